@@ -1,0 +1,1 @@
+"""The command line: settings, the event loop, the transactions and the exit codes. One file a command."""

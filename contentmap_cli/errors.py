@@ -1,0 +1,145 @@
+"""Ground floor: what can go wrong, said once.
+
+Two families, never mixed:
+
+* `ContentMapError` ends a command. It carries a stable code, a message, a hint and the exit code.
+* `Failure` is a value. A sitemap file or a domain that failed carries one, and its neighbours go on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Exit:
+    """Exit codes of the command line. Scripts depend on them: they never change meaning."""
+
+    CLEAN = 0
+    BUG = 1
+    USAGE = 2
+    NOT_CLEAN = 3
+    ALL_FAILED = 4
+    DATABASE = 5
+    NOT_FOUND = 6
+    RUNNING = 8
+    HELD = 75
+    INTERRUPTED = 130
+    TERMINATED = 143
+
+
+class Code(StrEnum):
+    """Outcome codes of a file or a domain: stable, machine-readable, listed in docs/outcomes.md.
+
+    A status that HTTP itself names is not listed here: it is `http_` and the status, as in `http_404`.
+    """
+
+    BAD_TARGET = "bad_target"
+    DNS_ERROR = "dns_error"
+    CONNECT_ERROR = "connect_error"
+    TLS_CERTIFICATE = "tls_certificate"
+    TLS_ERROR = "tls_error"
+    TIMEOUT = "timeout"
+    BODY_TOO_LARGE = "body_too_large"
+    BODY_TRUNCATED = "body_truncated"
+    DECOMPRESS_MEMBERS = "decompress_members"
+    UNSUPPORTED_ENCODING = "unsupported_encoding"
+    HTTP_PROTOCOL = "http_protocol"
+    REDIRECT_LOOP = "redirect_loop"
+    TOO_MANY_REDIRECTS = "too_many_redirects"
+    REDIRECT_SCHEME = "redirect_scheme"
+    ADDRESS_BLOCKED = "address_blocked"
+    ROBOTS_UNREACHABLE = "robots_unreachable"
+    ROBOTS_IS_HTML = "robots_is_html"
+    NOT_A_SITEMAP = "not_a_sitemap"
+    SOFT_404 = "soft_404"
+    XML_ERROR = "xml_error"
+    XML_DTD_FORBIDDEN = "xml_dtd_forbidden"
+    XML_TOKEN_TOO_LARGE = "xml_token_too_large"  # noqa: S105 - an XML token, not a secret
+    TOO_MANY_URLS = "too_many_urls"
+    URL_TOO_LONG = "url_too_long"
+    REJECTED_URL = "rejected_url"
+    DEPTH_EXCEEDED = "depth_exceeded"
+    ALREADY_SEEN = "already_seen"
+    BUDGET_EXHAUSTED = "budget_exhausted"
+    DEADLINE = "deadline"
+    LEASE_LOST = "lease_lost"
+    STORAGE_ERROR = "storage_error"
+    INTERNAL_ERROR = "internal_error"
+
+
+def http_code(status: int) -> str:
+    """The outcome code of an HTTP status that is not success (RFC 9110 section 15), e.g. `http_404`."""
+    return f"http_{status}"
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What failed, as a value: `code` is a `Code` or `http_<status>`, `message` a line for a person."""
+
+    code: str
+    message: str
+
+
+class ContentMapError(Exception):
+    """Ends a command: `error: message (cause)`, a blank line, `hint: …`, then `exit_code`.
+
+    Subclasses set `code` and `exit_code`; both are part of the command line's contract.
+    """
+
+    code: str = "internal_error"
+    exit_code: int = Exit.BUG
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UsageError(ContentMapError):
+    """The command line, a settings file or an input list says something that cannot be done."""
+
+    code = "usage"
+    exit_code = Exit.USAGE
+
+
+class DatabaseUnavailable(ContentMapError):
+    """The database cannot be reached, is full, is read-only or went away. What was recorded stays."""
+
+    code = "database_unavailable"
+    exit_code = Exit.DATABASE
+
+
+class SchemaMismatch(ContentMapError):
+    """The database holds no schema, an older one, a newer one, or another program's tables."""
+
+    code = "schema_mismatch"
+    exit_code = Exit.DATABASE
+
+
+class NotFound(ContentMapError):
+    """No such job or domain is recorded for this tenant."""
+
+    code = "not_found"
+    exit_code = Exit.NOT_FOUND
+
+
+class JobHeld(ContentMapError):
+    """Another live run holds the job."""
+
+    code = "job_held"
+    exit_code = Exit.HELD
+
+
+class LeaseLost(ContentMapError):
+    """The claim on a domain scan is another run's by now: nothing of this run may be written for it."""
+
+    code = "lease_lost"
+    exit_code = Exit.NOT_CLEAN
+
+
+class TransactionRuleBroken(ContentMapError):
+    """A bug in ContentMap: someone other than a transaction's owner tried to end, nest or share it."""
+
+    code = "transaction_rule_broken"
+    exit_code = Exit.BUG
