@@ -100,16 +100,19 @@ class Target:
 
     `domain` is its name in every table and answer: lower case, A-labels, no `www.`, with the port if it
     is not the scheme's own. `origins` are asked in order (`https://example.com`, …). `sitemaps` are
-    sitemap URLs given outright. `path` is the folder to search below, `/` for the whole site.
+    sitemap URLs given outright. `path` is the folder to search below, `/` for the whole site, and
+    `more_paths` are the folders that further lines of the same site named.
     """
 
     domain: str
     origins: tuple[str, ...]
     sitemaps: tuple[str, ...] = ()
     path: str = "/"
+    more_paths: tuple[str, ...] = ()
 
 
-class Problem(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Problem:
     """Something in a document that is not as the protocol has it, and what was done about it.
 
     `line` counts from 1 and is None where no line applies. `count` is how often the same thing happened;

@@ -1,0 +1,178 @@
+"""Host names and origins: the one spelling that the crawl compares, stores and dials.
+
+Pure: text in, text out. A host is a lower-case A-label name (RFC 5890), a dotted IPv4 address or an IPv6
+address in brackets.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from functools import lru_cache
+from urllib.parse import quote, urlsplit
+
+import idna
+
+DEFAULT_PORTS = {"https": 443, "http": 80}
+MAX_HOST = 253  # RFC 1035 section 2.3.4, less the root's dot
+MAX_LABEL = 63
+
+_PLAIN_HOST = re.compile(
+    r"(?=.{1,253}\Z)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?"
+)
+_LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?")
+_NUMBER = re.compile(r"0x[0-9a-f]*|[0-9]+")
+_PATH_SAFE = "/%:@!$&'()*+,;=~-._"
+
+
+class BadHost(ValueError):
+    """A host that no resolver would take; its text is a message for a person."""
+
+
+def normalise_host(host: str) -> str:
+    """The host in its one spelling, without a trailing dot; raises `BadHost` for what is no host.
+
+    Names are mapped by UTS 46 and encoded by IDNA 2008. Where IDNA 2008 refuses a code point that UTS 46
+    allows (emoji domains), the browsers' reading counts.
+    """
+    host = host.lower().removesuffix(".")
+    if _PLAIN_HOST.fullmatch(host):
+        return host
+    if host.startswith("["):
+        return _ipv6(host)
+    if not host.isascii():
+        host = _to_ascii(host)
+    labels = host.split(".")
+    if not host or "" in labels:
+        raise BadHost("the host name has an empty part" if host else "there is no host name")
+    if len(host) > MAX_HOST:
+        raise BadHost(f"the host name has {len(host)} characters, {MAX_HOST} is the most there can be")
+    if _NUMBER.fullmatch(labels[-1]):
+        return _ipv4(host)
+    for label in labels:
+        if len(label) > MAX_LABEL:
+            raise BadHost(f"a part of the host name has {len(label)} characters, {MAX_LABEL} is the most")
+        if not _LABEL.fullmatch(label):
+            raise BadHost("the host name holds characters that no host name has")
+    return host
+
+
+def is_address(host: str) -> bool:
+    """Whether a normalised host is an IP literal rather than a name."""
+    return host.startswith("[") or bool(_NUMBER.fullmatch(host.rpartition(".")[2]))
+
+
+def _ipv6(host: str) -> str:
+    try:
+        address = ipaddress.IPv6Address(host.removeprefix("[").removesuffix("]"))
+    except ValueError:
+        raise BadHost("the brackets hold no IPv6 address") from None
+    if address.scope_id is not None or not host.endswith("]"):
+        raise BadHost("the brackets hold no IPv6 address that a URL can name")
+    return f"[{address.compressed}]"
+
+
+def _ipv4(host: str) -> str:
+    try:
+        return str(ipaddress.IPv4Address(host))
+    except ValueError:
+        raise BadHost("the host looks like an IPv4 address, but is none of four numbers up to 255") from None
+
+
+def _to_ascii(host: str) -> str:
+    try:
+        return idna.encode(host, uts46=True).decode("ascii").removesuffix(".")
+    except idna.InvalidCodepoint:
+        pass
+    except idna.IDNAError as error:
+        raise BadHost("the international host name breaks the rules of IDNA") from error
+    try:
+        mapped = idna.uts46_remap(host, std3_rules=False)
+    except idna.IDNAError as error:
+        raise BadHost("the host name holds characters that no host name has") from error
+    labels = mapped.removesuffix(".").split(".")
+    return ".".join(
+        label if label.isascii() else f"xn--{label.encode('punycode').decode()}" for label in labels
+    )
+
+
+def split_port(authority: str) -> tuple[str, int | None]:
+    """Splits `host:port`, brackets respected; an empty port is none. Raises `BadHost` for a bad port."""
+    if authority.startswith("["):
+        host, bracket, rest = authority.partition("]")
+        host += bracket
+        if rest and not rest.startswith(":"):
+            raise BadHost("something other than a port follows the IPv6 address")
+        port = rest[1:]
+    else:
+        host, _, port = authority.partition(":")
+    if not port:
+        return host, None
+    if not (port.isascii() and port.isdigit()) or not 1 <= int(port[:6]) <= 65535:
+        raise BadHost("the port is not a number from 1 to 65535")
+    return host, int(port[:6])
+
+
+def without_www(host: str) -> str:
+    """The host less a leading `www.`, if what remains is still a name with a dot."""
+    rest = host.removeprefix("www.")
+    return rest if "." in rest and not is_address(rest) else host
+
+
+def site_key(scheme: str, host: str, port: int | None) -> str:
+    """The name of a site in every table: no `www.`, and the port only if it is not the scheme's own."""
+    name = without_www(host)
+    return name if port is None or port == DEFAULT_PORTS.get(scheme) else f"{name}:{port}"
+
+
+@lru_cache(maxsize=4096)
+def _parse_origin(scheme: str, netloc: str) -> tuple[str, str, int] | None:
+    if scheme not in DEFAULT_PORTS:
+        return None
+    try:
+        host, port = split_port(netloc.rpartition("@")[2])
+        return scheme, normalise_host(host), port or DEFAULT_PORTS[scheme]
+    except BadHost:
+        return None
+
+
+def origin_parts(url: str) -> tuple[str, str, int] | None:
+    """Scheme, normalised host and port of an http or https URL; None for anything else."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return None
+    return _parse_origin(parts.scheme, parts.netloc)
+
+
+def origin_of(url: str) -> str | None:
+    """The origin of a URL (RFC 6454), as in `https://example.com:8443`; None for what has none."""
+    parts = origin_parts(url)
+    return None if parts is None else _join_origin(*parts)
+
+
+def _join_origin(scheme: str, host: str, port: int) -> str:
+    return f"{scheme}://{host}" if port == DEFAULT_PORTS[scheme] else f"{scheme}://{host}:{port}"
+
+
+def site_of(url: str) -> str | None:
+    """The site key of a URL, equal to `Target.domain` for every page of that target; None for no http URL."""
+    parts = origin_parts(url)
+    return None if parts is None else site_key(*parts)
+
+
+def normalise_url(url: str) -> str | None:
+    """The URL in the spelling that tells whether it was seen: origin normalised, no credentials, no fragment.
+
+    Non-ASCII characters and spaces are percent-encoded as UTF-8. None for what is no http or https URL.
+    """
+    try:
+        parts = urlsplit(url.strip())
+    except ValueError:
+        return None
+    origin = _parse_origin(parts.scheme, parts.netloc)
+    if origin is None:
+        return None
+    path = quote(parts.path or "/", safe=_PATH_SAFE, errors="replace")
+    query = f"?{quote(parts.query, safe=_PATH_SAFE + '?[]|', errors='replace')}" if parts.query else ""
+    return _join_origin(*origin) + path + query

@@ -1,0 +1,159 @@
+"""How to crawl: the options as one value, and the readers of those that are written as text."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from contentmap_cli import __version__
+from contentmap_cli.crawl.hosts import BadHost, normalise_host
+from contentmap_cli.errors import UsageError
+from contentmap_cli.values import Limits, Probe
+
+USER_AGENT = f"ContentMap/{__version__} (+https://pypi.org/project/contentmap-cli/)"
+
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")  # RFC 9110 section 5.6.2
+_PORT = re.compile(r"[0-9]{1,5}")
+_OWN_HEADERS = {
+    "accept-encoding": "the crawler decodes gzip itself and nothing else",
+    "if-modified-since": "conditional requests are made by the crawler: see --full",
+    "if-none-match": "conditional requests are made by the crawler: see --full",
+    "range": "files are read whole",
+    "user-agent": "use --user-agent",
+}
+_HOP_HEADERS = frozenset(
+    {
+        *("connection", "content-length", "expect", "host", "keep-alive", "te", "trailer", "upgrade"),
+        *("proxy-authenticate", "proxy-authorization", "proxy-connection", "transfer-encoding"),
+    }
+)
+_MAX_HEADER = 8000
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectTo:
+    """Sends requests for `host` and `port` (None: any) to `address` and `to_port` (None: the same port)."""
+
+    host: str | None
+    port: int | None
+    address: str
+    to_port: int | None
+
+    def matches(self, host: str, port: int) -> bool:
+        """Whether a request for this normalised host and port goes elsewhere."""
+        return self.host in (None, host) and self.port in (None, port)
+
+
+@dataclass(frozen=True)
+class CrawlOptions:
+    """How a run crawls. Times in seconds.
+
+    `ca_file` is a PEM file of certificate authorities trusted besides the system's, for staging servers.
+    """
+
+    limits: Limits = field(default_factory=Limits)
+    allow_private: bool = False
+    allow_nets: tuple[str, ...] = ()
+    connect_to: tuple[ConnectTo, ...] = ()
+    user_agent: str = USER_AGENT
+    headers: tuple[tuple[str, str], ...] = ()
+    proxy: str | None = None
+    delay: float | None = None
+    probe: Probe = Probe.AUTO
+    conditional: bool = True
+    obey_robots: bool = True
+    concurrency: int = 100
+    ca_file: str | None = None
+    retries: int = 2  # after the first attempt
+    backoff: float = 1.0  # before the first retry; doubles, with jitter
+    retry_after_cap: float = 120.0  # who asks for more is left for another run
+    crawl_delay_cap: float = 10.0
+    per_host: int = 2  # connections at once
+    per_address: int = 2  # connections at once to one public address, whatever the host
+
+
+def parse_connect_to(text: str) -> ConnectTo:
+    """curl's `HOST:PORT:ADDR:PORT`; an empty HOST or PORT means any. Raises `UsageError`."""
+    hint = "write HOST:PORT:ADDR:PORT, as in example.com:443:127.0.0.1:8443 or ::[::1]:8080"
+    parts = re.fullmatch(r"(\[[^\]]*\]|[^:\[\]]*):([^:]*):(\[[^\]]*\]|[^:\[\]]*):([^:]*)", text.strip())
+    if parts is None:
+        raise UsageError("--connect-to takes four parts with three colons between them", hint=hint)
+    host, port, address, to_port = parts.groups()
+    try:
+        name = normalise_host(host) if host else None
+    except BadHost as error:
+        raise UsageError(f"--connect-to: {error}", hint=hint) from error
+    if address.lower() == "localhost":
+        address = "127.0.0.1"
+    try:
+        target = ipaddress.ip_address(address.strip("[]"))
+    except ValueError:
+        raise UsageError(
+            "--connect-to: the third part is an IP address (IPv6 in brackets)", hint=hint
+        ) from None
+    return ConnectTo(name, _port(port, hint), str(target), _port(to_port, hint))
+
+
+def _port(text: str, hint: str) -> int | None:
+    if not text:
+        return None
+    if not _PORT.fullmatch(text) or not 1 <= int(text) <= 65535:
+        raise UsageError("--connect-to: a port is a number from 1 to 65535", hint=hint)
+    return int(text)
+
+
+def parse_allow_net(text: str) -> str:
+    """A network to open to the crawl, as CIDR (`10.1.0.0/16`) or one address. Raises `UsageError`."""
+    try:
+        return str(ipaddress.ip_network(text.strip().strip("[]"), strict=False))
+    except ValueError:
+        raise UsageError(
+            "--allow-net takes a network in CIDR notation", hint="write it as in 10.1.0.0/16 or fd00:1::/64"
+        ) from None
+
+
+def parse_header(text: str) -> tuple[str, str]:
+    """A request header from `Name: value`. Raises `UsageError`, which never repeats the value."""
+    hint = "write it as in 'X-Api-Key: abc'"
+    name, colon, value = text.partition(":")
+    name, value = name.strip(" \t"), value.strip(" \t")
+    if not colon:
+        raise UsageError("--header takes a name, a colon and a value", hint=hint)
+    if not _TOKEN.fullmatch(name):
+        raise UsageError("--header: the name is no header name", hint=hint)
+    if len(value) > _MAX_HEADER:
+        raise UsageError(f"--header: the value of {name} has more than {_MAX_HEADER} characters")
+    if re.search(r"[^\t\x20-\x7e]", value):
+        raise UsageError(f"--header: the value of {name} holds characters that no header may", hint=hint)
+    if name.lower() in _HOP_HEADERS:
+        raise UsageError(f"--header: {name} belongs to the connection and cannot be set")
+    if name.lower() in _OWN_HEADERS:
+        raise UsageError(f"--header: {name} is the crawler's own", hint=_OWN_HEADERS[name.lower()])
+    return name, value
+
+
+def parse_proxy(text: str) -> str:
+    """The URL of an HTTP proxy, credentials allowed. Raises `UsageError`, which never repeats it."""
+    hint = "write it as in http://proxy.example:3128"
+    try:
+        parts = urlsplit(text.strip())
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.path in ("", "/")
+        usable = usable and parts.port != 0 and not re.search(r"[^\x21-\x7e]", text.strip())
+    except ValueError:
+        usable = False
+    if not usable:
+        raise UsageError("--proxy takes the URL of an HTTP proxy", hint=hint)
+    return text.strip()
+
+
+def parse_user_agent(text: str) -> str:
+    """A User-Agent header's value (RFC 9110 section 10.1.5). Raises `UsageError`."""
+    text = text.strip()
+    if not text or len(text) > 500 or re.search(r"[^\x20-\x7e]", text):
+        raise UsageError(
+            "--user-agent takes up to 500 plain ASCII characters",
+            hint="name a product and a way to reach you",
+        )
+    return text
