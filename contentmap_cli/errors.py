@@ -63,6 +63,8 @@ class Code(StrEnum):
     ALREADY_SEEN = "already_seen"
     BUDGET_EXHAUSTED = "budget_exhausted"
     DEADLINE = "deadline"
+    DOMAIN_BUSY = "domain_busy"
+    INTERRUPTED = "interrupted"
     LEASE_LOST = "lease_lost"
     STORAGE_ERROR = "storage_error"
     INTERNAL_ERROR = "internal_error"

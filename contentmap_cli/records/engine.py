@@ -1,0 +1,99 @@
+"""Engines: one per run, set up so that a transaction begins when it says so and never nests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, event
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from contentmap_cli.errors import TransactionRuleBroken
+from contentmap_cli.records.address import FILE, parse_database_address, show_database_address
+
+BUSY_TIMEOUT_MS = 60_000
+CACHE_KIB = 64 * 1024  # an index that outgrows the cache makes each insert a seek
+WRITERS = {"sqlite": 1, "postgresql": 8}
+READ_ONLY = "contentmap_read_only"
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """An open engine, its address for people, and how many may write at once."""
+
+    engine: AsyncEngine
+    shown: str
+    dialect: str
+    path: Path | None  # the file, where it is one
+
+    @property
+    def writers(self) -> int:
+        """How many transactions may write at the same time: SQLite takes one, a server a few."""
+        return WRITERS[self.dialect]
+
+    async def close(self) -> None:
+        """Closes every connection."""
+        await self.engine.dispose()
+
+
+def open_database(address: str | URL, *, writable: bool = True) -> Database:
+    """A Database for an address as `parse_database_address` takes it. Opens no connection yet."""
+    url = parse_database_address(address) if isinstance(address, str) else address
+    if url.drivername == FILE:
+        engine = create_async_engine(
+            url, pool_size=5, max_overflow=5, connect_args={"timeout": BUSY_TIMEOUT_MS / 1000}
+        )
+        event.listen(engine.sync_engine, "connect", _sqlite_connect(writable))
+        event.listen(engine.sync_engine, "begin", _sqlite_begin)
+        path = Path(str(url.database))
+    else:
+        writers = WRITERS["postgresql"]
+        # writers, plus one each for the heartbeat, a recovery and a reader
+        engine = create_async_engine(
+            url,
+            pool_size=writers,
+            max_overflow=3,
+            pool_pre_ping=True,
+            connect_args={"timeout": 10, "server_settings": {"application_name": "contentmap"}},
+        )
+        path = None
+    event.listen(engine.sync_engine, "savepoint", _refuse_savepoint)
+    event.listen(engine.sync_engine, "before_cursor_execute", _refuse_savepoint_text)
+    return Database(engine, show_database_address(url), engine.dialect.name, path)
+
+
+def _sqlite_connect(writable: bool) -> Callable[[Any, Any], None]:
+    def connected(connection: Any, _record: Any) -> None:
+        # The driver's own transactions start too late and its autocommit=False mode swallows pragmas:
+        # it is switched off, and the engine's begin event sends BEGIN itself.
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
+        if writable:
+            cursor.execute("PRAGMA journal_mode=WAL")
+        cursor.execute("PRAGMA synchronous=NORMAL")
+        cursor.execute("PRAGMA foreign_keys=ON")
+        cursor.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
+        cursor.close()
+
+    return connected
+
+
+def _sqlite_begin(connection: Connection) -> None:
+    # IMMEDIATE: a transaction that reads first and writes later would find the file locked, at once
+    # and whatever the timeout, as soon as anyone else had written in between.
+    read_only = connection.get_execution_options().get(READ_ONLY)
+    connection.exec_driver_sql("BEGIN DEFERRED" if read_only else "BEGIN IMMEDIATE")
+
+
+def _refuse_savepoint(connection: Connection, name: str) -> None:
+    raise TransactionRuleBroken("a SAVEPOINT was asked for: transactions never nest here")
+
+
+def _refuse_savepoint_text(
+    connection: Connection, cursor: Any, statement: str, parameters: Any, context: Any, executemany: bool
+) -> None:
+    if statement[:16].lstrip().upper().startswith(("SAVEPOINT", "RELEASE", "ROLLBACK TO")):
+        raise TransactionRuleBroken("a SAVEPOINT was asked for: transactions never nest here")

@@ -1,0 +1,103 @@
+"""Foreign errors become ours here: what a driver raised, said for a person, with a hint."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+
+from sqlalchemy import exc
+
+from contentmap_cli.errors import ContentMapError, DatabaseUnavailable, SchemaMismatch
+
+_UPGRADE = "run `contentmap db upgrade` with the same --db"
+_SPACE = "free some space and run `contentmap resume` with the job's id: what was recorded stays"
+
+# (pattern on the driver's own text, what to say, hint); the first that matches wins
+_KNOWN: tuple[tuple[str, str, str], ...] = (
+    (
+        r"no such table|relation \"[^\"]*\" does not exist|UndefinedTable",
+        "has no ContentMap schema",
+        _UPGRADE,
+    ),
+    (
+        r"no such column|has no column|column .* does not exist|UndefinedColumn",
+        "has an older schema",
+        _UPGRADE,
+    ),
+    (r"database or disk is full|DiskFull|No space left", "is full", _SPACE),
+    (
+        r"readonly database|read-only|ReadOnlySQLTransaction",
+        "is read-only",
+        "give a database that may be written, or the right to write this one",
+    ),
+    (
+        r"database is locked|database table is locked",
+        "is locked by another process",
+        "wait for it to finish or stop it; then run the command again",
+    ),
+    (
+        r"unable to open database file",
+        "cannot be opened",
+        "check that its folder exists and that you may write to it",
+    ),
+    (r"file is not a database|file is encrypted", "is not an SQLite database", "name another file with --db"),
+    (
+        r"disk image is malformed",
+        "is damaged",
+        "restore a backup, or rescue what is left with the sqlite3 tool's `.recover`",
+    ),
+    (
+        r"password authentication failed|InvalidPassword|no password supplied|InvalidAuthorization",
+        "refuses these credentials",
+        "check user and password in --db or CONTENTMAP_DATABASE_URL",
+    ),
+    (
+        r"InvalidCatalogName|database \"[^\"]*\" does not exist",
+        "does not exist on that server",
+        "create it first, for example with createdb",
+    ),
+    (
+        r"InsufficientPrivilege|permission denied",
+        "does not give this user the rights it needs",
+        "grant CREATE and USAGE on the schema, or let its owner run `contentmap db upgrade`",
+    ),
+    (
+        r"TooManyConnections|too many clients|remaining connection slots",
+        "takes no more connections",
+        "lower --concurrency or raise max_connections on the server",
+    ),
+)
+_GONE = ("cannot be reached", "check that the server runs and that host and port are right")
+
+
+def storage_error(error: BaseException, shown: str) -> ContentMapError | None:
+    """The ContentMapError for what a database driver raised, or None where no database is to blame.
+
+    `shown` is the database's address as `show_database_address` gives it.
+    """
+    if isinstance(error, DatabaseUnavailable | SchemaMismatch):
+        return error
+    foreign = isinstance(error, exc.DBAPIError | sqlite3.Error | exc.TimeoutError) or (
+        type(error).__module__ or ""
+    ).startswith("asyncpg")
+    if not foreign and not isinstance(error, OSError):
+        return None
+    original = getattr(error, "orig", None) or error
+    text = f"{type(original).__name__} {type(original.__cause__).__name__} {original}"
+    for pattern, what, hint in _KNOWN:
+        if re.search(pattern, text, re.IGNORECASE):
+            kind = SchemaMismatch if hint is _UPGRADE else DatabaseUnavailable
+            return kind(f"the database {shown} {what}", hint=hint)
+    if isinstance(error, exc.IntegrityError | exc.DataError | exc.ProgrammingError):
+        return None  # the statement is wrong, not the database
+    if not foreign and not _is_network(error):
+        return None
+    what, hint = _GONE
+    return DatabaseUnavailable(f"the database {shown} {what}", hint=hint)
+
+
+def _is_network(error: BaseException) -> bool:
+    # asyncpg lets the operating system's own errors through when it cannot connect
+    return isinstance(error, ConnectionError | TimeoutError) or (
+        isinstance(error, OSError) and error.errno is None
+    )

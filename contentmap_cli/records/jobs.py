@@ -1,0 +1,212 @@
+"""Jobs and their domain scans: created, claimed, fenced, finished.
+
+Services: each takes a session inside its owner's block and never begins, commits or rolls back.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from itertools import islice
+from typing import Any, Final
+
+from sqlalchemy import case, exists, func, insert, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from contentmap_cli.errors import Code
+from contentmap_cli.records.claims import LEASE_SECONDS
+from contentmap_cli.records.session import GuardedSession
+from contentmap_cli.records.tables import Domain, DomainScan, Job
+from contentmap_cli.records.types import utc_now
+from contentmap_cli.values import JobStatus, ScanStatus, Target
+
+JOB_TYPE: Final = "sitemap_scan"
+_CHUNK = 500
+
+
+def new_job_id() -> str:
+    """`sitemap_` and 32 hexadecimal digits."""
+    return f"sitemap_{uuid.uuid4().hex}"
+
+
+async def create_job(
+    session: GuardedSession,
+    job_id: str,
+    tenant: str,
+    targets: Sequence[Target],
+    options: Mapping[str, Any],
+    owner: str | None,
+) -> None:
+    """Writes the job, its domains where they are new, and a pending domain scan for each target."""
+    now = datetime.now(UTC)
+    session.add(
+        Job(
+            id=job_id,
+            tenant_id=tenant,
+            job_type=JOB_TYPE,
+            status=JobStatus.PENDING,
+            total_domains=len(targets),
+            options=dict(options),
+            created_at=now,
+            owner=owner,
+        )
+    )
+    await session.flush()
+    for chunk in _chunks(targets, _CHUNK):
+        ids = await _domain_ids(session, tenant, [target.domain for target in chunk], now)
+        await session.execute(
+            insert(DomainScan),
+            [
+                {
+                    "job_id": job_id,
+                    "domain_id": ids[target.domain],
+                    "status": ScanStatus.PENDING,
+                    "target": _pack(target),
+                }
+                for target in chunk
+            ],
+        )
+    session.note("job.created", domains=len(targets))
+
+
+async def _domain_ids(
+    session: GuardedSession, tenant: str, names: Sequence[str], now: datetime
+) -> dict[str, int]:
+    rows = [
+        {"tenant_id": tenant, "name": name, "created_at": now, "sitemap_count": 0, "url_count": 0}
+        for name in sorted(names)  # one order for everybody: two jobs never wait for each other in a ring
+    ]
+    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
+    await session.execute(dialect.insert(Domain).on_conflict_do_nothing(), rows)
+    found = await session.execute(
+        select(Domain.name, Domain.id).where(Domain.tenant_id == tenant, Domain.name.in_(names))
+    )
+    return {row.name: row.id for row in found}
+
+
+async def hold_job(session: GuardedSession, job_id: str, owner: str) -> bool:
+    """Makes `owner` the job's one live run, with a fresh lease. False where another live run holds it."""
+    took = await session.write(
+        update(Job)
+        .where(
+            Job.id == job_id,
+            or_(
+                Job.lease_until.is_(None),
+                Job.lease_until < utc_now(),
+                Job.owner == owner,
+                Job.status.not_in((JobStatus.RUNNING, JobStatus.PENDING)),
+            ),
+        )
+        .values(
+            status=JobStatus.RUNNING,
+            owner=owner,
+            started_at=func.coalesce(Job.started_at, utc_now()),
+            finished_at=None,
+            error=None,
+            heartbeat_at=utc_now(),
+            lease_until=utc_now(LEASE_SECONDS),
+        )
+    )
+    session.note("job.held" if took else "job.refused", owner=owner)
+    return took == 1
+
+
+async def heartbeat(session: GuardedSession, job_id: str, owner: str) -> bool:
+    """Renews the leases of a live run. False where the job is another run's by now."""
+    mine = await session.write(
+        update(Job)
+        .where(Job.id == job_id, Job.owner == owner)
+        .values(heartbeat_at=utc_now(), lease_until=utc_now(LEASE_SECONDS))
+    )
+    await session.write(
+        update(DomainScan)
+        .where(
+            DomainScan.job_id == job_id, DomainScan.owner == owner, DomainScan.status == ScanStatus.RUNNING
+        )
+        .values(lease_until=utc_now(LEASE_SECONDS))
+    )
+    return mine == 1
+
+
+async def interrupt(session: GuardedSession, job_id: str, owner: str, reason: str) -> None:
+    """Gives back what this run still holds: its running domains become `interrupted`, the job too."""
+    await session.write(
+        update(DomainScan)
+        .where(
+            DomainScan.job_id == job_id, DomainScan.owner == owner, DomainScan.status == ScanStatus.RUNNING
+        )
+        .values(
+            status=ScanStatus.INTERRUPTED,
+            token=None,
+            owner=None,
+            lease_until=None,
+            finished_at=utc_now(),
+            error_code=Code.INTERRUPTED,
+            error_message=reason,
+        )
+    )
+    await session.write(
+        update(Job)
+        .where(Job.id == job_id, Job.owner == owner)
+        .values(
+            status=JobStatus.INTERRUPTED, finished_at=utc_now(), owner=None, lease_until=None, error=reason
+        )
+    )
+    session.note("job.interrupted", reason=reason)
+
+
+async def finish_job(session: GuardedSession, job_id: str, owner: str) -> JobStatus:
+    """Closes a job from what its domain scans say, and returns the status it ended with."""
+    counted = await session.execute(
+        select(DomainScan.status, func.count()).where(DomainScan.job_id == job_id).group_by(DomainScan.status)
+    )
+    status = judge_job({ScanStatus(state): count for state, count in counted})
+    await session.write(
+        update(Job)
+        .where(Job.id == job_id, Job.owner == owner)
+        .values(
+            status=status,
+            finished_at=case((Job.finished_at.is_(None), utc_now()), else_=Job.finished_at),
+            owner=None,
+            lease_until=None,
+        )
+    )
+    session.note("job.finished", status=str(status))
+    return status
+
+
+def judge_job(domains: Mapping[ScanStatus, int]) -> JobStatus:
+    """What a job with these outcomes is: unfinished work makes it interrupted, only failures failed."""
+    total = sum(domains.values())
+    if (
+        domains.get(ScanStatus.PENDING)
+        or domains.get(ScanStatus.RUNNING)
+        or domains.get(ScanStatus.INTERRUPTED)
+    ):
+        return JobStatus.INTERRUPTED
+    clean = domains.get(ScanStatus.OK, 0) + domains.get(ScanStatus.EMPTY, 0)
+    if clean == total:
+        return JobStatus.COMPLETE
+    return JobStatus.FAILED if domains.get(ScanStatus.FAILED) == total else JobStatus.PARTIAL
+
+
+async def job_exists(session: GuardedSession, job_id: str, tenant: str) -> bool:
+    """Whether this tenant has such a job."""
+    found = await session.execute(select(exists().where(Job.id == job_id, Job.tenant_id == tenant)))
+    return bool(found.scalar())
+
+
+def _pack(target: Target) -> dict[str, Any]:
+    return {
+        "domain": target.domain,
+        "origins": list(target.origins),
+        "sitemaps": list(target.sitemaps),
+        "path": target.path,
+    }
+
+
+def _chunks(items: Iterable[Target], size: int) -> Iterator[list[Target]]:
+    iterator = iter(items)
+    while chunk := list(islice(iterator, size)):
+        yield chunk

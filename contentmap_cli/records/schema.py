@@ -1,0 +1,97 @@
+"""The schema's version: is it there, is it ours, is it current; and how to bring it up to date."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from sqlalchemy import Connection, inspect, text
+
+from contentmap_cli.errors import SchemaMismatch
+from contentmap_cli.records.tables import Base
+
+if TYPE_CHECKING:
+    from alembic.config import Config
+
+HEAD: Final = "0001"
+"""The revision this code works with. A test holds it against the newest migration."""
+
+VERSION_TABLE: Final = "contentmap_version"
+
+
+class SchemaState(StrEnum):
+    """What a database holds, seen from this version of ContentMap."""
+
+    EMPTY = "empty"  # no table of ours
+    CURRENT = "current"
+    OLDER = "older"
+    NEWER = "newer"
+    FOREIGN = "foreign"  # tables with our names that another program made
+
+
+def read_version(connection: Connection) -> tuple[SchemaState, str | None]:
+    """The state of the schema and its revision, None where there is none."""
+    tables = set(inspect(connection).get_table_names())
+    if VERSION_TABLE in tables:
+        revision = connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar()  # noqa: S608 - a constant of ours
+        if revision is None:
+            return SchemaState.EMPTY, None
+        revision = str(revision)
+        if revision == HEAD:
+            return SchemaState.CURRENT, revision
+        # revisions are numbered, so an unknown larger one is a newer ContentMap's
+        return (SchemaState.OLDER if revision < HEAD else SchemaState.NEWER), revision
+    if tables & set(Base.metadata.tables):
+        return SchemaState.FOREIGN, None
+    return SchemaState.EMPTY, None
+
+
+def require_current(state: SchemaState, revision: str | None, shown: str) -> None:
+    """Raises SchemaMismatch, with what to do about it, unless the schema is current."""
+    if state is SchemaState.CURRENT:
+        return
+    if state is SchemaState.NEWER:
+        raise SchemaMismatch(
+            f"the database {shown} has schema {revision}, newer than this ContentMap knows ({HEAD})",
+            hint="upgrade ContentMap: pip install --upgrade contentmap-cli",
+        )
+    if state is SchemaState.FOREIGN:
+        raise SchemaMismatch(
+            f"the database {shown} holds another program's tables under names ContentMap uses",
+            hint="give ContentMap a database of its own with --db",
+        )
+    what = "has no ContentMap schema" if state is SchemaState.EMPTY else f"has the older schema {revision}"
+    raise SchemaMismatch(
+        f"the database {shown} {what}", hint="run `contentmap db upgrade` with the same --db"
+    )
+
+
+def migrations_folder() -> Path:
+    """Where the migrations are: inside an installed package, or beside it in a checkout."""
+    package = Path(__file__).parent.parent
+    inside = package / "migrations"
+    return inside if inside.is_dir() else package.parent / "migrations"
+
+
+def upgrade_schema(connection: Connection, revision: str = "head") -> None:
+    """Brings the schema up to `revision` on a connection whose transaction the caller owns."""
+    from alembic import command
+
+    command.upgrade(_config(connection), revision)
+
+
+def downgrade_schema(connection: Connection, revision: str) -> None:
+    """Takes the schema down to `revision` ("base" for nothing) on the caller's connection."""
+    from alembic import command
+
+    command.downgrade(_config(connection), revision)
+
+
+def _config(connection: Connection) -> Config:
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(migrations_folder()).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    return config

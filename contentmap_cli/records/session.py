@@ -1,0 +1,318 @@
+"""Sessions that only their owner can begin and end.
+
+A command opens a session and its one `begin()` block; inside that block anybody may run statements
+and nobody may commit, roll back, close, reset or begin anew. The rule is held at run time, at the
+line that breaks it:
+
+* those methods raise while the block is open; the block's own exit does not pass through them;
+* a statement from another task than the one that began raises: a session is no meeting place;
+* after a statement failed, the next one raises and the block cannot commit, even where someone
+  swallowed the error: half a domain is never recorded.
+
+Each step is logged from the session's own events: `transaction.begun`, `.first_statement` (the
+moment a connection is taken), `.committed`, `.rolled_back`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import weakref
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, NoReturn, cast
+
+from sqlalchemy import Connection, CursorResult, Executable, event
+from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, AsyncSessionTransaction
+from sqlalchemy.orm import Session, SessionTransaction
+
+from contentmap_cli.errors import TransactionRuleBroken
+from contentmap_cli.records.engine import READ_ONLY, Database
+
+_SESSION = "contentmap_session"
+
+log = logging.getLogger("contentmap.transaction")
+
+
+class Role(StrEnum):
+    """What a session is for; part of every log line it causes."""
+
+    WORK = "work"  # one domain's results
+    RECOVERY = "recovery"  # a failure, after its work session has closed
+    BRIEF = "brief"  # a claim, a heartbeat, the job itself
+    READ = "read"  # answers; never writes
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Whose session this is, for the log."""
+
+    role: Role
+    job: str | None = None
+    domain: str | None = None
+
+
+class _Refusing(Session):
+    """The sync session below: the rule, where statements and transactions really pass."""
+
+    context: Context = Context(Role.READ)
+    turn_taken: bool = True
+    owner_task: asyncio.Task[Any] | None = None
+    failed_with: BaseException | None = None
+
+    def begin(self, nested: bool = False) -> SessionTransaction:
+        if nested or self.in_transaction():
+            self._refuse("begin")
+        self.failed_with = None
+        self.owner_task = asyncio.current_task()
+        return super().begin()
+
+    def begin_nested(self) -> NoReturn:
+        self._refuse("begin_nested")
+
+    def commit(self) -> None:
+        self._refuse_inside("commit")
+        super().commit()
+
+    def rollback(self) -> None:
+        self._refuse_inside("rollback")
+        super().rollback()
+
+    def close(self) -> None:
+        self._refuse_inside("close")
+        super().close()
+
+    def reset(self) -> None:
+        self._refuse_inside("reset")
+        super().reset()
+
+    def invalidate(self) -> None:
+        self._refuse_inside("invalidate")
+        super().invalidate()
+
+    def execute(self, *args: Any, **kwargs: Any) -> Any:
+        return self._watched(super().execute, *args, **kwargs)
+
+    def scalar(self, *args: Any, **kwargs: Any) -> Any:
+        return self._watched(super().scalar, *args, **kwargs)
+
+    def scalars(self, *args: Any, **kwargs: Any) -> Any:
+        return self._watched(super().scalars, *args, **kwargs)
+
+    def connection(self, *args: Any, **kwargs: Any) -> Any:
+        return self._watched(super().connection, *args, **kwargs)
+
+    def flush(self, *args: Any, **kwargs: Any) -> None:
+        self._watched(super().flush, *args, **kwargs)
+
+    def _watched(self, run: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Runs a statement; a failure of any kind, a cancellation too, is remembered."""
+        self.check()
+        try:
+            return run(*args, **kwargs)
+        except BaseException as error:
+            self.failed_with = self.failed_with or error
+            raise
+
+    def check(self) -> None:
+        """Raises TransactionRuleBroken where this session may not run a statement any more."""
+        if self.failed_with is not None:
+            self._refuse(
+                f"go on after a statement failed ({type(self.failed_with).__name__})", self.failed_with
+            )
+        if self.in_transaction() and asyncio.current_task() is not self.owner_task:
+            self._refuse("run a statement from another task")
+
+    def _refuse_inside(self, verb: str) -> None:
+        if self.in_transaction():
+            self._refuse(verb)
+
+    def _refuse(self, verb: str, cause: BaseException | None = None) -> NoReturn:
+        error = TransactionRuleBroken(
+            f"only the owner's begin() block may end a transaction: refused to {verb} "
+            f"the {self.context.role} session of {self.context.domain or 'the run'}"
+        )
+        # a rule broken and then swallowed must not commit either
+        self.failed_with = self.failed_with or error
+        raise error from cause
+
+
+class GuardedSession(AsyncSession):
+    """What services are given: an AsyncSession that only its owner can end, and its `turn` to write."""
+
+    sync_session_class = _Refusing
+    sync_session: _Refusing
+
+    def __init__(
+        self, engine: AsyncEngine, context: Context, take_turn: Callable[[], Awaitable[None]]
+    ) -> None:
+        super().__init__(engine, expire_on_commit=False, autobegin=False)
+        self.context = self.sync_session.context = context
+        self._take_turn = take_turn
+
+    async def turn(self) -> None:
+        """Waits for this session's turn to write. To be called when the network part is done, before
+        the first statement; the turn ends when the session does."""
+        await self._take_turn()
+        self.sync_session.turn_taken = True
+
+    async def __aenter__(self) -> GuardedSession:
+        if self.sync_session.in_transaction():
+            self.sync_session._refuse("enter")
+        await super().__aenter__()
+        return self
+
+    def begin(self) -> AsyncSessionTransaction:
+        """The one block, for the command that opened the session."""
+        if self.sync_session.in_transaction():
+            self.sync_session._refuse("begin")
+        return super().begin()
+
+    def begin_nested(self) -> NoReturn:
+        """Refused, always."""
+        self.sync_session._refuse("begin_nested")
+
+    async def write(self, statement: Executable) -> int:
+        """Runs one UPDATE, INSERT or DELETE and returns how many rows it touched. Objects that the
+        session has loaded are not brought up to date."""
+        result = await self.execute(statement.execution_options(synchronize_session=False))
+        return cast("CursorResult[Any]", result).rowcount
+
+    def note(self, action: str, **extra: object) -> None:
+        """Logs a key point of the work with this session's transaction state."""
+        _note(self.sync_session, action, logging.DEBUG, **extra)
+
+
+class Sessions:
+    """The only place sessions come from. Each method is one session, for one `begin()` block."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        _remember_failures(database.engine)
+        self._writers = asyncio.Semaphore(database.writers)
+        self._reading = database.engine.execution_options(
+            **{READ_ONLY: True}, **({"postgresql_readonly": True} if database.dialect == "postgresql" else {})
+        )
+
+    def work(self, job: str, domain: str) -> AbstractAsyncContextManager[GuardedSession]:
+        """A domain's own session. Its turn to write comes when the pipeline asks for it."""
+        return self._open(Context(Role.WORK, job, domain), wait=False)
+
+    def recovery(self, job: str, domain: str) -> AbstractAsyncContextManager[GuardedSession]:
+        """A session for a failure, opened after the failed one has closed."""
+        return self._open(Context(Role.RECOVERY, job, domain), wait=True)
+
+    def brief(
+        self, job: str | None = None, domain: str | None = None
+    ) -> AbstractAsyncContextManager[GuardedSession]:
+        """A session for one short write: the job, a claim, a heartbeat."""
+        return self._open(Context(Role.BRIEF, job, domain), wait=True)
+
+    @asynccontextmanager
+    async def read(self, job: str | None = None, domain: str | None = None) -> AsyncIterator[GuardedSession]:
+        """A session that only reads and waits for nobody."""
+
+        async def at_once() -> None:
+            return None
+
+        async with GuardedSession(self._reading, Context(Role.READ, job, domain), at_once) as session:
+            yield session
+
+    @asynccontextmanager
+    async def _open(self, context: Context, *, wait: bool) -> AsyncIterator[GuardedSession]:
+        held = False
+
+        async def take_turn() -> None:
+            nonlocal held
+            if not held:
+                await self._writers.acquire()
+                held = True
+
+        try:
+            async with GuardedSession(self.database.engine, context, take_turn) as session:
+                session.sync_session.turn_taken = False
+                if wait:
+                    await session.turn()
+                yield session
+        finally:
+            if held:
+                self._writers.release()
+
+
+def _remember_failures(engine: AsyncEngine) -> None:
+    """Has a statement that fails below the session, on its connection, count as the session's failure."""
+    event.listen(engine.sync_engine, "handle_error", _remember)
+
+
+def _remember(context: ExceptionContext) -> None:
+    if context.connection is None or context.connection.invalidated:
+        return
+    reference = context.connection.info.get(_SESSION)
+    session = reference() if reference is not None else None
+    if session is not None and session.in_transaction():
+        session.failed_with = session.failed_with or context.original_exception
+
+
+def _note(session: _Refusing, action: str, level: int, **extra: object) -> None:
+    if not log.isEnabledFor(level):
+        return
+    context = session.context
+    state = session.in_transaction()
+    held = bool(state and session.info.get("connection_held"))
+    log.log(
+        level,
+        "%s role=%s in_transaction=%s connection=%s",
+        action,
+        context.role,
+        state,
+        "held" if held else "none",
+        extra={
+            "action": action,
+            "job": context.job,
+            "domain": context.domain,
+            "role": str(context.role),
+            "in_transaction": state,
+            "connection_held": held,
+            **extra,
+        },
+    )
+
+
+@event.listens_for(_Refusing, "after_transaction_create")
+def _created(session: _Refusing, transaction: SessionTransaction) -> None:
+    if transaction.parent is None:
+        session.info["connection_held"] = False
+        session.info["outcome"] = "rolled_back"
+        _note(session, "transaction.begun", logging.DEBUG)
+
+
+@event.listens_for(_Refusing, "after_begin")
+def _connected(session: _Refusing, transaction: SessionTransaction, connection: Connection) -> None:
+    session.info["connection_held"] = True
+    connection.info[_SESSION] = weakref.ref(session)
+    if not session.turn_taken:
+        session._refuse("run a statement before its turn to write")
+    _note(session, "transaction.first_statement", logging.DEBUG)
+
+
+@event.listens_for(_Refusing, "before_commit")
+def _committing(session: _Refusing) -> None:
+    if session.failed_with is not None:
+        session._refuse(f"commit after {type(session.failed_with).__name__}", session.failed_with)
+
+
+@event.listens_for(_Refusing, "after_commit")
+def _committed(session: _Refusing) -> None:
+    session.info["outcome"] = "committed"
+
+
+@event.listens_for(_Refusing, "after_transaction_end")
+def _ended(session: _Refusing, transaction: SessionTransaction) -> None:
+    if transaction.parent is None:
+        session.info["connection_held"] = False
+        session.owner_task = None
+        outcome = session.info["outcome"]
+        _note(session, f"transaction.{outcome}", logging.DEBUG)
