@@ -1,0 +1,24 @@
+"""The text sitemap of the protocol: URLs only, one a line, UTF-8."""
+
+from __future__ import annotations
+
+from typing import TextIO
+
+from contentmap_cli.report.escape import terminal
+from contentmap_cli.values import Entry, StoredEntry
+
+
+class TxtEntries:
+    """A URL a line."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+
+    def write(self, row: StoredEntry | Entry) -> None:
+        """Writes the URL."""
+        entry = row.entry if isinstance(row, StoredEntry) else row
+        self._out.write(terminal(entry.url) + "\n")
+
+    def finish(self) -> None:
+        """Flushes: an answer of no rows is an empty one."""
+        self._out.flush()

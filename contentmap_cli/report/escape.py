@@ -1,0 +1,86 @@
+"""What was fetched is data, never an instruction: made harmless for each place it is written to."""
+
+from __future__ import annotations
+
+import re
+
+# Control characters (a terminal obeys them), bidirectional controls (they reorder what is read),
+# zero-width and other invisible characters (they hide or forge names), line separators (they forge lines)
+# and lone surrogates (no stream can encode them).
+_UNSAFE = re.compile(
+    "["
+    "\x00-\x1f\x7f-\x9f"
+    "\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f"
+    "\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff0-\ufffb"
+    "\ud800-\udfff"
+    "\U000e0000-\U000e0fff"
+    "]"
+)
+_SHORT = {"\t": "\\t", "\n": "\\n", "\r": "\\r"}
+
+# A spreadsheet takes a cell that starts with one of these for a formula, the full-width forms included.
+_FORMULA = tuple("=+-@\t\r\n＝＋－＠")
+
+# XML 1.0 section 2.2: no reference can bring these into a document.
+_NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+
+_SCHEME = r"(?P<scheme>[a-z][a-z0-9+.\-]*://)"
+_USERINFO = (
+    re.compile(_SCHEME + r"(?P<user>[^\s/?#:@]*)(?P<rest>[^\s/?#]*)@", re.IGNORECASE),
+    # A password may hold a raw slash. What follows a colon is a port, not a password, if it is all digits.
+    re.compile(_SCHEME + r"(?P<user>[^\s/?#:@\[]*)(?P<rest>:(?!\d*[/?#])[^\s@]*)@", re.IGNORECASE),
+    # A target or proxy typed without its scheme.
+    re.compile(r"(?<![\w/@.:*\-])(?P<scheme>)(?P<user>[^\s/?#:@\"'(<]+)(?P<rest>:(?!//)[^\s@]*)@(?=[\w\[])"),
+)
+_SECRET_PARAMETER = re.compile(r"(?P<name>[?&](?:ssl)?(?:password|passwd|pwd)=)[^&#\s]+", re.IGNORECASE)
+
+
+def terminal(text: str) -> str:
+    """The text on one line, with every character that a terminal would obey, hide or reorder made visible.
+
+    A line break becomes `\\n`, an escape `\\x1b`, a right-to-left override `\\u202e`. All else stays.
+    """
+    return _UNSAFE.sub(_visible, text)
+
+
+def _visible(match: re.Match[str]) -> str:
+    character = match[0]
+    if character in _SHORT:
+        return _SHORT[character]
+    number = ord(character)
+    if number <= 0xFF:
+        return f"\\x{number:02x}"
+    return f"\\u{number:04x}" if number <= 0xFFFF else f"\\U{number:08x}"
+
+
+def csv_cell(text: str) -> str:
+    """The text with a leading apostrophe if a spreadsheet would take it for a formula."""
+    return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+def xml_text(text: str) -> str:
+    """The text as XML 1.0 character data, safe inside an attribute in double quotes too.
+
+    A character that XML cannot hold is written the way `terminal` shows it.
+    """
+    text = _NOT_XML.sub(_visible, text)
+    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace('"', "&quot;")
+    # As references, or the reader's line end and attribute normalisation (sections 2.11, 3.3.3) eats them.
+    return text.replace("\t", "&#9;").replace("\n", "&#10;").replace("\r", "&#13;")
+
+
+def redact(text: str) -> str:
+    """The text with the secrets of every URL in it replaced by `***`.
+
+    `user:password@` keeps the user, a user alone (often a token) is replaced as well, and so is the value
+    of a `password` parameter.
+    """
+    for userinfo in _USERINFO:
+        text = userinfo.sub(_masked, text)
+    return _SECRET_PARAMETER.sub(r"\g<name>***", text)
+
+
+def _masked(match: re.Match[str]) -> str:
+    user = match["user"]
+    keeps_user = match["rest"].startswith(":") and user
+    return f"{match['scheme']}{user}:***@" if keeps_user else f"{match['scheme']}***@"

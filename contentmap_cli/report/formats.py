@@ -1,0 +1,219 @@
+"""Which format an answer is written in, and the writer for it.
+
+A writer takes rows one by one and is told when the answer ends. A new format is one new file
+(`as_<format>.py`) and its lines here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import StrEnum
+from typing import Protocol, TextIO, TypeVar
+
+from contentmap_cli.errors import UsageError
+from contentmap_cli.values import DomainSummary, Entry, JobSummary, StoredEntry, StoredFile
+
+Row = TypeVar("Row", contravariant=True)
+
+
+class Format(StrEnum):
+    """How an answer is written."""
+
+    TABLE = "table"  # for people
+    JSON = "json"  # one document
+    NDJSON = "ndjson"  # an object a line, each as soon as it is known
+    CSV = "csv"  # RFC 4180 with a header line
+    JUNIT = "junit"  # XML for a build server's test view
+    GITHUB = "github"  # GitHub Actions workflow commands
+    TXT = "txt"  # URLs only, one a line
+    XML = "xml"  # a sitemap
+
+
+SCAN_FORMATS = (Format.TABLE, Format.JSON, Format.NDJSON, Format.CSV, Format.JUNIT, Format.GITHUB)
+"""What `scan` and `status` can write."""
+
+LIST_FORMATS = (Format.TABLE, Format.JSON, Format.NDJSON, Format.CSV)
+"""What `jobs` and `sitemaps` can write."""
+
+ENTRY_FORMATS = (*LIST_FORMATS, Format.TXT, Format.XML)
+"""What `urls` can write."""
+
+
+class ScanWriter(Protocol):
+    """Writes a job, its domains first."""
+
+    def domain(self, summary: DomainSummary) -> None:
+        """Takes one domain, as it commits."""
+
+    def finish(self, job: JobSummary) -> None:
+        """Takes the job and ends the answer."""
+
+
+class StatusWriter(Protocol):
+    """Writes a job as it stands."""
+
+    def write(self, job: JobSummary, results: Iterable[DomainSummary]) -> None:
+        """Writes the whole answer. `results` may be empty, and may be an iterator."""
+
+
+class RowWriter(Protocol[Row]):
+    """Writes a list, row by row."""
+
+    def write(self, row: Row) -> None:
+        """Takes the next row."""
+
+    def finish(self) -> None:
+        """Ends the answer. Without it a list has no end and a table may have no rows."""
+
+
+def scan_writer(
+    format: Format, out: TextIO, *, width: int | None = None, color: bool = False
+) -> ScanWriter:
+    """The writer for `scan`. `width` is that of the terminal in columns, or None when `out` is not one:
+    then a table is plain text with full values. Raises UsageError for a format that `scan` has not."""
+    match format:
+        case Format.TABLE:
+            from contentmap_cli.report.as_table import TableScan
+
+            return TableScan(out, width=width, color=color)
+        case Format.JSON:
+            from contentmap_cli.report.as_json import JsonScan
+
+            return JsonScan(out)
+        case Format.NDJSON:
+            from contentmap_cli.report.as_ndjson import NdjsonScan
+
+            return NdjsonScan(out)
+        case Format.CSV:
+            from contentmap_cli.report.as_csv import CsvScan
+
+            return CsvScan(out)
+        case Format.JUNIT:
+            from contentmap_cli.report.as_junit import JunitScan
+
+            return JunitScan(out)
+        case Format.GITHUB:
+            from contentmap_cli.report.as_github import GithubScan
+
+            return GithubScan(out)
+        case _:
+            raise _refusal(format, SCAN_FORMATS)
+
+
+def status_writer(
+    format: Format, out: TextIO, *, width: int | None = None, color: bool = False
+) -> StatusWriter:
+    """The writer for `status`: the same objects as `scan` writes, a table with more about the job."""
+    if format is Format.TABLE:
+        from contentmap_cli.report.as_table import TableStatus
+
+        return TableStatus(out, width=width, color=color)
+    return _Replay(scan_writer(format, out))
+
+
+class _Replay:
+    """Writes a job that is known already the way a running one is written."""
+
+    def __init__(self, writer: ScanWriter) -> None:
+        self._writer = writer
+
+    def write(self, job: JobSummary, results: Iterable[DomainSummary]) -> None:
+        for summary in results:
+            self._writer.domain(summary)
+        self._writer.finish(job)
+
+
+def jobs_writer(
+    format: Format, out: TextIO, *, width: int | None = None, color: bool = False
+) -> RowWriter[JobSummary]:
+    """The writer for `jobs`. Parameters and errors as for `scan_writer`."""
+    from contentmap_cli.report.objects import job_object
+
+    match format:
+        case Format.TABLE:
+            from contentmap_cli.report.as_table import jobs_table
+
+            return jobs_table(out, width=width, color=color)
+        case Format.JSON:
+            from contentmap_cli.report.as_json import JsonRows
+
+            return JsonRows(out, job_object)
+        case Format.NDJSON:
+            from contentmap_cli.report.as_ndjson import NdjsonRows
+
+            return NdjsonRows(out, job_object)
+        case Format.CSV:
+            from contentmap_cli.report.as_csv import JOB, CsvRows
+
+            return CsvRows(out, JOB, job_object)
+        case _:
+            raise _refusal(format, LIST_FORMATS)
+
+
+def files_writer(
+    format: Format, out: TextIO, *, width: int | None = None, color: bool = False
+) -> RowWriter[StoredFile]:
+    """The writer for `sitemaps`. Parameters and errors as for `scan_writer`."""
+    from contentmap_cli.report.objects import file_object
+
+    match format:
+        case Format.TABLE:
+            from contentmap_cli.report.as_table import files_table
+
+            return files_table(out, width=width, color=color)
+        case Format.JSON:
+            from contentmap_cli.report.as_json import JsonRows
+
+            return JsonRows(out, file_object)
+        case Format.NDJSON:
+            from contentmap_cli.report.as_ndjson import NdjsonRows
+
+            return NdjsonRows(out, file_object)
+        case Format.CSV:
+            from contentmap_cli.report.as_csv import FILE, CsvRows
+
+            return CsvRows(out, FILE, file_object)
+        case _:
+            raise _refusal(format, LIST_FORMATS)
+
+
+def entries_writer(
+    format: Format, out: TextIO, *, width: int | None = None, color: bool = False
+) -> RowWriter[StoredEntry | Entry]:
+    """The writer for `urls`, in constant memory whatever the format. Otherwise as `scan_writer`."""
+    from contentmap_cli.report.objects import any_entry_object
+
+    match format:
+        case Format.TABLE:
+            from contentmap_cli.report.as_table import EntryTable
+
+            return EntryTable(out, width=width, color=color)
+        case Format.JSON:
+            from contentmap_cli.report.as_json import JsonRows
+
+            return JsonRows(out, any_entry_object)
+        case Format.NDJSON:
+            from contentmap_cli.report.as_ndjson import NdjsonRows
+
+            return NdjsonRows(out, any_entry_object)
+        case Format.CSV:
+            from contentmap_cli.report.as_csv import ENTRY, CsvRows
+
+            return CsvRows(out, ENTRY, any_entry_object)
+        case Format.TXT:
+            from contentmap_cli.report.as_txt import TxtEntries
+
+            return TxtEntries(out)
+        case Format.XML:
+            from contentmap_cli.report.as_sitemap import SitemapEntries
+
+            return SitemapEntries(out)
+        case _:
+            raise _refusal(format, ENTRY_FORMATS)
+
+
+def _refusal(format: Format, known: tuple[Format, ...]) -> UsageError:
+    return UsageError(
+        f"this answer cannot be written as {format.value}",
+        hint=f"--format is one of {', '.join(known)}",
+    )

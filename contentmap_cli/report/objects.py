@@ -1,0 +1,193 @@
+"""The nouns as JSON-ready objects: the contract that scripts read.
+
+Keys come in the documented order and are always there. Times are UTC, ISO 8601, with a `Z`; what is not
+known is null, never "".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+
+from contentmap_cli.errors import ContentMapError, Failure
+from contentmap_cli.report.escape import redact
+from contentmap_cli.values import (
+    Document,
+    DomainSummary,
+    Entry,
+    JobSummary,
+    Problem,
+    ScanStatus,
+    StoredEntry,
+    StoredFile,
+)
+
+SCHEMA = 1
+"""The version of these objects. A key may be added without a new one; none is renamed or removed."""
+
+
+def timestamp(moment: datetime | None) -> str | None:
+    """`2026-11-23T20:06:57Z`, with six decimals only where there is a fraction. A naive time is UTC."""
+    if moment is None:
+        return None
+    moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    return moment.replace(tzinfo=None).isoformat() + "Z"
+
+
+def domain_object(summary: DomainSummary) -> dict[str, object]:
+    """One domain's part of a job: a line of `scan --format ndjson`, an element of `results`."""
+    return {
+        "type": "domain",
+        "schema": SCHEMA,
+        "job_id": summary.job_id,
+        "domain": summary.domain,
+        "outcome": summary.status.value,
+        "sitemaps": summary.sitemaps,
+        "sitemaps_failed": summary.sitemaps_failed,
+        "urls": summary.urls,
+        "added": summary.added,
+        "removed": summary.removed,
+        "changed": summary.changed,
+        "fetched_bytes": summary.fetched_bytes,
+        "requests": summary.requests,
+        "seconds": round(summary.seconds, 3),
+        "error": _failure(summary.error),
+    }
+
+
+def job_object(job: JobSummary, results: Iterable[DomainSummary] | None = None) -> dict[str, object]:
+    """A job. `results`, one object a domain, is there only when given."""
+    answer: dict[str, object] = {
+        "type": "job",
+        "schema": SCHEMA,
+        "job_id": job.job_id,
+        "status": job.status.value,
+        "tenant": job.tenant,
+        "created_at": timestamp(job.created_at),
+        "started_at": timestamp(job.started_at),
+        "finished_at": timestamp(job.finished_at),
+        "progress": round(job.progress, 4),
+        "domains": {"total": job.total}
+        | {status.value: job.domains.get(status, 0) for status in ScanStatus},
+        "sitemaps": job.sitemaps,
+        "urls": job.urls,
+        "added": job.added,
+        "removed": job.removed,
+        "changed": job.changed,
+        "discovery_methods": _counts(job.discovery_methods),
+        "sitemap_types": _counts(job.sitemap_types),
+        "error": redact(job.error) if job.error else None,
+    }
+    if results is not None:
+        answer["results"] = [domain_object(summary) for summary in results]
+    return answer
+
+
+def entry_object(
+    entry: Entry, *, sitemap: str | None = None, discovered_by: str | None = None
+) -> dict[str, object]:
+    """An entry of a sitemap. `lastmod` is the UTC time understood, `lastmod_text` what was published."""
+    lastmod = entry.lastmod
+    return {
+        "type": entry.type,
+        "url": entry.url,
+        "lastmod": lastmod.utc if lastmod else None,
+        "lastmod_precision": lastmod.precision if lastmod else None,
+        "lastmod_text": lastmod.text if lastmod else None,
+        "changefreq": entry.changefreq,
+        "priority": entry.priority,
+        "sitemap": sitemap,
+        "discovered_by": discovered_by,
+        "images": [dict(image) for image in entry.images],
+        "videos": [dict(video) for video in entry.videos],
+        "news": [dict(item) for item in entry.news],
+        "alternates": [dict(alternate) for alternate in entry.alternates],
+        "in_scope": entry.in_scope,
+        "repaired": entry.repaired,
+    }
+
+
+def stored_entry_object(stored: StoredEntry) -> dict[str, object]:
+    """An entry as recorded: also when it was first seen and removed, and what its page is."""
+    return {
+        **entry_object(stored.entry, sitemap=stored.sitemap, discovered_by=stored.discovered_by.value),
+        "page_type": stored.page_type,
+        "first_seen": timestamp(stored.first_seen),
+        "removed_at": timestamp(stored.removed_at),
+    }
+
+
+def any_entry_object(entry: StoredEntry | Entry) -> dict[str, object]:
+    """An entry, recorded or as parsed."""
+    return stored_entry_object(entry) if isinstance(entry, StoredEntry) else entry_object(entry)
+
+
+def document_object(document: Document) -> dict[str, object]:
+    """What `parse` says of a document after its entries."""
+    return {
+        "type": "document",
+        "kind": document.kind.value,
+        "entries": document.entries,
+        "complete": document.complete,
+        "encoding": document.encoding,
+        "problems": [_problem(problem) for problem in document.problems],
+        "error": _failure(document.failure),
+    }
+
+
+def file_object(file: StoredFile) -> dict[str, object]:
+    """A sitemap file as recorded. Sizes in bytes as transferred, times in milliseconds."""
+    return {
+        "type": "sitemap_file",
+        "url": file.url,
+        "status": file.status.value,
+        "discovered_by": file.discovered_by.value,
+        "sitemap_type": file.sitemap_type,
+        "parent": file.parent,
+        "status_code": file.status_code,
+        "url_count": file.url_count,
+        "size_bytes": file.size_bytes,
+        "response_time_ms": file.response_time_ms,
+        "is_gzipped": file.is_gzipped,
+        "has_lastmod": file.has_lastmod,
+        "has_priority": file.has_priority,
+        "has_changefreq": file.has_changefreq,
+        "last_modified": file.last_modified,
+        "generator": file.generator,
+        "content_type": file.content_type,
+        "fetched_at": timestamp(file.fetched_at),
+        "first_seen": timestamp(file.first_seen),
+        "removed_at": timestamp(file.removed_at),
+        "error": _failure(file.error),
+        "problems": [_problem(problem) for problem in file.problems],
+    }
+
+
+def error_object(error: ContentMapError) -> dict[str, object]:
+    """The error that ended a command, as `--json` writes it on stderr."""
+    return {
+        "error": {
+            "code": str(error.code),
+            "message": redact(error.message),
+            "hint": redact(error.hint) if error.hint else None,
+        }
+    }
+
+
+def _failure(failure: Failure | None) -> dict[str, object] | None:
+    return {"code": str(failure.code), "message": redact(failure.message)} if failure else None
+
+
+def _problem(problem: Problem) -> dict[str, object]:
+    return {
+        "code": str(problem.code),
+        "line": problem.line,
+        "message": problem.message,
+        "count": problem.count,
+    }
+
+
+def _counts(counts: Mapping[str, int]) -> dict[str, int]:
+    # The most frequent first, then by name: the same counts are always written the same way.
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    return {str(key): count for key, count in ordered}
