@@ -1,0 +1,159 @@
+"""The guard: which addresses a crawl may dial.
+
+What a stranger's robots.txt, sitemap or redirect names must not reach the machine's own network. The policy
+is asked at one place only, where a socket is made for an address (`guarded_socket_factory`): past every
+look-up, redirect and way to spell an address.
+"""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+import socket
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from contentmap_cli.errors import Code, Failure
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+AddressInfo = tuple[int | socket.AddressFamily, int | socket.SocketKind, int, str, tuple[Any, ...]]
+
+_LINK_LOCAL = ("169.254.0.0/16", "fe80::/10", "fec0::/10")
+_LOOPBACK = ("127.0.0.0/8", "::1/128")
+_PRIVATE = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")
+_METADATA = (  # of cloud machines: a secret for whoever asks, some of it at addresses that count as public
+    "168.63.129.16/32",
+    "169.254.169.254/32",
+    "100.100.100.200/32",
+    "192.0.0.192/32",
+    "fd00:ec2::254/128",
+    "fd20:ce::254/128",
+)
+_RELAYS = ("192.88.99.0/24", "64:ff9b:1::/48")  # lead to wherever the local network sends them
+_LATER = ("3fff::/20",)  # RFC 9637, younger than the registry of some Pythons
+_GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")  # all that IANA hands out of IPv6
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")  # RFC 6052
+_SIIT = ipaddress.IPv6Network("::ffff:0:0:0/96")  # RFC 2765
+_COMPATIBLE = ipaddress.IPv6Network("::/96")  # RFC 4291 section 2.5.5.1
+_ISATAP = (0x00005EFE, 0x02005EFE)  # RFC 5214, the upper half of the interface identifier
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+def _networks(texts: Iterable[str]) -> tuple[Network, ...]:
+    return tuple(ipaddress.ip_network(text) for text in texts)
+
+
+_OPENED_BY_PRIVATE = _networks(_LOOPBACK + _PRIVATE)
+_METADATA_NETS = _networks(_METADATA)
+_NAMED = (
+    (_METADATA_NETS, "a cloud's metadata service"),
+    (_networks(_LINK_LOCAL), "link-local"),
+    (_networks(_LOOPBACK), "loopback"),
+    (_networks(_PRIVATE), "private network"),
+    (_networks(_RELAYS + _LATER), "reserved"),
+)
+
+
+class BlockedAddress(PermissionError):
+    """Raised where the socket would have been made; `failure` says which address and why.
+
+    Its text is the same for all addresses, so that several refused ones of one host are still this error
+    after the connector has folded them into one.
+    """
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(errno.EACCES, "the address is not one that this crawl may dial")
+        self.failure = failure
+
+
+def embedded(address: Address) -> Iterator[Address]:
+    """The address, and every IPv4 address that a translator or tunnel would find inside it."""
+    yield address
+    if isinstance(address, ipaddress.IPv4Address):
+        return
+    low = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    if address.ipv4_mapped is not None:
+        yield address.ipv4_mapped
+    elif address in _NAT64 or address in _SIIT or (address in _COMPATIBLE and int(address) > 1):
+        yield low
+    elif address.sixtofour is not None:
+        yield address.sixtofour
+    elif address.teredo is not None:
+        yield from address.teredo
+    elif (int(address) >> 32 & 0xFFFFFFFF) in _ISATAP:
+        yield low
+
+
+class AddressPolicy:
+    """Says of an address and port whether the crawl may connect to it.
+
+    `allow_private` opens loopback and private networks, `allow_nets` any network by CIDR, `consented` single
+    addresses with their port (None: any port) that the user named himself.
+    """
+
+    def __init__(
+        self,
+        *,
+        allow_private: bool = False,
+        allow_nets: Iterable[str] = (),
+        consented: Iterable[tuple[str, int | None]] = (),
+    ) -> None:
+        self._opened = _networks(allow_nets)
+        self._allow_private = allow_private
+        self._consented = {(ipaddress.ip_address(address), port) for address, port in consented}
+
+    def consent(self, address: str, port: int | None) -> None:
+        """Opens one address and port: the user named a host that has it, such as his proxy."""
+        self._consented.add((ipaddress.ip_address(address), port))
+
+    def is_consented(self, address: str, port: int) -> bool:
+        """Whether the user named this very address."""
+        parsed = ipaddress.ip_address(address)
+        return (parsed, port) in self._consented or (parsed, None) in self._consented
+
+    def check(self, address: str, port: int) -> Failure | None:
+        """None if the address may be dialled, else the failure `address_blocked` that says why not."""
+        try:
+            if self.is_consented(address, port):
+                return None
+            parts = tuple(embedded(ipaddress.ip_address(address)))
+        except ValueError:
+            return Failure(Code.ADDRESS_BLOCKED, "the address is not one this crawl can read")
+        if any(part in network for part in parts for network in self._opened):
+            return None
+        # A translator's own prefix says nothing: what it leads to does.
+        judged = parts[1:] or parts
+        for part in judged:
+            reason = self._reason(part)
+            if reason is not None:
+                return Failure(Code.ADDRESS_BLOCKED, f"the address {address} is not public ({reason})")
+        return None
+
+    def _reason(self, address: Address) -> str | None:
+        private = any(address in network for network in _OPENED_BY_PRIVATE)
+        if private and self._allow_private and not any(address in network for network in _METADATA_NETS):
+            return None
+        for networks, reason in _NAMED:
+            if any(address in network for network in networks):
+                return reason
+        if address.is_multicast:
+            return "multicast"
+        if not address.is_global or address.is_reserved:
+            return "reserved"
+        if isinstance(address, ipaddress.IPv6Address) and address not in _GLOBAL_UNICAST:
+            return "reserved"
+        return None
+
+
+def guarded_socket_factory(policy: AddressPolicy) -> Callable[[AddressInfo], socket.socket]:
+    """Makes sockets for aiohttp's connector; raises `BlockedAddress` where the policy refuses the address."""
+
+    def make(info: AddressInfo) -> socket.socket:
+        family, kind, protocol, _, address = info
+        failure = policy.check(str(address[0]), int(address[1]))
+        if failure is not None:
+            raise BlockedAddress(failure)
+        return socket.socket(family=family, type=kind, proto=protocol)
+
+    return make
