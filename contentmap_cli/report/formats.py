@@ -6,14 +6,17 @@ A writer takes rows one by one and is told when the answer ends. A new format is
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from enum import StrEnum
 from typing import Protocol, TextIO, TypeVar
 
 from contentmap_cli.errors import UsageError
+from contentmap_cli.report import as_csv
+from contentmap_cli.report.objects import any_entry_object, file_object, job_object
 from contentmap_cli.values import DomainSummary, Entry, JobSummary, StoredEntry, StoredFile
 
-Row = TypeVar("Row", contravariant=True)
+Row_contra = TypeVar("Row_contra", contravariant=True)
+Row = TypeVar("Row")
 
 
 class Format(StrEnum):
@@ -56,22 +59,20 @@ class StatusWriter(Protocol):
         """Writes the whole answer. `results` may be empty, and may be an iterator."""
 
 
-class RowWriter(Protocol[Row]):
+class RowWriter(Protocol[Row_contra]):
     """Writes a list, row by row."""
 
-    def write(self, row: Row) -> None:
+    def write(self, row: Row_contra) -> None:
         """Takes the next row."""
 
     def finish(self) -> None:
         """Ends the answer. Without it a list has no end and a table may have no rows."""
 
 
-def scan_writer(
-    format: Format, out: TextIO, *, width: int | None = None, color: bool = False
-) -> ScanWriter:
+def scan_writer(fmt: Format, /, out: TextIO, *, width: int | None = None, color: bool = False) -> ScanWriter:
     """The writer for `scan`. `width` is that of the terminal in columns, or None when `out` is not one:
     then a table is plain text with full values. Raises UsageError for a format that `scan` has not."""
-    match format:
+    match fmt:
         case Format.TABLE:
             from contentmap_cli.report.as_table import TableScan
 
@@ -97,18 +98,18 @@ def scan_writer(
 
             return GithubScan(out)
         case _:
-            raise _refusal(format, SCAN_FORMATS)
+            raise _refusal(fmt, SCAN_FORMATS)
 
 
 def status_writer(
-    format: Format, out: TextIO, *, width: int | None = None, color: bool = False
+    fmt: Format, /, out: TextIO, *, width: int | None = None, color: bool = False
 ) -> StatusWriter:
     """The writer for `status`: the same objects as `scan` writes, a table with more about the job."""
-    if format is Format.TABLE:
+    if fmt is Format.TABLE:
         from contentmap_cli.report.as_table import TableStatus
 
         return TableStatus(out, width=width, color=color)
-    return _Replay(scan_writer(format, out))
+    return _Replay(scan_writer(fmt, out))
 
 
 class _Replay:
@@ -124,82 +125,36 @@ class _Replay:
 
 
 def jobs_writer(
-    format: Format, out: TextIO, *, width: int | None = None, color: bool = False
+    fmt: Format, /, out: TextIO, *, width: int | None = None, color: bool = False
 ) -> RowWriter[JobSummary]:
     """The writer for `jobs`. Parameters and errors as for `scan_writer`."""
-    from contentmap_cli.report.objects import job_object
+    if fmt is Format.TABLE:
+        from contentmap_cli.report.as_table import JobsTable
 
-    match format:
-        case Format.TABLE:
-            from contentmap_cli.report.as_table import jobs_table
-
-            return jobs_table(out, width=width, color=color)
-        case Format.JSON:
-            from contentmap_cli.report.as_json import JsonRows
-
-            return JsonRows(out, job_object)
-        case Format.NDJSON:
-            from contentmap_cli.report.as_ndjson import NdjsonRows
-
-            return NdjsonRows(out, job_object)
-        case Format.CSV:
-            from contentmap_cli.report.as_csv import JOB, CsvRows
-
-            return CsvRows(out, JOB, job_object)
-        case _:
-            raise _refusal(format, LIST_FORMATS)
+        return JobsTable(out, width=width, color=color)
+    return _objects_writer(fmt, out, job_object, as_csv.JOB, LIST_FORMATS)
 
 
 def files_writer(
-    format: Format, out: TextIO, *, width: int | None = None, color: bool = False
+    fmt: Format, /, out: TextIO, *, width: int | None = None, color: bool = False
 ) -> RowWriter[StoredFile]:
     """The writer for `sitemaps`. Parameters and errors as for `scan_writer`."""
-    from contentmap_cli.report.objects import file_object
+    if fmt is Format.TABLE:
+        from contentmap_cli.report.as_table import FilesTable
 
-    match format:
-        case Format.TABLE:
-            from contentmap_cli.report.as_table import files_table
-
-            return files_table(out, width=width, color=color)
-        case Format.JSON:
-            from contentmap_cli.report.as_json import JsonRows
-
-            return JsonRows(out, file_object)
-        case Format.NDJSON:
-            from contentmap_cli.report.as_ndjson import NdjsonRows
-
-            return NdjsonRows(out, file_object)
-        case Format.CSV:
-            from contentmap_cli.report.as_csv import FILE, CsvRows
-
-            return CsvRows(out, FILE, file_object)
-        case _:
-            raise _refusal(format, LIST_FORMATS)
+        return FilesTable(out, width=width, color=color)
+    return _objects_writer(fmt, out, file_object, as_csv.FILE, LIST_FORMATS)
 
 
 def entries_writer(
-    format: Format, out: TextIO, *, width: int | None = None, color: bool = False
+    fmt: Format, /, out: TextIO, *, width: int | None = None, color: bool = False
 ) -> RowWriter[StoredEntry | Entry]:
     """The writer for `urls`, in constant memory whatever the format. Otherwise as `scan_writer`."""
-    from contentmap_cli.report.objects import any_entry_object
-
-    match format:
+    match fmt:
         case Format.TABLE:
-            from contentmap_cli.report.as_table import EntryTable
+            from contentmap_cli.report.as_table import EntriesTable
 
-            return EntryTable(out, width=width, color=color)
-        case Format.JSON:
-            from contentmap_cli.report.as_json import JsonRows
-
-            return JsonRows(out, any_entry_object)
-        case Format.NDJSON:
-            from contentmap_cli.report.as_ndjson import NdjsonRows
-
-            return NdjsonRows(out, any_entry_object)
-        case Format.CSV:
-            from contentmap_cli.report.as_csv import ENTRY, CsvRows
-
-            return CsvRows(out, ENTRY, any_entry_object)
+            return EntriesTable(out, width=width, color=color)
         case Format.TXT:
             from contentmap_cli.report.as_txt import TxtEntries
 
@@ -209,11 +164,33 @@ def entries_writer(
 
             return SitemapEntries(out)
         case _:
-            raise _refusal(format, ENTRY_FORMATS)
+            return _objects_writer(fmt, out, any_entry_object, as_csv.ENTRY, ENTRY_FORMATS)
 
 
-def _refusal(format: Format, known: tuple[Format, ...]) -> UsageError:
+def _objects_writer(
+    fmt: Format,
+    out: TextIO,
+    to_object: Callable[[Row], dict[str, object]],
+    columns: tuple[tuple[str, ...], ...],
+    known: tuple[Format, ...],
+) -> RowWriter[Row]:
+    match fmt:
+        case Format.JSON:
+            from contentmap_cli.report.as_json import JsonRows
+
+            return JsonRows(out, to_object)
+        case Format.NDJSON:
+            from contentmap_cli.report.as_ndjson import NdjsonRows
+
+            return NdjsonRows(out, to_object)
+        case Format.CSV:
+            return as_csv.CsvRows(out, columns, to_object)
+        case _:
+            raise _refusal(fmt, known)
+
+
+def _refusal(fmt: Format, known: tuple[Format, ...]) -> UsageError:
     return UsageError(
-        f"this answer cannot be written as {format.value}",
+        f"this answer cannot be written as {fmt.value}",
         hint=f"--format is one of {', '.join(known)}",
     )

@@ -1,0 +1,66 @@
+"""Numbers as people read them. Only tables and progress use these; every other format has plain numbers."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+_MINUTE = 60
+_HOUR = 3600
+_KILO = 1000
+
+
+def number(value: int) -> str:
+    """`1204332` as `1,204,332`."""
+    return f"{value:,}"
+
+
+def plural(value: int, noun: str) -> str:
+    """`1 sitemap`, `1,204 sitemaps`."""
+    return f"{value:,} {noun}" if value == 1 else f"{value:,} {noun}s"
+
+
+def size(value: int) -> str:
+    """Bytes in decimal units (IEC 80000-13): `812 B`, `1.2 MB`, `132 MB`."""
+    if value < _KILO:
+        return f"{value} B"
+    scaled = float(value)
+    for unit in ("kB", "MB", "GB"):
+        scaled /= _KILO
+        # 999.5 would print as "1000": it belongs to the next unit.
+        if scaled < _KILO - 0.5:
+            return f"{scaled:.1f} {unit}" if scaled < 9.95 else f"{scaled:.0f} {unit}"
+    return f"{scaled / _KILO:.1f} TB"
+
+
+def duration(seconds: float) -> str:
+    """`0.41 s`, `12.4 s`, `3 min 20 s`, `2 h 05 min`."""
+    if seconds < 9.995:
+        return f"{seconds:.2f} s"
+    if seconds < _MINUTE - 0.05:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < _HOUR:
+        return f"{whole // _MINUTE} min {whole % _MINUTE:02d} s"
+    return f"{whole // _HOUR} h {whole % _HOUR // _MINUTE:02d} min"
+
+
+def clock(seconds: float) -> str:
+    """`0:12`, `61:05`, `2:05:09` and so on: a time that ticks in place."""
+    whole = int(seconds)
+    if whole < 2 * _HOUR:
+        return f"{whole // _MINUTE}:{whole % _MINUTE:02d}"
+    return f"{whole // _HOUR}:{whole % _HOUR // _MINUTE:02d}:{whole % _MINUTE:02d}"
+
+
+def changes(added: int, removed: int, changed: int) -> str:
+    """`+1,204 -3 ~12`, only what is not nothing; empty when nothing changed."""
+    parts = (("+", added), ("-", removed), ("~", changed))
+    return " ".join(f"{sign}{count:,}" for sign, count in parts if count)
+
+
+def moment(value: datetime | None) -> str:
+    """`2026-11-23 20:06`, in UTC; empty when there is none. A naive time is UTC."""
+    if value is None:
+        return ""
+    value = value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    return f"{value:%Y-%m-%d %H:%M}"
