@@ -159,6 +159,11 @@ class GuardedSession(AsyncSession):
         await self._take_turn()
         self.sync_session.turn_taken = True
 
+    @property
+    def writing(self) -> bool:
+        """Whether its turn to write has come: from then on it is better let finish than cancelled."""
+        return self.sync_session.turn_taken
+
     async def __aenter__(self) -> GuardedSession:
         if self.sync_session.in_transaction():
             self.sync_session._refuse("enter")

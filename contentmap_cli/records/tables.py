@@ -171,7 +171,7 @@ SITEMAP_URLS = Table(
         "sitemap_file_id", BigInteger, ForeignKey("sitemap_files.id", ondelete="CASCADE"), primary_key=True
     ),
     Column("url", Url, primary_key=True),
-    Column("lastmod", UtcDateTime),
+    Column("lastmod", UtcDateTime("seconds")),
     Column("lastmod_precision", String(8)),
     Column("lastmod_text", Text),  # as published, where `lastmod` and its precision do not say it all
     Column("changefreq", String(8)),

@@ -18,23 +18,28 @@ BigId = BigInteger().with_variant(Integer, "sqlite")
 class UtcDateTime(TypeDecorator[datetime]):
     """A moment in UTC: `timestamptz` on PostgreSQL; on SQLite text, ISO 8601 with microseconds and Z.
 
-    The text has one width, so that it sorts as time does. Only aware datetimes are taken.
+    The text has one width, so that it sorts as time does; with `timespec="seconds"` it has none smaller.
+    Only aware datetimes are taken.
     """
 
     impl = DateTime
     cache_ok = True
 
+    def __init__(self, timespec: str = "microseconds") -> None:
+        super().__init__()
+        self.timespec = timespec
+
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
         """Text on SQLite, which has no type for time."""
         if dialect.name == "sqlite":
-            return dialect.type_descriptor(String(27))
+            return dialect.type_descriptor(String(27 if self.timespec == "microseconds" else 20))
         return dialect.type_descriptor(DateTime(timezone=True))
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
         """Aware datetime in, the column's own form out."""
         if value is None or dialect.name != "sqlite":
             return value
-        return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        return iso_text(value, self.timespec)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
         """The column's form in, an aware datetime in UTC out."""
@@ -42,6 +47,11 @@ class UtcDateTime(TypeDecorator[datetime]):
             return None
         moment = datetime.fromisoformat(value) if isinstance(value, str) else value
         return moment.astimezone(UTC) if isinstance(moment, datetime) else None
+
+
+def iso_text(moment: datetime, timespec: str = "seconds") -> str:
+    """An aware datetime as ISO 8601 text in UTC with Z, the year always of four digits."""
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec=timespec) + "Z"
 
 
 class utc_now(FunctionElement[datetime]):  # noqa: N801 - reads as the SQL function it is

@@ -132,7 +132,7 @@ def upgrade() -> None:
         sa.Column("domain_id", sa.BigInteger(), nullable=False),
         sa.Column("sitemap_file_id", sa.BigInteger(), nullable=False),
         sa.Column("url", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
-        sa.Column("lastmod", UtcDateTime(), nullable=True),
+        sa.Column("lastmod", UtcDateTime("seconds"), nullable=True),
         sa.Column("lastmod_precision", sa.String(length=8), nullable=True),
         sa.Column("lastmod_text", sa.Text(), nullable=True),
         sa.Column("changefreq", sa.String(length=8), nullable=True),

@@ -1,0 +1,158 @@
+"""What a domain holds: its sitemap files and its entries, streamed. Reads only, one tenant at a time."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import and_, select
+from sqlalchemy.orm import aliased
+
+from contentmap_cli.errors import Failure
+from contentmap_cli.records.rows import read_extras, read_lastmod
+from contentmap_cli.records.session import GuardedSession
+from contentmap_cli.records.tables import SITEMAP_URLS, Domain, DomainScan, SitemapFile
+from contentmap_cli.records.types import iso_text
+from contentmap_cli.values import (
+    DiscoveryMethod,
+    Entry,
+    FileStatus,
+    Problem,
+    StoredEntry,
+    StoredFile,
+)
+
+_T = SITEMAP_URLS.c
+
+
+@dataclass(frozen=True, slots=True)
+class EntryFilter:
+    """Which of a domain's entries are wanted. Everything not given lets everything through."""
+
+    sitemap: str | None = None  # only those this file lists
+    match: str | None = None  # a glob over the whole URL: * and ?
+    since: datetime | None = None  # first seen since
+    changed_after: datetime | None = None  # lastmod after
+    removed: bool = False  # those that are gone, instead of those that are there
+    limit: int | None = None
+
+
+async def find_domain(session: GuardedSession, tenant: str, name: str) -> int | None:
+    """The id of a tenant's domain, or None where it was never scanned."""
+    found = await session.scalar(select(Domain.id).where(Domain.tenant_id == tenant, Domain.name == name))
+    return int(found) if found is not None else None
+
+
+async def known_domains(session: GuardedSession, tenant: str, *, limit: int = 1000) -> list[str]:
+    """Names of a tenant's domains, the last scanned first."""
+    found = await session.scalars(
+        select(Domain.name)
+        .where(Domain.tenant_id == tenant)
+        .order_by(Domain.last_scanned_at.desc(), Domain.name)
+        .limit(limit)
+    )
+    return list(found)
+
+
+async def stored_files(
+    session: GuardedSession, domain_id: int, *, removed: bool = False
+) -> AsyncIterator[StoredFile]:
+    """A domain's sitemap files in the order they were first met."""
+    query = (
+        select(SitemapFile)
+        .where(SitemapFile.domain_id == domain_id)
+        .order_by(SitemapFile.id)
+        .execution_options(yield_per=500)
+    )
+    if not removed:
+        query = query.where(SitemapFile.removed_at.is_(None))
+    async for row in await session.stream_scalars(query):
+        yield StoredFile(
+            url=row.url,
+            status=FileStatus(row.status),
+            discovered_by=DiscoveryMethod(row.discovery_method),
+            sitemap_type=row.sitemap_type,
+            parent=row.parent,
+            status_code=row.status_code,
+            url_count=row.url_count,
+            size_bytes=row.size_bytes,
+            response_time_ms=row.response_time_ms,
+            is_gzipped=row.is_gzipped,
+            has_lastmod=row.has_lastmod,
+            has_priority=row.has_priority,
+            has_changefreq=row.has_changefreq,
+            last_modified=row.last_modified,
+            generator=row.generator,
+            content_type=row.content_type,
+            fetched_at=row.fetched_at,
+            first_seen=row.first_seen,
+            removed_at=row.removed_at,
+            error=Failure(row.error_code, row.error_message or "") if row.error_code else None,
+            problems=tuple(Problem(**problem) for problem in row.problems),
+        )
+
+
+async def stored_entries(
+    session: GuardedSession, domain_id: int, wanted: EntryFilter
+) -> AsyncIterator[StoredEntry]:
+    """A domain's entries, file by file, each file's in the order of their URLs; constant memory."""
+    first, last = aliased(DomainScan), aliased(DomainScan)
+    columns: list[Any] = [
+        *(column for column in _T if column.name not in ("domain_id", "sitemap_file_id")),
+        SitemapFile.url.label("sitemap"),
+        SitemapFile.discovery_method,
+        first.finished_at.label("first_seen"),
+        last.finished_at.label("removed_at"),
+    ]
+    query = (
+        select(*columns)
+        .select_from(SITEMAP_URLS)
+        .join(SitemapFile, SitemapFile.id == _T.sitemap_file_id)
+        .outerjoin(first, first.id == _T.first_scan_id)
+        .outerjoin(last, and_(last.id == _T.removed_scan_id))
+        .where(_T.domain_id == domain_id)
+        .order_by(_T.sitemap_file_id, _T.url)
+        .execution_options(yield_per=2000)
+    )
+    query = query.where(_T.removed_scan_id.isnot(None) if wanted.removed else _T.removed_scan_id.is_(None))
+    if wanted.sitemap is not None:
+        query = query.where(SitemapFile.url == wanted.sitemap)
+    if wanted.match is not None:
+        query = query.where(_T.url.like(_like(wanted.match), escape="\\"))
+    if wanted.since is not None:
+        query = query.where(first.finished_at >= wanted.since)
+    if wanted.changed_after is not None:
+        query = query.where(_T.lastmod > wanted.changed_after)
+    if wanted.limit is not None:
+        query = query.limit(wanted.limit)
+    async for row in await session.stream(query):
+        yield _stored_entry(row)
+
+
+def _stored_entry(row: Any) -> StoredEntry:
+    moment = iso_text(row.lastmod) if row.lastmod is not None else None
+    extras: dict[str, Any] = dict(read_extras(row.extras))
+    return StoredEntry(
+        entry=Entry(
+            url=row.url,
+            lastmod=read_lastmod(moment, row.lastmod_precision, row.lastmod_text),
+            changefreq=row.changefreq,
+            priority=row.priority,
+            in_scope=row.in_scope,
+            repaired=row.repaired,
+            **extras,
+        ),
+        sitemap=row.sitemap,
+        discovered_by=DiscoveryMethod(row.discovery_method),
+        page_type=row.page_type,
+        first_seen=row.first_seen,
+        removed_at=row.removed_at,
+    )
+
+
+def _like(glob: str) -> str:
+    """A glob as a LIKE pattern."""
+    escaped = glob.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return escaped.replace("*", "%").replace("?", "_")

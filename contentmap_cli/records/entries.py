@@ -1,0 +1,236 @@
+"""A domain's entries: what this scan read, merged into what is recorded, writing only what differs.
+
+A file that is new goes in whole. A file that was there before is walked beside its rows, both in the
+order of the key, and only new, changed, returned and missing URLs are written. A URL that another
+file of the domain lists as well, or that moved between files, is neither added nor removed.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from operator import itemgetter
+from typing import Any
+
+from sqlalchemy import bindparam, distinct, func, select, update
+
+from contentmap_cli.records.bulk import insert_rows
+from contentmap_cli.records.claims import Claim
+from contentmap_cli.records.rows import COLUMNS, CONTENT, URL, Row, row_builder
+from contentmap_cli.records.session import GuardedSession
+from contentmap_cli.records.tables import SITEMAP_URLS
+from contentmap_cli.records.types import iso_text
+from contentmap_cli.values import Entry
+
+_T = SITEMAP_URLS.c
+_CHUNK = 500
+_CONTENT_COLUMNS = COLUMNS[CONTENT]
+_by_url = itemgetter(URL)
+
+
+@dataclass(frozen=True, slots=True)
+class FileEntries:
+    """One file's entries, ready to be merged. `known`: rows of it may be there from an earlier scan."""
+
+    file_id: int
+    known: bool
+    batches: Callable[[], Iterable[Sequence[Entry]]]
+    page_type: Callable[[Entry], str | None]
+    whole: bool  # read to its end, with nothing lost: what it does not list is gone from it
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What a scan did to a domain: distinct URLs now, and how many came, went or changed."""
+
+    urls: int
+    added: int
+    removed: int
+    changed: int
+
+
+@dataclass(slots=True)
+class _Diff:
+    """What must be written for one known file."""
+
+    file_id: int
+    new: list[Row] = field(default_factory=list)
+    changed: list[Row] = field(default_factory=list)
+    returned: list[Row] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+
+
+async def merge_entries(
+    session: GuardedSession,
+    claim: Claim,
+    files: Sequence[FileEntries],
+    vanished: Sequence[int],
+    *,
+    first_scan: bool,
+    removals: bool,
+) -> Changes:
+    """Writes a scan's entries and says what changed.
+
+    `vanished` are files that this scan did not meet: with `removals` (the scan was complete) their URLs
+    are gone. `first_scan` says that nothing of the domain is recorded, so that nothing is compared.
+    """
+    if first_scan:
+        for file in files:
+            await insert_rows(session, _rows(claim, file))
+        urls = await _count_live(session, claim.domain_id)
+        session.note("entries.saved", urls=urls)
+        return Changes(urls, urls, 0, 0)
+
+    diffs = [await _compare(session, claim, file, removals=removals) for file in files]
+    if removals:
+        for file_id in vanished:
+            missing = await _live_urls(session, claim.domain_id, file_id)
+            diffs.append(_Diff(file_id, missing=missing))
+    added, removed, changed = await _weigh(session, claim.domain_id, diffs)
+    for diff in diffs:
+        await _write(session, claim, diff)
+    urls = await _count_live(session, claim.domain_id)
+    session.note("entries.merged", urls=urls, added=added, removed=removed, changed=changed)
+    return Changes(urls, added, removed, changed)
+
+
+def _rows(claim: Claim, file: FileEntries) -> list[Row]:
+    """A file's rows in key order, one for each URL: where it is listed twice, the first entry stands."""
+    build = row_builder(claim.domain_id, file.file_id, claim.scan_id, file.page_type)
+    rows = [build(entry) for batch in file.batches() for entry in batch if entry.type == "url"]
+    rows.sort(key=_by_url)  # stable: of equal URLs the first in the document stays first
+    previous = None
+    unique = []
+    for row in rows:
+        url = row[URL]
+        if url != previous:
+            unique.append(row)
+            previous = url
+    return unique
+
+
+async def _compare(session: GuardedSession, claim: Claim, file: FileEntries, *, removals: bool) -> _Diff:
+    diff = _Diff(file.file_id)
+    rows = _rows(claim, file)
+    if not file.known:
+        diff.new = rows
+        return diff
+    fresh = iter(rows)
+    row = next(fresh, None)
+    async for old in await session.stream(_recorded(claim.domain_id, file.file_id)):
+        while row is not None and row[URL] < old.url:
+            diff.new.append(row)
+            row = next(fresh, None)
+        if row is not None and row[URL] == old.url:
+            if old.removed_scan_id is not None:
+                diff.returned.append(row)
+            elif _content(old) != row[CONTENT]:
+                diff.changed.append(row)
+            row = next(fresh, None)
+        elif removals and file.whole and old.removed_scan_id is None:
+            diff.missing.append(old.url)
+    while row is not None:
+        diff.new.append(row)
+        row = next(fresh, None)
+    return diff
+
+
+def _recorded(domain_id: int, file_id: int) -> Any:
+    columns = [_T.url, _T.removed_scan_id, *(_T[name] for name in _CONTENT_COLUMNS)]
+    return (
+        select(*columns)
+        .where(_T.domain_id == domain_id, _T.sitemap_file_id == file_id)
+        .order_by(_T.url)
+        .execution_options(yield_per=2000)
+    )
+
+
+def _content(old: Any) -> Row:
+    return (iso_text(old.lastmod) if old.lastmod else None, *old[3:])
+
+
+async def _weigh(session: GuardedSession, domain_id: int, diffs: Sequence[_Diff]) -> tuple[int, int, int]:
+    """URLs added, removed and changed as the domain sees it, before anything is written."""
+    came = Counter(row[URL] for diff in diffs for row in (*diff.new, *diff.returned))
+    went = Counter(url for diff in diffs for url in diff.missing)
+    touched = sorted({*came, *went})
+    live: Counter[str] = Counter()
+    for start in range(0, len(touched), _CHUNK):
+        found = await session.execute(
+            select(_T.url, func.count())
+            .where(
+                _T.domain_id == domain_id,
+                _T.url.in_(touched[start : start + _CHUNK]),
+                _T.removed_scan_id.is_(None),
+            )
+            .group_by(_T.url)
+        )
+        live.update(dict(found.tuples().all()))
+    added = sum(1 for url in came if not live[url])
+    removed = sum(1 for url in went if live[url] and live[url] + came[url] - went[url] <= 0)
+    changed = len({row[URL] for diff in diffs for row in diff.changed})
+    return added, removed, changed
+
+
+async def _write(session: GuardedSession, claim: Claim, diff: _Diff) -> None:
+    if diff.new:
+        await insert_rows(session, diff.new)
+    for rows, returned in ((diff.changed, False), (diff.returned, True)):
+        if rows:
+            await _update(session, claim, diff.file_id, rows, returned=returned)
+    for chunk in _slices(diff.missing):
+        await session.write(
+            update(SITEMAP_URLS)
+            .where(_T.domain_id == claim.domain_id, _T.sitemap_file_id == diff.file_id, _T.url.in_(chunk))
+            .values(removed_scan_id=claim.scan_id)
+        )
+
+
+async def _update(
+    session: GuardedSession, claim: Claim, file_id: int, rows: Sequence[Row], *, returned: bool
+) -> None:
+    values: dict[str, Any] = {name: bindparam(f"new_{name}") for name in _CONTENT_COLUMNS}
+    if returned:
+        values["removed_scan_id"] = None
+    connection = await session.connection()
+    await connection.execute(
+        update(SITEMAP_URLS)
+        .where(
+            _T.domain_id == claim.domain_id,
+            _T.sitemap_file_id == file_id,
+            _T.url == bindparam("old_url"),
+        )
+        .values(**values),
+        [_parameters(row) for row in rows],
+    )
+
+
+def _parameters(row: Row) -> dict[str, Any]:
+    values = {f"new_{name}": value for name, value in zip(_CONTENT_COLUMNS, row[CONTENT], strict=True)}
+    if values["new_lastmod"] is not None:
+        values["new_lastmod"] = datetime.fromisoformat(values["new_lastmod"])
+    values["old_url"] = row[URL]
+    return values
+
+
+async def _live_urls(session: GuardedSession, domain_id: int, file_id: int) -> list[str]:
+    found = await session.scalars(
+        select(_T.url).where(
+            _T.domain_id == domain_id, _T.sitemap_file_id == file_id, _T.removed_scan_id.is_(None)
+        )
+    )
+    return list(found)
+
+
+async def _count_live(session: GuardedSession, domain_id: int) -> int:
+    counted = await session.scalar(
+        select(func.count(distinct(_T.url))).where(_T.domain_id == domain_id, _T.removed_scan_id.is_(None))
+    )
+    return int(counted or 0)
+
+
+def _slices(items: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(items), _CHUNK):
+        yield items[start : start + _CHUNK]

@@ -1,0 +1,155 @@
+"""What people ask: how a job goes, which jobs there were. Reads only, and never across tenants."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import AsyncIterator
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy.engine import Row
+
+from contentmap_cli.errors import Failure
+from contentmap_cli.records.session import GuardedSession
+from contentmap_cli.records.tables import Domain, DomainScan, Job
+from contentmap_cli.records.types import utc_now
+from contentmap_cli.values import DomainSummary, JobStatus, JobSummary, ScanStatus
+
+
+async def latest_job_id(session: GuardedSession, tenant: str) -> str | None:
+    """The newest job of a tenant, or None."""
+    found = await session.scalar(
+        select(Job.id).where(Job.tenant_id == tenant).order_by(Job.created_at.desc(), Job.id).limit(1)
+    )
+    return str(found) if found is not None else None
+
+
+async def job_summary(session: GuardedSession, job_id: str, tenant: str) -> JobSummary | None:
+    """A job with the sums over its domain scans as they stand now; None where the tenant has no such job."""
+    found = (await session.execute(_jobs(tenant).where(Job.id == job_id))).one_or_none()
+    return await _summarise(session, found) if found is not None else None
+
+
+async def list_jobs(
+    session: GuardedSession,
+    tenant: str,
+    *,
+    limit: int,
+    since: datetime | None = None,
+    domain: str | None = None,
+) -> list[JobSummary]:
+    """The newest jobs first, those created since a moment, or those that scanned a domain."""
+    query = _jobs(tenant).order_by(Job.created_at.desc(), Job.id).limit(limit)
+    if since is not None:
+        query = query.where(Job.created_at >= since)
+    if domain is not None:
+        query = query.where(
+            Job.id.in_(
+                select(DomainScan.job_id)
+                .join(Domain, Domain.id == DomainScan.domain_id)
+                .where(Domain.tenant_id == tenant, Domain.name == domain)
+            )
+        )
+    return [await _summarise(session, row) for row in (await session.execute(query)).all()]
+
+
+async def domain_results(
+    session: GuardedSession, job_id: str, tenant: str, *, statuses: frozenset[ScanStatus] | None = None
+) -> AsyncIterator[DomainSummary]:
+    """The domain scans of a job, in the order given, as they stand now."""
+    query = (
+        select(DomainScan, Domain.name)
+        .join(Domain, Domain.id == DomainScan.domain_id)
+        .where(DomainScan.job_id == job_id, Domain.tenant_id == tenant)
+        .order_by(DomainScan.id)
+        .execution_options(yield_per=500)
+    )
+    if statuses is not None:
+        query = query.where(DomainScan.status.in_(statuses))
+    async for scan, name in await session.stream(query):
+        yield summary_of(scan, name)
+
+
+def summary_of(scan: DomainScan, name: str) -> DomainSummary:
+    """A row of `domain_scans` as the value the rest of the house knows."""
+    return DomainSummary(
+        job_id=scan.job_id,
+        domain=name,
+        status=ScanStatus(scan.status),
+        sitemaps=scan.sitemaps,
+        sitemaps_failed=scan.sitemaps_failed,
+        urls=scan.urls,
+        added=scan.added,
+        removed=scan.removed,
+        changed=scan.changed,
+        fetched_bytes=scan.fetched_bytes,
+        requests=scan.requests,
+        seconds=scan.seconds,
+        error=Failure(scan.error_code, scan.error_message or "") if scan.error_code else None,
+        discovery_methods=scan.discovery_methods,
+        sitemap_types=scan.sitemap_types,
+    )
+
+
+def _jobs(tenant: str) -> Select[Job, bool]:
+    alive: ColumnElement[bool] = func.coalesce(Job.lease_until > utc_now(), False)
+    return select(Job, alive.label("alive")).where(Job.tenant_id == tenant)
+
+
+async def _summarise(session: GuardedSession, row: Row[Job, bool]) -> JobSummary:
+    job, alive = row
+    totals: Counter[str] = Counter()
+    states: dict[ScanStatus, int] = dict.fromkeys(ScanStatus, 0)
+    sums = [
+        func.coalesce(func.sum(getattr(DomainScan, name)), 0).label(name)
+        for name in ("sitemaps", "urls", "added", "removed", "changed")
+    ]
+    grouped = await session.execute(
+        select(DomainScan.status, func.count().label("scans"), *sums)
+        .where(DomainScan.job_id == job.id)
+        .group_by(DomainScan.status)
+    )
+    for group in grouped:
+        states[ScanStatus(group.status)] = group.scans
+        for column in sums:
+            totals[column.name] += int(getattr(group, column.name))
+    methods, types = await _breakdown(session, job.id)
+    status, error = _live_status(job, bool(alive))
+    return JobSummary(
+        job_id=job.id,
+        status=status,
+        tenant=job.tenant_id,
+        created_at=job.created_at,
+        started_at=job.started_at,
+        finished_at=job.finished_at,
+        domains=states,
+        **{column.name: totals[column.name] for column in sums},
+        discovery_methods=methods,
+        sitemap_types=types,
+        error=error,
+        heartbeat_at=job.heartbeat_at,
+        alive=bool(alive),
+    )
+
+
+def _live_status(job: Job, alive: bool) -> tuple[JobStatus, str | None]:
+    """A run that stopped without saying so still stands as running: its lease tells."""
+    status = JobStatus(job.status)
+    if status is JobStatus.RUNNING and not alive:
+        heard = job.heartbeat_at.strftime("%Y-%m-%d %H:%M:%S UTC") if job.heartbeat_at else "never"
+        return JobStatus.INTERRUPTED, f"died, last heartbeat {heard}"
+    return status, job.error
+
+
+async def _breakdown(session: GuardedSession, job_id: str) -> tuple[dict[str, int], dict[str, int]]:
+    methods: Counter[str] = Counter()
+    types: Counter[str] = Counter()
+    rows = await session.stream(
+        select(DomainScan.discovery_methods, DomainScan.sitemap_types)
+        .where(DomainScan.job_id == job_id, DomainScan.sitemaps > 0)
+        .execution_options(yield_per=2000)
+    )
+    async for found, kinds in rows:
+        methods.update(found)
+        types.update(kinds)
+    return dict(sorted(methods.items())), dict(sorted(types.items()))

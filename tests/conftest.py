@@ -1,0 +1,72 @@
+"""Fixtures for every test: a real database of each kind, made anew for each test."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+from postgres_server import PostgresServer
+
+from contentmap_cli.records.engine import Database, open_database
+from contentmap_cli.records.schema import upgrade_schema
+from contentmap_cli.records.session import Sessions
+
+_numbers = itertools.count()
+DATABASES = ("sqlite", "postgresql")
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[str]:
+    """The address of a running PostgreSQL server: the one named in the environment, or one of our own."""
+    given = os.environ.get("CONTENTMAP_TEST_POSTGRES_URL")
+    if given:
+        yield given
+        return
+    server = PostgresServer.create()
+    try:
+        server.start()
+        yield server.address()
+    finally:
+        server.remove()
+
+
+@pytest.fixture(params=DATABASES)
+def address(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The address of an empty database, once on SQLite and once on PostgreSQL."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'test.db'}"
+        return
+    server: str = request.getfixturevalue("postgres_server")
+    name = f"contentmap_test_{os.getpid()}_{next(_numbers)}"
+    asyncio.run(_on_server(server, f"CREATE DATABASE {name}"))
+    yield server.rpartition("/")[0] + f"/{name}"
+    asyncio.run(_on_server(server, f"DROP DATABASE {name} WITH (FORCE)"))
+
+
+async def _on_server(server: str, statement: str) -> None:
+    connection = await asyncpg.connect(server)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+@pytest.fixture
+async def database(address: str) -> AsyncIterator[Database]:
+    """An open database with the current schema."""
+    opened = open_database(address)
+    async with opened.engine.begin() as connection:
+        await connection.run_sync(upgrade_schema)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+async def sessions(database: Database) -> Sessions:
+    """Guarded sessions on that database."""
+    return Sessions(database)
