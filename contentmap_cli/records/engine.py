@@ -10,7 +10,6 @@ from typing import Any
 from sqlalchemy import URL, Connection, event
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from contentmap_cli.errors import TransactionRuleBroken
 from contentmap_cli.records.address import FILE, parse_database_address, show_database_address
 
 BUSY_TIMEOUT_MS = 60_000
@@ -59,8 +58,6 @@ def open_database(address: str | URL, *, writable: bool = True) -> Database:
             connect_args={"timeout": 10, "server_settings": {"application_name": "contentmap"}},
         )
         path = None
-    event.listen(engine.sync_engine, "savepoint", _refuse_savepoint)
-    event.listen(engine.sync_engine, "before_cursor_execute", _refuse_savepoint_text)
     return Database(engine, show_database_address(url), engine.dialect.name, path)
 
 
@@ -86,14 +83,3 @@ def _sqlite_begin(connection: Connection) -> None:
     # and whatever the timeout, as soon as anyone else had written in between.
     read_only = connection.get_execution_options().get(READ_ONLY)
     connection.exec_driver_sql("BEGIN DEFERRED" if read_only else "BEGIN IMMEDIATE")
-
-
-def _refuse_savepoint(connection: Connection, name: str) -> None:
-    raise TransactionRuleBroken("a SAVEPOINT was asked for: transactions never nest here")
-
-
-def _refuse_savepoint_text(
-    connection: Connection, cursor: Any, statement: str, parameters: Any, context: Any, executemany: bool
-) -> None:
-    if statement[:16].lstrip().upper().startswith(("SAVEPOINT", "RELEASE", "ROLLBACK TO")):
-        raise TransactionRuleBroken("a SAVEPOINT was asked for: transactions never nest here")

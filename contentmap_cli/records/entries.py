@@ -167,7 +167,7 @@ async def _weigh(session: GuardedSession, domain_id: int, diffs: Sequence[_Diff]
             )
             .group_by(_T.url)
         )
-        live.update(dict(found.tuples().all()))
+        live.update({row[0]: row[1] for row in found})
     added = sum(1 for url in came if not live[url])
     removed = sum(1 for url in went if live[url] and live[url] + came[url] - went[url] <= 0)
     changed = len({row[URL] for diff in diffs for row in diff.changed})

@@ -196,7 +196,7 @@ class Sessions:
 
     def __init__(self, database: Database) -> None:
         self.database = database
-        _remember_failures(database.engine)
+        _guard_engine(database.engine)
         self._writers = asyncio.Semaphore(database.writers)
         self._reading = database.engine.execution_options(
             **{READ_ONLY: True}, **({"postgresql_readonly": True} if database.dialect == "postgresql" else {})
@@ -247,16 +247,38 @@ class Sessions:
                 self._writers.release()
 
 
-def _remember_failures(engine: AsyncEngine) -> None:
-    """Has a statement that fails below the session, on its connection, count as the session's failure."""
+def _guard_engine(engine: AsyncEngine) -> None:
+    """Holds the rule below the session too: on its connection, where a service may reach around it."""
     event.listen(engine.sync_engine, "handle_error", _remember)
+    event.listen(engine.sync_engine, "savepoint", _refuse_savepoint)
+    event.listen(engine.sync_engine, "before_cursor_execute", _refuse_savepoint_text)
+
+
+def _refuse_savepoint(connection: Connection, name: str) -> None:
+    error = TransactionRuleBroken("a SAVEPOINT was asked for: transactions never nest here")
+    session = _session_of(connection)
+    if session is not None:
+        session.failed_with = session.failed_with or error
+    raise error
+
+
+def _refuse_savepoint_text(
+    connection: Connection, cursor: Any, statement: str, parameters: Any, context: Any, executemany: bool
+) -> None:
+    if statement[:16].lstrip().upper().startswith(("SAVEPOINT", "RELEASE", "ROLLBACK TO")):
+        _refuse_savepoint(connection, statement)
+
+
+def _session_of(connection: Connection) -> _Refusing | None:
+    reference = connection.info.get(_SESSION)
+    session: _Refusing | None = reference() if reference is not None else None
+    return session
 
 
 def _remember(context: ExceptionContext) -> None:
     if context.connection is None or context.connection.invalidated:
         return
-    reference = context.connection.info.get(_SESSION)
-    session = reference() if reference is not None else None
+    session = _session_of(context.connection)
     if session is not None and session.in_transaction():
         session.failed_with = session.failed_with or context.original_exception
 

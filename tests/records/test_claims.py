@@ -1,0 +1,174 @@
+"""Claims and jobs: one owner at a time, on the database's clock."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from sqlalchemy import select, update
+
+from contentmap_cli.errors import Code, Failure, LeaseLost
+from contentmap_cli.records import jobs
+from contentmap_cli.records.claims import Claim, claim, fence, finish_domain, unfinished
+from contentmap_cli.records.queries import domain_results, job_summary, list_jobs
+from contentmap_cli.records.session import Sessions
+from contentmap_cli.records.tables import DomainScan, Job
+from contentmap_cli.records.types import utc_now
+from contentmap_cli.values import DomainSummary, JobStatus, ScanStatus, Target
+
+
+async def new_job(sessions: Sessions, *domains: str, owner: str = "me", tenant: str = "default") -> str:
+    """A job over these domains, held by `owner`."""
+    job_id = jobs.new_job_id()
+    targets = [Target(domain, (f"https://{domain}",), (), "/") for domain in domains]
+    async with sessions.brief(job_id) as session, session.begin():
+        await jobs.create_job(session, job_id, tenant, targets, {"concurrency": 3}, owner)
+        assert await jobs.hold_job(session, job_id, owner)
+    return job_id
+
+
+async def take(sessions: Sessions, job_id: str, domain: str, owner: str = "me") -> Claim | Failure:
+    """A claim in a transaction of its own, as a run takes it."""
+    async with sessions.brief(job_id, domain) as session, session.begin():
+        return await claim(session, job_id, "default", domain, owner)
+
+
+async def expire(sessions: Sessions, job_id: str) -> None:
+    """Lets every lease of the job run out, as if its owner had been silent for long."""
+    async with sessions.brief(job_id) as session, session.begin():
+        past = utc_now(-1)
+        await session.write(update(Job).where(Job.id == job_id).values(lease_until=past))
+        await session.write(update(DomainScan).where(DomainScan.job_id == job_id).values(lease_until=past))
+
+
+async def test_a_claim_is_given_once(sessions: Sessions) -> None:
+    """Twenty who reach for one domain at once: one gets it."""
+    job_id = await new_job(sessions, "a.example")
+    got = await asyncio.gather(*(take(sessions, job_id, "a.example", f"owner-{n}") for n in range(20)))
+    assert sum(isinstance(one, Claim) for one in got) == 1
+
+
+async def test_two_jobs_do_not_scan_one_domain_at_once(sessions: Sessions) -> None:
+    """The second job skips it and says which job has it."""
+    first = await new_job(sessions, "a.example")
+    second = await new_job(sessions, "a.example", owner="you")
+    assert isinstance(await take(sessions, first, "a.example"), Claim)
+    refused = await take(sessions, second, "a.example", "you")
+    assert isinstance(refused, Failure)
+    assert (refused.code, first in refused.message) == (Code.DOMAIN_BUSY, True)
+    async with sessions.read() as session, session.begin():
+        summary = await job_summary(session, second, "default")
+        assert summary is not None
+        assert summary.domains[ScanStatus.SKIPPED] == 1
+
+
+async def test_who_lost_the_lease_cannot_record(sessions: Sessions) -> None:
+    """A run that slept past its lease meets the fence, and the other's result stands."""
+    job_id = await new_job(sessions, "a.example")
+    sleeper = await take(sessions, job_id, "a.example")
+    await expire(sessions, job_id)
+    other = await take(sessions, job_id, "a.example", "other")
+    assert isinstance(sleeper, Claim)
+    assert isinstance(other, Claim)
+    done = DomainSummary(job_id, "a.example", ScanStatus.OK, sitemaps=1, urls=5)
+    async with sessions.brief(job_id) as session, session.begin():
+        await fence(session, other)
+        await finish_domain(session, other, done, complete=True)
+    for status in (ScanStatus.OK, ScanStatus.FAILED):
+        with pytest.raises(LeaseLost):
+            async with sessions.recovery(job_id, "a.example") as session, session.begin():
+                await fence(session, sleeper)
+                late = DomainSummary(job_id, "a.example", status)
+                await finish_domain(session, sleeper, late, complete=False)
+    async with sessions.read() as session, session.begin():
+        rows = [row async for row in domain_results(session, job_id, "default")]
+    assert [(row.status, row.urls) for row in rows] == [(ScanStatus.OK, 5)]
+
+
+async def test_a_live_job_is_held_by_one_run(sessions: Sessions) -> None:
+    """Another run gets it only when the lease has run out; the heartbeat then tells the first."""
+    job_id = await new_job(sessions, "a.example")
+    async with sessions.brief() as session, session.begin():
+        assert not await jobs.hold_job(session, job_id, "other")
+        assert await jobs.heartbeat(session, job_id, "me")
+    await expire(sessions, job_id)
+    async with sessions.brief() as session, session.begin():
+        assert await jobs.hold_job(session, job_id, "other")
+        assert not await jobs.heartbeat(session, job_id, "me")
+
+
+async def test_a_run_that_died_is_told_from_one_that_lives(sessions: Sessions) -> None:
+    """Status derives it from the lease; what it held can be taken again."""
+    job_id = await new_job(sessions, "a.example", "b.example")
+    await take(sessions, job_id, "a.example")
+    async with sessions.read() as session, session.begin():
+        alive = await job_summary(session, job_id, "default")
+    await expire(sessions, job_id)
+    async with sessions.read() as session, session.begin():
+        dead = await job_summary(session, job_id, "default")
+        todo = await unfinished(session, job_id)
+    assert alive is not None
+    assert dead is not None
+    assert (alive.status, alive.alive) == (JobStatus.RUNNING, True)
+    assert (dead.status, dead.alive) == (JobStatus.INTERRUPTED, False)
+    assert dead.error is not None
+    assert dead.error.startswith("died, last heartbeat ")
+    assert [target.domain for target, _ in todo] == ["a.example", "b.example"]
+
+
+async def test_an_interrupted_run_gives_back_what_it_holds(sessions: Sessions) -> None:
+    """Its running domains become interrupted; finished ones stay, pending ones stay pending."""
+    job_id = await new_job(sessions, "a.example", "b.example", "c.example")
+    first = await take(sessions, job_id, "a.example")
+    await take(sessions, job_id, "b.example")
+    assert isinstance(first, Claim)
+    async with sessions.brief() as session, session.begin():
+        await fence(session, first)
+        await finish_domain(session, first, DomainSummary(job_id, "a.example", ScanStatus.OK), complete=True)
+        await jobs.interrupt(session, job_id, "me", "stopped by SIGINT")
+    async with sessions.read() as session, session.begin():
+        states = {row.domain: row.status async for row in domain_results(session, job_id, "default")}
+    assert states == {
+        "a.example": ScanStatus.OK,
+        "b.example": ScanStatus.INTERRUPTED,
+        "c.example": ScanStatus.PENDING,
+    }
+
+
+async def test_targets_come_back_as_they_were_given(sessions: Sessions) -> None:
+    """What resume scans is what scan was told, sitemap URLs and folders too, in order."""
+    targets = [
+        Target("b.example", ("https://b.example",), ("https://b.example/s.xml",), "/shop/"),
+        Target("a.example", ("http://a.example", "https://a.example")),
+    ]
+    job_id = jobs.new_job_id()
+    async with sessions.brief() as session, session.begin():
+        await jobs.create_job(session, job_id, "default", targets, {}, None)
+        assert [target for target, _ in await unfinished(session, job_id)] == targets
+
+
+async def test_no_query_crosses_tenants(sessions: Sessions) -> None:
+    """The same domain of two tenants is two domains, and neither sees the other's jobs."""
+    mine = await new_job(sessions, "a.example")
+    theirs = await new_job(sessions, "a.example", tenant="acme")
+    async with sessions.read() as session, session.begin():
+        assert [job.job_id for job in await list_jobs(session, "default", limit=9)] == [mine]
+        assert [job.job_id for job in await list_jobs(session, "acme", limit=9)] == [theirs]
+        assert await job_summary(session, theirs, "default") is None
+        assert [row async for row in domain_results(session, theirs, "default")] == []
+        assert len(set((await session.scalars(select(DomainScan.domain_id))).all())) == 2
+
+
+@pytest.mark.parametrize(
+    ("domains", "status"),
+    [
+        ({ScanStatus.OK: 3, ScanStatus.EMPTY: 1}, JobStatus.COMPLETE),
+        ({ScanStatus.OK: 3, ScanStatus.FAILED: 1}, JobStatus.PARTIAL),
+        ({ScanStatus.FAILED: 2}, JobStatus.FAILED),
+        ({ScanStatus.OK: 1, ScanStatus.PENDING: 1}, JobStatus.INTERRUPTED),
+        ({ScanStatus.DEFERRED: 1, ScanStatus.OK: 1}, JobStatus.PARTIAL),
+    ],
+)
+def test_a_job_is_what_its_domains_came_to(domains: dict[ScanStatus, int], status: JobStatus) -> None:
+    """Only clean outcomes make a job complete, only failures make it failed."""
+    assert jobs.judge_job(domains) is status

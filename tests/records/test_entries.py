@@ -1,0 +1,243 @@
+"""Merging a scan into the store: exact counts, only what differs is written, removals only when complete."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+
+import pytest
+from sqlalchemy import select
+
+from contentmap_cli.errors import LeaseLost
+from contentmap_cli.records import jobs
+from contentmap_cli.records.claims import Claim, claim, fence
+from contentmap_cli.records.contents import EntryFilter, stored_entries
+from contentmap_cli.records.entries import Changes, FileEntries, merge_entries
+from contentmap_cli.records.files import save_files
+from contentmap_cli.records.session import Sessions
+from contentmap_cli.records.tables import SITEMAP_URLS
+from contentmap_cli.values import (
+    CrawledFile,
+    DiscoveryMethod,
+    Document,
+    DocumentKind,
+    Entry,
+    FileStatus,
+    Lastmod,
+    Target,
+)
+
+DOMAIN = "shop.example"
+Listing = dict[str, list[Entry]]
+
+
+def page(path: str, day: str | None = None, **more: object) -> Entry:
+    """An entry of the test site, changed on a day."""
+    lastmod = Lastmod(f"{day}T00:00:00Z", "day", day) if day else None
+    return Entry(f"https://{DOMAIN}/{path}", lastmod, **more)  # type: ignore[arg-type]
+
+
+async def start(sessions: Sessions) -> Claim:
+    """A job with the test site claimed."""
+    job_id = jobs.new_job_id()
+    async with sessions.brief(job_id) as session, session.begin():
+        target = Target(DOMAIN, (f"https://{DOMAIN}",))
+        await jobs.create_job(session, job_id, "default", [target], {}, "owner")
+        taken = await claim(session, job_id, "default", DOMAIN, "owner")
+    assert isinstance(taken, Claim)
+    return taken
+
+
+async def record(
+    sessions: Sessions,
+    listing: Listing,
+    *,
+    complete: bool = True,
+    statuses: dict[str, FileStatus] | None = None,
+) -> Changes:
+    """One scan of the test site that finds these files."""
+    taken = await start(sessions)
+    crawled = [
+        CrawledFile(
+            f"https://{DOMAIN}/{name}",
+            (statuses or {}).get(name, FileStatus.OK),
+            DiscoveryMethod.ROBOTS,
+            document=Document(DocumentKind.URLSET, len(entries), True),
+        )
+        for name, entries in listing.items()
+    ]
+    async with sessions.work(taken.job_id, DOMAIN) as session, session.begin():
+        await session.turn()
+        await fence(session, taken)
+        saved = await save_files(session, taken, crawled)
+        files = [
+            FileEntries(
+                file_id,
+                file_id in saved.known,
+                lambda entries=entries: [entries],  # type: ignore[misc]
+                lambda entry: None,
+                file.status is FileStatus.OK,
+            )
+            for file_id, entries, file in zip(saved.ids, listing.values(), crawled, strict=True)
+            if file_id is not None and file.status in (FileStatus.OK, FileStatus.PARTIAL)
+        ]
+        changes = await merge_entries(
+            session,
+            taken,
+            files,
+            saved.vanished if complete else (),
+            first_scan=not saved.known,
+            removals=complete,
+        )
+        await jobs.interrupt(session, taken.job_id, "owner", "test")
+    return changes
+
+
+async def live(sessions: Sessions, **wanted: object) -> list[str]:
+    """The paths recorded of the test site."""
+    async with sessions.read() as session, session.begin():
+        found = stored_entries(session, 1, EntryFilter(**wanted))  # type: ignore[arg-type]
+        return [stored.entry.url.partition("example/")[2] for stored in [row async for row in found]]
+
+
+async def test_everything_of_an_entry_comes_back(sessions: Sessions) -> None:
+    """What was read is what is answered: dates with precision and text, media, flags."""
+    rich = Entry(
+        "https://shop.example/ü?a=1&b=2",
+        Lastmod("2026-03-01T10:30:00Z", "minute", "2026-03-01T12:30+02:00"),
+        "weekly",
+        0.7,
+        in_scope=False,
+        repaired=True,
+        images=({"loc": "https://shop.example/i.jpg", "title": "“quoted”"},),
+        alternates=({"hreflang": "de", "href": "https://shop.example/de"},),
+    )
+    odd = Entry("https://shop.example/odd", Lastmod(None, None, "yesterday"))
+    old = Entry("https://shop.example/old", Lastmod("0099-01-01T00:00:00Z", "year", "0099"))
+    await record(sessions, {"sitemap.xml": [rich, odd, old]})
+    async with sessions.read() as session, session.begin():
+        found = [stored async for stored in stored_entries(session, 1, EntryFilter())]
+    assert sorted((stored.entry for stored in found), key=lambda entry: entry.url) == sorted(
+        (odd, old, rich), key=lambda entry: entry.url
+    )
+    assert {stored.sitemap for stored in found} == {"https://shop.example/sitemap.xml"}
+    assert all(stored.removed_at is None for stored in found)
+
+
+async def test_a_second_scan_counts_what_came_went_and_changed(sessions: Sessions) -> None:
+    """Added, removed and changed are exact; a URL that comes back is added again."""
+    assert await record(sessions, {"s": [page("a"), page("b", "2026-01-01"), page("c")]}) == Changes(
+        3, 3, 0, 0
+    )
+    assert await record(sessions, {"s": [page("a"), page("b", "2026-01-02"), page("d")]}) == Changes(
+        3, 1, 1, 1
+    )
+    assert await live(sessions, removed=True) == ["c"]
+    assert await record(sessions, {"s": [page("a"), page("b", "2026-01-02"), page("c")]}) == Changes(
+        3, 1, 1, 0
+    )
+    assert await live(sessions) == ["a", "b", "c"]
+
+
+async def test_a_url_that_moves_between_files_is_neither_added_nor_removed(sessions: Sessions) -> None:
+    """Pages of a sitemap that shift by one are no news for the domain."""
+    pages = [page(f"p{number:02}") for number in range(30)]
+    await record(sessions, {"1": pages[:10], "2": pages[10:20], "3": pages[20:]})
+    shifted = [page("new"), *pages]
+    changes = await record(sessions, {"1": shifted[:10], "2": shifted[10:20], "3": shifted[20:]})
+    assert changes == Changes(31, 1, 0, 0)
+
+
+async def test_an_incomplete_scan_removes_nothing(sessions: Sessions) -> None:
+    """What was not met is only gone when everything was asked for and read."""
+    await record(sessions, {"1": [page("a")], "2": [page("b")]})
+    assert await record(sessions, {"1": []}, complete=False) == Changes(2, 0, 0, 0)
+    assert await live(sessions) == ["a", "b"]
+    assert await record(sessions, {"1": []}) == Changes(0, 0, 2, 0)
+
+
+async def test_a_file_read_in_part_keeps_what_it_listed_before(sessions: Sessions) -> None:
+    """A truncated file adds what it has and takes nothing away."""
+    await record(sessions, {"1": [page("a"), page("b")]})
+    changes = await record(sessions, {"1": [page("c")]}, complete=False, statuses={"1": FileStatus.PARTIAL})
+    assert changes == Changes(3, 1, 0, 0)
+
+
+async def test_a_url_listed_twice_is_one_row_a_file(sessions: Sessions) -> None:
+    """The first mention stands; two files that list it are two rows and one URL."""
+    changes = await record(
+        sessions, {"1": [page("a", "2026-01-01"), page("a", "2026-02-02")], "2": [page("a")]}
+    )
+    assert changes == Changes(1, 1, 0, 0)
+    async with sessions.read() as session, session.begin():
+        rows = (await session.execute(select(SITEMAP_URLS.c.lastmod_precision))).scalars().all()
+    assert sorted(rows, key=str) == [None, "day"]
+
+
+async def test_a_lost_claim_writes_nothing(sessions: Sessions) -> None:
+    """The fence stands before the first row."""
+    taken = await start(sessions)
+    with pytest.raises(LeaseLost):
+        async with sessions.work(taken.job_id, DOMAIN) as session, session.begin():
+            await session.turn()
+            stolen = Claim(taken.scan_id, taken.domain_id, taken.job_id, taken.domain, "another token")
+            await fence(session, stolen)
+
+
+async def test_twenty_scans_agree_with_a_slow_and_obvious_model(sessions: Sessions) -> None:
+    """A seeded history of every kind of change, held against plain sets after each scan."""
+    dice = random.Random(7)
+    site: dict[str, dict[str, str]] = {f"s{number}": {} for number in range(4)}
+    for number in range(120):
+        site[f"s{number % 4}"][f"page-{number}"] = "2026-01-01"
+    before: dict[str, set[str]] = {}
+    seen: dict[tuple[str, str], str] = {}
+    for scan in range(20):
+        _mutate(site, dice, scan)
+        listing: Listing = {
+            name: [page(path, day) for path, day in _shuffled(pages, dice)] for name, pages in site.items()
+        }
+        changes = await record(sessions, listing)
+        now = {path: set() for pages in site.values() for path in pages}
+        changed = {
+            path
+            for name, pages in site.items()
+            for path, day in pages.items()
+            if path in before.get(name, set()) and seen.get((name, path)) != day
+        }
+        everywhere = set().union(*before.values()) if before else set()
+        assert changes == Changes(
+            len(now), len(set(now) - everywhere), len(everywhere - set(now)), len(changed)
+        ), f"scan {scan}"
+        before = {name: set(pages) for name, pages in site.items()}
+        seen = {(name, path): day for name, pages in site.items() for path, day in pages.items()}
+        assert sorted(await live(sessions)) == sorted(path for pages in site.values() for path in pages)
+
+
+def _mutate(site: dict[str, dict[str, str]], dice: random.Random, scan: int) -> None:
+    """Adds, removes, changes, moves, lists twice, drops a whole file, brings one back."""
+    for _ in range(6):
+        name = dice.choice(list(site))
+        other = dice.choice(list(site))
+        path = f"page-{dice.randrange(160)}"
+        match dice.randrange(5):
+            case 0:
+                site[name][path] = "2026-01-01"
+            case 1:
+                site[name].pop(path, None)
+            case 2 if path in site[name]:
+                site[name][path] = f"2026-02-{1 + scan:02}"
+            case 3 if path in site[name] and other != name:
+                site[other][path] = site[name].pop(path)
+            case 4 if path in site[name]:
+                site[other][path] = site[name][path]
+    if scan % 7 == 5:
+        site.pop(dice.choice(list(site)))
+    if scan % 7 == 6:
+        site.setdefault(f"s{dice.randrange(4)}", {})["back"] = "2026-03-03"
+
+
+def _shuffled(pages: dict[str, str], dice: random.Random) -> Sequence[tuple[str, str]]:
+    items = list(pages.items())
+    dice.shuffle(items)
+    return items
