@@ -200,6 +200,7 @@ class CrawledFile:
     last_modified: str | None = None  # the header, as sent (RFC 9110 section 8.8.2)
     size_bytes: int = 0  # as transferred
     response_ms: int | None = None  # to the last byte, of the last request
+    lastmod: str | None = None  # what the index that names it says of it, as published
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,79 @@
+"""The network wing's one way in: targets in, `DomainCrawl` values out."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from contentmap_cli.crawl.fetch import Fetcher
+from contentmap_cli.crawl.options import CrawlOptions
+from contentmap_cli.crawl.reading import Reader
+from contentmap_cli.crawl.results import CrawlProgress, DomainCrawl
+from contentmap_cli.crawl.visit import Visit
+from contentmap_cli.values import RememberedFile, Target
+
+__all__ = ["CrawlProgress", "Crawler", "DomainCrawl"]
+
+log = logging.getLogger("contentmap.crawl")
+
+_PARSERS = 2
+"""Parsing threads. They share the interpreter; two keep one domain's large file from holding up the rest."""
+
+
+class Crawler:
+    """Crawls domains, any number at once. An async context manager: it owns connections and threads.
+
+    How many domains are crawled at once is the caller's business; `options.concurrency` only sizes the pool
+    of name look-ups.
+    """
+
+    def __init__(self, options: CrawlOptions) -> None:
+        self._options = options
+
+    async def __aenter__(self) -> Crawler:
+        self._fetcher = await Fetcher(self._options).__aenter__()
+        self._pool = ThreadPoolExecutor(_PARSERS, thread_name_prefix="contentmap-parse")
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self._fetcher.__aexit__(*exc)
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    async def crawl(
+        self,
+        target: Target,
+        remembered: Sequence[RememberedFile] = (),
+        progress: Callable[[CrawlProgress], None] | None = None,
+    ) -> DomainCrawl:
+        """One domain, whole. Raises nothing for what the world did; close the result.
+
+        `remembered` is what an earlier scan recorded, so that unchanged files are not sent again. `progress`
+        is called on the event loop after each file.
+        """
+        log.info("crawling %s", target.domain, extra={"action": "crawl.started", "domain": target.domain})
+        visit = Visit(
+            target,
+            options=self._options,
+            fetcher=self._fetcher,
+            reader=Reader(self._pool, self._options.limits),
+            remembered=remembered,
+            progress=progress,
+        )
+        result = await visit.run()
+        log.info(
+            "crawled %s: %s, %d files",
+            target.domain,
+            result.status,
+            len(result.files),
+            extra={
+                "action": "crawl.complete",
+                "domain": target.domain,
+                "outcome": result.status.value,
+                "files": len(result.files),
+                "requests": result.requests,
+                "bytes": result.fetched_bytes,
+                "code": result.error.code if result.error else None,
+            },
+        )
+        return result

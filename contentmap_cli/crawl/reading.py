@@ -1,0 +1,88 @@
+"""Bodies to entries: parsing off the event loop, cancellable, into a domain's spool."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import IO
+
+from contentmap_cli.crawl.parsing import parse_document, site_links
+from contentmap_cli.crawl.spool import Cancelled, EntrySpool, Segment
+from contentmap_cli.errors import Code, Failure
+from contentmap_cli.values import DiscoveryMethod, Document, DocumentKind, Limits
+
+log = logging.getLogger("contentmap.crawl")
+
+INLINE = 64 * 1024
+"""Bytes of a plain body that are parsed at once: that takes less time than to hand them to a thread."""
+
+_GZIP = b"\x1f\x8b"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A body to parse, where it came from, and which of its entries belong to the target."""
+
+    body: IO[bytes]
+    size: int
+    base: str
+    in_scope: Callable[[str], bool]
+
+
+class Reader:
+    """One domain's parser: one document at a time, since they share a spool and the interpreter."""
+
+    def __init__(self, pool: ThreadPoolExecutor, limits: Limits) -> None:
+        self._pool = pool
+        self._limits = limits
+        self._one_at_a_time = asyncio.Lock()
+        self.spool = EntrySpool()
+
+    async def read(self, source: Source, *, room: int) -> tuple[Document, Segment]:
+        """What the parser says, and the segment that holds the entries, at most `room` of them.
+
+        A bug in a parser is the file's failure (`internal_error`), logged with its traceback.
+        """
+        async with self._one_at_a_time:
+            segment = self.spool.segment(room=room, child_room=self._limits.domain_files + 1)
+            source.body.seek(0)
+            small = source.size <= INLINE and source.body.read(2) != _GZIP  # a small gzip may hold much
+            source.body.seek(0)
+            if small:
+                return self._parse(source, segment), segment
+            loop = asyncio.get_running_loop()
+            parsed = loop.run_in_executor(self._pool, self._parse, source, segment)
+            try:
+                return await asyncio.shield(parsed), segment
+            except asyncio.CancelledError:
+                # The thread reads the body and writes the spool: both stay open until it has noticed.
+                segment.cancelled = True
+                await asyncio.wait([parsed])
+                raise
+
+    async def links(self, html: bytes, base: str) -> list[tuple[str, DiscoveryMethod]]:
+        """What a home page links to that may be a sitemap or feed."""
+        return await asyncio.get_running_loop().run_in_executor(self._pool, site_links, html, base)
+
+    def _parse(self, source: Source, segment: Segment) -> Document:
+        try:
+            document = parse_document(
+                source.body, segment, base=source.base, limits=self._limits, in_scope=source.in_scope
+            )
+        except Cancelled:
+            return _broken("the crawl was cancelled")
+        except Exception:
+            log.exception(
+                "parser failed on %s", source.base, extra={"action": "parse.failed", "url": source.base}
+            )
+            segment.clear()
+            return _broken("the parser failed, which is a bug")
+        segment.finish()
+        return document
+
+
+def _broken(message: str) -> Document:
+    return Document(DocumentKind.UNKNOWN, 0, complete=False, failure=Failure(Code.INTERNAL_ERROR, message))

@@ -1,0 +1,187 @@
+"""What came back: one exchange's `Reply`, a whole fetch's `FetchedFile`, and a body read within bounds."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+import zlib
+from dataclasses import dataclass, field
+from tempfile import SpooledTemporaryFile
+from typing import IO
+
+import aiohttp
+from multidict import CIMultiDictProxy
+
+from contentmap_cli.crawl.faults import EXPECTED, fault_of
+from contentmap_cli.errors import Code, Failure
+from contentmap_cli.values import Limits
+
+IN_MEMORY = 256 * 1024
+"""Bytes of a body or spool that stay in memory; the rest goes to an unlinked file."""
+
+_DRAINED = 64 * 1024
+_DRAIN_SECONDS = 2.0
+_HEADER_SHOWN = 500
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
+_ENCODINGS = frozenset({"", "identity", "gzip", "x-gzip"})
+
+
+@dataclass(frozen=True, slots=True)
+class Validators:
+    """What makes a request conditional (RFC 9110 section 13): as the server sent them earlier."""
+
+    etag: str | None = None
+    last_modified: str | None = None
+
+    def headers(self) -> dict[str, str]:
+        """`If-None-Match` and `If-Modified-Since`; empty if there is nothing to compare with."""
+        found = {"If-None-Match": self.etag, "If-Modified-Since": self.last_modified}
+        return {name: value for name, value in found.items() if value and not _CONTROL.search(value)}
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyHeaders:
+    """The headers that the crawl keeps, each cleaned of control characters and cut to a sane length."""
+
+    content_type: str | None = None
+    etag: str | None = None
+    last_modified: str | None = None
+    location: str | None = None
+    retry_after: str | None = None
+    content_encoding: str = ""
+
+    @classmethod
+    def of(cls, headers: CIMultiDictProxy[str]) -> ReplyHeaders:
+        """What a response's headers say."""
+        return cls(
+            content_type=_clean(headers.get("Content-Type")),
+            etag=_clean(headers.get("ETag")),
+            last_modified=_clean(headers.get("Last-Modified")),
+            location=headers.get("Location"),
+            retry_after=_clean(headers.get("Retry-After")),
+            content_encoding=",".join(headers.getall("Content-Encoding", [])).lower(),
+        )
+
+    @property
+    def readable(self) -> bool:
+        """Whether the body is plain or gzip: all that was asked for, and all that is decoded."""
+        return all(coding.strip() in _ENCODINGS for coding in self.content_encoding.split(","))
+
+
+def _clean(value: str | None) -> str | None:
+    if value is None:
+        return None
+    return _CONTROL.sub(" ", value)[:_HEADER_SHOWN].strip() or None
+
+
+@dataclass(slots=True)
+class Reply:
+    """One exchange: a status, headers and for 200 a body; or a failure; or both if the body broke off."""
+
+    status: int | None = None
+    headers: ReplyHeaders = field(default_factory=ReplyHeaders)
+    body: IO[bytes] | None = None
+    size: int = 0
+    failure: Failure | None = None
+    transient: bool = False
+
+
+@dataclass(slots=True)
+class FetchedFile:
+    """What became of one URL, redirects followed and retries made. Close it, or use it as a context manager.
+
+    `body` is there for status 200 only, at its start, bytes as transferred (gzip is not undone). With a
+    `failure` as well it holds what was read until then. `size` in bytes; `ms` is the last request's time to
+    its last byte; `retry_after` is set when the server asked for more patience than the run has, in seconds.
+    """
+
+    url: str
+    final_url: str
+    status: int | None = None
+    headers: ReplyHeaders = field(default_factory=ReplyHeaders)
+    body: IO[bytes] | None = None
+    size: int = 0
+    ms: int | None = None
+    failure: Failure | None = None
+    redirects: tuple[str, ...] = ()
+    requests: int = 0
+    not_modified: bool = False
+    retry_after: float | None = None
+
+    def __enter__(self) -> FetchedFile:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Lets the body go."""
+        if self.body is not None:
+            self.body.close()
+            self.body = None
+
+
+async def read_body(
+    response: aiohttp.ClientResponse, reply: Reply, limits: Limits, *, max_bytes: int, until: float
+) -> None:
+    """Reads a body into `reply`, whatever it turns out to be: at most `max_bytes`, no later than `until`.
+
+    What was read stays in `reply.body` whichever way it ends; a failure says why it ended early. `until` is
+    on the event loop's clock.
+    """
+    body: IO[bytes] = SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115 - the fetched file owns it
+    reply.body = body
+    begin = time.monotonic()
+    try:
+        async with asyncio.timeout_at(until):
+            async for chunk in response.content.iter_any():
+                room = max_bytes - reply.size
+                reply.size += min(len(chunk), room)
+                body.write(chunk[:room] if len(chunk) > room else chunk)
+                if len(chunk) > room:
+                    reply.failure = Failure(Code.BODY_TOO_LARGE, f"the body is larger than {max_bytes} bytes")
+                    break
+                passed = time.monotonic() - begin
+                if passed > limits.slow_after and reply.size < passed * limits.slow_rate:
+                    rate = int(reply.size / passed)
+                    reply.failure = Failure(Code.TIMEOUT, f"the body came at {rate} bytes a second")
+                    break
+    except EXPECTED as error:
+        fault = fault_of(error)
+        reply.failure = fault.failure
+        if fault.failure.code == Code.CONNECT_ERROR:
+            reply.failure = Failure(Code.BODY_TRUNCATED, "the connection ended before the body did")
+    except BaseException:
+        body.close()
+        raise
+    body.seek(0)
+
+
+async def drain(response: aiohttp.ClientResponse) -> None:
+    """Reads the rest of a small body that nobody wants, so that its connection can be used again."""
+    if (response.content_length or 0) > _DRAINED:
+        return
+    size = 0
+    try:
+        async with asyncio.timeout(_DRAIN_SECONDS):
+            async for chunk in response.content.iter_any():
+                size += len(chunk)
+                if size > _DRAINED:
+                    return
+    except EXPECTED:
+        return
+
+
+def decoded(body: IO[bytes], limit: int) -> bytes:
+    """The first `limit` bytes of a body with up to two layers of gzip undone; damage ends it early."""
+    body.seek(0)
+    data = body.read(limit)
+    for _ in range(2):
+        if not data.startswith(b"\x1f\x8b"):
+            break
+        try:
+            data = zlib.decompressobj(wbits=31).decompress(data, limit)
+        except zlib.error:
+            break
+    return data

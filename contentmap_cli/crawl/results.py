@@ -1,0 +1,104 @@
+"""What a domain's crawl comes to: its files, its entries on disk, its limits and its status."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from contentmap_cli.crawl.spool import EntrySpool, Segment
+from contentmap_cli.errors import Code, Failure
+from contentmap_cli.values import CrawledFile, Document, Entry, FileStatus, ScanStatus
+
+
+@dataclass(frozen=True, slots=True)
+class CrawlProgress:
+    """How far a domain's crawl has come. Sizes in bytes."""
+
+    domain: str
+    files: int
+    urls: int
+    requests: int
+    fetched_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class DomainCrawl:
+    """All that a crawl found out about one domain. Close it, or use it as a context manager: it owns a spool.
+
+    `error` is the domain's own failure, `limits` the limits that were hit, `notes` what is worth knowing and
+    no failure. `complete` says that everything that was named was read whole, so that what is missing now is
+    really gone.
+    """
+
+    domain: str
+    files: tuple[CrawledFile, ...]
+    requests: int
+    fetched_bytes: int
+    error: Failure | None
+    limits: tuple[Failure, ...]
+    notes: tuple[Failure, ...]
+    complete: bool
+    status: ScanStatus
+    spool: EntrySpool = field(repr=False)
+    segments: tuple[Segment | None, ...] = field(repr=False)
+
+    def entries(self, index: int) -> Iterator[list[Entry]]:
+        """The entries of `files[index]` in document order, in batches of at most 1000."""
+        segment = self.segments[index]
+        return iter(()) if segment is None else segment.read()
+
+    def close(self) -> None:
+        """Lets the entries go."""
+        self.spool.close()
+
+    def __enter__(self) -> DomainCrawl:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def domain_status(
+    files: Sequence[CrawledFile], *, error: Failure | None, limits: Sequence[Failure], deferred: bool
+) -> ScanStatus:
+    """The outcome of a domain whose files came out like this."""
+    statuses = {file.status for file in files}
+    recorded = statuses - {FileStatus.FAILED}
+    clean = not error and not limits and not deferred
+    if recorded:
+        whole = clean and statuses <= {FileStatus.OK, FileStatus.UNCHANGED}
+        return ScanStatus.OK if whole else ScanStatus.PARTIAL
+    if deferred:
+        return ScanStatus.DEFERRED
+    return ScanStatus.EMPTY if clean and not files else ScanStatus.FAILED
+
+
+@dataclass(frozen=True, slots=True)
+class Nonsense:
+    """How a host answers for a path that cannot exist: redirecting where, with what body or code."""
+
+    final_url: str | None = None
+    digest: str | None = None
+    code: str | None = None
+
+    def resembles(self, final_url: str, digest: str | None) -> bool:
+        """Whether an answer is the one that nonsense gets too: a soft 404."""
+        return (self.final_url is not None and final_url == self.final_url) or (
+            self.digest is not None and digest == self.digest
+        )
+
+
+def judge(
+    document: Document, entries: int, fetch_failure: Failure | None, *, soft: bool
+) -> tuple[FileStatus, Failure | None]:
+    """What became of a file that was parsed, and why it is not whole. A document that holds entries, or says
+    that it is a sitemap, is never a failure altogether."""
+    failure = fetch_failure or document.failure
+    if not document.kind.is_sitemap or soft:
+        code = Code.SOFT_404 if soft else Code.NOT_A_SITEMAP
+        return FileStatus.FAILED, failure or Failure(code, f"the document is no sitemap ({document.kind})")
+    if failure is not None and not entries:
+        return FileStatus.FAILED, failure
+    if failure is not None or not document.complete:
+        return FileStatus.PARTIAL, failure
+    return FileStatus.OK, None

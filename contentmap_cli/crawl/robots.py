@@ -1,0 +1,110 @@
+"""robots.txt (RFC 9309): what it allows, how long it asks to wait, which sitemaps it names."""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from protego import Protego
+
+from contentmap_cli.crawl.parsing import parse_document
+from contentmap_cli.crawl.responses import FetchedFile, decoded
+from contentmap_cli.errors import Code, Failure
+from contentmap_cli.values import DocumentKind, Entry, Limits
+
+_BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
+
+
+@dataclass(frozen=True, slots=True)
+class Robots:
+    """What one robots.txt means for this crawl. Delay in seconds.
+
+    `failure` says why there are no rules to go by; `reachable` is False where that forbids everything.
+    """
+
+    rules: Protego | None = None
+    sitemaps: tuple[str, ...] = ()
+    delay: float | None = None
+    reachable: bool = True
+    failure: Failure | None = None
+    product: str = "ContentMap"
+
+    def allows(self, url: str) -> bool:
+        """Whether the rules let this crawler ask for a URL (section 2.2.2)."""
+        if not self.reachable:
+            return False
+        return self.rules is None or self.rules.can_fetch(url, self.product)
+
+
+def product_token(user_agent: str) -> str:
+    """The part of a User-Agent that robots.txt groups are matched with (section 2.2.1)."""
+    match = re.match(r"[A-Za-z_-]+", user_agent)
+    return match[0] if match else user_agent
+
+
+def is_absent(fetched: FetchedFile) -> bool:
+    """Whether a server has said that it has no robots.txt: 4xx, or redirects without end (section 2.3.1).
+
+    429 is a plea for time, not an answer.
+    """
+    failure = fetched.failure
+    if failure is None:
+        return False
+    if failure.code in (Code.TOO_MANY_REDIRECTS, Code.REDIRECT_LOOP, Code.REDIRECT_SCHEME):
+        return True
+    return fetched.status is not None and 400 <= fetched.status < 500 and fetched.status != 429
+
+
+def read_robots(fetched: FetchedFile, *, limits: Limits, user_agent: str, delay_cap: float) -> Robots:
+    """What a fetched robots.txt means: absent allows everything, unreachable nothing. Pure but for the body's
+    file. A body cut at the size limit counts up to its last whole line (section 2.5)."""
+    product = product_token(user_agent)
+    cut = fetched.failure is not None and fetched.failure.code in (Code.BODY_TOO_LARGE, Code.BODY_TRUNCATED)
+    if fetched.body is None or (fetched.failure is not None and not cut):
+        if is_absent(fetched) or fetched.failure is None:
+            return Robots(product=product)
+        return Robots(
+            product=product,
+            reachable=False,
+            failure=Failure(Code.ROBOTS_UNREACHABLE, f"robots.txt: {fetched.failure.message}"),
+        )
+    sink = _Sitemaps()
+    fetched.body.seek(0)
+    document = parse_document(fetched.body, sink, base=fetched.final_url, limits=limits, robots=True)
+    if document.kind is DocumentKind.HTML or (
+        document.failure and document.failure.code == Code.ROBOTS_IS_HTML
+    ):
+        return Robots(product=product, failure=Failure(Code.ROBOTS_IS_HTML, "robots.txt is an HTML page"))
+    text = _text(decoded(fetched.body, limits.robots_bytes))
+    if cut:
+        text = text.rpartition("\n")[0]
+    rules = Protego.parse(text)
+    delay = rules.crawl_delay(product)
+    return Robots(
+        rules=rules,
+        sitemaps=tuple(dict.fromkeys(sink.urls)),
+        delay=min(delay, delay_cap) if delay is not None and delay > 0 else None,
+        product=product,
+    )
+
+
+def _text(data: bytes) -> str:
+    for bom, encoding in _BOMS:
+        if data.startswith(bom):
+            return data[len(bom) :].decode(encoding, "replace")
+    return data.decode("utf-8", "replace")
+
+
+class _Sitemaps:
+    """Where the parser puts the Sitemap lines."""
+
+    def __init__(self) -> None:
+        self.urls: list[str] = []
+
+    def extend(self, entries: Sequence[Entry]) -> None:
+        self.urls.extend(entry.url for entry in entries)
+
+    def clear(self) -> None:
+        self.urls.clear()

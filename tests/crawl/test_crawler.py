@@ -1,0 +1,513 @@
+"""Whole domains, crawled from real servers."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from contentmap_cli.crawl.crawler import Crawler, CrawlProgress, DomainCrawl
+from contentmap_cli.crawl.options import CrawlOptions
+from contentmap_cli.crawl.targets import parse_target
+from contentmap_cli.values import (
+    DiscoveryMethod,
+    DocumentKind,
+    FileStatus,
+    Limits,
+    Probe,
+    RememberedFile,
+    ScanStatus,
+)
+
+NS = "http://www.sitemaps.org/schemas/sitemap/0.9"
+NewSite = Callable[..., Awaitable[Any]]
+
+
+def urlset(*urls: str) -> str:
+    """A sitemap of these URLs."""
+    items = "".join(f"<url><loc>{url}</loc></url>" for url in urls)
+    return f'<?xml version="1.0" encoding="UTF-8"?><urlset xmlns="{NS}">{items}</urlset>'
+
+
+def index(*children: str, lastmod: str = "") -> str:
+    """An index of these sitemaps."""
+    date = f"<lastmod>{lastmod}</lastmod>" if lastmod else ""
+    items = "".join(f"<sitemap><loc>{url}</loc>{date}</sitemap>" for url in children)
+    return f'<?xml version="1.0" encoding="UTF-8"?><sitemapindex xmlns="{NS}">{items}</sitemapindex>'
+
+
+opened: list[DomainCrawl] = []
+
+
+@pytest.fixture(autouse=True)
+def _close_what_was_opened() -> Iterator[None]:
+    yield
+    while opened:
+        opened.pop().close()
+
+
+async def crawl(
+    options: CrawlOptions, target: str = "http://site.test", remembered: tuple[RememberedFile, ...] = ()
+) -> DomainCrawl:
+    """One crawl of one target."""
+    async with Crawler(options) as crawler:
+        opened.append(await crawler.crawl(parse_target(target), remembered))
+    return opened[-1]
+
+
+def urls(result: DomainCrawl) -> dict[str, list[str]]:
+    """The entries' URLs of each file that has any, by the file's URL; closes the result."""
+    with result:
+        found = {
+            file.url: [entry.url for batch in result.entries(number) for entry in batch]
+            for number, file in enumerate(result.files)
+        }
+    return {url: entries for url, entries in found.items() if entries}
+
+
+async def test_robots_names_a_sitemap(new_site: NewSite) -> None:
+    """A sitemap that robots.txt names is read, nothing else is asked for, and the domain is whole."""
+    site = await new_site(
+        {
+            "/robots.txt": "Sitemap: http://site.test/map.xml\n",
+            "/map.xml": urlset("http://site.test/a", "http://site.test/b"),
+        }
+    )
+    result = await crawl(site.options())
+    assert (result.status, result.complete, result.error, result.limits) == (ScanStatus.OK, True, None, ())
+    file = result.files[0]
+    assert (file.discovered_by, file.status, file.http_status) == (DiscoveryMethod.ROBOTS, FileStatus.OK, 200)
+    assert urls(result) == {"http://site.test/map.xml": ["http://site.test/a", "http://site.test/b"]}
+    assert site.paths == ["/robots.txt", "/map.xml"]
+    assert result.requests == 2
+
+
+async def test_indexes_are_read_breadth_first(new_site: NewSite) -> None:
+    """Children of an index, of an index of an index, plain and gzip, each with its parent."""
+    site = await new_site(
+        {
+            "/robots.txt": "Sitemap: http://site.test/index.xml",
+            "/index.xml": index("http://site.test/a.xml.gz", "http://site.test/deeper.xml"),
+            "/a.xml.gz": gzip.compress(urlset("http://site.test/a").encode()),
+            "/deeper.xml": index("http://site.test/b.xml"),
+            "/b.xml": urlset("http://site.test/b"),
+        }
+    )
+    result = await crawl(site.options())
+    assert [
+        (file.url.rpartition("/")[2], file.parent and file.parent.rpartition("/")[2]) for file in result.files
+    ] == [
+        ("index.xml", None),
+        ("a.xml.gz", "index.xml"),
+        ("deeper.xml", "index.xml"),
+        ("b.xml", "deeper.xml"),
+    ]
+    assert result.status is ScanStatus.OK
+    with result:
+        assert [entry.url for batch in result.entries(1) for entry in batch] == ["http://site.test/a"]
+
+
+async def test_circles_end(new_site: NewSite) -> None:
+    """Indexes that name each other and themselves are read once; the note says how often they came up."""
+    site = await new_site(
+        {
+            "/robots.txt": "Sitemap: http://site.test/1.xml",
+            "/1.xml": index("http://site.test/1.xml", "http://site.test/2.xml"),
+            "/2.xml": index("http://site.test/1.xml", "http://site.test/a.xml"),
+            "/a.xml": urlset("http://site.test/a"),
+        }
+    )
+    result = await crawl(site.options())
+    assert sorted(site.paths) == ["/1.xml", "/2.xml", "/a.xml", "/robots.txt"]
+    assert [note.code for note in result.notes] == ["already_seen"]
+    assert result.complete
+
+
+async def test_depth_is_limited(new_site: NewSite) -> None:
+    """An endless chain of indexes ends at the limit, which is reported; the scan is partial."""
+
+    async def deeper(request: Any) -> str:
+        number = int(request.path.strip("/i.xml"))
+        return index(f"http://site.test/i{number + 1}.xml")
+
+    site = await new_site({"/robots.txt": "Sitemap: http://site.test/i0.xml", "*": deeper})
+    result = await crawl(site.options(limits=Limits(index_depth=3)))
+    assert len(result.files) == 4
+    assert [limit.code for limit in result.limits] == ["depth_exceeded"]
+    assert (result.status, result.complete) == (ScanStatus.PARTIAL, False)
+
+
+async def test_known_paths_when_nothing_names_a_sitemap(new_site: NewSite) -> None:
+    """Well-known paths are asked for one after another until one works; what is not there is no failure."""
+    site = await new_site({"/": "<html></html>", "/sitemap-index.xml": urlset("http://site.test/a")})
+    result = await crawl(site.options())
+    assert [(file.url, file.discovered_by) for file in result.files] == [
+        ("http://site.test/sitemap-index.xml", DiscoveryMethod.KNOWN_PATH)
+    ]
+    assert (result.status, result.complete) == (ScanStatus.OK, True)
+    assert "/sitemap.php" not in site.paths
+    assert "/sitemap_news.xml" in site.paths
+
+
+async def test_probing_can_be_forbidden_and_forced(new_site: NewSite) -> None:
+    """`never` asks for no known path; `always` for all of them, although robots.txt names a sitemap."""
+    pages = {
+        "/robots.txt": "Sitemap: http://site.test/a.xml",
+        "/a.xml": urlset("http://site.test/a"),
+        "/sitemap.txt": "http://site.test/t\n",
+        "/sitemap.xml": urlset("http://site.test/s"),
+    }
+    never = await crawl((await new_site({"/sitemap.xml": pages["/sitemap.xml"]})).options(probe=Probe.NEVER))
+    assert (never.status, never.files) == (ScanStatus.EMPTY, ())
+    always = await crawl((await new_site(pages)).options(probe=Probe.ALWAYS))
+    assert [file.url.rpartition("/")[2] for file in always.files] == ["a.xml", "sitemap.xml", "sitemap.txt"]
+
+
+async def test_a_host_that_says_yes_to_everything(new_site: NewSite) -> None:
+    """HTML with status 200 for every path is a site without a sitemap, not a site of failures."""
+    site = await new_site({"*": "<html><body>Welcome</body></html>"})
+    result = await crawl(site.options())
+    assert (result.status, result.files) == (ScanStatus.EMPTY, ())
+    assert [note.code for note in result.notes] == ["robots_is_html"]
+
+
+async def test_a_host_that_redirects_everything_home(new_site: NewSite) -> None:
+    """A redirect to the home page is no sitemap, even where the home page is one."""
+    home = (302, {"Location": "/"}, b"")
+    site = await new_site({"/robots.txt": 404, "/": urlset("http://site.test/a"), "*": home})
+    result = await crawl(site.options())
+    assert (result.status, result.files) == (ScanStatus.EMPTY, ())
+
+
+async def test_home_page_links(new_site: NewSite) -> None:
+    """A linked sitemap is read; a feed is read too, but stands in for no sitemap."""
+    site = await new_site(
+        {
+            "/": '<html><head><link rel="sitemap" href="/linked.xml"><link rel="alternate" '
+            'type="application/rss+xml" href="/rss.xml"></head></html>',
+            "/linked.xml": urlset("http://site.test/a"),
+            "/rss.xml": '<rss version="2.0"><channel><item><link>http://site.test/n</link></item></channel></rss>',
+        }
+    )
+    result = await crawl(site.options())
+    assert {file.url.rpartition("/")[2]: file.discovered_by for file in result.files} == {
+        "linked.xml": DiscoveryMethod.HTML_LINK,
+        "rss.xml": DiscoveryMethod.FEED_LINK,
+    }
+    assert "/sitemap.xml" not in site.paths
+    site.pages.pop("/linked.xml")
+    site.pages["/sitemap.xml"] = urlset("http://site.test/b")
+    again = await crawl(site.options())
+    assert {file.url.rpartition("/")[2] for file in again.files} == {"rss.xml", "sitemap.xml"}
+
+
+async def test_rules_bind_guesses_and_not_what_is_named(new_site: NewSite) -> None:
+    """`Disallow: /` keeps the crawler from home page and known paths, not from what robots.txt names."""
+    site = await new_site(
+        {
+            "/robots.txt": "User-agent: *\nDisallow: /\n",
+            "/sitemap.xml": urlset("http://site.test/a"),
+            "/named.xml": urlset("http://site.test/b"),
+        }
+    )
+    result = await crawl(site.options())
+    assert (result.status, site.paths) == (ScanStatus.EMPTY, ["/robots.txt"])
+    site.pages["/robots.txt"] = "User-agent: *\nDisallow: /\nSitemap: http://site.test/named.xml\n"
+    named = await crawl(site.options())
+    assert urls(named) == {"http://site.test/named.xml": ["http://site.test/b"]}
+    given = await crawl(site.options(), "http://site.test/sitemap.xml")
+    assert urls(given)["http://site.test/sitemap.xml"] == ["http://site.test/a"]
+
+
+async def test_unreachable_robots_forbid_everything(new_site: NewSite) -> None:
+    """5xx for robots.txt means that nothing is asked for (RFC 9309, 2.3.1.4), unless told otherwise."""
+    site = await new_site({"/robots.txt": 500, "/sitemap.xml": urlset("http://site.test/a")})
+    result = await crawl(site.options())
+    assert result.error is not None
+    assert (result.status, result.error.code) == (ScanStatus.FAILED, "robots_unreachable")
+    assert set(site.paths) == {"/robots.txt"}
+    anyway = await crawl(site.options(obey_robots=False))
+    assert (anyway.status, len(anyway.files)) == (ScanStatus.OK, 1)
+
+
+async def test_what_is_named_and_missing_is_a_failed_file(new_site: NewSite) -> None:
+    """A dead Sitemap line and a dead child of an index are failures beside the files that work."""
+    site = await new_site(
+        {
+            "/robots.txt": "Sitemap: http://site.test/gone.xml\nSitemap: http://site.test/index.xml",
+            "/index.xml": index("http://site.test/a.xml", "http://site.test/dead.xml"),
+            "/a.xml": urlset("http://site.test/a"),
+            "/dead.xml": "<html>not found</html>",
+        }
+    )
+    result = await crawl(site.options())
+    failed = {file.url.rpartition("/")[2]: file.error.code for file in result.files if file.error}
+    assert failed == {"gone.xml": "http_404", "dead.xml": "not_a_sitemap"}
+    assert (result.status, result.complete) == (ScanStatus.PARTIAL, False)
+
+
+async def test_https_then_http(new_site: NewSite) -> None:
+    """A server that speaks no TLS is asked over http, and a sitemap given for https is found there."""
+    site = await new_site({"/my.xml": urlset("http://site.test/a")})
+    result = await crawl(site.options(), "site.test/my.xml")
+    assert urls(result) == {"http://site.test/my.xml": ["http://site.test/a"]}
+
+
+async def test_https_with_a_trusted_certificate(new_site: NewSite, ca_file: str) -> None:
+    """TLS works by the name that was asked for, and an untrusted certificate is the domain's failure."""
+    site = await new_site(
+        {"/robots.txt": "Sitemap: https://tls.test/a.xml", "/a.xml": urlset("https://tls.test/a")}, tls=True
+    )
+    result = await crawl(site.options(ca_file=ca_file), "https://tls.test")
+    assert urls(result) == {"https://tls.test/a.xml": ["https://tls.test/a"]}
+    untrusted = await crawl(site.options(), "https://tls.test:443")
+    assert untrusted.error is not None
+    assert (untrusted.status, untrusted.error.code) == (ScanStatus.FAILED, "tls_certificate")
+    misnamed = await crawl(site.options(ca_file=ca_file), "https://other.test:4443")
+    assert misnamed.error is not None
+    assert misnamed.error.code == "tls_certificate"
+
+
+async def test_a_site_that_moves_to_www(new_site: NewSite) -> None:
+    """Apex and www are one site: what the apex redirects to is searched, its entries are in scope."""
+    site = await new_site(
+        {
+            "site.test/robots.txt": (301, {"Location": "http://www.site.test/robots.txt"}, b""),
+            "www.site.test/sitemap.xml": urlset(
+                "http://www.site.test/a", "http://site.test/b", "http://else.test/c"
+            ),
+        }
+    )
+    result = await crawl(site.options())
+    assert [file.url for file in result.files] == ["http://www.site.test/sitemap.xml"]
+    with result:
+        assert [entry.in_scope for batch in result.entries(0) for entry in batch] == [True, True, False]
+
+
+async def test_cross_submitted_sitemaps(new_site: NewSite) -> None:
+    """A sitemap on another host that robots.txt vouches for may list that host's pages (sitemaps.org)."""
+    site = await new_site(
+        {
+            "site.test/robots.txt": "Sitemap: http://shop.test/map.xml",
+            "shop.test/map.xml": urlset("http://site.test/a", "http://shop.test/b", "http://else.test/c"),
+        }
+    )
+    result = await crawl(site.options())
+    with result:
+        assert [entry.in_scope for batch in result.entries(0) for entry in batch] == [True, True, False]
+
+
+async def test_below_a_folder(new_site: NewSite) -> None:
+    """A target with a path is searched below it, and at the root as well."""
+    site = await new_site({"/project/sitemap.xml": urlset("http://site.test/project/a")})
+    result = await crawl(site.options(), "http://site.test/project/")
+    assert list(urls(result)) == ["http://site.test/project/sitemap.xml"]
+
+
+async def test_unchanged_files_are_not_read(new_site: NewSite) -> None:
+    """A 304 and an equal digest both leave a file unchanged; an index is always read for its children."""
+
+    async def conditional(request: Any) -> Any:
+        if request.headers.get("If-None-Match") == '"one"':
+            return 304
+        return (200, {"ETag": '"one"'}, urlset("http://site.test/a").encode())
+
+    site = await new_site(
+        {
+            "/robots.txt": "Sitemap: http://site.test/index.xml",
+            "/index.xml": index("http://site.test/a.xml", "http://site.test/b.xml"),
+            "/a.xml": conditional,
+            "/b.xml": urlset("http://site.test/b"),
+        }
+    )
+    first = await crawl(site.options())
+    assert first.status is ScanStatus.OK
+    remembered = tuple(
+        RememberedFile(
+            url=file.url,
+            discovered_by=file.discovered_by,
+            etag=file.etag,
+            digest=file.document.digest if file.document else None,
+            kind=file.document.kind if file.document else None,
+        )
+        for file in first.files
+    )
+    second = await crawl(site.options(), remembered=remembered)
+    assert [file.status for file in second.files] == [FileStatus.UNCHANGED] * 3
+    assert [file.http_status for file in second.files] == [200, 304, 200]
+    assert (second.status, second.complete, urls(second)) == (ScanStatus.OK, True, {})
+    full = await crawl(site.options(conditional=False), remembered=remembered)
+    assert [file.status for file in full.files] == [FileStatus.OK] * 3
+
+
+async def test_an_index_lastmod_saves_a_request(new_site: NewSite) -> None:
+    """A child with no validator is not asked for while its index gives the same time, to the minute."""
+    stamp = "2026-01-02T03:04:05Z"
+    site = await new_site(
+        {
+            "/robots.txt": "Sitemap: http://site.test/index.xml",
+            "/index.xml": index("http://site.test/a.xml", lastmod=stamp),
+            "/a.xml": urlset("http://site.test/a"),
+        }
+    )
+    known = RememberedFile(
+        "http://site.test/a.xml", DiscoveryMethod.INDEX, kind=DocumentKind.URLSET, lastmod=stamp
+    )
+    result = await crawl(site.options(), remembered=(known,))
+    assert [(file.status, file.lastmod) for file in result.files] == [
+        (FileStatus.OK, None),
+        (FileStatus.UNCHANGED, stamp),
+    ]
+    assert "/a.xml" not in site.paths
+    later = await crawl(site.options(), remembered=(replace(known, lastmod="2025-01-01T00:00:00Z"),))
+    assert [file.status for file in later.files] == [FileStatus.OK, FileStatus.OK]
+
+
+async def test_remembered_files(new_site: NewSite) -> None:
+    """A file of an earlier scan is asked for again; gone is gone, but a refusal forbids removals."""
+    site = await new_site({"/odd.xml": urlset("http://site.test/a"), "/": "<html></html>"})
+    known = (
+        RememberedFile("http://site.test/odd.xml", DiscoveryMethod.KNOWN_PATH, kind=DocumentKind.URLSET),
+        RememberedFile("http://site.test/lost.xml", DiscoveryMethod.KNOWN_PATH, kind=DocumentKind.URLSET),
+    )
+    result = await crawl(site.options(), remembered=known)
+    assert [(file.url, file.discovered_by) for file in result.files] == [
+        ("http://site.test/odd.xml", DiscoveryMethod.REMEMBERED)
+    ]
+    assert result.complete
+    site.pages["/lost.xml"] = 403
+    refused = await crawl(site.options(), remembered=known)
+    assert (refused.status, refused.complete) == (ScanStatus.PARTIAL, False)
+
+
+@pytest.mark.parametrize(
+    ("limits", "code", "files"),
+    [
+        (Limits(domain_urls=3), "budget_exhausted", [FileStatus.OK, FileStatus.OK, FileStatus.PARTIAL]),
+        (Limits(domain_files=2), "budget_exhausted", [FileStatus.OK, FileStatus.OK]),
+        (Limits(domain_bytes=700), "budget_exhausted", [FileStatus.OK, FileStatus.OK, FileStatus.PARTIAL]),
+    ],
+    ids=["urls", "files", "bytes"],
+)
+async def test_budgets_of_a_domain(
+    new_site: NewSite, limits: Limits, code: str, files: list[FileStatus]
+) -> None:
+    """Each budget ends the crawl, is reported, and leaves what was read until then."""
+    site = await new_site(
+        {
+            "/robots.txt": "Sitemap: http://site.test/index.xml",
+            "/index.xml": index("http://site.test/0.xml", "http://site.test/1.xml"),
+            "/0.xml": urlset(*(f"http://site.test/0/{number}" for number in range(2))),
+            "/1.xml": urlset(*(f"http://site.test/1/{number}" for number in range(9))),
+        }
+    )
+    result = await crawl(site.options(limits=limits, per_host=1))
+    assert [limit.code for limit in result.limits] == [code]
+    assert [file.status for file in result.files][: len(files)] == files
+    assert (result.status, result.complete) == (ScanStatus.PARTIAL, False)
+    assert sum(map(len, urls(result).values())) <= 3 + 2
+
+
+async def test_the_domains_time(new_site: NewSite) -> None:
+    """When the time is up the crawl ends with what it has, promptly."""
+
+    async def slow(request: Any) -> str:
+        await asyncio.sleep(30)
+        return ""
+
+    site = await new_site(
+        {
+            "/robots.txt": "Sitemap: http://site.test/a.xml\nSitemap: http://site.test/slow.xml\n",
+            "/a.xml": urlset("http://site.test/a"),
+            "/slow.xml": slow,
+        }
+    )
+    begin = asyncio.get_running_loop().time()
+    result = await crawl(site.options(limits=Limits(domain_time=0.5)))
+    assert asyncio.get_running_loop().time() - begin < 3
+    assert [limit.code for limit in result.limits] == ["deadline"]
+    assert [file.status for file in result.files] == [FileStatus.OK, FileStatus.FAILED]
+    assert result.status is ScanStatus.PARTIAL
+
+
+async def test_come_back_later(new_site: NewSite) -> None:
+    """A Retry-After beyond the run's patience defers the domain, at once and without asking again."""
+    site = await new_site({"*": (429, {"Retry-After": "3600"}, b"")})
+    result = await crawl(site.options())
+    assert (result.status, result.complete) == (ScanStatus.DEFERRED, False)
+    assert len(site.paths) == 1
+
+
+async def test_a_refusing_site_is_not_an_empty_one(new_site: NewSite) -> None:
+    """403 for the home page and everything else is a failure that says so."""
+    site = await new_site({"*": 403})
+    result = await crawl(site.options())
+    assert result.error is not None
+    assert (result.status, result.error.code, result.complete) == (ScanStatus.FAILED, "http_403", False)
+
+
+async def test_nothing_listens(new_site: NewSite, unused_tcp_port: int) -> None:
+    """A dead host is a value with a code, on every origin."""
+    site = await new_site()
+    options = site.options(connect_to=(replace(site.options().connect_to[0], to_port=unused_tcp_port),))
+    result = await crawl(options, "site.test")
+    assert result.error is not None
+    assert (result.status, result.error.code, result.files) == (ScanStatus.FAILED, "connect_error", ())
+
+
+async def test_a_name_that_does_not_exist() -> None:
+    """A host that cannot be looked up is a DNS failure."""
+    result = await crawl(CrawlOptions(backoff=0.01), "http://no-such-host.invalid")
+    assert result.error is not None
+    assert (result.status, result.error.code) == (ScanStatus.FAILED, "dns_error")
+
+
+async def test_progress(new_site: NewSite) -> None:
+    """After each file the caller hears how far it has come."""
+    site = await new_site(
+        {
+            "/robots.txt": "Sitemap: http://site.test/a.xml\nSitemap: http://site.test/b.xml",
+            "/a.xml": urlset("http://site.test/a"),
+            "/b.xml": urlset("http://site.test/b"),
+        }
+    )
+    heard: list[CrawlProgress] = []
+    async with Crawler(site.options()) as crawler:
+        opened.append(await crawler.crawl(parse_target("http://site.test"), progress=heard.append))
+    assert [(each.files, each.urls) for each in heard] == [(1, 1), (2, 2)]
+
+
+async def test_cancelling(new_site: NewSite) -> None:
+    """A crawl that is cancelled ends at once, with the cancellation and nothing else."""
+    site = await new_site(
+        {"/robots.txt": "Sitemap: http://site.test/a.xml", "/a.xml": urlset("http://site.test/a")}
+    )
+    site.hold = 0.3
+    async with Crawler(site.options()) as crawler:
+        task = asyncio.create_task(crawler.crawl(parse_target("http://site.test")))
+        await asyncio.sleep(0.45)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+
+async def test_many_domains_at_once(new_site: NewSite) -> None:
+    """Fifty domains on one crawler do not mix."""
+
+    async def robots(request: Any) -> str:
+        return f"Sitemap: http://{request.host}/map.xml"
+
+    async def sitemap(request: Any) -> str:
+        return urlset(f"http://{request.host}/page")
+
+    site = await new_site({"/robots.txt": robots, "/map.xml": sitemap})
+    async with Crawler(site.options()) as crawler:
+        results = await asyncio.gather(
+            *(crawler.crawl(parse_target(f"http://d{number}.test")) for number in range(50))
+        )
+    for number, result in enumerate(results):
+        assert urls(result) == {f"http://d{number}.test/map.xml": [f"http://d{number}.test/page"]}
