@@ -19,7 +19,8 @@ from internet.server import running  # noqa: E402 - the line above makes it impo
 @pytest.fixture(scope="session")
 def expected() -> dict[str, dict[str, Any]]:
     """What a scan must find, by domain: written by hand, apart from the code that makes the sites."""
-    return json.loads((DEMO / "expect.json").read_text(encoding="utf-8"))
+    truths: dict[str, dict[str, Any]] = json.loads((DEMO / "expect.json").read_text(encoding="utf-8"))
+    return truths
 
 
 @pytest.fixture(scope="module")

@@ -27,6 +27,7 @@ UNNAMED = {
     "weatherstation.example": "/sitemap.txt",
     "quietdocs.example": "/sitemap.xml",
     "railwaytimes.example": "/sitemap_index.xml.gz",
+    "lostproperty.example": "/sitemap.xml",
     "gardenclub.example": "/meta/pages-for-robots.xml",
 }
 HOMEMADE = "messyadverts.example"  # no XML reader takes it

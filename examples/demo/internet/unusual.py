@@ -221,6 +221,22 @@ def messy_adverts() -> Site:
     return named(domain, "Messy Adverts", "/sitemap.xml", Reply(sitemap.replace(b"&amp;", b"&")))
 
 
+def lost_property() -> Site:
+    """An office with a web page where its robots.txt should be, and a sitemap all the same."""
+    domain = "lostproperty.example"
+    slugs = Press(domain).slugs(
+        28, "umbrella glove suitcase violin", "found claimed waiting", "monday tuesday friday"
+    )
+    return Site(
+        domain,
+        "Lost Property Office",
+        {
+            "/robots.txt": Reply(write.html("Robots? None found yet"), HTML),
+            "/sitemap.xml": Reply(write.urlset(Page(f"http://{domain}/{slug}") for slug in slugs)),
+        },
+    )
+
+
 def job_board() -> Site:
     """A job board that asks crawlers for a second between requests."""
     domain = "jobboard.example"
@@ -269,6 +285,7 @@ def sites() -> list[Site]:
         theatre(),
         council(),
         messy_adverts(),
+        lost_property(),
         job_board(),
         *without_sitemap(),
     ]
