@@ -69,10 +69,10 @@ class RowWriter(Protocol[Row_contra]):
         """Ends the answer. Without it a list has no end and a table may have no rows."""
 
 
-def scan_writer(fmt: Format, /, out: TextIO, *, width: int | None = None, color: bool = False) -> ScanWriter:
+def scan_writer(format: Format, out: TextIO, *, width: int | None = None, color: bool = False) -> ScanWriter:
     """The writer for `scan`. `width` is that of the terminal in columns, or None when `out` is not one:
     then a table is plain text with full values. Raises UsageError for a format that `scan` has not."""
-    match fmt:
+    match format:
         case Format.TABLE:
             from contentmap_cli.report.as_table import TableScan
 
@@ -98,18 +98,18 @@ def scan_writer(fmt: Format, /, out: TextIO, *, width: int | None = None, color:
 
             return GithubScan(out)
         case _:
-            raise _refusal(fmt, SCAN_FORMATS)
+            raise _refusal(format, SCAN_FORMATS)
 
 
 def status_writer(
-    fmt: Format, /, out: TextIO, *, width: int | None = None, color: bool = False
+    format: Format, out: TextIO, *, width: int | None = None, color: bool = False
 ) -> StatusWriter:
     """The writer for `status`: the same objects as `scan` writes, a table with more about the job."""
-    if fmt is Format.TABLE:
+    if format is Format.TABLE:
         from contentmap_cli.report.as_table import TableStatus
 
         return TableStatus(out, width=width, color=color)
-    return _Replay(scan_writer(fmt, out))
+    return _Replay(scan_writer(format, out))
 
 
 class _Replay:
@@ -125,34 +125,34 @@ class _Replay:
 
 
 def jobs_writer(
-    fmt: Format, /, out: TextIO, *, width: int | None = None, color: bool = False
+    format: Format, out: TextIO, *, width: int | None = None, color: bool = False
 ) -> RowWriter[JobSummary]:
     """The writer for `jobs`. Parameters and errors as for `scan_writer`."""
-    if fmt is Format.TABLE:
-        from contentmap_cli.report.as_table import JobsTable
+    if format is Format.TABLE:
+        from contentmap_cli.report.as_list import JobsTable
 
         return JobsTable(out, width=width, color=color)
-    return _objects_writer(fmt, out, job_object, as_csv.JOB, LIST_FORMATS)
+    return _objects_writer(format, out, job_object, as_csv.JOB, LIST_FORMATS)
 
 
 def files_writer(
-    fmt: Format, /, out: TextIO, *, width: int | None = None, color: bool = False
+    format: Format, out: TextIO, *, width: int | None = None, color: bool = False
 ) -> RowWriter[StoredFile]:
     """The writer for `sitemaps`. Parameters and errors as for `scan_writer`."""
-    if fmt is Format.TABLE:
-        from contentmap_cli.report.as_table import FilesTable
+    if format is Format.TABLE:
+        from contentmap_cli.report.as_list import FilesTable
 
         return FilesTable(out, width=width, color=color)
-    return _objects_writer(fmt, out, file_object, as_csv.FILE, LIST_FORMATS)
+    return _objects_writer(format, out, file_object, as_csv.FILE, LIST_FORMATS)
 
 
 def entries_writer(
-    fmt: Format, /, out: TextIO, *, width: int | None = None, color: bool = False
+    format: Format, out: TextIO, *, width: int | None = None, color: bool = False
 ) -> RowWriter[StoredEntry | Entry]:
     """The writer for `urls`, in constant memory whatever the format. Otherwise as `scan_writer`."""
-    match fmt:
+    match format:
         case Format.TABLE:
-            from contentmap_cli.report.as_table import EntriesTable
+            from contentmap_cli.report.as_list import EntriesTable
 
             return EntriesTable(out, width=width, color=color)
         case Format.TXT:
@@ -164,17 +164,17 @@ def entries_writer(
 
             return SitemapEntries(out)
         case _:
-            return _objects_writer(fmt, out, any_entry_object, as_csv.ENTRY, ENTRY_FORMATS)
+            return _objects_writer(format, out, any_entry_object, as_csv.ENTRY, ENTRY_FORMATS)
 
 
 def _objects_writer(
-    fmt: Format,
+    format: Format,
     out: TextIO,
     to_object: Callable[[Row], dict[str, object]],
     columns: tuple[tuple[str, ...], ...],
     known: tuple[Format, ...],
 ) -> RowWriter[Row]:
-    match fmt:
+    match format:
         case Format.JSON:
             from contentmap_cli.report.as_json import JsonRows
 
@@ -186,11 +186,11 @@ def _objects_writer(
         case Format.CSV:
             return as_csv.CsvRows(out, columns, to_object)
         case _:
-            raise _refusal(fmt, known)
+            raise _refusal(format, known)
 
 
-def _refusal(fmt: Format, known: tuple[Format, ...]) -> UsageError:
+def _refusal(format: Format, known: tuple[Format, ...]) -> UsageError:
     return UsageError(
-        f"this answer cannot be written as {fmt.value}",
+        f"this answer cannot be written as {format.value}",
         hint=f"--format is one of {', '.join(known)}",
     )

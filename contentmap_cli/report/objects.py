@@ -67,8 +67,7 @@ def job_object(job: JobSummary, results: Iterable[DomainSummary] | None = None) 
         "started_at": timestamp(job.started_at),
         "finished_at": timestamp(job.finished_at),
         "progress": round(job.progress, 4),
-        "domains": {"total": job.total}
-        | {status.value: job.domains.get(status, 0) for status in ScanStatus},
+        "domains": {"total": job.total} | {status.value: job.domains.get(status, 0) for status in ScanStatus},
         "sitemaps": job.sitemaps,
         "urls": job.urls,
         "added": job.added,

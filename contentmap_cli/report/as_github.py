@@ -1,0 +1,58 @@
+"""GitHub Actions workflow commands: an annotation a domain that is not clean, and one for the job."""
+
+from __future__ import annotations
+
+from typing import TextIO
+
+from contentmap_cli.report.escape import redact, terminal
+from contentmap_cli.report.figures import changes, plural
+from contentmap_cli.values import DomainSummary, JobSummary, ScanStatus
+
+_LEVELS = {
+    ScanStatus.FAILED: "error",
+    ScanStatus.PARTIAL: "warning",
+    ScanStatus.DEFERRED: "warning",
+    ScanStatus.INTERRUPTED: "warning",
+}
+
+
+class GithubScan:
+    """`failed` is an error; `partial`, `deferred` and `interrupted` are warnings; the job is a notice."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+
+    def domain(self, summary: DomainSummary) -> None:
+        """Writes the annotation, if there is one, and flushes."""
+        level = _LEVELS.get(summary.status)
+        if level is None:
+            return
+        message = f"{plural(summary.sitemaps, 'sitemap')}, {plural(summary.urls, 'url')}"
+        if summary.error:
+            message = f"{summary.error.code}: {summary.error.message} ({message})"
+        self._command(level, f"{summary.domain} {summary.status.value}", message)
+
+    def finish(self, job: JobSummary) -> None:
+        """Writes the notice."""
+        counts = ", ".join(
+            f"{count:,} {status.value}" for status in ScanStatus if (count := job.domains.get(status, 0))
+        )
+        message = f"{plural(job.total, 'domain')}: {counts}" if counts else plural(job.total, "domain")
+        message += f"; {plural(job.sitemaps, 'sitemap')}, {plural(job.urls, 'url')}"
+        changed = changes(job.added, job.removed, job.changed)
+        if changed:
+            message += f" ({changed})"
+        self._command("notice", f"{job.job_id} {job.status.value}", message)
+
+    def _command(self, level: str, title: str, message: str) -> None:
+        self._out.write(f"::{level} title={_property(title)}::{_data(message)}\n")
+        self._out.flush()
+
+
+def _data(text: str) -> str:
+    # What a terminal would obey is visible first; then the runner's own escapes (@actions/core, command.ts).
+    return terminal(redact(text)).replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _data(text).replace(":", "%3A").replace(",", "%2C")

@@ -1,0 +1,72 @@
+"""JUnit XML for a build server's test view: a suite a job, a test case a domain."""
+
+from __future__ import annotations
+
+from typing import TextIO
+
+from contentmap_cli.report.escape import redact, xml_text
+from contentmap_cli.report.objects import timestamp
+from contentmap_cli.values import DomainSummary, JobSummary, ScanStatus
+
+_FAILURES = (ScanStatus.FAILED, ScanStatus.PARTIAL)
+_CLEAN = (ScanStatus.OK, ScanStatus.EMPTY)
+
+
+class JunitScan:
+    """`failed` and `partial` are failures, what has no outcome of its own yet (`deferred`, `interrupted`,
+    `skipped`, unfinished) is skipped, `ok` and `empty` pass."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+        self._results: list[DomainSummary] = []
+
+    def domain(self, summary: DomainSummary) -> None:
+        """Keeps the domain: the suite's counts come before its cases."""
+        self._results.append(summary)
+
+    def finish(self, job: JobSummary) -> None:
+        """Writes the suite. Its counts are those of the cases in it."""
+        rows = self._results
+        attributes = {
+            "name": f"contentmap {job.job_id}",
+            "tests": str(len(rows)),
+            "failures": str(sum(row.status in _FAILURES for row in rows)),
+            "errors": "0",
+            "skipped": str(sum(row.status not in _FAILURES + _CLEAN for row in rows)),
+            # The sum of the cases, as every reader expects; domains are scanned side by side.
+            "time": f"{sum(row.seconds for row in rows):.3f}",
+            "timestamp": timestamp(job.started_at or job.created_at) or "",
+        }
+        self._out.write('<?xml version="1.0" encoding="UTF-8"?>\n')
+        self._out.write(f"<testsuite{_attributes(attributes)}>\n")
+        for row in rows:
+            self._out.write(_case(row))
+        self._out.write("</testsuite>\n")
+        self._out.flush()
+
+
+def _case(row: DomainSummary) -> str:
+    attributes = {"classname": "contentmap.scan", "name": row.domain, "time": f"{row.seconds:.3f}"}
+    head = f"  <testcase{_attributes(attributes)}"
+    if row.status in _CLEAN:
+        return f"{head}/>\n"
+    message = _message(row)
+    if row.status not in _FAILURES:
+        return f"{head}><skipped{_attributes({'message': message})}/></testcase>\n"
+    kind = str(row.error.code) if row.error else row.status.value
+    detail = (
+        f"{row.domain} is {row.status.value}: {row.sitemaps} sitemaps ({row.sitemaps_failed} failed), "
+        f"{row.urls} urls\n{message}"
+    )
+    failure = f"<failure{_attributes({'type': kind, 'message': message})}>{xml_text(detail)}</failure>"
+    return f"{head}>{failure}</testcase>\n"
+
+
+def _message(row: DomainSummary) -> str:
+    if row.error is None:
+        return row.status.value
+    return redact(f"{row.error.code}: {row.error.message}")
+
+
+def _attributes(attributes: dict[str, str]) -> str:
+    return "".join(f' {name}="{xml_text(value)}"' for name, value in attributes.items())

@@ -1,0 +1,172 @@
+"""Lists for people: jobs, sitemap files, entries."""
+
+from __future__ import annotations
+
+from typing import TextIO
+
+from contentmap_cli.report.as_table import elapsed, failure_text, job_status
+from contentmap_cli.report.columns import Cell, Column, Line, Style, painted, write_table
+from contentmap_cli.report.escape import redact, terminal
+from contentmap_cli.report.figures import duration, moment, number, size
+from contentmap_cli.values import (
+    Entry,
+    FileStatus,
+    JobSummary,
+    Lastmod,
+    Problem,
+    StoredEntry,
+    StoredFile,
+)
+
+_JOBS = (
+    Column("JOB"),
+    Column("STATUS"),
+    Column("DOMAINS", right=True),
+    Column("SITEMAPS", right=True, spare=3),
+    Column("URLS", right=True, spare=1),
+    Column("TIME", right=True, spare=2),
+    Column("CREATED (UTC)"),
+)
+_FILES = (
+    Column("STATUS"),
+    Column("TYPE"),
+    Column("FOUND BY"),
+    Column("HTTP", right=True, spare=2),
+    Column("URLS", right=True),
+    Column("SIZE", right=True, spare=1),
+    Column("TIME", right=True, spare=3),
+    Column("SITEMAP", fit=44),
+)
+_FILE_STYLES = {
+    FileStatus.OK: Style.GREEN,
+    FileStatus.PARTIAL: Style.YELLOW,
+    FileStatus.FAILED: Style.RED,
+    FileStatus.UNCHANGED: Style.DIM,
+}
+_TOLD = 3  # problems of a file that are spelled out; the other formats have them all
+
+
+class JobsTable:
+    """A row a job."""
+
+    def __init__(self, out: TextIO, *, width: int | None, color: bool) -> None:
+        self._out = out
+        self._width = width
+        self._color = color
+        self._lines: list[Line] = []
+
+    def write(self, row: JobSummary) -> None:
+        """Keeps the row: columns are aligned over all of them."""
+        took = elapsed(row)
+        status = job_status(row)
+        done = number(row.total) if row.finished == row.total else f"{row.finished:,}/{row.total:,}"
+        self._lines.append(
+            Line(
+                (
+                    Cell(row.job_id),
+                    Cell(status.text.partition(",")[0], status.style),
+                    Cell(done),
+                    Cell(number(row.sitemaps)),
+                    Cell(number(row.urls)),
+                    Cell(duration(took) if took is not None else "", Style.DIM),
+                    Cell(moment(row.created_at), Style.DIM),
+                )
+            )
+        )
+
+    def finish(self) -> None:
+        """Writes the table."""
+        write_table(self._out, _JOBS, self._lines, width=self._width, color=self._color)
+        self._out.flush()
+
+
+class FilesTable:
+    """A row a sitemap file, with its error or its first problems."""
+
+    def __init__(self, out: TextIO, *, width: int | None, color: bool) -> None:
+        self._out = out
+        self._width = width
+        self._color = color
+        self._lines: list[Line] = []
+
+    def write(self, row: StoredFile) -> None:
+        """Keeps the row: columns are aligned over all of them."""
+        status = Cell(row.status.value, _FILE_STYLES[row.status])
+        if row.removed_at is not None:
+            status = Cell("removed", Style.DIM)
+        took = "" if row.response_time_ms is None else duration(row.response_time_ms / 1000)
+        self._lines.append(
+            Line(
+                (
+                    status,
+                    Cell(terminal(row.sitemap_type or "")),
+                    Cell(row.discovered_by.value),
+                    Cell("" if row.status_code is None else str(row.status_code)),
+                    Cell(number(row.url_count), Style.PLAIN if row.url_count else Style.DIM),
+                    Cell(size(row.size_bytes), Style.DIM),
+                    Cell(took, Style.DIM),
+                    Cell(terminal(row.url)),
+                ),
+                Cell(_file_note(row), Style.DIM),
+            )
+        )
+
+    def finish(self) -> None:
+        """Writes the table."""
+        write_table(self._out, _FILES, self._lines, width=self._width, color=self._color, note="PROBLEMS")
+        self._out.flush()
+
+
+class EntriesTable:
+    """A row an entry, written at once: the columns before the URL have fixed widths, the URL is whole."""
+
+    def __init__(self, out: TextIO, *, width: int | None, color: bool) -> None:
+        self._out = out
+        self._color = color
+        self._blank = "-" if width is None else ""
+        self._begun = False
+
+    def write(self, row: StoredEntry | Entry) -> None:
+        """Writes the row, the heading before the first."""
+        if not self._begun:
+            self._begun = True
+            heading = f"{'LASTMOD':<16}  {'CHANGEFREQ':<10}  {'PRIORITY':>8}  URL"
+            self._out.write(painted(heading, Style.DIM, self._color) + "\n")
+        entry, removed = (row.entry, row.removed_at) if isinstance(row, StoredEntry) else (row, None)
+        lastmod = terminal(_lastmod(entry.lastmod)) or self._blank
+        changefreq = terminal(entry.changefreq or "") or self._blank
+        priority = self._blank if entry.priority is None else str(entry.priority)
+        text = f"{lastmod:<16}  {changefreq:<10}  {priority:>8}  {terminal(entry.url)}"
+        if removed is not None:
+            text = painted(f"{text}  removed {moment(removed)[:10]}", Style.DIM, self._color)
+        self._out.write(text + "\n")
+
+    def finish(self) -> None:
+        """Flushes: an answer of no rows is an empty one."""
+        self._out.flush()
+
+
+def _lastmod(lastmod: Lastmod | None) -> str:
+    """`2026-11-23`, `2026-11-23 20:06`; as published, marked, where it could not be understood."""
+    if lastmod is None:
+        return ""
+    if lastmod.utc is None:
+        return f"?{lastmod.text}"[:16]
+    length = {"year": 4, "month": 7, "day": 10}.get(lastmod.precision or "", 16)
+    return lastmod.utc[:length].replace("T", " ")
+
+
+def _file_note(row: StoredFile) -> str:
+    parts = [failure_text(row.error)] if row.error else []
+    told = row.problems[: _TOLD - len(parts)]
+    parts.extend(_problem(problem) for problem in told)
+    left = sum(problem.count for problem in row.problems[len(told) :])
+    if left:
+        parts.append(f"and {left:,} more")
+    return "; ".join(parts)
+
+
+def _problem(problem: Problem) -> str:
+    where = f"line {problem.line}: " if problem.line is not None else ""
+    often = f" ({problem.count:,} times)" if problem.count > 1 else ""
+    return terminal(redact(f"{problem.code}: {where}{problem.message}{often}"))

@@ -1,0 +1,219 @@
+"""Tables of a job for people: calm, aligned, few colours, what needs attention nearest to the prompt."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from typing import TextIO
+
+from contentmap_cli.errors import Failure
+from contentmap_cli.report.columns import Cell, Column, Line, Style, painted, write_table
+from contentmap_cli.report.escape import redact, terminal
+from contentmap_cli.report.figures import changes, duration, moment, number, plural
+from contentmap_cli.values import DomainSummary, JobStatus, JobSummary, ScanStatus
+
+SCAN_STYLES = {
+    ScanStatus.PENDING: Style.DIM,
+    ScanStatus.RUNNING: Style.CYAN,
+    ScanStatus.OK: Style.GREEN,
+    ScanStatus.EMPTY: Style.DIM,
+    ScanStatus.PARTIAL: Style.YELLOW,
+    ScanStatus.FAILED: Style.RED,
+    ScanStatus.DEFERRED: Style.YELLOW,
+    ScanStatus.INTERRUPTED: Style.YELLOW,
+    ScanStatus.SKIPPED: Style.DIM,
+}
+JOB_STYLES = {
+    JobStatus.PENDING: Style.DIM,
+    JobStatus.RUNNING: Style.CYAN,
+    JobStatus.COMPLETE: Style.GREEN,
+    JobStatus.PARTIAL: Style.YELLOW,
+    JobStatus.FAILED: Style.RED,
+    JobStatus.INTERRUPTED: Style.YELLOW,
+}
+# The further down, the nearer to the prompt of whoever ran the command.
+_ORDER = (
+    ScanStatus.PENDING,
+    ScanStatus.RUNNING,
+    ScanStatus.OK,
+    ScanStatus.EMPTY,
+    ScanStatus.SKIPPED,
+    ScanStatus.DEFERRED,
+    ScanStatus.INTERRUPTED,
+    ScanStatus.PARTIAL,
+    ScanStatus.FAILED,
+)
+_DOMAINS = (
+    Column("DOMAIN", cut=True),
+    Column("OUTCOME"),
+    Column("SITEMAPS", right=True),
+    Column("URLS", right=True),
+    Column("CHANGES", spare=2),
+    Column("TIME", right=True, spare=1),
+)
+_NAMED = 3  # domains named beside an error that many have
+
+
+def failure_text(failure: Failure) -> str:
+    """`http_500: https://shop.example/sitemap.xml answered 500`, escaped and without secrets."""
+    return terminal(redact(f"{failure.code}: {failure.message}" if failure.message else failure.code))
+
+
+def job_status(job: JobSummary) -> Cell:
+    """The job's status. A running job whose run has gone has `died`."""
+    if job.status is JobStatus.RUNNING and not job.alive:
+        last = f", last heartbeat {moment(job.heartbeat_at)} UTC" if job.heartbeat_at else ""
+        return Cell(f"died{last}", Style.RED)
+    return Cell(job.status.value, JOB_STYLES[job.status])
+
+
+def elapsed(job: JobSummary) -> float | None:
+    """How long the job took, in seconds; None while it has not ended."""
+    if job.started_at is None or job.finished_at is None:
+        return None
+    return max((_utc(job.finished_at) - _utc(job.started_at)).total_seconds(), 0.0)
+
+
+def _utc(value: datetime) -> datetime:
+    return value.replace(tzinfo=UTC) if value.tzinfo is None else value
+
+
+class TableScan:
+    """At the end, a row a domain with its error, then three lines about the job."""
+
+    def __init__(self, out: TextIO, *, width: int | None, color: bool) -> None:
+        self._out = out
+        self._width = width
+        self._color = color
+        self._results: list[DomainSummary] = []
+
+    def domain(self, summary: DomainSummary) -> None:
+        """Keeps the domain: columns are aligned over all rows."""
+        self._results.append(summary)
+
+    def finish(self, job: JobSummary) -> None:
+        """Writes the table and the job."""
+        write_domains(self._out, self._results, width=self._width, color=self._color)
+        if self._results:
+            self._out.write("\n")
+        took = elapsed(job)
+        heading = _domain_total(job) + (f" in {duration(took)}" if took is not None else "")
+        counts = _outcomes(job, self._color)
+        self._out.write(f"{heading}: {counts}\n" if counts else f"{heading}\n")
+        self._out.write(f"{_findings(job)}\n")
+        status = job_status(job)
+        self._out.write(f"job {job.job_id} {painted(status.text, status.style, self._color)}\n")
+        if job.error:
+            self._out.write(f"{painted(terminal(redact(job.error)), Style.RED, self._color)}\n")
+        self._out.flush()
+
+
+class TableStatus:
+    """A row a domain, then the job's facts and its errors by kind."""
+
+    def __init__(self, out: TextIO, *, width: int | None, color: bool) -> None:
+        self._out = out
+        self._width = width
+        self._color = color
+
+    def write(self, job: JobSummary, results: Iterable[DomainSummary]) -> None:
+        """Writes the whole answer."""
+        rows = list(results)
+        write_domains(self._out, rows, width=self._width, color=self._color)
+        if rows:
+            self._out.write("\n")
+        for name, value in _facts(job, self._color):
+            self._out.write(f"{painted(f'{name:<10}', Style.DIM, self._color)}{value}\n")
+        self._errors(rows)
+        self._out.flush()
+
+    def _errors(self, rows: list[DomainSummary]) -> None:
+        by_code: dict[str, list[DomainSummary]] = {}
+        for row in rows:
+            if row.error is not None:
+                by_code.setdefault(str(row.error.code), []).append(row)
+        if not by_code:
+            return
+        self._out.write("\n")
+        columns = (Column("ERROR"), Column("DOMAINS", right=True), Column("WHERE", fit=_NAMED * 16))
+        ordered = sorted(by_code.items(), key=lambda item: (-len(item[1]), item[0]))
+        lines = []
+        for code, group in ordered:
+            names = ", ".join(terminal(row.domain) for row in group[:_NAMED])
+            more = f" and {len(group) - _NAMED:,} more" if len(group) > _NAMED else ""
+            lines.append(Line((Cell(terminal(code)), Cell(number(len(group))), Cell(names + more))))
+        write_table(self._out, columns, lines, width=self._width or 0, color=self._color)
+
+
+def write_domains(out: TextIO, results: Iterable[DomainSummary], *, width: int | None, color: bool) -> None:
+    """Writes a row a domain: the clean ones first, then by name."""
+    ordered = sorted(results, key=lambda row: (_ORDER.index(row.status), row.domain))
+    write_table(out, _DOMAINS, [_line(row) for row in ordered], width=width, color=color, note="ERROR")
+
+
+def _line(row: DomainSummary) -> Line:
+    return Line(
+        (
+            Cell(terminal(row.domain)),
+            Cell(row.status.value, SCAN_STYLES[row.status]),
+            _count(row.sitemaps),
+            _count(row.urls),
+            Cell(changes(row.added, row.removed, row.changed)),
+            Cell(duration(row.seconds), Style.DIM),
+        ),
+        Cell(_note(row), Style.DIM),
+    )
+
+
+def _note(row: DomainSummary) -> str:
+    failed = row.sitemaps_failed
+    sitemaps = f"{plural(failed, 'sitemap')} failed" if failed else ""
+    error = failure_text(row.error) if row.error else ""
+    return "; ".join(part for part in (error, sitemaps) if part)
+
+
+def _count(value: int) -> Cell:
+    return Cell(number(value), Style.PLAIN if value else Style.DIM)
+
+
+def _domain_total(job: JobSummary) -> str:
+    if job.finished < job.total:
+        return f"{job.finished:,} of {plural(job.total, 'domain')}"
+    return plural(job.total, "domain")
+
+
+def _outcomes(job: JobSummary, color: bool) -> str:
+    counts = ((status, job.domains.get(status, 0)) for status in ScanStatus)
+    return ", ".join(
+        painted(f"{count:,} {status.value}", SCAN_STYLES[status], color) for status, count in counts if count
+    )
+
+
+def _findings(job: JobSummary) -> str:
+    changed = changes(job.added, job.removed, job.changed)
+    found = f"{plural(job.sitemaps, 'sitemap')}, {plural(job.urls, 'url')}"
+    return f"{found} ({changed})" if changed else found
+
+
+def _facts(job: JobSummary, color: bool) -> Iterator[tuple[str, str]]:
+    status = job_status(job)
+    yield "job", job.job_id
+    yield "status", painted(status.text, status.style, color)
+    times = f"{moment(job.created_at)} UTC"
+    took = elapsed(job)
+    yield "created", f"{times}, took {duration(took)}" if took is not None else times
+    share = "" if job.finished == job.total else f", {job.progress:.0%}"
+    done = number(job.total) if job.finished == job.total else f"{job.finished:,} of {job.total:,}"
+    yield "domains", f"{done}{share}  {_outcomes(job, color)}".rstrip()
+    yield "sitemaps", f"{number(job.sitemaps)}{_split(job.sitemap_types)}"
+    yield "found by", _split(job.discovery_methods).strip() or "-"
+    changed = changes(job.added, job.removed, job.changed)
+    yield "urls", f"{number(job.urls)}  {changed}".rstrip()
+    if job.error:
+        yield "error", painted(terminal(redact(job.error)), Style.RED, color)
+
+
+def _split(counts: Mapping[str, int]) -> str:
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], str(item[0])))
+    text = ", ".join(f"{count:,} {terminal(str(name))}" for name, count in ordered)
+    return f"  {text}" if text else ""

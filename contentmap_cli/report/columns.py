@@ -1,0 +1,166 @@
+"""Aligned columns of text, on a terminal and off it.
+
+Off a terminal every value is whole, every line has every column and an empty cell is `-`, so that grep and
+awk can work on it. On a terminal the table is fitted to the width: columns that can be spared go first, then
+long cells are cut with an ellipsis; notes that do not fit beside their row go below it.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple, TextIO
+
+GAP = 2
+_NARROWEST = 16  # a cell is not cut below this: what is left would say nothing
+_INDENT = "    "
+
+
+class Style(StrEnum):
+    """The few looks there are: SGR parameters (ECMA-48 section 8.3.117), empty for plain."""
+
+    PLAIN = ""
+    BOLD = "1"
+    DIM = "2"
+    RED = "31"
+    GREEN = "32"
+    YELLOW = "33"
+    CYAN = "36"
+
+
+class Cell(NamedTuple):
+    """Text that is escaped already, and its look."""
+
+    text: str
+    style: Style = Style.PLAIN
+
+
+class Line(NamedTuple):
+    """A row: a cell a column, and what is to be said about the row as a whole."""
+
+    cells: Sequence[Cell]
+    note: Cell = Cell("")
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column. `spare` columns may go on a narrow terminal, the highest first; 0 stays always.
+
+    `cut` cells may be shortened with an ellipsis. `fit` bounds how much width the column asks for: a wider
+    cell, which only the last column may have, runs on.
+    """
+
+    title: str
+    right: bool = False
+    spare: int = 0
+    cut: bool = False
+    fit: int | None = None
+
+
+def cell_width(text: str) -> int:
+    """How many columns of a terminal the text takes: two for a wide character, none for a combining one."""
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len
+
+    return cell_len(text)
+
+
+def painted(text: str, style: Style, color: bool) -> str:
+    """The text in its look, or as it is without colour."""
+    return f"\x1b[{style}m{text}\x1b[0m" if color and style and text else text
+
+
+def write_table(
+    out: TextIO,
+    columns: Sequence[Column],
+    lines: Sequence[Line],
+    *,
+    width: int | None,
+    color: bool,
+    note: str = "NOTE",
+) -> None:
+    """Writes a heading and the lines; nothing at all when there are none. `note` heads the notes."""
+    if not lines:
+        return
+    widths = [
+        max(cell_width(column.title), *(cell_width(line.cells[index].text) for line in lines))
+        for index, column in enumerate(columns)
+    ]
+    below = False
+    if width is None:
+        shown = list(range(len(columns)))
+    else:
+        shown = [
+            index
+            for index in range(len(columns))
+            if not columns[index].spare or any(line.cells[index].text for line in lines)
+        ]
+        notes = max(cell_width(line.note.text) for line in lines)
+        below = notes > 0 and _total(columns, widths, shown) + GAP + max(notes, len(note)) > width
+        shown = _fitted(columns, widths, shown, width)
+    has_notes = not below and (width is None or any(line.note.text for line in lines))
+    heading = [Cell(columns[index].title, Style.DIM) for index in shown]
+    _write(out, columns, widths, shown, heading, Cell(note if has_notes else "", Style.DIM), color)
+    for line in lines:
+        cells = [line.cells[index] for index in shown]
+        if width is None:
+            cells = [cell if cell.text else Cell("-") for cell in cells]
+        _write(out, columns, widths, shown, cells, Cell("") if below else line.note, color)
+        if below and line.note.text:
+            room = max((width or 0) - len(_INDENT), _NARROWEST)
+            for text in textwrap.wrap(line.note.text, room, break_long_words=False, break_on_hyphens=False):
+                out.write(f"{_INDENT}{painted(text, line.note.style, color)}\n")
+
+
+def _total(columns: Sequence[Column], widths: Sequence[int], shown: Sequence[int]) -> int:
+    asked = (min(widths[index], columns[index].fit or widths[index]) for index in shown)
+    return sum(asked) + GAP * (len(shown) - 1)
+
+
+def _fitted(columns: Sequence[Column], widths: list[int], shown: list[int], width: int) -> list[int]:
+    """Which columns stay at this width. Narrows `widths` of those that may be cut."""
+    while _total(columns, widths, shown) > width:
+        spare = max(shown, key=lambda index: columns[index].spare)
+        if not columns[spare].spare:
+            break
+        shown = [index for index in shown if index != spare]
+    for index in shown:
+        excess = _total(columns, widths, shown) - width
+        if columns[index].cut and excess > 0:
+            widths[index] = max(widths[index] - excess, _NARROWEST)
+    return shown
+
+
+def _write(
+    out: TextIO,
+    columns: Sequence[Column],
+    widths: Sequence[int],
+    shown: Sequence[int],
+    cells: Sequence[Cell],
+    note: Cell,
+    color: bool,
+) -> None:
+    parts = []
+    for place, (index, cell) in enumerate(zip(shown, cells, strict=True)):
+        text = _cut(cell.text, widths[index]) if columns[index].cut else cell.text
+        room = widths[index] - cell_width(text)
+        look = painted(text, cell.style, color)
+        last = place == len(shown) - 1 and not note.text
+        parts.append(" " * room + look if columns[index].right else look + " " * (0 if last else room))
+    if note.text:
+        parts.append(painted(note.text, note.style, color))
+    # Only the blanks of an empty last cell: a value never ends in one, blanks are escaped or percent-encoded.
+    out.write((" " * GAP).join(parts).rstrip(" ") + "\n")
+
+
+def _cut(text: str, width: int) -> str:
+    if cell_width(text) <= width:
+        return text
+    if text.isascii():
+        return text[: width - 1] + "…"
+    from rich.cells import set_cell_size
+
+    return set_cell_size(text, width - 1) + "…"
