@@ -1,0 +1,266 @@
+"""One document from bytes to entries: decoded, sniffed, read strictly, and tolerantly where that fails."""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Callable, Iterator
+from itertools import chain
+from typing import BinaryIO
+from urllib.parse import urlsplit
+
+from contentmap_cli.crawl.parsing.decode import Body
+from contentmap_cli.crawl.parsing.desk import Desk, HardCap
+from contentmap_cli.crawl.parsing.encoding import LENIENT, Charset, LenientText, detect, utf8
+from contentmap_cli.crawl.parsing.generator import find_generator
+from contentmap_cli.crawl.parsing.problems import ProblemCode, Problems
+from contentmap_cli.crawl.parsing.robots import read_robots
+from contentmap_cli.crawl.parsing.scanner import ForbiddenDoctype, Scanner, Unending
+from contentmap_cli.crawl.parsing.sniff import Opening, sniff
+from contentmap_cli.crawl.parsing.strict import (
+    Forbidden,
+    NotWellFormed,
+    TokenTooLarge,
+    read_feed,
+    read_sitemap,
+)
+from contentmap_cli.crawl.parsing.text import read_text
+from contentmap_cli.crawl.parsing.tolerant import TolerantReader, TooDeep
+from contentmap_cli.errors import Failure
+from contentmap_cli.values import Document, DocumentKind, EntrySink, Limits
+
+HEAD_BYTES = 64 * 1024
+TAIL_BYTES = 2048
+BLANK = b" \t\r\n\v\f"
+XML_KINDS = frozenset({DocumentKind.URLSET, DocumentKind.INDEX, DocumentKind.RSS, DocumentKind.ATOM})
+
+
+def parse_document(
+    source: BinaryIO,
+    sink: EntrySink,
+    *,
+    base: str | None = None,
+    limits: Limits = Limits(),  # noqa: B008 - frozen, so one default serves all
+    in_scope: Callable[[str], bool] | None = None,
+    robots: bool = False,
+) -> Document:
+    """Reads one document: a urlset, a sitemap index, a text sitemap, a feed or a robots.txt, maybe compressed.
+
+    `source` holds the body as transferred and is read from its start, in pieces; it may be read a second time.
+    Entries go to `sink` in batches and in document order; when a strict reading fails, `sink.clear()` is called
+    and a tolerant one starts over. `base` is the URL the document came from: relative URLs are resolved
+    against it. The content decides what the document is, except that a `base` ending in /robots.txt, or
+    `robots`, means robots.txt. `in_scope` is asked about one URL of each origin.
+
+    Nothing in the content raises: what is wrong with it is in the problems and the failure of the `Document`.
+    """
+    return _Reading(source, sink, base, limits, in_scope).run(robots=robots or _names_robots(base))
+
+
+class _Stopped(Exception):
+    """The document cannot be read on, for a reason that its failure names."""
+
+    def __init__(self, code: ProblemCode, message: str) -> None:
+        super().__init__(message)
+        self.failure = Failure(code.value, message)
+
+
+class _Reading:
+    """The state of one `parse_document`."""
+
+    def __init__(
+        self,
+        source: BinaryIO,
+        sink: EntrySink,
+        base: str | None,
+        limits: Limits,
+        in_scope: Callable[[str], bool] | None,
+    ) -> None:
+        self._source = source
+        self._sink = sink
+        self._base = base
+        self._limits = limits
+        self._in_scope = in_scope
+        self._generator: str | None = None
+        self._tail = b""
+        self._start_over()
+
+    def run(self, *, robots: bool) -> Document:
+        chunks = self._chunks
+        charset = detect(self._head)
+        head = _head_text(self._head, charset)
+        opening = sniff(head)
+        kind = opening.kind
+        failure: Failure | None = None
+        try:
+            if robots:
+                kind = DocumentKind.ROBOTS
+                self._read_robots(charset, opening)
+            else:
+                self._generator = find_generator(head) if kind in XML_KINDS else None
+                self._read(opening, charset)
+        except _Stopped as stopped:
+            failure = stopped.failure
+        self._body.drain(chunks if self._chunks is chunks else self._chunks)
+        return self._document(kind, charset, failure)
+
+    def _document(self, kind: DocumentKind, charset: Charset, failure: Failure | None) -> Document:
+        body, desk, problems = self._body, self._desk, self._problems
+        if charset.lie is not None:
+            problems.add(ProblemCode.WRONG_ENCODING, 1, charset.lie)
+        if body.trailing_garbage:
+            problems.add(ProblemCode.TRAILING_GARBAGE, None, "bytes after the end of the gzip data")
+        if body.failure is not None:
+            failure = body.failure  # it explains whatever else was found
+        if failure is not None and not problems.has(ProblemCode(failure.code)):
+            problems.add(ProblemCode(failure.code), None, failure.message)
+        generator = self._generator
+        if generator is None and kind in XML_KINDS:
+            generator = find_generator(self._tail.decode("utf-8", "replace"))
+        return Document(
+            kind=kind,
+            entries=desk.entries,
+            complete=failure is None,
+            encoding=None if kind is DocumentKind.EMPTY else charset.name,
+            problems=problems.as_tuple(),
+            failure=failure,
+            digest=body.digest,
+            decoded_bytes=body.decoded_bytes,
+            is_gzipped=body.is_gzipped,
+            has_lastmod=desk.has_lastmod,
+            has_priority=desk.has_priority,
+            has_changefreq=desk.has_changefreq,
+            generator=generator,
+        )
+
+    # -- the body
+
+    def _start_over(self) -> None:
+        """Opens the body at its start; `_head` has its first bytes, without mark and blanks, `_chunks` the rest."""
+        self._body = Body(self._source, self._limits)
+        self._problems = Problems()
+        self._desk = Desk(self._sink, self._problems, self._limits, base=self._base, in_scope=self._in_scope)
+        self._first_line = 1
+        self._chunks = self._body.chunks()
+        head = b""
+        for chunk in self._chunks:
+            head += chunk
+            if not head.strip(BLANK):
+                self._first_line += head.count(b"\n")
+                head = b""
+            elif len(head) >= HEAD_BYTES:
+                break
+        self._head = head
+
+    def _rest(self, charset: Charset) -> Iterator[bytes]:
+        """The whole document from its first markup on, remembering how it ends."""
+        head = self._head[charset.bom_length :]
+        if charset.codec == "utf-8":
+            stripped = head.lstrip(BLANK)
+            self._first_line += head.count(b"\n", 0, len(head) - len(stripped))
+            head = stripped
+        for chunk in chain([head], self._chunks):
+            self._tail = (
+                (self._tail + chunk)[-TAIL_BYTES:] if len(chunk) < TAIL_BYTES else chunk[-TAIL_BYTES:]
+            )
+            yield chunk
+
+    # -- by kind
+
+    def _read_robots(self, charset: Charset, opening: Opening) -> None:
+        if opening.kind is DocumentKind.HTML:
+            raise _Stopped(ProblemCode.ROBOTS_IS_HTML, "an HTML page was served as robots.txt")
+        data = self._head[charset.bom_length :]
+        for chunk in self._chunks:
+            if len(data) >= self._limits.robots_bytes:
+                break
+            data += chunk
+        # RFC 9309: UTF-8; a byte that is not is never part of a URL that could be asked for
+        text = data[: self._limits.robots_bytes].decode(charset.codec, "replace")
+        read_robots(text, self._desk)
+        self._desk.close()
+
+    def _read(self, opening: Opening, charset: Charset) -> None:
+        if opening.forbidden is not None:
+            raise _Stopped(ProblemCode.XML_DTD_FORBIDDEN, f"{opening.forbidden}: document types are refused")
+        if opening.kind is DocumentKind.EMPTY:
+            raise _Stopped(ProblemCode.NOT_A_SITEMAP, "the document is empty")
+        if opening.kind is DocumentKind.HTML:
+            raise _Stopped(ProblemCode.NOT_A_SITEMAP, "an HTML page, not a sitemap")
+        if opening.kind is DocumentKind.UNKNOWN:
+            raise _Stopped(ProblemCode.NOT_A_SITEMAP, "neither a sitemap nor a feed nor a list of URLs")
+        try:
+            if opening.kind is DocumentKind.TEXT:
+                self._read_text(charset)
+            elif not opening.clean or not self._read_strictly(opening.kind, charset):
+                self._read_tolerantly(opening.kind, charset)
+            self._desk.close()
+        except HardCap:
+            self._desk.close()
+            message = f"more than {self._limits.file_urls_hard} entries"
+            raise _Stopped(ProblemCode.TOO_MANY_URLS, message) from None
+        except (Unending, TokenTooLarge):
+            self._desk.close()
+            message = f"more than {self._limits.xml_token_bytes} bytes without anything beginning or ending"
+            raise _Stopped(ProblemCode.XML_TOKEN_TOO_LARGE, message) from None
+        except TooDeep:
+            self._desk.close()
+            message = f"elements nested deeper than {self._limits.xml_depth}"
+            raise _Stopped(ProblemCode.XML_ERROR, message) from None
+        except (Forbidden, ForbiddenDoctype):
+            self._desk.close()
+            raise _Stopped(ProblemCode.XML_DTD_FORBIDDEN, "document types are refused") from None
+
+    def _read_strictly(self, kind: DocumentKind, charset: Charset) -> bool:
+        """Reads well-formed XML. False if it is not; then nothing that was read counts."""
+        read = read_sitemap if kind in (DocumentKind.URLSET, DocumentKind.INDEX) else read_feed
+        try:
+            read(utf8(self._rest(charset), charset), self._desk)
+        except NotWellFormed as error:
+            message, line = error.message, error.line
+        except UnicodeDecodeError:
+            message, line = f"not {charset.name}", None
+        else:
+            return True
+        offset = self._first_line - 1
+        self._sink.clear()
+        self._start_over()
+        self._problems.add(ProblemCode.XML_ERROR, line and line + offset, message)
+        return False
+
+    def _read_tolerantly(self, kind: DocumentKind, charset: Charset) -> None:
+        text = LenientText(charset)
+        pieces = text.decode(self._rest(charset))
+        scanner = Scanner(pieces, self._problems, self._limits.xml_token_bytes, self._first_line)
+        reader = TolerantReader(scanner, self._desk, kind)
+        try:
+            reader.read()
+        finally:
+            self._note_damage(text, charset)
+        if reader.ended_early:
+            self._desk.close()
+            raise _Stopped(ProblemCode.XML_ERROR, "the document ends before its last element does")
+
+    def _read_text(self, charset: Charset) -> None:
+        text = LenientText(charset)
+        try:
+            read_text(text.decode(self._rest(charset)), self._desk)
+        finally:
+            self._note_damage(text, charset)
+
+    def _note_damage(self, text: LenientText, charset: Charset) -> None:
+        if text.damaged_chunks:
+            message = f"bytes that are not {charset.name}"
+            self._problems.add(ProblemCode.WRONG_ENCODING, None, message, text.damaged_chunks)
+
+
+def _head_text(head: bytes, charset: Charset) -> str:
+    """The first bytes as text; a character that is cut at the end is left out."""
+    decoder = codecs.getincrementaldecoder(charset.codec)(LENIENT)
+    return decoder.decode(head[charset.bom_length :])
+
+
+def _names_robots(base: str | None) -> bool:
+    try:
+        return base is not None and urlsplit(base).path.lower().endswith("/robots.txt")
+    except ValueError:
+        return False

@@ -1,0 +1,48 @@
+"""Text sitemaps: one URL a line. Lines end with CR LF, LF or CR."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from contentmap_cli.crawl.parsing.desk import Desk
+from contentmap_cli.crawl.parsing.problems import ProblemCode, shorten
+from contentmap_cli.crawl.parsing.urls import trim
+
+LINE_END = re.compile(r"\r\n|\n|\r")
+HTTP_URL = re.compile(r"https?://\S+", re.IGNORECASE)
+ANY_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:\S+")
+
+
+def read_text(pieces: Iterator[str], desk: Desk) -> None:
+    """Reads a text sitemap. Lines that start with `#` are comments; other lines that are not one absolute URL
+    are counted as problems."""
+    for number, line in lines(pieces, desk.limits.url_length * 4):
+        text = trim(line)
+        if not text or text.startswith("#"):
+            continue
+        if HTTP_URL.fullmatch(text) or ANY_SCHEME.fullmatch(text):
+            desk.take(text, number)
+        else:
+            desk.problems.add(ProblemCode.NOT_A_URL_LINE, number, shorten(text, 120))
+        if not number % 5000:
+            desk.deliver()
+
+
+def lines(pieces: Iterator[str], longest: int) -> Iterator[tuple[int, str]]:
+    """Numbered lines. What a line has beyond `longest` characters is not kept (it is then too long anyway)."""
+    number = 1
+    rest = ""
+    for piece in pieces:
+        held = ""
+        text = rest + piece
+        if text.endswith("\r"):  # may be half of a CR LF
+            text, held = text[:-1], "\r"
+        found = LINE_END.split(text)
+        for line in found[:-1]:
+            yield number, line
+            number += 1
+        rest = found[-1][: longest + 1] + held
+    for line in LINE_END.split(rest):
+        yield number, line
+        number += 1

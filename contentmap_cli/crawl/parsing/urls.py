@@ -1,0 +1,118 @@
+"""Whether the text of a loc, link or line is a URL that can be recorded and requested.
+
+A URL is listed as published: resolved if relative, otherwise not rewritten.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+from urllib.parse import urljoin, urlsplit
+
+from contentmap_cli.crawl.parsing.problems import ProblemCode, shorten
+
+PLAIN_URL = re.compile(
+    r"(https?://[A-Za-z0-9][A-Za-z0-9.-]*(?::[0-9]{1,5})?)(?:[/?#][!#-;=?-Z\[\]_a-z~]*)?",
+)
+"""What nearly all URLs look like; group 1 is the origin. One that does not match may still be a good URL."""
+
+EDGES = " \t\r\n\v\f\u00a0\ufeff\u200b\u200c\u200d\u200e\u200f\u2060\u180e"
+INNER_BREAKS = re.compile(r"[ ]*[\t\r\n]+[ \t\r\n]*")
+TEMPLATE = re.compile(r"\{\{|\}\}|\{%|%\}|<%|%>|<\?|\$\{")
+FORBIDDEN = re.compile("[\x00-\x1f\x7f\x80-\x9f<>\ud800-\udfff\ufffd\ufffe\uffff]")
+SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
+HOST = re.compile(r"\[[0-9A-Fa-f:.]+\]|[^\s/?#@\[\]:<>\"\\^`{|}]+")
+
+
+class Judged(NamedTuple):
+    """A URL that was accepted (`code` is None, or says what was mended), or why one was not (`url` is None)."""
+
+    url: str | None
+    origin: str = ""
+    code: ProblemCode | None = None
+    message: str = ""
+
+
+def trim(text: str) -> str:
+    """Without white space of any kind at its ends, byte order marks and zero-width characters included."""
+    while (stripped := text.strip().strip(EDGES)) != text:
+        text = stripped
+    return text
+
+
+def judge(text: str, base: str | None, max_bytes: int) -> Judged:
+    """Accepts or refuses the text of one loc. `max_bytes` bounds its UTF-8 form."""
+    text = trim(text)
+    plain = PLAIN_URL.fullmatch(text)
+    if plain is not None and len(text) <= max_bytes:
+        return Judged(text, plain[1])
+    if not text:
+        return Judged(None, code=ProblemCode.MISSING_URL, message="the URL is empty")
+    if len(text) > max_bytes:  # before any work that grows with the text
+        return _too_long(text, max_bytes)
+    text = INNER_BREAKS.sub("", text)
+    if TEMPLATE.search(text):
+        return _rejected("an unrendered template", text)
+    if FORBIDDEN.search(text):
+        return _rejected("characters that no URL has", text)
+    code = None
+    message = ""
+    scheme = SCHEME.match(text)
+    if scheme is None or "." in scheme[1]:  # example.com:8080/path has no scheme
+        if base is None:
+            return _relative(text, max_bytes)
+        mended = _with_scheme(text, base)
+        if mended is not None:
+            code, message = ProblemCode.SCHEME_ADDED, f"{shorten(text)} has no scheme"
+            text = mended
+        else:
+            try:
+                text = urljoin(base, text)
+            except ValueError:
+                return _rejected("not a URL", text)
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        return _rejected("not a URL", text)
+    if parts.scheme not in ("http", "https"):
+        return _rejected("not an http(s) URL", text)
+    if not parts.hostname or not HOST.fullmatch(
+        parts.netloc.rpartition("@")[2].removesuffix(f":{port}").rstrip(":")
+    ):
+        return _rejected("no host that could be asked", text)
+    if len(text.encode("utf-8")) > max_bytes:
+        return _too_long(text, max_bytes)
+    return Judged(text, f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}", code, message)
+
+
+def _with_scheme(text: str, base: str) -> str | None:
+    """`example.com/page` in a sitemap of example.com: the host was meant as one, not as a folder."""
+    host = re.match(r"([^/?#:\s]+\.[^/?#:\s]+)(?::[0-9]+)?(?=[/?#]|$)", text)
+    if host is None:
+        return None
+    try:
+        origin = urlsplit(base)
+        own = (origin.hostname or "").removeprefix("www.")
+    except ValueError:
+        return None
+    if not own or host[1].lower().removeprefix("www.") != own:
+        return None
+    return f"{origin.scheme}://{text}"
+
+
+def _relative(text: str, max_bytes: int) -> Judged:
+    """A relative reference that cannot be resolved is listed as it is."""
+    if len(text.encode("utf-8")) > max_bytes:
+        return _too_long(text, max_bytes)
+    return Judged(text)
+
+
+def _rejected(why: str, text: str) -> Judged:
+    return Judged(None, code=ProblemCode.REJECTED_URL, message=f"{why}: {shorten(text, 120)}")
+
+
+def _too_long(text: str, max_bytes: int) -> Judged:
+    return Judged(
+        None, code=ProblemCode.URL_TOO_LONG, message=f"over {max_bytes} bytes: {shorten(text, 120)}"
+    )
