@@ -129,9 +129,7 @@ class PostgresServer:
         return f"postgresql://{USER}@127.0.0.1:{self.port}/{database}"
 
     def _run(self, *command: object) -> None:
-        subprocess.run(
-            [str(part) for part in command], check=True, capture_output=True, **self._as_owner()
-        )
+        subprocess.run([str(part) for part in command], check=True, capture_output=True, **self._as_owner())
 
     def _as_owner(self) -> dict[str, object]:
         # PostgreSQL refuses to run as root

@@ -1,0 +1,62 @@
+"""The app: every command by name, the global options, `--version`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from contentmap_cli import __version__
+from contentmap_cli.commands import db, jobs, parse, resume, scan, sitemaps, status, urls
+from contentmap_cli.commands.shell import (
+    ColorOption,
+    Db,
+    LogFile,
+    LogFormatOption,
+    Quiet,
+    Shell,
+    Tenant,
+    Verbose,
+)
+
+app = typer.Typer(
+    name="contentmap",
+    help="Maps what websites publish: finds sitemaps, reads them, records every URL.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Start with: contentmap scan example.com",
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"contentmap {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def global_options(
+    context: typer.Context,
+    db: Db = None,
+    tenant: Tenant = None,
+    quiet: Quiet = False,
+    verbose: Verbose = 0,
+    log_format: LogFormatOption = None,
+    log_file: LogFile = None,
+    color: ColorOption = None,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Maps what websites publish: finds sitemaps, reads them, records every URL."""
+    context.obj = Shell(db, tenant, quiet, verbose, log_format, log_file, color)
+
+
+for module in (scan, status, jobs, resume, urls, sitemaps, parse, db):
+    module.register(app)
+
+
+def main() -> None:
+    """Runs the command line and exits."""
+    app()

@@ -1,0 +1,113 @@
+"""Opens the database a command was given, and sees that its schema is one it can work with."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from platformdirs import user_data_path
+from sqlalchemy.engine import URL
+
+from contentmap_cli.commands.shell import Shell
+from contentmap_cli.errors import ContentMapError, DatabaseUnavailable, NotFound, SchemaMismatch
+from contentmap_cli.records.address import FILE, parse_database_address, show_database_address
+from contentmap_cli.records.engine import READ_ONLY, Database, open_database
+from contentmap_cli.records.failures import storage_error
+from contentmap_cli.records.schema import SchemaState, read_version, require_current, upgrade_schema
+from contentmap_cli.records.session import Sessions
+
+
+def database_address(shell: Shell) -> URL:
+    """The address the user gave, or the SQLite file in the user's data folder."""
+    return parse_database_address(shell.db or str(default_file()))
+
+
+def default_file() -> Path:
+    """`contentmap.db` in the folder that the platform keeps for a program's data."""
+    return user_data_path("contentmap", appauthor=False) / "contentmap.db"
+
+
+@asynccontextmanager
+async def database_for_writing(shell: Shell) -> AsyncIterator[Database]:
+    """The database, with a current schema: an embedded one is made on first use."""
+    address = database_address(shell)
+    if address.drivername == FILE:
+        _make_folder(Path(str(address.database)))
+    async with _opened(address, writable=True) as database:
+        async with database.engine.begin() as connection:
+            state, revision = await connection.run_sync(read_version)
+            if state is SchemaState.EMPTY and database.path is not None:
+                await connection.run_sync(upgrade_schema)
+            else:
+                require_current(state, revision, database.shown)
+        yield database
+
+
+@asynccontextmanager
+async def database_for_reading(shell: Shell) -> AsyncIterator[Sessions]:
+    """Sessions on a database that is there already: asking never creates one."""
+    address = database_address(shell)
+    shown = show_database_address(address)
+    if _is_missing_file(address):
+        raise NotFound(
+            f"nothing is recorded yet: there is no database {shown}",
+            hint="run `contentmap scan example.com` first, or name the database with --db",
+        )
+    async with _opened(address, writable=False) as database:
+        reading = database.engine.execution_options(**{READ_ONLY: True})
+        async with reading.connect() as connection:
+            state, revision = await connection.run_sync(read_version)
+            require_current(state, revision, database.shown)
+        yield Sessions(database)
+
+
+@asynccontextmanager
+async def opened_as_is(shell: Shell, *, create: bool) -> AsyncIterator[Database]:
+    """The database whatever its schema, for the commands that look at or change the schema itself."""
+    address = database_address(shell)
+    if create and address.drivername == FILE:
+        _make_folder(Path(str(address.database)))
+    elif _is_missing_file(address):
+        shown = show_database_address(address)
+        raise SchemaMismatch(f"there is no database {shown}", hint="run `contentmap db upgrade` to make it")
+    async with _opened(address, writable=create) as database:
+        yield database
+
+
+@asynccontextmanager
+async def _opened(address: URL, *, writable: bool) -> AsyncIterator[Database]:
+    database = open_database(address, writable=writable)
+    try:
+        yield database
+    except ContentMapError:
+        raise
+    except Exception as error:
+        known = storage_error(error, database.shown)
+        if known is None:
+            raise
+        raise known from error
+    finally:
+        await database.close()
+
+
+def _is_missing_file(address: URL) -> bool:
+    return address.drivername == FILE and not Path(str(address.database)).exists()
+
+
+def _make_folder(file: Path) -> None:
+    folder = file.absolute().parent
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DatabaseUnavailable(
+            f"the folder {folder} for the database cannot be made",
+            hint="name a database with --db, in a folder that you may write to",
+        ) from error
+    if file.is_dir():
+        raise DatabaseUnavailable(f"{file} is a folder, not a database", hint="name a file with --db")
+    if file.exists() and not os.access(file, os.W_OK):
+        raise DatabaseUnavailable(
+            f"the database {file} is read-only", hint="give a database that may be written"
+        )

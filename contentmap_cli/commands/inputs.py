@@ -1,0 +1,87 @@
+"""Targets as the user gave them (arguments, a file, standard input), all judged before anything runs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+from contentmap_cli.crawl.targets import TargetLine, TargetList, group_targets
+from contentmap_cli.errors import UsageError
+from contentmap_cli.report.escape import redact, terminal
+
+_HINT: Final = "give domains as arguments, with --from FILE, or on standard input with -"
+_BOMS: Final = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
+_SHOWN_DUPLICATES: Final = 5
+
+
+def read_targets(arguments: Sequence[str], source: str | None) -> TargetList:
+    """Every target, one a domain. Raises UsageError that names all the bad ones at once, or says that
+    there are none."""
+    found = group_targets(_lines(arguments, source))
+    if found.errors:
+        rows = [
+            f"  {f'line {error.line}: ' if error.line else ''}{terminal(redact(error.text))}: {error.message}"
+            for error in found.errors
+        ]
+        count = len(rows)
+        raise UsageError(
+            f"{count} target{'s' if count > 1 else ''} cannot be scanned\n" + "\n".join(rows),
+            hint="mend or remove them; nothing was scanned",
+        )
+    if not found.targets:
+        raise UsageError("there is nothing to scan: the list is empty", hint=_HINT)
+    return found
+
+
+def duplicates_note(found: TargetList) -> str | None:
+    """One line that says which targets were given twice, or None."""
+    if not found.duplicates:
+        return None
+    names = [
+        terminal(redact(line.text)) + (f" (line {line.line})" if line.line else "")
+        for line in found.duplicates[:_SHOWN_DUPLICATES]
+    ]
+    more = len(found.duplicates) - len(names)
+    count = len(found.duplicates)
+    return (
+        f"note: {count} duplicate{'s' if count > 1 else ''} dropped: {', '.join(names)}"
+        f"{f' and {more} more' if more else ''}"
+    )
+
+
+def _lines(arguments: Sequence[str], source: str | None) -> Iterator[TargetLine]:
+    if not arguments and source is None:
+        raise UsageError("no target was given", hint=_HINT)
+    if "-" in arguments and source == "-":
+        raise UsageError("standard input can be read only once", hint=_HINT)
+    for argument in arguments:
+        if argument == "-":
+            yield from _numbered(sys.stdin.buffer.read(), "standard input")
+        elif argument.strip():
+            yield TargetLine(argument, None)
+        else:
+            raise UsageError("a target is empty", hint=_HINT)
+    if source == "-":
+        yield from _numbered(sys.stdin.buffer.read(), "standard input")
+    elif source is not None:
+        try:
+            content = Path(source).read_bytes()
+        except OSError as error:
+            raise UsageError(
+                f"the list {source} cannot be read", hint="check the name given with --from"
+            ) from error
+        yield from _numbered(content, source)
+
+
+def _numbered(content: bytes, name: str) -> Iterator[TargetLine]:
+    encoding = next((encoding for mark, encoding in _BOMS if content.startswith(mark)), "utf-8")
+    try:
+        text = content.decode(encoding)
+    except UnicodeDecodeError:
+        text = "\0"
+    if "\0" in text:
+        raise UsageError(f"{name} is not a text file", hint="a list has one domain a line, in UTF-8")
+    for number, line in enumerate(text.splitlines(), start=1):
+        yield TargetLine(line, number)

@@ -1,0 +1,68 @@
+"""`contentmap jobs`: which jobs there were."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from contentmap_cli.commands import options as opt
+from contentmap_cli.commands.shell import Shell, command, run_async
+from contentmap_cli.report.formats import Format
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+EPILOG = """\
+Examples:
+
+  contentmap jobs --limit 5
+
+  contentmap jobs --since 2026-01-31 --domain example.com --json
+
+Exit codes: 0, also where there are none; 5 database.
+"""
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command to the app."""
+    command(app, "jobs", epilog=EPILOG)(jobs)
+
+
+def jobs(
+    shell: Shell,
+    limit: Annotated[int, typer.Option(min=1, help="How many, the newest first.")] = 20,
+    since: Annotated[
+        str | None,
+        typer.Option(metavar="WHEN", help="Created since: a date, a UTC date-time, or 12h, 7d, 2w ago."),
+    ] = None,
+    domain: Annotated[str | None, typer.Option(help="Only jobs that scan this domain.")] = None,
+    format: opt.FormatOption = Format.TABLE,
+    as_json: opt.JsonOption = False,
+    output: opt.OutputOption = None,
+) -> None:
+    """List the jobs, the newest first."""
+    from contentmap_cli.commands.moments import parse_moment
+    from contentmap_cli.crawl.targets import parse_target
+
+    moment = parse_moment("--since", since) if since else None
+    name = parse_target(domain).domain if domain else None
+    run_async(_answer(shell, limit, moment, name, opt.chosen(format, as_json), output))
+
+
+async def _answer(
+    shell: Shell, limit: int, since: datetime | None, domain: str | None, format: Format, output: str | None
+) -> None:
+    from contentmap_cli.commands.database import database_for_reading
+    from contentmap_cli.commands.output import answer_to, width_of
+    from contentmap_cli.records.queries import list_jobs
+    from contentmap_cli.report.formats import jobs_writer
+
+    async with database_for_reading(shell) as sessions:
+        async with sessions.read() as session, session.begin():
+            rows = await list_jobs(session, shell.tenant_name, limit=limit, since=since, domain=domain)
+        with answer_to(output) as out:
+            writer = jobs_writer(format, out, width=width_of(out), color=shell.colored(out))
+            for row in rows:
+                writer.write(row)
+            writer.finish()

@@ -1,0 +1,93 @@
+"""Where log lines go, and how they look: text for people, JSON for machines, never a secret."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+from contentmap_cli.errors import UsageError
+from contentmap_cli.report.escape import redact, terminal
+
+if TYPE_CHECKING:
+    from contentmap_cli.commands.shell import Shell
+
+_STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+_FOREIGN: Final = ("aiosqlite", "asyncio", "sqlalchemy", "aiohttp", "alembic")
+
+
+def _extras(record: logging.LogRecord) -> dict[str, object]:
+    return {name: value for name, value in vars(record).items() if name not in _STANDARD}
+
+
+def _moment(record: logging.LogRecord) -> str:
+    moment = datetime.fromtimestamp(record.created, UTC).replace(tzinfo=None)
+    return moment.isoformat(timespec="milliseconds") + "Z"
+
+
+class TextFormatter(logging.Formatter):
+    """One line a record: time, level, message, then `name=value` of everything it carries."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line, escaped for a terminal and without credentials."""
+        pairs = [f"{name}={value}" for name, value in _extras(record).items() if value is not None]
+        line = " ".join((_moment(record), f"{record.levelname.lower():8}", record.getMessage(), *pairs))
+        line = terminal(redact(line))
+        if record.exc_info:
+            trace = redact(self.formatException(record.exc_info))
+            line += "\n" + "\n".join(terminal(row) for row in trace.splitlines())
+        return line
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a record: time, level, logger, action, message, and everything it carries."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The object on one line, without credentials."""
+        extras = _extras(record)
+        entry: dict[str, object] = {
+            "time": _moment(record),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "action": extras.pop("action", None),
+            "message": redact(record.getMessage()),
+        }
+        entry |= {
+            name: value if isinstance(value, int | float | bool | type(None)) else redact(str(value))
+            for name, value in extras.items()
+        }
+        if record.exc_info:
+            entry["traceback"] = redact(self.formatException(record.exc_info))
+        return json.dumps(entry, ensure_ascii=False)
+
+
+def set_up_logging(shell: Shell) -> None:
+    """Sends the log to stderr or `--log-file`, from warnings up; -v: what happens; -vv: every step."""
+    from contentmap_cli.commands.shell import LogFormat
+
+    root = logging.getLogger("contentmap")
+    for handler in list(root.handlers):
+        root.removeHandler(handler)
+        handler.close()
+    if shell.log_file:
+        try:
+            handler = logging.FileHandler(shell.log_file, encoding="utf-8", errors="backslashreplace")
+        except OSError as error:
+            raise UsageError(
+                f"the log file {shell.log_file} cannot be written", hint="name another with --log-file"
+            ) from error
+    else:
+        handler = logging.StreamHandler(sys.stderr)
+    as_json = shell.log_format is LogFormat.JSON
+    handler.setFormatter(JsonFormatter() if as_json else TextFormatter())
+    root.addHandler(handler)
+    root.propagate = False
+    level = logging.ERROR if shell.quiet else logging.WARNING
+    if shell.verbose:
+        level = logging.INFO if shell.verbose == 1 else logging.DEBUG
+    root.setLevel(level)
+    logging.raiseExceptions = False  # a log that cannot be written must not spoil the run
+    for name in _FOREIGN:
+        logging.getLogger(name).setLevel(logging.CRITICAL)

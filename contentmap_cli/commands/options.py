@@ -1,0 +1,134 @@
+"""The options that several commands share, each declared once."""
+
+from __future__ import annotations
+
+from typing import Annotated, Optional
+
+import typer
+
+from contentmap_cli.report.formats import Format
+from contentmap_cli.values import Probe
+
+_CRAWL = "Crawling"
+_REACH = "Reaching sites"
+
+FormatOption = Annotated[Format, typer.Option("--format", help="How to write the answer.", show_default=True)]
+JsonOption = Annotated[bool, typer.Option("--json", help="The same as --format json.")]
+OutputOption = Annotated[
+    Optional[str], typer.Option("--output", "-o", metavar="FILE", help="Write the answer there.")  # noqa: UP045 - read at run time
+]
+
+Concurrency = Annotated[
+    int | None,
+    typer.Option(
+        "--concurrency",
+        "-c",
+        min=1,
+        max=5000,
+        envvar="CONTENTMAP_CONCURRENCY",
+        help="Domains at once. Default: 100.",
+        rich_help_panel=_CRAWL,
+    ),
+]
+MaxUrls = Annotated[
+    int | None,
+    typer.Option(min=1, help="URLs to record a domain. Default: 5,000,000.", rich_help_panel=_CRAWL),
+]
+MaxTime = Annotated[
+    float | None,
+    typer.Option(min=0.1, metavar="SECONDS", help="Stop the whole run then.", rich_help_panel=_CRAWL),
+]
+DomainTime = Annotated[
+    float | None,
+    typer.Option(
+        min=0.1, metavar="SECONDS", help="Time for one domain. Default: 900.", rich_help_panel=_CRAWL
+    ),
+]
+Timeout = Annotated[
+    float | None,
+    typer.Option(
+        min=0.1, metavar="SECONDS", help="Time for one request. Default: 60.", rich_help_panel=_CRAWL
+    ),
+]
+Delay = Annotated[
+    float | None,
+    typer.Option(
+        min=0.0,
+        metavar="SECONDS",
+        help="Pause between two requests to a host. Default: what its robots.txt asks for.",
+        rich_help_panel=_CRAWL,
+    ),
+]
+ProbeOption = Annotated[
+    Probe | None,
+    typer.Option(
+        "--probe",
+        help="Ask for well-known sitemap paths: only where nothing else names a sitemap, always, never.",
+        rich_help_panel=_CRAWL,
+    ),
+]
+Full = Annotated[bool, typer.Option("--full", help="Fetch and read everything anew.", rich_help_panel=_CRAWL)]
+IgnoreRobots = Annotated[
+    bool,
+    typer.Option(
+        "--ignore-robots",
+        help="Crawl where robots.txt forbids it or cannot be read. For sites of your own.",
+        rich_help_panel=_CRAWL,
+    ),
+]
+UserAgent = Annotated[
+    str | None,
+    typer.Option(
+        envvar="CONTENTMAP_USER_AGENT", help="Name and contact shown to sites.", rich_help_panel=_REACH
+    ),
+]
+Header = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--header",
+        metavar="NAME:VALUE",
+        help="Send this header to the scanned sites. Repeatable.",
+        rich_help_panel=_REACH,
+    ),
+]
+Proxy = Annotated[
+    str | None,
+    typer.Option(
+        envvar="CONTENTMAP_PROXY", metavar="URL", help="Fetch through this proxy.", rich_help_panel=_REACH
+    ),
+]
+ConnectToOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--connect-to",
+        metavar="HOST:PORT:ADDR:PORT",
+        help="Reach a host elsewhere, as with curl; empty HOST or PORT: any. Repeatable.",
+        rich_help_panel=_REACH,
+    ),
+]
+AllowPrivate = Annotated[
+    bool,
+    typer.Option(
+        "--allow-private", help="Also reach private and loopback addresses.", rich_help_panel=_REACH
+    ),
+]
+AllowNet = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--allow-net", metavar="CIDR", help="Also reach this network. Repeatable.", rich_help_panel=_REACH
+    ),
+]
+CaFile = Annotated[
+    str | None,
+    typer.Option(
+        "--ca-file",
+        metavar="FILE",
+        help="Trust these certificate authorities as well (PEM).",
+        rich_help_panel=_REACH,
+    ),
+]
+
+
+def chosen(format: Format, as_json: bool) -> Format:
+    """The format asked for, `--json` being a short word for one."""
+    return Format.JSON if as_json else format

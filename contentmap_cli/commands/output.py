@@ -1,0 +1,101 @@
+"""Where an answer goes: stdout, or a file that appears only when it is whole."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import io
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TextIO, cast
+
+from contentmap_cli.commands.shell import close_quietly
+from contentmap_cli.errors import UsageError
+
+
+class Stdout(io.TextIOBase):
+    """Standard output for a run that must go on when its reader has gone (`| head`) or its disk is full.
+
+    The first failed write ends writing; `lost` says why, None where the reader simply left.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.closed_by: OSError | None = None
+
+    def write(self, text: str) -> int:
+        """Writes, or does nothing once a write has failed."""
+        if self.closed_by is None:
+            try:
+                return sys.stdout.write(text)
+            except OSError as error:
+                self._give_up(error)
+        return len(text)
+
+    def flush(self) -> None:
+        """Flushes, or does nothing once a write has failed."""
+        if self.closed_by is None:
+            try:
+                sys.stdout.flush()
+            except OSError as error:
+                self._give_up(error)
+
+    def isatty(self) -> bool:
+        """Whether a person is reading."""
+        return sys.stdout.isatty()
+
+    @property
+    def lost(self) -> str | None:
+        """Why part of the answer did not reach its file, or None."""
+        if self.closed_by is None or self.closed_by.errno == errno.EPIPE:
+            return None
+        return self.closed_by.strerror or str(self.closed_by)
+
+    def _give_up(self, error: OSError) -> None:
+        self.closed_by = error
+        close_quietly(sys.stdout)
+
+
+@contextlib.contextmanager
+def answer_to(path: str | None) -> Iterator[TextIO]:
+    """A text stream for the answer. With a path: written beside it and renamed when whole.
+
+    Raises UsageError where the file cannot be written.
+    """
+    if path is None or path == "-":
+        stdout = Stdout()
+        yield cast("TextIO", stdout)
+        stdout.flush()
+        if stdout.lost:
+            raise UsageError(f"the answer could not be written: {stdout.lost}", hint="free some space")
+        return
+    final = Path(path)
+    partial = final.with_name(f".{final.name}.{os.getpid()}.part")
+    hint = "name another file with -o"
+    try:
+        stream = partial.open("w", encoding="utf-8", newline="")
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written", hint=hint) from error
+    try:
+        with stream:
+            yield stream
+        partial.replace(final)
+    except OSError as error:
+        raise UsageError(f"{path} could not be written whole", hint=hint) from error
+    finally:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
+
+
+def width_of(stream: TextIO) -> int | None:
+    """The width of the terminal in columns, or None where `stream` is not one."""
+    return shutil.get_terminal_size().columns if stream.isatty() else None
+
+
+def redraw(out: TextIO) -> None:
+    """Clears a terminal before an answer is shown again; elsewhere one answer follows another."""
+    if out.isatty():
+        out.write("\x1b[H\x1b[2J")

@@ -1,0 +1,68 @@
+"""`contentmap parse`: one document, no database, no network."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from typing import Annotated, BinaryIO, cast
+
+import typer
+
+from contentmap_cli.commands import options as opt
+from contentmap_cli.commands.shell import Shell, command
+from contentmap_cli.errors import UsageError
+from contentmap_cli.report.formats import Format
+
+EPILOG = """\
+Examples:
+
+  contentmap parse sitemap.xml.gz
+
+  curl -s https://example.com/sitemap.xml | contentmap parse - --base https://example.com/sitemap.xml
+
+Exit codes: 0 read whole; 3 something is missing or it is no sitemap; 2 the file cannot be read.
+"""
+PARSE_FORMATS = (Format.NDJSON, Format.TABLE, Format.JSON, Format.CSV, Format.TXT)
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command to the app."""
+    command(app, "parse", epilog=EPILOG)(parse)
+
+
+def parse(
+    shell: Shell,
+    file: Annotated[str, typer.Argument(metavar="FILE|-", help="A file, or - for standard input.")],
+    base: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Where it came from: relative URLs are resolved against it."),
+    ] = None,
+    format: opt.FormatOption = Format.NDJSON,
+    as_json: opt.JsonOption = False,
+    output: opt.OutputOption = None,
+) -> int:
+    """Read one sitemap, feed or robots.txt and show its entries and its problems."""
+    from contentmap_cli.commands.parsed import write_parsed
+
+    wanted = opt.chosen(format, as_json)
+    if wanted not in PARSE_FORMATS:
+        raise UsageError(
+            f"a document cannot be written as {wanted.value}",
+            hint=f"--format is one of {', '.join(PARSE_FORMATS)}",
+        )
+    with _opened(file) as source:
+        return write_parsed(shell, source, base, wanted, output)
+
+
+def _opened(file: str) -> BinaryIO:
+    try:
+        if file != "-":
+            return open(file, "rb")  # noqa: PTH123 - the caller closes it
+        # the parser may have to read twice, and a pipe cannot
+        copy = tempfile.SpooledTemporaryFile(max_size=1 << 20)  # noqa: SIM115 - the caller closes it
+        while chunk := sys.stdin.buffer.read(1 << 16):
+            copy.write(chunk)
+        copy.seek(0)
+        return cast("BinaryIO", copy)
+    except OSError as error:
+        raise UsageError(f"{file} cannot be read", hint="name a file, or - for standard input") from error

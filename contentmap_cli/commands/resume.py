@@ -1,0 +1,74 @@
+"""`contentmap resume`: finishes what a scan left unfinished."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from contentmap_cli.commands import options as opt
+from contentmap_cli.commands.scan import FailOn
+from contentmap_cli.commands.shell import Shell, command, run_async
+from contentmap_cli.report.formats import Format
+
+EPILOG = """\
+Examples:
+
+  contentmap resume sitemap_0123456789abcdef0123456789abcdef
+
+  contentmap resume sitemap_0123456789abcdef0123456789abcdef --failed
+
+The job's own options hold; --header and --proxy are never recorded and are given again.
+
+Exit codes: as for scan; 6 no such job, 75 another run holds the job.
+"""
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command to the app."""
+    command(app, "resume", epilog=EPILOG)(resume)
+
+
+def resume(
+    shell: Shell,
+    job_id: Annotated[str, typer.Argument(metavar="JOB_ID", help="The job, as scan and jobs print it.")],
+    failed: Annotated[bool, typer.Option("--failed", help="Try failed and partial domains again.")] = False,
+    concurrency: opt.Concurrency = None,
+    max_time: opt.MaxTime = None,
+    domain_time: opt.DomainTime = None,
+    timeout: opt.Timeout = None,
+    delay: opt.Delay = None,
+    header: opt.Header = None,
+    proxy: opt.Proxy = None,
+    connect_to: opt.ConnectToOption = None,
+    allow_private: opt.AllowPrivate = False,
+    allow_net: opt.AllowNet = None,
+    ca_file: opt.CaFile = None,
+    fail_on: Annotated[
+        FailOn, typer.Option("--fail-on", help="When to exit with 3 or 4: any domain not clean, all, never.")
+    ] = FailOn.ANY,
+    format: opt.FormatOption = Format.TABLE,
+    as_json: opt.JsonOption = False,
+    output: opt.OutputOption = None,
+) -> int:
+    """Finish a job that was interrupted, died or was deferred."""
+    from contentmap_cli.commands.execute import Answer, resume_job
+    from contentmap_cli.commands.settings import ScanSettings
+
+    given = ScanSettings(
+        concurrency=concurrency,
+        max_time=max_time,
+        domain_time=domain_time,
+        timeout=timeout,
+        delay=delay,
+        header=tuple(header or ()),
+        proxy=proxy,
+        connect_to=tuple(connect_to or ()),
+        allow_private=allow_private,
+        allow_net=tuple(allow_net or ()),
+        ca_file=ca_file,
+    )
+    given.crawl_options()
+    answer = Answer(opt.chosen(format, as_json), output, fail_on)
+    answer.check()
+    return run_async(resume_job(shell, shell.tenant_name, job_id, given, answer, failures=failed))

@@ -1,0 +1,253 @@
+"""One live run of a job: the transactions' owner.
+
+Each domain has its own session and its own `begin()` block. What goes wrong there is recorded
+through a session of its own, opened after the failed one has closed. Nothing one domain does
+reaches another.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import socket
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+
+from contentmap_cli.crawl.crawler import Crawler, CrawlProgress
+from contentmap_cli.errors import Code, ContentMapError, DatabaseUnavailable, Failure, LeaseLost
+from contentmap_cli.pipeline import DomainFailed, process_domain
+from contentmap_cli.records import jobs
+from contentmap_cli.records.claims import LEASE_SECONDS, Claim, claim, fence, finish_domain
+from contentmap_cli.records.failures import storage_error
+from contentmap_cli.records.files import remembered_files
+from contentmap_cli.records.session import GuardedSession, Sessions
+from contentmap_cli.values import DomainSummary, JobStatus, RememberedFile, ScanStatus, Target
+
+log = logging.getLogger("contentmap.run")
+
+HEARTBEAT_SECONDS = LEASE_SECONDS / 4
+
+
+def new_owner() -> str:
+    """A name for this run that no other run has: host, process and a few random digits."""
+    return f"{socket.gethostname()[:60]}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+
+
+class Watcher:
+    """What a run tells whoever is watching. Each method may be called many times a second."""
+
+    def started(self, domain: str) -> None:
+        """A domain was taken."""
+
+    def moved(self, domain: str, progress: CrawlProgress) -> None:
+        """Its crawl went on."""
+
+    def finished(self, summary: DomainSummary) -> None:
+        """It has an outcome, committed unless the summary says otherwise."""
+
+
+@dataclass
+class JobRun:
+    """Runs the domain scans of one job, at most `concurrency` at once.
+
+    `stopped_by` says why the run ended early, None while it has not; `broken` is the database's
+    failure that ended it, if one did.
+    """
+
+    sessions: Sessions
+    crawler: Crawler
+    job_id: str
+    tenant: str
+    owner: str
+    watcher: Watcher
+    concurrency: int
+    conditional: bool = True
+    failures_too: bool = False
+    stopped_by: str | None = None
+    broken: ContentMapError | None = None
+    _live: dict[asyncio.Task[None], GuardedSession | None] = field(default_factory=dict)
+
+    async def scan_one(self, target: Target) -> DomainSummary:
+        """One domain, whole: claimed, crawled, recorded in one transaction; or its failure recorded."""
+        taken: Claim | None = None
+        try:
+            claimed = await self._take(target)
+            if isinstance(claimed, Failure):
+                return self._summary(target, ScanStatus.SKIPPED, claimed)
+            taken, remembered = claimed
+            async with self.sessions.work(self.job_id, target.domain) as session, session.begin():
+                self._note_session(session)
+                return await process_domain(
+                    session, taken, target, self.crawler, remembered, self._progress(target)
+                )
+        except Exception as error:  # its session has closed: the failure gets one of its own
+            return await self._record_failure(target, taken, error)
+
+    async def _take(self, target: Target) -> tuple[Claim, list[RememberedFile]] | Failure:
+        """Claims a domain, and reads in the same short transaction what earlier scans know of it."""
+        domain = target.domain
+        async with self.sessions.brief(self.job_id, domain) as session, session.begin():
+            taken = await claim(
+                session, self.job_id, self.tenant, domain, self.owner, failures=self.failures_too
+            )
+            if isinstance(taken, Failure):
+                return taken
+            known = await remembered_files(session, taken.domain_id) if self.conditional else []
+            return taken, known
+
+    async def _record_failure(self, target: Target, taken: Claim | None, error: Exception) -> DomainSummary:
+        """Records a failure through the recovery session; never raises, so that siblings go on."""
+        summary = self._failed(target, error)
+        if not isinstance(error, DomainFailed):
+            trace = error if summary.error and summary.error.code == Code.INTERNAL_ERROR else None
+            self._log(logging.ERROR, "domain.failed", target, summary.error, trace)
+        if taken is None or isinstance(error, LeaseLost):
+            self._mind_the_database(error)
+            return summary
+        try:
+            async with self.sessions.recovery(self.job_id, target.domain) as session, session.begin():
+                await fence(session, taken)
+                await finish_domain(session, taken, summary, complete=False)
+        except LeaseLost as lost:
+            return self._summary(target, ScanStatus.SKIPPED, Failure(lost.code, lost.message))
+        except Exception as second:
+            self._mind_the_database(second)
+            unrecorded = Failure(Code.STORAGE_ERROR, f"not recorded: {self._describe(second).message}")
+            self._log(logging.CRITICAL, "domain.unrecorded", target, unrecorded, second)
+            return self._summary(target, ScanStatus.FAILED, unrecorded)
+        self._log(logging.INFO, "transaction.recovered", target, summary.error)
+        return summary
+
+    async def run(self, targets: Iterable[Target]) -> None:
+        """Scans every target, and returns when all have an outcome or the run was stopped."""
+        intake = iter(targets)
+        heart = asyncio.create_task(self._beat(), name="heartbeat")
+        try:
+            workers = [
+                asyncio.create_task(self._worker(intake), name=f"scan-{number}")
+                for number in range(self.concurrency)
+            ]
+            self._live.update(dict.fromkeys(workers))
+            if self.stopped_by:
+                self.stop(self.stopped_by)
+            for result in await asyncio.gather(*workers, return_exceptions=True):
+                if isinstance(result, Exception):
+                    raise result
+        finally:
+            heart.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await heart
+
+    def stop(self, reason: str) -> None:
+        """Ends the intake. Crawls are given up; a domain that is being written is written to its end."""
+        self.stopped_by = self.stopped_by or reason
+        for task, session in self._live.items():
+            if session is None or not session.writing:
+                task.cancel()
+
+    async def close(self) -> JobStatus:
+        """Says in the database how the run ended, and gives back what it still holds."""
+        async with self.sessions.brief(self.job_id) as session, session.begin():
+            if self.stopped_by:
+                await jobs.interrupt(session, self.job_id, self.owner, self.stopped_by)
+                return JobStatus.INTERRUPTED
+            return await jobs.finish_job(session, self.job_id, self.owner)
+
+    async def _worker(self, intake: Iterator[Target]) -> None:
+        task = asyncio.current_task()
+        for target in intake:
+            if self.stopped_by:
+                return
+            self.watcher.started(target.domain)
+            summary = await self.scan_one(target)
+            if task is not None:
+                self._live[task] = None
+            self.watcher.finished(summary)
+
+    async def _beat(self) -> None:
+        """Renews the run's leases, on a session of its own, until it is cancelled."""
+        while True:
+            await asyncio.sleep(HEARTBEAT_SECONDS)
+            try:
+                async with self.sessions.brief(self.job_id) as session, session.begin():
+                    if not await jobs.heartbeat(session, self.job_id, self.owner):
+                        self.stop("another run holds the job")
+            except Exception as error:
+                log.warning("a heartbeat failed: %s", self._describe(error).message)
+                self._mind_the_database(error)
+
+    def _note_session(self, session: GuardedSession) -> None:
+        task = asyncio.current_task()
+        if task in self._live:
+            self._live[task] = session
+
+    def _progress(self, target: Target) -> Callable[[CrawlProgress], None]:
+        def report(progress: CrawlProgress) -> None:
+            self.watcher.moved(target.domain, progress)
+
+        return report
+
+    def _mind_the_database(self, error: Exception) -> None:
+        """A database that is gone or full takes nothing more: crawling on would only lose work."""
+        known = storage_error(error, self.sessions.database.shown)
+        if isinstance(known, DatabaseUnavailable):
+            self.broken = self.broken or known
+            self.stop(known.message)
+
+    def _describe(self, error: Exception) -> Failure:
+        if isinstance(error, DomainFailed):
+            return error.failure
+        known = storage_error(error, self.sessions.database.shown)
+        if known is not None:
+            return Failure(Code.STORAGE_ERROR, known.message)
+        if isinstance(error, ContentMapError):
+            return Failure(error.code, error.message)
+        return Failure(Code.INTERNAL_ERROR, f"a bug in ContentMap: {type(error).__name__}")
+
+    def _failed(self, target: Target, error: Exception) -> DomainSummary:
+        failure = self._describe(error)
+        status = ScanStatus.SKIPPED if isinstance(error, LeaseLost) else ScanStatus.FAILED
+        if not isinstance(error, DomainFailed):
+            return self._summary(target, status, failure)
+        return DomainSummary(
+            self.job_id,
+            target.domain,
+            error.status,
+            fetched_bytes=error.fetched_bytes,
+            requests=error.requests,
+            seconds=round(error.seconds, 3),
+            error=failure,
+        )
+
+    def _summary(self, target: Target, status: ScanStatus, failure: Failure) -> DomainSummary:
+        return DomainSummary(self.job_id, target.domain, status, error=failure)
+
+    def _log(
+        self, level: int, action: str, target: Target, failure: Failure | None, error: Exception | None = None
+    ) -> None:
+        code = failure.code if failure else None
+        log.log(
+            level,
+            "%s %s",
+            action,
+            failure.message if failure else "",
+            exc_info=error if log.isEnabledFor(logging.DEBUG) else None,
+            extra={"action": action, "job": self.job_id, "domain": target.domain, "code": code},
+        )
+
+
+@contextlib.contextmanager
+def deadline(run: JobRun, seconds: float | None) -> Iterator[None]:
+    """Stops the run when its time is up."""
+    if seconds is None:
+        yield
+        return
+    loop = asyncio.get_running_loop()
+    timer = loop.call_later(seconds, run.stop, f"--max-time of {seconds:g} s is over")
+    try:
+        yield
+    finally:
+        timer.cancel()

@@ -1,0 +1,121 @@
+"""`contentmap scan`: the main job."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+
+from contentmap_cli.commands import options as opt
+from contentmap_cli.commands.shell import Shell, command, run_async
+from contentmap_cli.report.formats import Format
+
+EPILOG = """\
+Examples:
+
+  contentmap scan example.com
+
+  contentmap scan --from domains.txt --format ndjson -o results.ndjson
+
+  contentmap scan https://example.com/sitemap_news.xml.gz --json
+
+  contentmap scan staging.example.com --connect-to staging.example.com:443:10.1.2.3:8443
+
+Exit codes: 0 clean, 2 usage, 3 some domain failed or is partial, 4 every domain failed,
+5 database, 130 interrupted, 143 terminated.
+"""
+
+
+class FailOn(StrEnum):
+    """When a finished scan counts as a failure."""
+
+    ANY = "any"
+    ALL = "all"
+    NEVER = "never"
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command to the app."""
+    command(app, "scan", epilog=EPILOG)(scan)
+
+
+def scan(
+    shell: Shell,
+    targets: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="TARGET…", help="Domains, site URLs or sitemap URLs; - reads standard input."),
+    ] = None,
+    source: Annotated[
+        str | None, typer.Option("--from", metavar="FILE", help="Read targets from a file, one a line.")
+    ] = None,
+    concurrency: opt.Concurrency = None,
+    max_urls: opt.MaxUrls = None,
+    max_time: opt.MaxTime = None,
+    domain_time: opt.DomainTime = None,
+    timeout: opt.Timeout = None,
+    delay: opt.Delay = None,
+    probe: opt.ProbeOption = None,
+    full: opt.Full = False,
+    ignore_robots: opt.IgnoreRobots = False,
+    user_agent: opt.UserAgent = None,
+    header: opt.Header = None,
+    proxy: opt.Proxy = None,
+    connect_to: opt.ConnectToOption = None,
+    allow_private: opt.AllowPrivate = False,
+    allow_net: opt.AllowNet = None,
+    ca_file: opt.CaFile = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would be scanned; no network, no database.")
+    ] = False,
+    fail_on: Annotated[
+        FailOn, typer.Option("--fail-on", help="When to exit with 3 or 4: any domain not clean, all, never.")
+    ] = FailOn.ANY,
+    format: opt.FormatOption = Format.TABLE,
+    as_json: opt.JsonOption = False,
+    output: opt.OutputOption = None,
+) -> int:
+    """Find, fetch and record the sitemaps of one domain or a hundred thousand."""
+    from contentmap_cli.commands.execute import Answer, start_job
+    from contentmap_cli.commands.inputs import duplicates_note, read_targets
+    from contentmap_cli.commands.settings import ScanSettings
+
+    settings = ScanSettings(
+        concurrency=concurrency,
+        max_urls=max_urls,
+        max_time=max_time,
+        domain_time=domain_time,
+        timeout=timeout,
+        delay=delay,
+        probe=probe,
+        full=full,
+        ignore_robots=ignore_robots,
+        user_agent=user_agent,
+        header=tuple(header or ()),
+        proxy=proxy,
+        connect_to=tuple(connect_to or ()),
+        allow_private=allow_private,
+        allow_net=tuple(allow_net or ()),
+        ca_file=ca_file,
+    )
+    settings.crawl_options()  # what cannot be meant is said now, before the list is read
+    tenant = shell.tenant_name
+    answer = Answer(opt.chosen(format, as_json), output, fail_on)
+    answer.check()
+    found = read_targets(targets or [], source)
+    note = duplicates_note(found)
+    if note and not shell.quiet:
+        print(note, file=sys.stderr)
+    if dry_run:
+        return _show(found.targets, answer)
+    return run_async(start_job(shell, tenant, found.targets, settings, answer))
+
+
+def _show(targets: Any, answer: Any) -> int:
+    from contentmap_cli.commands.output import answer_to
+
+    with answer_to(answer.output) as out:
+        for target in targets:
+            out.write(" ".join((target.domain, *(target.sitemaps or target.origins[:1]))) + "\n")
+    return 0

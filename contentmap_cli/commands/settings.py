@@ -1,0 +1,100 @@
+"""How to crawl, as the user said it: what a job records so that `resume` goes on the same way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any, Self
+
+from contentmap_cli.crawl.options import (
+    USER_AGENT,
+    CrawlOptions,
+    parse_allow_net,
+    parse_connect_to,
+    parse_header,
+    parse_proxy,
+    parse_user_agent,
+)
+from contentmap_cli.values import Limits, Probe
+
+SECRET = frozenset({"header", "proxy"})
+"""What may carry credentials is never recorded: it is given again."""
+
+
+@dataclass(frozen=True)
+class ScanSettings:
+    """The crawl options of `scan` and `resume` under their own names; None where none was given."""
+
+    concurrency: int | None = None
+    max_urls: int | None = None
+    max_time: float | None = None
+    domain_time: float | None = None
+    timeout: float | None = None
+    delay: float | None = None
+    user_agent: str | None = None
+    header: tuple[str, ...] = ()
+    proxy: str | None = None
+    connect_to: tuple[str, ...] = ()
+    allow_private: bool = False
+    allow_net: tuple[str, ...] = ()
+    ca_file: str | None = None
+    probe: Probe | None = None
+    full: bool = False
+    ignore_robots: bool = False
+
+    def recorded(self) -> dict[str, Any]:
+        """What stands in the job: everything that was said and is no secret."""
+        return {
+            field.name: list(value) if isinstance(value, tuple) else value
+            for field in fields(self)
+            if field.name not in SECRET and (value := getattr(self, field.name)) not in (None, (), False)
+        }
+
+    @classmethod
+    def from_recorded(cls, recorded: Mapping[str, Any]) -> Self:
+        """The settings a job was started with. Names that this version does not know are passed over."""
+        known = {field.name for field in fields(cls)}
+        values: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in recorded.items()
+            if name in known
+        }
+        if "probe" in values:
+            values["probe"] = Probe(values["probe"])
+        return cls(**values)
+
+    def over(self, earlier: Self) -> Self:
+        """These settings on top of earlier ones."""
+        said = {
+            field.name: value
+            for field in fields(self)
+            if (value := getattr(self, field.name)) not in (None, (), False)
+        }
+        return replace(earlier, **said)
+
+    def crawl_options(self) -> CrawlOptions:
+        """The crawl wing's own options. Raises UsageError for what cannot be meant."""
+        base = Limits()
+        limits = replace(
+            base,
+            domain_urls=self.max_urls or base.domain_urls,
+            domain_time=self.domain_time or base.domain_time,
+            request_timeout=self.timeout or base.request_timeout,
+            connect_timeout=min(self.timeout or base.connect_timeout, base.connect_timeout),
+            read_timeout=min(self.timeout or base.read_timeout, base.read_timeout),
+        )
+        return CrawlOptions(
+            limits=limits,
+            allow_private=self.allow_private,
+            allow_nets=tuple(parse_allow_net(text) for text in self.allow_net),
+            connect_to=tuple(parse_connect_to(text) for text in self.connect_to),
+            user_agent=parse_user_agent(self.user_agent) if self.user_agent else USER_AGENT,
+            headers=tuple(parse_header(text) for text in self.header),
+            proxy=parse_proxy(self.proxy) if self.proxy else None,
+            delay=self.delay,
+            probe=self.probe or Probe.AUTO,
+            conditional=not self.full,
+            obey_robots=not self.ignore_robots,
+            concurrency=self.concurrency or CrawlOptions.concurrency,
+            ca_file=self.ca_file,
+        )

@@ -1,0 +1,62 @@
+"""`contentmap sitemaps`: the files of a domain, how they were found and what is wrong with them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from contentmap_cli.commands import options as opt
+from contentmap_cli.commands.shell import Shell, command, run_async
+from contentmap_cli.report.formats import Format
+
+EPILOG = """\
+Examples:
+
+  contentmap sitemaps example.com
+
+  contentmap sitemaps example.com --json
+
+Exit codes: 0; 5 database; 6 the domain was never scanned.
+"""
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command to the app."""
+    command(app, "sitemaps", epilog=EPILOG)(sitemaps)
+
+
+def sitemaps(
+    shell: Shell,
+    domain: Annotated[str, typer.Argument(metavar="DOMAIN")],
+    removed: Annotated[bool, typer.Option("--removed", help="Those that are gone, too.")] = False,
+    format: opt.FormatOption = Format.TABLE,
+    as_json: opt.JsonOption = False,
+    output: opt.OutputOption = None,
+) -> None:
+    """List a domain's sitemap files: type, how found, status, counts, problems."""
+    from contentmap_cli.crawl.targets import parse_target
+
+    run_async(
+        _answer(shell, parse_target(domain).domain, opt.chosen(format, as_json), output, removed=removed)
+    )
+
+
+async def _answer(shell: Shell, name: str, format: Format, output: str | None, *, removed: bool) -> None:
+    from contentmap_cli.commands.database import database_for_reading
+    from contentmap_cli.commands.output import answer_to, width_of
+    from contentmap_cli.commands.urls import require_domain
+    from contentmap_cli.records.contents import stored_files
+    from contentmap_cli.report.formats import files_writer
+
+    async with (
+        database_for_reading(shell) as sessions,
+        sessions.read(domain=name) as session,
+        session.begin(),
+    ):
+        domain_id = await require_domain(session, shell.tenant_name, name)
+        with answer_to(output) as out:
+            writer = files_writer(format, out, width=width_of(out), color=shell.colored(out))
+            async for file in stored_files(session, domain_id, removed=removed):
+                writer.write(file)
+            writer.finish()

@@ -1,0 +1,134 @@
+"""`contentmap status`: how a job went, or goes."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from contentmap_cli.commands import options as opt
+from contentmap_cli.commands.shell import Shell, command, run_async
+from contentmap_cli.errors import Exit, NotFound
+from contentmap_cli.report.formats import Format
+from contentmap_cli.values import JobStatus, ScanStatus
+
+if TYPE_CHECKING:
+    from contentmap_cli.records.session import Sessions
+    from contentmap_cli.values import DomainSummary, JobSummary
+
+EPILOG = """\
+Examples:
+
+  contentmap status
+
+  contentmap status sitemap_0123456789abcdef0123456789abcdef --failed
+
+  contentmap status --wait --exit-status
+
+Exit codes: 0; 6 no such job; with --exit-status also 3 not clean, 4 every domain failed, 8 still running.
+"""
+NOT_CLEAN = frozenset(
+    {
+        ScanStatus.FAILED,
+        ScanStatus.PARTIAL,
+        ScanStatus.DEFERRED,
+        ScanStatus.INTERRUPTED,
+        ScanStatus.SKIPPED,
+    }
+)
+POLL_SECONDS = 1.0
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command to the app."""
+    command(app, "status", epilog=EPILOG)(status)
+
+
+def status(
+    shell: Shell,
+    job_id: Annotated[
+        str | None, typer.Argument(metavar="[JOB_ID]", help="The job. Default: the latest.")
+    ] = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Show it again and again until it ends.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Answer only when it has ended.")] = False,
+    failed: Annotated[bool, typer.Option("--failed", help="Only the domains that are not clean.")] = False,
+    exit_status: Annotated[
+        bool, typer.Option("--exit-status", help="Let the exit code say how the job went.")
+    ] = False,
+    format: opt.FormatOption = Format.TABLE,
+    as_json: opt.JsonOption = False,
+    output: opt.OutputOption = None,
+) -> int:
+    """Show a job: its progress, its domains, its errors. Works while it runs, from any process."""
+    return run_async(
+        _answer(
+            shell,
+            job_id,
+            opt.chosen(format, as_json),
+            output,
+            watch=watch,
+            wait=wait,
+            failed=failed,
+            exit_status=exit_status,
+        )
+    )
+
+
+async def _answer(
+    shell: Shell,
+    job_id: str | None,
+    format: Format,
+    output: str | None,
+    *,
+    watch: bool,
+    wait: bool,
+    failed: bool,
+    exit_status: bool,
+) -> int:
+    from contentmap_cli.commands.database import database_for_reading
+    from contentmap_cli.commands.output import answer_to, redraw, width_of
+    from contentmap_cli.report.formats import status_writer
+
+    async with database_for_reading(shell) as sessions:
+        job, results = await _read(sessions, shell.tenant_name, job_id, failed=failed)
+        job_id = job.job_id
+        with answer_to(output) as out:
+            while True:
+                ended = job.status not in (JobStatus.RUNNING, JobStatus.PENDING)
+                if watch or ended or not wait:
+                    if watch:
+                        redraw(out)
+                    writer = status_writer(format, out, width=width_of(out), color=shell.colored(out))
+                    writer.write(job, results)
+                    out.flush()
+                if ended or not (watch or wait):
+                    break
+                await asyncio.sleep(POLL_SECONDS)
+                job, results = await _read(sessions, shell.tenant_name, job_id, failed=failed)
+    return _exit_code(job) if exit_status else Exit.CLEAN
+
+
+async def _read(
+    sessions: Sessions, tenant: str, job_id: str | None, *, failed: bool
+) -> tuple[JobSummary, list[DomainSummary]]:
+    from contentmap_cli.commands.execute import unknown_job
+    from contentmap_cli.records.queries import domain_results, job_summary, latest_job_id
+
+    async with sessions.read(job_id) as session, session.begin():
+        wanted = job_id or await latest_job_id(session, tenant)
+        if wanted is None:
+            raise NotFound("no job is recorded yet", hint="run `contentmap scan example.com` first")
+        job = await job_summary(session, wanted, tenant)
+        if job is None:
+            raise unknown_job(wanted)
+        statuses = NOT_CLEAN if failed else None
+        return job, [row async for row in domain_results(session, wanted, tenant, statuses=statuses)]
+
+
+def _exit_code(job: JobSummary) -> int:
+    if job.status in (JobStatus.RUNNING, JobStatus.PENDING):
+        return Exit.RUNNING
+    if job.status is JobStatus.COMPLETE:
+        return Exit.CLEAN
+    return Exit.ALL_FAILED if job.status is JobStatus.FAILED else Exit.NOT_CLEAN

@@ -1,0 +1,95 @@
+"""`contentmap urls`: the entries of a domain, streamed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from contentmap_cli.commands import options as opt
+from contentmap_cli.commands.shell import Shell, command, run_async
+from contentmap_cli.report.formats import Format
+
+if TYPE_CHECKING:
+    from contentmap_cli.records.contents import EntryFilter
+    from contentmap_cli.records.session import GuardedSession
+
+EPILOG = """\
+Examples:
+
+  contentmap urls example.com --format txt
+
+  contentmap urls example.com --match '*/blog/*' --since 7d --json
+
+  contentmap urls example.com --format csv -o urls.csv
+
+Exit codes: 0; 5 database; 6 the domain was never scanned.
+"""
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command to the app."""
+    command(app, "urls", epilog=EPILOG)(urls)
+
+
+def urls(
+    shell: Shell,
+    domain: Annotated[str, typer.Argument(metavar="DOMAIN")],
+    match: Annotated[str | None, typer.Option(metavar="GLOB", help="Only URLs like this: * and ?.")] = None,
+    since: Annotated[str | None, typer.Option(metavar="WHEN", help="First seen since.")] = None,
+    changed_after: Annotated[str | None, typer.Option(metavar="WHEN", help="With a lastmod after.")] = None,
+    removed: Annotated[bool, typer.Option("--removed", help="Those that are gone.")] = False,
+    sitemap: Annotated[str | None, typer.Option(metavar="URL", help="Those of one sitemap file.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="At most so many.")] = None,
+    format: opt.FormatOption = Format.TABLE,
+    as_json: opt.JsonOption = False,
+    output: opt.OutputOption = None,
+) -> None:
+    """List the URLs a domain publishes, with what its sitemaps say of them."""
+    from contentmap_cli.commands.moments import parse_moment
+    from contentmap_cli.crawl.targets import parse_target
+    from contentmap_cli.records.contents import EntryFilter
+
+    wanted = EntryFilter(
+        sitemap=sitemap,
+        match=match,
+        since=parse_moment("--since", since) if since else None,
+        changed_after=parse_moment("--changed-after", changed_after) if changed_after else None,
+        removed=removed,
+        limit=limit,
+    )
+    run_async(_answer(shell, parse_target(domain).domain, wanted, opt.chosen(format, as_json), output))
+
+
+async def _answer(shell: Shell, name: str, wanted: EntryFilter, format: Format, output: str | None) -> None:
+    from contentmap_cli.commands.database import database_for_reading
+    from contentmap_cli.commands.output import answer_to, width_of
+    from contentmap_cli.records.contents import stored_entries
+    from contentmap_cli.report.formats import entries_writer
+
+    async with (
+        database_for_reading(shell) as sessions,
+        sessions.read(domain=name) as session,
+        session.begin(),
+    ):
+        domain_id = await require_domain(session, shell.tenant_name, name)
+        with answer_to(output) as out:
+            writer = entries_writer(format, out, width=width_of(out), color=shell.colored(out))
+            async for entry in stored_entries(session, domain_id, wanted):
+                writer.write(entry)
+            writer.finish()
+
+
+async def require_domain(session: GuardedSession, tenant: str, name: str) -> int:
+    """The id of a domain. Raises NotFound, naming a known domain that is spelled much like it."""
+    from difflib import get_close_matches
+
+    from contentmap_cli.errors import NotFound
+    from contentmap_cli.records.contents import find_domain, known_domains
+
+    found = await find_domain(session, tenant, name)
+    if found is not None:
+        return found
+    near = get_close_matches(name, await known_domains(session, tenant), n=1, cutoff=0.8)
+    hint = f"did you mean {near[0]}?" if near else f"scan it first: contentmap scan {name}"
+    raise NotFound(f"{name} was never scanned", hint=hint)

@@ -1,0 +1,81 @@
+"""Shows a run to whoever is looking: a live table on a terminal, one line a finished domain elsewhere."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from types import TracebackType
+from typing import Self
+
+from contentmap_cli.commands.run import Watcher
+from contentmap_cli.commands.shell import Shell
+from contentmap_cli.crawl.crawler import CrawlProgress
+from contentmap_cli.report.formats import ScanWriter
+from contentmap_cli.report.live import LiveTable, finished_line
+from contentmap_cli.report.progress import ScanProgress
+from contentmap_cli.values import DomainSummary, ScanStatus
+
+_REMARKABLE = 200
+_CLEAN = frozenset({ScanStatus.OK, ScanStatus.EMPTY})
+
+
+class ConsoleWatcher(Watcher):
+    """Feeds the answer's writer and the progress on stderr. `remarkable` keeps some domains for the hints."""
+
+    def __init__(self, shell: Shell, job_id: str, total: int, writer: ScanWriter) -> None:
+        self._shell = shell
+        self._writer = writer
+        self._progress = ScanProgress(total)
+        self._job_id = job_id
+        self._table: LiveTable | None = None
+        self._lines = not shell.quiet
+        self.remarkable: list[DomainSummary] = []
+
+    def __enter__(self) -> Self:
+        if self._shell.quiet:
+            return self
+        say(f"job {self._job_id}: {self._progress.total:,} domain{'s'[: self._progress.total != 1]}")
+        if sys.stderr.isatty() and not (self._shell.verbose and not self._shell.log_file):
+            from rich.console import Console
+
+            console = Console(stderr=True, no_color=not self._shell.colored(sys.stderr))
+            self._table = LiveTable(self._progress, console)
+            self._table.__enter__()
+            self._lines = False
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._table is not None:
+            self._table.__exit__(kind, error, trace)
+            self._table = None
+
+    def started(self, domain: str) -> None:
+        self._progress.started(domain)
+
+    def moved(self, domain: str, progress: CrawlProgress) -> None:
+        self._progress.moved(
+            domain,
+            requests=progress.requests,
+            files=progress.files,
+            urls=progress.urls,
+            bytes=progress.fetched_bytes,
+        )
+
+    def finished(self, summary: DomainSummary) -> None:
+        self._progress.finished(summary)
+        if summary.status not in _CLEAN and len(self.remarkable) < _REMARKABLE:
+            self.remarkable.append(summary)
+        self._writer.domain(summary)
+        if self._lines:
+            say(finished_line(summary, self._progress.done, self._progress.total))
+
+
+def say(line: str) -> None:
+    """One line on stderr; nobody listening is no reason to fail."""
+    with contextlib.suppress(OSError):
+        print(line, file=sys.stderr, flush=True)

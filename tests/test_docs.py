@@ -1,0 +1,43 @@
+"""The documents say what the code does."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from contentmap_cli.crawl.parsing.problems import ProblemCode
+from contentmap_cli.errors import Code, Exit
+from contentmap_cli.values import JobStatus, ScanStatus
+
+ROOT = Path(__file__).parent.parent
+
+
+def _table(document: str, heading: str) -> list[str]:
+    """The first column of the table below a heading."""
+    text = (ROOT / "docs" / document).read_text(encoding="utf-8")
+    section = text.split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    return [name for row in re.findall(r"^\| (.+?) \|", section, re.M)[1:] for name in row.split(", ")]
+
+
+def test_every_outcome_is_documented() -> None:
+    """Outcomes and statuses stand in the tables, each once."""
+    finished = [f"`{status}`" for status in ScanStatus if status.finished]
+    assert _table("outcomes.md", "Outcomes of a domain") == finished
+    assert _table("outcomes.md", "Status of a job") == [f"`{status}`" for status in JobStatus]
+
+
+def test_every_code_is_documented() -> None:
+    """No code is missing from the table and none stands there that the code does not know."""
+    assert _table("outcomes.md", "Codes") == [f"`{code}`" for code in Code]
+
+
+def test_every_problem_is_documented() -> None:
+    """The problems of a document, less those that share their name with an outcome code."""
+    own = {code.value for code in ProblemCode} - {code.value for code in Code}
+    assert {name.strip("`") for name in _table("outcomes.md", "Problems of a document")} == own
+
+
+def test_every_exit_code_is_documented() -> None:
+    """The codes of the command line, and hang-up, which is the shell's own."""
+    codes = {value for name, value in vars(Exit).items() if name.isupper()} | {129}
+    assert {int(code) for code in _table("outcomes.md", "Exit codes")} == codes
