@@ -1,0 +1,82 @@
+"""What to do next, worked out from what happened."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from contentmap_cli.errors import Code
+from contentmap_cli.report.escape import terminal
+from contentmap_cli.report.figures import plural
+from contentmap_cli.values import DomainSummary, JobStatus, JobSummary, ScanStatus
+
+_MOST = 4
+_MANY_TIMEOUTS = 3
+_REFUSED = ("http_401", "http_403", "http_429")
+
+
+def scan_hints(job: JobSummary, results_sample: Sequence[DomainSummary]) -> list[str]:
+    """At most four hints, the most useful first; none where there is nothing to do.
+
+    `results_sample` holds domains that are not clean, some of them if there are very many. Each hint is one
+    line without `hint:` before it, escaped, and names a command or option.
+    """
+    hints = [*_unfinished(job), *_whole_job(job), *_by_code(results_sample), *_partial(results_sample)]
+    return hints[:_MOST]
+
+
+def _unfinished(job: JobSummary) -> Iterable[str]:
+    waiting = job.total - job.finished
+    deferred = job.domains.get(ScanStatus.DEFERRED, 0)
+    interrupted = job.domains.get(ScanStatus.INTERRUPTED, 0)
+    running = job.status is JobStatus.RUNNING and job.alive
+    if not running and (waiting or interrupted):
+        left = plural(waiting + interrupted + deferred, "domain")
+        yield f"`contentmap resume {job.job_id}` goes on with the {left} left"
+    elif deferred:
+        asked = plural(deferred, "domain")
+        yield f"{asked} asked to be visited later: `contentmap resume {job.job_id}` then"
+
+
+def _whole_job(job: JobSummary) -> Iterable[str]:
+    if job.total > 1 and job.domains.get(ScanStatus.FAILED, 0) == job.total:
+        yield "every domain failed: check this machine's network, or name a proxy with --proxy"
+
+
+def _by_code(results: Sequence[DomainSummary]) -> Iterable[str]:
+    failed = [row for row in results if row.error is not None]
+    codes = Counter(str(row.error.code) for row in failed if row.error is not None)
+
+    def first(code: str) -> str:
+        return next(
+            terminal(row.domain) for row in failed if row.error is not None and row.error.code == code
+        )
+
+    if codes[Code.ADDRESS_BLOCKED]:
+        yield (
+            f"{first(Code.ADDRESS_BLOCKED)} has a private address:"
+            " `contentmap scan --allow-private` or --allow-net CIDR permits it"
+        )
+    if codes[Code.DNS_ERROR]:
+        others = codes[Code.DNS_ERROR] - 1
+        more = f" and {plural(others, 'other')}" if others else ""
+        yield f"{first(Code.DNS_ERROR)}{more} could not be resolved: check the spelling"
+    if codes[Code.TLS_CERTIFICATE]:
+        domain = first(Code.TLS_CERTIFICATE)
+        yield f"{domain} shows no certificate to trust: `contentmap scan http://{domain}` asks without TLS"
+    if codes[Code.TIMEOUT] >= _MANY_TIMEOUTS:
+        yield "many timeouts: scan fewer domains at once with -c, or wait longer with --timeout"
+    if codes[Code.ROBOTS_UNREACHABLE]:
+        domain = first(Code.ROBOTS_UNREACHABLE)
+        yield f"{domain} cannot serve its robots.txt, which forbids a crawl (RFC 9309): try again later"
+    if any(codes[code] for code in _REFUSED):
+        yield "some sites refuse crawlers: name yourself with --user-agent, or go slower with --delay"
+    if codes[Code.BUDGET_EXHAUSTED] or codes[Code.DEADLINE]:
+        yield "a limit was hit, what was read is kept: raise --max-urls or --domain-time"
+
+
+def _partial(results: Sequence[DomainSummary]) -> Iterable[str]:
+    for row in results:
+        if row.status is ScanStatus.PARTIAL:
+            yield f"`contentmap sitemaps {terminal(row.domain)}` shows which files failed and why"
+            return

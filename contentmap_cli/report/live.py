@@ -1,0 +1,184 @@
+"""A running scan on a terminal: a live table, or a line a finished domain where there is no terminal."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import TYPE_CHECKING, Self, TextIO
+
+from contentmap_cli.report.as_table import SCAN_STYLES, failure_text
+from contentmap_cli.report.columns import Style
+from contentmap_cli.report.escape import terminal
+from contentmap_cli.report.figures import clock, duration, number, plural, size
+from contentmap_cli.report.progress import ActiveDomain, ScanProgress
+from contentmap_cli.values import DomainSummary, ScanStatus
+
+if TYPE_CHECKING:
+    from rich.console import Group, RenderableType
+    from rich.live import Live
+    from rich.table import Table
+    from rich.text import Text
+
+__all__ = ["ActiveDomain", "LiveTable", "ScanProgress", "finished_line"]
+
+_REFRESHES = 5  # a second: smooth to the eye, below 1 % of a core
+_RECENT_LINES = 4
+_MOST_ACTIVE = 16  # more is a wall of text, however tall the terminal
+_RICH_STYLES = {
+    Style.PLAIN: "",
+    Style.BOLD: "bold",
+    Style.DIM: "dim",
+    Style.RED: "red",
+    Style.GREEN: "green",
+    Style.YELLOW: "yellow",
+    Style.CYAN: "cyan",
+}
+
+
+def finished_line(summary: DomainSummary, done: int, total: int) -> str:
+    """A finished domain as one plain line without its end, aligned with its neighbours, escaped.
+
+    `[12/40] partial   shop.example    3 sitemaps    1,204 urls   0.41 s  http_500: …`
+    """
+    counter = f"[{done:>{len(str(total))}}/{total}]"
+    sitemaps = f"{summary.sitemaps:>3,} {'sitemap ' if summary.sitemaps == 1 else 'sitemaps'}"
+    urls = f"{summary.urls:>9,} {'url ' if summary.urls == 1 else 'urls'}"
+    line = (
+        f"{counter} {summary.status.value:<8}  {terminal(summary.domain):<24}"
+        f"  {sitemaps}  {urls}  {duration(summary.seconds):>8}"
+    )
+    failed = f"({plural(summary.sitemaps_failed, 'sitemap')} failed)" if summary.sitemaps_failed else ""
+    error = failure_text(summary.error) if summary.error else ""
+    return "  ".join(part for part in (line, failed, error) if part).rstrip()
+
+
+class LiveTable:
+    """Shows a `ScanProgress` on a terminal, in place, while the block runs; leaves nothing behind.
+
+    It is never taller than the terminal, so nothing scrolls. Where the cursor cannot be moved (`stream` is
+    no terminal, or TERM=dumb) it shows nothing. Lines that others write to stderr meanwhile appear above.
+    """
+
+    def __init__(self, progress: ScanProgress, stream: TextIO, *, color: bool) -> None:
+        from rich.console import Console
+
+        self._progress = progress
+        self._console = Console(
+            file=stream, color_system="auto" if color else None, highlight=False, markup=False, emoji=False
+        )
+        self._live: Live | None = None
+
+    def __enter__(self) -> Self:
+        if self._console.is_terminal and not self._console.is_dumb_terminal:
+            from rich.live import Live
+
+            self._live = Live(
+                console=self._console,
+                get_renderable=self.render,
+                refresh_per_second=_REFRESHES,
+                transient=True,
+                # stdout is the answer: rich would wrap it and send it to this console.
+                redirect_stdout=False,
+                vertical_overflow="crop",
+            )
+            self._live.start(refresh=True)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+    def render(self) -> Group:
+        """The table as it stands, at most as tall as the terminal less one line."""
+        from rich.console import Group
+
+        width, height = self._console.width, self._console.height
+        parts: list[RenderableType] = [self._bar(width), self._counts(width)]
+        room = height - 1 - len(parts)
+        recent = list(self._progress.recent)[-_RECENT_LINES:] if room > 2 * _RECENT_LINES else []
+        room -= len(recent) + (1 if recent else 0)
+        active = self._progress.longest_running
+        shown = active[: max(min(room - 2, _MOST_ACTIVE), 0)]  # a blank line before, `and 88 more` after
+        if shown:
+            parts += [_blank(), _active_table(shown, width)]
+            if len(active) > len(shown):
+                parts.append(_text(f"  and {len(active) - len(shown):,} more", Style.DIM))
+        if recent:
+            parts.append(_blank())
+            parts += [_recent_line(summary, width) for summary in recent]
+        return Group(*parts)
+
+    def _bar(self, width: int) -> Table:
+        from rich.progress_bar import ProgressBar
+        from rich.table import Table
+
+        progress = self._progress
+        left = progress.remaining
+        times = clock(progress.elapsed) + (f", {clock(left)} left" if left is not None else "")
+        row = Table.grid(padding=(0, 1))
+        row.add_row(
+            ProgressBar(
+                total=max(progress.total, 1),
+                completed=progress.done,
+                width=max(min(width - 46, 40), 8),
+                complete_style="green",
+                finished_style="green",
+            ),
+            _text(f"{number(progress.done)}/{plural(progress.total, 'domain')}"),
+            _text(times, Style.DIM),
+        )
+        return row
+
+    def _counts(self, width: int) -> Text:
+        progress = self._progress
+        totals = progress.totals
+        line = _text("")
+        for status in ScanStatus:
+            count = progress.outcomes[status]
+            if count:
+                line.append(f"{count:,} {status.value}", _RICH_STYLES[SCAN_STYLES[status]])
+                line.append("  ")
+        rate = totals.urls / progress.elapsed if progress.elapsed > 0 else 0.0
+        line.append(f"{totals.urls:,} urls, {rate:,.0f}/s, {size(totals.bytes)}", "dim")
+        line.truncate(width, overflow="ellipsis")
+        return line
+
+
+def _active_table(shown: list[tuple[str, float, ActiveDomain]], width: int) -> Table:
+    from rich.table import Table
+
+    table = Table.grid(padding=(0, 2))
+    counts = width >= 72
+    table.add_column(no_wrap=True, overflow="ellipsis", max_width=max(width - (50 if counts else 26), 12))
+    for _ in range(5 if counts else 2):
+        table.add_column(justify="right", no_wrap=True)
+    for domain, age, active in shown:
+        cells = [f"{plural(active.urls, 'url'):>12}", clock(age)]
+        if counts:
+            cells = [plural(active.requests, "request"), plural(active.files, "file"), cells[0]]
+            cells += [size(active.bytes), clock(age)]
+        table.add_row(_text(f"  {terminal(domain)}"), *(_text(cell, Style.DIM) for cell in cells))
+    return table
+
+
+def _recent_line(summary: DomainSummary, width: int) -> Text:
+    line = _text(f"  {summary.status.value:<8} ", SCAN_STYLES[summary.status])
+    line.append(terminal(summary.domain))
+    if summary.error:
+        line.append(f"  {failure_text(summary.error)}", "dim")
+    else:
+        line.append(f"  {plural(summary.sitemaps, 'sitemap')}, {plural(summary.urls, 'url')}", "dim")
+    line.truncate(width, overflow="ellipsis")
+    return line
+
+
+def _text(text: str, style: Style = Style.PLAIN) -> Text:
+    from rich.text import Text
+
+    return Text(text, style=_RICH_STYLES[style], no_wrap=True, overflow="ellipsis")
+
+
+def _blank() -> Text:
+    return _text("")
