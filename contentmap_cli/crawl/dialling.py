@@ -131,7 +131,7 @@ class Dialler:
         self.policy = AddressPolicy(
             allow_private=options.allow_private,
             allow_nets=options.allow_nets,
-            consented=[(rule.address, rule.to_port) for rule in options.connect_to],
+            consented=[(rule.address, rule.to_port or rule.port) for rule in options.connect_to],
         )
         self.resolver = Resolver(options.concurrency)
         self.connector = aiohttp.TCPConnector(

@@ -7,9 +7,12 @@ import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import IO
+from typing import BinaryIO, TypeVar
 
+from contentmap_cli.crawl.options import CrawlOptions
 from contentmap_cli.crawl.parsing import parse_document, site_links
+from contentmap_cli.crawl.responses import FetchedFile
+from contentmap_cli.crawl.robots import Robots, read_robots
 from contentmap_cli.crawl.spool import Cancelled, EntrySpool, Segment
 from contentmap_cli.errors import Code, Failure
 from contentmap_cli.values import DiscoveryMethod, Document, DocumentKind, Limits
@@ -19,14 +22,19 @@ log = logging.getLogger("contentmap.crawl")
 INLINE = 64 * 1024
 """Bytes of a plain body that are parsed at once: that takes less time than to hand them to a thread."""
 
+INLINE_ROBOTS = 4 * 1024
+"""Likewise for robots.txt, whose reading costs more for each byte."""
+
 _GZIP = b"\x1f\x8b"
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
     """A body to parse, where it came from, and which of its entries belong to the target."""
 
-    body: IO[bytes]
+    body: BinaryIO
     size: int
     base: str
     in_scope: Callable[[str], bool]
@@ -53,19 +61,37 @@ class Reader:
             source.body.seek(0)
             if small:
                 return self._parse(source, segment), segment
-            loop = asyncio.get_running_loop()
-            parsed = loop.run_in_executor(self._pool, self._parse, source, segment)
-            try:
-                return await asyncio.shield(parsed), segment
-            except asyncio.CancelledError:
-                # The thread reads the body and writes the spool: both stay open until it has noticed.
-                segment.cancelled = True
-                await asyncio.wait([parsed])
-                raise
+            return await self._in_thread(lambda: self._parse(source, segment), stop=segment.cancel), segment
+
+    async def robots(self, fetched: FetchedFile, options: CrawlOptions) -> Robots:
+        """What a fetched robots.txt means."""
+
+        def read() -> Robots:
+            return read_robots(
+                fetched,
+                limits=self._limits,
+                user_agent=options.user_agent,
+                delay_cap=options.crawl_delay_cap,
+            )
+
+        return read() if fetched.size <= INLINE_ROBOTS else await self._in_thread(read)
 
     async def links(self, html: bytes, base: str) -> list[tuple[str, DiscoveryMethod]]:
         """What a home page links to that may be a sitemap or feed."""
-        return await asyncio.get_running_loop().run_in_executor(self._pool, site_links, html, base)
+        return await self._in_thread(lambda: site_links(html, base))
+
+    async def _in_thread(self, work: Callable[[], T], stop: Callable[[], None] | None = None) -> T:
+        """The work's result. Cancelled, it tells the work to stop and waits until it has: the thread reads a
+        body and writes a spool that are closed next."""
+        running = asyncio.get_running_loop().run_in_executor(self._pool, work)
+        try:
+            return await asyncio.shield(running)
+        except asyncio.CancelledError:
+            if stop is not None:
+                stop()
+            await asyncio.wait([running])
+            running.exception()
+            raise
 
     def _parse(self, source: Source, segment: Segment) -> Document:
         try:

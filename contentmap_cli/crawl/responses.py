@@ -8,7 +8,7 @@ import time
 import zlib
 from dataclasses import dataclass, field
 from tempfile import SpooledTemporaryFile
-from typing import IO
+from typing import BinaryIO, cast
 
 import aiohttp
 from multidict import CIMultiDictProxy
@@ -81,7 +81,7 @@ class Reply:
 
     status: int | None = None
     headers: ReplyHeaders = field(default_factory=ReplyHeaders)
-    body: IO[bytes] | None = None
+    body: BinaryIO | None = None
     size: int = 0
     failure: Failure | None = None
     transient: bool = False
@@ -100,7 +100,7 @@ class FetchedFile:
     final_url: str
     status: int | None = None
     headers: ReplyHeaders = field(default_factory=ReplyHeaders)
-    body: IO[bytes] | None = None
+    body: BinaryIO | None = None
     size: int = 0
     ms: int | None = None
     failure: Failure | None = None
@@ -122,6 +122,11 @@ class FetchedFile:
             self.body = None
 
 
+def spool_file() -> BinaryIO:
+    """A file of no name: in memory up to `IN_MEMORY`, on disk from then on. The caller closes it."""
+    return cast(BinaryIO, SpooledTemporaryFile(IN_MEMORY))
+
+
 async def read_body(
     response: aiohttp.ClientResponse, reply: Reply, limits: Limits, *, max_bytes: int, until: float
 ) -> None:
@@ -130,8 +135,7 @@ async def read_body(
     What was read stays in `reply.body` whichever way it ends; a failure says why it ended early. `until` is
     on the event loop's clock.
     """
-    body: IO[bytes] = SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115 - the fetched file owns it
-    reply.body = body
+    reply.body = body = spool_file()
     begin = time.monotonic()
     try:
         async with asyncio.timeout_at(until):
@@ -173,7 +177,7 @@ async def drain(response: aiohttp.ClientResponse) -> None:
         return
 
 
-def decoded(body: IO[bytes], limit: int) -> bytes:
+def decoded(body: BinaryIO, limit: int) -> bytes:
     """The first `limit` bytes of a body with up to two layers of gzip undone; damage ends it early."""
     body.seek(0)
     data = body.read(limit)

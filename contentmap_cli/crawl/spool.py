@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import marshal
 from collections.abc import Iterator, Sequence
-from tempfile import SpooledTemporaryFile
-from typing import IO, Any
+from typing import Any
 
-from contentmap_cli.crawl.responses import IN_MEMORY
+from contentmap_cli.crawl.responses import spool_file
 from contentmap_cli.values import Attributes, Entry, Lastmod
 
 BATCH = 1000
@@ -43,6 +42,10 @@ class Segment:
         self.refused = 0
         self.children: list[Entry] = []
         self.cancelled = False
+
+    def cancel(self) -> None:
+        """Ends the parser that fills this segment, from another thread: its next batch raises `Cancelled`."""
+        self.cancelled = True
 
     def extend(self, entries: Sequence[Entry]) -> None:
         """Takes the next entries."""
@@ -93,7 +96,7 @@ class EntrySpool:
     """
 
     def __init__(self) -> None:
-        self._file: IO[bytes] = SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115 - closed by close()
+        self._file = spool_file()
         self.end = 0
         self._last: Segment | None = None
 

@@ -10,7 +10,7 @@ import hashlib
 import logging
 import secrets
 from collections.abc import Callable, Iterable, Sequence
-from typing import IO
+from typing import BinaryIO
 from urllib.parse import urlsplit
 
 from contentmap_cli.crawl.discovery import MAIN_PATHS, NEWS_PATHS, PART_PATHS, Candidate, Decider
@@ -21,7 +21,7 @@ from contentmap_cli.crawl.options import CrawlOptions
 from contentmap_cli.crawl.reading import Reader, Source
 from contentmap_cli.crawl.responses import FetchedFile, Validators, decoded
 from contentmap_cli.crawl.results import CrawlProgress, DomainCrawl, Nonsense, judge
-from contentmap_cli.crawl.robots import Robots, read_robots
+from contentmap_cli.crawl.robots import Robots
 from contentmap_cli.errors import Code, Failure
 from contentmap_cli.values import (
     DiscoveryMethod,
@@ -116,7 +116,7 @@ class Visit:
                 continue
             with await self._fetch(f"{origin}/robots.txt", max_bytes=self._limits.robots_bytes) as fetched:
                 if fetched.status is not None or fetched.retry_after is not None:
-                    self._settle(origin, fetched, dead)
+                    await self._settle(origin, fetched, dead)
                     return True
                 dead.append(origin)
                 first = first or fetched.failure
@@ -125,18 +125,13 @@ class Visit:
         self._ledger.error = first or Failure(Code.CONNECT_ERROR, "the target has no origin to ask")
         return False
 
-    def _settle(self, origin: str, fetched: FetchedFile, dead: Iterable[str]) -> None:
+    async def _settle(self, origin: str, fetched: FetchedFile, dead: Iterable[str]) -> None:
         """The origin that answers is the site's, or the one of its names that it redirects to."""
         final = origin_of(fetched.final_url)
         if final is not None and site_of(final) == self._target.domain:
             origin = final
         self._decider.settle(origin, dead)
-        robots = read_robots(
-            fetched,
-            limits=self._limits,
-            user_agent=self._options.user_agent,
-            delay_cap=self._options.crawl_delay_cap,
-        )
+        robots = await self._reader.robots(fetched, self._options)
         if robots.delay is not None and self._options.obey_robots:
             self._slowed = urlsplit(origin).netloc
             self._fetcher.politeness.set_delay(self._slowed, robots.delay)
@@ -234,7 +229,7 @@ class Visit:
             return
         self._ledger.record(candidate, fetched, FileStatus.FAILED, error=failure)
 
-    async def _parse(self, candidate: Candidate, fetched: FetchedFile, body: IO[bytes]) -> None:
+    async def _parse(self, candidate: Candidate, fetched: FetchedFile, body: BinaryIO) -> None:
         source = Source(
             body=body,
             size=fetched.size,

@@ -1,0 +1,191 @@
+"""The decider, without a network: what is asked for, in which order, and what is believed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from contentmap_cli.crawl.discovery import MAIN_PATHS, Candidate, Decider
+from contentmap_cli.crawl.targets import parse_target
+from contentmap_cli.errors import Failure
+from contentmap_cli.values import (
+    DiscoveryMethod,
+    DocumentKind,
+    Entry,
+    FileStatus,
+    Lastmod,
+    Limits,
+    Probe,
+    RememberedFile,
+)
+
+URLSET, INDEX = DocumentKind.URLSET, DocumentKind.INDEX
+
+
+def decider(target: str = "https://site.test", **changes: Any) -> Decider:
+    """A decider for a site that answers on its first origin."""
+    options: dict[str, Any] = {"limits": Limits(), "probe": Probe.AUTO, "conditional": True, **changes}
+    made = Decider(parse_target(target), **options)
+    made.settle(parse_target(target).origins[0], ())
+    return made
+
+
+def take(made: Decider) -> list[Candidate]:
+    """What is queued, taken."""
+    found = list(made.queue)
+    made.queue.clear()
+    return found
+
+
+def remembered(name: str, method: DiscoveryMethod, **facts: Any) -> RememberedFile:
+    return RememberedFile(f"https://site.test/{name}", method, **facts)
+
+
+def test_order_and_repetition() -> None:
+    """Given, then robots.txt, then remembered; the same URL in another spelling is the same file."""
+    made = decider(
+        "https://site.test/given.xml",
+        remembered=[
+            remembered("old.xml", DiscoveryMethod.KNOWN_PATH),
+            remembered("child.xml", DiscoveryMethod.INDEX),
+            remembered("robots.xml", DiscoveryMethod.ROBOTS),
+        ],
+    )
+    made.add_roots(["https://SITE.test:443/given.xml#x", "https://site.test/named.xml"])
+    assert [(each.url.rpartition("/")[2], each.discovered_by.value) for each in take(made)] == [
+        ("given.xml", "given"),
+        ("named.xml", "robots"),
+        ("old.xml", "remembered"),
+    ]
+    assert made.repeated() is not None
+
+
+def test_a_given_sitemap_moves_to_the_origin_that_answers() -> None:
+    """What was typed without a scheme is asked for where the site is."""
+    made = Decider(parse_target("site.test/a.xml"), limits=Limits(), probe=Probe.AUTO, conditional=True)
+    made.settle("http://site.test", ["https://site.test"])
+    made.add_roots([])
+    assert [each.url for each in take(made)] == ["http://site.test/a.xml"]
+
+
+def test_links_stay_on_the_site() -> None:
+    """The home page may link to www, not to a stranger."""
+    made = decider()
+    made.add_links(
+        [
+            ("https://www.site.test/a.xml", DiscoveryMethod.HTML_LINK),
+            ("https://feeds.stranger.test/b", DiscoveryMethod.FEED_LINK),
+        ]
+    )
+    assert [each.url for each in take(made)] == ["https://www.site.test/a.xml"]
+
+
+def test_probes_in_every_folder_once() -> None:
+    """Below the target's path first, then at the root; what was asked for is not asked for again."""
+    made = decider("https://site.test/project/")
+    made.add_roots(["https://site.test/sitemap.xml"])
+    take(made)
+    found = [each.url for each in made.probes(MAIN_PATHS)]
+    assert found[0] == "https://site.test/project/sitemap.xml"
+    assert "https://site.test/sitemap.xml" not in found
+    assert len(found) == 2 * len(MAIN_PATHS) - 1
+    assert made.probes(MAIN_PATHS) == []
+
+
+def test_when_to_look_further() -> None:
+    """A working sitemap ends the search, a failed file or a mere feed does not."""
+    made = decider()
+    made.add_roots(["https://site.test/a.xml"])
+    named = take(made)[0]
+    made.add_links([("https://site.test/feed", DiscoveryMethod.FEED_LINK)])
+    feed = take(made)[0]
+    made.file_done(named, FileStatus.FAILED, URLSET)
+    made.file_done(feed, FileStatus.OK, DocumentKind.RSS)
+    assert made.wants_home_page
+    assert made.wants_probes
+    made.file_done(named, FileStatus.PARTIAL, URLSET)
+    assert not made.wants_home_page
+    assert not made.wants_probes
+    assert not decider(probe=Probe.NEVER).wants_probes
+    always = decider(probe=Probe.ALWAYS)
+    always.file_done(named, FileStatus.OK, URLSET)
+    assert always.wants_probes
+
+
+def test_validators_are_for_files_whose_content_is_not_needed() -> None:
+    """An index is always read, an unknown kind too, and nothing is conditional with `--full`."""
+    known = [
+        remembered("set.xml", DiscoveryMethod.ROBOTS, etag='"1"', kind=URLSET),
+        remembered("index.xml", DiscoveryMethod.ROBOTS, etag='"2"', kind=INDEX),
+        remembered("what.xml", DiscoveryMethod.ROBOTS, etag='"3"'),
+    ]
+    for conditional, expected in ((True, ['"1"', None, None]), (False, [None] * 3)):
+        made = decider(remembered=known, conditional=conditional)
+        made.add_roots([file.url for file in known])
+        assert [made.validators(each).etag for each in take(made)] == expected
+
+
+def test_what_an_indexs_date_is_worth() -> None:
+    """A date alone proves nothing, a time does, unless the server can be asked or the child is an index."""
+    cases = {
+        "time.xml": ("second", {"kind": URLSET}, True),
+        "date.xml": ("day", {"kind": URLSET}, False),
+        "asked.xml": ("second", {"kind": URLSET, "etag": '"1"'}, False),
+        "index.xml": ("second", {"kind": INDEX}, False),
+        "unknown.xml": ("second", {}, False),
+    }
+    made = decider(
+        remembered=[
+            remembered(name, DiscoveryMethod.INDEX, lastmod="x", **facts)
+            for name, (_, facts, _) in cases.items()
+        ]
+    )
+    made.add_roots(["https://site.test/root.xml"])
+    root = take(made)[0]
+    made.add_children(
+        root,
+        [
+            Entry(f"https://site.test/{name}", Lastmod("x", precision, "x"), type="sitemap")
+            for name, (precision, _, _) in cases.items()
+        ],
+    )
+    assert [each.unchanged for each in take(made)] == [expected for _, _, expected in cases.values()]
+
+
+def test_who_is_in_scope() -> None:
+    """The site, with or without www; the host of a file that robots.txt vouches for; nobody else."""
+    made = decider()
+    made.add_roots(["https://shop.test/index.xml"])
+    vouched = take(made)[0]
+    made.add_children(vouched, [Entry("https://shop.test/a.xml"), Entry("https://else.test/b.xml")])
+    same_host, other_host = take(made)
+    for candidate, url, expected in (
+        (vouched, "http://www.site.test/x", True),
+        (vouched, "https://shop.test/x", True),
+        (same_host, "https://shop.test/x", True),
+        (other_host, "https://else.test/x", False),
+        (other_host, "https://site.test/x", True),
+        (vouched, "https://sub.shop.test/x", False),
+        (vouched, "https://site.test:8443/x", False),
+        (vouched, "mailto:x@site.test", False),
+    ):
+        assert made.in_scope(candidate, url) is expected, (candidate.url, url)
+
+
+def test_gone_is_for_what_nobody_names() -> None:
+    """404 of a remembered file is the end of it; of a named one it is a failure; 403 always is."""
+    made = decider(remembered=[remembered("old.xml", DiscoveryMethod.GIVEN)])
+    made.add_roots(["https://site.test/named.xml"])
+    named, old = take(made)
+    gone, refused = Failure("http_404", ""), Failure("http_403", "")
+    assert made.is_gone(old, gone)
+    assert not made.is_gone(named, gone)
+    assert not made.is_gone(old, refused)
+
+
+def test_the_number_of_files_is_limited() -> None:
+    """Names beyond the limit are dropped and the limit is reported; probes do not count."""
+    made = decider(limits=Limits(domain_files=2))
+    made.add_roots([f"https://site.test/{number}.xml" for number in range(5)])
+    assert len(take(made)) == 2
+    assert list(made.limits_hit) == ["budget_exhausted"]
+    assert len(made.probes(MAIN_PATHS)) == len(MAIN_PATHS)

@@ -1,0 +1,450 @@
+"""Fetching from servers that behave, misbehave and attack."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from contentmap_cli.crawl.fetch import Ask, Fetcher
+from contentmap_cli.crawl.options import ConnectTo, CrawlOptions
+from contentmap_cli.crawl.responses import FetchedFile, Validators
+from contentmap_cli.values import Limits
+
+NewSite = Callable[..., Awaitable[Any]]
+NewRaw = Callable[..., Awaitable[int]]
+QUICK = Limits(connect_timeout=2, read_timeout=0.4, request_timeout=2)
+
+
+def raw_options(port: int, **changes: Any) -> CrawlOptions:
+    """Every host is this raw server; nothing is asked twice, nobody waits long."""
+    base = CrawlOptions(
+        connect_to=(ConnectTo(None, None, "127.0.0.1", port),), limits=QUICK, retries=0, backoff=0.01
+    )
+    return replace(base, **changes)
+
+
+@asynccontextmanager
+async def fetching(
+    options: CrawlOptions, url: str = "http://site.test/map.xml", **terms: Any
+) -> AsyncIterator[FetchedFile]:
+    """One fetch, closed afterwards."""
+    ask = Ask(site="site.test", max_bytes=10_000_000, until=asyncio.get_running_loop().time() + 20)
+    async with Fetcher(options) as fetcher:
+        with await fetcher.fetch(url, replace(ask, **terms)) as fetched:
+            yield fetched
+
+
+def code(fetched: FetchedFile) -> str | None:
+    """The failure's code."""
+    return fetched.failure.code if fetched.failure else None
+
+
+def says(data: bytes, *, then: float = 0.0) -> Callable[..., Awaitable[None]]:
+    """A server that reads a request's head, answers with these bytes, waits, and hangs up."""
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(data)
+        await writer.drain()
+        await asyncio.sleep(then)
+
+    return handle
+
+
+async def test_a_file_as_transferred(new_site: NewSite) -> None:
+    """The body is what was sent, gzip not undone; headers, size and time are told; the own agent is named."""
+    body = gzip.compress(b"<urlset/>")
+    headers = {"Content-Type": "application/xml", "ETag": '"e"', "Content-Encoding": "gzip"}
+    site = await new_site({"/map.xml": (200, headers, body)})
+    async with fetching(site.options(user_agent="Bot/1 (+https://me.test)")) as fetched:
+        assert fetched.body is not None
+        assert (fetched.body.read(), fetched.size, fetched.status, code(fetched)) == (
+            body,
+            len(body),
+            200,
+            None,
+        )
+        assert (fetched.headers.content_type, fetched.headers.etag) == ("application/xml", '"e"')
+        assert fetched.ms is not None
+    sent = site.requests[0].headers
+    assert sent["User-Agent"] == "Bot/1 (+https://me.test)"
+    assert sent["Accept-Encoding"] == "gzip"
+    assert sent["Host"] == "site.test"
+    assert "Cookie" not in sent
+
+
+async def test_only_200_is_success(new_site: NewSite) -> None:
+    """Other statuses are failures by their number, a 304 that was not asked for too."""
+    site = await new_site()
+    for status in (201, 204, 206, 304, 400, 404, 410, 451, 501):
+        site.pages["/map.xml"] = status
+        async with fetching(site.options()) as fetched:
+            assert (code(fetched), fetched.body) == (f"http_{status}", None)
+
+
+async def test_conditional_requests(new_site: NewSite) -> None:
+    """Validators are sent as they came, and a 304 is then no failure."""
+    site = await new_site({"/map.xml": 304})
+    validators = Validators('W/"e"', "Wed, 01 Jan 2025 00:00:00 GMT")
+    async with fetching(site.options(), validators=validators) as fetched:
+        assert (fetched.not_modified, code(fetched)) == (True, None)
+    assert site.requests[0].headers["If-None-Match"] == 'W/"e"'
+    assert site.requests[0].headers["If-Modified-Since"] == "Wed, 01 Jan 2025 00:00:00 GMT"
+    assert Validators('"a"\r\nX: y').headers() == {}
+
+
+async def test_redirects_are_followed_to_their_end(new_site: NewSite) -> None:
+    """Relative and absolute, up to five, each kept; credentials and fragments of a location are dropped."""
+    site = await new_site(
+        {
+            "/map.xml": (301, {"Location": "b"}, b""),
+            "/b": (302, {"Location": "http://ann:pw@www.site.test/c#x"}, b""),
+            "/c": (308, {"Location": "//www.site.test/d%20e?q=1&r=%C3%BC"}, b""),
+            "/d%20e?q=1&r=%C3%BC": "end",
+        }
+    )
+    async with fetching(site.options()) as fetched:
+        assert code(fetched) is None
+        assert fetched.final_url == "http://www.site.test/d%20e?q=1&r=%C3%BC"
+        assert len(fetched.redirects) == 3
+        assert "pw" not in repr(fetched)
+    assert "Authorization" not in site.requests[2].headers
+
+
+@pytest.mark.parametrize(
+    ("location", "expected"),
+    [
+        ("/map.xml", "redirect_loop"),
+        ("http://site.test:80/map.xml#again", "redirect_loop"),
+        ("ftp://site.test/map.xml", "redirect_scheme"),
+        ("file:///etc/passwd", "redirect_scheme"),
+        ("javascript:alert(1)", "redirect_scheme"),
+        ("http://[bad", "rejected_url"),
+        ("http://127.0.0.1:1/", "address_blocked"),
+        ("http://[::ffff:10.0.0.1]/", "address_blocked"),
+        ("http://169.254.169.254/latest/meta-data/", "address_blocked"),
+        ("http://localhost:1/", "address_blocked"),
+    ],
+)
+async def test_redirects_that_are_not_followed(new_site: NewSite, location: str, expected: str) -> None:
+    """Circles, other schemes, nonsense and addresses of the local network end the fetch with a code."""
+    site = await new_site({"/map.xml": (302, {"Location": location}, b"")})
+    only_this = ConnectTo("site.test", None, "127.0.0.1", site.port)
+    async with fetching(site.options(connect_to=(only_this,))) as fetched:
+        assert code(fetched) == expected
+
+
+async def test_too_many_redirects(new_site: NewSite) -> None:
+    """Six hops are one too many."""
+
+    async def onward(request: Any) -> Any:
+        return (302, {"Location": f"/{int(request.path.strip('/')) + 1}"}, b"")
+
+    site = await new_site({"*": onward})
+    async with fetching(site.options(), "http://site.test/0") as fetched:
+        assert (code(fetched), len(site.paths)) == ("too_many_redirects", 6)
+
+
+async def test_own_headers_stay_on_the_site(new_site: NewSite) -> None:
+    """A header of the user's is sent to the site, www or not, and to nobody that it redirects to."""
+    site = await new_site(
+        {
+            "/map.xml": (302, {"Location": "http://www.site.test/b"}, b""),
+            "/b": (302, {"Location": "http://else.test/c"}, b""),
+            "/c": "end",
+        }
+    )
+    async with fetching(site.options(headers=(("X-Key", "secret"),))) as fetched:
+        assert code(fetched) is None
+    assert [request.headers.get("X-Key") for request in site.requests] == ["secret", "secret", None]
+
+
+async def test_own_headers_stay_on_tls(new_site: NewSite, ca_file: str) -> None:
+    """A redirect from https to http on the same site does not carry the user's headers into the open."""
+    plain = await new_site({"/b": "end"})
+    secure = await new_site({"/map.xml": (302, {"Location": "http://tls.test/b"}, b"")}, tls=True)
+    options = CrawlOptions(
+        connect_to=(
+            ConnectTo(None, 443, "127.0.0.1", secure.port),
+            ConnectTo(None, 80, "127.0.0.1", plain.port),
+        ),
+        ca_file=ca_file,
+        headers=(("X-Key", "secret"),),
+    )
+    async with fetching(options, "https://tls.test/map.xml", site="tls.test") as fetched:
+        assert code(fetched) is None
+    assert secure.requests[0].headers["X-Key"] == "secret"
+    assert "X-Key" not in plain.requests[0].headers
+
+
+HEAD = b"HTTP/1.1 200 OK\r\n"
+HOSTILE = {
+    "an SSH banner": (b"SSH-2.0-OpenSSH_9.6\r\n", "http_protocol"),
+    "HTTP/0.9": (b"<html>hello</html>", "http_protocol"),
+    "a bad status line": (b"HTTP/1.1 two hundred\r\n\r\n", "http_protocol"),
+    "a bad length": (HEAD + b"Content-Length: -5\r\n\r\n", "http_protocol"),
+    "two lengths": (HEAD + b"Content-Length: 5\r\nContent-Length: 6\r\n\r\nhello", "http_protocol"),
+    "an endless header": (HEAD + b"X: " + b"a" * 100_000 + b"\r\n\r\n", "http_protocol"),
+    "endless headers": (HEAD + b"".join(b"X%d: a\r\n" % n for n in range(5000)) + b"\r\n", "http_protocol"),
+    "nothing": (b"", "connect_error"),
+    "half a head": (HEAD + b"Content-", "connect_error"),
+    "a short body": (HEAD + b"Content-Length: 100\r\n\r\nhalf", "body_truncated"),
+    "a broken chunk": (HEAD + b"Transfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\nzz\r\n", "http_protocol"),
+    "a missing last chunk": (HEAD + b"Transfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n", "body_truncated"),
+    "brotli": (HEAD + b"Content-Encoding: br\r\nContent-Length: 4\r\n\r\nhalf", "unsupported_encoding"),
+    "two encodings": (HEAD + b"Content-Encoding: gzip, br\r\n\r\na", "unsupported_encoding"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("data", "expected"), HOSTILE.values(), ids=HOSTILE)
+async def test_what_is_not_quite_http(new_raw: NewRaw, data: bytes, expected: str) -> None:
+    """Each way to break the protocol is a failure with a code; what came of a body is kept."""
+    port = await new_raw(says(data))
+    async with fetching(raw_options(port)) as fetched:
+        assert code(fetched) == expected
+        if expected == "body_truncated":
+            assert fetched.body is not None
+            assert fetched.body.read() == b"half"
+
+
+async def test_a_body_that_breaks_late(new_raw: NewRaw) -> None:
+    """A chunk that is none, after the head was fine, leaves what came before it, within the read timeout."""
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(HEAD + b"Transfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n")
+        await writer.drain()
+        await asyncio.sleep(0.1)
+        writer.write(b"zz\r\n")
+        await writer.drain()
+        await asyncio.sleep(0.1)
+
+    port = await new_raw(handle)
+    async with fetching(raw_options(port)) as fetched:
+        assert code(fetched) in ("body_truncated", "timeout")
+        assert fetched.body is not None
+        assert fetched.body.read() == b"half"
+
+
+async def test_what_a_server_says_is_not_repeated(new_raw: NewRaw) -> None:
+    """Reason phrases, escape sequences and header text reach neither message nor value."""
+    port = await new_raw(
+        says(b"HTTP/1.1 500 \x1b[31mEvil\x07\r\nContent-Type: text/\x1b[2Jxml\r\nContent-Length: 0\r\n\r\n")
+    )
+    async with fetching(raw_options(port)) as fetched:
+        assert fetched.failure is not None
+        assert "\x1b" not in repr((fetched.failure, fetched.headers))
+        assert "Evil" not in fetched.failure.message
+
+
+async def test_timeouts(new_raw: NewRaw) -> None:
+    """Silence before the head and silence within the body both end in time; the body so far is kept."""
+    port = await new_raw(says(b"", then=5))
+    begin = asyncio.get_running_loop().time()
+    async with fetching(raw_options(port)) as fetched:
+        assert code(fetched) == "timeout"
+    port = await new_raw(says(HEAD + b"Content-Length: 100\r\n\r\nhalf", then=5))
+    async with fetching(raw_options(port)) as fetched:
+        assert code(fetched) == "timeout"
+        assert fetched.body is not None
+        assert fetched.body.read() == b"half"
+    assert asyncio.get_running_loop().time() - begin < 3
+
+
+def drips(head: bytes, *, every: float) -> Callable[..., Awaitable[None]]:
+    """A server that sends a byte now and then, for ever."""
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(head)
+        while True:
+            writer.write(b"a")
+            await writer.drain()
+            await asyncio.sleep(every)
+
+    return handle
+
+
+async def test_a_drip_is_cut_off(new_raw: NewRaw) -> None:
+    """A byte now and then keeps no connection: neither as a body (speed) nor as a head (time)."""
+    limits = replace(QUICK, slow_after=0.3, request_timeout=5)
+    port = await new_raw(drips(HEAD + b"Content-Length: 100000\r\n\r\n", every=0.05))
+    begin = asyncio.get_running_loop().time()
+    async with fetching(raw_options(port, limits=limits)) as fetched:
+        assert code(fetched) == "timeout"
+        assert 0 < fetched.size < 100
+    port = await new_raw(drips(HEAD + b"X: ", every=0.05))
+    async with fetching(raw_options(port, limits=replace(QUICK, request_timeout=0.5))) as fetched:
+        assert code(fetched) == "timeout"
+    assert asyncio.get_running_loop().time() - begin < 3
+
+
+async def test_endless_interim_answers(new_raw: NewRaw) -> None:
+    """A server that says `100 Continue` for ever is left after the request's time."""
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        while True:
+            writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            await writer.drain()
+            await asyncio.sleep(0.01)
+
+    port = await new_raw(handle)
+    async with fetching(raw_options(port, limits=replace(QUICK, request_timeout=0.5))) as fetched:
+        assert code(fetched) in ("timeout", "http_protocol")
+
+
+async def test_an_endless_body_is_cut(new_raw: NewRaw) -> None:
+    """No more than the limit is read and kept, whatever the server still has."""
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(HEAD + b"\r\n")
+        while True:
+            writer.write(b"a" * 65536)
+            await writer.drain()
+
+    port = await new_raw(handle)
+    async with fetching(raw_options(port), max_bytes=300_000) as fetched:
+        assert (code(fetched), fetched.size) == ("body_too_large", 300_000)
+        assert fetched.body is not None
+        assert len(fetched.body.read()) == 300_000
+
+
+async def test_retries(new_site: NewSite) -> None:
+    """Statuses that may pass are asked for again, three times in all; those that stay are not."""
+    for status, expected in ((503, 3), (502, 3), (429, 3), (500, 3), (404, 1), (403, 1), (501, 1)):
+        site = await new_site({"/map.xml": status})
+        async with fetching(site.options()) as fetched:
+            assert (code(fetched), len(site.paths), fetched.requests) == (
+                f"http_{status}",
+                expected,
+                expected,
+            )
+
+
+async def test_a_server_that_recovers(new_raw: NewRaw) -> None:
+    """A connection that is reset and an answer of 503 are forgotten once the file comes."""
+    answers = [b"", b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"]
+    last = HEAD + b"Content-Length: 2\r\nConnection: close\r\n\r\nok"
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answers.pop(0) if answers else last)
+        await writer.drain()
+
+    port = await new_raw(handle)
+    async with fetching(raw_options(port, retries=2)) as fetched:
+        assert (code(fetched), fetched.status, answers) == (None, 200, [])
+
+
+async def test_retry_after_is_honoured(new_site: NewSite) -> None:
+    """A short Retry-After is waited for, by everyone who asks that host."""
+    site = await new_site()
+
+    async def busy(_: Any) -> Any:
+        return "ok" if len(site.asked) > 1 else (503, {"Retry-After": "1"}, b"")
+
+    site.pages["/map.xml"] = busy
+    async with fetching(site.options()) as fetched:
+        assert code(fetched) is None
+    assert 0.9 < site.times[1] - site.times[0] < 3
+
+
+async def test_retry_after_beyond_patience(new_site: NewSite) -> None:
+    """A long one is not waited for, and until then the host is not asked at all."""
+    site = await new_site({"*": (503, {"Retry-After": "500"}, b"")})
+    ask = Ask(site="site.test", max_bytes=1000, until=asyncio.get_running_loop().time() + 20)
+    async with Fetcher(site.options()) as fetcher:
+        first = await fetcher.fetch("http://site.test/a", ask)
+        second = await fetcher.fetch("http://site.test/b", ask)
+        other = await fetcher.fetch("http://other.test/b", ask)
+    assert (first.retry_after, code(first)) == (500.0, "http_503")
+    assert second.retry_after is not None
+    assert (second.requests, other.requests) == (0, 1)
+
+
+async def test_the_guard_holds_on_the_wire(new_raw: NewRaw) -> None:
+    """Not one connection reaches a local listener, by literal, by name or by another spelling."""
+    reached: list[str] = []
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        reached.append("reached")
+
+    port = await new_raw(handle, host="127.0.0.2")
+    local = await new_raw(handle)
+    options = CrawlOptions(limits=QUICK, retries=0)
+    for url in (
+        f"http://127.0.0.2:{port}/",
+        f"http://[::ffff:127.0.0.2]:{port}/",
+        f"http://[::ffff:7f00:2]:{port}/",
+        f"http://localhost:{local}/",
+        f"http://127.0.0.1:{local}/",
+        f"http://127.0.0.1.:{local}/",
+    ):
+        async with fetching(options, url) as fetched:
+            assert code(fetched) == "address_blocked", url
+    for url in (f"http://2130706433:{local}/", f"http://0x7f.1:{local}/", f"http://127.1:{local}/"):
+        async with fetching(options, url) as fetched:
+            assert code(fetched) == "rejected_url", url
+    assert reached == []
+    async with fetching(replace(options, allow_private=True), f"http://127.0.0.1:{local}/") as fetched:
+        assert code(fetched) == "connect_error"
+    assert reached != []
+
+
+async def test_connect_to_serves_literals_too(new_site: NewSite) -> None:
+    """An IP literal goes where `--connect-to` sends it, under its own name."""
+    site = await new_site({"/map.xml": "ok"})
+    async with fetching(site.options(), "http://192.0.2.1:8080/map.xml") as fetched:
+        assert code(fetched) is None
+    assert site.requests[0].headers["Host"] == "192.0.2.1:8080"
+
+
+async def test_a_proxy(new_site: NewSite) -> None:
+    """The user's own proxy may be local; it is asked with the whole URL, and never for a local address."""
+    proxy = await new_site({"http://site.test/map.xml": "ok", "*": "ok"})
+    options = CrawlOptions(proxy=f"http://ann:pw@localhost:{proxy.port}", limits=QUICK, retries=0)
+    async with fetching(options) as fetched:
+        assert code(fetched) is None
+    assert proxy.requests[0].headers["Proxy-Authorization"].startswith("Basic ")
+    async with fetching(options, "http://10.0.0.1/") as fetched:
+        assert code(fetched) == "address_blocked"
+    assert len(proxy.requests) == 1
+
+
+async def test_the_environment_is_not_asked(new_site: NewSite, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No proxy and no password from the environment."""
+    site = await new_site({"/map.xml": "ok"})
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    async with fetching(site.options()) as fetched:
+        assert code(fetched) is None
+
+
+async def test_cookies_are_not_kept(new_site: NewSite) -> None:
+    """What a server sets is not sent back."""
+    site = await new_site(
+        {"/map.xml": (302, {"Location": "/b", "Set-Cookie": "a=b; Path=/"}, b""), "/b": "end"}
+    )
+    async with fetching(site.options()) as fetched:
+        assert code(fetched) is None
+    assert "Cookie" not in site.requests[1].headers
+
+
+async def test_connections_are_used_again(new_site: NewSite) -> None:
+    """Requests to one host share a connection, also after a 404."""
+    site = await new_site({"/a": "ok", "/c": "ok"})
+    ask = Ask(site="site.test", max_bytes=1000, until=asyncio.get_running_loop().time() + 20)
+    async with Fetcher(site.options()) as fetcher:
+        for path in ("a", "missing", "c"):
+            (await fetcher.fetch(f"http://site.test/{path}", ask)).close()
+    peers = {request.transport.get_extra_info("peername") for request in site.requests if request.transport}
+    peers |= {request._transport_peername for request in site.requests}
+    assert len(peers) == 1

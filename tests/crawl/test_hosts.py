@@ -1,0 +1,52 @@
+"""Hosts, origins and URLs in one spelling."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from contentmap_cli.crawl.hosts import normalise_url, origin_of, site_of
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("HTTP://Example.COM", "http://example.com/"),
+        ("http://example.com:80/a#b", "http://example.com/a"),
+        ("https://example.com:443/?q", "https://example.com/?q"),
+        ("https://u:p@example.com./a", "https://example.com/a"),
+        ("http://bücher.de/ä b?ü=1", "http://xn--bcher-kva.de/%C3%A4%20b?%C3%BC=1"),
+        ("http://example.com/%e4%2F?a=%zz", "http://example.com/%e4%2F?a=%zz"),
+        ("http://[2001:DB8::0:1]:8080/", "http://[2001:db8::1]:8080/"),
+        ("http://example.com/a\udce4", "http://example.com/a?".replace("?", "%3F")),
+        ("ftp://example.com/", None),
+        ("/relative", None),
+        ("http://", None),
+        ("http://[", None),
+        ("http://a b/", None),
+        ("http://example.com:99999/", None),
+    ],
+)
+def test_one_spelling(url: str, expected: str | None) -> None:
+    """Origin normalised, credentials and fragment gone, escapes as they were; None for what is no URL."""
+    assert normalise_url(url) == expected
+
+
+@given(st.text(max_size=50) | st.text(max_size=30).map("http://example.com/".__add__))
+def test_any_text_has_one_spelling_or_none(text: str) -> None:
+    """Nothing raises, and what is normalised stays as it is, in ASCII without spaces or controls."""
+    url = normalise_url(text)
+    if url is not None:
+        assert normalise_url(url) == url
+        assert url.isascii()
+        assert url.isprintable()
+        assert " " not in url
+
+
+def test_sites_and_origins() -> None:
+    """www is the apex, another port another site."""
+    assert site_of("http://www.example.com/a") == site_of("https://example.com") == "example.com"
+    assert site_of("https://example.com:8443/") == "example.com:8443"
+    assert site_of("mailto:a@example.com") is None
+    assert origin_of("HTTPS://www.Example.com:443/a") == "https://www.example.com"

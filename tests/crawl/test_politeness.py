@@ -1,0 +1,146 @@
+"""Politeness, counted on the clock and at the server."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from contentmap_cli.crawl.crawler import Crawler
+from contentmap_cli.crawl.politeness import Politeness, retry_after
+from contentmap_cli.crawl.targets import parse_target
+
+NewSite = Callable[..., Awaitable[Any]]
+
+
+async def most_at_once(politeness: Politeness, turns: list[tuple[str, str | None]]) -> int:
+    """How many of these turns were ever taken at the same time."""
+    taken = peak = 0
+
+    async def take(host: str, address: str | None) -> None:
+        nonlocal taken, peak
+        async with politeness.turn(host, address):
+            taken += 1
+            peak = max(peak, taken)
+            await asyncio.sleep(0.02)
+            taken -= 1
+
+    await asyncio.gather(*(take(host, address) for host, address in turns))
+    return peak
+
+
+async def test_two_at_once_for_a_host() -> None:
+    """One host has two places, two hosts have four."""
+    assert await most_at_once(Politeness(), [("a", None)] * 6) == 2
+    assert await most_at_once(Politeness(), [("a", None), ("b", None)] * 3) == 4
+
+
+async def test_two_at_once_for_an_address() -> None:
+    """Many hosts on one address share its places; another address has its own."""
+    assert await most_at_once(Politeness(), [(f"host-{n}", "192.0.2.1") for n in range(8)]) == 2
+    assert await most_at_once(Politeness(), [(f"host-{n}", f"192.0.2.{n % 2}") for n in range(8)]) == 4
+
+
+async def test_a_delay_is_kept_between_starts() -> None:
+    """However many ask, each start is a delay after the one before."""
+    politeness = Politeness(delay=0.05)
+    starts: list[float] = []
+
+    async def take() -> None:
+        async with politeness.turn("a"):
+            starts.append(asyncio.get_running_loop().time())
+
+    await asyncio.gather(*(take() for _ in range(5)))
+    assert all(later - earlier > 0.045 for earlier, later in pairwise(starts))
+
+
+async def test_a_pause_holds_for_everyone() -> None:
+    """Who is waiting and who comes later both wait until a pause is over; another host does not."""
+    politeness = Politeness()
+    loop = asyncio.get_running_loop()
+    politeness.pause("a", 0.2)
+    begin = loop.time()
+    async with politeness.turn("b"):
+        assert loop.time() - begin < 0.1
+    async with politeness.turn("a"):
+        assert loop.time() - begin > 0.19
+    assert politeness.paused_for("a") == 0
+
+
+async def test_nothing_is_kept_of_hosts_that_are_done() -> None:
+    """A crawl of a million hosts does not remember each."""
+    politeness = Politeness()
+    for number in range(100):
+        async with politeness.turn(f"host-{number}", f"address-{number}"):
+            pass
+    politeness.set_delay("slow", 0.01)
+    async with politeness.turn("slow"):
+        pass
+    await asyncio.sleep(0.02)
+    politeness.forget("slow")
+    assert (politeness._hosts, politeness._addresses) == ({}, {})
+
+
+async def test_a_turn_that_is_cancelled_is_given_back() -> None:
+    """Who gives up waiting takes no place with him."""
+    politeness = Politeness(per_host=1)
+    async with politeness.turn("a"):
+        waiting = asyncio.create_task(most_at_once(politeness, [("a", None)]))
+        await asyncio.sleep(0.01)
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+    assert await most_at_once(politeness, [("a", None)]) == 1
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [(None, None), ("", None), ("120", 120.0), (" 0 ", 0.0), ("-5", None), ("soon", None), ("1.5", None),
+     ("Wed, 21 Oct 2015 07:28:00 GMT", 0.0), ("9" * 50, 999999999.0)],
+)  # fmt: skip
+def test_retry_after(value: str | None, seconds: float | None) -> None:
+    """Seconds or a date; anything else says nothing."""
+    assert retry_after(value) == seconds
+
+
+def test_retry_after_as_a_date() -> None:
+    """A date is so many seconds from now."""
+    value = format_datetime(datetime.now(UTC) + timedelta(seconds=100), usegmt=True)
+    seconds = retry_after(value)
+    assert seconds is not None
+    assert 95 < seconds <= 100
+
+
+async def test_a_server_never_sees_more_than_two(new_site: NewSite) -> None:
+    """A domain of twenty files is fetched by two connections at a time, counted at the server."""
+    site = await new_site(
+        {
+            "/robots.txt": "".join(f"Sitemap: http://site.test/{n}.txt\n" for n in range(20)),
+            "*": "http://site.test/a\n",
+        }
+    )
+    site.hold = 0.02
+    async with Crawler(site.options()) as crawler:
+        (await crawler.crawl(parse_target("http://site.test"))).close()
+    assert len(site.paths) >= 21
+    assert site.peak == 2
+
+
+async def test_crawl_delay_is_kept(new_site: NewSite) -> None:
+    """What robots.txt asks for lies between requests, up to the cap."""
+    site = await new_site(
+        {
+            "/robots.txt": "User-agent: *\nCrawl-delay: 50\n"
+            + "".join(f"Sitemap: http://site.test/{n}.txt\n" for n in range(3)),
+            "*": "http://site.test/a\n",
+        }
+    )
+    async with Crawler(site.options(crawl_delay_cap=0.1)) as crawler:
+        (await crawler.crawl(parse_target("http://site.test"))).close()
+    gaps = [later - earlier for earlier, later in pairwise(site.times[1:])]
+    assert len(gaps) >= 2
+    assert all(0.08 < gap < 2 for gap in gaps)

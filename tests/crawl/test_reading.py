@@ -1,0 +1,96 @@
+"""Parsing off the event loop: prompt, cancellable, and a parser's bug is one file's failure."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import io
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from contentmap_cli.crawl import reading
+from contentmap_cli.crawl.reading import Reader, Source
+from contentmap_cli.values import DocumentKind, Limits
+
+MANY = 10**9
+
+
+def sitemap(count: int) -> bytes:
+    """A sitemap of so many URLs."""
+    items = "".join(f"<url><loc>http://site.test/{number}</loc></url>\n" for number in range(count))
+    return f'<urlset xmlns="http://www.sitemaps.org/schemas/sitemap/0.9">{items}</urlset>'.encode()
+
+
+def source(body: bytes) -> Source:
+    return Source(io.BytesIO(body), len(body), "http://site.test/map.xml", lambda url: True)
+
+
+@pytest.fixture
+def reader() -> Iterator[Reader]:
+    with ThreadPoolExecutor(2) as pool:
+        made = Reader(pool, Limits())
+        yield made
+        made.spool.close()
+
+
+async def test_the_loop_goes_on_while_a_large_file_is_parsed(reader: Reader) -> None:
+    """200,000 URLs in a small gzip: nothing else on the loop waits long for them."""
+    longest = 0.0
+
+    async def tick() -> None:
+        nonlocal longest
+        while True:
+            begin = time.perf_counter()
+            await asyncio.sleep(0.001)
+            longest = max(longest, time.perf_counter() - begin)
+
+    ticking = asyncio.create_task(tick())
+    document, segment = await reader.read(source(gzip.compress(sitemap(200_000))), room=MANY)
+    ticking.cancel()
+    assert (document.kind, document.entries, segment.entries) == (DocumentKind.URLSET, 200_000, 200_000)
+    assert longest < 0.2  # 0.05 on a machine of its own
+
+
+async def test_cancelled_parsing_ends_before_its_files_are_closed(reader: Reader) -> None:
+    """The thread has stopped by the time that the cancellation is heard, long before the file's end."""
+    reader_task = asyncio.create_task(reader.read(source(sitemap(400_000)), room=MANY))
+    await asyncio.sleep(0.1)
+    begin = time.perf_counter()
+    reader_task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await reader_task
+    assert time.perf_counter() - begin < 0.5
+    end = reader.spool.end
+    await asyncio.sleep(0.1)
+    assert reader.spool.end == end
+
+
+async def test_files_of_a_domain_are_parsed_one_at_a_time(reader: Reader) -> None:
+    """Two large files read at once do not mix in the spool they share."""
+    (_, first), (_, second) = await asyncio.gather(
+        reader.read(source(sitemap(5_000)), room=MANY), reader.read(source(sitemap(6_000)), room=MANY)
+    )
+    for segment, count in ((first, 5_000), (second, 6_000)):
+        found = [entry.url for batch in segment.read() for entry in batch]
+        assert found == [f"http://site.test/{number}" for number in range(count)]
+
+
+async def test_a_bug_in_a_parser_is_one_files_failure(
+    reader: Reader, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is logged with its traceback and leaves no entries; the next file is read."""
+
+    def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("a bug")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(reading, "parse_document", broken)
+        document, segment = await reader.read(source(sitemap(1)), room=MANY)
+    assert document.failure is not None
+    assert (document.failure.code, segment.entries) == ("internal_error", 0)
+    assert "a bug" in caplog.text
+    document, _ = await reader.read(source(sitemap(1)), room=MANY)
+    assert document.failure is None
