@@ -123,6 +123,7 @@ class EntriesTable:
     def __init__(self, out: TextIO, *, width: int | None, color: bool) -> None:
         self._out = out
         self._color = color
+        self._whole = width is None
         self._blank = "-" if width is None else ""
         self._begun = False
 
@@ -134,6 +135,7 @@ class EntriesTable:
             self._out.write(painted(heading, Style.DIM, self._color) + "\n")
         entry, removed = (row.entry, row.removed_at) if isinstance(row, StoredEntry) else (row, None)
         lastmod = terminal(_lastmod(entry.lastmod)) or self._blank
+        lastmod = lastmod if self._whole else lastmod[:16]
         changefreq = terminal(entry.changefreq or "") or self._blank
         priority = self._blank if entry.priority is None else str(entry.priority)
         text = f"{lastmod:<16}  {changefreq:<10}  {priority:>8}  {terminal(entry.url)}"
@@ -151,7 +153,7 @@ def _lastmod(lastmod: Lastmod | None) -> str:
     if lastmod is None:
         return ""
     if lastmod.utc is None:
-        return f"?{lastmod.text}"[:16]
+        return f"?{lastmod.text}"
     length = {"year": 4, "month": 7, "day": 10}.get(lastmod.precision or "", 16)
     return lastmod.utc[:length].replace("T", " ")
 

@@ -44,12 +44,12 @@ _ORDER = (
     ScanStatus.FAILED,
 )
 _DOMAINS = (
-    Column("DOMAIN", cut=True),
+    Column("DOMAIN", cut=True, fit=30),
     Column("OUTCOME"),
     Column("SITEMAPS", right=True),
     Column("URLS", right=True),
-    Column("CHANGES", spare=2),
-    Column("TIME", right=True, spare=1),
+    Column("CHANGES", spare=1),
+    Column("TIME", right=True, spare=2),
 )
 _NAMED = 3  # domains named beside an error that many have
 

@@ -48,8 +48,8 @@ class Line(NamedTuple):
 class Column:
     """A column. `spare` columns may go on a narrow terminal, the highest first; 0 stays always.
 
-    `cut` cells may be shortened with an ellipsis. `fit` bounds how much width the column asks for: a wider
-    cell, which only the last column may have, runs on.
+    `fit` bounds the width a column may ask for before others are spared: cells wider than that are cut with
+    an ellipsis where there is no room (`cut`), or run on (the last column only).
     """
 
     title: str
@@ -80,9 +80,10 @@ def write_table(
     *,
     width: int | None,
     color: bool,
-    note: str = "NOTE",
+    note: str = "",
 ) -> None:
-    """Writes a heading and the lines; nothing at all when there are none. `note` heads the notes."""
+    """Writes a heading and the lines; nothing at all when there are none. `note` heads the notes, if
+    the lines have any."""
     if not lines:
         return
     widths = [
@@ -99,7 +100,7 @@ def write_table(
             if not columns[index].spare or any(line.cells[index].text for line in lines)
         ]
         notes = max(cell_width(line.note.text) for line in lines)
-        below = notes > 0 and _total(columns, widths, shown) + GAP + max(notes, len(note)) > width
+        below = notes > 0 and _total(widths, shown) + GAP + max(notes, len(note)) > width
         shown = _fitted(columns, widths, shown, width)
     has_notes = not below and (width is None or any(line.note.text for line in lines))
     heading = [Cell(columns[index].title, Style.DIM) for index in shown]
@@ -115,22 +116,22 @@ def write_table(
                 out.write(f"{_INDENT}{painted(text, line.note.style, color)}\n")
 
 
-def _total(columns: Sequence[Column], widths: Sequence[int], shown: Sequence[int]) -> int:
-    asked = (min(widths[index], columns[index].fit or widths[index]) for index in shown)
-    return sum(asked) + GAP * (len(shown) - 1)
+def _total(widths: Sequence[int], shown: Sequence[int]) -> int:
+    return sum(widths[index] for index in shown) + GAP * (len(shown) - 1)
 
 
 def _fitted(columns: Sequence[Column], widths: list[int], shown: list[int], width: int) -> list[int]:
     """Which columns stay at this width. Narrows `widths` of those that may be cut."""
-    while _total(columns, widths, shown) > width:
+    asked = [min(wide, column.fit or wide) for column, wide in zip(columns, widths, strict=True)]
+    while _total(asked, shown) > width:
         spare = max(shown, key=lambda index: columns[index].spare)
         if not columns[spare].spare:
             break
         shown = [index for index in shown if index != spare]
     for index in shown:
-        excess = _total(columns, widths, shown) - width
-        if columns[index].cut and excess > 0:
-            widths[index] = max(widths[index] - excess, _NARROWEST)
+        if columns[index].cut:
+            excess = _total([*asked[:index], widths[index], *asked[index + 1 :]], shown) - width
+            widths[index] = max(widths[index] - max(excess, 0), min(widths[index], _NARROWEST))
     return shown
 
 

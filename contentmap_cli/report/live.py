@@ -23,6 +23,10 @@ __all__ = ["ActiveDomain", "LiveTable", "ScanProgress", "finished_line"]
 _REFRESHES = 5  # a second: smooth to the eye, below 1 % of a core
 _RECENT_LINES = 4
 _MOST_ACTIVE = 16  # more is a wall of text, however tall the terminal
+_WIDE = 100  # from this width on there is room for the requests
+_DOMAIN_WIDTH = 50
+_GAP = 2
+_FIELD_WIDTHS = {"requests": 14, "files": 9, "urls": 14, "bytes": 7, "age": 7}
 _RICH_STYLES = {
     Style.PLAIN: "",
     Style.BOLD: "bold",
@@ -149,17 +153,24 @@ class LiveTable:
 def _active_table(shown: list[tuple[str, float, ActiveDomain]], width: int) -> Table:
     from rich.table import Table
 
-    table = Table.grid(padding=(0, 2))
-    counts = width >= 72
-    table.add_column(no_wrap=True, overflow="ellipsis", max_width=max(width - (50 if counts else 26), 12))
-    for _ in range(5 if counts else 2):
-        table.add_column(justify="right", no_wrap=True)
+    # Fixed widths: nothing moves sideways while the figures change.
+    fields = ["files", "urls", "bytes", "age"]
+    if width >= _WIDE:
+        fields.insert(0, "requests")
+    used = sum(_FIELD_WIDTHS[field] + _GAP for field in fields)
+    table = Table.grid(padding=(0, _GAP, 0, 0))
+    table.add_column(no_wrap=True, overflow="ellipsis", width=max(min(width - used, _DOMAIN_WIDTH), 8))
+    for field in fields:
+        table.add_column(justify="right", no_wrap=True, width=_FIELD_WIDTHS[field])
     for domain, age, active in shown:
-        cells = [f"{plural(active.urls, 'url'):>12}", clock(age)]
-        if counts:
-            cells = [plural(active.requests, "request"), plural(active.files, "file"), cells[0]]
-            cells += [size(active.bytes), clock(age)]
-        table.add_row(_text(f"  {terminal(domain)}"), *(_text(cell, Style.DIM) for cell in cells))
+        cells = {
+            "requests": plural(active.requests, "request"),
+            "files": plural(active.files, "file"),
+            "urls": plural(active.urls, "url"),
+            "bytes": size(active.bytes),
+            "age": clock(age),
+        }
+        table.add_row(_text(f"  {terminal(domain)}"), *(_text(cells[field], Style.DIM) for field in fields))
     return table
 
 
