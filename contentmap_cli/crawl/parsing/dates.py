@@ -14,9 +14,9 @@ TEXT_LENGTH = 100
 """How much of a date's text is kept; no date is that long."""
 
 # What nearly all sitemaps hold, accepted without further thought: every such day exists, no shift is needed.
-PLAIN = re.compile(
-    r"((?:19|20)[0-9]{2}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8]))"
-    r"(?:T((?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9])(?:Z|\+00:00))?"
+PLAIN_DATE = re.compile(
+    r"(?:19|20)[0-9]{2}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])"
+    r"(?:T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:Z|\+00:00))?"
 )
 W3C = re.compile(
     r"(?P<year>[0-9]{4})"
@@ -79,12 +79,10 @@ def parse_lastmod(text: str) -> Lastmod:
     raises: what is not understood, does not exist (30 February) or leaves the years 1 to 9999 is
     `Lastmod(None, None, text)`. The text is trimmed and kept to `TEXT_LENGTH` characters.
     """
-    plain = PLAIN.fullmatch(text)
-    if plain is not None:
-        day, time = plain.groups()
-        if time is None:
-            return Lastmod(f"{day}T00:00:00Z", "day", text)
-        return Lastmod(f"{day}T{time}Z", "second", text)
+    if PLAIN_DATE.fullmatch(text):
+        if len(text) == 10:
+            return Lastmod(f"{text}T00:00:00Z", "day", text)
+        return Lastmod(f"{text[:19]}Z", "second", text)
     text = text.strip().strip("\ufeff\u200b").strip()
     if len(text) > TEXT_LENGTH:
         return Lastmod(None, None, text[:TEXT_LENGTH])

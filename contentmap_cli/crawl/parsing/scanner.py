@@ -18,7 +18,12 @@ NAME = r"[A-Za-z_][\w.-]*+(?::[\w.-]++)?+"
 START = re.compile(rf"<({NAME})((?:[^<>\"']++|\"[^\"<]*+\"|'[^'<]*+')*+)>")
 LOOSE_START = re.compile(rf"<({NAME})([^<>]*+)(>|(?=<)|\Z)")
 END = re.compile(rf"</\s*+({NAME})[^<>]*+(>|(?=<)|\Z)")
-INSTRUCTION = re.compile(r"<\?[^<>]*+\?>")
+# An entry with nothing to mend, as most entries of a broken document are. One match does the work of ten tokens.
+WHOLE_ENTRY = re.compile(
+    r"<(url|sitemap)>\s*+<loc>([^<&]++)</loc>\s*+(?:<lastmod>([^<&]*+)</lastmod>\s*+)?+"
+    r"(?:<changefreq>([^<&]*+)</changefreq>\s*+)?+(?:<priority>([^<&]*+)</priority>\s*+)?+</\1>"
+)
+INSTRUCTION = re.compile(r"<\?[^<>?]*+(?:\?(?!>)[^<>?]*+)*+\?>")
 BOGUS = re.compile(r"<[?!][^<>]*+(?:>|(?=<)|\Z)")
 TEMPLATE_LENGTH = 64 * 1024
 TAG_LENGTH = 256 * 1024
@@ -33,6 +38,7 @@ class Mark(Enum):
     END = auto()
     TEXT = auto()  # with references still in it
     DATA = auto()  # a CDATA section: taken as it stands
+    ENTRY = auto()  # a whole plain entry, see WHOLE_ENTRY
 
 
 class Token(NamedTuple):
@@ -45,6 +51,7 @@ class Token(NamedTuple):
     attributes: str = ""
     exact: bool = True
     empty: bool = False
+    fields: tuple[str | None, ...] = ()  # of an entry: its name, loc, lastmod, changefreq, priority
 
 
 class Unending(Exception):
@@ -58,7 +65,8 @@ class ForbiddenDoctype(Exception):
 class Scanner:
     """Iterates over the tokens of `pieces`. `cut_off` is True once the text ended inside of markup.
 
-    The reader sets `closer` to the end tag of the element that is open: a CDATA section ends there at the latest.
+    The reader sets `closer` to the end tag of the element that is open: a CDATA section ends there at the latest;
+    and `whole_entries` while plain entries may be given as one token.
     """
 
     def __init__(self, pieces: Iterator[str], problems: Problems, longest: int, first_line: int = 1) -> None:
@@ -73,6 +81,7 @@ class Scanner:
         self._offset = 0  # of the buffer in the whole text
         self._searched: dict[str, int] = {}  # up to where in the whole text there is no such string
         self.closer = "</"
+        self.whole_entries = False
         self.cut_off = False
 
     def __iter__(self) -> Iterator[Token]:
@@ -86,6 +95,11 @@ class Scanner:
                 continue
             if start > self._position:
                 yield self._token(Mark.TEXT, self._text[self._position : start], start)
+                continue
+            if self.whole_entries and (entry := WHOLE_ENTRY.match(self._text, start)):
+                token = Token(Mark.ENTRY, entry[1], self.line(), fields=entry.groups())
+                self._position = entry.end()
+                yield token
                 continue
             yield from self._markup()
 

@@ -14,13 +14,14 @@ from typing import Any
 
 from lxml import etree
 
-from contentmap_cli.crawl.parsing.desk import Desk
+from contentmap_cli.crawl.parsing.desk import Desk, Row
 from contentmap_cli.crawl.parsing.elements import Role, Roles, read_entry
 from contentmap_cli.crawl.parsing.feeds import XML_BASE, read_atom_entry, read_item, resolve_base
 from contentmap_cli.crawl.parsing.problems import ProblemCode
 
 DECLARATION = re.compile(rb"<\?xml[^<>]*\?>")
 MARK = b"<?contentmap root?>"
+ENTRY_TYPES = {Role.URL: "url", Role.SITEMAP: "sitemap"}
 ENTRY_TOKENS = 16  # one entry may be this many times as large as one token
 
 
@@ -150,38 +151,49 @@ class _Harvest:
 
     def _read(self, nodes: list[Any]) -> None:
         """The hot loop: the four core fields of plain entries; everything else takes `read_entry`."""
-        desk, roles, careful = self._desk, self._roles, self._careful
-        take = desk.take
+        desk, roles = self._desk, self._roles
+        url_, sitemap_ = (
+            Role.URL,
+            Role.SITEMAP,
+        )  # locals: looking up a member of an Enum costs more than the rest
+        loc_, lastmod_, changefreq_, priority_ = Role.LOC, Role.LASTMOD, Role.CHANGEFREQ, Role.PRIORITY
+        careful = self._careful
+        rows: list[Row] = []
         for node in nodes:
             kind = roles[node.tag]
-            if kind is Role.URL:
+            if kind is url_:
                 type_ = "url"
-            elif kind is Role.SITEMAP:
+            elif kind is sitemap_:
                 type_ = "sitemap"
             else:
+                desk.take_rows(rows)
+                rows.clear()
                 self._read_other(node, kind)
                 continue
             loc = lastmod = changefreq = priority = None
             plain = not careful
             for child in node:
                 role = roles[child.tag]
-                if role is Role.LOC:
+                if role is loc_:
                     if loc is not None or len(child):
                         plain = False
                     loc = child.text
-                elif role is Role.LASTMOD:
+                elif role is lastmod_:
                     lastmod = child.text
-                elif role is Role.CHANGEFREQ:
+                elif role is changefreq_:
                     changefreq = child.text
-                elif role is Role.PRIORITY:
+                elif role is priority_:
                     priority = child.text
                 else:
                     plain = False
                     break
             if plain and loc is not None:
-                take(loc, None, type_=type_, lastmod=lastmod, changefreq=changefreq, priority=priority)
+                rows.append((loc, lastmod, changefreq, priority, type_, node))
             else:
+                desk.take_rows(rows)
+                rows.clear()
                 read_entry(node, desk, roles, node.sourceline, type_=type_)
+        desk.take_rows(rows)
 
     def _read_other(self, node: Any, kind: Role) -> None:
         """A child of the root that is no entry: a loc there is not counted, entries inside of it are."""
@@ -194,9 +206,8 @@ class _Harvest:
             return
         for inner in node.iterdescendants():
             role = self._roles[inner.tag]
-            if role in (Role.URL, Role.SITEMAP):
-                name = "url" if role is Role.URL else "sitemap"
-                read_entry(inner, self._desk, self._roles, inner.sourceline, type_=name)
+            if role in ENTRY_TYPES:
+                read_entry(inner, self._desk, self._roles, inner.sourceline, type_=ENTRY_TYPES[role])
 
 
 def _parser(**options: Any) -> etree.XMLPullParser:

@@ -60,7 +60,9 @@ class TolerantReader:
     def read(self) -> None:
         """Reads to the end. Raises `ForbiddenDoctype`, `Unending`, or what the desk raises."""
         for token in self._scanner:
-            if token.mark is Mark.START:
+            if token.mark is Mark.ENTRY:
+                self._take_whole(token)
+            elif token.mark is Mark.START:
                 self._start(token)
             elif token.mark is Mark.END:
                 self._end(token)
@@ -70,6 +72,18 @@ class TolerantReader:
                 self._waiting = 0
                 self._desk.deliver()
         self._finish()
+
+    def _take_whole(self, token: Token) -> None:
+        name, loc, lastmod, changefreq, priority = token.fields
+        self._waiting += 1
+        self._desk.take(
+            loc or "",
+            token.line,
+            type_=name or "url",
+            lastmod=lastmod,
+            changefreq=changefreq,
+            priority=priority,
+        )
 
     # -- tags
 
@@ -147,6 +161,7 @@ class TolerantReader:
             if self._roots > 1:
                 self._problems.add(ProblemCode.SEVERAL_ROOTS, token.line, f"another <{name}>")
             self._names = ENTRY_NAMES[kind]
+            self._watch_field()
             self._root = None if token.empty else name
             self._root_base = resolve_base(
                 self._desk.base, [self._attributes(token.attributes).get(XML_BASE)]
@@ -176,6 +191,7 @@ class TolerantReader:
         self._close_field()
         name, element, _ = self._stack[0]
         self._stack = []
+        self._watch_field()
         self._waiting += 1
         desk, roles, repaired = self._desk, self._roles, self._repaired
         if name == "item":
@@ -223,6 +239,7 @@ class TolerantReader:
     def _watch_field(self) -> None:
         """Tells the scanner where a CDATA section must end: no field holds a tag, other elements not their own."""
         in_field = len(self._stack) == 2 and self._roles[self._stack[1][1].tag] in FIELDS
+        self._scanner.whole_entries = not self._stack and "url" in self._names
         self._scanner.closer = "</" if in_field or not self._stack else f"</{self._stack[-1][2]}"
 
     def _characters(self, token: Token) -> None:
