@@ -9,6 +9,7 @@ server of our own on 127.0.0.1. Exits with 0 if each command ended as it should.
 from __future__ import annotations
 
 import shlex
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -21,6 +22,7 @@ from internet.server import running
 
 DEMO = Path(__file__).parent
 COMMAND = Path(sysconfig.get_path("scripts")) / "contentmap"
+NAME = "contentmap" if shutil.which("contentmap") else str(COMMAND)
 SHOP = "lanternbooks.example"
 NOT_CLEAN = 3  # some domain failed or is partial: here several do, on purpose
 
@@ -69,7 +71,7 @@ def show(demo: Demo) -> None:
     say("# Some URLs of a shop.")
     demo.look("urls", SHOP, "--limit", "5")
     say("# A prankster put terminal escapes into titles and a URL. They stay text.")
-    demo.look("urls", "prankster.example", "--format", "csv")
+    demo.look("urls", "prankster.example", "--limit", "2", "--format", "ndjson")
 
 
 def show_again(demo: Demo) -> None:
@@ -92,10 +94,12 @@ def main() -> int:
         show(demo)
         internet.day = 2
         show_again(demo)
-    say(f"# Everything is recorded in {database}. Try next:")
-    say(f"  contentmap --db {database} urls megastore.example --match '*/lamp*' --format csv | head")
-    say(f"  contentmap --db {database} jobs")
-    say("  python examples/demo/serve.py        # the same sites, to play with")
+    say(
+        f"# Everything is recorded in {database}. Try next:\n\n"
+        f"  {NAME} --db {database} urls megastore.example --match '*-lamp-*' --format csv | head\n"
+        f"  {NAME} --db {database} jobs\n"
+        f"  {sys.executable} {DEMO / 'serve.py'}"
+    )
     for surprise in demo.surprises:
         print(f"error: {surprise}", file=sys.stderr)
     return 1 if demo.surprises else 0

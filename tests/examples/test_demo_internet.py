@@ -5,8 +5,11 @@ from __future__ import annotations
 import gzip
 import http.client
 import re
+import signal
 import socket
 import ssl
+import subprocess
+import sys
 import time
 import zlib
 from pathlib import Path
@@ -238,3 +241,28 @@ def test_every_name_is_mapped_on_its_own() -> None:
     mappings = connect_to(8460)
     assert all(not mapping.startswith(":") for mapping in mappings)
     assert not any(UNRESOLVED in mapping or "169.254" in mapping for mapping in mappings)
+
+
+def test_the_server_alone_says_how_to_use_it_and_stops_when_told() -> None:
+    """serve.py prints a scan command with its port, lists requests escaped, and ends with 0 on Ctrl-C."""
+    words = [sys.executable, str(DEMO / "serve.py"), "--port", "0"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        while not (told := re.search(r"--connect-to ::127\.0\.0\.1:(\d+)", server.stdout.readline())):
+            assert server.poll() is None
+        with socket.create_connection(("127.0.0.1", int(told[1])), timeout=5) as sock:
+            sock.sendall(b"GET /\x1b[31m HTTP/1.1\r\nHost: drip.example\r\nConnection: close\r\n\r\n")
+            assert sock.makefile("rb").readline().startswith(b"HTTP/1.1 404 ")
+        server.send_signal(signal.SIGINT)
+        _, log = server.communicate(timeout=10)
+    assert server.returncode == 0
+    assert log == "404 drip.example/\\x1b[31m\n"
+
+
+def test_a_taken_port_is_said_to_be_taken(port: int) -> None:
+    """serve.py on a port in use ends with 1 and a way out."""
+    words = [sys.executable, str(DEMO / "serve.py"), "--port", str(port)]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=10, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"error: port {port} is taken")
+    assert "hint: --port 0" in done.stderr

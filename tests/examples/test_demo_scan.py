@@ -36,11 +36,11 @@ class Tour:
         """A command on the same database."""
         return contentmap(self.database, *arguments)
 
-    def scan(self, target: str) -> dict[str, Any]:
-        """One domain scanned (again): its line."""
-        done = self.run("scan", target, "--format", "ndjson", *mapped(self.port))
-        line: dict[str, Any] = json.loads(done.stdout.splitlines()[0])
-        return line
+    def scan(self, *targets: str) -> list[dict[str, Any]]:
+        """Some domains scanned (again): their lines."""
+        done = self.run("scan", *targets, "--format", "ndjson", *mapped(self.port))
+        assert done.returncode == 0, done.stderr
+        return [json.loads(line) for line in done.stdout.splitlines()[:-1]]
 
 
 def contentmap(database: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -99,11 +99,13 @@ def test_every_way_to_find_a_sitemap_was_taken(tour: Tour) -> None:
     assert job["sitemap_types"].keys() == {"urlset", "index", "text", "rss", "atom"}
 
 
-@pytest.mark.parametrize("arguments", [("urls", "--format", "csv"), ("urls",), ("sitemaps",)])
-def test_nothing_fetched_reaches_the_terminal_raw(tour: Tour, arguments: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(
+    ("command", "format"),
+    [("urls", "table"), ("urls", "csv"), ("urls", "txt"), ("urls", "ndjson"), ("sitemaps", "table")],
+)
+def test_nothing_fetched_reaches_the_terminal_raw(tour: Tour, command: str, format: str) -> None:
     """Neither the prankster's escapes nor bidi overrides come through, whatever is asked about it."""
-    command, *options = arguments
-    done = tour.run(command, "prankster.example", *options)
+    done = tour.run(command, "prankster.example", "--format", format)
     assert done.returncode == 0, done.stderr
     assert "prankster.example/jokes" in done.stdout
     assert not UNSAFE.search(done.stdout + done.stderr + tour.first.stdout + tour.first.stderr)
@@ -125,11 +127,21 @@ def test_what_cannot_be_recorded_is_named(tour: Tour) -> None:
     assert file["url_count"] == 10
 
 
+def test_scanning_again_changes_nothing(tour: Tour) -> None:
+    """A second scan of sites that stayed as they were records nothing as added, removed or changed."""
+    again = tour.scan("megastore.example", "museumofmaps.example", "northfjord-university.example")
+    assert len(again) == 3
+    for line in again:
+        truth = EXPECTED[line["domain"]]
+        assert (line["outcome"], line["urls"]) == (truth["outcome"], truth["urls"])
+        assert (line["added"], line["removed"], line["changed"]) == (0, 0, 0)
+
+
 def test_the_next_day_only_what_changed_is_read(tour: Tour) -> None:
     """A second scan finds 3 new pages, 5 gone and 12 changed, and asks for one changed file only."""
     first = next(json.loads(line) for line in tour.first.stdout.splitlines() if SHOP in line)
     tour.internet.day = 2
-    second = tour.scan(SHOP)
+    (second,) = tour.scan(SHOP)
     assert (second["outcome"], second["urls"]) == ("ok", 2398)
     assert (second["added"], second["removed"], second["changed"]) == (3, 5, 12)
     assert second["fetched_bytes"] < first["fetched_bytes"] / 2
@@ -142,5 +154,5 @@ def test_the_tour_ends_well(tmp_path: Path) -> None:
     words = [sys.executable, str(DEMO / "run.py"), str(tmp_path)]
     done = subprocess.run(words, capture_output=True, encoding="utf-8", timeout=60, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert str(tmp_path / "demo.db") in done.stdout.splitlines()[-5]
+    assert f"# Everything is recorded in {tmp_path / 'demo.db'}." in done.stdout
     assert (tmp_path / "demo.db").stat().st_size > 1_000_000
