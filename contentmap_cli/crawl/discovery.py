@@ -94,10 +94,11 @@ class Decider:
         self._limits = limits
         self._probe = probe
         self._conditional = conditional
-        self._remembered = {normalise_url(file.url) or file.url: file for file in remembered}
+        self._remembered = {normalise_url(file.url) or "": file for file in remembered}
         self._seen: set[str] = set()
         self._files = 0
         self._repeated = 0
+        self._unusable = 0
         self._dead_origins: frozenset[str] = frozenset()
         self.queue: deque[Candidate] = deque()
         self.found = False
@@ -161,7 +162,10 @@ class Decider:
         lastmod: str | None = None,
         unchanged: bool = False,
     ) -> None:
-        key = normalise_url(url) or url
+        key = normalise_url(url)
+        if key is None:
+            self._unusable += 1
+            return
         if key in self._seen:
             self._repeated += method is not DiscoveryMethod.REMEMBERED
             return
@@ -199,14 +203,19 @@ class Decider:
     def validators(self, candidate: Candidate) -> Validators:
         """What makes the request conditional. Never for an index: its children must be known in any case."""
         known = self._remembered.get(candidate.url) if self._conditional else None
-        if known is None or known.kind is None or known.kind is DocumentKind.INDEX:
+        if known is None or self.needs_content(candidate):
             return Validators()
         return Validators(known.etag, known.last_modified)
 
-    def unchanged_digest(self, candidate: Candidate, digest: str | None) -> bool:
-        """Whether a file's body is what an earlier scan recorded."""
+    def known_digest(self, candidate: Candidate) -> str | None:
+        """The digest that an earlier scan recorded of a file's decoded body; None if there is none."""
         known = self._remembered.get(candidate.url) if self._conditional else None
-        return digest is not None and known is not None and known.digest == digest
+        return known.digest if known is not None else None
+
+    def needs_content(self, candidate: Candidate) -> bool:
+        """Whether a file must be parsed even if it has not changed: an index, for its children."""
+        known = self._remembered.get(candidate.url)
+        return known is None or known.kind is None or known.kind is DocumentKind.INDEX
 
     def is_gone(self, candidate: Candidate, failure: Failure) -> bool:
         """Whether a file that failed is simply not there, and nobody says that it should be."""
@@ -247,11 +256,16 @@ class Decider:
         fresh = [self.queue.pop() for _ in range(len(self.queue) - before)]
         return fresh[::-1]
 
-    def repeated(self) -> Failure | None:
-        """A note on files that were named more than once; None if there was none."""
-        if not self._repeated:
-            return None
-        return Failure(Code.ALREADY_SEEN, f"{self._repeated} more mentions of files that were read once")
+    def notes(self) -> list[Failure]:
+        """What is worth knowing about the names that led nowhere new."""
+        found = []
+        if self._repeated:
+            found.append(
+                Failure(Code.ALREADY_SEEN, f"{self._repeated} more mentions of files that were read once")
+            )
+        if self._unusable:
+            found.append(Failure(Code.REJECTED_URL, f"{self._unusable} names of sitemaps are no usable URLs"))
+        return found
 
     def _hit(self, code: Code, message: str) -> None:
         self.limits_hit.setdefault(code, Failure(code, message))

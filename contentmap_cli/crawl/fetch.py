@@ -19,7 +19,7 @@ from contentmap_cli.crawl.dialling import Dialler, Route
 from contentmap_cli.crawl.faults import EXPECTED, fault_of
 from contentmap_cli.crawl.hosts import normalise_url, site_of
 from contentmap_cli.crawl.options import CrawlOptions
-from contentmap_cli.crawl.politeness import Politeness, retry_after
+from contentmap_cli.crawl.politeness import HostPaused, Politeness, retry_after
 from contentmap_cli.crawl.responses import FetchedFile, Reply, ReplyHeaders, Validators, drain, read_body
 from contentmap_cli.errors import Code, Failure, http_code
 
@@ -133,7 +133,7 @@ class Fetcher:
                 return reply
             wanted = retry_after(reply.headers.retry_after) if reply.status in (429, 503) else None
             wait = max(self._options.backoff * 2**attempt * self._random.uniform(0.5, 1.5), wanted or 0.0)
-            if wanted is not None and self._too_long(wanted, ask):
+            if wanted is not None and wanted > self._patience(ask):
                 fetched.retry_after = wanted
                 self.politeness.pause(self._dialler.route(url).host, wanted)
                 return reply
@@ -144,24 +144,21 @@ class Fetcher:
             attempt += 1
             await asyncio.sleep(wait)
 
-    def _too_long(self, seconds: float, ask: Ask) -> bool:
-        left = ask.until - asyncio.get_running_loop().time()
-        return seconds > min(self._options.retry_after_cap, left)
+    def _patience(self, ask: Ask) -> float:
+        """How many seconds this fetch can wait for a host that asks for time."""
+        return min(self._options.retry_after_cap, ask.until - asyncio.get_running_loop().time())
 
     async def _attempt(self, url: str, first: str, ask: Ask, fetched: FetchedFile) -> Reply:
         """One request in its turn. The deadline counts from before the wait for it."""
         try:
             route = self._dialler.route(url)
-            paused = self.politeness.paused_for(route.host)
-            if paused and self._too_long(paused, ask):
-                fetched.retry_after = paused
-                return Reply(
-                    status=None, failure=Failure(http_code(429), "the host asked to come back later")
-                )
             async with asyncio.timeout_at(ask.until):
                 address = await self._dialler.address(url, self._options.limits.connect_timeout)
-                async with self.politeness.turn(route.host, address):
+                async with self.politeness.turn(route.host, address, patience=self._patience(ask)):
                     return await self._exchange(route, self._headers(url, first, ask), ask, fetched)
+        except HostPaused as paused:
+            fetched.retry_after = paused.seconds
+            return Reply(failure=Failure(http_code(429), str(paused)))
         except EXPECTED as error:
             if isinstance(error, TimeoutError) and asyncio.get_running_loop().time() >= ask.until:
                 return Reply(failure=Failure(Code.DEADLINE, "the domain's time was up"))

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from math import inf
 
 
 @dataclass(slots=True)
@@ -23,6 +24,14 @@ class _Gate:
     def idle(self, now: float) -> bool:
         """Whether nothing would be lost by forgetting it."""
         return not self.users and self.next_start <= now and self.paused_until <= now
+
+
+class HostPaused(Exception):
+    """A host has asked to be left alone for longer than the asker can wait: for `seconds` more."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__("the host asked to come back later")
+        self.seconds = seconds
 
 
 class Politeness:
@@ -42,21 +51,24 @@ class Politeness:
         return gate
 
     @asynccontextmanager
-    async def turn(self, host: str, address: str | None = None) -> AsyncIterator[None]:
+    async def turn(
+        self, host: str, address: str | None = None, *, patience: float = inf
+    ) -> AsyncIterator[None]:
         """Waits for a place at the host, then at the address, then for the host's delay or pause to pass.
 
-        Places are taken in this order by everyone, so that nobody waits in a circle.
+        Places are taken in this order by everyone, so that nobody waits in a circle. Raises `HostPaused` if
+        the pause lasts longer than `patience` seconds.
         """
         gate = self._host(host)
         gate.users += 1
         try:
             async with gate.places:
                 if address is None:
-                    await _wait(gate)
+                    await _wait(gate, patience)
                     yield
                 else:
                     async with self._address_turn(address):
-                        await _wait(gate)
+                        await _wait(gate, patience)
                         yield
         finally:
             gate.users -= 1
@@ -86,22 +98,24 @@ class Politeness:
         gate = self._host(host)
         gate.paused_until = max(gate.paused_until, asyncio.get_running_loop().time() + seconds)
 
-    def paused_for(self, host: str) -> float:
-        """The seconds until a host may be asked again; 0 if it may now."""
-        gate = self._hosts.get(host)
-        return 0.0 if gate is None else max(0.0, gate.paused_until - asyncio.get_running_loop().time())
-
     def forget(self, host: str) -> None:
-        """A domain is done: what its host asked for is dropped once nobody uses it."""
+        """A domain is done: what its host asked for is dropped once nobody uses it and no wait is left."""
         gate = self._hosts.get(host)
-        if gate is not None and gate.idle(asyncio.get_running_loop().time()):
+        if gate is None or gate.users:
+            return
+        loop = asyncio.get_running_loop()
+        if gate.idle(loop.time()):
             del self._hosts[host]
+        else:
+            loop.call_at(max(gate.next_start, gate.paused_until), self.forget, host)
 
 
-async def _wait(gate: _Gate) -> None:
+async def _wait(gate: _Gate, patience: float) -> None:
     loop = asyncio.get_running_loop()
     while True:
         now = loop.time()
+        if gate.paused_until - now > patience:
+            raise HostPaused(gate.paused_until - now)
         start = max(now, gate.next_start, gate.paused_until)
         if start <= now:
             break

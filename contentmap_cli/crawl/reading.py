@@ -11,6 +11,7 @@ from typing import BinaryIO, TypeVar
 
 from contentmap_cli.crawl.options import CrawlOptions
 from contentmap_cli.crawl.parsing import parse_document, site_links
+from contentmap_cli.crawl.parsing.decode import Body
 from contentmap_cli.crawl.responses import FetchedFile
 from contentmap_cli.crawl.robots import Robots, read_robots
 from contentmap_cli.crawl.spool import Cancelled, EntrySpool, Segment
@@ -62,6 +63,16 @@ class Reader:
             if small:
                 return self._parse(source, segment), segment
             return await self._in_thread(lambda: self._parse(source, segment), stop=segment.cancel), segment
+
+    async def digest(self, source: Source) -> str | None:
+        """`Document.digest` of a body without parsing it, at a tenth of the cost; None if it is damaged."""
+
+        def read() -> str | None:
+            body = Body(source.body, self._limits)
+            body.drain(body.chunks())
+            return body.digest if body.failure is None else None
+
+        return await self._in_thread(read)
 
     async def robots(self, fetched: FetchedFile, options: CrawlOptions) -> Robots:
         """What a fetched robots.txt means."""

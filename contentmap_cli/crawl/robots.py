@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from protego import Protego
 
@@ -76,7 +76,8 @@ def read_robots(fetched: FetchedFile, *, limits: Limits, user_agent: str, delay_
         )
     sink = _Sitemaps()
     fetched.body.seek(0)
-    document = parse_document(fetched.body, sink, base=fetched.final_url, limits=limits, robots=True)
+    bounds = replace(limits, body_bytes=limits.robots_bytes)
+    document = parse_document(fetched.body, sink, base=fetched.final_url, limits=bounds, robots=True)
     if document.kind is DocumentKind.HTML or (
         document.failure and document.failure.code == Code.ROBOTS_IS_HTML
     ):

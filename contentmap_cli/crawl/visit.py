@@ -37,6 +37,9 @@ log = logging.getLogger("contentmap.crawl")
 IN_FLIGHT = 4
 """Files of one domain that are asked for at once; politeness still counts by host."""
 
+PATIENCE = 2
+"""Known paths that may give no answer at all before the rest is not asked for."""
+
 HOME_PAGE_BYTES = 2 * 1024 * 1024
 
 
@@ -68,7 +71,8 @@ class Visit:
         )
         self._until = asyncio.get_running_loop().time() + options.limits.domain_time
         self._robots = Robots()
-        self._slowed: str | None = None
+        self._hosts = {urlsplit(origin).netloc for origin in target.origins}
+        self._silent = 0  # known paths that gave no answer at all
         self._digests: set[str] = set()
         self._nonsense = Nonsense()
 
@@ -80,11 +84,9 @@ class Visit:
             self._reader.spool.close()
             raise
         finally:
-            if self._slowed is not None:
-                self._fetcher.politeness.forget(self._slowed)
-        repeated = self._decider.repeated()
-        if repeated is not None:
-            self._ledger.notes.append(repeated)
+            for host in self._hosts:
+                self._fetcher.politeness.forget(host)
+        self._ledger.notes.extend(self._decider.notes())
         return self._ledger.result(self._reader.spool, self._decider.limits_hit)
 
     async def _visit(self) -> None:
@@ -133,8 +135,8 @@ class Visit:
         self._decider.settle(origin, dead)
         robots = await self._reader.robots(fetched, self._options)
         if robots.delay is not None and self._options.obey_robots:
-            self._slowed = urlsplit(origin).netloc
-            self._fetcher.politeness.set_delay(self._slowed, robots.delay)
+            for host in self._hosts:
+                self._fetcher.politeness.set_delay(host, robots.delay)
         if robots.failure is not None and not robots.reachable and self._options.obey_robots:
             self._ledger.error = robots.failure
         elif robots.failure is not None:
@@ -218,11 +220,14 @@ class Visit:
 
     def _missed(self, candidate: Candidate, fetched: FetchedFile) -> None:
         """A file that brought nothing to parse: a failure, unless it is only one that is not there."""
+        if not fetched.requests and fetched.retry_after is not None:
+            return  # the host wants to be left alone: what was not asked for did not fail
         failure = fetched.failure or Failure(Code.HTTP_PROTOCOL, "the server sent no body")
         if candidate.discovered_by is DiscoveryMethod.KNOWN_PATH:
             if failure.code.startswith("http_4"):
                 return
             self._ledger.overlooked = True
+            self._silent += fetched.status is None
             if failure.code == self._nonsense.code:
                 return
         elif self._decider.is_gone(candidate, failure):
@@ -236,6 +241,14 @@ class Visit:
             base=fetched.final_url,
             in_scope=lambda url: self._decider.in_scope(candidate, url),
         )
+        known = self._decider.known_digest(candidate)
+        comparable = known is not None and fetched.failure is None
+        if comparable and not self._decider.needs_content(candidate):
+            unchanged = await self._reader.digest(source) == known
+            if unchanged:
+                self._ledger.record(candidate, fetched, FileStatus.UNCHANGED)
+                self._decider.file_done(candidate, FileStatus.UNCHANGED, None)
+                return
         document, segment = await self._reader.read(source, room=self._ledger.urls_left)
         children, segment.children = segment.children, []
         soft = self._nonsense.resembles(fetched.final_url, document.digest)
@@ -249,7 +262,7 @@ class Visit:
         if document.digest is not None:
             self._digests.add(document.digest)
         status, error = judge(document, segment.entries, fetched.failure, soft=soft)
-        if status is FileStatus.OK and self._decider.unchanged_digest(candidate, document.digest):
+        if status is FileStatus.OK and known is not None and document.digest == known:
             status = FileStatus.UNCHANGED
             segment.clear()
         if document.kind is DocumentKind.INDEX:
@@ -293,6 +306,8 @@ class Visit:
         waiting = self._decider.probes(paths)
         width = 1
         while waiting and not self._ledger.stopped and (everything or not self._decider.found):
+            if self._silent > PATIENCE:
+                return
             self._decider.queue.extend(waiting[:width])
             del waiting[:width]
             width = 2

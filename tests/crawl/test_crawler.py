@@ -511,3 +511,50 @@ async def test_many_domains_at_once(new_site: NewSite) -> None:
         )
     for number, result in enumerate(results):
         assert urls(result) == {f"http://d{number}.test/map.xml": [f"http://d{number}.test/page"]}
+
+
+async def test_a_host_that_asks_for_rest_midway(new_site: NewSite) -> None:
+    """What it gave is kept, the file that it refused has failed, the rest is neither asked for nor failed."""
+    site = await new_site(
+        {
+            "/robots.txt": "".join(f"Sitemap: http://site.test/{name}.xml\n" for name in "abcdefgh"),
+            "/a.xml": urlset("http://site.test/a"),
+            "*": (429, {"Retry-After": "900"}, b""),
+        }
+    )
+    result = await crawl(site.options(per_host=1))
+    assert [(file.url[-5:], file.status) for file in result.files] == [
+        ("a.xml", FileStatus.OK),
+        ("b.xml", FileStatus.FAILED),
+    ]
+    assert (result.status, result.complete) == (ScanStatus.PARTIAL, False)
+
+
+async def test_a_host_that_falls_silent_is_not_asked_for_everything(new_site: NewSite) -> None:
+    """Known paths that hang are given up after a few, and removals are not believed."""
+
+    async def hang(_: Any) -> str:
+        await asyncio.sleep(30)
+        return ""
+
+    site = await new_site({"/robots.txt": "User-agent: *\n", "/": "<html></html>", "*": hang})
+    result = await crawl(site.options(limits=Limits(read_timeout=0.1)))
+    assert len(site.paths) < 10
+    assert not result.complete
+
+
+async def test_the_log_tells_what_happened_without_secrets(
+    new_site: NewSite, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each fetch begins and ends in the log under a name of its own; credentials and keys never appear."""
+    site = await new_site({"/robots.txt": "Sitemap: http://ann:hunter2@site.test/a.xml", "/a.xml": 404})
+    with caplog.at_level("DEBUG", logger="contentmap.crawl"):
+        result = await crawl(site.options(headers=(("X-Key", "hunter2"),), probe=Probe.NEVER))
+    actions = [
+        getattr(record, "action", None) for record in caplog.records if record.name == "contentmap.crawl"
+    ]
+    assert {"crawl.started", "fetch.started", "fetch.complete", "fetch.failed", "crawl.complete"} <= set(
+        actions
+    )
+    assert site.requests[1].headers["X-Key"] == "hunter2"
+    assert "hunter2" not in caplog.text + repr([record.__dict__ for record in caplog.records]) + repr(result)

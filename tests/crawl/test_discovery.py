@@ -56,7 +56,16 @@ def test_order_and_repetition() -> None:
         ("named.xml", "robots"),
         ("old.xml", "remembered"),
     ]
-    assert made.repeated() is not None
+    assert [note.code for note in made.notes()] == ["already_seen"]
+
+
+def test_names_that_are_no_urls() -> None:
+    """They are counted and never repeated, since nobody can say what is in them."""
+    made = decider()
+    made.add_roots(["http://ann:pw@bad host/", "https://[x/"])
+    assert take(made) == []
+    assert [note.code for note in made.notes()] == ["rejected_url"]
+    assert "pw" not in repr(made.notes())
 
 
 def test_a_given_sitemap_moves_to_the_origin_that_answers() -> None:

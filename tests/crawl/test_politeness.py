@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from contentmap_cli.crawl.crawler import Crawler
-from contentmap_cli.crawl.politeness import Politeness, retry_after
+from contentmap_cli.crawl.politeness import HostPaused, Politeness, retry_after
 from contentmap_cli.crawl.targets import parse_target
 
 NewSite = Callable[..., Awaitable[Any]]
@@ -69,7 +69,24 @@ async def test_a_pause_holds_for_everyone() -> None:
         assert loop.time() - begin < 0.1
     async with politeness.turn("a"):
         assert loop.time() - begin > 0.19
-    assert politeness.paused_for("a") == 0
+
+
+async def test_a_pause_beyond_patience() -> None:
+    """Who cannot wait so long is told at once, also if he was in the queue already when it began."""
+    politeness = Politeness(per_host=1)
+
+    async def impatient() -> float:
+        with pytest.raises(HostPaused) as caught:
+            async with politeness.turn("a", patience=5):
+                pass
+        return caught.value.seconds
+
+    async with politeness.turn("a"):
+        queued = asyncio.create_task(impatient())
+        await asyncio.sleep(0.01)
+        politeness.pause("a", 500)
+    assert 490 < await asyncio.wait_for(queued, 1) < 501
+    assert await asyncio.wait_for(impatient(), 1) > 490
 
 
 async def test_nothing_is_kept_of_hosts_that_are_done() -> None:
@@ -78,11 +95,12 @@ async def test_nothing_is_kept_of_hosts_that_are_done() -> None:
     for number in range(100):
         async with politeness.turn(f"host-{number}", f"address-{number}"):
             pass
-    politeness.set_delay("slow", 0.01)
+    politeness.set_delay("slow", 0.02)
     async with politeness.turn("slow"):
         pass
-    await asyncio.sleep(0.02)
     politeness.forget("slow")
+    assert "slow" in politeness._hosts  # who comes back at once waits all the same
+    await asyncio.sleep(0.05)
     assert (politeness._hosts, politeness._addresses) == ({}, {})
 
 
