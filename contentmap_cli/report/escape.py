@@ -61,12 +61,15 @@ def csv_cell(text: str) -> str:
 def xml_text(text: str) -> str:
     """The text as XML 1.0 character data, safe inside an attribute in double quotes too.
 
-    A character that XML cannot hold is written the way `terminal` shows it.
+    What a terminal would obey becomes a character reference, so that a parser still reads it as it was;
+    a character that XML cannot hold at all is written the way `terminal` shows it.
     """
-    text = _NOT_XML.sub(_visible, text)
     text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace('"', "&quot;")
-    # As references, or the reader's line end and attribute normalisation (sections 2.11, 3.3.3) eats them.
-    return text.replace("\t", "&#9;").replace("\n", "&#10;").replace("\r", "&#13;")
+    return _UNSAFE.sub(_reference, _NOT_XML.sub(_visible, text))
+
+
+def _reference(match: re.Match[str]) -> str:
+    return f"&#{ord(match[0])};"
 
 
 def redact(text: str) -> str:

@@ -23,9 +23,10 @@ __all__ = ["ActiveDomain", "LiveTable", "ScanProgress", "finished_line"]
 _REFRESHES = 5  # a second: smooth to the eye, below 1 % of a core
 _RECENT_LINES = 4
 _MOST_ACTIVE = 16  # more is a wall of text, however tall the terminal
-_WIDE = 100  # from this width on there is room for the requests
+_ROOM_FOR_BAR = 60
 _DOMAIN_WIDTH = 50
 _GAP = 2
+_FIELDS = {"requests": 100, "files": 70, "urls": 0, "bytes": 60, "age": 50}  # from which width on
 _FIELD_WIDTHS = {"requests": 14, "files": 9, "urls": 14, "bytes": 7, "age": 7}
 _RICH_STYLES = {
     Style.PLAIN: "",
@@ -121,18 +122,21 @@ class LiveTable:
         progress = self._progress
         left = progress.remaining
         times = clock(progress.elapsed) + (f", {clock(left)} left" if left is not None else "")
-        row = Table.grid(padding=(0, 1))
-        row.add_row(
-            ProgressBar(
-                total=max(progress.total, 1),
-                completed=progress.done,
-                width=max(min(width - 46, 40), 8),
-                complete_style="green",
-                finished_style="green",
-            ),
+        cells: list[RenderableType] = [
             _text(f"{number(progress.done)}/{plural(progress.total, 'domain')}"),
             _text(times, Style.DIM),
-        )
+        ]
+        if width >= _ROOM_FOR_BAR:
+            bar = ProgressBar(
+                total=max(progress.total, 1),
+                completed=progress.done,
+                width=min(width - 46, 40),
+                complete_style="green",
+                finished_style="green",
+            )
+            cells.insert(0, bar)
+        row = Table.grid(padding=(0, 1))
+        row.add_row(*cells)
         return row
 
     def _counts(self, width: int) -> Text:
@@ -144,8 +148,9 @@ class LiveTable:
             if count:
                 line.append(f"{count:,} {status.value}", _RICH_STYLES[SCAN_STYLES[status]])
                 line.append("  ")
-        rate = totals.urls / progress.elapsed if progress.elapsed > 0 else 0.0
-        line.append(f"{totals.urls:,} urls, {rate:,.0f}/s, {size(totals.bytes)}", "dim")
+        # The rate of the first moment says nothing and is enormous.
+        rate = f"{totals.urls / progress.elapsed:,.0f}/s, " if progress.elapsed >= 1 else ""
+        line.append(f"{totals.urls:,} urls, {rate}{size(totals.bytes)}", "dim")
         line.truncate(width, overflow="ellipsis")
         return line
 
@@ -154,9 +159,7 @@ def _active_table(shown: list[tuple[str, float, ActiveDomain]], width: int) -> T
     from rich.table import Table
 
     # Fixed widths: nothing moves sideways while the figures change.
-    fields = ["files", "urls", "bytes", "age"]
-    if width >= _WIDE:
-        fields.insert(0, "requests")
+    fields = [field for field, least in _FIELDS.items() if width >= least]
     used = sum(_FIELD_WIDTHS[field] + _GAP for field in fields)
     table = Table.grid(padding=(0, _GAP, 0, 0))
     table.add_column(no_wrap=True, overflow="ellipsis", width=max(min(width - used, _DOMAIN_WIDTH), 8))
