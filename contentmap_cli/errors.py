@@ -112,6 +112,13 @@ class DatabaseUnavailable(ContentMapError):
     exit_code = Exit.DATABASE
 
 
+class StorageRefused(ContentMapError):
+    """The database answered with an error that is neither ours nor a known state of its own."""
+
+    code = "storage_error"
+    exit_code = Exit.DATABASE
+
+
 class SchemaMismatch(ContentMapError):
     """The database holds no schema, an older one, a newer one, or another program's tables."""
 

@@ -123,8 +123,13 @@ async def _carry_out(
                 conditional=options.conditional,
                 failures_too=failures,
             )
-            with watcher, _signals(run) as signals, deadline(run, settings.max_time):
-                await run.run(targets)
+            try:
+                with watcher, _signals(run) as signals, deadline(run, settings.max_time):
+                    await run.run(targets)
+            except BaseException:
+                run.stop("stopped by a bug in ContentMap")
+                await _close(run, sessions, job_id, tenant)
+                raise
         job = await _close(run, sessions, job_id, tenant)
         if job is not None:
             writer.finish(job)

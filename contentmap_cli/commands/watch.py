@@ -36,10 +36,7 @@ class ConsoleWatcher(Watcher):
             return self
         say(f"job {self._job_id}: {self._progress.total:,} domain{'s'[: self._progress.total != 1]}")
         if sys.stderr.isatty() and not (self._shell.verbose and not self._shell.log_file):
-            from rich.console import Console
-
-            console = Console(stderr=True, no_color=not self._shell.colored(sys.stderr))
-            self._table = LiveTable(self._progress, console)
+            self._table = LiveTable(self._progress, sys.stderr, color=self._shell.colored(sys.stderr))
             self._table.__enter__()
             self._lines = False
         return self

@@ -7,7 +7,7 @@ import sqlite3
 
 from sqlalchemy import exc
 
-from contentmap_cli.errors import ContentMapError, DatabaseUnavailable, SchemaMismatch
+from contentmap_cli.errors import ContentMapError, DatabaseUnavailable, SchemaMismatch, StorageRefused
 
 _UPGRADE = "run `contentmap db upgrade` with the same --db"
 _SPACE = "free some space and run `contentmap resume` with the job's id: what was recorded stays"
@@ -67,6 +67,11 @@ _KNOWN: tuple[tuple[str, str, str], ...] = (
         "lower --concurrency or raise max_connections on the server",
     ),
 )
+_CONNECTION = re.compile(
+    r"connect|closed|reset|refused|terminat|shutting down|starting up|timeout|timed out|timeouterror|"
+    r"name or service not known|name resolution|CannotConnectNow|disk I/O",
+    re.IGNORECASE,
+)
 _GONE = ("cannot be reached", "check that the server runs and that host and port are right")
 
 
@@ -75,7 +80,7 @@ def storage_error(error: BaseException, shown: str) -> ContentMapError | None:
 
     `shown` is the database's address as `show_database_address` gives it.
     """
-    if isinstance(error, DatabaseUnavailable | SchemaMismatch):
+    if isinstance(error, DatabaseUnavailable | SchemaMismatch | StorageRefused):
         return error
     foreign = isinstance(error, exc.DBAPIError | sqlite3.Error | exc.TimeoutError) or (
         type(error).__module__ or ""
@@ -92,8 +97,13 @@ def storage_error(error: BaseException, shown: str) -> ContentMapError | None:
         return None  # the statement is wrong, not the database
     if not foreign and not _is_network(error):
         return None
-    what, hint = _GONE
-    return DatabaseUnavailable(f"the database {shown} {what}", hint=hint)
+    invalidated = isinstance(error, exc.DBAPIError) and error.connection_invalidated
+    if invalidated or not foreign or _CONNECTION.search(text):
+        what, hint = _GONE
+        return DatabaseUnavailable(f"the database {shown} {what}", hint=hint)
+    return StorageRefused(
+        f"the database {shown} answered: {original}", hint="run it again with -vv to see the statement"
+    )
 
 
 def _is_network(error: BaseException) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import pwd
+import re
 import shutil
 import socket
 import subprocess
@@ -48,7 +49,8 @@ def find_binaries(version: int | None = None) -> Path:
 def major_version(binaries: Path) -> int:
     """The major version of the server in a folder."""
     said = subprocess.run([binaries / "postgres", "--version"], capture_output=True, text=True, check=True)
-    return int(said.stdout.split()[2].split(".")[0].rstrip("develrcbta"))
+    digits = re.match(r"\d+", said.stdout.split()[2])
+    return int(digits[0]) if digits else 0
 
 
 @dataclass

@@ -1,0 +1,282 @@
+"""A failure at every step of a domain's transactions: the Nth database call fails, for every N there is.
+
+Real sites, real databases, the real owner. After each fault the same holds: every domain has exactly one
+row, what is recorded as finished is all there and what failed left nothing, no neighbour is touched, and
+nothing is left `running`.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+
+import pytest
+from sqlalchemy import event, func, select
+from sqlalchemy.exc import OperationalError
+from web_sites import Sites, broken_site, good_site, serving
+
+from contentmap_cli.commands.run import JobRun, Watcher
+from contentmap_cli.crawl.crawler import Crawler
+from contentmap_cli.crawl.options import CrawlOptions, parse_connect_to
+from contentmap_cli.records import jobs
+from contentmap_cli.records.engine import Database
+from contentmap_cli.records.queries import domain_results, job_summary
+from contentmap_cli.records.session import Role, Sessions, _Refusing
+from contentmap_cli.records.tables import SITEMAP_URLS, Domain, DomainScan, SitemapFile
+from contentmap_cli.values import DomainSummary, JobStatus, ScanStatus, Target
+
+HOSTS = ("first.test", "victim.test", "third.test")
+VICTIM = "victim.test"
+MOST_CALLS = 60
+CLOSED = "closed transaction"
+
+
+class Kept(Watcher):
+    """Keeps what a run says of its domains."""
+
+    def __init__(self) -> None:
+        self.summaries: dict[str, DomainSummary] = {}
+
+    def finished(self, summary: DomainSummary) -> None:
+        self.summaries[summary.domain] = summary
+
+
+class Injected(Exception):
+    """The fault."""
+
+
+class Fault:
+    """Fails the Nth database call of the victim's work session: a statement, or the commit."""
+
+    def __init__(self, database: Database, fail_at: int, role: Role = Role.WORK) -> None:
+        self.fail_at = fail_at
+        self.role = role
+        self.calls = 0
+        self.hit = False
+        engine = database.engine.sync_engine
+        event.listen(engine, "before_cursor_execute", self._statement)
+        event.listen(engine, "commit", self._commit)
+        self._engine = engine
+
+    def remove(self) -> None:
+        """Lets calls through again."""
+        event.remove(self._engine, "before_cursor_execute", self._statement)
+        event.remove(self._engine, "commit", self._commit)
+
+    def _statement(self, connection: Any, cursor: Any, statement: str, *_: Any) -> None:
+        if not statement.startswith("BEGIN"):
+            self._count(connection)
+
+    def _commit(self, connection: Any) -> None:
+        self._count(connection)
+
+    def _count(self, connection: Any) -> None:
+        reference = connection.info.get("contentmap_session")
+        session: _Refusing | None = reference() if reference is not None else None
+        if session is None or session.context.domain != VICTIM or session.context.role is not self.role:
+            return
+        if not session.in_transaction():
+            return
+        self.calls += 1
+        if self.calls == self.fail_at:
+            self.hit = True
+            raise OperationalError("injected", None, Injected("the injected fault"))
+
+
+@pytest.fixture
+def three_sites() -> Iterator[Sites]:
+    """Two healthy sites and, between them, one with a good, a failing and a truncated sitemap."""
+    with serving(good_site("first.test") | broken_site(VICTIM) | good_site("third.test", 4)) as sites:
+        yield sites
+
+
+@asynccontextmanager
+async def running(database: Database, sites: Sites) -> AsyncIterator[tuple[JobRun, list[Target], Kept]]:
+    """A job over the three sites, held and ready to run."""
+    sessions = Sessions(database)
+    targets = [Target(host, (f"http://{host}",)) for host in HOSTS]
+    job_id = jobs.new_job_id()
+    async with sessions.brief(job_id) as session, session.begin():
+        await jobs.create_job(session, job_id, "default", targets, {}, "me")
+        assert await jobs.hold_job(session, job_id, "me")
+    options = CrawlOptions(connect_to=(parse_connect_to(sites.connect_to),), backoff=0.01, retries=0)
+    kept = Kept()
+    async with Crawler(options) as crawler:
+        yield JobRun(sessions, crawler, job_id, "default", "me", kept, concurrency=3), targets, kept
+
+
+@contextmanager
+def no_closed_transaction(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """The sentence this project exists to be rid of stands in no log line and no recorded error."""
+    caplog.clear()
+    yield
+    for record in caplog.records:
+        text = f"{record.getMessage()} {record.exc_info[1] if record.exc_info else ''}"
+        assert CLOSED not in text
+
+
+async def _check(run: JobRun, kept: Kept, *, victim_failed: bool) -> None:
+    """The invariants that hold after every fault."""
+    async with run.sessions.read() as session, session.begin():
+        results = {row.domain: row async for row in domain_results(session, run.job_id, "default")}
+        scans = await session.scalar(
+            select(func.count()).select_from(DomainScan).where(DomainScan.job_id == run.job_id)
+        )
+        files = dict(
+            (
+                await session.execute(
+                    select(Domain.name, func.count(SitemapFile.id))
+                    .join(SitemapFile, SitemapFile.domain_id == Domain.id)
+                    .group_by(Domain.name)
+                )
+            ).all()
+        )
+        urls = dict(
+            (
+                await session.execute(
+                    select(Domain.name, func.count())
+                    .join(SITEMAP_URLS, SITEMAP_URLS.c.domain_id == Domain.id)
+                    .group_by(Domain.name)
+                )
+            ).all()
+        )
+    assert scans == len(HOSTS)
+    assert (results["first.test"].status, urls["first.test"]) == (ScanStatus.OK, 3)
+    assert (results["third.test"].status, urls["third.test"]) == (ScanStatus.OK, 4)
+    victim = results[VICTIM]
+    if victim_failed:
+        assert victim.status is ScanStatus.FAILED
+        assert victim.error is not None
+        assert CLOSED not in victim.error.message
+        assert (VICTIM in files, VICTIM in urls) == (False, False)
+    else:
+        assert (victim.status, files[VICTIM], urls[VICTIM]) == (ScanStatus.PARTIAL, 3, 4)
+    assert kept.summaries[VICTIM].status is victim.status
+
+
+async def test_the_nth_call_of_the_result_transaction_fails(
+    address: str, database: Database, three_sites: Sites, caplog: pytest.LogCaptureFixture
+) -> None:
+    """N = 1, 2, 3 … until a run passes: each time the victim's failure alone is recorded, in recovery."""
+    caplog.set_level(logging.DEBUG, "contentmap")
+    logging.getLogger("contentmap").propagate = True
+    for fail_at in itertools.count(1):
+        assert fail_at < MOST_CALLS, "the fault was never passed"
+        async with database.engine.begin() as connection:
+            for table in ("sitemap_urls", "sitemap_files", "domain_scans", "jobs", "domains"):
+                await connection.exec_driver_sql(f"DELETE FROM {table}")
+        fault = Fault(database, fail_at)
+        try:
+            with no_closed_transaction(caplog):
+                async with running(database, three_sites) as (run, targets, kept):
+                    await run.run(targets)
+                    status = await run.close()
+        finally:
+            fault.remove()
+        await _check(run, kept, victim_failed=fault.hit)
+        assert status is JobStatus.PARTIAL
+        recovered = [
+            record for record in caplog.records if record.__dict__.get("action") == "transaction.recovered"
+        ]
+        assert len(recovered) == int(fault.hit)
+        if not fault.hit:
+            break
+    assert fail_at >= 8, "the fault was meant to meet every statement of the result transaction"
+
+
+TRIGGERS = {
+    "sqlite": (
+        "CREATE TRIGGER refuse BEFORE INSERT ON sitemap_urls WHEN NEW.url LIKE '%victim%' "
+        "BEGIN SELECT RAISE(ABORT, 'refused by a trigger'); END",
+    ),
+    "postgresql": (
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN RAISE EXCEPTION 'refused by a trigger'; END $$",
+        "CREATE TRIGGER refuse BEFORE INSERT ON sitemap_urls FOR EACH ROW "
+        "WHEN (NEW.url LIKE '%victim%') EXECUTE FUNCTION refuse()",
+    ),
+}
+
+
+async def test_a_bulk_insert_the_database_refuses_leaves_nothing(
+    database: Database, three_sites: Sites
+) -> None:
+    """Rows that the database itself turns away, in the middle of a COPY too, take only their domain along."""
+    async with database.engine.begin() as connection:
+        for statement in TRIGGERS[database.dialect]:
+            await connection.exec_driver_sql(statement)
+    async with running(database, three_sites) as (run, targets, kept):
+        await run.run(targets)
+        await run.close()
+    await _check(run, kept, victim_failed=True)
+
+
+async def test_a_recovery_that_fails_too_leaves_the_siblings_alone(
+    database: Database, three_sites: Sites, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is logged as critical, the outcome says that it is not recorded, and resume takes it up again."""
+    caplog.set_level(logging.DEBUG, "contentmap")
+    logging.getLogger("contentmap").propagate = True
+    faults = [Fault(database, 1), Fault(database, 1, Role.RECOVERY)]
+    async with running(database, three_sites) as (run, targets, kept):
+        await run.run(targets)
+        for fault in faults:
+            assert fault.hit
+            fault.remove()
+        assert kept.summaries[VICTIM].error is not None
+        assert kept.summaries[VICTIM].error.message.startswith("not recorded: ")
+        assert kept.summaries["first.test"].status is kept.summaries["third.test"].status is ScanStatus.OK
+        assert any(record.levelno == logging.CRITICAL for record in caplog.records)
+        assert await run.close() is JobStatus.INTERRUPTED
+
+
+async def test_the_steps_of_a_failing_domain_are_logged_in_order(
+    database: Database, three_sites: Sites, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Begun, first statement, rolled back; then the recovery session's own, to the commit."""
+    caplog.set_level(logging.DEBUG, "contentmap")
+    logging.getLogger("contentmap").propagate = True
+    fault = Fault(database, 3)
+    async with running(database, three_sites) as (run, targets, _):
+        await run.run(targets)
+    fault.remove()
+    steps = [
+        (str(record.__dict__.get("role", "")), record.__dict__["action"])
+        for record in caplog.records
+        if record.__dict__.get("domain") == VICTIM
+        and record.__dict__.get("action", "").startswith("transaction.")
+        and record.__dict__.get("role") != "brief"
+    ]
+    assert steps == [
+        ("work", "transaction.begun"),
+        ("work", "transaction.first_statement"),
+        ("work", "transaction.rolled_back"),
+        ("recovery", "transaction.begun"),
+        ("recovery", "transaction.first_statement"),
+        ("recovery", "transaction.committed"),
+        ("", "transaction.recovered"),
+    ]
+
+
+async def test_a_scan_undisturbed_is_what_a_resumed_one_comes_to(
+    database: Database, three_sites: Sites
+) -> None:
+    """After a fault, resuming the failed domain reaches the rows of a run without one."""
+    fault = Fault(database, 4)
+    async with running(database, three_sites) as (run, targets, kept):
+        await run.run(targets)
+        await run.close()
+        fault.remove()
+        async with run.sessions.brief() as session, session.begin():
+            assert await jobs.hold_job(session, run.job_id, "me")
+        run.failures_too = True
+        await run.run([target for target in targets if target.domain == VICTIM])
+        await run.close()
+    await _check(run, kept, victim_failed=False)
+    async with run.sessions.read() as session, session.begin():
+        job = await job_summary(session, run.job_id, "default")
+    assert job is not None
+    assert (job.urls, job.status) == (11, JobStatus.PARTIAL)

@@ -1,0 +1,139 @@
+"""Web sites on loopback for tests that run the real command: every host name leads to one server.
+
+A page is its body, a status, or a `Reply`. What is asked for is counted.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+XML = "application/xml"
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An answer: `cut` promises that many more bytes than it sends, `wait` seconds before it starts."""
+
+    body: bytes = b""
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+    wait: float = 0.0
+    cut: int = 0
+
+
+Page = bytes | str | int | Reply
+
+
+@dataclass
+class Sites:
+    """A running server: `pages` by `host/path`, `asked` what was asked for, in order."""
+
+    pages: dict[str, Page]
+    port: int = 0
+    asked: list[str] = field(default_factory=list)
+
+    @property
+    def connect_to(self) -> str:
+        """The --connect-to value that leads every name here."""
+        return f"::127.0.0.1:{self.port}"
+
+    def reply(self, key: str) -> Reply:
+        """What is answered for `host/path`."""
+        self.asked.append(key)
+        page = self.pages.get(key, 404)
+        if isinstance(page, Reply):
+            return page
+        if isinstance(page, int):
+            return Reply(status=page)
+        return Reply(page.encode() if isinstance(page, str) else page)
+
+
+@contextmanager
+def serving(pages: dict[str, Page]) -> Iterator[Sites]:
+    """Serves the pages on a free port of 127.0.0.1 until the block ends."""
+    sites = Sites(pages)
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        timeout = 30
+
+        def do_GET(self) -> None:
+            host = (self.headers.get("Host") or "").partition(":")[0]
+            reply = sites.reply(host + self.path)
+            if reply.wait:
+                time.sleep(reply.wait)
+            self.send_response(reply.status)
+            for name, value in reply.headers.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(reply.body) + reply.cut))
+            self.end_headers()
+            self.wfile.write(reply.body)
+            if reply.cut:
+                self.close_connection = True
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    class Server(ThreadingHTTPServer):
+        daemon_threads = True
+        request_queue_size = 512
+
+        def handle_error(self, request: object, client_address: object) -> None:
+            pass  # a crawler that hangs up is part of the tests
+
+    server = Server(("127.0.0.1", 0), Handler)
+    sites.port = server.server_address[1]
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    try:
+        yield sites
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join(10)
+
+
+def urlset(*urls: str, lastmod: str = "2026-01-02") -> str:
+    """A sitemap of these URLs."""
+    entries = "".join(f"<url><loc>{url}</loc><lastmod>{lastmod}</lastmod></url>\n" for url in urls)
+    return (
+        '<?xml version="1.0" encoding="UTF-8"?>\n'
+        f'<urlset xmlns="http://www.sitemaps.org/schemas/sitemap/0.9">\n{entries}</urlset>\n'
+    )
+
+
+def index(*urls: str) -> str:
+    """A sitemap index of these files."""
+    entries = "".join(f"<sitemap><loc>{url}</loc></sitemap>\n" for url in urls)
+    return (
+        '<?xml version="1.0" encoding="UTF-8"?>\n'
+        f'<sitemapindex xmlns="http://www.sitemaps.org/schemas/sitemap/0.9">\n{entries}</sitemapindex>\n'
+    )
+
+
+def good_site(host: str, urls: int = 3) -> dict[str, Page]:
+    """A site whose robots.txt names one sitemap."""
+    pages = [f"http://{host}/page-{number}" for number in range(urls)]
+    return {
+        f"{host}/robots.txt": f"User-agent: *\nAllow: /\nSitemap: http://{host}/sitemap.xml\n",
+        f"{host}/sitemap.xml": urlset(*pages),
+    }
+
+
+def broken_site(host: str) -> dict[str, Page]:
+    """A site with a good sitemap, one that answers 500 and one that breaks off inside its third entry."""
+    cut = urlset(f"http://{host}/c1", f"http://{host}/c2", f"http://{host}/c3")
+    cut = cut[: cut.index("c3") + 1]
+    return {
+        f"{host}/robots.txt": "".join(
+            f"Sitemap: http://{host}/{name}.xml\n" for name in ("good", "error", "cut")
+        ),
+        f"{host}/good.xml": urlset(f"http://{host}/g1", f"http://{host}/g2"),
+        f"{host}/error.xml": 500,
+        f"{host}/cut.xml": cut,
+    }
