@@ -40,6 +40,8 @@ def terminal(text: str) -> str:
 
     A line break becomes `\\n`, an escape `\\x1b`, a right-to-left override `\\u202e`. All else stays.
     """
+    if text.isascii() and text.isprintable():  # nearly every URL: a tenth of the search's time
+        return text
     return _UNSAFE.sub(_visible, text)
 
 
@@ -65,6 +67,8 @@ def xml_text(text: str) -> str:
     a character that XML cannot hold at all is written the way `terminal` shows it.
     """
     text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace('"', "&quot;")
+    if text.isascii() and text.isprintable():
+        return text
     return _UNSAFE.sub(_reference, _NOT_XML.sub(_visible, text))
 
 

@@ -68,7 +68,12 @@ class LiveTable:
 
         self._progress = progress
         self._console = Console(
-            file=stream, color_system="auto" if color else None, highlight=False, markup=False, emoji=False
+            file=stream,
+            color_system="auto" if color else None,
+            no_color=not color,  # decided by now, with NO_COLOR and all: rich must not ask again
+            highlight=False,
+            markup=False,
+            emoji=False,
         )
         self._live: Live | None = None
 

@@ -10,22 +10,9 @@ from contentmap_cli.errors import Code, Failure
 from contentmap_cli.report.hints import scan_hints
 from contentmap_cli.values import JobStatus, ScanStatus
 
-COMMANDS = set(
-    [
-        "scan",
-        "status",
-        "jobs",
-        "resume",
-        "urls",
-        "sitemaps",
-        "diff",
-        "map",
-        "report",
-        "check",
-        "parse",
-        "worker",
-    ]
-)
+COMMANDS = {"scan", "status", "jobs", "resume", "urls", "sitemaps"} | {
+    "diff", "map", "report", "check", "parse", "worker"
+}  # fmt: skip
 
 
 def failed(make_domain, code: str, domain: str = "shop.example"):
