@@ -7,7 +7,7 @@ length, null an empty cell. Text is made harmless: no cell is a formula, no cell
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Mapping, Sized
+from collections.abc import Callable
 from typing import Generic, TextIO, TypeVar
 
 from contentmap_cli.report.escape import csv_cell, terminal
@@ -46,7 +46,7 @@ class CsvRows(Generic[Row]):
     """A header line, then a line a row."""
 
     def __init__(
-        self, out: TextIO, columns: tuple[Path, ...], to_object: Callable[[Row], Mapping[str, object]]
+        self, out: TextIO, columns: tuple[Path, ...], to_object: Callable[[Row], dict[str, object]]
     ) -> None:
         self._out = out
         self._columns = columns
@@ -81,16 +81,16 @@ class CsvScan:
         self._rows.finish()
 
 
-def _cell(answer: Mapping[str, object], path: Path) -> str:
+def _cell(answer: dict[str, object], path: Path) -> str:
     value: object = answer
     for name in path:
-        value = value.get(name) if isinstance(value, Mapping) else None
+        value = value.get(name) if isinstance(value, dict) else None
+    if isinstance(value, str):
+        return csv_cell(terminal(value))
     if value is None:
         return ""
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, str):
-        return csv_cell(terminal(value))
-    if isinstance(value, Sized):
+    if isinstance(value, dict | list):
         return str(len(value))
     return str(value)
