@@ -12,9 +12,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from contentmap_cli.commands.database import database_for_writing
+from contentmap_cli.commands.options import FailOn
 from contentmap_cli.commands.output import answer_to, width_of
 from contentmap_cli.commands.run import JobRun, deadline, new_owner
-from contentmap_cli.commands.scan import FailOn
 from contentmap_cli.commands.settings import ScanSettings
 from contentmap_cli.commands.shell import Shell
 from contentmap_cli.commands.watch import ConsoleWatcher
@@ -30,6 +30,9 @@ from contentmap_cli.report.hints import scan_hints
 from contentmap_cli.values import JobStatus, JobSummary, ScanStatus, Target
 
 log = logging.getLogger("contentmap.run")
+STREAMED = frozenset({Format.NDJSON, Format.CSV, Format.GITHUB})
+"""Formats that write each domain as it commits."""
+
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -110,7 +113,8 @@ async def _carry_out(
     options = settings.crawl_options()
     with answer_to(answer.output) as out:
         writer = scan_writer(answer.format, out, width=width_of(out), color=shell.colored(out))
-        watcher = ConsoleWatcher(shell, job_id, len(targets), writer)
+        streams = answer.format in STREAMED and out.isatty()
+        watcher = ConsoleWatcher(shell, job_id, len(targets), writer, streams_to_screen=streams)
         async with Crawler(options) as crawler:
             run = JobRun(
                 sessions,

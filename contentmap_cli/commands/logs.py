@@ -6,13 +6,19 @@ import json
 import logging
 import sys
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from enum import StrEnum
+from typing import Any, Final
 
 from contentmap_cli.errors import UsageError
 from contentmap_cli.report.escape import redact, terminal
 
-if TYPE_CHECKING:
-    from contentmap_cli.commands.shell import Shell
+
+class LogFormat(StrEnum):
+    """How log lines are written."""
+
+    TEXT = "text"
+    JSON = "json"
+
 
 _STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _FOREIGN: Final = ("aiosqlite", "asyncio", "sqlalchemy", "aiohttp", "alembic")
@@ -63,31 +69,32 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(entry, ensure_ascii=False)
 
 
-def set_up_logging(shell: Shell) -> None:
-    """Sends the log to stderr or `--log-file`, from warnings up; -v: what happens; -vv: every step."""
-    from contentmap_cli.commands.shell import LogFormat
+def set_up_logging(*, quiet: bool, verbose: int, file: str | None, as_json: bool) -> None:
+    """Sends the log to stderr or `file`, from warnings up; `verbose` 1: what happens; 2: every step.
 
+    Raises UsageError where the file cannot be written.
+    """
     root = logging.getLogger("contentmap")
     for handler in list(root.handlers):
         root.removeHandler(handler)
         handler.close()
-    if shell.log_file:
-        try:
-            handler = logging.FileHandler(shell.log_file, encoding="utf-8", errors="backslashreplace")
-        except OSError as error:
-            raise UsageError(
-                f"the log file {shell.log_file} cannot be written", hint="name another with --log-file"
-            ) from error
-    else:
-        handler = logging.StreamHandler(sys.stderr)
-    as_json = shell.log_format is LogFormat.JSON
+    handler = logging.StreamHandler(sys.stderr) if file is None else _file_handler(file)
     handler.setFormatter(JsonFormatter() if as_json else TextFormatter())
     root.addHandler(handler)
     root.propagate = False
-    level = logging.ERROR if shell.quiet else logging.WARNING
-    if shell.verbose:
-        level = logging.INFO if shell.verbose == 1 else logging.DEBUG
+    level = logging.ERROR if quiet else logging.WARNING
+    if verbose:
+        level = logging.INFO if verbose == 1 else logging.DEBUG
     root.setLevel(level)
     logging.raiseExceptions = False  # a log that cannot be written must not spoil the run
     for name in _FOREIGN:
         logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
+def _file_handler(file: str) -> logging.StreamHandler[Any]:
+    try:
+        return logging.FileHandler(file, encoding="utf-8", errors="backslashreplace")
+    except OSError as error:
+        raise UsageError(
+            f"the log file {file} cannot be written", hint="name another with --log-file"
+        ) from error

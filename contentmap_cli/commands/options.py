@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated, Optional
 
 import typer
 
 from contentmap_cli.report.formats import Format
 from contentmap_cli.values import Probe
+
+
+class FailOn(StrEnum):
+    """When a finished scan counts as a failure."""
+
+    ANY = "any"
+    ALL = "all"
+    NEVER = "never"
+
 
 _CRAWL = "Crawling"
 _REACH = "Reaching sites"
@@ -16,6 +26,10 @@ FormatOption = Annotated[Format, typer.Option("--format", help="How to write the
 JsonOption = Annotated[bool, typer.Option("--json", help="The same as --format json.")]
 OutputOption = Annotated[
     Optional[str], typer.Option("--output", "-o", metavar="FILE", help="Write the answer there.")  # noqa: UP045 - read at run time
+]
+
+FailOnOption = Annotated[
+    FailOn, typer.Option("--fail-on", help="When to exit with 3 or 4: any domain not clean, all, never.")
 ]
 
 Concurrency = Annotated[

@@ -7,7 +7,6 @@ from typing import Annotated
 import typer
 
 from contentmap_cli.commands import options as opt
-from contentmap_cli.commands.scan import FailOn
 from contentmap_cli.commands.shell import Shell, command, run_async
 from contentmap_cli.report.formats import Format
 
@@ -44,9 +43,7 @@ def resume(
     allow_private: opt.AllowPrivate = False,
     allow_net: opt.AllowNet = None,
     ca_file: opt.CaFile = None,
-    fail_on: Annotated[
-        FailOn, typer.Option("--fail-on", help="When to exit with 3 or 4: any domain not clean, all, never.")
-    ] = FailOn.ANY,
+    fail_on: opt.FailOnOption = opt.FailOn.ANY,
     format: opt.FormatOption = Format.TABLE,
     as_json: opt.JsonOption = False,
     output: opt.OutputOption = None,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
@@ -26,14 +25,6 @@ Examples:
 Exit codes: 0 clean, 2 usage, 3 some domain failed or is partial, 4 every domain failed,
 5 database, 130 interrupted, 143 terminated.
 """
-
-
-class FailOn(StrEnum):
-    """When a finished scan counts as a failure."""
-
-    ANY = "any"
-    ALL = "all"
-    NEVER = "never"
 
 
 def register(app: typer.Typer) -> None:
@@ -69,9 +60,7 @@ def scan(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would be scanned; no network, no database.")
     ] = False,
-    fail_on: Annotated[
-        FailOn, typer.Option("--fail-on", help="When to exit with 3 or 4: any domain not clean, all, never.")
-    ] = FailOn.ANY,
+    fail_on: opt.FailOnOption = opt.FailOn.ANY,
     format: opt.FormatOption = Format.TABLE,
     as_json: opt.JsonOption = False,
     output: opt.OutputOption = None,

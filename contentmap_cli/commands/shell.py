@@ -18,17 +18,11 @@ from typing import Annotated, Any, TextIO, TypeVar, get_type_hints
 
 import typer
 
+from contentmap_cli.commands.logs import LogFormat, set_up_logging
 from contentmap_cli.errors import ContentMapError, Exit, UsageError
 
 T = TypeVar("T")
 _PANEL = "Global options"
-
-
-class LogFormat(StrEnum):
-    """How log lines are written."""
-
-    TEXT = "text"
-    JSON = "json"
 
 
 class Color(StrEnum):
@@ -178,11 +172,14 @@ def command(
 
 
 def _guarded(function: Callable[..., int | None], shell: Shell, values: dict[str, Any]) -> int:
-    from contentmap_cli.commands.logs import set_up_logging
-
     as_json = bool(values.get("as_json")) or str(values.get("format")) == "json"
     try:
-        set_up_logging(shell)
+        set_up_logging(
+            quiet=shell.quiet,
+            verbose=shell.verbose,
+            file=shell.log_file,
+            as_json=shell.log_format is LogFormat.JSON,
+        )
         return function(shell, **values) or Exit.CLEAN
     except ContentMapError as error:
         fail(error, as_json=as_json)

@@ -22,8 +22,13 @@ _CLEAN = frozenset({ScanStatus.OK, ScanStatus.EMPTY})
 class ConsoleWatcher(Watcher):
     """Feeds the answer's writer and the progress on stderr. `remarkable` keeps some domains for the hints."""
 
-    def __init__(self, shell: Shell, job_id: str, total: int, writer: ScanWriter) -> None:
+    def __init__(
+        self, shell: Shell, job_id: str, total: int, writer: ScanWriter, *, streams_to_screen: bool
+    ) -> None:
         self._shell = shell
+        # an answer that scrolls by line by line, or the log, would tear a table that stays in its place
+        logs_to_screen = bool(shell.verbose and not shell.log_file)
+        self._in_place = sys.stderr.isatty() and not streams_to_screen and not logs_to_screen
         self._writer = writer
         self._progress = ScanProgress(total)
         self._job_id = job_id
@@ -35,7 +40,7 @@ class ConsoleWatcher(Watcher):
         if self._shell.quiet:
             return self
         say(f"job {self._job_id}: {self._progress.total:,} domain{'s'[: self._progress.total != 1]}")
-        if sys.stderr.isatty() and not (self._shell.verbose and not self._shell.log_file):
+        if self._in_place:
             self._table = LiveTable(self._progress, sys.stderr, color=self._shell.colored(sys.stderr))
             self._table.__enter__()
             self._lines = False
