@@ -165,23 +165,25 @@ class Fetcher:
             fault = fault_of(error)
             return Reply(failure=fault.failure, transient=fault.transient)
 
-    def _headers(self, url: str, first: str, ask: Ask) -> dict[str, str]:
+    def _headers(self, url: str, first: str, ask: Ask) -> list[tuple[str, str]]:
         """The request's headers: the user's own stay on the site that they were meant for, and on TLS."""
+        downgraded = first.startswith("https:") and url.startswith("http:")
+        own = self._options.headers if site_of(url) == ask.site and not downgraded else ()
         headers = {
             "User-Agent": self._options.user_agent,
             "Accept": ACCEPT,
             "Accept-Encoding": "gzip",
             **ask.validators.headers(),
         }
-        downgraded = first.startswith("https:") and url.startswith("http:")
-        if site_of(url) == ask.site and not downgraded:
-            headers.update(self._options.headers)
-        return headers
+        replaced = {name.lower() for name, _ in own}
+        return [*((name, value) for name, value in headers.items() if name.lower() not in replaced), *own]
 
-    async def _exchange(self, route: Route, headers: dict[str, str], ask: Ask, fetched: FetchedFile) -> Reply:
+    async def _exchange(
+        self, route: Route, headers: list[tuple[str, str]], ask: Ask, fetched: FetchedFile
+    ) -> Reply:
         """One request and its answer. Raises `EXPECTED` errors until the answer's head has come."""
         if route.host_header is not None:
-            headers["Host"] = route.host_header
+            headers = [*headers, ("Host", route.host_header)]
         loop = asyncio.get_running_loop()
         until = min(ask.until, loop.time() + self._options.limits.request_timeout)
         begin = time.monotonic()
@@ -195,7 +197,7 @@ class Fetcher:
                     server_hostname=route.server_hostname,
                 )
             try:
-                reply = Reply(status=response.status, headers=ReplyHeaders.of(response.headers))
+                reply = Reply(status=response.status, headers=ReplyHeaders.of(response))
                 if response.status != 200:
                     await drain(response)
                 elif not reply.headers.readable:

@@ -11,7 +11,6 @@ from tempfile import SpooledTemporaryFile
 from typing import BinaryIO, cast
 
 import aiohttp
-from multidict import CIMultiDictProxy
 
 from contentmap_cli.crawl.faults import EXPECTED, fault_of
 from contentmap_cli.errors import Code, Failure
@@ -52,8 +51,9 @@ class ReplyHeaders:
     content_encoding: str = ""
 
     @classmethod
-    def of(cls, headers: CIMultiDictProxy[str]) -> ReplyHeaders:
+    def of(cls, response: aiohttp.ClientResponse) -> ReplyHeaders:
         """What a response's headers say."""
+        headers = response.headers
         return cls(
             content_type=_clean(headers.get("Content-Type")),
             etag=_clean(headers.get("ETag")),
@@ -137,8 +137,9 @@ async def read_body(
     """
     reply.body = body = spool_file()
     begin = time.monotonic()
+    loop = asyncio.get_running_loop()
     try:
-        async with asyncio.timeout_at(until):
+        async with asyncio.timeout_at(until) as clock:
             async for chunk in response.content.iter_any():
                 room = max_bytes - reply.size
                 reply.size += min(len(chunk), room)
@@ -146,6 +147,8 @@ async def read_body(
                 if len(chunk) > room:
                     reply.failure = Failure(Code.BODY_TOO_LARGE, f"the body is larger than {max_bytes} bytes")
                     break
+                # The library's own read timeout does not notice a chunk that breaks the protocol.
+                clock.reschedule(min(until, loop.time() + limits.read_timeout))
                 passed = time.monotonic() - begin
                 if passed > limits.slow_after and reply.size < passed * limits.slow_rate:
                     rate = int(reply.size / passed)

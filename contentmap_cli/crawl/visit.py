@@ -74,7 +74,7 @@ class Visit:
         self._hosts = {urlsplit(origin).netloc for origin in target.origins}
         self._silent = 0  # known paths that gave no answer at all
         self._digests: set[str] = set()
-        self._nonsense = Nonsense()
+        self._nonsense: Nonsense | None = None
 
     async def run(self) -> DomainCrawl:
         """The whole visit. Raises nothing for what the world did; cancelled, it closes what it opened."""
@@ -102,7 +102,9 @@ class Visit:
             await self._read_queue()
         if self._decider.wants_probes and not self._ledger.stopped:
             await self._probe_paths()
-        if self._ledger.empty and self._ledger.error is None:
+        # A closed front door alone proves little: a site that answers 404 behind it does answer.
+        shut = refusal is not None and (self._nonsense is None or self._nonsense.code == refusal.code)
+        if shut and self._ledger.empty and self._ledger.error is None:
             self._ledger.error = refusal
 
     # -- where the site answers
@@ -228,7 +230,7 @@ class Visit:
                 return
             self._ledger.overlooked = True
             self._silent += fetched.status is None
-            if failure.code == self._nonsense.code:
+            if self._nonsense is not None and failure.code == self._nonsense.code:
                 return
         elif self._decider.is_gone(candidate, failure):
             return
@@ -251,7 +253,7 @@ class Visit:
                 return
         document, segment = await self._reader.read(source, room=self._ledger.urls_left)
         children, segment.children = segment.children, []
-        soft = self._nonsense.resembles(fetched.final_url, document.digest)
+        soft = self._nonsense is not None and self._nonsense.resembles(fetched.final_url, document.digest)
         probe = candidate.discovered_by is DiscoveryMethod.KNOWN_PATH
         guessed = not candidate.named and candidate.discovered_by is not DiscoveryMethod.REMEMBERED
         if (guessed and (soft or not document.kind.is_sitemap)) or (

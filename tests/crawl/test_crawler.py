@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import random
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from contentmap_cli.crawl.crawler import Crawler, CrawlProgress, DomainCrawl
-from contentmap_cli.crawl.options import CrawlOptions
+from contentmap_cli.crawl.options import ConnectTo, CrawlOptions
 from contentmap_cli.crawl.targets import parse_target
 from contentmap_cli.values import (
     DiscoveryMethod,
@@ -448,6 +449,53 @@ async def test_a_refusing_site_is_not_an_empty_one(new_site: NewSite) -> None:
     result = await crawl(site.options())
     assert result.error is not None
     assert (result.status, result.error.code, result.complete) == (ScanStatus.FAILED, "http_403", False)
+
+
+async def test_a_closed_front_door_is_no_refusal(new_site: NewSite) -> None:
+    """403 for the home page alone, and 404 for what is not there, is a site without a sitemap."""
+    site = await new_site({"/": 403})
+    result = await crawl(site.options())
+    assert (result.status, result.error) == (ScanStatus.EMPTY, None)
+
+
+async def test_whatever_a_server_sends_a_crawl_is_a_value(new_raw: NewSite) -> None:
+    """Answers that are cut, bent and mixed by seed never raise, and never outlast their limits."""
+    good = [
+        b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 41\r\n\r\n"
+        b"Sitemap: http://site.test/sitemap.xml.gz\n",
+        b"HTTP/1.1 301 Moved\r\nLocation: http://site.test/next\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n20\r\n"
+        + gzip.compress(b"<urlset>")
+        + b"\r\n0\r\n\r\n",
+        b'HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nETag: "x"\r\n\r\n'
+        + urlset("http://site.test/a").encode(),
+        b"HTTP/1.1 304 Not Modified\r\n\r\n",
+        b"HTTP/1.1 429 Slow\r\nRetry-After: 0\r\nContent-Length: 0\r\n\r\n",
+    ]
+    dice = random.Random(7)
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        data = bytearray(dice.choice(good))
+        for _ in range(dice.randrange(4)):
+            where = dice.randrange(len(data))
+            data[where : where + dice.randrange(3)] = dice.randbytes(dice.randrange(3))
+        writer.write(bytes(data[: dice.randrange(len(data)) if dice.random() < 0.3 else None]))
+        await writer.drain()
+
+    port = await new_raw(handle)
+    options = CrawlOptions(
+        connect_to=(ConnectTo(None, None, "127.0.0.1", port),),
+        backoff=0.001,
+        limits=Limits(read_timeout=0.2, request_timeout=1, domain_time=4),
+    )
+    async with Crawler(options) as crawler:
+        results = await asyncio.gather(
+            *(crawler.crawl(parse_target(f"http://d{number}.test")) for number in range(60))
+        )
+    opened.extend(results)
+    assert {type(result) for result in results} == {DomainCrawl}
+    assert len({result.status for result in results}) > 1
 
 
 async def test_nothing_listens(new_site: NewSite, unused_tcp_port: int) -> None:

@@ -165,6 +165,16 @@ async def test_own_headers_stay_on_the_site(new_site: NewSite) -> None:
     assert [request.headers.get("X-Key") for request in site.requests] == ["secret", "secret", None]
 
 
+async def test_own_headers_replace_and_repeat(new_site: NewSite) -> None:
+    """A header of the user's takes the place of the crawler's, in any case, and may be given twice."""
+    site = await new_site({"/map.xml": "ok"})
+    headers = (("accept", "text/xml"), ("X-A", "1"), ("X-A", "2"))
+    async with fetching(site.options(headers=headers)) as fetched:
+        assert code(fetched) is None
+    sent = site.requests[0].headers
+    assert (sent.getall("Accept"), sent.getall("X-A")) == (["text/xml"], ["1", "2"])
+
+
 async def test_own_headers_stay_on_tls(new_site: NewSite, ca_file: str) -> None:
     """A redirect from https to http on the same site does not carry the user's headers into the open."""
     plain = await new_site({"/b": "end"})

@@ -43,15 +43,17 @@ async def test_the_loop_goes_on_while_a_large_file_is_parsed(reader: Reader) -> 
     async def tick() -> None:
         nonlocal longest
         while True:
-            begin = time.perf_counter()
+            last = time.perf_counter()
             await asyncio.sleep(0.001)
-            longest = max(longest, time.perf_counter() - begin)
+            longest = max(longest, time.perf_counter() - last)
 
     ticking = asyncio.create_task(tick())
+    begin = time.perf_counter()
     document, segment = await reader.read(source(gzip.compress(sitemap(200_000))), room=MANY)
+    spent = time.perf_counter() - begin
     ticking.cancel()
     assert (document.kind, document.entries, segment.entries) == (DocumentKind.URLSET, 200_000, 200_000)
-    assert longest < 0.2  # 0.05 on a machine of its own
+    assert longest < spent / 4  # all of it, were it parsed on the loop
 
 
 async def test_cancelled_parsing_ends_before_its_files_are_closed(reader: Reader) -> None:
