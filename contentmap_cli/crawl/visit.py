@@ -40,6 +40,9 @@ IN_FLIGHT = 4
 PATIENCE = 2
 """Known paths that may give no answer at all before the rest is not asked for."""
 
+NOT_THERE = ("http_3", "http_4", "redirect_", "too_many_redirects", "address_blocked")
+"""How the codes begin that mean, for a path that was only guessed, that there is nothing."""
+
 HOME_PAGE_BYTES = 2 * 1024 * 1024
 
 
@@ -226,7 +229,7 @@ class Visit:
             return  # the host wants to be left alone: what was not asked for did not fail
         failure = fetched.failure or Failure(Code.HTTP_PROTOCOL, "the server sent no body")
         if candidate.discovered_by is DiscoveryMethod.KNOWN_PATH:
-            if failure.code.startswith("http_4"):
+            if failure.code.startswith(NOT_THERE):
                 return
             self._ledger.overlooked = True
             self._silent += fetched.status is None

@@ -451,6 +451,26 @@ async def test_a_refusing_site_is_not_an_empty_one(new_site: NewSite) -> None:
     assert (result.status, result.error.code, result.complete) == (ScanStatus.FAILED, "http_403", False)
 
 
+async def test_guesses_that_lead_astray_are_no_failures(new_site: NewSite) -> None:
+    """A guessed path that redirects in circles or nowhere is not there; one that breaks the server may be."""
+    site = await new_site(
+        {
+            "/": "<html></html>",
+            "/sitemap.xml": (302, {"Location": "/sitemap.xml"}, b""),
+            "/sitemap.txt": (302, {}, b""),
+            "/sitemap.php": (302, {"Location": "mailto:x@site.test"}, b""),
+        }
+    )
+    result = await crawl(site.options())
+    assert (result.status, result.files, result.complete) == (ScanStatus.EMPTY, (), True)
+    site.pages["/sitemap.php"] = 500
+    broken = await crawl(site.options())
+    assert [(file.url, file.error and file.error.code) for file in broken.files] == [
+        ("http://site.test/sitemap.php", "http_500")
+    ]
+    assert (broken.status, broken.complete) == (ScanStatus.FAILED, False)
+
+
 async def test_a_closed_front_door_is_no_refusal(new_site: NewSite) -> None:
     """403 for the home page alone, and 404 for what is not there, is a site without a sitemap."""
     site = await new_site({"/": 403})
