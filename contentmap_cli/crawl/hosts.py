@@ -17,9 +17,11 @@ DEFAULT_PORTS = {"https": 443, "http": 80}
 MAX_HOST = 253  # RFC 1035 section 2.3.4, less the root's dot
 MAX_LABEL = 63
 
-_PLAIN_HOST = re.compile(
+PLAIN_HOST = re.compile(
     r"(?=.{1,253}\Z)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?"
 )
+"""A name of usual letters, normalised already: what nearly every host is."""
+
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?")
 _NUMBER = re.compile(r"0x[0-9a-f]*|[0-9]+")
 _PATH_SAFE = "/%:@!$&'()*+,;=~-._"
@@ -36,7 +38,7 @@ def normalise_host(host: str) -> str:
     allows (emoji domains), the browsers' reading counts.
     """
     host = host.lower().removesuffix(".")
-    if _PLAIN_HOST.fullmatch(host):
+    if PLAIN_HOST.fullmatch(host):
         return host
     if host.startswith("["):
         return _ipv6(host)

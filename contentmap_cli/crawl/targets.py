@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from contentmap_cli.crawl.hosts import (
     DEFAULT_PORTS,
+    PLAIN_HOST,
     BadHost,
     is_address,
     normalise_host,
@@ -77,6 +78,8 @@ def parse_target(text: str) -> Target:
     https; the host typed first, then its apex or www twin.
     """
     text = text.strip(" \t\r\n\ufeff")
+    if PLAIN_HOST.fullmatch(text):
+        return Target(without_www(text), _origins(None, text, None))  # so is nearly every line of a long list
     if not text:
         raise BadTarget("the target is empty", hint="name a domain, such as example.com")
     if len(text) > MAX_TARGET:
@@ -176,15 +179,18 @@ def _origins(scheme: str | None, host: str, port: int | None) -> tuple[str, ...]
     if port is not None:
         schemes = (scheme,) if scheme else ("https", "http")
         return tuple(f"{each}://{host}:{port}" for each in schemes)
-    schemes = ("http", "https") if scheme == "http" else ("https", "http")
-    return tuple(f"{each}://{name}" for name in (host, *_twin(host)) for each in schemes)
+    first, second = ("http", "https") if scheme == "http" else ("https", "http")
+    origins = (f"{first}://{host}", f"{second}://{host}")
+    twin = _twin(host)
+    return origins if twin is None else (*origins, f"{first}://{twin}", f"{second}://{twin}")
 
 
-def _twin(host: str) -> tuple[str, ...]:
-    apex = without_www(host)
-    if apex != host:
-        return (apex,)
-    return () if is_address(host) or "." not in host or host.startswith("www.") else (f"www.{host}",)
+def _twin(host: str) -> str | None:
+    """The other name of the same site, if there can be one."""
+    if host.startswith("www."):
+        apex = without_www(host)
+        return apex if apex != host else None
+    return None if "." not in host or is_address(host) else f"www.{host}"
 
 
 def _shown(text: str) -> str:
