@@ -8,6 +8,7 @@ Two families, never mixed:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -84,7 +85,7 @@ class Failure:
 
 
 class ContentMapError(Exception):
-    """Ends a command: `error: message (cause)`, a blank line, `hint: …`, then `exit_code`.
+    """Ends a command: `error: message (cause)`, its details, a blank line, `hint: …`, then `exit_code`.
 
     Subclasses set `code` and `exit_code`; both are part of the command line's contract.
     """
@@ -92,9 +93,10 @@ class ContentMapError(Exception):
     code: str = "internal_error"
     exit_code: int = Exit.BUG
 
-    def __init__(self, message: str, *, hint: str | None = None) -> None:
+    def __init__(self, message: str, *, hint: str | None = None, details: Sequence[str] = ()) -> None:
         super().__init__(message)
         self.message = message
+        self.details = tuple(details)  # a line each, where one message is about several things
         self.hint = hint
 
 

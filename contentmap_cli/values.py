@@ -53,7 +53,7 @@ class FileStatus(StrEnum):
     """What became of one sitemap file in one scan."""
 
     OK = "ok"
-    PARTIAL = "partial"  # read, and something in it was lost, refused or cut off
+    PARTIAL = "partial"  # read, and its end or something on the way is missing
     FAILED = "failed"  # could not be fetched or held no sitemap
     UNCHANGED = "unchanged"  # the server or the digest says: as it was last time
 
@@ -266,8 +266,12 @@ class JobSummary:
 
     @property
     def finished(self) -> int:
-        """How many of them have an outcome."""
-        return sum(count for status, count in self.domains.items() if status.finished)
+        """How many of them have an outcome; an interrupted one is still to be done."""
+        return sum(
+            count
+            for status, count in self.domains.items()
+            if status.finished and status is not ScanStatus.INTERRUPTED
+        )
 
     @property
     def progress(self) -> float:

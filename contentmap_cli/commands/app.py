@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
@@ -17,7 +18,9 @@ from contentmap_cli.commands.shell import (
     Shell,
     Tenant,
     Verbose,
+    fail,
 )
+from contentmap_cli.errors import Exit, UsageError
 
 app = typer.Typer(
     name="contentmap",
@@ -58,5 +61,21 @@ for module in (scan, status, jobs, resume, urls, sitemaps, parse, db):
 
 
 def main() -> None:
-    """Runs the command line and exits."""
-    app()
+    """Runs the command line and exits with its code."""
+    try:
+        sys.exit(app(standalone_mode=False))
+    except typer.Abort:
+        sys.exit(Exit.INTERRUPTED)
+    except Exception as error:
+        # a usage error of the argument parser, whose classes moved between its versions
+        if not hasattr(error, "format_message"):
+            raise
+        context = getattr(error, "ctx", None)
+        if not error.format_message():
+            sys.exit(Exit.USAGE)  # it has printed the help already
+        path = context.command_path if context else "contentmap"
+        fail(
+            UsageError(error.format_message(), hint=f"`{path} --help` shows what it takes"),
+            as_json="--json" in sys.argv,
+        )
+        sys.exit(Exit.USAGE)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from contentmap_cli.commands.database import database_for_writing
 from contentmap_cli.commands.options import FailOn
-from contentmap_cli.commands.output import answer_to, width_of
+from contentmap_cli.commands.output import answer_to, goes_to_file, width_of
 from contentmap_cli.commands.run import JobRun, deadline, new_owner
 from contentmap_cli.commands.settings import ScanSettings
 from contentmap_cli.commands.shell import Shell
@@ -113,7 +113,7 @@ async def _carry_out(
     options = settings.crawl_options()
     with answer_to(answer.output) as out:
         writer = scan_writer(answer.format, out, width=width_of(out), color=shell.colored(out))
-        streams = answer.format in STREAMED and out.isatty()
+        streams = answer.format in STREAMED and not goes_to_file(out)
         watcher = ConsoleWatcher(shell, job_id, len(targets), writer, streams_to_screen=streams)
         async with Crawler(options) as crawler:
             run = JobRun(

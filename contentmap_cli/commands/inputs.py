@@ -22,13 +22,14 @@ def read_targets(arguments: Sequence[str], source: str | None) -> TargetList:
     found = group_targets(_lines(arguments, source))
     if found.errors:
         rows = [
-            f"  {f'line {error.line}: ' if error.line else ''}{terminal(redact(error.text))}: {error.message}"
+            f"{f'line {error.line}: ' if error.line else ''}{terminal(redact(error.text))}: {error.message}"
             for error in found.errors
         ]
         count = len(rows)
         raise UsageError(
-            f"{count} target{'s' if count > 1 else ''} cannot be scanned\n" + "\n".join(rows),
+            f"{count} target{'s' if count > 1 else ''} cannot be scanned",
             hint="mend or remove them; nothing was scanned",
+            details=rows,
         )
     if not found.targets:
         raise UsageError("there is nothing to scan: the list is empty", hint=_HINT)

@@ -7,6 +7,7 @@ import errno
 import io
 import os
 import shutil
+import stat
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -93,6 +94,16 @@ def answer_to(path: str | None) -> Iterator[TextIO]:
 def width_of(stream: TextIO) -> int | None:
     """The width of the terminal in columns, or None where `stream` is not one."""
     return shutil.get_terminal_size().columns if stream.isatty() else None
+
+
+def goes_to_file(stream: TextIO) -> bool:
+    """Whether an answer ends in a file: a terminal, or a pipe that may lead to one, is shown as it comes."""
+    if not isinstance(stream, Stdout):
+        return True
+    try:
+        return stat.S_ISREG(os.fstat(sys.stdout.fileno()).st_mode)
+    except OSError:
+        return True
 
 
 def redraw(out: TextIO) -> None:

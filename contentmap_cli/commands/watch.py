@@ -26,7 +26,7 @@ class ConsoleWatcher(Watcher):
         self, shell: Shell, job_id: str, total: int, writer: ScanWriter, *, streams_to_screen: bool
     ) -> None:
         self._shell = shell
-        # an answer that scrolls by line by line, or the log, would tear a table that stays in its place
+        # an answer that goes by line by line, or the log, would tear a table that stays in its place
         logs_to_screen = bool(shell.verbose and not shell.log_file)
         self._in_place = sys.stderr.isatty() and not streams_to_screen and not logs_to_screen
         self._writer = writer

@@ -61,6 +61,7 @@ def _new(claim: Claim, file: CrawledFile, now: datetime) -> SitemapFile:
     return SitemapFile(
         domain_id=claim.domain_id,
         url=file.url,
+        discovery_method=file.discovered_by,
         first_seen=now,
         decoded_bytes=0,
         is_gzipped=False,
@@ -76,7 +77,8 @@ def _describe(row: SitemapFile, claim: Claim, file: CrawledFile, now: datetime) 
     row.last_scan_id = claim.scan_id
     row.removed_at = None
     row.status = file.status
-    row.discovery_method = file.discovered_by
+    if file.discovered_by is not DiscoveryMethod.REMEMBERED:
+        row.discovery_method = file.discovered_by  # how a file was found is not forgotten by remembering it
     row.parent = file.parent
     row.final_url = file.final_url
     row.status_code = file.http_status

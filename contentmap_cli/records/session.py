@@ -291,11 +291,8 @@ def _note(session: _Refusing, action: str, level: int, **extra: object) -> None:
     held = bool(state and session.info.get("connection_held"))
     log.log(
         level,
-        "%s role=%s in_transaction=%s connection=%s",
+        "%s",
         action,
-        context.role,
-        state,
-        "held" if held else "none",
         extra={
             "action": action,
             "job": context.job,

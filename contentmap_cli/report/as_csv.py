@@ -10,7 +10,7 @@ import csv
 from collections.abc import Callable
 from typing import Generic, TextIO, TypeVar
 
-from contentmap_cli.report.escape import csv_cell, terminal
+from contentmap_cli.report.escape import csv_cell, terminal, url_text
 from contentmap_cli.report.objects import domain_object
 from contentmap_cli.values import DomainSummary, JobSummary, ScanStatus
 
@@ -40,6 +40,8 @@ ENTRY = _paths(
     "type url lastmod lastmod_precision lastmod_text changefreq priority sitemap discovered_by"
     " images videos news alternates in_scope repaired page_type first_seen removed_at"
 )
+
+_URLS = frozenset({"url", "sitemap", "parent"})
 
 
 class CsvRows(Generic[Row]):
@@ -86,7 +88,7 @@ def _cell(answer: dict[str, object], path: Path) -> str:
     for name in path:
         value = value.get(name) if isinstance(value, dict) else None
     if isinstance(value, str):
-        return csv_cell(terminal(value))
+        return csv_cell(url_text(value) if path[-1] in _URLS else terminal(value))
     if value is None:
         return ""
     if isinstance(value, bool):

@@ -6,7 +6,7 @@ from typing import TextIO
 
 from contentmap_cli.report.as_table import elapsed, failure_text, job_status
 from contentmap_cli.report.columns import Cell, Column, Line, Style, painted, write_table
-from contentmap_cli.report.escape import redact, terminal
+from contentmap_cli.report.escape import redact, terminal, url_text
 from contentmap_cli.report.figures import duration, moment, number, size
 from contentmap_cli.values import (
     Entry,
@@ -105,7 +105,7 @@ class FilesTable:
                     Cell(number(row.url_count), Style.PLAIN if row.url_count else Style.DIM),
                     Cell(size(row.size_bytes), Style.DIM),
                     Cell(took, Style.DIM),
-                    Cell(terminal(row.url)),
+                    Cell(url_text(row.url)),
                 ),
                 Cell(_file_note(row), Style.DIM),
             )
@@ -138,7 +138,7 @@ class EntriesTable:
         lastmod = lastmod if self._whole else lastmod[:16]
         changefreq = terminal(entry.changefreq or "") or self._blank
         priority = self._blank if entry.priority is None else str(entry.priority)
-        text = f"{lastmod:<16}  {changefreq:<10}  {priority:>8}  {terminal(entry.url)}"
+        text = f"{lastmod:<16}  {changefreq:<10}  {priority:>8}  {url_text(entry.url)}"
         if removed is not None:
             text = painted(f"{text}  removed {moment(removed)[:10]}", Style.DIM, self._color)
         self._out.write(text + "\n")

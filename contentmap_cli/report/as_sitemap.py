@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TextIO
 
-from contentmap_cli.report.escape import xml_text
+from contentmap_cli.report.escape import url_text, xml_text
 from contentmap_cli.values import Attributes, Entry, Lastmod, StoredEntry
 
 SITEMAP_NAMESPACE = "http://www.sitemaps.org/schemas/sitemap/0.9"
@@ -50,7 +50,7 @@ class SitemapEntries:
 
 
 def _element(entry: Entry) -> str:
-    parts = [f"<loc>{xml_text(entry.url)}</loc>"]
+    parts = [f"<loc>{xml_text(url_text(entry.url))}</loc>"]
     lastmod = _w3c_date(entry.lastmod)
     if lastmod:
         parts.append(f"<lastmod>{xml_text(lastmod)}</lastmod>")

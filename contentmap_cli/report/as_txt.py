@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TextIO
 
-from contentmap_cli.report.escape import terminal
+from contentmap_cli.report.escape import url_text
 from contentmap_cli.values import Entry, StoredEntry
 
 
@@ -17,7 +17,7 @@ class TxtEntries:
     def write(self, row: StoredEntry | Entry) -> None:
         """Writes the URL."""
         entry = row.entry if isinstance(row, StoredEntry) else row
-        self._out.write(terminal(entry.url) + "\n")
+        self._out.write(url_text(entry.url) + "\n")
 
     def finish(self) -> None:
         """Flushes: an answer of no rows is an empty one."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import quote
 
 # Control characters (a terminal obeys them), bidirectional controls (they reorder what is read),
 # zero-width and other invisible characters (they hide or forge names), line separators (they forge lines)
@@ -53,6 +54,14 @@ def _visible(match: re.Match[str]) -> str:
     if number <= 0xFF:
         return f"\\x{number:02x}"
     return f"\\u{number:04x}" if number <= 0xFFFF else f"\\U{number:08x}"
+
+
+def url_text(url: str) -> str:
+    """The URL with every character that `terminal` would show otherwise percent-encoded: it stays the same
+    resource (RFC 3987 section 3.1), and can be handed on."""
+    if url.isascii() and url.isprintable():
+        return url
+    return _UNSAFE.sub(lambda match: quote(match[0], safe="", errors="replace"), url)
 
 
 def csv_cell(text: str) -> str:

@@ -28,10 +28,9 @@ def scan_hints(job: JobSummary, results_sample: Sequence[DomainSummary]) -> list
 def _unfinished(job: JobSummary) -> Iterable[str]:
     waiting = job.total - job.finished
     deferred = job.domains.get(ScanStatus.DEFERRED, 0)
-    interrupted = job.domains.get(ScanStatus.INTERRUPTED, 0)
     running = job.status is JobStatus.RUNNING and job.alive
-    if not running and (waiting or interrupted):
-        left = plural(waiting + interrupted + deferred, "domain")
+    if not running and waiting:
+        left = plural(waiting + deferred, "domain")
         yield f"`contentmap resume {job.job_id}` goes on with the {left} left"
     elif deferred:
         asked = plural(deferred, "domain")
@@ -54,8 +53,8 @@ def _by_code(results: Sequence[DomainSummary]) -> Iterable[str]:
 
     if codes[Code.ADDRESS_BLOCKED]:
         yield (
-            f"{first(Code.ADDRESS_BLOCKED)} has a private address:"
-            " `contentmap scan --allow-private` or --allow-net CIDR permits it"
+            f"{first(Code.ADDRESS_BLOCKED)} names an address that is not public:"
+            " only if the network is your own, permit it with --allow-net CIDR"
         )
     if codes[Code.DNS_ERROR]:
         others = codes[Code.DNS_ERROR] - 1

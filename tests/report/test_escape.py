@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import unicodedata
 import xml.etree.ElementTree as ET
+from urllib.parse import unquote
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contentmap_cli.report.escape import csv_cell, redact, terminal, xml_text
+from contentmap_cli.report.escape import csv_cell, redact, terminal, url_text, xml_text
 
 
 @pytest.mark.parametrize(
@@ -108,3 +109,13 @@ def test_redact_twice_is_redact_once() -> None:
     """Text that passes two doors is not changed by the second."""
     once = redact("https://u:p@a.example and v:q@b.example")
     assert redact(once) == once
+
+
+@given(st.text())
+def test_url_text_is_safe_and_names_the_same_resource(text: str) -> None:
+    """What a terminal would obey is percent-encoded, and decoding gives the URL back."""
+    url = f"https://shop.example/{text}".replace("%", "")
+    safe = url_text(url)
+    assert terminal(safe) == safe
+    if not any("\ud800" <= character <= "\udfff" for character in url):
+        assert unquote(safe) == url

@@ -29,7 +29,7 @@ def test_a_clean_job_needs_no_hint(make_domain, make_job) -> None:
     ("code", "says"),
     [
         (Code.DNS_ERROR, "spelling"),
-        (Code.ADDRESS_BLOCKED, "--allow-private"),
+        (Code.ADDRESS_BLOCKED, "--allow-net"),
         (Code.TLS_CERTIFICATE, "`contentmap scan http://shop.example`"),
         (Code.ROBOTS_UNREACHABLE, "robots.txt"),
         (Code.DEADLINE, "--domain-time"),
