@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from contentmap_cli.commands.database import database_for_writing
 from contentmap_cli.commands.options import FailOn
 from contentmap_cli.commands.output import answer_to, goes_to_file, width_of
-from contentmap_cli.commands.run import JobRun, deadline, new_owner
+from contentmap_cli.commands.owner import new_owner, surely_gone
+from contentmap_cli.commands.run import JobRun, deadline
 from contentmap_cli.commands.settings import ScanSettings
 from contentmap_cli.commands.shell import Shell
 from contentmap_cli.commands.watch import ConsoleWatcher
@@ -81,6 +82,8 @@ async def resume_job(
             if job is None or job.tenant_id != tenant:
                 raise unknown_job(job_id)
             held_by, options = job.owner, dict(job.options)
+            if held_by is not None and surely_gone(held_by):
+                await jobs.interrupt(session, job_id, held_by, "died")
             if not await jobs.hold_job(session, job_id, owner):
                 raise JobHeld(
                     f"another run holds {job_id}: {held_by}",

@@ -10,9 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
-import socket
-import uuid
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
@@ -29,11 +26,6 @@ from contentmap_cli.values import DomainSummary, JobStatus, RememberedFile, Scan
 log = logging.getLogger("contentmap.run")
 
 HEARTBEAT_SECONDS = LEASE_SECONDS / 4
-
-
-def new_owner() -> str:
-    """A name for this run that no other run has: host, process and a few random digits."""
-    return f"{socket.gethostname()[:60]}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
 
 
 class Watcher:

@@ -338,3 +338,27 @@ def test_status_shows_every_outcome_by_name(contentmap: Any) -> None:
     with serving(good_site("a.test")) as sites:
         job = contentmap("scan", "http://a.test", "--connect-to", sites.connect_to, "--json").json
     assert set(job["domains"]) == {"total", *ScanStatus}
+
+
+def test_after_kill_9_resume_goes_on_at_once(contentmap: Any) -> None:
+    """A run whose process is gone from this machine holds nothing; what it finished stays."""
+    pages = good_site("fast.test") | {
+        "slow.test/robots.txt": "Sitemap: http://slow.test/s.xml\n",
+        "slow.test/s.xml": Reply(urlset("http://slow.test/1").encode(), wait=30),
+    }
+    with serving(pages) as sites:
+        scan = contentmap.start(
+            "scan", "http://fast.test", "http://slow.test", "--connect-to", sites.connect_to
+        )
+        job = _wait_for(contentmap, lambda job: job["domains"]["ok"] == 1)
+        held = contentmap("resume", job["job_id"])
+        assert (held.code, "another run holds" in held.err) == (75, True)
+        scan.kill()
+        scan.communicate()
+        sites.pages["slow.test/s.xml"] = urlset("http://slow.test/1")
+        before = len(sites.asked)
+        said = contentmap("resume", job["job_id"], "--json")
+        assert said.code == 0, said.err
+        assert all(key.startswith("slow.test") for key in sites.asked[before:])
+    final = contentmap("status", "--json").json
+    assert (final["status"], final["domains"]["ok"], final["urls"]) == ("complete", 2, 4)

@@ -1,0 +1,53 @@
+"""Who holds a job: a name for a live run, and whether a run with such a name can still be alive."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import socket
+import uuid
+from pathlib import Path
+
+_PLACE_LENGTH = 8
+
+
+def new_owner() -> str:
+    """A name for this run that no other run has: host, place, process and a few random digits."""
+    return f"{socket.gethostname()[:60]}:{_place()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+
+
+def surely_gone(owner: str | None) -> bool:
+    """Whether the run of this name cannot be alive: its process was in this very place and is no more.
+
+    Anywhere else nobody can tell, and its lease decides.
+    """
+    parts = (owner or "").split(":")
+    if len(parts) != 4 or parts[:2] != [socket.gethostname()[:60], _place()] or not parts[2].isdigit():
+        return False
+    try:
+        os.kill(int(parts[2]), 0)
+    except ProcessLookupError:
+        return True
+    except (OSError, OverflowError):
+        return False
+    return False
+
+
+def _place() -> str:
+    """This boot of this machine and, where there are containers, this space of process numbers."""
+    marks = (_read("/proc/sys/kernel/random/boot_id"), _link("/proc/self/ns/pid"))
+    return hashlib.blake2b("|".join(marks).encode(), digest_size=_PLACE_LENGTH // 2).hexdigest()
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="ascii")
+    except OSError:
+        return ""
+
+
+def _link(path: str) -> str:
+    try:
+        return str(Path(path).readlink())
+    except OSError:
+        return ""
