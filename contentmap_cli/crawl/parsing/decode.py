@@ -145,19 +145,20 @@ def _peek(stream: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
 
 def _salvage(engine: zlib._Decompress, data: bytes) -> bytes:
     """What zlib can give of data that ends in damage, and withholds because it raises in the same call."""
-    out = b""
-    step = 4096
-    while len(out) < CHUNK:
+    out = bytearray()
+    while True:
         before = engine.copy()
         try:
-            piece = engine.decompress(data, step)
+            piece = engine.decompress(data, 4096)
         except zlib.error:
-            if step == 1:
-                break
-            engine, step = before, 1
-            continue
-        if not piece:
             break
+        if not piece:
+            return bytes(out)
         out += piece
         data = engine.unconsumed_tail
-    return out
+    try:  # a byte in, a byte out: so the last byte before a wrong checksum comes out as well
+        for position in range(len(data)):
+            out += before.decompress(data[position : position + 1])
+    except zlib.error:
+        pass
+    return bytes(out)

@@ -67,6 +67,7 @@ class Desk:
         self.has_lastmod = False
         self.has_priority = False
         self.has_changefreq = False
+        self.swallowed = False  # a loc holds the end tag of its own: a CDATA section ran over it
         self._sink = sink
         self._in_scope = in_scope
         self._batch: list[Entry] = []
@@ -102,6 +103,7 @@ class Desk:
                 self.problems.add(judged.code, line, judged.message)
                 repaired = repaired or judged.url is not None
             if judged.url is None:
+                self.swallowed = self.swallowed or "</loc" in loc
                 return False
             url, origin = judged.url, judged.origin
         date = (self._dates.get(lastmod) or self._lastmod(lastmod, line)) if lastmod is not None else None

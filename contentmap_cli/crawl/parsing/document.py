@@ -16,13 +16,7 @@ from contentmap_cli.crawl.parsing.problems import ProblemCode, Problems
 from contentmap_cli.crawl.parsing.robots import read_robots
 from contentmap_cli.crawl.parsing.scanner import ForbiddenDoctype, Scanner, Unending
 from contentmap_cli.crawl.parsing.sniff import Opening, sniff
-from contentmap_cli.crawl.parsing.strict import (
-    Forbidden,
-    NotWellFormed,
-    TokenTooLarge,
-    read_feed,
-    read_sitemap,
-)
+from contentmap_cli.crawl.parsing.strict import Forbidden, NotWellFormed, read_feed, read_sitemap
 from contentmap_cli.crawl.parsing.text import read_text
 from contentmap_cli.crawl.parsing.tolerant import TolerantReader, TooDeep
 from contentmap_cli.errors import Failure
@@ -152,13 +146,16 @@ class _Reading:
         self._head = head
 
     def _rest(self, charset: Charset) -> Iterator[bytes]:
-        """The whole document from its first markup on, remembering how it ends."""
+        """The whole document from its first markup on; sets the line that it starts on."""
         head = self._head[charset.bom_length :]
         if charset.codec == "utf-8":
             stripped = head.lstrip(BLANK)
             self._first_line += head.count(b"\n", 0, len(head) - len(stripped))
             head = stripped
-        for chunk in chain([head], self._chunks):
+        return self._remember_tail(chain([head], self._chunks))
+
+    def _remember_tail(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
+        for chunk in chunks:
             self._tail = (
                 (self._tail + chunk)[-TAIL_BYTES:] if len(chunk) < TAIL_BYTES else chunk[-TAIL_BYTES:]
             )
@@ -198,7 +195,7 @@ class _Reading:
             self._desk.close()
             message = f"more than {self._limits.file_urls_hard} entries"
             raise _Stopped(ProblemCode.TOO_MANY_URLS, message) from None
-        except (Unending, TokenTooLarge):
+        except Unending:
             self._desk.close()
             message = f"more than {self._limits.xml_token_bytes} bytes without anything beginning or ending"
             raise _Stopped(ProblemCode.XML_TOKEN_TOO_LARGE, message) from None
@@ -214,7 +211,11 @@ class _Reading:
         """Reads well-formed XML. False if it is not; then nothing that was read counts."""
         read = read_sitemap if kind in (DocumentKind.URLSET, DocumentKind.INDEX) else read_feed
         try:
-            read(utf8(self._rest(charset), charset), self._desk)
+            chunks = self._rest(charset)
+            self._problems.line_offset = self._first_line - 1
+            read(utf8(chunks, charset), self._desk)
+            if self._desk.swallowed:
+                raise NotWellFormed("a CDATA section does not end where its element does", None)
         except NotWellFormed as error:
             message, line = error.message, error.line
         except UnicodeDecodeError:

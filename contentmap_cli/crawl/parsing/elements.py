@@ -140,6 +140,25 @@ def text_of(element: Element, depth: int = DEPTH) -> str:
     return "".join(parts)
 
 
+def loc_texts(loc: Element, roles: Roles) -> list[str]:
+    """The texts of a loc: one, unless another loc was put inside of it.
+
+    Fields that were put inside do not belong to its text; elements that mean nothing do.
+    """
+    if not len(loc):
+        return [loc.text or ""]
+    parts = [loc.text or ""]
+    nested: list[str] = []
+    for child in loc:
+        role = roles[child.tag]
+        if role is Role.LOC:
+            nested += loc_texts(child, roles)
+        elif role in (Role.OTHER, Role.URL) and isinstance(child.tag, str):
+            parts.append(text_of(child))
+        parts.append(child.tail or "")
+    return ["".join(parts), *nested]
+
+
 def read_entry(
     element: Element, desk: Desk, roles: Roles, line: int | None, *, type_: str, repaired: bool = False
 ) -> None:
@@ -154,13 +173,13 @@ def read_entry(
     for child in element:
         role = roles[child.tag]
         if role is Role.LOC:
-            text = text_of(child)
-            if not text.strip():
-                continue
-            if Role.LOC in fields:
-                found.append(fields)
-                fields = {}
-            fields[Role.LOC] = text
+            for text in loc_texts(child, roles):
+                if not text.strip():
+                    continue
+                if Role.LOC in fields:
+                    found.append(fields)
+                    fields = {}
+                fields[Role.LOC] = text
         elif role in (Role.LASTMOD, Role.CHANGEFREQ, Role.PRIORITY):
             fields.setdefault(role, text_of(child))
         elif role in (Role.IMAGE, Role.VIDEO, Role.NEWS, Role.LINK):

@@ -57,10 +57,10 @@ def detect(head: bytes) -> Charset:
         return Charset(
             "utf-8", "utf-8", 0, f"declares the encoding {declared}, which cannot be; read as UTF-8"
         )
-    if codec not in ("utf-8", "ascii") and _is_utf8(head):
-        return Charset("utf-8", "utf-8", 0, f"declares the encoding {declared} and is UTF-8")
-    if codec == "ascii":
+    if codec in ("utf-8", "ascii"):
         return Charset("utf-8", "utf-8")
+    if _is_utf8(head):
+        return Charset("utf-8", "utf-8", 0, f"declares the encoding {declared} and is UTF-8")
     return Charset(declared, codec)
 
 

@@ -78,6 +78,7 @@ class Problems:
     """Collects problems in the order they are found: at most `LISTED` for each code, the rest as counts."""
 
     def __init__(self) -> None:
+        self.line_offset = 0  # lines of the document that its reader did not see
         self._listed: list[Problem] = []
         self._places: dict[ProblemCode, list[int]] = {}
 
@@ -86,7 +87,8 @@ class Problems:
         places = self._places.setdefault(code, [])
         if len(places) < LISTED:
             places.append(len(self._listed))
-            self._listed.append(Problem(code.value, line, shorten(message), count))
+            where = line + self.line_offset if line is not None else None
+            self._listed.append(Problem(code.value, where, shorten(message), count))
         else:
             last = self._listed[places[-1]]
             self._listed[places[-1]] = replace(last, count=last.count + count)

@@ -23,6 +23,7 @@ WHOLE_ENTRY = re.compile(
     r"<(url|sitemap)>\s*+<loc>([^<&]++)</loc>\s*+(?:<lastmod>([^<&]*+)</lastmod>\s*+)?+"
     r"(?:<changefreq>([^<&]*+)</changefreq>\s*+)?+(?:<priority>([^<&]*+)</priority>\s*+)?+</\1>"
 )
+LESS_THAN = re.compile(r"<(?:<(?=<))*+")
 INSTRUCTION = re.compile(r"<\?[^<>?]*+(?:\?(?!>)[^<>?]*+)*+\?>")
 BOGUS = re.compile(r"<[?!][^<>]*+(?:>|(?=<)|\Z)")
 TEMPLATE_LENGTH = 64 * 1024
@@ -299,4 +300,5 @@ class Scanner:
 
     def _literal(self, message: str) -> Iterator[Token]:
         self._problems.add(ProblemCode.BROKEN_MARKUP, self.line(), message)
-        yield self._token(Mark.DATA, "<", self._position + 1)
+        length = len(LESS_THAN.match(self._text, self._position)[0])
+        yield self._token(Mark.DATA, "<" * length, self._position + length)

@@ -21,6 +21,8 @@ from contentmap_cli.crawl.parsing.problems import ProblemCode
 
 DECLARATION = re.compile(rb"<\?xml[^<>]*\?>")
 MARK = b"<?contentmap root?>"
+# libxml2 waits for the `;` of a bare & to the end of the document: what stalls is broken rather than large.
+STALLED = "nothing begins or ends for too long"
 ENTRY_TYPES = {Role.URL: "url", Role.SITEMAP: "sitemap"}
 ENTRY_TOKENS = 16  # one entry may be this many times as large as one token
 
@@ -36,10 +38,6 @@ class NotWellFormed(Exception):
 
 class Forbidden(Exception):
     """The document declares a document type."""
-
-
-class TokenTooLarge(Exception):
-    """More than `Limits.xml_token_bytes` without anything beginning or ending."""
 
 
 def read_sitemap(chunks: Iterator[bytes], desk: Desk) -> None:
@@ -81,7 +79,7 @@ def read_feed(chunks: Iterator[bytes], desk: Desk) -> None:
                     _forget(element)
             desk.deliver()
             if silent > desk.limits.xml_token_bytes * (ENTRY_TOKENS if open_items else 1):
-                raise TokenTooLarge
+                raise NotWellFormed(STALLED, None)
         root = parser.close()
     except etree.XMLSyntaxError as error:
         raise _not_well_formed(error) from error
@@ -110,7 +108,7 @@ class _Harvest:
         if self._root is None and not self._find_root():
             self._silent += fed
             if self._silent > self._desk.limits.xml_token_bytes:
-                raise TokenTooLarge
+                raise NotWellFormed(STALLED, None)
             return
         root = self._root
         finished = len(root) - 1  # the last child may not be finished
@@ -146,7 +144,7 @@ class _Harvest:
             return
         size = sum(1 for _ in self._root.iter())
         if size == self._size or self._silent > limit * ENTRY_TOKENS:
-            raise TokenTooLarge
+            raise NotWellFormed(STALLED, None)
         self._size = size
 
     def _read(self, nodes: list[Any]) -> None:
@@ -225,7 +223,9 @@ def _parser(**options: Any) -> etree.XMLPullParser:
 
 def _marked(chunks: Iterator[bytes]) -> Iterator[bytes]:
     """The document with a processing instruction of ours where the first one may stand."""
-    first = next(chunks, b"")
+    first = b""
+    while not first and (chunk := next(chunks, None)) is not None:
+        first = chunk.lstrip()
     declaration = DECLARATION.match(first)
     end = declaration.end() if declaration else 0
     yield first[:end] + MARK + first[end:]

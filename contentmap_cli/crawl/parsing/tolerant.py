@@ -29,6 +29,8 @@ ENTRY_NAMES = {
 }
 PREFIXES_KEPT = 64
 DELIVER_EVERY = 1000
+FRUITLESS_TOKENS = 250_000
+"""More pieces of markup than this without an entry are no sitemap, and reading them costs the time of many."""
 
 
 class TooDeep(Exception):
@@ -53,18 +55,24 @@ class TolerantReader:
             tuple[str, Element, str]
         ] = []  # local name, element, name as written; first the entry
         self._line = 1
-        self._size = 0
+        self._silent = 0  # characters since the last tag
+        self._fruitless = 0  # tokens since the last entry
         self._repaired = False
         self._waiting = 0
 
     def read(self) -> None:
         """Reads to the end. Raises `ForbiddenDoctype`, `Unending`, or what the desk raises."""
         for token in self._scanner:
+            self._fruitless += 1
+            if self._fruitless > FRUITLESS_TOKENS:
+                raise Unending
             if token.mark is Mark.ENTRY:
                 self._take_whole(token)
             elif token.mark is Mark.START:
+                self._silent = 0
                 self._start(token)
             elif token.mark is Mark.END:
+                self._silent = 0
                 self._end(token)
             else:
                 self._characters(token)
@@ -76,6 +84,7 @@ class TolerantReader:
     def _take_whole(self, token: Token) -> None:
         name, loc, lastmod, changefreq, priority = token.fields
         self._waiting += 1
+        self._fruitless = self._silent = 0
         self._desk.take(
             loc or "",
             token.line,
@@ -101,7 +110,7 @@ class TolerantReader:
                 self._open_entry(name, token, prefix, local)
             elif name == "loc" and self._core(prefix) and "url" in self._names:
                 self._problems.add(ProblemCode.STRAY_LOC, token.line, "a loc outside of url and sitemap")
-        elif name in self._names and self._core(prefix) and self._starts_anew(token):
+        elif name in self._names and self._core(prefix) and not token.empty:
             self._missing_end(token.line, self._stack[0][0])
             self._close_entry()
             self._open_entry(name, token, prefix, local)
@@ -133,7 +142,8 @@ class TolerantReader:
         if name == self._root:
             self._root = None
             self._root_base = None
-        elif name in self._names:
+            self._scanner.cut_off = False  # `</urlset` at the end: nothing but its > is missing
+        elif name in self._names or self._root is None:
             self._unexpected(token)
 
     def _unexpected(self, token: Token) -> None:
@@ -175,16 +185,8 @@ class TolerantReader:
         element = Element(self._tag(prefix, local), self._attributes(token.attributes))
         self._stack = [(name, element, token.text)]
         self._line = token.line
-        self._size = 0
         self._repaired = not token.exact
         self._watch_field()
-
-    def _starts_anew(self, token: Token) -> bool:
-        """Whether the start tag of an entry inside of an entry means that the first one was not closed."""
-        if token.empty:
-            return False
-        top = self._stack[-1][1]
-        return not (self._roles[top.tag] is Role.LOC and not (top.text or "").strip())
 
     def _close_entry(self) -> None:
         """Reads the entry that is open, its last field included if its end can be told."""
@@ -193,6 +195,7 @@ class TolerantReader:
         self._stack = []
         self._watch_field()
         self._waiting += 1
+        self._fruitless = 0
         desk, roles, repaired = self._desk, self._roles, self._repaired
         if name == "item":
             read_item(element, desk, roles, self._line, base=self._root_base, repaired=repaired)
@@ -206,9 +209,10 @@ class TolerantReader:
     def _open_child(self, name: str, token: Token, prefix: str, local: str) -> None:
         tag = self._tag(prefix, local)
         top = self._stack[-1][1]
-        if self._roles[top.tag] in FIELDS and len(self._stack) == 2 and (top.text or "").strip():
+        if self._roles[top.tag] in FIELDS and len(self._stack) == 2:
             known = self._roles[tag] is not Role.OTHER or family(self._namespace(prefix)) is not None
-            if known:
+            doubled = self._roles[tag] is Role.LOC and not (top.text or "").strip()
+            if known and not doubled:
                 self._missing_end(token.line, self._stack[-1][0])
                 self._close_field()
                 self._stack.pop()
@@ -243,6 +247,9 @@ class TolerantReader:
         self._scanner.closer = "</" if in_field or not self._stack else f"</{self._stack[-1][2]}"
 
     def _characters(self, token: Token) -> None:
+        self._silent += 0 if token.text.isspace() else len(token.text)
+        if self._silent > self._desk.limits.xml_token_bytes:
+            raise Unending
         if not self._stack:
             if self._root is None and not token.text.isspace():
                 text = token.text.strip("\ufeff\u200b \t\r\n")
@@ -255,9 +262,6 @@ class TolerantReader:
         self._add_text(text)
 
     def _add_text(self, text: str) -> None:
-        self._size += len(text)
-        if self._size > self._desk.limits.xml_token_bytes:
-            raise Unending
         top = self._stack[-1][1]
         if len(top):
             top[-1].tail = (top[-1].tail or "") + text
@@ -302,6 +306,8 @@ class TolerantReader:
 
     def _finish(self) -> None:
         """Lists the last entry of a document that ends inside of it, if its URL was closed."""
+        if not self._roots:
+            self._problems.add(ProblemCode.XML_ERROR, None, "no root element")
         self.ended_early = self._scanner.cut_off or bool(self._stack) or self._root is not None
         if self._stack:
             entry = self._stack[0][1]

@@ -1,0 +1,129 @@
+"""Which URLs are accepted, and what becomes of them."""
+
+from __future__ import annotations
+
+import pytest
+
+from contentmap_cli.crawl.parsing.problems import ProblemCode
+from contentmap_cli.crawl.parsing.urls import judge
+
+BASE = "https://site.example/maps/sitemap.xml"
+AS_PUBLISHED = [
+    "https://site.example",
+    "http://site.example/",
+    "https://site.example:8443/a?b=c#d",
+    "HTTPS://Site.Example/A",
+    "https://site.example/straße?q=ä b",
+    "https://bücher.example/",
+    "https://xn--bcher-kva.example/",
+    "https://%e6%95%ac.example/",
+    "https://user@site.example/",
+    "https://[2001:db8::1]/x",
+    "https://[2001:db8::1]:8080/x",
+    "https://site.example/a|b/{c}",
+    "https://site.example/a%zz",
+    "https://site.example/?a=1&b=2",
+    "https://site.example/?a=1&amp;b=2",
+    "http://localhost/x",
+]
+RESOLVED = {
+    "/a": "https://site.example/a",
+    "a": "https://site.example/maps/a",
+    "../a": "https://site.example/a",
+    "?a=b": "https://site.example/maps/sitemap.xml?a=b",
+    "//other.example/a": "https://other.example/a",
+    "  /a\u00a0\ufeff": "https://site.example/a",
+    "\u200b https://site.example/a\u2003": "https://site.example/a",
+    "https://site.example/a\n      b": "https://site.example/ab",
+    "https://site.example/\ta": "https://site.example/a",
+}
+REJECTED = [
+    "javascript:alert(1)",
+    "mailto:a@site.example",
+    "ftp://site.example/a",
+    "data:text/plain,a",
+    "http:",
+    "http://",
+    "http:///a",
+    "https://?a",
+    "https://site .example/",
+    "https://[2001:db8::1/x",
+    "https://site.example:99999/",
+    "https://site.example:x/",
+    "https://si<te.example/",
+    "https://site.example/<b>",
+    "https://site.example/\x00",
+    "https://site.example/\x07",
+    "https://site.example/\x85a",
+    "https://site.example/\ud800",
+    "https://site.example/\ufffd",
+    "https://site.example/{{ page.url }}",
+    "https://site.example/<%= url %>",
+    "https://site.example/{% if x %}",
+    "https://{{ host }}/",
+]
+
+
+@pytest.mark.parametrize("text", AS_PUBLISHED)
+def test_listed_as_published(text: str) -> None:
+    """An absolute http(s) URL is not rewritten."""
+    judged = judge(text, BASE, 2048)
+    assert (judged.url, judged.code) == (text, None)
+
+
+@pytest.mark.parametrize(("text", "url"), RESOLVED.items())
+def test_resolved(text: str, url: str) -> None:
+    """White space goes, a relative URL is resolved against the document's."""
+    assert judge(text, BASE, 2048).url == url
+
+
+@pytest.mark.parametrize("text", REJECTED)
+def test_rejected(text: str) -> None:
+    """What could not be requested is refused with its reason."""
+    judged = judge(text, BASE, 2048)
+    assert (judged.url, judged.code) == (None, ProblemCode.REJECTED_URL)
+    assert judged.message.isprintable()
+
+
+def test_relative_without_a_base() -> None:
+    """A relative URL that cannot be resolved is kept as it is."""
+    assert judge("/a", None, 2048).url == "/a"
+
+
+@pytest.mark.parametrize(
+    ("text", "url"),
+    {
+        "site.example/a": "https://site.example/a",
+        "www.site.example/a": "https://www.site.example/a",
+        "site.example:8080/a": "https://site.example:8080/a",
+        "other.example/a": "https://site.example/maps/other.example/a",
+        "site.example.html": "https://site.example/maps/site.example.html",
+    }.items(),
+)
+def test_own_host_without_scheme(text: str, url: str) -> None:
+    """A loc that starts with the site's own host was never meant as a folder; other words are folders."""
+    judged = judge(text, BASE, 2048)
+    assert judged.url == url
+    assert (judged.code is ProblemCode.SCHEME_ADDED) == (url == f"https://{text}")
+
+
+@pytest.mark.parametrize("letter", ["a", "ü", "|"])
+def test_length_in_bytes(letter: str) -> None:
+    """The limit counts UTF-8 bytes, of the URL as it would be requested."""
+    room = (2048 - len("https://site.example/")) // len(letter.encode())
+    fits = "https://site.example/" + letter * room
+    assert judge(fits, BASE, 2048).url == fits
+    judged = judge(fits + letter, BASE, 2048)
+    assert (judged.url, judged.code) == (None, ProblemCode.URL_TOO_LONG)
+
+
+def test_relative_is_measured_after_resolution() -> None:
+    """A short relative URL may be too long once resolved."""
+    base = "https://site.example/" + "a" * 2040 + "/"
+    assert judge("bbb", base, 2048).code is ProblemCode.URL_TOO_LONG
+
+
+@pytest.mark.parametrize("text", ["", " ", "\u00a0\ufeff", "\n\t"])
+def test_empty(text: str) -> None:
+    """White space alone is no URL."""
+    assert judge(text, BASE, 2048).code is ProblemCode.MISSING_URL
