@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
-from contentmap_cli.crawl.crawler import CrawlProgress, Crawler, DomainCrawl
+from contentmap_cli.crawl.crawler import Crawler, CrawlProgress, DomainCrawl
 from contentmap_cli.crawl.page_types import page_type_of
 from contentmap_cli.errors import Failure
 from contentmap_cli.records.claims import Claim, fence, finish_domain

@@ -33,6 +33,11 @@ def _moment(record: logging.LogRecord) -> str:
     return moment.isoformat(timespec="milliseconds") + "Z"
 
 
+def _wants_traces() -> bool:
+    """A traceback is for who asked for every step, not for who reads a cron mail."""
+    return logging.getLogger("contentmap").isEnabledFor(logging.DEBUG)
+
+
 class TextFormatter(logging.Formatter):
     """One line a record: time, level, message, then `name=value` of everything it carries."""
 
@@ -41,7 +46,7 @@ class TextFormatter(logging.Formatter):
         pairs = [f"{name}={value}" for name, value in _extras(record).items() if value is not None]
         line = " ".join((_moment(record), f"{record.levelname.lower():8}", record.getMessage(), *pairs))
         line = terminal(redact(line))
-        if record.exc_info:
+        if record.exc_info and _wants_traces():
             trace = redact(self.formatException(record.exc_info))
             line += "\n" + "\n".join(terminal(row) for row in trace.splitlines())
         return line
@@ -64,7 +69,7 @@ class JsonFormatter(logging.Formatter):
             name: value if isinstance(value, int | float | bool | type(None)) else redact(str(value))
             for name, value in extras.items()
         }
-        if record.exc_info:
+        if record.exc_info and _wants_traces():
             entry["traceback"] = redact(self.formatException(record.exc_info))
         return json.dumps(entry, ensure_ascii=False)
 

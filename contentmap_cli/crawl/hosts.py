@@ -9,7 +9,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from functools import lru_cache
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import idna
 
@@ -42,6 +42,8 @@ def normalise_host(host: str) -> str:
         return host
     if host.startswith("["):
         return _ipv6(host)
+    if "%" in host:  # RFC 3986 section 3.2.2: a name may be percent-encoded UTF-8
+        host = unquote(host).lower()
     if not host.isascii():
         host = _to_ascii(host)
     labels = host.split(".")

@@ -50,13 +50,14 @@ class Reader:
         self._one_at_a_time = asyncio.Lock()
         self.spool = EntrySpool()
 
-    async def read(self, source: Source, *, room: int) -> tuple[Document, Segment]:
-        """What the parser says, and the segment that holds the entries, at most `room` of them.
+    async def read(self, source: Source, *, room: Callable[[], int]) -> tuple[Document, Segment]:
+        """What the parser says, and the segment that holds the entries, at most `room()` of them, asked
+        when its turn comes: files that were read meanwhile have used up their share.
 
         A bug in a parser is the file's failure (`internal_error`), logged with its traceback.
         """
         async with self._one_at_a_time:
-            segment = self.spool.segment(room=room, child_room=self._limits.domain_files + 1)
+            segment = self.spool.segment(room=room(), child_room=self._limits.domain_files + 1)
             source.body.seek(0)
             small = source.size <= INLINE and source.body.read(2) != _GZIP  # a small gzip may hold much
             source.body.seek(0)

@@ -254,7 +254,7 @@ class Visit:
                 self._ledger.record(candidate, fetched, FileStatus.UNCHANGED)
                 self._decider.file_done(candidate, FileStatus.UNCHANGED, None)
                 return
-        document, segment = await self._reader.read(source, room=self._ledger.urls_left)
+        document, segment = await self._reader.read(source, room=lambda: self._ledger.urls_left)
         children, segment.children = segment.children, []
         soft = self._nonsense is not None and self._nonsense.resembles(fetched.final_url, document.digest)
         probe = candidate.discovered_by is DiscoveryMethod.KNOWN_PATH

@@ -199,5 +199,9 @@ async def finish_domain(
 
 def _unpack(packed: Mapping[str, Any]) -> Target:
     return Target(
-        packed["domain"], tuple(packed["origins"]), tuple(packed["sitemaps"]), packed.get("path", "/")
+        packed["domain"],
+        tuple(packed["origins"]),
+        tuple(packed["sitemaps"]),
+        packed["path"],
+        tuple(packed["more_paths"]),
     )

@@ -94,6 +94,7 @@ def _describe(row: SitemapFile, claim: Claim, file: CrawledFile, now: datetime) 
     whole = file.status is FileStatus.OK
     row.etag = file.etag if whole else None
     row.last_modified = file.last_modified if whole else None
+    row.lastmod = file.lastmod if whole else None
     row.digest = file.document.digest if whole and file.document else None
     if file.document is not None:
         _describe_document(row, file.document, read=file.status is not FileStatus.FAILED)
@@ -138,6 +139,7 @@ async def remembered_files(session: GuardedSession, domain_id: int) -> list[Reme
             etag=row.etag,
             last_modified=row.last_modified,
             digest=row.digest,
+            lastmod=row.lastmod,
             kind=DocumentKind(row.sitemap_type) if row.sitemap_type else None,
         )
         for row in rows

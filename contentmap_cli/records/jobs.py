@@ -203,6 +203,7 @@ def _pack(target: Target) -> dict[str, Any]:
         "origins": list(target.origins),
         "sitemaps": list(target.sitemaps),
         "path": target.path,
+        "more_paths": list(target.more_paths),
     }
 
 

@@ -146,6 +146,7 @@ class SitemapFile(Base):
     has_changefreq: Mapped[bool] = mapped_column(Boolean)
     etag: Mapped[str | None] = mapped_column(Text)
     last_modified: Mapped[str | None] = mapped_column(Text)
+    lastmod: Mapped[str | None] = mapped_column(Text)  # what its index says of it, as published
     digest: Mapped[str | None] = mapped_column(String(32))
     url_count: Mapped[int] = mapped_column(Integer)
     generator: Mapped[str | None] = mapped_column(Text)

@@ -9,7 +9,8 @@ from contentmap_cli.report.escape import redact, terminal
 def render_error(error: ContentMapError, cause: str | None) -> str:
     """`error: what (cause)`, a line for each detail, and after a blank line `hint: …` where there is one.
 
-    There is no line break at the end. The hint's own line breaks stay, so that it can hold a command to copy; its secrets and controls do not.
+    There is no line break at the end. The hint's own line breaks stay, so that it can hold a command to
+    copy; its secrets and controls do not.
     """
     what = terminal(redact(error.message))
     lines = [f"error: {what} ({terminal(redact(cause))})" if cause else f"error: {what}"]

@@ -111,6 +111,7 @@ def upgrade() -> None:
         sa.Column("has_changefreq", sa.Boolean(), nullable=False),
         sa.Column("etag", sa.Text(), nullable=True),
         sa.Column("last_modified", sa.Text(), nullable=True),
+        sa.Column("lastmod", sa.Text(), nullable=True),
         sa.Column("digest", sa.String(length=32), nullable=True),
         sa.Column("url_count", sa.Integer(), nullable=False),
         sa.Column("generator", sa.Text(), nullable=True),

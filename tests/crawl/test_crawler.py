@@ -626,3 +626,17 @@ async def test_the_log_tells_what_happened_without_secrets(
     )
     assert site.requests[1].headers["X-Key"] == "hunter2"
     assert "hunter2" not in caplog.text + repr([record.__dict__ for record in caplog.records]) + repr(result)
+
+
+async def test_large_files_read_at_once_share_the_budget(new_site: NewSite) -> None:
+    """Several files that wait for the parser together do not each get all that is left."""
+    names = [f"http://site.test/{number}.xml" for number in range(4)]
+    pages = {f"/{number}.xml": _large_urlset(number) for number in range(4)}
+    site = await new_site({"/robots.txt": "".join(f"Sitemap: {name}\n" for name in names), **pages})
+    result = await crawl(site.options(limits=Limits(domain_urls=100), per_host=4, per_address=4))
+    assert sum(map(len, urls(result).values())) == 100
+    assert [limit.code for limit in result.limits] == ["budget_exhausted"]
+
+
+def _large_urlset(number: int) -> str:
+    return urlset(*(f"http://site.test/{number}/{'x' * 60}/{page}" for page in range(1500)))

@@ -49,7 +49,7 @@ async def test_the_loop_goes_on_while_a_large_file_is_parsed(reader: Reader) -> 
 
     ticking = asyncio.create_task(tick())
     begin = time.perf_counter()
-    document, segment = await reader.read(source(gzip.compress(sitemap(200_000))), room=MANY)
+    document, segment = await reader.read(source(gzip.compress(sitemap(200_000))), room=lambda: MANY)
     spent = time.perf_counter() - begin
     ticking.cancel()
     assert (document.kind, document.entries, segment.entries) == (DocumentKind.URLSET, 200_000, 200_000)
@@ -58,7 +58,7 @@ async def test_the_loop_goes_on_while_a_large_file_is_parsed(reader: Reader) -> 
 
 async def test_cancelled_parsing_ends_before_its_files_are_closed(reader: Reader) -> None:
     """The thread has stopped by the time that the cancellation is heard, long before the file's end."""
-    reader_task = asyncio.create_task(reader.read(source(sitemap(400_000)), room=MANY))
+    reader_task = asyncio.create_task(reader.read(source(sitemap(400_000)), room=lambda: MANY))
     await asyncio.sleep(0.1)
     begin = time.perf_counter()
     reader_task.cancel()
@@ -73,7 +73,8 @@ async def test_cancelled_parsing_ends_before_its_files_are_closed(reader: Reader
 async def test_files_of_a_domain_are_parsed_one_at_a_time(reader: Reader) -> None:
     """Two large files read at once do not mix in the spool they share."""
     (_, first), (_, second) = await asyncio.gather(
-        reader.read(source(sitemap(5_000)), room=MANY), reader.read(source(sitemap(6_000)), room=MANY)
+        reader.read(source(sitemap(5_000)), room=lambda: MANY),
+        reader.read(source(sitemap(6_000)), room=lambda: MANY),
     )
     for segment, count in ((first, 5_000), (second, 6_000)):
         found = [entry.url for batch in segment.read() for entry in batch]
@@ -90,9 +91,9 @@ async def test_a_bug_in_a_parser_is_one_files_failure(
 
     with monkeypatch.context() as patch:
         patch.setattr(reading, "parse_document", broken)
-        document, segment = await reader.read(source(sitemap(1)), room=MANY)
+        document, segment = await reader.read(source(sitemap(1)), room=lambda: MANY)
     assert document.failure is not None
     assert (document.failure.code, segment.entries) == ("internal_error", 0)
     assert "a bug" in caplog.text
-    document, _ = await reader.read(source(sitemap(1)), room=MANY)
+    document, _ = await reader.read(source(sitemap(1)), room=lambda: MANY)
     assert document.failure is None

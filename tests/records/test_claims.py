@@ -138,7 +138,7 @@ async def test_an_interrupted_run_gives_back_what_it_holds(sessions: Sessions) -
 async def test_targets_come_back_as_they_were_given(sessions: Sessions) -> None:
     """What resume scans is what scan was told, sitemap URLs and folders too, in order."""
     targets = [
-        Target("b.example", ("https://b.example",), ("https://b.example/s.xml",), "/shop/"),
+        Target("b.example", ("https://b.example",), ("https://b.example/s.xml",), "/shop/", ("/x/",)),
         Target("a.example", ("http://a.example", "https://a.example")),
     ]
     job_id = jobs.new_job_id()
