@@ -92,7 +92,9 @@ def feed(rng: random.Random) -> str:
     """An RSS or Atom feed."""
     urls = [damaged.escape(damaged.url(rng, number)) for number in range(rng.randint(0, 5))]
     if rng.random() < 0.5:
-        items = "".join(f"<item><title>t</title><link>{url}</link><pubDate>x</pubDate></item>" for url in urls)
+        items = "".join(
+            f"<item><title>t</title><link>{url}</link><pubDate>x</pubDate></item>" for url in urls
+        )
         return f'<?xml version="1.0"?><rss version="2.0"><channel>{items}</channel></rss>'
     items = "".join(f'<entry><link href="{url}"/><updated>2024</updated></entry>' for url in urls)
     return f'<feed xmlns="http://www.w3.org/2005/Atom">{items}</feed>'
@@ -101,7 +103,9 @@ def feed(rng: random.Random) -> str:
 def run(seed: int) -> None:
     """One round, repeatable by its seed."""
     rng = random.Random(seed)
-    make: Callable[[random.Random], bytes] = rng.choice((fuzz_scrambled, fuzz_scrambled, fuzz_scrambled, fuzz_repeated))
+    make: Callable[[random.Random], bytes] = rng.choice(
+        (fuzz_scrambled, fuzz_scrambled, fuzz_scrambled, fuzz_repeated)
+    )
     data = make(rng)
     try:
         check_bounds(data, robots=rng.random() < 0.1)

@@ -31,7 +31,8 @@ COMPACT = re.compile(
     r"(?:T(?P<hour>[0-9]{2})(?P<minute>[0-9]{2})(?P<second>[0-9]{2})(?P<fraction>)(?P<zone>Z|[+-][0-9]{4})?)?"
 )
 RFC_822 = re.compile(
-    r"(?:[A-Za-z]{3,9}\.?\s*,?\s+)?(?P<day>[0-9]{1,2})[\s-]+(?P<month>[A-Za-z]{3,9})\.?[\s-]+(?P<year>[0-9]{4}|[0-9]{2})"
+    r"(?:[A-Za-z]{3,9}\.?\s*,?\s+)?(?P<day>[0-9]{1,2})"
+    r"[\s-]+(?P<month>[A-Za-z]{3,9})\.?[\s-]+(?P<year>[0-9]{4}|[0-9]{2})"
     r"(?:\s*,?\s+(?P<hour>[0-9]{1,2}):(?P<minute>[0-9]{2})(?::(?P<second>[0-9]{2}))?"
     r"(?:\s*(?P<zone>[A-Za-z]{1,4}|(?:GMT|UTC)?[+-][0-9]{2}:?[0-9]{2}))?(?:\s*\([A-Za-z ]*\))?)?"
 )
@@ -74,9 +75,9 @@ ZONE_HOURS |= {"PST": -8, "PDT": -7, "WET": 0, "CET": 1, "CEST": 2, "EET": 2, "E
 def parse_lastmod(text: str) -> Lastmod:
     """A date as published, and as UTC to the second if it can be understood.
 
-    All forms of the W3C note (a date alone means midnight UTC), the same with a space for the T, slashes, single
-    digits or no time zone (UTC is assumed), ISO 8601 basic format, and RFC 822 dates. Never guesses and never
-    raises: what is not understood, does not exist (30 February) or leaves the years 1 to 9999 is
+    All forms of the W3C note (a date alone means midnight UTC), the same with a space for the T, slashes,
+    single digits or no time zone (UTC is assumed), ISO 8601 basic format, and RFC 822 dates. Never guesses
+    and never raises: what is not understood, does not exist (30 February) or leaves the years 1 to 9999 is
     `Lastmod(None, None, text)`. The text is trimmed and kept to `TEXT_LENGTH` characters.
     """
     if PLAIN_DATE.fullmatch(text):

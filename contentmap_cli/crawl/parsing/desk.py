@@ -180,12 +180,9 @@ class Desk:
                 self.problems.add(ProblemCode.TOO_MANY_URLS, None, message)
 
     def _note_facts(self, batch: Sequence[Entry]) -> None:
-        if not self.has_lastmod:
-            self.has_lastmod = any([entry.lastmod is not None for entry in batch])
-        if not self.has_changefreq:
-            self.has_changefreq = any([entry.changefreq is not None for entry in batch])
-        if not self.has_priority:
-            self.has_priority = any([entry.priority is not None for entry in batch])
+        self.has_lastmod = self.has_lastmod or any(entry.lastmod is not None for entry in batch)
+        self.has_changefreq = self.has_changefreq or any(entry.changefreq is not None for entry in batch)
+        self.has_priority = self.has_priority or any(entry.priority is not None for entry in batch)
 
     def _note_duplicates(self, batch: Sequence[Entry]) -> None:
         """Counts listings of a URL that was listed before, among as many as the protocol allows in a file."""

@@ -37,13 +37,14 @@ def parse_document(
     in_scope: Callable[[str], bool] | None = None,
     robots: bool = False,
 ) -> Document:
-    """Reads one document: a urlset, a sitemap index, a text sitemap, a feed or a robots.txt, maybe compressed.
+    """Reads one document: a urlset, a sitemap index, a text sitemap, a feed or a robots.txt, maybe
+    compressed.
 
-    `source` holds the body as transferred and is read from its start, in pieces; it may be read a second time.
-    Entries go to `sink` in batches and in document order; when a strict reading fails, `sink.clear()` is called
-    and a tolerant one starts over. `base` is the URL the document came from: relative URLs are resolved
-    against it. The content decides what the document is, except that a `base` ending in /robots.txt, or
-    `robots`, means robots.txt. `in_scope` is asked about one URL of each origin.
+    `source` holds the body as transferred and is read from its start, in pieces; it may be read a second
+    time. Entries go to `sink` in batches and in document order; when a strict reading fails, `sink.clear()`
+    is called and a tolerant one starts over. `base` is the URL the document came from: relative URLs are
+    resolved against it. The content decides what the document is, except that a `base` ending in /robots.txt,
+    or `robots`, means robots.txt. `in_scope` is asked about one URL of each origin.
 
     Nothing in the content raises: what is wrong with it is in the problems and the failure of the `Document`.
     """
@@ -129,7 +130,8 @@ class _Reading:
     # -- the body
 
     def _start_over(self) -> None:
-        """Opens the body at its start; `_head` has its first bytes, without mark and blanks, `_chunks` the rest."""
+        """Opens the body at its start; `_head` has its first bytes, without mark and blanks, `_chunks` the
+        rest."""
         self._body = Body(self._source, self._limits)
         self._problems = Problems()
         self._desk = Desk(self._sink, self._problems, self._limits, base=self._base, in_scope=self._in_scope)
@@ -244,7 +246,9 @@ class _Reading:
     def _read_text(self, charset: Charset) -> None:
         text = LenientText(charset)
         try:
-            read_text(text.decode(self._rest(charset)), self._desk)
+            pieces = text.decode(self._rest(charset))
+            self._problems.line_offset = self._first_line - 1
+            read_text(pieces, self._desk)
         finally:
             self._note_damage(text, charset)
 

@@ -90,7 +90,8 @@ PREFIXES = frozenset({"image", "video", "news", "mobile", "pagemap", "geo", "xht
 
 
 def family(namespace: str) -> str | None:
-    """The extension that a namespace (or an undeclared prefix) belongs to, None for the core and the unknown."""
+    """The extension that a namespace (or an undeclared prefix) belongs to, None for the core and the
+    unknown."""
     lowered = namespace.lower()
     if lowered in PREFIXES:
         return lowered
@@ -164,8 +165,8 @@ def read_entry(
 ) -> None:
     """Reads one `url` or `sitemap` with all it holds.
 
-    Each loc is an entry of its own, with the fields up to the next one. Without any, the element's own text is
-    the URL. Fields never leak to another element.
+    Each loc is an entry of its own, with the fields up to the next one. Without any, the element's own text
+    is the URL. Fields never leak to another element.
     """
     found: list[dict[Role, str]] = []
     fields: dict[Role, str] = {}

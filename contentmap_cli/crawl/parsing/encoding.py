@@ -1,8 +1,8 @@
 """Which characters a document is written in, and its text or its UTF-8 form.
 
-In order: a byte order mark; zero bytes in every other place (UTF-16 without a mark); the XML declaration, unless
-the bytes prove it wrong; UTF-8. Bytes that are not UTF-8 are read as windows-1252, one by one, so that a single
-stray byte does not garble the rest.
+In order: a byte order mark; zero bytes in every other place (UTF-16 without a mark); the XML declaration,
+unless the bytes prove it wrong; UTF-8. Bytes that are not UTF-8 are read as windows-1252, one by one, so that
+a single stray byte does not garble the rest.
 """
 
 from __future__ import annotations
@@ -77,7 +77,8 @@ def utf8(chunks: Iterator[bytes], charset: Charset) -> Iterator[bytes]:
 
 
 class LenientText:
-    """The document as text, whatever its bytes. `damaged_chunks` counts chunks with bytes that did not fit."""
+    """The document as text, whatever its bytes. `damaged_chunks` counts chunks with bytes that did not
+    fit."""
 
     def __init__(self, charset: Charset) -> None:
         factory = codecs.getincrementaldecoder(charset.codec)

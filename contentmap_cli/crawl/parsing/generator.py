@@ -7,7 +7,8 @@ import re
 from contentmap_cli.crawl.parsing.problems import shorten
 
 GENERATED_BY = re.compile(
-    r"(?:generated|created|powered|produced)\s+(?:\S+\s+){0,4}?(?:by|with|using)[:\s]+(?:the\s+)?([^<>\n]{2,100}?)\s*(?:-->|\n|$| on \d| at \d)",
+    r"(?:generated|created|powered|produced)\s+(?:\S+\s+){0,4}?(?:by|with|using)[:\s]+(?:the\s+)?"
+    r"([^<>\n]{2,100}?)\s*(?:-->|\n|$| on \d| at \d)",
     re.IGNORECASE,
 )
 GENERATOR_KEY = re.compile(

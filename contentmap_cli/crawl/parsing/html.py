@@ -31,8 +31,8 @@ SITEMAP_FILE = re.compile(
 def site_links(html: bytes, base: str) -> list[tuple[str, DiscoveryMethod]]:
     """The sitemaps and feeds of a home page, resolved, each once, in order, at most `LINKS`.
 
-    These are `<link rel=sitemap>`, `<a>` whose target is named like a sitemap file, and RSS and Atom feeds with
-    `rel=alternate`. Only the first `READ_BYTES` are looked at. Never raises.
+    These are `<link rel=sitemap>`, `<a>` whose target is named like a sitemap file, and RSS and Atom feeds
+    with `rel=alternate`. Only the first `READ_BYTES` are looked at. Never raises.
     """
     charset = detect(html[:4096])
     text = html[:READ_BYTES].decode(charset.codec, LENIENT)

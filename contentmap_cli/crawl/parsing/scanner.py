@@ -18,7 +18,8 @@ NAME = r"[A-Za-z_][\w.-]*+(?::[\w.-]++)?+"
 START = re.compile(rf"<({NAME})((?:[^<>\"']++|\"[^\"<]*+\"|'[^'<]*+')*+)>")
 LOOSE_START = re.compile(rf"<({NAME})([^<>]*+)(>|(?=<)|\Z)")
 END = re.compile(rf"</\s*+({NAME})[^<>]*+(>|(?=<)|\Z)")
-# An entry with nothing to mend, as most entries of a broken document are. One match does the work of ten tokens.
+# An entry with nothing to mend, as most entries of a broken document are. One match does the work of ten
+# tokens.
 WHOLE_ENTRY = re.compile(
     r"<(url|sitemap)>\s*+<loc>([^<&]++)</loc>\s*+(?:<lastmod>([^<&]*+)</lastmod>\s*+)?+"
     r"(?:<changefreq>([^<&]*+)</changefreq>\s*+)?+(?:<priority>([^<&]*+)</priority>\s*+)?+</\1>"
@@ -43,8 +44,8 @@ class Mark(Enum):
 
 
 class Token(NamedTuple):
-    """`text` is the name of a tag or the text; `attributes` the raw inside of a start tag; `exact` says that the
-    tag was written as XML has it; `empty` that it closes itself."""
+    """`text` is the name of a tag or the text; `attributes` the raw inside of a start tag; `exact` says that
+    the tag was written as XML has it; `empty` that it closes itself."""
 
     mark: Mark
     text: str
@@ -66,8 +67,8 @@ class ForbiddenDoctype(Exception):
 class Scanner:
     """Iterates over the tokens of `pieces`. `cut_off` is True once the text ended inside of markup.
 
-    The reader sets `closer` to the end tag of the element that is open: a CDATA section ends there at the latest;
-    and `whole_entries` while plain entries may be given as one token.
+    The reader sets `closer` to the end tag of the element that is open: a CDATA section ends there at the
+    latest; and `whole_entries` while plain entries may be given as one token.
     """
 
     def __init__(self, pieces: Iterator[str], problems: Problems, longest: int, first_line: int = 1) -> None:
@@ -300,5 +301,6 @@ class Scanner:
 
     def _literal(self, message: str) -> Iterator[Token]:
         self._problems.add(ProblemCode.BROKEN_MARKUP, self.line(), message)
-        length = len(LESS_THAN.match(self._text, self._position)[0])
+        run = LESS_THAN.match(self._text, self._position)
+        length = run.end() - run.start() if run else 1
         yield self._token(Mark.DATA, "<" * length, self._position + length)

@@ -71,7 +71,8 @@ def sniff(head: str) -> Opening:
 
 
 def is_forbidden(doctype: re.Match[str]) -> bool:
-    """Any document type but html, and the one without content that RSS 0.91 asks for (it is never fetched)."""
+    """Any document type but html, and the one without content that RSS 0.91 asks for (it is never
+    fetched)."""
     name, _, end = doctype.groups()
     return name.lower() not in ("html", "rss") or end == "[" or (name.lower() == "rss" and end != ">")
 

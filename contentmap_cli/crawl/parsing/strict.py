@@ -1,4 +1,5 @@
-"""The fast way through well-formed XML: lxml's push parser, and a harvest of what is finished after each chunk.
+"""The fast way through well-formed XML: lxml's push parser, and a harvest of what is finished after each
+chunk.
 
 The tree in memory is never larger than about a chunk: a processing instruction, put in after the XML
 declaration, gives the live root without asking for an event per element, and every finished child of the root
@@ -147,7 +148,7 @@ class _Harvest:
             raise NotWellFormed(STALLED, None)
         self._size = size
 
-    def _read(self, nodes: list[Any]) -> None:
+    def _read(self, nodes: list[Any]) -> None:  # noqa: PLR0912 - one loop, unrolled: it is where the time goes
         """The hot loop: the four core fields of plain entries; everything else takes `read_entry`."""
         desk, roles = self._desk, self._roles
         url_, sitemap_ = (

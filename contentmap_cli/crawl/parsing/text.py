@@ -30,7 +30,8 @@ def read_text(pieces: Iterator[str], desk: Desk) -> None:
 
 
 def lines(pieces: Iterator[str], longest: int) -> Iterator[tuple[int, str]]:
-    """Numbered lines. What a line has beyond `longest` characters is not kept (it is then too long anyway)."""
+    """Numbered lines. What a line has beyond `longest` characters is not kept (it is then too long
+    anyway)."""
     number = 1
     rest = ""
     for piece in pieces:

@@ -1,7 +1,7 @@
 """XML that is not well-formed, read entry by entry: everything that is certain, nothing that is invented.
 
-Only what happens inside an entry is kept, as a small tree that the same code reads as a strict parser's. A URL
-whose end cannot be seen is never listed.
+Only what happens inside an entry is kept, as a small tree that the same code reads as a strict parser's. A
+URL whose end cannot be seen is never listed.
 """
 
 from __future__ import annotations
@@ -29,8 +29,10 @@ ENTRY_NAMES = {
 }
 PREFIXES_KEPT = 64
 DELIVER_EVERY = 1000
+TEXT_KEPT = 16 * 1024
 FRUITLESS_TOKENS = 250_000
-"""More pieces of markup than this without an entry are no sitemap, and reading them costs the time of many."""
+"""More pieces of markup than this without an entry are no sitemap, and reading them costs the time of
+many."""
 
 
 class TooDeep(Exception):
@@ -241,7 +243,8 @@ class TolerantReader:
         self._repaired = True
 
     def _watch_field(self) -> None:
-        """Tells the scanner where a CDATA section must end: no field holds a tag, other elements not their own."""
+        """Tells the scanner where a CDATA section must end: no field holds a tag, other elements not their
+        own."""
         in_field = len(self._stack) == 2 and self._roles[self._stack[1][1].tag] in FIELDS
         self._scanner.whole_entries = not self._stack and "url" in self._names
         self._scanner.closer = "</" if in_field or not self._stack else f"</{self._stack[-1][2]}"
@@ -263,10 +266,13 @@ class TolerantReader:
 
     def _add_text(self, text: str) -> None:
         top = self._stack[-1][1]
+        kept = (top[-1].tail if len(top) else top.text) or ""
+        if len(kept) > max(TEXT_KEPT, 2 * self._desk.limits.url_length):
+            return  # too long for a URL or any other value already; joining more would cost the square of it
         if len(top):
-            top[-1].tail = (top[-1].tail or "") + text
+            top[-1].tail = kept + text
         else:
-            top.text = (top.text or "") + text
+            top.text = kept + text
 
     def _resolve(self, text: str, line: int) -> str:
         text, bare, html = resolve(text)

@@ -25,7 +25,8 @@ HOST = re.compile(r"\[[0-9A-Fa-f:.]+\]|[^\s/?#@\[\]:<>\"\\^`{|}]+")
 
 
 class Judged(NamedTuple):
-    """A URL that was accepted (`code` is None, or says what was mended), or why one was not (`url` is None)."""
+    """A URL that was accepted (`code` is None, or says what was mended), or why one was not (`url` is
+    None)."""
 
     url: str | None
     origin: str = ""
@@ -55,35 +56,42 @@ def judge(text: str, base: str | None, max_bytes: int) -> Judged:
         return _rejected("an unrendered template", text)
     if FORBIDDEN.search(text):
         return _rejected("characters that no URL has", text)
-    code = None
-    message = ""
     scheme = SCHEME.match(text)
     if scheme is None or "." in scheme[1]:  # example.com:8080/path has no scheme
-        if base is None:
-            return _relative(text, max_bytes)
-        mended = _with_scheme(text, base)
-        if mended is not None:
-            code, message = ProblemCode.SCHEME_ADDED, f"{shorten(text)} has no scheme"
-            text = mended
-        else:
-            try:
-                text = urljoin(base, text)
-            except ValueError:
-                return _rejected("not a URL", text)
+        return _relative(text, base, max_bytes)
+    return _absolute(text, max_bytes)
+
+
+def _absolute(url: str, max_bytes: int) -> Judged:
     try:
-        parts = urlsplit(text)
+        parts = urlsplit(url)
         port = parts.port
     except ValueError:
-        return _rejected("not a URL", text)
+        return _rejected("not a URL", url)
     if parts.scheme not in ("http", "https"):
-        return _rejected("not an http(s) URL", text)
-    if not parts.hostname or not HOST.fullmatch(
-        parts.netloc.rpartition("@")[2].removesuffix(f":{port}").rstrip(":")
-    ):
-        return _rejected("no host that could be asked", text)
-    if len(text.encode("utf-8")) > max_bytes:
-        return _too_long(text, max_bytes)
-    return Judged(text, f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}", code, message)
+        return _rejected("not an http(s) URL", url)
+    authority = parts.netloc.rpartition("@")[2]
+    if not HOST.fullmatch(authority.removesuffix(f":{port}").rstrip(":")):
+        return _rejected("no host that could be asked", url)
+    if len(url.encode("utf-8")) > max_bytes:
+        return _too_long(url, max_bytes)
+    return Judged(url, f"{parts.scheme}://{authority}")
+
+
+def _relative(text: str, base: str | None, max_bytes: int) -> Judged:
+    """Resolves a relative reference; without a base it is listed as it is."""
+    if base is None:
+        return Judged(text) if len(text.encode("utf-8")) <= max_bytes else _too_long(text, max_bytes)
+    mended = _with_scheme(text, base)
+    if mended is not None:
+        judged = _absolute(mended, max_bytes)
+        if judged.url is None:
+            return judged
+        return judged._replace(code=ProblemCode.SCHEME_ADDED, message=f"{shorten(text)} has no scheme")
+    try:
+        return _absolute(urljoin(base, text), max_bytes)
+    except ValueError:
+        return _rejected("not a URL", text)
 
 
 def _with_scheme(text: str, base: str) -> str | None:
@@ -99,13 +107,6 @@ def _with_scheme(text: str, base: str) -> str | None:
     if not own or host[1].lower().removeprefix("www.") != own:
         return None
     return f"{origin.scheme}://{text}"
-
-
-def _relative(text: str, max_bytes: int) -> Judged:
-    """A relative reference that cannot be resolved is listed as it is."""
-    if len(text.encode("utf-8")) > max_bytes:
-        return _too_long(text, max_bytes)
-    return Judged(text)
 
 
 def _rejected(why: str, text: str) -> Judged:

@@ -75,7 +75,8 @@ NOT_UNDERSTOOD = [
 
 @pytest.mark.parametrize(("text", "expected"), UNDERSTOOD.items())
 def test_understood(text: str, expected: tuple[str, str]) -> None:
-    """Every usual way of writing a date gives the moment in UTC, how exact it is, and the text as published."""
+    """Every usual way of writing a date gives the moment in UTC, how exact it is, and the text as
+    published."""
     assert parse_lastmod(text) == Lastmod(*expected, text.strip())
 
 
@@ -95,7 +96,8 @@ def test_any_text(text: str) -> None:
 
 @given(st.datetimes(timezones=st.timezones()))
 def test_isoformat_is_understood(moment: object) -> None:
-    """What Python writes is read as the same moment, or refused where the shift to UTC leaves the calendar."""
+    """What Python writes is read as the same moment, or refused where the shift to UTC leaves the
+    calendar."""
     from datetime import UTC, datetime
 
     assert isinstance(moment, datetime)

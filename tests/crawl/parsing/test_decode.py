@@ -54,7 +54,13 @@ def test_third_layer_is_not_undone() -> None:
 
 def test_members() -> None:
     """A gzip file may have several members, padded with zeros."""
-    data = gzip.compress(TEXT[:1000]) + gzip.compress(TEXT[1000:]) + b"\0" * 600 + gzip.compress(b"end") + b"\0" * 9
+    data = (
+        gzip.compress(TEXT[:1000])
+        + gzip.compress(TEXT[1000:])
+        + b"\0" * 600
+        + gzip.compress(b"end")
+        + b"\0" * 9
+    )
     decoded, body = read(data)
     assert decoded == TEXT + b"end"
     assert (body.failure, body.trailing_garbage) == (None, False)

@@ -39,7 +39,9 @@ def test_wide(parse: Any, encoding: str, bom: bool) -> None:
     assert not reading.codes
 
 
-@pytest.mark.parametrize("text", ["https://site.example/a\nhttps://site.example/b\n", "Sitemap: /a\nSitemap: /b\n"])
+@pytest.mark.parametrize(
+    "text", ["https://site.example/a\nhttps://site.example/b\n", "Sitemap: /a\nSitemap: /b\n"]
+)
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-8-sig"])
 def test_wide_text(parse: Any, text: str, encoding: str) -> None:
     """Text sitemaps and robots.txt may be UTF-16 too."""
@@ -72,7 +74,9 @@ def test_latin_1_means_windows_1252(parse: Any) -> None:
     assert parse(document([url], "iso-8859-1").encode("windows-1252")).urls == [url]
 
 
-@pytest.mark.parametrize("declared", ["iso-8859-1", "windows-1251", "UTF-16", "x-nonsense", "rot13", "utf-7", "gb2312"])
+@pytest.mark.parametrize(
+    "declared", ["iso-8859-1", "windows-1251", "UTF-16", "x-nonsense", "rot13", "utf-7", "gb2312"]
+)
 def test_lies(parse: Any, declared: str) -> None:
     """A declaration that the bytes disprove is passed over, and said to be wrong."""
     reading = parse(document(URLS, declared).encode())

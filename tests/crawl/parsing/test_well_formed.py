@@ -151,7 +151,7 @@ def test_loc_in_a_loc(parse: Any, urlset: Any) -> None:
         urlset(
             f"<url><loc>{HOST}/a<loc>{HOST}/b</loc></loc></url>",
             f"<url><loc>{HOST}/c<lastmod>2024</lastmod></loc></url>",
-            f"<url><loc><lastmod>2024</lastmod></loc></url>",
+            "<url><loc><lastmod>2024</lastmod></loc></url>",
         )
     )
     assert reading.urls == [f"{HOST}/a", f"{HOST}/b", f"{HOST}/c"]
@@ -160,7 +160,9 @@ def test_loc_in_a_loc(parse: Any, urlset: Any) -> None:
 
 def test_an_entry_without_loc_that_is_its_url(parse: Any) -> None:
     """The URL directly in the element is meant as its loc."""
-    assert parse("<sitemapindex><sitemap>\n/a?b=1&amp;c=2\n</sitemap></sitemapindex>").urls == [f"{HOST}/a?b=1&c=2"]
+    assert parse("<sitemapindex><sitemap>\n/a?b=1&amp;c=2\n</sitemap></sitemapindex>").urls == [
+        f"{HOST}/a?b=1&c=2"
+    ]
 
 
 def test_entries_below_a_wrapper(parse: Any) -> None:
@@ -179,7 +181,9 @@ def test_priority(parse: Any, urlset: Any, priority: str, expected: float | None
     assert not reading.codes
 
 
-@pytest.mark.parametrize("priority", ["1.1", "-0.1", "-0", "NaN", "inf", "1e400", "1e-1", "high", "0.5.5", "１", "9" * 400])
+@pytest.mark.parametrize(
+    "priority", ["1.1", "-0.1", "-0", "NaN", "inf", "1e400", "1e-1", "high", "0.5.5", "１", "9" * 400]
+)
 def test_invalid_priority(parse: Any, urlset: Any, priority: str) -> None:
     """Anything else is left out and noted; the entry stays."""
     reading = parse(urlset(f"<url><loc>/a</loc><priority>{priority}</priority></url>"))
@@ -189,7 +193,12 @@ def test_invalid_priority(parse: Any, urlset: Any, priority: str) -> None:
 
 @pytest.mark.parametrize(
     ("word", "expected", "codes"),
-    [("Weekly", "weekly", set()), (" NEVER ", "never", set()), ("", None, set()), ("often", None, {"invalid_changefreq"})],
+    [
+        ("Weekly", "weekly", set()),
+        (" NEVER ", "never", set()),
+        ("", None, set()),
+        ("often", None, {"invalid_changefreq"}),
+    ],
 )
 def test_changefreq(parse: Any, urlset: Any, word: str, expected: str | None, codes: set[str]) -> None:
     """One of seven words in any case, or nothing."""
@@ -222,7 +231,9 @@ def test_refused_urls(parse: Any, urlset: Any) -> None:
 
 def test_duplicates(parse: Any, urlset: Any) -> None:
     """Every listing is kept, the repetitions are counted."""
-    reading = parse(urlset("<url><loc>/a</loc></url>", "<url><loc>/b</loc></url>", "<url><loc>/a</loc></url>"))
+    reading = parse(
+        urlset("<url><loc>/a</loc></url>", "<url><loc>/b</loc></url>", "<url><loc>/a</loc></url>")
+    )
     assert len(reading.entries) == 3
     assert [(problem.code, problem.count) for problem in reading.outcome.problems] == [("duplicate_url", 1)]
 
@@ -235,7 +246,14 @@ def test_scope_is_asked_once_an_origin(parse: Any, urlset: Any) -> None:
         asked.append(url)
         return url.startswith(HOST)
 
-    locs = [f"{HOST}/1", "https://other.example/2", f"{HOST}/3", f"{HOST}/ü", "https://other.example/x y", "/4"]
+    locs = [
+        f"{HOST}/1",
+        "https://other.example/2",
+        f"{HOST}/3",
+        f"{HOST}/ü",
+        "https://other.example/x y",
+        "/4",
+    ]
     reading = parse(urlset(*(f"<url><loc>{loc}</loc></url>" for loc in locs)), in_scope=in_scope)
     assert [entry.in_scope for entry in reading.entries] == [True, False, True, True, False, True]
     assert len(asked) == 2

@@ -1,0 +1,128 @@
+"""Text sitemaps and the Sitemap lines of robots.txt."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from contentmap_cli.crawl.parsing.text import lines
+from contentmap_cli.values import Limits
+
+HOST = "https://site.example"
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r", "\n\n", " \n\t"])
+def test_lines_of_text(parse: Any, end: str) -> None:
+    """One URL a line, however lines end and whatever surrounds the URLs."""
+    reading = parse(f"{end}{HOST}/a{end}{HOST}/ü?b=c&d=e{end}# a comment{end}{HOST}/f")
+    assert reading.urls == [f"{HOST}/a", f"{HOST}/ü?b=c&d=e", f"{HOST}/f"]
+    assert not reading.codes
+    assert reading.outcome.complete
+
+
+def test_lines_that_are_no_url(parse: Any) -> None:
+    """They are counted with their line; nothing is made of them."""
+    reading = parse(f"\n\r\n url,lastmod\n{HOST}/a\n{HOST}/b 2024-01-01\nsite.example/c\nftp://x/\n/d\n")
+    assert reading.urls == [f"{HOST}/a"]
+    found = [(problem.code, problem.line) for problem in reading.outcome.problems]
+    assert found == [
+        ("not_a_url_line", 3),
+        ("not_a_url_line", 5),
+        ("not_a_url_line", 6),
+        ("rejected_url", 7),
+        ("not_a_url_line", 8),
+    ]
+
+
+def test_a_line_without_end(parse: Any) -> None:
+    """A line of any length is one refused line, and takes no memory."""
+    reading = parse(f"{HOST}/a\n{HOST}/{'b' * 3_000_000}\n{HOST}/c\n")
+    assert reading.urls == [f"{HOST}/a", f"{HOST}/c"]
+    assert reading.codes == {"url_too_long"}
+
+
+def test_lines_at_any_cut() -> None:
+    """Lines are the same however the text arrives."""
+    text = "a\r\nb\rc\n\nd\r"
+    whole = list(lines(iter([text]), 100))
+    assert [line for _, line in whole if line] == ["a", "b", "c", "d"]
+    assert [number for number, line in whole if line] == [1, 2, 3, 5]
+    for first in range(len(text)):
+        for second in range(first, len(text)):
+            assert list(lines(iter([text[:first], text[first:second], text[second:]]), 100)) == whole
+
+
+ROBOTS = {
+    f"Sitemap: {HOST}/a.xml": [f"{HOST}/a.xml"],
+    f"SITEMAP:{HOST}/a.xml": [f"{HOST}/a.xml"],
+    f"  sitemap \t:\t {HOST}/a.xml  ": [f"{HOST}/a.xml"],
+    f"Site-map: {HOST}/a.xml": [f"{HOST}/a.xml"],
+    f"Sitemap {HOST}/a.xml": [f"{HOST}/a.xml"],
+    f"Sitemap: Sitemap: {HOST}/a.xml": [f"{HOST}/a.xml"],
+    f"Sitemap: {HOST}/a.xml # the map": [f"{HOST}/a.xml"],
+    f"Sitemap: <{HOST}/a.xml>": [f"{HOST}/a.xml"],
+    "Sitemap: /a.xml": [f"{HOST}/a.xml"],
+    "Sitemap: //www.site.example/a.xml": ["https://www.site.example/a.xml"],
+    f"Sitemap: {HOST}/a.xml\rSitemap: {HOST}/b.xml\r\nSitemap: {HOST}/a.xml": [
+        f"{HOST}/a.xml",
+        f"{HOST}/b.xml",
+    ],
+    f"Sitemap: {HOST}/a.xml\nSitemap: /a.xml": [f"{HOST}/a.xml"],
+    f"User-agent: *\nDisallow: /\nSitemap: {HOST}/a.xml\nDisallow: /b": [f"{HOST}/a.xml"],
+    f"\ufeffSitemap: {HOST}/a.xml": [f"{HOST}/a.xml"],
+    f"# Sitemap: {HOST}/a.xml": [],
+    f"#Sitemap: {HOST}/a.xml": [],
+    "Sitemap:": [],
+    "Sitemap: # none": [],
+    "Disallow: /sitemap: x": [],
+    "Sitemapper: x": [],
+    f"{HOST}/a.xml": [],
+    "Sitemap: ftp://site.example/a.xml": [],
+    "Sitemap: javascript:x": [],
+    "": [],
+}
+
+
+@pytest.mark.parametrize(("text", "urls"), ROBOTS.items())
+def test_robots(parse: Any, text: str, urls: list[str]) -> None:
+    """Sitemap lines in all spellings: resolved, in order, each once."""
+    reading = parse(text, base=f"{HOST}/robots.txt")
+    assert reading.urls == urls
+    assert {entry.type for entry in reading.entries} <= {"sitemap"}
+    assert reading.outcome.kind == "robots"
+    assert reading.outcome.complete
+
+
+def test_robots_by_flag(parse: Any) -> None:
+    """The flag stands in for the name."""
+    assert parse("Sitemap: /a", robots=True).urls == [f"{HOST}/a"]
+
+
+def test_a_byte_that_is_not_utf8(parse: Any) -> None:
+    """It spoils its own line only."""
+    reading = parse(b"Sitemap: /\xff.xml\nSitemap: /b.xml", robots=True)
+    assert reading.urls == [f"{HOST}/b.xml"]
+    assert reading.codes == {"rejected_url"}
+
+
+@pytest.mark.parametrize(
+    "html", ["<!DOCTYPE html><html>Sitemap: /a</html>", "\n<HTML>\nSitemap: /a\n</HTML>"]
+)
+def test_robots_that_is_html(parse: Any, html: str) -> None:
+    """An error page is no robots.txt, whatever it contains."""
+    reading = parse(html, robots=True)
+    assert (reading.urls, reading.failure) == ([], "robots_is_html")
+
+
+def test_robots_is_read_up_to_its_limit(parse: Any) -> None:
+    """RFC 9309 section 2.5: at least 500 KiB; what stands behind is not read."""
+    text = "Sitemap: /a\n" + "# filler\n" * 30_000 + "Sitemap: /b\n"
+    assert parse(text, robots=True).urls == [f"{HOST}/a", f"{HOST}/b"]
+    assert parse(text, robots=True, limits=Limits(robots_bytes=10_000)).urls == [f"{HOST}/a"]
+
+
+def test_an_index_named_robots(parse: Any) -> None:
+    """Only the last part of the path counts."""
+    reading = parse("<urlset><url><loc>/a</loc></url></urlset>", base=f"{HOST}/robots.txt.xml")
+    assert reading.urls == [f"{HOST}/a"]
