@@ -122,6 +122,11 @@ def run(seed: int) -> None:
     given = [entry.url for entry in entries]
     known = set(written.urls)
     assert known.issuperset(given), (chosen, text, set(given) - known)
+    cut = written.text[: rng.randint(0, len(written.text))]
+    document, entries = parse(cut.encode("utf-8"))
+    given = [entry.url for entry in entries]
+    assert given == list(written.urls[: len(given)]), (cut, given)
+    assert len(given) == len(written.urls) or not document.complete, cut
 
 
 def main() -> int:

@@ -81,6 +81,8 @@ def write(rng: random.Random, entries: int | None = None) -> Written:
     names = f'xmlns="{NAMESPACE}" xmlns:image="http://www.google.com/schemas/sitemap-image/1.1"'
     names += ' xmlns:xhtml="http://www.w3.org/1999/xhtml"'
     head = rng.choice(('<?xml version="1.0" encoding="UTF-8"?>', "<?xml version='1.0'?>", "")) + space
+    if rng.random() < 0.2:
+        head += "<!--\n  https://site.example/licence\n-->" + space
     body = "".join(entry(rng, loc, name) + space for loc in urls)
     return Written(f"{head}<{root} {names}>{space}{body}</{root}>{space}", urls)
 

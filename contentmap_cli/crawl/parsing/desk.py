@@ -16,6 +16,7 @@ from contentmap_cli.values import Attributes, Entry, EntrySink, Lastmod, Limits
 
 CHANGEFREQS = frozenset({"always", "hourly", "daily", "weekly", "monthly", "yearly", "never"})
 NUMBER = re.compile(r"\+?(?:[0-9]{1,20}(?:[.,][0-9]{0,20})?|[.,][0-9]{1,20})")
+UNSTORABLE = re.compile("[\x00-\x08\x0b-\x1f\ud800-\udfff]")
 CACHED = 20_000  # dates and priorities repeat; a file made to defeat the cache must not fill memory
 
 _new = tuple.__new__
@@ -40,8 +41,8 @@ class HasLine(Protocol):
     def sourceline(self) -> int | None: ...
 
 
-Row = tuple[str, str | None, str | None, str | None, str, HasLine]
-"""Texts of loc, lastmod, changefreq and priority; the type of the entry; its element."""
+Row = tuple[str, str | None, str | None, str | None, str, Extensions, HasLine]
+"""Texts of loc, lastmod, changefreq and priority; the type of the entry; its extensions; its element."""
 
 
 class HardCap(Exception):
@@ -129,7 +130,7 @@ class Desk:
         is_plain, max_bytes = PLAIN_URL.fullmatch, self._max_bytes
         dates, priorities, origins = self._dates, self._priorities, self._origins
         everywhere = self._in_scope is None
-        for loc, lastmod, changefreq, priority, type_, node in rows:
+        for loc, lastmod, changefreq, priority, type_, extensions, node in rows:
             match = is_plain(loc)
             date = dates.get(lastmod) if lastmod is not None else None
             number = priorities.get(priority) if priority is not None else None
@@ -144,14 +145,22 @@ class Desk:
                 scope = everywhere or origins.get(match[1])
             if scope is None:
                 line = node.sourceline
-                self.take(loc, line, type_=type_, lastmod=lastmod, changefreq=changefreq, priority=priority)
+                self.take(
+                    loc,
+                    line,
+                    type_=type_,
+                    lastmod=lastmod,
+                    changefreq=changefreq,
+                    priority=priority,
+                    extensions=extensions,
+                )
                 continue
             if date is None and lastmod is not None:
                 if len(lastmod) > 10 and PLAIN_DATE.fullmatch(lastmod):
                     date = _new(Lastmod, (lastmod[:19] + "Z", "second", lastmod))
                 else:
                     date = self._lastmod(lastmod, node)
-            add(_new(Entry, (loc, date, changefreq, number, scope, False, (), (), (), (), type_)))
+            add(_new(Entry, (loc, date, changefreq, number, scope, False, *extensions, type_)))
 
     def deliver(self) -> None:
         """Hands the entries taken so far to the sink. Raises `HardCap` once there are too many."""
@@ -238,4 +247,4 @@ class Desk:
 
 def storable(text: str) -> str:
     """The text without what a database could refuse: NUL, other control characters, lone surrogates."""
-    return "".join(c for c in text if c in "\t\n" or not ("\x00" <= c < " " or "\ud800" <= c <= "\udfff"))
+    return UNSTORABLE.sub("", text)

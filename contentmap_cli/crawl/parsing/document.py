@@ -23,6 +23,7 @@ from contentmap_cli.errors import Failure
 from contentmap_cli.values import Document, DocumentKind, EntrySink, Limits
 
 HEAD_BYTES = 64 * 1024
+LONG_HEAD_BYTES = 1024 * 1024
 TAIL_BYTES = 2048
 BLANK = b" \t\r\n\v\f"
 XML_KINDS = frozenset({DocumentKind.URLSET, DocumentKind.INDEX, DocumentKind.RSS, DocumentKind.ATOM})
@@ -80,10 +81,14 @@ class _Reading:
         self._start_over()
 
     def run(self, *, robots: bool) -> Document:
-        chunks = self._chunks
         charset = detect(self._head)
         head = _head_text(self._head, charset)
         opening = sniff(head)
+        if opening.kind in (DocumentKind.UNKNOWN, DocumentKind.HTML) and not opening.forbidden:
+            # a thousand warnings of a server-side language may stand before the root
+            self._read_ahead(LONG_HEAD_BYTES)
+            head = _head_text(self._head, charset)
+            opening = sniff(head)
         kind = opening.kind
         failure: Failure | None = None
         try:
@@ -95,7 +100,7 @@ class _Reading:
                 self._read(opening, charset)
         except _Stopped as stopped:
             failure = stopped.failure
-        self._body.drain(chunks if self._chunks is chunks else self._chunks)
+        self._body.drain(self._chunks)
         return self._document(kind, charset, failure)
 
     def _document(self, kind: DocumentKind, charset: Charset, failure: Failure | None) -> Document:
@@ -137,15 +142,18 @@ class _Reading:
         self._desk = Desk(self._sink, self._problems, self._limits, base=self._base, in_scope=self._in_scope)
         self._first_line = 1
         self._chunks = self._body.chunks()
-        head = b""
-        for chunk in self._chunks:
+        self._head = b""
+        self._read_ahead(HEAD_BYTES)
+
+    def _read_ahead(self, length: int) -> None:
+        """Reads until the head has so many bytes; blanks before the first markup do not count."""
+        head = bytearray(self._head)
+        while len(head) < length and (chunk := next(self._chunks, None)) is not None:
             head += chunk
             if not head.strip(BLANK):
                 self._first_line += head.count(b"\n")
-                head = b""
-            elif len(head) >= HEAD_BYTES:
-                break
-        self._head = head
+                head.clear()
+        self._head = bytes(head)
 
     def _rest(self, charset: Charset) -> Iterator[bytes]:
         """The whole document from its first markup on; sets the line that it starts on."""

@@ -6,15 +6,11 @@ namespace, or by its usual prefix where none is declared.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from enum import Enum, auto
+from functools import lru_cache
 from typing import Any, Protocol
 
-from contentmap_cli.crawl.parsing.desk import NOTHING, Desk, Extensions, storable
-from contentmap_cli.crawl.parsing.problems import ProblemCode
-
-EXTENSIONS_PER_ENTRY = 1000
-TEXT_LENGTH = 4096
 DEPTH = 64  # elements nested deeper than this inside a field hold no text of it
 
 
@@ -28,6 +24,7 @@ class Element(Protocol):
     @property
     def tail(self) -> str | None: ...
     def get(self, key: str, /) -> str | None: ...
+    def items(self) -> Iterable[tuple[Any, Any]]: ...
     def __iter__(self) -> Iterator[Any]: ...
     def __len__(self) -> int: ...
 
@@ -51,7 +48,10 @@ class Role(Enum):
     DATE = auto()
     OTHER = auto()
 
+    __hash__ = object.__hash__  # members are unique; Enum's own hash is a call into Python
 
+
+EXTENSION_ROLES = frozenset({Role.IMAGE, Role.VIDEO, Role.NEWS, Role.LINK})
 CORE = {
     "url": Role.URL,
     "sitemap": Role.SITEMAP,
@@ -101,6 +101,7 @@ def family(namespace: str) -> str | None:
     return None
 
 
+@lru_cache(maxsize=1024)
 def split_tag(tag: str) -> tuple[str, str]:
     """Namespace and local name of `{namespace}local`."""
     namespace, _, local = tag.rpartition("}")
@@ -139,145 +140,3 @@ def text_of(element: Element, depth: int = DEPTH) -> str:
             parts.append(text_of(child, depth - 1))
         parts.append(child.tail or "")
     return "".join(parts)
-
-
-def loc_texts(loc: Element, roles: Roles) -> list[str]:
-    """The texts of a loc: one, unless another loc was put inside of it.
-
-    Fields that were put inside do not belong to its text; elements that mean nothing do.
-    """
-    if not len(loc):
-        return [loc.text or ""]
-    parts = [loc.text or ""]
-    nested: list[str] = []
-    for child in loc:
-        role = roles[child.tag]
-        if role is Role.LOC:
-            nested += loc_texts(child, roles)
-        elif role in (Role.OTHER, Role.URL) and isinstance(child.tag, str):
-            parts.append(text_of(child))
-        parts.append(child.tail or "")
-    return ["".join(parts), *nested]
-
-
-def read_entry(
-    element: Element, desk: Desk, roles: Roles, line: int | None, *, type_: str, repaired: bool = False
-) -> None:
-    """Reads one `url` or `sitemap` with all it holds.
-
-    Each loc is an entry of its own, with the fields up to the next one. Without any, the element's own text
-    is the URL. Fields never leak to another element.
-    """
-    found: list[dict[Role, str]] = []
-    fields: dict[Role, str] = {}
-    parts: list[Element] = []
-    for child in element:
-        role = roles[child.tag]
-        if role is Role.LOC:
-            for text in loc_texts(child, roles):
-                if not text.strip():
-                    continue
-                if Role.LOC in fields:
-                    found.append(fields)
-                    fields = {}
-                fields[Role.LOC] = text
-        elif role in (Role.LASTMOD, Role.CHANGEFREQ, Role.PRIORITY):
-            fields.setdefault(role, text_of(child))
-        elif role in (Role.IMAGE, Role.VIDEO, Role.NEWS, Role.LINK):
-            parts.append(child)
-    found.append(fields)
-    if Role.LOC not in fields:
-        own = own_text(element)
-        if not own.strip():
-            desk.problems.add(ProblemCode.MISSING_URL, line, f"a {type_} without a loc")
-            return
-        fields[Role.LOC] = own
-    extensions = read_extensions(parts, desk, roles, line) if parts else NOTHING
-    for fields in found:
-        desk.take(
-            fields[Role.LOC],
-            line,
-            type_=type_,
-            lastmod=fields.get(Role.LASTMOD),
-            changefreq=fields.get(Role.CHANGEFREQ),
-            priority=fields.get(Role.PRIORITY),
-            repaired=repaired,
-            extensions=extensions,
-        )
-        extensions = NOTHING
-
-
-def own_text(element: Element) -> str:
-    """The character data that stands directly in an element."""
-    return (element.text or "") + "".join([child.tail or "" for child in element])
-
-
-def read_extensions(parts: list[Element], desk: Desk, roles: Roles, line: int | None) -> Extensions:
-    """The images, videos, news and alternates among an entry's children, `EXTENSIONS_PER_ENTRY` of each."""
-    kinds: dict[Role, list[dict[str, str]]] = {Role.IMAGE: [], Role.VIDEO: [], Role.NEWS: [], Role.LINK: []}
-    for part in parts:
-        role = roles[part.tag]
-        values = _alternate(part) if role is Role.LINK else _attributes(part, role)
-        if not values:
-            continue
-        kept = kinds[role]
-        if len(kept) < EXTENSIONS_PER_ENTRY:
-            kept.append(_bounded(values, desk, line))
-        else:
-            name = role.name.lower()
-            desk.problems.add(ProblemCode.TOO_MANY_EXTENSIONS, line, f"over {EXTENSIONS_PER_ENTRY}: {name}")
-    return Extensions(*(tuple(kept) for kept in kinds.values()))
-
-
-def _alternate(link: Element) -> dict[str, str] | None:
-    """`hreflang` and `href` (and `media`) of a language alternate; any other link is none."""
-    rel, hreflang, href = link.get("rel"), link.get("hreflang"), link.get("href")
-    if not hreflang or not href or not rel or "alternate" not in rel.lower().split():
-        return None
-    values = {"hreflang": hreflang.strip(), "href": href.strip()}
-    media = link.get("media")
-    if media:
-        values["media"] = media.strip()
-    return values
-
-
-def _attributes(element: Element, role: Role) -> dict[str, str]:
-    """The values of an image, video or news element by name; see `_gather`."""
-    values: dict[str, str] = {}
-    for child in element:
-        if isinstance(child.tag, str):
-            _gather(child, "", role, values)
-    return values
-
-
-def _gather(element: Element, prefix: str, role: Role, values: dict[str, str]) -> None:
-    """Adds one value: what is repeated is joined by commas, an attribute is `element_attribute`, and what is
-    nested (a news publication, a TV show) is flattened."""
-    name = prefix + split_tag(element.tag)[1]
-    if len(element) and not prefix and any(isinstance(child.tag, str) for child in element):
-        inner = "publication_" if role is Role.NEWS else f"{name}_"
-        for child in element:
-            if isinstance(child.tag, str):
-                language = role is Role.NEWS and split_tag(child.tag)[1] == "language"
-                _gather(child, "" if language else inner, role, values)
-        return
-    text = " ".join(text_of(element).split())
-    if text:
-        values[name] = (
-            f"{values[name]}, {text}" if name in values and len(values[name]) < TEXT_LENGTH else text
-        )
-    attributes: Any = getattr(element, "attrib", None)
-    for key, value in attributes.items() if attributes else ():
-        values.setdefault(f"{name}_{split_tag(key)[1]}", value.strip())
-
-
-def _bounded(values: dict[str, str], desk: Desk, line: int | None) -> dict[str, str]:
-    """The values without what could not be stored: at most 64 of them, each of at most `TEXT_LENGTH`."""
-    kept: dict[str, str] = {}
-    for name, value in values.items():
-        fitting = storable(value[:TEXT_LENGTH])
-        if len(fitting) < len(value):
-            desk.problems.add(ProblemCode.INVALID_EXTENSION, line, f"{name} was cut")
-        if len(kept) < 64 and fitting:
-            kept[storable(name[:100])] = fitting
-    return kept

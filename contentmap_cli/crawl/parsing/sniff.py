@@ -99,7 +99,8 @@ def _behind_junk(head: str, position: int) -> Opening:
         return Opening(ROOTS[root[1].lower()])
     if doctype is not None:
         return Opening(DocumentKind.HTML)
-    if "\0" not in head and URL_LINE.search(head, max(position - 1, 0)):
+    markup = head.startswith("<", position)  # a comment that is cut off, say: a URL in it is no entry
+    if not markup and "\0" not in head and URL_LINE.search(head, max(position - 1, 0)):
         return Opening(DocumentKind.TEXT)
     fragment = re.search(r"<(url|sitemap)>", head, re.IGNORECASE)
     return Opening(FRAGMENTS[fragment[1].lower()] if fragment else DocumentKind.UNKNOWN)

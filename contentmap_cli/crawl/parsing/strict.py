@@ -15,8 +15,10 @@ from typing import Any
 
 from lxml import etree
 
-from contentmap_cli.crawl.parsing.desk import Desk, Row
-from contentmap_cli.crawl.parsing.elements import Role, Roles, read_entry
+from contentmap_cli.crawl.parsing.desk import NOTHING, Desk, Row
+from contentmap_cli.crawl.parsing.elements import EXTENSION_ROLES, Role, Roles
+from contentmap_cli.crawl.parsing.entry import read_entry
+from contentmap_cli.crawl.parsing.extensions import read_extensions
 from contentmap_cli.crawl.parsing.feeds import XML_BASE, read_atom_entry, read_item, resolve_base
 from contentmap_cli.crawl.parsing.problems import ProblemCode
 
@@ -170,6 +172,7 @@ class _Harvest:
                 self._read_other(node, kind)
                 continue
             loc = lastmod = changefreq = priority = None
+            parts: list[Any] = []
             plain = not careful
             for child in node:
                 role = roles[child.tag]
@@ -183,11 +186,14 @@ class _Harvest:
                     changefreq = child.text
                 elif role is priority_:
                     priority = child.text
+                elif role in EXTENSION_ROLES:
+                    parts.append(child)
                 else:
                     plain = False
                     break
             if plain and loc is not None:
-                rows.append((loc, lastmod, changefreq, priority, type_, node))
+                extensions = read_extensions(parts, desk, roles, node.sourceline) if parts else NOTHING
+                rows.append((loc, lastmod, changefreq, priority, type_, extensions, node))
             else:
                 desk.take_rows(rows)
                 rows.clear()

@@ -10,7 +10,8 @@ import re
 from xml.etree.ElementTree import Element, SubElement
 
 from contentmap_cli.crawl.parsing.desk import Desk
-from contentmap_cli.crawl.parsing.elements import Role, Roles, family, read_entry
+from contentmap_cli.crawl.parsing.elements import Role, Roles, family
+from contentmap_cli.crawl.parsing.entry import read_entry
 from contentmap_cli.crawl.parsing.feeds import XML_BASE, read_atom_entry, read_item, resolve_base
 from contentmap_cli.crawl.parsing.problems import ProblemCode, shorten
 from contentmap_cli.crawl.parsing.references import resolve

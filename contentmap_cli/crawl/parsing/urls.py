@@ -12,7 +12,7 @@ from urllib.parse import urljoin, urlsplit
 from contentmap_cli.crawl.parsing.problems import ProblemCode, shorten
 
 PLAIN_URL = re.compile(
-    r"(https?://[A-Za-z0-9][A-Za-z0-9.-]*(?::[0-9]{1,4})?)(?:[/?#][!#-;=?-Z\[\]_a-z~]*)?",
+    r"(https?://[A-Za-z0-9][A-Za-z0-9.-]*(?::(?:[0-9]{1,4}|[1-5][0-9]{4}))?)(?:[/?#][!#-;=?-Z\[\]_a-z~]*)?",
 )
 """What nearly all URLs look like; group 1 is the origin. One that does not match may still be a good URL."""
 

@@ -33,6 +33,8 @@ KINDS = [
     ("<opml><url><loc>https://site.example/</loc></url></opml>", DocumentKind.UNKNOWN),
     ("<rssindex><rss><loc>https://site.example/</loc></rss></rssindex>", DocumentKind.UNKNOWN),
     ('{"urls": ["https://site.example/"]}', DocumentKind.UNKNOWN),
+    ("<!-- see\nhttps://site.example/\n", DocumentKind.UNKNOWN),
+    ("<?xml version='1.0'?>\n<!--\n  https://site.example/\n", DocumentKind.UNKNOWN),
     ("Hello", DocumentKind.UNKNOWN),
     ("GIF89a\x00\x01", DocumentKind.UNKNOWN),
 ]
@@ -52,6 +54,22 @@ def test_kind(parse: Any, text: str, kind: DocumentKind, compressed: bool) -> No
         assert reading.urls == []
         assert reading.failure == "not_a_sitemap"
         assert not document.complete
+
+
+@pytest.mark.parametrize(
+    "junk",
+    [
+        "<br />\n<b>Warning</b>: x in /y.php on line <b>3</b><br />\n",
+        "<!-- licence -->\n",
+        "Notice: x\n",
+        " \n",
+    ],
+)
+def test_much_before_the_root(parse: Any, junk: str) -> None:
+    """Half a megabyte before the root does not hide it."""
+    reading = parse(junk * (500_000 // len(junk)) + "<urlset><url><loc>/a</loc></url></urlset>")
+    assert len(reading.urls) == 1
+    assert reading.outcome.complete
 
 
 def test_compressed_urlset(parse: Any, urlset: Any) -> None:

@@ -94,6 +94,16 @@ def test_damages_together_invent_nothing(seed: int) -> None:
 
 @RELAXED
 @given(SEEDS)
+def test_both_readers_agree(seed: int) -> None:
+    """What the tolerant reader makes of a document is what the strict one makes of it, to the last value."""
+    written = damaged.write(random.Random(seed))
+    _, _, strict = parse(written.text.encode())
+    _, _, tolerant = parse(f"x{written.text}".encode())
+    assert tolerant == strict
+
+
+@RELAXED
+@given(SEEDS)
 def test_doubled(seed: int) -> None:
     """Two documents in one file are both read."""
     rng = random.Random(seed)

@@ -78,6 +78,16 @@ def test_bare_ampersands(parse: Any) -> None:
     assert [entry.repaired for entry in reading.entries] == [True, False]
 
 
+def test_a_bare_ampersand_far_from_any_semicolon(parse: Any) -> None:
+    """libxml2 waits for the `;` without an error; that must not look like endless text."""
+    entries = "".join(f"<url><loc>{HOST}/{n}</loc></url>" for n in range(10_000))
+    reading = parse(
+        f"<urlset><url><loc>{HOST}/?a&b</loc></url>{entries}</urlset>", limits=Limits(xml_token_bytes=100_000)
+    )
+    assert len(reading.urls) == 10_001
+    assert reading.outcome.complete
+
+
 def test_html_entities(parse: Any) -> None:
     """Entities that only HTML knows are read as HTML has it; unknown ones as text."""
     text = (
@@ -132,6 +142,7 @@ def test_broken_tags(parse: Any, text: str) -> None:
         "<loc>{0}/1 and more words<priority>1</priority></url>",
         "<loc>{0}/1<image:image><image:loc>{0}/x.jpg</image:loc></image:image></url>",
         "<loc><loc>{0}/1</loc></url>",
+        "<loc>{0}/1<loc>\n",
     ],
 )
 def test_loc_without_its_end(parse: Any, text: str) -> None:
