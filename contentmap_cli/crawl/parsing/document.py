@@ -96,7 +96,7 @@ class _Reading:
                 kind = DocumentKind.ROBOTS
                 self._read_robots(charset, opening)
             else:
-                self._generator = find_generator(head) if kind in XML_KINDS else None
+                self._generator = find_generator(head[:HEAD_BYTES]) if kind in XML_KINDS else None
                 self._read(opening, charset)
         except _Stopped as stopped:
             failure = stopped.failure

@@ -12,7 +12,7 @@ LINE_END = re.compile(r"\r\n|\n|\r")
 # Any case, "Site-map" too, blanks anywhere; the colon is sometimes forgotten, the key sometimes written
 # twice.
 SITEMAP = re.compile(
-    r"[\s\ufeff\u200b]*(?:site-?maps?[ \t\u00a0]*(?::|[ \t\u00a0])[ \t\u00a0:]*)+(\S.*)", re.IGNORECASE
+    r"[\s\ufeff\u200b]*+(?:site-?maps?(?=[ \t\u00a0:])[ \t\u00a0:]*+)++(\S.*)", re.IGNORECASE
 )
 QUOTES = "\"'<>"
 

@@ -73,6 +73,8 @@ ROBOTS = {
     f"\ufeffSitemap: {HOST}/a.xml": [f"{HOST}/a.xml"],
     f"# Sitemap: {HOST}/a.xml": [],
     f"#Sitemap: {HOST}/a.xml": [],
+    "Sitemap: sitemap": [f"{HOST}/sitemap"],
+    "Sitemap: sitemap.xml": [f"{HOST}/sitemap.xml"],
     "Sitemap:": [],
     "Sitemap: # none": [],
     "Disallow: /sitemap: x": [],
@@ -92,6 +94,13 @@ def test_robots(parse: Any, text: str, urls: list[str]) -> None:
     assert {entry.type for entry in reading.entries} <= {"sitemap"}
     assert reading.outcome.kind == "robots"
     assert reading.outcome.complete
+
+
+@pytest.mark.parametrize("piece", [" ", ":", " :", "sitemap: ", "sitemap ", "\u00a0", "#", "\r", "/"])
+def test_robots_in_linear_time(parse: Any, piece: str) -> None:
+    """No repetition takes more than the time of its length (the timeout of this test would tell)."""
+    assert parse("Sitemap:" + piece * 50_000 + "x", robots=True).outcome.kind == "robots"
+    assert parse("Sitemap" + piece * 50_000, robots=True).outcome.kind == "robots"
 
 
 def test_robots_by_flag(parse: Any) -> None:
