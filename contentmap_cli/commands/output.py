@@ -16,6 +16,8 @@ from typing import TextIO, cast
 from contentmap_cli.commands.shell import close_quietly
 from contentmap_cli.errors import UsageError
 
+_HINT = "name another file with -o"
+
 
 class Stdout(io.TextIOBase):
     """Standard output for a run that must go on when its reader has gone (`| head`) or its disk is full.
@@ -74,21 +76,30 @@ def answer_to(path: str | None) -> Iterator[TextIO]:
             raise UsageError(f"the answer could not be written: {stdout.lost}", hint="free some space")
         return
     final = Path(path)
+    if final.exists() and not final.is_file():
+        # a device, a pipe, a terminal: to rename a file over /dev/null would replace it for everybody
+        with _opened(final) as stream:
+            yield stream
+        return
+    final = final.resolve()  # the file that a link leads to, not the link
     partial = final.with_name(f".{final.name}.{os.getpid()}.part")
-    hint = "name another file with -o"
-    try:
-        stream = partial.open("w", encoding="utf-8", newline="")
-    except OSError as error:
-        raise UsageError(f"{path} cannot be written", hint=hint) from error
+    stream = _opened(partial)
     try:
         with stream:
             yield stream
         partial.replace(final)
     except OSError as error:
-        raise UsageError(f"{path} could not be written whole", hint=hint) from error
+        raise UsageError(f"{path} could not be written whole", hint=_HINT) from error
     finally:
         with contextlib.suppress(OSError):
             partial.unlink(missing_ok=True)
+
+
+def _opened(path: Path) -> TextIO:
+    try:
+        return path.open("w", encoding="utf-8", newline="")
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written", hint=_HINT) from error
 
 
 def width_of(stream: TextIO) -> int | None:

@@ -13,15 +13,15 @@ import logging
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
+from contentmap_cli.commands.intake import HANDFUL, Intake, Refused, Taken
 from contentmap_cli.crawl.crawler import Crawler, CrawlProgress
 from contentmap_cli.errors import Code, ContentMapError, DatabaseUnavailable, Failure, LeaseLost
 from contentmap_cli.pipeline import DomainFailed, process_domain
 from contentmap_cli.records import jobs
-from contentmap_cli.records.claims import LEASE_SECONDS, Claim, claim, fence, finish_domain
+from contentmap_cli.records.claims import LEASE_SECONDS, Claim, fence, finish_domain
 from contentmap_cli.records.failures import storage_error
-from contentmap_cli.records.files import remembered_files
 from contentmap_cli.records.session import GuardedSession, Sessions
-from contentmap_cli.values import DomainSummary, JobStatus, RememberedFile, ScanStatus, Target
+from contentmap_cli.values import DomainSummary, JobStatus, ScanStatus, Target
 
 log = logging.getLogger("contentmap.run")
 
@@ -62,33 +62,17 @@ class JobRun:
     broken: ContentMapError | None = None
     _live: dict[asyncio.Task[None], GuardedSession | None] = field(default_factory=dict)
 
-    async def scan_one(self, target: Target) -> DomainSummary:
-        """One domain, whole: claimed, crawled, recorded in one transaction; or its failure recorded."""
-        taken: Claim | None = None
+    async def scan_one(self, taken: Taken) -> DomainSummary:
+        """One claimed domain, crawled and recorded in one transaction; or its failure recorded."""
+        target = taken.target
         try:
-            claimed = await self._take(target)
-            if isinstance(claimed, Failure):
-                return self._summary(target, ScanStatus.SKIPPED, claimed)
-            taken, remembered = claimed
             async with self.sessions.work(self.job_id, target.domain) as session, session.begin():
                 self._note_session(session)
                 return await process_domain(
-                    session, taken, target, self.crawler, remembered, self._progress(target)
+                    session, taken.claim, target, self.crawler, taken.remembered, self._progress(target)
                 )
         except Exception as error:  # its session has closed: the failure gets one of its own
-            return await self._record_failure(target, taken, error)
-
-    async def _take(self, target: Target) -> tuple[Claim, list[RememberedFile]] | Failure:
-        """Claims a domain, and reads in the same short transaction what earlier scans know of it."""
-        domain = target.domain
-        async with self.sessions.brief(self.job_id, domain) as session, session.begin():
-            taken = await claim(
-                session, self.job_id, self.tenant, domain, self.owner, failures=self.failures_too
-            )
-            if isinstance(taken, Failure):
-                return taken
-            known = await remembered_files(session, taken.domain_id) if self.conditional else []
-            return taken, known
+            return await self._record_failure(target, taken.claim, error)
 
     async def _record_failure(self, target: Target, taken: Claim | None, error: Exception) -> DomainSummary:
         """Records a failure through the recovery session; never raises, so that siblings go on."""
@@ -115,7 +99,14 @@ class JobRun:
 
     async def run(self, targets: Iterable[Target]) -> None:
         """Scans every target, and returns when all have an outcome or the run was stopped."""
-        intake = iter(targets)
+        intake = Intake(
+            self.sessions,
+            (self.job_id, self.tenant, self.owner),
+            iter(targets),
+            handful=min(HANDFUL, self.concurrency),
+            conditional=self.conditional,
+            failures_too=self.failures_too,
+        )
         heart = asyncio.create_task(self._beat(), name="heartbeat")
         try:
             workers = [
@@ -148,16 +139,26 @@ class JobRun:
                 return JobStatus.INTERRUPTED
             return await jobs.finish_job(session, self.job_id, self.owner)
 
-    async def _worker(self, intake: Iterator[Target]) -> None:
+    async def _worker(self, intake: Intake) -> None:
         task = asyncio.current_task()
-        for target in intake:
-            if self.stopped_by:
-                return
-            self.watcher.started(target.domain)
-            summary = await self.scan_one(target)
+        while not self.stopped_by and (drawn := await intake.next()) is not None:
+            if isinstance(drawn, Refused):
+                self.watcher.finished(self._refused(drawn))
+                continue
+            self.watcher.started(drawn.target.domain)
+            summary = await self.scan_one(drawn)
             if task is not None:
                 self._live[task] = None
             self.watcher.finished(summary)
+
+    def _refused(self, refused: Refused) -> DomainSummary:
+        """A domain that was not claimed: another run has it, or the database did not answer."""
+        if isinstance(refused.why, Failure):
+            return self._summary(refused.target, ScanStatus.SKIPPED, refused.why)
+        self._mind_the_database(refused.why)
+        unclaimed = Failure(Code.STORAGE_ERROR, f"not claimed: {self._describe(refused.why).message}")
+        self._log(logging.ERROR, "domain.unclaimed", refused.target, unclaimed, refused.why)
+        return self._summary(refused.target, ScanStatus.FAILED, unclaimed)
 
     async def _beat(self) -> None:
         """Renews the run's leases, on a session of its own, until it is cancelled."""

@@ -1,8 +1,12 @@
 """Claims: who may scan a domain now, and who may record it.
 
-A domain scan is taken in a short transaction of its own (token, owner, a lease on the database's
-clock). The transaction that records it asks for the token first: a run that lost its claim, by
-sleeping past its lease for instance, rolls back instead of writing over the other's result.
+Domain scans are taken in a short transaction of their own, a handful at a time (token, owner, a lease
+on the database's clock). The transaction that records one asks for its token first: a run that lost
+its claim, by sleeping past its lease for instance, rolls back instead of writing over the other's
+result.
+
+The statements are built once and carry parameters: a scan runs them for every domain, and to build
+one costs more than to run it.
 """
 
 from __future__ import annotations
@@ -10,14 +14,13 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, cast
 
-from sqlalchemy import ColumnElement, and_, or_, select, update
-from sqlalchemy.orm import aliased
+from sqlalchemy import ColumnElement, Table, and_, bindparam, exists, or_, select, update
 
 from contentmap_cli.errors import Code, Failure, LeaseLost
 from contentmap_cli.records.session import GuardedSession
-from contentmap_cli.records.tables import Domain, DomainScan
+from contentmap_cli.records.tables import Domain, DomainScan, SitemapFile
 from contentmap_cli.records.types import utc_now
 from contentmap_cli.values import DomainSummary, ScanStatus, Target
 
@@ -28,91 +31,168 @@ RESUMABLE: Final = frozenset(
 )
 """What `resume` takes up again; a running one only when its lease has run out."""
 
+_SCANS: Final = cast("Table", DomainScan.__table__)
+_DOMAINS: Final = cast("Table", Domain.__table__)
+_S: Final = _SCANS.c
+_D: Final = _DOMAINS.c
+
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """One run's right to record one domain scan. The token is the fence: who lost it writes nothing."""
+    """One run's right to record one domain scan. The token is the fence: who lost it writes nothing.
+
+    `known` says that sitemap files of the domain are recorded already.
+    """
 
     scan_id: int
     domain_id: int
     job_id: str
     domain: str
     token: str
-
-
-async def claim(
-    session: GuardedSession, job_id: str, tenant: str, domain: str, owner: str, *, failures: bool = False
-) -> Claim | Failure:
-    """Takes one domain scan for `owner`, or says why not.
-
-    It is taken if it is unfinished, not under a live lease, and no other job is scanning the domain;
-    `failures` takes failed and partial ones too.
-    """
-    row = (
-        await session.execute(
-            select(DomainScan.id, Domain.id)
-            .join(Domain, Domain.id == DomainScan.domain_id)
-            .where(DomainScan.job_id == job_id, Domain.tenant_id == tenant, Domain.name == domain)
-            # two jobs that reach for one domain at once take turns on its row; SQLite has one writer anyway
-            .with_for_update(of=Domain)
-        )
-    ).one_or_none()
-    if row is None:
-        return Failure(Code.INTERNAL_ERROR, f"{domain} is not part of {job_id}")
-    scan_id, domain_id = row
-    other = aliased(DomainScan)
-    busy = (
-        await session.execute(
-            select(other.job_id).where(
-                other.domain_id == domain_id,
-                other.id != scan_id,
-                other.status == ScanStatus.RUNNING,
-                other.lease_until > utc_now(),
-            )
-        )
-    ).scalar()
-    if busy is not None:
-        await session.write(
-            update(DomainScan)
-            .where(DomainScan.id == scan_id, DomainScan.status.in_(RESUMABLE))
-            .values(
-                status=ScanStatus.SKIPPED,
-                finished_at=utc_now(),
-                error_code=Code.DOMAIN_BUSY,
-                error_message=f"being scanned by {busy}",
-            )
-        )
-        session.note("domain.busy", other_job=busy)
-        return Failure(Code.DOMAIN_BUSY, f"being scanned by {busy}")
-    token = uuid.uuid4().hex
-    took = await session.write(
-        update(DomainScan)
-        .where(DomainScan.id == scan_id, takeable(failures=failures))
-        .values(
-            status=ScanStatus.RUNNING,
-            token=token,
-            owner=owner,
-            lease_until=utc_now(LEASE_SECONDS),
-            started_at=utc_now(),
-            finished_at=None,
-            error_code=None,
-            error_message=None,
-        )
-    )
-    if took != 1:
-        session.note("domain.held")
-        return Failure(Code.LEASE_LOST, "another run of this job took it")
-    session.note("domain.claimed", scan=scan_id)
-    return Claim(scan_id, domain_id, job_id, domain, token)
+    known: bool = False
 
 
 def takeable(*, failures: bool = False) -> ColumnElement[bool]:
-    """The domain scans that a run may claim now."""
+    """The domain scans that a run may claim now; `failures` adds failed and partial ones."""
     open_states = set(RESUMABLE) - {ScanStatus.RUNNING}
     if failures:
         open_states |= {ScanStatus.FAILED, ScanStatus.PARTIAL}
-    dead = and_(DomainScan.status == ScanStatus.RUNNING, DomainScan.lease_until < utc_now())
-    return or_(DomainScan.status.in_(open_states), dead)
+    dead = and_(_S.status == ScanStatus.RUNNING, _S.lease_until < utc_now())
+    return or_(_S.status.in_(sorted(open_states)), dead)
+
+
+_WANTED: Final = (
+    select(
+        _S.id,
+        _S.domain_id,
+        _D.name,
+        exists(select(SitemapFile.id).where(SitemapFile.domain_id == _S.domain_id)).label("known"),
+    )
+    .join(_DOMAINS, _D.id == _S.domain_id)
+    .where(
+        _S.job_id == bindparam("job_id"),
+        _D.tenant_id == bindparam("tenant"),
+        _D.name.in_(bindparam("names", expanding=True)),
+    )
+    # jobs that reach for one domain at once take turns on its row, and reach in one order; SQLite has
+    # one writer anyway
+    .order_by(_D.id)
+    .with_for_update(of=_DOMAINS)
+)
+_BUSY: Final = select(_S.domain_id, _S.job_id).where(
+    _S.domain_id.in_(bindparam("domains", expanding=True)),
+    _S.job_id != bindparam("job_id"),
+    _S.status == ScanStatus.RUNNING,
+    _S.lease_until > utc_now(),
+)
+_TAKE: Final = {
+    failures: update(_SCANS)
+    .where(_S.id.in_(bindparam("scans", expanding=True)), takeable(failures=failures))
+    .values(
+        status=ScanStatus.RUNNING,
+        token=bindparam("new_token"),
+        owner=bindparam("new_owner"),
+        lease_until=utc_now(LEASE_SECONDS),
+        started_at=utc_now(),
+        finished_at=None,
+        error_code=None,
+        error_message=None,
+    )
+    .returning(_S.id)
+    for failures in (False, True)
+}
+_SKIP: Final = (
+    update(_SCANS)
+    .where(_S.id == bindparam("scan"), _S.status.in_(sorted(RESUMABLE)))
+    .values(
+        status=ScanStatus.SKIPPED,
+        finished_at=utc_now(),
+        error_code=Code.DOMAIN_BUSY,
+        error_message=bindparam("message"),
+    )
+)
+_FENCE: Final = (
+    update(_SCANS)
+    .where(_S.id == bindparam("scan"), _S.token == bindparam("held_token"), _S.status == ScanStatus.RUNNING)
+    .values(lease_until=utc_now(LEASE_SECONDS))
+)
+_RESULT: Final = (
+    *("status", "complete", "sitemaps", "sitemaps_failed", "urls", "added", "removed", "changed"),
+    *("fetched_bytes", "requests", "seconds", "discovery_methods", "sitemap_types", "limits"),
+    *("error_code", "error_message"),
+)
+_FINISH: Final = (
+    update(_SCANS)
+    .where(_S.id == bindparam("scan"), _S.token == bindparam("held_token"))
+    .values(
+        token=None,
+        owner=None,
+        lease_until=None,
+        finished_at=utc_now(),
+        **{name: bindparam(f"new_{name}", type_=_S[name].type) for name in _RESULT},
+    )
+)
+_SEEN: Final = (
+    update(_DOMAINS)
+    .where(_D.id == bindparam("domain"))
+    .values(
+        last_status=bindparam("new_status"), last_scan_id=bindparam("new_scan"), last_scanned_at=utc_now()
+    )
+)
+_RECORDED: Final = _SEEN.values(sitemap_count=bindparam("new_sitemaps"), url_count=bindparam("new_urls"))
+
+
+async def claim_domains(
+    session: GuardedSession,
+    job_id: str,
+    tenant: str,
+    domains: Sequence[str],
+    owner: str,
+    *,
+    failures: bool = False,
+) -> dict[str, Claim | Failure]:
+    """Takes domain scans of a job for `owner`, or says of each why not, by the domain's name.
+
+    One is taken if it is unfinished, not under a live lease, and no other job is scanning the domain;
+    `failures` takes failed and partial ones too.
+    """
+    wanted = {
+        row.name: row
+        for row in await session.execute(
+            _WANTED, {"job_id": job_id, "tenant": tenant, "names": list(domains)}
+        )
+    }
+    keys = [row.domain_id for row in wanted.values()]
+    busy = {
+        row.domain_id: str(row.job_id)
+        for row in await session.execute(_BUSY, {"domains": keys, "job_id": job_id})
+    }
+    token = uuid.uuid4().hex
+    free = [row.id for row in wanted.values() if row.domain_id not in busy]
+    taken = set(
+        await session.scalars(_TAKE[failures], {"scans": free, "new_token": token, "new_owner": owner})
+        if free
+        else ()
+    )
+    answers: dict[str, Claim | Failure] = {}
+    for domain in domains:
+        row = wanted.get(domain)
+        if row is None:
+            answers[domain] = Failure(Code.INTERNAL_ERROR, f"{domain} is not part of {job_id}")
+        elif row.domain_id in busy:
+            answers[domain] = await _skip(session, row.id, busy[row.domain_id])
+        elif row.id in taken:
+            answers[domain] = Claim(row.id, row.domain_id, job_id, domain, token, bool(row.known))
+        else:
+            answers[domain] = Failure(Code.LEASE_LOST, "another run of this job took it")
+    session.note("domains.claimed", claimed=len(taken), asked=len(domains))
+    return answers
+
+
+async def _skip(session: GuardedSession, scan_id: int, other_job: str) -> Failure:
+    message = f"being scanned by {other_job}"
+    await session.write(_SKIP, {"scan": scan_id, "message": message})
+    return Failure(Code.DOMAIN_BUSY, message)
 
 
 async def unfinished(
@@ -120,9 +200,7 @@ async def unfinished(
 ) -> list[tuple[Target, ScanStatus]]:
     """The targets of a job that a run may take now, in the order they were given."""
     rows = await session.execute(
-        select(DomainScan.target, DomainScan.status)
-        .where(DomainScan.job_id == job_id, takeable(failures=failures))
-        .order_by(DomainScan.id)
+        select(_S.target, _S.status).where(_S.job_id == job_id, takeable(failures=failures)).order_by(_S.id)
     )
     return [(_unpack(target), ScanStatus(status)) for target, status in rows]
 
@@ -132,16 +210,7 @@ async def fence(session: GuardedSession, claim: Claim) -> None:
 
     Raises LeaseLost otherwise, and so rolls everything back. The row stays locked to the end.
     """
-    still = await session.write(
-        update(DomainScan)
-        .where(
-            DomainScan.id == claim.scan_id,
-            DomainScan.token == claim.token,
-            DomainScan.status == ScanStatus.RUNNING,
-        )
-        .values(lease_until=utc_now(LEASE_SECONDS))
-    )
-    if still != 1:
+    if await session.write(_FENCE, {"scan": claim.scan_id, "held_token": claim.token}) != 1:
         raise LeaseLost(
             f"the claim on {claim.domain} was lost to another run", hint="its result is the other run's"
         )
@@ -158,42 +227,38 @@ async def finish_domain(
 ) -> None:
     """Records what a domain's scan came to, on its scan and on the domain itself. Call `fence` first."""
     await session.write(
-        update(DomainScan)
-        .where(DomainScan.id == claim.scan_id, DomainScan.token == claim.token)
-        .values(
-            status=summary.status,
-            token=None,
-            owner=None,
-            lease_until=None,
-            finished_at=utc_now(),
-            complete=complete,
-            sitemaps=summary.sitemaps,
-            sitemaps_failed=summary.sitemaps_failed,
-            urls=summary.urls,
-            added=summary.added,
-            removed=summary.removed,
-            changed=summary.changed,
-            fetched_bytes=summary.fetched_bytes,
-            requests=summary.requests,
-            seconds=summary.seconds,
-            discovery_methods=dict(summary.discovery_methods),
-            sitemap_types=dict(summary.sitemap_types),
-            limits=[[limit.code, limit.message] for limit in limits],
-            error_code=summary.error.code if summary.error else None,
-            error_message=summary.error.message if summary.error else None,
-        )
+        _FINISH,
+        {
+            "scan": claim.scan_id,
+            "held_token": claim.token,
+            "new_status": summary.status,
+            "new_complete": complete,
+            "new_sitemaps": summary.sitemaps,
+            "new_sitemaps_failed": summary.sitemaps_failed,
+            "new_urls": summary.urls,
+            "new_added": summary.added,
+            "new_removed": summary.removed,
+            "new_changed": summary.changed,
+            "new_fetched_bytes": summary.fetched_bytes,
+            "new_requests": summary.requests,
+            "new_seconds": summary.seconds,
+            "new_discovery_methods": dict(summary.discovery_methods),
+            "new_sitemap_types": dict(summary.sitemap_types),
+            "new_limits": [[limit.code, limit.message] for limit in limits],
+            "new_error_code": summary.error.code if summary.error else None,
+            "new_error_message": summary.error.message if summary.error else None,
+        },
     )
-    recorded = summary.status in (ScanStatus.OK, ScanStatus.PARTIAL, ScanStatus.EMPTY)
-    await session.write(
-        update(Domain)
-        .where(Domain.id == claim.domain_id)
-        .values(
-            last_status=summary.status,
-            last_scan_id=claim.scan_id,
-            last_scanned_at=utc_now(),
-            **({"sitemap_count": summary.sitemaps, "url_count": summary.urls} if recorded else {}),
-        )
-    )
+    seen: dict[str, Any] = {
+        "domain": claim.domain_id,
+        "new_status": summary.status,
+        "new_scan": claim.scan_id,
+    }
+    if summary.status in (ScanStatus.OK, ScanStatus.PARTIAL, ScanStatus.EMPTY):
+        seen |= {"new_sitemaps": summary.sitemaps, "new_urls": summary.urls}
+        await session.write(_RECORDED, seen)
+    else:
+        await session.write(_SEEN, seen)
     session.note("domain.recorded", status=str(summary.status))
 
 

@@ -14,7 +14,7 @@ from datetime import datetime
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import bindparam, distinct, func, select, update
+from sqlalchemy import bindparam, func, select, update
 
 from contentmap_cli.records.bulk import insert_rows
 from contentmap_cli.records.claims import Claim
@@ -26,6 +26,7 @@ from contentmap_cli.values import Entry
 
 _T = SITEMAP_URLS.c
 _CHUNK = 500
+_COUNTED_HERE = 100_000
 _CONTENT_COLUMNS = COLUMNS[CONTENT]
 _by_url = itemgetter(URL)
 
@@ -77,9 +78,7 @@ async def merge_entries(
     are gone. `first_scan` says that nothing of the domain is recorded, so that nothing is compared.
     """
     if first_scan:
-        for file in files:
-            await insert_rows(session, _rows(claim, file))
-        urls = await _count_live(session, claim.domain_id)
+        urls = await _insert_all(session, claim, files)
         session.note("entries.saved", urls=urls)
         return Changes(urls, urls, 0, 0)
 
@@ -94,6 +93,19 @@ async def merge_entries(
     urls = await _count_live(session, claim.domain_id)
     session.note("entries.merged", urls=urls, added=added, removed=removed, changed=changed)
     return Changes(urls, added, removed, changed)
+
+
+async def _insert_all(session: GuardedSession, claim: Claim, files: Sequence[FileEntries]) -> int:
+    """Inserts a first scan's entries and returns how many distinct URLs they are."""
+    distinct: set[str] | None = set()
+    for file in files:
+        rows = _rows(claim, file)
+        await insert_rows(session, rows)
+        if distinct is not None:
+            distinct.update([row[URL] for row in rows])
+            if len(distinct) > _COUNTED_HERE:
+                distinct = None  # so many are counted where they lie
+    return len(distinct) if distinct is not None else await _count_live(session, claim.domain_id)
 
 
 def _rows(claim: Claim, file: FileEntries) -> list[Row]:
@@ -226,7 +238,7 @@ async def _live_urls(session: GuardedSession, domain_id: int, file_id: int) -> l
 
 async def _count_live(session: GuardedSession, domain_id: int) -> int:
     counted = await session.scalar(
-        select(func.count(distinct(_T.url))).where(_T.domain_id == domain_id, _T.removed_scan_id.is_(None))
+        select(func.count(_T.url.distinct())).where(_T.domain_id == domain_id, _T.removed_scan_id.is_(None))
     )
     return int(counted or 0)
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from typing import Any, Final, cast
 
-from sqlalchemy import select, update
+from sqlalchemy import Table, insert, select, update
 
 from contentmap_cli.records.claims import Claim
 from contentmap_cli.records.session import GuardedSession
@@ -14,11 +15,24 @@ from contentmap_cli.records.tables import SitemapFile
 from contentmap_cli.values import (
     CrawledFile,
     DiscoveryMethod,
-    Document,
     DocumentKind,
     FileStatus,
     RememberedFile,
 )
+
+_FILES: Final = cast("Table", SitemapFile.__table__)
+_INSERT: Final = insert(_FILES).returning(_FILES.c.id, sort_by_parameter_order=True)
+_BLANK: Final[dict[str, Any]] = {column.name: None for column in _FILES.c if column.name != "id"} | {
+    "discovery_method": DiscoveryMethod.REMEMBERED,
+    "size_bytes": 0,
+    "decoded_bytes": 0,
+    "is_gzipped": False,
+    "has_lastmod": False,
+    "has_priority": False,
+    "has_changefreq": False,
+    "url_count": 0,
+    "problems": [],
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,86 +47,87 @@ class SavedFiles:
 async def save_files(session: GuardedSession, claim: Claim, files: Sequence[CrawledFile]) -> SavedFiles:
     """Writes one row a file. A file that failed keeps what an earlier scan read of it."""
     now = datetime.now(UTC)
-    before = {
-        row.url: row
-        for row in await session.scalars(select(SitemapFile).where(SitemapFile.domain_id == claim.domain_id))
-    }
-    known = frozenset(row.id for row in before.values())
-    rows: list[SitemapFile | None] = []
-    met: set[str] = set()
+    first_mention: dict[str, CrawledFile] = {}
     for file in files:
-        if file.url in met:
-            rows.append(None)
-            continue
-        met.add(file.url)
-        row = before.get(file.url)
-        if row is None:
-            row = _new(claim, file, now)
-            session.add(row)
-        _describe(row, claim, file, now)
-        rows.append(row)
+        first_mention.setdefault(file.url, file)
+    before = await _recorded(session, claim) if claim.known else {}
+    new = [_row(claim, file, now) for url, file in first_mention.items() if url not in before]
+    ids = {url: row.id for url, row in before.items()}
+    if new:
+        inserted = await session.scalars(_INSERT, new)
+        ids |= dict(zip((row["url"] for row in new), inserted, strict=True))
+    for url, row in before.items():
+        if url in first_mention:
+            for name, value in _facts(claim, first_mention[url], now).items():
+                setattr(row, name, value)
     await session.flush()
-    vanished = tuple(row.id for url, row in before.items() if url not in met and row.removed_at is None)
-    session.note("files.saved", files=len(met))
-    return SavedFiles(tuple(row.id if row is not None else None for row in rows), known, vanished)
-
-
-def _new(claim: Claim, file: CrawledFile, now: datetime) -> SitemapFile:
-    return SitemapFile(
-        domain_id=claim.domain_id,
-        url=file.url,
-        discovery_method=file.discovered_by,
-        first_seen=now,
-        decoded_bytes=0,
-        is_gzipped=False,
-        has_lastmod=False,
-        has_priority=False,
-        has_changefreq=False,
-        url_count=0,
-        problems=[],
+    session.note("files.saved", files=len(first_mention))
+    return SavedFiles(
+        tuple(ids[file.url] if first_mention[file.url] is file else None for file in files),
+        frozenset(row.id for row in before.values()),
+        tuple(row.id for url, row in before.items() if url not in first_mention and row.removed_at is None),
     )
 
 
-def _describe(row: SitemapFile, claim: Claim, file: CrawledFile, now: datetime) -> None:
-    row.last_scan_id = claim.scan_id
-    row.removed_at = None
-    row.status = file.status
+async def _recorded(session: GuardedSession, claim: Claim) -> dict[str, SitemapFile]:
+    rows = await session.scalars(select(SitemapFile).where(SitemapFile.domain_id == claim.domain_id))
+    return {row.url: row for row in rows}
+
+
+def _row(claim: Claim, file: CrawledFile, now: datetime) -> dict[str, Any]:
+    """A row for a file that was never met before."""
+    return (
+        _BLANK | {"domain_id": claim.domain_id, "url": file.url, "first_seen": now} | _facts(claim, file, now)
+    )
+
+
+def _facts(claim: Claim, file: CrawledFile, now: datetime) -> dict[str, Any]:
+    """What this scan says of a file, by column; of one that did not change, only that it was asked."""
+    facts: dict[str, Any] = {
+        "last_scan_id": claim.scan_id,
+        "removed_at": None,
+        "status": file.status,
+        "parent": file.parent,
+        "final_url": file.final_url,
+        "status_code": file.http_status,
+        "response_time_ms": file.response_ms,
+        "fetched_at": now,
+        "error_code": file.error.code if file.error else None,
+        "error_message": file.error.message if file.error else None,
+    }
     if file.discovered_by is not DiscoveryMethod.REMEMBERED:
-        row.discovery_method = file.discovered_by  # how a file was found is not forgotten by remembering it
-    row.parent = file.parent
-    row.final_url = file.final_url
-    row.status_code = file.http_status
-    row.response_time_ms = file.response_ms
-    row.fetched_at = now
-    row.error_code = file.error.code if file.error else None
-    row.error_message = file.error.message if file.error else None
+        # how a file was found is not forgotten by remembering it
+        facts["discovery_method"] = file.discovered_by
     if file.status is FileStatus.UNCHANGED:
-        return
-    row.content_type = file.content_type
-    row.size_bytes = file.size_bytes
+        return facts
     # validators only stand for a body that was read whole: otherwise the next scan must ask for it again
     whole = file.status is FileStatus.OK
-    row.etag = file.etag if whole else None
-    row.last_modified = file.last_modified if whole else None
-    row.lastmod = file.lastmod if whole else None
-    row.digest = file.document.digest if whole and file.document else None
-    if file.document is not None:
-        _describe_document(row, file.document, read=file.status is not FileStatus.FAILED)
-
-
-def _describe_document(row: SitemapFile, document: Document, *, read: bool) -> None:
-    row.problems = [asdict(problem) for problem in document.problems]
-    row.decoded_bytes = document.decoded_bytes
-    row.is_gzipped = document.is_gzipped
-    row.encoding = document.encoding
-    if not read:
-        return
-    row.sitemap_type = document.kind
-    row.url_count = document.entries
-    row.has_lastmod = document.has_lastmod
-    row.has_priority = document.has_priority
-    row.has_changefreq = document.has_changefreq
-    row.generator = document.generator
+    document = file.document
+    facts |= {
+        "content_type": file.content_type,
+        "size_bytes": file.size_bytes,
+        "etag": file.etag if whole else None,
+        "last_modified": file.last_modified if whole else None,
+        "lastmod": file.lastmod if whole else None,
+        "digest": document.digest if whole and document else None,
+    }
+    if document is not None:
+        facts |= {
+            "problems": [asdict(problem) for problem in document.problems],
+            "decoded_bytes": document.decoded_bytes,
+            "is_gzipped": document.is_gzipped,
+            "encoding": document.encoding,
+        }
+        if file.status is not FileStatus.FAILED:
+            facts |= {
+                "sitemap_type": document.kind,
+                "url_count": document.entries,
+                "has_lastmod": document.has_lastmod,
+                "has_priority": document.has_priority,
+                "has_changefreq": document.has_changefreq,
+                "generator": document.generator,
+            }
+    return facts
 
 
 async def drop_files(session: GuardedSession, file_ids: Sequence[int]) -> None:
@@ -125,23 +140,39 @@ async def drop_files(session: GuardedSession, file_ids: Sequence[int]) -> None:
         )
 
 
-async def remembered_files(session: GuardedSession, domain_id: int) -> list[RememberedFile]:
-    """What earlier scans know of a domain's files: what to ask first, and with which validators."""
-    rows = await session.scalars(
-        select(SitemapFile)
-        .where(SitemapFile.domain_id == domain_id, SitemapFile.removed_at.is_(None))
+async def remembered_files(
+    session: GuardedSession, domain_ids: Sequence[int]
+) -> dict[int, list[RememberedFile]]:
+    """What earlier scans know of these domains' files: what to ask first, and with which validators."""
+    rows = await session.execute(
+        select(
+            SitemapFile.domain_id,
+            SitemapFile.url,
+            SitemapFile.discovery_method,
+            SitemapFile.etag,
+            SitemapFile.last_modified,
+            SitemapFile.digest,
+            SitemapFile.lastmod,
+            SitemapFile.sitemap_type,
+        )
+        .where(
+            SitemapFile.domain_id.in_(domain_ids),
+            SitemapFile.removed_at.is_(None),
+            SitemapFile.sitemap_type.is_not(None),
+        )
         .order_by(SitemapFile.id)
     )
-    return [
-        RememberedFile(
-            url=row.url,
-            discovered_by=DiscoveryMethod(row.discovery_method),
-            etag=row.etag,
-            last_modified=row.last_modified,
-            digest=row.digest,
-            lastmod=row.lastmod,
-            kind=DocumentKind(row.sitemap_type) if row.sitemap_type else None,
+    found: dict[int, list[RememberedFile]] = {}
+    for row in rows:
+        found.setdefault(row.domain_id, []).append(
+            RememberedFile(
+                url=row.url,
+                discovered_by=DiscoveryMethod(row.discovery_method),
+                etag=row.etag,
+                last_modified=row.last_modified,
+                digest=row.digest,
+                lastmod=row.lastmod,
+                kind=DocumentKind(row.sitemap_type),
+            )
         )
-        for row in rows
-        if row.sitemap_type is not None
-    ]
+    return found

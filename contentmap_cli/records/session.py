@@ -18,7 +18,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import weakref
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -33,6 +33,7 @@ from contentmap_cli.errors import TransactionRuleBroken
 from contentmap_cli.records.engine import READ_ONLY, Database
 
 _SESSION = "contentmap_session"
+_NO_SYNC = {"synchronize_session": False}
 
 log = logging.getLogger("contentmap.transaction")
 
@@ -180,10 +181,10 @@ class GuardedSession(AsyncSession):
         """Refused, always."""
         self.sync_session._refuse("begin_nested")
 
-    async def write(self, statement: Executable) -> int:
+    async def write(self, statement: Executable, parameters: Mapping[str, Any] | None = None) -> int:
         """Runs one UPDATE, INSERT or DELETE and returns how many rows it touched. Objects that the
         session has loaded are not brought up to date."""
-        result = await self.execute(statement.execution_options(synchronize_session=False))
+        result = await self.execute(statement, parameters, execution_options=_NO_SYNC)
         return cast("CursorResult[Any]", result).rowcount
 
     def note(self, action: str, **extra: object) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, DateTime, Dialect, Integer, String
+from sqlalchemy import BigInteger, DateTime, Dialect, Float, Integer, String, literal
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
@@ -58,20 +58,21 @@ class utc_now(FunctionElement[datetime]):  # noqa: N801 - reads as the SQL funct
     """Now, by the database's clock, plus `seconds`. Leases hang on one clock only: the database's."""
 
     type = UtcDateTime()
-    inherit_cache = False
+    inherit_cache = True
 
     def __init__(self, seconds: float = 0.0) -> None:
-        super().__init__()
-        self.seconds = float(seconds)
+        # a clause of its own, so that the statement's cached text serves for any number
+        super().__init__(literal(float(seconds), Float()))
 
 
 @compiles(utc_now, "sqlite")
 def _sqlite_now(element: utc_now, compiler: SQLCompiler, **kw: Any) -> str:
     # %f is seconds with milliseconds; three zeros give the one width of UtcDateTime
-    return f"strftime('%Y-%m-%dT%H:%M:%f000Z', 'now', '{element.seconds:+.3f} seconds')"
+    seconds = compiler.process(element.clauses, **kw)
+    return f"strftime('%Y-%m-%dT%H:%M:%f000Z', 'now', {seconds} || ' seconds')"
 
 
 @compiles(utc_now, "postgresql")
 def _postgresql_now(element: utc_now, compiler: SQLCompiler, **kw: Any) -> str:
     # now() would be the moment the transaction began
-    return f"clock_timestamp() + interval '{element.seconds:.3f} seconds'"
+    return f"(clock_timestamp() + make_interval(secs => {compiler.process(element.clauses, **kw)}))"

@@ -9,7 +9,7 @@ from sqlalchemy import select, update
 
 from contentmap_cli.errors import Code, Failure, LeaseLost
 from contentmap_cli.records import jobs
-from contentmap_cli.records.claims import Claim, claim, fence, finish_domain, unfinished
+from contentmap_cli.records.claims import Claim, claim_domains, fence, finish_domain, unfinished
 from contentmap_cli.records.queries import domain_results, job_summary, list_jobs
 from contentmap_cli.records.session import Sessions
 from contentmap_cli.records.tables import DomainScan, Job
@@ -30,7 +30,7 @@ async def new_job(sessions: Sessions, *domains: str, owner: str = "me", tenant: 
 async def take(sessions: Sessions, job_id: str, domain: str, owner: str = "me") -> Claim | Failure:
     """A claim in a transaction of its own, as a run takes it."""
     async with sessions.brief(job_id, domain) as session, session.begin():
-        return await claim(session, job_id, "default", domain, owner)
+        return (await claim_domains(session, job_id, "default", [domain], owner))[domain]
 
 
 async def expire(sessions: Sessions, job_id: str) -> None:

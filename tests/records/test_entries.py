@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from contentmap_cli.errors import LeaseLost
 from contentmap_cli.records import jobs
-from contentmap_cli.records.claims import Claim, claim, fence
+from contentmap_cli.records.claims import Claim, claim_domains, fence
 from contentmap_cli.records.contents import EntryFilter, stored_entries
 from contentmap_cli.records.entries import Changes, FileEntries, merge_entries
 from contentmap_cli.records.files import save_files
@@ -43,7 +43,7 @@ async def start(sessions: Sessions) -> Claim:
     async with sessions.brief(job_id) as session, session.begin():
         target = Target(DOMAIN, (f"https://{DOMAIN}",))
         await jobs.create_job(session, job_id, "default", [target], {}, "owner")
-        taken = await claim(session, job_id, "default", DOMAIN, "owner")
+        taken = (await claim_domains(session, job_id, "default", [DOMAIN], "owner"))[DOMAIN]
     assert isinstance(taken, Claim)
     return taken
 

@@ -1,0 +1,93 @@
+"""Where a run's domains come from: claimed a handful at a time, handed out one by one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+from contentmap_cli.errors import Failure
+from contentmap_cli.records.claims import Claim, claim_domains
+from contentmap_cli.records.files import remembered_files
+from contentmap_cli.records.session import Sessions
+from contentmap_cli.values import RememberedFile, Target
+
+HANDFUL = 50
+"""Domains claimed in one transaction: few enough to be started soon, many enough to cost next to nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A domain this run may scan, and what earlier scans know of it."""
+
+    target: Target
+    claim: Claim
+    remembered: Sequence[RememberedFile]
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A domain this run may not scan: someone else has it (a Failure), or claiming it failed."""
+
+    target: Target
+    why: Failure | Exception
+
+
+class Intake:
+    """Hands out the targets of a job, each once. The transactions that claim them are its own."""
+
+    def __init__(
+        self,
+        sessions: Sessions,
+        job: tuple[str, str, str],
+        targets: Iterator[Target],
+        *,
+        handful: int,
+        conditional: bool,
+        failures_too: bool,
+    ) -> None:
+        self._sessions = sessions
+        self._job_id, self._tenant, self._owner = job
+        self._targets = targets
+        self._handful = handful
+        self._conditional = conditional
+        self._failures_too = failures_too
+        self._waiting: deque[Taken | Refused] = deque()
+        self._one_at_a_time = asyncio.Lock()
+
+    async def next(self) -> Taken | Refused | None:
+        """The next domain, or None when there is none left. Never raises for the database's sake."""
+        async with self._one_at_a_time:
+            if not self._waiting:
+                targets = list(islice(self._targets, self._handful))
+                try:
+                    self._waiting.extend(await self._claim(targets) if targets else ())
+                except Exception as error:
+                    self._waiting.extend(Refused(target, error) for target in targets)
+            return self._waiting.popleft() if self._waiting else None
+
+    async def _claim(self, targets: Sequence[Target]) -> list[Taken | Refused]:
+        async with self._sessions.brief(self._job_id) as session, session.begin():
+            answers = await claim_domains(
+                session,
+                self._job_id,
+                self._tenant,
+                [target.domain for target in targets],
+                self._owner,
+                failures=self._failures_too,
+            )
+            known = [
+                answer.domain_id for answer in answers.values() if isinstance(answer, Claim) and answer.known
+            ]
+            remembered = await remembered_files(session, known) if known and self._conditional else {}
+        return [self._hand_out(target, answers[target.domain], remembered) for target in targets]
+
+    @staticmethod
+    def _hand_out(
+        target: Target, answer: Claim | Failure, remembered: dict[int, list[RememberedFile]]
+    ) -> Taken | Refused:
+        if isinstance(answer, Failure):
+            return Refused(target, answer)
+        return Taken(target, answer, remembered.get(answer.domain_id, ()))
