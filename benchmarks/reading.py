@@ -32,6 +32,7 @@ import reading_sites as sites
 from machine import machine
 from measuring import Lag, Peak, fresh, watched_loop
 
+from contentmap_cli.commands.collector import calm_collector
 from contentmap_cli.commands.database import database_for_writing
 from contentmap_cli.commands.execute import Answer, start_job
 from contentmap_cli.commands.options import FailOn
@@ -135,6 +136,7 @@ def crawl(port: int) -> Crawled:
 
     async def run() -> Crawled:
         options = CrawlOptions(connect_to=(ConnectTo(None, None, "127.0.0.1", port),))
+        calm_collector()  # as the scan command does
         peak, start = Peak(), time.perf_counter()
         async with Crawler(options) as crawler:
             async with watched_loop() as lag:

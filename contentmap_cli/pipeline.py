@@ -76,6 +76,7 @@ async def _store(session: GuardedSession, claim: Claim, crawl: DomainCrawl, seco
             known=file_id in saved.known,
             batches=partial(crawl.entries, index),
             page_type=page_type_of(file.url),
+            entries=file.document.entries if file.document is not None else 0,
             whole=file.status is FileStatus.OK,
         )
         for index, (file, file_id) in enumerate(zip(crawl.files, saved.ids, strict=True))

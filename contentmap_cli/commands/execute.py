@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from contentmap_cli.commands.collector import calm_collector
 from contentmap_cli.commands.database import database_for_writing
 from contentmap_cli.commands.options import FailOn
 from contentmap_cli.commands.output import answer_to, goes_to_file, width_of
@@ -114,6 +115,7 @@ async def _carry_out(
 ) -> int:
     job_id, owner = held
     options = settings.crawl_options()
+    calm_collector()
     with answer_to(answer.output) as out:
         writer = scan_writer(answer.format, out, width=width_of(out), color=shell.colored(out))
         streams = answer.format in STREAMED and not goes_to_file(out)

@@ -26,6 +26,7 @@ from contentmap_cli.errors import Code, Failure
 from contentmap_cli.values import (
     DiscoveryMethod,
     DocumentKind,
+    Entry,
     FileStatus,
     Probe,
     RememberedFile,
@@ -42,6 +43,9 @@ PATIENCE = 2
 
 NOT_THERE = ("http_3", "http_4", "redirect_", "too_many_redirects", "address_blocked")
 """How the codes begin that mean, for a path that was only guessed, that there is nothing."""
+
+SLICE = 500
+"""Children of an index that are queued at a time: a few milliseconds' work."""
 
 HOME_PAGE_BYTES = 2 * 1024 * 1024
 
@@ -270,13 +274,19 @@ class Visit:
         if status is FileStatus.OK and known is not None and document.digest == known:
             status = FileStatus.UNCHANGED
             segment.clear()
-        if document.kind is DocumentKind.INDEX:
-            self._decider.add_children(candidate, children)
         if segment.refused:
             self._ledger.too_many_urls()
             status = FileStatus.PARTIAL
         self._ledger.record(candidate, fetched, status, error=error, document=document, segment=segment)
+        if document.kind is DocumentKind.INDEX:
+            await self._queue_children(candidate, children)
         self._decider.file_done(candidate, status, document.kind)
+
+    async def _queue_children(self, index: Candidate, children: Sequence[Entry]) -> None:
+        """Queues an index's children, with room for others in between: there may be 50,000 of them."""
+        for start in range(0, len(children), SLICE):
+            self._decider.add_children(index, children[start : start + SLICE])
+            await asyncio.sleep(0)
 
     # -- where nobody names a sitemap
 

@@ -7,6 +7,7 @@ file of the domain lists as well, or that moved between files, is neither added 
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -27,6 +28,7 @@ from contentmap_cli.values import Entry
 _T = SITEMAP_URLS.c
 _CHUNK = 500
 _COUNTED_HERE = 100_000
+_MADE_HERE = 2_000
 _CONTENT_COLUMNS = COLUMNS[CONTENT]
 _by_url = itemgetter(URL)
 
@@ -39,6 +41,7 @@ class FileEntries:
     known: bool
     batches: Callable[[], Iterable[Sequence[Entry]]]
     page_type: Callable[[Entry], str | None]
+    entries: int  # how many they are, at most
     whole: bool  # read to its end, with nothing lost: what it does not list is gone from it
 
 
@@ -99,7 +102,7 @@ async def _insert_all(session: GuardedSession, claim: Claim, files: Sequence[Fil
     """Inserts a first scan's entries and returns how many distinct URLs they are."""
     distinct: set[str] | None = set()
     for file in files:
-        rows = _rows(claim, file)
+        rows = await _rows(claim, file)
         await insert_rows(session, rows)
         if distinct is not None:
             distinct.update([row[URL] for row in rows])
@@ -108,7 +111,14 @@ async def _insert_all(session: GuardedSession, claim: Claim, files: Sequence[Fil
     return len(distinct) if distinct is not None else await _count_live(session, claim.domain_id)
 
 
-def _rows(claim: Claim, file: FileEntries) -> list[Row]:
+async def _rows(claim: Claim, file: FileEntries) -> list[Row]:
+    """A file's rows in key order; many are made in a thread, so that the event loop goes on."""
+    if file.entries <= _MADE_HERE:
+        return _make_rows(claim, file)
+    return await asyncio.to_thread(_make_rows, claim, file)
+
+
+def _make_rows(claim: Claim, file: FileEntries) -> list[Row]:
     """A file's rows in key order, one for each URL: where it is listed twice, the first entry stands."""
     build = row_builder(claim.domain_id, file.file_id, claim.scan_id, file.page_type)
     rows = [build(entry) for batch in file.batches() for entry in batch if entry.type == "url"]
@@ -125,7 +135,7 @@ def _rows(claim: Claim, file: FileEntries) -> list[Row]:
 
 async def _compare(session: GuardedSession, claim: Claim, file: FileEntries, *, removals: bool) -> _Diff:
     diff = _Diff(file.file_id)
-    rows = _rows(claim, file)
+    rows = await _rows(claim, file)
     if not file.known:
         diff.new = rows
         return diff

@@ -76,6 +76,7 @@ async def record(
                 file_id in saved.known,
                 lambda entries=entries: [entries],  # type: ignore[misc]
                 lambda entry: None,
+                len(entries),
                 file.status is FileStatus.OK,
             )
             for file_id, entries, file in zip(saved.ids, listing.values(), crawled, strict=True)

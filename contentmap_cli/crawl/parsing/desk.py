@@ -65,6 +65,7 @@ class Desk:
         self.limits = limits
         self.base = base
         self.entries = 0
+        self._refused = 0
         self.has_lastmod = False
         self.has_priority = False
         self.has_changefreq = False
@@ -105,6 +106,7 @@ class Desk:
                 repaired = repaired or judged.url is not None
             if judged.url is None:
                 self.swallowed = self.swallowed or "</loc" in loc
+                self._refused += 1
                 return False
             url, origin = judged.url, judged.origin
         date = (self._dates.get(lastmod) or self._lastmod(lastmod, line)) if lastmod is not None else None
@@ -164,6 +166,8 @@ class Desk:
 
     def deliver(self) -> None:
         """Hands the entries taken so far to the sink. Raises `HardCap` once there are too many."""
+        if self._refused > self.limits.file_urls_hard:
+            raise HardCap
         batch = self._batch
         if not batch:
             return

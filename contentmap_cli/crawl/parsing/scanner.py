@@ -30,6 +30,7 @@ BOGUS = re.compile(r"<[?!][^<>]*+(?:>|(?=<)|\Z)")
 TEMPLATE_LENGTH = 64 * 1024
 TAG_LENGTH = 256 * 1024
 QUOTED = 4096
+BOGUS_DECLARATIONS = 100_000
 CDATA = "<![CDATA["
 
 
@@ -82,6 +83,7 @@ class Scanner:
         self._ended = False
         self._offset = 0  # of the buffer in the whole text
         self._searched: dict[str, int] = {}  # up to where in the whole text there is no such string
+        self._bogus = 0
         self.closer = "</"
         self.whole_entries = False
         self.cut_off = False
@@ -274,6 +276,9 @@ class Scanner:
                 self._position = end
                 return
         if match is None:
+            self._bogus += 1
+            if self._bogus > BOGUS_DECLARATIONS:
+                raise Unending
             match = BOGUS.match(self._text, self._position)
             shape = self._text[self._position : self._position + 20]
             self._problems.add(ProblemCode.BROKEN_MARKUP, self.line(), f"{shorten(shape)} …")

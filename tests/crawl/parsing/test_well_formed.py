@@ -292,6 +292,17 @@ def test_the_hard_cap_is_a_cut(parse: Any, urlset: Any, end: str) -> None:
     assert reading.outcome.decoded_bytes == len(text)
 
 
+@pytest.mark.parametrize("end", ["", "&"])
+def test_refused_entries_count_for_the_hard_cap(parse: Any, urlset: Any, end: str) -> None:
+    """Judging what is not listed costs time as well: there is an end to it."""
+    text = urlset(*("<url><loc>ftp://x/</loc></url>" for _ in range(20_000))) + end
+    reading = parse(text, limits=Limits(file_urls_hard=100))
+    assert reading.failure == "too_many_urls"
+    assert (
+        sum(problem.count for problem in reading.outcome.problems if problem.code == "rejected_url") < 20_000
+    )
+
+
 def test_problems_are_folded(parse: Any, urlset: Any) -> None:
     """Ten problems of a kind are listed, the others counted."""
     reading = parse(urlset(*("<url><loc>ftp://x/</loc></url>" for _ in range(500))))
