@@ -165,21 +165,18 @@ class Desk:
             add(_new(Entry, (loc, date, changefreq, number, scope, False, *extensions, type_)))
 
     def deliver(self) -> None:
-        """Hands the entries taken so far to the sink. Raises `HardCap` once there are too many."""
-        if self._refused > self.limits.file_urls_hard:
-            raise HardCap
+        """Hands the entries taken so far to the sink. Raises `HardCap` once there are too many, refused ones
+        included."""
         batch = self._batch
-        if not batch:
-            return
         self._batch = []
         room = self.limits.file_urls_hard - self.entries
-        over = len(batch) > room
-        if over:
-            del batch[room:]
-        self._note_facts(batch)
-        self._note_duplicates(batch)
-        self.entries += len(batch)
-        self._sink.extend(batch)
+        over = len(batch) > room or self._refused > self.limits.file_urls_hard
+        del batch[room:]
+        if batch:
+            self._note_facts(batch)
+            self._note_duplicates(batch)
+            self.entries += len(batch)
+            self._sink.extend(batch)
         if over:
             raise HardCap
 

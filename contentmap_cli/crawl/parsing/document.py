@@ -184,7 +184,7 @@ class _Reading:
         # RFC 9309: UTF-8; a byte that is not is never part of a URL that could be asked for
         text = data[: self._limits.robots_bytes].decode(charset.codec, "replace")
         read_robots(text, self._desk)
-        self._desk.close()
+        self._close_desk(None)
 
     def _read(self, opening: Opening, charset: Charset) -> None:
         if opening.forbidden is not None:
@@ -195,27 +195,41 @@ class _Reading:
             raise _Stopped(ProblemCode.NOT_A_SITEMAP, "an HTML page, not a sitemap")
         if opening.kind is DocumentKind.UNKNOWN:
             raise _Stopped(ProblemCode.NOT_A_SITEMAP, "neither a sitemap nor a feed nor a list of URLs")
+        self._close_desk(self._read_entries(opening, charset))
+
+    def _close_desk(self, stopped: _Stopped | None) -> None:
+        """Delivers what is left, then raises what stopped the reading, if something did."""
+        try:
+            self._desk.close()
+        except HardCap:
+            stopped = stopped or self._hard_cap()
+        if stopped is not None:
+            raise stopped
+
+    def _read_entries(self, opening: Opening, charset: Charset) -> _Stopped | None:
+        """Reads all entries that can be read; what is returned says what ended that too early, if anything."""
+        limits = self._limits
         try:
             if opening.kind is DocumentKind.TEXT:
                 self._read_text(charset)
             elif not opening.clean or not self._read_strictly(opening.kind, charset):
                 self._read_tolerantly(opening.kind, charset)
-            self._desk.close()
         except HardCap:
-            self._desk.close()
-            message = f"more than {self._limits.file_urls_hard} entries"
-            raise _Stopped(ProblemCode.TOO_MANY_URLS, message) from None
+            return self._hard_cap()
         except Unending:
-            self._desk.close()
-            message = f"more than {self._limits.xml_token_bytes} bytes without anything beginning or ending"
-            raise _Stopped(ProblemCode.XML_TOKEN_TOO_LARGE, message) from None
+            message = f"more than {limits.xml_token_bytes} bytes without anything beginning or ending"
+            return _Stopped(ProblemCode.XML_TOKEN_TOO_LARGE, message)
         except TooDeep:
-            self._desk.close()
-            message = f"elements nested deeper than {self._limits.xml_depth}"
-            raise _Stopped(ProblemCode.XML_ERROR, message) from None
+            return _Stopped(ProblemCode.XML_ERROR, f"elements nested deeper than {limits.xml_depth}")
         except (Forbidden, ForbiddenDoctype):
-            self._desk.close()
-            raise _Stopped(ProblemCode.XML_DTD_FORBIDDEN, "document types are refused") from None
+            return _Stopped(ProblemCode.XML_DTD_FORBIDDEN, "document types are refused")
+        except _Stopped as stopped:
+            return stopped
+        return None
+
+    def _hard_cap(self) -> _Stopped:
+        message = f"more than {self._limits.file_urls_hard} entries; the rest was not read"
+        return _Stopped(ProblemCode.TOO_MANY_URLS, message)
 
     def _read_strictly(self, kind: DocumentKind, charset: Charset) -> bool:
         """Reads well-formed XML. False if it is not; then nothing that was read counts."""
@@ -248,7 +262,6 @@ class _Reading:
         finally:
             self._note_damage(text, charset)
         if reader.ended_early:
-            self._desk.close()
             raise _Stopped(ProblemCode.XML_ERROR, "the document ends before its last element does")
 
     def _read_text(self, charset: Charset) -> None:

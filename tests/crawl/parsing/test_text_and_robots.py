@@ -131,6 +131,14 @@ def test_robots_is_read_up_to_its_limit(parse: Any) -> None:
     assert parse(text, robots=True, limits=Limits(robots_bytes=10_000)).urls == [f"{HOST}/a"]
 
 
+def test_robots_of_too_many_lines(parse: Any) -> None:
+    """The hard cap holds here as well."""
+    text = "".join(f"Sitemap: /{number}\n" for number in range(50))
+    reading = parse(text, robots=True, limits=Limits(file_urls_hard=20))
+    assert len(reading.urls) == 20
+    assert reading.failure == "too_many_urls"
+
+
 def test_an_index_named_robots(parse: Any) -> None:
     """Only the last part of the path counts."""
     reading = parse("<urlset><url><loc>/a</loc></url></urlset>", base=f"{HOST}/robots.txt.xml")

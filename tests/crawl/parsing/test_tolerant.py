@@ -290,6 +290,16 @@ def test_endless_text(parse: Any, opening: str, endless: str) -> None:
     assert reading.failure == "xml_token_too_large"
 
 
+def test_endless_text_beyond_the_hard_cap(parse: Any) -> None:
+    """Two limits at once are still an outcome."""
+    limits = Limits(xml_token_bytes=100_000, file_urls_hard=5)
+    reading = parse(
+        "<urlset>&" + "<url><loc>/1</loc></url>" * 20 + "<url><loc>" + "x" * 400_000, limits=limits
+    )
+    assert len(reading.urls) == 5
+    assert reading.failure in ("xml_token_too_large", "too_many_urls")
+
+
 def test_a_large_entry_is_no_endless_text(parse: Any, urlset: Any) -> None:
     """An entry with a thousand images may exceed the limit of a token: something happens in it."""
     images = f"<image:image><image:loc>{HOST}/{'x' * 400}.jpg</image:loc></image:image>" * 1000
