@@ -207,7 +207,7 @@ class _Reading:
             raise stopped
 
     def _read_entries(self, opening: Opening, charset: Charset) -> _Stopped | None:
-        """Reads all entries that can be read; what is returned says what ended that too early, if anything."""
+        """Reads all entries that can be read; returns what ended that too early, if anything did."""
         limits = self._limits
         try:
             if opening.kind is DocumentKind.TEXT:
