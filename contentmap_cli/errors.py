@@ -128,6 +128,13 @@ class SchemaMismatch(ContentMapError):
     exit_code = Exit.DATABASE
 
 
+class AnswerLost(ContentMapError):
+    """The work was done, and its answer could not be written to where it was to go."""
+
+    code = "answer_lost"
+    exit_code = Exit.NOT_CLEAN
+
+
 class NotFound(ContentMapError):
     """No such job or domain is recorded for this tenant."""
 

@@ -87,7 +87,7 @@ async def _store(session: GuardedSession, claim: Claim, crawl: DomainCrawl, seco
         session, claim, entries, vanished, first_scan=not saved.known, removals=crawl.complete
     )
     await drop_files(session, vanished)
-    good = [file for file in crawl.files if file.status is not FileStatus.FAILED]
+    good = [index for index, file in enumerate(crawl.files) if file.status is not FileStatus.FAILED]
     summary = DomainSummary(
         job_id=claim.job_id,
         domain=claim.domain,
@@ -102,8 +102,8 @@ async def _store(session: GuardedSession, claim: Claim, crawl: DomainCrawl, seco
         requests=crawl.requests,
         seconds=round(seconds, 3),
         error=_why(crawl),
-        discovery_methods=_count(file.discovered_by for file in good),
-        sitemap_types=_count(file.document.kind for file in good if file.document is not None),
+        discovery_methods=_count(saved.methods[index] for index in good),
+        sitemap_types=_count(kind for index in good if (kind := saved.types[index]) is not None),
     )
     await finish_domain(session, claim, summary, complete=crawl.complete, limits=crawl.limits)
     return summary

@@ -258,6 +258,7 @@ class JobSummary:
     error: str | None = None
     heartbeat_at: datetime | None = None
     alive: bool = False  # a run holds it and its lease has not run out
+    owner: str | None = None  # the name of that run
 
     @property
     def total(self) -> int:

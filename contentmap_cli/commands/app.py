@@ -9,6 +9,7 @@ import typer
 
 from contentmap_cli import __version__
 from contentmap_cli.commands import db, jobs, parse, resume, scan, sitemaps, status, urls
+from contentmap_cli.commands.process import leave, open_standard_streams
 from contentmap_cli.commands.shell import (
     ColorOption,
     Db,
@@ -20,7 +21,7 @@ from contentmap_cli.commands.shell import (
     Verbose,
     fail,
 )
-from contentmap_cli.errors import Exit, UsageError
+from contentmap_cli.errors import AnswerLost, Exit, UsageError
 
 app = typer.Typer(
     name="contentmap",
@@ -62,20 +63,31 @@ for module in (scan, status, jobs, resume, urls, sitemaps, parse, db):
 
 def main() -> None:
     """Runs the command line and exits with its code."""
+    open_standard_streams()
+    leave(_run())
+
+
+def _run() -> int:
     try:
-        sys.exit(app(standalone_mode=False))
+        return int(app(standalone_mode=False) or Exit.CLEAN)
     except typer.Abort:
-        sys.exit(Exit.INTERRUPTED)
+        return Exit.INTERRUPTED
+    except OSError as error:  # help or version, into a full disk or a closed pipe
+        fail(AnswerLost(f"the answer could not be written: {error.strerror}"))
+        return AnswerLost.exit_code
     except Exception as error:
         # a usage error of the argument parser, whose classes moved between its versions
         if not hasattr(error, "format_message"):
             raise
         context = getattr(error, "ctx", None)
         if not error.format_message():
-            sys.exit(Exit.USAGE)  # it has printed the help already
+            return Exit.USAGE  # it has printed the help already
         path = context.command_path if context else "contentmap"
         fail(
-            UsageError(error.format_message(), hint=f"`{path} --help` shows what it takes"),
+            UsageError(
+                error.format_message().replace("Value error, ", ""),
+                hint=f"`{path} --help` shows what it takes",
+            ),
             as_json="--json" in sys.argv,
         )
-        sys.exit(Exit.USAGE)
+        return Exit.USAGE

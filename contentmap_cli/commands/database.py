@@ -21,7 +21,7 @@ from contentmap_cli.records.session import Sessions
 
 def database_address(shell: Shell) -> URL:
     """The address the user gave, or the SQLite file in the user's data folder."""
-    return parse_database_address(shell.db or str(default_file()))
+    return parse_database_address(str(default_file()) if shell.db is None else shell.db)
 
 
 def default_file() -> Path:
@@ -30,11 +30,13 @@ def default_file() -> Path:
 
 
 @asynccontextmanager
-async def database_for_writing(shell: Shell) -> AsyncIterator[Database]:
-    """The database, with a current schema: an embedded one is made on first use."""
+async def database_for_writing(shell: Shell, *, create: bool = True) -> AsyncIterator[Database]:
+    """The database, with a current schema: an embedded one is made on first use, where `create` says so."""
     address = database_address(shell)
+    if not create and _is_missing_file(address):
+        raise _nothing_yet(show_database_address(address))
     if address.drivername == FILE:
-        _make_folder(Path(str(address.database)))
+        _make_folder(Path(str(address.database)), own=shell.db is None)
     async with _opened(address, writable=True) as database:
         async with database.engine.begin() as connection:
             state, revision = await connection.run_sync(read_version)
@@ -42,6 +44,7 @@ async def database_for_writing(shell: Shell) -> AsyncIterator[Database]:
                 await connection.run_sync(upgrade_schema)
             else:
                 require_current(state, revision, database.shown)
+        database.check_file()
         yield database
 
 
@@ -49,12 +52,8 @@ async def database_for_writing(shell: Shell) -> AsyncIterator[Database]:
 async def database_for_reading(shell: Shell) -> AsyncIterator[Sessions]:
     """Sessions on a database that is there already: asking never creates one."""
     address = database_address(shell)
-    shown = show_database_address(address)
     if _is_missing_file(address):
-        raise NotFound(
-            f"nothing is recorded yet: there is no database {shown}",
-            hint="run `contentmap scan example.com` first, or name the database with --db",
-        )
+        raise _nothing_yet(show_database_address(address))
     async with _opened(address, writable=False) as database:
         reading = database.engine.execution_options(**{READ_ONLY: True})
         async with reading.connect() as connection:
@@ -68,7 +67,7 @@ async def opened_as_is(shell: Shell, *, create: bool) -> AsyncIterator[Database]
     """The database whatever its schema, for the commands that look at or change the schema itself."""
     address = database_address(shell)
     if create and address.drivername == FILE:
-        _make_folder(Path(str(address.database)))
+        _make_folder(Path(str(address.database)), own=shell.db is None)
     elif _is_missing_file(address):
         shown = show_database_address(address)
         raise SchemaMismatch(f"there is no database {shown}", hint="run `contentmap db upgrade` to make it")
@@ -93,13 +92,30 @@ async def _opened(address: URL, *, writable: bool) -> AsyncIterator[Database]:
 
 
 def _is_missing_file(address: URL) -> bool:
-    return address.drivername == FILE and not Path(str(address.database)).exists()
+    try:
+        return address.drivername == FILE and not Path(str(address.database)).exists()
+    except OSError:
+        return False  # it may be there: opening it says what is wrong
 
 
-def _make_folder(file: Path) -> None:
+def _nothing_yet(shown: str) -> NotFound:
+    return NotFound(
+        f"nothing is recorded yet: there is no database {shown}",
+        hint="run `contentmap scan example.com` first, or name the database with --db",
+    )
+
+
+def _make_folder(file: Path, *, own: bool) -> None:
+    """Makes the folder of the default database; a folder that the user named must be there."""
     folder = file.absolute().parent
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        if own:
+            folder.mkdir(parents=True, exist_ok=True)
+        elif not folder.is_dir():
+            raise DatabaseUnavailable(
+                f"there is no folder {folder} for the database",
+                hint="make it first, or name another database with --db",
+            )
     except OSError as error:
         raise DatabaseUnavailable(
             f"the folder {folder} for the database cannot be made",

@@ -7,27 +7,28 @@ import contextlib
 import logging
 import os
 import signal
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TextIO
 
-from contentmap_cli.commands.collector import calm_collector
 from contentmap_cli.commands.database import database_for_writing
 from contentmap_cli.commands.options import FailOn
-from contentmap_cli.commands.output import answer_to, goes_to_file, width_of
+from contentmap_cli.commands.output import answer_to, goes_to_file, say, width_of
 from contentmap_cli.commands.owner import new_owner, surely_gone
+from contentmap_cli.commands.process import calm_collector, raise_file_limit
 from contentmap_cli.commands.run import JobRun, deadline
 from contentmap_cli.commands.settings import ScanSettings
 from contentmap_cli.commands.shell import Shell
+from contentmap_cli.commands.status import unknown_job
 from contentmap_cli.commands.watch import ConsoleWatcher
 from contentmap_cli.crawl.crawler import Crawler
-from contentmap_cli.errors import Exit, JobHeld, NotFound, UsageError
+from contentmap_cli.errors import AnswerLost, Exit, JobHeld
 from contentmap_cli.records import jobs
 from contentmap_cli.records.claims import unfinished
 from contentmap_cli.records.queries import job_summary
 from contentmap_cli.records.session import Sessions
 from contentmap_cli.records.tables import Job
-from contentmap_cli.report.formats import SCAN_FORMATS, Format, scan_writer
+from contentmap_cli.report.formats import Format, scan_writer
 from contentmap_cli.report.hints import scan_hints
 from contentmap_cli.values import JobStatus, JobSummary, ScanStatus, Target
 
@@ -46,26 +47,21 @@ class Answer:
     output: str | None
     fail_on: FailOn
 
-    def check(self) -> None:
-        """Raises UsageError for a format that a scan cannot be written in."""
-        if self.format not in SCAN_FORMATS:
-            raise UsageError(
-                f"a scan cannot be written as {self.format.value}",
-                hint=f"--format is one of {', '.join(SCAN_FORMATS)}",
-            )
-
 
 async def start_job(
     shell: Shell, tenant: str, targets: Sequence[Target], settings: ScanSettings, answer: Answer
 ) -> int:
     """Commits a new job with all its domain scans, runs it, answers. Returns the exit code."""
     job_id, owner = jobs.new_job_id(), new_owner()
-    async with database_for_writing(shell) as database:
-        sessions = Sessions(database)
-        async with sessions.brief(job_id) as session, session.begin():
-            await jobs.create_job(session, job_id, tenant, targets, settings.recorded(), owner)
-            await jobs.hold_job(session, job_id, owner)
-        return await _carry_out(shell, tenant, sessions, (job_id, owner), targets, settings, answer)
+    # whatever can be refused is refused before the job stands in the database
+    with _answering(answer, job_id) as out:
+        async with Crawler(settings.crawl_options()) as crawler, database_for_writing(shell) as database:
+            sessions = Sessions(database)
+            async with sessions.brief(job_id) as session, session.begin():
+                await jobs.create_job(session, job_id, tenant, targets, settings.recorded(), owner)
+                await jobs.hold_job(session, job_id, owner)
+            run = JobRun(sessions, crawler, job_id, tenant, owner)
+            return await _Execution(shell, run, settings, answer, out).carry_out(targets)
 
 
 async def resume_job(
@@ -76,101 +72,111 @@ async def resume_job(
     Raises NotFound for an unknown job and JobHeld where a live run has it.
     """
     owner = new_owner()
-    async with database_for_writing(shell) as database:
-        sessions = Sessions(database)
-        async with sessions.brief(job_id) as session, session.begin():
-            job = await session.get(Job, job_id)
-            if job is None or job.tenant_id != tenant:
-                raise unknown_job(job_id)
-            held_by, options = job.owner, dict(job.options)
-            if held_by is not None and surely_gone(held_by):
-                await jobs.interrupt(session, job_id, held_by, "died")
-            if not await jobs.hold_job(session, job_id, owner):
-                raise JobHeld(
-                    f"another run holds {job_id}: {held_by}",
-                    hint=f"wait for it, or look with `contentmap status {job_id}`",
-                )
-            todo = [target for target, _ in await unfinished(session, job_id, failures=failures)]
-        settings = given.over(ScanSettings.from_recorded(options))
-        return await _carry_out(
-            shell, tenant, sessions, (job_id, owner), todo, settings, answer, failures=failures
-        )
+    with _answering(answer, job_id) as out:
+        async with database_for_writing(shell, create=False) as database:
+            sessions = Sessions(database)
+            async with sessions.brief(job_id) as session, session.begin():
+                job = await session.get(Job, job_id)
+                if job is None or job.tenant_id != tenant:
+                    raise unknown_job(job_id)
+                held_by, options = job.owner, dict(job.options)
+                if held_by is not None and surely_gone(held_by):
+                    await jobs.interrupt(session, job_id, held_by, "died")
+                todo = [target for target, _ in await unfinished(session, job_id, failures=failures)]
+                if todo and not await jobs.hold_job(session, job_id, owner):
+                    raise JobHeld(
+                        f"another run holds {job_id}: {held_by}",
+                        hint=f"wait for it, or look with `contentmap status {job_id}`",
+                    )
+            if not todo:
+                return await _nothing_left(shell, sessions, tenant, job_id, answer, out)
+            settings = given.over(ScanSettings.from_recorded(options))
+            async with Crawler(settings.crawl_options()) as crawler:
+                run = JobRun(sessions, crawler, job_id, tenant, owner, failures_too=failures)
+                return await _Execution(shell, run, settings, answer, out).carry_out(todo)
 
 
-def unknown_job(job_id: str) -> NotFound:
-    """The error for a job that this tenant does not have."""
-    return NotFound(f"no job {job_id[:80]!r} is recorded", hint="`contentmap jobs` lists those there are")
+@contextlib.contextmanager
+def _answering(answer: Answer, job_id: str) -> Iterator[TextIO]:
+    try:
+        with answer_to(answer.output) as out:
+            yield out
+    except AnswerLost as lost:
+        lost.hint = f"the job is recorded: `contentmap status {job_id}` shows it"
+        raise
 
 
-async def _carry_out(
-    shell: Shell,
-    tenant: str,
-    sessions: Sessions,
-    held: tuple[str, str],
-    targets: Sequence[Target],
-    settings: ScanSettings,
-    answer: Answer,
-    *,
-    failures: bool = False,
+async def _nothing_left(
+    shell: Shell, sessions: Sessions, tenant: str, job_id: str, answer: Answer, out: TextIO
 ) -> int:
-    job_id, owner = held
-    options = settings.crawl_options()
-    calm_collector()
-    with answer_to(answer.output) as out:
-        writer = scan_writer(answer.format, out, width=width_of(out), color=shell.colored(out))
-        streams = answer.format in STREAMED and not goes_to_file(out)
-        watcher = ConsoleWatcher(shell, job_id, len(targets), writer, streams_to_screen=streams)
-        async with Crawler(options) as crawler:
-            run = JobRun(
-                sessions,
-                crawler,
-                job_id,
-                tenant,
-                owner,
-                watcher,
-                concurrency=min(options.concurrency, max(1, len(targets))),
-                conditional=options.conditional,
-                failures_too=failures,
-            )
+    """Answers for a job that needs no run, and leaves it as it is."""
+    async with sessions.read(job_id) as session, session.begin():
+        job = await job_summary(session, job_id, tenant)
+    if job is None:
+        raise unknown_job(job_id)
+    if job.alive and job.status is JobStatus.RUNNING:
+        raise JobHeld(f"another run holds {job_id}", hint=f"`contentmap status {job_id}` shows it")
+    scan_writer(answer.format, out, width=width_of(out), color=shell.colored(out)).finish(job)
+    if not shell.quiet:
+        say(f"nothing is left to do in {job_id}; --failed tries failed and partial domains again")
+    return _exit_code(job, answer.fail_on, ())
+
+
+@dataclass
+class _Execution:
+    """One run with its answer: from the first claim to the exit code."""
+
+    shell: Shell
+    run: JobRun
+    settings: ScanSettings
+    answer: Answer
+    out: TextIO
+
+    async def carry_out(self, targets: Sequence[Target]) -> int:
+        """Scans the targets and returns the exit code."""
+        run, out = self.run, self.out
+        writer = scan_writer(self.answer.format, out, width=width_of(out), color=self.shell.colored(out))
+        streams = self.answer.format in STREAMED and not goes_to_file(out)
+        watcher = ConsoleWatcher(self.shell, run.job_id, len(targets), writer, streams_to_screen=streams)
+        run.watcher = watcher
+        run.concurrency = min(self.settings.crawl_options().concurrency, max(1, len(targets)))
+        raise_file_limit()
+        calm_collector()
+        with _signals(run) as signals:
             try:
-                with watcher, _signals(run) as signals, deadline(run, settings.max_time):
+                with watcher, deadline(run, self.settings.max_time):
                     await run.run(targets)
             except BaseException:
                 run.stop("stopped by a bug in ContentMap")
-                await _close(run, sessions, job_id, tenant)
+                await self._close()
                 raise
-        job = await _close(run, sessions, job_id, tenant)
+            job = await self._close()
         if job is not None:
             writer.finish(job)
-    if run.broken is not None:
-        raise run.broken
-    if job is None:
-        return Exit.DATABASE
-    if not shell.quiet:
-        hints(job, watcher)
-    return _exit_code(job, answer.fail_on, signals)
+        if run.broken is not None:
+            raise run.broken
+        if job is None:
+            return Exit.DATABASE
+        if not self.shell.quiet:
+            for line in scan_hints(job, watcher.remarkable, watcher.codes):
+                say(f"hint: {self.shell.in_full(line)}")
+        return _exit_code(job, self.answer.fail_on, signals)
 
-
-async def _close(run: JobRun, sessions: Sessions, job_id: str, tenant: str) -> JobSummary | None:
-    """Ends the job in the database and reads its summary; None where the database is gone."""
-    try:
-        await run.close()
-        async with sessions.read(job_id) as session, session.begin():
-            return await job_summary(session, job_id, tenant)
-    except Exception as error:
-        if run.broken is None:
-            raise
-        log.warning("the job could not be closed: %s", type(error).__name__)
-        run.broken.hint = f"once it is back, `contentmap resume {job_id}` goes on: what was recorded stays"
-        return None
-
-
-def hints(job: JobSummary, watcher: ConsoleWatcher) -> None:
-    """Prints what can be done about what went wrong, on stderr."""
-    lines = scan_hints(job, watcher.remarkable)
-    with contextlib.suppress(OSError):
-        for line in lines:
-            print(f"hint: {line}", file=sys.stderr)
+    async def _close(self) -> JobSummary | None:
+        """Ends the job in the database and reads its summary; None where the database is gone."""
+        run = self.run
+        try:
+            await run.close()
+            async with run.sessions.read(run.job_id) as session, session.begin():
+                return await job_summary(session, run.job_id, run.tenant)
+        except Exception as error:
+            if run.broken is None:
+                raise
+            log.warning("the job could not be closed: %s", type(error).__name__)
+            run.broken.hint = (
+                f"once it is back, `contentmap resume {run.job_id}` goes on: what was recorded stays"
+            )
+            return None
 
 
 @contextlib.contextmanager
@@ -184,15 +190,16 @@ def _signals(run: JobRun) -> Iterator[list[signal.Signals]]:
             os._exit(128 + number)
         received.append(number)
         run.stop(f"stopped by {number.name}")
-        with contextlib.suppress(OSError):
-            print("stopping: what is being written is finished first …", file=sys.stderr)
+        say("stopping: what is being written is finished first …")
 
-    for number in _SIGNALS:
+    # what the caller has chosen to ignore stays ignored: nohup ignores SIGHUP, a shell's `&` SIGINT
+    heard = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+    for number in heard:
         loop.add_signal_handler(number, stop, number)
     try:
         yield received
     finally:
-        for number in _SIGNALS:
+        for number in heard:
             loop.remove_signal_handler(number)
 
 

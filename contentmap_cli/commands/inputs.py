@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from contentmap_cli.crawl.targets import TargetLine, TargetList, group_targets
+from contentmap_cli.crawl.targets import TargetLine, TargetList, group_targets, parse_target
 from contentmap_cli.errors import UsageError
 from contentmap_cli.report.escape import redact, terminal
 
@@ -34,6 +34,14 @@ def read_targets(arguments: Sequence[str], source: str | None) -> TargetList:
     if not found.targets:
         raise UsageError("there is nothing to scan: the list is empty", hint=_HINT)
     return found
+
+
+def domain_name(text: str) -> str:
+    """The recorded name of one domain, however it is spelled. Raises UsageError where it is none."""
+    try:
+        return parse_target(text).domain
+    except UsageError as error:
+        raise UsageError(error.message, hint="name one domain, such as example.com") from None
 
 
 def duplicates_note(found: TargetList) -> str | None:

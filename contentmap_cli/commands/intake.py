@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
+from contentmap_cli.commands.owner import surely_gone
 from contentmap_cli.errors import Failure
 from contentmap_cli.records.claims import Claim, claim_domains
 from contentmap_cli.records.files import remembered_files
@@ -45,14 +46,12 @@ class Intake:
         targets: Iterator[Target],
         *,
         handful: int,
-        conditional: bool,
         failures_too: bool,
     ) -> None:
         self._sessions = sessions
         self._job_id, self._tenant, self._owner = job
         self._targets = targets
         self._handful = handful
-        self._conditional = conditional
         self._failures_too = failures_too
         self._waiting: deque[Taken | Refused] = deque()
         self._one_at_a_time = asyncio.Lock()
@@ -77,11 +76,12 @@ class Intake:
                 [target.domain for target in targets],
                 self._owner,
                 failures=self._failures_too,
+                gone=surely_gone,
             )
             known = [
                 answer.domain_id for answer in answers.values() if isinstance(answer, Claim) and answer.known
             ]
-            remembered = await remembered_files(session, known) if known and self._conditional else {}
+            remembered = await remembered_files(session, known) if known else {}
         return [self._hand_out(target, answers[target.domain], remembered) for target in targets]
 
     @staticmethod

@@ -8,7 +8,7 @@ import typer
 
 from contentmap_cli.commands import options as opt
 from contentmap_cli.commands.shell import Shell, command, run_async
-from contentmap_cli.report.formats import Format
+from contentmap_cli.report.formats import LIST_FORMATS, Format
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -31,30 +31,31 @@ def register(app: typer.Typer) -> None:
 
 def jobs(
     shell: Shell,
-    limit: Annotated[int, typer.Option(min=1, help="How many, the newest first.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, max=10**9, help="How many, the newest first.")] = 20,
     since: Annotated[
         str | None,
         typer.Option(metavar="WHEN", help="Created since: a date, a UTC date-time, or 12h, 7d, 2w ago."),
     ] = None,
     domain: Annotated[str | None, typer.Option(help="Only jobs that scan this domain.")] = None,
-    format: opt.FormatOption = Format.TABLE,
+    format: opt.ListFormat = Format.TABLE,
     as_json: opt.JsonOption = False,
     output: opt.OutputOption = None,
 ) -> None:
     """List the jobs, the newest first."""
+    from contentmap_cli.commands.inputs import domain_name
     from contentmap_cli.commands.moments import parse_moment
-    from contentmap_cli.crawl.targets import parse_target
 
     moment = parse_moment("--since", since) if since else None
-    name = parse_target(domain).domain if domain else None
-    run_async(_answer(shell, limit, moment, name, opt.chosen(format, as_json), output))
+    name = domain_name(domain) if domain else None
+    run_async(_answer(shell, limit, moment, name, opt.chosen(format, as_json, LIST_FORMATS), output))
 
 
 async def _answer(
     shell: Shell, limit: int, since: datetime | None, domain: str | None, format: Format, output: str | None
 ) -> None:
     from contentmap_cli.commands.database import database_for_reading
-    from contentmap_cli.commands.output import answer_to, width_of
+    from contentmap_cli.commands.output import answer_to, say, width_of
+    from contentmap_cli.commands.owner import truthful
     from contentmap_cli.records.queries import list_jobs
     from contentmap_cli.report.formats import jobs_writer
 
@@ -64,5 +65,7 @@ async def _answer(
         with answer_to(output) as out:
             writer = jobs_writer(format, out, width=width_of(out), color=shell.colored(out))
             for row in rows:
-                writer.write(row)
+                writer.write(truthful(row))
             writer.finish()
+    if not rows:
+        say("no job fits", unless=shell.quiet)

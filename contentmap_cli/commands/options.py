@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
-from typing import Annotated, Optional
+from typing import Annotated, Any, Optional
 
 import typer
 
-from contentmap_cli.report.formats import Format
+from contentmap_cli.errors import UsageError
+from contentmap_cli.report.formats import ENTRY_FORMATS, LIST_FORMATS, SCAN_FORMATS, Format
 from contentmap_cli.values import Probe
 
 
@@ -19,10 +21,23 @@ class FailOn(StrEnum):
     NEVER = "never"
 
 
+MOST_SECONDS = 31_536_000.0
+"""A year: more is meant as no limit, and infinity is no number that JSON knows."""
+
 _CRAWL = "Crawling"
 _REACH = "Reaching sites"
 
-FormatOption = Annotated[Format, typer.Option("--format", help="How to write the answer.", show_default=True)]
+
+def _format(*formats: Format) -> Any:
+    names = ", ".join(formats[:-1]) + f" or {formats[-1]}"
+    return typer.Option("--format", metavar="FORMAT", help=f"How to write the answer: {names}.")
+
+
+ScanFormat = Annotated[Format, _format(*SCAN_FORMATS)]
+ListFormat = Annotated[Format, _format(*LIST_FORMATS)]
+EntryFormat = Annotated[Format, _format(*ENTRY_FORMATS)]
+PARSE_FORMATS = (Format.NDJSON, Format.TABLE, Format.JSON, Format.CSV, Format.TXT)
+ParseFormat = Annotated[Format, _format(*PARSE_FORMATS)]
 JsonOption = Annotated[bool, typer.Option("--json", help="The same as --format json.")]
 OutputOption = Annotated[
     Optional[str], typer.Option("--output", "-o", metavar="FILE", help="Write the answer there.")  # noqa: UP045 - read at run time
@@ -50,24 +65,35 @@ MaxUrls = Annotated[
 ]
 MaxTime = Annotated[
     float | None,
-    typer.Option(min=0.1, metavar="SECONDS", help="Stop the whole run then.", rich_help_panel=_CRAWL),
+    typer.Option(
+        min=0.1, max=MOST_SECONDS, metavar="SECONDS", help="Stop the whole run then.", rich_help_panel=_CRAWL
+    ),
 ]
 DomainTime = Annotated[
     float | None,
     typer.Option(
-        min=0.1, metavar="SECONDS", help="Time for one domain. Default: 900.", rich_help_panel=_CRAWL
+        min=0.1,
+        max=MOST_SECONDS,
+        metavar="SECONDS",
+        help="Time for one domain. Default: 900.",
+        rich_help_panel=_CRAWL,
     ),
 ]
 Timeout = Annotated[
     float | None,
     typer.Option(
-        min=0.1, metavar="SECONDS", help="Time for one request. Default: 60.", rich_help_panel=_CRAWL
+        min=0.1,
+        max=MOST_SECONDS,
+        metavar="SECONDS",
+        help="Time for one request. Default: 60.",
+        rich_help_panel=_CRAWL,
     ),
 ]
 Delay = Annotated[
     float | None,
     typer.Option(
         min=0.0,
+        max=MOST_SECONDS,
         metavar="SECONDS",
         help="Pause between two requests to a host. Default: what its robots.txt asks for.",
         rich_help_panel=_CRAWL,
@@ -143,6 +169,15 @@ CaFile = Annotated[
 ]
 
 
-def chosen(format: Format, as_json: bool) -> Format:
-    """The format asked for, `--json` being a short word for one."""
-    return Format.JSON if as_json else format
+def chosen(format: Format, as_json: bool, allowed: Sequence[Format]) -> Format:
+    """The format asked for, `--json` being a short word for one. Raises UsageError for one that this answer
+    does not have, or for two."""
+    if as_json and format is not allowed[0] and format is not Format.JSON:
+        raise UsageError(f"--json and --format {format.value} ask for two answers", hint="give one of them")
+    wanted = Format.JSON if as_json else format
+    if wanted not in allowed:
+        raise UsageError(
+            f"this answer cannot be written as {wanted.value}",
+            hint=f"--format is one of {', '.join(allowed)}",
+        )
+    return wanted

@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import TextIO, cast
 
 from contentmap_cli.commands.shell import close_quietly
-from contentmap_cli.errors import UsageError
+from contentmap_cli.errors import AnswerLost, UsageError
+from contentmap_cli.report.escape import terminal
 
 _HINT = "name another file with -o"
+_AGAIN = "free some space, or write it somewhere else with -o"
 
 
 class Stdout(io.TextIOBase):
@@ -73,13 +75,17 @@ def answer_to(path: str | None) -> Iterator[TextIO]:
         yield cast("TextIO", stdout)
         stdout.flush()
         if stdout.lost:
-            raise UsageError(f"the answer could not be written: {stdout.lost}", hint="free some space")
+            raise AnswerLost(f"the answer could not be written: {stdout.lost}", hint=_AGAIN)
         return
     final = Path(path)
     if final.exists() and not final.is_file():
         # a device, a pipe, a terminal: to rename a file over /dev/null would replace it for everybody
-        with _opened(final) as stream:
-            yield stream
+        stream = _opened(final)
+        try:
+            with stream:
+                yield stream
+        except OSError as error:
+            raise AnswerLost(f"{path} could not be written whole", hint=_AGAIN) from error
         return
     final = final.resolve()  # the file that a link leads to, not the link
     partial = final.with_name(f".{final.name}.{os.getpid()}.part")
@@ -87,9 +93,11 @@ def answer_to(path: str | None) -> Iterator[TextIO]:
     try:
         with stream:
             yield stream
+        if final.exists():
+            partial.chmod(stat.S_IMODE(final.stat().st_mode))
         partial.replace(final)
     except OSError as error:
-        raise UsageError(f"{path} could not be written whole", hint=_HINT) from error
+        raise AnswerLost(f"{path} could not be written whole", hint=_AGAIN) from error
     finally:
         with contextlib.suppress(OSError):
             partial.unlink(missing_ok=True)
@@ -107,6 +115,11 @@ def width_of(stream: TextIO) -> int | None:
     return shutil.get_terminal_size().columns if stream.isatty() else None
 
 
+def has_left(stream: TextIO) -> bool:
+    """Whether the reader of an answer has gone, so that the rest need not be looked up."""
+    return isinstance(stream, Stdout) and stream.closed_by is not None
+
+
 def goes_to_file(stream: TextIO) -> bool:
     """Whether an answer ends in a file: a terminal, or a pipe that may lead to one, is shown as it comes."""
     if not isinstance(stream, Stdout):
@@ -115,6 +128,13 @@ def goes_to_file(stream: TextIO) -> bool:
         return stat.S_ISREG(os.fstat(sys.stdout.fileno()).st_mode)
     except OSError:
         return True
+
+
+def say(line: str, *, unless: bool = False) -> None:
+    """One line on stderr, `unless` it is not wanted; nobody listening is no reason to fail."""
+    if not unless:
+        with contextlib.suppress(OSError):
+            print(terminal(line), file=sys.stderr, flush=True)
 
 
 def redraw(out: TextIO) -> None:

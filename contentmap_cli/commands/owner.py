@@ -6,7 +6,10 @@ import hashlib
 import os
 import socket
 import uuid
+from dataclasses import replace
 from pathlib import Path
+
+from contentmap_cli.values import JobStatus, JobSummary, ScanStatus
 
 _PLACE_LENGTH = 8
 
@@ -51,3 +54,16 @@ def _link(path: str) -> str:
         return str(Path(path).readlink())
     except OSError:
         return ""
+
+
+def truthful(job: JobSummary) -> JobSummary:
+    """The job as it stands, also where its run was killed on this machine and its lease does not know yet."""
+    domains = dict(job.domains)
+    if job.status is JobStatus.RUNNING and surely_gone(job.owner):
+        heard = f"{job.heartbeat_at:%Y-%m-%d %H:%M:%S} UTC" if job.heartbeat_at else "never"
+        job = replace(job, status=JobStatus.INTERRUPTED, alive=False, error=f"died, last heartbeat {heard}")
+    if job.status is JobStatus.INTERRUPTED and domains.get(ScanStatus.RUNNING):
+        # nobody is running them any more
+        domains[ScanStatus.INTERRUPTED] += domains[ScanStatus.RUNNING]
+        domains[ScanStatus.RUNNING] = 0
+    return replace(job, domains=domains)

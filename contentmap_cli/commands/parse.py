@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
+from pathlib import PurePath
 from typing import Annotated, BinaryIO, cast
 
 import typer
@@ -22,7 +23,6 @@ Examples:
 
 Exit codes: 0 read whole; 3 something is missing or it is no sitemap; 2 the file cannot be read.
 """
-PARSE_FORMATS = (Format.NDJSON, Format.TABLE, Format.JSON, Format.CSV, Format.TXT)
 
 
 def register(app: typer.Typer) -> None:
@@ -37,30 +37,27 @@ def parse(
         str | None,
         typer.Option(metavar="URL", help="Where it came from: relative URLs are resolved against it."),
     ] = None,
-    format: opt.FormatOption = Format.NDJSON,
+    format: opt.ParseFormat = Format.NDJSON,
     as_json: opt.JsonOption = False,
     output: opt.OutputOption = None,
 ) -> int:
     """Read one sitemap, feed or robots.txt and show its entries and its problems."""
     from contentmap_cli.commands.parsed import write_parsed
 
-    wanted = opt.chosen(format, as_json)
-    if wanted not in PARSE_FORMATS:
-        raise UsageError(
-            f"a document cannot be written as {wanted.value}",
-            hint=f"--format is one of {', '.join(PARSE_FORMATS)}",
-        )
+    wanted = opt.chosen(format, as_json, opt.PARSE_FORMATS)
+    robots = base is None and PurePath(file).name.lower() == "robots.txt"
     with _opened(file) as source:
-        return write_parsed(shell, source, base, wanted, output)
+        return write_parsed(shell, source, base, wanted, output, robots=robots)
 
 
 def _opened(file: str) -> BinaryIO:
     try:
-        if file != "-":
-            return open(file, "rb")  # noqa: PTH123 - the caller closes it
+        source = sys.stdin.buffer if file == "-" else open(file, "rb")  # noqa: PTH123, SIM115 - the caller closes it
+        if file != "-" and source.seekable():
+            return cast("BinaryIO", source)
         # the parser may have to read twice, and a pipe cannot
         copy = tempfile.SpooledTemporaryFile(max_size=1 << 20)  # noqa: SIM115 - the caller closes it
-        while chunk := sys.stdin.buffer.read(1 << 16):
+        while chunk := source.read(1 << 16):
             copy.write(chunk)
         copy.seek(0)
         return cast("BinaryIO", copy)

@@ -17,14 +17,16 @@ from contentmap_cli.report.objects import document_object, entry_object
 from contentmap_cli.values import Document, FileStatus, Limits
 
 
-def write_parsed(shell: Shell, source: BinaryIO, base: str | None, format: Format, output: str | None) -> int:
+def write_parsed(
+    shell: Shell, source: BinaryIO, base: str | None, format: Format, output: str | None, *, robots: bool
+) -> int:
     """Parses `source` and writes it. Returns 0 when it was read whole, 3 when something is missing."""
     limits = Limits()
     spool = EntrySpool()
     # the entries wait in the spool: a strict reading that fails late is taken back and read anew
     segment = spool.segment(room=limits.file_urls_hard, child_room=0)
     try:
-        document = parse_document(source, segment, base=base, limits=limits)
+        document = parse_document(source, segment, base=base, limits=limits, robots=robots)
         segment.finish()
         with answer_to(output) as out:
             _write(shell, document, segment, format, out)

@@ -8,7 +8,7 @@ import typer
 
 from contentmap_cli.commands import options as opt
 from contentmap_cli.commands.shell import Shell, command, run_async
-from contentmap_cli.report.formats import Format
+from contentmap_cli.report.formats import SCAN_FORMATS, Format
 
 EPILOG = """\
 Examples:
@@ -44,7 +44,7 @@ def resume(
     allow_net: opt.AllowNet = None,
     ca_file: opt.CaFile = None,
     fail_on: opt.FailOnOption = opt.FailOn.ANY,
-    format: opt.FormatOption = Format.TABLE,
+    format: opt.ScanFormat = Format.TABLE,
     as_json: opt.JsonOption = False,
     output: opt.OutputOption = None,
 ) -> int:
@@ -66,6 +66,5 @@ def resume(
         ca_file=ca_file,
     )
     given.crawl_options()
-    answer = Answer(opt.chosen(format, as_json), output, fail_on)
-    answer.check()
+    answer = Answer(opt.chosen(format, as_json, SCAN_FORMATS), output, fail_on)
     return run_async(resume_job(shell, shell.tenant_name, job_id, given, answer, failures=failed))

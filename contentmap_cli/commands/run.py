@@ -54,9 +54,8 @@ class JobRun:
     job_id: str
     tenant: str
     owner: str
-    watcher: Watcher
-    concurrency: int
-    conditional: bool = True
+    watcher: Watcher = field(default_factory=Watcher)
+    concurrency: int = 1
     failures_too: bool = False
     stopped_by: str | None = None
     broken: ContentMapError | None = None
@@ -104,7 +103,6 @@ class JobRun:
             (self.job_id, self.tenant, self.owner),
             iter(targets),
             handful=min(HANDFUL, self.concurrency),
-            conditional=self.conditional,
             failures_too=self.failures_too,
         )
         heart = asyncio.create_task(self._beat(), name="heartbeat")
@@ -133,6 +131,7 @@ class JobRun:
 
     async def close(self) -> JobStatus:
         """Says in the database how the run ended, and gives back what it still holds."""
+        self.sessions.database.check_file()
         async with self.sessions.brief(self.job_id) as session, session.begin():
             if self.stopped_by:
                 await jobs.interrupt(session, self.job_id, self.owner, self.stopped_by)
@@ -165,9 +164,13 @@ class JobRun:
         while True:
             await asyncio.sleep(HEARTBEAT_SECONDS)
             try:
-                async with self.sessions.brief(self.job_id) as session, session.begin():
-                    if not await jobs.heartbeat(session, self.job_id, self.owner):
-                        self.stop("another run holds the job")
+                async with self.sessions.urgent(self.job_id) as session, session.begin():
+                    held = await jobs.renew_job(session, self.job_id, self.owner)
+                if not held:
+                    self.stop("another run holds the job")
+                async with self.sessions.urgent(self.job_id) as session, session.begin():
+                    await jobs.renew_scans(session, self.job_id, self.owner)
+                self.sessions.database.check_file()
             except Exception as error:
                 log.warning("a heartbeat failed: %s", self._describe(error).message)
                 self._mind_the_database(error)

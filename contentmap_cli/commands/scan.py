@@ -9,7 +9,7 @@ import typer
 
 from contentmap_cli.commands import options as opt
 from contentmap_cli.commands.shell import Shell, command, run_async
-from contentmap_cli.report.formats import Format
+from contentmap_cli.report.formats import SCAN_FORMATS, Format
 
 EPILOG = """\
 Examples:
@@ -61,7 +61,7 @@ def scan(
         bool, typer.Option("--dry-run", help="Show what would be scanned; no network, no database.")
     ] = False,
     fail_on: opt.FailOnOption = opt.FailOn.ANY,
-    format: opt.FormatOption = Format.TABLE,
+    format: opt.ScanFormat = Format.TABLE,
     as_json: opt.JsonOption = False,
     output: opt.OutputOption = None,
 ) -> int:
@@ -90,8 +90,7 @@ def scan(
     )
     settings.crawl_options()  # what cannot be meant is said now, before the list is read
     tenant = shell.tenant_name
-    answer = Answer(opt.chosen(format, as_json), output, fail_on)
-    answer.check()
+    answer = Answer(opt.chosen(format, as_json, SCAN_FORMATS), output, fail_on)
     found = read_targets(targets or [], source)
     note = duplicates_note(found)
     if note and not shell.quiet:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, Self
@@ -15,6 +16,7 @@ from contentmap_cli.crawl.options import (
     parse_proxy,
     parse_user_agent,
 )
+from contentmap_cli.errors import UsageError
 from contentmap_cli.values import Limits, Probe
 
 SECRET = frozenset({"header", "proxy"})
@@ -96,5 +98,17 @@ class ScanSettings:
             conditional=not self.full,
             obey_robots=not self.ignore_robots,
             concurrency=self.concurrency or CrawlOptions.concurrency,
-            ca_file=self.ca_file,
+            ca_file=_certificates(self.ca_file),
         )
+
+
+def _certificates(file: str | None) -> str | None:
+    """The name of a file of certificate authorities, tried now rather than when the first site is asked."""
+    if file is not None:
+        try:
+            ssl.create_default_context(cafile=file)
+        except (OSError, ssl.SSLError) as error:
+            raise UsageError(
+                f"--ca-file: {file} cannot be read as certificates", hint="name a file in PEM form"
+            ) from (error if error.errno and not isinstance(error, ssl.SSLError) else None)
+    return file

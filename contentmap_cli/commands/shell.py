@@ -10,6 +10,8 @@ import asyncio
 import functools
 import inspect
 import os
+import re
+import shlex
 import sys
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, fields, replace
@@ -19,10 +21,12 @@ from typing import Annotated, Any, TextIO, TypeVar, get_type_hints
 import typer
 
 from contentmap_cli.commands.logs import LogFormat, set_up_logging
-from contentmap_cli.errors import ContentMapError, Exit, UsageError
+from contentmap_cli.errors import AnswerLost, ContentMapError, Exit, UsageError
 
 T = TypeVar("T")
 _PANEL = "Global options"
+_COMMAND = re.compile(r"(?<![\w/.-])contentmap (?=(?:scan|status|jobs|resume|urls|sitemaps|db)\b)")
+_SURROGATE = re.compile("[\x00\ud800-\udfff]")
 
 
 class Color(StrEnum):
@@ -117,7 +121,25 @@ class Shell:
     def merged(self, later: Shell) -> Shell:
         """These options with those given after the command's name on top."""
         given = {field.name: getattr(later, field.name) for field in fields(later)}
-        return replace(self, **{name: value for name, value in given.items() if value})
+        # an empty text was given too, by a script whose variable was not set: it is not the default
+        return replace(self, **{name: value for name, value in given.items() if value or value == ""})
+
+    def in_full(self, text: str) -> str:
+        """A hint with the --db and --tenant of this call in the commands it names, ready to be pasted."""
+        from contentmap_cli.records.address import parse_database_address, show_database_address
+
+        options = []
+        if self.db and self.db != os.environ.get("CONTENTMAP_DATABASE_URL"):
+            try:
+                options += ["--db", show_database_address(parse_database_address(self.db))]
+            except UsageError:
+                return text
+        if self.tenant and self.tenant != os.environ.get("CONTENTMAP_TENANT"):
+            options += ["--tenant", self.tenant]
+        if not options:
+            return text
+        words = f"contentmap {shlex.join(options)} "
+        return _COMMAND.sub(lambda match: words, text)
 
 
 _OPTIONS: dict[str, Any] = {
@@ -180,8 +202,10 @@ def _guarded(function: Callable[..., int | None], shell: Shell, values: dict[str
             file=shell.log_file,
             as_json=shell.log_format is LogFormat.JSON,
         )
+        _check_text(shell, values)
         return function(shell, **values) or Exit.CLEAN
     except ContentMapError as error:
+        error.hint = shell.in_full(error.hint) if error.hint else None
         fail(error, as_json=as_json)
         return error.exit_code
     except KeyboardInterrupt:
@@ -190,7 +214,15 @@ def _guarded(function: Callable[..., int | None], shell: Shell, values: dict[str
         close_quietly(sys.stdout)
         return Exit.CLEAN
     except Exception as error:  # the last line of defence: no traceback reaches a user
-        return _unexpected(error, shell, as_json=as_json)
+        return _unexpected(error, as_json=as_json)
+
+
+def _check_text(shell: Shell, values: dict[str, Any]) -> None:
+    """Refuses arguments that are no text: bytes that are not UTF-8 reach a program as lone surrogates."""
+    for name, value in (*vars(shell).items(), *values.items()):
+        for text in value if isinstance(value, list) else [value]:
+            if isinstance(text, str) and _SURROGATE.search(text):
+                raise UsageError(f"the argument for {name.replace('_', '-')} is not UTF-8 text")
 
 
 def fail(error: ContentMapError, *, as_json: bool = False) -> None:
@@ -200,23 +232,25 @@ def fail(error: ContentMapError, *, as_json: bool = False) -> None:
     from contentmap_cli.report.errors import render_error
     from contentmap_cli.report.objects import error_object
 
-    cause = str(error.__cause__) if isinstance(error.__cause__, OSError) else None
+    cause = error.__cause__
+    reason = (cause.strerror or str(cause)) if isinstance(cause, OSError) else None
     try:
-        print(render_error(error, cause), file=sys.stderr)
+        print(render_error(error, reason), file=sys.stderr)
         if as_json:
             print(json.dumps(error_object(error), ensure_ascii=False), file=sys.stderr)
     except OSError:
         pass  # nobody is listening; the exit code still says it
 
 
-def _unexpected(error: Exception, shell: Shell, *, as_json: bool) -> int:
+def _unexpected(error: Exception, *, as_json: bool) -> int:
     import logging
 
-    from contentmap_cli.records.failures import storage_error
-
     logging.getLogger("contentmap").debug("unexpected", exc_info=error, extra={"action": "command.crashed"})
-    known = storage_error(error, shell.db or "in your data folder")
-    if known is None:
+    known: ContentMapError
+    if isinstance(error, OSError):
+        # files and databases say for themselves what went wrong: what is left is the answer
+        known = AnswerLost(f"the answer could not be written: {error.strerror or error}")
+    else:
         known = ContentMapError(
             f"a bug in ContentMap: {type(error).__name__}",
             hint="run it again with -vv --log-file FILE and report what the file says",

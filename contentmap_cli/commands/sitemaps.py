@@ -8,7 +8,7 @@ import typer
 
 from contentmap_cli.commands import options as opt
 from contentmap_cli.commands.shell import Shell, command, run_async
-from contentmap_cli.report.formats import Format
+from contentmap_cli.report.formats import LIST_FORMATS, Format
 
 EPILOG = """\
 Examples:
@@ -28,25 +28,25 @@ def register(app: typer.Typer) -> None:
 
 def sitemaps(
     shell: Shell,
-    domain: Annotated[str, typer.Argument(metavar="DOMAIN")],
+    domain: Annotated[str, typer.Argument(metavar="DOMAIN", help="A domain that was scanned.")],
     removed: Annotated[bool, typer.Option("--removed", help="Those that are gone, too.")] = False,
-    format: opt.FormatOption = Format.TABLE,
+    format: opt.ListFormat = Format.TABLE,
     as_json: opt.JsonOption = False,
     output: opt.OutputOption = None,
 ) -> None:
     """List a domain's sitemap files: type, how found, status, counts, problems."""
-    from contentmap_cli.crawl.targets import parse_target
+    from contentmap_cli.commands.inputs import domain_name
 
-    run_async(
-        _answer(shell, parse_target(domain).domain, opt.chosen(format, as_json), output, removed=removed)
-    )
+    chosen = opt.chosen(format, as_json, LIST_FORMATS)
+    run_async(_answer(shell, domain_name(domain), chosen, output, removed=removed))
 
 
 async def _answer(shell: Shell, name: str, format: Format, output: str | None, *, removed: bool) -> None:
     from contentmap_cli.commands.database import database_for_reading
-    from contentmap_cli.commands.output import answer_to, width_of
+    from contentmap_cli.commands.output import answer_to, say, width_of
     from contentmap_cli.commands.urls import require_domain
     from contentmap_cli.records.contents import stored_files
+    from contentmap_cli.records.queries import last_scan
     from contentmap_cli.report.formats import files_writer
 
     async with (
@@ -57,6 +57,12 @@ async def _answer(shell: Shell, name: str, format: Format, output: str | None, *
         domain_id = await require_domain(session, shell.tenant_name, name)
         with answer_to(output) as out:
             writer = files_writer(format, out, width=width_of(out), color=shell.colored(out))
+            count = 0
             async for file in stored_files(session, domain_id, removed=removed):
                 writer.write(file)
+                count += 1
             writer.finish()
+        if not count:
+            last = await last_scan(session, domain_id)
+            why = f"{last.status}, {last.error.code}: {last.error.message}" if last and last.error else ""
+            say(f"no sitemap of {name} is recorded{f' ({why})' if why else ''}", unless=shell.quiet)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,7 +11,7 @@ import typer
 from contentmap_cli.commands import options as opt
 from contentmap_cli.commands.shell import Shell, command, run_async
 from contentmap_cli.errors import Exit, NotFound
-from contentmap_cli.report.formats import Format
+from contentmap_cli.report.formats import SCAN_FORMATS, Format
 from contentmap_cli.values import JobStatus, ScanStatus
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def register(app: typer.Typer) -> None:
 def status(
     shell: Shell,
     job_id: Annotated[
-        str | None, typer.Argument(metavar="[JOB_ID]", help="The job. Default: the latest.")
+        str | None, typer.Argument(metavar="JOB_ID", help="The job. Default: the latest.")
     ] = None,
     watch: Annotated[bool, typer.Option("--watch", help="Show it again and again until it ends.")] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Answer only when it has ended.")] = False,
@@ -56,7 +57,7 @@ def status(
     exit_status: Annotated[
         bool, typer.Option("--exit-status", help="Let the exit code say how the job went.")
     ] = False,
-    format: opt.FormatOption = Format.TABLE,
+    format: opt.ScanFormat = Format.TABLE,
     as_json: opt.JsonOption = False,
     output: opt.OutputOption = None,
 ) -> int:
@@ -65,7 +66,7 @@ def status(
         _answer(
             shell,
             job_id,
-            opt.chosen(format, as_json),
+            opt.chosen(format, as_json, SCAN_FORMATS),
             output,
             watch=watch,
             wait=wait,
@@ -87,33 +88,32 @@ async def _answer(
     exit_status: bool,
 ) -> int:
     from contentmap_cli.commands.database import database_for_reading
-    from contentmap_cli.commands.output import answer_to, redraw, width_of
+    from contentmap_cli.commands.output import answer_to, has_left, redraw, width_of
     from contentmap_cli.report.formats import status_writer
 
+    statuses = NOT_CLEAN if failed else None
     async with database_for_reading(shell) as sessions:
-        job, results = await _read(sessions, shell.tenant_name, job_id, failed=failed)
-        job_id = job.job_id
+        job = await _job(sessions, shell.tenant_name, job_id)
         with answer_to(output) as out:
             while True:
                 ended = job.status not in (JobStatus.RUNNING, JobStatus.PENDING)
                 if watch or ended or not wait:
                     if watch:
                         redraw(out)
+                    results = await _results(sessions, shell.tenant_name, job, statuses)
                     writer = status_writer(format, out, width=width_of(out), color=shell.colored(out))
                     writer.write(job, results)
                     out.flush()
-                if ended or not (watch or wait):
+                if ended or has_left(out) or not (watch or wait):
                     break
                 await asyncio.sleep(POLL_SECONDS)
-                job, results = await _read(sessions, shell.tenant_name, job_id, failed=failed)
+                job = await _job(sessions, shell.tenant_name, job.job_id)
     return _exit_code(job) if exit_status else Exit.CLEAN
 
 
-async def _read(
-    sessions: Sessions, tenant: str, job_id: str | None, *, failed: bool
-) -> tuple[JobSummary, list[DomainSummary]]:
-    from contentmap_cli.commands.execute import unknown_job
-    from contentmap_cli.records.queries import domain_results, job_summary, latest_job_id
+async def _job(sessions: Sessions, tenant: str, job_id: str | None) -> JobSummary:
+    from contentmap_cli.commands.owner import truthful
+    from contentmap_cli.records.queries import job_summary, latest_job_id
 
     async with sessions.read(job_id) as session, session.begin():
         wanted = job_id or await latest_job_id(session, tenant)
@@ -122,8 +122,28 @@ async def _read(
         job = await job_summary(session, wanted, tenant)
         if job is None:
             raise unknown_job(wanted)
-        statuses = NOT_CLEAN if failed else None
-        return job, [row async for row in domain_results(session, wanted, tenant, statuses=statuses)]
+        return truthful(job)
+
+
+async def _results(
+    sessions: Sessions, tenant: str, job: JobSummary, statuses: frozenset[ScanStatus] | None
+) -> list[DomainSummary]:
+    from contentmap_cli.records.queries import domain_results
+
+    async with sessions.read(job.job_id) as session, session.begin():
+        rows = [row async for row in domain_results(session, job.job_id, tenant, statuses=statuses)]
+    if job.status is not JobStatus.INTERRUPTED:
+        return rows
+    # who was running them has died
+    return [
+        replace(row, status=ScanStatus.INTERRUPTED) if row.status is ScanStatus.RUNNING else row
+        for row in rows
+    ]
+
+
+def unknown_job(job_id: str) -> NotFound:
+    """The error for a job that this tenant does not have."""
+    return NotFound(f"no job {job_id[:80]!r} is recorded", hint="`contentmap jobs` lists those there are")
 
 
 def _exit_code(job: JobSummary) -> int:

@@ -8,12 +8,13 @@ import typer
 
 from contentmap_cli.commands import options as opt
 from contentmap_cli.commands.shell import Shell, command, run_async
-from contentmap_cli.report.formats import Format
+from contentmap_cli.report.formats import ENTRY_FORMATS, Format
 
 if TYPE_CHECKING:
     from contentmap_cli.records.contents import EntryFilter
     from contentmap_cli.records.session import GuardedSession
 
+MOST_IN_A_SITEMAP = 50_000  # sitemaps.org protocol, "Using Sitemap index files"
 EPILOG = """\
 Examples:
 
@@ -34,20 +35,20 @@ def register(app: typer.Typer) -> None:
 
 def urls(
     shell: Shell,
-    domain: Annotated[str, typer.Argument(metavar="DOMAIN")],
+    domain: Annotated[str, typer.Argument(metavar="DOMAIN", help="A domain that was scanned.")],
     match: Annotated[str | None, typer.Option(metavar="GLOB", help="Only URLs like this: * and ?.")] = None,
     since: Annotated[str | None, typer.Option(metavar="WHEN", help="First seen since.")] = None,
     changed_after: Annotated[str | None, typer.Option(metavar="WHEN", help="With a lastmod after.")] = None,
     removed: Annotated[bool, typer.Option("--removed", help="Those that are gone.")] = False,
     sitemap: Annotated[str | None, typer.Option(metavar="URL", help="Those of one sitemap file.")] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="At most so many.")] = None,
-    format: opt.FormatOption = Format.TABLE,
+    limit: Annotated[int | None, typer.Option(min=1, max=10**12, help="At most so many.")] = None,
+    format: opt.EntryFormat = Format.TABLE,
     as_json: opt.JsonOption = False,
     output: opt.OutputOption = None,
 ) -> None:
     """List the URLs a domain publishes, with what its sitemaps say of them."""
+    from contentmap_cli.commands.inputs import domain_name
     from contentmap_cli.commands.moments import parse_moment
-    from contentmap_cli.crawl.targets import parse_target
     from contentmap_cli.records.contents import EntryFilter
 
     wanted = EntryFilter(
@@ -58,12 +59,13 @@ def urls(
         removed=removed,
         limit=limit,
     )
-    run_async(_answer(shell, parse_target(domain).domain, wanted, opt.chosen(format, as_json), output))
+    chosen = opt.chosen(format, as_json, ENTRY_FORMATS)
+    run_async(_answer(shell, domain_name(domain), wanted, chosen, output))
 
 
 async def _answer(shell: Shell, name: str, wanted: EntryFilter, format: Format, output: str | None) -> None:
     from contentmap_cli.commands.database import database_for_reading
-    from contentmap_cli.commands.output import answer_to, width_of
+    from contentmap_cli.commands.output import answer_to, has_left, say, width_of
     from contentmap_cli.records.contents import stored_entries
     from contentmap_cli.report.formats import entries_writer
 
@@ -75,9 +77,20 @@ async def _answer(shell: Shell, name: str, wanted: EntryFilter, format: Format, 
         domain_id = await require_domain(session, shell.tenant_name, name)
         with answer_to(output) as out:
             writer = entries_writer(format, out, width=width_of(out), color=shell.colored(out))
+            count = 0
             async for entry in stored_entries(session, domain_id, wanted):
                 writer.write(entry)
+                count += 1
+                if has_left(out):
+                    return
             writer.finish()
+    if not count:
+        say(f"no URL of {name} fits", unless=shell.quiet)
+    elif format is Format.XML and count > MOST_IN_A_SITEMAP:
+        say(
+            f"note: {count:,} URLs in one sitemap; the protocol allows {MOST_IN_A_SITEMAP:,} a file",
+            unless=shell.quiet,
+        )
 
 
 async def require_domain(session: GuardedSession, tenant: str, name: str) -> int:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
+import os
 import sys
+from collections import Counter
 from types import TracebackType
 from typing import Self
 
+from contentmap_cli.commands.output import say
 from contentmap_cli.commands.run import Watcher
 from contentmap_cli.commands.shell import Shell
 from contentmap_cli.crawl.crawler import CrawlProgress
@@ -28,13 +30,15 @@ class ConsoleWatcher(Watcher):
         self._shell = shell
         # an answer that goes by line by line, or the log, would tear a table that stays in its place
         logs_to_screen = bool(shell.verbose and not shell.log_file)
-        self._in_place = sys.stderr.isatty() and not streams_to_screen and not logs_to_screen
+        moves = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+        self._in_place = moves and not streams_to_screen and not logs_to_screen
         self._writer = writer
         self._progress = ScanProgress(total)
         self._job_id = job_id
         self._table: LiveTable | None = None
         self._lines = not shell.quiet
         self.remarkable: list[DomainSummary] = []
+        self.codes: Counter[str] = Counter()
 
     def __enter__(self) -> Self:
         if self._shell.quiet:
@@ -70,14 +74,10 @@ class ConsoleWatcher(Watcher):
 
     def finished(self, summary: DomainSummary) -> None:
         self._progress.finished(summary)
+        if summary.error is not None:
+            self.codes[str(summary.error.code)] += 1
         if summary.status not in _CLEAN and len(self.remarkable) < _REMARKABLE:
             self.remarkable.append(summary)
         self._writer.domain(summary)
         if self._lines:
             say(finished_line(summary, self._progress.done, self._progress.total))
-
-
-def say(line: str) -> None:
-    """One line on stderr; nobody listening is no reason to fail."""
-    with contextlib.suppress(OSError):
-        print(line, file=sys.stderr, flush=True)

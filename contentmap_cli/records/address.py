@@ -13,8 +13,22 @@ from contentmap_cli.errors import UsageError
 SERVER: Final = "postgresql+asyncpg"
 FILE: Final = "sqlite+aiosqlite"
 _HINT = "use a file name, sqlite:///FILE or postgresql://USER@HOST/DATABASE"
-# libpq's names, which people paste, in the words of asyncpg, which we dial with
-_SSL_OPTION = "sslmode"
+_OPTIONS: Final[dict[str, str | None]] = {
+    "sslmode": "ssl",
+    "ssl": "ssl",
+    "host": "host",
+    "port": "port",
+    "user": "user",
+    "password": "password",
+    "passfile": "passfile",
+    "target_session_attrs": "target_session_attrs",
+    "krbsrvname": "krbsrvname",
+    # what providers put into the addresses they hand out and what the driver does, or needs not, by itself
+    "channel_binding": None,
+    "application_name": None,
+    "connect_timeout": None,
+}
+"""libpq's options, which people paste, in the words of the driver; None: taken and passed over."""
 
 
 def parse_database_address(text: str) -> URL:
@@ -26,6 +40,8 @@ def parse_database_address(text: str) -> URL:
     text = text.strip()
     if not text:
         raise UsageError("the database address is empty", hint=_HINT)
+    if text == ":memory:":
+        raise _in_memory()
     if "://" not in text:
         return URL.create(FILE, database=str(Path(text).expanduser()))
     try:
@@ -36,16 +52,29 @@ def parse_database_address(text: str) -> URL:
     if backend == "sqlite":
         database = url.database
         if not database or database == ":memory:":
-            raise UsageError(
-                "an in-memory database is gone before anyone can ask for its status", hint="name a file"
-            )
+            raise _in_memory()
         return URL.create(FILE, database=str(Path(database).expanduser()))
     if backend in ("postgresql", "postgres"):
-        query = dict(url.query)
-        if _SSL_OPTION in query:
-            query["ssl"] = query.pop(_SSL_OPTION)
-        return url.set(drivername=SERVER, query=query)
+        if url.port is not None and not 0 < url.port < 65536:
+            raise UsageError("the database address has a port that cannot be", hint=_HINT)
+        return url.set(drivername=SERVER, query=_translated(url))
     raise UsageError(f"{backend[:40]!r} is not a database ContentMap knows", hint=_HINT)
+
+
+def _in_memory() -> UsageError:
+    return UsageError("an in-memory database is gone when the command ends", hint="name a file with --db")
+
+
+def _translated(url: URL) -> dict[str, str | tuple[str, ...]]:
+    """The options of a PostgreSQL address in the words of its driver; libpq has others for the same."""
+    unknown = sorted(set(url.query) - _OPTIONS.keys())
+    if unknown:
+        raise UsageError(
+            f"the database address has an option ContentMap does not know: {unknown[0][:40]}",
+            hint=f"it knows {', '.join(sorted(_OPTIONS))}",
+        )
+    named = {_OPTIONS[name]: value for name, value in url.query.items()}
+    return {name: value for name, value in named.items() if name is not None}
 
 
 def show_database_address(url: URL) -> str:

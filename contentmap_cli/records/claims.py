@@ -12,11 +12,11 @@ one costs more than to run it.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
-from sqlalchemy import ColumnElement, Table, and_, bindparam, exists, or_, select, update
+from sqlalchemy import ColumnElement, Table, and_, bindparam, exists, func, or_, select, update
 
 from contentmap_cli.errors import Code, Failure, LeaseLost
 from contentmap_cli.records.session import GuardedSession
@@ -41,7 +41,8 @@ _D: Final = _DOMAINS.c
 class Claim:
     """One run's right to record one domain scan. The token is the fence: who lost it writes nothing.
 
-    `known` says that sitemap files of the domain are recorded already.
+    `known` says that files of the domain were recorded when it was claimed: worth remembering, and no
+    more, since another job may have recorded it since.
     """
 
     scan_id: int
@@ -79,7 +80,7 @@ _WANTED: Final = (
     .order_by(_D.id)
     .with_for_update(of=_DOMAINS)
 )
-_BUSY: Final = select(_S.domain_id, _S.job_id).where(
+_BUSY: Final = select(_S.domain_id, _S.job_id, _S.owner).where(
     _S.domain_id.in_(bindparam("domains", expanding=True)),
     _S.job_id != bindparam("job_id"),
     _S.status == ScanStatus.RUNNING,
@@ -116,11 +117,12 @@ _FENCE: Final = (
     .where(_S.id == bindparam("scan"), _S.token == bindparam("held_token"), _S.status == ScanStatus.RUNNING)
     .values(lease_until=utc_now(LEASE_SECONDS))
 )
+_DOMAIN_LOCK: Final = select(_D.id).where(_D.id == bindparam("domain")).with_for_update()
 _RESULT: Final = (
-    *("status", "complete", "sitemaps", "sitemaps_failed", "urls", "added", "removed", "changed"),
-    *("fetched_bytes", "requests", "seconds", "discovery_methods", "sitemap_types", "limits"),
-    *("error_code", "error_message"),
+    *("status", "complete", "sitemaps", "sitemaps_failed", "urls", "fetched_bytes", "requests", "seconds"),
+    *("discovery_methods", "sitemap_types", "limits", "error_code", "error_message"),
 )
+_SUMS: Final = ("added", "removed", "changed")
 _FINISH: Final = (
     update(_SCANS)
     .where(_S.id == bindparam("scan"), _S.token == bindparam("held_token"))
@@ -129,7 +131,10 @@ _FINISH: Final = (
         owner=None,
         lease_until=None,
         finished_at=utc_now(),
+        # a scan that is resumed goes on with what it has recorded before
+        recorded_at=func.coalesce(_S.recorded_at, utc_now()),
         **{name: bindparam(f"new_{name}", type_=_S[name].type) for name in _RESULT},
+        **{name: _S[name] + bindparam(f"new_{name}", type_=_S[name].type) for name in _SUMS},
     )
 )
 _SEEN: Final = (
@@ -150,11 +155,13 @@ async def claim_domains(
     owner: str,
     *,
     failures: bool = False,
+    gone: Callable[[str | None], bool] = lambda owner: False,
 ) -> dict[str, Claim | Failure]:
     """Takes domain scans of a job for `owner`, or says of each why not, by the domain's name.
 
     One is taken if it is unfinished, not under a live lease, and no other job is scanning the domain;
-    `failures` takes failed and partial ones too.
+    `failures` takes failed and partial ones too. `gone` tells of an owner whether its run surely is no
+    more, so that its lease need not be waited for.
     """
     wanted = {
         row.name: row
@@ -166,6 +173,7 @@ async def claim_domains(
     busy = {
         row.domain_id: str(row.job_id)
         for row in await session.execute(_BUSY, {"domains": keys, "job_id": job_id})
+        if not gone(row.owner)
     }
     token = uuid.uuid4().hex
     free = [row.id for row in wanted.values() if row.domain_id not in busy]
@@ -208,12 +216,15 @@ async def unfinished(
 async def fence(session: GuardedSession, claim: Claim) -> None:
     """The first statement of every transaction that records a domain: is the claim still ours?
 
-    Raises LeaseLost otherwise, and so rolls everything back. The row stays locked to the end.
+    Raises LeaseLost otherwise, and so rolls everything back. The scan and its domain stay locked to the
+    end: two jobs that record one domain do so one after the other.
     """
     if await session.write(_FENCE, {"scan": claim.scan_id, "held_token": claim.token}) != 1:
         raise LeaseLost(
             f"the claim on {claim.domain} was lost to another run", hint="its result is the other run's"
         )
+    if session.get_bind().dialect.name == "postgresql":  # SQLite has locked it all by now
+        await session.execute(_DOMAIN_LOCK, {"domain": claim.domain_id})
     session.note("domain.fenced", scan=claim.scan_id)
 
 

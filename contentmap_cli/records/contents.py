@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, select
+from sqlalchemy import ColumnElement, and_, select
 from sqlalchemy.orm import aliased
 
 from contentmap_cli.errors import Failure
@@ -103,8 +103,8 @@ async def stored_entries(
         *(column for column in _T if column.name not in ("domain_id", "sitemap_file_id")),
         SitemapFile.url.label("sitemap"),
         SitemapFile.discovery_method,
-        first.finished_at.label("first_seen"),
-        last.finished_at.label("removed_at"),
+        first.recorded_at.label("first_seen"),
+        last.recorded_at.label("removed_at"),
     ]
     query = (
         select(*columns)
@@ -120,9 +120,9 @@ async def stored_entries(
     if wanted.sitemap is not None:
         query = query.where(SitemapFile.url == wanted.sitemap)
     if wanted.match is not None:
-        query = query.where(_T.url.like(_like(wanted.match), escape="\\"))
+        query = query.where(_matches(session, wanted.match))
     if wanted.since is not None:
-        query = query.where(first.finished_at >= wanted.since)
+        query = query.where(first.recorded_at >= wanted.since)
     if wanted.changed_after is not None:
         query = query.where(_T.lastmod > wanted.changed_after)
     if wanted.limit is not None:
@@ -152,7 +152,9 @@ def _stored_entry(row: Any) -> StoredEntry:
     )
 
 
-def _like(glob: str) -> str:
-    """A glob as a LIKE pattern."""
+def _matches(session: GuardedSession, glob: str) -> ColumnElement[bool]:
+    """Whether a URL fits a glob of * and ?, case and all; SQLite's LIKE would ignore case."""
+    if session.get_bind().dialect.name == "sqlite":
+        return _T.url.op("GLOB")(glob.replace("[", "[[]"))
     escaped = glob.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-    return escaped.replace("*", "%").replace("?", "_")
+    return _T.url.like(escaped.replace("*", "%").replace("?", "_"), escape="\\")

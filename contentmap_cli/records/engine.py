@@ -5,20 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from sqlalchemy import URL, Connection, event
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from contentmap_cli.errors import DatabaseUnavailable
 from contentmap_cli.records.address import FILE, parse_database_address, show_database_address
 
 BUSY_TIMEOUT_MS = 60_000
 CACHE_KIB = 64 * 1024  # an index that outgrows the cache makes each insert a seek
 WRITERS = {"sqlite": 1, "postgresql": 8}
 READ_ONLY = "contentmap_read_only"
+_BEGIN_TO_READ = "BEGIN DEFERRED"
+_BEGIN_TO_WRITE = "BEGIN IMMEDIATE"
+OWN_BEGINS = frozenset({_BEGIN_TO_READ, _BEGIN_TO_WRITE})
+"""What the engine itself sends on SQLite to begin a transaction."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Database:
     """An open engine, its address for people, and how many may write at once."""
 
@@ -26,6 +31,28 @@ class Database:
     shown: str
     dialect: str
     path: Path | None  # the file, where it is one
+
+    identity: tuple[int, int] | None = None  # device and number of the file, once it is known
+
+    def check_file(self) -> None:
+        """Raises DatabaseUnavailable where the file was deleted or replaced under the open connections:
+        they would go on writing to what nobody can find again."""
+        if self.path is None:
+            return
+        try:
+            found = self.path.stat()
+        except OSError:
+            self._lost("was deleted")
+        if self.identity is None:
+            self.identity = (found.st_dev, found.st_ino)
+        elif self.identity != (found.st_dev, found.st_ino):
+            self._lost("was replaced by another file")
+
+    def _lost(self, what: str) -> NoReturn:
+        raise DatabaseUnavailable(
+            f"the database {self.shown} {what} while it was in use",
+            hint="what was recorded since is lost; restore it and scan again",
+        )
 
     @property
     def writers(self) -> int:
@@ -82,4 +109,4 @@ def _sqlite_begin(connection: Connection) -> None:
     # IMMEDIATE: a transaction that reads first and writes later would find the file locked, at once
     # and whatever the timeout, as soon as anyone else had written in between.
     read_only = connection.get_execution_options().get(READ_ONLY)
-    connection.exec_driver_sql("BEGIN DEFERRED" if read_only else "BEGIN IMMEDIATE")
+    connection.exec_driver_sql(_BEGIN_TO_READ if read_only else _BEGIN_TO_WRITE)

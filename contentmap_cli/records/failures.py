@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+import socket
 import sqlite3
 
 from sqlalchemy import exc
 
 from contentmap_cli.errors import ContentMapError, DatabaseUnavailable, SchemaMismatch, StorageRefused
 
-_UPGRADE = "run `contentmap db upgrade` with the same --db"
+_UPGRADE = "run `contentmap db upgrade`"
 _SPACE = "free some space and run `contentmap resume` with the job's id: what was recorded stays"
 
 # (pattern on the driver's own text, what to say, hint); the first that matches wins
@@ -72,7 +73,6 @@ _CONNECTION = re.compile(
     r"name or service not known|name resolution|CannotConnectNow|disk I/O",
     re.IGNORECASE,
 )
-_GONE = ("cannot be reached", "check that the server runs and that host and port are right")
 
 
 def storage_error(error: BaseException, shown: str) -> ContentMapError | None:
@@ -87,6 +87,8 @@ def storage_error(error: BaseException, shown: str) -> ContentMapError | None:
     ).startswith("asyncpg")
     if not foreign and not isinstance(error, OSError):
         return None
+    if not foreign:
+        return _gone(shown) if _is_network(error) else None
     original = getattr(error, "orig", None) or error
     text = f"{type(original).__name__} {type(original.__cause__).__name__} {original}"
     for pattern, what, hint in _KNOWN:
@@ -95,19 +97,23 @@ def storage_error(error: BaseException, shown: str) -> ContentMapError | None:
             return kind(f"the database {shown} {what}", hint=hint)
     if isinstance(error, exc.IntegrityError | exc.DataError | exc.ProgrammingError):
         return None  # the statement is wrong, not the database
-    if not foreign and not _is_network(error):
-        return None
     invalidated = isinstance(error, exc.DBAPIError) and error.connection_invalidated
-    if invalidated or not foreign or _CONNECTION.search(text):
-        what, hint = _GONE
-        return DatabaseUnavailable(f"the database {shown} {what}", hint=hint)
+    if invalidated or _CONNECTION.search(text):
+        return _gone(shown)
     return StorageRefused(
         f"the database {shown} answered: {original}", hint="run it again with -vv to see the statement"
     )
 
 
+def _gone(shown: str) -> DatabaseUnavailable:
+    return DatabaseUnavailable(
+        f"the database {shown} cannot be reached",
+        hint="check that the server runs and that host and port are right",
+    )
+
+
 def _is_network(error: BaseException) -> bool:
     # asyncpg lets the operating system's own errors through when it cannot connect
-    return isinstance(error, ConnectionError | TimeoutError) or (
+    return isinstance(error, ConnectionError | TimeoutError | socket.gaierror) or (
         isinstance(error, OSError) and error.errno is None
     )

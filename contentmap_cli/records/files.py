@@ -40,6 +40,8 @@ class SavedFiles:
     """Where the files of a scan stand: a row id for each crawled file, and which rows were there before."""
 
     ids: tuple[int | None, ...]  # by position in the crawl; None for a second mention of a file
+    methods: tuple[str, ...]  # by position: how it was found when it was first met
+    types: tuple[str | None, ...]  # by position: what it is, also where it did not change and was not read
     known: frozenset[int]
     vanished: tuple[int, ...]  # recorded earlier, not met by this scan
 
@@ -50,7 +52,7 @@ async def save_files(session: GuardedSession, claim: Claim, files: Sequence[Craw
     first_mention: dict[str, CrawledFile] = {}
     for file in files:
         first_mention.setdefault(file.url, file)
-    before = await _recorded(session, claim) if claim.known else {}
+    before = await _recorded(session, claim)
     new = [_row(claim, file, now) for url, file in first_mention.items() if url not in before]
     ids = {url: row.id for url, row in before.items()}
     if new:
@@ -64,9 +66,21 @@ async def save_files(session: GuardedSession, claim: Claim, files: Sequence[Craw
     session.note("files.saved", files=len(first_mention))
     return SavedFiles(
         tuple(ids[file.url] if first_mention[file.url] is file else None for file in files),
+        tuple(_method(file, before.get(file.url)) for file in files),
+        tuple(_type(file, before.get(file.url)) for file in files),
         frozenset(row.id for row in before.values()),
         tuple(row.id for url, row in before.items() if url not in first_mention and row.removed_at is None),
     )
+
+
+def _method(file: CrawledFile, row: SitemapFile | None) -> str:
+    return row.discovery_method if row is not None else file.discovered_by
+
+
+def _type(file: CrawledFile, row: SitemapFile | None) -> str | None:
+    if file.document is not None and file.status is not FileStatus.FAILED:
+        return file.document.kind
+    return row.sitemap_type if row is not None else None
 
 
 async def _recorded(session: GuardedSession, claim: Claim) -> dict[str, SitemapFile]:

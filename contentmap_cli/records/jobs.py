@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from sqlalchemy import case, exists, func, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
@@ -23,6 +23,8 @@ from contentmap_cli.values import JobStatus, ScanStatus, Target
 
 JOB_TYPE: Final = "sitemap_scan"
 _CHUNK = 500
+
+T = TypeVar("T")
 
 
 def new_job_id() -> str:
@@ -53,8 +55,10 @@ async def create_job(
         )
     )
     await session.flush()
-    for chunk in _chunks(targets, _CHUNK):
-        ids = await _domain_ids(session, tenant, [target.domain for target in chunk], now)
+    ids: dict[str, int] = {}
+    for chunk in _chunks(sorted(target.domain for target in targets), _CHUNK):
+        ids |= await _domain_ids(session, tenant, chunk, now)
+    for scans in _chunks(targets, _CHUNK):
         await session.execute(
             insert(DomainScan),
             [
@@ -64,7 +68,7 @@ async def create_job(
                     "status": ScanStatus.PENDING,
                     "target": _pack(target),
                 }
-                for target in chunk
+                for target in scans
             ],
         )
     session.note("job.created", domains=len(targets))
@@ -73,9 +77,11 @@ async def create_job(
 async def _domain_ids(
     session: GuardedSession, tenant: str, names: Sequence[str], now: datetime
 ) -> dict[str, int]:
+    """The ids of domains, made where they are new. The caller goes through all names in one order, so
+    that two jobs never wait for each other in a ring."""
     rows = [
         {"tenant_id": tenant, "name": name, "created_at": now, "sitemap_count": 0, "url_count": 0}
-        for name in sorted(names)  # one order for everybody: two jobs never wait for each other in a ring
+        for name in names
     ]
     dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
     await session.execute(dialect.insert(Domain).on_conflict_do_nothing(), rows)
@@ -112,21 +118,29 @@ async def hold_job(session: GuardedSession, job_id: str, owner: str) -> bool:
     return took == 1
 
 
-async def heartbeat(session: GuardedSession, job_id: str, owner: str) -> bool:
-    """Renews the leases of a live run. False where the job is another run's by now."""
-    mine = await session.write(
+async def renew_job(session: GuardedSession, job_id: str, owner: str) -> bool:
+    """Renews the lease on a job. False where the job is another run's by now."""
+    renewed = await session.write(
         update(Job)
         .where(Job.id == job_id, Job.owner == owner)
         .values(heartbeat_at=utc_now(), lease_until=utc_now(LEASE_SECONDS))
     )
-    await session.write(
-        update(DomainScan)
+    return renewed == 1
+
+
+async def renew_scans(session: GuardedSession, job_id: str, owner: str) -> None:
+    """Renews the leases on a run's domain scans, less those that are being recorded at the moment: their
+    fence has renewed them, and to wait for one would hold up all the others."""
+    mine = (
+        select(DomainScan.id)
         .where(
             DomainScan.job_id == job_id, DomainScan.owner == owner, DomainScan.status == ScanStatus.RUNNING
         )
-        .values(lease_until=utc_now(LEASE_SECONDS))
+        .with_for_update(skip_locked=True)
     )
-    return mine == 1
+    await session.write(
+        update(DomainScan).where(DomainScan.id.in_(mine)).values(lease_until=utc_now(LEASE_SECONDS))
+    )
 
 
 async def interrupt(session: GuardedSession, job_id: str, owner: str, reason: str) -> None:
@@ -207,7 +221,7 @@ def _pack(target: Target) -> dict[str, Any]:
     }
 
 
-def _chunks(items: Iterable[Target], size: int) -> Iterator[list[Target]]:
+def _chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
     iterator = iter(items)
     while chunk := list(islice(iterator, size)):
         yield chunk

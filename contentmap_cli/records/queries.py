@@ -91,6 +91,18 @@ def summary_of(scan: DomainScan, name: str) -> DomainSummary:
     )
 
 
+async def last_scan(session: GuardedSession, domain_id: int) -> DomainSummary | None:
+    """What the last finished scan of a domain came to, or None."""
+    found = (
+        await session.execute(
+            select(DomainScan, Domain.name)
+            .join(Domain, Domain.last_scan_id == DomainScan.id)
+            .where(Domain.id == domain_id)
+        )
+    ).one_or_none()
+    return summary_of(found[0], found[1]) if found is not None else None
+
+
 def _jobs(tenant: str) -> Select[Job, bool]:
     alive: ColumnElement[bool] = func.coalesce(Job.lease_until > utc_now(), False)
     return select(Job, alive.label("alive")).where(Job.tenant_id == tenant)
@@ -129,6 +141,7 @@ async def _summarise(session: GuardedSession, row: Row[Job, bool]) -> JobSummary
         error=error,
         heartbeat_at=job.heartbeat_at,
         alive=bool(alive),
+        owner=job.owner,
     )
 
 

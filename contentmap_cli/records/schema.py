@@ -63,7 +63,7 @@ def require_current(state: SchemaState, revision: str | None, shown: str) -> Non
         )
     what = "has no ContentMap schema" if state is SchemaState.EMPTY else f"has the older schema {revision}"
     raise SchemaMismatch(
-        f"the database {shown} {what}", hint="run `contentmap db upgrade` with the same --db"
+        f"the database {shown} {what}", hint="run `contentmap db upgrade`"
     )
 
 

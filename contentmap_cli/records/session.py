@@ -17,7 +17,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import weakref
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
@@ -30,9 +32,14 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, AsyncSessionTransa
 from sqlalchemy.orm import Session, SessionTransaction
 
 from contentmap_cli.errors import TransactionRuleBroken
-from contentmap_cli.records.engine import READ_ONLY, Database
+from contentmap_cli.records.engine import OWN_BEGINS, READ_ONLY, Database
 
 _SESSION = "contentmap_session"
+# leading blanks and comments, then a word that begins, ends or nests a transaction
+_CONTROL = re.compile(
+    r"(?:\s|--[^\n]*\n|/\*.*?\*/)*(?:BEGIN|START\s+TRANSACTION|COMMIT|END|ROLLBACK|ABORT|SAVEPOINT|RELEASE)\b",
+    re.IGNORECASE | re.DOTALL,
+)
 _NO_SYNC = {"synchronize_session": False}
 
 log = logging.getLogger("contentmap.transaction")
@@ -192,13 +199,42 @@ class GuardedSession(AsyncSession):
         _note(self.sync_session, action, logging.DEBUG, **extra)
 
 
+class _Turns:
+    """Who may write now: so many at once, in the order they asked, but the urgent ones first."""
+
+    def __init__(self, places: int) -> None:
+        self._free = places
+        self._waiting: deque[asyncio.Future[None]] = deque()
+
+    async def take(self, *, urgent: bool) -> None:
+        if self._free:
+            self._free -= 1
+            return
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        (self._waiting.appendleft if urgent else self._waiting.append)(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                self.give_back()  # it came in the moment nobody wanted it any more
+            raise
+
+    def give_back(self) -> None:
+        while self._waiting:
+            turn = self._waiting.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                return
+        self._free += 1
+
+
 class Sessions:
     """The only place sessions come from. Each method is one session, for one `begin()` block."""
 
     def __init__(self, database: Database) -> None:
         self.database = database
         _guard_engine(database.engine)
-        self._writers = asyncio.Semaphore(database.writers)
+        self._turns = _Turns(database.writers)
         self._reading = database.engine.execution_options(
             **{READ_ONLY: True}, **({"postgresql_readonly": True} if database.dialect == "postgresql" else {})
         )
@@ -214,8 +250,12 @@ class Sessions:
     def brief(
         self, job: str | None = None, domain: str | None = None
     ) -> AbstractAsyncContextManager[GuardedSession]:
-        """A session for one short write: the job, a claim, a heartbeat."""
+        """A session for one short write: the job, a claim."""
         return self._open(Context(Role.BRIEF, job, domain), wait=True)
+
+    def urgent(self, job: str) -> AbstractAsyncContextManager[GuardedSession]:
+        """A session for a heartbeat: it goes before everybody who waits for a turn to write."""
+        return self._open(Context(Role.BRIEF, job), wait=True, urgent=True)
 
     @asynccontextmanager
     async def read(self, job: str | None = None, domain: str | None = None) -> AsyncIterator[GuardedSession]:
@@ -228,13 +268,15 @@ class Sessions:
             yield session
 
     @asynccontextmanager
-    async def _open(self, context: Context, *, wait: bool) -> AsyncIterator[GuardedSession]:
+    async def _open(
+        self, context: Context, *, wait: bool, urgent: bool = False
+    ) -> AsyncIterator[GuardedSession]:
         held = False
 
         async def take_turn() -> None:
             nonlocal held
             if not held:
-                await self._writers.acquire()
+                await self._turns.take(urgent=urgent)
                 held = True
 
         try:
@@ -245,29 +287,33 @@ class Sessions:
                 yield session
         finally:
             if held:
-                self._writers.release()
+                self._turns.give_back()
 
 
 def _guard_engine(engine: AsyncEngine) -> None:
     """Holds the rule below the session too: on its connection, where a service may reach around it."""
     event.listen(engine.sync_engine, "handle_error", _remember)
     event.listen(engine.sync_engine, "savepoint", _refuse_savepoint)
-    event.listen(engine.sync_engine, "before_cursor_execute", _refuse_savepoint_text)
+    event.listen(engine.sync_engine, "before_cursor_execute", _refuse_control_text)
 
 
 def _refuse_savepoint(connection: Connection, name: str) -> None:
-    error = TransactionRuleBroken("a SAVEPOINT was asked for: transactions never nest here")
+    _refuse_control(connection, "a SAVEPOINT was asked for: transactions never nest here")
+
+
+def _refuse_control(connection: Connection, message: str) -> NoReturn:
+    error = TransactionRuleBroken(message)
     session = _session_of(connection)
     if session is not None:
         session.failed_with = session.failed_with or error
     raise error
 
 
-def _refuse_savepoint_text(
+def _refuse_control_text(
     connection: Connection, cursor: Any, statement: str, parameters: Any, context: Any, executemany: bool
 ) -> None:
-    if statement[:16].lstrip().upper().startswith(("SAVEPOINT", "RELEASE", "ROLLBACK TO")):
-        _refuse_savepoint(connection, statement)
+    if statement not in OWN_BEGINS and _CONTROL.match(statement):
+        _refuse_control(connection, "transaction control was sent as text: only the owner's block ends one")
 
 
 def _session_of(connection: Connection) -> _Refusing | None:

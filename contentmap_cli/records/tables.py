@@ -103,6 +103,7 @@ class DomainScan(Base):
     lease_until: Mapped[datetime | None]
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
+    recorded_at: Mapped[datetime | None]  # when its entries were first committed: their `first_seen`
     complete: Mapped[bool] = mapped_column(Boolean, default=False)
     sitemaps: Mapped[int] = mapped_column(Integer, default=0)
     sitemaps_failed: Mapped[int] = mapped_column(Integer, default=0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from contentmap_cli.errors import Code
 from contentmap_cli.report.escape import terminal
@@ -15,13 +15,17 @@ _MANY_TIMEOUTS = 3
 _REFUSED = ("http_401", "http_403", "http_429")
 
 
-def scan_hints(job: JobSummary, results_sample: Sequence[DomainSummary]) -> list[str]:
+def scan_hints(
+    job: JobSummary, results_sample: Sequence[DomainSummary], counts: Mapping[str, int] | None = None
+) -> list[str]:
     """At most four hints, the most useful first; none where there is nothing to do.
 
     `results_sample` holds domains that are not clean, some of them if there are very many. Each hint is one
-    line without `hint:` before it, escaped, and names a command or option.
+    line without `hint:` before it, escaped, and names a command or option. `counts` is how many domains have
+    each code, where the sample is not all of them.
     """
-    hints = [*_unfinished(job), *_whole_job(job), *_by_code(results_sample), *_partial(results_sample)]
+    told = _by_code(results_sample, counts or {})
+    hints = [*_unfinished(job), *_whole_job(job), *told, *_partial(results_sample)]
     return hints[:_MOST]
 
 
@@ -42,9 +46,9 @@ def _whole_job(job: JobSummary) -> Iterable[str]:
         yield "every domain failed: check this machine's network, or name a proxy with --proxy"
 
 
-def _by_code(results: Sequence[DomainSummary]) -> Iterable[str]:
+def _by_code(results: Sequence[DomainSummary], counts: Mapping[str, int]) -> Iterable[str]:
     failed = [row for row in results if row.error is not None]
-    codes = Counter(str(row.error.code) for row in failed if row.error is not None)
+    codes = Counter(str(row.error.code) for row in failed if row.error is not None) | Counter(counts)
 
     def first(code: str) -> str:
         return next(
@@ -69,7 +73,8 @@ def _by_code(results: Sequence[DomainSummary]) -> Iterable[str]:
         domain = first(Code.ROBOTS_UNREACHABLE)
         yield f"{domain} cannot serve its robots.txt, which forbids a crawl (RFC 9309): try again later"
     if any(codes[code] for code in _REFUSED):
-        yield "some sites refuse crawlers: name yourself with --user-agent, or go slower with --delay"
+        refusing = next(first(code) for code in _REFUSED if codes[code])
+        yield f"{refusing} refuses crawlers: name yourself with --user-agent, or go slower with --delay"
     if codes[Code.BUDGET_EXHAUSTED] or codes[Code.DEADLINE]:
         yield "a limit was hit, what was read is kept: raise --max-urls or --domain-time"
 

@@ -61,6 +61,7 @@ def upgrade() -> None:
         sa.Column("lease_until", UtcDateTime(), nullable=True),
         sa.Column("started_at", UtcDateTime(), nullable=True),
         sa.Column("finished_at", UtcDateTime(), nullable=True),
+        sa.Column("recorded_at", UtcDateTime(), nullable=True),
         sa.Column("complete", sa.Boolean(), nullable=False),
         sa.Column("sitemaps", sa.Integer(), nullable=False),
         sa.Column("sitemaps_failed", sa.Integer(), nullable=False),

@@ -62,7 +62,7 @@ def test_a_file_that_cannot_be_written_is_told(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has /dev/full")
 def test_a_full_disk_behind_stdout_is_told(on_sqlite: Any, tmp_path: Path) -> None:
-    """The answer did not arrive: one line and exit 2, no traceback."""
+    """The answer did not arrive: one line and exit 3, no traceback."""
     (tmp_path / "s.xml").write_text(urlset(*(f"http://a.test/{number}" for number in range(3000))))
     with Path("/dev/full").open("w") as full:
         ran = subprocess.run(
@@ -73,4 +73,4 @@ def test_a_full_disk_behind_stdout_is_told(on_sqlite: Any, tmp_path: Path) -> No
             cwd=tmp_path,
             check=False,
         )
-    assert (ran.returncode, ran.stderr.startswith(b"error: the answer could not be written")) == (2, True)
+    assert (ran.returncode, ran.stderr.startswith(b"error: the answer could not be written")) == (3, True)

@@ -31,7 +31,19 @@ def test_libpq_ssl_word_is_translated() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "  ", "mysql://h/d", "sqlite://", "sqlite:///:memory:", "postgresql://h:port/d", "http://x"]
+    "text",
+    [
+        "",
+        "  ",
+        ":memory:",
+        "postgresql://h:99999/d",
+        "postgresql://h/d?nonsense=1",
+        "mysql://h/d",
+        "sqlite://",
+        "sqlite:///:memory:",
+        "postgresql://h:port/d",
+        "http://x",
+    ],
 )
 def test_refused(text: str) -> None:
     """Another database, none, or one that is gone when the process ends: usage errors with a hint."""
@@ -45,7 +57,7 @@ def test_refused(text: str) -> None:
     [
         "postgresql://me:s3cret@host/map",
         "postgresql://me@host/map?password=s3cret",
-        "postgres://me:s3cret@host/map?sslmode=require&sslpassword=s3cret",
+        "postgres://me:s3cret@host/map?sslmode=require&channel_binding=require",
     ],
 )
 def test_a_password_is_never_shown(text: str) -> None:

@@ -90,11 +90,11 @@ async def test_a_live_job_is_held_by_one_run(sessions: Sessions) -> None:
     job_id = await new_job(sessions, "a.example")
     async with sessions.brief() as session, session.begin():
         assert not await jobs.hold_job(session, job_id, "other")
-        assert await jobs.heartbeat(session, job_id, "me")
+        assert await jobs.renew_job(session, job_id, "me")
     await expire(sessions, job_id)
     async with sessions.brief() as session, session.begin():
         assert await jobs.hold_job(session, job_id, "other")
-        assert not await jobs.heartbeat(session, job_id, "me")
+        assert not await jobs.renew_job(session, job_id, "me")
 
 
 async def test_a_run_that_died_is_told_from_one_that_lives(sessions: Sessions) -> None:

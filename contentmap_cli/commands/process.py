@@ -1,0 +1,66 @@
+"""The process itself, set up for a long run: standard streams, open files, the garbage collector."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import os
+import resource
+import sys
+import threading
+from typing import NoReturn
+
+_THRESHOLDS = (10_000, 20, 50)
+
+
+def calm_collector() -> None:
+    """Takes what is loaded by now out of every later collection, and makes collections rarer.
+
+    A full pass over the imported modules alone stops the event loop for longer than any parser does.
+    Process-wide, hence a command's business.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*_THRESHOLDS)
+
+
+def open_standard_streams() -> None:
+    """Sees that descriptors 0, 1 and 2 are open: a database file that got one of them would be printed to."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115 - for good
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            # an answer is data in UTF-8, whatever the locale; what cannot be encoded must not end a scan
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+
+
+def raise_file_limit() -> None:
+    """Takes as many open files as the system lets this process have."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        except (OSError, ValueError):
+            logging.getLogger("contentmap.run").debug("the limit on open files stays at %d", soft)
+
+
+def leave(code: int) -> NoReturn:
+    """Ends the process with `code`, at once where a name look-up still hangs: it cannot be called off, and
+    the interpreter would wait for it."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, stream.fileno())
+            os.close(nowhere)
+    logging.shutdown()
+    if any(thread.name.startswith("contentmap-dns") for thread in threading.enumerate()):
+        os._exit(code)
+    sys.exit(code)
