@@ -32,10 +32,10 @@ import reading_sites as sites
 from machine import machine
 from measuring import Lag, Peak, fresh, watched_loop
 
-from contentmap_cli.commands.process import calm_collector
 from contentmap_cli.commands.database import database_for_writing
 from contentmap_cli.commands.execute import Answer, start_job
 from contentmap_cli.commands.options import FailOn
+from contentmap_cli.commands.process import calm_collector
 from contentmap_cli.commands.settings import ScanSettings
 from contentmap_cli.commands.shell import Shell
 from contentmap_cli.crawl.crawler import Crawler

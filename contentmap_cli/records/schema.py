@@ -62,9 +62,7 @@ def require_current(state: SchemaState, revision: str | None, shown: str) -> Non
             hint="give ContentMap a database of its own with --db",
         )
     what = "has no ContentMap schema" if state is SchemaState.EMPTY else f"has the older schema {revision}"
-    raise SchemaMismatch(
-        f"the database {shown} {what}", hint="run `contentmap db upgrade`"
-    )
+    raise SchemaMismatch(f"the database {shown} {what}", hint="run `contentmap db upgrade`")
 
 
 def migrations_folder() -> Path:
