@@ -14,6 +14,7 @@ import asyncpg
 import pytest
 from web_sites import Page, Reply, broken_site, good_site, index, serving, urlset
 
+from contentmap_cli.records.engine import open_database
 from contentmap_cli.values import ScanStatus
 
 DOMAIN_KEYS = [
@@ -362,3 +363,47 @@ def test_after_kill_9_resume_goes_on_at_once(contentmap: Any) -> None:
         assert all(key.startswith("slow.test") for key in sites.asked[before:])
     final = contentmap("status", "--json").json
     assert (final["status"], final["domains"]["ok"], final["urls"]) == ("complete", 2, 4)
+
+
+@pytest.mark.parametrize(
+    ("version", "said"), [("9999", "newer than this ContentMap knows"), ("0000", "older schema 0000")]
+)
+def test_another_schema_version_is_refused(contentmap: Any, version: str, said: str) -> None:
+    """Exit 5 with what to do, for every command, and nothing is written."""
+    with serving(good_site("a.test")) as sites:
+        contentmap("scan", "http://a.test", "--connect-to", sites.connect_to)
+        asyncio.run(_execute(contentmap.database, f"UPDATE contentmap_version SET version_num = '{version}'"))
+        asked = len(sites.asked)
+        for words in (
+            ("scan", "http://a.test", "--connect-to", sites.connect_to),
+            ("status",),
+            ("db", "check"),
+        ):
+            answer = contentmap(*words)
+            assert (answer.code, said in answer.err, "hint:" in answer.err) == (5, True, True)
+        assert len(sites.asked) == asked
+
+
+def test_a_read_only_database_is_told(contentmap: Any) -> None:
+    """Exit 5 before the first request; asking still works."""
+    if contentmap.database.startswith("sqlite"):
+        pytest.skip("whoever runs as root may write to every file")
+    with serving(good_site("a.test")) as sites:
+        reach = ("--connect-to", sites.connect_to)
+        contentmap("scan", "http://a.test", *reach)
+        name = contentmap.database.rpartition("/")[2]
+        asyncio.run(
+            _execute(contentmap.database, f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+        )
+        asked = len(sites.asked)
+        said = contentmap("scan", "http://a.test", *reach)
+        assert (said.code, "is read-only" in said.err, "hint:" in said.err) == (5, True, True)
+        assert len(sites.asked) == asked
+    assert contentmap("status", "--json").json["status"] == "complete"
+
+
+async def _execute(address: str, statement: str) -> None:
+    database = open_database(address)
+    async with database.engine.begin() as connection:
+        await connection.exec_driver_sql(statement)
+    await database.close()
