@@ -70,6 +70,7 @@ async def _upgrade(shell: Shell) -> int:
     from contentmap_cli.records.schema import (
         HEAD,
         SchemaState,
+        lock_schema,
         read_version,
         require_current,
         upgrade_schema,
@@ -77,6 +78,7 @@ async def _upgrade(shell: Shell) -> int:
 
     async with opened_as_is(shell, create=True) as database:
         async with database.engine.begin() as connection:
+            await connection.run_sync(lock_schema)
             state, revision = await connection.run_sync(read_version)
             if state in (SchemaState.NEWER, SchemaState.FOREIGN):
                 require_current(state, revision, database.shown)

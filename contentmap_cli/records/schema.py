@@ -20,6 +20,9 @@ HEAD: Final = "0001"
 VERSION_TABLE: Final = "contentmap_version"
 
 
+_LOCK: Final = 0x636F6E746D6170  # any number that others are unlikely to lock
+
+
 class SchemaState(StrEnum):
     """What a database holds, seen from this version of ContentMap."""
 
@@ -63,6 +66,12 @@ def require_current(state: SchemaState, revision: str | None, shown: str) -> Non
         )
     what = "has no ContentMap schema" if state is SchemaState.EMPTY else f"has the older schema {revision}"
     raise SchemaMismatch(f"the database {shown} {what}", hint="run `contentmap db upgrade`")
+
+
+def lock_schema(connection: Connection) -> None:
+    """Has others who would change the schema wait until the caller's transaction has ended."""
+    if connection.dialect.name == "postgresql":  # on SQLite the transaction itself does that
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
 
 
 def migrations_folder() -> Path:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
@@ -87,4 +89,21 @@ async def test_another_programs_tables_are_not_touched(address: str) -> None:
     assert state is SchemaState.FOREIGN
     with pytest.raises(SchemaMismatch, match="another program"):
         schema.require_current(state, revision, opened.shown)
+    await opened.close()
+
+
+async def test_upgrades_at_once_take_turns(address: str) -> None:
+    """Four who upgrade one empty database end with one schema, and none with an error."""
+    opened = open_database(address)
+
+    async def upgrade() -> None:
+        async with opened.engine.begin() as connection:
+            await connection.run_sync(schema.lock_schema)
+            state, _ = await connection.run_sync(schema.read_version)
+            if state is SchemaState.EMPTY:
+                await connection.run_sync(schema.upgrade_schema)
+
+    await asyncio.gather(*(upgrade() for _ in range(4)))
+    async with opened.engine.begin() as connection:
+        assert (await connection.run_sync(schema.read_version))[0] is SchemaState.CURRENT
     await opened.close()
