@@ -19,9 +19,10 @@ from sqlalchemy import bindparam, func, select, update
 
 from contentmap_cli.records.bulk import insert_rows
 from contentmap_cli.records.claims import Claim
+from contentmap_cli.records.files import forget_validators
 from contentmap_cli.records.rows import COLUMNS, CONTENT, URL, Row, row_builder
 from contentmap_cli.records.session import GuardedSession
-from contentmap_cli.records.tables import SITEMAP_URLS
+from contentmap_cli.records.tables import SITEMAP_URLS, SitemapFile
 from contentmap_cli.records.types import iso_text
 from contentmap_cli.values import Entry
 
@@ -64,6 +65,7 @@ class _Diff:
     changed: list[Row] = field(default_factory=list)
     returned: list[Row] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
+    withheld: bool = False  # URLs are missing, and an incomplete scan may not say that they are gone
 
 
 async def merge_entries(
@@ -93,6 +95,7 @@ async def merge_entries(
     added, removed, changed = await _weigh(session, claim.domain_id, diffs)
     for diff in diffs:
         await _write(session, claim, diff)
+    await forget_validators(session, [diff.file_id for diff in diffs if diff.withheld])
     urls = await _count_live(session, claim.domain_id)
     session.note("entries.merged", urls=urls, added=added, removed=removed, changed=changed)
     return Changes(urls, added, removed, changed)
@@ -151,8 +154,11 @@ async def _compare(session: GuardedSession, claim: Claim, file: FileEntries, *, 
             elif _content(old) != row[CONTENT]:
                 diff.changed.append(row)
             row = next(fresh, None)
-        elif removals and file.whole and old.removed_scan_id is None:
-            diff.missing.append(old.url)
+        elif old.removed_scan_id is None:
+            if removals and file.whole:
+                diff.missing.append(old.url)
+            else:
+                diff.withheld = True
     while row is not None:
         diff.new.append(row)
         row = next(fresh, None)
@@ -178,12 +184,15 @@ async def _weigh(session: GuardedSession, domain_id: int, diffs: Sequence[_Diff]
     came = Counter(row[URL] for diff in diffs for row in (*diff.new, *diff.returned))
     went = Counter(url for diff in diffs for url in diff.missing)
     touched = sorted({*came, *went})
+    # by file, as the key has it: by domain alone each chunk would read all of the domain's rows
+    files = list(await session.scalars(select(SitemapFile.id).where(SitemapFile.domain_id == domain_id)))
     live: Counter[str] = Counter()
     for start in range(0, len(touched), _CHUNK):
         found = await session.execute(
             select(_T.url, func.count())
             .where(
                 _T.domain_id == domain_id,
+                _T.sitemap_file_id.in_(files),
                 _T.url.in_(touched[start : start + _CHUNK]),
                 _T.removed_scan_id.is_(None),
             )

@@ -154,6 +154,17 @@ async def drop_files(session: GuardedSession, file_ids: Sequence[int]) -> None:
         )
 
 
+async def forget_validators(session: GuardedSession, file_ids: Sequence[int]) -> None:
+    """Has the next scan read these files anew, though they may not have changed by then: this one saw what is
+    missing from them and could not record it."""
+    for start in range(0, len(file_ids), 500):
+        await session.write(
+            update(SitemapFile)
+            .where(SitemapFile.id.in_(file_ids[start : start + 500]))
+            .values(etag=None, last_modified=None, digest=None, lastmod=None)
+        )
+
+
 async def remembered_files(
     session: GuardedSession, domain_ids: Sequence[int]
 ) -> dict[int, list[RememberedFile]]:

@@ -159,7 +159,9 @@ def _lastmod(lastmod: Lastmod | None) -> str:
 
 
 def _file_note(row: StoredFile) -> str:
-    parts = [failure_text(row.error)] if row.error else []
+    # a problem of the same code says it with its line
+    told_below = {problem.code for problem in row.problems}
+    parts = [failure_text(row.error)] if row.error and row.error.code not in told_below else []
     told = row.problems[: _TOLD - len(parts)]
     parts.extend(_problem(problem) for problem in told)
     left = sum(problem.count for problem in row.problems[len(told) :])

@@ -76,7 +76,7 @@ def show(demo: Demo) -> None:
 
 def show_again(demo: Demo) -> None:
     """The tour's second day."""
-    say("# The next day the shop has 3 new pages, 5 less, and 12 changed. Only one file is read again.")
+    say("# The next day the shop has 3 new pages, 5 fewer, and 12 changed. Only one file is read again.")
     demo.scan(SHOP)
     demo.look("urls", SHOP, "--removed")
 

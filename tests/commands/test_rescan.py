@@ -158,3 +158,23 @@ def test_a_database_deleted_under_a_run_is_told(on_sqlite: Any, tmp_path: Any) -
             file.unlink()
         _, err = scan.communicate(timeout=30)
     assert (scan.returncode, b"was deleted while it was in use" in err) == (5, True)
+
+
+def test_a_removal_that_was_withheld_is_recorded_by_the_next_complete_scan(contentmap: Any) -> None:
+    """What an incomplete scan saw go is not forgotten because the file has not changed since."""
+    names = ("a", "b")
+    pages = {
+        "t.test/robots.txt": "".join(f"Sitemap: http://t.test/{name}.xml\n" for name in names),
+        "t.test/a.xml": urlset(*(f"http://t.test/{page}" for page in "xyz")),
+        "t.test/b.xml": urlset("http://t.test/p"),
+    }
+    with serving(pages) as sites:
+        words = ("scan", "http://t.test", "--connect-to", sites.connect_to, "--json")
+        assert contentmap(*words).json["urls"] == 4
+        sites.pages["t.test/a.xml"] = urlset(*(f"http://t.test/{page}" for page in "yz"))
+        sites.pages["t.test/b.xml"] = 503
+        partial = contentmap(*words, "--timeout", "5").json
+        sites.pages["t.test/b.xml"] = urlset("http://t.test/p")
+        healthy = contentmap(*words).json
+    assert (partial["status"], partial["removed"], partial["urls"]) == ("partial", 0, 4)
+    assert (healthy["status"], healthy["removed"], healthy["urls"]) == ("complete", 1, 3)
