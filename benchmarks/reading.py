@@ -41,7 +41,7 @@ from contentmap_cli.commands.shell import Shell
 from contentmap_cli.crawl.crawler import Crawler
 from contentmap_cli.crawl.options import ConnectTo, CrawlOptions
 from contentmap_cli.crawl.parsing import parse_document
-from contentmap_cli.crawl.spool import EntrySpool
+from contentmap_cli.crawl.spool import RowSpool
 from contentmap_cli.report.formats import Format
 from contentmap_cli.values import Limits, ScanStatus, Target
 
@@ -69,8 +69,10 @@ def read_file(path: Path) -> Reading:
     limits = Limits()
 
     def read(file: Path) -> int:
-        spool = EntrySpool()
-        segment = spool.segment(room=limits.domain_urls, child_room=limits.domain_files)
+        spool = RowSpool()
+        segment = spool.segment(
+            f"{SITE}/sitemap.xml", room=limits.domain_urls, child_room=limits.domain_files
+        )
         with file.open("rb") as source:
             document = parse_document(
                 source, segment, base=f"{SITE}/sitemap.xml", limits=limits, in_scope=lambda _: True

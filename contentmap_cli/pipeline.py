@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
 from contentmap_cli.crawl.crawler import Crawler, CrawlProgress, DomainCrawl
-from contentmap_cli.crawl.page_types import page_type_of
 from contentmap_cli.errors import Failure
 from contentmap_cli.records.claims import Claim, fence, finish_domain
 from contentmap_cli.records.entries import FileEntries, merge_entries
@@ -74,9 +73,7 @@ async def _store(session: GuardedSession, claim: Claim, crawl: DomainCrawl, seco
         FileEntries(
             file_id=file_id,
             known=file_id in saved.known,
-            batches=partial(crawl.entries, index),
-            page_type=page_type_of(file.url),
-            entries=file.document.entries if file.document is not None else 0,
+            batches=partial(crawl.rows, index),
             whole=file.status is FileStatus.OK,
         )
         for index, (file, file_id) in enumerate(zip(crawl.files, saved.ids, strict=True))

@@ -8,8 +8,8 @@ from typing import BinaryIO, TextIO
 
 from contentmap_cli.commands.output import answer_to, width_of
 from contentmap_cli.commands.shell import Shell
+from contentmap_cli.crawl.entry_spool import EntrySpool
 from contentmap_cli.crawl.parsing import parse_document
-from contentmap_cli.crawl.spool import EntrySpool, Segment
 from contentmap_cli.errors import Exit
 from contentmap_cli.report.escape import terminal
 from contentmap_cli.report.formats import Format, entries_writer
@@ -22,36 +22,31 @@ def write_parsed(
 ) -> int:
     """Parses `source` and writes it. Returns 0 when it was read whole, 3 when something is missing."""
     limits = Limits()
-    spool = EntrySpool()
     # the entries wait in the spool: a strict reading that fails late is taken back and read anew
-    segment = spool.segment(room=limits.file_urls_hard, child_room=0)
-    try:
-        document = parse_document(source, segment, base=base, limits=limits, robots=robots)
-        segment.finish()
+    with EntrySpool() as spool:
+        document = parse_document(source, spool, base=base, limits=limits, robots=robots)
         with answer_to(output) as out:
-            _write(shell, document, segment, format, out)
-    finally:
-        spool.close()
+            _write(shell, document, spool, format, out)
     return Exit.CLEAN if document.complete and document.failure is None else Exit.NOT_CLEAN
 
 
-def _write(shell: Shell, document: Document, segment: Segment, format: Format, out: TextIO) -> None:
+def _write(shell: Shell, document: Document, spool: EntrySpool, format: Format, out: TextIO) -> None:
     if format is Format.NDJSON:
-        for batch in segment.read():
+        for batch in spool.read():
             out.writelines(json.dumps(entry_object(entry), ensure_ascii=False) + "\n" for entry in batch)
         out.write(json.dumps(document_object(document), ensure_ascii=False) + "\n")
     elif format is Format.JSON:
         head = json.dumps(document_object(document), ensure_ascii=False)
         out.write(head[:-1] + ', "results": [')
         separator = ""
-        for batch in segment.read():
+        for batch in spool.read():
             for entry in batch:
                 out.write(separator + json.dumps(entry_object(entry), ensure_ascii=False))
                 separator = ", "
         out.write("]}\n")
     else:
         writer = entries_writer(format, out, width=width_of(out), color=shell.colored(out))
-        for batch in segment.read():
+        for batch in spool.read():
             for entry in batch:
                 writer.write(entry)
         writer.finish()

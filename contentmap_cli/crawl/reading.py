@@ -14,7 +14,7 @@ from contentmap_cli.crawl.parsing import parse_document, site_links
 from contentmap_cli.crawl.parsing.decode import Body
 from contentmap_cli.crawl.responses import FetchedFile
 from contentmap_cli.crawl.robots import Robots, read_robots
-from contentmap_cli.crawl.spool import Cancelled, EntrySpool, Segment
+from contentmap_cli.crawl.spool import Cancelled, RowSpool, Segment
 from contentmap_cli.errors import Code, Failure
 from contentmap_cli.values import DiscoveryMethod, Document, DocumentKind, Limits
 
@@ -33,8 +33,9 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A body to parse, where it came from, and which of its entries belong to the target."""
+    """A body to parse, its `url`, its `base` after redirects, and which of its entries are the target's."""
 
+    url: str
     body: BinaryIO
     size: int
     base: str
@@ -48,7 +49,7 @@ class Reader:
         self._pool = pool
         self._limits = limits
         self._one_at_a_time = asyncio.Lock()
-        self.spool = EntrySpool()
+        self.spool = RowSpool()
 
     async def read(self, source: Source, *, room: Callable[[], int]) -> tuple[Document, Segment]:
         """What the parser says, and the segment that holds the entries, at most `room()` of them, asked
@@ -57,7 +58,7 @@ class Reader:
         A bug in a parser is the file's failure (`internal_error`), logged with its traceback.
         """
         async with self._one_at_a_time:
-            segment = self.spool.segment(room=room(), child_room=self._limits.domain_files + 1)
+            segment = self.spool.segment(source.url, room=room(), child_room=self._limits.domain_files + 1)
             source.body.seek(0)
             small = source.size <= INLINE and source.body.read(2) != _GZIP  # a small gzip may hold much
             source.body.seek(0)

@@ -1,13 +1,14 @@
-"""What a domain's crawl comes to: its files, its entries on disk, its limits and its status."""
+"""What a domain's crawl comes to: its files, its rows on disk, its limits and its status."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from contentmap_cli.crawl.spool import EntrySpool, Segment
+from contentmap_cli.crawl.spool import RowSpool, Segment
 from contentmap_cli.errors import Code, Failure
-from contentmap_cli.values import CrawledFile, Document, Entry, FileStatus, ScanStatus
+from contentmap_cli.rows import Row
+from contentmap_cli.values import CrawledFile, Document, FileStatus, ScanStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,16 +40,16 @@ class DomainCrawl:
     notes: tuple[Failure, ...]
     complete: bool
     status: ScanStatus
-    spool: EntrySpool = field(repr=False)
+    spool: RowSpool = field(repr=False)
     segments: tuple[Segment | None, ...] = field(repr=False)
 
-    def entries(self, index: int) -> Iterator[list[Entry]]:
-        """The entries of `files[index]` in document order, in batches of at most 1000."""
+    def rows(self, index: int) -> Iterator[list[Row]]:
+        """The rows of `files[index]` in the order of their URLs, one for each, in batches of at most 500."""
         segment = self.segments[index]
         return iter(()) if segment is None else segment.read()
 
     def close(self) -> None:
-        """Lets the entries go."""
+        """Lets the rows go."""
         self.spool.close()
 
     def __enter__(self) -> DomainCrawl:

@@ -1,22 +1,26 @@
-"""A domain's entries on their way from the parsers to the database: on disk, in order, one segment a file.
+"""A domain's rows on their way from the parsers to the database: on disk, each file's in key order.
 
-Plain tuples in marshal's format, the fastest there is in the standard library; the spool never outlives its
-process and nobody else can reach it, so marshal's lack of a promise about format and safety does not matter.
+What a parser delivers is made into rows at once. They are collected up to a run's length, sorted, and
+written; a file of several runs is merged when it is read. So sorting costs the parser's thread and not the
+loop's, and memory holds a run, or a batch of each, whatever the size of the file.
 """
 
 from __future__ import annotations
 
-import marshal
-from collections.abc import Iterator, Sequence
-from typing import Any
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, islice
 
-from contentmap_cli.crawl.responses import spool_file
-from contentmap_cli.values import Attributes, Entry, Lastmod
+from contentmap_cli.crawl.batches import BatchFile
+from contentmap_cli.crawl.page_types import page_type_of
+from contentmap_cli.rows import URL, Row, rows_of, sorted_unique, url_of
+from contentmap_cli.values import Entry
 
-BATCH = 1000
-"""Entries in one batch, at most."""
+BATCH = 500
+"""Rows in one batch, at most."""
 
-_LENGTH = 4
+RUN = 5_000
+"""Rows that are sorted at once: as many as stay in a processor's cache between parsing and writing."""
 
 
 class Cancelled(Exception):
@@ -24,19 +28,20 @@ class Cancelled(Exception):
 
 
 class Segment:
-    """The entries of one file, as an `EntrySink`: what is put in lies behind everything that came before.
+    """The rows of one file, as an `EntrySink`: what is put in lies behind everything that came before.
 
-    Pages beyond `room` are counted in `refused` and dropped. Entries that name sitemaps are kept in
-    `children` as well, up to `child_room`.
+    Pages beyond `room` are counted in `refused` and dropped. Entries that name sitemaps are no rows: they are
+    kept in `children`, up to `child_room`.
     """
 
-    def __init__(self, spool: EntrySpool, room: int, child_room: int) -> None:
+    def __init__(self, spool: RowSpool, sitemap: str, room: int, child_room: int) -> None:
         self._spool = spool
+        self._page_type = page_type_of(sitemap)
         self._room = room
         self._child_room = child_room
         self._start = spool.end
-        self._batches: list[int] = []
-        self._waiting: list[Entry] = []
+        self._runs: list[list[int]] = []
+        self._waiting: list[Row] = []
         self.entries = 0
         self.pages = 0
         self.refused = 0
@@ -51,24 +56,24 @@ class Segment:
         """Takes the next entries."""
         if self.cancelled:
             raise Cancelled
-        if not entries:
-            return
-        if entries[0].type == "sitemap":
-            self.children.extend(entries[: self._child_room - len(self.children)])
-        else:
-            room = self._room - self.pages
-            self.refused += max(0, len(entries) - room)
-            entries = entries[:room]
-            self.pages += len(entries)
-        self.entries += len(entries)
-        self._waiting.extend(entries)
-        if len(self._waiting) >= BATCH:
+        pages = [entry for entry in entries if entry.type == "url"]
+        if len(pages) < len(entries):
+            children = [entry for entry in entries if entry.type != "url"]
+            self.children.extend(children[: self._child_room - len(self.children)])
+            self.entries += len(children)
+        room = self._room - self.pages
+        self.refused += max(0, len(pages) - room)
+        del pages[room:]
+        self.pages += len(pages)
+        self.entries += len(pages)
+        self._waiting.extend(rows_of(pages, self._page_type))
+        if len(self._waiting) >= RUN:
             self._write()
 
     def clear(self) -> None:
         """Forgets all entries so far; their place in the spool is used again."""
         self._spool.rewind(self, self._start)
-        self._batches.clear()
+        self._runs.clear()
         self._waiting.clear()
         self.children.clear()
         self.entries = self.pages = self.refused = 0
@@ -78,82 +83,60 @@ class Segment:
         self._write()
 
     def _write(self) -> None:
-        for start in range(0, len(self._waiting), BATCH):
-            self._batches.append(self._spool.end)
-            self._spool.append([_plain(entry) for entry in self._waiting[start : start + BATCH]])
-        self._waiting.clear()
+        if self._waiting:
+            rows = sorted_unique(self._waiting)
+            self._waiting = []
+            self._runs.append([self._spool.append(batch) for batch in _batches(rows)])
 
-    def read(self) -> Iterator[list[Entry]]:
-        """The entries in document order, in batches of at most `BATCH`."""
-        for offset in self._batches:
-            yield [_entry(values) for values in self._spool.at(offset)]
+    def read(self) -> Iterator[list[Row]]:
+        """The rows in the order of their URLs, one for each, in batches of at most `BATCH`."""
+        runs = [map(self._spool.at, run) for run in self._runs]
+        return runs[0] if len(runs) == 1 else _batches(chain.from_iterable(_merged(runs)))
 
 
-class EntrySpool:
-    """One file for all segments of a domain: in memory while small, then unlinked on disk.
+class RowSpool(BatchFile):
+    """One file for all segments of a domain.
 
     One segment is written at a time; finished ones may be read in any order, also while another is written.
     """
 
     def __init__(self) -> None:
-        self._file = spool_file()
-        self.end = 0
+        super().__init__()
         self._last: Segment | None = None
 
-    def segment(self, *, room: int, child_room: int) -> Segment:
-        """Begins the next file's segment behind the last one's end."""
-        self._last = Segment(self, room, child_room)
+    def segment(self, sitemap: str, *, room: int, child_room: int) -> Segment:
+        """Begins the segment of the file at a URL, behind the last one's end."""
+        self._last = Segment(self, sitemap, room, child_room)
         return self._last
-
-    def append(self, batch: list[tuple[Any, ...]]) -> None:
-        """Puts one batch at the end."""
-        data = marshal.dumps(batch)
-        self._file.seek(self.end)
-        self._file.write(len(data).to_bytes(_LENGTH, "big"))
-        self._file.write(data)
-        self.end += _LENGTH + len(data)
-
-    def at(self, offset: int) -> list[tuple[Any, ...]]:
-        """The batch that begins at an offset."""
-        self._file.seek(offset)
-        length = int.from_bytes(self._file.read(_LENGTH), "big")
-        batch: list[tuple[Any, ...]] = marshal.loads(self._file.read(length))  # noqa: S302 - our own bytes
-        return batch
 
     def rewind(self, segment: Segment, offset: int) -> None:
         """Drops everything behind an offset, if that is the segment's own and no later one's."""
         if segment is self._last:
             self.end = offset
 
-    def close(self) -> None:
-        """Lets the file go; entries cannot be read any more."""
-        self._file.close()
+
+def _merged(runs: Sequence[Iterator[list[Row]]]) -> Iterator[list[Row]]:
+    """Sorted runs as one, in pieces of any size; of equal URLs that of the earliest run stays.
+
+    A batch of each run at a time: what lies up to the first of their ends is complete. Sorting it, which
+    merges in C what is sorted in parts, costs a quarter of taking row by row from a heap.
+    """
+    heads = [(batch, run) for run in runs if (batch := next(run, []))]
+    while heads:
+        end = min(batch[-1][URL] for batch, _ in heads)
+        ready: list[Row] = []
+        left = []
+        for batch, run in heads:
+            cut = bisect_right(batch, end, key=url_of)
+            ready += batch[:cut]
+            rest = batch[cut:] or next(run, [])
+            if rest:
+                left.append((rest, run))
+        heads = left
+        yield sorted_unique(ready)
 
 
-def _plain(entry: Entry) -> tuple[Any, ...]:
-    """An entry as marshal takes it: exact tuples and dicts, which a NamedTuple and a Mapping are not."""
-    url, lastmod, changefreq, priority, in_scope, repaired, images, videos, news, alternates, kind = entry
-    return (
-        url,
-        None if lastmod is None else tuple(lastmod),
-        changefreq,
-        priority,
-        in_scope,
-        repaired,
-        _dicts(images),
-        _dicts(videos),
-        _dicts(news),
-        _dicts(alternates),
-        kind,
-    )
-
-
-def _dicts(items: tuple[Attributes, ...]) -> tuple[dict[str, str], ...]:
-    return tuple(dict(item) for item in items) if items else ()
-
-
-def _entry(values: tuple[Any, ...]) -> Entry:
-    lastmod = values[1]
-    if lastmod is None:
-        return Entry._make(values)
-    return Entry(values[0], Lastmod._make(lastmod), *values[2:])
+def _batches(rows: Iterable[Row]) -> Iterator[list[Row]]:
+    iterator = iter(rows)
+    while batch := list(islice(iterator, BATCH)):
+        yield batch

@@ -245,6 +245,7 @@ class Visit:
 
     async def _parse(self, candidate: Candidate, fetched: FetchedFile, body: BinaryIO) -> None:
         source = Source(
+            url=candidate.url,
             body=body,
             size=fetched.size,
             base=fetched.final_url,

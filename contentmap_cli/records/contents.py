@@ -11,10 +11,10 @@ from sqlalchemy import ColumnElement, and_, select
 from sqlalchemy.orm import aliased
 
 from contentmap_cli.errors import Failure
-from contentmap_cli.records.rows import read_extras, read_lastmod
 from contentmap_cli.records.session import GuardedSession
 from contentmap_cli.records.tables import SITEMAP_URLS, Domain, DomainScan, SitemapFile
 from contentmap_cli.records.types import iso_text
+from contentmap_cli.rows import read_extras, read_lastmod
 from contentmap_cli.values import (
     DiscoveryMethod,
     Entry,

@@ -7,31 +7,28 @@ file of the domain lists as well, or that moved between files, is neither added 
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from operator import itemgetter
-from typing import Any
+from itertools import chain
+from typing import Any, TypeVar
 
 from sqlalchemy import bindparam, func, select, update
 
-from contentmap_cli.records.bulk import insert_rows
+from contentmap_cli.records.bulk import Place, insert_rows
 from contentmap_cli.records.claims import Claim
 from contentmap_cli.records.files import forget_validators
-from contentmap_cli.records.rows import COLUMNS, CONTENT, URL, Row, row_builder
 from contentmap_cli.records.session import GuardedSession
 from contentmap_cli.records.tables import SITEMAP_URLS, SitemapFile
 from contentmap_cli.records.types import iso_text
-from contentmap_cli.values import Entry
+from contentmap_cli.rows import COLUMNS, EXTRA_COLUMNS, LASTMOD, URL, Row, lengthened
 
 _T = SITEMAP_URLS.c
+T = TypeVar("T")
 _CHUNK = 500
 _COUNTED_HERE = 100_000
-_MADE_HERE = 2_000
-_CONTENT_COLUMNS = COLUMNS[CONTENT]
-_by_url = itemgetter(URL)
+_CONTENT_COLUMNS = (*COLUMNS[LASTMOD:], *EXTRA_COLUMNS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +37,12 @@ class FileEntries:
 
     file_id: int
     known: bool
-    batches: Callable[[], Iterable[Sequence[Entry]]]
-    page_type: Callable[[Entry], str | None]
-    entries: int  # how many they are, at most
+    batches: Callable[[], Iterable[Sequence[Row]]]  # in the order of their URLs, one for each
     whole: bool  # read to its end, with nothing lost: what it does not list is gone from it
+
+    def place(self, claim: Claim) -> Place:
+        """Where its rows belong."""
+        return Place(claim.domain_id, self.file_id, claim.scan_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,45 +103,27 @@ async def merge_entries(
 async def _insert_all(session: GuardedSession, claim: Claim, files: Sequence[FileEntries]) -> int:
     """Inserts a first scan's entries and returns how many distinct URLs they are."""
     distinct: set[str] | None = set()
+
+    def counted(batches: Iterable[Sequence[Row]]) -> Iterator[Sequence[Row]]:
+        nonlocal distinct
+        for batch in batches:
+            if distinct is not None:
+                distinct.update([row[URL] for row in batch])
+                if len(distinct) > _COUNTED_HERE:
+                    distinct = None  # so many are counted where they lie
+            yield batch
+
     for file in files:
-        rows = await _rows(claim, file)
-        await insert_rows(session, rows)
-        if distinct is not None:
-            distinct.update([row[URL] for row in rows])
-            if len(distinct) > _COUNTED_HERE:
-                distinct = None  # so many are counted where they lie
+        await insert_rows(session, file.place(claim), counted(file.batches()))
     return len(distinct) if distinct is not None else await _count_live(session, claim.domain_id)
-
-
-async def _rows(claim: Claim, file: FileEntries) -> list[Row]:
-    """A file's rows in key order; many are made in a thread, so that the event loop goes on."""
-    if file.entries <= _MADE_HERE:
-        return _make_rows(claim, file)
-    return await asyncio.to_thread(_make_rows, claim, file)
-
-
-def _make_rows(claim: Claim, file: FileEntries) -> list[Row]:
-    """A file's rows in key order, one for each URL: where it is listed twice, the first entry stands."""
-    build = row_builder(claim.domain_id, file.file_id, claim.scan_id, file.page_type)
-    rows = [build(entry) for batch in file.batches() for entry in batch if entry.type == "url"]
-    rows.sort(key=_by_url)  # stable: of equal URLs the first in the document stays first
-    previous = None
-    unique = []
-    for row in rows:
-        url = row[URL]
-        if url != previous:
-            unique.append(row)
-            previous = url
-    return unique
 
 
 async def _compare(session: GuardedSession, claim: Claim, file: FileEntries, *, removals: bool) -> _Diff:
     diff = _Diff(file.file_id)
-    rows = await _rows(claim, file)
+    fresh = chain.from_iterable(file.batches())
     if not file.known:
-        diff.new = rows
+        diff.new = list(fresh)
         return diff
-    fresh = iter(rows)
     row = next(fresh, None)
     async for old in await session.stream(_recorded(claim.domain_id, file.file_id)):
         while row is not None and row[URL] < old.url:
@@ -151,7 +132,7 @@ async def _compare(session: GuardedSession, claim: Claim, file: FileEntries, *, 
         if row is not None and row[URL] == old.url:
             if old.removed_scan_id is not None:
                 diff.returned.append(row)
-            elif _content(old) != row[CONTENT]:
+            elif _content(old) != lengthened(row)[LASTMOD:]:
                 diff.changed.append(row)
             row = next(fresh, None)
         elif old.removed_scan_id is None:
@@ -207,7 +188,7 @@ async def _weigh(session: GuardedSession, domain_id: int, diffs: Sequence[_Diff]
 
 async def _write(session: GuardedSession, claim: Claim, diff: _Diff) -> None:
     if diff.new:
-        await insert_rows(session, diff.new)
+        await insert_rows(session, Place(claim.domain_id, diff.file_id, claim.scan_id), _slices(diff.new))
     for rows, returned in ((diff.changed, False), (diff.returned, True)):
         if rows:
             await _update(session, claim, diff.file_id, rows, returned=returned)
@@ -239,7 +220,9 @@ async def _update(
 
 
 def _parameters(row: Row) -> dict[str, Any]:
-    values = {f"new_{name}": value for name, value in zip(_CONTENT_COLUMNS, row[CONTENT], strict=True)}
+    values = {
+        f"new_{name}": value for name, value in zip(_CONTENT_COLUMNS, lengthened(row)[LASTMOD:], strict=True)
+    }
     if values["new_lastmod"] is not None:
         values["new_lastmod"] = datetime.fromisoformat(values["new_lastmod"])
     values["old_url"] = row[URL]
@@ -262,6 +245,6 @@ async def _count_live(session: GuardedSession, domain_id: int) -> int:
     return int(counted or 0)
 
 
-def _slices(items: Sequence[str]) -> Iterator[Sequence[str]]:
+def _slices(items: Sequence[T]) -> Iterator[Sequence[T]]:
     for start in range(0, len(items), _CHUNK):
         yield items[start : start + _CHUNK]

@@ -25,6 +25,8 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
+    true,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -175,15 +177,15 @@ SITEMAP_URLS = Table(
     Column("url", Url, primary_key=True),
     Column("lastmod", UtcDateTime("seconds")),
     Column("lastmod_precision", String(8)),
-    Column("lastmod_text", Text),  # as published, where `lastmod` and its precision do not say it all
+    Column("lastmod_text", Text),  # as published, where that says more; +00:00 alone: instead of Z
     Column("changefreq", String(8)),
     Column("priority", Float),
     Column("page_type", String(32)),
-    Column("in_scope", Boolean, nullable=False),
-    Column("repaired", Boolean, nullable=False),
-    Column("image_count", SmallInteger, nullable=False),
-    Column("video_count", SmallInteger, nullable=False),
-    Column("news_count", SmallInteger, nullable=False),
+    Column("in_scope", Boolean, nullable=False, server_default=true()),
+    Column("repaired", Boolean, nullable=False, server_default=false()),
+    Column("image_count", SmallInteger, nullable=False, server_default="0"),
+    Column("video_count", SmallInteger, nullable=False, server_default="0"),
+    Column("news_count", SmallInteger, nullable=False, server_default="0"),
     Column("extras", Text),  # JSON: images, videos, news, alternates with their attributes
     Column("first_scan_id", BigInteger, nullable=False),  # domain_scans.id: when it was first seen
     Column("removed_scan_id", BigInteger),  # domain_scans.id: the complete scan that missed it

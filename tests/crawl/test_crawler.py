@@ -14,6 +14,7 @@ import pytest
 from contentmap_cli.crawl.crawler import Crawler, CrawlProgress, DomainCrawl
 from contentmap_cli.crawl.options import ConnectTo, CrawlOptions
 from contentmap_cli.crawl.targets import parse_target
+from contentmap_cli.rows import COLUMNS, EXTRA_COLUMNS, URL, lengthened
 from contentmap_cli.values import (
     DiscoveryMethod,
     DocumentKind,
@@ -24,6 +25,7 @@ from contentmap_cli.values import (
     ScanStatus,
 )
 
+IN_SCOPE = (*COLUMNS, *EXTRA_COLUMNS).index("in_scope")
 NS = "http://www.sitemaps.org/schemas/sitemap/0.9"
 NewSite = Callable[..., Awaitable[Any]]
 
@@ -64,10 +66,15 @@ def urls(result: DomainCrawl) -> dict[str, list[str]]:
     """The entries' URLs of each file that has any, by the file's URL; closes the result."""
     with result:
         found = {
-            file.url: [entry.url for batch in result.entries(number) for entry in batch]
+            file.url: [row[URL] for batch in result.rows(number) for row in batch]
             for number, file in enumerate(result.files)
         }
     return {url: entries for url, entries in found.items() if entries}
+
+
+def scopes(result: DomainCrawl) -> dict[str, bool]:
+    """Whether each URL of the first file is in scope."""
+    return {row[URL]: lengthened(row)[IN_SCOPE] for batch in result.rows(0) for row in batch}
 
 
 async def test_robots_names_a_sitemap(new_site: NewSite) -> None:
@@ -109,7 +116,7 @@ async def test_indexes_are_read_breadth_first(new_site: NewSite) -> None:
     ]
     assert result.status is ScanStatus.OK
     with result:
-        assert [entry.url for batch in result.entries(1) for entry in batch] == ["http://site.test/a"]
+        assert [row[URL] for batch in result.rows(1) for row in batch] == ["http://site.test/a"]
 
 
 async def test_circles_end(new_site: NewSite) -> None:
@@ -286,7 +293,11 @@ async def test_a_site_that_moves_to_www(new_site: NewSite) -> None:
     result = await crawl(site.options())
     assert [file.url for file in result.files] == ["http://www.site.test/sitemap.xml"]
     with result:
-        assert [entry.in_scope for batch in result.entries(0) for entry in batch] == [True, True, False]
+        assert scopes(result) == {
+            "http://www.site.test/a": True,
+            "http://site.test/b": True,
+            "http://else.test/c": False,
+        }
 
 
 async def test_cross_submitted_sitemaps(new_site: NewSite) -> None:
@@ -299,7 +310,11 @@ async def test_cross_submitted_sitemaps(new_site: NewSite) -> None:
     )
     result = await crawl(site.options())
     with result:
-        assert [entry.in_scope for batch in result.entries(0) for entry in batch] == [True, True, False]
+        assert scopes(result) == {
+            "http://site.test/a": True,
+            "http://shop.test/b": True,
+            "http://else.test/c": False,
+        }
 
 
 async def test_below_a_folder(new_site: NewSite) -> None:

@@ -16,6 +16,7 @@ from contentmap_cli.records.entries import Changes, FileEntries, merge_entries
 from contentmap_cli.records.files import save_files
 from contentmap_cli.records.session import Sessions
 from contentmap_cli.records.tables import SITEMAP_URLS
+from contentmap_cli.rows import rows_of, sorted_unique
 from contentmap_cli.values import (
     CrawledFile,
     DiscoveryMethod,
@@ -35,6 +36,10 @@ def page(path: str, day: str | None = None, **more: object) -> Entry:
     """An entry of the test site, changed on a day."""
     lastmod = Lastmod(f"{day}T00:00:00Z", "day", day) if day else None
     return Entry(f"https://{DOMAIN}/{path}", lastmod, **more)  # type: ignore[arg-type]
+
+
+def no_page_type(entry: Entry) -> None:
+    """Nothing tells."""
 
 
 async def start(sessions: Sessions) -> Claim:
@@ -74,9 +79,7 @@ async def record(
             FileEntries(
                 file_id,
                 file_id in saved.known,
-                lambda entries=entries: [entries],  # type: ignore[misc]
-                lambda entry: None,
-                len(entries),
+                lambda entries=entries: [sorted_unique(rows_of(entries, no_page_type))],  # type: ignore[misc]
                 file.status is FileStatus.OK,
             )
             for file_id, entries, file in zip(saved.ids, listing.values(), crawled, strict=True)

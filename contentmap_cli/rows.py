@@ -1,0 +1,125 @@
+"""Entries as the store keeps them, and back. Made once, where a document is parsed; pure.
+
+A row is a plain tuple, so that it passes through marshal, sorts and goes to a driver as it is. Nearly all
+rows are of the short shape, COLUMNS; EXTRA_COLUMNS follow only where one of them is not its default.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from operator import itemgetter
+from typing import Any, Final
+
+from contentmap_cli.values import Attributes, Entry, Lastmod
+
+COLUMNS: Final = (
+    "url",
+    "lastmod",
+    "lastmod_precision",
+    "lastmod_text",
+    "changefreq",
+    "priority",
+    "page_type",
+)
+EXTRA_COLUMNS: Final = ("in_scope", "repaired", "image_count", "video_count", "news_count", "extras")
+DEFAULTS: Final = (True, False, 0, 0, 0, None)
+"""What EXTRA_COLUMNS hold for a row of the short shape."""
+
+URL: Final = 0
+LASTMOD: Final = 1
+
+Row = tuple[Any, ...]
+url_of: Final = itemgetter(URL)
+
+_SHORT: Final = len(COLUMNS)
+_SMALLINT_MAX: Final = 32_767
+_CANONICAL_LENGTH: Final = {"year": 4, "month": 7, "day": 10, "second": 20}
+_UTC_OFFSET: Final = "+00:00"
+
+
+def rows_of(entries: Iterable[Entry], page_type: Callable[[Entry], str | None]) -> list[Row]:
+    """A row for each entry, in their order."""
+    rows: list[Row] = []
+    for entry in entries:
+        url, lastmod, changefreq, priority, in_scope, repaired, images, videos, news, alternates, _ = entry
+        moment = precision = text = None
+        if lastmod is not None:
+            moment, precision, text = lastmod
+            if moment is not None and precision is not None:
+                text = _spelling(moment, precision, text)
+        row: Row = (url, moment, precision, text, changefreq, priority, page_type(entry))
+        if images or videos or news or alternates or repaired or not in_scope:
+            row += (
+                in_scope,
+                repaired,
+                min(len(images), _SMALLINT_MAX),
+                min(len(videos), _SMALLINT_MAX),
+                min(len(news), _SMALLINT_MAX),
+                _extras(entry),
+            )
+        rows.append(row)
+    return rows
+
+
+def sorted_unique(rows: Sequence[Row]) -> list[Row]:
+    """The rows in the order of their URLs' code points, one for each URL: of equal ones the first stays."""
+    unique = {row[URL]: row for row in reversed(rows)}
+    return sorted(unique.values(), key=url_of)
+
+
+def is_short(row: Row) -> bool:
+    """Whether a row has COLUMNS only."""
+    return len(row) == _SHORT
+
+
+def lengthened(row: Row) -> Row:
+    """The row with COLUMNS and EXTRA_COLUMNS."""
+    return row + DEFAULTS if len(row) == _SHORT else row
+
+
+def canonical(moment: str, precision: str) -> str | None:
+    """How a publisher who writes UTC would spell `moment` at this precision; None for a fraction."""
+    if precision == "minute":
+        return f"{moment[:16]}Z"
+    length = _CANONICAL_LENGTH.get(precision)
+    return moment[:length] if length else None
+
+
+def _spelling(moment: str, precision: str, text: str) -> str | None:
+    """What must be kept of a published date: nothing, `+00:00` if that only stands for Z, or all of it."""
+    if precision == "second" and text[19:] == _UTC_OFFSET and text[:19] == moment[:19]:
+        return _UTC_OFFSET
+    return None if text == canonical(moment, precision) else text
+
+
+def read_lastmod(moment: str | None, precision: str | None, text: str | None) -> Lastmod | None:
+    """The Lastmod a row holds."""
+    if moment is None or precision is None:
+        return Lastmod(None, None, text) if text is not None else None
+    if text is None:
+        text = canonical(moment, precision) or moment
+    elif text == _UTC_OFFSET:
+        text = moment[:19] + _UTC_OFFSET
+    return Lastmod(moment, precision, text)
+
+
+def read_extras(extras: str | None) -> dict[str, tuple[Attributes, ...]]:
+    """Images, videos, news and alternates of a row, by the name of their field in Entry."""
+    if not extras:
+        return {}
+    return {name: tuple(items) for name, items in json.loads(extras).items()}
+
+
+def _extras(entry: Entry) -> str | None:
+    parts = {
+        name: [dict(item) for item in items]
+        for name, items in (
+            ("images", entry.images),
+            ("videos", entry.videos),
+            ("news", entry.news),
+            ("alternates", entry.alternates),
+        )
+        if items
+    }
+    return json.dumps(parts, ensure_ascii=False, separators=(",", ":")) if parts else None
