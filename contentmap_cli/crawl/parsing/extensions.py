@@ -48,11 +48,13 @@ def read_extensions(parts: list[Element], desk: Desk, roles: Roles, line: int | 
 
 def _alternate(link: Element) -> dict[str, str]:
     """`hreflang` and `href` (and `media`) of a language alternate; nothing of any other link."""
-    rel, hreflang, href = link.get("rel"), link.get("hreflang"), link.get("href")
-    if not hreflang or not href or not rel or "alternate" not in rel.lower().split():
+    if "alternate" not in (link.get("rel") or "").lower().split():
         return {}
-    values = {"hreflang": hreflang, "href": href, "media": link.get("media") or ""}
-    return {name: storable(value.strip()[:TEXT_LENGTH]) for name, value in values.items() if value}
+    texts = {name: link.get(name) or "" for name in ("hreflang", "href", "media")}
+    values = {name: storable(text.strip()[:TEXT_LENGTH]) for name, text in texts.items()}
+    if not values["hreflang"] or not values["href"]:  # white space alone names no language
+        return {}
+    return {name: value for name, value in values.items() if value}
 
 
 class _Values:

@@ -88,7 +88,9 @@ def test_alternates(parse: Any, urlset: Any) -> None:
             "<url><loc>/a</loc><xhtml:link rel='alternate' hreflang='de' href='/de?a=1&amp;b=2'/>"
             "<xhtml:link rel='alternate' hreflang='fr' href='/fr' media='handheld'/>"
             "<xhtml:link rel='amphtml' hreflang='de' href='/amp'/><xhtml:link rel='alternate' href='/m'/>"
-            "<xhtml:link rel='alternate' hreflang='it'/><xhtml:link hreflang='es' href='/es'/></url>"
+            "<xhtml:link rel='alternate' hreflang='it'/><xhtml:link hreflang='es' href='/es'/>"
+            "<xhtml:link rel='alternate' hreflang=' ' href='/x'/><xhtml:link rel='alternate' hreflang='y' href=' '/>"
+            "</url>"
         )
     ).entries[0]
     assert entry.alternates == (
