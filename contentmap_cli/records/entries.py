@@ -7,6 +7,7 @@ file of the domain lists as well, or that moved between files, is neither added 
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from sqlalchemy import bindparam, func, select, update
 
 from contentmap_cli.records.bulk import Place, insert_rows
 from contentmap_cli.records.claims import Claim
+from contentmap_cli.records.distinct import DistinctCounter
 from contentmap_cli.records.files import forget_validators
 from contentmap_cli.records.session import GuardedSession
 from contentmap_cli.records.tables import SITEMAP_URLS, SitemapFile
@@ -27,7 +29,7 @@ from contentmap_cli.rows import COLUMNS, EXTRA_COLUMNS, LASTMOD, URL, Row, lengt
 _T = SITEMAP_URLS.c
 T = TypeVar("T")
 _CHUNK = 500
-_COUNTED_HERE = 100_000
+_COUNTED_HERE = 5_000
 _CONTENT_COLUMNS = (*COLUMNS[LASTMOD:], *EXTRA_COLUMNS)
 
 
@@ -102,20 +104,18 @@ async def merge_entries(
 
 async def _insert_all(session: GuardedSession, claim: Claim, files: Sequence[FileEntries]) -> int:
     """Inserts a first scan's entries and returns how many distinct URLs they are."""
-    distinct: set[str] | None = set()
+    with DistinctCounter() as counter:
 
-    def counted(batches: Iterable[Sequence[Row]]) -> Iterator[Sequence[Row]]:
-        nonlocal distinct
-        for batch in batches:
-            if distinct is not None:
-                distinct.update([row[URL] for row in batch])
-                if len(distinct) > _COUNTED_HERE:
-                    distinct = None  # so many are counted where they lie
-            yield batch
+        def counted(batches: Iterable[Sequence[Row]]) -> Iterator[Sequence[Row]]:
+            for batch in batches:
+                counter.add([row[URL] for row in batch])
+                yield batch
 
-    for file in files:
-        await insert_rows(session, file.place(claim), counted(file.batches()))
-    return len(distinct) if distinct is not None else await _count_live(session, claim.domain_id)
+        for file in files:
+            await insert_rows(session, file.place(claim), counted(file.batches()))
+        if counter.added <= _COUNTED_HERE:
+            return counter.count()
+        return await asyncio.to_thread(counter.count)
 
 
 async def _compare(session: GuardedSession, claim: Claim, file: FileEntries, *, removals: bool) -> _Diff:

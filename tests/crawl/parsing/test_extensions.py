@@ -89,7 +89,8 @@ def test_alternates(parse: Any, urlset: Any) -> None:
             "<xhtml:link rel='alternate' hreflang='fr' href='/fr' media='handheld'/>"
             "<xhtml:link rel='amphtml' hreflang='de' href='/amp'/><xhtml:link rel='alternate' href='/m'/>"
             "<xhtml:link rel='alternate' hreflang='it'/><xhtml:link hreflang='es' href='/es'/>"
-            "<xhtml:link rel='alternate' hreflang=' ' href='/x'/><xhtml:link rel='alternate' hreflang='y' href=' '/>"
+            "<xhtml:link rel='alternate' hreflang=' ' href='/x'/>"
+            "<xhtml:link rel='alternate' hreflang='y' href=' '/>"
             "</url>"
         )
     ).entries[0]
