@@ -6,29 +6,37 @@ else can reach it, so marshal's lack of a promise about format and safety does n
 
 from __future__ import annotations
 
+import errno
 import marshal
-from typing import Any
+import os
+from tempfile import SpooledTemporaryFile
+from typing import IO, Any
 
-from contentmap_cli.crawl.responses import spool_file
-
+_IN_MEMORY = 256 * 1024
 _LENGTH = 4
 _FORMAT = 2  # later ones look every object up, to write it once: slower, and rows hardly share any
 
 
 class BatchFile:
-    """One writer at a time; what is written may be read in any order."""
+    """One writer at a time; what is written may be read in any order.
 
-    def __init__(self) -> None:
-        self._file = spool_file()
-        self.end = 0
+    Another process may write to it as well, through `fileno()` and from `end` on: there is no buffer.
+    """
+
+    def __init__(self, file: IO[bytes] | None = None, end: int = 0) -> None:
+        if file is None:
+            file = SpooledTemporaryFile(_IN_MEMORY, buffering=0)  # noqa: SIM115 - open as long as this is
+        self._file: IO[bytes] = file
+        self.end = end
 
     def append(self, batch: list[tuple[Any, ...]]) -> int:
-        """Puts one batch at the end and returns the offset it begins at."""
+        """Puts one batch at the end and returns its offset. OSError says that the disk is full."""
         offset, data = self.end, marshal.dumps(batch, _FORMAT)
+        data = len(data).to_bytes(_LENGTH, "big") + data
         self._file.seek(offset)
-        self._file.write(len(data).to_bytes(_LENGTH, "big"))
-        self._file.write(data)
-        self.end += _LENGTH + len(data)
+        if self._file.write(data) != len(data):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        self.end += len(data)
         return offset
 
     def at(self, offset: int) -> list[tuple[Any, ...]]:
@@ -37,6 +45,10 @@ class BatchFile:
         length = int.from_bytes(self._file.read(_LENGTH), "big")
         batch: list[tuple[Any, ...]] = marshal.loads(self._file.read(length))  # noqa: S302 - our own bytes
         return batch
+
+    def fileno(self) -> int:
+        """The descriptor of the file, which is on disk from now on."""
+        return self._file.fileno()
 
     def close(self) -> None:
         """Lets the file go; nothing can be read any more."""

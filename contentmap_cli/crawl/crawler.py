@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from contentmap_cli.crawl.fetch import Fetcher
 from contentmap_cli.crawl.options import CrawlOptions
+from contentmap_cli.crawl.processes import ParserProcesses
 from contentmap_cli.crawl.reading import Reader
 from contentmap_cli.crawl.results import CrawlProgress, DomainCrawl
 from contentmap_cli.crawl.visit import Visit
@@ -18,11 +19,12 @@ __all__ = ["CrawlProgress", "Crawler", "DomainCrawl"]
 log = logging.getLogger("contentmap.crawl")
 
 _PARSERS = 2
-"""Parsing threads. They share the interpreter; two keep one domain's large file from holding up the rest."""
+"""Parsing threads, and parsing processes for large files. Threads share the interpreter; two of them keep one
+domain's file from holding up the rest."""
 
 
 class Crawler:
-    """Crawls domains, any number at once. An async context manager: it owns connections and threads.
+    """Crawls domains, any number at once. An async context manager: it owns connections, threads, processes.
 
     How many domains are crawled at once is the caller's business; `options.concurrency` only sizes the pool
     of name look-ups.
@@ -34,11 +36,14 @@ class Crawler:
     async def __aenter__(self) -> Crawler:
         self._fetcher = await Fetcher(self._options).__aenter__()
         self._pool = ThreadPoolExecutor(_PARSERS, thread_name_prefix="contentmap-parse")
+        self._processes = ParserProcesses.where_possible(_PARSERS)
         return self
 
     async def __aexit__(self, *exc: object) -> None:
         await self._fetcher.__aexit__(*exc)
         self._pool.shutdown(wait=False, cancel_futures=True)
+        if self._processes is not None:
+            self._processes.close()
 
     async def crawl(
         self,
@@ -56,7 +61,7 @@ class Crawler:
             target,
             options=self._options,
             fetcher=self._fetcher,
-            reader=Reader(self._pool, self._options.limits),
+            reader=Reader(self._pool, self._options.limits, self._processes),
             remembered=remembered,
             progress=progress,
         )

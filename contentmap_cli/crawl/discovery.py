@@ -11,8 +11,9 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from contentmap_cli.crawl.hosts import normalise_url, origin_of, origin_parts, site_of
+from contentmap_cli.crawl.hosts import normalise_url, origin_of, site_of
 from contentmap_cli.crawl.responses import Validators
+from contentmap_cli.crawl.scope import Scope, host_of
 from contentmap_cli.errors import Code, Failure
 from contentmap_cli.values import (
     DiscoveryMethod,
@@ -133,7 +134,7 @@ class Decider:
 
     def add_children(self, index: Candidate, children: Iterable[Entry]) -> None:
         """Queues the children of an index, one level deeper."""
-        host = _host(index.url)
+        host = host_of(index.url)
         for child in children:
             if index.depth >= self._limits.index_depth:
                 self._hit(Code.DEPTH_EXCEEDED, f"indexes are nested deeper than {self._limits.index_depth}")
@@ -144,7 +145,7 @@ class Decider:
                 DiscoveryMethod.INDEX,
                 parent=index.url,
                 depth=index.depth + 1,
-                proven=index.proven and _host(child.url) == host,
+                proven=index.proven and host_of(child.url) == host,
                 exempt=index.exempt,
                 lastmod=lastmod.text if lastmod else None,
                 unchanged=lastmod is not None and lastmod.precision in _EXACT,
@@ -221,11 +222,9 @@ class Decider:
         """Whether a file that failed is simply not there, and nobody says that it should be."""
         return not candidate.named and failure.code in _GONE
 
-    def in_scope(self, candidate: Candidate, url: str) -> bool:
-        """Whether an entry belongs to the target: its site, or the host of a file that is vouched for."""
-        if site_of(url) == self._target.domain:
-            return True
-        return candidate.proven and _host(url) == _host(candidate.url)
+    def scope(self, candidate: Candidate) -> Scope:
+        """Which of a file's entries belong to the target."""
+        return Scope(self._target.domain, host_of(candidate.url) if candidate.proven else None)
 
     @property
     def wants_home_page(self) -> bool:
@@ -278,11 +277,6 @@ class Decider:
         feed = kind in (DocumentKind.RSS, DocumentKind.ATOM) and not candidate.named
         if status is not FileStatus.FAILED and not feed:
             self.found = True
-
-
-def _host(url: str) -> str | None:
-    parts = origin_parts(url)
-    return None if parts is None else parts[1]
 
 
 def _same_lastmod(known: RememberedFile, lastmod: str | None) -> bool:

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import BinaryIO, TypeVar
 
 from contentmap_cli.crawl.options import CrawlOptions
 from contentmap_cli.crawl.parsing import parse_document, site_links
 from contentmap_cli.crawl.parsing.decode import Body
+from contentmap_cli.crawl.processes import ParserProcesses, WorkerDied
 from contentmap_cli.crawl.responses import FetchedFile
 from contentmap_cli.crawl.robots import Robots, read_robots
-from contentmap_cli.crawl.spool import Cancelled, RowSpool, Segment
+from contentmap_cli.crawl.scope import Scope
+from contentmap_cli.crawl.spool import Cancelled, RowSpool, Segment, Spools
+from contentmap_cli.crawl.worker import Work
 from contentmap_cli.errors import Code, Failure
 from contentmap_cli.values import DiscoveryMethod, Document, DocumentKind, Limits
 
@@ -25,6 +29,12 @@ INLINE = 64 * 1024
 
 INLINE_ROBOTS = 4 * 1024
 """Likewise for robots.txt, whose reading costs more for each byte."""
+
+LARGE = 256 * 1024
+"""Bytes of a body, as transferred, that are worth another process: half a second of parsing, or more."""
+
+LANES = 2
+"""Documents of one domain that are parsed at once."""
 
 _GZIP = b"\x1f\x8b"
 
@@ -39,32 +49,99 @@ class Source:
     body: BinaryIO
     size: int
     base: str
-    in_scope: Callable[[str], bool]
+    in_scope: Scope
+    until: float | None = None  # on the event loop's clock: when nobody waits for it any more
 
 
 class Reader:
-    """One domain's parser: one document at a time, since they share a spool and the interpreter."""
+    """One domain's parser: a document at a time for each of its spools."""
 
-    def __init__(self, pool: ThreadPoolExecutor, limits: Limits) -> None:
+    def __init__(
+        self, pool: ThreadPoolExecutor, limits: Limits, processes: ParserProcesses | None = None
+    ) -> None:
         self._pool = pool
         self._limits = limits
-        self._one_at_a_time = asyncio.Lock()
-        self.spool = RowSpool()
+        self._processes = processes
+        self._entrance = asyncio.Lock()
+        self._lanes = asyncio.Semaphore(LANES)
+        self.spools = Spools()
 
     async def read(self, source: Source, *, room: Callable[[], int]) -> tuple[Document, Segment]:
-        """What the parser says, and the segment that holds the entries, at most `room()` of them, asked
-        when its turn comes: files that were read meanwhile have used up their share.
+        """What the parser says, and the segment that holds the rows, at most `room()` of them, asked when its
+        turn comes: files that were read meanwhile have used up their share.
 
         A bug in a parser is the file's failure (`internal_error`), logged with its traceback.
         """
-        async with self._one_at_a_time:
-            segment = self.spool.segment(source.url, room=room(), child_room=self._limits.domain_files + 1)
-            source.body.seek(0)
-            small = source.size <= INLINE and source.body.read(2) != _GZIP  # a small gzip may hold much
-            source.body.seek(0)
-            if small:
-                return self._parse(source, segment), segment
-            return await self._in_thread(lambda: self._parse(source, segment), stop=segment.cancel), segment
+        async with self._lane(room):
+            with self.spools.one() as spool:
+                segment = spool.segment(source.url, room=room(), child_room=self._limits.domain_files + 1)
+                return await self._read(source, spool, segment), segment
+
+    @asynccontextmanager
+    async def _lane(self, room: Callable[[], int]) -> AsyncIterator[None]:
+        """A turn to parse. Where the largest files could fill the domain's room, one goes at a time."""
+        taken = 0
+        try:
+            async with self._entrance:
+                wide = room() >= LANES * self._limits.file_urls_hard
+                while taken < (1 if wide else LANES):
+                    await self._lanes.acquire()
+                    taken += 1
+            yield
+        finally:
+            for _ in range(taken):
+                self._lanes.release()
+
+    async def _read(self, source: Source, spool: RowSpool, segment: Segment) -> Document:
+        body = source.body
+        if self._processes is not None and source.size >= LARGE and (number := _descriptor(body)) is not None:
+            try:
+                return await self._in_process(self._processes, source, number, spool, segment)
+            except OSError as error:
+                log.warning("no process to parse in: %s", error, extra={"action": "parse.no_process"})
+        body.seek(0)
+        small = source.size <= INLINE and body.read(2) != _GZIP  # a small gzip may hold much
+        body.seek(0)
+        if small:
+            return self._parse(source, segment)
+        return await self._in_thread(lambda: self._parse(source, segment), stop=segment.cancel)
+
+    async def _in_process(
+        self, processes: ParserProcesses, source: Source, body: int, spool: RowSpool, segment: Segment
+    ) -> Document:
+        work = Work(
+            url=source.url,
+            base=source.base,
+            scope=source.in_scope,
+            limits=self._limits,
+            room=segment.room,
+            child_room=self._limits.domain_files + 1,
+            end=spool.end,
+        )
+        try:
+            async with asyncio.timeout_at(source.until):
+                done = await processes.parse(work, body, spool.fileno())
+        except TimeoutError:
+            message = f"the domain took longer than {self._limits.domain_time:g} seconds"
+            return _broken(message, Code.DEADLINE)
+        except WorkerDied as error:
+            log.error(  # noqa: TRY400 - the other process's end is all there is to tell
+                "a parsing process died over %s: %s",
+                source.base,
+                error,
+                extra={"action": "parse.died", "url": source.base},
+            )
+            return _broken("the process that parsed it was killed")
+        if done.document is None or done.contents is None:
+            log.error(
+                "parser failed on %s\n%s",
+                source.base,
+                done.bug,
+                extra={"action": "parse.failed", "url": source.base},
+            )
+            return _broken("the parser failed, which is a bug")
+        segment.adopt(done.contents)
+        return done.document
 
     async def digest(self, source: Source) -> str | None:
         """`Document.digest` of a body without parsing it, at a tenth of the cost; None if it is damaged."""
@@ -123,5 +200,15 @@ class Reader:
         return document
 
 
-def _broken(message: str) -> Document:
-    return Document(DocumentKind.UNKNOWN, 0, complete=False, failure=Failure(Code.INTERNAL_ERROR, message))
+def _broken(message: str, code: Code = Code.INTERNAL_ERROR) -> Document:
+    return Document(DocumentKind.UNKNOWN, 0, complete=False, failure=Failure(code, message))
+
+
+def _descriptor(body: BinaryIO) -> int | None:
+    """The descriptor of a body, all of which is in its file now; None for one that has no file."""
+    try:
+        number = body.fileno()
+        body.flush()
+    except OSError:  # io.UnsupportedOperation is one
+        return None
+    return number

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from contentmap_cli.crawl.spool import RowSpool, Segment
+from contentmap_cli.crawl.spool import Segment, Spools
 from contentmap_cli.errors import Code, Failure
 from contentmap_cli.rows import Row
 from contentmap_cli.values import CrawledFile, Document, FileStatus, ScanStatus
@@ -24,7 +24,7 @@ class CrawlProgress:
 
 @dataclass(frozen=True, slots=True)
 class DomainCrawl:
-    """All that a crawl found out about one domain. Close it, or use it as a context manager: it owns a spool.
+    """All that a crawl found out about one domain. Close it, or use it as a context manager: it owns spools.
 
     `error` is the domain's own failure, `limits` the limits that were hit, `notes` what is worth knowing and
     no failure. `complete` says that everything that was named was read whole, so that what is missing now is
@@ -40,7 +40,7 @@ class DomainCrawl:
     notes: tuple[Failure, ...]
     complete: bool
     status: ScanStatus
-    spool: RowSpool = field(repr=False)
+    spools: Spools = field(repr=False)
     segments: tuple[Segment | None, ...] = field(repr=False)
 
     def rows(self, index: int) -> Iterator[list[Row]]:
@@ -50,7 +50,7 @@ class DomainCrawl:
 
     def close(self) -> None:
         """Lets the rows go."""
-        self.spool.close()
+        self.spools.close()
 
     def __enter__(self) -> DomainCrawl:
         return self

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import chain, islice
+from typing import IO, NamedTuple
 
 from contentmap_cli.crawl.batches import BatchFile
 from contentmap_cli.crawl.page_types import page_type_of
@@ -27,6 +29,17 @@ class Cancelled(Exception):
     """The crawl was cancelled while a parser ran in a thread: raised from the sink, to end it."""
 
 
+class Contents(NamedTuple):
+    """What a segment holds, without the spool: plain data that another process can send."""
+
+    runs: list[list[int]]  # offsets of batches
+    entries: int
+    pages: int
+    refused: int
+    children: list[Entry]
+    end: int  # of the spool, behind them
+
+
 class Segment:
     """The rows of one file, as an `EntrySink`: what is put in lies behind everything that came before.
 
@@ -37,7 +50,7 @@ class Segment:
     def __init__(self, spool: RowSpool, sitemap: str, room: int, child_room: int) -> None:
         self._spool = spool
         self._page_type = page_type_of(sitemap)
-        self._room = room
+        self.room = room
         self._child_room = child_room
         self._start = spool.end
         self._runs: list[list[int]] = []
@@ -61,7 +74,7 @@ class Segment:
             children = [entry for entry in entries if entry.type != "url"]
             self.children.extend(children[: self._child_room - len(self.children)])
             self.entries += len(children)
-        room = self._room - self.pages
+        room = self.room - self.pages
         self.refused += max(0, len(pages) - room)
         del pages[room:]
         self.pages += len(pages)
@@ -82,6 +95,14 @@ class Segment:
         """Writes what is still waiting."""
         self._write()
 
+    def contents(self) -> Contents:
+        """All of it, once it is finished."""
+        return Contents(self._runs, self.entries, self.pages, self.refused, self.children, self._spool.end)
+
+    def adopt(self, contents: Contents) -> None:
+        """Takes what another process has written to this segment's spool."""
+        self._runs, self.entries, self.pages, self.refused, self.children, self._spool.end = contents
+
     def _write(self) -> None:
         if self._waiting:
             rows = sorted_unique(self._waiting)
@@ -95,13 +116,13 @@ class Segment:
 
 
 class RowSpool(BatchFile):
-    """One file for all segments of a domain.
+    """One file for many segments.
 
     One segment is written at a time; finished ones may be read in any order, also while another is written.
     """
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, file: IO[bytes] | None = None, end: int = 0) -> None:
+        super().__init__(file, end)
         self._last: Segment | None = None
 
     def segment(self, sitemap: str, *, room: int, child_room: int) -> Segment:
@@ -113,6 +134,35 @@ class RowSpool(BatchFile):
         """Drops everything behind an offset, if that is the segment's own and no later one's."""
         if segment is self._last:
             self.end = offset
+
+
+class Spools:
+    """A domain's spools: one for each file that is parsed at the same time."""
+
+    def __init__(self) -> None:
+        self._free: list[RowSpool] = []
+        self._all: list[RowSpool] = []
+
+    @contextmanager
+    def one(self) -> Iterator[RowSpool]:
+        """A spool that nobody else writes to in the meantime."""
+        spool = self._free.pop() if self._free else RowSpool()
+        if spool not in self._all:
+            self._all.append(spool)
+        try:
+            yield spool
+        finally:
+            self._free.append(spool)
+
+    @property
+    def size(self) -> int:
+        """Bytes in all of them."""
+        return sum(spool.end for spool in self._all)
+
+    def close(self) -> None:
+        """Lets all rows go."""
+        for spool in self._all:
+            spool.close()
 
 
 def _merged(runs: Sequence[Iterator[list[Row]]]) -> Iterator[list[Row]]:

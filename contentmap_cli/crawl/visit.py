@@ -88,13 +88,13 @@ class Visit:
         try:
             await self._visit()
         except BaseException:
-            self._reader.spool.close()
+            self._reader.spools.close()
             raise
         finally:
             for host in self._hosts:
                 self._fetcher.politeness.forget(host)
         self._ledger.notes.extend(self._decider.notes())
-        return self._ledger.result(self._reader.spool, self._decider.limits_hit)
+        return self._ledger.result(self._reader.spools, self._decider.limits_hit)
 
     async def _visit(self) -> None:
         if not await self._find_origin():
@@ -249,7 +249,8 @@ class Visit:
             body=body,
             size=fetched.size,
             base=fetched.final_url,
-            in_scope=lambda url: self._decider.in_scope(candidate, url),
+            in_scope=self._decider.scope(candidate),
+            until=self._until,
         )
         known = self._decider.known_digest(candidate)
         comparable = known is not None and fetched.failure is None
@@ -260,6 +261,8 @@ class Visit:
                 self._decider.file_done(candidate, FileStatus.UNCHANGED, None)
                 return
         document, segment = await self._reader.read(source, room=lambda: self._ledger.urls_left)
+        if document.failure is not None and document.failure.code == Code.DEADLINE:
+            self._ledger.out_of_time()
         children, segment.children = segment.children, []
         soft = self._nonsense is not None and self._nonsense.resembles(fetched.final_url, document.digest)
         probe = candidate.discovered_by is DiscoveryMethod.KNOWN_PATH

@@ -177,7 +177,7 @@ def test_who_is_in_scope() -> None:
         (vouched, "https://site.test:8443/x", False),
         (vouched, "mailto:x@site.test", False),
     ):
-        assert made.in_scope(candidate, url) is expected, (candidate.url, url)
+        assert made.scope(candidate)(url) is expected, (candidate.url, url)
 
 
 def test_gone_is_for_what_nobody_names() -> None:

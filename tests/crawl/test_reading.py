@@ -13,10 +13,12 @@ import pytest
 
 from contentmap_cli.crawl import reading
 from contentmap_cli.crawl.reading import Reader, Source
+from contentmap_cli.crawl.scope import Scope
 from contentmap_cli.rows import URL
 from contentmap_cli.values import DocumentKind, Limits
 
 MANY = 10**9
+SCOPE = Scope("site.test")
 
 
 def sitemap(count: int) -> bytes:
@@ -36,7 +38,7 @@ def reader() -> Iterator[Reader]:
     with ThreadPoolExecutor(2) as pool:
         made = Reader(pool, Limits())
         yield made
-        made.spool.close()
+        made.spools.close()
 
 
 async def test_the_loop_goes_on_while_a_large_file_is_parsed(reader: Reader) -> None:
@@ -68,9 +70,9 @@ async def test_cancelled_parsing_ends_before_its_files_are_closed(reader: Reader
     with pytest.raises(asyncio.CancelledError):
         await reader_task
     assert time.perf_counter() - begin < 0.5
-    end = reader.spool.end
+    end = reader.spools.size
     await asyncio.sleep(0.1)
-    assert reader.spool.end == end
+    assert reader.spools.size == end
 
 
 async def test_files_of_a_domain_are_parsed_one_at_a_time(reader: Reader) -> None:

@@ -1,0 +1,129 @@
+"""Large documents parsed in other processes: on another core, and without holding this interpreter's lock.
+
+A process is started when the first large document has arrived. Body and rows pass through the files that hold
+them anyway, whose descriptors are sent; only what the parser says of the document comes back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pickle
+import socket
+import subprocess
+import sys
+from contextlib import suppress
+
+from contentmap_cli.crawl.worker import LENGTH, Done, Work
+
+_BOOT = "import sys; sys.path[:] = {path!r}; from contentmap_cli.crawl.worker import main; main()"
+_LOADED_ASIDE = 64 * 1024
+_RECEIVED = 1024 * 1024
+
+
+class WorkerDied(Exception):
+    """A parsing process ended in the middle of a document: killed, as a rule, for want of memory."""
+
+
+class ParserProcesses:
+    """A few parsing processes. `close` it: that ends them."""
+
+    def __init__(self, count: int) -> None:
+        self._idle: list[_Worker] = []
+        self._all: set[_Worker] = set()
+        self._turns = asyncio.Semaphore(count)
+
+    @classmethod
+    def where_possible(cls, count: int) -> ParserProcesses | None:
+        """Processes, or None on a machine of one core or one that cannot send descriptors."""
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        return cls(count) if cores > 1 and hasattr(socket, "send_fds") and sys.executable else None
+
+    async def parse(self, work: Work, body: int, spool: int) -> Done:
+        """Has a document parsed, from one descriptor to another.
+
+        Raises WorkerDied if the process did, and OSError if none can be started. Cancelled, it kills the
+        process, so that nothing writes to the spool any more.
+        """
+        async with self._turns:
+            worker = self._idle.pop() if self._idle else _Worker()
+            self._all.add(worker)
+            try:
+                done = await worker.parse(work, body, spool)
+            except BaseException:
+                self._all.discard(worker)
+                worker.kill()
+                raise
+            self._idle.append(worker)
+            return done
+
+    @property
+    def numbers(self) -> list[int]:
+        """The ids of those that run."""
+        return [worker.number for worker in self._all]
+
+    def close(self) -> None:
+        """Ends all processes at once; they hold nothing of their own."""
+        for worker in self._all:
+            worker.kill()
+        self._all.clear()
+        self._idle.clear()
+
+
+class _Worker:
+    """One process, and the socket that leads to it."""
+
+    def __init__(self) -> None:
+        self._channel, theirs = socket.socketpair()
+        self._channel.setblocking(False)
+        with theirs:
+            try:
+                self._process = subprocess.Popen(  # noqa: S603 - this interpreter with a line of our own
+                    [sys.executable, "-c", _BOOT.format(path=sys.path)],
+                    stdin=theirs.fileno(),
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
+                )
+            except OSError:
+                self._channel.close()
+                raise
+
+    async def parse(self, work: Work, body: int, spool: int) -> Done:
+        request = pickle.dumps(work)
+        try:
+            # at most a few kilobytes into an empty buffer: it never blocks
+            socket.send_fds(self._channel, [len(request).to_bytes(LENGTH, "big") + request], [body, spool])
+            length = int.from_bytes(await self._receive(LENGTH), "big")
+            answer = await self._receive(length)
+        except ConnectionError as error:
+            raise WorkerDied(str(error)) from error
+        if length > _LOADED_ASIDE:
+            return await asyncio.to_thread(_load, answer)
+        return _load(answer)
+
+    async def _receive(self, length: int) -> bytes:
+        loop = asyncio.get_running_loop()
+        parts = []
+        while length:
+            part = await loop.sock_recv(self._channel, min(length, _RECEIVED))
+            if not part:
+                raise WorkerDied(f"exit code {await asyncio.to_thread(self._process.wait)}")
+            parts.append(part)
+            length -= len(part)
+        return b"".join(parts)
+
+    @property
+    def number(self) -> int:
+        """The process's id."""
+        return self._process.pid
+
+    def kill(self) -> None:
+        self._channel.close()
+        with suppress(ProcessLookupError):
+            self._process.kill()
+        self._process.wait()
+
+
+def _load(answer: bytes) -> Done:
+    done: Done = pickle.loads(answer)  # noqa: S301 - from our own process
+    return done

@@ -1,0 +1,102 @@
+"""The other side of `processes`: a process that parses large documents, one after the other.
+
+Started with one end of a socket as its standard input. A request is a pickled `Work`, with the descriptors of
+the body and of the spool; the answer a pickled `Done`. It ends when the socket does, whatever it is doing.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import pickle
+import select
+import signal
+import socket
+import threading
+import traceback
+from dataclasses import dataclass
+
+from contentmap_cli.crawl.parsing import parse_document
+from contentmap_cli.crawl.scope import Scope
+from contentmap_cli.crawl.spool import Contents, RowSpool
+from contentmap_cli.values import Document, Limits
+
+LENGTH = 8
+"""Bytes before each message that say how long it is."""
+
+_REQUEST = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A document to parse: `url` names it, `base` is where it came from after redirects, `end` where the
+    spool ends."""
+
+    url: str
+    base: str
+    scope: Scope
+    limits: Limits
+    room: int
+    child_room: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What came of it: a document and its rows, or the traceback of a bug."""
+
+    document: Document | None = None
+    contents: Contents | None = None
+    bug: str | None = None
+
+
+def parse(work: Work, body: int, spool: int) -> Done:
+    """Parses the body behind one descriptor into the spool behind another. Closes both."""
+    try:
+        with open(body, "rb") as source, open(spool, "r+b", buffering=0) as file:
+            rows = RowSpool(file, work.end)
+            segment = rows.segment(work.url, room=work.room, child_room=work.child_room)
+            document = parse_document(
+                source, segment, base=work.base, limits=work.limits, in_scope=work.scope
+            )
+            segment.finish()
+            return Done(document, segment.contents())
+    except Exception:
+        return Done(bug=traceback.format_exc())
+
+
+def serve(channel: socket.socket) -> None:
+    """Answers requests until the other end closes."""
+    while True:
+        request, descriptors, _, _ = socket.recv_fds(channel, _REQUEST, 2)
+        if not request:
+            return
+        length = int.from_bytes(request[:LENGTH], "big")
+        while len(request) < LENGTH + length:
+            request += channel.recv(_REQUEST)
+        done = pickle.dumps(parse(pickle.loads(request[LENGTH:]), *descriptors))  # noqa: S301 - our parent's
+        channel.sendall(len(done).to_bytes(LENGTH, "big") + done)
+        del done
+        gc.collect()
+
+
+def main() -> None:
+    """The process."""
+    # signals reach the whole group: what becomes of a scan is the parent's to say
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    # A parser makes a few cycles a document and a hundred thousand objects: they are collected in between.
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    with socket.socket(fileno=os.dup(0)) as channel:
+        serve(channel)
+
+
+def _end_with_parent() -> None:
+    """Ends this process, a parser that is at work in it too, once nobody is there to hear the answer."""
+    poller = select.poll()
+    poller.register(0, 0)  # a hang-up is always reported
+    poller.poll()
+    os._exit(0)

@@ -1,0 +1,243 @@
+"""Parsing in other processes: the same rows as here, and nothing that happens to them holds up a scan."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import BinaryIO, cast
+
+import pytest
+
+from contentmap_cli.crawl import processes as processes_module
+from contentmap_cli.crawl.processes import ParserProcesses
+from contentmap_cli.crawl.reading import LARGE, Reader, Source
+from contentmap_cli.crawl.scope import Scope
+from contentmap_cli.crawl.spool import Segment
+from contentmap_cli.rows import Row
+from contentmap_cli.values import DocumentKind, Limits
+
+MANY = 10**9
+URL = "http://site.test/map.xml"
+
+
+opened: list[BinaryIO] = []
+
+
+@pytest.fixture(autouse=True)
+def _close_what_was_opened() -> Iterator[None]:
+    yield
+    while opened:
+        opened.pop().close()
+
+
+def sitemap(count: int, start: int = 0) -> bytes:
+    """A sitemap of so many URLs, not in their order."""
+    items = "".join(
+        f"<url><loc>http://site.test/{number * 7919 % 1_000_003}</loc>"
+        f"<priority>0.{number % 9}</priority></url>\n"
+        for number in range(start, start + count)
+    )
+    return f'<urlset xmlns="http://www.sitemaps.org/schemas/sitemap/0.9">{items}</urlset>'.encode()
+
+
+def index(count: int) -> bytes:
+    """A sitemap index of so many files."""
+    items = "".join(f"<sitemap><loc>http://site.test/{n}.xml</loc></sitemap>\n" for n in range(count))
+    return (
+        f'<sitemapindex xmlns="http://www.sitemaps.org/schemas/sitemap/0.9">{items}</sitemapindex>'.encode()
+    )
+
+
+def source(body: bytes, until: float | None = None) -> Source:
+    """A body as a fetch leaves it: in a file without a name."""
+    assert len(body) >= LARGE
+    file = cast(BinaryIO, tempfile.SpooledTemporaryFile(1024))  # noqa: SIM115 - closed after the test
+    opened.append(file)
+    file.write(body)
+    return Source(URL, file, len(body), URL, Scope("site.test"), until)
+
+
+def rows(segment: Segment) -> list[Row]:
+    return [row for batch in segment.read() for row in batch]
+
+
+@pytest.fixture
+async def processes() -> AsyncIterator[ParserProcesses]:
+    made = ParserProcesses(2)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+async def make_reader(processes: ParserProcesses) -> AsyncIterator[Callable[..., Reader]]:
+    """Readers that parse in processes, unless asked not to."""
+    made = []
+    with ThreadPoolExecutor(1) as pool:
+
+        def make(limits: Limits = Limits(), *, apart: bool = True) -> Reader:  # noqa: B008 - frozen
+            made.append(Reader(pool, limits, processes if apart else None))
+            return made[-1]
+
+        yield make
+        for reader in made:
+            reader.spools.close()
+
+
+async def test_a_process_gives_what_a_thread_gives(
+    make_reader: Callable[..., Reader], processes: ParserProcesses
+) -> None:
+    """The same document and the same rows, several at once, in processes that are used again."""
+    here, there = make_reader(apart=False), make_reader()
+    bodies = [sitemap(8_000 + 100 * number, number) for number in range(4)]
+    expected = [await here.read(source(body), room=lambda: MANY) for body in bodies]
+    assert processes.numbers == []
+    found = await asyncio.gather(*(there.read(source(body), room=lambda: MANY) for body in bodies))
+    assert len(processes.numbers) == 2
+    for (document, segment), (other, others) in zip(expected, found, strict=True):
+        assert document == other
+        assert document.entries == segment.entries == others.entries > 0
+        assert rows(segment) == rows(others)
+
+
+async def test_children_of_an_index_come_back(make_reader: Callable[..., Reader]) -> None:
+    """They are entries, in document order, as from a thread."""
+    document, segment = await make_reader().read(source(index(9_000)), room=lambda: MANY)
+    assert (document.kind, segment.pages) == (DocumentKind.INDEX, 0)
+    assert [child.url for child in segment.children] == [f"http://site.test/{n}.xml" for n in range(9_000)]
+
+
+async def test_the_domains_room_is_never_exceeded(make_reader: Callable[..., Reader]) -> None:
+    """Where two files at once could hold more than is left, the second waits for what the first has used."""
+    reader = make_reader(Limits(file_urls_hard=10_000))
+    left = 12_000
+
+    async def read() -> int:
+        nonlocal left
+        _, segment = await reader.read(source(sitemap(9_000)), room=lambda: left)
+        left -= segment.pages
+        return segment.refused
+
+    assert sorted(await asyncio.gather(read(), read())) == [0, 6_000]
+    assert left == 0
+
+
+async def test_a_killed_process_is_one_files_failure(
+    make_reader: Callable[..., Reader], processes: ParserProcesses, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The file it was reading failed; the next one is read by a new process, over the same spool."""
+    reader = make_reader()
+    reading = asyncio.create_task(reader.read(source(sitemap(400_000)), room=lambda: MANY))
+    await _one_runs(processes)
+    await asyncio.sleep(0.3)
+    (victim,) = processes.numbers
+    os.kill(victim, signal.SIGKILL)
+    document, segment = await reading
+    assert document.failure is not None
+    assert (document.failure.code, rows(segment)) == ("internal_error", [])
+    assert "died" in caplog.text
+    document, segment = await reader.read(source(sitemap(9_000)), room=lambda: MANY)
+    assert (document.failure, len(rows(segment))) == (None, 9_000)
+    assert victim not in processes.numbers
+
+
+async def test_the_deadline_ends_the_wait(
+    make_reader: Callable[..., Reader], processes: ParserProcesses
+) -> None:
+    """A document that takes too long is left, and the process with it."""
+    until = asyncio.get_running_loop().time() + 0.5
+    begin = time.perf_counter()
+    document, segment = await make_reader().read(source(sitemap(600_000), until), room=lambda: MANY)
+    assert time.perf_counter() - begin < 1.5
+    assert document.failure is not None
+    assert (document.failure.code, rows(segment), processes.numbers) == ("deadline", [], [])
+
+
+async def test_a_cancelled_reading_kills_its_process(
+    make_reader: Callable[..., Reader], processes: ParserProcesses
+) -> None:
+    """When the cancellation is heard, nobody writes to the spool any more."""
+    reading = asyncio.create_task(make_reader().read(source(sitemap(400_000)), room=lambda: MANY))
+    await _one_runs(processes)
+    (number,) = processes.numbers
+    reading.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await reading
+    assert not _alive(number)
+
+
+async def test_where_no_process_can_be_started_a_thread_parses(
+    make_reader: Callable[..., Reader], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An interpreter that is gone is no reason to fail a file."""
+    monkeypatch.setattr(processes_module.sys, "executable", "/nonexistent/python")
+    document, segment = await make_reader().read(source(sitemap(9_000)), room=lambda: MANY)
+    assert (document.failure, len(rows(segment))) == (None, 9_000)
+
+
+def test_processes_end_with_a_parent_that_was_killed(tmp_path: Path) -> None:
+    """Also in the middle of a document: nobody would hear what they say."""
+    body = tmp_path / "map.xml"
+    body.write_bytes(sitemap(900_000))
+    script = f"""
+import asyncio, sys
+from contentmap_cli.crawl.processes import ParserProcesses
+from contentmap_cli.crawl.scope import Scope
+from contentmap_cli.crawl.worker import Work
+from contentmap_cli.values import Limits
+
+async def run():
+    processes = ParserProcesses(1)
+    work = Work("{URL}", "{URL}", Scope("site.test"), Limits(body_bytes=10**9), 10**9, 10, 0)
+    with open({str(body)!r}, "rb") as source, open({str(tmp_path / "spool")!r}, "w+b") as spool:
+        parsing = asyncio.create_task(processes.parse(work, source.fileno(), spool.fileno()))
+        while not processes.numbers:
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.5)
+        print(*processes.numbers, flush=True)
+        await parsing
+
+asyncio.run(run())
+"""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, env=environment) as parent:
+        assert parent.stdout is not None
+        number = int(parent.stdout.readline())
+        assert _alive(number)
+        parent.kill()
+        until = time.monotonic() + 2
+        while _alive(number) and time.monotonic() < until:
+            time.sleep(0.02)
+        assert not _alive(number)
+
+
+def test_a_process_loads_the_parser_and_no_more() -> None:
+    """Neither the network nor the database: each process would hold them in memory."""
+    script = "import sys, contentmap_cli.crawl.worker; print(*sys.modules)"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True, env=environment)
+    loaded = set(ran.stdout.decode().split())
+    assert "lxml.etree" in loaded
+    assert loaded.isdisjoint({"aiohttp", "asyncio", "sqlalchemy", "typer", "rich"})
+
+
+async def _one_runs(processes: ParserProcesses) -> None:
+    while not processes.numbers:  # noqa: ASYNC110 - the code under test has no event for a test to wait for
+        await asyncio.sleep(0.01)
+
+
+def _alive(number: int) -> bool:
+    """Whether a process runs; one that nobody has waited for does not."""
+    try:
+        os.kill(number, 0)
+        state = Path(f"/proc/{number}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0]
+    except (ProcessLookupError, FileNotFoundError):
+        return False
+    return state != "Z"
