@@ -133,12 +133,10 @@ class Reader:
             )
             return _broken("the process that parsed it was killed")
         if done.document is None or done.contents is None:
-            log.error(
-                "parser failed on %s\n%s",
-                source.base,
-                done.bug,
-                extra={"action": "parse.failed", "url": source.base},
-            )
+            told = {"action": "parse.failed", "url": source.base}
+            log.error("parser failed on %s", source.base, extra=told)
+            for line in (done.bug or "").splitlines():  # a traceback is for who asked for every step
+                log.debug("%s", line, extra=told)
             return _broken("the parser failed, which is a bug")
         segment.adopt(done.contents)
         return done.document
