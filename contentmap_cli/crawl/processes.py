@@ -17,6 +17,9 @@ from contextlib import suppress
 from contentmap_cli.crawl.worker import LENGTH, Done, Work
 
 _BOOT = "import sys; sys.path[:] = {path!r}; from contentmap_cli.crawl.worker import main; main()"
+IDLE = 1.0
+"""Seconds that a process waits for more: the store has a better use for its memory."""
+
 _LOADED_ASIDE = 64 * 1024
 _RECEIVED = 1024 * 1024
 
@@ -47,6 +50,8 @@ class ParserProcesses:
         """
         async with self._turns:
             worker = self._idle.pop() if self._idle else _Worker()
+            if worker.retirement is not None:
+                worker.retirement.cancel()
             self._all.add(worker)
             try:
                 done = await worker.parse(work, body, spool)
@@ -55,6 +60,7 @@ class ParserProcesses:
                 worker.kill()
                 raise
             self._idle.append(worker)
+            worker.retirement = asyncio.get_running_loop().call_later(IDLE, self._retire, worker)
             return done
 
     @property
@@ -62,9 +68,16 @@ class ParserProcesses:
         """The ids of those that run."""
         return [worker.number for worker in self._all]
 
+    def _retire(self, worker: _Worker) -> None:
+        self._idle.remove(worker)
+        self._all.discard(worker)
+        worker.kill()
+
     def close(self) -> None:
         """Ends all processes at once; they hold nothing of their own."""
         for worker in self._all:
+            if worker.retirement is not None:
+                worker.retirement.cancel()
             worker.kill()
         self._all.clear()
         self._idle.clear()
@@ -74,6 +87,7 @@ class _Worker:
     """One process, and the socket that leads to it."""
 
     def __init__(self) -> None:
+        self.retirement: asyncio.TimerHandle | None = None
         self._channel, theirs = socket.socketpair()
         self._channel.setblocking(False)
         with theirs:

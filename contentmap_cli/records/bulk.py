@@ -7,11 +7,14 @@ would survive a rollback.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from functools import lru_cache
 from itertools import chain, groupby, islice
 from typing import Any, Final, NamedTuple
+
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contentmap_cli.errors import TransactionRuleBroken
 from contentmap_cli.records.session import GuardedSession
@@ -21,6 +24,9 @@ from contentmap_cli.rows import COLUMNS, EXTRA_COLUMNS, LASTMOD, Row, is_short, 
 _LONG: Final = (*COLUMNS, *EXTRA_COLUMNS)
 _ROWS_A_STATEMENT: Final = 500
 _STATEMENTS_A_CALL: Final = 10  # each call is a trip to the driver's thread and back
+
+
+_Insert = tuple[str, list[tuple[Any, ...]], int]
 
 
 class Place(NamedTuple):
@@ -37,17 +43,41 @@ async def insert_rows(session: GuardedSession, place: Place, batches: Iterable[S
     if connection.dialect.name == "postgresql":
         return await _copy(connection, place, batches)
     count = 0
+    statements = _statements(place, batches)
+    for statement, parameters, rows in statements:
+        await connection.exec_driver_sql(statement, parameters)
+        count += rows
+        if rows == _ROWS_A_STATEMENT * _STATEMENTS_A_CALL:
+            count += await _insert_overlapped(connection, statements)
+    return count
+
+
+async def _insert_overlapped(connection: AsyncConnection, statements: Iterator[_Insert]) -> int:
+    """Runs statements, each while a thread makes the next: SQLite needs no interpreter's lock."""
+    count = 0
+    ahead = asyncio.ensure_future(asyncio.to_thread(next, statements, None))
+    try:
+        while (insert := await asyncio.shield(ahead)) is not None:
+            statement, parameters, rows = insert
+            ahead = asyncio.ensure_future(asyncio.to_thread(next, statements, None))
+            await connection.exec_driver_sql(statement, parameters)
+            count += rows
+    finally:
+        await asyncio.wait([ahead])  # it reads a file that is closed next
+    return count
+
+
+def _statements(place: Place, batches: Iterable[Sequence[Row]]) -> Iterator[_Insert]:
+    """A file's rows as statements, each with its sets of parameters and the number of rows in them."""
     for columns, alike in groupby(map(_evened, batches), key=_columns):
         one, many = _insert(place, columns, 1), _insert(place, columns, _ROWS_A_STATEMENT)
         for some in _slices(alike, _STATEMENTS_A_CALL):
             full = [tuple(chain.from_iterable(batch)) for batch in some if len(batch) == _ROWS_A_STATEMENT]
             rest = [row for batch in some if len(batch) != _ROWS_A_STATEMENT for row in batch]
             if full:
-                await connection.exec_driver_sql(many, full)
+                yield many, full, len(full) * _ROWS_A_STATEMENT
             if rest:
-                await connection.exec_driver_sql(one, rest)
-            count += len(full) * _ROWS_A_STATEMENT + len(rest)
-    return count
+                yield one, rest, len(rest)
 
 
 @lru_cache(maxsize=64)

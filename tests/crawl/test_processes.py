@@ -173,6 +173,21 @@ async def test_a_cancelled_reading_kills_its_process(
     assert not _alive(number)
 
 
+async def test_a_process_with_nothing_to_do_ends(
+    make_reader: Callable[..., Reader], processes: ParserProcesses, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its memory is given back; the next large file starts another."""
+    monkeypatch.setattr(processes_module, "IDLE", 0.1)
+    reader = make_reader()
+    await reader.read(source(sitemap(9_000)), room=lambda: MANY)
+    (first,) = processes.numbers
+    await asyncio.sleep(0.3)
+    assert (processes.numbers, _alive(first)) == ([], False)
+    document, _ = await reader.read(source(sitemap(9_000)), room=lambda: MANY)
+    assert document.failure is None
+    assert processes.numbers not in ([], [first])
+
+
 async def test_where_no_process_can_be_started_a_thread_parses(
     make_reader: Callable[..., Reader], monkeypatch: pytest.MonkeyPatch
 ) -> None:

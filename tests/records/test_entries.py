@@ -16,7 +16,7 @@ from contentmap_cli.records.entries import Changes, FileEntries, merge_entries
 from contentmap_cli.records.files import save_files
 from contentmap_cli.records.session import Sessions
 from contentmap_cli.records.tables import SITEMAP_URLS
-from contentmap_cli.rows import rows_of, sorted_unique
+from contentmap_cli.rows import Row, rows_of, sorted_unique
 from contentmap_cli.values import (
     CrawledFile,
     DiscoveryMethod,
@@ -40,6 +40,12 @@ def page(path: str, day: str | None = None, **more: object) -> Entry:
 
 def no_page_type(entry: Entry) -> None:
     """Nothing tells."""
+
+
+def batches(entries: Sequence[Entry]) -> list[list[Row]]:
+    """What a crawl gives of a file with these entries."""
+    rows = sorted_unique(rows_of(entries, no_page_type))
+    return [rows[start : start + 500] for start in range(0, len(rows), 500)]
 
 
 async def start(sessions: Sessions) -> Claim:
@@ -79,7 +85,7 @@ async def record(
             FileEntries(
                 file_id,
                 file_id in saved.known,
-                lambda entries=entries: [sorted_unique(rows_of(entries, no_page_type))],  # type: ignore[misc]
+                lambda entries=entries: batches(entries),  # type: ignore[misc]
                 file.status is FileStatus.OK,
             )
             for file_id, entries, file in zip(saved.ids, listing.values(), crawled, strict=True)
@@ -176,6 +182,17 @@ async def test_a_url_listed_twice_is_one_row_a_file(sessions: Sessions) -> None:
     async with sessions.read() as session, session.begin():
         rows = (await session.execute(select(SITEMAP_URLS.c.lastmod_precision))).scalars().all()
     assert sorted(rows, key=str) == [None, "day"]
+
+
+async def test_a_file_of_many_statements_goes_in_whole(sessions: Sessions) -> None:
+    """More rows than one trip to the driver takes, short and long ones, none lost at a seam."""
+    pages = [page(f"p{number:05}") for number in range(12_345)]
+    odd = [page(f"q{number:05}", repaired=number % 1_000 == 0) for number in range(7_001)]
+    assert await record(sessions, {"1": [*pages, *odd], "2": pages[:501]}) == Changes(19_346, 19_346, 0, 0)
+    assert len(await live(sessions)) == 19_346 + 501
+    async with sessions.read() as session, session.begin():
+        found = [row async for row in stored_entries(session, 1, EntryFilter(match="*/q*"))]
+    assert [stored.entry for stored in found] == odd
 
 
 async def test_a_lost_claim_writes_nothing(sessions: Sessions) -> None:
