@@ -55,12 +55,13 @@ async def start_job(
     job_id, owner = jobs.new_job_id(), new_owner()
     # whatever can be refused is refused before the job stands in the database
     with _answering(answer, job_id) as out:
-        async with Crawler(settings.crawl_options()) as crawler, database_for_writing(shell) as database:
+        options = settings.crawl_options()
+        async with Crawler(options) as crawler, database_for_writing(shell) as database:
             sessions = Sessions(database)
             async with sessions.brief(job_id) as session, session.begin():
                 await jobs.create_job(session, job_id, tenant, targets, settings.recorded(), owner)
                 await jobs.hold_job(session, job_id, owner)
-            run = JobRun(sessions, crawler, job_id, tenant, owner)
+            run = JobRun(sessions, crawler, job_id, tenant, owner, concurrency=options.concurrency)
             return await _Execution(shell, run, settings, answer, out).carry_out(targets)
 
 
@@ -79,7 +80,7 @@ async def resume_job(
                 job = await session.get(Job, job_id)
                 if job is None or job.tenant_id != tenant:
                     raise unknown_job(job_id)
-                held_by, options = job.owner, dict(job.options)
+                held_by, recorded = job.owner, dict(job.options)
                 if held_by is not None and surely_gone(held_by):
                     await jobs.interrupt(session, job_id, held_by, "died")
                 todo = [target for target, _ in await unfinished(session, job_id, failures=failures)]
@@ -90,9 +91,18 @@ async def resume_job(
                     )
             if not todo:
                 return await _nothing_left(shell, sessions, tenant, job_id, answer, out)
-            settings = given.over(ScanSettings.from_recorded(options))
-            async with Crawler(settings.crawl_options()) as crawler:
-                run = JobRun(sessions, crawler, job_id, tenant, owner, failures_too=failures)
+            settings = given.over(ScanSettings.from_recorded(recorded))
+            options = settings.crawl_options()
+            async with Crawler(options) as crawler:
+                run = JobRun(
+                    sessions,
+                    crawler,
+                    job_id,
+                    tenant,
+                    owner,
+                    concurrency=options.concurrency,
+                    failures_too=failures,
+                )
                 return await _Execution(shell, run, settings, answer, out).carry_out(todo)
 
 
@@ -139,7 +149,7 @@ class _Execution:
         streams = self.answer.format in STREAMED and not goes_to_file(out)
         watcher = ConsoleWatcher(self.shell, run.job_id, len(targets), writer, streams_to_screen=streams)
         run.watcher = watcher
-        run.concurrency = min(self.settings.crawl_options().concurrency, max(1, len(targets)))
+        run.concurrency = min(run.concurrency, max(1, len(targets)))
         raise_file_limit()
         calm_collector()
         with _signals(run) as signals:

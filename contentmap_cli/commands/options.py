@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import Annotated, Any, Optional
+from typing import Annotated, Any
 
 import typer
 
@@ -40,7 +40,7 @@ PARSE_FORMATS = (Format.NDJSON, Format.TABLE, Format.JSON, Format.CSV, Format.TX
 ParseFormat = Annotated[Format, _format(*PARSE_FORMATS)]
 JsonOption = Annotated[bool, typer.Option("--json", help="The same as --format json.")]
 OutputOption = Annotated[
-    Optional[str], typer.Option("--output", "-o", metavar="FILE", help="Write the answer there.")  # noqa: UP045 - read at run time
+    str | None, typer.Option("--output", "-o", metavar="FILE", help="Write the answer there.")
 ]
 
 FailOnOption = Annotated[

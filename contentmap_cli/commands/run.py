@@ -73,15 +73,14 @@ class JobRun:
         except Exception as error:  # its session has closed: the failure gets one of its own
             return await self._record_failure(target, taken.claim, error)
 
-    async def _record_failure(self, target: Target, taken: Claim | None, error: Exception) -> DomainSummary:
+    async def _record_failure(self, target: Target, taken: Claim, error: Exception) -> DomainSummary:
         """Records a failure through the recovery session; never raises, so that siblings go on."""
         summary = self._failed(target, error)
         if not isinstance(error, DomainFailed):
             trace = error if summary.error and summary.error.code == Code.INTERNAL_ERROR else None
             self._log(logging.ERROR, "domain.failed", target, summary.error, trace)
-        if taken is None or isinstance(error, LeaseLost):
-            self._mind_the_database(error)
-            return summary
+        if isinstance(error, LeaseLost):
+            return summary  # the other run's result stands
         try:
             async with self.sessions.recovery(self.job_id, target.domain) as session, session.begin():
                 await fence(session, taken)

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import case, exists, func, insert, or_, select, update
+from sqlalchemy import case, func, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from contentmap_cli.errors import Code
@@ -203,12 +203,6 @@ def judge_job(domains: Mapping[ScanStatus, int]) -> JobStatus:
     if clean == total:
         return JobStatus.COMPLETE
     return JobStatus.FAILED if domains.get(ScanStatus.FAILED) == total else JobStatus.PARTIAL
-
-
-async def job_exists(session: GuardedSession, job_id: str, tenant: str) -> bool:
-    """Whether this tenant has such a job."""
-    found = await session.execute(select(exists().where(Job.id == job_id, Job.tenant_id == tenant)))
-    return bool(found.scalar())
 
 
 def _pack(target: Target) -> dict[str, Any]:
