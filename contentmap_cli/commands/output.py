@@ -80,7 +80,7 @@ def answer_to(path: str | None) -> Iterator[TextIO]:
     final = Path(path)
     if final.exists() and not final.is_file():
         # a device, a pipe, a terminal: to rename a file over /dev/null would replace it for everybody
-        stream = _opened(final)
+        stream = _opened(final, path)
         try:
             with stream:
                 yield stream
@@ -89,7 +89,7 @@ def answer_to(path: str | None) -> Iterator[TextIO]:
         return
     final = final.resolve()  # the file that a link leads to, not the link
     partial = final.with_name(f".{final.name}.{os.getpid()}.part")
-    stream = _opened(partial)
+    stream = _opened(partial, path)
     try:
         with stream:
             yield stream
@@ -103,11 +103,11 @@ def answer_to(path: str | None) -> Iterator[TextIO]:
             partial.unlink(missing_ok=True)
 
 
-def _opened(path: Path) -> TextIO:
+def _opened(file: Path, named: str) -> TextIO:
     try:
-        return path.open("w", encoding="utf-8", newline="")
+        return file.open("w", encoding="utf-8", newline="")
     except OSError as error:
-        raise UsageError(f"{path} cannot be written", hint=_HINT) from error
+        raise UsageError(f"{named} cannot be written", hint=_HINT) from error
 
 
 def width_of(stream: TextIO) -> int | None:

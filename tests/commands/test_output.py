@@ -57,6 +57,7 @@ def test_a_file_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     """A missing folder is a usage error with a hint."""
     with pytest.raises(UsageError) as caught, answer_to(str(tmp_path / "no" / "file")):
         pytest.fail("the block was entered")
+    assert caught.value.message == f"{tmp_path / 'no' / 'file'} cannot be written"
     assert caught.value.hint
 
 
