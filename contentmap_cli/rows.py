@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 from operator import itemgetter
 from typing import Any, Final
 
-from contentmap_cli.values import Attributes, Entry, Lastmod
+from contentmap_cli.values import Attributes, Entry, Lastmod, PlainEntries
 
 COLUMNS: Final = (
     "url",
@@ -43,12 +44,7 @@ def rows_of(entries: Iterable[Entry], page_type: Callable[[Entry], str | None]) 
     rows: list[Row] = []
     for entry in entries:
         url, lastmod, changefreq, priority, in_scope, repaired, images, videos, news, alternates, _ = entry
-        moment = precision = text = None
-        if lastmod is not None:
-            moment, precision, text = lastmod
-            if moment is not None and precision is not None:
-                text = _spelling(moment, precision, text)
-        row: Row = (url, moment, precision, text, changefreq, priority, page_type(entry))
+        row: Row = (url, *spelled(lastmod), changefreq, priority, page_type(entry))
         if images or videos or news or alternates or repaired or not in_scope:
             row += (
                 in_scope,
@@ -60,6 +56,20 @@ def rows_of(entries: Iterable[Entry], page_type: Callable[[Entry], str | None]) 
             )
         rows.append(row)
     return rows
+
+
+def rows_of_plain(entries: PlainEntries, page_types: Iterable[str | None], *, in_scope: bool) -> list[Row]:
+    """The same for plain entries, with their page types."""
+    urls, _, seconds, zones, dates, changefreqs, priorities = entries
+    rows: list[Row] = [
+        (url, f"{moment}Z", "second", None if zone == "Z" else zone, changefreq, priority, kind)
+        if moment
+        else (url, *spelled(date), changefreq, priority, kind)
+        for url, moment, zone, date, changefreq, priority, kind in zip(
+            urls, seconds, zones, dates, changefreqs, priorities, page_types, strict=True
+        )
+    ]
+    return rows if in_scope else [(*row, False, *DEFAULTS[1:]) for row in rows]
 
 
 def sorted_unique(rows: Sequence[Row]) -> list[Row]:
@@ -84,6 +94,17 @@ def canonical(moment: str, precision: str) -> str | None:
         return f"{moment[:16]}Z"
     length = _CANONICAL_LENGTH.get(precision)
     return moment[:length] if length else None
+
+
+@lru_cache(maxsize=20_000)
+def spelled(lastmod: Lastmod | None) -> tuple[str | None, str | None, str | None]:
+    """The three columns that a lastmod is kept in."""
+    if lastmod is None:
+        return None, None, None
+    moment, precision, text = lastmod
+    if moment is None or precision is None:
+        return moment, precision, text
+    return moment, precision, _spelling(moment, precision, text)
 
 
 def _spelling(moment: str, precision: str, text: str) -> str | None:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from contentmap_cli.errors import Failure
 
@@ -154,6 +154,36 @@ class Entry(NamedTuple):
     type: str = "url"
 
 
+class PlainEntries(NamedTuple):
+    """Entries of one origin that have nothing but the protocol's four fields, as columns of equal length.
+
+    A lastmod is in `seconds` and `zones` where it is published to the second and in UTC
+    (`YYYY-MM-DDTHH:MM:SS` and `Z` or `+00:00`), otherwise in `dates`. `folders` holds the first folder of a
+    path, or the name of a file there, if it is a short word of letters.
+    """
+
+    urls: Sequence[str]
+    folders: Sequence[str | None]
+    seconds: Sequence[str | None]
+    zones: Sequence[str | None]
+    dates: Sequence[Lastmod | None]
+    changefreqs: Sequence[str | None]
+    priorities: Sequence[float | None]
+
+    def entries(self, *, in_scope: bool) -> list[Entry]:
+        """The same, entry by entry."""
+        return [
+            Entry(
+                url,
+                Lastmod(f"{moment}Z", "second", f"{moment}{zone}") if moment else date,
+                changefreq,
+                priority,
+                in_scope,
+            )
+            for url, _, moment, zone, date, changefreq, priority in zip(*self, strict=True)
+        ]
+
+
 class EntrySink(Protocol):
     """Where a parser puts entries, batch by batch, in document order."""
 
@@ -162,6 +192,14 @@ class EntrySink(Protocol):
 
     def clear(self) -> None:
         """Forgets all entries so far: the strict reading failed and a tolerant one starts over."""
+
+
+@runtime_checkable
+class ColumnSink(Protocol):
+    """An entry sink that takes plain entries as columns, too."""
+
+    def extend_plain(self, entries: PlainEntries, *, in_scope: bool) -> None:
+        """Takes the next entries, all pages of one origin."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Final
 from urllib.parse import urlsplit
 
-from contentmap_cli.values import Entry
+from contentmap_cli.values import Entry, PlainEntries
 
 # Words as generators use them in sitemap names and sites in paths; singular is the answer.
 _WORDS: Final[dict[str, tuple[str, ...]]] = {
@@ -27,25 +27,40 @@ _FIRST_SEGMENT = re.compile(r"https?://[^/?#]*/([A-Za-z]+)(?=[/?#.]|$)")
 _HOME = re.compile(r"https?://[^/?#]*/?")
 
 
-def page_type_of(sitemap_url: str) -> Callable[[Entry], str | None]:
-    """A function that names an entry's page type, or None where nothing tells.
+class PageTypes:
+    """Names the page types of the entries of one sitemap; None where nothing tells.
 
     News and video markup of the entry itself decides first, then the name of its sitemap
     (`post-sitemap.xml`), then the first folder of its path (`/blog/…`).
     """
-    name = urlsplit(sitemap_url).path.rpartition("/")[2].lower()
-    named = next((_TYPE_OF[word] for word in _WORD.findall(name) if word in _TYPE_OF), None)
 
-    def page_type(entry: Entry) -> str | None:
+    def __init__(self, sitemap_url: str) -> None:
+        name = urlsplit(sitemap_url).path.rpartition("/")[2].lower()
+        self._named = next((_TYPE_OF[word] for word in _WORD.findall(name) if word in _TYPE_OF), None)
+
+    def of(self, entry: Entry) -> str | None:
+        """The page type of one entry."""
         if entry.news:
             return "news"
         if entry.videos:
             return "video"
-        if named is not None:
-            return named
-        segment = _FIRST_SEGMENT.match(entry.url)
+        return self._named or self._by_path(entry.url)
+
+    def of_plain(self, entries: PlainEntries) -> Sequence[str | None]:
+        """The page types of plain entries, in their order."""
+        urls, folders = entries.urls, entries.folders
+        if self._named is not None:
+            return [self._named] * len(urls)
+        kinds = {folder: _TYPE_OF.get(folder.lower()) if folder else None for folder in set(folders)}
+        found = [*map(kinds.__getitem__, folders)]
+        shortest = min(map(len, urls))
+        if _HOME.fullmatch(next(url for url in urls if len(url) == shortest)):
+            return [kind or self._by_path(url) for kind, url in zip(found, urls, strict=True)]
+        return found
+
+    @staticmethod
+    def _by_path(url: str) -> str | None:
+        segment = _FIRST_SEGMENT.match(url)
         if segment is not None:
             return _TYPE_OF.get(segment[1].lower())
-        return "home" if _HOME.fullmatch(entry.url) else None
-
-    return page_type
+        return "home" if _HOME.fullmatch(url) else None

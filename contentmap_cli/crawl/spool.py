@@ -14,9 +14,9 @@ from itertools import chain, islice
 from typing import IO, NamedTuple
 
 from contentmap_cli.crawl.batches import BatchFile
-from contentmap_cli.crawl.page_types import page_type_of
-from contentmap_cli.rows import URL, Row, rows_of, sorted_unique, url_of
-from contentmap_cli.values import Entry
+from contentmap_cli.crawl.page_types import PageTypes
+from contentmap_cli.rows import URL, Row, rows_of, rows_of_plain, sorted_unique, url_of
+from contentmap_cli.values import Entry, PlainEntries
 
 BATCH = 500
 """Rows in one batch, at most."""
@@ -49,7 +49,7 @@ class Segment:
 
     def __init__(self, spool: RowSpool, sitemap: str, room: int, child_room: int) -> None:
         self._spool = spool
-        self._page_type = page_type_of(sitemap)
+        self._page_types = PageTypes(sitemap)
         self.room = room
         self._child_room = child_room
         self._start = spool.end
@@ -74,12 +74,22 @@ class Segment:
             children = [entry for entry in entries if entry.type != "url"]
             self.children.extend(children[: self._child_room - len(self.children)])
             self.entries += len(children)
-        room = self.room - self.pages
-        self.refused += max(0, len(pages) - room)
-        del pages[room:]
-        self.pages += len(pages)
-        self.entries += len(pages)
-        self._waiting.extend(rows_of(pages, self._page_type))
+        self._put(rows_of(pages[: max(0, self.room - self.pages)], self._page_types.of), len(pages))
+
+    def extend_plain(self, entries: PlainEntries, *, in_scope: bool) -> None:
+        """Takes the next entries, pages all of them."""
+        if self.cancelled:
+            raise Cancelled
+        rows = rows_of_plain(entries, self._page_types.of_plain(entries), in_scope=in_scope)
+        offered = len(rows)
+        del rows[max(0, self.room - self.pages) :]
+        self._put(rows, offered)
+
+    def _put(self, rows: list[Row], offered: int) -> None:
+        self.refused += offered - len(rows)
+        self.pages += len(rows)
+        self.entries += len(rows)
+        self._waiting += rows
         if len(self._waiting) >= RUN:
             self._write()
 

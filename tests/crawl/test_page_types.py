@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from contentmap_cli.crawl.page_types import page_type_of
+from contentmap_cli.crawl.page_types import PageTypes
 from contentmap_cli.values import Entry
 
 SITE = "https://shop.example"
@@ -31,4 +31,4 @@ SITE = "https://shop.example"
 )
 def test_page_type(sitemap: str, entry: Entry, kind: str | None) -> None:
     """The first of the three that says something decides; where none does, nothing is guessed."""
-    assert page_type_of(f"{SITE}/{sitemap}")(entry) == kind
+    assert PageTypes(f"{SITE}/{sitemap}").of(entry) == kind

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from contentmap_cli.crawl import entry_spool, spool
 from contentmap_cli.crawl.entry_spool import EntrySpool
-from contentmap_cli.crawl.page_types import page_type_of
+from contentmap_cli.crawl.page_types import PageTypes
 from contentmap_cli.crawl.spool import BATCH, RUN, Cancelled, RowSpool, Segment
 from contentmap_cli.rows import URL, Row, rows_of
 from contentmap_cli.values import Entry, Lastmod
@@ -48,7 +48,7 @@ def content(part: Segment) -> list[Row]:
 
 def obvious(found: list[Entry]) -> list[Row]:
     """What a segment must give back, the slow way: the first entry of each URL, in order."""
-    rows = rows_of(found, page_type_of(SITEMAP))
+    rows = rows_of(found, PageTypes(SITEMAP).of)
     return [next(row for row in rows if row[URL] == url) for url in sorted({row[URL] for row in rows})]
 
 

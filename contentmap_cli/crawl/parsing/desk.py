@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol
 from contentmap_cli.crawl.parsing.dates import PLAIN_DATE, parse_lastmod
 from contentmap_cli.crawl.parsing.problems import ProblemCode, Problems, shorten
 from contentmap_cli.crawl.parsing.urls import PLAIN_URL, judge
-from contentmap_cli.values import Attributes, Entry, EntrySink, Lastmod, Limits
+from contentmap_cli.values import Attributes, ColumnSink, Entry, EntrySink, Lastmod, Limits, PlainEntries
 
 CHANGEFREQS = frozenset({"always", "hourly", "daily", "weekly", "monthly", "yearly", "never"})
 NUMBER = re.compile(r"\+?(?:[0-9]{1,20}(?:[.,][0-9]{0,20})?|[.,][0-9]{1,20})")
@@ -77,6 +77,7 @@ class Desk:
         self._dates: dict[str, Lastmod] = {}
         self._priorities: dict[str, float] = {}
         self._seen: set[int] = set()
+        self._again = 0
         self._max_bytes = limits.url_length
 
     def take(
@@ -164,6 +165,28 @@ class Desk:
                     date = self._lastmod(lastmod, node)
             add(_new(Entry, (loc, date, changefreq, number, scope, False, *extensions, type_)))
 
+    def take_plain(self, origin: str, plain: PlainEntries) -> bool:
+        """Delivers plain entries at once. False, and nothing done, where each must be looked at by itself."""
+        urls = plain.urls
+        count = len(urls)
+        self.deliver()
+        if self.entries + count > self.limits.file_urls_hard or max(map(len, urls)) > self._max_bytes:
+            return False
+        scope = True
+        if self._in_scope is not None:
+            known = self._origins.get(origin)
+            scope = self._ask_scope(origin, urls[0]) if known is None else known
+        self.has_lastmod = self.has_lastmod or any(plain.seconds) or any(plain.dates)
+        self.has_changefreq = self.has_changefreq or any(plain.changefreqs)
+        self.has_priority = self.has_priority or any(number is not None for number in plain.priorities)
+        self._note_duplicates(urls)
+        self.entries += count
+        if isinstance(self._sink, ColumnSink):
+            self._sink.extend_plain(plain, in_scope=scope)
+        else:
+            self._sink.extend(plain.entries(in_scope=scope))
+        return True
+
     def deliver(self) -> None:
         """Hands the entries taken so far to the sink. Raises `HardCap` once there are too many, refused ones
         included."""
@@ -174,7 +197,7 @@ class Desk:
         del batch[room:]
         if batch:
             self._note_facts(batch)
-            self._note_duplicates(batch)
+            self._note_duplicates([entry[0] for entry in batch])
             self.entries += len(batch)
             self._sink.extend(batch)
         if over:
@@ -185,6 +208,8 @@ class Desk:
         try:
             self.deliver()
         finally:
+            if self._again:
+                self.problems.add(ProblemCode.DUPLICATE_URL, None, "URLs listed more than once", self._again)
             if self.entries > self.limits.file_urls:
                 message = f"{self.entries} entries, the protocol allows {self.limits.file_urls}"
                 self.problems.add(ProblemCode.TOO_MANY_URLS, None, message)
@@ -194,15 +219,12 @@ class Desk:
         self.has_changefreq = self.has_changefreq or any(entry.changefreq is not None for entry in batch)
         self.has_priority = self.has_priority or any(entry.priority is not None for entry in batch)
 
-    def _note_duplicates(self, batch: Sequence[Entry]) -> None:
+    def _note_duplicates(self, urls: Sequence[str]) -> None:
         """Counts listings of a URL that was listed before, among as many as the protocol allows in a file."""
-        if self.entries > self.limits.file_urls:
-            return
+        counted = urls[: max(0, self.limits.file_urls - self.entries)]
         before = len(self._seen)
-        self._seen.update([hash(entry[0]) for entry in batch])
-        again = len(batch) - (len(self._seen) - before)
-        if again:
-            self.problems.add(ProblemCode.DUPLICATE_URL, None, "URLs listed more than once", again)
+        self._seen.update(map(hash, counted))
+        self._again += len(counted) - (len(self._seen) - before)
 
     def _lastmod(self, text: str, where: int | HasLine | None) -> Lastmod | None:
         lastmod = parse_lastmod(text)

@@ -1,5 +1,5 @@
 """The fast way through well-formed XML: lxml's push parser, and a harvest of what is finished after each
-chunk.
+chunk. Plain entries at the start of a urlset do not even reach it (see `plain`).
 
 The tree in memory is never larger than about a chunk: a processing instruction, put in after the XML
 declaration, gives the live root without asking for an event per element, and every finished child of the root
@@ -20,6 +20,7 @@ from contentmap_cli.crawl.parsing.elements import EXTENSION_ROLES, Role, Roles
 from contentmap_cli.crawl.parsing.entry import read_entry
 from contentmap_cli.crawl.parsing.extensions import read_extensions
 from contentmap_cli.crawl.parsing.feeds import XML_BASE, read_atom_entry, read_item, resolve_base
+from contentmap_cli.crawl.parsing.plain import read_plain
 from contentmap_cli.crawl.parsing.problems import ProblemCode
 
 DECLARATION = re.compile(rb"<\?xml[^<>]*\?>")
@@ -48,7 +49,7 @@ def read_sitemap(chunks: Iterator[bytes], desk: Desk) -> None:
     harvest = _Harvest(desk)
     parser = _parser(events=("pi",), remove_comments=True, remove_blank_text=True)
     try:
-        for chunk in _marked(chunks):
+        for chunk in _marked(read_plain(chunks, desk)):
             parser.feed(chunk)
             harvest.gather(parser, len(chunk) if not chunk.isspace() else 0)
         parser.close()
@@ -191,7 +192,7 @@ class _Harvest:
                 else:
                     plain = False
                     break
-            if plain and loc is not None:
+            if plain and loc is not None and not loc.isspace():
                 extensions = read_extensions(parts, desk, roles, node.sourceline) if parts else NOTHING
                 rows.append((loc, lastmod, changefreq, priority, type_, extensions, node))
             else:
