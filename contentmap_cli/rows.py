@@ -7,9 +7,11 @@ rows are of the short shape, COLUMNS; EXTRA_COLUMNS follow only where one of the
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
-from operator import itemgetter
+from itertools import chain, islice
+from operator import eq, itemgetter
 from typing import Any, Final
 
 from contentmap_cli.values import Attributes, Entry, Lastmod, PlainEntries
@@ -24,6 +26,7 @@ COLUMNS: Final = (
     "page_type",
 )
 EXTRA_COLUMNS: Final = ("in_scope", "repaired", "image_count", "video_count", "news_count", "extras")
+ALL_COLUMNS: Final = COLUMNS + EXTRA_COLUMNS
 DEFAULTS: Final = (True, False, 0, 0, 0, None)
 """What EXTRA_COLUMNS hold for a row of the short shape."""
 
@@ -72,15 +75,54 @@ def rows_of_plain(entries: PlainEntries, page_types: Iterable[str | None], *, in
     return rows if in_scope else [(*row, False, *DEFAULTS[1:]) for row in rows]
 
 
+def extras_length(rows: Iterable[Row]) -> int:
+    """How many characters the rows' extensions have."""
+    return sum(len(row[-1]) for row in rows if len(row) != _SHORT and row[-1])
+
+
 def sorted_unique(rows: Sequence[Row]) -> list[Row]:
     """The rows in the order of their URLs' code points, one for each URL: of equal ones the first stays."""
-    unique = {row[URL]: row for row in reversed(rows)}
-    return sorted(unique.values(), key=url_of)
+    ordered = sorted(rows, key=url_of)  # stable: of equal ones the first comes first
+    urls = [row[URL] for row in ordered]
+    if any(map(eq, urls, islice(urls, 1, None))):
+        unique = {row[URL]: row for row in reversed(ordered)}
+        return [*reversed(unique.values())]
+    return ordered
 
 
-def is_short(row: Row) -> bool:
-    """Whether a row has COLUMNS only."""
-    return len(row) == _SHORT
+@dataclass(frozen=True, slots=True)
+class RowBatch:
+    """Rows of one shape, laid end to end: as a database driver takes them, and cheaper to keep than tuples.
+
+    Iterating gives the rows. `columns` names their values.
+    """
+
+    columns: tuple[str, ...]
+    values: tuple[Any, ...]
+
+    @classmethod
+    def of(cls, rows: Sequence[Row]) -> RowBatch:
+        """The rows in the short shape if all of them have it, otherwise in the long one."""
+        if all(len(row) == _SHORT for row in rows):
+            return cls(COLUMNS, tuple(chain.from_iterable(rows)))
+        return cls(ALL_COLUMNS, tuple(chain.from_iterable(map(lengthened, rows))))
+
+    @classmethod
+    def of_values(cls, width: int, values: tuple[Any, ...]) -> RowBatch:
+        """A batch that was taken apart into the number of its columns and its values."""
+        return cls(COLUMNS if width == _SHORT else ALL_COLUMNS, values)
+
+    @property
+    def urls(self) -> tuple[str, ...]:
+        """The URL of each row."""
+        return self.values[URL :: len(self.columns)]
+
+    def __len__(self) -> int:
+        return len(self.values) // len(self.columns)
+
+    def __iter__(self) -> Iterator[Row]:
+        # one iterator, as often as a row has values: zip takes a row at a time
+        return zip(*[iter(self.values)] * len(self.columns), strict=True)
 
 
 def lengthened(row: Row) -> Row:

@@ -8,7 +8,7 @@ from contentmap_cli.rows import (
     COLUMNS,
     EXTRA_COLUMNS,
     Row,
-    is_short,
+    RowBatch,
     lengthened,
     read_extras,
     read_lastmod,
@@ -38,7 +38,7 @@ def one(entry: Entry) -> dict[str, object]:
 def test_only_what_is_not_the_default_makes_a_row_long(entry: Entry, short: bool) -> None:
     """A row has the extra columns if and only if one of them says something."""
     (row,) = rows_of([entry], lambda entry: None)
-    assert is_short(row) is short
+    assert (len(row) == len(COLUMNS)) is short
     assert (row == lengthened(row)) is not short
     assert len(lengthened(row)) == len(COLUMNS) + len(EXTRA_COLUMNS)
 
@@ -91,3 +91,14 @@ def test_rows_are_sorted_by_code_point_and_the_first_mention_stays() -> None:
     rows: list[Row] = [("\U0001f600", 1), ("b", None), ("￿", 2), ("a", "x"), ("b", "later"), ("Z", 3)]
     assert sorted_unique(rows) == [("Z", 3), ("a", "x"), ("b", None), ("￿", 2), ("\U0001f600", 1)]
     assert [row[0] for row in sorted_unique(rows)] == sorted({row[0] for row in rows}, key=str.encode)
+
+
+def test_a_batch_gives_back_its_rows() -> None:
+    """Laid end to end and taken apart again; one long row makes all of them long."""
+    short, long = rows_of([Entry("u"), Entry("v", repaired=True)], lambda entry: None)
+    for rows in ([short], [short, long], [long, short, short]):
+        batch = RowBatch.of(rows)
+        expected = rows if rows == [short] else [lengthened(row) for row in rows]
+        assert (list(batch), len(batch)) == (expected, len(rows))
+        assert batch.urls == tuple(row[0] for row in rows)
+        assert RowBatch.of_values(len(batch.columns), batch.values) == batch

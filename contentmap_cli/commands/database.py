@@ -15,7 +15,7 @@ from contentmap_cli.errors import ContentMapError, DatabaseUnavailable, NotFound
 from contentmap_cli.records.address import FILE, parse_database_address, show_database_address
 from contentmap_cli.records.engine import READ_ONLY, Database, open_database
 from contentmap_cli.records.failures import storage_error
-from contentmap_cli.records.schema import SchemaState, read_version, require_current, upgrade_schema
+from contentmap_cli.records.schema import SchemaState, create_schema, read_version, require_current
 from contentmap_cli.records.session import Sessions
 
 
@@ -41,7 +41,7 @@ async def database_for_writing(shell: Shell, *, create: bool = True) -> AsyncIte
         async with database.engine.begin() as connection:
             state, revision = await connection.run_sync(read_version)
             if state is SchemaState.EMPTY and database.path is not None:
-                await connection.run_sync(upgrade_schema)
+                await connection.run_sync(create_schema)
             else:
                 require_current(state, revision, database.shown)
         database.check_file()

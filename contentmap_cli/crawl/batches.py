@@ -1,4 +1,4 @@
-"""Batches of plain tuples in a file without a name: in memory while small, then on disk.
+"""Batches of plain values in a file without a name: in memory while small, then on disk.
 
 In marshal's format, the fastest there is in the standard library; the file never outlives the run and nobody
 else can reach it, so marshal's lack of a promise about format and safety does not matter.
@@ -29,7 +29,7 @@ class BatchFile:
         self._file: IO[bytes] = file
         self.end = end
 
-    def append(self, batch: list[tuple[Any, ...]]) -> int:
+    def append(self, batch: list[Any] | tuple[Any, ...]) -> int:
         """Puts one batch at the end and returns its offset. OSError says that the disk is full."""
         offset, data = self.end, marshal.dumps(batch, _FORMAT)
         data = len(data).to_bytes(_LENGTH, "big") + data
@@ -39,12 +39,11 @@ class BatchFile:
         self.end += len(data)
         return offset
 
-    def at(self, offset: int) -> list[tuple[Any, ...]]:
+    def at(self, offset: int) -> Any:
         """The batch that begins at an offset."""
         self._file.seek(offset)
         length = int.from_bytes(self._file.read(_LENGTH), "big")
-        batch: list[tuple[Any, ...]] = marshal.loads(self._file.read(length))  # noqa: S302 - our own bytes
-        return batch
+        return marshal.loads(self._file.read(length))  # noqa: S302 - our own bytes
 
     def fileno(self) -> int:
         """The descriptor of the file, which is on disk from now on."""

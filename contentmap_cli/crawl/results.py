@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from contentmap_cli.crawl.spool import Segment, Spools
 from contentmap_cli.errors import Code, Failure
-from contentmap_cli.rows import Row
+from contentmap_cli.rows import RowBatch
 from contentmap_cli.values import CrawledFile, Document, FileStatus, ScanStatus
 
 
@@ -43,7 +43,7 @@ class DomainCrawl:
     spools: Spools = field(repr=False)
     segments: tuple[Segment | None, ...] = field(repr=False)
 
-    def rows(self, index: int) -> Iterator[list[Row]]:
+    def rows(self, index: int) -> Iterator[RowBatch]:
         """The rows of `files[index]` in the order of their URLs, one for each, in batches of at most 500."""
         segment = self.segments[index]
         return iter(()) if segment is None else segment.read()

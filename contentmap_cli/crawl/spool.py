@@ -15,14 +15,27 @@ from typing import IO, NamedTuple
 
 from contentmap_cli.crawl.batches import BatchFile
 from contentmap_cli.crawl.page_types import PageTypes
-from contentmap_cli.rows import URL, Row, rows_of, rows_of_plain, sorted_unique, url_of
+from contentmap_cli.rows import (
+    URL,
+    Row,
+    RowBatch,
+    extras_length,
+    rows_of,
+    rows_of_plain,
+    sorted_unique,
+    url_of,
+)
 from contentmap_cli.values import Entry, PlainEntries
 
 BATCH = 500
 """Rows in one batch, at most."""
 
-RUN = 5_000
-"""Rows that are sorted at once: as many as stay in a processor's cache between parsing and writing."""
+RUN = 17_000
+"""Rows that are sorted at once. More would no longer lie in a processor's cache when they are written, fewer
+make more runs to merge: a full file of the protocol's comes in three."""
+
+RUN_WEIGHT = 8 * 1024 * 1024
+"""Characters of images, videos, news and alternates that wait to be sorted at the most."""
 
 
 class Cancelled(Exception):
@@ -55,6 +68,7 @@ class Segment:
         self._start = spool.end
         self._runs: list[list[int]] = []
         self._waiting: list[Row] = []
+        self._weight = 0
         self.entries = 0
         self.pages = 0
         self.refused = 0
@@ -90,7 +104,8 @@ class Segment:
         self.pages += len(rows)
         self.entries += len(rows)
         self._waiting += rows
-        if len(self._waiting) >= RUN:
+        self._weight += extras_length(rows)
+        if len(self._waiting) >= RUN or self._weight >= RUN_WEIGHT:
             self._write()
 
     def clear(self) -> None:
@@ -98,6 +113,7 @@ class Segment:
         self._spool.rewind(self, self._start)
         self._runs.clear()
         self._waiting.clear()
+        self._weight = 0
         self.children.clear()
         self.entries = self.pages = self.refused = 0
 
@@ -117,11 +133,12 @@ class Segment:
         if self._waiting:
             rows = sorted_unique(self._waiting)
             self._waiting = []
-            self._runs.append([self._spool.append(batch) for batch in _batches(rows)])
+            self._weight = 0
+            self._runs.append([self._spool.put(batch) for batch in _batches(rows)])
 
-    def read(self) -> Iterator[list[Row]]:
+    def read(self) -> Iterator[RowBatch]:
         """The rows in the order of their URLs, one for each, in batches of at most `BATCH`."""
-        runs = [map(self._spool.at, run) for run in self._runs]
+        runs = [map(self._spool.get, run) for run in self._runs]
         return runs[0] if len(runs) == 1 else _batches(chain.from_iterable(_merged(runs)))
 
 
@@ -139,6 +156,14 @@ class RowSpool(BatchFile):
         """Begins the segment of the file at a URL, behind the last one's end."""
         self._last = Segment(self, sitemap, room, child_room)
         return self._last
+
+    def put(self, batch: RowBatch) -> int:
+        """Appends a batch and returns its offset."""
+        return self.append((len(batch.columns), batch.values))
+
+    def get(self, offset: int) -> RowBatch:
+        """The batch that was put at an offset."""
+        return RowBatch.of_values(*self.at(offset))
 
     def rewind(self, segment: Segment, offset: int) -> None:
         """Drops everything behind an offset, if that is the segment's own and no later one's."""
@@ -175,13 +200,13 @@ class Spools:
             spool.close()
 
 
-def _merged(runs: Sequence[Iterator[list[Row]]]) -> Iterator[list[Row]]:
+def _merged(runs: Sequence[Iterator[RowBatch]]) -> Iterator[list[Row]]:
     """Sorted runs as one, in pieces of any size; of equal URLs that of the earliest run stays.
 
     A batch of each run at a time: what lies up to the first of their ends is complete. Sorting it, which
     merges in C what is sorted in parts, costs a quarter of taking row by row from a heap.
     """
-    heads = [(batch, run) for run in runs if (batch := next(run, []))]
+    heads = [([*next(run, ())], run) for run in runs]
     while heads:
         end = min(batch[-1][URL] for batch, _ in heads)
         ready: list[Row] = []
@@ -189,14 +214,14 @@ def _merged(runs: Sequence[Iterator[list[Row]]]) -> Iterator[list[Row]]:
         for batch, run in heads:
             cut = bisect_right(batch, end, key=url_of)
             ready += batch[:cut]
-            rest = batch[cut:] or next(run, [])
+            rest = batch[cut:] or [*next(run, ())]
             if rest:
                 left.append((rest, run))
         heads = left
         yield sorted_unique(ready)
 
 
-def _batches(rows: Iterable[Row]) -> Iterator[list[Row]]:
+def _batches(rows: Iterable[Row]) -> Iterator[RowBatch]:
     iterator = iter(rows)
     while batch := list(islice(iterator, BATCH)):
-        yield batch
+        yield RowBatch.of(batch)

@@ -8,10 +8,10 @@ would survive a rollback.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from functools import lru_cache
-from itertools import chain, groupby, islice
+from itertools import groupby, islice
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -19,12 +19,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from contentmap_cli.errors import TransactionRuleBroken
 from contentmap_cli.records.session import GuardedSession
 from contentmap_cli.records.tables import SITEMAP_URLS
-from contentmap_cli.rows import COLUMNS, EXTRA_COLUMNS, LASTMOD, Row, is_short, lengthened
+from contentmap_cli.rows import LASTMOD, Row, RowBatch
 
-_LONG: Final = (*COLUMNS, *EXTRA_COLUMNS)
-_ROWS_A_STATEMENT: Final = 500
+_SIZES: Final = (500, 50, 5, 1)
+"""Rows of one statement: few enough sizes for the driver to keep them all prepared."""
+
 _STATEMENTS_A_CALL: Final = 10  # each call is a trip to the driver's thread and back
-
 
 _Insert = tuple[str, list[tuple[Any, ...]], int]
 
@@ -37,7 +37,7 @@ class Place(NamedTuple):
     first_scan_id: int
 
 
-async def insert_rows(session: GuardedSession, place: Place, batches: Iterable[Sequence[Row]]) -> int:
+async def insert_rows(session: GuardedSession, place: Place, batches: Iterable[RowBatch]) -> int:
     """Inserts a file's rows and returns how many. Sorted by URL they go in fastest."""
     connection = await session.connection()
     if connection.dialect.name == "postgresql":
@@ -47,7 +47,7 @@ async def insert_rows(session: GuardedSession, place: Place, batches: Iterable[S
     for statement, parameters, rows in statements:
         await connection.exec_driver_sql(statement, parameters)
         count += rows
-        if rows == _ROWS_A_STATEMENT * _STATEMENTS_A_CALL:
+        if rows == _SIZES[0] * _STATEMENTS_A_CALL:
             count += await _insert_overlapped(connection, statements)
     return count
 
@@ -67,37 +67,53 @@ async def _insert_overlapped(connection: AsyncConnection, statements: Iterator[_
     return count
 
 
-def _statements(place: Place, batches: Iterable[Sequence[Row]]) -> Iterator[_Insert]:
+def _statements(place: Place, batches: Iterable[RowBatch]) -> Iterator[_Insert]:
     """A file's rows as statements, each with its sets of parameters and the number of rows in them."""
-    for columns, alike in groupby(map(_evened, batches), key=_columns):
-        one, many = _insert(place, columns, 1), _insert(place, columns, _ROWS_A_STATEMENT)
-        for some in _slices(alike, _STATEMENTS_A_CALL):
-            full = [tuple(chain.from_iterable(batch)) for batch in some if len(batch) == _ROWS_A_STATEMENT]
-            rest = [row for batch in some if len(batch) != _ROWS_A_STATEMENT for row in batch]
+    most = _SIZES[0]
+    for columns, alike in groupby(batches, key=_columns):
+        for some in _handfuls(alike, _STATEMENTS_A_CALL):
+            full = [(*place, *batch.values) for batch in some if len(batch) == most]
             if full:
-                yield many, full, len(full) * _ROWS_A_STATEMENT
-            if rest:
-                yield one, rest, len(rest)
+                yield _insert(columns, most), full, len(full) * most
+            for batch in some:
+                if len(batch) != most:
+                    yield from _in_parts(place, batch)
 
 
-@lru_cache(maxsize=64)
-def _insert(place: Place, columns: tuple[str, ...], rows: int) -> str:
-    """An INSERT for so many rows. What they share is written into it: binding it costs as much as a URL."""
+def _in_parts(place: Place, batch: RowBatch) -> Iterator[_Insert]:
+    """A batch of any length in statements of the usual sizes."""
+    values, width = batch.values, len(batch.columns)
+    start = 0
+    for size in _SIZES:
+        parts = []
+        while len(values) - start >= size * width:
+            parts.append((*place, *values[start : start + size * width]))
+            start += size * width
+        if parts:
+            yield _insert(batch.columns, size), parts, len(parts) * size
+
+
+@lru_cache(maxsize=2 * len(_SIZES))
+def _insert(columns: tuple[str, ...], rows: int) -> str:
+    """An INSERT for so many rows. What they share is bound once: binding it costs as much as a URL."""
     names = ",".join((*Place._fields, *columns))
-    shared = ",".join(str(int(key)) for key in place)
-    row = f"({shared},{','.join('?' * len(columns))})"
-    values = ",".join([row] * rows)
-    return f"INSERT INTO {SITEMAP_URLS.name} ({names}) VALUES {values}"  # noqa: S608 - names and numbers of ours
+    first = len(Place._fields) + 1
+    shared = ",".join(f"?{number}" for number in range(1, first))
+    places = [
+        ",".join(f"?{first + row * len(columns) + n}" for n in range(len(columns))) for row in range(rows)
+    ]
+    values = ",".join(f"({shared},{place})" for place in places)
+    return f"INSERT INTO {SITEMAP_URLS.name} ({names}) VALUES {values}"  # noqa: S608 - names of ours
 
 
-async def _copy(connection: Any, place: Place, batches: Iterable[Sequence[Row]]) -> int:
+async def _copy(connection: Any, place: Place, batches: Iterable[RowBatch]) -> int:
     raw = await connection.get_raw_connection()
     driver = raw.driver_connection
     if not driver.is_in_transaction():
         raise TransactionRuleBroken("a COPY was asked for before the transaction's first statement")
     count = 0
 
-    def records(alike: Iterable[Sequence[Row]]) -> Iterator[Row]:
+    def records(alike: Iterable[RowBatch]) -> Iterator[Row]:
         nonlocal count
         for batch in alike:
             count += len(batch)
@@ -107,23 +123,18 @@ async def _copy(connection: Any, place: Place, batches: Iterable[Sequence[Row]])
                     row = (row[0], datetime.fromisoformat(moment), *row[LASTMOD + 1 :])  # noqa: PLW2901
                 yield (*place, *row)
 
-    for columns, alike in groupby(map(_evened, batches), key=_columns):
+    for columns, alike in groupby(batches, key=_columns):
         await driver.copy_records_to_table(
             SITEMAP_URLS.name, records=records(alike), columns=(*Place._fields, *columns)
         )
     return count
 
 
-def _evened(batch: Sequence[Row]) -> Sequence[Row]:
-    """The rows in one shape: the short one where all of them are short."""
-    return batch if all(map(is_short, batch)) else [lengthened(row) for row in batch]
+def _columns(batch: RowBatch) -> tuple[str, ...]:
+    return batch.columns
 
 
-def _columns(batch: Sequence[Row]) -> tuple[str, ...]:
-    return COLUMNS if is_short(batch[0]) else _LONG
-
-
-def _slices(batches: Iterable[Sequence[Row]], size: int) -> Iterator[list[Sequence[Row]]]:
+def _handfuls(batches: Iterable[RowBatch], size: int) -> Iterator[list[RowBatch]]:
     iterator = iter(batches)
     while some := list(islice(iterator, size)):
         yield some

@@ -24,7 +24,7 @@ from contentmap_cli.records.files import forget_validators
 from contentmap_cli.records.session import GuardedSession
 from contentmap_cli.records.tables import SITEMAP_URLS, SitemapFile
 from contentmap_cli.records.types import iso_text
-from contentmap_cli.rows import COLUMNS, EXTRA_COLUMNS, LASTMOD, URL, Row, lengthened
+from contentmap_cli.rows import COLUMNS, EXTRA_COLUMNS, LASTMOD, URL, Row, RowBatch, lengthened
 
 _T = SITEMAP_URLS.c
 T = TypeVar("T")
@@ -39,7 +39,7 @@ class FileEntries:
 
     file_id: int
     known: bool
-    batches: Callable[[], Iterable[Sequence[Row]]]  # in the order of their URLs, one for each
+    batches: Callable[[], Iterable[RowBatch]]  # in the order of their URLs, one for each
     whole: bool  # read to its end, with nothing lost: what it does not list is gone from it
 
     def place(self, claim: Claim) -> Place:
@@ -106,9 +106,9 @@ async def _insert_all(session: GuardedSession, claim: Claim, files: Sequence[Fil
     """Inserts a first scan's entries and returns how many distinct URLs they are."""
     with DistinctCounter() as counter:
 
-        def counted(batches: Iterable[Sequence[Row]]) -> Iterator[Sequence[Row]]:
+        def counted(batches: Iterable[RowBatch]) -> Iterator[RowBatch]:
             for batch in batches:
-                counter.add([row[URL] for row in batch])
+                counter.add(batch.urls)
                 yield batch
 
         for file in files:
@@ -188,7 +188,9 @@ async def _weigh(session: GuardedSession, domain_id: int, diffs: Sequence[_Diff]
 
 async def _write(session: GuardedSession, claim: Claim, diff: _Diff) -> None:
     if diff.new:
-        await insert_rows(session, Place(claim.domain_id, diff.file_id, claim.scan_id), _slices(diff.new))
+        await insert_rows(
+            session, Place(claim.domain_id, diff.file_id, claim.scan_id), map(RowBatch.of, _slices(diff.new))
+        )
     for rows, returned in ((diff.changed, False), (diff.returned, True)):
         if rows:
             await _update(session, claim, diff.file_id, rows, returned=returned)

@@ -6,7 +6,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import Column, Connection, MetaData, PrimaryKeyConstraint, String, Table, inspect, text
 
 from contentmap_cli.errors import SchemaMismatch
 from contentmap_cli.records.tables import Base
@@ -79,6 +79,21 @@ def migrations_folder() -> Path:
     package = Path(__file__).parent.parent
     inside = package / "migrations"
     return inside if inside.is_dir() else package.parent / "migrations"
+
+
+def create_schema(connection: Connection) -> None:
+    """Makes the current schema in a database that is empty, on a connection whose transaction the caller
+    owns. The tables are those that the migrations make (a test holds the two against each other), without
+    the time it takes to load and run them: every first scan waits for this."""
+    Base.metadata.create_all(connection)
+    version = Table(
+        VERSION_TABLE,
+        MetaData(),
+        Column("version_num", String(32), nullable=False),
+        PrimaryKeyConstraint("version_num", name=f"{VERSION_TABLE}_pkc"),
+    )
+    version.create(connection)
+    connection.execute(version.insert().values(version_num=HEAD))
 
 
 def upgrade_schema(connection: Connection, revision: str = "head") -> None:

@@ -12,7 +12,7 @@ from contentmap_cli.crawl import entry_spool, spool
 from contentmap_cli.crawl.entry_spool import EntrySpool
 from contentmap_cli.crawl.page_types import PageTypes
 from contentmap_cli.crawl.spool import BATCH, RUN, Cancelled, RowSpool, Segment
-from contentmap_cli.rows import URL, Row, rows_of
+from contentmap_cli.rows import URL, Row, lengthened, rows_of
 from contentmap_cli.values import Entry, Lastmod
 
 MANY = 10**9
@@ -43,13 +43,14 @@ def content(part: Segment) -> list[Row]:
     """All rows of a segment, with the batches' sizes checked on the way."""
     batches = list(part.read())
     assert all(0 < len(batch) <= BATCH for batch in batches)
-    return [row for batch in batches for row in batch]
+    return [lengthened(row) for batch in batches for row in batch]
 
 
 def obvious(found: list[Entry]) -> list[Row]:
     """What a segment must give back, the slow way: the first entry of each URL, in order."""
     rows = rows_of(found, PageTypes(SITEMAP).of)
-    return [next(row for row in rows if row[URL] == url) for url in sorted({row[URL] for row in rows})]
+    urls = sorted({row[URL] for row in rows})
+    return [lengthened(next(row for row in rows if row[URL] == url)) for url in urls]
 
 
 @given(st.lists(st.lists(entries, max_size=5), max_size=4))
@@ -116,7 +117,7 @@ def test_large_segments_lie_beside_each_other() -> None:
         parts.append(part)
     assert [row[URL] for row in content(parts[1])] == [f"http://b.test/{n:06}" for n in range(2 * RUN + 10)]
     for one, other in zip(parts[0].read(), parts[1].read(), strict=True):
-        assert one[0][URL].replace("a.test", "b.test") == other[0][URL]
+        assert one.urls[0].replace("a.test", "b.test") == other.urls[0]
     rows.close()
 
 

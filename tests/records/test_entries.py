@@ -16,7 +16,7 @@ from contentmap_cli.records.entries import Changes, FileEntries, merge_entries
 from contentmap_cli.records.files import save_files
 from contentmap_cli.records.session import Sessions
 from contentmap_cli.records.tables import SITEMAP_URLS
-from contentmap_cli.rows import Row, rows_of, sorted_unique
+from contentmap_cli.rows import RowBatch, rows_of, sorted_unique
 from contentmap_cli.values import (
     CrawledFile,
     DiscoveryMethod,
@@ -42,10 +42,10 @@ def no_page_type(entry: Entry) -> None:
     """Nothing tells."""
 
 
-def batches(entries: Sequence[Entry]) -> list[list[Row]]:
+def batches(entries: Sequence[Entry]) -> list[RowBatch]:
     """What a crawl gives of a file with these entries."""
     rows = sorted_unique(rows_of(entries, no_page_type))
-    return [rows[start : start + 500] for start in range(0, len(rows), 500)]
+    return [RowBatch.of(rows[start : start + 500]) for start in range(0, len(rows), 500)]
 
 
 async def start(sessions: Sessions) -> Claim:
