@@ -155,7 +155,7 @@ class Entry(NamedTuple):
 
 
 class PlainEntries(NamedTuple):
-    """Entries of one origin that have nothing but the protocol's four fields, as columns of equal length.
+    """Entries that have nothing but the protocol's four fields, as columns of equal length.
 
     A lastmod is in `seconds` and `zones` where it is published to the second and in UTC
     (`YYYY-MM-DDTHH:MM:SS` and `Z` or `+00:00`), otherwise in `dates`. `folders` holds the first folder of a
@@ -199,7 +199,7 @@ class ColumnSink(Protocol):
     """An entry sink that takes plain entries as columns, too."""
 
     def extend_plain(self, entries: PlainEntries, *, in_scope: bool) -> None:
-        """Takes the next entries, all pages of one origin."""
+        """Takes the next entries, pages all of them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from itertools import repeat
 from typing import NamedTuple, Protocol
 
 from contentmap_cli.crawl.parsing.dates import PLAIN_DATE, parse_lastmod
@@ -165,17 +166,17 @@ class Desk:
                     date = self._lastmod(lastmod, node)
             add(_new(Entry, (loc, date, changefreq, number, scope, False, *extensions, type_)))
 
-    def take_plain(self, origin: str, plain: PlainEntries) -> bool:
+    def take_plain(self, plain: PlainEntries) -> bool:
         """Delivers plain entries at once. False, and nothing done, where each must be looked at by itself."""
         urls = plain.urls
         count = len(urls)
         self.deliver()
         if self.entries + count > self.limits.file_urls_hard or max(map(len, urls)) > self._max_bytes:
             return False
-        scope = True
-        if self._in_scope is not None:
-            known = self._origins.get(origin)
-            scope = self._ask_scope(origin, urls[0]) if known is None else known
+        scopes = {True} if self._in_scope is None else self._scopes(urls)
+        if len(scopes) != 1:
+            return False
+        (scope,) = scopes
         self.has_lastmod = self.has_lastmod or any(plain.seconds) or any(plain.dates)
         self.has_changefreq = self.has_changefreq or any(plain.changefreqs)
         self.has_priority = self.has_priority or any(number is not None for number in plain.priorities)
@@ -259,6 +260,20 @@ class Desk:
             self._priorities.clear()
         self._priorities[text] = number
         return number
+
+    def _scopes(self, urls: Sequence[str]) -> set[bool]:
+        """Whether plain URLs belong to the target: mostly all of one origin, and one answer."""
+        first = PLAIN_URL.fullmatch(urls[0])
+        origin = first[1] if first else ""
+        if all(map(str.startswith, urls, repeat(f"{origin}/"))):
+            origins = {origin: urls[0]}
+        else:
+            origins = {match[1]: match[0] for url in urls if (match := PLAIN_URL.fullmatch(url))}
+        answers = {name: self._origins.get(name) for name in origins}
+        return {
+            self._ask_scope(name, origins[name]) if known is None else known
+            for name, known in answers.items()
+        }
 
     def _ask_scope(self, origin: str, url: str) -> bool:
         assert self._in_scope is not None  # noqa: S101 - only asked where there is one

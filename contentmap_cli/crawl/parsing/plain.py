@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from functools import lru_cache
 from itertools import chain
 from typing import Final
 
@@ -35,9 +34,6 @@ _HEAD: Final = re.compile(
     rb"<urlset(?P<attributes>(?:\s+[A-Za-z_][\w.:-]*\s*=\s*(?:\"[^\"<&>]*\"|'[^'<&>]*'))*)\s*>\s*(?=<url>)"
 )
 _NAMESPACE: Final = re.compile(rb"\sxmlns\s*=\s*[\"']([^\"']*)[\"']")
-_FIRST_LOC: Final = re.compile(
-    rb"<url>\s*<loc>\s*(https?://[A-Za-z0-9][A-Za-z0-9.-]*(?::(?:[0-9]{1,4}|[1-5][0-9]{4}))?)(?=[/?#<\s])"
-)
 _ROLES: Final = {
     "url": Role.URL,
     "loc": Role.LOC,
@@ -49,6 +45,8 @@ _END: Final = b"</url>"
 
 _SPACE: Final = r"[ \t\r\n]*+"
 _URL: Final = r"[!#-%'-;=?-Z\[\]_a-z~]*+"  # as PLAIN_URL has it, less &
+_ORIGIN: Final = r"https?://[A-Za-z0-9][A-Za-z0-9.-]*+(?::(?:[1-5][0-9]{4}|[0-9]{1,4}))?+"
+_PATH: Final = rf"(?:(?:/([A-Za-z]{{1,11}})(?=[/?#.<\s])|(?=[/?#])){_URL}(?:&amp;{_URL})*+)?+"
 _TEXT: Final = r"[ -%'-;=?-~\t\n]*+"
 _DAY: Final = (
     r"(?:19|20)[0-9]{2}-(?:(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])"
@@ -58,19 +56,16 @@ _TIME: Final = r"T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
 _COLUMNS: Final = 7
 
 
-@lru_cache(maxsize=64)
-def _entry(origin: str) -> re.Pattern[str]:
-    """An entry with a URL of this origin and the white space behind it. Groups: URL, first folder if it is a
-    word, moment to the second, its zone, any other date, changefreq, priority."""
-    loc = rf"({re.escape(origin)}(?:(?:/([A-Za-z]{{1,11}})(?=[/?#.<\s])|(?=[/?#])){_URL}(?:&amp;{_URL})*+)?+)"
-    lastmod = rf"(?:({_DAY}{_TIME})(Z|\+00:00)(?=<)|({_TEXT}))"
-    return re.compile(
-        rf"<url>{_SPACE}<loc>{_SPACE}{loc}{_SPACE}</loc>{_SPACE}"
-        rf"(?:<lastmod>{lastmod}</lastmod>{_SPACE})?+"
-        rf"(?:<changefreq>([a-z]*+)</changefreq>{_SPACE})?+"
-        rf"(?:<priority>([0-9.]*+)</priority>{_SPACE})?+"
-        rf"</url>{_SPACE}"
-    )
+_LASTMOD: Final = rf"(?:({_DAY}{_TIME})(Z|\+00:00)(?=<)|({_TEXT}))"
+_ENTRY: Final = re.compile(
+    rf"<url>{_SPACE}<loc>{_SPACE}({_ORIGIN}{_PATH}){_SPACE}</loc>{_SPACE}"
+    rf"(?:<lastmod>{_LASTMOD}</lastmod>{_SPACE})?+"
+    rf"(?:<changefreq>([a-z]*+)</changefreq>{_SPACE})?+"
+    rf"(?:<priority>([0-9.]*+)</priority>{_SPACE})?+"
+    rf"</url>{_SPACE}"
+)
+"""An entry and the white space behind it. Groups: URL, first folder if it is a word, moment to the second,
+its zone, any other date, changefreq, priority."""
 
 
 def read_plain(chunks: Iterator[bytes], desk: Desk) -> Iterator[bytes]:
@@ -80,10 +75,9 @@ def read_plain(chunks: Iterator[bytes], desk: Desk) -> Iterator[bytes]:
     while len(first) < HEAD_BYTES and _END not in first and (chunk := next(chunks, None)) is not None:
         first += chunk
     head = _HEAD.match(first)
-    origin = _FIRST_LOC.match(first, head.end()) if head else None
-    if head is None or origin is None or not _core_namespace(head["attributes"]):
+    if head is None or not _core_namespace(head["attributes"]):
         return chain([first], chunks)
-    reader = _PlainReader(desk, origin[1].decode("ascii"))
+    reader = _PlainReader(desk)
     rest = reader.read(first[head.end() :], chunks)
     blanks = (b"\n" * min(_BLANKS, reader.lines - done) for done in range(0, reader.lines, _BLANKS))
     return chain([head[0]], blanks, [rest], chunks)
@@ -92,10 +86,8 @@ def read_plain(chunks: Iterator[bytes], desk: Desk) -> Iterator[bytes]:
 class _PlainReader:
     """Takes pieces of a document while they are plain. `lines` counts their line breaks."""
 
-    def __init__(self, desk: Desk, origin: str) -> None:
+    def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self._origin = origin
-        self._split = _entry(origin).split
         self._dates: dict[str | None, Lastmod | None] = {None: None}
         self._priorities: dict[str | None, float | None] = {None: None, "": None}
         self.lines = 0
@@ -118,7 +110,7 @@ class _PlainReader:
         """Delivers the entries of a piece that is plain throughout; False, and nothing done, if it is not."""
         if not piece.isascii():
             return False
-        parts = self._split(piece.decode("ascii").lstrip(" \t\r\n"))
+        parts = _ENTRY.split(piece.decode("ascii").lstrip(" \t\r\n"))
         if any(parts[:: _COLUMNS + 1]):  # what stands between the entries
             return False
         urls, folders, seconds, zones, others, changefreqs, priorities = (
@@ -130,7 +122,6 @@ class _PlainReader:
         if "&" in text:
             urls = text.replace("&amp;", "&").split("\n")
         taken = self._desk.take_plain(
-            self._origin,
             PlainEntries(
                 urls,
                 folders,

@@ -162,10 +162,10 @@ def test_limits_hold_on_the_short_way(most: int) -> None:
 def taken(text: str, monkeypatch: pytest.MonkeyPatch) -> int:
     """How many entries of a document were taken the short way."""
     counts: list[int] = []
-    take: Callable[[Desk, str, PlainEntries], bool] = Desk.take_plain
+    take: Callable[[Desk, PlainEntries], bool] = Desk.take_plain
 
-    def counting(desk: Desk, origin: str, entries: PlainEntries) -> bool:
-        done = take(desk, origin, entries)
+    def counting(desk: Desk, entries: PlainEntries) -> bool:
+        done = take(desk, entries)
         counts.append(len(entries.urls) if done else 0)
         return done
 
@@ -179,6 +179,28 @@ def test_what_most_sitemaps_are_is_plain(monkeypatch: pytest.MonkeyPatch) -> Non
     for seed in range(20):
         head, rest = Writer(seed, 0.0).document(100)
         assert taken(head + rest, monkeypatch) == 100
+
+
+@pytest.mark.parametrize(
+    "origin", ["http://a.example:80", "https://a.example:8443", "http://127.0.0.1:18080"]
+)
+def test_ports_are_plain(origin: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A port of any length keeps nothing from the short way."""
+    entries = "".join(f"<url><loc>{origin}/{number}</loc></url>" for number in range(9))
+    assert taken(f"<urlset>{entries}</urlset>", monkeypatch) == 9
+
+
+def test_several_origins_of_one_scope(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many hosts in one piece are plain where the same is true of all of them."""
+    hosts = ("a.example", "www.a.example", "a.example:8443", "b.example")
+    entries = [f"<url><loc>https://{host}/x</loc></url>" for host in hosts]
+    for inside in (hosts, (), ("b.example",)):
+        kept = Kept()
+        text = f"<urlset>{''.join(entries)}</urlset>".encode()
+        parse_document(
+            io.BytesIO(text), kept, in_scope=lambda url, inside=inside: url.split("/")[2] in inside
+        )
+        assert [entry.in_scope for entry in kept] == [host in inside for host in hosts]
 
 
 def test_one_odd_entry_leaves_the_pieces_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
