@@ -15,7 +15,7 @@ from contentmap_cli.commands.database import database_for_writing
 from contentmap_cli.commands.options import FailOn
 from contentmap_cli.commands.output import answer_to, goes_to_file, say, width_of
 from contentmap_cli.commands.owner import new_owner, surely_gone
-from contentmap_cli.commands.process import calm_collector, raise_file_limit
+from contentmap_cli.commands.process import raise_file_limit
 from contentmap_cli.commands.run import JobRun, deadline
 from contentmap_cli.commands.settings import ScanSettings
 from contentmap_cli.commands.shell import Shell
@@ -151,7 +151,6 @@ class _Execution:
         run.watcher = watcher
         run.concurrency = min(run.concurrency, max(1, len(targets)))
         raise_file_limit()
-        calm_collector()
         with _signals(run) as signals:
             try:
                 with watcher, deadline(run, self.settings.max_time):

@@ -10,6 +10,7 @@ from typing import Annotated, BinaryIO, cast
 import typer
 
 from contentmap_cli.commands import options as opt
+from contentmap_cli.commands.process import calm_collector
 from contentmap_cli.commands.shell import Shell, command
 from contentmap_cli.errors import UsageError
 from contentmap_cli.report.formats import Format
@@ -44,6 +45,7 @@ def parse(
     """Read one sitemap, feed or robots.txt and show its entries and its problems."""
     from contentmap_cli.commands.parsed import write_parsed
 
+    calm_collector()
     wanted = opt.chosen(format, as_json, opt.PARSE_FORMATS)
     robots = base is None and PurePath(file).name.lower() == "robots.txt"
     with _opened(file) as source:

@@ -19,9 +19,9 @@ def calm_collector() -> None:
     A full pass over the imported modules alone stops the event loop for longer than any parser does.
     Process-wide, hence a command's business.
     """
-    gc.collect()
     gc.freeze()
     gc.set_threshold(*_THRESHOLDS)
+    gc.enable()
 
 
 def open_standard_streams() -> None:

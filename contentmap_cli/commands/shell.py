@@ -21,6 +21,7 @@ from typing import Annotated, Any, TextIO, TypeVar, get_type_hints
 import typer
 
 from contentmap_cli.commands.logs import LogFormat, set_up_logging
+from contentmap_cli.commands.process import calm_collector
 from contentmap_cli.errors import AnswerLost, ContentMapError, Exit, UsageError
 
 T = TypeVar("T")
@@ -268,4 +269,5 @@ def close_quietly(stream: TextIO) -> None:
 
 def run_async(main: Coroutine[Any, Any, T]) -> T:
     """Runs a command's coroutine on an event loop of its own."""
+    calm_collector()
     return asyncio.run(main)

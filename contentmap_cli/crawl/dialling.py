@@ -213,8 +213,10 @@ def _proxy_parts(proxy: str | None) -> tuple[str, int] | None:
     return None if parts is None else parts[1:]
 
 
-def _tls_context(ca_file: str | None) -> ssl.SSLContext:
+def _tls_context(ca_file: str | None) -> ssl.SSLContext | bool:
+    """What verifies certificates: the system's authorities (True), and those of a file if one is given."""
+    if ca_file is None:
+        return True
     context = ssl.create_default_context()
-    if ca_file is not None:
-        context.load_verify_locations(ca_file)
+    context.load_verify_locations(ca_file)
     return context

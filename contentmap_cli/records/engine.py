@@ -11,6 +11,7 @@ from sqlalchemy import URL, Connection, event
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from contentmap_cli.errors import DatabaseUnavailable
+from contentmap_cli.records import one_trip
 from contentmap_cli.records.address import FILE, parse_database_address, show_database_address
 
 BUSY_TIMEOUT_MS = 60_000
@@ -69,7 +70,10 @@ def open_database(address: str | URL, *, writable: bool = True) -> Database:
     url = parse_database_address(address) if isinstance(address, str) else address
     if url.drivername == FILE:
         engine = create_async_engine(
-            url, pool_size=5, max_overflow=5, connect_args={"timeout": BUSY_TIMEOUT_MS / 1000}
+            url,
+            pool_size=5,
+            max_overflow=5,
+            connect_args={"timeout": BUSY_TIMEOUT_MS / 1000, "async_creator_fn": one_trip.connect},
         )
         event.listen(engine.sync_engine, "connect", _sqlite_connect(writable))
         event.listen(engine.sync_engine, "begin", _sqlite_begin)

@@ -8,11 +8,11 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from importlib import import_module
 from itertools import islice
 from typing import Any, Final, TypeVar
 
 from sqlalchemy import case, func, insert, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from contentmap_cli.errors import Code
 from contentmap_cli.records.claims import LEASE_SECONDS
@@ -83,12 +83,16 @@ async def _domain_ids(
         {"tenant_id": tenant, "name": name, "created_at": now, "sitemap_count": 0, "url_count": 0}
         for name in names
     ]
-    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
-    await session.execute(dialect.insert(Domain).on_conflict_do_nothing(), rows)
+    await session.execute(_insert_for(session)(Domain).on_conflict_do_nothing(), rows)
     found = await session.execute(
         select(Domain.name, Domain.id).where(Domain.tenant_id == tenant, Domain.name.in_(names))
     )
     return {row.name: row.id for row in found}
+
+
+def _insert_for(session: GuardedSession) -> Any:
+    """The INSERT that knows ON CONFLICT. A dialect is loaded where it is spoken: it takes a while."""
+    return import_module(f"sqlalchemy.dialects.{session.get_bind().dialect.name}").insert
 
 
 async def hold_job(session: GuardedSession, job_id: str, owner: str) -> bool:
