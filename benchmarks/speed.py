@@ -27,6 +27,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import subprocess
 import sys
 import tempfile
@@ -325,6 +326,10 @@ def main() -> int:
         options.seconds,
         options.work.absolute(),
     )
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(
+            number, lambda number, _: sys.exit(128 + number)
+        )  # so that servers and programs end too
     wanted = options.comparisons or [name for name in COMPARISONS if not (options.quick and name in SLOW)]
     file = options.output or (None if options.quick else HERE / "results.md")
     right = True

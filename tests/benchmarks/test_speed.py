@@ -6,7 +6,9 @@ import gzip
 import http.client
 import io
 import json
+import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -73,6 +75,38 @@ def test_rescan_is_measured(tmp_path: Path) -> None:
     assert cells(text, "added") == ["2,000", "10"]
     assert cells(text, "rows of `sitemap_urls` that differ afterwards") == ["2,000", "30"]
     assert int(cells(text, "bytes in the write-ahead log")[1].replace(",", "")) > 0
+
+
+def test_nothing_is_left_running_when_it_is_ended(tmp_path: Path) -> None:
+    """SIGTERM in the middle of a run ends the servers and the program that is measured."""
+    place = tmp_path / "temporary"
+    place.mkdir()
+    command = [sys.executable, SPEED, "w1", "--quick", "--alone", "--runs", "50", "--work", tmp_path / "work"]
+    running = subprocess.Popen(
+        command,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+        env={**os.environ, "TMPDIR": str(place)},
+    )
+    assert running.stderr is not None
+    with running.stderr:
+        for line in running.stderr:
+            if line.startswith("  2: floor"):
+                break
+        running.terminate()
+        assert running.wait(timeout=30) == 128 + signal.SIGTERM
+    assert list(place.iterdir()) == []
+    left = [process for process in Path("/proc").glob("[0-9]*/cmdline") if str(tmp_path) in read(process)]
+    assert left == []
+
+
+def read(file: Path) -> str:
+    """What a file says, if it is still there."""
+    try:
+        return file.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
 
 
 class Kept:
