@@ -185,14 +185,16 @@ def bounds(bench: Bench, made: Made, asked: Sequence[int], ours: Measured) -> li
     """What the delay and the concurrency allow, worked out, and what a scan took by that."""
     delay, at_once, kinds = bench.sizes.delay, bench.concurrency, made.kinds
     rounds = 2 * (kinds["named"] + kinds["unnamed"] + kinds["nothing"]) + 4 * kinds["index"]
-    least = rounds * delay / at_once
+    least = max(rounds * delay / at_once, 4 * delay)
     taken = [1 + -(-(number - 1) // 2) for number in asked]
     together, longest = sum(taken) * delay / at_once, max(taken) * delay
     own = max(together, longest)
     notes = [
         "**The least that a site needs**: robots.txt, then its sitemap, one after the other; with an index "
         f"two more rounds, as three files share two connections. That is {rounds:,} rounds of "
-        f"{delay * 1000:.0f} ms; {at_once} at once: {rounds:,} × {delay} / {at_once} = **{least:.2f} s**.",
+        f"{delay * 1000:.0f} ms, {at_once} at once: {rounds:,} × {delay} / {at_once} = "
+        f"{rounds * delay / at_once:.2f} s, and for one site at most 4 × {delay} = {4 * delay:.2f} s: the "
+        f"larger is **{least:.2f} s**.",
         f"**What ContentMap asks for**: {sum(asked):,} requests (of a site that has nothing {max(asked)}, "
         "for it looks in the other known places too). The first of a site alone, the others two at a time: "
         f"{sum(taken):,} × {delay} / {at_once} = {together:.2f} s, and for the longest site "
@@ -326,10 +328,8 @@ def main() -> int:
         options.seconds,
         options.work.absolute(),
     )
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(
-            number, lambda number, _: sys.exit(128 + number)
-        )  # so that servers and programs end too
+    for number in (signal.SIGTERM, signal.SIGHUP):  # by an exception, so that servers and programs end too
+        signal.signal(number, lambda number, _: sys.exit(128 + number))
     wanted = options.comparisons or [name for name in COMPARISONS if not (options.quick and name in SLOW)]
     file = options.output or (None if options.quick else HERE / "results.md")
     right = True

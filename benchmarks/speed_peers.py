@@ -22,57 +22,23 @@ from typing import Any
 from urllib.parse import urljoin
 
 AT_ONCE = 100
-COMMIT_EVERY = 1_000
 
 Take = Callable[[str, Any], None]
 """What is done with each URL and its lastmod."""
 
 
 class Count:
-    """Counts them."""
+    """Counts them, and hands them on to a store if there is one."""
 
-    def __init__(self) -> None:
+    def __init__(self, store: Any = None) -> None:
         self.urls = self.lastmods = 0
+        self._store = store
 
     def __call__(self, url: str, lastmod: Any) -> None:
         self.urls += 1
         self.lastmods += lastmod is not None
-
-    def close(self) -> None:
-        """Nothing is open."""
-
-
-class Store(Count):
-    """Counts them and stores them, one object each."""
-
-    def __init__(self, file: Path) -> None:
-        from sqlalchemy import create_engine
-        from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
-
-        class Base(DeclarativeBase):
-            pass
-
-        class Url(Base):
-            __tablename__ = "urls"
-            id: Mapped[int] = mapped_column(primary_key=True)
-            url: Mapped[str]
-            lastmod: Mapped[str | None]
-
-        super().__init__()
-        engine = create_engine(f"sqlite:///{file}")
-        Base.metadata.create_all(engine)
-        self._make, self._session = Url, Session(engine)
-
-    def __call__(self, url: str, lastmod: Any) -> None:
-        super().__call__(url, lastmod)
-        self._session.add(self._make(url=url, lastmod=None if lastmod is None else str(lastmod)))
-        if self.urls % COMMIT_EVERY == 0:
-            self._session.commit()
-
-    def close(self) -> None:
-        """Commits the rest."""
-        self._session.commit()
-        self._session.close()
+        if self._store is not None:
+            self._store.add(url, lastmod)
 
 
 def ultimate_sitemap_parser(sites: list[str], take: Take) -> None:
@@ -207,9 +173,15 @@ def main() -> None:
     if options.reach:
         reach_loopback(options.reach)
     logging.disable(logging.CRITICAL)
-    count = Store(options.store) if options.store else Count()
+    store = None
+    if options.store:
+        from speed_peers_orm import Store
+
+        store = Store(options.store)
+    count = Count(store)
     READERS[options.reader](options.sites.read_text(encoding="utf-8").split(), count)
-    count.close()
+    if store is not None:
+        store.close()
     print(json.dumps({"urls": count.urls, "lastmods": count.lastmods}))
 
 

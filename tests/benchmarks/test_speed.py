@@ -65,7 +65,7 @@ def test_scan_and_floor_are_measured(tmp_path: Path) -> None:
         assert cells(big, name)[:2] == ["SQLite", "2,000"]
         assert cells(wide, name)[:2] == ["SQLite", "2,280"]
         assert float(cells(big, name)[2]) > 0
-    assert "92 rounds of 50 ms" in wide  # 36 sites of two rounds but six of four: 34 × 2 + 6 × 4
+    assert "92 rounds of 50 ms" in wide  # 34 sites of two rounds, six of four
 
 
 def test_rescan_is_measured(tmp_path: Path) -> None:
