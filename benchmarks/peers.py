@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import venv
@@ -12,6 +13,9 @@ from pathlib import Path
 
 PEERS = Path(__file__).parent.parent / "build" / "peers"
 """Where the environment is made unless told otherwise: below a folder that git ignores."""
+
+NODE_PEERS = PEERS.with_name("peers-node")
+"""The same for packages of node."""
 
 _VERSIONS = """
 import importlib.metadata, json, sys
@@ -51,6 +55,34 @@ def environment(packages: Sequence[str], folder: Path = PEERS) -> Environment:
         )
         versions = _versions(python, packages)
     return Environment(python, versions)
+
+
+@dataclass(frozen=True, slots=True)
+class NodeEnvironment:
+    """Packages of node that are ready: the program, the folder they are in, and their versions."""
+
+    node: str
+    modules: Path
+    versions: dict[str, str]
+
+
+def node_environment(packages: Sequence[str], folder: Path = NODE_PEERS) -> NodeEnvironment | None:
+    """The same for node, from its own package index; None where node and npm are not installed.
+
+    Raises `subprocess.CalledProcessError` where npm fails.
+    """
+    node, npm = shutil.which("node"), shutil.which("npm")
+    if node is None or npm is None:
+        return None
+    modules = folder.absolute() / "node_modules"
+    missing = [name for name in packages if not (modules / name / "package.json").exists()]
+    if missing:
+        print(f"installing {', '.join(missing)} in {folder}", file=sys.stderr)
+        folder.mkdir(parents=True, exist_ok=True)
+        command = [npm, "install", "--silent", "--no-audit", "--no-fund", "--prefix", str(folder), *missing]
+        subprocess.run(command, check=True, stdout=sys.stderr)
+    found = {name: json.loads((modules / name / "package.json").read_text())["version"] for name in packages}
+    return NodeEnvironment(node, modules, found)
 
 
 def _versions(python: Path, packages: Sequence[str]) -> dict[str, str]:
