@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from functools import lru_cache
-from itertools import groupby, islice
+from itertools import chain, groupby, islice, repeat
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -106,28 +106,29 @@ def _insert(columns: tuple[str, ...], rows: int) -> str:
     return f"INSERT INTO {SITEMAP_URLS.name} ({names}) VALUES {values}"  # noqa: S608 - names of ours
 
 
-async def _copy(connection: Any, place: Place, batches: Iterable[RowBatch]) -> int:
+async def _copy(connection: AsyncConnection, place: Place, batches: Iterable[RowBatch]) -> int:
     raw = await connection.get_raw_connection()
-    driver = raw.driver_connection
+    driver: Any = raw.driver_connection
     if not driver.is_in_transaction():
         raise TransactionRuleBroken("a COPY was asked for before the transaction's first statement")
-    count = 0
-
-    def records(alike: Iterable[RowBatch]) -> Iterator[Row]:
-        nonlocal count
-        for batch in alike:
-            count += len(batch)
-            for row in batch:
-                moment = row[LASTMOD]
-                if moment is not None:
-                    row = (row[0], datetime.fromisoformat(moment), *row[LASTMOD + 1 :])  # noqa: PLW2901
-                yield (*place, *row)
-
+    counts: list[int] = []
     for columns, alike in groupby(batches, key=_columns):
         await driver.copy_records_to_table(
-            SITEMAP_URLS.name, records=records(alike), columns=(*Place._fields, *columns)
+            SITEMAP_URLS.name,
+            records=chain.from_iterable(_records(place, batch, counts) for batch in alike),
+            columns=(*Place._fields, *columns),
         )
-    return count
+    return sum(counts)
+
+
+def _records(place: Place, batch: RowBatch, counts: list[int]) -> Iterator[Row]:
+    """A batch as records of all columns, with moments as the driver takes them."""
+    counts.append(len(batch))
+    columns: list[Iterable[Any]] = [
+        batch.values[column :: len(batch.columns)] for column in range(len(batch.columns))
+    ]
+    columns[LASTMOD] = [moment and datetime.fromisoformat(moment) for moment in columns[LASTMOD]]
+    return zip(*map(repeat, place), *columns, strict=False)
 
 
 def _columns(batch: RowBatch) -> tuple[str, ...]:
