@@ -82,10 +82,20 @@ def migrations_folder() -> Path:
 
 
 def upgrade_schema(connection: Connection, revision: str = "head") -> None:
-    """Brings the schema up to `revision` on a connection whose transaction the caller owns."""
-    from alembic import command
+    """Brings the schema up to `revision` on a connection whose transaction the caller owns.
 
-    command.upgrade(_config(connection), revision)
+    Raises SchemaMismatch where no migration leads from what is there.
+    """
+    from alembic import command
+    from alembic.util import CommandError
+
+    try:
+        command.upgrade(_config(connection), revision)
+    except CommandError as error:
+        raise SchemaMismatch(
+            "the database's schema is of a version that no migration leads from",
+            hint="restore a backup, or give ContentMap a database of its own with --db",
+        ) from error
 
 
 def downgrade_schema(connection: Connection, revision: str) -> None:

