@@ -44,12 +44,12 @@ def upgrade(shell: Shell) -> int:
 async def _check(shell: Shell, *, as_json: bool) -> int:
     import json
 
-    from contentmap_cli.commands.database import opened_as_is
-    from contentmap_cli.records.schema import HEAD, read_version, require_current
+    from contentmap_cli.commands.database import opened_as_is, schema_of
+    from contentmap_cli.records.schema import HEAD, require_current
 
     async with opened_as_is(shell, create=False) as database:
         async with database.engine.connect() as connection:
-            state, revision = await connection.run_sync(read_version)
+            state, revision = await schema_of(database, connection)
         if as_json:
             answer = {
                 "type": "schema",
@@ -66,12 +66,11 @@ async def _check(shell: Shell, *, as_json: bool) -> int:
 
 
 async def _upgrade(shell: Shell) -> int:
-    from contentmap_cli.commands.database import opened_as_is
+    from contentmap_cli.commands.database import opened_as_is, schema_of
     from contentmap_cli.records.schema import (
         HEAD,
         SchemaState,
         lock_schema,
-        read_version,
         require_current,
         upgrade_schema,
     )
@@ -79,7 +78,7 @@ async def _upgrade(shell: Shell) -> int:
     async with opened_as_is(shell, create=True) as database:
         async with database.engine.begin() as connection:
             await connection.run_sync(lock_schema)
-            state, revision = await connection.run_sync(read_version)
+            state, revision = await schema_of(database, connection)
             if state in (SchemaState.NEWER, SchemaState.FOREIGN):
                 require_current(state, revision, database.shown)
             await connection.run_sync(upgrade_schema)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import Connection, inspect, text
 
-from contentmap_cli.errors import SchemaMismatch
+from contentmap_cli.errors import DatabaseUnavailable, SchemaMismatch
 from contentmap_cli.records.tables import Base
 
 if TYPE_CHECKING:
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 HEAD: Final = "0001"
 """The revision this code works with. A test holds it against the newest migration."""
+
+OLDEST_SERVER: Final = (14,)
+"""The oldest PostgreSQL that is worked with."""
 
 VERSION_TABLE: Final = "contentmap_version"
 
@@ -31,6 +34,16 @@ class SchemaState(StrEnum):
     OLDER = "older"
     NEWER = "newer"
     FOREIGN = "foreign"  # tables with our names that another program made
+
+
+def require_server(connection: Connection, shown: str) -> None:
+    """Raises DatabaseUnavailable where the server is older than what ContentMap is tested with."""
+    version = connection.dialect.server_version_info
+    if connection.dialect.name == "postgresql" and version is not None and version < OLDEST_SERVER:
+        raise DatabaseUnavailable(
+            f"the database {shown} is on PostgreSQL {version[0]}, and ContentMap needs {OLDEST_SERVER[0]}",
+            hint="name a database on a newer server with --db, or an SQLite file",
+        )
 
 
 def read_version(connection: Connection) -> tuple[SchemaState, str | None]:
