@@ -6,10 +6,11 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import Connection, inspect, select, text
 
 from contentmap_cli.errors import DatabaseUnavailable, SchemaMismatch
-from contentmap_cli.records.tables import Base
+from contentmap_cli.records.tables import Base, Job
+from contentmap_cli.records.types import utc_now
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -79,6 +80,12 @@ def require_current(state: SchemaState, revision: str | None, shown: str) -> Non
         )
     what = "has no ContentMap schema" if state is SchemaState.EMPTY else f"has the older schema {revision}"
     raise SchemaMismatch(f"the database {shown} {what}", hint="run `contentmap db upgrade`")
+
+
+def held_jobs(connection: Connection) -> list[tuple[str, str | None]]:
+    """Jobs under a live lease and who holds them. Any schema that ever was has these columns."""
+    held = select(Job.id, Job.owner).where(Job.lease_until > utc_now()).order_by(Job.created_at)
+    return [(job, owner) for job, owner in connection.execute(held)]
 
 
 def lock_schema(connection: Connection) -> None:
