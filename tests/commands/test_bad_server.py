@@ -5,12 +5,17 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
+import subprocess
+import tempfile
+import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import asyncpg
 import pytest
-from web_sites import Sites, good_site, serving
+from postgres_server import PostgresServer, wanted_version
+from web_sites import Sites, good_site, serving, urlset
 
 _numbers = itertools.count()
 
@@ -48,6 +53,19 @@ def on_server(address: str, *statements: str) -> None:
         await connection.close()
 
     asyncio.run(run())
+
+
+def ask(address: str, query: str) -> Any:
+    """One value."""
+
+    async def run() -> Any:
+        connection = await asyncpg.connect(address)
+        try:
+            return await connection.fetchval(query)
+        finally:
+            await connection.close()
+
+    return asyncio.run(run())
 
 
 def scan(program: Any, site: Sites) -> Any:
@@ -88,6 +106,70 @@ def test_a_read_only_server_takes_no_schema(program: Any) -> None:
     name = program.database.rpartition("/")[2]
     on_server(program.database, f"ALTER DATABASE {name} SET default_transaction_read_only = on")
     refused(program("db", "upgrade"), "is read-only")
+
+
+def test_a_hot_standby(contentmap_at: Callable[[str], Any], site: Sites) -> None:
+    """What follows another server answers questions and takes no scan."""
+    primary = PostgresServer.create(wanted_version())
+    standby: PostgresServer | None = None
+    try:
+        primary.start()
+        assert contentmap_at(primary.address())("db", "upgrade").code == 0
+        standby = PostgresServer.standby_of(primary)
+        standby.start()
+        copy = contentmap_at(standby.address())
+        refused(scan(copy, site), "is read-only")
+        assert site.asked == []
+        assert copy("jobs", "--json").json == []
+        on_server(primary.address(), "DROP SCHEMA public CASCADE", "CREATE SCHEMA public")
+        while ask(standby.address(), "SELECT to_regclass('jobs')") is not None:
+            time.sleep(0.02)
+        refused(copy("db", "upgrade"), "is read-only")
+    finally:
+        if standby is not None:
+            standby.remove()
+        primary.remove()
+
+
+@pytest.fixture
+def small_disk() -> Iterator[Path]:
+    """A folder that is a disk of its own, with room for 24 MB."""
+    folder = Path(tempfile.mkdtemp(prefix="contentmap-disk-"))
+    mount = ["mount", "-t", "tmpfs", "-o", "size=24m,mode=0777", "tmpfs", str(folder)]
+    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode != 0:
+        folder.rmdir()
+        pytest.skip("only root can make a small disk, and not everywhere")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+    folder.rmdir()
+
+
+def test_a_disk_that_fills_up(small_disk: Path, contentmap_at: Callable[[str], Any]) -> None:
+    """The domain that does not fit leaves nothing, and those before it stay."""
+    server = PostgresServer.create(wanted_version())
+    try:
+        server.start()
+        place = small_disk / "data"
+        place.mkdir()
+        server.give(place)
+        on_server(
+            server.address(),
+            f"CREATE TABLESPACE small LOCATION '{place}'",
+            "CREATE DATABASE small TABLESPACE small",
+        )
+        contentmap = contentmap_at(server.address("small"))
+        assert contentmap("db", "upgrade").code == 0
+        long = [f"http://big.test/{number}{'x' * 1500}" for number in range(20_000)]
+        pages = good_site("a.test") | good_site("big.test") | {"big.test/sitemap.xml": urlset(*long)}
+        with serving(pages) as sites:
+            words = ("scan", "http://a.test", "http://big.test", "--connect-to", sites.connect_to)
+            said = contentmap(*words, "--concurrency", "1")
+            assert said.code != 0
+            assert "is full" in said.err
+        counted = ask(server.address("small"), "SELECT count(*) FROM sitemap_urls")
+        assert (counted, contentmap("status", "--json").json["urls"]) == (3, 3)
+    finally:
+        server.remove()
 
 
 def test_a_user_who_may_create_nothing(role: tuple[str, Any], site: Sites) -> None:

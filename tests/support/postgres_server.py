@@ -80,17 +80,31 @@ class PostgresServer:
     @classmethod
     def create(cls, version: int | None = None) -> PostgresServer:
         """Makes the cluster; the server is not started yet. Raises NoPostgres."""
-        binaries = find_binaries(version)
+        server = cls._prepared(find_binaries(version))
+        server._run(
+            server.binaries / "initdb",
+            *("-D", server.folder / "data", "-U", USER, "-A", "trust", "-E", "UTF8", "--locale=C", "-N"),
+        )
+        return server
+
+    @classmethod
+    def standby_of(cls, primary: PostgresServer) -> PostgresServer:
+        """Makes a hot standby of a running server: it follows, and takes no writes. Not started yet."""
+        server = cls._prepared(primary.binaries)
+        server._run(
+            server.binaries / "pg_basebackup",
+            *("-h", "127.0.0.1", "-p", primary.port, "-U", USER, "-D", server.folder / "data"),
+            *("-R", "-c", "fast", "-N"),
+        )
+        return server
+
+    @classmethod
+    def _prepared(cls, binaries: Path) -> PostgresServer:
         folder = Path(tempfile.mkdtemp(prefix="contentmap-pg-"))
         server = cls(binaries, folder, _free_port())
         if os.geteuid() == 0:
-            owner = _unprivileged()
-            os.chown(folder, owner.pw_uid, owner.pw_gid)
+            server.give(folder)
             server.binaries = _within_reach(binaries, folder)
-        server._run(
-            server.binaries / "initdb",
-            *("-D", folder / "data", "-U", USER, "-A", "trust", "-E", "UTF8", "--locale=C", "-N"),
-        )
         return server
 
     def start(self) -> None:
@@ -140,6 +154,12 @@ class PostgresServer:
         """Stops the server and deletes its folder."""
         self.stop(immediate=True)
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def give(self, folder: Path) -> None:
+        """Lets the server's user own a folder."""
+        if os.geteuid() == 0:
+            owner = _unprivileged()
+            os.chown(folder, owner.pw_uid, owner.pw_gid)
 
     def address(self, database: str = "postgres") -> str:
         """The URL of a database on it."""
