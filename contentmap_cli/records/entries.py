@@ -14,14 +14,15 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import chain
 from operator import itemgetter
 from typing import Any, TypeVar
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import ColumnElement, bindparam, func, select, type_coerce, update
+from sqlalchemy.types import NullType
 
 from contentmap_cli.records.bulk import Place, insert_rows
 from contentmap_cli.records.claims import Claim
@@ -29,7 +30,6 @@ from contentmap_cli.records.distinct import DistinctCounter
 from contentmap_cli.records.files import forget_validators
 from contentmap_cli.records.session import GuardedSession
 from contentmap_cli.records.tables import SITEMAP_URLS, Domain, SitemapFile
-from contentmap_cli.records.types import iso_text
 from contentmap_cli.rows import COLUMNS, EXTRA_COLUMNS, LASTMOD, URL, Row, lengthened
 
 _T = SITEMAP_URLS.c
@@ -39,6 +39,8 @@ _COUNTED_HERE = 5_000
 _CONTENT_COLUMNS = (*COLUMNS[LASTMOD:], *EXTRA_COLUMNS)
 _PUBLISHED = ("lastmod", "lastmod_precision", "lastmod_text", "changefreq", "priority", "extras")
 _published = itemgetter(*map(_CONTENT_COLUMNS.index, _PUBLISHED))
+_ROWS_A_FETCH = 5_000
+_ISO_FORMAT = 'YYYY-MM-DD"T"HH24:MI:SS"Z"'
 _PROBES_A_ROW = 3  # so many look-ups by key take as long as reading one row after the other
 
 
@@ -136,21 +138,21 @@ async def _compare(session: GuardedSession, claim: Claim, file: FileEntries, *, 
         diff.new = list(fresh)
         return diff
     row = next(fresh, None)
-    async for old in await session.stream(_recorded(claim.domain_id, file.file_id)):
-        while row is not None and row[URL] < old.url:
+    async for url, gone, was in _recorded(session, claim.domain_id, file.file_id):
+        while row is not None and row[URL] < url:
             diff.new.append(row)
             row = next(fresh, None)
-        if row is not None and row[URL] == old.url:
-            if old.removed_scan_id is not None:
+        if row is not None and row[URL] == url:
+            if gone is not None:
                 diff.returned.append(row)
-            elif (was := _content(old)) != (now := lengthened(row)[LASTMOD:]):
+            elif was != (now := lengthened(row)[LASTMOD:]):
                 diff.changed.append(row)
                 if _published(was) != _published(now):
-                    diff.restated.append(old.url)
+                    diff.restated.append(url)
             row = next(fresh, None)
-        elif old.removed_scan_id is None:
+        elif gone is None:
             if removals and file.whole:
-                diff.missing.append(old.url)
+                diff.missing.append(url)
             else:
                 diff.withheld = True
     while row is not None:
@@ -159,18 +161,29 @@ async def _compare(session: GuardedSession, claim: Claim, file: FileEntries, *, 
     return diff
 
 
-def _recorded(domain_id: int, file_id: int) -> Any:
-    columns = [_T.url, _T.removed_scan_id, *(_T[name] for name in _CONTENT_COLUMNS)]
-    return (
-        select(*columns)
+async def _recorded(
+    session: GuardedSession, domain_id: int, file_id: int
+) -> AsyncIterator[tuple[str, int | None, Row]]:
+    """What is recorded of a file in the order of its URLs: each URL, the scan that saw it go, its content."""
+    query = (
+        select(_T.url, _T.removed_scan_id, *_contents(session))
         .where(_T.domain_id == domain_id, _T.sitemap_file_id == file_id)
         .order_by(_T.url)
-        .execution_options(yield_per=2000)
+        .execution_options(yield_per=_ROWS_A_FETCH)
     )
+    # row by row would cost a switch of contexts for each
+    async for some in (await session.stream(query)).partitions():
+        for old in some:
+            yield old[0], old[1], old[2:]
 
 
-def _content(old: Any) -> Row:
-    return (iso_text(old.lastmod) if old.lastmod else None, *old[3:])
+def _contents(session: GuardedSession, names: Sequence[str] = _CONTENT_COLUMNS) -> list[ColumnElement[Any]]:
+    """Columns in the form that a Row has them in, as the driver gives them: to convert each costs more than
+    to compare it. What SQLite holds of a truth is 0 or 1, which equal False and True."""
+    columns: list[ColumnElement[Any]] = [type_coerce(_T[name], NullType()) for name in names]
+    if session.get_bind().dialect.name == "postgresql":
+        columns[names.index("lastmod")] = func.to_char(func.timezone("UTC", _T.lastmod), _ISO_FORMAT)
+    return columns
 
 
 async def _weigh(session: GuardedSession, domain_id: int, diffs: Sequence[_Diff]) -> tuple[int, int, int]:
@@ -194,26 +207,24 @@ async def _listed(session: GuardedSession, domain_id: int, touched: set[str]) ->
     listed: dict[str, list[Any]] = {}
     if not touched:
         return listed
-    query = select(_T.url, *(_T[name] for name in _PUBLISHED)).where(
+    query = select(_T.url, *_contents(session, _PUBLISHED)).where(
         _T.domain_id == domain_id, _T.removed_scan_id.is_(None)
     )
     files = select(SitemapFile.id, SitemapFile.url_count).where(SitemapFile.domain_id == domain_id)
     sizes = {row.id: row.url_count for row in await session.execute(files)}
     if len(touched) * len(sizes) > _PROBES_A_ROW * sum(sizes.values()):
-        async for row in await session.stream(query.execution_options(yield_per=2000)):
-            if row.url in touched:
-                listed.setdefault(row.url, []).append(_said(row))
+        found = await session.stream(query.execution_options(yield_per=_ROWS_A_FETCH))
+        async for some in found.partitions():
+            for row in some:
+                if row[0] in touched:
+                    listed.setdefault(row[0], []).append(row[1:])
         return listed
     # by file, as the key has it: by domain alone each chunk would read all of the domain's rows
     query = query.where(_T.sitemap_file_id.in_(sizes))
     for chunk in _slices(sorted(touched)):
         for row in await session.execute(query.where(_T.url.in_(chunk))):
-            listed.setdefault(row.url, []).append(_said(row))
+            listed.setdefault(row[0], []).append(row[1:])
     return listed
-
-
-def _said(old: Any) -> Row:
-    return (iso_text(old.lastmod) if old.lastmod else None, *old[2:])
 
 
 async def _write(session: GuardedSession, claim: Claim, diff: _Diff) -> None:

@@ -140,6 +140,9 @@ async def test_everything_of_an_entry_comes_back(sessions: Sessions) -> None:
     )
     assert {stored.sitemap for stored in found} == {"https://shop.example/sitemap.xml"}
     assert all(stored.removed_at is None for stored in found)
+    # and is seen to be the same when it is read again, whatever form the database keeps it in
+    assert await record(sessions, {"sitemap.xml": [rich, odd, old]}) == Changes(3, 0, 0, 0)
+    assert await record(sessions, {"other.xml": [rich, odd, old]}) == Changes(3, 0, 0, 0)
 
 
 async def test_a_second_scan_counts_what_came_went_and_changed(sessions: Sessions) -> None:
