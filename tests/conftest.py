@@ -10,7 +10,7 @@ from pathlib import Path
 
 import asyncpg
 import pytest
-from postgres_server import PostgresServer
+from postgres_server import PostgresServer, wanted_version
 
 from contentmap_cli.records.engine import Database, open_database
 from contentmap_cli.records.schema import upgrade_schema
@@ -22,12 +22,15 @@ DATABASES = ("sqlite", "postgresql")
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[str]:
-    """The address of a running PostgreSQL server: the one named in the environment, or one of our own."""
+    """The address of a running PostgreSQL server: the one named in the environment, or one of our own.
+
+    CONTENTMAP_TEST_POSTGRES_URL names a server; CONTENTMAP_TEST_POSTGRES_VERSION a major version to start.
+    """
     given = os.environ.get("CONTENTMAP_TEST_POSTGRES_URL")
     if given:
         yield given
         return
-    server = PostgresServer.create()
+    server = PostgresServer.create(wanted_version())
     try:
         server.start()
         yield server.address()
@@ -35,17 +38,26 @@ def postgres_server() -> Iterator[str]:
         server.remove()
 
 
-@pytest.fixture(params=DATABASES)
-def address(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """The address of an empty database, once on SQLite and once on PostgreSQL."""
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path / 'test.db'}"
-        return
-    server: str = request.getfixturevalue("postgres_server")
+@pytest.fixture
+def postgres_address(postgres_server: str) -> Iterator[str]:
+    """The address of an empty database on the server."""
     name = f"contentmap_test_{os.getpid()}_{next(_numbers)}"
-    asyncio.run(_on_server(server, f"CREATE DATABASE {name}"))
-    yield server.rpartition("/")[0] + f"/{name}"
-    asyncio.run(_on_server(server, f"DROP DATABASE {name} WITH (FORCE)"))
+    asyncio.run(_on_server(postgres_server, f"CREATE DATABASE {name}"))
+    yield postgres_server.rpartition("/")[0] + f"/{name}"
+    asyncio.run(_on_server(postgres_server, f"DROP DATABASE {name} WITH (FORCE)"))
+
+
+@pytest.fixture
+def sqlite_address(tmp_path: Path) -> str:
+    """The address of an SQLite file that is not there yet."""
+    return f"sqlite:///{tmp_path / 'test.db'}"
+
+
+@pytest.fixture(params=DATABASES)
+def address(request: pytest.FixtureRequest) -> str:
+    """The address of an empty database, once on SQLite and once on PostgreSQL."""
+    name = "sqlite_address" if request.param == "sqlite" else "postgres_address"
+    return str(request.getfixturevalue(name))
 
 
 async def _on_server(server: str, statement: str) -> None:

@@ -9,13 +9,20 @@ from pathlib import Path
 
 from platformdirs import user_data_path
 from sqlalchemy.engine import URL
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contentmap_cli.commands.shell import Shell
 from contentmap_cli.errors import ContentMapError, DatabaseUnavailable, NotFound, SchemaMismatch
 from contentmap_cli.records.address import FILE, parse_database_address, show_database_address
 from contentmap_cli.records.engine import READ_ONLY, Database, open_database
 from contentmap_cli.records.failures import storage_error
-from contentmap_cli.records.schema import SchemaState, create_schema, read_version, require_current
+from contentmap_cli.records.schema import (
+    SchemaState,
+    create_schema,
+    read_version,
+    require_current,
+    require_server,
+)
 from contentmap_cli.records.session import Sessions
 
 
@@ -39,7 +46,7 @@ async def database_for_writing(shell: Shell, *, create: bool = True) -> AsyncIte
         _make_folder(Path(str(address.database)), own=shell.db is None)
     async with _opened(address, writable=True) as database:
         async with database.engine.begin() as connection:
-            state, revision = await connection.run_sync(read_version)
+            state, revision = await schema_of(database, connection)
             if state is SchemaState.EMPTY and database.path is not None:
                 await connection.run_sync(create_schema)
             else:
@@ -57,9 +64,15 @@ async def database_for_reading(shell: Shell) -> AsyncIterator[Sessions]:
     async with _opened(address, writable=False) as database:
         reading = database.engine.execution_options(**{READ_ONLY: True})
         async with reading.connect() as connection:
-            state, revision = await connection.run_sync(read_version)
+            state, revision = await schema_of(database, connection)
             require_current(state, revision, database.shown)
         yield Sessions(database)
+
+
+async def schema_of(database: Database, connection: AsyncConnection) -> tuple[SchemaState, str | None]:
+    """The state of the schema and its revision. Raises DatabaseUnavailable where the server is too old."""
+    await connection.run_sync(require_server, database.shown)
+    return await connection.run_sync(read_version)
 
 
 @asynccontextmanager

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from contentmap_cli.commands.shell import Shell, command, run_async
+from contentmap_cli.errors import SchemaMismatch
 
 CHECK = """\
 Exit codes: 0 the schema is current; 5 it is not, or the database cannot be reached.
@@ -44,12 +45,12 @@ def upgrade(shell: Shell) -> int:
 async def _check(shell: Shell, *, as_json: bool) -> int:
     import json
 
-    from contentmap_cli.commands.database import opened_as_is
-    from contentmap_cli.records.schema import HEAD, read_version, require_current
+    from contentmap_cli.commands.database import opened_as_is, schema_of
+    from contentmap_cli.records.schema import HEAD, require_current
 
     async with opened_as_is(shell, create=False) as database:
         async with database.engine.connect() as connection:
-            state, revision = await connection.run_sync(read_version)
+            state, revision = await schema_of(database, connection)
         if as_json:
             answer = {
                 "type": "schema",
@@ -66,12 +67,13 @@ async def _check(shell: Shell, *, as_json: bool) -> int:
 
 
 async def _upgrade(shell: Shell) -> int:
-    from contentmap_cli.commands.database import opened_as_is
+    from contentmap_cli.commands.database import opened_as_is, schema_of
+    from contentmap_cli.commands.owner import surely_gone
     from contentmap_cli.records.schema import (
         HEAD,
         SchemaState,
+        held_jobs,
         lock_schema,
-        read_version,
         require_current,
         upgrade_schema,
     )
@@ -79,9 +81,16 @@ async def _upgrade(shell: Shell) -> int:
     async with opened_as_is(shell, create=True) as database:
         async with database.engine.begin() as connection:
             await connection.run_sync(lock_schema)
-            state, revision = await connection.run_sync(read_version)
+            state, revision = await schema_of(database, connection)
             if state in (SchemaState.NEWER, SchemaState.FOREIGN):
                 require_current(state, revision, database.shown)
+            if state is SchemaState.OLDER:
+                live = [job for job, owner in await connection.run_sync(held_jobs) if not surely_gone(owner)]
+                if live:
+                    raise SchemaMismatch(
+                        f"a run of an older ContentMap is at work on {live[0]} in {database.shown}",
+                        hint="wait for its end, or stop it and resume the job after the upgrade",
+                    )
             await connection.run_sync(upgrade_schema)
         was = "already there" if state is SchemaState.CURRENT else f"was {revision or 'empty'}"
         print(f"{database.shown}: schema {HEAD} ({was})")

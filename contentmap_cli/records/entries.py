@@ -1,29 +1,35 @@
 """A domain's entries: what this scan read, merged into what is recorded, writing only what differs.
 
 A file that is new goes in whole. A file that was there before is walked beside its rows, both in the
-order of the key, and only new, changed, returned and missing URLs are written. A URL that another
-file of the domain lists as well, or that moved between files, is neither added nor removed.
+order of the key, and only new, changed, returned and missing URLs are written.
+
+What a scan did is counted by URL, as the domain sees it. A URL that another file of the domain lists
+as well, or that moved between files, is neither added nor removed. It is changed if it was there and
+still is, and a file that lists it says something else of it than before, or a file that lists it anew
+says what no file of the domain said before. What is said of a URL is what the site publishes of it;
+a page type, for instance, is our own.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import chain
+from operator import itemgetter
 from typing import Any, TypeVar
 
-from sqlalchemy import bindparam, func, select, update
+from sqlalchemy import ColumnElement, bindparam, func, select, type_coerce, update
+from sqlalchemy.types import NullType
 
 from contentmap_cli.records.bulk import Place, insert_rows
 from contentmap_cli.records.claims import Claim
 from contentmap_cli.records.distinct import DistinctCounter
 from contentmap_cli.records.files import forget_validators
 from contentmap_cli.records.session import GuardedSession
-from contentmap_cli.records.tables import SITEMAP_URLS, SitemapFile
-from contentmap_cli.records.types import iso_text
+from contentmap_cli.records.tables import SITEMAP_URLS, Domain, SitemapFile
 from contentmap_cli.rows import COLUMNS, EXTRA_COLUMNS, LASTMOD, URL, Row, RowBatch, lengthened
 
 _T = SITEMAP_URLS.c
@@ -31,6 +37,11 @@ T = TypeVar("T")
 _CHUNK = 500
 _COUNTED_HERE = 5_000
 _CONTENT_COLUMNS = (*COLUMNS[LASTMOD:], *EXTRA_COLUMNS)
+_PUBLISHED = ("lastmod", "lastmod_precision", "lastmod_text", "changefreq", "priority", "extras")
+_published = itemgetter(*map(_CONTENT_COLUMNS.index, _PUBLISHED))
+_ROWS_A_FETCH = 5_000
+_ISO_FORMAT = 'YYYY-MM-DD"T"HH24:MI:SS"Z"'
+_PROBES_A_ROW = 3  # so many look-ups by key take as long as reading one row after the other
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +75,7 @@ class _Diff:
     file_id: int
     new: list[Row] = field(default_factory=list)
     changed: list[Row] = field(default_factory=list)
+    restated: list[str] = field(default_factory=list)  # of those, where the site says something else
     returned: list[Row] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     withheld: bool = False  # URLs are missing, and an incomplete scan may not say that they are gone
@@ -97,7 +109,8 @@ async def merge_entries(
     for diff in diffs:
         await _write(session, claim, diff)
     await forget_validators(session, [diff.file_id for diff in diffs if diff.withheld])
-    urls = await _count_live(session, claim.domain_id)
+    before = await session.scalar(select(Domain.url_count).where(Domain.id == claim.domain_id))
+    urls = int(before or 0) + added - removed
     session.note("entries.merged", urls=urls, added=added, removed=removed, changed=changed)
     return Changes(urls, added, removed, changed)
 
@@ -125,19 +138,21 @@ async def _compare(session: GuardedSession, claim: Claim, file: FileEntries, *, 
         diff.new = list(fresh)
         return diff
     row = next(fresh, None)
-    async for old in await session.stream(_recorded(claim.domain_id, file.file_id)):
-        while row is not None and row[URL] < old.url:
+    async for url, gone, was in _recorded(session, claim.domain_id, file.file_id):
+        while row is not None and row[URL] < url:
             diff.new.append(row)
             row = next(fresh, None)
-        if row is not None and row[URL] == old.url:
-            if old.removed_scan_id is not None:
+        if row is not None and row[URL] == url:
+            if gone is not None:
                 diff.returned.append(row)
-            elif _content(old) != lengthened(row)[LASTMOD:]:
+            elif was != (now := lengthened(row)[LASTMOD:]):
                 diff.changed.append(row)
+                if _published(was) != _published(now):
+                    diff.restated.append(url)
             row = next(fresh, None)
-        elif old.removed_scan_id is None:
+        elif gone is None:
             if removals and file.whole:
-                diff.missing.append(old.url)
+                diff.missing.append(url)
             else:
                 diff.withheld = True
     while row is not None:
@@ -146,44 +161,70 @@ async def _compare(session: GuardedSession, claim: Claim, file: FileEntries, *, 
     return diff
 
 
-def _recorded(domain_id: int, file_id: int) -> Any:
-    columns = [_T.url, _T.removed_scan_id, *(_T[name] for name in _CONTENT_COLUMNS)]
-    return (
-        select(*columns)
+async def _recorded(
+    session: GuardedSession, domain_id: int, file_id: int
+) -> AsyncIterator[tuple[str, int | None, Row]]:
+    """What is recorded of a file in the order of its URLs: each URL, the scan that saw it go, its content."""
+    query = (
+        select(_T.url, _T.removed_scan_id, *_contents(session))
         .where(_T.domain_id == domain_id, _T.sitemap_file_id == file_id)
         .order_by(_T.url)
-        .execution_options(yield_per=2000)
+        .execution_options(yield_per=_ROWS_A_FETCH)
     )
+    # row by row would cost a switch of contexts for each
+    async for some in (await session.stream(query)).partitions():
+        for old in some:
+            yield old[0], old[1], old[2:]
 
 
-def _content(old: Any) -> Row:
-    return (iso_text(old.lastmod) if old.lastmod else None, *old[3:])
+def _contents(session: GuardedSession, names: Sequence[str] = _CONTENT_COLUMNS) -> list[ColumnElement[Any]]:
+    """Columns in the form that a Row has them in, as the driver gives them: to convert each costs more than
+    to compare it. What SQLite holds of a truth is 0 or 1, which equal False and True."""
+    columns: list[ColumnElement[Any]] = [type_coerce(_T[name], NullType()) for name in names]
+    if session.get_bind().dialect.name == "postgresql":
+        columns[names.index("lastmod")] = func.to_char(func.timezone("UTC", _T.lastmod), _ISO_FORMAT)
+    return columns
 
 
 async def _weigh(session: GuardedSession, domain_id: int, diffs: Sequence[_Diff]) -> tuple[int, int, int]:
     """URLs added, removed and changed as the domain sees it, before anything is written."""
     came = Counter(row[URL] for diff in diffs for row in (*diff.new, *diff.returned))
     went = Counter(url for diff in diffs for url in diff.missing)
-    touched = sorted({*came, *went})
+    listed = await _listed(session, domain_id, {*came, *went})
+    added = sum(1 for url in came if url not in listed)
+    removed = sum(1 for url in went if url in listed and len(listed[url]) + came[url] - went[url] <= 0)
+    changed = {url for diff in diffs for url in diff.restated}
+    for diff in diffs:
+        for row in (*diff.new, *diff.returned):
+            said = listed.get(row[URL])
+            if said is not None and _published(lengthened(row)[LASTMOD:]) not in said:
+                changed.add(row[URL])
+    return added, removed, len(changed)
+
+
+async def _listed(session: GuardedSession, domain_id: int, touched: set[str]) -> dict[str, list[Any]]:
+    """What is said of those of the URLs that the domain lists now, once for each file that does."""
+    listed: dict[str, list[Any]] = {}
+    if not touched:
+        return listed
+    query = select(_T.url, *_contents(session, _PUBLISHED)).where(
+        _T.domain_id == domain_id, _T.removed_scan_id.is_(None)
+    )
+    files = select(SitemapFile.id, SitemapFile.url_count).where(SitemapFile.domain_id == domain_id)
+    sizes = {row.id: row.url_count for row in await session.execute(files)}
+    if len(touched) * len(sizes) > _PROBES_A_ROW * sum(sizes.values()):
+        found = await session.stream(query.execution_options(yield_per=_ROWS_A_FETCH))
+        async for some in found.partitions():
+            for row in some:
+                if row[0] in touched:
+                    listed.setdefault(row[0], []).append(row[1:])
+        return listed
     # by file, as the key has it: by domain alone each chunk would read all of the domain's rows
-    files = list(await session.scalars(select(SitemapFile.id).where(SitemapFile.domain_id == domain_id)))
-    live: Counter[str] = Counter()
-    for start in range(0, len(touched), _CHUNK):
-        found = await session.execute(
-            select(_T.url, func.count())
-            .where(
-                _T.domain_id == domain_id,
-                _T.sitemap_file_id.in_(files),
-                _T.url.in_(touched[start : start + _CHUNK]),
-                _T.removed_scan_id.is_(None),
-            )
-            .group_by(_T.url)
-        )
-        live.update({row[0]: row[1] for row in found})
-    added = sum(1 for url in came if not live[url])
-    removed = sum(1 for url in went if live[url] and live[url] + came[url] - went[url] <= 0)
-    changed = len({row[URL] for diff in diffs for row in diff.changed})
-    return added, removed, changed
+    query = query.where(_T.sitemap_file_id.in_(sizes))
+    for chunk in _slices(sorted(touched)):
+        for row in await session.execute(query.where(_T.url.in_(chunk))):
+            listed.setdefault(row[0], []).append(row[1:])
+    return listed
 
 
 async def _write(session: GuardedSession, claim: Claim, diff: _Diff) -> None:
@@ -238,13 +279,6 @@ async def _live_urls(session: GuardedSession, domain_id: int, file_id: int) -> l
         )
     )
     return list(found)
-
-
-async def _count_live(session: GuardedSession, domain_id: int) -> int:
-    counted = await session.scalar(
-        select(func.count(_T.url.distinct())).where(_T.domain_id == domain_id, _T.removed_scan_id.is_(None))
-    )
-    return int(counted or 0)
 
 
 def _slices(items: Sequence[T]) -> Iterator[Sequence[T]]:

@@ -60,7 +60,7 @@ _KNOWN: tuple[tuple[str, str, str], ...] = (
     (
         r"InsufficientPrivilege|permission denied",
         "does not give this user the rights it needs",
-        "grant CREATE and USAGE on the schema, or let its owner run `contentmap db upgrade`",
+        "have USAGE on the schema and rights on its tables granted; `contentmap db upgrade` needs CREATE",
     ),
     (
         r"TooManyConnections|too many clients|remaining connection slots",

@@ -21,6 +21,8 @@ from contentmap_cli.values import (
 )
 
 _FILES: Final = cast("Table", SitemapFile.__table__)
+_READ: Final = frozenset({FileStatus.OK, FileStatus.UNCHANGED})
+_NOT_MODIFIED: Final = 304  # RFC 9110 section 15.4.5
 _INSERT: Final = insert(_FILES).returning(_FILES.c.id, sort_by_parameter_order=True)
 _BLANK: Final[dict[str, Any]] = {column.name: None for column in _FILES.c if column.name != "id"} | {
     "discovery_method": DiscoveryMethod.REMEMBERED,
@@ -47,7 +49,8 @@ class SavedFiles:
 
 
 async def save_files(session: GuardedSession, claim: Claim, files: Sequence[CrawledFile]) -> SavedFiles:
-    """Writes one row a file. A file that failed keeps what an earlier scan read of it."""
+    """Writes one row a file. That of a file that failed keeps what an earlier scan read of it, and that of a
+    file that did not change is not written: a rescan costs what changed."""
     now = datetime.now(UTC)
     first_mention: dict[str, CrawledFile] = {}
     for file in files:
@@ -60,7 +63,9 @@ async def save_files(session: GuardedSession, claim: Claim, files: Sequence[Craw
         ids |= dict(zip((row["url"] for row in new), inserted, strict=True))
     for url, row in before.items():
         if url in first_mention:
-            for name, value in _facts(claim, first_mention[url], now).items():
+            file = first_mention[url]
+            stands = file.status is FileStatus.UNCHANGED and row.status in _READ and row.removed_at is None
+            for name, value in (_asked(file) if stands else _facts(claim, file, now)).items():
                 setattr(row, name, value)
     await session.flush()
     session.note("files.saved", files=len(first_mention))
@@ -95,8 +100,20 @@ def _row(claim: Claim, file: CrawledFile, now: datetime) -> dict[str, Any]:
     )
 
 
+def _asked(file: CrawledFile) -> dict[str, Any]:
+    """What is new about a file whose content is not: how to ask for it next time, and who named it."""
+    facts: dict[str, Any] = {"lastmod": file.lastmod, "etag": file.etag, "last_modified": file.last_modified}
+    if file.http_status is None or file.http_status == _NOT_MODIFIED:
+        # it was not sent: what was not said about it now still stands
+        facts = {name: value for name, value in facts.items() if value is not None}
+    facts["parent"] = file.parent
+    if file.discovered_by is not DiscoveryMethod.REMEMBERED:
+        facts["discovery_method"] = file.discovered_by
+    return facts
+
+
 def _facts(claim: Claim, file: CrawledFile, now: datetime) -> dict[str, Any]:
-    """What this scan says of a file, by column; of one that did not change, only that it was asked."""
+    """What this scan says of a file, by column."""
     facts: dict[str, Any] = {
         "last_scan_id": claim.scan_id,
         "removed_at": None,

@@ -6,16 +6,30 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import Column, Connection, MetaData, PrimaryKeyConstraint, String, Table, inspect, text
+from sqlalchemy import (
+    Column,
+    Connection,
+    MetaData,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    inspect,
+    select,
+    text,
+)
 
-from contentmap_cli.errors import SchemaMismatch
-from contentmap_cli.records.tables import Base
+from contentmap_cli.errors import DatabaseUnavailable, SchemaMismatch
+from contentmap_cli.records.tables import Base, Job
+from contentmap_cli.records.types import utc_now
 
 if TYPE_CHECKING:
     from alembic.config import Config
 
 HEAD: Final = "0001"
 """The revision this code works with. A test holds it against the newest migration."""
+
+OLDEST_SERVER: Final = (14,)
+"""The oldest PostgreSQL that is worked with."""
 
 VERSION_TABLE: Final = "contentmap_version"
 
@@ -31,6 +45,16 @@ class SchemaState(StrEnum):
     OLDER = "older"
     NEWER = "newer"
     FOREIGN = "foreign"  # tables with our names that another program made
+
+
+def require_server(connection: Connection, shown: str) -> None:
+    """Raises DatabaseUnavailable where the server is older than what ContentMap is tested with."""
+    version = connection.dialect.server_version_info
+    if connection.dialect.name == "postgresql" and version is not None and version < OLDEST_SERVER:
+        raise DatabaseUnavailable(
+            f"the database {shown} is on PostgreSQL {version[0]}, and ContentMap needs {OLDEST_SERVER[0]}",
+            hint="name a database on a newer server with --db, or an SQLite file",
+        )
 
 
 def read_version(connection: Connection) -> tuple[SchemaState, str | None]:
@@ -68,6 +92,12 @@ def require_current(state: SchemaState, revision: str | None, shown: str) -> Non
     raise SchemaMismatch(f"the database {shown} {what}", hint="run `contentmap db upgrade`")
 
 
+def held_jobs(connection: Connection) -> list[tuple[str, str | None]]:
+    """Jobs under a live lease and who holds them. Any schema that ever was has these columns."""
+    held = select(Job.id, Job.owner).where(Job.lease_until > utc_now()).order_by(Job.created_at)
+    return [(job, owner) for job, owner in connection.execute(held)]
+
+
 def lock_schema(connection: Connection) -> None:
     """Has others who would change the schema wait until the caller's transaction has ended."""
     if connection.dialect.name == "postgresql":  # on SQLite the transaction itself does that
@@ -97,10 +127,20 @@ def create_schema(connection: Connection) -> None:
 
 
 def upgrade_schema(connection: Connection, revision: str = "head") -> None:
-    """Brings the schema up to `revision` on a connection whose transaction the caller owns."""
-    from alembic import command
+    """Brings the schema up to `revision` on a connection whose transaction the caller owns.
 
-    command.upgrade(_config(connection), revision)
+    Raises SchemaMismatch where no migration leads from what is there.
+    """
+    from alembic import command
+    from alembic.util import CommandError
+
+    try:
+        command.upgrade(_config(connection), revision)
+    except CommandError as error:
+        raise SchemaMismatch(
+            "the database's schema is of a version that no migration leads from",
+            hint="restore a backup, or give ContentMap a database of its own with --db",
+        ) from error
 
 
 def downgrade_schema(connection: Connection, revision: str) -> None:

@@ -124,7 +124,7 @@ class DomainScan(Base):
 
 
 class SitemapFile(Base):
-    """One sitemap file of one domain, as the last scan that met it found it."""
+    """One sitemap file of one domain, as the last scan that read it, or failed to, found it."""
 
     __tablename__ = "sitemap_files"
     __table_args__ = (UniqueConstraint("domain_id", "url"),)

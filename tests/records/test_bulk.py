@@ -1,0 +1,130 @@
+"""Many rows at once: wherever it breaks off, a rollback leaves nothing, on both databases."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+from sqlalchemy import func, insert, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from contentmap_cli.errors import TransactionRuleBroken
+from contentmap_cli.records.bulk import Place, insert_rows
+from contentmap_cli.records.session import GuardedSession, Sessions
+from contentmap_cli.records.tables import SITEMAP_URLS, Domain, SitemapFile
+from contentmap_cli.rows import Row, RowBatch, rows_of
+from contentmap_cli.values import Entry
+
+BATCHES = 13  # more than SQLite takes in one call to its driver, and a short one at the end
+PLACE = Place(1, 1, 1)
+
+
+@pytest.fixture
+async def place(sessions: Sessions) -> Place:
+    """A domain with one file, and nothing in it."""
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    async with sessions.brief() as session, session.begin():
+        await session.execute(
+            insert(Domain).values(id=1, tenant_id="default", name="a.example", created_at=now)
+        )
+        flags = dict.fromkeys(("is_gzipped", "has_lastmod", "has_priority", "has_changefreq"), False)
+        await session.execute(
+            insert(SitemapFile).values(
+                id=1,
+                domain_id=1,
+                url="https://a.example/s.xml",
+                discovery_method="robots",
+                status="ok",
+                size_bytes=0,
+                decoded_bytes=0,
+                url_count=0,
+                problems=[],
+                first_seen=now,
+                last_scan_id=1,
+                **flags,
+            )
+        )
+    return PLACE
+
+
+def batch(number: int, rows: int = 500) -> list[Row]:
+    """Rows in the order of their URLs; every other batch of the long shape."""
+    entries = [
+        Entry(f"https://a.example/{number:02}-{row:03}", repaired=bool(number % 2)) for row in range(rows)
+    ]
+    return rows_of(entries, lambda entry: None)
+
+
+def batches(*, breaks_at: int | None = None, repeats_at: int | None = None) -> Iterator[RowBatch]:
+    """The batches of one file: one may not come, or hold a URL a second time."""
+    for number in range(BATCHES):
+        if number == breaks_at:
+            raise OSError("the spool cannot be read")
+        rows = batch(number, 500 if number < BATCHES - 1 else 77)
+        again = [*rows[:-1], batch(0)[0] if number else rows[0]]
+        yield RowBatch.of(again if number == repeats_at else rows)
+
+
+async def count(session: AsyncSession) -> int:
+    """Rows in the table."""
+    return int(await session.scalar(select(func.count()).select_from(SITEMAP_URLS)) or 0)
+
+
+async def begun(session: GuardedSession) -> GuardedSession:
+    """The session after its first statement."""
+    await session.turn()
+    await session.scalar(select(Domain.id))
+    return session
+
+
+async def test_all_of_them_arrive(sessions: Sessions, place: Place) -> None:
+    """Undisturbed, every row is there after the commit."""
+    async with sessions.work("job", "a.example") as session, session.begin():
+        assert await insert_rows(await begun(session), place, batches()) == 500 * (BATCHES - 1) + 77
+    async with sessions.read() as session, session.begin():
+        assert await count(session) == 500 * (BATCHES - 1) + 77
+
+
+async def test_a_source_that_breaks_off_at_any_batch_leaves_nothing(sessions: Sessions, place: Place) -> None:
+    """What had reached the database by then goes with the transaction."""
+    for number in range(BATCHES):
+        with pytest.raises(OSError, match="spool"):
+            async with sessions.work("job", "a.example") as session, session.begin():
+                await insert_rows(await begun(session), place, batches(breaks_at=number))
+        async with sessions.read() as session, session.begin():
+            assert await count(session) == 0, number
+
+
+async def test_a_row_that_is_refused_in_any_batch_leaves_nothing(sessions: Sessions, place: Place) -> None:
+    """One row that the database does not take takes all others along."""
+    for number in range(BATCHES):
+        with pytest.raises(Exception, match=r"(?i)unique constraint"):  # in the driver's words
+            async with sessions.work("job", "a.example") as session, session.begin():
+                await insert_rows(await begun(session), place, batches(repeats_at=number))
+        async with sessions.read() as session, session.begin():
+            assert await count(session) == 0, number
+
+
+@pytest.mark.parametrize("after", [1, BATCHES])
+async def test_rows_that_are_in_go_when_the_owner_fails(sessions: Sessions, place: Place, after: int) -> None:
+    """The rows were all taken; what goes wrong later in the block undoes them."""
+    with pytest.raises(RuntimeError):
+        async with sessions.work("job", "a.example") as session, session.begin():
+            await insert_rows(await begun(session), place, list(batches())[:after])
+            assert await count(session) > 0
+            raise RuntimeError
+    async with sessions.read() as session, session.begin():
+        assert await count(session) == 0
+
+
+async def test_a_copy_that_comes_first_is_refused(sessions: Sessions, place: Place) -> None:
+    """PostgreSQL would commit it on the spot; SQLite has begun by then, and takes everything back."""
+    late = sessions.database.dialect == "postgresql"
+    with pytest.raises(TransactionRuleBroken if late else RuntimeError):
+        async with sessions.work("job", "a.example") as session, session.begin():
+            await session.turn()
+            await insert_rows(session, place, batches())
+            raise RuntimeError
+    async with sessions.read() as session, session.begin():
+        assert await count(session) == 0
