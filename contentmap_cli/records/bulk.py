@@ -21,8 +21,8 @@ from contentmap_cli.records.session import GuardedSession
 from contentmap_cli.records.tables import SITEMAP_URLS
 from contentmap_cli.rows import LASTMOD, Row, RowBatch
 
-_SIZES: Final = (500, 50, 5, 1)
-"""Rows of one statement: few enough sizes for the driver to keep them all prepared."""
+_SIZES: Final = (500, 50)
+"""Rows of one statement. What is left over goes in with one of its own size: the driver keeps them prepared."""
 
 _STATEMENTS_A_CALL: Final = 10  # each call is a trip to the driver's thread and back
 
@@ -81,19 +81,20 @@ def _statements(place: Place, batches: Iterable[RowBatch]) -> Iterator[_Insert]:
 
 
 def _in_parts(place: Place, batch: RowBatch) -> Iterator[_Insert]:
-    """A batch of any length in statements of the usual sizes."""
+    """A batch of fewer rows than the largest statement has."""
     values, width = batch.values, len(batch.columns)
-    start = 0
-    for size in _SIZES:
-        parts = []
-        while len(values) - start >= size * width:
-            parts.append((*place, *values[start : start + size * width]))
-            start += size * width
-        if parts:
-            yield _insert(batch.columns, size), parts, len(parts) * size
+    size = _SIZES[1]
+    whole = len(batch) // size
+    if whole:
+        cuts = range(0, whole * size * width, size * width)
+        parts = [(*place, *values[start : start + size * width]) for start in cuts]
+        yield _insert(batch.columns, size), parts, whole * size
+    left = len(batch) - whole * size
+    if left:
+        yield _insert(batch.columns, left), [(*place, *values[whole * size * width :])], left
 
 
-@lru_cache(maxsize=2 * len(_SIZES))
+@lru_cache(maxsize=2 * (_SIZES[1] + 1))
 def _insert(columns: tuple[str, ...], rows: int) -> str:
     """An INSERT for so many rows. What they share is bound once: binding it costs as much as a URL."""
     names = ",".join((*Place._fields, *columns))

@@ -73,6 +73,7 @@ def open_database(address: str | URL, *, writable: bool = True) -> Database:
             url,
             pool_size=5,
             max_overflow=5,
+            pool_reset_on_return=None,  # a session ends its transaction itself: once more is a trip in vain
             connect_args={"timeout": BUSY_TIMEOUT_MS / 1000, "async_creator_fn": one_trip.connect},
         )
         event.listen(engine.sync_engine, "connect", _sqlite_connect(writable))

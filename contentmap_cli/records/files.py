@@ -23,7 +23,7 @@ from contentmap_cli.values import (
 _FILES: Final = cast("Table", SitemapFile.__table__)
 _READ: Final = frozenset({FileStatus.OK, FileStatus.UNCHANGED})
 _NOT_MODIFIED: Final = 304  # RFC 9110 section 15.4.5
-_INSERT: Final = insert(_FILES).returning(_FILES.c.id, sort_by_parameter_order=True)
+_INSERT: Final = insert(_FILES).returning(_FILES.c.id, _FILES.c.url)
 _BLANK: Final[dict[str, Any]] = {column.name: None for column in _FILES.c if column.name != "id"} | {
     "discovery_method": DiscoveryMethod.REMEMBERED,
     "size_bytes": 0,
@@ -59,8 +59,8 @@ async def save_files(session: GuardedSession, claim: Claim, files: Sequence[Craw
     new = [_row(claim, file, now) for url, file in first_mention.items() if url not in before]
     ids = {url: row.id for url, row in before.items()}
     if new:
-        inserted = await session.scalars(_INSERT, new)
-        ids |= dict(zip((row["url"] for row in new), inserted, strict=True))
+        # by their URLs, not by their order: so all of them go in with one statement
+        ids |= {row.url: row.id for row in await session.execute(_INSERT, new)}
     for url, row in before.items():
         if url in first_mention:
             file = first_mention[url]
