@@ -27,8 +27,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import signal
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
@@ -41,7 +39,7 @@ from speed_rescans import Site, first_and_again, inside_table, looked_into, post
 from speed_results import Measured, Section, keep, measured_on, shown, table
 from speed_server import serving
 from speed_sites import Made, changes
-from whole_process import run
+from whole_process import end_well, leave_if_ended, run
 
 OURS = "ContentMap"
 NOTHING_TO_DO = "Nothing was measured: the other programs were not wanted (`--alone`)."
@@ -275,9 +273,10 @@ def help_(bench: Bench) -> Section:
 def lag(bench: Bench) -> Section:
     """The event loop's lag, as reading.py measures it."""
     command = [sys.executable, str(HERE / "reading.py"), "lag", "--check"]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
-    body = f"{done.stdout.partition(chr(10) * 2)[2].strip()}\n\n{measured_on(1)}"
-    return Section("lag", "how late the event loop is (goal: 50 ms, own)", body, done.returncode == 0)
+    with tempfile.TemporaryDirectory(prefix="contentmap-speed-") as name:
+        done = run(command, Path(name), seconds=bench.seconds)
+    body = f"{done.out.partition(chr(10) * 2)[2].strip()}\n\n{measured_on(1)}"
+    return Section("lag", "how late the event loop is (goal: 50 ms, own)", body, done.code == 0)
 
 
 COMPARISONS: dict[str, Callable[[Bench], Section]] = {
@@ -331,8 +330,7 @@ def main() -> int:
         options.seconds,
         options.work.absolute(),
     )
-    for number in (signal.SIGTERM, signal.SIGHUP):  # by an exception, so that servers and programs end too
-        signal.signal(number, lambda number, _: sys.exit(128 + number))
+    end_well()
     wanted = options.comparisons or [name for name in COMPARISONS if not (options.quick and name in SLOW)]
     file = options.output or (HERE / "results.md" if bench.sizes == Sizes() else None)
     right = True
@@ -344,6 +342,7 @@ def main() -> int:
             say(f"{name} failed: {failure}")
             right = False
             continue
+        leave_if_ended()
         right = right and made.right
         print(shown(made), flush=True)
         if file is not None:
