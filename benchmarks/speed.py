@@ -18,20 +18,19 @@ lag               how late the event loop is meanwhile (reading.py lag)
 
 Without COMPARISON all of them, in this order. The programs of one take turns, each --runs times, as whole
 processes. Prints Markdown, and keeps the tables in benchmarks/results.md, replacing those measured anew (not
-with --quick, which uses small sites and one run). Exit code 1 if a scan or the floor did not find exactly
-what is there. The sites are made once, into build/speed; the other programs are installed once, into
-build/peers and build/peers-node, unless --alone.
+with --quick, small sites and one run, nor with --files, another size of the big site). Exit code 1 if a scan
+or the floor did not find exactly what is there. The sites are made once, into build/speed; the other programs
+are installed once, into build/peers and build/peers-node, unless --alone.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import signal
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from speed_bench import QUICK, WORK, Bench, Sizes, listener, postgres, say
@@ -40,7 +39,7 @@ from speed_rescans import Site, first_and_again, inside_table, looked_into, post
 from speed_results import Measured, Section, keep, measured_on, shown, table
 from speed_server import serving
 from speed_sites import Made, changes
-from whole_process import run
+from whole_process import end_well, leave_if_ended, run
 
 OURS = "ContentMap"
 NOTHING_TO_DO = "Nothing was measured: the other programs were not wanted (`--alone`)."
@@ -274,9 +273,10 @@ def help_(bench: Bench) -> Section:
 def lag(bench: Bench) -> Section:
     """The event loop's lag, as reading.py measures it."""
     command = [sys.executable, str(HERE / "reading.py"), "lag", "--check"]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
-    body = f"{done.stdout.partition(chr(10) * 2)[2].strip()}\n\n{measured_on(1)}"
-    return Section("lag", "how late the event loop is (goal: 50 ms, own)", body, done.returncode == 0)
+    with tempfile.TemporaryDirectory(prefix="contentmap-speed-") as name:
+        done = run(command, Path(name), seconds=bench.seconds)
+    body = f"{done.out.partition(chr(10) * 2)[2].strip()}\n\n{measured_on(1)}"
+    return Section("lag", "how late the event loop is (goal: 50 ms, own)", body, done.code == 0)
 
 
 COMPARISONS: dict[str, Callable[[Bench], Section]] = {
@@ -307,6 +307,7 @@ def main() -> int:
     parser.add_argument("--alone", action="store_true", help="no other programs, nothing is installed")
     parser.add_argument("--sqlite", action="store_true", help="no PostgreSQL")
     parser.add_argument("--quick", action="store_true", help="small sites, one run")
+    parser.add_argument("--files", type=int, metavar="N", help="of the big site, instead of 20")
     parser.add_argument(
         "--server", choices=("auto", "nginx", "own"), default="auto", help="who serves the sites"
     )
@@ -318,8 +319,9 @@ def main() -> int:
     unknown = [name for name in options.comparisons if name not in COMPARISONS]
     if unknown:
         parser.error(f"no comparison is called {unknown[0]}: {', '.join(COMPARISONS)}")
+    sizes = QUICK if options.quick else Sizes()
     bench = Bench(
-        QUICK if options.quick else Sizes(),
+        sizes if options.files is None else replace(sizes, files=options.files),
         options.runs or (1 if options.quick else 3),
         options.alone,
         options.sqlite,
@@ -328,10 +330,9 @@ def main() -> int:
         options.seconds,
         options.work.absolute(),
     )
-    for number in (signal.SIGTERM, signal.SIGHUP):  # by an exception, so that servers and programs end too
-        signal.signal(number, lambda number, _: sys.exit(128 + number))
+    end_well()
     wanted = options.comparisons or [name for name in COMPARISONS if not (options.quick and name in SLOW)]
-    file = options.output or (None if options.quick else HERE / "results.md")
+    file = options.output or (HERE / "results.md" if bench.sizes == Sizes() else None)
     right = True
     for name in wanted:
         say(f"{name} ...")
@@ -341,6 +342,7 @@ def main() -> int:
             say(f"{name} failed: {failure}")
             right = False
             continue
+        leave_if_ended()
         right = right and made.right
         print(shown(made), flush=True)
         if file is not None:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from socket import socket
 
 import peers
 import speed_sites
@@ -26,7 +27,7 @@ from speed_programs import (
     system_psql,
 )
 from speed_results import Measured
-from speed_server import Listener, free_port
+from speed_server import Listener, claim_port, free_port
 from whole_process import run
 
 ROOT = Path(__file__).parent.parent
@@ -77,14 +78,18 @@ class Bench:
         return hashlib.blake2b(text, digest_size=4).hexdigest()
 
     @cached_property
+    def _claims(self) -> tuple[tuple[int, socket], tuple[int, socket]]:
+        return claim_port(PORT), claim_port(PORT + 1)
+
+    @property
     def port(self) -> int:
         """For sites with addresses."""
-        return free_port(PORT)
+        return self._claims[0][0]
 
-    @cached_property
+    @property
     def slow_port(self) -> int:
         """For the same where every answer takes its time."""
-        return free_port(PORT + 1)
+        return self._claims[1][0]
 
     def workload(self, kind: str, style: str, *, files: int | None = None, slow: bool = False) -> Workload:
         """Makes it, in a process of its own, unless it is there: of one size, one port and one generator."""

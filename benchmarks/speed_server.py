@@ -26,6 +26,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 HOME = "127.0.0.1"
+CLAIMS = "127.20.255.254"  # an address of no site
 NGINX = shutil.which("nginx") or "/usr/sbin/nginx"
 ECHO = "ngx_http_echo_module.so"
 MODULES = tuple(Path(folder) / "nginx" / "modules" for folder in ("/usr/lib", "/usr/lib64", "/usr/share"))
@@ -59,6 +60,20 @@ def free_port(wanted: int = 0) -> int:
         except OSError:
             probe.bind((HOME, 0))
         return int(probe.getsockname()[1])
+
+
+def claim_port(wanted: int) -> tuple[int, socket.socket]:
+    """A port for later, `wanted` if possible, and the socket that keeps other benchmarks from claiming it."""
+    for port in (free_port(wanted), *(free_port() for _ in range(20))):
+        claim = socket.socket()
+        try:
+            claim.bind((CLAIMS, port))
+            claim.listen(1)
+        except OSError:
+            claim.close()
+            continue
+        return port, claim
+    raise NotServed("no port is free")
 
 
 @contextmanager

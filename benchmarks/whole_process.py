@@ -18,6 +18,29 @@ EVERY = 0.05  # seconds between two looks at memory
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
+_now: list[int] = []  # the process that is measured
+_ended: list[int] = []  # signals that came
+
+
+def end_well() -> None:
+    """From now on SIGINT, SIGTERM and SIGHUP kill what is measured and end this process at the end of that
+    `run`, or at the start of the next: nowhere else, so that nothing is left behind half started."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _end)
+
+
+def _end(number: int, _: object) -> None:
+    _ended.append(number)
+    for process in _now:
+        _kill(process)
+
+
+def leave_if_ended() -> None:
+    """Raises SystemExit where a signal came."""
+    if _ended:
+        raise SystemExit(128 + _ended[0])
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
     """One run. `wall` and `cpu` in seconds, `cpu` user and system of the process and all its children.
@@ -48,6 +71,7 @@ def run(
     goes through files in the folder, so that no pipe holds it up. This process should be small when it calls:
     the system counts what a child is before it becomes another program as memory of the child.
     """
+    leave_if_ended()
     out, err = folder / "stdout", folder / "stderr"
     with out.open("wb") as to_out, err.open("wb") as to_err:
         start = time.perf_counter()
@@ -60,6 +84,9 @@ def run(
             stderr=to_err,
             start_new_session=True,
         )
+        _now.append(process.pid)
+        if _ended:
+            _kill(process.pid)
         watcher = _Watcher(process.pid, start + seconds)
         watcher.start()
         try:
@@ -70,7 +97,9 @@ def run(
         finally:
             wall = time.perf_counter() - start
             watcher.ended.set()
+            _now.clear()
         watcher.join()
+    leave_if_ended()
     process.returncode = os.waitstatus_to_exitcode(status)
     unit = 1 if sys.platform == "darwin" else 1024
     return Run(

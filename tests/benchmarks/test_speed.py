@@ -19,7 +19,7 @@ import speed_sites
 from speed_programs import Counted, Program
 from speed_rescans import write_locks
 from speed_results import Measured, Section, keep, table
-from speed_server import NGINX, Listener, free_port, serving
+from speed_server import NGINX, Listener, claim_port, free_port, serving
 from speed_sites import Style, Truth
 from whole_process import run
 
@@ -202,6 +202,16 @@ def test_a_process_ends_when_its_time_is_up(tmp_path: Path) -> None:
     done = run([sys.executable, "-c", parent], tmp_path, seconds=1)
     assert done.code == -9
     assert done.wall < 30
+
+
+def test_two_benchmarks_do_not_get_the_same_port() -> None:
+    """What one has claimed another does not, also before anybody listens there."""
+    wanted = free_port()
+    port, claim = claim_port(wanted)
+    other, second = claim_port(wanted)
+    with claim, second:
+        assert port == wanted
+        assert other != wanted
 
 
 def program(name: str, urls: int) -> Program:
