@@ -36,6 +36,7 @@ LASTMOD: Final = 1
 Row = tuple[Any, ...]
 url_of: Final = itemgetter(URL)
 
+_ENCODE: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=dict).encode
 _SHORT: Final = len(COLUMNS)
 _SMALLINT_MAX: Final = 32_767
 _CANONICAL_LENGTH: Final = {"year": 4, "month": 7, "day": 10, "second": 20}
@@ -176,7 +177,7 @@ def read_extras(extras: str | None) -> dict[str, tuple[Attributes, ...]]:
 
 def _extras(entry: Entry) -> str | None:
     parts = {
-        name: [dict(item) for item in items]
+        name: [*items]
         for name, items in (
             ("images", entry.images),
             ("videos", entry.videos),
@@ -185,4 +186,4 @@ def _extras(entry: Entry) -> str | None:
         )
         if items
     }
-    return json.dumps(parts, ensure_ascii=False, separators=(",", ":")) if parts else None
+    return _ENCODE(parts) if parts else None

@@ -22,7 +22,7 @@ from contentmap_cli.records.tables import SITEMAP_URLS
 from contentmap_cli.rows import LASTMOD, Row, RowBatch
 
 _SIZES: Final = (500, 50)
-"""Rows of one statement. What is left over goes in with one of its own size: the driver keeps them prepared."""
+"""Rows of one statement. What is left over goes in with one of its own size: the driver keeps those too."""
 
 _STATEMENTS_A_CALL: Final = 10  # each call is a trip to the driver's thread and back
 

@@ -285,4 +285,4 @@ class Desk:
 
 def storable(text: str) -> str:
     """The text without what a database could refuse: NUL, other control characters, lone surrogates."""
-    return UNSTORABLE.sub("", text)
+    return text if text.isprintable() else UNSTORABLE.sub("", text)

@@ -27,13 +27,12 @@ def read_extensions(parts: list[Element], desk: Desk, roles: Roles, line: int | 
     for part in parts:
         role = roles[part.tag]
         kept = kinds[role]
+        cut = False
         if role is Role.LINK:
             values = _alternate(part)
-            cut = False
         else:
-            gathered = _Values(role)
-            gathered.add_children(part)
-            values, cut = gathered.kept, gathered.cut
+            values = {}
+            cut = _add_children(values, part, role)
         if not values:
             continue
         if len(kept) >= PER_ENTRY:
@@ -48,50 +47,50 @@ def read_extensions(parts: list[Element], desk: Desk, roles: Roles, line: int | 
 
 def _alternate(link: Element) -> dict[str, str]:
     """`hreflang` and `href` (and `media`) of a language alternate; nothing of any other link."""
-    if "alternate" not in (link.get("rel") or "").lower().split():
+    given = dict(link.items())
+    if "alternate" not in given.get("rel", "").lower().split():
         return {}
-    texts = {name: link.get(name) or "" for name in ("hreflang", "href", "media")}
-    values = {name: storable(text.strip()[:TEXT_LENGTH]) for name, text in texts.items()}
-    if not values["hreflang"] or not values["href"]:  # white space alone names no language
-        return {}
-    return {name: value for name, value in values.items() if value}
+    values = {
+        name: value
+        for name in ("hreflang", "href", "media")
+        if (text := given.get(name)) and (value := storable(text.strip()[:TEXT_LENGTH]))
+    }
+    return values if "hreflang" in values and "href" in values else {}  # white space alone names no language
 
 
-class _Values:
-    """The values of one image, video or news element."""
+def _add_children(
+    values: dict[str, str], element: Element, role: Role, prefix: str = "", depth: int = 2
+) -> bool:
+    """Adds the values of an element's children, nested ones to a depth of two. Whether some were cut."""
+    cut = False
+    for child in element:
+        tag = child.tag
+        if not isinstance(tag, str):
+            continue
+        local = split_tag(tag)[1]
+        of_publication = prefix == "publication_" and local == "language" and role is Role.NEWS
+        name = local if of_publication else prefix + local
+        inner = len(child)
+        if inner and depth > 1 and any(isinstance(part.tag, str) for part in child):
+            cut |= _add_children(values, child, role, f"{name}_", depth - 1)
+        else:
+            text = (text_of(child) if inner else child.text) or ""
+            cut |= _add(values, name, " ".join(text.split()))
+        for key, value in child.items():
+            cut |= _add(values, f"{name}_{split_tag(key)[1]}", value.strip())
+    return cut
 
-    def __init__(self, role: Role) -> None:
-        self.kept: dict[str, str] = {}
-        self.cut = False
-        self._role = role
 
-    def add_children(self, element: Element, prefix: str = "", depth: int = 2) -> None:
-        """Adds the values of an element's children, nested ones to a depth of two."""
-        for child in element:
-            if not isinstance(child.tag, str):
-                continue
-            local = split_tag(child.tag)[1]
-            of_publication = prefix == "publication_" and local == "language" and self._role is Role.NEWS
-            name = local if of_publication else prefix + local
-            if depth > 1 and len(child) and any(isinstance(inner.tag, str) for inner in child):
-                self.add_children(child, f"{name}_", depth - 1)
-            else:
-                self._add(name, " ".join(text_of(child).split()))
-            for key, value in child.items():
-                self._add(f"{name}_{split_tag(key)[1]}", value.strip())
-
-    def _add(self, name: str, text: str) -> None:
-        text = storable(text)
-        if not text:
-            return
-        name = name[:NAME_LENGTH]
-        known = self.kept.get(name)
-        if known is not None:
-            text = f"{known}, {text}" if len(known) < TEXT_LENGTH else known + " "
-        elif len(self.kept) >= VALUES:
-            self.cut = True
-            return
-        if len(text) > TEXT_LENGTH:
-            self.cut = True
-            text = text[:TEXT_LENGTH]
-        self.kept[name] = text
+def _add(values: dict[str, str], name: str, text: str) -> bool:
+    """Adds one value, to one of the same name by a comma. Whether it was cut or left out."""
+    text = storable(text)
+    if not text:
+        return False
+    name = name[:NAME_LENGTH]
+    known = values.get(name)
+    if known is not None:
+        text = f"{known}, {text}" if len(known) < TEXT_LENGTH else known + " "
+    elif len(values) >= VALUES:
+        return True
+    values[name] = text[:TEXT_LENGTH]
+    return len(text) > TEXT_LENGTH
