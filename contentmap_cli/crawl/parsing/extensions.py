@@ -48,13 +48,14 @@ def read_extensions(parts: list[Element], desk: Desk, roles: Roles, line: int | 
 def _alternate(link: Element) -> dict[str, str]:
     """`hreflang` and `href` (and `media`) of a language alternate; nothing of any other link."""
     given = dict(link.items())
-    if "alternate" not in given.get("rel", "").lower().split():
+    rel = given.get("rel", "")
+    if rel != "alternate" and "alternate" not in rel.lower().split():
         return {}
-    values = {
-        name: value
-        for name in ("hreflang", "href", "media")
-        if (text := given.get(name)) and (value := storable(text.strip()[:TEXT_LENGTH]))
-    }
+    values = {}
+    for name in ("hreflang", "href", "media"):
+        text = given.get(name)
+        if text and (value := storable(text.strip()[:TEXT_LENGTH])):
+            values[name] = value
     return values if "hreflang" in values and "href" in values else {}  # white space alone names no language
 
 
@@ -67,18 +68,30 @@ def _add_children(
         tag = child.tag
         if not isinstance(tag, str):
             continue
-        local = split_tag(tag)[1]
-        of_publication = prefix == "publication_" and local == "language" and role is Role.NEWS
-        name = local if of_publication else prefix + local
-        inner = len(child)
-        if inner and depth > 1 and any(isinstance(part.tag, str) for part in child):
+        name = _name(prefix, split_tag(tag)[1], role) if prefix else split_tag(tag)[1]
+        if not len(child):
+            text = child.text
+            if text:
+                if not text.isprintable() or text[0] == " " or text[-1] == " " or "  " in text:
+                    text = storable(" ".join(text.split()))
+                if name in values or len(text) > TEXT_LENGTH or len(name) > NAME_LENGTH:
+                    cut |= _add(values, name, text)
+                elif len(values) >= VALUES:
+                    cut = True
+                elif text:
+                    values[name] = text
+        elif depth > 1 and any(isinstance(part.tag, str) for part in child):
             cut |= _add_children(values, child, role, f"{name}_", depth - 1)
         else:
-            text = (text_of(child) if inner else child.text) or ""
-            cut |= _add(values, name, " ".join(text.split()))
+            cut |= _add(values, name, " ".join(text_of(child).split()))
         for key, value in child.items():
             cut |= _add(values, f"{name}_{split_tag(key)[1]}", value.strip())
     return cut
+
+
+def _name(prefix: str, local: str, role: Role) -> str:
+    of_publication = prefix == "publication_" and local == "language" and role is Role.NEWS
+    return local if of_publication else prefix + local
 
 
 def _add(values: dict[str, str], name: str, text: str) -> bool:
