@@ -21,6 +21,7 @@ FLOORS = {
     "__init__": 0,
     "errors": 0,
     "values": 1,
+    "batches": 2,
     "rows": 2,
     "crawl": 3,
     "records": 3,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from contentmap_cli.crawl.batches import BatchFile
+from contentmap_cli.batches import BatchFile
 from contentmap_cli.values import Attributes, Entry, Lastmod
 
 BATCH = 1000

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from itertools import chain, islice
 from typing import IO, NamedTuple
 
-from contentmap_cli.crawl.batches import BatchFile
+from contentmap_cli.batches import BatchFile
 from contentmap_cli.crawl.page_types import PageTypes
 from contentmap_cli.rows import (
     URL,

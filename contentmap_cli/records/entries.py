@@ -13,9 +13,8 @@ a page type, for instance, is our own.
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
 from operator import itemgetter
@@ -26,6 +25,7 @@ from sqlalchemy.types import NullType
 
 from contentmap_cli.records.bulk import Place, insert_rows
 from contentmap_cli.records.claims import Claim
+from contentmap_cli.records.differences import Difference, Differences, Part, Weight, put_listed
 from contentmap_cli.records.distinct import DistinctCounter
 from contentmap_cli.records.files import forget_validators
 from contentmap_cli.records.session import GuardedSession
@@ -68,19 +68,6 @@ class Changes:
     changed: int
 
 
-@dataclass(slots=True)
-class _Diff:
-    """What must be written for one known file."""
-
-    file_id: int
-    new: list[Row] = field(default_factory=list)
-    changed: list[Row] = field(default_factory=list)
-    restated: list[str] = field(default_factory=list)  # of those, where the site says something else
-    returned: list[Row] = field(default_factory=list)
-    missing: list[str] = field(default_factory=list)
-    withheld: bool = False  # URLs are missing, and an incomplete scan may not say that they are gone
-
-
 async def merge_entries(
     session: GuardedSession,
     claim: Claim,
@@ -100,15 +87,16 @@ async def merge_entries(
         session.note("entries.saved", urls=urls)
         return Changes(urls, urls, 0, 0)
 
-    diffs = [await _compare(session, claim, file, removals=removals) for file in files]
-    if removals:
-        for file_id in vanished:
-            missing = await _live_urls(session, claim.domain_id, file_id)
-            diffs.append(_Diff(file_id, missing=missing))
-    added, removed, changed = await _weigh(session, claim.domain_id, diffs)
-    for diff in diffs:
-        await _write(session, claim, diff)
-    await forget_validators(session, [diff.file_id for diff in diffs if diff.withheld])
+    with Differences() as differences:
+        for file in files:
+            await _compare(session, claim, file, differences.of(file.file_id), removals=removals)
+        for file_id in vanished if removals else ():
+            await _take_live_urls(session, claim.domain_id, differences.of(file_id))
+        added, removed, changed = await _weigh(session, claim.domain_id, differences)
+        for difference in differences.files:
+            await _write(session, claim, difference)
+        withheld = [difference.file_id for difference in differences.files if difference.withheld]
+    await forget_validators(session, withheld)
     before = await session.scalar(select(Domain.url_count).where(Domain.id == claim.domain_id))
     urls = int(before or 0) + added - removed
     session.note("entries.merged", urls=urls, added=added, removed=removed, changed=changed)
@@ -131,13 +119,15 @@ async def _insert_all(session: GuardedSession, claim: Claim, files: Sequence[Fil
         return await asyncio.to_thread(counter.count)
 
 
-async def _compare(session: GuardedSession, claim: Claim, file: FileEntries, *, removals: bool) -> _Diff:
-    diff = _Diff(file.file_id)
+async def _compare(
+    session: GuardedSession, claim: Claim, file: FileEntries, diff: Difference, *, removals: bool
+) -> None:
     fresh = chain.from_iterable(file.batches())
     if not file.known:
-        diff.new = list(fresh)
-        return diff
-    row = next(fresh, None)
+        for each in fresh:
+            diff.new.append(each)
+        return
+    row: Row | None = next(fresh, None)
     async for url, gone, was in _recorded(session, claim.domain_id, file.file_id):
         while row is not None and row[URL] < url:
             diff.new.append(row)
@@ -158,7 +148,6 @@ async def _compare(session: GuardedSession, claim: Claim, file: FileEntries, *, 
     while row is not None:
         diff.new.append(row)
         row = next(fresh, None)
-    return diff
 
 
 async def _recorded(
@@ -186,59 +175,44 @@ def _contents(session: GuardedSession, names: Sequence[str] = _CONTENT_COLUMNS) 
     return columns
 
 
-async def _weigh(session: GuardedSession, domain_id: int, diffs: Sequence[_Diff]) -> tuple[int, int, int]:
+async def _weigh(session: GuardedSession, domain_id: int, differences: Differences) -> Weight:
     """URLs added, removed and changed as the domain sees it, before anything is written."""
-    came = Counter(row[URL] for diff in diffs for row in (*diff.new, *diff.returned))
-    went = Counter(url for diff in diffs for url in diff.missing)
-    listed = await _listed(session, domain_id, {*came, *went})
-    added = sum(1 for url in came if url not in listed)
-    removed = sum(1 for url in went if url in listed and len(listed[url]) + came[url] - went[url] <= 0)
-    changed = {url for diff in diffs for url in diff.restated}
-    for diff in diffs:
-        for row in (*diff.new, *diff.returned):
-            said = listed.get(row[URL])
-            if said is not None and _published(lengthened(row)[LASTMOD:]) not in said:
-                changed.add(row[URL])
-    return added, removed, len(changed)
+    parts = differences.parts(lambda row: _published(lengthened(row)[LASTMOD:]))
+    await _find_listed(session, domain_id, parts)
+    weights = [part.weigh() for part in parts]
+    return Weight(*(sum(column) for column in zip(*weights, strict=True)))
 
 
-async def _listed(session: GuardedSession, domain_id: int, touched: set[str]) -> dict[str, list[Any]]:
-    """What is said of those of the URLs that the domain lists now, once for each file that does."""
-    listed: dict[str, list[Any]] = {}
-    if not touched:
-        return listed
+async def _find_listed(session: GuardedSession, domain_id: int, parts: Sequence[Part]) -> None:
+    """Puts into the parts what the domain's files say now of their URLs that came or went."""
+    files = select(SitemapFile.id, SitemapFile.url_count).where(SitemapFile.domain_id == domain_id)
+    sizes = {row.id: row.url_count for row in await session.execute(files)}
     query = select(_T.url, *_contents(session, _PUBLISHED)).where(
         _T.domain_id == domain_id, _T.removed_scan_id.is_(None)
     )
-    files = select(SitemapFile.id, SitemapFile.url_count).where(SitemapFile.domain_id == domain_id)
-    sizes = {row.id: row.url_count for row in await session.execute(files)}
-    if len(touched) * len(sizes) > _PROBES_A_ROW * sum(sizes.values()):
+    touched = parts[0].touched() if len(parts) == 1 else None
+    if touched is None or len(touched) * len(sizes) > _PROBES_A_ROW * sum(sizes.values()):
         found = await session.stream(query.execution_options(yield_per=_ROWS_A_FETCH))
         async for some in found.partitions():
-            for row in some:
-                if row[0] in touched:
-                    listed.setdefault(row[0], []).append(row[1:])
-        return listed
+            put_listed(parts, some if touched is None else [row for row in some if row[0] in touched])
+        return
     # by file, as the key has it: by domain alone each chunk would read all of the domain's rows
     query = query.where(_T.sitemap_file_id.in_(sizes))
     for chunk in _slices(sorted(touched)):
-        for row in await session.execute(query.where(_T.url.in_(chunk))):
-            listed.setdefault(row[0], []).append(row[1:])
-    return listed
+        put_listed(parts, await session.execute(query.where(_T.url.in_(chunk))))
 
 
-async def _write(session: GuardedSession, claim: Claim, diff: _Diff) -> None:
-    if diff.new:
-        await insert_rows(
-            session, Place(claim.domain_id, diff.file_id, claim.scan_id), map(RowBatch.of, _slices(diff.new))
-        )
+async def _write(session: GuardedSession, claim: Claim, diff: Difference) -> None:
+    if len(diff.new):
+        place = Place(claim.domain_id, diff.file_id, claim.scan_id)
+        await insert_rows(session, place, map(RowBatch.of, diff.new.chunks()))
     for rows, returned in ((diff.changed, False), (diff.returned, True)):
-        if rows:
-            await _update(session, claim, diff.file_id, rows, returned=returned)
-    for chunk in _slices(diff.missing):
+        for some in rows.chunks():
+            await _update(session, claim, diff.file_id, some, returned=returned)
+    for urls in diff.missing.chunks():
         await session.write(
             update(SITEMAP_URLS)
-            .where(_T.domain_id == claim.domain_id, _T.sitemap_file_id == diff.file_id, _T.url.in_(chunk))
+            .where(_T.domain_id == claim.domain_id, _T.sitemap_file_id == diff.file_id, _T.url.in_(urls))
             .values(removed_scan_id=claim.scan_id)
         )
 
@@ -272,13 +246,15 @@ def _parameters(row: Row) -> dict[str, Any]:
     return values
 
 
-async def _live_urls(session: GuardedSession, domain_id: int, file_id: int) -> list[str]:
-    found = await session.scalars(
-        select(_T.url).where(
-            _T.domain_id == domain_id, _T.sitemap_file_id == file_id, _T.removed_scan_id.is_(None)
-        )
+async def _take_live_urls(session: GuardedSession, domain_id: int, diff: Difference) -> None:
+    """All that a file still lists is missing: the file itself is gone."""
+    query = select(_T.url).where(
+        _T.domain_id == domain_id, _T.sitemap_file_id == diff.file_id, _T.removed_scan_id.is_(None)
     )
-    return list(found)
+    found = await session.stream_scalars(query.execution_options(yield_per=_ROWS_A_FETCH))
+    async for some in found.partitions():
+        for url in some:
+            diff.missing.append(url)
 
 
 def _slices(items: Sequence[T]) -> Iterator[Sequence[T]]:

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import func, select
 
 from contentmap_cli.errors import LeaseLost
-from contentmap_cli.records import jobs
+from contentmap_cli.records import differences, jobs
 from contentmap_cli.records.claims import Claim, claim_domains, fence, finish_domain
 from contentmap_cli.records.contents import EntryFilter, stored_entries
 from contentmap_cli.records.entries import Changes, FileEntries, merge_entries
@@ -252,8 +252,13 @@ async def test_a_lost_claim_writes_nothing(sessions: Sessions) -> None:
             await fence(session, stolen)
 
 
-async def test_twenty_scans_agree_with_a_slow_and_obvious_model(sessions: Sessions) -> None:
-    """A seeded history of every kind of change, held against plain sets after each scan."""
+@pytest.mark.parametrize("part", [differences.PART, 5])
+async def test_twenty_scans_agree_with_a_slow_and_obvious_model(
+    sessions: Sessions, part: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A seeded history of every kind of change, held against plain sets after each scan; what happened is
+    weighed at once, and in parts as of a site of many millions."""
+    monkeypatch.setattr(differences, "PART", part)
     dice = random.Random(7)
     site: dict[str, dict[str, str]] = {f"s{number}": {} for number in range(4)}
     for number in range(120):
