@@ -17,6 +17,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from contentmap_cli.crawl.addresses import AddressPolicy, BlockedAddress, guarded_socket_factory
 from contentmap_cli.crawl.hosts import is_address, origin_parts
 from contentmap_cli.crawl.options import CrawlOptions
+from contentmap_cli.crawl.protocol import bound
 
 MAX_THREADS = 512
 """Look-ups at once. The interpreter's default pool has a few threads a core, and a crawl waits for it."""
@@ -142,6 +143,7 @@ class Dialler:
             ssl=_tls_context(options.ca_file),
             keepalive_timeout=_IDLE,
         )
+        bound(self.connector)
 
     def route(self, url: str) -> Route:
         """The way to a normalised URL. Raises `ValueError` for one that is none."""

@@ -198,6 +198,8 @@ class Fetcher:
                 )
             try:
                 reply = Reply(status=response.status, headers=ReplyHeaders.of(response))
+                if response.status < 100:
+                    return Reply(failure=Failure(Code.HTTP_PROTOCOL, "the status is none that HTTP has"))
                 if response.status != 200:
                     await drain(response)
                 elif not reply.headers.readable:
