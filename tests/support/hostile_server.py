@@ -64,9 +64,9 @@ class Call:
 
 @dataclass(frozen=True)
 class Made:
-    """An answer that is made when the server starts, so that naming the cases costs nothing."""
+    """An answer that is made when the server starts: in full size, or in one that is enough."""
 
-    make: Callable[[], bytes]
+    make: Callable[[bool], bytes]
 
 
 Page = bytes | Made | Callable[[Call], Awaitable[None]]
@@ -140,11 +140,11 @@ def index(*urls: str) -> bytes:
 
 
 @contextmanager
-def serving(module: str, names: Iterable[str]) -> Iterator[int]:
+def serving(module: str, names: Iterable[str], *, full: bool = False) -> Iterator[int]:
     """Serves these of a module's `CASES` on a loopback port, from a process of its own."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    process = context.Process(target=_run, args=(theirs, module, frozenset(names)), daemon=True)
+    process = context.Process(target=_run, args=(theirs, module, frozenset(names), full), daemon=True)
     process.start()
     theirs.close()
     try:
@@ -155,9 +155,9 @@ def serving(module: str, names: Iterable[str]) -> Iterator[int]:
         ours.close()
 
 
-def _run(pipe: Connection, module: str, names: frozenset[str]) -> None:
+def _run(pipe: Connection, module: str, names: frozenset[str], full: bool) -> None:
     cases = [case for case in __import__(module).CASES if case.name in names]
-    by_host = {case.host: _made(case) for case in cases}
+    by_host = {case.host: _made(case, full) for case in cases}
     counter = Counter()
 
     async def serve() -> None:
@@ -178,8 +178,8 @@ def _run(pipe: Connection, module: str, names: frozenset[str]) -> None:
     asyncio.run(serve())
 
 
-def _made(case: Case) -> Case:
-    pages = {path: page.make() if isinstance(page, Made) else page for path, page in case.pages.items()}
+def _made(case: Case, full: bool) -> Case:
+    pages = {path: page.make(full) if isinstance(page, Made) else page for path, page in case.pages.items()}
     return replace(case, pages=pages)
 
 
@@ -214,8 +214,8 @@ async def _greeted(
 ) -> None:
     """A TLS handshake: the case is found by the server name in it. Nobody here speaks TLS."""
     hello = await reader.read(65536)
-    case = next((case for host, case in by_host.items() if host.encode() in hello), None)
-    page = case.pages.get("tls") if case is not None else None
+    named = max((host for host in by_host if host.encode() in hello), key=len, default="")
+    page = by_host[named].pages.get("tls") if named else None
     call = Call("", "tls", hello, reader, writer, counter)
     if isinstance(page, bytes):
         await call.send(page)

@@ -21,9 +21,7 @@ SKIPPED = re.compile(
 TAG = re.compile(
     r"<(link|a|base)(?=[\s/])((?:[^<>\"']++|\"[^\"]{0,4096}+\"|'[^']{0,4096}+')*+)", re.IGNORECASE
 )
-ATTRIBUTE = re.compile(
-    r"(?<![^\s=\"'/>])([^\s=\"'/>]++)\s*+=\s*+(?:\"([^\"]*+)\"|'([^']*+)'|([^\s\"'>]++))"
-)
+ATTRIBUTE = re.compile(r"(?<![^\s=\"'/>])([^\s=\"'/>]++)\s*+=\s*+(?:\"([^\"]*+)\"|'([^']*+)'|([^\s\"'>]++))")
 FEED_TYPES = frozenset({"application/rss+xml", "application/atom+xml", "application/rdf+xml", "text/rss+xml"})
 EXTENSION = re.compile(r"\.(?:xml|txt|gz|php|aspx?|ashx|rss)(?:\.gz)?$", re.IGNORECASE)
 SITEMAP_NAME = re.compile(r"site-?_?map", re.IGNORECASE)
