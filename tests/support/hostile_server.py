@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection
 
-SECONDS = 300.0
+SECONDS = 440.0
 BYTES = 8 * 1024**3
 XMLNS = "http://www.sitemaps.org/schemas/sitemap/0.9"
 HEAD = b"HTTP/1.1 200 OK\r\n"

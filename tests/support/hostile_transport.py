@@ -225,7 +225,7 @@ async def endless_trailer(call: Call) -> None:
 
 
 async def tiny_chunks(call: Call) -> None:
-    body = good("tiny-chunks", 20_000)
+    body = good("tiny-chunks", 2000)
     pieces = (body[start : start + 5000] for start in range(0, len(body), 5000))
     await call.stream(CHUNKED, (b"".join(b"1\r\n%c\r\n" % byte for byte in piece) for piece in pieces))
     await call.send(b"0\r\n\r\n")
@@ -258,7 +258,7 @@ case("endless-extension", "failed", "timeout", endless_extension)
 case("chunk-extensions", "failed", "timeout", chunk_extensions)
 case("endless-trailers", "partial", "http_protocol", endless_trailers, urls=3)
 case("endless-trailer", "partial", "http_protocol", endless_trailer, urls=3)
-case("tiny-chunks", "ok", None, tiny_chunks, urls=20_000, heavy=True)
+case("tiny-chunks", "ok", None, tiny_chunks, urls=2000, heavy=True)
 case("endless-tiny-chunks", "partial", "timeout", endless_tiny_chunks, urls=3)
 case("endless-error", "failed", "http_404", endless_error)
 case("slow-error", "failed", "http_404", slow_error)
