@@ -1,7 +1,7 @@
 """Asks for known advisories about everything that requirements/ci.txt locks, with pip-audit.
 
-Exit code 1 for a finding, and for a package that cannot be audited while others can. Where the advisory service
-cannot be reached at all it says so in one line and exits with 0: that is no finding.
+Exit code 1 for a finding, and for a package that cannot be audited while others can. Where the advisory
+service cannot be reached at all it says so in one line and exits with 0: that is no finding.
 """
 
 from __future__ import annotations

@@ -4,9 +4,9 @@ usage: python benchmarks/hostile.py [--case NAME ...] [--output FILE.md]
 
 The cases of tests/support/hostile_*.py in full size, and a few good sites, from a raw socket server on
 loopback; `contentmap scan` of all of them in one job, in a process whose address space is limited to 700 MB.
-Prints a Markdown table and ends within seven minutes. Exit code 1 unless every case has its outcome and code,
-memory stays below 200 MB (this process, and with the parsing processes below 350), and the event loop is never
-later than 0.25 s by the process's own making.
+Prints a Markdown table and ends within seven minutes. Exit code 1 unless every case has its outcome and
+code, memory stays below 200 MB (that process; with its parsing processes below 350), and the event loop is
+never later than 0.25 s by the process's own making.
 """
 
 from __future__ import annotations
@@ -59,7 +59,8 @@ class Cost:
 def scan(pipe: Connection, words: Sequence[str]) -> None:
     """Runs the command in this process, under the limit, its event loop watched."""
     resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE, ADDRESS_SPACE))
-    from contentmap_cli.commands import app, scan as command
+    from contentmap_cli.commands import app
+    from contentmap_cli.commands import scan as command
 
     lags: list[tuple[float, float]] = []
 
@@ -89,7 +90,7 @@ def _status(name: str, process: str = "self") -> int:
 
 
 class FamilyPeak:
-    """The most resident memory that a process and its children had at one moment, looked at 20 times a second.
+    """The most resident memory that a process and its children had at one moment, 20 looks a second.
 
     Pages that they share are counted in each of them.
     """
@@ -188,8 +189,8 @@ def main() -> int:
             "|---|---|---|---|---|---|---|",
             *(text for text, _ in rows),
             "",
-            f"{len(rows)} domains at once in {cost.seconds:.1f} s under {ADDRESS_SPACE / 10**6:.0f} MB of address "
-            f"space, of which {cost.address_space / 10**6:.0f} MB were used.",
+            f"{len(rows)} domains at once in {cost.seconds:.1f} s under {ADDRESS_SPACE / 10**6:.0f} MB of "
+            f"address space, of which {cost.address_space / 10**6:.0f} MB were used.",
             "",
             *(f"- {'held' if held else 'MISSED'}: {goal}" for goal, held in goals.items()),
         ]

@@ -124,9 +124,12 @@ class Route:
 
 
 class Dialler:
-    """Owns resolver and policy; knows the way to every URL. `connector` is for one aiohttp session."""
+    """Owns resolver and policy; knows the way to every URL. `connector` is for one aiohttp session.
 
-    def __init__(self, options: CrawlOptions) -> None:
+    What a `resolver` of the caller's own answers is as little trusted as the system's.
+    """
+
+    def __init__(self, options: CrawlOptions, resolver: Resolver | None = None) -> None:
         self._rules = options.connect_to
         self._proxy = _proxy_parts(options.proxy)
         self.policy = AddressPolicy(
@@ -134,7 +137,7 @@ class Dialler:
             allow_nets=options.allow_nets,
             consented=[(rule.address, rule.to_port or rule.port) for rule in options.connect_to],
         )
-        self.resolver = Resolver(options.concurrency)
+        self.resolver = resolver or Resolver(options.concurrency)
         self.connector = aiohttp.TCPConnector(
             limit=0,  # politeness and the caller's concurrency are the limits
             resolver=self.resolver,
