@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+from contentmap_cli.crawl.dialling import Resolver
 from contentmap_cli.crawl.fetch import Fetcher
 from contentmap_cli.crawl.options import CrawlOptions
 from contentmap_cli.crawl.processes import ParserProcesses
@@ -30,11 +31,12 @@ class Crawler:
     of name look-ups.
     """
 
-    def __init__(self, options: CrawlOptions) -> None:
+    def __init__(self, options: CrawlOptions, resolver: Resolver | None = None) -> None:
         self._options = options
+        self._resolver = resolver
 
     async def __aenter__(self) -> Crawler:
-        self._fetcher = await Fetcher(self._options).__aenter__()
+        self._fetcher = await Fetcher(self._options, self._resolver).__aenter__()
         self._pool = ThreadPoolExecutor(_PARSERS, thread_name_prefix="contentmap-parse")
         self._processes = ParserProcesses.where_possible(_PARSERS)
         return self

@@ -17,6 +17,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from contentmap_cli.crawl.addresses import AddressPolicy, BlockedAddress, guarded_socket_factory
 from contentmap_cli.crawl.hosts import is_address, origin_parts
 from contentmap_cli.crawl.options import CrawlOptions
+from contentmap_cli.crawl.protocol import bound
 
 MAX_THREADS = 512
 """Look-ups at once. The interpreter's default pool has a few threads a core, and a crawl waits for it."""
@@ -123,9 +124,12 @@ class Route:
 
 
 class Dialler:
-    """Owns resolver and policy; knows the way to every URL. `connector` is for one aiohttp session."""
+    """Owns resolver and policy; knows the way to every URL. `connector` is for one aiohttp session.
 
-    def __init__(self, options: CrawlOptions) -> None:
+    What a `resolver` of the caller's own answers is as little trusted as the system's.
+    """
+
+    def __init__(self, options: CrawlOptions, resolver: Resolver | None = None) -> None:
         self._rules = options.connect_to
         self._proxy = _proxy_parts(options.proxy)
         self.policy = AddressPolicy(
@@ -133,7 +137,7 @@ class Dialler:
             allow_nets=options.allow_nets,
             consented=[(rule.address, rule.to_port or rule.port) for rule in options.connect_to],
         )
-        self.resolver = Resolver(options.concurrency)
+        self.resolver = resolver or Resolver(options.concurrency)
         self.connector = aiohttp.TCPConnector(
             limit=0,  # politeness and the caller's concurrency are the limits
             resolver=self.resolver,
@@ -142,6 +146,7 @@ class Dialler:
             ssl=_tls_context(options.ca_file),
             keepalive_timeout=_IDLE,
         )
+        bound(self.connector)
 
     def route(self, url: str) -> Route:
         """The way to a normalised URL. Raises `ValueError` for one that is none."""

@@ -15,7 +15,7 @@ from urllib.parse import urljoin
 import aiohttp
 from yarl import URL
 
-from contentmap_cli.crawl.dialling import Dialler, Route
+from contentmap_cli.crawl.dialling import Dialler, Resolver, Route
 from contentmap_cli.crawl.faults import EXPECTED, fault_of
 from contentmap_cli.crawl.hosts import normalise_url, site_of
 from contentmap_cli.crawl.options import CrawlOptions
@@ -48,15 +48,16 @@ class Ask:
 class Fetcher:
     """Asks for URLs over one aiohttp session. An async context manager: it owns connections and look-ups."""
 
-    def __init__(self, options: CrawlOptions) -> None:
+    def __init__(self, options: CrawlOptions, resolver: Resolver | None = None) -> None:
         self._options = options
+        self._resolver = resolver
         self.politeness = Politeness(
             per_host=options.per_host, per_address=options.per_address, delay=options.delay or 0.0
         )
         self._random = random.Random()  # noqa: S311 - jitter, no secret
 
     async def __aenter__(self) -> Fetcher:
-        self._dialler = Dialler(self._options)
+        self._dialler = Dialler(self._options, self._resolver)
         limits = self._options.limits
         self._session = aiohttp.ClientSession(
             connector=self._dialler.connector,
@@ -198,6 +199,8 @@ class Fetcher:
                 )
             try:
                 reply = Reply(status=response.status, headers=ReplyHeaders.of(response))
+                if response.status < 100:
+                    return Reply(failure=Failure(Code.HTTP_PROTOCOL, "the status is none that HTTP has"))
                 if response.status != 200:
                     await drain(response)
                 elif not reply.headers.readable:

@@ -7,7 +7,7 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import BinaryIO, TypeVar
 
 from contentmap_cli.crawl.options import CrawlOptions
@@ -32,6 +32,10 @@ INLINE_ROBOTS = 4 * 1024
 
 LARGE = 256 * 1024
 """Bytes of a body, as transferred, that are worth another process: half a second of parsing, or more."""
+
+SWOLLEN = 1024 * 1024
+"""Likewise for what a gzipped body holds: a few kilobytes may be fifty megabytes. A thread that parses them
+would hold up every small file that waits for it, and the event loop with them."""
 
 LANES = 2
 """Documents of one domain that are parsed at once."""
@@ -94,17 +98,27 @@ class Reader:
 
     async def _read(self, source: Source, spool: RowSpool, segment: Segment) -> Document:
         body = source.body
-        if self._processes is not None and source.size >= LARGE and (number := _descriptor(body)) is not None:
+        body.seek(0)
+        packed = body.read(2) == _GZIP
+        body.seek(0)
+        if self._processes is not None and (
+            source.size >= LARGE or (packed and await self._in_thread(lambda: self._swells(body)))
+        ):
             try:
-                return await self._in_process(self._processes, source, number, spool, segment)
+                if (number := _descriptor(body)) is not None:
+                    return await self._in_process(self._processes, source, number, spool, segment)
             except OSError as error:
                 log.warning("no process to parse in: %s", error, extra={"action": "parse.no_process"})
         body.seek(0)
-        small = source.size <= INLINE and body.read(2) != _GZIP  # a small gzip may hold much
-        body.seek(0)
-        if small:
+        if source.size <= INLINE and not packed:
             return self._parse(source, segment)
         return await self._in_thread(lambda: self._parse(source, segment), stop=segment.cancel)
+
+    def _swells(self, body: BinaryIO) -> bool:
+        """Whether a gzipped body holds more than `SWOLLEN` bytes."""
+        trial = Body(body, replace(self._limits, body_bytes=SWOLLEN))
+        trial.drain(trial.chunks())
+        return trial.failure is not None and trial.failure.code == Code.BODY_TOO_LARGE
 
     async def _in_process(
         self, processes: ParserProcesses, source: Source, body: int, spool: RowSpool, segment: Segment

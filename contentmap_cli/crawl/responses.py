@@ -13,6 +13,7 @@ from typing import BinaryIO, cast
 import aiohttp
 
 from contentmap_cli.crawl.faults import EXPECTED, fault_of
+from contentmap_cli.crawl.protocol import is_broken
 from contentmap_cli.errors import Code, Failure
 from contentmap_cli.values import Limits
 
@@ -147,7 +148,7 @@ async def read_body(
                 if len(chunk) > room:
                     reply.failure = Failure(Code.BODY_TOO_LARGE, f"the body is larger than {max_bytes} bytes")
                     break
-                # The library's own read timeout does not notice a chunk that breaks the protocol.
+                # The library's own read timeout counts bytes that are no body: a chunk's extension, say.
                 clock.reschedule(min(until, loop.time() + limits.read_timeout))
                 passed = time.monotonic() - begin
                 if passed > limits.slow_after and reply.size < passed * limits.slow_rate:
@@ -162,6 +163,8 @@ async def read_body(
     except BaseException:
         body.close()
         raise
+    if reply.failure is None and is_broken(response):
+        reply.failure = Failure(Code.HTTP_PROTOCOL, "the body breaks the rules of HTTP")
     body.seek(0)
 
 

@@ -30,6 +30,8 @@ _OTHER_SCHEME = re.compile(
     r"(mailto|javascript|data|file|tel|about|urn|ftp|blob|ssh|git|https?):(?!\d)", re.IGNORECASE
 )
 _CREDENTIALS = re.compile(r"(?<![^/\s])[^/\s]*@")
+# A password may hold a raw slash. What follows a colon is a port, not a password, if it is all digits.
+_SLASHED = re.compile(r"(^|//)[^\s/?#:@\[]*:(?!//|[0-9]*(?:[/?#]|$))[^\s@]*@")
 _UNSEEN = re.compile(
     r"[\x00-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202e\u2028\u2029\u2066-\u2069\ufeff\ud800-\udfff]"
 )
@@ -195,7 +197,8 @@ def _twin(host: str) -> str | None:
 
 def _shown(text: str) -> str:
     """A line as an error may repeat it: short, visible characters only, no credentials."""
-    text = _CREDENTIALS.sub("", _UNSEEN.sub("\N{REPLACEMENT CHARACTER}", text[:MAX_TARGET].strip()))
+    text = _UNSEEN.sub("\N{REPLACEMENT CHARACTER}", text[:MAX_TARGET].strip())
+    text = _CREDENTIALS.sub("", _SLASHED.sub(r"\1", text))
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
 
 

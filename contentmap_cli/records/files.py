@@ -37,6 +37,10 @@ _BLANK: Final[dict[str, Any]] = {column.name: None for column in _FILES.c if col
 }
 
 
+SLICE = 500
+"""Rows that are made and written at a time."""
+
+
 @dataclass(frozen=True, slots=True)
 class SavedFiles:
     """Where the files of a scan stand: a row id for each crawled file, and which rows were there before."""
@@ -56,9 +60,10 @@ async def save_files(session: GuardedSession, claim: Claim, files: Sequence[Craw
     for file in files:
         first_mention.setdefault(file.url, file)
     before = await _recorded(session, claim)
-    new = [_row(claim, file, now) for url, file in first_mention.items() if url not in before]
+    new_files = [file for url, file in first_mention.items() if url not in before]
     ids = {url: row.id for url, row in before.items()}
-    if new:
+    for start in range(0, len(new_files), SLICE):  # an index may name fifty thousand
+        new = [_row(claim, file, now) for file in new_files[start : start + SLICE]]
         # by their URLs, not by their order: so all of them go in with one statement
         ids |= {row.url: row.id for row in await session.execute(_INSERT, new)}
     for url, row in before.items():

@@ -207,24 +207,32 @@ HOSTILE = {
     "a short body": (HEAD + b"Content-Length: 100\r\n\r\nhalf", "body_truncated"),
     "a broken chunk": (HEAD + b"Transfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\nzz\r\n", "http_protocol"),
     "a missing last chunk": (HEAD + b"Transfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n", "body_truncated"),
+    "trailers without end": (
+        HEAD + b"Transfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n0\r\n" + b"X: a\r\n" * 5000, "http_protocol"),
+    "a status that is none": (HEAD.replace(b"200", b"000") + b"Content-Length: 0\r\n\r\n", "http_protocol"),
+    "a body behind 204": (HEAD.replace(b"200", b"204") + b"\r\n<urlset>", "http_204"),
+    "a body behind 304": (HEAD.replace(b"200", b"304") + b"\r\n<urlset>", "http_304"),
+    "more than the length": (HEAD + b"Content-Length: 4\r\n\r\nhalf of it", None),
+    "many interim answers": (b"HTTP/1.1 103 Early\r\n\r\n" * 20 + HEAD + b"\r\nhalf", "http_protocol"),
+    "a few interim answers": (b"HTTP/1.1 103 Early\r\n\r\n" * 3 + HEAD + b"\r\nhalf", None),
     "brotli": (HEAD + b"Content-Encoding: br\r\nContent-Length: 4\r\n\r\nhalf", "unsupported_encoding"),
     "two encodings": (HEAD + b"Content-Encoding: gzip, br\r\n\r\na", "unsupported_encoding"),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize(("data", "expected"), HOSTILE.values(), ids=HOSTILE)
-async def test_what_is_not_quite_http(new_raw: NewRaw, data: bytes, expected: str) -> None:
+async def test_what_is_not_quite_http(new_raw: NewRaw, data: bytes, expected: str | None) -> None:
     """Each way to break the protocol is a failure with a code; what came of a body is kept."""
     port = await new_raw(says(data))
     async with fetching(raw_options(port)) as fetched:
         assert code(fetched) == expected
-        if expected == "body_truncated":
+        if b"\nhalf" in data and fetched.status == 200 and expected != "unsupported_encoding":
             assert fetched.body is not None
             assert fetched.body.read() == b"half"
 
 
 async def test_a_body_that_breaks_late(new_raw: NewRaw) -> None:
-    """A chunk that is none, after the head was fine, leaves what came before it, within the read timeout."""
+    """A chunk that is none, after the head was fine, leaves what came before it, at once."""
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
@@ -233,11 +241,13 @@ async def test_a_body_that_breaks_late(new_raw: NewRaw) -> None:
         await asyncio.sleep(0.1)
         writer.write(b"zz\r\n")
         await writer.drain()
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(5)
 
     port = await new_raw(handle)
-    async with fetching(raw_options(port)) as fetched:
-        assert code(fetched) in ("body_truncated", "timeout")
+    begin = asyncio.get_running_loop().time()
+    async with fetching(raw_options(port, limits=replace(QUICK, read_timeout=4))) as fetched:
+        assert code(fetched) == "http_protocol"
+        assert asyncio.get_running_loop().time() - begin < 2
         assert fetched.body is not None
         assert fetched.body.read() == b"half"
 
@@ -307,7 +317,7 @@ async def test_endless_interim_answers(new_raw: NewRaw) -> None:
 
     port = await new_raw(handle)
     async with fetching(raw_options(port, limits=replace(QUICK, request_timeout=0.5))) as fetched:
-        assert code(fetched) in ("timeout", "http_protocol")
+        assert code(fetched) == "http_protocol"
 
 
 async def test_an_endless_body_is_cut(new_raw: NewRaw) -> None:

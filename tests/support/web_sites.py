@@ -32,12 +32,14 @@ Page = bytes | str | int | Reply
 
 @dataclass
 class Sites:
-    """A running server: `pages` by `host/path`, `asked` what was asked for, in order."""
+    """A running server: `pages` by `host/path`, `asked` what was asked for, in order, `heard` with what
+    headers."""
 
     pages: dict[str, Page]
     port: int = 0
     asked: list[str] = field(default_factory=list)
     not_modified: int = 0
+    heard: list[tuple[str, dict[str, str]]] = field(default_factory=list)
 
     @property
     def connect_to(self) -> str:
@@ -66,6 +68,7 @@ def serving(pages: dict[str, Page]) -> Iterator[Sites]:
 
         def do_GET(self) -> None:
             host = (self.headers.get("Host") or "").partition(":")[0]
+            sites.heard.append((host + self.path, dict(self.headers)))
             reply = sites.reply(host + self.path)
             etag = reply.headers.get("ETag")
             if etag is not None and etag == self.headers.get("If-None-Match"):

@@ -21,11 +21,10 @@ SKIPPED = re.compile(
 TAG = re.compile(
     r"<(link|a|base)(?=[\s/])((?:[^<>\"']++|\"[^\"]{0,4096}+\"|'[^']{0,4096}+')*+)", re.IGNORECASE
 )
-ATTRIBUTE = re.compile(r"([^\s=\"'/>]+)\s*=\s*(?:\"([^\"]*)\"|'([^']*)'|([^\s\"'>]+))")
+ATTRIBUTE = re.compile(r"(?<![^\s=\"'/>])([^\s=\"'/>]++)\s*+=\s*+(?:\"([^\"]*+)\"|'([^']*+)'|([^\s\"'>]++))")
 FEED_TYPES = frozenset({"application/rss+xml", "application/atom+xml", "application/rdf+xml", "text/rss+xml"})
-SITEMAP_FILE = re.compile(
-    r"site-?_?map[^/]*\.(?:xml|txt|gz|php|aspx?|ashx|rss)(?:\.gz)?$|/sitemap[^/]*/[^/]+\.xml$", re.IGNORECASE
-)
+EXTENSION = re.compile(r"\.(?:xml|txt|gz|php|aspx?|ashx|rss)(?:\.gz)?$", re.IGNORECASE)
+SITEMAP_NAME = re.compile(r"site-?_?map", re.IGNORECASE)
 
 
 def site_links(html: bytes, base: str) -> list[tuple[str, DiscoveryMethod]]:
@@ -43,7 +42,7 @@ def site_links(html: bytes, base: str) -> list[tuple[str, DiscoveryMethod]]:
             for name, double, single, bare in ATTRIBUTE.findall(match[2])
         }
         href = attributes.get("href", "").strip()
-        if not href:
+        if not href or len(href) > URL_LENGTH:
             continue
         tag = match[1].lower()
         if tag == "base":
@@ -70,7 +69,20 @@ def _method(tag: str, attributes: dict[str, str], href: str) -> DiscoveryMethod 
             return DiscoveryMethod.FEED_LINK
         return None
     path = href.partition("#")[0].partition("?")[0]
-    return DiscoveryMethod.HTML_LINK if "sitemap" in rel or SITEMAP_FILE.search(path) else None
+    return DiscoveryMethod.HTML_LINK if "sitemap" in rel or _names_sitemap(path) else None
+
+
+def _names_sitemap(path: str) -> bool:
+    """Whether a path ends like `sitemap-1.xml.gz` or `sitemaps/pages.xml`."""
+    folders, _, name = path.rpartition("/")
+    extension = EXTENSION.search(name[-12:])
+    if extension is None:
+        return False
+    if SITEMAP_NAME.search(name, 0, len(name) - len(extension[0])):
+        return True
+    folder = folders.rpartition("/")
+    in_sitemaps = bool(folder[1]) and folder[2].lower().startswith("sitemap")
+    return in_sitemaps and len(name) > 4 and name.lower().endswith(".xml")
 
 
 def _join(base: str, href: str) -> str | None:

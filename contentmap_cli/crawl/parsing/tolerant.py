@@ -19,7 +19,10 @@ from contentmap_cli.crawl.parsing.scanner import Mark, Scanner, Token, Unending
 from contentmap_cli.crawl.parsing.sniff import ROOTS
 from contentmap_cli.values import DocumentKind
 
-ATTRIBUTE = re.compile(r"([^\s=<>\"'/]+)\s*=\s*(?:\"([^\"]*)\"|'([^']*)'|([^\s\"'<>]+))")
+# A name is tried where it begins and nowhere else: a name without end must not cost the square of its length.
+ATTRIBUTE = re.compile(
+    r"(?<![^\s=<>\"'/])([^\s=<>\"'/]++)\s*+=\s*+(?:\"([^\"]*+)\"|'([^']*+)'|([^\s\"'<>]++))"
+)
 XMLNS = "http://www.w3.org/2000/xmlns/"
 FIELDS = frozenset({Role.LOC, Role.LASTMOD, Role.CHANGEFREQ, Role.PRIORITY})
 ENTRY_NAMES = {

@@ -17,7 +17,7 @@ PLAIN_URL = re.compile(
 """What nearly all URLs look like; group 1 is the origin. One that does not match may still be a good URL."""
 
 EDGES = " \t\r\n\v\f\u00a0\ufeff\u200b\u200c\u200d\u200e\u200f\u2060\u180e"
-INNER_BREAKS = re.compile(r"[ ]*[\t\r\n]+[ \t\r\n]*")
+INNER_BREAKS = re.compile(r"(?<! )[ ]*+[\t\r\n]++[ \t\r\n]*+")
 TEMPLATE = re.compile(r"\{\{|\}\}|\{%|%\}|<%|%>|<\?|\$\{")
 FORBIDDEN = re.compile("[\x00-\x1f\x7f\x80-\x9f<>\ud800-\udfff\ufffd\ufffe\uffff]")
 SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
@@ -96,8 +96,8 @@ def _relative(text: str, base: str | None, max_bytes: int) -> Judged:
 
 def _with_scheme(text: str, base: str) -> str | None:
     """`example.com/page` in a sitemap of example.com: the host was meant as one, not as a folder."""
-    host = re.match(r"([^/?#:\s]+\.[^/?#:\s]+)(?::[0-9]+)?(?=[/?#]|$)", text)
-    if host is None:
+    host = re.match(r"([^/?#:\s]++)(?::[0-9]++)?(?=[/?#]|$)", text)
+    if host is None or "." not in host[1][1:-1]:
         return None
     try:
         origin = urlsplit(base)

@@ -1,0 +1,220 @@
+"""The guard, shown by who is reached: listeners on loopback addresses that count what they accept.
+
+127.0.0.5 is opened and stands for the public web; 127.0.0.2 to 127.0.0.4 are not, and never hear anything.
+The resolver is a real one whose answers are written in the test; nothing of the guard is replaced.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from contentmap_cli.crawl.crawler import Crawler
+from contentmap_cli.crawl.dialling import Looked, Resolver
+from contentmap_cli.crawl.fetch import Ask, Fetcher
+from contentmap_cli.crawl.hosts import BadHost, normalise_host
+from contentmap_cli.crawl.options import CrawlOptions
+from contentmap_cli.crawl.targets import parse_target
+from contentmap_cli.values import Limits
+
+SHUT = ("127.0.0.2", "127.0.0.3", "127.0.0.4")
+OPEN = "127.0.0.5"
+QUICK = Limits(connect_timeout=2, read_timeout=1, request_timeout=3)
+
+
+class Answers(Resolver):
+    """Looks names up in a table: each name has a list of answers, given one after the other, the last for
+    good."""
+
+    def __init__(self, table: dict[str, list[tuple[str, ...]]]) -> None:
+        super().__init__(1)
+        self._table = table
+        self.asked: Counter[str] = Counter()
+
+    async def addresses(self, host: str) -> Looked:
+        answers = self._table.get(host)
+        if answers is None:
+            raise socket.gaierror(socket.EAI_NONAME, "no such name")
+        given = answers[min(self.asked[host], len(answers) - 1)]
+        self.asked[host] += 1
+        return tuple((socket.AF_INET6 if ":" in address else socket.AF_INET, address) for address in given)
+
+
+@dataclass
+class Wire:
+    """The listeners: one port on all addresses, how many connections each accepted, what it answers."""
+
+    port: int = 0
+    accepted: Counter[str] = field(default_factory=Counter)
+    pages: dict[str, bytes] = field(default_factory=dict)
+
+    async def answer(self, address: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.accepted[address] += 1
+        try:
+            path = (await reader.readuntil(b"\r\n\r\n")).split(b" ")[1].decode()
+            page = self.pages.get(path, b"HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n")
+            writer.write(page.replace(b"PORT", str(self.port).encode()))
+            await writer.drain()
+        except (ConnectionError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            writer.close()
+
+    def options(self) -> CrawlOptions:
+        """Options that open 127.0.0.5 and nothing else."""
+        return CrawlOptions(limits=QUICK, retries=0, allow_nets=(f"{OPEN}/32",))
+
+    async def fetch(self, url: str, resolver: Resolver | None = None) -> str | None:
+        """Fetches a URL; its failure's code, None for success."""
+        ask = Ask(site="site.test", max_bytes=10_000, until=asyncio.get_running_loop().time() + 10)
+        async with Fetcher(self.options(), resolver) as fetcher:
+            with await fetcher.fetch(url, ask) as fetched:
+                return fetched.failure.code if fetched.failure else None
+
+    @property
+    def reached(self) -> list[str]:
+        """The addresses that must not be, and were."""
+        return [address for address in SHUT if self.accepted[address]]
+
+
+@pytest.fixture
+async def wire() -> AsyncIterator[Wire]:
+    """Listeners on all four addresses, on one port."""
+    wire = Wire()
+    servers: list[asyncio.Server] = []
+
+    def listener(address: str) -> Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]:
+        return lambda reader, writer: wire.answer(address, reader, writer)
+
+    for address in (OPEN, *SHUT):
+        server = await asyncio.start_server(listener(address), address, wire.port)
+        servers.append(server)
+        wire.port = server.sockets[0].getsockname()[1]
+    yield wire
+    for server in servers:
+        server.close()
+
+
+def page(body: str, status: str = "200 OK", *headers: str) -> bytes:
+    """An answer; PORT in it becomes the listeners' port."""
+    lines = (f"HTTP/1.1 {status}", *headers, "Connection: close")
+    return ("\r\n".join(lines) + f"\r\n\r\n{body}").encode()
+
+
+SPELLINGS = {
+    "127.0.0.2": "address_blocked",
+    "127.0.0.2.": "address_blocked",
+    "127.0.0.3": "address_blocked",
+    "[::ffff:127.0.0.2]": "address_blocked",
+    "[::ffff:7f00:2]": "address_blocked",
+    "[::FFFF:127.0.0.2]": "address_blocked",
+    "[0:0:0:0:0:ffff:7f00:0002]": "address_blocked",
+    "[::127.0.0.2]": "address_blocked",
+    "[64:ff9b::127.0.0.2]": "address_blocked",
+    "[2002:7f00:2::]": "address_blocked",
+    "[::1]": "address_blocked",
+    "[::]": "address_blocked",
+    "0.0.0.0": "address_blocked",
+    "%31%32%37.0.0.2": "address_blocked",
+    "１２７.０.０.２": "address_blocked",
+    "127。0。0。2": "address_blocked",
+    "localhost": "address_blocked",
+    "LOCALHOST.": "address_blocked",
+    "user@127.0.0.2": "address_blocked",
+    "127.0.0.5@127.0.0.2": "address_blocked",
+    "169.254.169.254": "address_blocked",
+    "[fd00:ec2::254]": "address_blocked",
+    "168.63.129.16": "address_blocked",
+    "100.100.100.200": "address_blocked",
+    "2130706434": "rejected_url",
+    "0x7f000002": "rejected_url",
+    "0x7f.0.0.2": "rejected_url",
+    "0177.0.0.2": "rejected_url",
+    "017700000002": "rejected_url",
+    "127.2": "rejected_url",
+    "127.0.2": "rejected_url",
+    "127.0.0.0x2": "rejected_url",
+    "[::1%25lo]": "rejected_url",
+    "[fe80::1%25eth0]": "rejected_url",
+    "[127.0.0.2]": "rejected_url",
+    "127.0.0.2..": "rejected_url",
+}
+
+
+@pytest.mark.parametrize(("host", "expected"), SPELLINGS.items(), ids=str)
+async def test_no_spelling_reaches_a_shut_address(wire: Wire, host: str, expected: str) -> None:
+    """By a URL of its own and by a redirect from an open site: refused, and nobody hears of it."""
+    assert await wire.fetch(f"http://{host}:{wire.port}/") == expected
+    wire.pages["/go"] = page("", "302 Found", f"Location: http://{host}:PORT/")
+    if host.isascii():
+        code = await wire.fetch(f"http://{OPEN}:{wire.port}/go")
+        assert code in (expected, "redirect_scheme" if expected == "rejected_url" else expected)
+        assert wire.accepted[OPEN] == 1
+    assert wire.reached == []
+
+
+@pytest.mark.parametrize("host", ["2130706434", "0x7f.2", "0177.0.0.2", "127.2", "4294967295", "0x"])
+def test_numbers_that_only_some_programs_read_as_addresses_are_no_hosts(host: str) -> None:
+    """inet_aton's forms are refused when they are read, before anybody could look them up."""
+    with pytest.raises(BadHost):
+        normalise_host(host)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        (OPEN, "127.0.0.2"),
+        ("127.0.0.2", OPEN),
+        ("127.0.0.2", "127.0.0.3", OPEN, "127.0.0.4"),
+        ("::ffff:127.0.0.2", "::1", OPEN),
+    ],
+    ids=str,
+)
+async def test_of_a_mixed_answer_only_what_is_open_is_dialled(wire: Wire, answer: tuple[str, ...]) -> None:
+    """A name with open and shut addresses is reached at the open one, or not at all."""
+    wire.pages["/"] = page("ok")
+    code = await wire.fetch(f"http://mixed.test:{wire.port}/", Answers({"mixed.test": [answer]}))
+    assert code in (None, "address_blocked")
+    assert wire.reached == []
+
+
+async def test_a_name_that_changes_its_answer_is_judged_by_the_last(wire: Wire) -> None:
+    """Rebinding: open when it is looked at, shut when it is dialled. And back again for the next request."""
+    resolver = Answers({"rebind.test": [(OPEN,), ("127.0.0.2",)]})
+    assert await wire.fetch(f"http://rebind.test:{wire.port}/", resolver) == "address_blocked"
+    assert resolver.asked["rebind.test"] >= 2
+    assert wire.accepted == Counter()
+
+
+async def test_a_redirect_to_a_name_that_leads_inside_is_refused(wire: Wire) -> None:
+    """A public site that redirects to a name whose address is shut."""
+    wire.pages["/go"] = page("", "302 Found", "Location: http://inside.test:PORT/")
+    resolver = Answers({"site.test": [(OPEN,)], "inside.test": [("127.0.0.3",)]})
+    assert await wire.fetch(f"http://site.test:{wire.port}/go", resolver) == "address_blocked"
+    assert wire.accepted == Counter({OPEN: 1})
+
+
+async def test_sitemaps_that_robots_and_indexes_name_are_no_way_in(wire: Wire) -> None:
+    """Named by robots.txt, by an index, by the home page: each is a failed file with its code."""
+    names = ["127.0.0.2:PORT", "[::ffff:127.0.0.3]:PORT", "inside.test:PORT", "169.254.169.254"]
+    lines = "".join(f"Sitemap: http://{name}/sitemap.xml\n" for name in names)
+    wire.pages["/robots.txt"] = page(f"{lines}Sitemap: http://site.test:PORT/index.xml\n")
+    wire.pages["/index.xml"] = page(
+        "<sitemapindex><sitemap><loc>http://127.0.0.4:PORT/a.xml</loc></sitemap>"
+        "<sitemap><loc>http://2130706434:PORT/a.xml</loc></sitemap></sitemapindex>"
+    )
+    resolver: Any = Answers({"site.test": [(OPEN,)], "inside.test": [("127.0.0.2",)]})
+    async with Crawler(wire.options(), resolver) as crawler:
+        with await crawler.crawl(parse_target(f"http://site.test:{wire.port}")) as result:
+            blocked = [
+                file.url for file in result.files if file.error and file.error.code == "address_blocked"
+            ]
+    assert len(blocked) == 5
+    assert wire.reached == []
+    assert wire.accepted[OPEN] > 0
