@@ -15,7 +15,14 @@ from dataclasses import dataclass, field
 
 from contentmap_cli.commands.intake import HANDFUL, Intake, Refused, Taken
 from contentmap_cli.crawl.crawler import Crawler, CrawlProgress
-from contentmap_cli.errors import Code, ContentMapError, DatabaseUnavailable, Failure, LeaseLost
+from contentmap_cli.errors import (
+    Code,
+    ContentMapError,
+    DatabaseUnavailable,
+    Failure,
+    JobHeld,
+    LeaseLost,
+)
 from contentmap_cli.pipeline import DomainFailed, process_domain
 from contentmap_cli.records import jobs
 from contentmap_cli.records.claims import LEASE_SECONDS, Claim, fence, finish_domain
@@ -46,7 +53,7 @@ class JobRun:
     """Runs the domain scans of one job, at most `concurrency` at once.
 
     `stopped_by` says why the run ended early, None while it has not; `broken` is the database's
-    failure that ended it, if one did.
+    failure that ended it, if one did; `superseded` that another run took the job over.
     """
 
     sessions: Sessions
@@ -59,6 +66,7 @@ class JobRun:
     failures_too: bool = False
     stopped_by: str | None = None
     broken: ContentMapError | None = None
+    superseded: bool = False
     _live: dict[asyncio.Task[None], GuardedSession | None] = field(default_factory=dict)
 
     async def scan_one(self, taken: Taken) -> DomainSummary:
@@ -153,10 +161,15 @@ class JobRun:
         """A domain that was not claimed: another run has it, or the database did not answer."""
         if isinstance(refused.why, Failure):
             return self._summary(refused.target, ScanStatus.SKIPPED, refused.why)
+        if isinstance(refused.why, JobHeld):
+            self._give_way()
+            lost = Failure(Code.LEASE_LOST, refused.why.message)
+            return self._summary(refused.target, ScanStatus.SKIPPED, lost)
         self._mind_the_database(refused.why)
         unclaimed = Failure(Code.STORAGE_ERROR, f"not claimed: {self._describe(refused.why).message}")
         self._log(logging.ERROR, "domain.unclaimed", refused.target, unclaimed, refused.why)
-        return self._summary(refused.target, ScanStatus.FAILED, unclaimed)
+        # nothing was tried and nothing is recorded of it: `resume` takes it up
+        return self._summary(refused.target, ScanStatus.INTERRUPTED, unclaimed)
 
     async def _beat(self) -> None:
         """Renews the run's leases, on a session of its own, until it is cancelled."""
@@ -166,13 +179,17 @@ class JobRun:
                 async with self.sessions.urgent(self.job_id) as session, session.begin():
                     held = await jobs.renew_job(session, self.job_id, self.owner)
                 if not held:
-                    self.stop("another run holds the job")
+                    self._give_way()
                 async with self.sessions.urgent(self.job_id) as session, session.begin():
                     await jobs.renew_scans(session, self.job_id, self.owner)
                 self.sessions.database.check_file()
             except Exception as error:
                 log.warning("a heartbeat failed: %s", self._describe(error).message)
                 self._mind_the_database(error)
+
+    def _give_way(self) -> None:
+        self.superseded = True
+        self.stop("another run holds the job")
 
     def _note_session(self, session: GuardedSession) -> None:
         task = asyncio.current_task()
@@ -190,6 +207,7 @@ class JobRun:
         known = storage_error(error, self.sessions.database.shown)
         if isinstance(known, DatabaseUnavailable):
             self.broken = self.broken or known
+            self.sessions.database.hurried = True
             self.stop(known.message)
 
     def _describe(self, error: Exception) -> Failure:

@@ -32,7 +32,7 @@ _KNOWN: tuple[tuple[str, str, str], ...] = (
         "give a database that may be written, or the right to write this one",
     ),
     (
-        r"database is locked|database table is locked",
+        r"database is locked|database table is locked|LockNotAvailable|lock timeout",
         "is locked by another process",
         "wait for it to finish or stop it; then run the command again",
     ),

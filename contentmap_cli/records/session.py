@@ -254,7 +254,8 @@ class Sessions:
         return self._open(Context(Role.BRIEF, job, domain), wait=True)
 
     def urgent(self, job: str) -> AbstractAsyncContextManager[GuardedSession]:
-        """A session for a heartbeat: it goes before everybody who waits for a turn to write."""
+        """A session for a heartbeat: it goes before everybody who waits for a turn to write, and where
+        several may write it waits for nobody."""
         return self._open(Context(Role.BRIEF, job), wait=True, urgent=True)
 
     @asynccontextmanager
@@ -275,7 +276,7 @@ class Sessions:
 
         async def take_turn() -> None:
             nonlocal held
-            if not held:
+            if not held and not (urgent and self.database.writers > 1):
                 await self._turns.take(urgent=urgent)
                 held = True
 
