@@ -29,13 +29,24 @@ class Reply:
 Page = bytes | str | int | Reply
 
 
+GATE_SECONDS = 60
+
+
+def _open() -> threading.Event:
+    gate = threading.Event()
+    gate.set()
+    return gate
+
+
 @dataclass
 class Sites:
-    """A running server: `pages` by `host/path`, `asked` what was asked for, in order."""
+    """A running server: `pages` by `host/path`, `asked` what was asked for, in order. While `gate` is not set,
+    every answer waits."""
 
     pages: dict[str, Page]
     port: int = 0
     asked: list[str] = field(default_factory=list)
+    gate: threading.Event = field(default_factory=_open)
 
     @property
     def connect_to(self) -> str:
@@ -67,6 +78,7 @@ def serving(pages: dict[str, Page]) -> Iterator[Sites]:
             reply = sites.reply(host + self.path)
             if reply.wait:
                 time.sleep(reply.wait)
+            sites.gate.wait(GATE_SECONDS)
             self.send_response(reply.status)
             for name, value in reply.headers.items():
                 self.send_header(name, value)
