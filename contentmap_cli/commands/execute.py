@@ -172,6 +172,8 @@ class _Execution:
         if job is not None:
             writer.finish(job)
         if run.broken is not None:
+            if job is not None:
+                run.broken.hint = f"once that is mended, {_goes_on(run)}"
             raise run.broken
         if run.superseded:
             async with run.sessions.read(run.job_id) as session, session.begin():
@@ -197,10 +199,12 @@ class _Execution:
             if run.broken is None:
                 raise
             log.warning("the job could not be closed: %s", type(error).__name__)
-            run.broken.hint = (
-                f"once it is back, `contentmap resume {run.job_id}` goes on: what was recorded stays"
-            )
+            run.broken.hint = f"once it is back, {_goes_on(run)}"
             return None
+
+
+def _goes_on(run: JobRun) -> str:
+    return f"`contentmap resume {run.job_id}` goes on: what was recorded stays"
 
 
 @contextlib.contextmanager

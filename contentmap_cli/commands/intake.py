@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from itertools import islice
 
 from contentmap_cli.commands.owner import surely_gone
-from contentmap_cli.errors import Failure, JobHeld
+from contentmap_cli.errors import ConnectionLost, DatabaseUnavailable, Failure, JobHeld
 from contentmap_cli.records.claims import Claim, claim_domains
+from contentmap_cli.records.failures import storage_error
 from contentmap_cli.records.files import remembered_files
 from contentmap_cli.records.jobs import holder
 from contentmap_cli.records.session import Sessions
@@ -76,11 +77,16 @@ class Intake:
                 try:
                     self._waiting.extend(await self._claim(targets))
                 except Exception as error:
-                    if alone or isinstance(error, JobHeld):
+                    if alone or not self._may_pass(error):
                         self._waiting.append(Refused(targets.pop(0), error))
                     self._again.extend(targets)
                     log.info("a claim failed", extra={"action": "domains.unclaimed", "job": self._job_id})
             return self._waiting.popleft()
+
+    def _may_pass(self, error: Exception) -> bool:
+        """Whether the same may go well with fewer domains, or through another connection."""
+        known = storage_error(error, self._sessions.database.shown) or error
+        return isinstance(known, ConnectionLost) or not isinstance(known, DatabaseUnavailable | JobHeld)
 
     async def _claim(self, targets: Sequence[Target]) -> list[Taken | Refused]:
         async with self._sessions.brief(self._job_id) as session, session.begin():

@@ -17,6 +17,7 @@ from contentmap_cli.commands.intake import HANDFUL, Intake, Refused, Taken
 from contentmap_cli.crawl.crawler import Crawler, CrawlProgress
 from contentmap_cli.errors import (
     Code,
+    ConnectionLost,
     ContentMapError,
     DatabaseUnavailable,
     Failure,
@@ -89,6 +90,7 @@ class JobRun:
             self._log(logging.ERROR, "domain.failed", target, summary.error, trace)
         if isinstance(error, LeaseLost):
             return summary  # the other run's result stands
+        self._mind_the_database(error, again=True)
         try:
             async with self.sessions.recovery(self.job_id, target.domain) as session, session.begin():
                 await fence(session, taken)
@@ -202,10 +204,11 @@ class JobRun:
 
         return report
 
-    def _mind_the_database(self, error: Exception) -> None:
-        """A database that is gone or full takes nothing more: crawling on would only lose work."""
+    def _mind_the_database(self, error: Exception, *, again: bool = False) -> None:
+        """A database that is gone or full takes nothing more: crawling on would only lose work. `again`: it
+        is asked once more anyway, so that a connection which broke says nothing yet."""
         known = storage_error(error, self.sessions.database.shown)
-        if isinstance(known, DatabaseUnavailable):
+        if isinstance(known, DatabaseUnavailable) and not (again and isinstance(known, ConnectionLost)):
             self.broken = self.broken or known
             self.sessions.database.hurried = True
             self.stop(known.message)
@@ -222,9 +225,13 @@ class JobRun:
 
     def _failed(self, target: Target, error: Exception) -> DomainSummary:
         failure = self._describe(error)
-        status = ScanStatus.SKIPPED if isinstance(error, LeaseLost) else ScanStatus.FAILED
+        if isinstance(error, LeaseLost):
+            return self._summary(target, ScanStatus.SKIPPED, failure)
+        if isinstance(storage_error(error, self.sessions.database.shown), DatabaseUnavailable):
+            # not the domain's fault: it can be read, and `resume` takes it up again
+            return self._summary(target, ScanStatus.INTERRUPTED, failure)
         if not isinstance(error, DomainFailed):
-            return self._summary(target, status, failure)
+            return self._summary(target, ScanStatus.FAILED, failure)
         return DomainSummary(
             self.job_id,
             target.domain,

@@ -19,6 +19,7 @@ from contentmap_cli.errors import DatabaseUnavailable
 from contentmap_cli.records.address import FILE, parse_database_address, show_database_address
 
 BUSY_TIMEOUT_MS = 60_000
+CONNECT_SECONDS = 10.0
 HURRIED_TIMEOUT_MS = 2_000
 NOTICE_SECONDS = 2.0
 """A wait for another process is told of when it lasts so long."""
@@ -104,7 +105,7 @@ def open_database(address: str | URL, *, writable: bool = True) -> Database:
             max_overflow=3,
             pool_pre_ping=True,
             connect_args={
-                "timeout": 10,
+                "timeout": CONNECT_SECONDS,
                 "command_timeout": None if writable else COMMAND_SECONDS,
                 "server_settings": {"application_name": "contentmap"},
             },

@@ -40,8 +40,10 @@ def _open() -> threading.Event:
 
 @dataclass
 class Sites:
-    """A running server: `pages` by `host/path`, `asked` what was asked for, in order. While `gate` is not set,
-    every answer waits."""
+    """A running server: `pages` by `host/path`, `asked` what was asked for, in order.
+
+    While `gate` is not set, every answer waits.
+    """
 
     pages: dict[str, Page]
     port: int = 0
