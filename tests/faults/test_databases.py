@@ -15,7 +15,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 from postgres_server import PostgresServer
-from trial import Trial, make_schema, wait_until
+from trial import Trial, make_schema, wait_until, wait_until_stopped
 
 on_sqlite = pytest.mark.parametrize("address", ["sqlite"], indirect=True)
 on_postgresql = pytest.mark.parametrize("address", ["postgresql"], indirect=True)
@@ -171,13 +171,12 @@ async def _terminate_while(address: str, scan: subprocess.Popen[bytes]) -> None:
 def test_a_session_asleep_in_its_transaction_holds_nobody_up(trial: Trial, address: str) -> None:
     """The server throws it out, and who takes the job over gets its rows."""
     patience = {"lock_timeout": "20s", "idle_in_transaction_session_timeout": "1s"}
-    mark = trial.contentmap.folder / "asleep"
-    fault = {"point": "domain.recorded", "nth": 2, "do": "stop", "mark": str(mark)}
+    fault = {"point": "domain.recorded", "nth": 2, "do": "stop"}
     settings = {"contentmap_cli.records.engine.SERVER_SETTINGS": patience}
     # one at a time, for a session that sleeps in the middle of a COPY is not idle: the server waits for it
     scan = trial.start("-c", "1", fault=fault | {"set": settings})
     try:
-        wait_until(mark.exists)
+        wait_until_stopped(scan)
         asyncio.run(_run_on(address, "UPDATE jobs SET lease_until = now() - interval '1 second'"))
         trial.check_resumed()
     finally:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import time
 from pathlib import Path
 
 import pytest
 from program import Contentmap, Said
 from sqlalchemy import update
-from trial import Trial, make_schema, wait_until
+from trial import Trial, make_schema, wait_until, wait_until_stopped
 from web_sites import Reply, good_site, serving, urlset
 
 from contentmap_cli.records.engine import open_database
@@ -18,7 +17,10 @@ from contentmap_cli.records.tables import DomainScan, Job
 from contentmap_cli.records.types import utc_now
 from contentmap_cli.values import JobStatus, ScanStatus
 
-QUICK = {"contentmap_cli.commands.run.HEARTBEAT_SECONDS": 0.2}
+QUICK = {
+    "contentmap_cli.commands.run.HEARTBEAT_SECONDS": 0.2,
+    "contentmap_cli.records.engine.SERVER_SETTINGS": {"idle_in_transaction_session_timeout": "1s"},
+}
 
 
 async def let_leases_run_out(address: str, *, scans: bool = True) -> None:
@@ -81,11 +83,10 @@ def test_two_jobs_want_one_domain(tmp_path: Path, address: str) -> None:
 @pytest.mark.parametrize("point", ["domain.crawl_complete", "brief:transaction.committed"])
 def test_a_run_that_slept_past_its_lease(trial: Trial, point: str) -> None:
     """Another finishes its job; awake again it writes nothing, claims nothing, and says who has the job."""
-    fault = {"point": point, "nth": 2, "do": "stop", "mark": str(trial.contentmap.folder / "asleep")}
-    sleeper = trial.start(fault=fault | {"set": QUICK})
+    fault = {"point": point, "nth": 2, "do": "stop"}
+    sleeper = trial.start("-c", "1", fault=fault | {"set": QUICK})
     try:
-        wait_until((trial.contentmap.folder / "asleep").exists)
-        time.sleep(0.1)
+        wait_until_stopped(sleeper)
         held = trial.resume()
         assert (held.code, "another run holds" in held.err) == (75, True)
         # only the job's lease: a domain that was claimed last may have a little left of its own
@@ -105,12 +106,10 @@ def test_a_run_that_slept_past_its_lease(trial: Trial, point: str) -> None:
 
 def test_a_run_awake_again_beside_the_one_that_took_over(trial: Trial) -> None:
     """While the other still runs, it gives way: exit 75 and the other's name, and claims nothing more."""
-    mark = trial.contentmap.folder / "asleep"
-    fault = {"point": "work:transaction.committed", "nth": 1, "do": "stop", "mark": str(mark), "set": QUICK}
+    fault = {"point": "work:transaction.committed", "nth": 1, "do": "stop", "set": QUICK}
     sleeper = trial.start("-c", "1", fault=fault)
     try:
-        wait_until(mark.exists)
-        time.sleep(0.1)
+        wait_until_stopped(sleeper)
         asyncio.run(let_leases_run_out(trial.contentmap.database))
         trial.sites.gate.clear()
         other = trial.contentmap.start("resume", trial.job_id, "-c", "1")

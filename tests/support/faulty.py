@@ -6,8 +6,8 @@ Nothing of the command is replaced. Each step of a run is logged with an `action
 sees the record in the moment it is made; the last moment before a COMMIT is SQLAlchemy's own event. What the
 text names:
 
-* `point`: an action, or `role:action`, or `COMMIT`; `nth` of them, from 1; `do`: `kill` (SIGKILL), `stop`
-  (SIGSTOP), or `touch` (makes the file `mark` and goes on);
+* `point`: an action, or `role:action`, or `COMMIT`; `nth` of them, from 1; `do`: `kill` (SIGKILL) or `stop`
+  (SIGSTOP);
 * `limits`: resource limits by name, as in `{"NOFILE": 64}`; `pages`: how many pages SQLite may have;
 * `clock`: seconds by which this process believes it is later than it is;
 * `set`: constants of modules by their full name, so that a test need not wait as long as a user.
@@ -24,7 +24,6 @@ import resource
 import signal
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
 LOGGERS = ("contentmap.transaction", "contentmap.run")
@@ -33,23 +32,18 @@ LOGGERS = ("contentmap.transaction", "contentmap.run")
 class Point:
     """Counts what passes a point, and lets happen there what is to happen."""
 
-    def __init__(self, point: str, nth: int = 1, do: str = "kill", mark: str = "") -> None:
+    def __init__(self, point: str, nth: int, do: str) -> None:
         self.role, _, self.action = point.rpartition(":")
         self.left = nth
-        self.do = do
-        self.mark = mark
+        self.signal = signal.SIGKILL if do == "kill" else signal.SIGSTOP
 
     def passed(self, action: str, role: str = "") -> None:
         """Something happened; perhaps it was the one."""
         if action != self.action or (self.role and role != self.role):
             return
         self.left -= 1
-        if self.left:
-            return
-        if self.mark:
-            Path(self.mark).touch()
-        if self.do != "touch":
-            os.kill(os.getpid(), signal.SIGKILL if self.do == "kill" else signal.SIGSTOP)
+        if self.left == 0:
+            os.kill(os.getpid(), self.signal)
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Sees every record; lets through what would have been logged anyway."""
@@ -107,7 +101,7 @@ def main() -> None:
     if "pages" in fault:
         limit_pages(fault["pages"])
     if "point" in fault:
-        watch(Point(*(fault[name] for name in ("point", "nth", "do", "mark") if name in fault)))
+        watch(Point(fault["point"], fault["nth"], fault["do"]))
     from contentmap_cli.commands.app import main as contentmap
 
     contentmap()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 import time
 from collections.abc import Mapping
@@ -64,6 +65,10 @@ class Trial:
         """Holds the database to the promises as it stands."""
         return check(self.contentmap.database, self.job_id, self.hosts, self.expected, alive=alive)
 
+    def look(self) -> Recorded:
+        """What is recorded, unchecked."""
+        return recorded(self.contentmap.database, self.job_id)
+
     def check_resumed(self) -> Said:
         """After a fault: as it stands, then resumed, then finished as if nothing had been."""
         self.check()
@@ -97,6 +102,12 @@ def wait_until(reached: Any, seconds: float = 30) -> None:
     while not reached():
         assert time.monotonic() < deadline, "it never came to that"
         time.sleep(0.02)
+
+
+def wait_until_stopped(process: subprocess.Popen[bytes]) -> None:
+    """Waits until a SIGSTOP has taken hold of a process. Raises AssertionError if it never does."""
+    look = os.WSTOPPED | os.WNOHANG | os.WNOWAIT
+    wait_until(lambda: os.waitid(os.P_PID, process.pid, look) is not None)
 
 
 async def make_schema(address: str) -> None:
