@@ -121,14 +121,12 @@ def open_database(address: str | URL, *, writable: bool = True) -> Database:
 
 
 def _server_connect(database: Database) -> Callable[[Any, Any], None]:
+    # not as parameters of the start-up: a pooler between us and the server may refuse those
+    settings = "; ".join(f"SET {name} = '{value}'" for name, value in SERVER_SETTINGS.items())
+
     def connected(connection: Any, _record: Any) -> None:
         database._open.add(connection.driver_connection)
-        cursor = connection.cursor()
-        # not as parameters of the start-up: a pooler between us and the server may refuse those
-        for name, value in SERVER_SETTINGS.items():
-            cursor.execute(f"SET {name} = '{value}'")
-        cursor.close()
-        connection.commit()
+        connection.run_async(lambda driver: driver.execute(settings))
 
     return connected
 

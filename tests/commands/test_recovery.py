@@ -23,8 +23,9 @@ from contentmap_cli.crawl.crawler import Crawler
 from contentmap_cli.crawl.options import CrawlOptions, parse_connect_to
 from contentmap_cli.records import jobs
 from contentmap_cli.records.engine import Database
+from contentmap_cli.records.guard import _Refusing
 from contentmap_cli.records.queries import domain_results, job_summary
-from contentmap_cli.records.session import Role, Sessions, _Refusing
+from contentmap_cli.records.session import Role, Sessions
 from contentmap_cli.records.tables import SITEMAP_URLS, Domain, DomainScan, SitemapFile
 from contentmap_cli.values import DomainSummary, JobStatus, ScanStatus, Target
 
