@@ -174,20 +174,26 @@ class JobRun:
         return self._summary(refused.target, ScanStatus.INTERRUPTED, unclaimed)
 
     async def _beat(self) -> None:
-        """Renews the run's leases, on a session of its own, until it is cancelled."""
+        """Renews the run's leases until it is cancelled. One connection that broke is no lost database."""
         while True:
             await asyncio.sleep(HEARTBEAT_SECONDS)
-            try:
-                async with self.sessions.urgent(self.job_id) as session, session.begin():
-                    held = await jobs.renew_job(session, self.job_id, self.owner)
-                if not held:
-                    self._give_way()
-                async with self.sessions.urgent(self.job_id) as session, session.begin():
-                    await jobs.renew_scans(session, self.job_id, self.owner)
-                self.sessions.database.check_file()
-            except Exception as error:
-                log.warning("a heartbeat failed: %s", self._describe(error).message)
-                self._mind_the_database(error)
+            for again in (True, False):
+                try:
+                    await self._renew()
+                    break
+                except Exception as error:
+                    log.warning("a heartbeat failed: %s", self._describe(error).message)
+                    self._mind_the_database(error, again=again)
+
+    async def _renew(self) -> None:
+        """One heartbeat, on a session of its own."""
+        async with self.sessions.urgent(self.job_id) as session, session.begin():
+            held = await jobs.renew_job(session, self.job_id, self.owner)
+        if not held:
+            self._give_way()
+        async with self.sessions.urgent(self.job_id) as session, session.begin():
+            await jobs.renew_scans(session, self.job_id, self.owner)
+        self.sessions.database.check_file()
 
     def _give_way(self) -> None:
         self.superseded = True

@@ -65,5 +65,11 @@ async def _feel(database: Database, own: Database) -> None:
 
 
 async def _ask(engine: AsyncEngine) -> None:
-    async with engine.connect() as connection:
-        await connection.exec_driver_sql("SELECT 1")
+    """Comes back with an answer, or raises one. Even to say hello to may be left unanswered: then again."""
+    while True:
+        try:
+            async with engine.connect() as connection:
+                await connection.exec_driver_sql("SELECT 1")
+            return
+        except TimeoutError:
+            await asyncio.sleep(0)

@@ -106,14 +106,16 @@ def test_the_server_goes_and_stays_away(on_own_server: Trial, own_server: Postgr
     trial.check_resumed()
 
 
+@pytest.mark.parametrize("pulse", [0.2, 5.0], ids=["known", "first"])
 @on_postgresql
-def test_the_server_hangs(on_own_server: Trial, own_server: PostgresServer) -> None:
-    """It takes connections and answers nothing: the run ends in a bounded time, as if it were gone."""
+def test_the_server_hangs(on_own_server: Trial, own_server: PostgresServer, pulse: float) -> None:
+    """It takes connections and answers nothing: the run ends in a bounded time, whether its pulse was ever
+    felt or not, and goes on when resumed."""
     trial = on_own_server
     quick = {
-        "contentmap_cli.records.pulse.PULSE_SECONDS": 0.5,
-        "contentmap_cli.records.pulse.PATIENCE_SECONDS": 1.0,
-        "contentmap_cli.records.engine.CONNECT_SECONDS": 1.0,
+        "contentmap_cli.records.pulse.PULSE_SECONDS": pulse,
+        "contentmap_cli.records.pulse.PATIENCE_SECONDS": 2.0,
+        "contentmap_cli.records.engine.CONNECT_SECONDS": 0.5,
     }
     scan = trial.contentmap.start(*_aloud(trial), fault={"set": quick})
     _in_the_middle(trial, scan)

@@ -145,3 +145,18 @@ def test_the_clock_of_the_client_does_not_matter(trial: Trial, hours: int) -> No
     assert trial.contentmap.end(scan).code == 3
     trial.check_finished()
     assert trial.check().job.domains[ScanStatus.SKIPPED] == 0  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("address", ["sqlite"], indirect=True)
+def test_the_options_of_the_job_hold_when_it_is_resumed(trial: Trial) -> None:
+    """They are recorded but for what may be secret, which is given again."""
+    recorded = ("--user-agent", "mapper/1.0 (+mail@example.org)", "--header", "X-Key: secret")
+    killed = trial.scan(*recorded, fault={"point": "work:transaction.committed", "nth": 2, "do": "kill"})
+    assert killed.code == -9
+    assert {(head["User-Agent"], head["X-Key"]) for head in trial.sites.heads} == {(recorded[1], "secret")}
+    said = trial.resume("--header", "X-Key: another")
+    assert said.code == 3, said.err
+    assert {head["User-Agent"] for head in trial.sites.heads} == {recorded[1]}
+    assert trial.sites.heads[-1]["X-Key"] == "another"
+    trial.check_finished()
+    assert not any(b"secret" in file.read_bytes() for file in trial.contentmap.folder.glob("test.db*"))

@@ -40,7 +40,7 @@ def _open() -> threading.Event:
 
 @dataclass
 class Sites:
-    """A running server: `pages` by `host/path`, `asked` what was asked for, in order.
+    """A running server: `pages` by `host/path`, `asked` what was asked for, in order, `heads` how.
 
     While `gate` is not set, every answer waits.
     """
@@ -48,6 +48,7 @@ class Sites:
     pages: dict[str, Page]
     port: int = 0
     asked: list[str] = field(default_factory=list)
+    heads: list[Mapping[str, str]] = field(default_factory=list)
     gate: threading.Event = field(default_factory=_open)
 
     @property
@@ -77,6 +78,7 @@ def serving(pages: dict[str, Page]) -> Iterator[Sites]:
 
         def do_GET(self) -> None:
             host = (self.headers.get("Host") or "").partition(":")[0]
+            sites.heads.append(dict(self.headers))
             reply = sites.reply(host + self.path)
             if reply.wait:
                 time.sleep(reply.wait)
