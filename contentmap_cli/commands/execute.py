@@ -110,10 +110,10 @@ async def resume_job(
 
 async def _held(session: GuardedSession, job_id: str) -> JobHeld:
     held_by, _ = await jobs.holder(session, job_id)
-    return JobHeld(
-        f"another run holds {job_id}: {held_by}",
-        hint=f"wait for it, or look with `contentmap status {job_id}`",
-    )
+    look = f"look with `contentmap status {job_id}`"
+    if held_by is None:
+        return JobHeld(f"another run took {job_id} over, and has ended", hint=look)
+    return JobHeld(f"another run holds {job_id}: {held_by}", hint=f"wait for it, or {look}")
 
 
 @contextlib.contextmanager

@@ -68,6 +68,7 @@ class JobRun:
     stopped_by: str | None = None
     broken: ContentMapError | None = None
     superseded: bool = False
+    _ended: bool = False
     _live: dict[asyncio.Task[None], GuardedSession | None] = field(default_factory=dict)
 
     async def scan_one(self, taken: Taken) -> DomainSummary:
@@ -114,6 +115,7 @@ class JobRun:
             handful=min(HANDFUL, self.concurrency),
             failures_too=self.failures_too,
         )
+        self._ended = False
         heart = asyncio.create_task(self._beat(), name="heartbeat")
         try:
             workers = [
@@ -127,6 +129,7 @@ class JobRun:
                 if isinstance(result, Exception):
                     raise result
         finally:
+            self._ended = True
             heart.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await heart
@@ -174,8 +177,9 @@ class JobRun:
         return self._summary(refused.target, ScanStatus.INTERRUPTED, unclaimed)
 
     async def _beat(self) -> None:
-        """Renews the run's leases until it is cancelled. One connection that broke is no lost database."""
-        while True:
+        """Renews the run's leases until it has ended. One connection that broke is no lost database."""
+        # not only until it is cancelled: a driver that is tidying up after a lost connection may eat that
+        while not self._ended:
             await asyncio.sleep(HEARTBEAT_SECONDS)
             for again in (True, False):
                 try:

@@ -96,6 +96,8 @@ def storage_error(error: BaseException, shown: str) -> ContentMapError | None:
     foreign = isinstance(error, exc.DBAPIError | sqlite3.Error | exc.TimeoutError) or (
         type(error).__module__ or ""
     ).startswith("asyncpg")
+    if isinstance(error, exc.PendingRollbackError):
+        return _gone(shown)  # the connection was lost between two statements
     if not foreign and not isinstance(error, OSError):
         return None
     if not foreign:
