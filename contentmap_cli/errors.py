@@ -114,6 +114,10 @@ class DatabaseUnavailable(ContentMapError):
     exit_code = Exit.DATABASE
 
 
+class ConnectionLost(DatabaseUnavailable):
+    """A connection to the database broke or could not be made: another attempt tells whether all is lost."""
+
+
 class StorageRefused(ContentMapError):
     """The database answered with an error that is neither ours nor a known state of its own."""
 

@@ -41,3 +41,16 @@ def test_every_exit_code_is_documented() -> None:
     """The codes of the command line, and hang-up, which is the shell's own."""
     codes = {value for name, value in vars(Exit).items() if name.isupper()} | {129}
     assert {int(code) for code in _table("outcomes.md", "Exit codes")} == codes
+
+
+def test_every_fault_is_shown_by_a_test() -> None:
+    """Each row of the table of faults names tests that exist, and every test of faults stands there."""
+    text = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    _, *rows = [
+        line for line in text.split("\n## Faults\n")[1].split("\n## ")[0].splitlines() if line[:2] == "| "
+    ]
+    sources = [path.read_text(encoding="utf-8") for path in (ROOT / "tests" / "faults").glob("test_*.py")]
+    written = set(re.findall(r"^def (test_\w+)", "\n".join(sources), re.M))
+    named = [set(re.findall(r"`(test_\w+)`", row)) for row in rows]
+    assert all(named)
+    assert set.union(*named) == written

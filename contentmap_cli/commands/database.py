@@ -16,6 +16,7 @@ from contentmap_cli.errors import ContentMapError, DatabaseUnavailable, NotFound
 from contentmap_cli.records.address import FILE, parse_database_address, show_database_address
 from contentmap_cli.records.engine import READ_ONLY, Database, open_database
 from contentmap_cli.records.failures import storage_error
+from contentmap_cli.records.pulse import watched
 from contentmap_cli.records.schema import (
     SchemaState,
     create_schema,
@@ -44,7 +45,7 @@ async def database_for_writing(shell: Shell, *, create: bool = True) -> AsyncIte
         raise _nothing_yet(show_database_address(address))
     if address.drivername == FILE:
         _make_folder(Path(str(address.database)), own=shell.db is None)
-    async with _opened(address, writable=True) as database:
+    async with _opened(address, writable=True) as database, watched(database, address):
         async with database.engine.begin() as connection:
             state, revision = await schema_of(database, connection)
             if state is SchemaState.EMPTY and database.path is not None:

@@ -22,11 +22,12 @@ from contentmap_cli.commands.shell import Shell
 from contentmap_cli.commands.status import unknown_job
 from contentmap_cli.commands.watch import ConsoleWatcher
 from contentmap_cli.crawl.crawler import Crawler
-from contentmap_cli.errors import AnswerLost, Exit, JobHeld
+from contentmap_cli.errors import AnswerLost, DatabaseUnavailable, Exit, JobHeld
 from contentmap_cli.records import jobs
 from contentmap_cli.records.claims import unfinished
+from contentmap_cli.records.failures import storage_error
 from contentmap_cli.records.queries import job_summary
-from contentmap_cli.records.session import Sessions
+from contentmap_cli.records.session import GuardedSession, Sessions
 from contentmap_cli.records.tables import Job
 from contentmap_cli.report.formats import Format, scan_writer
 from contentmap_cli.report.hints import scan_hints
@@ -36,6 +37,7 @@ log = logging.getLogger("contentmap.run")
 STREAMED = frozenset({Format.NDJSON, Format.CSV, Format.GITHUB})
 """Formats that write each domain as it commits."""
 
+_CLOSED = frozenset({JobStatus.COMPLETE, JobStatus.PARTIAL, JobStatus.FAILED})
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -80,15 +82,15 @@ async def resume_job(
                 job = await session.get(Job, job_id)
                 if job is None or job.tenant_id != tenant:
                     raise unknown_job(job_id)
-                held_by, recorded = job.owner, dict(job.options)
-                if held_by is not None and surely_gone(held_by):
+                recorded, closed = dict(job.options), job.status in _CLOSED
+                held_by, alive = await jobs.holder(session, job_id)
+                if held_by is not None and (not alive or surely_gone(held_by)):
                     await jobs.interrupt(session, job_id, held_by, "died")
                 todo = [target for target, _ in await unfinished(session, job_id, failures=failures)]
-                if todo and not await jobs.hold_job(session, job_id, owner):
-                    raise JobHeld(
-                        f"another run holds {job_id}: {held_by}",
-                        hint=f"wait for it, or look with `contentmap status {job_id}`",
-                    )
+                if (todo or not closed) and not await jobs.hold_job(session, job_id, owner):
+                    raise await _held(session, job_id)
+                if not todo and not closed:  # all was recorded, and then its run died
+                    await jobs.finish_job(session, job_id, owner)
             if not todo:
                 return await _nothing_left(shell, sessions, tenant, job_id, answer, out)
             settings = given.over(ScanSettings.from_recorded(recorded))
@@ -104,6 +106,14 @@ async def resume_job(
                     failures_too=failures,
                 )
                 return await _Execution(shell, run, settings, answer, out).carry_out(todo)
+
+
+async def _held(session: GuardedSession, job_id: str) -> JobHeld:
+    held_by, _ = await jobs.holder(session, job_id)
+    look = f"look with `contentmap status {job_id}`"
+    if held_by is None:
+        return JobHeld(f"another run took {job_id} over, and has ended", hint=look)
+    return JobHeld(f"another run holds {job_id}: {held_by}", hint=f"wait for it, or {look}")
 
 
 @contextlib.contextmanager
@@ -124,8 +134,6 @@ async def _nothing_left(
         job = await job_summary(session, job_id, tenant)
     if job is None:
         raise unknown_job(job_id)
-    if job.alive and job.status is JobStatus.RUNNING:
-        raise JobHeld(f"another run holds {job_id}", hint=f"`contentmap status {job_id}` shows it")
     scan_writer(answer.format, out, width=width_of(out), color=shell.colored(out)).finish(job)
     if not shell.quiet:
         say(f"nothing is left to do in {job_id}; --failed tries failed and partial domains again")
@@ -163,7 +171,12 @@ class _Execution:
         if job is not None:
             writer.finish(job)
         if run.broken is not None:
+            if job is not None:
+                run.broken.hint = f"once that is mended, {_goes_on(run)}"
             raise run.broken
+        if run.superseded:
+            async with run.sessions.read(run.job_id) as session, session.begin():
+                raise await _held(session, run.job_id)
         if job is None:
             return Exit.DATABASE
         if not self.shell.quiet:
@@ -179,13 +192,18 @@ class _Execution:
             async with run.sessions.read(run.job_id) as session, session.begin():
                 return await job_summary(session, run.job_id, run.tenant)
         except Exception as error:
+            known = storage_error(error, run.sessions.database.shown)
+            if run.broken is None and isinstance(known, DatabaseUnavailable):
+                run.broken, run.sessions.database.hurried = known, True
             if run.broken is None:
                 raise
             log.warning("the job could not be closed: %s", type(error).__name__)
-            run.broken.hint = (
-                f"once it is back, `contentmap resume {run.job_id}` goes on: what was recorded stays"
-            )
+            run.broken.hint = f"once it is back, {_goes_on(run)}"
             return None
+
+
+def _goes_on(run: JobRun) -> str:
+    return f"`contentmap resume {run.job_id}` goes on: what was recorded stays"
 
 
 @contextlib.contextmanager

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
 from contentmap_cli.commands.owner import surely_gone
-from contentmap_cli.errors import Failure
+from contentmap_cli.errors import ConnectionLost, DatabaseUnavailable, Failure, JobHeld
 from contentmap_cli.records.claims import Claim, claim_domains
+from contentmap_cli.records.failures import storage_error
 from contentmap_cli.records.files import remembered_files
+from contentmap_cli.records.jobs import holder
 from contentmap_cli.records.session import Sessions
 from contentmap_cli.values import RememberedFile, Target
+
+log = logging.getLogger("contentmap.run")
 
 HANDFUL = 50
 """Domains claimed in one transaction: few enough to be started soon, many enough to cost next to nothing."""
@@ -54,21 +59,39 @@ class Intake:
         self._handful = handful
         self._failures_too = failures_too
         self._waiting: deque[Taken | Refused] = deque()
+        self._again: deque[Target] = deque()
         self._one_at_a_time = asyncio.Lock()
 
     async def next(self) -> Taken | Refused | None:
-        """The next domain, or None when there is none left. Never raises for the database's sake."""
+        """The next domain, or None when there is none left. Never raises for the database's sake.
+
+        A handful whose claim failed is tried once more, domain by domain: what one of them, or a connection
+        that broke, has done is not told of all the others.
+        """
         async with self._one_at_a_time:
-            if not self._waiting:
-                targets = list(islice(self._targets, self._handful))
+            while not self._waiting:
+                alone = bool(self._again)
+                targets = [self._again.popleft()] if alone else list(islice(self._targets, self._handful))
+                if not targets:
+                    return None
                 try:
-                    self._waiting.extend(await self._claim(targets) if targets else ())
+                    self._waiting.extend(await self._claim(targets))
                 except Exception as error:
-                    self._waiting.extend(Refused(target, error) for target in targets)
-            return self._waiting.popleft() if self._waiting else None
+                    if alone or not self._may_pass(error):
+                        self._waiting.append(Refused(targets.pop(0), error))
+                    self._again.extend(targets)
+                    log.info("a claim failed", extra={"action": "domains.unclaimed", "job": self._job_id})
+            return self._waiting.popleft()
+
+    def _may_pass(self, error: Exception) -> bool:
+        """Whether the same may go well with fewer domains, or through another connection."""
+        known = storage_error(error, self._sessions.database.shown) or error
+        return isinstance(known, ConnectionLost) or not isinstance(known, DatabaseUnavailable | JobHeld)
 
     async def _claim(self, targets: Sequence[Target]) -> list[Taken | Refused]:
         async with self._sessions.brief(self._job_id) as session, session.begin():
+            if (await holder(session, self._job_id, shared=True))[0] != self._owner:
+                raise JobHeld("another run took the job over")
             answers = await claim_domains(
                 session,
                 self._job_id,

@@ -15,7 +15,15 @@ from dataclasses import dataclass, field
 
 from contentmap_cli.commands.intake import HANDFUL, Intake, Refused, Taken
 from contentmap_cli.crawl.crawler import Crawler, CrawlProgress
-from contentmap_cli.errors import Code, ContentMapError, DatabaseUnavailable, Failure, LeaseLost
+from contentmap_cli.errors import (
+    Code,
+    ConnectionLost,
+    ContentMapError,
+    DatabaseUnavailable,
+    Failure,
+    JobHeld,
+    LeaseLost,
+)
 from contentmap_cli.pipeline import DomainFailed, process_domain
 from contentmap_cli.records import jobs
 from contentmap_cli.records.claims import LEASE_SECONDS, Claim, fence, finish_domain
@@ -46,7 +54,7 @@ class JobRun:
     """Runs the domain scans of one job, at most `concurrency` at once.
 
     `stopped_by` says why the run ended early, None while it has not; `broken` is the database's
-    failure that ended it, if one did.
+    failure that ended it, if one did; `superseded` that another run took the job over.
     """
 
     sessions: Sessions
@@ -59,6 +67,8 @@ class JobRun:
     failures_too: bool = False
     stopped_by: str | None = None
     broken: ContentMapError | None = None
+    superseded: bool = False
+    _ended: bool = False
     _live: dict[asyncio.Task[None], GuardedSession | None] = field(default_factory=dict)
 
     async def scan_one(self, taken: Taken) -> DomainSummary:
@@ -81,6 +91,7 @@ class JobRun:
             self._log(logging.ERROR, "domain.failed", target, summary.error, trace)
         if isinstance(error, LeaseLost):
             return summary  # the other run's result stands
+        self._mind_the_database(error, again=True)
         try:
             async with self.sessions.recovery(self.job_id, target.domain) as session, session.begin():
                 await fence(session, taken)
@@ -104,6 +115,7 @@ class JobRun:
             handful=min(HANDFUL, self.concurrency),
             failures_too=self.failures_too,
         )
+        self._ended = False
         heart = asyncio.create_task(self._beat(), name="heartbeat")
         try:
             workers = [
@@ -117,6 +129,7 @@ class JobRun:
                 if isinstance(result, Exception):
                     raise result
         finally:
+            self._ended = True
             heart.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await heart
@@ -153,26 +166,42 @@ class JobRun:
         """A domain that was not claimed: another run has it, or the database did not answer."""
         if isinstance(refused.why, Failure):
             return self._summary(refused.target, ScanStatus.SKIPPED, refused.why)
+        if isinstance(refused.why, JobHeld):
+            self._give_way()
+            lost = Failure(Code.LEASE_LOST, refused.why.message)
+            return self._summary(refused.target, ScanStatus.SKIPPED, lost)
         self._mind_the_database(refused.why)
         unclaimed = Failure(Code.STORAGE_ERROR, f"not claimed: {self._describe(refused.why).message}")
         self._log(logging.ERROR, "domain.unclaimed", refused.target, unclaimed, refused.why)
-        return self._summary(refused.target, ScanStatus.FAILED, unclaimed)
+        # nothing was tried and nothing is recorded of it: `resume` takes it up
+        return self._summary(refused.target, ScanStatus.INTERRUPTED, unclaimed)
 
     async def _beat(self) -> None:
-        """Renews the run's leases, on a session of its own, until it is cancelled."""
-        while True:
+        """Renews the run's leases until it has ended. One connection that broke is no lost database."""
+        # not only until it is cancelled: a driver that is tidying up after a lost connection may eat that
+        while not self._ended:
             await asyncio.sleep(HEARTBEAT_SECONDS)
-            try:
-                async with self.sessions.urgent(self.job_id) as session, session.begin():
-                    held = await jobs.renew_job(session, self.job_id, self.owner)
-                if not held:
-                    self.stop("another run holds the job")
-                async with self.sessions.urgent(self.job_id) as session, session.begin():
-                    await jobs.renew_scans(session, self.job_id, self.owner)
-                self.sessions.database.check_file()
-            except Exception as error:
-                log.warning("a heartbeat failed: %s", self._describe(error).message)
-                self._mind_the_database(error)
+            for again in (True, False):
+                try:
+                    await self._renew()
+                    break
+                except Exception as error:
+                    log.warning("a heartbeat failed: %s", self._describe(error).message)
+                    self._mind_the_database(error, again=again)
+
+    async def _renew(self) -> None:
+        """One heartbeat, on a session of its own."""
+        async with self.sessions.urgent(self.job_id) as session, session.begin():
+            held = await jobs.renew_job(session, self.job_id, self.owner)
+        if not held:
+            self._give_way()
+        async with self.sessions.urgent(self.job_id) as session, session.begin():
+            await jobs.renew_scans(session, self.job_id, self.owner)
+        self.sessions.database.check_file()
+
+    def _give_way(self) -> None:
+        self.superseded = True
+        self.stop("another run holds the job")
 
     def _note_session(self, session: GuardedSession) -> None:
         task = asyncio.current_task()
@@ -185,11 +214,13 @@ class JobRun:
 
         return report
 
-    def _mind_the_database(self, error: Exception) -> None:
-        """A database that is gone or full takes nothing more: crawling on would only lose work."""
+    def _mind_the_database(self, error: Exception, *, again: bool = False) -> None:
+        """A database that is gone or full takes nothing more: crawling on would only lose work. `again`: it
+        is asked once more anyway, so that a connection which broke says nothing yet."""
         known = storage_error(error, self.sessions.database.shown)
-        if isinstance(known, DatabaseUnavailable):
+        if isinstance(known, DatabaseUnavailable) and not (again and isinstance(known, ConnectionLost)):
             self.broken = self.broken or known
+            self.sessions.database.hurried = True
             self.stop(known.message)
 
     def _describe(self, error: Exception) -> Failure:
@@ -204,9 +235,13 @@ class JobRun:
 
     def _failed(self, target: Target, error: Exception) -> DomainSummary:
         failure = self._describe(error)
-        status = ScanStatus.SKIPPED if isinstance(error, LeaseLost) else ScanStatus.FAILED
+        if isinstance(error, LeaseLost):
+            return self._summary(target, ScanStatus.SKIPPED, failure)
+        if isinstance(storage_error(error, self.sessions.database.shown), DatabaseUnavailable):
+            # not the domain's fault: it can be read, and `resume` takes it up again
+            return self._summary(target, ScanStatus.INTERRUPTED, failure)
         if not isinstance(error, DomainFailed):
-            return self._summary(target, status, failure)
+            return self._summary(target, ScanStatus.FAILED, failure)
         return DomainSummary(
             self.job_id,
             target.domain,

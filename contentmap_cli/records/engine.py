@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import asyncio
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
+from weakref import WeakSet
 
-from sqlalchemy import URL, Connection, event
+from sqlalchemy import URL, Connection, PoolResetState, event
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from contentmap_cli.errors import DatabaseUnavailable
@@ -15,7 +20,19 @@ from contentmap_cli.records import one_trip
 from contentmap_cli.records.address import FILE, parse_database_address, show_database_address
 
 BUSY_TIMEOUT_MS = 60_000
+CONNECT_SECONDS = 10.0
+HURRIED_TIMEOUT_MS = 2_000
+NOTICE_SECONDS = 2.0
+"""A wait for another process is told of when it lasts so long."""
+COMMAND_SECONDS = 60.0
+"""How long who only reads waits for one answer of a server. Who writes is watched by a Pulse instead: a COPY
+may take as long as it takes."""
+SERVER_SETTINGS = {"lock_timeout": "60s", "idle_in_transaction_session_timeout": "60s"}
+"""Who waits for a lock gives up some time, and who sleeps in the middle of a transaction, past its lease,
+is thrown out by the server: it would hold up whoever takes its work over."""
 CACHE_KIB = 32 * 1024  # rows come in key order: twice as much gains nothing, and is memory all the same
+log = logging.getLogger("contentmap.database")
+
 WRITERS = {"sqlite": 1, "postgresql": 8}
 READ_ONLY = "contentmap_read_only"
 _BEGIN_TO_READ = "BEGIN DEFERRED"
@@ -34,6 +51,13 @@ class Database:
     path: Path | None  # the file, where it is one
 
     identity: tuple[int, int] | None = None  # device and number of the file, once it is known
+    hurried: bool = False  # the database has failed once: what is left to say is not waited with for long
+    _open: WeakSet[Any] = field(default_factory=WeakSet)
+
+    def cut(self) -> None:
+        """Ends every connection to a server without waiting for it: who waits for an answer gets an error."""
+        for connection in list(self._open):
+            connection.terminate()
 
     def check_file(self) -> None:
         """Raises DatabaseUnavailable where the file was deleted or replaced under the open connections:
@@ -73,11 +97,9 @@ def open_database(address: str | URL, *, writable: bool = True) -> Database:
             url,
             pool_size=5,
             max_overflow=5,
-            pool_reset_on_return=None,  # a session ends its transaction itself: once more is a trip in vain
+            pool_reset_on_return=None,  # see `_sqlite_reset`
             connect_args={"timeout": BUSY_TIMEOUT_MS / 1000, "async_creator_fn": one_trip.connect},
         )
-        event.listen(engine.sync_engine, "connect", _sqlite_connect(writable))
-        event.listen(engine.sync_engine, "begin", _sqlite_begin)
         path = Path(str(url.database))
     else:
         writers = WRITERS["postgresql"]
@@ -87,13 +109,34 @@ def open_database(address: str | URL, *, writable: bool = True) -> Database:
             pool_size=writers,
             max_overflow=3,
             pool_pre_ping=True,
-            connect_args={"timeout": 10, "server_settings": {"application_name": "contentmap"}},
+            connect_args={
+                "timeout": CONNECT_SECONDS,
+                "command_timeout": None if writable else COMMAND_SECONDS,
+                "server_settings": {"application_name": "contentmap"},
+            },
         )
         path = None
-    return Database(engine, show_database_address(url), engine.dialect.name, path)
+    database = Database(engine, show_database_address(url), engine.dialect.name, path)
+    if path is not None:
+        event.listen(engine.sync_engine, "connect", _sqlite_connect(database, writable))
+        event.listen(engine.sync_engine, "begin", _sqlite_begin(database))
+    else:
+        event.listen(engine.sync_engine, "connect", _server_connect(database))
+    return database
 
 
-def _sqlite_connect(writable: bool) -> Callable[[Any, Any], None]:
+def _server_connect(database: Database) -> Callable[[Any, Any], None]:
+    # not as parameters of the start-up: a pooler between us and the server may refuse those
+    settings = "; ".join(f"SET {name} = '{value}'" for name, value in SERVER_SETTINGS.items())
+
+    def connected(connection: Any, _record: Any) -> None:
+        database._open.add(connection.driver_connection)
+        connection.run_async(lambda driver: driver.execute(settings))
+
+    return connected
+
+
+def _sqlite_connect(database: Database, writable: bool) -> Callable[[Any, Any], None]:
     def connected(connection: Any, _record: Any) -> None:
         # The driver's own transactions start too late and its autocommit=False mode swallows pragmas:
         # it is switched off, and the engine's begin event sends BEGIN itself.
@@ -101,7 +144,8 @@ def _sqlite_connect(writable: bool) -> Callable[[Any, Any], None]:
         cursor = connection.cursor()
         cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
         if writable:
-            cursor.execute("PRAGMA journal_mode=WAL")
+            with _telling_of_a_wait(database):
+                cursor.execute("PRAGMA journal_mode=WAL")
         cursor.execute("PRAGMA synchronous=NORMAL")
         cursor.execute("PRAGMA foreign_keys=ON")
         cursor.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
@@ -110,8 +154,40 @@ def _sqlite_connect(writable: bool) -> Callable[[Any, Any], None]:
     return connected
 
 
-def _sqlite_begin(connection: Connection) -> None:
-    # IMMEDIATE: a transaction that reads first and writes later would find the file locked, at once
-    # and whatever the timeout, as soon as anyone else had written in between.
-    read_only = connection.get_execution_options().get(READ_ONLY)
-    connection.exec_driver_sql(_BEGIN_TO_READ if read_only else _BEGIN_TO_WRITE)
+def _sqlite_reset(connection: Any, _record: Any, state: PoolResetState) -> None:
+    """Ends a transaction that its owner could not end. Mostly there is none, and a trip would be in vain."""
+    if not state.terminate_only and connection.driver_connection.in_transaction:
+        connection.rollback()
+
+
+def _sqlite_begin(database: Database) -> Callable[[Connection], None]:
+    def begin(connection: Connection) -> None:
+        # IMMEDIATE: a transaction that reads first and writes later would find the file locked, at once
+        # and whatever the timeout, as soon as anyone else had written in between.
+        read_only = connection.get_execution_options().get(READ_ONLY)
+        if database.hurried:
+            connection.exec_driver_sql(f"PRAGMA busy_timeout={HURRIED_TIMEOUT_MS}")
+        with _telling_of_a_wait(database):
+            connection.exec_driver_sql(_BEGIN_TO_READ if read_only else _BEGIN_TO_WRITE)
+
+    return begin
+
+
+@contextmanager
+def _telling_of_a_wait(database: Database) -> Iterator[None]:
+    """Says that another process has the file, once that has lasted a while: nobody should wait in silence."""
+    # the statement runs in the driver's thread, and the loop is free to look at the clock
+    notice = asyncio.get_running_loop().call_later(
+        NOTICE_SECONDS,
+        partial(
+            log.warning,
+            "another process has locked the database %s: waiting for it, up to %d s",
+            database.shown,
+            (HURRIED_TIMEOUT_MS if database.hurried else BUSY_TIMEOUT_MS) // 1000,
+            extra={"action": "database.locked"},
+        ),
+    )
+    try:
+        yield
+    finally:
+        notice.cancel()

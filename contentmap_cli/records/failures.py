@@ -8,7 +8,13 @@ import sqlite3
 
 from sqlalchemy import exc
 
-from contentmap_cli.errors import ContentMapError, DatabaseUnavailable, SchemaMismatch, StorageRefused
+from contentmap_cli.errors import (
+    ConnectionLost,
+    ContentMapError,
+    DatabaseUnavailable,
+    SchemaMismatch,
+    StorageRefused,
+)
 
 _UPGRADE = "run `contentmap db upgrade`"
 _SPACE = "free some space and run `contentmap resume` with the job's id: what was recorded stays"
@@ -27,12 +33,17 @@ _KNOWN: tuple[tuple[str, str, str], ...] = (
     ),
     (r"database or disk is full|DiskFull|No space left", "is full", _SPACE),
     (
+        r"disk I/O error",
+        "cannot be written: its disk reports an error, or files may not grow so large",
+        "check the disk and `ulimit -f`, then run `contentmap resume` with the job's id",
+    ),
+    (
         r"readonly database|read-only|ReadOnlySQLTransaction",
         "is read-only",
         "give a database that may be written, or the right to write this one",
     ),
     (
-        r"database is locked|database table is locked",
+        r"database is locked|database table is locked|LockNotAvailable|lock timeout",
         "is locked by another process",
         "wait for it to finish or stop it; then run the command again",
     ),
@@ -70,7 +81,7 @@ _KNOWN: tuple[tuple[str, str, str], ...] = (
 )
 _CONNECTION = re.compile(
     r"connect|closed|reset|refused|terminat|shutting down|starting up|timeout|timed out|timeouterror|"
-    r"name or service not known|name resolution|CannotConnectNow|disk I/O",
+    r"name or service not known|name resolution|CannotConnectNow",
     re.IGNORECASE,
 )
 
@@ -85,6 +96,8 @@ def storage_error(error: BaseException, shown: str) -> ContentMapError | None:
     foreign = isinstance(error, exc.DBAPIError | sqlite3.Error | exc.TimeoutError) or (
         type(error).__module__ or ""
     ).startswith("asyncpg")
+    if isinstance(error, exc.PendingRollbackError):
+        return _gone(shown)  # the connection was lost between two statements
     if not foreign and not isinstance(error, OSError):
         return None
     if not foreign:
@@ -98,15 +111,22 @@ def storage_error(error: BaseException, shown: str) -> ContentMapError | None:
     if isinstance(error, exc.IntegrityError | exc.DataError | exc.ProgrammingError):
         return None  # the statement is wrong, not the database
     invalidated = isinstance(error, exc.DBAPIError) and error.connection_invalidated
-    if invalidated or _CONNECTION.search(text):
+    if invalidated or (not _is_an_answer(original) and _CONNECTION.search(text)):
         return _gone(shown)
     return StorageRefused(
         f"the database {shown} answered: {original}", hint="run it again with -vv to see the statement"
     )
 
 
-def _gone(shown: str) -> DatabaseUnavailable:
-    return DatabaseUnavailable(
+def _is_an_answer(original: BaseException) -> bool:
+    """Whether a server that is up has refused a statement, whatever words it used: by its SQLSTATE, whose
+    classes 08 and 57 are lost connections and a server that shuts down (PostgreSQL manual, appendix A)."""
+    state = getattr(original, "sqlstate", None) or getattr(original.__cause__, "sqlstate", None)
+    return state is not None and not str(state).startswith(("08", "57"))
+
+
+def _gone(shown: str) -> ConnectionLost:
+    return ConnectionLost(
         f"the database {shown} cannot be reached",
         hint="check that the server runs and that host and port are right",
     )

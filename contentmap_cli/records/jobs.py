@@ -147,8 +147,15 @@ async def renew_scans(session: GuardedSession, job_id: str, owner: str) -> None:
     )
 
 
-async def interrupt(session: GuardedSession, job_id: str, owner: str, reason: str) -> None:
-    """Gives back what this run still holds: its running domains become `interrupted`, the job too."""
+async def holder(session: GuardedSession, job_id: str, *, shared: bool = False) -> tuple[str | None, bool]:
+    """Who holds a job now, and whether under a live lease; `shared`: and does to the transaction's end."""
+    query = select(Job.owner, func.coalesce(Job.lease_until > utc_now(), False)).where(Job.id == job_id)
+    found = (await session.execute(query.with_for_update(read=True) if shared else query)).one_or_none()
+    return (None, False) if found is None else (found[0], bool(found[1]))
+
+
+async def _give_back(session: GuardedSession, job_id: str, owner: str, reason: str) -> None:
+    """What this run still holds becomes `interrupted`."""
     await session.write(
         update(DomainScan)
         .where(
@@ -164,6 +171,11 @@ async def interrupt(session: GuardedSession, job_id: str, owner: str, reason: st
             error_message=reason,
         )
     )
+
+
+async def interrupt(session: GuardedSession, job_id: str, owner: str, reason: str) -> None:
+    """Gives back what this run still holds: its running domains become `interrupted`, the job too."""
+    await _give_back(session, job_id, owner, reason)
     await session.write(
         update(Job)
         .where(Job.id == job_id, Job.owner == owner)
@@ -175,7 +187,9 @@ async def interrupt(session: GuardedSession, job_id: str, owner: str, reason: st
 
 
 async def finish_job(session: GuardedSession, job_id: str, owner: str) -> JobStatus:
-    """Closes a job from what its domain scans say, and returns the status it ended with."""
+    """Closes a job from what its domain scans say, and returns the status it ended with. A domain whose
+    outcome could not be recorded is given back first, so that `resume` need not wait for its lease."""
+    await _give_back(session, job_id, owner, "its outcome could not be recorded")
     counted = await session.execute(
         select(DomainScan.status, func.count()).where(DomainScan.job_id == job_id).group_by(DomainScan.status)
     )

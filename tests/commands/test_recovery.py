@@ -22,9 +22,11 @@ from contentmap_cli.commands.run import JobRun, Watcher
 from contentmap_cli.crawl.crawler import Crawler
 from contentmap_cli.crawl.options import CrawlOptions, parse_connect_to
 from contentmap_cli.records import jobs
+from contentmap_cli.records.claims import unfinished
 from contentmap_cli.records.engine import Database
+from contentmap_cli.records.guard import _Refusing
 from contentmap_cli.records.queries import domain_results, job_summary
-from contentmap_cli.records.session import Role, Sessions, _Refusing
+from contentmap_cli.records.session import Role, Sessions
 from contentmap_cli.records.tables import SITEMAP_URLS, Domain, DomainScan, SitemapFile
 from contentmap_cli.values import DomainSummary, JobStatus, ScanStatus, Target
 
@@ -230,6 +232,66 @@ async def test_a_recovery_that_fails_too_leaves_the_siblings_alone(
         assert kept.summaries[VICTIM].error.message.startswith("not recorded: ")
         assert kept.summaries["first.test"].status is kept.summaries["third.test"].status is ScanStatus.OK
         assert any(record.levelno == logging.CRITICAL for record in caplog.records)
+        assert await run.close() is JobStatus.INTERRUPTED
+        async with run.sessions.read() as session, session.begin():
+            todo = await unfinished(session, run.job_id)
+    assert [target.domain for target, _ in todo] == [VICTIM]
+
+
+@contextmanager
+def failing_claims(database: Database, times: int, error: Exception) -> Iterator[None]:
+    """The first so many claims fail with that driver's error."""
+    left = itertools.repeat(None, times)
+
+    def fail(connection: Any, cursor: Any, statement: str, *_: Any) -> None:
+        if statement.startswith("UPDATE domain_scans") and "RETURNING" in statement:
+            for _once in left:
+                raise OperationalError("injected", None, error)
+
+    engine = database.engine.sync_engine
+    event.listen(engine, "before_cursor_execute", fail)
+    yield
+    event.remove(engine, "before_cursor_execute", fail)
+
+
+@pytest.mark.parametrize("error", [Injected("the fault"), ConnectionResetError("reset")], ids=["bug", "lost"])
+async def test_a_claim_that_fails_is_tried_domain_by_domain(
+    database: Database, three_sites: Sites, error: Exception
+) -> None:
+    """What spoiled the claim of a handful is not told of every domain in it."""
+    async with running(database, three_sites) as (run, targets, kept):
+        with failing_claims(database, 1, error):
+            await run.run(targets)
+        assert await run.close() is JobStatus.PARTIAL
+    await _check(run, kept, victim_failed=False)
+
+
+async def test_one_domain_that_cannot_be_claimed_is_told_alone(
+    database: Database, three_sites: Sites
+) -> None:
+    """The others are scanned; it is left to `resume`, and what is said of it is what is recorded."""
+    async with running(database, three_sites) as (run, targets, kept):
+        with failing_claims(database, 2, Injected("the fault")):
+            await run.run(targets)
+        said = {domain: summary.status for domain, summary in kept.summaries.items()}
+        assert said["first.test"] is ScanStatus.INTERRUPTED
+        assert said["third.test"] is ScanStatus.OK
+        assert await run.close() is JobStatus.INTERRUPTED
+        async with run.sessions.read() as session, session.begin():
+            todo = await unfinished(session, run.job_id)
+    assert [target.domain for target, _ in todo] == ["first.test"]
+
+
+async def test_claims_of_a_database_that_is_full_stop_the_intake(
+    database: Database, three_sites: Sites
+) -> None:
+    """One domain is told of, none is asked for anything, and the run says why it ended."""
+    async with running(database, three_sites) as (run, targets, kept):
+        with failing_claims(database, 9, Injected("database or disk is full")):
+            await run.run(targets)
+        assert run.broken is not None
+        assert "is full" in run.broken.message
+        assert (len(kept.summaries), three_sites.asked) == (1, [])
         assert await run.close() is JobStatus.INTERRUPTED
 
 

@@ -10,10 +10,12 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from typing import cast
 
 import pytest
 from sqlalchemy import func, select, text
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import SessionTransaction
 
 from contentmap_cli.errors import TransactionRuleBroken
 from contentmap_cli.records.session import GuardedSession, Sessions
@@ -83,6 +85,20 @@ async def connection_begin_nested(session: GuardedSession) -> None:
     await connection.begin_nested()
 
 
+async def commit_by_its_transaction(session: GuardedSession) -> None:
+    transaction = session.get_transaction()
+    assert transaction is not None
+    await transaction.commit()
+
+
+async def sync_commit_by_its_transaction(session: GuardedSession) -> None:
+    await session.run_sync(lambda inner: cast("SessionTransaction", inner.get_transaction()).commit())
+
+
+async def commit_by_its_connection(session: GuardedSession) -> None:
+    await (await session.connection()).commit()
+
+
 async def savepoint_as_text(session: GuardedSession) -> None:
     await session.execute(text("SAVEPOINT sneaky"))
 
@@ -99,6 +115,9 @@ BREAKERS: tuple[Callable[[GuardedSession], Awaitable[None]], ...] = (
     sync_commit,
     sync_begin_nested,
     connection_begin_nested,
+    commit_by_its_transaction,
+    sync_commit_by_its_transaction,
+    commit_by_its_connection,
     savepoint_as_text,
 )
 
@@ -131,6 +150,18 @@ async def test_a_broken_rule_that_is_swallowed_still_cannot_commit(
                 await breaker(session)
             except Exception:
                 logging.getLogger(__name__).debug("swallowed on purpose")
+    assert await _count(sessions) == 0
+
+
+# SQLAlchemy says in its own way what the guard says
+@pytest.mark.filterwarnings("ignore:transaction already deassociated")
+async def test_a_connection_that_was_rolled_back_cannot_commit_what_follows(sessions: Sessions) -> None:
+    """Someone reaches around the session: the block ends without a trace, whatever is said after."""
+    with pytest.raises(TransactionRuleBroken):
+        async with sessions.brief("job", "shop.example") as session, session.begin():
+            await _write(session)
+            await (await session.connection()).rollback()
+            await _write(session)
     assert await _count(sessions) == 0
 
 

@@ -30,16 +30,29 @@ class Reply:
 Page = bytes | str | int | Reply
 
 
+GATE_SECONDS = 60
+
+
+def _open() -> threading.Event:
+    gate = threading.Event()
+    gate.set()
+    return gate
+
+
 @dataclass
 class Sites:
     """A running server: `pages` by `host/path`, `asked` what was asked for, in order, `heard` with what
-    headers."""
+    headers.
+
+    While `gate` is not set, every answer waits.
+    """
 
     pages: dict[str, Page]
     port: int = 0
     asked: list[str] = field(default_factory=list)
     not_modified: int = 0
     heard: list[tuple[str, dict[str, str]]] = field(default_factory=list)
+    gate: threading.Event = field(default_factory=_open)
 
     @property
     def connect_to(self) -> str:
@@ -76,6 +89,7 @@ def serving(pages: dict[str, Page]) -> Iterator[Sites]:
                 sites.not_modified += 1
             if reply.wait:
                 time.sleep(reply.wait)
+            sites.gate.wait(GATE_SECONDS)
             self.send_response(reply.status)
             for name, value in reply.headers.items():
                 self.send_header(name, value)

@@ -1,0 +1,272 @@
+"""The database goes away, hangs, fills up or is taken by another program, in the middle of a run."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sqlite3
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from pathlib import Path
+
+import asyncpg
+import pytest
+from postgres_server import PostgresServer
+from trial import Trial, make_schema, wait_until, wait_until_stopped
+
+on_sqlite = pytest.mark.parametrize("address", ["sqlite"], indirect=True)
+on_postgresql = pytest.mark.parametrize("address", ["postgresql"], indirect=True)
+FEW_MORE = 16
+"""Requests that may be under way when a run learns that its database is gone: none begins after that."""
+
+
+@pytest.fixture(scope="module")
+def own_server() -> Iterator[PostgresServer]:
+    """A server that only these tests use, for they stop it."""
+    server = PostgresServer.create()
+    try:
+        server.start()
+        yield server
+    finally:
+        with suppress(ProcessLookupError):
+            _signal_all(server, signal.SIGCONT)
+        server.remove()
+
+
+@pytest.fixture
+def on_own_server(long_trial: Trial, own_server: PostgresServer, address: str) -> Trial:
+    """A job over thirty domains on that server."""
+    name = address.rpartition("/")[2]
+    asyncio.run(_run_on(own_server.address(), f"CREATE DATABASE {name}"))
+    long_trial.contentmap.database = own_server.address(name)
+    asyncio.run(make_schema(long_trial.contentmap.database))
+    return long_trial
+
+
+async def _run_on(address: str, statement: str) -> None:
+    connection = await asyncpg.connect(address)
+    await connection.execute(statement)
+    await connection.close()
+
+
+def _signal_all(server: PostgresServer, number: signal.Signals) -> None:
+    """To the server and each of its processes: stopped alone, the first would still let the others answer."""
+    assert server.process is not None
+    listed = subprocess.run(
+        ["ps", "-o", "pid=", "--ppid", str(server.process.pid)], capture_output=True, text=True, check=True
+    )
+    for pid in (server.process.pid, *map(int, listed.stdout.split())):
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
+
+
+def _aloud(trial: Trial) -> list[str]:
+    return [word for word in trial.words() if word != "-q"]
+
+
+def _in_the_middle(trial: Trial, scan: subprocess.Popen[bytes], asked: int = 25) -> None:
+    wait_until(lambda: len(trial.sites.asked) >= asked)
+    assert scan.poll() is None
+
+
+@pytest.mark.parametrize("immediate", [False, True], ids=["fast", "immediate"])
+@on_postgresql
+def test_the_server_is_restarted(on_own_server: Trial, own_server: PostgresServer, immediate: bool) -> None:
+    """The run notices, or ends with 5 and says how to go on; nothing is lost either way."""
+    trial = on_own_server
+    scan = trial.start()
+    _in_the_middle(trial, scan)
+    own_server.stop(immediate=immediate)
+    own_server.start()
+    said = trial.contentmap.end(scan)
+    assert said.code in (3, 5), said.err
+    if said.code == 5:
+        assert f"resume {trial.job_id}" in said.err, said.err
+    trial.check_resumed()
+
+
+@on_postgresql
+def test_the_server_goes_and_stays_away(on_own_server: Trial, own_server: PostgresServer) -> None:
+    """The intake stops, the exit code is 5, and nobody is asked for pages that could not be kept."""
+    trial = on_own_server
+    scan = trial.start()
+    _in_the_middle(trial, scan)
+    own_server.stop(immediate=True)
+    asked = len(trial.sites.asked)
+    said = trial.contentmap.end(scan)
+    assert said.code == 5, said.err
+    assert said.err.count("error: ") == 1
+    assert "cannot be reached" in said.err
+    assert " resume sitemap_" in said.err
+    assert len(trial.sites.asked) - asked <= FEW_MORE
+    own_server.start()
+    trial.check_resumed()
+
+
+@pytest.mark.parametrize("pulse", [0.2, 5.0], ids=["known", "first"])
+@on_postgresql
+def test_the_server_hangs(on_own_server: Trial, own_server: PostgresServer, pulse: float) -> None:
+    """It takes connections and answers nothing: the run ends in a bounded time, whether its pulse was ever
+    felt or not, and goes on when resumed."""
+    trial = on_own_server
+    quick = {
+        "contentmap_cli.records.pulse.PULSE_SECONDS": pulse,
+        "contentmap_cli.records.pulse.PATIENCE_SECONDS": 2.0,
+        "contentmap_cli.records.engine.CONNECT_SECONDS": 0.5,
+    }
+    scan = trial.contentmap.start(*_aloud(trial), fault={"set": quick})
+    _in_the_middle(trial, scan)
+    _signal_all(own_server, signal.SIGSTOP)
+    asked = len(trial.sites.asked)
+    try:
+        said = trial.contentmap.end(scan, timeout=40)
+    finally:
+        _signal_all(own_server, signal.SIGCONT)
+    assert said.code == 5, said.err
+    assert "has not answered" in said.err
+    assert " resume sitemap_" in said.err
+    assert len(trial.sites.asked) - asked <= FEW_MORE
+    time.sleep(0.2)
+    trial.check_resumed()
+
+
+@on_postgresql
+def test_a_reader_of_a_server_that_hangs(on_own_server: Trial, own_server: PostgresServer) -> None:
+    """`status` ends with 5 too."""
+    _signal_all(own_server, signal.SIGSTOP)
+    try:
+        quick = {"contentmap_cli.records.engine.CONNECT_SECONDS": 1.0}
+        said = on_own_server.contentmap("status", fault={"set": quick})
+    finally:
+        _signal_all(own_server, signal.SIGCONT)
+    assert (said.code, "cannot be reached" in said.err) == (5, True), said.err
+
+
+@on_postgresql
+def test_connections_are_ended_by_the_server(long_trial: Trial, address: str) -> None:
+    """Each time it costs one attempt; the run goes on, or says that it cannot."""
+    scan = long_trial.start()
+    _in_the_middle(long_trial, scan, 1)
+    asyncio.run(_terminate_while(address, scan))
+    said = long_trial.contentmap.end(scan)
+    assert said.code in (3, 5), said.err
+    assert "internal_error" not in said.out + said.err
+    if "interrupted" in {row[1] for row in long_trial.check().scans}:
+        long_trial.check_resumed()
+
+
+async def _terminate_while(address: str, scan: subprocess.Popen[bytes]) -> None:
+    connection = await asyncpg.connect(address)
+    while scan.poll() is None:
+        await connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() "
+            "AND pid <> pg_backend_pid() ORDER BY random() LIMIT 1"
+        )
+        await asyncio.sleep(0.15)
+    await connection.close()
+
+
+@on_postgresql
+def test_a_session_asleep_in_its_transaction_holds_nobody_up(trial: Trial, address: str) -> None:
+    """The server throws it out, and who takes the job over gets its rows."""
+    patience = {"lock_timeout": "20s", "idle_in_transaction_session_timeout": "1s"}
+    fault = {"point": "domain.recorded", "nth": 2, "do": "stop"}
+    settings = {"contentmap_cli.records.engine.SERVER_SETTINGS": patience}
+    # one at a time, for a session that sleeps in the middle of a COPY is not idle: the server waits for it
+    scan = trial.start("-c", "1", fault=fault | {"set": settings})
+    try:
+        wait_until_stopped(scan)
+        asyncio.run(_run_on(address, "UPDATE jobs SET lease_until = now() - interval '1 second'"))
+        trial.check_resumed()
+    finally:
+        scan.send_signal(signal.SIGCONT)
+        said = trial.contentmap.end(scan)
+    assert said.code in (3, 5, 75), said.err
+    trial.check_finished()
+
+
+@on_sqlite
+def test_a_file_locked_for_a_while(long_trial: Trial, address: str) -> None:
+    """The run waits, says so, and goes on."""
+    file = address.removeprefix("sqlite:///")
+    scan = long_trial.contentmap.start(*_aloud(long_trial))
+    _in_the_middle(long_trial, scan)
+    with closing(sqlite3.connect(file, timeout=10, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        time.sleep(4)
+        other.execute("ROLLBACK")
+    said = long_trial.contentmap.end(scan)
+    assert said.code == 3, said.err
+    assert "another process has locked the database" in said.err
+    long_trial.check_finished()
+
+
+@on_sqlite
+def test_a_file_locked_for_good(long_trial: Trial, address: str) -> None:
+    """The run waits its time, then ends with 5 and a hint, and crawls no further."""
+    file = address.removeprefix("sqlite:///")
+    quick = {
+        "contentmap_cli.records.engine.BUSY_TIMEOUT_MS": 2000,
+        "contentmap_cli.records.engine.HURRIED_TIMEOUT_MS": 100,
+        "contentmap_cli.records.engine.NOTICE_SECONDS": 0.5,
+    }
+    scan = long_trial.contentmap.start(*_aloud(long_trial), fault={"set": quick})
+    _in_the_middle(long_trial, scan)
+    with closing(sqlite3.connect(file, timeout=10, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        asked = len(long_trial.sites.asked)
+        said = long_trial.contentmap.end(scan, timeout=30)
+        assert said.code == 5, said.err
+        assert "is locked by another process" in said.err
+        assert " resume sitemap_" in said.err
+        assert said.err.index("waiting for it, up to 2 s") < said.err.index("error: ")
+        assert len(long_trial.sites.asked) - asked <= FEW_MORE
+        started = long_trial.contentmap("scan", "a.test", fault={"set": quick})
+        assert (started.code, "is locked by another process" in started.err) == (5, True)
+    long_trial.check_resumed()
+
+
+@on_sqlite
+def test_a_database_that_is_full(long_trial: Trial) -> None:
+    """What fitted in stays; with more room the job goes on."""
+    said = long_trial.scan(fault={"pages": 26})
+    assert (said.code, "is full" in said.err) == (5, True), (said.code, said.err)
+    assert " resume sitemap_" in said.err
+    assert "internal_error" not in said.out
+    long_trial.check_resumed()
+
+
+@on_sqlite
+def test_a_disk_that_is_full(long_trial: Trial, tmp_path: Path) -> None:
+    """The same on a real file system without room."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    made = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", folder], capture_output=True, check=False
+    )
+    if made.returncode:
+        pytest.skip("only root may mount a file system")
+    try:
+        long_trial.contentmap.database = f"sqlite:///{folder / 'map.db'}"
+        said = long_trial.scan()
+        assert (said.code, "is full" in said.err) == (5, True), (said.code, said.err)
+        job_id = long_trial.job_id
+        assert f" resume {job_id}" in said.err
+        long_trial.check()
+        subprocess.run(["mount", "-o", "remount,size=20m", folder], check=True)
+        long_trial.check_resumed()
+    finally:
+        subprocess.run(["umount", folder], check=True)
+
+
+@on_sqlite
+def test_a_file_that_may_not_grow(long_trial: Trial) -> None:
+    """A limit on the size of files ends the run as a full disk does."""
+    said = long_trial.scan(fault={"limits": {"FSIZE": 150_000}})
+    assert said.code == 5, (said.code, said.err)
+    assert " resume sitemap_" in said.err
+    assert "internal_error" not in said.out
+    long_trial.check_resumed()

@@ -1,0 +1,99 @@
+"""The command as a user runs it: the installed program, in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+FAULTY = Path(__file__).with_name("faulty.py")
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a command answered."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """stdout as one JSON document."""
+        return json.loads(self.out)
+
+    @property
+    def lines(self) -> list[Any]:
+        """stdout as JSON lines."""
+        return [json.loads(line) for line in self.out.splitlines()]
+
+
+class Contentmap:
+    """Runs `contentmap` on one database, away from the user's own files. `fault` is one for `faulty.py`."""
+
+    def __init__(self, folder: Path, database: str) -> None:
+        self.folder = folder
+        self.database = database
+        self.environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(folder),
+            "XDG_DATA_HOME": str(folder / "data"),
+            "COLUMNS": "200",
+            "PYTHONWARNINGS": "default",
+        }
+
+    def words(self, *arguments: str, fault: Mapping[str, Any] | None = None) -> list[str]:
+        """The command line."""
+        program = ["-m", "contentmap_cli"] if fault is None else [str(FAULTY), json.dumps(fault)]
+        return [sys.executable, *program, "--db", self.database, *arguments]
+
+    def __call__(
+        self,
+        *arguments: str,
+        stdin: bytes | None = None,
+        timeout: float = 60,
+        fault: Mapping[str, Any] | None = None,
+    ) -> Said:
+        ran = subprocess.run(
+            self.words(*arguments, fault=fault),
+            input=stdin,
+            stdin=subprocess.DEVNULL if stdin is None else None,
+            capture_output=True,
+            env=self.environment,
+            cwd=self.folder,
+            timeout=timeout,
+            check=False,
+        )
+        return self._said(ran.returncode, ran.stdout, ran.stderr)
+
+    def start(self, *arguments: str, fault: Mapping[str, Any] | None = None) -> subprocess.Popen[bytes]:
+        """Starts it and leaves it running."""
+        return subprocess.Popen(
+            self.words(*arguments, fault=fault),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=self.environment,
+            cwd=self.folder,
+        )
+
+    def end(self, process: subprocess.Popen[bytes], timeout: float = 60) -> Said:
+        """Waits for a started one, and says what it answered; one that does not end is killed."""
+        try:
+            out, err = process.communicate(timeout=timeout)
+        except BaseException:
+            process.kill()
+            process.communicate()
+            raise
+        return self._said(process.returncode, out, err)
+
+    @staticmethod
+    def _said(code: int, out: bytes, err: bytes) -> Said:
+        said = Said(code, out.decode(), err.decode())
+        assert "Traceback" not in said.err, said.err
+        return said
