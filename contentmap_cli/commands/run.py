@@ -178,7 +178,7 @@ class JobRun:
 
     async def _beat(self) -> None:
         """Renews the run's leases until it has ended. One connection that broke is no lost database."""
-        # not only until it is cancelled: a driver that is tidying up after a lost connection may eat that
+        # the flag as well as a cancellation: one that got lost on its way must not keep the run for ever
         while not self._ended:
             await asyncio.sleep(HEARTBEAT_SECONDS)
             for again in (True, False):

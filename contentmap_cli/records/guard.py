@@ -246,6 +246,8 @@ def _refuse_control_text(
 
 
 def _session_of(connection: Connection) -> _Refusing | None:
+    if connection.invalidated:
+        return None  # nothing is left on it to commit, and to look would raise in the middle of a rollback
     reference = connection.info.get(_SESSION)
     session: _Refusing | None = reference() if reference is not None else None
     return session
