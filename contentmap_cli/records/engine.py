@@ -120,6 +120,7 @@ def open_database(address: str | URL, *, writable: bool = True) -> Database:
     if path is not None:
         event.listen(engine.sync_engine, "connect", _sqlite_connect(database, writable))
         event.listen(engine.sync_engine, "begin", _sqlite_begin(database))
+        event.listen(engine.sync_engine, "reset", _sqlite_reset)
     else:
         event.listen(engine.sync_engine, "connect", _server_connect(database))
     return database
