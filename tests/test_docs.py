@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from contentmap_cli.check.checker import RULES
 from contentmap_cli.crawl.parsing.problems import ProblemCode
 from contentmap_cli.errors import Code, Exit
 from contentmap_cli.values import JobStatus, ScanStatus
@@ -41,3 +42,12 @@ def test_every_exit_code_is_documented() -> None:
     """The codes of the command line, and hang-up, which is the shell's own."""
     codes = {value for name, value in vars(Exit).items() if name.isupper()} | {129}
     assert {int(code) for code in _table("outcomes.md", "Exit codes")} == codes
+
+
+def test_every_rule_is_documented() -> None:
+    """The table of rules is the registry, word for word."""
+    text = (ROOT / "docs" / "checks.md").read_text(encoding="utf-8")
+    assert [line for line in text.splitlines() if line.startswith("| `")] == [
+        f"| `{rule.id}` | {rule.severity} | {rule.what} | {rule.why} | [source]({rule.link}) |"
+        for rule in RULES.values()
+    ]
