@@ -126,6 +126,19 @@ class RowBatch:
         return zip(*[iter(self.values)] * len(self.columns), strict=True)
 
 
+def entries_of(rows: Iterable[Row]) -> list[Entry]:
+    """The entries that rows of either shape were made from."""
+    entries: list[Entry] = []
+    for row in rows:
+        url, moment, precision, text, changefreq, priority, _ = row[:_SHORT]
+        entry = Entry(url, read_lastmod(moment, precision, text), changefreq, priority)
+        if len(row) != _SHORT:
+            extras: dict[str, Any] = dict(read_extras(row[-1]))
+            entry = entry._replace(in_scope=row[_SHORT], repaired=row[_SHORT + 1], **extras)
+        entries.append(entry)
+    return entries
+
+
 def lengthened(row: Row) -> Row:
     """The row with COLUMNS and EXTRA_COLUMNS."""
     return row + DEFAULTS if len(row) == _SHORT else row

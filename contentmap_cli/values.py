@@ -219,6 +219,7 @@ class Document:
     has_priority: bool = False
     has_changefreq: bool = False
     generator: str | None = None
+    root: str | None = None  # the start tag of an XML document, as published, at most 2,000 characters
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from contentmap_cli.check.checker import RULES
 from contentmap_cli.crawl.parsing.problems import ProblemCode
 from contentmap_cli.errors import Code, Exit
 from contentmap_cli.values import JobStatus, ScanStatus
@@ -54,3 +55,12 @@ def test_every_fault_is_shown_by_a_test() -> None:
     named = [set(re.findall(r"`(test_\w+)`", row)) for row in rows]
     assert all(named)
     assert set.union(*named) == written
+
+
+def test_every_rule_is_documented() -> None:
+    """The table of rules is the registry, word for word."""
+    text = (ROOT / "docs" / "checks.md").read_text(encoding="utf-8")
+    assert [line for line in text.splitlines() if line.startswith("| `")] == [
+        f"| `{rule.id}` | {rule.severity} | {rule.what} | {rule.why} | [source]({rule.link}) |"
+        for rule in RULES.values()
+    ]

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from contentmap_cli.errors import UsageError
-from contentmap_cli.report.formats import ENTRY_FORMATS, LIST_FORMATS, SCAN_FORMATS, Format
+from contentmap_cli.report.formats import CHECK_FORMATS, ENTRY_FORMATS, LIST_FORMATS, SCAN_FORMATS, Format
 from contentmap_cli.values import Probe
 
 
@@ -35,6 +35,7 @@ def _format(*formats: Format) -> Any:
 
 ScanFormat = Annotated[Format, _format(*SCAN_FORMATS)]
 ListFormat = Annotated[Format, _format(*LIST_FORMATS)]
+CheckFormat = Annotated[Format, _format(*CHECK_FORMATS)]
 EntryFormat = Annotated[Format, _format(*ENTRY_FORMATS)]
 PARSE_FORMATS = (Format.NDJSON, Format.TABLE, Format.JSON, Format.CSV, Format.TXT)
 ParseFormat = Annotated[Format, _format(*PARSE_FORMATS)]

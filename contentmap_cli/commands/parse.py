@@ -48,11 +48,12 @@ def parse(
     calm_collector()
     wanted = opt.chosen(format, as_json, opt.PARSE_FORMATS)
     robots = base is None and PurePath(file).name.lower() == "robots.txt"
-    with _opened(file) as source:
+    with opened(file) as source:
         return write_parsed(shell, source, base, wanted, output, robots=robots)
 
 
-def _opened(file: str) -> BinaryIO:
+def opened(file: str) -> BinaryIO:
+    """A file, or standard input, that can be read twice. Raises UsageError where it cannot be read."""
     try:
         source = sys.stdin.buffer if file == "-" else open(file, "rb")  # noqa: PTH123, SIM115 - the caller closes it
         if file != "-" and source.seekable():

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contentmap_cli.crawl.discovery import Candidate
 from contentmap_cli.crawl.responses import FetchedFile
 from contentmap_cli.crawl.results import CrawlProgress, DomainCrawl, domain_status
+from contentmap_cli.crawl.robots import Robots
 from contentmap_cli.crawl.spool import Segment, Spools
 from contentmap_cli.errors import Code, Failure
 from contentmap_cli.values import CrawledFile, Document, FileStatus, Limits
@@ -111,7 +112,7 @@ class Ledger:
                 CrawlProgress(self._domain, len(self._files), self._urls, self._requests, self._bytes)
             )
 
-    def result(self, spools: Spools, more_limits: dict[str, Failure]) -> DomainCrawl:
+    def result(self, spools: Spools, more_limits: dict[str, Failure], robots: Robots) -> DomainCrawl:
         """The account closed: files in the order in which they came up."""
         self._files.sort(key=lambda each: each[0])
         files = tuple(file for _, file, _ in self._files)
@@ -129,4 +130,5 @@ class Ledger:
             status=domain_status(files, error=self.error, limits=limits, deferred=self._deferred),
             spools=spools,
             segments=tuple(segment for _, _, segment in self._files),
+            robots=robots,
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from contentmap_cli.crawl.robots import Robots
 from contentmap_cli.crawl.spool import Segment, Spools
 from contentmap_cli.errors import Code, Failure
 from contentmap_cli.rows import RowBatch
@@ -42,6 +43,7 @@ class DomainCrawl:
     status: ScanStatus
     spools: Spools = field(repr=False)
     segments: tuple[Segment | None, ...] = field(repr=False)
+    robots: Robots = field(default_factory=Robots, repr=False)  # what it allows and which sitemaps it names
 
     def rows(self, index: int) -> Iterator[RowBatch]:
         """The rows of `files[index]` in the order of their URLs, one for each, in batches of at most 500."""

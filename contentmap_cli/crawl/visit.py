@@ -94,7 +94,7 @@ class Visit:
             for host in self._hosts:
                 self._fetcher.politeness.forget(host)
         self._ledger.notes.extend(self._decider.notes())
-        return self._ledger.result(self._reader.spools, self._decider.limits_hit)
+        return self._ledger.result(self._reader.spools, self._decider.limits_hit, self._robots)
 
     async def _visit(self) -> None:
         if not await self._find_origin():

@@ -45,8 +45,13 @@ class GithubScan:
         self._command("notice", f"{job.job_id} {job.status.value}", message)
 
     def _command(self, level: str, title: str, message: str) -> None:
-        self._out.write(f"::{level} title={_property(title)}::{_data(message)}\n")
+        self._out.write(workflow_command(level, title, message))
         self._out.flush()
+
+
+def workflow_command(level: str, title: str, message: str, more: str = "") -> str:
+    """One annotation; `more` are further properties, escaped already, each with a comma before it."""
+    return f"::{level} title={_property(title)}{more}::{_data(message)}\n"
 
 
 def _data(text: str) -> str:

@@ -38,7 +38,7 @@ class JunitScan:
             "timestamp": timestamp(job.started_at or job.created_at) or "",
         }
         self._out.write('<?xml version="1.0" encoding="UTF-8"?>\n')
-        self._out.write(f"<testsuite{_attributes(attributes)}>\n")
+        self._out.write(f"<testsuite{attributes_text(attributes)}>\n")
         for row in rows:
             self._out.write(_case(row))
         self._out.write("</testsuite>\n")
@@ -47,18 +47,18 @@ class JunitScan:
 
 def _case(row: DomainSummary) -> str:
     attributes = {"classname": "contentmap.scan", "name": row.domain, "time": f"{row.seconds:.3f}"}
-    head = f"  <testcase{_attributes(attributes)}"
+    head = f"  <testcase{attributes_text(attributes)}"
     if row.status in _CLEAN:
         return f"{head}/>\n"
     message = _message(row)
     if row.status not in _FAILURES:
-        return f"{head}><skipped{_attributes({'message': message})}/></testcase>\n"
+        return f"{head}><skipped{attributes_text({'message': message})}/></testcase>\n"
     kind = str(row.error.code) if row.error else row.status.value
     detail = (
         f"{row.domain} is {row.status.value}: {row.sitemaps} sitemaps ({row.sitemaps_failed} failed), "
         f"{row.urls} urls\n{message}"
     )
-    failure = f"<failure{_attributes({'type': kind, 'message': message})}>{xml_text(detail)}</failure>"
+    failure = f"<failure{attributes_text({'type': kind, 'message': message})}>{xml_text(detail)}</failure>"
     return f"{head}>{failure}</testcase>\n"
 
 
@@ -68,5 +68,6 @@ def _message(row: DomainSummary) -> str:
     return redact(f"{row.error.code}: {row.error.message}")
 
 
-def _attributes(attributes: dict[str, str]) -> str:
+def attributes_text(attributes: dict[str, str]) -> str:
+    """Attributes as a start tag has them, each with a blank before it."""
     return "".join(f' {name}="{xml_text(value)}"' for name, value in attributes.items())

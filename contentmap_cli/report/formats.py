@@ -30,6 +30,7 @@ class Format(StrEnum):
     GITHUB = "github"  # GitHub Actions workflow commands
     TXT = "txt"  # URLs only, one a line
     XML = "xml"  # a sitemap
+    SARIF = "sarif"  # SARIF 2.1.0 for code scanning
 
 
 SCAN_FORMATS = (Format.TABLE, Format.JSON, Format.NDJSON, Format.CSV, Format.JUNIT, Format.GITHUB)
@@ -40,6 +41,10 @@ LIST_FORMATS = (Format.TABLE, Format.JSON, Format.NDJSON, Format.CSV)
 
 ENTRY_FORMATS = (*LIST_FORMATS, Format.TXT, Format.XML)
 """What `urls` can write."""
+
+
+CHECK_FORMATS = (Format.TABLE, Format.JSON, Format.NDJSON, Format.JUNIT, Format.SARIF, Format.GITHUB)
+"""What `check` can write."""
 
 
 class ScanWriter(Protocol):

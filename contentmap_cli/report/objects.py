@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
 from contentmap_cli.errors import ContentMapError, Failure
+from contentmap_cli.findings import CheckSummary, Finding, Rule, Severity
 from contentmap_cli.report.escape import redact
 from contentmap_cli.values import (
     Document,
@@ -159,6 +160,56 @@ def file_object(file: StoredFile) -> dict[str, object]:
         "removed_at": timestamp(file.removed_at),
         "error": _failure(file.error),
         "problems": [_problem(problem) for problem in file.problems],
+    }
+
+
+def finding_object(finding: Finding) -> dict[str, object]:
+    """A finding of `check`: a line of NDJSON, an element of `findings`."""
+    return {
+        "type": "finding",
+        "schema": SCHEMA,
+        "rule": finding.rule.id,
+        "severity": finding.rule.severity.value,
+        "target": redact(finding.target),
+        "file": redact(finding.file) if finding.file is not None else None,
+        "line": finding.line,
+        "message": redact(finding.message),
+        "count": finding.count,
+        "examples": [redact(example) for example in finding.examples],
+        "why": finding.rule.why,
+        "link": finding.rule.link,
+    }
+
+
+def finding_text(finding: Finding) -> str:
+    """A finding in one line: what is wrong, what was seen, how often."""
+    what, message = finding.rule.what, redact(finding.message)
+    text = what if message == what else f"{what}: {message}"
+    return f"{text} ({finding.count:,} times)" if finding.count > 1 else text
+
+
+def check_object(summary: CheckSummary) -> dict[str, object]:
+    """What a check came to: the last line of NDJSON, the head of the JSON document."""
+    return {
+        "type": "check",
+        "schema": SCHEMA,
+        "targets": [redact(target) for target in summary.targets],
+        "files": summary.files,
+        "urls": summary.entries,
+        "counts": {severity.value: summary.counts.get(severity, 0) for severity in Severity},
+        "known": summary.known,
+    }
+
+
+def rule_object(rule: Rule) -> dict[str, object]:
+    """A rule of `check --list-rules`."""
+    return {
+        "type": "rule",
+        "id": rule.id,
+        "severity": rule.severity.value,
+        "what": rule.what,
+        "why": rule.why,
+        "link": rule.link,
     }
 
 

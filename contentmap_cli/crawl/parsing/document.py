@@ -15,7 +15,7 @@ from contentmap_cli.crawl.parsing.generator import find_generator
 from contentmap_cli.crawl.parsing.problems import ProblemCode, Problems
 from contentmap_cli.crawl.parsing.robots import read_robots
 from contentmap_cli.crawl.parsing.scanner import ForbiddenDoctype, Scanner, Unending
-from contentmap_cli.crawl.parsing.sniff import Opening, sniff
+from contentmap_cli.crawl.parsing.sniff import Opening, root_tag, sniff
 from contentmap_cli.crawl.parsing.strict import Forbidden, NotWellFormed, read_feed, read_sitemap
 from contentmap_cli.crawl.parsing.text import read_text
 from contentmap_cli.crawl.parsing.tolerant import TolerantReader, TooDeep
@@ -77,6 +77,7 @@ class _Reading:
         self._limits = limits
         self._in_scope = in_scope
         self._generator: str | None = None
+        self._root: str | None = None
         self._tail = b""
         self._start_over()
 
@@ -96,7 +97,9 @@ class _Reading:
                 kind = DocumentKind.ROBOTS
                 self._read_robots(charset, opening)
             else:
-                self._generator = find_generator(head[:HEAD_BYTES]) if kind in XML_KINDS else None
+                if kind in XML_KINDS:
+                    self._generator = find_generator(head[:HEAD_BYTES])
+                    self._root = root_tag(head)
                 self._read(opening, charset)
         except _Stopped as stopped:
             failure = stopped.failure
@@ -130,6 +133,7 @@ class _Reading:
             has_priority=desk.has_priority,
             has_changefreq=desk.has_changefreq,
             generator=generator,
+            root=self._root,
         )
 
     # -- the body

@@ -21,6 +21,7 @@ HTML_PARTS = frozenset(
     {"head", "body", "title", "meta", "link", "script", "style", "div", "p", "br", "b", "i", "font", "center"}
     | {"h1", "h2", "h3", "table", "form", "span", "a", "img", "pre", "hr", "noscript", "iframe", "section"}
 )
+ROOT_LENGTH = 2000
 SPACE = " \t\r\n\v\f\u00a0\ufeff\u200b\u200c\u200d\u2060\u2028\u2029"
 COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
 INSTRUCTION = re.compile(r"<\?[^<>]*\?>")
@@ -68,6 +69,15 @@ def sniff(head: str) -> Opening:
         root = SITEMAP_ROOT.search(head, position)
         return Opening(ROOTS[root[1].lower()] if root else DocumentKind.HTML)
     return Opening(DocumentKind.UNKNOWN)
+
+
+def root_tag(head: str) -> str | None:
+    """The start tag of a sitemap's or feed's root, None if there is none in `ROOT_LENGTH` characters."""
+    root = SITEMAP_ROOT.search(head)
+    if root is None:
+        return None
+    end = head.find(">", root.end(), root.start() + ROOT_LENGTH)
+    return head[root.start() : end + 1] if end >= 0 else None
 
 
 def is_forbidden(doctype: re.Match[str]) -> bool:

@@ -1,0 +1,144 @@
+"""Rules about how files are delivered and found: status, redirects, media types, robots.txt, indexes."""
+
+from __future__ import annotations
+
+from contentmap_cli.check.addresses import origin_of, path_of
+from contentmap_cli.check.documents import ROBOTS_HTML, is_about_content
+from contentmap_cli.check.registry import GOOGLE, PROTOCOL, RFC_9309, Family, Notes, rule
+from contentmap_cli.errors import Code
+from contentmap_cli.findings import CheckedFile, CheckedSite, Severity
+from contentmap_cli.values import DiscoveryMethod, DocumentKind
+
+_E, _W, _I = Severity.ERROR, Severity.WARNING, Severity.INFO
+
+SITE_UNREACHABLE = rule(
+    "site-unreachable", _E, "a site that cannot be checked",
+    "No answer, or none that means anything: nothing else could be looked at.",
+    f"{PROTOCOL}#informing",
+)  # fmt: skip
+SITE_EMPTY = rule(
+    "site-empty", _W, "no sitemap was found",
+    "Crawlers then know only the pages that others link to.", f"{PROTOCOL}#informing",
+)  # fmt: skip
+SITE_INCOMPLETE = rule(
+    "site-incomplete", _W, "a site that was not read whole",
+    "A limit of this run was reached: what lies beyond was not checked.", f"{PROTOCOL}#index",
+)  # fmt: skip
+HTTP_FAILED = rule(
+    "http-failed", _E, "a file that cannot be fetched",
+    "It is named as a sitemap, and a crawler gets nothing from it.", f"{PROTOCOL}#informing",
+)  # fmt: skip
+HTTP_REDIRECT = rule(
+    "http-redirect", _W, "a file that redirects",
+    "Each fetch costs a second request, and some readers do not follow: name the final URL.",
+    f"{GOOGLE}/sitemaps/build-sitemap",
+)  # fmt: skip
+HTTP_TYPE = rule(
+    "http-type", _W, "a Content-Type that does not fit",
+    "XML goes as application/xml or text/xml, text as text/plain, gzip as application/gzip.",
+    "https://www.rfc-editor.org/rfc/rfc7303.html#section-9.1",
+)  # fmt: skip
+HTTP_GZIP = rule(
+    "http-gzip", _W, "a file named .gz that is not gzipped",
+    "Readers that go by the name fail to unpack it.", f"{PROTOCOL}#index",
+)  # fmt: skip
+ROBOTS_UNREACHABLE = rule(
+    "robots-unreachable", _E, "a robots.txt that cannot be read",
+    "On a server error crawlers must take the whole site as forbidden.",
+    f"{RFC_9309}#section-2.3.1.4",
+)  # fmt: skip
+ROBOTS_ORPHAN = rule(
+    "robots-orphan", _W, "a sitemap that neither robots.txt nor an index names",
+    "Only who guesses its name finds it: a Sitemap line in robots.txt tells every crawler.",
+    f"{PROTOCOL}#submit_robots",
+)  # fmt: skip
+ROBOTS_BLOCKED = rule(
+    "robots-blocked", _E, "a sitemap that robots.txt forbids",
+    "Crawlers that obey robots.txt do not fetch it.", f"{RFC_9309}#section-2.2.2",
+)  # fmt: skip
+INDEX_NESTED = rule(
+    "index-nested", _E, "an index inside an index",
+    "An index names sitemaps; most readers do not go a level deeper.",
+    f"{GOOGLE}/sitemaps/large-sitemaps",
+)  # fmt: skip
+INDEX_HOST = rule(
+    "index-host", _E, "an index that names a file on another host",
+    "An index may only name files of its own site, unless robots.txt names it.", f"{PROTOCOL}#index",
+)  # fmt: skip
+
+_XML_TYPES = frozenset({"application/xml", "text/xml"})
+_FEED_TYPES = frozenset({"application/rss+xml", "application/atom+xml", "application/rdf+xml"})
+_GZIP_TYPES = frozenset(
+    {"application/gzip", "application/x-gzip", "application/octet-stream", "binary/octet-stream"}
+)
+_GUESSED = frozenset({DiscoveryMethod.KNOWN_PATH, DiscoveryMethod.HTML_LINK, DiscoveryMethod.REMEMBERED})
+
+
+class Delivery(Family):
+    """How each file came, and how the site leads to it."""
+
+    def __init__(self, site: CheckedSite, notes: Notes) -> None:
+        super().__init__(site, notes)
+        self._files = 0
+
+    def start(self, file: CheckedFile) -> None:
+        """Looks at a file's answer and its place."""
+        self._files += 1
+        failure = file.failure
+        if failure is not None and not is_about_content(failure.code):
+            self.notes.add(HTTP_FAILED, file, f"{failure.code}: {failure.message}")
+        if file.url is None or not self.site.is_site:
+            return
+        if file.final_url is not None and _target(file.final_url) != _target(file.url):
+            self.notes.add(HTTP_REDIRECT, file, HTTP_REDIRECT.what, example=file.final_url)
+        if failure is None:
+            self._type(file)
+        if file.parent is not None:
+            self._child(file)
+        elif file.named is False and file.discovered_by in _GUESSED and failure is None:
+            self.notes.add(ROBOTS_ORPHAN, file, "no Sitemap line of robots.txt names it")
+        if self.site.allows is not None and not self.site.allows(file.url):
+            self.notes.add(ROBOTS_BLOCKED, file, ROBOTS_BLOCKED.what)
+
+    def _type(self, file: CheckedFile) -> None:
+        if path_of(file.address or "").lower().endswith(".gz") and not file.is_gzipped and file.decoded_bytes:
+            self.notes.add(HTTP_GZIP, file, HTTP_GZIP.what)
+        said = (file.content_type or "").partition(";")[0].strip().lower()
+        if not said or file.kind is None or not file.kind.is_sitemap:
+            return
+        if file.kind is DocumentKind.TEXT:
+            fits = said == "text/plain"
+        else:
+            fits = said in _XML_TYPES or said.endswith("+xml") or said in _FEED_TYPES
+        if not fits and not (file.is_gzipped and said in _GZIP_TYPES):
+            self.notes.add(HTTP_TYPE, file, f"{said[:100]} for a {file.kind.value}")
+
+    def _child(self, file: CheckedFile) -> None:
+        if file.kind is DocumentKind.INDEX:
+            self.notes.add(INDEX_NESTED, file, INDEX_NESTED.what, example=file.parent)
+        mine, its = origin_of(file.url), origin_of(file.parent)
+        if mine is not None and its is not None and mine.site != its.site and not file.trusted:
+            self.notes.add(INDEX_HOST, file, f"the index lies on {its.host}", example=file.parent)
+
+    def finish(self) -> None:
+        """Says what is about the site as a whole."""
+        for failure in self.site.failures:
+            text = f"{failure.code}: {failure.message}"
+            if failure.code == Code.ROBOTS_UNREACHABLE:
+                self.notes.add(ROBOTS_UNREACHABLE, None, text)
+            elif failure.code == Code.ROBOTS_IS_HTML:
+                self.notes.add(ROBOTS_HTML, None, text)
+            elif failure.code in (Code.BUDGET_EXHAUSTED, Code.DEADLINE, Code.DEPTH_EXCEEDED):
+                self.notes.add(SITE_INCOMPLETE, None, text)
+            elif not self._files and failure.code != Code.ALREADY_SEEN:
+                self.notes.add(SITE_UNREACHABLE, None, text)
+        if not self._files and self.site.is_site and not self.site.failures:
+            self.notes.add(SITE_EMPTY, None, SITE_EMPTY.what)
+
+
+def _target(url: str) -> str:
+    """A URL as far as a redirect tells it from another one."""
+    origin = origin_of(url)
+    rest = url.partition("://")[2]
+    slash = rest.find("/")
+    return f"{origin}{rest[slash:] if slash >= 0 else '/'}".partition("#")[0]

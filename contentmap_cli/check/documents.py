@@ -1,0 +1,319 @@
+"""Rules about a document as a whole: its markup, its encoding, its namespaces, its limits.
+
+Most of them say what the reader said: a problem of a document is a finding.
+"""
+
+from __future__ import annotations
+
+import re
+
+from contentmap_cli.check.registry import GOOGLE, PROTOCOL, RFC_9309, XML, Family, rule
+from contentmap_cli.errors import Code
+from contentmap_cli.findings import CheckedFile, Rule, Severity
+from contentmap_cli.values import DocumentKind, Problem
+
+_E, _W, _I = Severity.ERROR, Severity.WARNING, Severity.INFO
+
+MOST_ENTRIES = 50_000
+MOST_BYTES = 50 * 1024 * 1024
+MOST_ROBOTS_BYTES = 500 * 1024  # RFC 9309 section 2.5: the least that every reader must take
+
+NAMESPACE = "http://www.sitemaps.org/schemas/sitemap/0.9"
+OLD_NAMESPACES = frozenset(
+    f"{start}google.com/schemas/sitemap/0.{version}"
+    for start in ("http://www.", "https://www.")
+    for version in ("84", "9", "90")
+)
+EXTENSIONS = {
+    "image": "http://www.google.com/schemas/sitemap-image/1.1",
+    "video": "http://www.google.com/schemas/sitemap-video/1.1",
+    "news": "http://www.google.com/schemas/sitemap-news/0.9",
+    "xhtml": "http://www.w3.org/1999/xhtml",
+}
+
+LIMIT_URLS = rule(
+    "limit-urls", _E, "more than 50,000 entries in a file",
+    "Readers stop at the limit or refuse the file: split it and name the parts in an index.",
+    f"{PROTOCOL}#index",
+)  # fmt: skip
+LIMIT_SIZE = rule(
+    "limit-size", _E, "larger than 50 MiB, uncompressed",
+    "Readers cut the file there or refuse it: split it and name the parts in an index.", f"{PROTOCOL}#index",
+)  # fmt: skip
+LIMIT_URL_LENGTH = rule(
+    "limit-url-length", _E, "a URL of 2,048 characters or more",
+    "A loc must have less than 2,048 characters; longer ones are not read.", f"{PROTOCOL}#locdef",
+)  # fmt: skip
+LIMIT_ROBOTS = rule(
+    "limit-robots", _W, "a robots.txt larger than 500 KiB",
+    "Crawlers need not read beyond that, so what stands there may not count.",
+    f"{RFC_9309}#section-2.5",
+)  # fmt: skip
+DOCUMENT_KIND = rule(
+    "document-kind", _E, "not a sitemap, feed or list of URLs",
+    "Nothing of it is read. An HTML page here is often an error page that is served with status 200.",
+    f"{PROTOCOL}#xmlTagDefinitions",
+)  # fmt: skip
+DOCUMENT_EMPTY = rule(
+    "document-empty", _W, "no entry at all",
+    "The protocol asks for one entry at least; an empty file is reported as an error by search engines.",
+    f"{PROTOCOL}#urldef",
+)  # fmt: skip
+DOCUMENT_TRUNCATED = rule(
+    "document-truncated", _E, "cut off before its end",
+    "What stood behind the cut is lost, and strict readers refuse all of it.", f"{PROTOCOL}#validating",
+)  # fmt: skip
+DOCUMENT_COMPRESSION = rule(
+    "document-compression", _E, "damaged or unusual compression",
+    "gzip in one layer and one piece is what every reader undoes.", f"{PROTOCOL}#index",
+)  # fmt: skip
+DOCUMENT_LINE = rule(
+    "document-line", _E, "a line of a text sitemap that is not one URL",
+    "A text sitemap holds URLs, one a line, and nothing else.", f"{PROTOCOL}#otherformats",
+)  # fmt: skip
+XML_BROKEN = rule(
+    "xml-broken", _E, "XML that is not well-formed",
+    "A strict parser stops at the first error; what follows is not read.", f"{PROTOCOL}#validating",
+)  # fmt: skip
+XML_AMPERSAND = rule(
+    "xml-ampersand", _E, "an & that is not escaped",
+    "XML wants &amp;. Strict readers refuse the file, lenient ones may alter the URL.",
+    f"{PROTOCOL}#escaping",
+)  # fmt: skip
+XML_ENTITY = rule(
+    "xml-entity", _E, "an entity that only HTML knows",
+    "XML knows five entities; anything else is an error.", f"{PROTOCOL}#escaping",
+)  # fmt: skip
+XML_TAGS = rule(
+    "xml-tags", _E, "tags that do not match or are malformed",
+    "Strict readers refuse the file, lenient ones have to guess where an entry ends.",
+    f"{XML}#sec-starttags",
+)  # fmt: skip
+XML_JUNK = rule(
+    "xml-junk", _E, "text outside of the root element",
+    "Nothing may stand before the XML declaration or behind the root: often a program's own warnings.",
+    f"{XML}#sec-well-formed",
+)  # fmt: skip
+XML_ROOTS = rule(
+    "xml-roots", _E, "several documents in one file",
+    "A document has one root; strict readers stop behind the first.", f"{XML}#sec-well-formed",
+)  # fmt: skip
+XML_DOCTYPE = rule(
+    "xml-doctype", _E, "a document type declaration",
+    "The protocol has none, and careful readers refuse it for the harm that entities can do.",
+    f"{PROTOCOL}#validating",
+)  # fmt: skip
+XML_SIZE = rule(
+    "xml-size", _E, "one piece of markup that does not end",
+    "A tag, comment or text of megabytes is a fault of its generator; readers give up.",
+    f"{PROTOCOL}#validating",
+)  # fmt: skip
+ENCODING_DECLARED = rule(
+    "encoding-declared", _E, "text that is not in the encoding it declares",
+    "Strict readers stop at the first byte that does not fit.", f"{XML}#charencoding",
+)  # fmt: skip
+ENCODING_UTF8 = rule(
+    "encoding-utf8", _E, "not encoded in UTF-8",
+    "The protocol asks for UTF-8; other encodings are read by some and garbled by others.",
+    f"{PROTOCOL}#escaping",
+)  # fmt: skip
+NAMESPACE_MISSING = rule(
+    "namespace-missing", _E, "no namespace on the root element",
+    "Validating readers refuse the file: without the namespace it is no sitemap.", f"{PROTOCOL}#urlsetdef",
+)  # fmt: skip
+NAMESPACE_WRONG = rule(
+    "namespace-wrong", _E, "not the protocol's namespace on the root element",
+    "A namespace is compared letter by letter; https, or a slash at its end, makes it another one.",
+    f"{PROTOCOL}#urlsetdef",
+)  # fmt: skip
+NAMESPACE_OLD = rule(
+    "namespace-old", _W, "the namespace of an older protocol",
+    "It stands for the protocol from before sitemaps.org, which newer readers need not know.",
+    f"{PROTOCOL}#urlsetdef",
+)  # fmt: skip
+NAMESPACE_EXTENSION = rule(
+    "namespace-extension", _E, "a wrong namespace for an extension",
+    "Images, videos, news and alternates go by their namespace: under another one they are not seen.",
+    f"{PROTOCOL}#extending",
+)  # fmt: skip
+ENTRY_URL_MISSING = rule(
+    "entry-url-missing", _E, "an entry without a loc",
+    "The loc is the one thing that an entry must have.", f"{PROTOCOL}#locdef",
+)  # fmt: skip
+ENTRY_STRAY = rule(
+    "entry-stray", _E, "a loc outside of url and sitemap",
+    "It belongs to no entry, so no reader lists it.", f"{PROTOCOL}#locdef",
+)  # fmt: skip
+ENTRY_CHANGEFREQ = rule(
+    "entry-changefreq", _E, "not one of the protocol's seven words",
+    "always, hourly, daily, weekly, monthly, yearly or never; anything else fails validation.",
+    f"{PROTOCOL}#changefreqdef",
+)  # fmt: skip
+ENTRY_PRIORITY = rule(
+    "entry-priority", _E, "a priority that is not a number from 0.0 to 1.0",
+    "Anything else fails validation and says nothing.", f"{PROTOCOL}#prioritydef",
+)  # fmt: skip
+ENTRY_EXTENSION = rule(
+    "entry-extension", _W, "an extension value that is too long, or too many of them",
+    "Readers cut or drop it.", f"{GOOGLE}/sitemaps/combine-sitemap-extensions",
+)  # fmt: skip
+LASTMOD_INVALID = rule(
+    "lastmod-invalid", _E, "a lastmod that cannot be understood",
+    "A date that is no W3C date-time is ignored, or fails validation.", f"{PROTOCOL}#lastmoddef",
+)  # fmt: skip
+URL_INVALID = rule(
+    "url-invalid", _E, "not an http or https URL that could be asked for",
+    "No reader can fetch it: a template that was not filled in, a stray character, another scheme.",
+    f"{PROTOCOL}#locdef",
+)  # fmt: skip
+URL_RELATIVE = rule(
+    "url-relative", _E, "a URL that is not absolute",
+    "A loc begins with http or https and names its host; readers drop what does not.", f"{PROTOCOL}#locdef",
+)  # fmt: skip
+URL_DUPLICATE = rule(
+    "url-duplicate", _W, "a URL listed more than once in a file",
+    "It wastes room, and two dates for one page cancel each other.", f"{PROTOCOL}#urldef",
+)  # fmt: skip
+IMAGE_COUNT = rule(
+    "image-count", _E, "more than 1,000 images for one URL",
+    "Only the first 1,000 are read.", f"{GOOGLE}/sitemaps/image-sitemaps",
+)  # fmt: skip
+
+ROBOTS_HTML = rule(
+    "robots-html", _E, "an HTML page served as robots.txt",
+    "Its rules and its Sitemap lines do not count.", f"{RFC_9309}#section-2.3",
+)  # fmt: skip
+
+FROM_PROBLEMS: dict[str, Rule] = {
+    "xml_error": XML_BROKEN,
+    "xml_dtd_forbidden": XML_DOCTYPE,
+    "xml_token_too_large": XML_SIZE,
+    "too_many_urls": LIMIT_URLS,
+    "not_a_sitemap": DOCUMENT_KIND,
+    "robots_is_html": ROBOTS_HTML,
+    "body_truncated": DOCUMENT_TRUNCATED,
+    "body_too_large": LIMIT_SIZE,
+    "decompress_members": DOCUMENT_COMPRESSION,
+    "unsupported_encoding": DOCUMENT_COMPRESSION,
+    "url_too_long": LIMIT_URL_LENGTH,
+    "rejected_url": URL_INVALID,
+    "missing_url": ENTRY_URL_MISSING,
+    "stray_loc": ENTRY_STRAY,
+    "cut_off_entry": DOCUMENT_TRUNCATED,
+    "invalid_lastmod": LASTMOD_INVALID,
+    "invalid_changefreq": ENTRY_CHANGEFREQ,
+    "invalid_priority": ENTRY_PRIORITY,
+    "too_many_extensions": ENTRY_EXTENSION,
+    "invalid_extension": ENTRY_EXTENSION,
+    "bare_ampersand": XML_AMPERSAND,
+    "html_entity": XML_ENTITY,
+    "missing_end_tag": XML_TAGS,
+    "unexpected_end_tag": XML_TAGS,
+    "broken_markup": XML_TAGS,
+    "junk_outside_root": XML_JUNK,
+    "several_roots": XML_ROOTS,
+    "doctype_ignored": XML_DOCTYPE,
+    "scheme_added": URL_RELATIVE,
+    "wrong_encoding": ENCODING_DECLARED,
+    "trailing_garbage": DOCUMENT_COMPRESSION,
+    "duplicate_url": URL_DUPLICATE,
+    "not_a_url_line": DOCUMENT_LINE,
+}
+"""The rule that each problem of a document breaks. A test holds it against the reader's own codes."""
+
+_QUOTED = frozenset(
+    {
+        *(URL_INVALID, URL_RELATIVE, LASTMOD_INVALID, ENTRY_CHANGEFREQ, ENTRY_PRIORITY),
+        *(DOCUMENT_LINE, LIMIT_URL_LENGTH),
+    }
+)
+"""Rules whose problems say which value it was: that is an example, and the rule's own words the message."""
+_BODY_FAILURES = frozenset(
+    {
+        *(
+            "xml_error",
+            "xml_dtd_forbidden",
+            "xml_token_too_large",
+            "too_many_urls",
+            "not_a_sitemap",
+            "soft_404",
+        ),
+        *("body_too_large", "body_truncated", "decompress_members", "unsupported_encoding", "robots_is_html"),
+    }
+)
+"""What a file can fail with once it has been sent: about its content, not its delivery."""
+_ATTRIBUTE = re.compile(r"""\s(xmlns(?::[\w.-]+)?)\s*=\s*(?:"([^"]*)"|'([^']*)')""")
+_ROOT_NAME = re.compile(r"<(?:([\w.-]+):)?[\w.-]+")
+_EXTENSION_MARK = re.compile(r"sitemap-(image|video|news)|1999/(xhtml)")
+
+
+def is_about_content(code: str) -> bool:
+    """Whether a file failed for what it holds rather than for how it was delivered."""
+    return code in _BODY_FAILURES
+
+
+class Documents(Family):
+    """What the reader said of a document, and what its head says."""
+
+    def start(self, file: CheckedFile) -> None:
+        """Looks at the document's problems, limits, encoding and namespaces."""
+        for problem in file.problems:
+            self._problem(file, problem)
+        told = {problem.code for problem in file.problems}
+        failure = file.failure
+        if failure is not None and failure.code not in told and is_about_content(failure.code):
+            broken = FROM_PROBLEMS.get(failure.code, DOCUMENT_KIND)
+            self.notes.add(broken, file, failure.message)
+        if file.kind is DocumentKind.ROBOTS:
+            if file.decoded_bytes > MOST_ROBOTS_BYTES:
+                self.notes.add(LIMIT_ROBOTS, file, f"{file.decoded_bytes:,} bytes")
+            return
+        if file.decoded_bytes > MOST_BYTES and Code.BODY_TOO_LARGE not in told:
+            self.notes.add(
+                LIMIT_SIZE, file, f"{file.decoded_bytes:,} bytes, the protocol allows {MOST_BYTES:,}"
+            )
+        if file.kind is None or not file.kind.is_sitemap:
+            return
+        if file.entries > MOST_ENTRIES and Code.TOO_MANY_URLS not in told:
+            self.notes.add(
+                LIMIT_URLS, file, f"{file.entries:,} entries, the protocol allows {MOST_ENTRIES:,}"
+            )
+        if not file.entries and failure is None:
+            self.notes.add(DOCUMENT_EMPTY, file, f"the {file.kind.value} has no entries")
+        if file.encoding is not None and file.encoding.lower() not in ("utf-8", "utf8", "ascii", "us-ascii"):
+            self.notes.add(ENCODING_UTF8, file, f"encoded in {file.encoding}")
+        if file.root is not None and file.kind in (DocumentKind.URLSET, DocumentKind.INDEX):
+            self._namespaces(file, file.root)
+
+    def _problem(self, file: CheckedFile, problem: Problem) -> None:
+        broken = FROM_PROBLEMS.get(problem.code, XML_BROKEN)
+        if problem.code == "too_many_extensions" and problem.message.endswith("image"):
+            broken = IMAGE_COUNT
+        quoted = broken in _QUOTED
+        self.notes.add(
+            broken,
+            file,
+            broken.what if quoted else problem.message,
+            example=problem.message if quoted else None,
+            line=problem.line,
+            count=problem.count,
+        )
+
+    def _namespaces(self, file: CheckedFile, root: str) -> None:
+        declared = {name: one or other for name, one, other in _ATTRIBUTE.findall(root)}
+        name = _ROOT_NAME.match(root)
+        prefix = name[1] if name else None
+        own = declared.get(f"xmlns:{prefix}" if prefix else "xmlns")
+        if own is None or not own.strip():
+            self.notes.add(NAMESPACE_MISSING, file, f"it should be {NAMESPACE}")
+        elif own.strip() in OLD_NAMESPACES:
+            self.notes.add(NAMESPACE_OLD, file, f"{own[:200]} instead of {NAMESPACE}")
+        elif own != NAMESPACE:
+            self.notes.add(NAMESPACE_WRONG, file, f"{own[:200]} instead of {NAMESPACE}")
+        for attribute, value in declared.items():
+            mark = _EXTENSION_MARK.search(value)
+            prefix = attribute.partition(":")[2]
+            meant = (mark[1] or mark[2]) if mark else prefix if prefix in EXTENSIONS else None
+            if attribute != "xmlns" and meant is not None and value != EXTENSIONS[meant]:
+                message = f"{prefix}: {value[:200]} instead of {EXTENSIONS[meant]}"
+                self.notes.add(NAMESPACE_EXTENSION, file, message)

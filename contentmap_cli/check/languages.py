@@ -1,0 +1,157 @@
+"""Rules about language alternates (hreflang): codes, self-reference, return links."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import ClassVar
+
+from contentmap_cli.check.addresses import origin_of
+from contentmap_cli.check.hashing import HashBag
+from contentmap_cli.check.registry import EXAMPLES, GOOGLE, Family, Notes, rule
+from contentmap_cli.findings import CheckedFile, CheckedSite, Rule, Severity
+from contentmap_cli.values import Attributes, Entry
+
+_E, _W, _I = Severity.ERROR, Severity.WARNING, Severity.INFO
+_PAGE = f"{GOOGLE}/localization/localized-versions"
+
+LANGUAGES = frozenset(
+    (  # noqa: SIM905 - a line a code would bury the file
+        "aa ab ae af ak am an ar as av ay az ba be bg bh bi bm bn bo br bs ca ce ch co cr cs cu cv cy da de "
+        "dv dz ee el en eo es et eu fa ff fi fj fo fr fy ga gd gl gn gu gv ha he hi ho hr ht hu hy hz ia id "
+        "ie ig ii ik io is it iu ja jv ka kg ki kj kk kl km kn ko kr ks ku kv kw ky la lb lg li ln lo lt lu "
+        "lv mg mh mi mk ml mn mr ms mt my na nb nd ne ng nl nn no nr nv ny oc oj om or os pa pi pl ps pt qu "
+        "rm rn ro ru rw sa sc sd se sg sh si sk sl sm sn so sq sr ss st su sv sw ta te tg th ti tk tl tn to "
+        "tr ts tt tw ty ug uk ur uz ve vi vo wa wo xh yi yo za zh zu iw in ji mo "
+    ).split()
+)
+"""ISO 639-1, with the old codes that are still in use."""
+REGIONS = frozenset(
+    (  # noqa: SIM905 - a line a code would bury the file
+        "AD AE AF AG AI AL AM AO AQ AR AS AT AU AW AX AZ BA BB BD BE BF BG BH BI BJ BL BM BN BO BQ BR BS BT "
+        "BV BW BY BZ CA CC CD CF CG CH CI CK CL CM CN CO CR CU CV CW CX CY CZ DE DJ DK DM DO DZ EC EE EG EH "
+        "ER ES ET FI FJ FK FM FO FR GA GB GD GE GF GG GH GI GL GM GN GP GQ GR GS GT GU GW GY HK HM HN HR HT "
+        "HU ID IE IL IM IN IO IQ IR IS IT JE JM JO JP KE KG KH KI KM KN KP KR KW KY KZ LA LB LC LI LK LR LS "
+        "LT LU LV LY MA MC MD ME MF MG MH MK ML MM MN MO MP MQ MR MS MT MU MV MW MX MY MZ NA NC NE NF NG NI "
+        "NL NO NP NR NU NZ OM PA PE PF PG PH PK PL PM PN PR PS PT PW PY QA RE RO RS RU RW SA SB SC SD SE SG "
+        "SH SI SJ SK SL SM SN SO SR SS ST SV SX SY SZ TC TD TF TG TH TJ TK TL TM TN TO TR TT TV TW TZ UA UG "
+        "UM US UY UZ VA VC VE VG VI VN VU WF WS YE YT ZA ZM ZW XK "
+    ).split()
+)
+"""ISO 3166-1 alpha-2, and Kosovo's code in use."""
+
+MOST_LINKS = 10_000_000
+"""Alternates that are held against each other, each way: a hundred and sixty megabytes."""
+
+HREFLANG_CODE = rule(
+    "hreflang-code", _E, "an hreflang that is no language code",
+    "ISO 639-1, then perhaps a script, then perhaps an ISO 3166-1 region (en-GB, not en-UK), or x-default.",
+    f"{_PAGE}#language-codes",
+)  # fmt: skip
+HREFLANG_URL = rule(
+    "hreflang-url", _E, "an alternate that is no absolute URL",
+    "An alternate's href names scheme and host, or it leads nowhere.", f"{_PAGE}#sitemap",
+)  # fmt: skip
+HREFLANG_SELF = rule(
+    "hreflang-self", _W, "an entry that is not among its own alternates",
+    "Each version lists itself as well as all others, or the set may be ignored.",
+    f"{_PAGE}#all-method-guidelines",
+)  # fmt: skip
+HREFLANG_REPEATED = rule(
+    "hreflang-repeated", _W, "one hreflang for two different URLs in an entry",
+    "Nobody can tell which of them is meant.", f"{_PAGE}#all-method-guidelines",
+)  # fmt: skip
+HREFLANG_RETURN = rule(
+    "hreflang-return", _E, "an alternate that does not link back",
+    "If two pages do not point to each other, the link is ignored.", f"{_PAGE}#all-method-guidelines",
+)  # fmt: skip
+
+_CODE = re.compile(r"([a-z]{2,3})(?:-([a-z]{4}))?(?:-([a-z]{2}|[0-9]{3}))?")
+
+
+def is_language(code: str) -> bool:
+    """Whether an hreflang is one: a language, perhaps a script, perhaps a region; or x-default."""
+    code = code.lower()
+    if code == "x-default":
+        return True
+    match = _CODE.fullmatch(code)
+    if match is None:
+        return False
+    language, _, region = match.groups()
+    known = language in LANGUAGES or len(language) == 3
+    return known and (region is None or region.isdigit() or region.upper() in REGIONS)
+
+
+class Languages(Family):
+    """Alternates by themselves, and each way by the hashes of their pairs."""
+
+    sees: ClassVar[tuple[Rule, ...]] = (
+        *(HREFLANG_CODE, HREFLANG_URL, HREFLANG_SELF, HREFLANG_REPEATED, HREFLANG_RETURN),
+    )
+
+    def __init__(self, site: CheckedSite, notes: Notes) -> None:
+        super().__init__(site, notes)
+        self._there = HashBag(MOST_LINKS)
+        self._back = HashBag(MOST_LINKS)
+        self._comparing = notes.wants(HREFLANG_RETURN)
+        self._hosts: set[str] = set()
+        self._count = 0
+        self._sample: set[int] = set()
+        self._found: dict[tuple[str, str], CheckedFile] = {}
+
+    def entries(self, file: CheckedFile, entries: Sequence[Entry]) -> None:
+        """Looks at the alternates of each entry."""
+        add = self.notes.add
+        for entry in entries:
+            if not entry.alternates:
+                continue
+            links: dict[str, str] = {}
+            for code, href in _links(entry.alternates):
+                if not is_language(code):
+                    add(HREFLANG_CODE, file, HREFLANG_CODE.what, example=f"{code} on {entry.url}")
+                if origin_of(href) is None:
+                    add(HREFLANG_URL, file, HREFLANG_URL.what, example=f"{href} on {entry.url}")
+                if links.setdefault(code.lower(), href) != href:
+                    add(HREFLANG_REPEATED, file, HREFLANG_REPEATED.what, example=f"{code} on {entry.url}")
+            if entry.url not in links.values():
+                add(HREFLANG_SELF, file, HREFLANG_SELF.what, example=entry.url)
+            if self._comparing:
+                self._take(entry.url, set(links.values()))
+
+    def _take(self, url: str, hrefs: set[str]) -> None:
+        origin = origin_of(url)
+        if origin is not None and len(self._hosts) < 1000:
+            self._hosts.add(origin.host)
+        hrefs.discard(url)
+        # the link back that there should be, where the files checked can have it
+        self._there.add(hash((href, url)) for href in hrefs if self._is_ours(href))
+        self._back.add(hash((url, href)) for href in hrefs)
+
+    def _is_ours(self, href: str) -> bool:
+        """Whether the sitemaps that are checked can say anything about this page."""
+        origin = origin_of(href)
+        return origin is not None and origin.host in self._hosts
+
+    def finish(self) -> None:
+        """Holds the pairs against each other, unless there were too many to hold."""
+        if not (self._there.overflowed or self._back.overflowed):
+            self._count, self._sample = self._there.missing_from(self._back, EXAMPLES)
+            self.wants_more = self._count > 0
+
+    def again(self, file: CheckedFile, entries: Sequence[Entry]) -> None:
+        """Finds out which links the sample stands for."""
+        for entry in entries:
+            for _, href in _links(entry.alternates):
+                if hash((href, entry.url)) in self._sample and href != entry.url:
+                    self._found[entry.url, href] = file
+
+    def conclude(self) -> None:
+        """Notes them."""
+        for number, (url, href) in enumerate(sorted(self._found)):
+            more = self._count - len(self._found) if not number else 0
+            example = f"{url} names {href}"
+            self.notes.add(HREFLANG_RETURN, None, HREFLANG_RETURN.what, example=example, count=1 + more)
+
+
+def _links(alternates: Sequence[Attributes]) -> Iterator[tuple[str, str]]:
+    return ((link.get("hreflang", ""), link.get("href", "")) for link in alternates)

@@ -1,0 +1,163 @@
+"""Rules about images, videos and news."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import UTC, timedelta
+from typing import ClassVar
+
+from contentmap_cli.check.addresses import origin_of
+from contentmap_cli.check.languages import LANGUAGES
+from contentmap_cli.check.registry import GOOGLE, Family, Notes, rule
+from contentmap_cli.findings import CheckedFile, CheckedSite, Rule, Severity
+from contentmap_cli.values import Attributes, Entry
+
+_E, _W, _I = Severity.ERROR, Severity.WARNING, Severity.INFO
+_IMAGES = f"{GOOGLE}/sitemaps/image-sitemaps"
+_VIDEOS = f"{GOOGLE}/sitemaps/video-sitemaps"
+_NEWS = f"{GOOGLE}/sitemaps/news-sitemap"
+
+MOST_NEWS = 1_000
+NEWS_AGE = timedelta(days=2)
+LONGEST_VIDEO = 28_800
+LONGEST_DESCRIPTION = 2_048
+
+IMAGE_URL = rule(
+    "image-url", _E, "an image without an absolute URL",
+    "image:loc is the one thing that an image must have.", f"{_IMAGES}#image-sitemap-tag-definitions",
+)  # fmt: skip
+IMAGE_RETIRED = rule(
+    "image-retired", _I, "image tags that are not read any more",
+    "caption, title, geo_location and license were retired in 2022: they only make the file larger.",
+    _IMAGES,
+)  # fmt: skip
+VIDEO_REQUIRED = rule(
+    "video-required", _E, "a video without a required field",
+    "thumbnail_loc, title, description and one of content_loc and player_loc are required.",
+    f"{_VIDEOS}#video-sitemap-tag-definitions",
+)  # fmt: skip
+VIDEO_VALUE = rule(
+    "video-value", _E, "a video field out of its range",
+    "duration is 1 to 28800 seconds, rating 0.0 to 5.0, a description has at most 2,048 characters.",
+    f"{_VIDEOS}#video-sitemap-tag-definitions",
+)  # fmt: skip
+VIDEO_RETIRED = rule(
+    "video-retired", _I, "video tags that are not read any more",
+    "category, gallery_loc, price and tvshow were retired: they only make the file larger.", _VIDEOS,
+)  # fmt: skip
+NEWS_REQUIRED = rule(
+    "news-required", _E, "a news entry without a required field",
+    "publication name and language, publication_date and title are required.", _NEWS,
+)  # fmt: skip
+NEWS_LANGUAGE = rule(
+    "news-language", _E, "a news language that is no ISO 639 code",
+    "Two or three letters, or zh-cn and zh-tw.", _NEWS,
+)  # fmt: skip
+NEWS_DATE = rule(
+    "news-date", _E, "a news publication_date that is no W3C date-time",
+    "An article whose date is not understood is not taken for news.", _NEWS,
+)  # fmt: skip
+NEWS_OLD = rule(
+    "news-old", _W, "a news entry older than two days",
+    "Only articles of the last two days belong into a news sitemap.", _NEWS,
+)  # fmt: skip
+NEWS_COUNT = rule(
+    "news-count", _E, "more than 1,000 news entries in a file",
+    "The rest is not read: split the file.", _NEWS,
+)  # fmt: skip
+NEWS_RETIRED = rule(
+    "news-retired", _I, "news tags that are not read any more",
+    "access, genres, geo_locations, keywords and stock_tickers only make the file larger.", _NEWS,
+)  # fmt: skip
+
+_IMAGE_RETIRED = ("caption", "title", "geo_location", "license")
+_VIDEO_NEEDED = ("thumbnail_loc", "title", "description")
+_VIDEO_RETIRED = ("category", "gallery_loc", "price", "tvshow")
+_NEWS_NEEDED = ("publication_name", "language", "publication_date", "title")
+_NEWS_RETIRED = ("access", "genres", "geo_locations", "keywords", "stock_tickers")
+_NUMBER = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?")
+_DATE = re.compile(
+    r"([0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01]))"
+    r"(?:T([01][0-9]|2[0-3]):([0-5][0-9])(?::[0-5][0-9](?:\.[0-9]+)?)?(?:Z|[+-][0-9]{2}:[0-9]{2}))?"
+)
+
+
+class Media(Family):
+    """Each image, video and news item by itself."""
+
+    sees: ClassVar[tuple[Rule, ...]] = (
+        *(IMAGE_URL, IMAGE_RETIRED, VIDEO_REQUIRED, VIDEO_VALUE, VIDEO_RETIRED),
+        *(NEWS_REQUIRED, NEWS_LANGUAGE, NEWS_DATE, NEWS_OLD, NEWS_COUNT, NEWS_RETIRED),
+    )
+
+    def __init__(self, site: CheckedSite, notes: Notes) -> None:
+        super().__init__(site, notes)
+        self._news = 0
+        self._oldest = ""
+
+    def start(self, file: CheckedFile) -> None:
+        """Counts from zero, and by the moment at which the file was read."""
+        self._news = 0
+        now = (file.read_at or self.site.now).astimezone(UTC)
+        self._oldest = f"{now - NEWS_AGE:%Y-%m-%d}"
+
+    def entries(self, file: CheckedFile, entries: Sequence[Entry]) -> None:
+        """Looks at what each entry carries."""
+        for entry in entries:
+            for image in entry.images:
+                self._image(file, entry.url, image)
+            for video in entry.videos:
+                self._video(file, entry.url, video)
+            for item in entry.news:
+                self._item(file, entry.url, item)
+
+    def end(self, file: CheckedFile) -> None:
+        """Says whether there were too many news entries."""
+        if self._news > MOST_NEWS:
+            self.notes.add(NEWS_COUNT, file, f"{self._news:,} news entries")
+
+    def _image(self, file: CheckedFile, url: str, image: Attributes) -> None:
+        if origin_of(image.get("loc")) is None:
+            self.notes.add(IMAGE_URL, file, IMAGE_URL.what, example=url)
+        self._retired(IMAGE_RETIRED, file, image, _IMAGE_RETIRED)
+
+    def _video(self, file: CheckedFile, url: str, video: Attributes) -> None:
+        missing = [name for name in _VIDEO_NEEDED if not video.get(name)]
+        if not (video.get("content_loc") or video.get("player_loc")):
+            missing.append("content_loc or player_loc")
+        if missing:
+            example = f"{', '.join(missing)} on {url}"
+            self.notes.add(VIDEO_REQUIRED, file, VIDEO_REQUIRED.what, example=example)
+        bad = [
+            f"{name} {value[:40]}"
+            for name, least, most in (("duration", 1, LONGEST_VIDEO), ("rating", 0, 5))
+            if (value := video.get(name)) and not (_NUMBER.fullmatch(value) and least <= float(value) <= most)
+        ]
+        if len(video.get("description", "")) > LONGEST_DESCRIPTION:
+            bad.append("description")
+        if bad:
+            self.notes.add(VIDEO_VALUE, file, VIDEO_VALUE.what, example=f"{', '.join(bad)} on {url}")
+        self._retired(VIDEO_RETIRED, file, video, _VIDEO_RETIRED)
+
+    def _item(self, file: CheckedFile, url: str, item: Attributes) -> None:
+        self._news += 1
+        missing = [name for name in _NEWS_NEEDED if not item.get(name)]
+        if missing:
+            self.notes.add(NEWS_REQUIRED, file, NEWS_REQUIRED.what, example=f"{', '.join(missing)} on {url}")
+        language = item.get("language", "").lower()
+        known = language in LANGUAGES or (len(language) == 3 and language.isalpha())
+        if language and not known and language not in ("zh-cn", "zh-tw"):
+            self.notes.add(NEWS_LANGUAGE, file, NEWS_LANGUAGE.what, example=f"{language[:40]} on {url}")
+        date = item.get("publication_date", "")
+        match = _DATE.fullmatch(date)
+        if date and match is None:
+            self.notes.add(NEWS_DATE, file, NEWS_DATE.what, example=f"{date[:60]} on {url}")
+        elif match is not None and match[1] < self._oldest:  # by days: a time zone is no reason to complain
+            self.notes.add(NEWS_OLD, file, NEWS_OLD.what, example=f"{date} on {url}")
+        self._retired(NEWS_RETIRED, file, item, _NEWS_RETIRED)
+
+    def _retired(self, broken: Rule, file: CheckedFile, item: Attributes, names: Sequence[str]) -> None:
+        used = [name for name in names if any(key == name or key.startswith(f"{name}_") for key in item)]
+        if used:
+            self.notes.add(broken, file, broken.what, example=", ".join(used))

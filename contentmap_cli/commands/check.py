@@ -1,0 +1,218 @@
+"""`contentmap check`: the rules of the protocol and good practice, for sites, recorded domains and files."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from contentmap_cli.commands import options as opt
+from contentmap_cli.commands.shell import Shell, command, run_async
+from contentmap_cli.errors import Exit, UsageError
+from contentmap_cli.findings import CheckSummary, Finding, Severity
+from contentmap_cli.report.formats import CHECK_FORMATS, Format
+
+if TYPE_CHECKING:
+    from contentmap_cli.check.checker import Checker
+    from contentmap_cli.commands.settings import ScanSettings
+
+EPILOG = """\
+Examples:
+
+  contentmap check example.com
+
+  contentmap check sitemap.xml --base https://example.com/sitemap.xml
+
+  contentmap check example.com --stored --severity error --format sarif -o sitemap.sarif
+
+  contentmap check --list-rules
+
+Exit codes: 0 nothing found; 3 findings; 2 usage; 5 database; 6 never scanned (--stored).
+"""
+_FILE_ENDINGS = (".xml", ".gz", ".txt", ".rss", ".atom")
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command to the app."""
+    command(app, "check", epilog=EPILOG)(check)
+
+
+def check(
+    shell: Shell,
+    targets: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="TARGET|FILE...", help="Sites, sitemap URLs or files; - for standard input."),
+    ] = None,
+    stored: Annotated[
+        bool, typer.Option("--stored", help="Check what is recorded, without a network.")
+    ] = False,
+    base: Annotated[str | None, typer.Option(metavar="URL", help="Where a file came from.")] = None,
+    select: Annotated[
+        list[str] | None,
+        typer.Option(metavar="RULE", help="Only these rules, by id or its beginning. Repeatable."),
+    ] = None,
+    ignore: Annotated[
+        list[str] | None, typer.Option(metavar="RULE", help="Without these rules. Repeatable.")
+    ] = None,
+    severity: Annotated[Severity, typer.Option(help="The least to report.")] = Severity.INFO,
+    baseline: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Findings known already: not reported again.")
+    ] = None,
+    write_baseline: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Write what is found there, as known from now on.")
+    ] = None,
+    list_rules: Annotated[bool, typer.Option("--list-rules", help="Show all rules.")] = False,
+    max_urls: opt.MaxUrls = None,
+    domain_time: opt.DomainTime = None,
+    timeout: opt.Timeout = None,
+    delay: opt.Delay = None,
+    probe: opt.ProbeOption = None,
+    ignore_robots: opt.IgnoreRobots = False,
+    user_agent: opt.UserAgent = None,
+    header: opt.Header = None,
+    proxy: opt.Proxy = None,
+    connect_to: opt.ConnectToOption = None,
+    allow_private: opt.AllowPrivate = False,
+    allow_net: opt.AllowNet = None,
+    ca_file: opt.CaFile = None,
+    format: opt.CheckFormat = Format.TABLE,
+    as_json: opt.JsonOption = False,
+    output: opt.OutputOption = None,
+) -> int:
+    """Check sitemaps against the protocol's rules and good practice; nothing is recorded."""
+    from contentmap_cli.check.checker import RULES
+    from contentmap_cli.check.registry import chosen_rules
+    from contentmap_cli.commands.output import answer_to
+    from contentmap_cli.commands.settings import ScanSettings
+    from contentmap_cli.report.as_findings import write_findings, write_rules
+
+    form = opt.chosen(format, as_json, CHECK_FORMATS)
+    wanted = chosen_rules(select or (), ignore or (), severity)
+    rules = [rule for name, rule in RULES.items() if name in wanted]
+    if list_rules:
+        with answer_to(output) as out:
+            write_rules(form, out, rules)
+        return Exit.CLEAN
+    if not targets:
+        raise UsageError("no target was given", hint="name a site or a file, or - for standard input")
+    known = _read_baseline(baseline) if baseline else Counter()
+    settings = ScanSettings(
+        max_urls=max_urls,
+        domain_time=domain_time,
+        timeout=timeout,
+        delay=delay,
+        probe=probe,
+        full=True,
+        ignore_robots=ignore_robots,
+        user_agent=user_agent,
+        header=tuple(header or ()),
+        proxy=proxy,
+        connect_to=tuple(connect_to or ()),
+        allow_private=allow_private,
+        allow_net=tuple(allow_net or ()),
+        ca_file=ca_file,
+    )
+    checkers = run_async(_checked(shell, targets, settings, wanted, base, stored=stored))
+    found = [finding for checker in checkers for finding in checker.findings()]
+    if write_baseline:
+        _write_baseline(write_baseline, found)
+        known = Counter({_key(finding): finding.count for finding in found})
+    new = [finding for finding in found if known.get(_key(finding), 0) < finding.count]
+    summary = CheckSummary(
+        targets=tuple(targets),
+        files=sum(checker.files for checker in checkers),
+        entries=sum(checker.seen for checker in checkers),
+        counts=dict(Counter(finding.rule.severity for finding in new)),
+        known=len(found) - len(new),
+    )
+    with answer_to(output) as out:
+        write_findings(form, out, new, summary, rules, color=shell.colored(out))
+    return Exit.NOT_CLEAN if new else Exit.CLEAN
+
+
+async def _checked(
+    shell: Shell,
+    targets: Sequence[str],
+    settings: ScanSettings,
+    wanted: frozenset[str],
+    base: str | None,
+    *,
+    stored: bool,
+) -> list[Checker]:
+    from contentmap_cli.check.checker import Checker
+    from contentmap_cli.commands.checking import check_file, check_live, check_stored
+    from contentmap_cli.commands.inputs import domain_name
+    from contentmap_cli.commands.parse import opened
+    from contentmap_cli.crawl.crawler import Crawler
+    from contentmap_cli.crawl.targets import parse_target
+    from contentmap_cli.findings import CheckedSite
+
+    options = settings.crawl_options()
+    if stored:
+        return [await check_stored(shell, domain_name(each), wanted) for each in targets]
+    files = [each for each in targets if _is_file(each)]
+    sites = {each: parse_target(each) for each in targets if each not in files}
+    checkers = []
+    for name in files:
+        shown = "standard input" if name == "-" else name
+        checker = Checker(CheckedSite(target=shown, now=datetime.now(UTC), is_site=False), wanted)
+        robots = base is None and PurePath(name).name.lower() == "robots.txt"
+        with opened(name) as source:
+            check_file(checker, shown, source, base, robots=robots)
+        checkers.append(checker)
+    if sites:
+        async with Crawler(options) as crawler:
+            checkers += [await check_live(shell, site, crawler, wanted) for site in sites.values()]
+    return checkers
+
+
+def _is_file(text: str) -> bool:
+    """Whether an argument names a file. Raises UsageError where it can mean nothing else and is none."""
+    if text == "-":
+        return True
+    if "://" in text:
+        return False
+    try:
+        if Path(text).is_file():
+            return True
+    except OSError:
+        return False
+    lonely = "/" not in text and text.lower().endswith(_FILE_ENDINGS)
+    if lonely or text.startswith((".", "/")):
+        raise UsageError(f"there is no file {text}", hint="a sitemap on the web is named by its whole URL")
+    return False
+
+
+def _key(finding: Finding) -> tuple[str, str]:
+    return finding.rule.id, finding.place
+
+
+def _read_baseline(file: str) -> Counter[tuple[str, str]]:
+    hint = "write one with --write-baseline"
+    try:
+        content: Any = json.loads(Path(file).read_text(encoding="utf-8"))
+        return Counter(
+            {(str(each["rule"]), str(each["place"])): int(each["count"]) for each in content["findings"]}
+        )
+    except OSError as error:
+        raise UsageError(f"the baseline {file} cannot be read", hint=hint) from error
+    except (ValueError, KeyError, TypeError):
+        raise UsageError(f"{file} is no baseline", hint=hint) from None
+
+
+def _write_baseline(file: str, findings: Sequence[Finding]) -> None:
+    from contentmap_cli.commands.output import answer_to
+
+    if file == "-":
+        raise UsageError("--write-baseline takes a file", hint="standard output is for the answer")
+    known = [{"rule": each.rule.id, "place": each.place, "count": each.count} for each in findings]
+    known.sort(key=lambda each: (str(each["place"]), str(each["rule"])))
+    with answer_to(file) as out:
+        out.write(json.dumps({"type": "baseline", "schema": 1, "findings": known}, indent=2) + "\n")
+    print(f"{len(known):,} findings written to {file}", file=sys.stderr)
