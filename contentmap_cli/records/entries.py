@@ -28,6 +28,7 @@ from contentmap_cli.records.bulk import Place, insert_rows
 from contentmap_cli.records.claims import Claim
 from contentmap_cli.records.distinct import DistinctCounter
 from contentmap_cli.records.files import forget_validators
+from contentmap_cli.records.history import Was, log_urls
 from contentmap_cli.records.session import GuardedSession
 from contentmap_cli.records.tables import SITEMAP_URLS, Domain, SitemapFile
 from contentmap_cli.rows import COLUMNS, EXTRA_COLUMNS, LASTMOD, URL, Row, RowBatch, lengthened
@@ -77,6 +78,7 @@ class _Diff:
     changed: list[Row] = field(default_factory=list)
     restated: list[str] = field(default_factory=list)  # of those, where the site says something else
     returned: list[Row] = field(default_factory=list)
+    was: list[Was] = field(default_factory=list)  # what the restated and the returned were before
     missing: list[str] = field(default_factory=list)
     withheld: bool = False  # URLs are missing, and an incomplete scan may not say that they are gone
 
@@ -145,10 +147,12 @@ async def _compare(session: GuardedSession, claim: Claim, file: FileEntries, *, 
         if row is not None and row[URL] == url:
             if gone is not None:
                 diff.returned.append(row)
+                diff.was.append((url, gone, *_published(was)))
             elif was != (now := lengthened(row)[LASTMOD:]):
                 diff.changed.append(row)
                 if _published(was) != _published(now):
                     diff.restated.append(url)
+                    diff.was.append((url, None, *_published(was)))
             row = next(fresh, None)
         elif gone is None:
             if removals and file.whole:
@@ -228,6 +232,7 @@ async def _listed(session: GuardedSession, domain_id: int, touched: set[str]) ->
 
 
 async def _write(session: GuardedSession, claim: Claim, diff: _Diff) -> None:
+    await log_urls(session, claim, diff.file_id, diff.was)
     if diff.new:
         await insert_rows(
             session, Place(claim.domain_id, diff.file_id, claim.scan_id), map(RowBatch.of, _slices(diff.new))
