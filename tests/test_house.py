@@ -22,6 +22,8 @@ FLOORS = {
     "errors": 0,
     "values": 1,
     "rows": 2,
+    "views": 2,
+    "sections": 2,
     "crawl": 3,
     "records": 3,
     "report": 3,
@@ -38,6 +40,8 @@ FORBIDDEN = {
     "values": {"aiohttp", "lxml", "sqlalchemy", "rich", "typer"},
     "errors": {"aiohttp", "lxml", "sqlalchemy", "rich", "typer"},
     "rows": {"aiohttp", "lxml", "sqlalchemy", "rich", "typer"},
+    "views": {"aiohttp", "lxml", "sqlalchemy", "rich", "typer"},
+    "sections": {"aiohttp", "lxml", "sqlalchemy", "rich", "typer"},
 }
 PURE = PACKAGE / "crawl" / "parsing"
 IMPURE_MODULES = {"asyncio", "aiohttp", "socket", "os", "pathlib", "tempfile", "urllib.request"}

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from contentmap_cli.errors import UsageError
-from contentmap_cli.report.formats import ENTRY_FORMATS, LIST_FORMATS, SCAN_FORMATS, Format
+from contentmap_cli.report.formats import DIFF_FORMATS, ENTRY_FORMATS, LIST_FORMATS, SCAN_FORMATS, Format
 from contentmap_cli.values import Probe
 
 
@@ -36,6 +36,7 @@ def _format(*formats: Format) -> Any:
 ScanFormat = Annotated[Format, _format(*SCAN_FORMATS)]
 ListFormat = Annotated[Format, _format(*LIST_FORMATS)]
 EntryFormat = Annotated[Format, _format(*ENTRY_FORMATS)]
+DiffFormat = Annotated[Format, _format(*DIFF_FORMATS)]
 PARSE_FORMATS = (Format.NDJSON, Format.TABLE, Format.JSON, Format.CSV, Format.TXT)
 ParseFormat = Annotated[Format, _format(*PARSE_FORMATS)]
 JsonOption = Annotated[bool, typer.Option("--json", help="The same as --format json.")]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -54,6 +54,17 @@ async def known_domains(session: GuardedSession, tenant: str, *, limit: int = 10
         .limit(limit)
     )
     return list(found)
+
+
+async def domain_names(session: GuardedSession, domain_ids: Sequence[int]) -> list[tuple[int, str]]:
+    """Each id with its domain's name, in the order given."""
+    names: dict[int, str] = {}
+    for start in range(0, len(domain_ids), 500):
+        rows = await session.execute(
+            select(Domain.id, Domain.name).where(Domain.id.in_(domain_ids[start : start + 500]))
+        )
+        names |= {row.id: row.name for row in rows}
+    return [(domain_id, names[domain_id]) for domain_id in domain_ids]
 
 
 async def stored_files(

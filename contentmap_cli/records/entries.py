@@ -21,14 +21,14 @@ from itertools import chain
 from operator import itemgetter
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, bindparam, func, select, type_coerce, update
-from sqlalchemy.types import NullType
+from sqlalchemy import ColumnElement, bindparam, select, update
 
 from contentmap_cli.records.bulk import Place, insert_rows
 from contentmap_cli.records.claims import Claim
 from contentmap_cli.records.distinct import DistinctCounter
 from contentmap_cli.records.files import forget_validators
 from contentmap_cli.records.history import Was, log_urls
+from contentmap_cli.records.raw import raw_columns
 from contentmap_cli.records.session import GuardedSession
 from contentmap_cli.records.tables import SITEMAP_URLS, Domain, SitemapFile
 from contentmap_cli.rows import COLUMNS, EXTRA_COLUMNS, LASTMOD, URL, Row, RowBatch, lengthened
@@ -38,10 +38,10 @@ T = TypeVar("T")
 _CHUNK = 500
 _COUNTED_HERE = 5_000
 _CONTENT_COLUMNS = (*COLUMNS[LASTMOD:], *EXTRA_COLUMNS)
-_PUBLISHED = ("lastmod", "lastmod_precision", "lastmod_text", "changefreq", "priority", "extras")
-_published = itemgetter(*map(_CONTENT_COLUMNS.index, _PUBLISHED))
+PUBLISHED = ("lastmod", "lastmod_precision", "lastmod_text", "changefreq", "priority", "extras")
+"""What the site itself says of a URL."""
+_published = itemgetter(*map(_CONTENT_COLUMNS.index, PUBLISHED))
 _ROWS_A_FETCH = 5_000
-_ISO_FORMAT = 'YYYY-MM-DD"T"HH24:MI:SS"Z"'
 _PROBES_A_ROW = 3  # so many look-ups by key take as long as reading one row after the other
 
 
@@ -182,12 +182,8 @@ async def _recorded(
 
 
 def _contents(session: GuardedSession, names: Sequence[str] = _CONTENT_COLUMNS) -> list[ColumnElement[Any]]:
-    """Columns in the form that a Row has them in, as the driver gives them: to convert each costs more than
-    to compare it. What SQLite holds of a truth is 0 or 1, which equal False and True."""
-    columns: list[ColumnElement[Any]] = [type_coerce(_T[name], NullType()) for name in names]
-    if session.get_bind().dialect.name == "postgresql":
-        columns[names.index("lastmod")] = func.to_char(func.timezone("UTC", _T.lastmod), _ISO_FORMAT)
-    return columns
+    """Columns unconverted: to convert each costs more than to compare it."""
+    return raw_columns(session, SITEMAP_URLS, names)
 
 
 async def _weigh(session: GuardedSession, domain_id: int, diffs: Sequence[_Diff]) -> tuple[int, int, int]:
@@ -211,7 +207,7 @@ async def _listed(session: GuardedSession, domain_id: int, touched: set[str]) ->
     listed: dict[str, list[Any]] = {}
     if not touched:
         return listed
-    query = select(_T.url, *_contents(session, _PUBLISHED)).where(
+    query = select(_T.url, *_contents(session, PUBLISHED)).where(
         _T.domain_id == domain_id, _T.removed_scan_id.is_(None)
     )
     files = select(SitemapFile.id, SitemapFile.url_count).where(SitemapFile.domain_id == domain_id)

@@ -2,7 +2,7 @@
 
     jobs 1--* domain_scans *--1 domains 1--* sitemap_files 1--* sitemap_urls
 
-`sitemap_url_changes` and `sitemap_file_changes` hold what was: with them the state after any scan can be told.
+`sitemap_url_changes` and `sitemap_file_changes` hold what was: from them follows the state after any scan.
 
 Migrations in `migrations/` build the same schema; a test holds the two against each other.
 """

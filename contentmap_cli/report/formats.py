@@ -41,6 +41,9 @@ LIST_FORMATS = (Format.TABLE, Format.JSON, Format.NDJSON, Format.CSV)
 ENTRY_FORMATS = (*LIST_FORMATS, Format.TXT, Format.XML)
 """What `urls` can write."""
 
+DIFF_FORMATS = (*LIST_FORMATS, Format.TXT)
+"""What `diff` can write."""
+
 
 class ScanWriter(Protocol):
     """Writes a job, its domains first."""
