@@ -83,7 +83,7 @@ async def _store(session: GuardedSession, claim: Claim, crawl: DomainCrawl, seco
     changes = await merge_entries(
         session, claim, entries, vanished, first_scan=not saved.known, removals=crawl.complete
     )
-    await drop_files(session, vanished)
+    await drop_files(session, claim, vanished)
     good = [index for index, file in enumerate(crawl.files) if file.status is not FileStatus.FAILED]
     summary = DomainSummary(
         job_id=claim.job_id,

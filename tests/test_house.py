@@ -25,6 +25,7 @@ FLOORS = {
     "rows": 2,
     "findings": 2,
     "check": 3,
+    "views": 2,
     "crawl": 3,
     "records": 3,
     "report": 3,
@@ -43,6 +44,7 @@ FORBIDDEN = {
     "errors": {"aiohttp", "lxml", "sqlalchemy", "rich", "typer"},
     "rows": {"aiohttp", "lxml", "sqlalchemy", "rich", "typer"},
     "findings": {"aiohttp", "lxml", "sqlalchemy", "rich", "typer"},
+    "views": {"aiohttp", "lxml", "sqlalchemy", "rich", "typer"},
 }
 PURE = (PACKAGE / "crawl" / "parsing", PACKAGE / "check")
 IMPURE_MODULES = {"asyncio", "aiohttp", "socket", "os", "pathlib", "tempfile", "urllib.request"}

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from contentmap_cli import __version__
-from contentmap_cli.commands import check, db, jobs, parse, resume, scan, sitemaps, status, urls
+from contentmap_cli.commands import check, db, diff, jobs, parse, resume, scan, sitemaps, status, urls
 from contentmap_cli.commands.process import leave, open_standard_streams
 from contentmap_cli.commands.shell import (
     ColorOption,
@@ -57,7 +57,7 @@ def global_options(
     context.obj = Shell(db, tenant, quiet, verbose, log_format, log_file, color)
 
 
-for module in (scan, status, jobs, resume, urls, sitemaps, check, parse, db):
+for module in (scan, status, jobs, resume, urls, sitemaps, diff, check, parse, db):
     module.register(app)
 
 

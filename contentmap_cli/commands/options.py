@@ -9,7 +9,14 @@ from typing import Annotated, Any
 import typer
 
 from contentmap_cli.errors import UsageError
-from contentmap_cli.report.formats import CHECK_FORMATS, ENTRY_FORMATS, LIST_FORMATS, SCAN_FORMATS, Format
+from contentmap_cli.report.formats import (
+    CHECK_FORMATS,
+    DIFF_FORMATS,
+    ENTRY_FORMATS,
+    LIST_FORMATS,
+    SCAN_FORMATS,
+    Format,
+)
 from contentmap_cli.values import Probe
 
 
@@ -37,6 +44,7 @@ ScanFormat = Annotated[Format, _format(*SCAN_FORMATS)]
 ListFormat = Annotated[Format, _format(*LIST_FORMATS)]
 CheckFormat = Annotated[Format, _format(*CHECK_FORMATS)]
 EntryFormat = Annotated[Format, _format(*ENTRY_FORMATS)]
+DiffFormat = Annotated[Format, _format(*DIFF_FORMATS)]
 PARSE_FORMATS = (Format.NDJSON, Format.TABLE, Format.JSON, Format.CSV, Format.TXT)
 ParseFormat = Annotated[Format, _format(*PARSE_FORMATS)]
 JsonOption = Annotated[bool, typer.Option("--json", help="The same as --format json.")]

@@ -11,7 +11,7 @@ import stat
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TextIO, cast
+from typing import BinaryIO, TextIO, cast
 
 from contentmap_cli.commands.shell import close_quietly
 from contentmap_cli.errors import AnswerLost, UsageError
@@ -47,6 +47,11 @@ class Stdout(io.TextIOBase):
                 sys.stdout.flush()
             except OSError as error:
                 self._give_up(error)
+
+    @property
+    def buffer(self) -> BinaryIO:
+        """Standard output for bytes."""
+        return sys.stdout.buffer
 
     def isatty(self) -> bool:
         """Whether a person is reading."""

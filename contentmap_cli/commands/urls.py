@@ -66,7 +66,7 @@ def urls(
 async def _answer(shell: Shell, name: str, wanted: EntryFilter, format: Format, output: str | None) -> None:
     from contentmap_cli.commands.database import database_for_reading
     from contentmap_cli.commands.output import answer_to, has_left, say, width_of
-    from contentmap_cli.records.contents import stored_entries
+    from contentmap_cli.records.contents import stored_batches
     from contentmap_cli.report.formats import entries_writer
 
     async with (
@@ -78,9 +78,9 @@ async def _answer(shell: Shell, name: str, wanted: EntryFilter, format: Format, 
         with answer_to(output) as out:
             writer = entries_writer(format, out, width=width_of(out), color=shell.colored(out))
             count = 0
-            async for entry in stored_entries(session, domain_id, wanted):
-                writer.write(entry)
-                count += 1
+            async for some in stored_batches(session, domain_id, wanted):
+                writer.write_all(some)
+                count += len(some)
                 if has_left(out):
                     return
             writer.finish()

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, select
-from sqlalchemy.orm import aliased
+from sqlalchemy import ColumnElement, select
 
 from contentmap_cli.errors import Failure
+from contentmap_cli.records.raw import raw_columns
 from contentmap_cli.records.session import GuardedSession
 from contentmap_cli.records.tables import SITEMAP_URLS, Domain, DomainScan, SitemapFile
-from contentmap_cli.records.types import iso_text
 from contentmap_cli.rows import read_extras, read_lastmod
 from contentmap_cli.values import (
     DiscoveryMethod,
@@ -25,6 +24,12 @@ from contentmap_cli.values import (
 )
 
 _T = SITEMAP_URLS.c
+_ROWS_A_FETCH = 5_000
+_READ = (
+    *("sitemap_file_id", "first_scan_id", "removed_scan_id", "page_type", "extras"),
+    *("url", "lastmod", "lastmod_precision", "lastmod_text"),
+    *("changefreq", "priority", "in_scope", "repaired"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +59,17 @@ async def known_domains(session: GuardedSession, tenant: str, *, limit: int = 10
         .limit(limit)
     )
     return list(found)
+
+
+async def domain_names(session: GuardedSession, domain_ids: Sequence[int]) -> list[tuple[int, str]]:
+    """Each id with its domain's name, in the order given."""
+    names: dict[int, str] = {}
+    for start in range(0, len(domain_ids), 500):
+        rows = await session.execute(
+            select(Domain.id, Domain.name).where(Domain.id.in_(domain_ids[start : start + 500]))
+        )
+        names |= {row.id: row.name for row in rows}
+    return [(domain_id, names[domain_id]) for domain_id in domain_ids]
 
 
 async def stored_files(
@@ -97,59 +113,82 @@ async def stored_files(
 async def stored_entries(
     session: GuardedSession, domain_id: int, wanted: EntryFilter
 ) -> AsyncIterator[StoredEntry]:
-    """A domain's entries, file by file, each file's in the order of their URLs; constant memory."""
-    first, last = aliased(DomainScan), aliased(DomainScan)
-    columns: list[Any] = [
-        *(column for column in _T if column.name not in ("domain_id", "sitemap_file_id")),
-        SitemapFile.url.label("sitemap"),
-        SitemapFile.discovery_method,
-        first.recorded_at.label("first_seen"),
-        last.recorded_at.label("removed_at"),
-    ]
+    """A domain's entries one by one; see `stored_batches`."""
+    async for batch in stored_batches(session, domain_id, wanted):
+        for entry in batch:
+            yield entry
+
+
+async def stored_batches(
+    session: GuardedSession, domain_id: int, wanted: EntryFilter
+) -> AsyncIterator[list[StoredEntry]]:
+    """A domain's entries, file by file, each file's in the order of their URLs; constant memory.
+
+    Some thousands at once: row by row would cost a switch of contexts for each. What many rows share, their
+    file and their scans, is looked up once and not joined.
+    """
+    files = {
+        row.id: (row.url, DiscoveryMethod(row.discovery_method))
+        for row in await session.execute(
+            select(SitemapFile.id, SitemapFile.url, SitemapFile.discovery_method).where(
+                SitemapFile.domain_id == domain_id
+            )
+        )
+    }
+    scans = {
+        row.id: row.recorded_at
+        for row in await session.execute(
+            select(DomainScan.id, DomainScan.recorded_at).where(DomainScan.domain_id == domain_id)
+        )
+    }
     query = (
-        select(*columns)
-        .select_from(SITEMAP_URLS)
-        .join(SitemapFile, SitemapFile.id == _T.sitemap_file_id)
-        .outerjoin(first, first.id == _T.first_scan_id)
-        .outerjoin(last, and_(last.id == _T.removed_scan_id))
+        select(*raw_columns(session, SITEMAP_URLS, _READ))
         .where(_T.domain_id == domain_id)
         .order_by(_T.sitemap_file_id, _T.url)
-        .execution_options(yield_per=2000)
+        .execution_options(yield_per=_ROWS_A_FETCH)
     )
     query = query.where(_T.removed_scan_id.isnot(None) if wanted.removed else _T.removed_scan_id.is_(None))
     if wanted.sitemap is not None:
-        query = query.where(SitemapFile.url == wanted.sitemap)
+        query = query.where(
+            _T.sitemap_file_id.in_(
+                select(SitemapFile.id).where(
+                    SitemapFile.domain_id == domain_id, SitemapFile.url == wanted.sitemap
+                )
+            )
+        )
     if wanted.match is not None:
         query = query.where(_matches(session, wanted.match))
     if wanted.since is not None:
-        query = query.where(first.recorded_at >= wanted.since)
+        query = query.where(
+            _T.first_scan_id.in_(
+                select(DomainScan.id).where(
+                    DomainScan.domain_id == domain_id, DomainScan.recorded_at >= wanted.since
+                )
+            )
+        )
     if wanted.changed_after is not None:
         query = query.where(_T.lastmod > wanted.changed_after)
     if wanted.limit is not None:
         query = query.limit(wanted.limit)
-    async for row in await session.stream(query):
-        yield _stored_entry(row)
+    async for some in (await session.stream(query)).partitions():
+        yield _stored(some, files, scans)
 
 
-def _stored_entry(row: Any) -> StoredEntry:
-    moment = iso_text(row.lastmod) if row.lastmod is not None else None
-    extras: dict[str, Any] = dict(read_extras(row.extras))
-    return StoredEntry(
-        entry=Entry(
-            url=row.url,
-            lastmod=read_lastmod(moment, row.lastmod_precision, row.lastmod_text),
-            changefreq=row.changefreq,
-            priority=row.priority,
-            in_scope=row.in_scope,
-            repaired=row.repaired,
-            **extras,
-        ),
-        sitemap=row.sitemap,
-        discovered_by=DiscoveryMethod(row.discovery_method),
-        page_type=row.page_type,
-        first_seen=row.first_seen,
-        removed_at=row.removed_at,
-    )
+def _stored(
+    rows: Iterable[Any],
+    files: Mapping[int, tuple[str, DiscoveryMethod]],
+    scans: Mapping[int | None, datetime | None],
+) -> list[StoredEntry]:
+    entries = []
+    for row in rows:
+        file_id, first, removed, page_type, extras, url, moment, precision, text, *plain = row
+        changefreq, priority, in_scope, repaired = plain
+        media: dict[str, Any] = dict(read_extras(extras)) if extras else {}
+        lastmod = read_lastmod(moment, precision, text)
+        entry = Entry(url, lastmod, changefreq, priority, bool(in_scope), bool(repaired), **media)
+        sitemap, method = files[file_id]
+        entries.append(StoredEntry(entry, sitemap, method, page_type, scans.get(first), scans.get(removed)))
+    return entries
 
 
 def _matches(session: GuardedSession, glob: str) -> ColumnElement[bool]:

@@ -60,6 +60,7 @@ class Difference:
         self.changed = KeptList(file)  # rows
         self.restated = KeptList(file)  # URLs of those where the site says something else
         self.returned = KeptList(file)  # rows
+        self.was = KeptList(file)  # what the restated and the returned were before
         self.missing = KeptList(file)  # URLs
         self.withheld = False  # URLs are missing, and an incomplete scan may not say that they are gone
 

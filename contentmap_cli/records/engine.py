@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 from weakref import WeakSet
 
-from sqlalchemy import URL, Connection, PoolResetState, event
+from sqlalchemy import URL, Connection, event
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from contentmap_cli.errors import DatabaseUnavailable
@@ -97,7 +97,7 @@ def open_database(address: str | URL, *, writable: bool = True) -> Database:
             url,
             pool_size=5,
             max_overflow=5,
-            pool_reset_on_return=None,  # see `_sqlite_reset`
+            pool_reset_on_return=None,  # the guard looks whether there is something to end
             connect_args={"timeout": BUSY_TIMEOUT_MS / 1000, "async_creator_fn": one_trip.connect},
         )
         path = Path(str(url.database))
@@ -120,7 +120,6 @@ def open_database(address: str | URL, *, writable: bool = True) -> Database:
     if path is not None:
         event.listen(engine.sync_engine, "connect", _sqlite_connect(database, writable))
         event.listen(engine.sync_engine, "begin", _sqlite_begin(database))
-        event.listen(engine.sync_engine, "reset", _sqlite_reset)
     else:
         event.listen(engine.sync_engine, "connect", _server_connect(database))
     return database
@@ -153,12 +152,6 @@ def _sqlite_connect(database: Database, writable: bool) -> Callable[[Any, Any], 
         cursor.close()
 
     return connected
-
-
-def _sqlite_reset(connection: Any, _record: Any, state: PoolResetState) -> None:
-    """Ends a transaction that its owner could not end. Mostly there is none, and a trip would be in vain."""
-    if not state.terminate_only and connection.driver_connection.in_transaction:
-        connection.rollback()
 
 
 def _sqlite_begin(database: Database) -> Callable[[Connection], None]:

@@ -20,14 +20,15 @@ from itertools import chain
 from operator import itemgetter
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, bindparam, func, select, type_coerce, update
-from sqlalchemy.types import NullType
+from sqlalchemy import ColumnElement, bindparam, select, update
 
 from contentmap_cli.records.bulk import Place, insert_rows
 from contentmap_cli.records.claims import Claim
 from contentmap_cli.records.differences import Difference, Differences, Part, Weight, put_listed
 from contentmap_cli.records.distinct import DistinctCounter
 from contentmap_cli.records.files import forget_validators
+from contentmap_cli.records.history import log_urls
+from contentmap_cli.records.raw import raw_columns
 from contentmap_cli.records.session import GuardedSession
 from contentmap_cli.records.tables import SITEMAP_URLS, Domain, SitemapFile
 from contentmap_cli.rows import COLUMNS, EXTRA_COLUMNS, LASTMOD, URL, Row, RowBatch, lengthened
@@ -37,10 +38,10 @@ T = TypeVar("T")
 _CHUNK = 500
 _COUNTED_HERE = 5_000
 _CONTENT_COLUMNS = (*COLUMNS[LASTMOD:], *EXTRA_COLUMNS)
-_PUBLISHED = ("lastmod", "lastmod_precision", "lastmod_text", "changefreq", "priority", "extras")
-_published = itemgetter(*map(_CONTENT_COLUMNS.index, _PUBLISHED))
+PUBLISHED = ("lastmod", "lastmod_precision", "lastmod_text", "changefreq", "priority", "extras")
+"""What the site itself says of a URL."""
+_published = itemgetter(*map(_CONTENT_COLUMNS.index, PUBLISHED))
 _ROWS_A_FETCH = 5_000
-_ISO_FORMAT = 'YYYY-MM-DD"T"HH24:MI:SS"Z"'
 _PROBES_A_ROW = 3  # so many look-ups by key take as long as reading one row after the other
 
 
@@ -135,10 +136,12 @@ async def _compare(
         if row is not None and row[URL] == url:
             if gone is not None:
                 diff.returned.append(row)
+                diff.was.append((url, gone, *_published(was)))
             elif was != (now := lengthened(row)[LASTMOD:]):
                 diff.changed.append(row)
                 if _published(was) != _published(now):
                     diff.restated.append(url)
+                    diff.was.append((url, None, *_published(was)))
             row = next(fresh, None)
         elif gone is None:
             if removals and file.whole:
@@ -167,12 +170,8 @@ async def _recorded(
 
 
 def _contents(session: GuardedSession, names: Sequence[str] = _CONTENT_COLUMNS) -> list[ColumnElement[Any]]:
-    """Columns in the form that a Row has them in, as the driver gives them: to convert each costs more than
-    to compare it. What SQLite holds of a truth is 0 or 1, which equal False and True."""
-    columns: list[ColumnElement[Any]] = [type_coerce(_T[name], NullType()) for name in names]
-    if session.get_bind().dialect.name == "postgresql":
-        columns[names.index("lastmod")] = func.to_char(func.timezone("UTC", _T.lastmod), _ISO_FORMAT)
-    return columns
+    """Columns unconverted: to convert each costs more than to compare it."""
+    return raw_columns(session, SITEMAP_URLS, names)
 
 
 async def _weigh(session: GuardedSession, domain_id: int, differences: Differences) -> Weight:
@@ -187,7 +186,7 @@ async def _find_listed(session: GuardedSession, domain_id: int, parts: Sequence[
     """Puts into the parts what the domain's files say now of their URLs that came or went."""
     files = select(SitemapFile.id, SitemapFile.url_count).where(SitemapFile.domain_id == domain_id)
     sizes = {row.id: row.url_count for row in await session.execute(files)}
-    query = select(_T.url, *_contents(session, _PUBLISHED)).where(
+    query = select(_T.url, *_contents(session, PUBLISHED)).where(
         _T.domain_id == domain_id, _T.removed_scan_id.is_(None)
     )
     touched = parts[0].touched() if len(parts) == 1 else None
@@ -203,6 +202,8 @@ async def _find_listed(session: GuardedSession, domain_id: int, parts: Sequence[
 
 
 async def _write(session: GuardedSession, claim: Claim, diff: Difference) -> None:
+    for was in diff.was.chunks():
+        await log_urls(session, claim, diff.file_id, was)
     if len(diff.new):
         place = Place(claim.domain_id, diff.file_id, claim.scan_id)
         await insert_rows(session, place, map(RowBatch.of, diff.new.chunks()))

@@ -10,6 +10,7 @@ from typing import Any, Final, cast
 from sqlalchemy import Table, insert, select, update
 
 from contentmap_cli.records.claims import Claim
+from contentmap_cli.records.history import log_files
 from contentmap_cli.records.session import GuardedSession
 from contentmap_cli.records.tables import SitemapFile
 from contentmap_cli.values import (
@@ -66,13 +67,17 @@ async def save_files(session: GuardedSession, claim: Claim, files: Sequence[Craw
         new = [_row(claim, file, now) for file in new_files[start : start + SLICE]]
         # by their URLs, not by their order: so all of them go in with one statement
         ids |= {row.url: row.id for row in await session.execute(_INSERT, new)}
+    came = [ids[file.url] for file in new_files] if before else []
     for url, row in before.items():
         if url in first_mention:
+            if row.removed_at is not None:
+                came.append(row.id)
             file = first_mention[url]
             stands = file.status is FileStatus.UNCHANGED and row.status in _READ and row.removed_at is None
             for name, value in (_asked(file) if stands else _facts(claim, file, now)).items():
                 setattr(row, name, value)
     await session.flush()
+    await log_files(session, claim, came, gone=False)
     session.note("files.saved", files=len(first_mention))
     return SavedFiles(
         tuple(ids[file.url] if first_mention[file.url] is file else None for file in files),
@@ -166,8 +171,9 @@ def _facts(claim: Claim, file: CrawledFile, now: datetime) -> dict[str, Any]:
     return facts
 
 
-async def drop_files(session: GuardedSession, file_ids: Sequence[int]) -> None:
+async def drop_files(session: GuardedSession, claim: Claim, file_ids: Sequence[int]) -> None:
     """Marks files as gone. Only a complete scan may say so."""
+    await log_files(session, claim, file_ids, gone=True)
     for start in range(0, len(file_ids), 500):
         await session.write(
             update(SitemapFile)

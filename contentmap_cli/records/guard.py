@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NoReturn, cast
 
-from sqlalchemy import Connection, CursorResult, Executable, event
+from sqlalchemy import Connection, CursorResult, Executable, PoolResetState, event
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, AsyncSessionTransaction
 from sqlalchemy.orm import Session, SessionTransaction
@@ -210,6 +210,15 @@ def guard_engine(engine: AsyncEngine) -> None:
     event.listen(engine.sync_engine, "commit", _refuse_commit)
     event.listen(engine.sync_engine, "rollback", _remember_rollback)
     event.listen(engine.sync_engine, "before_cursor_execute", _refuse_control_text)
+    if engine.dialect.name == "sqlite":
+        event.listen(engine.sync_engine, "reset", _end_left_over)
+
+
+def _end_left_over(connection: Any, _record: Any, state: PoolResetState) -> None:
+    """Ends a transaction that its owner could not end. Mostly there is none, and to say so would be a trip to
+    the connection's thread in vain."""
+    if not state.terminate_only and connection.driver_connection.in_transaction:
+        connection.rollback()
 
 
 def _refuse_savepoint(connection: Connection, name: str) -> None:

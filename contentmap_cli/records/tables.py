@@ -2,6 +2,8 @@
 
     jobs 1--* domain_scans *--1 domains 1--* sitemap_files 1--* sitemap_urls
 
+`sitemap_url_changes` and `sitemap_file_changes` hold what was: from them follows the state after any scan.
+
 Migrations in `migrations/` build the same schema; a test holds the two against each other.
 """
 
@@ -192,3 +194,38 @@ SITEMAP_URLS = Table(
     sqlite_with_rowid=False,
 )
 """The one big table: no ORM class, because nobody should load a million objects."""
+
+URL_CHANGES = Table(
+    "sitemap_url_changes",
+    Base.metadata,
+    # What a row of sitemap_urls held before a scan wrote over it. One that is new or goes needs none: its own
+    # row says when. Of what a scan that is resumed writes over twice, the first stands.
+    Column("domain_id", BigInteger, primary_key=True),
+    Column(
+        "sitemap_file_id", BigInteger, ForeignKey("sitemap_files.id", ondelete="CASCADE"), primary_key=True
+    ),
+    Column("url", Url, primary_key=True),
+    Column("scan_id", BigInteger, primary_key=True),  # domain_scans.id: the scan that wrote over it
+    Column("removed_scan_id", BigInteger),  # it was gone until then, since this scan
+    Column("lastmod", UtcDateTime("seconds")),
+    Column("lastmod_precision", String(8)),
+    Column("lastmod_text", Text),
+    Column("changefreq", String(8)),
+    Column("priority", Float),
+    Column("extras", Text),
+    sqlite_with_rowid=False,
+)
+"""What was said of URLs before it changed, and since when those were gone that came back."""
+
+FILE_CHANGES = Table(
+    "sitemap_file_changes",
+    Base.metadata,
+    # Files of a domain's first scan that found any have come with it, and need no row.
+    Column(
+        "sitemap_file_id", BigInteger, ForeignKey("sitemap_files.id", ondelete="CASCADE"), primary_key=True
+    ),
+    Column("scan_id", BigInteger, primary_key=True),
+    Column("gone", Boolean, nullable=False),  # or it came
+    sqlite_with_rowid=False,
+)
+"""Which sitemap files came and went, scan by scan."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TextIO
 
 from contentmap_cli.report.as_table import elapsed, failure_text, job_status
@@ -142,6 +143,11 @@ class EntriesTable:
         if removed is not None:
             text = painted(f"{text}  removed {moment(removed)[:10]}", Style.DIM, self._color)
         self._out.write(text + "\n")
+
+    def write_all(self, rows: Iterable[StoredEntry | Entry]) -> None:
+        """Writes entries."""
+        for row in rows:
+            self.write(row)
 
     def finish(self) -> None:
         """Flushes: an answer of no rows is an empty one."""

@@ -5,6 +5,7 @@ The protocol's limit of 50,000 URLs a file is not enforced: one stream cannot be
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TextIO
 
 from contentmap_cli.report.escape import url_text, xml_text
@@ -36,6 +37,11 @@ class SitemapEntries:
             self._open(entry.type)
         if entry.type == self._type:
             self._out.write(_element(entry))
+
+    def write_all(self, rows: Iterable[StoredEntry | Entry]) -> None:
+        """Writes entries."""
+        for row in rows:
+            self.write(row)
 
     def finish(self) -> None:
         """Closes the root. An answer of no rows is an empty urlset."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TextIO
 
 from contentmap_cli.report.escape import url_text
@@ -18,6 +19,14 @@ class TxtEntries:
         """Writes the URL."""
         entry = row.entry if isinstance(row, StoredEntry) else row
         self._out.write(url_text(entry.url) + "\n")
+
+    def write_all(self, rows: Iterable[StoredEntry | Entry]) -> None:
+        """Writes entries."""
+        self._out.write(
+            "".join(
+                [url_text((row.entry if isinstance(row, StoredEntry) else row).url) + "\n" for row in rows]
+            )
+        )
 
     def finish(self) -> None:
         """Flushes: an answer of no rows is an empty one."""

@@ -12,7 +12,7 @@ from typing import Protocol, TextIO, TypeVar
 
 from contentmap_cli.errors import UsageError
 from contentmap_cli.report import as_csv
-from contentmap_cli.report.objects import any_entry_object, file_object, job_object
+from contentmap_cli.report.objects import file_object, job_object
 from contentmap_cli.values import DomainSummary, Entry, JobSummary, StoredEntry, StoredFile
 
 Row_contra = TypeVar("Row_contra", contravariant=True)
@@ -31,6 +31,7 @@ class Format(StrEnum):
     TXT = "txt"  # URLs only, one a line
     XML = "xml"  # a sitemap
     SARIF = "sarif"  # SARIF 2.1.0 for code scanning
+    PARQUET = "parquet"  # Apache Parquet, with the extra of that name
 
 
 SCAN_FORMATS = (Format.TABLE, Format.JSON, Format.NDJSON, Format.CSV, Format.JUNIT, Format.GITHUB)
@@ -39,8 +40,11 @@ SCAN_FORMATS = (Format.TABLE, Format.JSON, Format.NDJSON, Format.CSV, Format.JUN
 LIST_FORMATS = (Format.TABLE, Format.JSON, Format.NDJSON, Format.CSV)
 """What `jobs` and `sitemaps` can write."""
 
-ENTRY_FORMATS = (*LIST_FORMATS, Format.TXT, Format.XML)
+ENTRY_FORMATS = (*LIST_FORMATS, Format.TXT, Format.XML, Format.PARQUET)
 """What `urls` can write."""
+
+DIFF_FORMATS = (*LIST_FORMATS, Format.TXT)
+"""What `diff` can write."""
 
 
 CHECK_FORMATS = (Format.TABLE, Format.JSON, Format.NDJSON, Format.JUNIT, Format.SARIF, Format.GITHUB)
@@ -72,6 +76,13 @@ class RowWriter(Protocol[Row_contra]):
 
     def finish(self) -> None:
         """Ends the answer. Without it a list has no end and a table may have no rows."""
+
+
+class EntryWriter(RowWriter[StoredEntry | Entry], Protocol):
+    """Writes entries, one by one or many at once."""
+
+    def write_all(self, rows: Iterable[StoredEntry | Entry]) -> None:
+        """Takes the next rows."""
 
 
 def scan_writer(format: Format, out: TextIO, *, width: int | None = None, color: bool = False) -> ScanWriter:
@@ -153,7 +164,7 @@ def files_writer(
 
 def entries_writer(
     format: Format, out: TextIO, *, width: int | None = None, color: bool = False
-) -> RowWriter[StoredEntry | Entry]:
+) -> EntryWriter:
     """The writer for `urls`, in constant memory whatever the format. Otherwise as `scan_writer`."""
     match format:
         case Format.TABLE:
@@ -168,8 +179,24 @@ def entries_writer(
             from contentmap_cli.report.as_sitemap import SitemapEntries
 
             return SitemapEntries(out)
+        case Format.PARQUET:
+            from contentmap_cli.report.as_parquet import ParquetEntries
+
+            return ParquetEntries(out)
+        case Format.JSON:
+            from contentmap_cli.report.as_entries import JsonEntries
+
+            return JsonEntries(out)
+        case Format.NDJSON:
+            from contentmap_cli.report.as_entries import NdjsonEntries
+
+            return NdjsonEntries(out)
+        case Format.CSV:
+            from contentmap_cli.report.as_entries import CsvEntries
+
+            return CsvEntries(out)
         case _:
-            return _objects_writer(format, out, any_entry_object, as_csv.ENTRY, ENTRY_FORMATS)
+            raise _refusal(format, ENTRY_FORMATS)
 
 
 def _objects_writer(

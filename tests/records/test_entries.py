@@ -6,109 +6,21 @@ import random
 from collections.abc import Sequence
 
 import pytest
-from sqlalchemy import func, select
+from recording import DOMAIN, Listing, page, record, start
+from sqlalchemy import select
 
 from contentmap_cli.errors import LeaseLost
-from contentmap_cli.records import differences, jobs
-from contentmap_cli.records.claims import Claim, claim_domains, fence, finish_domain
+from contentmap_cli.records import differences
+from contentmap_cli.records.claims import Claim, fence
 from contentmap_cli.records.contents import EntryFilter, stored_entries
-from contentmap_cli.records.entries import Changes, FileEntries, merge_entries
-from contentmap_cli.records.files import save_files
+from contentmap_cli.records.entries import Changes
 from contentmap_cli.records.session import Sessions
 from contentmap_cli.records.tables import SITEMAP_URLS
-from contentmap_cli.rows import RowBatch, rows_of, sorted_unique
 from contentmap_cli.values import (
-    CrawledFile,
-    DiscoveryMethod,
-    Document,
-    DocumentKind,
-    DomainSummary,
     Entry,
     FileStatus,
     Lastmod,
-    ScanStatus,
-    Target,
 )
-
-DOMAIN = "shop.example"
-Listing = dict[str, list[Entry]]
-
-
-def page(path: str, day: str | None = None, **more: object) -> Entry:
-    """An entry of the test site, changed on a day."""
-    lastmod = Lastmod(f"{day}T00:00:00Z", "day", day) if day else None
-    return Entry(f"https://{DOMAIN}/{path}", lastmod, **more)  # type: ignore[arg-type]
-
-
-def no_page_type(entry: Entry) -> None:
-    """Nothing tells."""
-
-
-def batches(entries: Sequence[Entry]) -> list[RowBatch]:
-    """What a crawl gives of a file with these entries."""
-    rows = sorted_unique(rows_of(entries, no_page_type))
-    return [RowBatch.of(rows[start : start + 500]) for start in range(0, len(rows), 500)]
-
-
-async def start(sessions: Sessions) -> Claim:
-    """A job with the test site claimed."""
-    job_id = jobs.new_job_id()
-    async with sessions.brief(job_id) as session, session.begin():
-        target = Target(DOMAIN, (f"https://{DOMAIN}",))
-        await jobs.create_job(session, job_id, "default", [target], {}, "owner")
-        taken = (await claim_domains(session, job_id, "default", [DOMAIN], "owner"))[DOMAIN]
-    assert isinstance(taken, Claim)
-    return taken
-
-
-async def record(
-    sessions: Sessions,
-    listing: Listing,
-    *,
-    complete: bool = True,
-    statuses: dict[str, FileStatus] | None = None,
-) -> Changes:
-    """One scan of the test site that finds these files."""
-    taken = await start(sessions)
-    crawled = [
-        CrawledFile(
-            f"https://{DOMAIN}/{name}",
-            (statuses or {}).get(name, FileStatus.OK),
-            DiscoveryMethod.ROBOTS,
-            document=Document(DocumentKind.URLSET, len(entries), True),
-        )
-        for name, entries in listing.items()
-    ]
-    async with sessions.work(taken.job_id, DOMAIN) as session, session.begin():
-        await session.turn()
-        await fence(session, taken)
-        saved = await save_files(session, taken, crawled)
-        files = [
-            FileEntries(
-                file_id,
-                file_id in saved.known,
-                lambda entries=entries: batches(entries),  # type: ignore[misc]
-                file.status is FileStatus.OK,
-            )
-            for file_id, entries, file in zip(saved.ids, listing.values(), crawled, strict=True)
-            if file_id is not None and file.status in (FileStatus.OK, FileStatus.PARTIAL)
-        ]
-        changes = await merge_entries(
-            session,
-            taken,
-            files,
-            saved.vanished if complete else (),
-            first_scan=not saved.known,
-            removals=complete,
-        )
-        summary = DomainSummary(taken.job_id, DOMAIN, ScanStatus.OK, urls=changes.urls)
-        await finish_domain(session, taken, summary, complete=complete)
-        # what the count is derived from must not drift from what is there
-        distinct = select(func.count(SITEMAP_URLS.c.url.distinct())).where(
-            SITEMAP_URLS.c.removed_scan_id.is_(None)
-        )
-        assert await session.scalar(distinct) == changes.urls
-    return changes
 
 
 async def live(sessions: Sessions, **wanted: object) -> list[str]:

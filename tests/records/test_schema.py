@@ -18,7 +18,16 @@ from contentmap_cli.errors import SchemaMismatch
 from contentmap_cli.records import schema
 from contentmap_cli.records.engine import Database, open_database
 from contentmap_cli.records.schema import SchemaState
-from contentmap_cli.records.tables import SITEMAP_URLS, Base, Domain, DomainScan, Job, SitemapFile
+from contentmap_cli.records.tables import (
+    FILE_CHANGES,
+    SITEMAP_URLS,
+    URL_CHANGES,
+    Base,
+    Domain,
+    DomainScan,
+    Job,
+    SitemapFile,
+)
 
 
 def test_head_is_the_newest_migration() -> None:
@@ -150,6 +159,12 @@ async def fill(connection: AsyncConnection) -> None:
             {"domain_id": 1, "sitemap_file_id": 1, "url": "https://a.example/ü", "first_scan_id": 1}
             | {"lastmod": now, "priority": 0.7},
         ),
+        (
+            URL_CHANGES,
+            {"domain_id": 1, "sitemap_file_id": 1, "url": "https://a.example/ü", "scan_id": 2}
+            | {"removed_scan_id": 1, "lastmod": now, "priority": 0.7, "extras": "{}"},
+        ),
+        (FILE_CHANGES, {"sitemap_file_id": 1, "scan_id": 1, "gone": True}),
     ]
     for table, row in rows:
         await connection.execute(insert(table).values(row))

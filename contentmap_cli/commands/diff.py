@@ -1,0 +1,172 @@
+"""`contentmap diff`: what came, went and changed between two scans."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from contentmap_cli.commands import options as opt
+from contentmap_cli.commands.shell import Shell, command, run_async
+from contentmap_cli.errors import Exit, NotFound, UsageError
+from contentmap_cli.report.formats import DIFF_FORMATS, Format
+
+if TYPE_CHECKING:
+    from contentmap_cli.records.session import GuardedSession
+    from contentmap_cli.report.as_diff import DiffWriter
+    from contentmap_cli.views import Comparison, Counts, ScanPoint
+
+SHOWN = 100
+EPILOG = """\
+Examples:
+
+  contentmap diff example.com
+
+  contentmap diff example.com --from sitemap_0123… --format csv -o changes.csv
+
+  contentmap diff --job sitemap_0123… --exit-code --json
+
+Exit codes: 0; 3 there are changes and --exit-code was given; 5 database; 6 no such domain or job.
+"""
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command to the app."""
+    command(app, "diff", epilog=EPILOG)(diff)
+
+
+def diff(
+    shell: Shell,
+    domain: Annotated[
+        str | None, typer.Argument(metavar="DOMAIN", help="A domain that was scanned.", show_default=False)
+    ] = None,
+    earlier: Annotated[
+        str | None, typer.Option("--from", metavar="JOB_ID", help="Default: the scan before the other.")
+    ] = None,
+    later: Annotated[
+        str | None, typer.Option("--to", metavar="JOB_ID", help="Default: the last scan.")
+    ] = None,
+    job: Annotated[
+        str | None,
+        typer.Option("--job", metavar="JOB_ID", help="Each domain of a job, against its last scan."),
+    ] = None,
+    exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit with 3 if anything changed.")] = False,
+    limit: Annotated[
+        int | None, typer.Option(min=0, max=10**12, help=f"Lines of a table. Default: {SHOWN} a domain.")
+    ] = None,
+    format: opt.DiffFormat = Format.TABLE,
+    as_json: opt.JsonOption = False,
+    output: opt.OutputOption = None,
+) -> int:
+    """Say what was added, removed and changed between two scans: by default the last two."""
+    from contentmap_cli.commands.inputs import domain_name
+
+    if (domain is None) == (job is None) or (job is not None and (earlier or later)):
+        raise UsageError(
+            "give a DOMAIN, with --from and --to if you like, or --job alone",
+            hint="contentmap diff example.com",
+        )
+    chosen = opt.chosen(format, as_json, DIFF_FORMATS)
+    name = domain_name(domain) if domain is not None else None
+    shown = SHOWN if limit is None else limit
+    changed = run_async(_answer(shell, name, (earlier, later), job, shown, chosen, output))
+    return Exit.NOT_CLEAN if changed and exit_code else Exit.CLEAN
+
+
+async def _answer(
+    shell: Shell,
+    name: str | None,
+    jobs: tuple[str | None, str | None],
+    job_id: str | None,
+    limit: int,
+    format: Format,
+    output: str | None,
+) -> bool:
+    from contentmap_cli.commands.database import database_for_reading
+    from contentmap_cli.commands.output import answer_to
+    from contentmap_cli.commands.urls import require_domain
+    from contentmap_cli.records.comparison import history, scanned_domains
+    from contentmap_cli.records.contents import domain_names
+    from contentmap_cli.records.queries import job_summary
+    from contentmap_cli.report.as_diff import diff_writer
+    from contentmap_cli.views import Comparison
+
+    async with (
+        database_for_reading(shell) as sessions,
+        sessions.read(job=job_id, domain=name) as session,
+        session.begin(),
+    ):
+        pairs: list[tuple[int, str]] = []
+        if name is not None:
+            pairs = [(await require_domain(session, shell.tenant_name, name), name)]
+        elif job_id is not None:
+            if await job_summary(session, job_id, shell.tenant_name) is None:
+                raise NotFound(f"there is no job {job_id}", hint="contentmap jobs")
+            pairs = await domain_names(session, await scanned_domains(session, job_id))
+        changed = False
+        picked: Comparison | None = None
+        if name is not None:  # before the answer is begun: what cannot be compared leaves no file
+            points = await history(session, pairs[0][0])
+            picked = Comparison(name, *_picked(name, points, *jobs))
+        with answer_to(output) as out:
+            writer = diff_writer(format, out, job_id=job_id, limit=limit, color=shell.colored(out))
+            for domain_id, domain in pairs:
+                points = await history(session, domain_id)
+                pair = picked or Comparison(domain, *_picked(domain, points, None, job_id))
+                counts = await _write(session, domain_id, points, pair, writer)
+                changed = changed or counts.total > 0
+                _note(shell, pair, format)
+            writer.finish()
+    return changed
+
+
+async def _write(
+    session: GuardedSession,
+    domain_id: int,
+    points: Sequence[ScanPoint],
+    pair: Comparison,
+    writer: DiffWriter,
+) -> Counts:
+    from contentmap_cli.records.comparison import changes_between
+    from contentmap_cli.views import Counts
+
+    counts = Counts()
+    writer.begin(pair)
+    async for change in changes_between(session, domain_id, points, pair):
+        counts.add(change)
+        writer.change(change)
+    writer.end(counts)
+    return counts
+
+
+def _picked(
+    name: str, points: Sequence[ScanPoint], earlier: str | None, later: str | None
+) -> tuple[ScanPoint | None, ScanPoint]:
+    """The two scans that were asked for; the earlier is None where the later is the first."""
+    by_job = {point.job_id: rank for rank, point in enumerate(points)}
+    for job in (earlier, later):
+        if job is not None and job not in by_job:
+            raise NotFound(f"{job} has recorded nothing of {name}", hint=f"contentmap jobs --domain {name}")
+    if not points:
+        raise NotFound(f"no scan of {name} has recorded anything", hint=f"contentmap scan {name}")
+    after = by_job[later] if later is not None else len(points) - 1
+    if earlier is not None:
+        return points[by_job[earlier]], points[after]
+    return (points[after - 1] if after else None), points[after]
+
+
+def _note(shell: Shell, pair: Comparison, format: Format) -> None:
+    """What a reader of the changes alone would not know."""
+    from contentmap_cli.commands.output import say
+
+    if format is not Format.TABLE and pair.removals_withheld:
+        say(
+            f"note: {pair.domain}: the later scan was not complete: what it did not see is still listed",
+            unless=shell.quiet,
+        )
+    if pair.before is not None and not pair.before.complete:
+        say(
+            f"note: {pair.domain}: the earlier scan was not complete: removals may be older than it",
+            unless=shell.quiet,
+        )
