@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from typing import Annotated
 
 import typer
 
 from contentmap_cli import __version__
-from contentmap_cli.commands import check, db, diff, jobs, parse, resume, scan, sitemaps, status, urls
+from contentmap_cli.commands import check, config, db, diff, jobs, parse, resume, scan, sitemaps, status, urls
+from contentmap_cli.commands.layers import given_as_flag
 from contentmap_cli.commands.process import leave, open_standard_streams
 from contentmap_cli.commands.shell import (
     ColorOption,
+    Config,
     Db,
     LogFile,
     LogFormatOption,
@@ -21,7 +24,7 @@ from contentmap_cli.commands.shell import (
     Verbose,
     fail,
 )
-from contentmap_cli.errors import AnswerLost, Exit, UsageError
+from contentmap_cli.errors import AnswerLost, ContentMapError, Exit, UsageError
 
 app = typer.Typer(
     name="contentmap",
@@ -49,16 +52,20 @@ def global_options(
     log_format: LogFormatOption = None,
     log_file: LogFile = None,
     color: ColorOption = None,
+    config: Config = None,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
     """Maps what websites publish: finds sitemaps, reads them, records every URL."""
-    context.obj = Shell(db, tenant, quiet, verbose, log_format, log_file, color)
+    said = Shell(db, tenant, quiet, verbose, log_format, log_file, color, config)
+    given = (name for name in context.params if given_as_flag(context, name))
+    context.obj = replace(said, given=frozenset(given) - {"version"})
 
 
 for module in (scan, status, jobs, resume, urls, sitemaps, diff, check, parse, db):
     module.register(app)
+config.register(app)  # the last: it shows the settings of all
 
 
 def main() -> None:
@@ -72,6 +79,9 @@ def _run() -> int:
         return int(app(standalone_mode=False) or Exit.CLEAN)
     except typer.Abort:
         return Exit.INTERRUPTED
+    except ContentMapError as error:  # a settings file, read before any command runs
+        fail(error, as_json="--json" in sys.argv)
+        return error.exit_code
     except OSError as error:  # help or version, into a full disk or a closed pipe
         fail(AnswerLost(f"the answer could not be written: {error.strerror}"))
         return AnswerLost.exit_code

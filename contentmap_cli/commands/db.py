@@ -10,6 +10,10 @@ from contentmap_cli.commands.shell import Shell, command, run_async
 from contentmap_cli.errors import SchemaMismatch
 
 CHECK = """\
+Examples:
+
+  contentmap db check --json
+
 Exit codes: 0 the schema is current; 5 it is not, or the database cannot be reached.
 """
 UPGRADE = """\

@@ -7,7 +7,7 @@ import contextlib
 import logging
 import os
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TextIO
 
@@ -51,9 +51,18 @@ class Answer:
 
 
 async def start_job(
-    shell: Shell, tenant: str, targets: Sequence[Target], settings: ScanSettings, answer: Answer
+    shell: Shell,
+    tenant: str,
+    targets: Sequence[Target],
+    settings: ScanSettings,
+    answer: Answer,
+    *,
+    committed: Callable[[str], None] | None = None,
 ) -> int:
-    """Commits a new job with all its domain scans, runs it, answers. Returns the exit code."""
+    """Commits a new job with all its domain scans, runs it, answers. Returns the exit code.
+
+    `committed` is called with the job's id as soon as the job stands in the database.
+    """
     job_id, owner = jobs.new_job_id(), new_owner()
     # whatever can be refused is refused before the job stands in the database
     with _answering(answer, job_id) as out:
@@ -63,6 +72,8 @@ async def start_job(
             async with sessions.brief(job_id) as session, session.begin():
                 await jobs.create_job(session, job_id, tenant, targets, settings.recorded(), owner)
                 await jobs.hold_job(session, job_id, owner)
+            if committed is not None:
+                committed(job_id)
             run = JobRun(sessions, crawler, job_id, tenant, owner, concurrency=options.concurrency)
             return await _Execution(shell, run, settings, answer, out).carry_out(targets)
 

@@ -53,7 +53,12 @@ OutputOption = Annotated[
 ]
 
 FailOnOption = Annotated[
-    FailOn, typer.Option("--fail-on", help="When to exit with 3 or 4: any domain not clean, all, never.")
+    FailOn,
+    typer.Option(
+        "--fail-on",
+        envvar="CONTENTMAP_FAIL_ON",
+        help="When to exit with 3 or 4: any domain not clean, all, never.",
+    ),
 ]
 
 Concurrency = Annotated[
@@ -70,17 +75,28 @@ Concurrency = Annotated[
 ]
 MaxUrls = Annotated[
     int | None,
-    typer.Option(min=1, help="URLs to record a domain. Default: 5,000,000.", rich_help_panel=_CRAWL),
+    typer.Option(
+        envvar="CONTENTMAP_MAX_URLS",
+        min=1,
+        help="URLs to record a domain. Default: 5,000,000.",
+        rich_help_panel=_CRAWL,
+    ),
 ]
 MaxTime = Annotated[
     float | None,
     typer.Option(
-        min=0.1, max=MOST_SECONDS, metavar="SECONDS", help="Stop the whole run then.", rich_help_panel=_CRAWL
+        envvar="CONTENTMAP_MAX_TIME",
+        min=0.1,
+        max=MOST_SECONDS,
+        metavar="SECONDS",
+        help="Stop the whole run then.",
+        rich_help_panel=_CRAWL,
     ),
 ]
 DomainTime = Annotated[
     float | None,
     typer.Option(
+        envvar="CONTENTMAP_DOMAIN_TIME",
         min=0.1,
         max=MOST_SECONDS,
         metavar="SECONDS",
@@ -91,6 +107,7 @@ DomainTime = Annotated[
 Timeout = Annotated[
     float | None,
     typer.Option(
+        envvar="CONTENTMAP_TIMEOUT",
         min=0.1,
         max=MOST_SECONDS,
         metavar="SECONDS",
@@ -101,6 +118,7 @@ Timeout = Annotated[
 Delay = Annotated[
     float | None,
     typer.Option(
+        envvar="CONTENTMAP_DELAY",
         min=0.0,
         max=MOST_SECONDS,
         metavar="SECONDS",
@@ -112,15 +130,22 @@ ProbeOption = Annotated[
     Probe | None,
     typer.Option(
         "--probe",
+        envvar="CONTENTMAP_PROBE",
         help="Ask for well-known sitemap paths: only where nothing else names a sitemap, always, never.",
         rich_help_panel=_CRAWL,
     ),
 ]
-Full = Annotated[bool, typer.Option("--full", help="Fetch and read everything anew.", rich_help_panel=_CRAWL)]
+Full = Annotated[
+    bool,
+    typer.Option(
+        "--full", envvar="CONTENTMAP_FULL", help="Fetch and read everything anew.", rich_help_panel=_CRAWL
+    ),
+]
 IgnoreRobots = Annotated[
     bool,
     typer.Option(
         "--ignore-robots",
+        envvar="CONTENTMAP_IGNORE_ROBOTS",
         help="Crawl where robots.txt forbids it or cannot be read. For sites of your own.",
         rich_help_panel=_CRAWL,
     ),
@@ -135,6 +160,7 @@ Header = Annotated[
     list[str] | None,
     typer.Option(
         "--header",
+        envvar="CONTENTMAP_HEADER",
         metavar="NAME:VALUE",
         help="Send this header to the scanned sites. Repeatable.",
         rich_help_panel=_REACH,
@@ -150,6 +176,7 @@ ConnectToOption = Annotated[
     list[str] | None,
     typer.Option(
         "--connect-to",
+        envvar="CONTENTMAP_CONNECT_TO",
         metavar="HOST:PORT:ADDR:PORT",
         help="Reach a host elsewhere, as with curl; empty HOST or PORT: any. Repeatable.",
         rich_help_panel=_REACH,
@@ -158,19 +185,27 @@ ConnectToOption = Annotated[
 AllowPrivate = Annotated[
     bool,
     typer.Option(
-        "--allow-private", help="Also reach private and loopback addresses.", rich_help_panel=_REACH
+        "--allow-private",
+        envvar="CONTENTMAP_ALLOW_PRIVATE",
+        help="Also reach private and loopback addresses.",
+        rich_help_panel=_REACH,
     ),
 ]
 AllowNet = Annotated[
     list[str] | None,
     typer.Option(
-        "--allow-net", metavar="CIDR", help="Also reach this network. Repeatable.", rich_help_panel=_REACH
+        "--allow-net",
+        envvar="CONTENTMAP_ALLOW_NET",
+        metavar="CIDR",
+        help="Also reach this network. Repeatable.",
+        rich_help_panel=_REACH,
     ),
 ]
 CaFile = Annotated[
     str | None,
     typer.Option(
         "--ca-file",
+        envvar="CONTENTMAP_CA_FILE",
         metavar="FILE",
         help="Trust these certificate authorities as well (PEM).",
         rich_help_panel=_REACH,

@@ -17,15 +17,23 @@ Examples:
 
   contentmap resume sitemap_0123456789abcdef0123456789abcdef --failed
 
-The job's own options hold; --header and --proxy are never recorded and are given again.
+The job's own options hold, whatever the settings say today. --header and --proxy are never recorded: they
+come from the settings or are given again.
 
 Exit codes: as for scan; 6 no such job, 75 another run holds the job.
 """
+RECORDED = frozenset(
+    {
+        *("concurrency", "max_time", "domain_time", "timeout", "delay"),
+        *("connect_to", "allow_private", "allow_net", "ca_file"),
+    }
+)
+"""What the job has recorded, so that neither the environment nor a settings file changes it later."""
 
 
 def register(app: typer.Typer) -> None:
     """Adds the command to the app."""
-    command(app, "resume", epilog=EPILOG)(resume)
+    command(app, "resume", flags_only=RECORDED, epilog=EPILOG)(resume)
 
 
 def resume(

@@ -9,6 +9,7 @@ import typer
 
 from contentmap_cli.commands import options as opt
 from contentmap_cli.commands.shell import Shell, command, run_async
+from contentmap_cli.errors import UsageError
 from contentmap_cli.report.formats import SCAN_FORMATS, Format
 
 EPILOG = """\
@@ -21,6 +22,8 @@ Examples:
   contentmap scan https://example.com/sitemap_news.xml.gz --json
 
   contentmap scan staging.example.com --connect-to staging.example.com:443:10.1.2.3:8443
+
+  contentmap scan --from domains.txt --detach --log-file scan.log
 
 Exit codes: 0 clean, 2 usage, 3 some domain failed or is partial, 4 every domain failed,
 5 database, 130 interrupted, 143 terminated.
@@ -60,6 +63,9 @@ def scan(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would be scanned; no network, no database.")
     ] = False,
+    detach: Annotated[
+        bool, typer.Option("--detach", help="Print the job's id and go on in the background.")
+    ] = False,
     fail_on: opt.FailOnOption = opt.FailOn.ANY,
     format: opt.ScanFormat = Format.TABLE,
     as_json: opt.JsonOption = False,
@@ -97,6 +103,20 @@ def scan(
         print(note, file=sys.stderr)
     if dry_run:
         return _show(found.targets, answer)
+    if detach:
+        from contentmap_cli.commands.detach import in_background
+
+        if output is None and answer.format not in (Format.TABLE, Format.JSON):
+            raise UsageError(
+                f"a detached scan has nowhere to write {answer.format.value}", hint="name a file with -o"
+            )
+        return in_background(
+            shell,
+            lambda committed: run_async(
+                start_job(shell, tenant, found.targets, settings, answer, committed=committed)
+            ),
+            as_json=answer.format is Format.JSON,
+        )
     return run_async(start_job(shell, tenant, found.targets, settings, answer))
 
 

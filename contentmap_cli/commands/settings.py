@@ -102,6 +102,29 @@ class ScanSettings:
         )
 
 
+def defaults() -> dict[str, Any]:
+    """What holds where nothing is said, by the option's parameter. The rest is not set by default."""
+    limits = Limits()
+    return {
+        "tenant": "default",
+        "log_format": "text",
+        "color": "auto",
+        "fail_on": "any",
+        "concurrency": CrawlOptions.concurrency,
+        "max_urls": limits.domain_urls,
+        "domain_time": limits.domain_time,
+        "timeout": limits.request_timeout,
+        "probe": Probe.AUTO.value,
+        "full": False,
+        "ignore_robots": False,
+        "allow_private": False,
+        "user_agent": USER_AGENT,
+        "header": [],
+        "connect_to": [],
+        "allow_net": [],
+    }
+
+
 def _certificates(file: str | None) -> str | None:
     """The name of a file of certificate authorities, tried now rather than when the first site is asked."""
     if file is not None:

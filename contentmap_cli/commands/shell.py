@@ -6,7 +6,6 @@ added to those it declares, so that they may stand before or after the command's
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import inspect
 import os
@@ -14,12 +13,14 @@ import re
 import shlex
 import sys
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, fields, replace
+from copy import copy
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Annotated, Any, TextIO, TypeVar, get_type_hints
+from typing import Annotated, Any, TextIO, TypeVar, get_args, get_type_hints
 
 import typer
 
+from contentmap_cli.commands import layers
 from contentmap_cli.commands.logs import LogFormat, set_up_logging
 from contentmap_cli.commands.process import calm_collector
 from contentmap_cli.errors import AnswerLost, ContentMapError, Exit, UsageError
@@ -86,11 +87,23 @@ ColorOption = Annotated[
     Color | None,
     typer.Option("--color", envvar="CONTENTMAP_COLOR", help="auto, always or never.", rich_help_panel=_PANEL),
 ]
+Config = Annotated[
+    str | None,
+    typer.Option(
+        "--config",
+        metavar="FILE",
+        envvar="CONTENTMAP_CONFIG",
+        is_eager=True,
+        callback=layers.fill_defaults,
+        help="Settings. Default: contentmap.toml, or pyproject.toml, here; over those in your home.",
+        rich_help_panel=_PANEL,
+    ),
+]
 
 
 @dataclass(frozen=True)
 class Shell:
-    """The global options of one call, after flags and environment."""
+    """The global options of one call, wherever they were said; `given` names those that were flags."""
 
     db: str | None = None
     tenant: str | None = None
@@ -99,6 +112,9 @@ class Shell:
     log_format: LogFormat | None = None
     log_file: str | None = None
     color: Color | None = None
+    config: str | None = None
+    given: frozenset[str] = frozenset()
+    context: typer.Context | None = field(default=None, repr=False, compare=False)
 
     @property
     def tenant_name(self) -> str:
@@ -119,24 +135,32 @@ class Shell:
             return True
         return stream.isatty() and os.environ.get("TERM") != "dumb"
 
-    def merged(self, later: Shell) -> Shell:
-        """These options with those given after the command's name on top."""
-        given = {field.name: getattr(later, field.name) for field in fields(later)}
-        # an empty text was given too, by a script whose variable was not set: it is not the default
-        return replace(self, **{name: value for name, value in given.items() if value or value == ""})
+    @classmethod
+    def of(cls, context: typer.Context, values: dict[str, Any]) -> Shell:
+        """The global options of a command, those before its name under those after it.
+
+        A flag before the name outranks what the environment or a file says after it.
+        """
+        given = frozenset(name for name in _OPTIONS if layers.given_as_flag(context, name))
+        later = cls(**values, given=given, context=context)
+        before = context.obj if isinstance(context.obj, Shell) else cls()
+        earlier = {name: getattr(before, name) for name in before.given - given}
+        return replace(later, **earlier, given=given | before.given)
 
     def in_full(self, text: str) -> str:
         """A hint with the --db and --tenant of this call in the commands it names, ready to be pasted."""
         from contentmap_cli.records.address import parse_database_address, show_database_address
 
         options = []
-        if self.db and self.db != os.environ.get("CONTENTMAP_DATABASE_URL"):
+        if self.db and "db" in self.given and self.db != os.environ.get("CONTENTMAP_DATABASE_URL"):
             try:
                 options += ["--db", show_database_address(parse_database_address(self.db))]
             except UsageError:
                 return text
-        if self.tenant and self.tenant != os.environ.get("CONTENTMAP_TENANT"):
+        if self.tenant and "tenant" in self.given and self.tenant != os.environ.get("CONTENTMAP_TENANT"):
             options += ["--tenant", self.tenant]
+        if self.config and "config" in self.given:
+            options += ["--config", self.config]
         if not options:
             return text
         words = f"contentmap {shlex.join(options)} "
@@ -151,19 +175,30 @@ _OPTIONS: dict[str, Any] = {
     "log_format": LogFormatOption,
     "log_file": LogFile,
     "color": ColorOption,
+    "config": Config,
 }
 
 
 def command(
-    app: typer.Typer, name: str | None = None, **settings: Any
+    app: typer.Typer,
+    name: str | None = None,
+    *,
+    flags_only: frozenset[str] = frozenset(),
+    all_settings: bool = False,
+    **settings: Any,
 ) -> Callable[[Callable[..., int | None]], Callable[..., None]]:
-    """Registers a function `f(shell, …) -> exit code or None` as a command of `app`."""
+    """Registers a function `f(shell, …) -> exit code or None` as a command of `app`.
+
+    Neither environment nor settings files speak for the options in `flags_only`. With `all_settings` it also
+    takes, unseen, every option that can be set by the commands registered before it.
+    """
 
     def register(function: Callable[..., int | None]) -> Callable[..., None]:
         hints = get_type_hints(function, include_extras=True)
         own = [
-            parameter.replace(annotation=hints[parameter.name])
+            parameter.replace(annotation=_flag(hint) if parameter.name in flags_only else hint)
             for parameter in list(inspect.signature(function).parameters.values())[1:]
+            if (hint := hints.get(parameter.name)) and parameter.kind is not parameter.VAR_KEYWORD
         ]
         context = inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
         shared = [
@@ -175,14 +210,26 @@ def command(
             )
             for option, kind in _OPTIONS.items()
         ]
+        if all_settings:
+            own += [
+                inspect.Parameter(
+                    setting.name,
+                    inspect.Parameter.KEYWORD_ONLY,
+                    annotation=_unseen(setting.annotation),
+                    default=None,
+                )
+                for setting in layers.SETTINGS.values()
+                if setting.name not in _OPTIONS
+            ]
         keyword = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in own]
+        for parameter in (*shared, *keyword):
+            layers.declare(parameter.name, parameter.annotation)
 
         @functools.wraps(function)
         def run(**values: Any) -> None:
             context: typer.Context = values.pop("context")
-            later = Shell(**{option: values.pop(option) for option in _OPTIONS})
-            before = context.obj if isinstance(context.obj, Shell) else Shell()
-            raise typer.Exit(_guarded(function, before.merged(later), values))
+            shell = Shell.of(context, {option: values.pop(option) for option in _OPTIONS})
+            raise typer.Exit(_guarded(function, shell, values))
 
         run.__signature__ = inspect.Signature([*keyword, context, *shared])  # type: ignore[attr-defined]
         run.__annotations__ = {
@@ -192,6 +239,24 @@ def command(
         return run
 
     return register
+
+
+def _flag(annotation: Any) -> Any:
+    """The same option, without its environment variable."""
+    return _changed(annotation, envvar=None)
+
+
+def _unseen(annotation: Any) -> Any:
+    """The same option, not shown in the help."""
+    return _changed(annotation, hidden=True)
+
+
+def _changed(annotation: Any, **changes: Any) -> Any:
+    kind, option = get_args(annotation)
+    option = copy(option)
+    for name, value in changes.items():
+        setattr(option, name, value)
+    return Annotated[kind, option]
 
 
 def _guarded(function: Callable[..., int | None], shell: Shell, values: dict[str, Any]) -> int:
@@ -220,7 +285,7 @@ def _guarded(function: Callable[..., int | None], shell: Shell, values: dict[str
 
 def _check_text(shell: Shell, values: dict[str, Any]) -> None:
     """Refuses arguments that are no text: bytes that are not UTF-8 reach a program as lone surrogates."""
-    for name, value in (*vars(shell).items(), *values.items()):
+    for name, value in (*((name, getattr(shell, name)) for name in _OPTIONS), *values.items()):
         for text in value if isinstance(value, list) else [value]:
             if isinstance(text, str) and _SURROGATE.search(text):
                 raise UsageError(f"the argument for {name.replace('_', '-')} is not UTF-8 text")
@@ -269,5 +334,7 @@ def close_quietly(stream: TextIO) -> None:
 
 def run_async(main: Coroutine[Any, Any, T]) -> T:
     """Runs a command's coroutine on an event loop of its own."""
+    import asyncio
+
     calm_collector()
     return asyncio.run(main)

@@ -1,0 +1,115 @@
+"""`contentmap config`: every setting, what it is and who said so."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from contentmap_cli.commands import options as opt
+from contentmap_cli.commands.layers import SETTINGS, Said, Setting, source_of
+from contentmap_cli.commands.shell import Shell, command
+from contentmap_cli.report.escape import redact, terminal
+
+EPILOG = """\
+Examples:
+
+  contentmap config
+
+  contentmap config --config staging.toml --json
+
+A flag comes first, then the environment, then contentmap.toml or [tool.contentmap] of pyproject.toml in the
+working directory, then your own config.toml, then the default.
+
+Exit codes: 0; 2 a settings file or variable says something that cannot be meant.
+"""
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command to the app, whose other commands say what can be set."""
+    command(app, "config", all_settings=True, epilog=EPILOG)(config)
+
+
+def config(
+    shell: Shell,
+    as_json: Annotated[bool, typer.Option("--json", help="As a JSON object.")] = False,
+    output: opt.OutputOption = None,
+    **values: Any,
+) -> None:
+    """Show every setting, its value and where that comes from. Secrets are not shown."""
+    import json
+
+    from contentmap_cli.commands.layers import user_file
+    from contentmap_cli.commands.output import answer_to, width_of
+    from contentmap_cli.report.columns import Cell, Column, Line, Style, write_table
+
+    rows = [_row(shell, setting, values) for setting in SETTINGS.values()]
+    with answer_to(output) as out:
+        if as_json:
+            answer = {"type": "config", "schema": 1, "user_file": str(user_file()), "settings": rows}
+            out.write(json.dumps(answer, ensure_ascii=False, indent=2) + "\n")
+            return
+        columns = (Column("SETTING"), Column("VALUE", cut=True, fit=50), Column("FROM"))
+        lines = [
+            Line(
+                [Cell(text, Style.DIM if row["source"] == "default" else Style.PLAIN) for text in _texts(row)]
+            )
+            for row in rows
+        ]
+        write_table(out, columns, lines, width=width_of(out), color=shell.colored(out))
+
+
+def _row(shell: Shell, setting: Setting, values: dict[str, Any]) -> dict[str, Any]:
+    from contentmap_cli.commands.database import default_file
+    from contentmap_cli.commands.settings import defaults
+
+    context = shell.context
+    assert context is not None  # noqa: S101 - every command has one
+    name = setting.name
+    source = "COMMANDLINE" if name in shell.given else source_of(context, name)
+    value = values[name] if name in values else getattr(shell, name)
+    place = None
+    if source == "DEFAULT":
+        value = ({"db": str(default_file())} | defaults()).get(name)
+    elif source == "ENVIRONMENT":
+        place = setting.variable
+    elif source == "DEFAULT_MAP":
+        said: dict[str, Said] = context.meta["contentmap.said"]
+        place = said[name].place
+    return {
+        "name": setting.key,
+        "value": _without_secrets(name, value),
+        "source": _SOURCES[source],
+        "place": place,
+        "variable": setting.variable,
+    }
+
+
+_SOURCES = {"COMMANDLINE": "flag", "ENVIRONMENT": "environment", "DEFAULT_MAP": "file", "DEFAULT": "default"}
+
+
+def _without_secrets(name: str, value: Any) -> Any:
+    """The value as it may be shown: no password, no credentials of a proxy, no value of a header."""
+    from contentmap_cli.records.address import parse_database_address, show_database_address
+
+    if name == "db":
+        return show_database_address(parse_database_address(value))
+    if name == "header":
+        return [f"{text.partition(':')[0].strip()}: ***" for text in value or ()]
+    if isinstance(value, list):
+        return [redact(str(item)) for item in value]
+    if name == "proxy" and value and "://" not in value:
+        return "***"  # no URL, so nobody can tell which part of it is secret
+    return redact(value) if isinstance(value, str) else value
+
+
+def _texts(row: dict[str, Any]) -> tuple[str, str, str]:
+    value = row["value"]
+    if isinstance(value, bool):
+        value = "true" if value else "false"
+    elif isinstance(value, list):
+        value = ", ".join(value)
+    elif isinstance(value, float):
+        value = f"{value:g}"
+    origin = row["place"] or row["source"]
+    return row["name"], terminal("" if value is None else str(value)), terminal(origin)
