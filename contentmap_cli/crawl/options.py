@@ -12,7 +12,7 @@ from contentmap_cli.crawl.hosts import BadHost, normalise_host
 from contentmap_cli.errors import UsageError
 from contentmap_cli.values import Limits, Probe
 
-USER_AGENT = f"ContentMap/{__version__} (+https://pypi.org/project/contentmap-cli/)"
+USER_AGENT = f"ContentMap/{__version__} (sitemap crawler; contentmap-cli)"
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")  # RFC 9110 section 5.6.2
 _PORT = re.compile(r"[0-9]{1,5}")

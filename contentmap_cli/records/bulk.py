@@ -8,7 +8,7 @@ would survive a rollback.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from functools import lru_cache
 from itertools import chain, groupby, islice, repeat
@@ -41,7 +41,7 @@ async def insert_rows(session: GuardedSession, place: Place, batches: Iterable[R
     """Inserts a file's rows and returns how many. Sorted by URL they go in fastest."""
     connection = await session.connection()
     if connection.dialect.name == "postgresql":
-        return await _copy(connection, place, batches)
+        return await _copy(session, place, batches)
     count = 0
     statements = _statements(place, batches)
     for statement, parameters, rows in statements:
@@ -107,19 +107,32 @@ def _insert(columns: tuple[str, ...], rows: int) -> str:
     return f"INSERT INTO {SITEMAP_URLS.name} ({names}) VALUES {values}"  # noqa: S608 - names of ours
 
 
-async def _copy(connection: AsyncConnection, place: Place, batches: Iterable[RowBatch]) -> int:
-    raw = await connection.get_raw_connection()
-    driver: Any = raw.driver_connection
-    if not driver.is_in_transaction():
-        raise TransactionRuleBroken("a COPY was asked for before the transaction's first statement")
+async def _copy(session: GuardedSession, place: Place, batches: Iterable[RowBatch]) -> int:
     counts: list[int] = []
     for columns, alike in groupby(batches, key=_columns):
-        await driver.copy_records_to_table(
+        await copy_records(
+            session,
             SITEMAP_URLS.name,
-            records=chain.from_iterable(_records(place, batch, counts) for batch in alike),
-            columns=(*Place._fields, *columns),
+            (*Place._fields, *columns),
+            chain.from_iterable(_records(place, batch, counts) for batch in alike),
         )
     return sum(counts)
+
+
+async def copy_records(
+    session: GuardedSession, table: str, columns: Sequence[str], records: Iterable[Sequence[Any]]
+) -> None:
+    """Copies records into a table of PostgreSQL, inside the session's transaction. The session does not see
+    it pass: what fails here is told to it, so that it cannot commit half of it."""
+    connection = await session.connection()
+    driver: Any = (await connection.get_raw_connection()).driver_connection
+    if not driver.is_in_transaction():
+        raise TransactionRuleBroken("a COPY was asked for before the transaction's first statement")
+    try:
+        await driver.copy_records_to_table(table, records=records, columns=columns)
+    except BaseException as error:
+        session.spoil(error)
+        raise
 
 
 def _records(place: Place, batch: RowBatch, counts: list[int]) -> Iterator[Row]:

@@ -198,6 +198,10 @@ class GuardedSession(AsyncSession):
         result = await self.execute(statement, parameters, execution_options=_NO_SYNC)
         return cast("CursorResult[Any]", result).rowcount
 
+    def spoil(self, error: BaseException) -> None:
+        """Remembers a failure that only the driver saw: whoever swallows it, nothing can be committed."""
+        self.sync_session.failed_with = self.sync_session.failed_with or error
+
     def note(self, action: str, **extra: object) -> None:
         """Logs a key point of the work with this session's transaction state."""
         _note(self.sync_session, action, logging.DEBUG, **extra)

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from sqlalchemy import select
 
+from contentmap_cli.records.bulk import copy_records
 from contentmap_cli.records.claims import Claim
 from contentmap_cli.records.session import GuardedSession
 from contentmap_cli.records.tables import FILE_CHANGES, URL_CHANGES, DomainScan
@@ -38,8 +39,7 @@ async def log_urls(session: GuardedSession, claim: Claim, file_id: int, before: 
     ]
     recorded = await session.scalar(select(DomainScan.recorded_at).where(DomainScan.id == scan_id))
     if recorded is None:
-        driver: Any = (await connection.get_raw_connection()).driver_connection
-        await driver.copy_records_to_table(URL_CHANGES.name, records=rows, columns=_COLUMNS)
+        await copy_records(session, URL_CHANGES.name, _COLUMNS, rows)
         return
     # the scan is resumed, and some of this may be there from its first time: a COPY cannot pass over it
     places = ",".join(f"${number}" for number in range(1, len(_COLUMNS) + 1))
