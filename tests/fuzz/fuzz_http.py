@@ -3,7 +3,7 @@
 usage: python tests/fuzz/fuzz_http.py [--seconds 60] [--seed N]
 
 A real server on loopback sends the bytes, in pieces, and the real `Fetcher` asks for them. Every answer must
-come back as an outcome within its time: nothing raises, the event loop is told of nothing, what is kept is fit
+come back as an outcome within its time: nothing raises, the loop is told of nothing, what is kept is fit
 to be recorded. A robots.txt must give sitemaps without credentials, a delay within its cap, and yes or no
 for every URL, in time that grows with its size alone. What fails is kept in the current folder as
 `fuzz-<seed>.bin`.
@@ -270,7 +270,7 @@ def scrambled(rng: random.Random, data: bytes) -> bytes:
 
 
 def answer(rng: random.Random) -> bytes:
-    """One answer: interim heads, a head and a body, in an order that may be none. Half of all heads are sound:
+    """One answer: interim heads, a head and a body, in an order that may be none. Half the heads are sound:
     what is broken elsewhere would not be reached behind a broken head."""
     if rng.random() < 0.5:
         status = rng.choice(SOUND_STATUS_LINES)
