@@ -25,7 +25,6 @@ class Sink(list):
 def parse(text):
     return parse_document(io.BytesIO(text.encode()), Sink(), base='https://site.example/', limits=Limits())
 """
-MESSAGES = "from contentmap_cli.crawl.parsing.problems import shorten\n"
 
 WORK = {
     "an attribute's name without end": HTML + "links(b'<a ' + b'x' * 1_000_000 + b'>', 'https://s.example/')",
@@ -37,10 +36,6 @@ WORK = {
     "a host of dots": URLS + "judge('a' + '.a' * 500_000 + ' b', B, 2_000_000)",
     "a name without end in a damaged file": DOCUMENT
     + "parse('<urlset><url ' + 'x' * 900_000 + '><loc>https://site.example/</loc></p>')",
-    "names without values in a damaged file": DOCUMENT
-    + "parse('<urlset></p><url xmlns:a=b ' + 'x  ' * 300_000 + '><loc>https://site.example/</loc>')",
-    "messages of words that look like passwords": MESSAGES
-    + "for _ in range(20_000): shorten('//a:x' * 300 + '@ ' + 'a:x//' * 300)",
 }
 
 
