@@ -12,7 +12,8 @@ import pickle
 import socket
 import subprocess
 import sys
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 
 from contentmap_cli.crawl.worker import LENGTH, Done, Work
 
@@ -28,13 +29,57 @@ class WorkerDied(Exception):
     """A parsing process ended in the middle of a document: killed, as a rule, for want of memory."""
 
 
+class Turns:
+    """So many at once. Every second turn goes to the shortest work that waits, the others to the oldest.
+
+    First come alone would let a few huge documents hold up every site behind them; shortest first alone would
+    let a huge one wait for ever.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._free = count
+        self._waiting: dict[asyncio.Future[None], int] = {}
+        self._to_shortest = False
+
+    @asynccontextmanager
+    async def turn(self, size: int) -> AsyncIterator[None]:
+        """A turn for work of a size, in bytes."""
+        if self._free:
+            self._free -= 1
+        else:
+            given: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiting[given] = size
+            try:
+                await given
+            except asyncio.CancelledError:
+                self._waiting.pop(given, None)
+                if not given.cancelled():  # it was given all the same
+                    self._pass_on()
+                raise
+        try:
+            yield
+        finally:
+            self._pass_on()
+
+    def _pass_on(self) -> None:
+        while self._waiting:
+            self._to_shortest = not self._to_shortest
+            oldest = next(iter(self._waiting))
+            chosen = min(self._waiting, key=self._waiting.__getitem__) if self._to_shortest else oldest
+            del self._waiting[chosen]
+            if not chosen.done():
+                chosen.set_result(None)
+                return
+        self._free += 1
+
+
 class ParserProcesses:
     """A few parsing processes. `close` it: that ends them."""
 
     def __init__(self, count: int) -> None:
         self._idle: list[_Worker] = []
         self._all: set[_Worker] = set()
-        self._turns = asyncio.Semaphore(count)
+        self._turns = Turns(count)
 
     @classmethod
     def where_possible(cls, count: int) -> ParserProcesses | None:
@@ -42,13 +87,13 @@ class ParserProcesses:
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         return cls(count) if cores > 1 and hasattr(socket, "send_fds") and sys.executable else None
 
-    async def parse(self, work: Work, body: int, spool: int) -> Done:
-        """Has a document parsed, from one descriptor to another.
+    async def parse(self, work: Work, body: int, spool: int, *, size: int = 0) -> Done:
+        """Has a document parsed, from one descriptor to another, in its turn by `size` in bytes.
 
         Raises WorkerDied if the process did, and OSError if none can be started. Cancelled, it kills the
         process, so that nothing writes to the spool any more.
         """
-        async with self._turns:
+        async with self._turns.turn(size):
             worker = self._idle.pop() if self._idle else _Worker()
             if worker.retirement is not None:
                 worker.retirement.cancel()

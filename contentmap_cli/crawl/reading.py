@@ -134,7 +134,7 @@ class Reader:
         )
         try:
             async with asyncio.timeout_at(source.until):
-                done = await processes.parse(work, body, spool.fileno())
+                done = await processes.parse(work, body, spool.fileno(), size=source.size)
         except TimeoutError:
             message = f"the domain took longer than {self._limits.domain_time:g} seconds"
             return _broken(message, Code.DEADLINE)

@@ -5,6 +5,7 @@ Likewise for what a site may plant: text that a terminal, a spreadsheet or a bro
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
 import json
@@ -14,12 +15,27 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import asyncpg
 from web_sites import Page, Reply, good_site, serving, urlset
 
 SECRETS = {
     name: f"s3cr3t-{name}-{number}-Zq"
     for number, name in enumerate(
-        ("user", "password", "file", "sitemap", "database", "query", "header", "proxy", "token", "slash")
+        (
+            *(
+                "user",
+                "password",
+                "file",
+                "sitemap",
+                "database",
+                "query",
+                "header",
+                "proxy",
+                "token",
+                "slash",
+            ),
+            *("loc", "image", "feed", "link", "base", "refused"),
+        )
     )
 }
 FORMATS = ("table", "json", "junit")
@@ -38,8 +54,21 @@ def with_password(address: str) -> str:
     return address.replace("://contentmap@", f"://contentmap:{SECRETS['database']}@", 1)
 
 
+async def rows_of_postgres(address: str) -> dict[str, bytes]:
+    """Every row of every table, as text."""
+    connection = await asyncpg.connect(address.replace("postgresql+asyncpg://", "postgresql://", 1))
+    try:
+        tables = await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+        return {
+            name: repr(await connection.fetch(f'SELECT t::text FROM "{name}" t')).encode()
+            for (name,) in tables
+        }
+    finally:
+        await connection.close()
+
+
 def dump(address: str, folder: Path) -> dict[str, bytes]:
-    """Every byte of an SQLite database, and every row of every table of it."""
+    """Every row of every table, and every byte of all files, an SQLite database among them."""
     found = {file.name: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
     if address.startswith("sqlite"):
         with closing(sqlite3.connect(address.removeprefix("sqlite:///"))) as database:
@@ -50,7 +79,46 @@ def dump(address: str, folder: Path) -> dict[str, bytes]:
             found |= {
                 name: repr(database.execute(f"SELECT * FROM {name}").fetchall()).encode() for name in tables
             }
+    else:
+        found |= asyncio.run(rows_of_postgres(address))
+    assert len(found["sitemap_urls"]) > 200
     return found
+
+
+def entry(url: str, image: str = "") -> str:
+    image = f"<image:image><image:loc>{image}</image:loc></image:image>" if image else ""
+    return f"<url><loc>{url}</loc>{image}</url>"
+
+
+def with_secrets(host: str) -> dict[str, Page]:
+    """A site that publishes passwords in all its URLs: pages, files, images, feeds, links and redirects."""
+    s = SECRETS
+    urlset = '<urlset xmlns="http://www.sitemaps.org/schemas/sitemap/0.9" xmlns:image="{}">{}</urlset>'
+    image = "http://www.google.com/schemas/sitemap-image/1.1"
+    signed = f"http://me:{s['loc']}@{host}"
+    return {
+        host + "/": f"<base href='http://me:{s['base']}@{host}/x/'>"
+        f"<link rel=sitemap href='http://me:{s['link']}@{host}/index.xml'><a href='sitemap.txt'>",
+        f"{host}/index.xml": f"<sitemapindex><sitemap><loc>{signed}/plain.xml</loc></sitemap>"
+        f"<sitemap><loc>{signed}/moved.xml</loc></sitemap><sitemap><loc>/feed.xml</loc></sitemap>"
+        "</sitemapindex>",
+        f"{host}/plain.xml": urlset.format(
+            image, "".join(entry(url) for url in (f"http://{host}/1", f"{signed}/2", f"http://{host}/3"))
+        ),
+        f"{host}/moved.xml": Reply(
+            status=301, headers={"Location": f"http://me:{s['sitemap']}@{host}/images.xml"}
+        ),
+        f"{host}/images.xml": urlset.format(
+            image,
+            entry(f"http://{host}/4", f"http://me:{s['image']}@{host}/i.png")
+            + entry(f"ftp://me:{s['refused']}@{host}/x")
+            + entry(f"http://me:{s['refused']}/y@{host}/x")
+            + f"</p>http://me:{s['refused']}@{host}/<url><loc>http://me:{s['refused']}@{host}/5</loc>",
+        ),
+        f"{host}/feed.xml": f'<feed xml:base="http://me:{s["base"]}@{host}/"><entry><link href="6"/></entry>'
+        f'<entry><link href="http://me:{s["feed"]}@{host}/7"/></entry></feed>',
+        f"{host}/x/sitemap.txt": f"http://me:{s['refused']}@{host}/8\nme:{s['refused']}@{host}/9 x\n",
+    }
 
 
 def test_no_secret_comes_out_of_a_run(contentmap: Any, address: str, tmp_path: Path) -> None:
@@ -62,6 +130,7 @@ def test_no_secret_comes_out_of_a_run(contentmap: Any, address: str, tmp_path: P
     pages: dict[str, Page] = {
         **good_site("a.test"),
         **good_site("b.test"),
+        **with_secrets("d.test"),
         "c.test/robots.txt": f"Sitemap: http://u:{s['sitemap']}@c.test/moved.xml\n",
         "c.test/moved.xml": Reply(
             status=302, headers={"Location": f"http://u:{s['sitemap']}@c.test/gone.xml"}
@@ -77,7 +146,7 @@ def test_no_secret_comes_out_of_a_run(contentmap: Any, address: str, tmp_path: P
     with serving(pages) as sites:
         secret_target = f"http://{s['user']}:{s['password']}@a.test"
         crawl = (
-            *("scan", secret_target, "--from", str(words), "http://c.test", "--full"),
+            *("scan", secret_target, "--from", str(words), "http://c.test", "http://d.test", "--full"),
             *("--header", f"X-Key: {s['header']}", "--header", f"Authorization: Bearer {s['token']}"),
             *("--connect-to", sites.connect_to),
         )
@@ -89,6 +158,11 @@ def test_no_secret_comes_out_of_a_run(contentmap: Any, address: str, tmp_path: P
             )
             told[format] = (said.out + said.err).encode()
             assert said.code == 3
+        listed = run("urls", "d.test", "--format", "txt").out.split()
+        assert sorted(listed) == [f"http://d.test/{number}" for number in range(1, 9)]
+        for format in ("table", "json"):
+            run("sitemaps", "d.test", "--format", format)
+        search(dump(address, tmp_path / "nothing"))  # what a later scan removes, too
         heard = [headers for key, headers in sites.heard if key == "a.test/sitemap.xml"]
         assert heard[0]["X-Key"] == s["header"]
         # a proxy that works, one that nobody listens at, one that is none
@@ -118,6 +192,7 @@ def test_no_secret_comes_out_of_a_run(contentmap: Any, address: str, tmp_path: P
     for arguments in (
         ("status", "--json"),
         ("sitemaps", "c.test", "--json"),
+        ("sitemaps", "d.test", "--json"),
         ("scan", f"http://{s['user']}:{s['slash']}/x@a.test", "--dry-run"),
         ("scan", f"ftp://{s['user']}:{s['password']}@a.test"),
         ("scan", f"http://{s['user']}:{s['password']}@no such host"),

@@ -17,7 +17,7 @@ from typing import BinaryIO, cast
 import pytest
 
 from contentmap_cli.crawl import processes as processes_module
-from contentmap_cli.crawl.processes import ParserProcesses
+from contentmap_cli.crawl.processes import ParserProcesses, Turns
 from contentmap_cli.crawl.reading import LARGE, Reader, Source
 from contentmap_cli.crawl.scope import Scope
 from contentmap_cli.crawl.spool import Segment
@@ -203,7 +203,7 @@ def test_processes_end_with_a_parent_that_was_killed(tmp_path: Path) -> None:
     body.write_bytes(sitemap(900_000))
     script = f"""
 import asyncio, sys
-from contentmap_cli.crawl.processes import ParserProcesses
+from contentmap_cli.crawl.processes import ParserProcesses, Turns
 from contentmap_cli.crawl.scope import Scope
 from contentmap_cli.crawl.worker import Work
 from contentmap_cli.values import Limits
@@ -256,3 +256,45 @@ def _alive(number: int) -> bool:
     except (ProcessLookupError, FileNotFoundError):
         return False
     return state != "Z"
+
+
+async def test_every_second_turn_goes_to_the_shortest() -> None:
+    """Small documents pass huge ones that wait; the oldest has its turn all the same."""
+    turns = Turns(1)
+    went: list[str] = []
+    release = asyncio.Event()
+
+    async def work(name: str, size: int) -> None:
+        async with turns.turn(size):
+            went.append(name)
+            await release.wait()
+
+    sizes = {"first": 50, "huge": 100, "huger": 200, "hugest": 300, "small": 1, "mid": 2, "tiny": 0}
+    tasks = {name: asyncio.create_task(work(name, size)) for name, size in sizes.items()}
+    await asyncio.sleep(0)
+    tasks["mid"].cancel()
+    release.set()
+    await asyncio.gather(*tasks.values(), return_exceptions=True)
+    assert went == ["first", "tiny", "huge", "small", "huger", "hugest"]
+
+
+async def test_a_turn_is_not_lost_with_who_waited_for_it() -> None:
+    """Cancelled while it waits, or in the moment in which it is given its turn."""
+    turns = Turns(2)
+    release = asyncio.Event()
+
+    async def work() -> None:
+        async with turns.turn(1):
+            await release.wait()
+
+    tasks = [asyncio.create_task(work()) for _ in range(6)]
+    await asyncio.sleep(0)
+    tasks[2].cancel()
+    tasks[0].cancel()  # gives its turn to the fourth, which is cancelled before it can begin
+    await asyncio.sleep(0)
+    tasks[3].cancel()
+    release.set()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    async with asyncio.timeout(5), turns.turn(1), turns.turn(1):
+        pass
+    assert [task.cancelled() for task in tasks] == [True, False, True, True, False, False]

@@ -10,6 +10,7 @@ from __future__ import annotations
 from contentmap_cli.crawl.parsing.desk import Desk, Extensions, storable
 from contentmap_cli.crawl.parsing.elements import Element, Role, Roles, split_tag, text_of
 from contentmap_cli.crawl.parsing.problems import ProblemCode
+from contentmap_cli.crawl.parsing.urls import without_credentials
 
 PER_ENTRY = 1000
 VALUES = 64
@@ -21,7 +22,7 @@ def read_extensions(parts: list[Element], desk: Desk, roles: Roles, line: int | 
     """Reads the image, video, news and link elements of one entry.
 
     At most `PER_ENTRY` of each, `VALUES` values in each, `TEXT_LENGTH` characters in each of these; what is
-    beyond is noted as a problem.
+    beyond is noted as a problem. A value that is a URL loses its user name and password.
     """
     kinds: dict[Role, list[dict[str, str]]] = {Role.IMAGE: [], Role.VIDEO: [], Role.NEWS: [], Role.LINK: []}
     for part in parts:
@@ -54,7 +55,7 @@ def _alternate(link: Element) -> dict[str, str]:
     values = {}
     for name in ("hreflang", "href", "media"):
         text = given.get(name)
-        if text and (value := storable(text.strip()[:TEXT_LENGTH])):
+        if text and (value := storable(without_credentials(text.strip())[:TEXT_LENGTH])):
             values[name] = value
     return values if "hreflang" in values and "href" in values else {}  # white space alone names no language
 
@@ -79,7 +80,7 @@ def _add_children(
                 elif len(values) >= VALUES:
                     cut = True
                 elif text:
-                    values[name] = text
+                    values[name] = text if "@" not in text else without_credentials(text)
         elif depth > 1 and any(isinstance(part.tag, str) for part in child):
             cut |= _add_children(values, child, role, f"{name}_", depth - 1)
         else:
@@ -96,7 +97,7 @@ def _name(prefix: str, local: str, role: Role) -> str:
 
 def _add(values: dict[str, str], name: str, text: str) -> bool:
     """Adds one value, to one of the same name by a comma. Whether it was cut or left out."""
-    text = storable(text)
+    text = without_credentials(storable(text))
     if not text:
         return False
     name = name[:NAME_LENGTH]

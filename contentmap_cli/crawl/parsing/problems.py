@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from enum import StrEnum
 
@@ -12,6 +13,16 @@ LISTED = 10
 """How many problems of one code are listed one by one; the rest are counted in the last of them."""
 
 MESSAGE_LENGTH = 200
+
+LOOKED_AT = 1024
+"""Characters of a text that are looked at for a message."""
+
+USERINFO = re.compile(r"//[^\s/?#]*@")
+# Without a scheme too; a password may hold a raw slash. What follows a colon is a port, not a password, if it
+# is all digits. Each word is tried at its start alone.
+SLASHED = re.compile(
+    r"(?<!\S)([^\s/@]*+//)?+(?!\*\*\*@)[^\s/?#:@\[]*+:(?!//|[0-9]*+(?:[/?#]|(?!\S)))[^\s@]*+@"
+)
 
 
 class ProblemCode(StrEnum):
@@ -67,6 +78,7 @@ class ProblemCode(StrEnum):
     SEVERAL_ROOTS = "several_roots", "several documents in one file; all were read"
     DOCTYPE_IGNORED = "doctype_ignored", "a document type declaration without content; passed over"
     SCHEME_ADDED = "scheme_added", "a URL that starts with the site's host was given the sitemap's scheme"
+    CREDENTIALS_REMOVED = "credentials_removed", "a URL held a user name or password, which is not recorded"
     # Observations.
     WRONG_ENCODING = "wrong_encoding", "the text is not in the encoding it declares; read as what it is"
     TRAILING_GARBAGE = "trailing_garbage", "bytes after the end of the gzip data; passed over"
@@ -106,6 +118,20 @@ class Problems:
 
 
 def shorten(text: str, length: int = MESSAGE_LENGTH) -> str:
-    """The text on one line, cut to `length` characters, safe to store and to encode."""
+    """The text on one line, cut to `length` characters, safe to store and to encode, credentials hidden."""
+    if "//" in text or ":" in text:
+        text = _hidden(text)
     line = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text[: length + 1])
     return line if len(line) <= length else line[: length - 1] + "…"
+
+
+def _hidden(text: str) -> str:
+    """The beginning of a text without what stands before an @ in its URLs.
+
+    An @ may come where nobody looks any more: what is cut ends with one.
+    """
+    if len(text) > LOOKED_AT:
+        text = f"{text[:LOOKED_AT]}@"
+    if "@" in text:
+        text = SLASHED.sub(r"\1***@", USERINFO.sub("//***@", text))
+    return text

@@ -1,6 +1,7 @@
 """Whether the text of a loc, link or line is a URL that can be recorded and requested.
 
-A URL is listed as published: resolved if relative, otherwise not rewritten.
+A URL is listed as published: resolved if relative, otherwise not rewritten. Only a user name or password in
+it is left out: no table is a place for a secret.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ EDGES = " \t\r\n\v\f\u00a0\ufeff\u200b\u200c\u200d\u200e\u200f\u2060\u180e"
 INNER_BREAKS = re.compile(r"(?<! )[ ]*+[\t\r\n]++[ \t\r\n]*+")
 TEMPLATE = re.compile(r"\{\{|\}\}|\{%|%\}|<%|%>|<\?|\$\{")
 FORBIDDEN = re.compile("[\x00-\x1f\x7f\x80-\x9f<>\ud800-\udfff\ufffd\ufffe\uffff]")
+CREDENTIALS = re.compile(r"\A((?:[A-Za-z][A-Za-z0-9+.-]*+:)?+//)[^/?#]*@")
 SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 HOST = re.compile(r"\[[0-9A-Fa-f:.]+\]|[^\s/?#@\[\]:<>\"\\^`{|}]+")
 
@@ -62,6 +64,11 @@ def judge(text: str, base: str | None, max_bytes: int) -> Judged:
     return _absolute(text, max_bytes)
 
 
+def without_credentials(text: str) -> str:
+    """An absolute URL, or one that begins with `//`, without `user:password@`; any other text as it is."""
+    return CREDENTIALS.sub(r"\1", text, count=1) if "@" in text else text
+
+
 def _absolute(url: str, max_bytes: int) -> Judged:
     try:
         parts = urlsplit(url)
@@ -70,17 +77,22 @@ def _absolute(url: str, max_bytes: int) -> Judged:
         return _rejected("not a URL", url)
     if parts.scheme not in ("http", "https"):
         return _rejected("not an http(s) URL", url)
-    authority = parts.netloc.rpartition("@")[2]
+    _, at, authority = parts.netloc.rpartition("@")
     if not HOST.fullmatch(authority.removesuffix(f":{port}").rstrip(":")):
         return _rejected("no host that could be asked", url)
     if len(url.encode("utf-8")) > max_bytes:
         return _too_long(url, max_bytes)
-    return Judged(url, f"{parts.scheme}://{authority}")
+    origin = f"{parts.scheme}://{authority}"
+    if not at:
+        return Judged(url, origin)
+    message = f"a user name or password stood before {shorten(authority, 80)}"
+    return Judged(without_credentials(url), origin, ProblemCode.CREDENTIALS_REMOVED, message)
 
 
 def _relative(text: str, base: str | None, max_bytes: int) -> Judged:
     """Resolves a relative reference; without a base it is listed as it is."""
     if base is None:
+        text = without_credentials(text)
         return Judged(text) if len(text.encode("utf-8")) <= max_bytes else _too_long(text, max_bytes)
     mended = _with_scheme(text, base)
     if mended is not None:

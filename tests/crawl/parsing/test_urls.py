@@ -17,7 +17,7 @@ AS_PUBLISHED = [
     "https://bücher.example/",
     "https://xn--bcher-kva.example/",
     "https://%e6%95%ac.example/",
-    "https://user@site.example/",
+    "https://site.example/@user:x@y",
     "https://[2001:db8::1]/x",
     "https://[2001:db8::1]:8080/x",
     "https://site.example/a|b/{c}",
@@ -75,6 +75,60 @@ def test_listed_as_published(text: str) -> None:
 def test_resolved(text: str, url: str) -> None:
     """White space goes, a relative URL is resolved against the document's."""
     assert judge(text, BASE, 2048).url == url
+
+
+@pytest.mark.parametrize("base", [BASE, None])
+@pytest.mark.parametrize(
+    ("text", "url"),
+    {
+        "https://user@site.example/": "https://site.example/",
+        "https://user:s3cr3t@site.example/a@b": "https://site.example/a@b",
+        "HTTPS://user:s3cr3t@Site.Example:8443?a=@": "HTTPS://Site.Example:8443?a=@",
+        "https://user:8443@site.example/": "https://site.example/",
+        "https://a:s3cr3t@b:s3cr3t@site.example/": "https://site.example/",
+        "https://@site.example/": "https://site.example/",
+        "https://:s3cr3t@[2001:db8::1]:80/x": "https://[2001:db8::1]:80/x",
+        "https://us\n  er:s3cr3t@site.example/": "https://site.example/",
+        "https://s3cr3t\\@site.example/": "https://site.example/",
+    }.items(),
+)
+def test_credentials_are_left_out(text: str, url: str, base: str | None) -> None:
+    """A user name or password is not recorded, and the problem that says so does not repeat it."""
+    judged = judge(text, base, 2048)
+    assert (judged.url, judged.code) == (url, ProblemCode.CREDENTIALS_REMOVED)
+    assert "@" not in judged.origin
+    assert "s3cr3t" not in judged.message
+
+
+def test_credentials_of_relative_urls() -> None:
+    """Those after `//` go, with a base and without, and those of the base itself."""
+    assert judge("//user:s3cr3t@site.example/a", BASE, 2048).url == "https://site.example/a"
+    assert judge("//user:s3cr3t@site.example/a", None, 2048).url == "//site.example/a"
+    assert judge("/a", "https://user:s3cr3t@site.example/", 2048).url == "https://site.example/a"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ftp://user:s3cr3t@site.example/",
+        "https://user:s3cr3t/x@site.example/",
+        "https://user:s3cr3t@site .example/",
+        "https://user:s3cr3t@site.example:99999/",
+        "user:s3cr3t@site.example/",
+        "us.er:s3cr3t/x@site.example/",
+        "https://user:" + "s3cr3t" * 300 + "@site.example/",
+        "https://user:" + "s3cr3t" * 3000 + "@site.example/",
+        "https://user:s3cr3t@site.example/{{ x }}",
+        "https://user:s3cr3t@site.example/<x>",
+        "https://user:s3cr3t@site.example/" + "x" * 2048,
+        "https://user:s3cr3t@\u2100.example/",
+    ],
+)
+def test_what_is_refused_is_told_without_credentials(text: str) -> None:
+    """The problem of a refused URL repeats its beginning, and no password, wherever its end is."""
+    judged = judge(text, BASE, 1024)
+    assert judged.url is None
+    assert "s3cr3t" not in judged.message, judged.message
 
 
 @pytest.mark.parametrize("text", REJECTED)

@@ -1,0 +1,45 @@
+"""Texts on which a careless regular expression takes the square of their length, or worse.
+
+Each is of a size at which that is minutes or hours: a process that takes as long is killed, and the test
+fails.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+SECONDS = 30
+"""Each takes less than one; the rest is for a busy machine."""
+
+HTML = "from contentmap_cli.crawl.parsing import site_links as links\n"
+URLS = "from contentmap_cli.crawl.parsing.urls import judge\nB = 'https://site.example/'\n"
+DOCUMENT = """
+import io
+from contentmap_cli.crawl.parsing import parse_document
+from contentmap_cli.values import Limits
+class Sink(list):
+    def clear(self): del self[:]
+def parse(text):
+    return parse_document(io.BytesIO(text.encode()), Sink(), base='https://site.example/', limits=Limits())
+"""
+
+WORK = {
+    "an attribute's name without end": HTML + "links(b'<a ' + b'x' * 1_000_000 + b'>', 'https://s.example/')",
+    "quotes that do not end": HTML + "links(b'<a href=\"' * 200_000, 'https://s.example/')",
+    "a file name in pieces": HTML + "links(b'<a href=/' + b'sitemap' * 140_000 + b'>', 'https://s.example/')",
+    "comments that do not end": HTML + "links(b'<!--' * 500_000, 'https://s.example/')",
+    "scripts that do not end": HTML + "links(b'<script>' * 250_000, 'https://s.example/')",
+    "blanks in a URL": URLS + "judge('a' + ' ' * 1_000_000 + 'b', B, 2_000_000)",
+    "a host of dots": URLS + "judge('a' + '.a' * 500_000 + ' b', B, 2_000_000)",
+    "a name without end in a damaged file": DOCUMENT
+    + "parse('<urlset><url ' + 'x' * 900_000 + '><loc>https://site.example/</loc></p>')",
+}
+
+
+@pytest.mark.parametrize("work", WORK.values(), ids=WORK)
+def test_the_time_grows_with_the_length_alone(work: str) -> None:
+    """A text of a million characters is done with at once."""
+    subprocess.run([sys.executable, "-c", work], timeout=SECONDS, check=True, stdin=subprocess.DEVNULL)
