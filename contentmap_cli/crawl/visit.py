@@ -286,10 +286,12 @@ class Visit:
             await self._queue_children(candidate, children)
         self._decider.file_done(candidate, status, document.kind)
 
-    async def _queue_children(self, index: Candidate, children: Sequence[Entry]) -> None:
-        """Queues an index's children, with room for others in between: there may be 50,000 of them."""
-        for start in range(0, len(children), SLICE):
-            self._decider.add_children(index, children[start : start + SLICE])
+    async def _queue_children(self, index: Candidate, children: list[Entry]) -> None:
+        """Queues an index's children, with room for others in between: there may be 50,000 of them, which are
+        let go as they are queued."""
+        while children:
+            self._decider.add_children(index, children[:SLICE])
+            del children[:SLICE]
             await asyncio.sleep(0)
 
     # -- where nobody names a sitemap
