@@ -15,7 +15,7 @@ _IN_MEMORY = 250_000
 
 
 class DistinctCounter:
-    """Keeps eight bytes for each URL, on disk from a quarter of a million on. Close it, or use it as a context manager.
+    """Keeps eight bytes for each URL, on disk from `_IN_MEMORY` on. Close it, or use it as a context manager.
 
     Two URLs are taken for one if their 64-bit hashes are equal: among five million different ones, with a
     probability of 1 in a million and anew for each run, as the interpreter seeds its hash at random.
