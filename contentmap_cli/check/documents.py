@@ -166,6 +166,11 @@ URL_INVALID = rule(
     "No reader can fetch it: a template that was not filled in, a stray character, another scheme.",
     f"{PROTOCOL}#locdef",
 )  # fmt: skip
+URL_CREDENTIALS = rule(
+    "url-credentials", _E, "a URL with a user name in it",
+    "Credentials in a public file are everybody's, and readers drop such URLs or the credentials in them.",
+    "https://www.rfc-editor.org/rfc/rfc3986.html#section-3.2.1",
+)  # fmt: skip
 URL_RELATIVE = rule(
     "url-relative", _E, "a URL that is not absolute",
     "A loc begins with http or https and names its host; readers drop what does not.", f"{PROTOCOL}#locdef",
@@ -214,6 +219,7 @@ FROM_PROBLEMS: dict[str, Rule] = {
     "several_roots": XML_ROOTS,
     "doctype_ignored": XML_DOCTYPE,
     "scheme_added": URL_RELATIVE,
+    "credentials_removed": URL_CREDENTIALS,
     "wrong_encoding": ENCODING_DECLARED,
     "trailing_garbage": DOCUMENT_COMPRESSION,
     "duplicate_url": URL_DUPLICATE,

@@ -59,11 +59,6 @@ URL_SESSION = rule(
     "Each visitor gets another one: the same page is listed under ever new URLs.",
     f"{GOOGLE}/url-structure",
 )  # fmt: skip
-URL_CREDENTIALS = rule(
-    "url-credentials", _E, "a URL with a user name in it",
-    "Credentials in a public file are everybody's, and readers drop such URLs.",
-    f"{_RFC_3986}#section-3.2.1",
-)  # fmt: skip
 URL_BLOCKED = rule(
     "url-blocked", _E, "a URL that robots.txt forbids",
     "Asking for a visit and forbidding it contradict each other: crawlers do not fetch it.",
@@ -81,7 +76,7 @@ _BAD_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _SESSION = re.compile(
     r"(?:[?&;](?:PHPSESSID|jsessionid|ASPSESSIONID\w*|sid|sessionid|session_id)=)", re.IGNORECASE
 )
-_SPELLING = (URL_ESCAPE, URL_PERCENT, URL_FRAGMENT, URL_SESSION, URL_CREDENTIALS)
+_SPELLING = (URL_ESCAPE, URL_PERCENT, URL_FRAGMENT, URL_SESSION)
 
 
 class Urls(Family):
@@ -152,8 +147,6 @@ class Urls(Family):
             add(URL_FRAGMENT, file, URL_FRAGMENT.what, example=url)
         if _SESSION.search(url):
             add(URL_SESSION, file, URL_SESSION.what, example=url)
-        if "@" in url.partition("://")[2].partition("/")[0]:
-            add(URL_CREDENTIALS, file, URL_CREDENTIALS.what, example=url)
 
     def _place(self, file: CheckedFile, url: str, origin: Origin) -> None:
         if is_private(origin.host) and (self._own is None or self._own.host != origin.host):
