@@ -10,10 +10,12 @@ from contentmap_cli.records import distinct
 from contentmap_cli.records.distinct import DistinctCounter
 
 
+@pytest.mark.parametrize("at_once", [0, 10**6])
 @pytest.mark.parametrize("in_memory", [1, 100, 1_000, 10**6])
-def test_it_agrees_with_a_set(monkeypatch: pytest.MonkeyPatch, in_memory: int) -> None:
+def test_it_agrees_with_a_set(monkeypatch: pytest.MonkeyPatch, in_memory: int, at_once: int) -> None:
     """URLs that come again, in the same batch, a later one or after a spill, count once."""
     monkeypatch.setattr(distinct, "_IN_MEMORY", in_memory)
+    monkeypatch.setattr(distinct, "_AT_ONCE", at_once)
     dice = random.Random(11)
     urls = [f"http://site.test/{dice.randrange(3_000)}" for _ in range(5_000)]
     with DistinctCounter() as counter:
