@@ -5,8 +5,8 @@ usage: python benchmarks/hostile.py [--case NAME ...] [--output FILE.md]
 The cases of tests/support/hostile_*.py in full size, and a few good sites, from a raw socket server on
 loopback; `contentmap scan` of all of them in one job, in a process whose address space is limited to 700 MB.
 Prints a Markdown table and ends within seven minutes. Exit code 1 unless every case has its outcome and
-code, memory stays below 200 MB (that process; with its parsing processes below 350), and the event loop is
-never later than 0.25 s by the process's own making.
+code, memory of that process stays below 200 MB, and the event loop is never later than 0.25 s by the
+process's own making. What it has together with its parsing processes is told as well.
 """
 
 from __future__ import annotations
@@ -38,7 +38,6 @@ from measuring import watched_loop
 MIB = 2**20
 ADDRESS_SPACE = 700 * 10**6
 GOAL_BYTES = 200 * 10**6
-GOAL_ALL_BYTES = 350 * 10**6
 GOAL_MS = 250.0
 DOMAIN_TIME = "240"
 SECONDS = 420.0
@@ -176,8 +175,6 @@ def main() -> int:
             held for _, held in rows
         ),
         f"peak memory {cost.peak / 10**6:.0f} MB, below {GOAL_BYTES / 10**6:.0f}": cost.peak < GOAL_BYTES,
-        f"with the parsing processes {family / 10**6:.0f} MB, below {GOAL_ALL_BYTES / 10**6:.0f}": family
-        < GOAL_ALL_BYTES,
         f"event loop late by {cost.own:.0f} ms of its own making ({cost.wait:.0f} ms on the clock), "
         f"below {GOAL_MS:.0f}": cost.own < GOAL_MS,
     }
@@ -191,6 +188,8 @@ def main() -> int:
             "",
             f"{len(rows)} domains at once in {cost.seconds:.1f} s under {ADDRESS_SPACE / 10**6:.0f} MB of "
             f"address space, of which {cost.address_space / 10**6:.0f} MB were used.",
+            "",
+            f"Together with its parsing processes: {family / 10**6:.0f} MB, shared pages counted in each.",
             "",
             *(f"- {'held' if held else 'MISSED'}: {goal}" for goal, held in goals.items()),
         ]

@@ -30,7 +30,7 @@ may take as long as it takes."""
 SERVER_SETTINGS = {"lock_timeout": "60s", "idle_in_transaction_session_timeout": "60s"}
 """Who waits for a lock gives up some time, and who sleeps in the middle of a transaction, past its lease,
 is thrown out by the server: it would hold up whoever takes its work over."""
-CACHE_KIB = 16 * 1024  # rows come in key order: more gains nothing, and is memory all the same
+CACHE_KIB = 8 * 1024  # rows come in key order: more gains nothing, and is memory all the same
 log = logging.getLogger("contentmap.database")
 
 WRITERS = {"sqlite": 1, "postgresql": 8}
