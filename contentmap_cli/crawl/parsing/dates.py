@@ -13,11 +13,16 @@ from contentmap_cli.values import Lastmod
 TEXT_LENGTH = 100
 """How much of a date's text is kept; no date is that long."""
 
-# What nearly all sitemaps hold, accepted without further thought: every such day exists, no shift is needed.
-PLAIN_DATE = re.compile(
-    r"(?:19|20)[0-9]{2}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])"
-    r"(?:T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:Z|\+00:00))?"
+DAY = (
+    r"(?:19|20)[0-9]{2}-(?:(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])"
+    r"|(?:0[13-9]|1[0-2])-(?:29|30)|(?:0[13578]|1[02])-31)"
 )
+"""A day that exists, as a pattern; 29 February is left to the calendar."""
+
+TIME = r"T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
+
+# What nearly all sitemaps hold, accepted without further thought: every such day exists, no shift is needed.
+PLAIN_DATE = re.compile(rf"{DAY}(?:{TIME}(?:Z|\+00:00))?")
 W3C = re.compile(
     r"(?P<year>[0-9]{4})"
     r"(?:[-/.](?P<month>[0-9]{1,2})"

@@ -36,7 +36,7 @@ STYLE_SHEET = re.compile(r"<\?xml-stylesheet[^<>]{0,500}", re.IGNORECASE)
 
 def find_generator(text: str) -> str | None:
     """The generator named in a piece of a document, at most 100 characters, None if none is."""
-    feed = FEED_GENERATOR.search(text) if "enerator" in text or "ENERATOR" in text else None
+    feed = FEED_GENERATOR.search(text) if "generator" in text.lower() else None
     if feed is not None and (name := feed[2].strip()):
         return shorten(name, 100)
     for comment in COMMENT.finditer(text):

@@ -18,9 +18,10 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import Final
 
-from contentmap_cli.crawl.parsing.dates import parse_lastmod
+from contentmap_cli.crawl.parsing.dates import DAY, TIME, parse_lastmod
 from contentmap_cli.crawl.parsing.desk import CACHED, CHANGEFREQS, NUMBER, Desk
 from contentmap_cli.crawl.parsing.elements import Role, role_of
+from contentmap_cli.crawl.parsing.urls import ORIGIN
 from contentmap_cli.values import Lastmod, PlainEntries
 
 PIECE: Final = 64 * 1024
@@ -45,20 +46,12 @@ _END: Final = b"</url>"
 
 _SPACE: Final = r"[ \t\r\n]*+"
 _URL: Final = r"[!#-%'-;=?-Z\[\]_a-z~]*+"  # as PLAIN_URL has it, less &
-_ORIGIN: Final = r"https?://[A-Za-z0-9][A-Za-z0-9.-]*+(?::(?:[1-5][0-9]{4}|[0-9]{1,4}))?+"
 _PATH: Final = rf"(?:(?:/([A-Za-z]{{1,11}})(?=[/?#.<\s])|(?=[/?#])){_URL}(?:&amp;{_URL})*+)?+"
 _TEXT: Final = r"[ -%'-;=?-~\t\n]*+"
-_DAY: Final = (
-    r"(?:19|20)[0-9]{2}-(?:(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])"
-    r"|(?:0[13-9]|1[0-2])-(?:29|30)|(?:0[13578]|1[02])-31)"
-)
-_TIME: Final = r"T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
 _COLUMNS: Final = 7
-
-
-_LASTMOD: Final = rf"(?:({_DAY}{_TIME})(Z|\+00:00)(?=<)|({_TEXT}))"
+_LASTMOD: Final = rf"(?:({DAY}{TIME})(Z|\+00:00)(?=<)|({_TEXT}))"
 _ENTRY: Final = re.compile(
-    rf"<url>{_SPACE}<loc>{_SPACE}({_ORIGIN}{_PATH}){_SPACE}</loc>{_SPACE}"
+    rf"<url>{_SPACE}<loc>{_SPACE}({ORIGIN}{_PATH}){_SPACE}</loc>{_SPACE}"
     rf"(?:<lastmod>{_LASTMOD}</lastmod>{_SPACE})?+"
     rf"(?:<changefreq>([a-z]*+)</changefreq>{_SPACE})?+"
     rf"(?:<priority>([0-9.]*+)</priority>{_SPACE})?+"

@@ -12,9 +12,10 @@ from urllib.parse import urljoin, urlsplit
 
 from contentmap_cli.crawl.parsing.problems import ProblemCode, shorten
 
-PLAIN_URL = re.compile(
-    r"(https?://[A-Za-z0-9][A-Za-z0-9.-]*(?::(?:[0-9]{1,4}|[1-5][0-9]{4}))?)(?:[/?#][!#-;=?-Z\[\]_a-z~]*)?",
-)
+ORIGIN = r"https?://[A-Za-z0-9][A-Za-z0-9.-]*+(?::(?:[1-5][0-9]{4}|[0-9]{1,4}))?+"
+"""Scheme, host and port as nearly all URLs have them, as a pattern."""
+
+PLAIN_URL = re.compile(rf"({ORIGIN})(?:[/?#][!#-;=?-Z\[\]_a-z~]*)?")
 """What nearly all URLs look like; group 1 is the origin. One that does not match may still be a good URL."""
 
 EDGES = " \t\r\n\v\f\u00a0\ufeff\u200b\u200c\u200d\u200e\u200f\u2060\u180e"
