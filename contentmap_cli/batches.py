@@ -1,7 +1,8 @@
-"""Batches of plain values in a file without a name: in memory while small, then on disk.
+"""Batches: cut from what is long, and of plain values in a file without a name.
 
-In marshal's format, the fastest there is in the standard library; the file never outlives the run and nobody
-else can reach it, so marshal's lack of a promise about format and safety does not matter.
+The file is in memory while small, then on disk, in marshal's format, the fastest there is in the standard
+library. It never outlives the run and nobody else can reach it, so marshal's lack of a promise about format
+and safety does not matter.
 """
 
 from __future__ import annotations
@@ -9,12 +10,23 @@ from __future__ import annotations
 import errno
 import marshal
 import os
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from tempfile import SpooledTemporaryFile
-from typing import IO, Any
+from typing import IO, Any, TypeVar
+
+T = TypeVar("T")
 
 _IN_MEMORY = 256 * 1024
 _LENGTH = 4
 _FORMAT = 2  # later ones look every object up, to write it once: slower, and rows hardly share any
+
+
+def cut(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """The items in their order, so many at a time."""
+    iterator = iter(items)
+    while some := list(islice(iterator, size)):
+        yield some
 
 
 class BatchFile:

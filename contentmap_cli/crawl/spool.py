@@ -10,10 +10,10 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import chain, islice
+from itertools import chain
 from typing import IO, NamedTuple
 
-from contentmap_cli.batches import BatchFile
+from contentmap_cli.batches import BatchFile, cut
 from contentmap_cli.crawl.page_types import PageTypes
 from contentmap_cli.rows import (
     URL,
@@ -222,6 +222,4 @@ def _merged(runs: Sequence[Iterator[RowBatch]]) -> Iterator[list[Row]]:
 
 
 def _batches(rows: Iterable[Row]) -> Iterator[RowBatch]:
-    iterator = iter(rows)
-    while batch := list(islice(iterator, BATCH)):
-        yield RowBatch.of(batch)
+    return map(RowBatch.of, cut(rows, BATCH))

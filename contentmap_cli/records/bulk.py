@@ -11,11 +11,12 @@ import asyncio
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from functools import lru_cache
-from itertools import chain, groupby, islice, repeat
+from itertools import chain, groupby, repeat
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from contentmap_cli.batches import cut
 from contentmap_cli.errors import TransactionRuleBroken
 from contentmap_cli.records.session import GuardedSession
 from contentmap_cli.records.tables import SITEMAP_URLS
@@ -71,7 +72,7 @@ def _statements(place: Place, batches: Iterable[RowBatch]) -> Iterator[_Insert]:
     """A file's rows as statements, each with its sets of parameters and the number of rows in them."""
     most = _SIZES[0]
     for columns, alike in groupby(batches, key=_columns):
-        for some in _handfuls(alike, _STATEMENTS_A_CALL):
+        for some in cut(alike, _STATEMENTS_A_CALL):
             full = [(*place, *batch.values) for batch in some if len(batch) == most]
             if full:
                 yield _insert(columns, most), full, len(full) * most
@@ -147,9 +148,3 @@ def _records(place: Place, batch: RowBatch, counts: list[int]) -> Iterator[Row]:
 
 def _columns(batch: RowBatch) -> tuple[str, ...]:
     return batch.columns
-
-
-def _handfuls(batches: Iterable[RowBatch], size: int) -> Iterator[list[RowBatch]]:
-    iterator = iter(batches)
-    while some := list(islice(iterator, size)):
-        yield some

@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, select
 
+from contentmap_cli.batches import cut
 from contentmap_cli.errors import Failure
 from contentmap_cli.records.raw import raw_columns
 from contentmap_cli.records.session import GuardedSession
@@ -64,10 +65,8 @@ async def known_domains(session: GuardedSession, tenant: str, *, limit: int = 10
 async def domain_names(session: GuardedSession, domain_ids: Sequence[int]) -> list[tuple[int, str]]:
     """Each id with its domain's name, in the order given."""
     names: dict[int, str] = {}
-    for start in range(0, len(domain_ids), 500):
-        rows = await session.execute(
-            select(Domain.id, Domain.name).where(Domain.id.in_(domain_ids[start : start + 500]))
-        )
+    for some in cut(domain_ids, 500):
+        rows = await session.execute(select(Domain.id, Domain.name).where(Domain.id.in_(some)))
         names |= {row.id: row.name for row in rows}
     return [(domain_id, names[domain_id]) for domain_id in domain_ids]
 

@@ -22,9 +22,10 @@ from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, bindparam, select, update
 
+from contentmap_cli.batches import cut
 from contentmap_cli.records.bulk import Place, insert_rows
 from contentmap_cli.records.claims import Claim
-from contentmap_cli.records.differences import Difference, Differences, Part, Weight, put_listed
+from contentmap_cli.records.differences import CHUNK, Difference, Differences, Part, Weight, put_listed
 from contentmap_cli.records.distinct import DistinctCounter
 from contentmap_cli.records.files import forget_validators
 from contentmap_cli.records.history import log_urls
@@ -35,7 +36,6 @@ from contentmap_cli.rows import COLUMNS, EXTRA_COLUMNS, LASTMOD, URL, Row, RowBa
 
 _T = SITEMAP_URLS.c
 T = TypeVar("T")
-_CHUNK = 500
 _COUNTED_HERE = 5_000
 _CONTENT_COLUMNS = (*COLUMNS[LASTMOD:], *EXTRA_COLUMNS)
 PUBLISHED = ("lastmod", "lastmod_precision", "lastmod_text", "changefreq", "priority", "extras")
@@ -197,7 +197,7 @@ async def _find_listed(session: GuardedSession, domain_id: int, parts: Sequence[
         return
     # by file, as the key has it: by domain alone each chunk would read all of the domain's rows
     query = query.where(_T.sitemap_file_id.in_(sizes))
-    for chunk in _slices(sorted(touched)):
+    for chunk in cut(sorted(touched), CHUNK):
         put_listed(parts, await session.execute(query.where(_T.url.in_(chunk))))
 
 
@@ -256,8 +256,3 @@ async def _take_live_urls(session: GuardedSession, domain_id: int, diff: Differe
     async for some in found.partitions():
         for url in some:
             diff.missing.append(url)
-
-
-def _slices(items: Sequence[T]) -> Iterator[Sequence[T]]:
-    for start in range(0, len(items), _CHUNK):
-        yield items[start : start + _CHUNK]

@@ -9,6 +9,7 @@ from typing import Any, Final, cast
 
 from sqlalchemy import Table, insert, select, update
 
+from contentmap_cli.batches import cut
 from contentmap_cli.records.claims import Claim
 from contentmap_cli.records.history import log_files
 from contentmap_cli.records.session import GuardedSession
@@ -63,8 +64,8 @@ async def save_files(session: GuardedSession, claim: Claim, files: Sequence[Craw
     before = await _recorded(session, claim)
     new_files = [file for url, file in first_mention.items() if url not in before]
     ids = {url: row.id for url, row in before.items()}
-    for start in range(0, len(new_files), SLICE):  # an index may name fifty thousand
-        new = [_row(claim, file, now) for file in new_files[start : start + SLICE]]
+    for some in cut(new_files, SLICE):  # an index may name fifty thousand
+        new = [_row(claim, file, now) for file in some]
         # by their URLs, not by their order: so all of them go in with one statement
         ids |= {row.url: row.id for row in await session.execute(_INSERT, new)}
     came = [ids[file.url] for file in new_files] if before else []
@@ -174,21 +175,19 @@ def _facts(claim: Claim, file: CrawledFile, now: datetime) -> dict[str, Any]:
 async def drop_files(session: GuardedSession, claim: Claim, file_ids: Sequence[int]) -> None:
     """Marks files as gone. Only a complete scan may say so."""
     await log_files(session, claim, file_ids, gone=True)
-    for start in range(0, len(file_ids), 500):
+    for some in cut(file_ids, SLICE):
         await session.write(
-            update(SitemapFile)
-            .where(SitemapFile.id.in_(file_ids[start : start + 500]))
-            .values(removed_at=datetime.now(UTC))
+            update(SitemapFile).where(SitemapFile.id.in_(some)).values(removed_at=datetime.now(UTC))
         )
 
 
 async def forget_validators(session: GuardedSession, file_ids: Sequence[int]) -> None:
     """Has the next scan read these files anew, though they may not have changed by then: this one saw what is
     missing from them and could not record it."""
-    for start in range(0, len(file_ids), 500):
+    for some in cut(file_ids, SLICE):
         await session.write(
             update(SitemapFile)
-            .where(SitemapFile.id.in_(file_ids[start : start + 500]))
+            .where(SitemapFile.id.in_(some))
             .values(etag=None, last_modified=None, digest=None, lastmod=None)
         )
 

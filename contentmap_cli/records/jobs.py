@@ -6,14 +6,14 @@ Services: each takes a session inside its owner's block and never begins, commit
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib import import_module
-from itertools import islice
 from typing import Any, Final, TypeVar
 
 from sqlalchemy import case, func, insert, or_, select, update
 
+from contentmap_cli.batches import cut
 from contentmap_cli.errors import Code
 from contentmap_cli.records.claims import LEASE_SECONDS
 from contentmap_cli.records.session import GuardedSession
@@ -56,9 +56,9 @@ async def create_job(
     )
     await session.flush()
     ids: dict[str, int] = {}
-    for chunk in _chunks(sorted(target.domain for target in targets), _CHUNK):
+    for chunk in cut(sorted(target.domain for target in targets), _CHUNK):
         ids |= await _domain_ids(session, tenant, chunk, now)
-    for scans in _chunks(targets, _CHUNK):
+    for scans in cut(targets, _CHUNK):
         await session.execute(
             insert(DomainScan),
             [
@@ -231,9 +231,3 @@ def _pack(target: Target) -> dict[str, Any]:
         "path": target.path,
         "more_paths": list(target.more_paths),
     }
-
-
-def _chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
-    iterator = iter(items)
-    while chunk := list(islice(iterator, size)):
-        yield chunk
