@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 from contentmap_cli.check.checker import RULES
@@ -64,3 +66,10 @@ def test_every_rule_is_documented() -> None:
         f"| `{rule.id}` | {rule.severity} | {rule.what} | {rule.why} | [source]({rule.link}) |"
         for rule in RULES.values()
     ]
+
+
+def test_the_reference_is_what_the_commands_say() -> None:
+    """Page and commands are word for word the same, whatever the machine it runs on."""
+    words = [sys.executable, ROOT / "docs" / "make_reference.py", "--check"]
+    ran = subprocess.run(words, check=False, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
