@@ -7,9 +7,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+from sqlalchemy import create_engine
+from sqlalchemy import text as sql
+
 from contentmap_cli.check.checker import RULES
 from contentmap_cli.crawl.parsing.problems import ProblemCode
 from contentmap_cli.errors import Code, Exit
+from contentmap_cli.records.tables import Base
 from contentmap_cli.values import JobStatus, ScanStatus
 
 ROOT = Path(__file__).parent.parent
@@ -85,3 +89,26 @@ def test_every_test_named_in_the_transaction_model_exists() -> None:
     written = set(re.findall(r"^(?:async )?def (test_\w+)", sources, re.M))
     assert all(re.findall(r"`test_\w+`", row) for row in rows[1:])
     assert set(re.findall(r"`(test_\w+)`", text)) <= written
+
+
+def test_every_column_is_documented() -> None:
+    """Each table has a section, and each of its columns a row there, in no other."""
+    text = (ROOT / "docs" / "data-model.md").read_text(encoding="utf-8")
+    sections = {part.split("\n", 1)[0]: part for part in text.split("\n## ")[1:]}
+    for table in Base.metadata.sorted_tables:
+        rows = re.findall(r"^\| (`.+?) \|", sections[table.name], re.M)
+        named = [name for row in rows for name in re.findall(r"`(\w+)`", row)]
+        assert sorted(named) == sorted(column.name for column in table.columns), table.name
+
+
+def test_the_questions_in_sql_are_answered(tmp_path: Path) -> None:
+    """The queries of the page run on a new database as they stand."""
+    text = (ROOT / "docs" / "data-model.md").read_text(encoding="utf-8")
+    engine = create_engine(f"sqlite:///{tmp_path / 'new.db'}")
+    Base.metadata.create_all(engine)
+    with engine.connect() as connection:
+        questions = re.findall(r"```sql\n(.*?)```", text, re.S)
+        assert questions
+        for question in questions:
+            assert connection.execute(sql(question)).all() == []
+    engine.dispose()
