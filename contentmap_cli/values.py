@@ -274,6 +274,7 @@ class DomainSummary:
     error: Failure | None = None
     discovery_methods: Mapping[str, int] = field(default_factory=dict)
     sitemap_types: Mapping[str, int] = field(default_factory=dict)
+    unexpected: str | None = None  # in what its count of URLs is not what the caller expects
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,7 +66,7 @@ async def start_job(
     job_id, owner = jobs.new_job_id(), new_owner()
     # whatever can be refused is refused before the job stands in the database
     with _answering(answer, job_id) as out:
-        options = settings.crawl_options()
+        options, _ = settings.crawl_options(), settings.expectation
         async with Crawler(options) as crawler, database_for_writing(shell) as database:
             sessions = Sessions(database)
             async with sessions.brief(job_id) as session, session.begin():
@@ -167,6 +167,7 @@ class _Execution:
         writer = scan_writer(self.answer.format, out, width=width_of(out), color=self.shell.colored(out))
         streams = self.answer.format in STREAMED and not goes_to_file(out)
         watcher = ConsoleWatcher(self.shell, run.job_id, len(targets), writer, streams_to_screen=streams)
+        watcher.expectation = self.settings.expectation
         run.watcher = watcher
         run.concurrency = min(run.concurrency, max(1, len(targets)))
         raise_file_limit()
@@ -193,7 +194,10 @@ class _Execution:
         if not self.shell.quiet:
             for line in scan_hints(job, watcher.remarkable, watcher.codes):
                 say(f"hint: {self.shell.in_full(line)}")
-        return _exit_code(job, self.answer.fail_on, signals)
+        code = _exit_code(job, self.answer.fail_on, signals)
+        if code == Exit.CLEAN and watcher.unexpected and self.answer.fail_on is not FailOn.NEVER:
+            return Exit.NOT_CLEAN
+        return code
 
     async def _close(self) -> JobSummary | None:
         """Ends the job in the database and reads its summary; None where the database is gone."""

@@ -61,6 +61,16 @@ FailOnOption = Annotated[
     ),
 ]
 
+ExpectUrls = Annotated[
+    str | None,
+    typer.Option(
+        "--expect-urls",
+        envvar="CONTENTMAP_EXPECT_URLS",
+        metavar="MIN[:MAX]",
+        help="Exit with 3 where a domain has fewer URLs, or more.",
+    ),
+]
+
 Concurrency = Annotated[
     int | None,
     typer.Option(

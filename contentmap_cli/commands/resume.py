@@ -25,7 +25,7 @@ Exit codes: as for scan; 6 no such job, 75 another run holds the job.
 RECORDED = frozenset(
     {
         *("concurrency", "max_time", "domain_time", "timeout", "delay"),
-        *("connect_to", "allow_private", "allow_net", "ca_file"),
+        *("connect_to", "allow_private", "allow_net", "ca_file", "expect_urls"),
     }
 )
 """What the job has recorded, so that neither the environment nor a settings file changes it later."""
@@ -51,6 +51,7 @@ def resume(
     allow_private: opt.AllowPrivate = False,
     allow_net: opt.AllowNet = None,
     ca_file: opt.CaFile = None,
+    expect_urls: opt.ExpectUrls = None,
     fail_on: opt.FailOnOption = opt.FailOn.ANY,
     format: opt.ScanFormat = Format.TABLE,
     as_json: opt.JsonOption = False,
@@ -72,6 +73,7 @@ def resume(
         allow_private=allow_private,
         allow_net=tuple(allow_net or ()),
         ca_file=ca_file,
+        expect_urls=expect_urls,
     )
     given.crawl_options()
     answer = Answer(opt.chosen(format, as_json, SCAN_FORMATS), output, fail_on)

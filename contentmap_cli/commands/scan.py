@@ -66,6 +66,7 @@ def scan(
     detach: Annotated[
         bool, typer.Option("--detach", help="Print the job's id and go on in the background.")
     ] = False,
+    expect_urls: opt.ExpectUrls = None,
     fail_on: opt.FailOnOption = opt.FailOn.ANY,
     format: opt.ScanFormat = Format.TABLE,
     as_json: opt.JsonOption = False,
@@ -93,6 +94,7 @@ def scan(
         allow_private=allow_private,
         allow_net=tuple(allow_net or ()),
         ca_file=ca_file,
+        expect_urls=expect_urls,
     )
     settings.crawl_options()  # what cannot be meant is said now, before the list is read
     tenant = shell.tenant_name

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, Self
 
+from contentmap_cli.commands.expectation import Expectation
 from contentmap_cli.crawl.options import (
     USER_AGENT,
     CrawlOptions,
@@ -43,6 +44,7 @@ class ScanSettings:
     probe: Probe | None = None
     full: bool = False
     ignore_robots: bool = False
+    expect_urls: str | None = None
 
     def recorded(self) -> dict[str, Any]:
         """What stands in the job: everything that was said and is no secret."""
@@ -73,6 +75,11 @@ class ScanSettings:
             if (value := getattr(self, field.name)) not in (None, (), False)
         }
         return replace(earlier, **said)
+
+    @property
+    def expectation(self) -> Expectation | None:
+        """What is expected of each domain. Raises UsageError for what cannot be meant."""
+        return Expectation.parse(self.expect_urls) if self.expect_urls is not None else None
 
     def crawl_options(self) -> CrawlOptions:
         """The crawl wing's own options. Raises UsageError for what cannot be meant."""

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import sys
 from collections import Counter
+from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
+from contentmap_cli.commands.expectation import Expectation
 from contentmap_cli.commands.output import say
 from contentmap_cli.commands.run import Watcher
 from contentmap_cli.commands.shell import Shell
@@ -39,6 +41,8 @@ class ConsoleWatcher(Watcher):
         self._lines = not shell.quiet
         self.remarkable: list[DomainSummary] = []
         self.codes: Counter[str] = Counter()
+        self.expectation: Expectation | None = None
+        self.unexpected = 0  # domains whose count of URLs is not as expected
 
     def __enter__(self) -> Self:
         if self._shell.quiet:
@@ -73,6 +77,9 @@ class ConsoleWatcher(Watcher):
         )
 
     def finished(self, summary: DomainSummary) -> None:
+        if self.expectation is not None and (missed := self.expectation.missed_by(summary)):
+            summary = replace(summary, unexpected=missed)
+            self.unexpected += 1
         self._progress.finished(summary)
         if summary.error is not None:
             self.codes[str(summary.error.code)] += 1

@@ -17,19 +17,22 @@ _LEVELS = {
 
 
 class GithubScan:
-    """`failed` is an error; `partial`, `deferred` and `interrupted` are warnings; the job is a notice."""
+    """`failed` is an error, and so is another count of URLs than expected; `partial`, `deferred` and
+    `interrupted` are warnings; the job is a notice."""
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
 
     def domain(self, summary: DomainSummary) -> None:
         """Writes the annotation, if there is one, and flushes."""
-        level = _LEVELS.get(summary.status)
+        level = "error" if summary.unexpected else _LEVELS.get(summary.status)
         if level is None:
             return
         message = f"{plural(summary.sitemaps, 'sitemap')}, {plural(summary.urls, 'url')}"
         if summary.error:
             message = f"{summary.error.code}: {summary.error.message} ({message})"
+        if summary.unexpected:
+            message = f"{summary.unexpected}; {message}"
         self._command(level, f"{summary.domain} {summary.status.value}", message)
 
     def finish(self, job: JobSummary) -> None:

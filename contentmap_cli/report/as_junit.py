@@ -13,8 +13,8 @@ _CLEAN = (ScanStatus.OK, ScanStatus.EMPTY)
 
 
 class JunitScan:
-    """`failed` and `partial` are failures, what has no outcome of its own yet (`deferred`, `interrupted`,
-    `skipped`, unfinished) is skipped, `ok` and `empty` pass."""
+    """`failed`, `partial` and another count of URLs than expected are failures; what has no outcome of its
+    own yet (`deferred`, `interrupted`, `skipped`, unfinished) is skipped; `ok` and `empty` pass."""
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
@@ -30,7 +30,7 @@ class JunitScan:
         attributes = {
             "name": f"contentmap {job.job_id}",
             "tests": str(len(rows)),
-            "failures": str(sum(row.status in _FAILURES for row in rows)),
+            "failures": str(sum(_fails(row) for row in rows)),
             "errors": "0",
             "skipped": str(sum(row.status not in _FAILURES + _CLEAN for row in rows)),
             # The sum of the cases, as every reader expects; domains are scanned side by side.
@@ -48,12 +48,12 @@ class JunitScan:
 def _case(row: DomainSummary) -> str:
     attributes = {"classname": "contentmap.scan", "name": row.domain, "time": f"{row.seconds:.3f}"}
     head = f"  <testcase{attributes_text(attributes)}"
-    if row.status in _CLEAN:
+    if row.status in _CLEAN and not row.unexpected:
         return f"{head}/>\n"
     message = _message(row)
-    if row.status not in _FAILURES:
+    if not _fails(row):
         return f"{head}><skipped{attributes_text({'message': message})}/></testcase>\n"
-    kind = str(row.error.code) if row.error else row.status.value
+    kind = "unexpected_urls" if row.unexpected else str(row.error.code) if row.error else row.status.value
     detail = (
         f"{row.domain} is {row.status.value}: {row.sitemaps} sitemaps ({row.sitemaps_failed} failed), "
         f"{row.urls} urls\n{message}"
@@ -62,10 +62,13 @@ def _case(row: DomainSummary) -> str:
     return f"{head}>{failure}</testcase>\n"
 
 
+def _fails(row: DomainSummary) -> bool:
+    return row.status in _FAILURES or row.unexpected is not None
+
+
 def _message(row: DomainSummary) -> str:
-    if row.error is None:
-        return row.status.value
-    return redact(f"{row.error.code}: {row.error.message}")
+    error = redact(f"{row.error.code}: {row.error.message}") if row.error is not None else None
+    return "; ".join(part for part in (row.unexpected, error) if part) or row.status.value
 
 
 def attributes_text(attributes: dict[str, str]) -> str:

@@ -169,7 +169,7 @@ def _note(row: DomainSummary) -> str:
     failed = row.sitemaps_failed
     sitemaps = f"{plural(failed, 'sitemap')} failed" if failed else ""
     error = failure_text(row.error) if row.error else ""
-    return "; ".join(part for part in (error, sitemaps) if part)
+    return "; ".join(part for part in (row.unexpected, error, sitemaps) if part)
 
 
 def _count(value: int) -> Cell:

@@ -53,7 +53,7 @@ def finished_line(summary: DomainSummary, done: int, total: int) -> str:
     )
     failed = f"({plural(summary.sitemaps_failed, 'sitemap')} failed)" if summary.sitemaps_failed else ""
     error = failure_text(summary.error) if summary.error else ""
-    return "  ".join(part for part in (line, failed, error) if part).rstrip()
+    return "  ".join(part for part in (line, failed, error, summary.unexpected) if part).rstrip()
 
 
 class LiveTable:
@@ -185,7 +185,9 @@ def _active_table(shown: list[tuple[str, float, ActiveDomain]], width: int) -> T
 def _recent_line(summary: DomainSummary, width: int) -> Text:
     line = _text(f"  {summary.status.value:<8} ", SCAN_STYLES[summary.status])
     line.append(terminal(summary.domain))
-    if summary.error:
+    if summary.unexpected:
+        line.append(f"  {summary.unexpected}", "yellow")
+    elif summary.error:
         line.append(f"  {failure_text(summary.error)}", "dim")
     else:
         line.append(f"  {plural(summary.sitemaps, 'sitemap')}, {plural(summary.urls, 'url')}", "dim")

@@ -36,8 +36,11 @@ def timestamp(moment: datetime | None) -> str | None:
 
 
 def domain_object(summary: DomainSummary) -> dict[str, object]:
-    """One domain's part of a job: a line of `scan --format ndjson`, an element of `results`."""
-    return {
+    """One domain's part of a job: a line of `scan --format ndjson`, an element of `results`.
+
+    `unexpected` is there only where the count of URLs is not what the caller expects.
+    """
+    answer: dict[str, object] = {
         "type": "domain",
         "schema": SCHEMA,
         "job_id": summary.job_id,
@@ -54,6 +57,7 @@ def domain_object(summary: DomainSummary) -> dict[str, object]:
         "seconds": round(summary.seconds, 3),
         "error": _failure(summary.error),
     }
+    return answer if summary.unexpected is None else answer | {"unexpected": summary.unexpected}
 
 
 def job_object(job: JobSummary, results: Iterable[DomainSummary] | None = None) -> dict[str, object]:
