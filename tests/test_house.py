@@ -24,6 +24,7 @@ FLOORS = {
     "batches": 2,
     "rows": 2,
     "findings": 2,
+    "sections": 2,
     "check": 3,
     "views": 2,
     "crawl": 3,
@@ -43,6 +44,7 @@ FORBIDDEN = {
     "values": {"aiohttp", "lxml", "sqlalchemy", "rich", "typer"},
     "errors": {"aiohttp", "lxml", "sqlalchemy", "rich", "typer"},
     "rows": {"aiohttp", "lxml", "sqlalchemy", "rich", "typer"},
+    "sections": {"aiohttp", "lxml", "sqlalchemy", "rich", "typer"},
     "findings": {"aiohttp", "lxml", "sqlalchemy", "rich", "typer"},
     "views": {"aiohttp", "lxml", "sqlalchemy", "rich", "typer"},
 }

@@ -27,7 +27,9 @@ from contentmap_cli.errors import AnswerLost, ContentMapError, Exit, UsageError
 
 T = TypeVar("T")
 _PANEL = "Global options"
-_COMMAND = re.compile(r"(?<![\w/.-])contentmap (?=(?:scan|status|jobs|resume|urls|sitemaps|diff|check|db)\b)")
+_COMMAND = re.compile(
+    r"(?<![\w/.-])contentmap (?=(?:scan|status|jobs|resume|urls|sitemaps|map|diff|check|db)\b)"
+)
 _SURROGATE = re.compile("[\x00\ud800-\udfff]")
 
 

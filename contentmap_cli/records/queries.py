@@ -103,6 +103,14 @@ async def last_scan(session: GuardedSession, domain_id: int) -> DomainSummary | 
     return summary_of(found[0], found[1]) if found is not None else None
 
 
+async def last_scanned_at(session: GuardedSession, domain_id: int) -> datetime | None:
+    """When the last scan of a domain came to an outcome, or None."""
+    found: datetime | None = await session.scalar(
+        select(Domain.last_scanned_at).where(Domain.id == domain_id)
+    )
+    return found
+
+
 def _jobs(tenant: str) -> Select[Job, bool]:
     alive: ColumnElement[bool] = func.coalesce(Job.lease_until > utc_now(), False)
     return select(Job, alive.label("alive")).where(Job.tenant_id == tenant)

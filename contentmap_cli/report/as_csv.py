@@ -40,6 +40,7 @@ ENTRY = _paths(
     "type url lastmod lastmod_precision lastmod_text changefreq priority sitemap discovered_by"
     " images videos news alternates in_scope repaired page_type first_seen removed_at"
 )
+SECTION = _paths("url depth urls share newest undated")
 
 _URLS = frozenset({"url", "sitemap", "parent"})
 

@@ -45,6 +45,8 @@ class Contentmap:
             "XDG_DATA_HOME": str(folder / "data"),
             "COLUMNS": "200",
             "PYTHONWARNINGS": "default",
+            # whoever measures what the tests reach measures the program too
+            **{name: value for name, value in os.environ.items() if name.startswith("COVERAGE_")},
         }
 
     def words(self, *arguments: str, fault: Mapping[str, Any] | None = None) -> list[str]:

@@ -1,0 +1,203 @@
+"""A site by its sections: how many URLs lie in each folder, and how fresh they are. Pure, one pass.
+
+A section is a folder of the URL's path (RFC 3986 section 3.3): `https://example.com/blog/2026/a` lies in `/`,
+in `/blog/` and in `/blog/2026/`. Query and fragment name no folder.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+DEEPEST: Final = 12
+"""Folders below this depth count as part of the one above."""
+_MOST_KEYS: Final = 100_000
+_UNDATED: Final = ""
+
+
+@dataclass(slots=True)
+class Section:
+    """A folder with all that lies below it.
+
+    `url` ends in a slash; for the whole of a domain with several origins it is empty. `months` counts the
+    URLs by the month of their lastmod (`2026-11`), `newest` is the latest lastmod as ISO 8601 in UTC.
+    `sections` are the folders in it, the largest first.
+    """
+
+    url: str
+    urls: int = 0
+    own: int = 0
+    newest: str | None = None
+    months: Counter[str] = field(default_factory=Counter)
+    sections: list[Section] = field(default_factory=list)
+
+    @property
+    def undated(self) -> int:
+        """How many URLs have no lastmod that could be understood."""
+        return self.urls - self.months.total()
+
+    def walk(self, depth: int = 0) -> Iterator[tuple[int, Section]]:
+        """This section and all below, each with its depth, in the order of a tree."""
+        yield depth, self
+        for section in self.sections:
+            yield from section.walk(depth + 1)
+
+
+class SectionCounter:
+    """Counts URLs by folder while they pass by, in bounded memory.
+
+    A site may have more folders than memory should hold. The smallest are then counted as part of the folder
+    above; `folded` says so.
+    """
+
+    def __init__(self, most_keys: int = _MOST_KEYS) -> None:
+        self._most = most_keys
+        self._counts: Counter[tuple[str, str]] = Counter()  # (folder, month)
+        self._newest: dict[str, str] = {}
+        self.folded = False
+
+    def add(self, rows: Iterable[tuple[str, str | None]]) -> None:
+        """Takes URLs with their lastmod as ISO 8601 text in UTC."""
+        newest = self._newest
+        keys = []
+        for url, lastmod in rows:
+            folder = folder_of(url)
+            keys.append((folder, lastmod[:7] if lastmod else _UNDATED))
+            if lastmod and lastmod > newest.get(folder, ""):
+                newest[folder] = lastmod
+        self._counts.update(keys)
+        if len(self._counts) > self._most:
+            self._fold()
+
+    def tree(self) -> Section:
+        """The whole site. Where all is of one origin its root is that origin's `/`."""
+        nodes: dict[str, Section] = {}
+        top = Section("")
+        for (folder, month), count in self._counts.items():
+            section = _node(folder, nodes, top)
+            section.own += count
+            if month:
+                section.months[month] += count
+        for folder, newest in self._newest.items():
+            section = _node(folder, nodes, top)
+            section.newest = max(section.newest or "", newest)
+        _sum_up(top)
+        return top.sections[0] if len(top.sections) == 1 else top
+
+    def _fold(self) -> None:
+        """Moves the smallest folders into those above until half the room is free."""
+        self.folded = True
+        least = 2
+        while len(self._counts) > self._most // 2:
+            sizes: Counter[str] = Counter()
+            for (folder, _), count in self._counts.items():
+                sizes[folder] += count
+            moved = {
+                folder: above(folder) for folder, size in sizes.items() if size < least and above(folder)
+            }
+            if not moved and least > sizes.total():
+                break  # nothing but roots is left: as many hosts as there is room for
+            folded: Counter[tuple[str, str]] = Counter()
+            for (folder, month), count in self._counts.items():
+                folded[moved.get(folder) or folder, month] += count
+            self._counts = folded
+            for folder, parent in moved.items():
+                newest = self._newest.pop(folder, None)
+                if newest is not None and parent is not None:
+                    self._newest[parent] = max(self._newest.get(parent, ""), newest)
+            least *= 2
+
+
+def folder_of(url: str) -> str:
+    """The folder a URL lies in, with a slash at its end: `https://a.test/b/c?d` is in `https://a.test/b/`."""
+    path = url.partition("#")[0].partition("?")[0]
+    start = path.find("://") + 3
+    root = path.find("/", start)
+    if root < 0:
+        return f"{path}/"
+    if path.count("/", root) > DEEPEST:
+        return "/".join(path[root:].split("/", DEEPEST + 1)[: DEEPEST + 1]).join((path[:root], "/"))
+    return path[: path.rindex("/") + 1]
+
+
+def above(folder: str) -> str | None:
+    """The folder above one; None for an origin's own."""
+    end = folder.rfind("/", 0, -1)
+    return folder[: end + 1] if end > folder.find("://") + 2 else None
+
+
+def _node(folder: str, nodes: dict[str, Section], top: Section) -> Section:
+    section = nodes.get(folder)
+    if section is None:
+        section = nodes[folder] = Section(folder)
+        parent = above(folder)
+        (_node(parent, nodes, top) if parent is not None else top).sections.append(section)
+    return section
+
+
+def _sum_up(section: Section) -> None:
+    """Adds what lies below to each folder, from the bottom up; a tree is at most `DEEPEST` deep."""
+    section.urls = section.own
+    for below in section.sections:
+        _sum_up(below)
+        section.urls += below.urls
+        section.months.update(below.months)
+        section.newest = max(section.newest or "", below.newest or "") or None
+    section.sections.sort(key=lambda below: (-below.urls, below.url))
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """What is left of a section's folders when only the larger ones are shown."""
+
+    sections: int
+    urls: int
+
+
+def shown(section: Section, least: int) -> tuple[Sequence[Section], Leaf]:
+    """The folders of a section with at least so many URLs, and what the others come to."""
+    large = [below for below in section.sections if below.urls >= least]
+    small = section.sections[len(large) :]
+    return large, Leaf(len(small), sum(below.urls for below in small))
+
+
+class Periods:
+    """Time cut into `count` equal periods of whole months, the last of which ends with the month `last`.
+
+    They reach back to the oldest date, as long as that is at most 120 months a period.
+    """
+
+    def __init__(self, months: Mapping[str, int], last: str, count: int = 12) -> None:
+        end = _index(last)
+        span = end - min((index for month in months if (index := _index(month)) <= end), default=end) + 1
+        self.step = next((step for step in (1, 3, 6, 12, 24, 60) if span <= step * count), 120)
+        self._end, self._count = end, count
+
+    def counts(self, months: Mapping[str, int]) -> list[int]:
+        """How many URLs fall into each period, the oldest first; what lies outside, at the nearer end."""
+        found = [0] * self._count
+        for month, count in months.items():
+            back = max(self._end - _index(month), 0) // self.step
+            found[self._count - 1 - min(back, self._count - 1)] += count
+        return found
+
+    @property
+    def labels(self) -> list[str]:
+        """The month each period begins with, such as `2026-09`."""
+        first = self._end - self._count * self.step + 1
+        return [_month(first + place * self.step) for place in range(self._count)]
+
+    @property
+    def last(self) -> str:
+        """The month in which the last one ends."""
+        return _month(self._end)
+
+
+def _index(month: str) -> int:
+    return int(month[:4]) * 12 + int(month[5:7]) - 1
+
+
+def _month(index: int) -> str:
+    return f"{index // 12:04d}-{index % 12 + 1:02d}"
