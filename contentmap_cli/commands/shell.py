@@ -28,7 +28,7 @@ from contentmap_cli.errors import AnswerLost, ContentMapError, Exit, UsageError
 T = TypeVar("T")
 _PANEL = "Global options"
 _COMMAND = re.compile(
-    r"(?<![\w/.-])contentmap (?=(?:scan|status|jobs|resume|urls|sitemaps|map|diff|check|db)\b)"
+    r"(?<![\w/.-])contentmap (?=(?:scan|status|jobs|resume|urls|sitemaps|map|report|diff|check|db)\b)"
 )
 _SURROGATE = re.compile("[\x00\ud800-\udfff]")
 

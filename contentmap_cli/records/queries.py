@@ -103,6 +103,24 @@ async def last_scan(session: GuardedSession, domain_id: int) -> DomainSummary | 
     return summary_of(found[0], found[1]) if found is not None else None
 
 
+async def recorded_scans(
+    session: GuardedSession, domain_id: int, *, limit: int
+) -> list[tuple[datetime, DomainSummary]]:
+    """The newest scans of a domain that recorded something, and when they did; the oldest of them first."""
+    rows = await session.execute(
+        select(DomainScan, Domain.name)
+        .join(Domain, Domain.id == DomainScan.domain_id)
+        .where(DomainScan.domain_id == domain_id, DomainScan.recorded_at.is_not(None))
+        .order_by(DomainScan.recorded_at.desc(), DomainScan.id.desc())
+        .limit(limit)
+    )
+    return [
+        (scan.recorded_at, summary_of(scan, name))
+        for scan, name in reversed(rows.all())
+        if scan.recorded_at is not None
+    ]
+
+
 async def last_scanned_at(session: GuardedSession, domain_id: int) -> datetime | None:
     """When the last scan of a domain came to an outcome, or None."""
     found: datetime | None = await session.scalar(

@@ -108,7 +108,7 @@ class FilesTable:
                     Cell(took, Style.DIM),
                     Cell(url_text(row.url)),
                 ),
-                Cell(_file_note(row), Style.DIM),
+                Cell(file_note(row), Style.DIM),
             )
         )
 
@@ -164,7 +164,8 @@ def _lastmod(lastmod: Lastmod | None) -> str:
     return lastmod.utc[:length].replace("T", " ")
 
 
-def _file_note(row: StoredFile) -> str:
+def file_note(row: StoredFile) -> str:
+    """Its error or its first problems, escaped, on one line."""
     # a problem of the same code says it with its line
     told_below = {problem.code for problem in row.problems}
     parts = [failure_text(row.error)] if row.error and row.error.code not in told_below else []

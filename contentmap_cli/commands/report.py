@@ -1,0 +1,116 @@
+"""`contentmap report`: a page for a browser on a domain or a job."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from contentmap_cli.commands.shell import Shell, command, run_async
+from contentmap_cli.errors import UsageError
+
+if TYPE_CHECKING:
+    from contentmap_cli.records.session import GuardedSession
+    from contentmap_cli.report.as_html import DomainPage, JobPage
+    from contentmap_cli.values import DomainSummary, StoredFile
+
+_JOB = re.compile(r"sitemap_[0-9a-f]{32}", re.ASCII)
+_SCANS = 60
+EPILOG = """\
+Examples:
+
+  contentmap report example.com -o example.html
+
+  contentmap report sitemap_0123456789abcdef0123456789abcdef -o job.html
+
+The page holds all it needs and asks no server for anything. It needs the extra `report`:
+pip install 'contentmap-cli[report]'
+
+Exit codes: 0; 2 plotly is missing, or the file cannot be written; 5 database; 6 no such domain or job.
+"""
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command to the app."""
+    command(app, "report", epilog=EPILOG)(report)
+
+
+def report(
+    shell: Shell,
+    subject: Annotated[str, typer.Argument(metavar="DOMAIN|JOB_ID", help="What the page is on.")],
+    output: Annotated[
+        str | None, typer.Option("--output", "-o", metavar="FILE", help="Write the page there.")
+    ] = None,
+) -> None:
+    """Write a page on a domain or a job: sections, freshness, changes, files, problems."""
+    import sys
+
+    from contentmap_cli.report.as_html import plotly_source
+
+    if output is None and sys.stdout.isatty():
+        raise UsageError("a page is no text for a terminal", hint="name a file with -o")
+    plotly_source()  # what is missing is said before the database is asked
+    run_async(_answer(shell, subject, output))
+
+
+async def _answer(shell: Shell, subject: str, output: str | None) -> None:
+    from contentmap_cli.commands.database import database_for_reading
+    from contentmap_cli.commands.inputs import domain_name
+    from contentmap_cli.commands.output import answer_to
+    from contentmap_cli.report.as_html import write_domain_page, write_job_page
+
+    async with database_for_reading(shell) as sessions, sessions.read() as session, session.begin():
+        if _JOB.fullmatch(subject):
+            job = await _job_page(session, shell.tenant_name, subject)
+            with answer_to(output) as out:
+                write_job_page(out, job)
+            return
+        domain = await _domain_page(session, shell.tenant_name, domain_name(subject))
+        with answer_to(output) as out:
+            write_domain_page(out, domain)
+
+
+async def _domain_page(session: GuardedSession, tenant: str, name: str) -> DomainPage:
+    from contentmap_cli.commands.map import count_sections
+    from contentmap_cli.commands.urls import require_domain
+    from contentmap_cli.records.contents import stored_files
+    from contentmap_cli.records.queries import last_scanned_at, recorded_scans
+    from contentmap_cli.report.as_html import MOST_ROWS, DomainPage, Scan
+
+    domain_id = await require_domain(session, tenant, name)
+    counter = await count_sections(session, domain_id)
+    files: list[StoredFile] = []
+    more = 0
+    async for file in stored_files(session, domain_id):
+        if len(files) < MOST_ROWS:
+            files.append(file)
+        else:
+            more += 1
+    scans = [Scan(when, summary) for when, summary in await recorded_scans(session, domain_id, limit=_SCANS)]
+    scanned = await last_scanned_at(session, domain_id) or datetime.now(UTC)
+    return DomainPage(name, counter.tree(), counter.folded, files, more, scans, f"{scanned:%Y-%m}")
+
+
+async def _job_page(session: GuardedSession, tenant: str, job_id: str) -> JobPage:
+    from contentmap_cli.commands.status import unknown_job
+    from contentmap_cli.records.queries import domain_results, job_summary
+    from contentmap_cli.report.as_html import MOST_ROWS, JobPage
+    from contentmap_cli.values import ScanStatus
+
+    job = await job_summary(session, job_id, tenant)
+    if job is None:
+        raise unknown_job(job_id)
+    clean: list[DomainSummary] = []
+    others: list[DomainSummary] = []
+    codes: Counter[str] = Counter()
+    async for row in domain_results(session, job_id, tenant):
+        kept = clean if row.status in (ScanStatus.OK, ScanStatus.EMPTY) else others
+        if len(kept) < MOST_ROWS:
+            kept.append(row)
+        if row.error is not None:
+            codes[str(row.error.code)] += 1
+    results = [*others, *clean][:MOST_ROWS]
+    return JobPage(job, results, job.total - len(results), codes)

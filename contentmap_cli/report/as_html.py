@@ -1,0 +1,374 @@
+"""One self-contained page on a domain or a job: it asks nobody for anything and opens without a network.
+
+The charts are drawn by plotly.js, which the extra `report` brings along inside the package plotly. A content
+security policy with the digest of each script of ours lets nothing else run, whatever was fetched, and no
+address be asked.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from importlib.resources import files
+from typing import Any, TextIO
+from urllib.parse import unquote
+
+from contentmap_cli.errors import UsageError
+from contentmap_cli.report.as_list import file_note
+from contentmap_cli.report.as_table import elapsed, failure_text, job_status
+from contentmap_cli.report.escape import redact, terminal, url_text
+from contentmap_cli.report.figures import duration, moment, number, plural, size
+from contentmap_cli.sections import Section, shown
+from contentmap_cli.values import DomainSummary, JobSummary, ScanStatus, StoredFile
+
+MOST_ROWS = 5_000
+"""Rows of a table: more make a page slow and are better asked of a database."""
+_MOST_SECTIONS = 600
+_TREE_DEPTH = 4
+_MONTHS = 48
+_FILE_COLUMNS = ("Status", "Type", "Found by", "HTTP", "URLs", "Size", "Sitemap", "Problems")
+_DOMAIN_COLUMNS = ("Domain", "Outcome", "Sitemaps", "URLs", "Added", "Removed", "Changed", "Seconds", "Error")
+_SCAN_COLUMNS = ("Scan (UTC)", "Outcome", "Sitemaps", "URLs", "Added", "Removed", "Changed", "Job")
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """A scan of a domain that recorded something, and when it did."""
+
+    recorded_at: datetime
+    summary: DomainSummary
+
+
+@dataclass(frozen=True, slots=True)
+class DomainPage:
+    """What a domain's page is made of. `scans` are the newest, in order; `month` is that of the last."""
+
+    domain: str
+    top: Section
+    folded: bool
+    files: Sequence[StoredFile]
+    more_files: int
+    scans: Sequence[Scan]
+    month: str
+
+
+@dataclass(frozen=True, slots=True)
+class JobPage:
+    """What a job's page is made of: some of its domains, those that are not clean first."""
+
+    job: JobSummary
+    results: Sequence[DomainSummary]
+    more_results: int
+    codes: Counter[str]
+
+
+def plotly_source() -> str:
+    """The library's own script. Raises UsageError where the extra is missing."""
+    try:
+        from plotly.offline import get_plotlyjs
+    except ImportError:
+        raise UsageError(
+            "a report needs plotly, which is not installed", hint="pip install 'contentmap-cli[report]'"
+        ) from None
+    return str(get_plotlyjs())
+
+
+def write_domain_page(out: TextIO, page: DomainPage) -> None:
+    """Writes the page of a domain."""
+    last = page.scans[-1] if page.scans else None
+    facts = [
+        ("URLs", number(page.top.urls)),
+        ("Sections", number(sum(1 for _ in page.top.walk()) if page.top.urls else 0)),
+        ("Sitemap files", number(len(page.files) + page.more_files)),
+        ("Newest date", (page.top.newest or "none")[:10]),
+        ("Without a date", number(page.top.undated)),
+    ]
+    if last is not None:
+        facts.insert(0, ("Last scan", f"{moment(last.recorded_at)} UTC"))
+        facts.insert(1, ("Outcome", last.summary.status.value))
+    months = _by_month(page.top, page.month)
+    data = {
+        "map": _treemap(page.top, page.month) if page.top.urls else None,
+        "freshness": {"months": list(months), "urls": list(months.values())} if months else None,
+        "scans": _scan_series(page.scans) if len(page.scans) > 1 else None,
+    }
+    body = [_facts(facts), "<h2>Sections</h2>"]
+    if page.top.urls:
+        body += [
+            "<p class=soft>Larger is more URLs, stronger colour is newer. Choose a section to look into it; "
+            "the list below says the same.</p>",
+            _chart("map-chart", "Treemap of the sections"),
+            _tree(page.top),
+        ]
+        if page.folded:
+            body.append(
+                "<p class=soft>There are more sections than are counted one by one: the smallest are part "
+                "of those above.</p>"
+            )
+    else:
+        body.append("<p>No URL is recorded.</p>")
+    body += ["<h2>Freshness</h2>", _freshness_words(page.top)]
+    if months:
+        body.append(_chart("freshness-chart", "URLs by month"))
+    body += ["<h2>Changes</h2>"]
+    if len(page.scans) > 1:
+        body.append(_chart("scans-chart", "Changes by scan"))
+    body.append(_scans_table(page.scans))
+    body += ["<h2>Sitemap files</h2>", _files_table(page.files, page.more_files)]
+    _write(out, page.domain, "What it publishes, as its sitemaps say.", body, data)
+
+
+def write_job_page(out: TextIO, page: JobPage) -> None:
+    """Writes the page of a job."""
+    job = page.job
+    took = elapsed(job)
+    facts = [
+        ("Status", job_status(job).text),
+        ("Created", f"{moment(job.created_at)} UTC"),
+        ("Domains", f"{number(job.finished)} of {number(job.total)}"),
+        ("Sitemaps", number(job.sitemaps)),
+        ("URLs", number(job.urls)),
+        ("Added, removed, changed", f"{job.added:,} / {job.removed:,} / {job.changed:,}"),
+    ]
+    if took is not None:
+        facts.insert(2, ("Took", duration(took)))
+    counts = {status.value: count for status in ScanStatus if (count := job.domains.get(status, 0))}
+    data = {"outcomes": {"names": list(counts), "domains": list(counts.values())} if counts else None}
+    body = [_facts(facts)]
+    if job.error:
+        body.append(f"<p class=failed>{_text(job.error)}</p>")
+    body += ["<h2>Outcomes</h2>", _chart("outcomes-chart", "Domains by outcome"), _counts_words(counts)]
+    if page.codes:
+        rows = [[_td(code), _number(count)] for code, count in page.codes.most_common()]
+        body += ["<h2>Errors</h2>", _table("Errors", ("Code", "Domains"), rows, 0, numbers={1})]
+    body += ["<h2>Domains</h2>", _domains_table(page.results, page.more_results)]
+    _write(out, job.job_id, "How the job went, domain by domain.", body, data)
+
+
+def _write(out: TextIO, title: str, intro: str, body: Iterable[str], data: dict[str, Any]) -> None:
+    plotly = plotly_source().replace("</script", "<\\/script")
+    page = files("contentmap_cli.report") / "page"
+    script = (page / "page.js").read_text(encoding="utf-8")
+    style = (page / "page.css").read_text(encoding="utf-8")
+    policy = (
+        f"default-src 'none'; script-src {_digest(plotly)} {_digest(script)}; style-src 'unsafe-inline'; "
+        "img-src data: blob:; base-uri 'none'; form-action 'none'"
+    )
+    out.write(
+        f"<!DOCTYPE html>\n<html lang=en>\n<head>\n<meta charset=utf-8>\n"
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
+        '<meta name=viewport content="width=device-width, initial-scale=1">\n'
+        "<meta name=referrer content=no-referrer>\n"
+        f"<title>{_text(title)} - ContentMap</title>\n<style>\n{style}</style>\n</head>\n<body>\n<main>\n"
+        f"<h1>{_text(title)}</h1>\n<p class=soft>{intro}</p>\n"
+    )
+    for part in body:
+        out.write(part + "\n")
+    out.write(
+        "</main>\n<footer><p>Written by ContentMap. This page asks no server for anything.</p></footer>\n"
+    )
+    out.write(f'<script type="application/json" id=data>{_data(data)}</script>\n')
+    out.write(f"<script>{plotly}</script>\n<script>{script}</script>\n</body>\n</html>\n")
+    out.flush()
+
+
+def _digest(script: str) -> str:
+    """A script's source expression (Content Security Policy Level 3, section 2.3.1)."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
+
+
+def _data(data: dict[str, Any]) -> str:
+    """JSON that no parser of HTML takes for a tag or a comment."""
+    text = json.dumps(data, allow_nan=False, separators=(",", ":"))
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def _text(text: str) -> str:
+    """Text as HTML shows it: no tag, nothing invisible, no secret."""
+    return html.escape(terminal(redact(text)))
+
+
+def _facts(facts: Iterable[tuple[str, str]]) -> str:
+    cells = "".join(f"<div><dt>{name}</dt><dd>{_text(value)}</dd></div>" for name, value in facts)
+    return f"<dl class=facts>{cells}</dl>"
+
+
+def _chart(name: str, label: str) -> str:
+    return f'<div class=chart id={name} role=img aria-label="{label}; the same is said in words below"></div>'
+
+
+def _treemap(top: Section, month: str) -> dict[str, list[Any]]:
+    """The largest sections as plotly's treemap wants them, each with its parent; an age of 0 is as new as the
+    last scan, 1 five years older or without a date."""
+    kept = [("", top)]
+    for _, section in kept:  # it grows while it is walked: the upper levels come first
+        if len(kept) >= _MOST_SECTIONS:
+            break
+        large, _small = shown(section, max(1, section.urls // 200))
+        kept += [(section.url or "/", below) for below in large[:60]]
+    answer: dict[str, list[Any]] = {
+        name: [] for name in ("ids", "labels", "parents", "values", "notes", "ages")
+    }
+    for parent, section in kept:
+        answer["ids"].append(section.url or "/")
+        # plotly reads labels as a little HTML of its own
+        answer["labels"].append(html.escape(_folder(section)))
+        answer["parents"].append(parent)
+        answer["values"].append(section.urls)
+        newest = f", newest {section.newest[:10]}" if section.newest else ""
+        answer["notes"].append(f"{plural(section.urls, 'URL')}{newest}")
+        answer["ages"].append(_age(section.newest, month))
+    return answer
+
+
+def _age(newest: str | None, month: str) -> float:
+    if newest is None:
+        return 1.0
+    months = (int(month[:4]) - int(newest[:4])) * 12 + int(month[5:7]) - int(newest[5:7])
+    return round(min(max(months / 60, 0.0), 1.0), 3)
+
+
+def _folder(section: Section) -> str:
+    if not section.url:
+        return "all origins"
+    parts = section.url.removesuffix("/").split("/")
+    return url_text(section.url) if len(parts) < 4 else terminal(unquote(parts[-1], errors="replace")) + "/"
+
+
+def _tree(top: Section) -> str:
+    def item(section: Section, depth: int) -> str:
+        newest = f", newest {section.newest[:10]}" if section.newest else ""
+        head = f"{_text(_folder(section))} <span class=count>{plural(section.urls, 'URL')}{newest}</span>"
+        large, small = shown(section, max(1, top.urls // 500))
+        if depth >= _TREE_DEPTH or not section.sections:
+            return f"<div class=leaf>{head}</div>"
+        inside = "".join(item(below, depth + 1) for below in large[:60])
+        left = small.sections + max(len(large) - 60, 0)
+        more = f"<div class='leaf count'>and {plural(left, 'smaller section')}</div>" if left else ""
+        return f"<details{' open' if not depth else ''}><summary>{head}</summary>{inside}{more}</details>"
+
+    return f"<div class=tree>{item(top, 0)}</div>"
+
+
+def _by_month(top: Section, month: str) -> dict[str, int]:
+    """URLs by month, every month from the first to that of the scan; what is older than four years or newer
+    than the scan is one bar each."""
+    if not top.months:
+        return {}
+    last = int(month[:4]) * 12 + int(month[5:7]) - 1
+    first = max(min(int(each[:4]) * 12 + int(each[5:7]) - 1 for each in top.months), last - _MONTHS + 1)
+    answer = {f"{index // 12:04d}-{index % 12 + 1:02d}": 0 for index in range(min(first, last), last + 1)}
+    before, after = 0, 0
+    for each, count in top.months.items():
+        if each in answer:
+            answer[each] += count
+        elif each > month:
+            after += count
+        else:
+            before += count
+    older = {f"before {next(iter(answer))}": before} if before else {}
+    return older | answer | ({"in the future": after} if after else {})
+
+
+def _freshness_words(top: Section) -> str:
+    if not top.months:
+        return "<p>No URL has a date.</p>"
+    dated = top.urls - top.undated
+    newest = f"the newest says {top.newest[:10]}" if top.newest else ""
+    return f"<p>{plural(dated, 'URL')} with a date, {newest}; {number(top.undated)} without.</p>"
+
+
+def _scan_series(scans: Sequence[Scan]) -> dict[str, list[Any]]:
+    rows = scans[1:]  # the first added everything there was, and would flatten all others
+    return {
+        "when": [moment(scan.recorded_at) for scan in rows],
+        "added": [scan.summary.added for scan in rows],
+        "changed": [scan.summary.changed for scan in rows],
+        "removed": [scan.summary.removed for scan in rows],
+    }
+
+
+def _scans_table(scans: Sequence[Scan]) -> str:
+    rows = []
+    for scan in reversed(scans):
+        row = scan.summary
+        rows.append(
+            [
+                _td(moment(scan.recorded_at)),
+                _outcome(row.status.value),
+                *map(_number, (row.sitemaps, row.urls, row.added, row.removed, row.changed)),
+                _td(row.job_id),
+            ]
+        )
+    return _table("Scans", _SCAN_COLUMNS, rows, 0, numbers={2, 3, 4, 5, 6})
+
+
+def _files_table(stored: Sequence[StoredFile], more: int) -> str:
+    rows = []
+    for file in stored:
+        status = "removed" if file.removed_at is not None else file.status.value
+        rows.append(
+            [
+                _outcome(status),
+                _td(file.sitemap_type or ""),
+                _td(file.discovered_by.value),
+                _number(file.status_code) if file.status_code is not None else "<td class=number></td>",
+                _number(file.url_count),
+                f"<td class=number data-value={file.size_bytes}>{size(file.size_bytes)}</td>",
+                f"<td class=text>{_text(url_text(file.url))}</td>",
+                f"<td class=text>{_text(file_note(file))}</td>",
+            ]
+        )
+    return _table("Sitemap files", _FILE_COLUMNS, rows, more, numbers={3, 4, 5})
+
+
+def _domains_table(results: Sequence[DomainSummary], more: int) -> str:
+    rows = [
+        [
+            _td(row.domain),
+            _outcome(row.status.value),
+            *map(_number, (row.sitemaps, row.urls, row.added, row.removed, row.changed)),
+            f"<td class=number data-value={row.seconds:.3f}>{row.seconds:.2f}</td>",
+            f"<td class=text>{html.escape(failure_text(row.error)) if row.error else ''}</td>",
+        ]
+        for row in results
+    ]
+    return _table("Domains", _DOMAIN_COLUMNS, rows, more, numbers={2, 3, 4, 5, 6, 7})
+
+
+def _counts_words(counts: dict[str, int]) -> str:
+    return f"<p>{', '.join(f'{count:,} {name}' for name, count in counts.items()) or 'No domain.'}</p>"
+
+
+def _table(
+    title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], more: int, *, numbers: set[int]
+) -> str:
+    heads = "".join(
+        f"<th scope=col{' class=number' if place in numbers else ''}>{name}</th>"
+        for place, name in enumerate(columns)
+    )
+    body = "\n".join(f"<tr>{''.join(row)}</tr>" for row in rows)
+    left = f"<p class=soft>and {number(more)} more, not shown here</p>" if more else ""
+    return (
+        f"<div class=scroll tabindex=0 role=region aria-label='{title}'>"
+        f"<table class=rows><caption>{title}</caption>"
+        f"<thead><tr>{heads}</tr></thead>\n<tbody>{body}</tbody></table></div>{left}"
+    )
+
+
+def _td(text: str) -> str:
+    return f"<td>{_text(text)}</td>"
+
+
+def _number(value: int) -> str:
+    return f"<td class=number data-value={value}>{number(value)}</td>"
+
+
+def _outcome(name: str) -> str:
+    return f"<td class={name}>{name}</td>"
