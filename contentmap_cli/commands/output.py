@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import gzip
 import io
 import os
 import shutil
@@ -71,7 +72,8 @@ class Stdout(io.TextIOBase):
 
 @contextlib.contextmanager
 def answer_to(path: str | None) -> Iterator[TextIO]:
-    """A text stream for the answer. With a path: written beside it and renamed when whole.
+    """A text stream for the answer. With a path: written beside it and renamed when whole, compressed where
+    the name ends in `.gz`.
 
     Raises UsageError where the file cannot be written.
     """
@@ -94,7 +96,7 @@ def answer_to(path: str | None) -> Iterator[TextIO]:
         return
     final = final.resolve()  # the file that a link leads to, not the link
     partial = final.with_name(f".{final.name}.{os.getpid()}.part")
-    stream = _opened(partial, path)
+    stream = _opened(partial, path, compressed=final.name.endswith(".gz"))
     try:
         with stream:
             yield stream
@@ -108,11 +110,26 @@ def answer_to(path: str | None) -> Iterator[TextIO]:
             partial.unlink(missing_ok=True)
 
 
-def _opened(file: Path, named: str) -> TextIO:
+def _opened(file: Path, named: str, *, compressed: bool = False) -> TextIO:
     try:
+        if compressed:
+            return io.TextIOWrapper(_Gzip(file), encoding="utf-8", newline="")
         return file.open("w", encoding="utf-8", newline="")
     except OSError as error:
         raise UsageError(f"{named} cannot be written", hint=_HINT) from error
+
+
+class _Gzip(gzip.GzipFile):
+    """A compressed file without a time or a name in it: the same answer is the same file (RFC 1952)."""
+
+    def __init__(self, file: Path) -> None:
+        self._raw = file.open("wb")
+        super().__init__(filename="", mode="wb", compresslevel=6, fileobj=self._raw, mtime=0)
+
+    def close(self) -> None:
+        """Ends the stream and the file below it."""
+        super().close()
+        self._raw.close()
 
 
 def width_of(stream: TextIO) -> int | None:

@@ -8,13 +8,14 @@ import typer
 
 from contentmap_cli.commands import options as opt
 from contentmap_cli.commands.shell import Shell, command, run_async
+from contentmap_cli.errors import UsageError
 from contentmap_cli.report.formats import ENTRY_FORMATS, Format
 
 if TYPE_CHECKING:
+    from contentmap_cli.commands.folder import SitemapFiles
     from contentmap_cli.records.contents import EntryFilter
     from contentmap_cli.records.session import GuardedSession
 
-MOST_IN_A_SITEMAP = 50_000  # sitemaps.org protocol, "Using Sitemap index files"
 EPILOG = """\
 Examples:
 
@@ -23,6 +24,12 @@ Examples:
   contentmap urls example.com --match '*/blog/*' --since 7d --json
 
   contentmap urls example.com --format csv -o urls.csv
+
+  contentmap urls example.com --format ndjson -o urls.ndjson.gz
+
+  contentmap urls example.com --format xml -o sitemaps/ --base https://example.com/sitemaps/ --gzip
+
+A folder gets sitemaps of at most 50,000 URLs and 50 MiB each, and sitemap.xml, the index of them.
 
 Exit codes: 0; 5 database; 6 the domain was never scanned.
 """
@@ -45,8 +52,16 @@ def urls(
     format: opt.EntryFormat = Format.TABLE,
     as_json: opt.JsonOption = False,
     output: opt.OutputOption = None,
+    base: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Where a folder of sitemaps is published. Default: the site."),
+    ] = None,
+    compressed: Annotated[
+        bool, typer.Option("--gzip", help="Compress the sitemaps of a folder; other files are named *.gz.")
+    ] = False,
 ) -> None:
     """List the URLs a domain publishes, with what its sitemaps say of them."""
+    from contentmap_cli.commands.folder import SitemapFiles, is_folder
     from contentmap_cli.commands.inputs import domain_name
     from contentmap_cli.commands.moments import parse_moment
     from contentmap_cli.records.contents import EntryFilter
@@ -60,13 +75,26 @@ def urls(
         limit=limit,
     )
     chosen = opt.chosen(format, as_json, ENTRY_FORMATS)
-    run_async(_answer(shell, domain_name(domain), wanted, chosen, output))
+    name = domain_name(domain)
+    if output is not None and is_folder(output):
+        if chosen is not Format.XML:
+            raise UsageError(f"{output} is a folder: only sitemaps are several files", hint="--format xml")
+        run_async(
+            _fill(
+                shell, name, wanted, SitemapFiles(output, base or f"https://{name}/", compressed=compressed)
+            )
+        )
+        return
+    if base is not None or compressed:
+        raise UsageError("--base and --gzip are for a folder of sitemaps", hint="--format xml -o FOLDER/")
+    run_async(_answer(shell, name, wanted, chosen, output))
 
 
 async def _answer(shell: Shell, name: str, wanted: EntryFilter, format: Format, output: str | None) -> None:
     from contentmap_cli.commands.database import database_for_reading
     from contentmap_cli.commands.output import answer_to, has_left, say, width_of
     from contentmap_cli.records.contents import stored_batches
+    from contentmap_cli.report.as_sitemap import MOST_URLS
     from contentmap_cli.report.formats import entries_writer
 
     async with (
@@ -86,11 +114,40 @@ async def _answer(shell: Shell, name: str, wanted: EntryFilter, format: Format, 
             writer.finish()
     if not count:
         say(f"no URL of {name} fits", unless=shell.quiet)
-    elif format is Format.XML and count > MOST_IN_A_SITEMAP:
+    elif format is Format.XML and count > MOST_URLS:
         say(
-            f"note: {count:,} URLs in one sitemap; the protocol allows {MOST_IN_A_SITEMAP:,} a file",
+            f"note: {count:,} URLs in one sitemap; the protocol allows {MOST_URLS:,} a file: "
+            "-o FOLDER/ writes several",
             unless=shell.quiet,
         )
+
+
+async def _fill(shell: Shell, name: str, wanted: EntryFilter, files: SitemapFiles) -> None:
+    """Writes sitemaps of a size that the protocol allows, and their index, into a folder."""
+    from contentmap_cli.commands.database import database_for_reading
+    from contentmap_cli.commands.output import say
+    from contentmap_cli.records.contents import stored_batches
+    from contentmap_cli.report.as_sitemap import SitemapFolder
+
+    count = 0
+    async with (
+        database_for_reading(shell) as sessions,
+        sessions.read(domain=name) as session,
+        session.begin(),
+    ):
+        domain_id = await require_domain(session, shell.tenant_name, name)
+        with files.cleared():
+            folder = SitemapFolder(files.part, files.address)
+            async for some in stored_batches(session, domain_id, wanted):
+                folder.write_all(some)
+                count += len(some)
+            with files.index() as index:
+                folder.finish(index)
+            files.publish(folder.parts)
+    say(
+        f"{count:,} URLs in {folder.parts:,} sitemap{'s'[: folder.parts != 1]} and an index",
+        unless=shell.quiet,
+    )
 
 
 async def require_domain(session: GuardedSession, tenant: str, name: str) -> int:

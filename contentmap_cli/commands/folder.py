@@ -1,0 +1,84 @@
+"""An answer of several files: a folder of sitemaps that changes only when all of them are whole."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TextIO
+from urllib.parse import urlsplit
+
+from contentmap_cli.commands.output import answer_to
+from contentmap_cli.errors import AnswerLost, UsageError
+
+INDEX = "sitemap.xml"
+_PART = re.compile(r"sitemap-[1-9][0-9]*\.xml(?:\.gz)?", re.ASCII)
+_UNFINISHED = ".unfinished-"
+
+
+def is_folder(output: str | None) -> bool:
+    """Whether an answer goes to a folder: one that is there, or a name that ends in a slash."""
+    return output is not None and (output.endswith("/") or Path(output).is_dir())
+
+
+class SitemapFiles:
+    """The files of one answer in a folder. Use `part` and `index` for their streams, then `publish`.
+
+    Raises UsageError where the folder cannot be made, or `base` is no URL to publish it under.
+    """
+
+    def __init__(self, folder: str, base: str, *, compressed: bool) -> None:
+        where = urlsplit(base)
+        if where.scheme not in ("http", "https") or not where.netloc or where.query or where.fragment:
+            raise UsageError(
+                f"--base: {base} is no URL of a folder", hint="for example https://example.com/maps/"
+            )
+        self._base = base if base.endswith("/") else f"{base}/"
+        self._folder = Path(folder)
+        self._ending = ".xml.gz" if compressed else ".xml"
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UsageError(f"{folder} cannot be made", hint="name another folder with -o") from error
+
+    def part(self, number: int) -> AbstractContextManager[TextIO]:
+        """The stream of a part, to begin with under a name that nobody asks for."""
+        return answer_to(str(self._folder / (_UNFINISHED + self._name(number))))
+
+    def index(self) -> AbstractContextManager[TextIO]:
+        """The stream of the index, likewise."""
+        return answer_to(str(self._folder / (_UNFINISHED + INDEX)))
+
+    def address(self, number: int) -> str:
+        """The URL of a part."""
+        return self._base + self._name(number)
+
+    def publish(self, parts: int) -> None:
+        """Gives all files their names, the index last, and takes away parts of an earlier answer.
+
+        Raises AnswerLost where that cannot be done.
+        """
+        names = [self._name(number) for number in range(1, parts + 1)]
+        try:
+            for name in (*names, INDEX):
+                (self._folder / (_UNFINISHED + name)).replace(self._folder / name)
+            for file in self._folder.iterdir():
+                if _PART.fullmatch(file.name) and file.name not in names:
+                    file.unlink()
+        except OSError as error:
+            raise AnswerLost(f"{self._folder} could not be written whole", hint="write it again") from error
+
+    @contextlib.contextmanager
+    def cleared(self) -> Iterator[None]:
+        """Takes away what is unfinished when the block is left early."""
+        try:
+            yield
+        finally:
+            with contextlib.suppress(OSError):
+                for file in (*self._folder.glob(f"{_UNFINISHED}*"), *self._folder.glob(f".{_UNFINISHED}*")):
+                    file.unlink()
+
+    def _name(self, number: int) -> str:
+        return f"sitemap-{number}{self._ending}"
