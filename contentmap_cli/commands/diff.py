@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from contentmap_cli.commands import options as opt
+from contentmap_cli.commands.completion import complete_domain, complete_job
 from contentmap_cli.commands.shell import Shell, command, run_async
 from contentmap_cli.errors import Exit, NotFound, UsageError
 from contentmap_cli.report.formats import DIFF_FORMATS, Format
@@ -39,17 +40,35 @@ def register(app: typer.Typer) -> None:
 def diff(
     shell: Shell,
     domain: Annotated[
-        str | None, typer.Argument(metavar="DOMAIN", help="A domain that was scanned.", show_default=False)
+        str | None,
+        typer.Argument(
+            metavar="DOMAIN",
+            help="A domain that was scanned.",
+            show_default=False,
+            autocompletion=complete_domain,
+        ),
     ] = None,
     earlier: Annotated[
-        str | None, typer.Option("--from", metavar="JOB_ID", help="Default: the scan before the other.")
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="JOB_ID",
+            help="Default: the scan before the other.",
+            autocompletion=complete_job,
+        ),
     ] = None,
     later: Annotated[
-        str | None, typer.Option("--to", metavar="JOB_ID", help="Default: the last scan.")
+        str | None,
+        typer.Option("--to", metavar="JOB_ID", help="Default: the last scan.", autocompletion=complete_job),
     ] = None,
     job: Annotated[
         str | None,
-        typer.Option("--job", metavar="JOB_ID", help="Each domain of a job, against its last scan."),
+        typer.Option(
+            "--job",
+            metavar="JOB_ID",
+            help="Each domain of a job, against its last scan.",
+            autocompletion=complete_job,
+        ),
     ] = None,
     exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit with 3 if anything changed.")] = False,
     limit: Annotated[

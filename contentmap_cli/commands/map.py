@@ -37,7 +37,7 @@ def register(app: typer.Typer) -> None:
 
 def map_(
     shell: Shell,
-    domain: Annotated[str, typer.Argument(metavar="DOMAIN", help="A domain that was scanned.")],
+    domain: opt.DomainArgument,
     depth: Annotated[int, typer.Option(min=0, max=12, help="How many folders deep.")] = 2,
     min_share: Annotated[
         float,

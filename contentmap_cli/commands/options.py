@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from contentmap_cli.commands import completion
 from contentmap_cli.errors import UsageError
 from contentmap_cli.report.formats import (
     CHECK_FORMATS,
@@ -40,6 +41,12 @@ def _format(*formats: Format) -> Any:
     return typer.Option("--format", metavar="FORMAT", help=f"How to write the answer: {names}.")
 
 
+DomainArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="DOMAIN", help="A domain that was scanned.", autocompletion=completion.complete_domain
+    ),
+]
 ScanFormat = Annotated[Format, _format(*SCAN_FORMATS)]
 ListFormat = Annotated[Format, _format(*LIST_FORMATS)]
 CheckFormat = Annotated[Format, _format(*CHECK_FORMATS)]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from contentmap_cli.commands.completion import complete_subject
 from contentmap_cli.commands.shell import Shell, command, run_async
 from contentmap_cli.errors import UsageError
 
@@ -40,7 +41,10 @@ def register(app: typer.Typer) -> None:
 
 def report(
     shell: Shell,
-    subject: Annotated[str, typer.Argument(metavar="DOMAIN|JOB_ID", help="What the page is on.")],
+    subject: Annotated[
+        str,
+        typer.Argument(metavar="DOMAIN|JOB_ID", help="What the page is on.", autocompletion=complete_subject),
+    ],
     output: Annotated[
         str | None, typer.Option("--output", "-o", metavar="FILE", help="Write the page there.")
     ] = None,

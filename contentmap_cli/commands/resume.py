@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from contentmap_cli.commands import options as opt
+from contentmap_cli.commands.completion import complete_job
 from contentmap_cli.commands.shell import Shell, command, run_async
 from contentmap_cli.report.formats import SCAN_FORMATS, Format
 
@@ -38,7 +39,12 @@ def register(app: typer.Typer) -> None:
 
 def resume(
     shell: Shell,
-    job_id: Annotated[str, typer.Argument(metavar="JOB_ID", help="The job, as scan and jobs print it.")],
+    job_id: Annotated[
+        str,
+        typer.Argument(
+            metavar="JOB_ID", help="The job, as scan and jobs print it.", autocompletion=complete_job
+        ),
+    ],
     failed: Annotated[bool, typer.Option("--failed", help="Try failed and partial domains again.")] = False,
     concurrency: opt.Concurrency = None,
     max_time: opt.MaxTime = None,

@@ -28,7 +28,7 @@ def register(app: typer.Typer) -> None:
 
 def sitemaps(
     shell: Shell,
-    domain: Annotated[str, typer.Argument(metavar="DOMAIN", help="A domain that was scanned.")],
+    domain: opt.DomainArgument,
     removed: Annotated[bool, typer.Option("--removed", help="Those that are gone, too.")] = False,
     format: opt.ListFormat = Format.TABLE,
     as_json: opt.JsonOption = False,

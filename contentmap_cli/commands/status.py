@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from contentmap_cli.commands import options as opt
+from contentmap_cli.commands.completion import complete_job
 from contentmap_cli.commands.shell import Shell, command, run_async
 from contentmap_cli.errors import Exit, NotFound
 from contentmap_cli.report.formats import SCAN_FORMATS, Format
@@ -49,7 +50,8 @@ def register(app: typer.Typer) -> None:
 def status(
     shell: Shell,
     job_id: Annotated[
-        str | None, typer.Argument(metavar="JOB_ID", help="The job. Default: the latest.")
+        str | None,
+        typer.Argument(metavar="JOB_ID", help="The job. Default: the latest.", autocompletion=complete_job),
     ] = None,
     watch: Annotated[bool, typer.Option("--watch", help="Show it again and again until it ends.")] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Answer only when it has ended.")] = False,

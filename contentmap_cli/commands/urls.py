@@ -42,7 +42,7 @@ def register(app: typer.Typer) -> None:
 
 def urls(
     shell: Shell,
-    domain: Annotated[str, typer.Argument(metavar="DOMAIN", help="A domain that was scanned.")],
+    domain: opt.DomainArgument,
     match: Annotated[str | None, typer.Option(metavar="GLOB", help="Only URLs like this: * and ?.")] = None,
     since: Annotated[str | None, typer.Option(metavar="WHEN", help="First seen since.")] = None,
     changed_after: Annotated[str | None, typer.Option(metavar="WHEN", help="With a lastmod after.")] = None,

@@ -51,11 +51,13 @@ async def find_domain(session: GuardedSession, tenant: str, name: str) -> int | 
     return int(found) if found is not None else None
 
 
-async def known_domains(session: GuardedSession, tenant: str, *, limit: int = 1000) -> list[str]:
-    """Names of a tenant's domains, the last scanned first."""
+async def known_domains(
+    session: GuardedSession, tenant: str, *, begin: str = "", limit: int = 1000
+) -> list[str]:
+    """Names of a tenant's domains that begin so, the last scanned first."""
     found = await session.scalars(
         select(Domain.name)
-        .where(Domain.tenant_id == tenant)
+        .where(Domain.tenant_id == tenant, Domain.name.startswith(begin, autoescape=True))
         .order_by(Domain.last_scanned_at.desc(), Domain.name)
         .limit(limit)
     )

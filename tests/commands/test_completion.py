@@ -1,0 +1,96 @@
+"""What a shell completes: asked the way a shell asks, and once in a real bash."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+from typing import Any
+
+import pytest
+from web_sites import good_site, serving
+
+BASH = shutil.which("bash")
+
+
+@pytest.fixture
+def complete(contentmap: Any) -> Any:
+    """What is completed at the end of a line, on a database with two domains and their job."""
+    with serving(good_site("alpha.test") | good_site("beta.test")) as sites:
+        words = ("http://alpha.test", "http://beta.test", "--connect-to", sites.connect_to, "--json")
+        contentmap.job = contentmap("scan", *words).json["job_id"]
+
+    def ask(line: str, **variables: str) -> list[str]:
+        words = line.split(" ")
+        environment = contentmap.environment | {
+            "CONTENTMAP_DATABASE_URL": contentmap.database,
+            "_CONTENTMAP_COMPLETE": "complete_bash",
+            "COMP_WORDS": line,
+            "COMP_CWORD": str(len(words) - 1),
+            **variables,
+        }
+        ran = subprocess.run(
+            [
+                sys.executable,
+                "-c",
+                "import sys; sys.argv[0] = 'contentmap'; from contentmap_cli.__main__ import main; main()",
+            ],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=contentmap.folder,
+        )
+        assert ran.stderr == ""
+        return ran.stdout.split()
+
+    ask.job, ask.database, ask.environment = contentmap.job, contentmap.database, contentmap.environment  # type: ignore[attr-defined]
+    return ask
+
+
+def test_domains_and_jobs(complete: Any) -> None:
+    """Names that begin so, of this tenant only, wherever the database is named."""
+    assert complete("contentmap urls ") == complete("contentmap map ") != []
+    assert sorted(complete("contentmap sitemaps ")) == ["alpha.test", "beta.test"]
+    assert complete("contentmap diff al") == ["alpha.test"]
+    for line in (
+        "contentmap status ",
+        "contentmap resume sitemap_",
+        "contentmap diff --job ",
+        "contentmap report sitemap_",
+    ):
+        assert complete(line) == [complete.job], line
+    assert complete("contentmap urls --tenant other ") == []
+    assert complete("contentmap urls ", CONTENTMAP_TENANT="other") == []
+
+
+def test_what_goes_wrong_is_not_said(complete: Any, tmp_path: Path) -> None:
+    """No database, none that answers, a file that is none: nothing is completed, said or made."""
+    missing = tmp_path / "none.db"
+    assert complete(f"contentmap --db {missing} urls ") == []
+    assert not missing.exists()
+    assert complete("contentmap urls --db postgresql://nobody@127.0.0.1:1/none ") == []
+    (tmp_path / "text.db").write_text("no database\n" * 100)
+    assert complete(f"contentmap urls --db {tmp_path / 'text.db'} ") == []
+    (tmp_path / "contentmap.toml").write_text("nonsense = 1\n")
+    assert complete("contentmap urls ") == []
+
+
+@pytest.mark.skipif(BASH is None, reason="no bash is installed")
+def test_installed_in_a_real_bash(complete: Any, tmp_path: Path) -> None:
+    """What `--show-completion` prints works in bash: commands and domains are completed."""
+    script = """
+        eval "$(contentmap --show-completion bash)"
+        for words in "contentmap sitem" "contentmap sitemaps al"; do
+            COMP_WORDS=($words); COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); _contentmap_completion contentmap
+            echo "${COMPREPLY[@]}"
+        done
+    """
+    path = f"{sysconfig.get_path('scripts')}:{complete.environment['PATH']}"
+    environment = complete.environment | {"CONTENTMAP_DATABASE_URL": complete.database, "PATH": path}
+    ran = subprocess.run(
+        [str(BASH), "-c", script], env=environment, capture_output=True, text=True, check=True, cwd=tmp_path
+    )
+    assert ran.stdout.split() == ["sitemaps", "alpha.test"], ran.stderr
