@@ -89,7 +89,7 @@ class Intake:
         return isinstance(known, ConnectionLost) or not isinstance(known, DatabaseUnavailable | JobHeld)
 
     async def _claim(self, targets: Sequence[Target]) -> list[Taken | Refused]:
-        async with self._sessions.brief(self._job_id) as session, session.begin():
+        async with self._sessions.claiming(self._job_id) as session, session.begin():
             if (await holder(session, self._job_id, shared=True))[0] != self._owner:
                 raise JobHeld("another run took the job over")
             answers = await claim_domains(

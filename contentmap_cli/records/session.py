@@ -14,18 +14,18 @@ __all__ = ["Context", "GuardedSession", "Role", "Sessions"]
 
 
 class _Turns:
-    """Who may write now: so many at once, in the order they asked, but the urgent ones first."""
+    """Who may write now: so many at once, in the order they asked, but some before all others."""
 
     def __init__(self, places: int) -> None:
         self._free = places
         self._waiting: deque[asyncio.Future[None]] = deque()
 
-    async def take(self, *, urgent: bool) -> None:
+    async def take(self, *, first: bool) -> None:
         if self._free:
             self._free -= 1
             return
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        (self._waiting.appendleft if urgent else self._waiting.append)(turn)
+        (self._waiting.appendleft if first else self._waiting.append)(turn)
         try:
             await turn
         except asyncio.CancelledError:
@@ -67,6 +67,11 @@ class Sessions:
         """A session for one short write: the job, a claim."""
         return self._open(Context(Role.BRIEF, job, domain), wait=True)
 
+    def claiming(self, job: str) -> AbstractAsyncContextManager[GuardedSession]:
+        """A session for claims: it goes before the domains that wait to be written, for those who have
+        nothing to do wait for it."""
+        return self._open(Context(Role.BRIEF, job), wait=True, first=True)
+
     def urgent(self, job: str) -> AbstractAsyncContextManager[GuardedSession]:
         """A session for a heartbeat: it goes before everybody who waits for a turn to write, and where
         several may write it waits for nobody."""
@@ -84,14 +89,14 @@ class Sessions:
 
     @asynccontextmanager
     async def _open(
-        self, context: Context, *, wait: bool, urgent: bool = False
+        self, context: Context, *, wait: bool, urgent: bool = False, first: bool = False
     ) -> AsyncIterator[GuardedSession]:
         held = False
 
         async def take_turn() -> None:
             nonlocal held
             if not held and not (urgent and self.database.writers > 1):
-                await self._turns.take(urgent=urgent)
+                await self._turns.take(first=first or urgent)
                 held = True
 
         try:

@@ -7,6 +7,7 @@ own error at that line, nothing of the block recorded, and the next session to w
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
@@ -275,6 +276,28 @@ async def test_a_work_session_writes_only_in_its_turn(sessions: Sessions) -> Non
         async with sessions.work("job", "shop.example") as session, session.begin():
             await _write(session)
     assert await _count(sessions) == 0
+
+
+async def test_a_claim_goes_before_those_who_wait_to_write(sessions: Sessions) -> None:
+    """Whoever has nothing to do waits for it; what is crawled can wait."""
+    order: list[str] = []
+
+    async def write(name: str) -> None:
+        opened = sessions.claiming("job") if name == "claim" else sessions.brief("job", name)
+        async with opened as session, session.begin():
+            order.append(name)
+            await _write(session)
+
+    holders = sessions.database.writers
+    async with contextlib.AsyncExitStack() as stack:
+        for _ in range(holders):
+            session = await stack.enter_async_context(sessions.brief("job"))
+            await stack.enter_async_context(session.begin())
+        waiting = [asyncio.create_task(write(name)) for name in ("a", "b", "claim")]
+        await asyncio.sleep(0.05)
+        assert order == []
+    await asyncio.gather(*waiting)
+    assert order[0] == "claim"
 
 
 async def test_nothing_runs_without_a_begin_block(sessions: Sessions) -> None:
