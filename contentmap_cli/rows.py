@@ -36,7 +36,10 @@ LASTMOD: Final = 1
 Row = tuple[Any, ...]
 url_of: Final = itemgetter(URL)
 
-_ENCODE: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=dict).encode
+# Values are texts, so nothing can hold itself
+_ENCODE: Final = json.JSONEncoder(
+    ensure_ascii=False, check_circular=False, separators=(",", ":"), default=dict
+).encode
 _SHORT: Final = len(COLUMNS)
 _SMALLINT_MAX: Final = 32_767
 _CANONICAL_LENGTH: Final = {"year": 4, "month": 7, "day": 10, "second": 20}

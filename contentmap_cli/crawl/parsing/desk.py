@@ -21,6 +21,7 @@ UNSTORABLE = re.compile("[\x00-\x08\x0b-\x1f\ud800-\udfff]")
 CACHED = 20_000  # dates and priorities repeat; a file made to defeat the cache must not fill memory
 
 _new = tuple.__new__
+_OWN_FIELDS = 6  # of an Entry, before its extensions
 
 
 class Extensions(NamedTuple):
@@ -166,8 +167,9 @@ class Desk:
                     date = self._lastmod(lastmod, node)
             add(_new(Entry, (loc, date, changefreq, number, scope, False, *extensions, type_)))
 
-    def take_plain(self, plain: PlainEntries) -> bool:
-        """Delivers plain entries at once. False, and nothing done, where each must be looked at by itself."""
+    def take_plain(self, plain: PlainEntries, extensions: Sequence[Extensions] = ()) -> bool:
+        """Delivers plain entries at once, with the extensions of each, if any has some. False, and nothing
+        done, where each must be looked at by itself."""
         urls = plain.urls
         count = len(urls)
         self.deliver()
@@ -182,7 +184,15 @@ class Desk:
         self.has_priority = self.has_priority or any(number is not None for number in plain.priorities)
         self._note_duplicates(urls)
         self.entries += count
-        if isinstance(self._sink, ColumnSink):
+        if extensions:
+            entries = plain.entries(in_scope=scope)
+            self._sink.extend(
+                [
+                    _new(Entry, (*entry[:_OWN_FIELDS], *more, "url"))
+                    for entry, more in zip(entries, extensions, strict=True)
+                ]
+            )
+        elif isinstance(self._sink, ColumnSink):
             self._sink.extend_plain(plain, in_scope=scope)
         else:
             self._sink.extend(plain.entries(in_scope=scope))

@@ -1,14 +1,16 @@
 """The short way through the plainest entries: columns of them by one regular expression, no tree.
 
 Nearly all of the web's large sitemaps are written by a loop that prints `url`, `loc`, `lastmod`, `changefreq`
-and `priority`, in this order and with nothing else. What is exactly that, piece by piece from the first
-entry on, is read here at a sixth of the cost of any parser. The first piece that holds anything else, and all
-that follows, is the parser's: it is given the root's start tag and then what is left, so that the document's
-end is held against its beginning, and the two ways together accept what the parser alone accepts.
+and `priority`, in this order and with nothing else, or with the usual extensions behind them (see `rich`).
+What is exactly that, piece by piece from the first entry on, is read here at a fraction of the cost of any
+parser. The first piece that holds anything else, and all that follows, is the parser's: it is given the
+root's start tag and then what is left, so that the document's end is held against its beginning, and the two
+ways together accept what the parser alone accepts.
 
 Why that is exact: a piece begins where the root's content stands (at its start, or behind an entry), and is
 taken only if it is entries and white space throughout, in printable ASCII without `&` (but for `&amp;` in a
-URL), `<` and `>`. No comment, no CDATA section and no other element can be open at its end.
+URL), `<` and `>`; the values of extensions are printable, and a CDATA section is taken only around a whole
+value. No comment, no CDATA section and no other element can be open at its end.
 """
 
 from __future__ import annotations
@@ -19,8 +21,9 @@ from itertools import chain
 from typing import Final
 
 from contentmap_cli.crawl.parsing.dates import DAY, TIME, parse_lastmod
-from contentmap_cli.crawl.parsing.desk import CACHED, CHANGEFREQS, NUMBER, Desk
+from contentmap_cli.crawl.parsing.desk import CACHED, CHANGEFREQS, NOTHING, NUMBER, Desk, Extensions
 from contentmap_cli.crawl.parsing.elements import Role, role_of
+from contentmap_cli.crawl.parsing.rich import undeclared, usual_extensions
 from contentmap_cli.crawl.parsing.urls import ORIGIN
 from contentmap_cli.values import Lastmod, PlainEntries
 
@@ -48,17 +51,18 @@ _SPACE: Final = r"[ \t\r\n]*+"
 _URL: Final = r"[!#-%'-;=?-Z\[\]_a-z~]*+"  # as PLAIN_URL has it, less &
 _PATH: Final = rf"(?:(?:/([A-Za-z]{{1,11}})(?=[/?#.<\s])|(?=[/?#])){_URL}(?:&amp;{_URL})*+)?+"
 _TEXT: Final = r"[ -%'-;=?-~\t\n]*+"
-_COLUMNS: Final = 7
+_COLUMNS: Final = 8
 _LASTMOD: Final = rf"(?:({DAY}{TIME})(Z|\+00:00)(?=<)|({_TEXT}))"
 _ENTRY: Final = re.compile(
     rf"<url>{_SPACE}<loc>{_SPACE}({ORIGIN}{_PATH}){_SPACE}</loc>{_SPACE}"
     rf"(?:<lastmod>{_LASTMOD}</lastmod>{_SPACE})?+"
     rf"(?:<changefreq>([a-z]*+)</changefreq>{_SPACE})?+"
     rf"(?:<priority>([0-9.]*+)</priority>{_SPACE})?+"
+    rf"(<(?:image|news|video|xhtml):(?:[^<]++|<(?!/url>))*+)?+"
     rf"</url>{_SPACE}"
 )
 """An entry and the white space behind it. Groups: URL, first folder if it is a word, moment to the second,
-its zone, any other date, changefreq, priority."""
+its zone, any other date, changefreq, priority, and what follows these."""
 
 
 def read_plain(chunks: Iterator[bytes], desk: Desk) -> Iterator[bytes]:
@@ -70,7 +74,7 @@ def read_plain(chunks: Iterator[bytes], desk: Desk) -> Iterator[bytes]:
     head = _HEAD.match(first)
     if head is None or not _core_namespace(head["attributes"]):
         return chain([first], chunks)
-    reader = _PlainReader(desk)
+    reader = _PlainReader(desk, undeclared(head["attributes"]))
     rest = reader.read(first[head.end() :], chunks)
     blanks = (b"\n" * min(_BLANKS, reader.lines - done) for done in range(0, reader.lines, _BLANKS))
     return chain([head[0]], blanks, [rest], chunks)
@@ -79,8 +83,9 @@ def read_plain(chunks: Iterator[bytes], desk: Desk) -> Iterator[bytes]:
 class _PlainReader:
     """Takes pieces of a document while they are plain. `lines` counts their line breaks."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, undeclared: tuple[str, ...]) -> None:
         self._desk = desk
+        self._undeclared = undeclared
         self._dates: dict[str | None, Lastmod | None] = {None: None}
         self._priorities: dict[str | None, float | None] = {None: None, "": None}
         self.lines = 0
@@ -101,16 +106,27 @@ class _PlainReader:
 
     def _take(self, piece: bytes) -> bool:
         """Delivers the entries of a piece that is plain throughout; False, and nothing done, if it is not."""
-        if not piece.isascii():
+        try:
+            text = piece.decode()
+        except UnicodeDecodeError:
             return False
-        parts = _ENTRY.split(piece.decode("ascii").lstrip(" \t\r\n"))
+        parts = _ENTRY.split(text.lstrip(" \t\r\n"))
         if any(parts[:: _COLUMNS + 1]):  # what stands between the entries
             return False
-        urls, folders, seconds, zones, others, changefreqs, priorities = (
+        urls, folders, seconds, zones, others, changefreqs, priorities, mores = (
             parts[column :: _COLUMNS + 1] for column in range(1, _COLUMNS + 1)
         )
         if not self._know(others, priorities) or not CHANGEFREQS.issuperset(filter(None, set(changefreqs))):
             return False
+        extensions: list[Extensions] = []
+        rich = any(mores)
+        if rich and any(map(text.__contains__, self._undeclared)):
+            return False
+        for more in mores if rich else ():
+            found = usual_extensions(more) if more else NOTHING
+            if found is None:
+                return False
+            extensions.append(found)
         text = "\n".join(urls)
         if "&" in text:
             urls = text.replace("&amp;", "&").split("\n")
@@ -124,6 +140,7 @@ class _PlainReader:
                 [word or None for word in changefreqs],
                 [*map(self._priorities.__getitem__, priorities)],
             ),
+            extensions,
         )
         if taken:
             self.lines += piece.count(b"\n")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import pytest
@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contentmap_cli.crawl.parsing import parse_document, plain
-from contentmap_cli.crawl.parsing.desk import Desk
+from contentmap_cli.crawl.parsing.desk import Desk, Extensions
 from contentmap_cli.values import Document, Entry, Limits, PlainEntries
 
 SITE = "https://site.example"
@@ -162,10 +162,10 @@ def test_limits_hold_on_the_short_way(most: int) -> None:
 def taken(text: str, monkeypatch: pytest.MonkeyPatch) -> int:
     """How many entries of a document were taken the short way."""
     counts: list[int] = []
-    take: Callable[[Desk, PlainEntries], bool] = Desk.take_plain
+    take: Callable[..., bool] = Desk.take_plain
 
-    def counting(desk: Desk, entries: PlainEntries) -> bool:
-        done = take(desk, entries)
+    def counting(desk: Desk, entries: PlainEntries, extensions: Sequence[Extensions]) -> bool:
+        done = take(desk, entries, extensions)
         counts.append(len(entries.urls) if done else 0)
         return done
 
