@@ -19,6 +19,7 @@ _MANY_ORIGINS: Final = 100  # more origins than a hundredth of the keys are not 
 _OUTLIERS: Final = 10  # a tenth of the dates may be older than the periods reach
 _UNDATED: Final = ""
 _EVERYWHERE: Final = ""
+_UNITS: Final = {1: "month", 3: "quarter", 6: "half-year", 12: "year"}
 
 
 @dataclass(slots=True)
@@ -209,6 +210,11 @@ class Periods:
             back = max(self._end - _index(month), 0) // self.step
             found[self._count - 1 - min(back, self._count - 1)] += count
         return found
+
+    @property
+    def unit(self) -> str:
+        """What a period is called: `month`, `quarter`, `half-year`, `year`, `5 years`."""
+        return _UNITS.get(self.step, f"{self.step // 12} years")
 
     @property
     def labels(self) -> list[str]:

@@ -29,7 +29,6 @@ _BARS = " ▁▂▃▄▅▆▇█"
 _ASCII_BARS = " .:-=+*#@"
 _BRANCHES = ("├─ ", "└─ ", "│  ", "… ")
 _ASCII_BRANCHES = ("|- ", "`- ", "|  ", "")
-_STEPS = {1: "month", 3: "quarter", 6: "half-year", 12: "year"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,9 +227,8 @@ class _MapTable:
         return "".join(marks).replace("·", "." if self._bars is _BARS else "_")
 
     def _legend(self, site: SiteMap, periods: Periods) -> None:
-        step = _STEPS.get(periods.step, f"{periods.step // 12} years")
         reach = f"{periods.labels[0]} to {periods.last}"
-        said = [f"freshness: lastmod by {step}, {reach}"]
+        said = [f"freshness: lastmod by {periods.unit}, {reach}"]
         if periods.older:
             said.append("older dates count in the first")
         if periods.later:
