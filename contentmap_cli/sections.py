@@ -1,7 +1,8 @@
 """A site by its sections: how many URLs lie in each folder, and how fresh they are. Pure, one pass.
 
 A section is a folder of the URL's path (RFC 3986 section 3.3): `https://example.com/blog/2026/a` lies in `/`,
-in `/blog/` and in `/blog/2026/`. Query and fragment name no folder.
+in `/blog/` and in `/blog/2026/`, and so does `https://example.com/blog/2026/a/`: many sites end every page
+with a slash, which makes no folder of it. Query and fragment name none either.
 """
 
 from __future__ import annotations
@@ -14,15 +15,20 @@ from typing import Final
 DEEPEST: Final = 12
 """Folders below this depth count as part of the one above."""
 _MOST_KEYS: Final = 100_000
+_MANY_ORIGINS: Final = 100  # more origins than a hundredth of the keys are not kept apart at any price
+_OUTLIERS: Final = 10  # a tenth of the dates may be older than the periods reach
 _UNDATED: Final = ""
+_EVERYWHERE: Final = ""
+_UNITS: Final = {1: "month", 3: "quarter", 6: "half-year", 12: "year"}
 
 
 @dataclass(slots=True)
 class Section:
     """A folder with all that lies below it.
 
-    `url` ends in a slash; for the whole of a domain with several origins it is empty. `months` counts the
-    URLs by the month of their lastmod (`2026-11`), `newest` is the latest lastmod as ISO 8601 in UTC.
+    `url` ends in a slash; for the whole of a domain with several origins it is empty, and `own` are then
+    those of origins too small to be counted one by one. `months` counts the URLs by the month of their
+    lastmod (`2026-11`), `newest` is the latest lastmod as ISO 8601 in UTC.
     `sections` are the folders in it, the largest first.
     """
 
@@ -49,7 +55,7 @@ class SectionCounter:
     """Counts URLs by folder while they pass by, in bounded memory.
 
     A site may have more folders than memory should hold. The smallest are then counted as part of the folder
-    above; `folded` says so.
+    above, and the smallest of very many origins as part of the whole; `folded` says so.
     """
 
     def __init__(self, most_keys: int = _MOST_KEYS) -> None:
@@ -73,8 +79,8 @@ class SectionCounter:
 
     def tree(self) -> Section:
         """The whole site. Where all is of one origin its root is that origin's `/`."""
-        nodes: dict[str, Section] = {}
         top = Section("")
+        nodes = {_EVERYWHERE: top}
         for (folder, month), count in self._counts.items():
             section = _node(folder, nodes, top)
             section.own += count
@@ -84,39 +90,50 @@ class SectionCounter:
             section = _node(folder, nodes, top)
             section.newest = max(section.newest or "", newest)
         _sum_up(top)
-        return top.sections[0] if len(top.sections) == 1 else top
+        return top.sections[0] if len(top.sections) == 1 and not top.own else top
 
     def _fold(self) -> None:
         """Moves the smallest folders into those above until half the room is free."""
         self.folded = True
         least = 2
+        origins = sum(above(folder) is None for folder in {folder for folder, _ in self._counts})
+        many = origins > max(1, self._most // _MANY_ORIGINS)
         while len(self._counts) > self._most // 2:
             sizes: Counter[str] = Counter()
             for (folder, _), count in self._counts.items():
                 sizes[folder] += count
             moved = {
-                folder: above(folder) for folder, size in sizes.items() if size < least and above(folder)
+                folder: parent or _EVERYWHERE
+                for folder, size in sizes.items()
+                if size < least and folder and ((parent := above(folder)) or many)
             }
             if not moved and least > sizes.total():
-                break  # nothing but roots is left: as many hosts as there is room for
+                if many or len(sizes) == 1:
+                    break  # nothing but months is left
+                many = True
+                continue
             folded: Counter[tuple[str, str]] = Counter()
             for (folder, month), count in self._counts.items():
-                folded[moved.get(folder) or folder, month] += count
+                folded[moved.get(folder, folder), month] += count
             self._counts = folded
-            for folder, parent in moved.items():
+            for folder, target in moved.items():
                 newest = self._newest.pop(folder, None)
-                if newest is not None and parent is not None:
-                    self._newest[parent] = max(self._newest.get(parent, ""), newest)
+                if newest is not None:
+                    self._newest[target] = max(self._newest.get(target, ""), newest)
             least *= 2
+        # what could not be made smaller is not gone through again before it has doubled
+        self._most = max(self._most, 2 * len(self._counts))
 
 
 def folder_of(url: str) -> str:
-    """The folder a URL lies in, with a slash at its end: `https://a.test/b/c?d` is in `https://a.test/b/`."""
+    """The folder a URL lies in, with a slash at its end: `https://a.test/b/c/?d` is in `https://a.test/b/`."""
     path = url.partition("#")[0].partition("?")[0]
     start = path.find("://") + 3
     root = path.find("/", start)
     if root < 0:
         return f"{path}/"
+    if path.endswith("/") and len(path) > root + 1:
+        path = path[:-1]
     if path.count("/", root) > DEEPEST:
         return "/".join(path[root:].split("/", DEEPEST + 1)[: DEEPEST + 1]).join((path[:root], "/"))
     return path[: path.rindex("/") + 1]
@@ -166,14 +183,25 @@ def shown(section: Section, least: int) -> tuple[Sequence[Section], Leaf]:
 class Periods:
     """Time cut into `count` equal periods of whole months, the last of which ends with the month `last`.
 
-    They reach back to the oldest date, as long as that is at most 120 months a period.
+    They reach back to the oldest date, as long as that is at most 120 months a period. A few that are much
+    older do not stretch them. `older` and `later` say whether dates lie outside.
     """
 
     def __init__(self, months: Mapping[str, int], last: str, count: int = 12) -> None:
         end = _index(last)
-        span = end - min((index for month in months if (index := _index(month)) <= end), default=end) + 1
+        past = sorted((index, urls) for month, urls in months.items() if (index := _index(month)) <= end)
+        spared = sum(urls for _, urls in past) // _OUTLIERS
+        begin = end
+        for index, urls in past:
+            if urls > spared:
+                begin = index
+                break
+            spared -= urls
+        span = end - begin + 1
         self.step = next((step for step in (1, 3, 6, 12, 24, 60) if span <= step * count), 120)
         self._end, self._count = end, count
+        self.older = bool(past) and past[0][0] <= end - self.step * count
+        self.later = any(_index(month) > end for month in months)
 
     def counts(self, months: Mapping[str, int]) -> list[int]:
         """How many URLs fall into each period, the oldest first; what lies outside, at the nearer end."""
@@ -182,6 +210,11 @@ class Periods:
             back = max(self._end - _index(month), 0) // self.step
             found[self._count - 1 - min(back, self._count - 1)] += count
         return found
+
+    @property
+    def unit(self) -> str:
+        """What a period is called: `month`, `quarter`, `half-year`, `year`, `5 years`."""
+        return _UNITS.get(self.step, f"{self.step // 12} years")
 
     @property
     def labels(self) -> list[str]:

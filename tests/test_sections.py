@@ -14,18 +14,22 @@ FOLDERS = {
     "https://a.test?q=/x/": "https://a.test/",
     "https://a.test/": "https://a.test/",
     "https://a.test/page": "https://a.test/",
-    "https://a.test/blog/": "https://a.test/blog/",
+    "https://a.test/blog": "https://a.test/",
+    "https://a.test/blog/": "https://a.test/",
+    "https://a.test/blog/post/": "https://a.test/blog/",
+    "https://a.test//": "https://a.test/",
     "https://a.test/blog/post?next=/shop/a#/b/": "https://a.test/blog/",
     "https://a.test//double//slash": "https://a.test//double//",
     "http://a.test:8080/x/y": "http://a.test:8080/x/",
     "https://a.test/" + "d/" * 40 + "page": "https://a.test/" + "d/" * DEEPEST,
     "https://a.test/" + "d/" * DEEPEST + "page": "https://a.test/" + "d/" * DEEPEST,
+    "https://a.test/" + "d/" * DEEPEST + "page/": "https://a.test/" + "d/" * DEEPEST,
 }
 
 
 @pytest.mark.parametrize("url", FOLDERS)
 def test_the_folder_of_a_url(url: str) -> None:
-    """Query and fragment name none, and what is very deep counts further up."""
+    """A page's own name is none, slash or not, nor are query and fragment; the very deep counts higher."""
     assert folder_of(url) == FOLDERS[url]
 
 
@@ -45,7 +49,8 @@ def _random_rows(seed: int, count: int) -> list[tuple[str, str | None]]:
         date = (
             f"{draw.randrange(1990, 2027)}-{draw.randrange(1, 13):02d}-{draw.randrange(1, 29):02d}T00:00:00Z"
         )
-        rows.append((f"{host}/{path}/p{number}" if path else f"{host}/p{number}", draw.choice((date, None))))
+        page = f"p{number}{draw.choice(('', '/'))}"
+        rows.append((f"{host}/{path}/{page}" if path else f"{host}/{page}", draw.choice((date, None))))
     return rows
 
 
@@ -91,10 +96,30 @@ def test_more_sections_than_there_is_room_for() -> None:
 
 
 def test_more_hosts_than_there_is_room_for() -> None:
-    """Nothing lies above an origin: they are all kept, and folding comes to an end."""
+    """The smallest of very many origins count as part of the whole; the large ones keep their folders."""
+    counter = SectionCounter(most_keys=200)
+    for start in range(0, 5_000, 100):
+        counter.add([(f"https://h{number}.test/", "2026-01-01") for number in range(start, start + 100)])
+        counter.add([(f"https://a.test/blog/p{number}", None) for number in range(start, start + 100)])
+        assert len(counter._counts) <= 300
+        assert len(counter._newest) <= 300
+    top = counter.tree()
+    assert counter.folded
+    assert (top.url, top.urls, top.newest, top.undated) == ("", 10_000, "2026-01-01", 5_000)
+    assert [(each.url, each.urls) for each in top.sections[0].sections] == [("https://a.test/blog/", 5_000)]
+
+
+def test_what_cannot_be_folded_is_not_gone_through_again_and_again() -> None:
+    """A site with a date in every month of many centuries has more months than keys."""
     counter = SectionCounter(most_keys=50)
-    counter.add([(f"https://h{number}.test/", None) for number in range(500)])
-    assert counter.tree().urls == 500
+    folds = 0
+    for year in range(1, 1_000):
+        before = counter._most
+        counter.add([("https://a.test/", f"{year:04d}-{month:02d}-01") for month in range(1, 13)])
+        folds += counter._most != before
+    assert folds < 15
+    top = counter.tree()
+    assert (top.url, top.urls, len(top.months)) == ("https://a.test/", 11_988, 11_988)
 
 
 def test_small_sections_are_summed_up() -> None:
@@ -115,4 +140,14 @@ def test_periods() -> None:
     years = Periods({"2016-02": 5}, "2026-11")
     assert (years.step, years.labels[-1]) == (12, "2025-12")
     assert years.counts({"2016-02": 5, "2031-01": 7, "1970-01": 1}) == [1, 5, *[0] * 9, 7]
+    assert (years.older, years.later) == (False, False)
     assert Periods({}, "2026-11").counts({}) == [0] * 12
+
+
+def test_a_few_odd_dates_do_not_stretch_the_periods() -> None:
+    """One page of 1970 among a hundred of this year counts in the first period, one of 2031 in the last."""
+    months = {"1970-01": 1, "2026-05": 40, "2026-11": 59, "2031-01": 1}
+    periods = Periods(months, "2026-11")
+    assert (periods.step, periods.labels[0], periods.older, periods.later) == (1, "2025-12", True, True)
+    assert periods.counts(months) == [1, 0, 0, 0, 0, 40, 0, 0, 0, 0, 0, 60]
+    assert Periods({"1970-01": 11, "2026-11": 89}, "2026-11").step == 60

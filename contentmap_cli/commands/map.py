@@ -24,7 +24,8 @@ Examples:
 
   contentmap map example.com --json
 
-A section is a folder of the path. A URL that several sitemaps list counts once.
+A section is a folder of the path: /blog/ and /blog/a are in /, /blog/a/b is in /blog/ and /blog/a/ too.
+A URL that several sitemaps list counts once.
 
 Exit codes: 0; 5 database; 6 the domain was never scanned.
 """
@@ -78,6 +79,9 @@ async def _answer(
         writer = map_writer(format, out, width=width_of(out), color=shell.colored(out))
         least = max(1, round(top.urls * share))
         writer.write(SiteMap(name, top, depth, least, f"{scanned:%Y-%m}", counter.folded))
+        drawn = width_of(out) is not None
+    if counter.folded and not (format is Format.TABLE and drawn):  # a drawing says it below itself
+        say("note: the smallest sections are counted as part of those above", unless=shell.quiet)
 
 
 async def count_sections(session: GuardedSession, domain_id: int) -> SectionCounter:

@@ -9,7 +9,7 @@ import uuid
 from dataclasses import replace
 from pathlib import Path
 
-from contentmap_cli.values import JobStatus, JobSummary, ScanStatus
+from contentmap_cli.values import DomainSummary, JobStatus, JobSummary, ScanStatus
 
 _PLACE_LENGTH = 8
 
@@ -67,3 +67,10 @@ def truthful(job: JobSummary) -> JobSummary:
         domains[ScanStatus.INTERRUPTED] += domains[ScanStatus.RUNNING]
         domains[ScanStatus.RUNNING] = 0
     return replace(job, domains=domains)
+
+
+def truthful_result(row: DomainSummary, job: JobSummary) -> DomainSummary:
+    """A domain of such a job as it stands: where the job was interrupted nobody is running it any more."""
+    if job.status is JobStatus.INTERRUPTED and row.status is ScanStatus.RUNNING:
+        return replace(row, status=ScanStatus.INTERRUPTED)
+    return row

@@ -99,6 +99,7 @@ async def _domain_page(session: GuardedSession, tenant: str, name: str) -> Domai
 
 
 async def _job_page(session: GuardedSession, tenant: str, job_id: str) -> JobPage:
+    from contentmap_cli.commands.owner import truthful, truthful_result
     from contentmap_cli.commands.status import unknown_job
     from contentmap_cli.records.queries import domain_results, job_summary
     from contentmap_cli.report.as_html import MOST_ROWS, JobPage
@@ -107,10 +108,12 @@ async def _job_page(session: GuardedSession, tenant: str, job_id: str) -> JobPag
     job = await job_summary(session, job_id, tenant)
     if job is None:
         raise unknown_job(job_id)
+    job = truthful(job)
     clean: list[DomainSummary] = []
     others: list[DomainSummary] = []
     codes: Counter[str] = Counter()
-    async for row in domain_results(session, job_id, tenant):
+    async for stored in domain_results(session, job_id, tenant):
+        row = truthful_result(stored, job)
         kept = clean if row.status in (ScanStatus.OK, ScanStatus.EMPTY) else others
         if len(kept) < MOST_ROWS:
             kept.append(row)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -130,17 +129,14 @@ async def _job(sessions: Sessions, tenant: str, job_id: str | None) -> JobSummar
 async def _results(
     sessions: Sessions, tenant: str, job: JobSummary, statuses: frozenset[ScanStatus] | None
 ) -> list[DomainSummary]:
+    from contentmap_cli.commands.owner import truthful_result
     from contentmap_cli.records.queries import domain_results
 
     async with sessions.read(job.job_id) as session, session.begin():
-        rows = [row async for row in domain_results(session, job.job_id, tenant, statuses=statuses)]
-    if job.status is not JobStatus.INTERRUPTED:
-        return rows
-    # who was running them has died
-    return [
-        replace(row, status=ScanStatus.INTERRUPTED) if row.status is ScanStatus.RUNNING else row
-        for row in rows
-    ]
+        return [
+            truthful_result(row, job)
+            async for row in domain_results(session, job.job_id, tenant, statuses=statuses)
+        ]
 
 
 def unknown_job(job_id: str) -> NotFound:

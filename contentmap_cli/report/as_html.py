@@ -24,14 +24,14 @@ from contentmap_cli.report.as_list import file_note
 from contentmap_cli.report.as_table import elapsed, failure_text, job_status
 from contentmap_cli.report.escape import redact, terminal, url_text
 from contentmap_cli.report.figures import duration, moment, number, plural, size
-from contentmap_cli.sections import Section, shown
+from contentmap_cli.sections import Periods, Section, shown
 from contentmap_cli.values import DomainSummary, JobSummary, ScanStatus, StoredFile
 
 MOST_ROWS = 5_000
 """Rows of a table: more make a page slow and are better asked of a database."""
 _MOST_SECTIONS = 600
 _TREE_DEPTH = 4
-_MONTHS = 48
+_BARS = 48
 _FILE_COLUMNS = ("Status", "Type", "Found by", "HTTP", "URLs", "Size", "Sitemap", "Problems")
 _DOMAIN_COLUMNS = ("Domain", "Outcome", "Sitemaps", "URLs", "Added", "Removed", "Changed", "Seconds", "Error")
 _SCAN_COLUMNS = ("Scan (UTC)", "Outcome", "Sitemaps", "URLs", "Added", "Removed", "Changed", "Job")
@@ -92,11 +92,11 @@ def write_domain_page(out: TextIO, page: DomainPage) -> None:
     if last is not None:
         facts.insert(0, ("Last scan", f"{moment(last.recorded_at)} UTC"))
         facts.insert(1, ("Outcome", last.summary.status.value))
-    months = _by_month(page.top, page.month)
+    unit, bars = _by_period(page.top, page.month)
     data = {
         "map": _treemap(page.top, page.month) if page.top.urls else None,
-        "freshness": {"months": list(months), "urls": list(months.values())} if months else None,
-        "scans": _scan_series(page.scans) if len(page.scans) > 1 else None,
+        "freshness": {"begins": list(bars), "urls": list(bars.values())} if bars else None,
+        "scans": _scan_series(page.scans),
     }
     body = [_facts(facts), "<h2>Sections</h2>"]
     if page.top.urls:
@@ -114,10 +114,11 @@ def write_domain_page(out: TextIO, page: DomainPage) -> None:
     else:
         body.append("<p>No URL is recorded.</p>")
     body += ["<h2>Freshness</h2>", _freshness_words(page.top)]
-    if months:
-        body.append(_chart("freshness-chart", "URLs by month"))
+    if bars:
+        body.append(_chart("freshness-chart", f"URLs by {unit} of their date"))
+        body.append(f"<p class=soft>By {unit} of the date that the sitemaps say.</p>")
     body += ["<h2>Changes</h2>"]
-    if len(page.scans) > 1:
+    if data["scans"]:
         body.append(_chart("scans-chart", "Changes by scan"))
     body.append(_scans_table(page.scans))
     body += ["<h2>Sitemap files</h2>", _files_table(page.files, page.more_files)]
@@ -143,7 +144,10 @@ def write_job_page(out: TextIO, page: JobPage) -> None:
     body = [_facts(facts)]
     if job.error:
         body.append(f"<p class=failed>{_text(job.error)}</p>")
-    body += ["<h2>Outcomes</h2>", _chart("outcomes-chart", "Domains by outcome"), _counts_words(counts)]
+    body.append("<h2>Outcomes</h2>")
+    if counts:
+        body.append(_chart("outcomes-chart", "Domains by outcome"))
+    body.append(_counts_words(counts))
     if page.codes:
         rows = [[_td(code), _number(count)] for code, count in page.codes.most_common()]
         body += ["<h2>Errors</h2>", _table("Errors", ("Code", "Domains"), rows, 0, numbers={1})]
@@ -217,8 +221,8 @@ def _treemap(top: Section, month: str) -> dict[str, list[Any]]:
     }
     for parent, section in kept:
         answer["ids"].append(section.url or "/")
-        # plotly reads labels as a little HTML of its own
-        answer["labels"].append(html.escape(_folder(section)))
+        # plotly reads labels as a little HTML of its own, which knows no &quot;
+        answer["labels"].append(html.escape(_folder(section), quote=False))
         answer["parents"].append(parent)
         answer["values"].append(section.urls)
         newest = f", newest {section.newest[:10]}" if section.newest else ""
@@ -256,24 +260,19 @@ def _tree(top: Section) -> str:
     return f"<div class=tree>{item(top, 0)}</div>"
 
 
-def _by_month(top: Section, month: str) -> dict[str, int]:
-    """URLs by month, every month from the first to that of the scan; what is older than four years or newer
-    than the scan is one bar each."""
-    if not top.months:
-        return {}
-    last = int(month[:4]) * 12 + int(month[5:7]) - 1
-    first = max(min(int(each[:4]) * 12 + int(each[5:7]) - 1 for each in top.months), last - _MONTHS + 1)
-    answer = {f"{index // 12:04d}-{index % 12 + 1:02d}": 0 for index in range(min(first, last), last + 1)}
-    before, after = 0, 0
-    for each, count in top.months.items():
-        if each in answer:
-            answer[each] += count
-        elif each > month:
-            after += count
-        else:
-            before += count
-    older = {f"before {next(iter(answer))}": before} if before else {}
-    return older | answer | ({"in the future": after} if after else {})
+def _by_period(top: Section, month: str) -> tuple[str, dict[str, int]]:
+    """What a bar is, and URLs by the month it begins with; what is older than the bars reach, or newer than
+    the scan, is one bar each."""
+    periods = Periods(top.months, month, _BARS)
+    begins = periods.labels
+    inside = {each: count for each, count in top.months.items() if begins[0] <= each <= month}
+    before = sum(count for each, count in top.months.items() if each < begins[0])
+    after = sum(count for each, count in top.months.items() if each > month)
+    bars = dict(zip(begins, periods.counts(inside), strict=True)) if inside else {}
+    while bars and not bars[next(iter(bars))]:
+        del bars[next(iter(bars))]
+    older = {f"before {begins[0]}": before} if before else {}
+    return periods.unit, older | bars | ({"in the future": after} if after else {})
 
 
 def _freshness_words(top: Section) -> str:
@@ -284,8 +283,10 @@ def _freshness_words(top: Section) -> str:
     return f"<p>{plural(dated, 'URL')} with a date, {newest}; {number(top.undated)} without.</p>"
 
 
-def _scan_series(scans: Sequence[Scan]) -> dict[str, list[Any]]:
+def _scan_series(scans: Sequence[Scan]) -> dict[str, list[Any]] | None:
     rows = scans[1:]  # the first added everything there was, and would flatten all others
+    if not any(scan.summary.added or scan.summary.removed or scan.summary.changed for scan in rows):
+        return None
     return {
         "when": [moment(scan.recorded_at) for scan in rows],
         "added": [scan.summary.added for scan in rows],
@@ -303,7 +304,7 @@ def _scans_table(scans: Sequence[Scan]) -> str:
                 _td(moment(scan.recorded_at)),
                 _outcome(row.status.value),
                 *map(_number, (row.sitemaps, row.urls, row.added, row.removed, row.changed)),
-                _td(row.job_id),
+                f"<td class=id>{_text(row.job_id)}</td>",
             ]
         )
     return _table("Scans", _SCAN_COLUMNS, rows, 0, numbers={2, 3, 4, 5, 6})

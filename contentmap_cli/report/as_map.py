@@ -27,7 +27,8 @@ _COLUMNS = (
 )
 _BARS = " ▁▂▃▄▅▆▇█"
 _ASCII_BARS = " .:-=+*#@"
-_STEPS = {1: "month", 3: "quarter", 6: "half-year", 12: "year"}
+_BRANCHES = ("├─ ", "└─ ", "│  ", "… ")
+_ASCII_BRANCHES = ("|- ", "`- ", "|  ", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,8 +138,10 @@ class _MapLines:
         self._out = out
 
     def write(self, site: SiteMap) -> None:
-        for depth, section, _, _ in visible(site):
-            self._out.write(json.dumps(section_object(section, depth, site.top.urls), allow_nan=False) + "\n")
+        for depth, section, sections, urls in visible(site):
+            answer = section_object(section, depth, site.top.urls)
+            answer["not_shown"] = {"sections": sections, "urls": urls} if depth < site.depth else None
+            self._out.write(json.dumps(answer, allow_nan=False) + "\n")
         self._out.write(json.dumps(_map_object(site), allow_nan=False) + "\n")
 
 
@@ -166,7 +169,9 @@ class _MapTable:
         self._out = out
         self._width = width
         self._color = color
-        self._bars = _BARS if _draws_blocks() else _ASCII_BARS
+        blocks = _draws_blocks()
+        self._bars = _BARS if blocks else _ASCII_BARS
+        self._branches = _BRANCHES if blocks else _ASCII_BRANCHES
 
     def write(self, site: SiteMap) -> None:
         periods = Periods(site.top.months, site.month)
@@ -183,18 +188,20 @@ class _MapTable:
             yield self._line(url_text(section.url), section, site, periods)
 
     def _tree(self, site: SiteMap, periods: Periods) -> Iterator[Line]:
+        fork, end, along, dots = self._branches
+
         def walk(section: Section, depth: int, lead: str, branch: str) -> Iterator[Line]:
             section, chain = _through(section, depth)
             yield self._line(lead + branch + _name(section, chain), section, site, periods)
             if depth >= site.depth:
                 return
             large, small = shown(section, site.least)
-            further = lead + {"": "", "├─ ": "│  ", "└─ ": "   "}[branch]
+            further = lead + {"": "", fork: along, end: "   "}[branch]
             for place, below in enumerate(large):
                 last = place == len(large) - 1 and not small.sections
-                yield from walk(below, depth + 1, further, "└─ " if last else "├─ ")
+                yield from walk(below, depth + 1, further, end if last else fork)
             if small.sections:
-                text = f"{further}└─ … {plural(small.sections, 'smaller section')}"
+                text = f"{further}{end}{dots}{plural(small.sections, 'smaller section')}"
                 share = _share(small.urls, site.top.urls)
                 cells = [Cell(text), Cell(number(small.urls)), Cell(share), Cell(""), Cell("")]
                 yield Line([Cell(cell.text, Style.DIM) for cell in cells])
@@ -220,8 +227,12 @@ class _MapTable:
         return "".join(marks).replace("·", "." if self._bars is _BARS else "_")
 
     def _legend(self, site: SiteMap, periods: Periods) -> None:
-        step = _STEPS.get(periods.step, f"{periods.step // 12} years")
-        said = [f"freshness: lastmod by {step}, {periods.labels[0]} to {periods.last}"]
+        reach = f"{periods.labels[0]} to {periods.last}"
+        said = [f"freshness: lastmod by {periods.unit}, {reach}"]
+        if periods.older:
+            said.append("older dates count in the first")
+        if periods.later:
+            said.append("later dates count in the last")
         if site.top.undated:
             said.append(f"{plural(site.top.undated, 'url')} without a date")
         if site.folded:

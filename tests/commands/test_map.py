@@ -98,3 +98,20 @@ def test_what_cannot_be_drawn(contentmap: Any) -> None:
     assert "no URL of none.test is recorded" in empty.err
     refused = contentmap("map", "a.test", "--format", "txt")
     assert refused.code == 2 and "--format is one of" in refused.err
+
+
+def test_a_file_that_breaks_off_makes_no_url_count_twice(contentmap: Any) -> None:
+    """What it listed before is still recorded, though the file now says less."""
+    urls = [f"http://a.test/blog/p{number}" for number in range(10)]
+    whole = _file(*((url, "") for url in urls))
+    site = {
+        "a.test/robots.txt": "Sitemap: http://a.test/f.xml\nSitemap: http://a.test/g.xml",
+        "a.test/f.xml": whole,
+        "a.test/g.xml": _file(*((url, "") for url in urls[:4])),
+    }
+    with serving(site) as sites:
+        words = ("scan", "http://a.test", "--connect-to", sites.connect_to)
+        assert contentmap(*words).code == 0
+        sites.pages["a.test/f.xml"] = whole[: whole.index("<loc>http://a.test/blog/p6")]
+        assert contentmap(*words).code == 3
+    assert contentmap("map", "a.test", "--json").json["urls"] == 10

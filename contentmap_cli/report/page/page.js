@@ -66,12 +66,17 @@ function color(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 }
 
-function layout(place, more) {
+// numbers of things: no ticks between whole ones
+function whole(counts) {
+  return Math.max(0, ...counts) < 8 ? { dtick: 1 } : {};
+}
+
+function layout(place, more, counts = []) {
   const ink = color("--ink");
   const axis = { gridcolor: color("--line"), zerolinecolor: color("--line"), automargin: true, fixedrange: true };
   return {
     width: place.clientWidth, height: place.clientHeight, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", font: { color: ink, family: "system-ui, sans-serif" },
-    margin: { l: 8, r: 8, t: 8, b: 8 }, xaxis: { ...axis }, yaxis: { ...axis, rangemode: "tozero" },
+    margin: { l: 8, r: 8, t: 8, b: 8 }, xaxis: { ...axis }, yaxis: { ...axis, rangemode: "tozero", ...(counts.length ? whole(counts) : {}) },
     legend: { orientation: "h", y: 1.12 }, ...more,
   };
 }
@@ -109,9 +114,9 @@ function draw() {
   const fresh = document.getElementById("freshness-chart");
   if (fresh && data.freshness) {
     Plotly.react(fresh, [{
-      type: "bar", x: data.freshness.months, y: data.freshness.urls, marker: { color: color("--one") },
+      type: "bar", x: data.freshness.begins, y: data.freshness.urls, marker: { color: color("--one") },
       hovertemplate: "%{x}: %{y:,} URLs<extra></extra>",
-    }], layout(fresh, { bargap: 0.15, xaxis: categories(12) }), quiet);
+    }], layout(fresh, { bargap: 0.15, xaxis: categories(12) }, data.freshness.urls), quiet);
   }
   const scans = document.getElementById("scans-chart");
   if (scans && data.scans) {
@@ -121,7 +126,8 @@ function draw() {
       hovertemplate: "%{text}<extra></extra>",
     });
     Plotly.react(scans, [bar("added", 1, "--three"), bar("changed", 1, "--one"), bar("removed", -1, "--two")],
-      layout(scans, { barmode: "relative", xaxis: moments(data.scans.when) }), quiet);
+      layout(scans, { barmode: "relative", xaxis: moments(data.scans.when) },
+        [...data.scans.added, ...data.scans.changed, ...data.scans.removed]), quiet);
   }
   const outcomes = document.getElementById("outcomes-chart");
   if (outcomes && data.outcomes) {
