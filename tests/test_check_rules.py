@@ -251,6 +251,33 @@ def test_rules_about_several_files() -> None:
     assert "url-location" not in found((trusted, [page]))
 
 
+def test_what_was_too_much_to_compare_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither repetitions nor links back are passed over in silence where there are too many."""
+    pages = [
+        Entry(
+            f"https://a.example.com/{n}", alternates=({"hreflang": "de", "href": "https://a.example.com/x"},)
+        )
+        for n in range(4)
+    ]
+
+    def said() -> list[str]:
+        checker = Checker(SITE)
+        for name in ("one", "two"):
+            checker.start(replace(FILE, name=name))
+            checker.entries(pages)
+            checker.end()
+        checker.finish()
+        return checker.given_up()
+
+    assert said() == []
+    monkeypatch.setattr("contentmap_cli.check.urls.MOST_HASHES", 5)
+    monkeypatch.setattr("contentmap_cli.check.languages.MOST_LINKS", 5)
+    assert said() == [
+        "url-repeated compared the first 5 URLs only",
+        "hreflang-return was not checked: more than 5 alternates",
+    ]
+
+
 def test_every_rule_is_tried() -> None:
     """No rule without a document that breaks it."""
     several = {"url-repeated", "url-blocked", "url-location", "lastmod-index", "robots-blocked"}

@@ -30,6 +30,7 @@ class Checker:
     """
 
     def __init__(self, site: CheckedSite, wanted: Collection[str] = frozenset(RULES)) -> None:
+        self.target = site.target
         self._notes = Notes(site.target, wanted)
         self._families = [family(site, self._notes) for family in FAMILIES]
         self._looking = [family for family in self._families if self._notes.wants(*family.sees)]
@@ -76,6 +77,10 @@ class Checker:
     def repeat(self) -> bool:
         """`finish` after the first time round; False after the second."""
         return self._again is None and self.finish()
+
+    def given_up(self) -> list[str]:
+        """What was not compared because there was too much of it, a sentence a rule."""
+        return [family.given_up for family in self._looking if family.given_up]
 
     def findings(self) -> list[Finding]:
         """What was found."""

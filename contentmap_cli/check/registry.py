@@ -131,6 +131,8 @@ class Family:
         self.site = site
         self.notes = notes
         self.wants_more = False
+        self.given_up: str | None = None
+        """What was not compared because there was too much of it."""
 
     def start(self, file: CheckedFile) -> None:
         """A file begins."""

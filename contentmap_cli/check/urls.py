@@ -198,6 +198,8 @@ class Repetitions(Family):
     def finish(self) -> None:
         """Counts what is there twice."""
         if self._files > 1:
+            if self._bag.overflowed:
+                self.given_up = f"{URL_REPEATED.id} compared the first {MOST_HASHES:,} URLs only"
             self._count, self._sample = self._bag.repeated(EXAMPLES)
             self.wants_more = self._count > 0
 

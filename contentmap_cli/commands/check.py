@@ -88,7 +88,7 @@ def check(
     """Check sitemaps against the protocol's rules and good practice; nothing is recorded."""
     from contentmap_cli.check.checker import RULES
     from contentmap_cli.check.registry import chosen_rules
-    from contentmap_cli.commands.output import answer_to
+    from contentmap_cli.commands.output import answer_to, say
     from contentmap_cli.commands.settings import ScanSettings
     from contentmap_cli.report.as_findings import write_findings, write_rules
 
@@ -131,6 +131,9 @@ def check(
         counts=dict(Counter(finding.rule.severity for finding in new)),
         known=len(found) - len(new),
     )
+    for checker in checkers:
+        for given_up in checker.given_up():
+            say(f"note: {checker.target}: {given_up}", unless=shell.quiet)
     with answer_to(output) as out:
         write_findings(form, out, new, summary, rules, color=shell.colored(out))
     return Exit.NOT_CLEAN if new else Exit.CLEAN
