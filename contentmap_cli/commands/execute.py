@@ -170,7 +170,7 @@ class _Execution:
         run.watcher = watcher
         run.concurrency = min(run.concurrency, max(1, len(targets)))
         raise_file_limit()
-        with _signals(run) as signals:
+        with signals_to(run.stop, "stopping: what is being written is finished first …") as signals:
             try:
                 with watcher, deadline(run, self.settings.max_time):
                     await run.run(targets)
@@ -218,22 +218,22 @@ def _goes_on(run: JobRun) -> str:
 
 
 @contextlib.contextmanager
-def _signals(run: JobRun) -> Iterator[list[signal.Signals]]:
+def signals_to(stop: Callable[[str], None], said: str) -> Iterator[list[signal.Signals]]:
     """First signal: stop cleanly and say so. Second: leave at once."""
     received: list[signal.Signals] = []
     loop = asyncio.get_running_loop()
 
-    def stop(number: signal.Signals) -> None:
+    def heard_one(number: signal.Signals) -> None:
         if received:
             os._exit(128 + number)
         received.append(number)
-        run.stop(f"stopped by {number.name}")
-        say("stopping: what is being written is finished first …")
+        stop(f"stopped by {number.name}")
+        say(said)
 
     # what the caller has chosen to ignore stays ignored: nohup ignores SIGHUP, a shell's `&` SIGINT
     heard = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
     for number in heard:
-        loop.add_signal_handler(number, stop, number)
+        loop.add_signal_handler(number, heard_one, number)
     try:
         yield received
     finally:
