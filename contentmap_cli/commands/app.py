@@ -10,6 +10,7 @@ import typer
 
 from contentmap_cli import __version__
 from contentmap_cli.commands import (
+    cancel,
     check,
     config,
     db,
@@ -76,7 +77,7 @@ def global_options(
     context.obj = replace(said, given=frozenset(given) - {"version"})
 
 
-for module in (scan, status, jobs, resume, urls, sitemaps, diff, check, parse, worker, db):
+for module in (scan, status, jobs, resume, cancel, urls, sitemaps, diff, check, parse, worker, db):
     module.register(app)
 config.register(app)  # the last: it shows the settings of all
 

@@ -17,10 +17,12 @@ from contentmap_cli.commands.inputs import (
     target_lines,
 )
 from contentmap_cli.commands.output import say
+from contentmap_cli.commands.owner import surely_gone
 from contentmap_cli.commands.settings import ScanSettings
 from contentmap_cli.commands.shell import Shell
+from contentmap_cli.commands.status import unknown_job
 from contentmap_cli.crawl.targets import TargetError, TargetLine, judge_lines, merge_targets, shown_line
-from contentmap_cli.errors import UsageError
+from contentmap_cli.errors import JobHeld, UsageError
 from contentmap_cli.records import jobs
 from contentmap_cli.records.address import FILE
 from contentmap_cli.records.queue import (
@@ -38,6 +40,8 @@ from contentmap_cli.records.staging import (
     repeated,
     stage,
 )
+from contentmap_cli.records.tables import Job
+from contentmap_cli.records.workers import reopen_job, reopen_scans
 from contentmap_cli.values import Target
 
 _CHUNK = 5000
@@ -87,8 +91,41 @@ async def enqueue_job(
             listing.progress.clear()
     note = note_of_duplicates(listing.duplicates, listing.dropped)
     say(note or "", unless=shell.quiet or not note)
-    answer = {"type": "queued", "schema": 1, "job_id": job_id, "process": None, "domains": total}
-    print(json.dumps(answer | {"priority": chosen}) if as_json else job_id)
+    return _say_queued(shell, job_id, total, chosen, as_json=as_json)
+
+
+async def requeue_job(
+    shell: Shell, job_id: str, given: ScanSettings, *, failures: bool, priority: int | None, as_json: bool
+) -> int:
+    """Hands what is unfinished of a job (`failures`: failed and partial domains too) to the workers.
+
+    Raises NotFound for an unknown job and JobHeld where a live run has it.
+    """
+    async with database_for_writing(shell, create=False) as database:
+        sessions = Sessions(database)
+        async with sessions.brief(job_id) as session, session.begin():
+            job = await session.get(Job, job_id, with_for_update=True)
+            if job is None or job.tenant_id != shell.tenant_name:
+                raise unknown_job(job_id)
+            held_by, alive = await jobs.holder(session, job_id)
+            if held_by not in (None, QUEUE_OWNER) and alive and not surely_gone(held_by):
+                raise JobHeld(
+                    f"another run holds {job_id}: {held_by}", hint="wait for it, or `contentmap cancel` it"
+                )
+            total = await reopen_scans(session, job_id, failures=failures, gone=held_by)
+            if total:
+                options = given.over(ScanSettings.from_recorded(job.options)).recorded()
+                await reopen_job(session, job_id, options)
+            chosen = default_priority(job.total_domains) if priority is None else priority
+            await enqueue_scans(session, job_id, shell.tenant_name, chosen)
+    if not total:
+        say(f"nothing is left to do in {job_id}; --failed tries failed and partial domains again")
+    return _say_queued(shell, job_id, total, chosen, as_json=as_json)
+
+
+def _say_queued(shell: Shell, job_id: str, domains: int, priority: int, *, as_json: bool) -> int:
+    answer = {"type": "queued", "schema": 1, "job_id": job_id, "process": None, "domains": domains}
+    print(json.dumps(answer | {"priority": priority}) if as_json else job_id)
     sys.stdout.flush()
     say(f"`{shell.in_full(f'contentmap status {job_id} --watch')}` follows it", unless=shell.quiet)
     return 0

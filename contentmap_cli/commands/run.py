@@ -34,6 +34,8 @@ from contentmap_cli.values import DomainSummary, JobStatus, ScanStatus, Target
 log = logging.getLogger("contentmap.run")
 
 HEARTBEAT_SECONDS = LEASE_SECONDS / 4
+_LOOKS = 6
+"""How often between two heartbeats a run looks whether it was cancelled."""
 
 
 class Watcher:
@@ -247,7 +249,9 @@ class JobRun(Fanout):
         """Renews the run's leases until it has ended. One connection that broke is no lost database."""
         # the flag as well as a cancellation: one that got lost on its way must not keep the run for ever
         while not self._ended:
-            await asyncio.sleep(HEARTBEAT_SECONDS)
+            for _ in range(_LOOKS):
+                await asyncio.sleep(HEARTBEAT_SECONDS / _LOOKS)
+                await self._look()
             for again in (True, False):
                 try:
                     await self._renew()
@@ -255,6 +259,14 @@ class JobRun(Fanout):
                 except Exception as error:
                     log.warning("a heartbeat failed: %s", self._describe(error).message)
                     self._mind_the_database(error, again=again)
+
+    async def _look(self) -> None:
+        """Sees whether the job was cancelled. Of a database that is gone the heartbeat tells."""
+        with contextlib.suppress(Exception):
+            async with self.sessions.read(self.job_id) as session, session.begin():
+                held_by, _ = await jobs.holder(session, self.job_id)
+            if held_by != self.owner:
+                self._give_way()
 
     async def _renew(self) -> None:
         """One heartbeat, on a session of its own."""

@@ -159,6 +159,15 @@ def _hand_over(
     from contentmap_cli.commands.enqueue import enqueue_job, require_queue
 
     answer = opt.chosen(format, as_json, (Format.TABLE, Format.JSON))
+    refuse_what_no_worker_knows(shell, settings, output)
+    require_queue(shell)
+    # these are for a run on this machine, and here they come from its settings
+    settings = replace(settings, proxy=None, max_time=None, concurrency=None)
+    return run_async(enqueue_job(shell, targets, settings, priority=priority, as_json=answer is Format.JSON))
+
+
+def refuse_what_no_worker_knows(shell: Shell, settings: ScanSettings, output: str | None) -> None:
+    """Raises UsageError for options that are for a run on this machine, rather than passing them over."""
     if output is not None:
         raise UsageError(
             "--queue answers with the job's id alone",
@@ -174,10 +183,6 @@ def _hand_over(
     ):
         if name in shell.flags:
             raise UsageError(f"--{name.replace('_', '-')} is for a scan that runs here", hint=hint)
-    require_queue(shell)
-    # these are for a run on this machine, and here they come from its settings
-    settings = replace(settings, proxy=None, max_time=None, concurrency=None)
-    return run_async(enqueue_job(shell, targets, settings, priority=priority, as_json=answer is Format.JSON))
 
 
 def _show(targets: Any, answer: Any) -> int:

@@ -16,7 +16,7 @@ from typing import Any
 
 from sqlalchemy import delete, exists, func, insert, or_, select, update
 
-from contentmap_cli.records.claims import LEASE_SECONDS
+from contentmap_cli.records.claims import LEASE_SECONDS, takeable
 from contentmap_cli.records.jobs import finish_job
 from contentmap_cli.records.queue import QUEUE_OWNER, beat_entries
 from contentmap_cli.records.queue_tables import ENTRIES, WORKERS
@@ -264,3 +264,47 @@ async def release_workers(session: GuardedSession, tenant: str, workers: Mapping
         .values(status="queued", queue_manager_id=None, updated=func.now())
     )
     await session.write(delete(WORKERS).where(_w.id.in_(workers)))
+
+
+async def reopen_scans(session: GuardedSession, job_id: str, *, failures: bool, gone: str | None) -> int:
+    """Makes what a run might take up of a job pending, for the queue; `gone` is a run that has died. Returns
+    how many wait then."""
+    held = (DomainScan.status == ScanStatus.RUNNING) & (DomainScan.owner == gone)
+    await session.write(
+        update(DomainScan)
+        .where(
+            DomainScan.job_id == job_id,
+            DomainScan.status != ScanStatus.PENDING,
+            or_(takeable(failures=failures), held),
+        )
+        .values(
+            status=ScanStatus.PENDING,
+            token=None,
+            owner=None,
+            lease_until=None,
+            finished_at=None,
+            error_code=None,
+            error_message=None,
+        )
+    )
+    waiting = select(func.count()).where(DomainScan.job_id == job_id, DomainScan.status == ScanStatus.PENDING)
+    return int(await session.scalar(waiting) or 0)
+
+
+async def reopen_job(session: GuardedSession, job_id: str, options: Mapping[str, Any]) -> None:
+    """Makes a job the queue's. One that workers are at work on stays as it is."""
+    await session.write(
+        update(Job)
+        .where(
+            Job.id == job_id,
+            or_(Job.owner.is_distinct_from(QUEUE_OWNER), Job.status != JobStatus.RUNNING),
+        )
+        .values(
+            status=JobStatus.PENDING,
+            owner=QUEUE_OWNER,
+            options=dict(options),
+            lease_until=None,
+            finished_at=None,
+            error=None,
+        )
+    )
