@@ -113,8 +113,9 @@ async def _answer(
 
 async def read_job(sessions: Sessions, tenant: str, job_id: str | None) -> JobSummary:
     """A job as it stands, the latest where none is named. Raises NotFound."""
-    from contentmap_cli.commands.owner import truthful
+    from contentmap_cli.commands.owner import surely_gone, truthful
     from contentmap_cli.records.queries import job_summary, latest_job_id
+    from contentmap_cli.records.queue_state import with_queue
 
     async with sessions.read(job_id) as session, session.begin():
         wanted = job_id or await latest_job_id(session, tenant)
@@ -123,7 +124,7 @@ async def read_job(sessions: Sessions, tenant: str, job_id: str | None) -> JobSu
         job = await job_summary(session, wanted, tenant)
         if job is None:
             raise unknown_job(wanted)
-        return truthful(job)
+        return truthful(await with_queue(session, job, surely_gone))
 
 
 async def _results(
