@@ -14,7 +14,13 @@ from contentmap_cli.records.claims import Claim, claim_domains, unpack_target
 from contentmap_cli.records.files import remembered_files
 from contentmap_cli.records.queue import put_back_entries, take_entries
 from contentmap_cli.records.session import GuardedSession, Sessions
-from contentmap_cli.records.workers import QueuedScan, open_jobs, queued_jobs, queued_scans
+from contentmap_cli.records.workers import (
+    QueuedScan,
+    open_jobs,
+    queued_jobs,
+    queued_scans,
+    release_scans,
+)
 
 BUSY_SECONDS = 5.0
 """What another worker holds is looked at again after so long."""
@@ -72,10 +78,13 @@ class QueueIntake:
                 scan = scans.get(scan_id)
                 if scan is not None and scan.job_id in jobs and scan.busy:
                     busy.append(entry)
-                elif scan is not None and scan.job_id in jobs and scan.open:
+                elif scan is not None and scan.job_id in jobs and (scan.open or scan.orphaned):
                     wanted.setdefault(scan.job_id, {})[entry] = scan
                 else:  # it has an outcome, or the job was cancelled or is being run elsewhere
                     batch.needless.append((entry, scan.job_id if scan else None))
+            orphans = [scan.id for some in wanted.values() for scan in some.values() if scan.orphaned]
+            if orphans:
+                await release_scans(session, orphans)
             for job_id in sorted(wanted):
                 busy += await self._claim(session, batch, job_id, wanted[job_id], jobs[job_id])
             if busy:

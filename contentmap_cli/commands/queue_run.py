@@ -156,9 +156,9 @@ class QueueRun(Fanout):
 
         async def look() -> bool:
             async with self.sessions.brief() as session, session.begin():
-                return not await mend_queue(session, self.tenant) and not await anything_left(
-                    session, self.tenant
-                )
+                await bury_workers(session, self.tenant, surely_gone)
+                await mend_queue(session, self.tenant)
+                return not await anything_left(session, self.tenant)
 
         return await self._kept_up(look)
 

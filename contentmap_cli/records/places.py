@@ -21,10 +21,11 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
+import asyncpg
 from sqlalchemy import URL
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.ext.asyncio import create_async_engine
 
-from contentmap_cli.records.engine import open_database
+from contentmap_cli.records.engine import CONNECT_SECONDS
 
 PER_KEY: Final = 2
 """Places at one host, and at one address."""
@@ -35,6 +36,7 @@ _POLL = 0.1  # seconds between two attempts for a place that others have
 _PULSE = 10.0
 _IDLE_LIMIT = "30s"
 _BACKOFF = (0.2, 5.0)
+_DIALECTS_OWN = frozenset({"prepared_statement_cache_size", "prepared_statement_name_func"})
 
 _TAKE = (
     "SELECT CASE WHEN pg_try_advisory_lock(first) THEN 0 WHEN pg_try_advisory_lock(second) THEN 1 END"
@@ -132,22 +134,33 @@ class SharedPlaces:
 
     async def _serve(self) -> None:
         wait = _BACKOFF[0]
-        database = open_database(self._address)
-        try:
-            while True:
+        while True:
+            try:
+                connection = await self._connect()
                 try:
-                    async with database.engine.connect() as raw:
-                        connection = await raw.execution_options(isolation_level="AUTOCOMMIT")
-                        await connection.exec_driver_sql(f"SET idle_session_timeout = '{_IDLE_LIMIT}'")
-                        wait = _BACKOFF[0]
-                        await self._work(connection)
-                except Exception as error:
-                    log.warning("places at hosts cannot be had: %s", type(error).__name__)
-                self._lose_all()
-                await asyncio.sleep(wait * random.uniform(0.5, 1.5))  # noqa: S311 - jitter
-                wait = min(wait * 2, _BACKOFF[1])
-        finally:
-            await database.close()
+                    await connection.execute(f"SET idle_session_timeout = '{_IDLE_LIMIT}'")
+                    wait = _BACKOFF[0]
+                    await self._work(connection)
+                finally:
+                    connection.terminate()  # its locks go with it
+            except Exception as error:
+                log.warning("places at hosts cannot be had: %s", type(error).__name__)
+            self._lose_all()
+            await asyncio.sleep(wait * random.uniform(0.5, 1.5))  # noqa: S311 - jitter
+            wait = min(wait * 2, _BACKOFF[1])
+
+    async def _connect(self) -> Any:
+        """A connection of the driver's own: nobody begins, resets or pools it."""
+        dialect = create_async_engine(self._address).dialect
+        _, arguments = dialect.create_connect_args(self._address)
+        own = {name: value for name, value in arguments.items() if name not in _DIALECTS_OWN}
+        connection: Any = await asyncpg.connect(
+            timeout=CONNECT_SECONDS,
+            command_timeout=CONNECT_SECONDS,
+            server_settings={"application_name": "contentmap places"},
+            **own,
+        )
+        return connection
 
     def _lose_all(self) -> None:
         self._session += 1
@@ -155,7 +168,7 @@ class SharedPlaces:
         self._idle.clear()
         self._given.clear()
 
-    async def _work(self, connection: AsyncConnection) -> None:
+    async def _work(self, connection: Any) -> None:
         asked = time.monotonic()
         while True:
             now = time.monotonic()
@@ -186,13 +199,12 @@ class SharedPlaces:
                 asked = now
             elif now - asked > _PULSE:
                 asked = now
-                await connection.exec_driver_sql("SELECT 1")
+                await connection.execute("SELECT 1")
             await self._pause()
 
-    async def _ask(self, connection: AsyncConnection, statement: str, *keys: Sequence[Any]) -> list[Any]:
+    async def _ask(self, connection: Any, statement: str, *keys: Sequence[Any]) -> list[Any]:
         self.trips += 1
-        result = await connection.exec_driver_sql(statement, tuple(list(some) for some in keys))
-        return list(result.scalars())
+        return [row[0] for row in await connection.fetch(statement, *keys)]
 
     def _collect_idle(self, now: float) -> None:
         for key in list(self._idle):
@@ -236,7 +248,8 @@ class SharedPlaces:
             return
         self._wake.clear()
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._wake.wait(), min(soon))
+            async with asyncio.timeout(min(soon)):  # wait_for may lose a cancellation
+                await self._wake.wait()
 
 
 def _number(key: str, number: int) -> int:

@@ -31,8 +31,8 @@ UNFINISHED = (ScanStatus.PENDING, ScanStatus.RUNNING)
 
 @dataclass(frozen=True, slots=True)
 class QueuedScan:
-    """A domain scan that the queue gave out: `open` says that it may be claimed, `busy` that another worker
-    under a live lease has it. Neither: it has an outcome, or its job is not the queue's any more."""
+    """A domain scan that the queue gave out: `open` says that it may be claimed, `busy` that a worker has it
+    which is alive, `orphaned` that one had it which is not. None of these: it has an outcome."""
 
     id: int
     job_id: str
@@ -40,6 +40,7 @@ class QueuedScan:
     target: Mapping[str, Any]
     open: bool
     busy: bool
+    orphaned: bool
 
 
 async def register_worker(
@@ -152,7 +153,9 @@ async def still_queued(session: GuardedSession, jobs: Collection[str]) -> set[st
 
 async def queued_scans(session: GuardedSession, scans: Collection[int]) -> dict[int, QueuedScan]:
     """What the queue gave out, by id, as it stands. One that is not there any more is missing."""
-    live = (DomainScan.status == ScanStatus.RUNNING) & (DomainScan.lease_until > utc_now())
+    running = DomainScan.status == ScanStatus.RUNNING
+    leased = func.coalesce(running & (DomainScan.lease_until > utc_now()), False)
+    alive = exists().where(_w.owner == DomainScan.owner, _w.lease_until > utc_now())
     rows = await session.execute(
         select(
             DomainScan.id,
@@ -160,7 +163,8 @@ async def queued_scans(session: GuardedSession, scans: Collection[int]) -> dict[
             DomainScan.target,
             DomainScan.status,
             Domain.name,
-            func.coalesce(live, False).label("live"),
+            leased.label("leased"),
+            alive.label("alive"),
         )
         .join(Domain, Domain.id == DomainScan.domain_id)
         .where(DomainScan.id.in_(scans))
@@ -171,11 +175,19 @@ async def queued_scans(session: GuardedSession, scans: Collection[int]) -> dict[
             row.job_id,
             row.name,
             row.target,
-            open=row.status in UNFINISHED and not row.live,
-            busy=row.live,
+            open=row.status in UNFINISHED and not row.leased,
+            busy=row.leased and row.alive,
+            orphaned=row.leased and not row.alive,
         )
         for row in rows
     }
+
+
+async def release_scans(session: GuardedSession, scans: Collection[int]) -> None:
+    """Makes domain scans pending again that nobody alive holds; one that is being recorded all the same is
+    left to whoever does."""
+    held = select(DomainScan.id).where(DomainScan.id.in_(scans)).with_for_update(skip_locked=True)
+    await session.write(_released(DomainScan.id.in_(held)))
 
 
 async def give_back_scans(session: GuardedSession, scans: Mapping[int, str]) -> None:
