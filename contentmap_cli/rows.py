@@ -14,7 +14,8 @@ from itertools import chain, islice
 from operator import eq, itemgetter
 from typing import Any, Final
 
-from contentmap_cli.values import Attributes, Entry, Lastmod, PlainEntries
+from contentmap_cli.sinks import PlainEntries
+from contentmap_cli.values import Attributes, Entry, Lastmod
 
 COLUMNS: Final = (
     "url",

@@ -7,11 +7,11 @@ Nothing here does I/O and nothing here knows HTTP libraries or SQL.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple
 
 from contentmap_cli.errors import Failure
 
@@ -154,54 +154,6 @@ class Entry(NamedTuple):
     type: str = "url"
 
 
-class PlainEntries(NamedTuple):
-    """Entries that have nothing but the protocol's four fields, as columns of equal length.
-
-    A lastmod is in `seconds` and `zones` where it is published to the second and in UTC
-    (`YYYY-MM-DDTHH:MM:SS` and `Z` or `+00:00`), otherwise in `dates`. `folders` holds the first folder of a
-    path, or the name of a file there, if it is a short word of letters.
-    """
-
-    urls: Sequence[str]
-    folders: Sequence[str | None]
-    seconds: Sequence[str | None]
-    zones: Sequence[str | None]
-    dates: Sequence[Lastmod | None]
-    changefreqs: Sequence[str | None]
-    priorities: Sequence[float | None]
-
-    def entries(self, *, in_scope: bool) -> list[Entry]:
-        """The same, entry by entry."""
-        return [
-            Entry(
-                url,
-                Lastmod(f"{moment}Z", "second", f"{moment}{zone}") if moment else date,
-                changefreq,
-                priority,
-                in_scope,
-            )
-            for url, _, moment, zone, date, changefreq, priority in zip(*self, strict=True)
-        ]
-
-
-class EntrySink(Protocol):
-    """Where a parser puts entries, batch by batch, in document order."""
-
-    def extend(self, entries: Sequence[Entry]) -> None:
-        """Takes the next entries."""
-
-    def clear(self) -> None:
-        """Forgets all entries so far: the strict reading failed and a tolerant one starts over."""
-
-
-@runtime_checkable
-class ColumnSink(Protocol):
-    """An entry sink that takes plain entries as columns, too."""
-
-    def extend_plain(self, entries: PlainEntries, *, in_scope: bool) -> None:
-        """Takes the next entries, pages all of them."""
-
-
 @dataclass(frozen=True, slots=True)
 class Document:
     """What a parser says of one document once it has read it (its entries went to the sink)."""
@@ -278,6 +230,17 @@ class DomainSummary:
 
 
 @dataclass(frozen=True, slots=True)
+class QueueState:
+    """How it stands with a job that was handed to the workers. `rate`: domains a second in the last minute;
+    None, as `estimated_end` is, where none was finished or nobody works."""
+
+    workers: int  # alive, whatever they are at work on
+    waiting: int  # domains that nobody has begun
+    rate: float | None = None
+    estimated_end: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class JobSummary:
     """A whole job, as `status` shows it: sums over its domain scans, live while it runs."""
 
@@ -299,6 +262,7 @@ class JobSummary:
     heartbeat_at: datetime | None = None
     alive: bool = False  # a run holds it and its lease has not run out
     owner: str | None = None  # the name of that run
+    queue: QueueState | None = None  # of a job that workers do
 
     @property
     def total(self) -> int:

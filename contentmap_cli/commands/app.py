@@ -10,6 +10,7 @@ import typer
 
 from contentmap_cli import __version__
 from contentmap_cli.commands import (
+    cancel,
     check,
     config,
     db,
@@ -22,6 +23,7 @@ from contentmap_cli.commands import (
     sitemaps,
     status,
     urls,
+    worker,
 )
 from contentmap_cli.commands import map as map_command
 from contentmap_cli.commands.layers import given_as_flag
@@ -77,7 +79,10 @@ def global_options(
     context.obj = replace(said, given=frozenset(given) - {"version"})
 
 
-for module in (scan, status, jobs, resume, urls, sitemaps, map_command, report, diff, check, parse, db):
+for module in (
+    *(scan, status, jobs, resume, cancel, urls, sitemaps, map_command, report, diff, check, parse, worker),
+    db,
+):
     module.register(app)
 config.register(app)  # the last: it shows the settings of all
 

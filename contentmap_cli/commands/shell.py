@@ -28,7 +28,8 @@ from contentmap_cli.errors import AnswerLost, ContentMapError, Exit, UsageError
 T = TypeVar("T")
 _PANEL = "Global options"
 _COMMAND = re.compile(
-    r"(?<![\w/.-])contentmap (?=(?:scan|status|jobs|resume|urls|sitemaps|map|report|diff|check|db)\b)"
+    r"(?<![\w/.-])contentmap "
+    r"(?=(?:scan|status|jobs|resume|cancel|worker|urls|sitemaps|map|report|diff|check|db)\b)"
 )
 _SURROGATE = re.compile("[\x00\ud800-\udfff]")
 
@@ -117,6 +118,14 @@ class Shell:
     config: str | None = None
     given: frozenset[str] = frozenset()
     context: typer.Context | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def flags(self) -> frozenset[str]:
+        """The command's own options that stand on the command line, by their parameters."""
+        context = self.context
+        if context is None:
+            return frozenset()
+        return frozenset(name for name in context.params if layers.given_as_flag(context, name))
 
     @property
     def tenant_name(self) -> str:

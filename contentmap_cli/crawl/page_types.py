@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import Final
 from urllib.parse import urlsplit
 
-from contentmap_cli.values import Entry, PlainEntries
+from contentmap_cli.sinks import PlainEntries
+from contentmap_cli.values import Entry
 
 # Words as generators use them in sitemap names and sites in paths; singular is the answer.
 _WORDS: Final[dict[str, tuple[str, ...]]] = {

@@ -25,7 +25,8 @@ from contentmap_cli.rows import (
     sorted_unique,
     url_of,
 )
-from contentmap_cli.values import Entry, PlainEntries
+from contentmap_cli.sinks import PlainEntries
+from contentmap_cli.values import Entry
 
 BATCH = 500
 """Rows in one batch, at most."""

@@ -13,7 +13,8 @@ from typing import NamedTuple, Protocol
 from contentmap_cli.crawl.parsing.dates import PLAIN_DATE, parse_lastmod
 from contentmap_cli.crawl.parsing.problems import ProblemCode, Problems, shorten
 from contentmap_cli.crawl.parsing.urls import PLAIN_URL, judge
-from contentmap_cli.values import Attributes, ColumnSink, Entry, EntrySink, Lastmod, Limits, PlainEntries
+from contentmap_cli.sinks import ColumnSink, EntrySink, PlainEntries
+from contentmap_cli.values import Attributes, Entry, Lastmod, Limits
 
 CHANGEFREQS = frozenset({"always", "hourly", "daily", "weekly", "monthly", "yearly", "never"})
 NUMBER = re.compile(r"\+?(?:[0-9]{1,20}(?:[.,][0-9]{0,20})?|[.,][0-9]{1,20})")

@@ -20,7 +20,8 @@ from contentmap_cli.crawl.parsing.strict import Forbidden, NotWellFormed, read_f
 from contentmap_cli.crawl.parsing.text import read_text
 from contentmap_cli.crawl.parsing.tolerant import TolerantReader, TooDeep
 from contentmap_cli.errors import Failure
-from contentmap_cli.values import Document, DocumentKind, EntrySink, Limits
+from contentmap_cli.sinks import EntrySink
+from contentmap_cli.values import Document, DocumentKind, Limits
 
 HEAD_BYTES = 64 * 1024
 LONG_HEAD_BYTES = 1024 * 1024

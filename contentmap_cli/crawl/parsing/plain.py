@@ -25,7 +25,8 @@ from contentmap_cli.crawl.parsing.desk import CACHED, CHANGEFREQS, NOTHING, NUMB
 from contentmap_cli.crawl.parsing.elements import Role, role_of
 from contentmap_cli.crawl.parsing.rich import undeclared, usual_extensions
 from contentmap_cli.crawl.parsing.urls import ORIGIN
-from contentmap_cli.values import Lastmod, PlainEntries
+from contentmap_cli.sinks import PlainEntries
+from contentmap_cli.values import Lastmod
 
 PIECE: Final = 64 * 1024
 """Bytes that are read at once: their columns stay in a processor's cache. A longer entry is not plain."""

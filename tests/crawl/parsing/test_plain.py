@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from contentmap_cli.crawl.parsing import parse_document, plain
 from contentmap_cli.crawl.parsing.desk import Desk, Extensions
-from contentmap_cli.values import Document, Entry, Limits, PlainEntries
+from contentmap_cli.sinks import PlainEntries
+from contentmap_cli.values import Document, Entry, Limits
 
 SITE = "https://site.example"
 NAMESPACE = "http://www.sitemaps.org/schemas/sitemap/0.9"
