@@ -12,7 +12,7 @@ from chaos import disturb
 from postgres_server import PostgresServer, wanted_version
 from program import Contentmap
 from queue_trial import QueueTrial
-from trial import Trial, make_schema
+from trial import Trial, make_schema, wait_until
 from web_sites import Page, serving
 
 
@@ -47,3 +47,22 @@ def test_chaos(tmp_path: Path, server: PostgresServer, pages: dict[str, Page], u
             patience=90,
         )
     assert done["restarts"] == 1
+
+
+def test_a_server_that_stays_away(
+    tmp_path: Path, server: PostgresServer, pages: dict[str, Page], undisturbed: Trial
+) -> None:
+    """A worker waits for it as long as its patience lasts, then ends with 5; the next does what it held."""
+    asyncio.run(make_schema(server.address()))
+    with serving(pages) as sites:
+        trial = QueueTrial(Contentmap(tmp_path, server.address()), sites, pages, undisturbed.expected)
+        trial.enqueue()
+        worker = trial.worker("--patience", "0.5", "--stop-within", "0")
+        wait_until(lambda: len(sites.asked) >= 12)
+        server.stop()
+        said = trial.contentmap.end(worker)
+        assert said.code == 5, (said.code, said.err)
+        assert "cannot be reached" in said.err
+        server.start()
+        trial.drain()
+        trial.check_finished()
