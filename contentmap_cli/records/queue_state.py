@@ -13,7 +13,7 @@ from contentmap_cli.records.queue_tables import WORKERS
 from contentmap_cli.records.session import GuardedSession
 from contentmap_cli.records.tables import DomainScan
 from contentmap_cli.records.types import utc_now
-from contentmap_cli.values import JobStatus, JobSummary, QueueState, ScanStatus
+from contentmap_cli.values import JobStatus, JobSummary, ScanStatus
 
 RATE_SECONDS = 60.0
 """The rate is that of the last minute."""
@@ -39,11 +39,17 @@ async def with_queue(
     end = None
     if rate and workers and left / rate < timedelta.max.total_seconds() / 1e6:
         end = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=round(left / rate))
-    queue = QueueState(workers, job.domains[ScanStatus.PENDING], rate if workers else None, end)
     status, error = job.status, job.error
     if status is JobStatus.RUNNING and not workers:
         heard = f"{job.heartbeat_at:%Y-%m-%d %H:%M:%S} UTC" if job.heartbeat_at else "never"
         status, error = JobStatus.INTERRUPTED, f"its workers died, last heartbeat {heard}; the next goes on"
     elif status is JobStatus.INTERRUPTED and workers:
         status, error = JobStatus.PENDING, None  # they are at work on what goes before it
-    return replace(job, queue=queue, status=status, error=error)
+    return replace(
+        job,
+        workers=workers,
+        rate=rate if workers else None,
+        estimated_end=end,
+        status=status,
+        error=error,
+    )

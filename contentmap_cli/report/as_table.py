@@ -10,7 +10,7 @@ from contentmap_cli.errors import Failure
 from contentmap_cli.report.columns import Cell, Column, Line, Style, painted, write_table
 from contentmap_cli.report.escape import redact, terminal
 from contentmap_cli.report.figures import changes, duration, moment, number, plural
-from contentmap_cli.values import DomainSummary, JobStatus, JobSummary, QueueState, ScanStatus
+from contentmap_cli.values import DomainSummary, JobStatus, JobSummary, ScanStatus
 
 SCAN_STYLES = {
     ScanStatus.PENDING: Style.DIM,
@@ -209,18 +209,18 @@ def _facts(job: JobSummary, color: bool) -> Iterator[tuple[str, str]]:
     yield "found by", _split(job.discovery_methods).strip() or "-"
     changed = changes(job.added, job.removed, job.changed)
     yield "urls", f"{number(job.urls)}  {changed}".rstrip()
-    if job.queue is not None:
-        yield "queue", _queue(job.queue)
+    if job.workers is not None:
+        yield "queue", _queue(job, job.workers)
     if job.error:
         yield "error", painted(terminal(redact(job.error)), Style.RED, color)
 
 
-def _queue(queue: QueueState) -> str:
-    parts = [f"{plural(queue.workers, 'worker')} alive", f"{queue.waiting:,} waiting"]
-    if queue.rate is not None:
-        parts.append(f"{queue.rate:,.1f} domains a second")
-    if queue.estimated_end is not None:
-        parts.append(f"done at about {moment(queue.estimated_end)} UTC")
+def _queue(job: JobSummary, workers: int) -> str:
+    parts = [f"{plural(workers, 'worker')} alive", f"{job.domains.get(ScanStatus.PENDING, 0):,} waiting"]
+    if job.rate is not None:
+        parts.append(f"{job.rate:,.1f} domains a second")
+    if job.estimated_end is not None:
+        parts.append(f"done at about {moment(job.estimated_end)} UTC")
     return ", ".join(parts)
 
 

@@ -18,7 +18,6 @@ from contentmap_cli.values import (
     Entry,
     JobSummary,
     Problem,
-    QueueState,
     ScanStatus,
     StoredEntry,
     StoredFile,
@@ -82,7 +81,7 @@ def job_object(job: JobSummary, results: Iterable[DomainSummary] | None = None) 
         "discovery_methods": _counts(job.discovery_methods),
         "sitemap_types": _counts(job.sitemap_types),
         "error": redact(job.error) if job.error else None,
-        "queue": _queue(job.queue),
+        "queue": _queue(job),
     }
     if results is not None:
         answer["results"] = [domain_object(summary) for summary in results]
@@ -234,14 +233,15 @@ def _failure(failure: Failure | None) -> dict[str, object] | None:
     return {"code": str(failure.code), "message": redact(failure.message)} if failure else None
 
 
-def _queue(queue: QueueState | None) -> dict[str, object] | None:
-    if queue is None:
+def _queue(job: JobSummary) -> dict[str, object] | None:
+    """How it stands with the workers; null for a job that was not handed to them, or has ended."""
+    if job.workers is None:
         return None
     return {
-        "workers": queue.workers,
-        "waiting": queue.waiting,
-        "domains_per_second": None if queue.rate is None else round(queue.rate, 2),
-        "estimated_end": timestamp(queue.estimated_end),
+        "workers": job.workers,
+        "waiting": job.domains.get(ScanStatus.PENDING, 0),
+        "domains_per_second": None if job.rate is None else round(job.rate, 2),
+        "estimated_end": timestamp(job.estimated_end),
     }
 
 

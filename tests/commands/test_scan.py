@@ -24,7 +24,7 @@ DOMAIN_KEYS = [
 JOB_KEYS = [
     *("type", "schema", "job_id", "status", "tenant", "created_at", "started_at", "finished_at", "progress"),
     *("domains", "sitemaps", "urls", "added", "removed", "changed", "discovery_methods", "sitemap_types"),
-    "error",
+    *("error", "queue"),
 ]
 
 

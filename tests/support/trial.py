@@ -82,13 +82,13 @@ class Trial:
         check_finished(self.contentmap.database, self.job_id, self.hosts, self.expected)
 
 
-def undisturbed_run(folder: Path, pages: dict[str, Page]) -> Trial:
-    """A run without a fault, on a new SQLite file in `folder`."""
+def undisturbed_run(folder: Path, pages: dict[str, Page], *more: str, timeout: float = 60) -> Trial:
+    """A run without a fault, on a new SQLite file in `folder`; `more` are options of its own."""
     with serving(pages) as sites:
         trial = Trial(
             Contentmap(folder, f"sqlite:///{folder / 'undisturbed.db'}"), sites, pages, Recorded(None)
         )
-        said = trial.scan()
+        said = trial.scan(*more, timeout=timeout)
         assert said.code == Exit.NOT_CLEAN, said.err
         trial.expected = recorded(trial.contentmap.database, trial.job_id)
     assert trial.expected.unfinished() == set()

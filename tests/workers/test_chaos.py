@@ -1,0 +1,68 @@
+"""Three workers under attack, for a few seconds; `benchmarks/chaos.py` is the long form."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from chaos import disturb
+from postgres_server import PostgresServer, wanted_version
+from program import Contentmap
+from queue_trial import QueueTrial
+from trial import Trial, make_schema, wait_until
+from web_sites import Page, serving
+
+
+@pytest.fixture
+def server() -> Iterator[PostgresServer]:
+    """A server of this test's own, since it is restarted."""
+    own = PostgresServer.create(wanted_version())
+    try:
+        own.start()
+        yield own
+    finally:
+        own.remove()
+
+
+def test_chaos(tmp_path: Path, server: PostgresServer, pages: dict[str, Page], undisturbed: Trial) -> None:
+    """Kills, sleeps and a restart: each domain is committed once, and the rows are those of a calm scan."""
+
+    def restart() -> None:
+        server.stop()
+        server.start()
+
+    asyncio.run(make_schema(server.address()))
+    with serving(pages) as sites:
+        trial = QueueTrial(Contentmap(tmp_path, server.address()), sites, pages, undisturbed.expected)
+        done = disturb(
+            trial,
+            random.Random(1),
+            workers=3,
+            concurrency=2,
+            pause=(0.3, 0.9),
+            restart=restart,
+            patience=90,
+        )
+    assert done["restarts"] == 1
+
+
+def test_a_server_that_stays_away(
+    tmp_path: Path, server: PostgresServer, pages: dict[str, Page], undisturbed: Trial
+) -> None:
+    """A worker waits for it as long as its patience lasts, then ends with 5; the next does what it held."""
+    asyncio.run(make_schema(server.address()))
+    with serving(pages) as sites:
+        trial = QueueTrial(Contentmap(tmp_path, server.address()), sites, pages, undisturbed.expected)
+        trial.enqueue()
+        worker = trial.worker("--patience", "0.5", "--stop-within", "0")
+        wait_until(lambda: len(sites.asked) >= 12)
+        server.stop()
+        said = trial.contentmap.end(worker)
+        assert said.code == 5, (said.code, said.err)
+        assert "cannot be reached" in said.err
+        server.start()
+        trial.drain()
+        trial.check_finished()
