@@ -59,7 +59,7 @@ class SectionCounter:
     """
 
     def __init__(self, most_keys: int = _MOST_KEYS) -> None:
-        self._most = most_keys
+        self._most = self._most_sections = most_keys
         self._counts: Counter[tuple[str, str]] = Counter()  # (folder, month)
         self._newest: dict[str, str] = {}
         self.folded = False
@@ -75,10 +75,14 @@ class SectionCounter:
                 newest[folder] = lastmod
         self._counts.update(keys)
         if len(self._counts) > self._most:
-            self._fold()
+            self._fold(self._most // 2)
 
     def tree(self) -> Section:
         """The whole site. Where all is of one origin its root is that origin's `/`."""
+        enough = len(self._counts)
+        while enough and self._has_too_many_sections():
+            enough //= 2
+            self._fold(enough)
         top = Section("")
         nodes = {_EVERYWHERE: top}
         for (folder, month), count in self._counts.items():
@@ -92,13 +96,25 @@ class SectionCounter:
         _sum_up(top)
         return top.sections[0] if len(top.sections) == 1 and not top.own else top
 
-    def _fold(self) -> None:
-        """Moves the smallest folders into those above until half the room is free."""
+    def _has_too_many_sections(self) -> bool:
+        """Whether the folders, with those that hold nothing but others, are more than there is room for."""
+        seen: set[str] = set()
+        for folder, _ in self._counts:
+            each: str | None = folder
+            while each and each not in seen:
+                seen.add(each)
+                each = above(each)
+            if len(seen) > self._most_sections:
+                return True
+        return False
+
+    def _fold(self, enough: int) -> None:
+        """Moves the smallest folders into those above until no more keys than `enough` are left."""
         self.folded = True
         least = 2
         origins = sum(above(folder) is None for folder in {folder for folder, _ in self._counts})
         many = origins > max(1, self._most // _MANY_ORIGINS)
-        while len(self._counts) > self._most // 2:
+        while len(self._counts) > enough:
             sizes: Counter[str] = Counter()
             for (folder, _), count in self._counts.items():
                 sizes[folder] += count
@@ -107,10 +123,12 @@ class SectionCounter:
                 for folder, size in sizes.items()
                 if size < least and folder and ((parent := above(folder)) or many)
             }
-            if not moved and least > sizes.total():
-                if many or len(sizes) == 1:
-                    break  # nothing but months is left
-                many = True
+            if not moved:  # the smallest have all gone up as far as they could: those of the next size
+                if least > sizes.total():
+                    if many or len(sizes) == 1:
+                        break  # nothing but months is left
+                    many = True
+                least *= 2
                 continue
             folded: Counter[tuple[str, str]] = Counter()
             for (folder, month), count in self._counts.items():
@@ -120,7 +138,6 @@ class SectionCounter:
                 newest = self._newest.pop(folder, None)
                 if newest is not None:
                     self._newest[target] = max(self._newest.get(target, ""), newest)
-            least *= 2
         # what could not be made smaller is not gone through again before it has doubled
         self._most = max(self._most, 2 * len(self._counts))
 

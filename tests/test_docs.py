@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import json
 import re
 import subprocess
 import sys
@@ -14,6 +16,9 @@ from contentmap_cli.check.checker import RULES
 from contentmap_cli.crawl.parsing.problems import ProblemCode
 from contentmap_cli.errors import Code, Exit
 from contentmap_cli.records.tables import Base
+from contentmap_cli.report.as_map import SiteMap, map_writer
+from contentmap_cli.report.formats import Format
+from contentmap_cli.sections import SectionCounter
 from contentmap_cli.values import JobStatus, ScanStatus
 
 ROOT = Path(__file__).parent.parent
@@ -99,6 +104,25 @@ def test_every_column_is_documented() -> None:
         rows = re.findall(r"^\| (`.+?) \|", sections[table.name], re.M)
         named = [name for row in rows for name in re.findall(r"`(\w+)`", row)]
         assert sorted(named) == sorted(column.name for column in table.columns), table.name
+
+
+def test_every_field_of_a_map_is_documented() -> None:
+    """Those of the map and those of a section, in the order in which they come."""
+    counter = SectionCounter()
+    counter.add([("https://a.test/blog/x", "2026-11-01T00:00:00Z")])
+    out = io.StringIO()
+    map_writer(Format.JSON, out).write(SiteMap("a.test", counter.tree(), 1, 1, "2026-11"))
+    answer = json.loads(out.getvalue())
+    text = (ROOT / "docs" / "maps-and-reports.md").read_text(encoding="utf-8")
+    _, of_map, of_section = re.split(r"^\| field of .*\n", text, flags=re.M)
+
+    def named(part: str) -> list[str]:
+        rows = re.findall(r"^\| (`.+?) \|", part.split("\n\n", maxsplit=1)[0], re.M)
+        return [name for row in rows for name in re.findall(r"`(\w+)`", row)]
+
+    assert named(of_map) == list(answer)
+    assert named(of_section) == list(answer["root"])
+    assert set(answer["root"]["sections"][0]) == set(answer["root"])
 
 
 def test_the_questions_in_sql_are_answered(tmp_path: Path) -> None:

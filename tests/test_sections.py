@@ -95,6 +95,19 @@ def test_more_sections_than_there_is_room_for() -> None:
     assert sizes == {"https://a.test/small/": 5_000, "https://a.test/large/": 3_000}
 
 
+def test_a_few_urls_in_very_many_folders() -> None:
+    """Each of them is deep in folders of its own: the tree has room for no more sections than keys."""
+    counter = SectionCounter(most_keys=1_000)
+    for number in range(900):
+        deep = "".join(f"d{number}-{depth}/" for depth in range(DEEPEST))
+        counter.add([(f"https://a.test/{deep}page", None), ("https://a.test/large/page", None)])
+    top = counter.tree()
+    assert counter.folded
+    assert sum(1 for _ in top.walk()) <= 1_000
+    assert top.urls == 1_800
+    assert (top.sections[0].url, top.sections[0].urls) == ("https://a.test/large/", 900)
+
+
 def test_more_hosts_than_there_is_room_for() -> None:
     """The smallest of very many origins count as part of the whole; the large ones keep their folders."""
     counter = SectionCounter(most_keys=200)

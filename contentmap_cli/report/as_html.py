@@ -269,7 +269,7 @@ def _by_period(top: Section, month: str) -> tuple[str, dict[str, int]]:
     before = sum(count for each, count in top.months.items() if each < begins[0])
     after = sum(count for each, count in top.months.items() if each > month)
     bars = dict(zip(begins, periods.counts(inside), strict=True)) if inside else {}
-    while bars and not bars[next(iter(bars))]:
+    while not before and bars and not bars[next(iter(bars))]:
         del bars[next(iter(bars))]
     older = {f"before {begins[0]}": before} if before else {}
     return periods.unit, older | bars | ({"in the future": after} if after else {})

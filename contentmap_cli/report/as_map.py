@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TextIO
@@ -27,6 +28,7 @@ _COLUMNS = (
 )
 _BARS = " ▁▂▃▄▅▆▇█"
 _ASCII_BARS = " .:-=+*#@"
+_NARROWEST = 40
 _BRANCHES = ("├─ ", "└─ ", "│  ", "… ")
 _ASCII_BRANCHES = ("|- ", "`- ", "|  ", "")
 
@@ -237,7 +239,9 @@ class _MapTable:
             said.append(f"{plural(site.top.undated, 'url')} without a date")
         if site.folded:
             said.append("more sections than are counted one by one: the smallest are part of those above")
-        self._out.write(f"\n{painted('; '.join(said), Style.DIM, self._color)}\n")
+        self._out.write("\n")
+        for line in textwrap.wrap("; ".join(said), max(self._width or 0, _NARROWEST)):
+            self._out.write(f"{painted(line, Style.DIM, self._color)}\n")
 
 
 def _through(section: Section, depth: int) -> tuple[Section, int]:

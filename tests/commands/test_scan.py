@@ -356,6 +356,8 @@ def test_after_kill_9_resume_goes_on_at_once(contentmap: Any) -> None:
         assert (held.code, "another run holds" in held.err) == (75, True)
         scan.kill()
         scan.communicate()
+        page = contentmap("report", job["job_id"]).out
+        assert "<td class=interrupted>interrupted</td>" in page and "<td class=running>" not in page
         sites.pages["slow.test/s.xml"] = urlset("http://slow.test/1")
         before = len(sites.asked)
         said = contentmap("resume", job["job_id"], "--json")
