@@ -49,8 +49,10 @@ async def process_domain(
     crawler: Crawler,
     remembered: Sequence[RememberedFile] = (),
     progress: Callable[[CrawlProgress], None] | None = None,
+    crawled: Callable[[], None] | None = None,
 ) -> DomainSummary:
-    """Crawls `target` and records it through `session`, which the caller began and ends.
+    """Crawls `target` and records it through `session`, which the caller began and ends. `crawled` is called
+    when the network is done with, before the wait for the turn to write.
 
     Returns what it came to. Raises DomainFailed where there is nothing to record, LeaseLost where
     another run has taken the domain over, and whatever the database raises.
@@ -60,6 +62,8 @@ async def process_domain(
     with await crawler.crawl(target, remembered, progress) as crawl:
         session.note("domain.crawl_complete", status=str(crawl.status), files=len(crawl.files))
         seconds = time.monotonic() - started
+        if crawled is not None:
+            crawled()
         if crawl.error is not None and not crawl.files:
             raise DomainFailed(crawl, crawl.error, seconds)
         await session.turn()

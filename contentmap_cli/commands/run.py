@@ -66,14 +66,17 @@ class Fanout:
     broken: ContentMapError | None = field(default=None, kw_only=True)
     _live: dict[asyncio.Task[None], GuardedSession | None] = field(default_factory=dict, kw_only=True)
 
-    async def scan_one(self, taken: Taken, crawler: Crawler) -> DomainSummary:
-        """One claimed domain, crawled and recorded in one transaction; or its failure recorded."""
+    async def scan_one(
+        self, taken: Taken, crawler: Crawler, crawled: Callable[[], None] | None = None
+    ) -> DomainSummary:
+        """One claimed domain, crawled and recorded in one transaction; or its failure recorded. `crawled` is
+        called when the network is done with."""
         target, claim = taken.target, taken.claim
         try:
             async with self.sessions.work(claim.job_id, target.domain) as session, session.begin():
                 self._note_session(session)
                 return await process_domain(
-                    session, claim, target, crawler, taken.remembered, self._progress(target)
+                    session, claim, target, crawler, taken.remembered, self._progress(target), crawled
                 )
         except Exception as error:  # its session has closed: the failure gets one of its own
             return await self._record_failure(claim, error)
@@ -165,7 +168,8 @@ class Fanout:
 
 @dataclass
 class JobRun(Fanout):
-    """Runs the domain scans of one job, at most `concurrency` at once.
+    """Runs the domain scans of one job, at most `concurrency` crawled at once, and half as many more that are
+    crawled and wait for their turn to write.
 
     `superseded` says that another run took the job over, or that it was cancelled.
     """
@@ -180,19 +184,23 @@ class JobRun(Fanout):
 
     async def run(self, targets: Iterable[Target]) -> None:
         """Scans every target, and returns when all have an outcome or the run was stopped."""
+        # one that waits for its turn to write asks nobody: the next may be crawled meanwhile. What waits is
+        # bounded, for its rows are kept until they are written; one at a time stays one at a time.
+        crawling = asyncio.Semaphore(self.concurrency)
+        places = self.concurrency + self.concurrency // 2
         intake = Intake(
             self.sessions,
             (self.job_id, self.tenant, self.owner),
             iter(targets),
-            handful=min(HANDFUL, self.concurrency),
+            handful=min(HANDFUL, places),
             failures_too=self.failures_too,
         )
         self._ended = False
         heart = asyncio.create_task(self._beat(), name="heartbeat")
         try:
             workers = [
-                asyncio.create_task(self._worker(intake), name=f"scan-{number}")
-                for number in range(self.concurrency)
+                asyncio.create_task(self._worker(intake, crawling), name=f"scan-{number}")
+                for number in range(places)
             ]
             self._live.update(dict.fromkeys(workers))
             if self.stopped_by:
@@ -215,17 +223,22 @@ class JobRun(Fanout):
                 return JobStatus.INTERRUPTED
             return await jobs.finish_job(session, self.job_id, self.owner)
 
-    async def _worker(self, intake: Intake) -> None:
+    async def _worker(self, intake: Intake, crawling: asyncio.Semaphore) -> None:
         task = asyncio.current_task()
-        while not self.stopped_by and (drawn := await intake.next()) is not None:
-            if isinstance(drawn, Refused):
-                self.watcher.finished(self._refused(drawn))
-                continue
-            self.watcher.started(drawn.target.domain)
-            summary = await self.scan_one(drawn, self.crawler)
-            if task is not None:
-                self._live[task] = None
-            self.watcher.finished(summary)
+        while True:
+            await crawling.acquire()
+            with contextlib.ExitStack() as place:  # closed early, it gives nothing back twice
+                place.callback(crawling.release)
+                if self.stopped_by or (drawn := await intake.next()) is None:
+                    return
+                if isinstance(drawn, Refused):
+                    self.watcher.finished(self._refused(drawn))
+                    continue
+                self.watcher.started(drawn.target.domain)
+                summary = await self.scan_one(drawn, self.crawler, place.close)
+                if task is not None:
+                    self._live[task] = None
+                self.watcher.finished(summary)
 
     def _refused(self, refused: Refused) -> DomainSummary:
         """A domain that was not claimed: another run has it, or the database did not answer."""
