@@ -277,6 +277,17 @@ class DomainSummary:
 
 
 @dataclass(frozen=True, slots=True)
+class QueueState:
+    """How it stands with a job that was handed to the workers. `rate`: domains a second in the last minute;
+    None, as `estimated_end` is, where none was finished or nobody works."""
+
+    workers: int  # alive, whatever they are at work on
+    waiting: int  # domains that nobody has begun
+    rate: float | None = None
+    estimated_end: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class JobSummary:
     """A whole job, as `status` shows it: sums over its domain scans, live while it runs."""
 
@@ -298,6 +309,7 @@ class JobSummary:
     heartbeat_at: datetime | None = None
     alive: bool = False  # a run holds it and its lease has not run out
     owner: str | None = None  # the name of that run
+    queue: QueueState | None = None  # of a job that workers do
 
     @property
     def total(self) -> int:

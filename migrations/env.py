@@ -14,15 +14,15 @@ from sqlalchemy import Connection
 
 from contentmap_cli.records.engine import open_database
 from contentmap_cli.records.partitions import of_the_models
+from contentmap_cli.records.queue_tables import tables_on
 from contentmap_cli.records.schema import VERSION_TABLE
-from contentmap_cli.records.tables import Base
 
 
 def run(connection: Connection) -> None:
     """Runs the migrations on `connection`, inside whatever transaction it is in."""
     context.configure(
         connection=connection,
-        target_metadata=Base.metadata,
+        target_metadata=tables_on(connection.dialect.name),
         version_table=VERSION_TABLE,
         render_as_batch=connection.dialect.name == "sqlite",
         compare_type=True,

@@ -9,7 +9,21 @@ from typing import Annotated
 import typer
 
 from contentmap_cli import __version__
-from contentmap_cli.commands import check, config, db, diff, jobs, parse, resume, scan, sitemaps, status, urls
+from contentmap_cli.commands import (
+    cancel,
+    check,
+    config,
+    db,
+    diff,
+    jobs,
+    parse,
+    resume,
+    scan,
+    sitemaps,
+    status,
+    urls,
+    worker,
+)
 from contentmap_cli.commands.layers import given_as_flag
 from contentmap_cli.commands.process import leave, open_standard_streams
 from contentmap_cli.commands.shell import (
@@ -63,7 +77,7 @@ def global_options(
     context.obj = replace(said, given=frozenset(given) - {"version"})
 
 
-for module in (scan, status, jobs, resume, urls, sitemaps, diff, check, parse, db):
+for module in (scan, status, jobs, resume, cancel, urls, sitemaps, diff, check, parse, worker, db):
     module.register(app)
 config.register(app)  # the last: it shows the settings of all
 

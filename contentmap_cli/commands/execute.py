@@ -24,9 +24,11 @@ from contentmap_cli.commands.watch import ConsoleWatcher
 from contentmap_cli.crawl.crawler import Crawler
 from contentmap_cli.errors import AnswerLost, DatabaseUnavailable, Exit, JobHeld
 from contentmap_cli.records import jobs
+from contentmap_cli.records.cancelling import was_cancelled
 from contentmap_cli.records.claims import unfinished
 from contentmap_cli.records.failures import storage_error
 from contentmap_cli.records.queries import job_summary
+from contentmap_cli.records.queue import QUEUE_OWNER, drop_job_entries
 from contentmap_cli.records.session import GuardedSession, Sessions
 from contentmap_cli.records.tables import Job
 from contentmap_cli.report.formats import Format, scan_writer
@@ -95,11 +97,14 @@ async def resume_job(
                     raise unknown_job(job_id)
                 recorded, closed = dict(job.options), job.status in _CLOSED
                 held_by, alive = await jobs.holder(session, job_id)
+                waits = held_by == QUEUE_OWNER
                 if held_by is not None and (not alive or surely_gone(held_by)):
                     await jobs.interrupt(session, job_id, held_by, "died")
                 todo = [target for target, _ in await unfinished(session, job_id, failures=failures)]
                 if (todo or not closed) and not await jobs.hold_job(session, job_id, owner):
                     raise await _held(session, job_id)
+                if waits:  # no worker has it: from here on it is this run's
+                    await drop_job_entries(session, job_id)
                 if not todo and not closed:  # all was recorded, and then its run died
                     await jobs.finish_job(session, job_id, owner)
             if not todo:
@@ -122,6 +127,9 @@ async def resume_job(
 async def _held(session: GuardedSession, job_id: str) -> JobHeld:
     held_by, _ = await jobs.holder(session, job_id)
     look = f"look with `contentmap status {job_id}`"
+    if held_by == QUEUE_OWNER:
+        stop = f"`contentmap cancel {job_id}` takes it from them"
+        return JobHeld(f"workers are at work on {job_id}", hint=f"{look}; {stop}")
     if held_by is None:
         return JobHeld(f"another run took {job_id} over, and has ended", hint=look)
     return JobHeld(f"another run holds {job_id}: {held_by}", hint=f"wait for it, or {look}")
@@ -170,7 +178,7 @@ class _Execution:
         run.watcher = watcher
         run.concurrency = min(run.concurrency, max(1, len(targets)))
         raise_file_limit()
-        with _signals(run) as signals:
+        with signals_to(run.stop, "stopping: what is being written is finished first …") as signals:
             try:
                 with watcher, deadline(run, self.settings.max_time):
                     await run.run(targets)
@@ -187,7 +195,8 @@ class _Execution:
             raise run.broken
         if run.superseded:
             async with run.sessions.read(run.job_id) as session, session.begin():
-                raise await _held(session, run.job_id)
+                if not await was_cancelled(session, run.job_id):
+                    raise await _held(session, run.job_id)
         if job is None:
             return Exit.DATABASE
         if not self.shell.quiet:
@@ -218,22 +227,22 @@ def _goes_on(run: JobRun) -> str:
 
 
 @contextlib.contextmanager
-def _signals(run: JobRun) -> Iterator[list[signal.Signals]]:
+def signals_to(stop: Callable[[str], None], said: str) -> Iterator[list[signal.Signals]]:
     """First signal: stop cleanly and say so. Second: leave at once."""
     received: list[signal.Signals] = []
     loop = asyncio.get_running_loop()
 
-    def stop(number: signal.Signals) -> None:
+    def heard_one(number: signal.Signals) -> None:
         if received:
             os._exit(128 + number)
         received.append(number)
-        run.stop(f"stopped by {number.name}")
-        say("stopping: what is being written is finished first …")
+        stop(f"stopped by {number.name}")
+        say(said)
 
     # what the caller has chosen to ignore stays ignored: nohup ignores SIGHUP, a shell's `&` SIGINT
     heard = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
     for number in heard:
-        loop.add_signal_handler(number, stop, number)
+        loop.add_signal_handler(number, heard_one, number)
     try:
         yield received
     finally:

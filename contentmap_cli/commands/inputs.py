@@ -7,23 +7,29 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from contentmap_cli.crawl.targets import TargetLine, TargetList, group_targets, parse_target
+from contentmap_cli.crawl.targets import TargetError, TargetLine, TargetList, group_targets, parse_target
 from contentmap_cli.errors import UsageError
 from contentmap_cli.report.escape import redact, terminal
 
 _HINT: Final = "give domains as arguments, with --from FILE, or on standard input with -"
 _BOMS: Final = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
-_SHOWN_DUPLICATES: Final = 5
+SHOWN_DUPLICATES: Final = 5
 
 
 def read_targets(arguments: Sequence[str], source: str | None) -> TargetList:
     """Every target, one a domain. Raises UsageError that names all the bad ones at once, or says that
     there are none."""
-    found = group_targets(_lines(arguments, source))
-    if found.errors:
+    found = group_targets(target_lines(arguments, source))
+    check_targets(found.errors, len(found.targets))
+    return found
+
+
+def check_targets(errors: Sequence[TargetError], targets: int) -> None:
+    """Raises UsageError that names all the bad ones at once, or says that there are none."""
+    if errors:
         rows = [
             f"{f'line {error.line}: ' if error.line else ''}{terminal(redact(error.text))}: {error.message}"
-            for error in found.errors
+            for error in errors
         ]
         count = len(rows)
         raise UsageError(
@@ -31,9 +37,8 @@ def read_targets(arguments: Sequence[str], source: str | None) -> TargetList:
             hint="mend or remove them; nothing was scanned",
             details=rows,
         )
-    if not found.targets:
+    if not targets:
         raise UsageError("there is nothing to scan: the list is empty", hint=_HINT)
-    return found
 
 
 def domain_name(text: str) -> str:
@@ -46,21 +51,26 @@ def domain_name(text: str) -> str:
 
 def duplicates_note(found: TargetList) -> str | None:
     """One line that says which targets were given twice, or None."""
-    if not found.duplicates:
+    return note_of_duplicates(found.duplicates, len(found.duplicates))
+
+
+def note_of_duplicates(first: Sequence[TargetLine], count: int) -> str | None:
+    """The same, of which only the first are at hand."""
+    if not count:
         return None
     names = [
         terminal(redact(line.text)) + (f" (line {line.line})" if line.line else "")
-        for line in found.duplicates[:_SHOWN_DUPLICATES]
+        for line in first[:SHOWN_DUPLICATES]
     ]
-    more = len(found.duplicates) - len(names)
-    count = len(found.duplicates)
+    more = count - len(names)
     return (
         f"note: {count} duplicate{'s' if count > 1 else ''} dropped: {', '.join(names)}"
         f"{f' and {more} more' if more else ''}"
     )
 
 
-def _lines(arguments: Sequence[str], source: str | None) -> Iterator[TargetLine]:
+def target_lines(arguments: Sequence[str], source: str | None) -> Iterator[TargetLine]:
+    """Every line, whatever it says. Raises UsageError for a list that cannot be read."""
     if not arguments and source is None:
         raise UsageError("no target was given", hint=_HINT)
     if "-" in arguments and source == "-":
@@ -90,7 +100,17 @@ def _numbered(content: bytes, name: str) -> Iterator[TargetLine]:
         text = content.decode(encoding)
     except UnicodeDecodeError:
         text = "\0"
+    del content
     if "\0" in text:
         raise UsageError(f"{name} is not a text file", hint="a list has one domain a line, in UTF-8")
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(_lines_of(text), start=1):
         yield TargetLine(line, number)
+
+
+def _lines_of(text: str) -> Iterator[str]:
+    """As `splitlines` gives them, but one by one: a million of them at once take more than the text does."""
+    start = 0
+    while start < len(text):
+        end = text.find("\n", start) + 1 or len(text)
+        yield from text[start:end].splitlines()
+        start = end

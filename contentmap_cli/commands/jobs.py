@@ -55,13 +55,15 @@ async def _answer(
 ) -> None:
     from contentmap_cli.commands.database import database_for_reading
     from contentmap_cli.commands.output import answer_to, say, width_of
-    from contentmap_cli.commands.owner import truthful
+    from contentmap_cli.commands.owner import surely_gone, truthful
     from contentmap_cli.records.queries import list_jobs
+    from contentmap_cli.records.queue_state import with_queue
     from contentmap_cli.report.formats import jobs_writer
 
     async with database_for_reading(shell) as sessions:
         async with sessions.read() as session, session.begin():
             rows = await list_jobs(session, shell.tenant_name, limit=limit, since=since, domain=domain)
+            rows = [await with_queue(session, row, surely_gone) for row in rows]
         with answer_to(output) as out:
             writer = jobs_writer(format, out, width=width_of(out), color=shell.colored(out))
             for row in rows:

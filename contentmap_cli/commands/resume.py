@@ -7,7 +7,9 @@ from typing import Annotated
 import typer
 
 from contentmap_cli.commands import options as opt
+from contentmap_cli.commands.scan import refuse_what_no_worker_knows
 from contentmap_cli.commands.shell import Shell, command, run_async
+from contentmap_cli.errors import UsageError
 from contentmap_cli.report.formats import SCAN_FORMATS, Format
 
 EPILOG = """\
@@ -16,6 +18,8 @@ Examples:
   contentmap resume sitemap_0123456789abcdef0123456789abcdef
 
   contentmap resume sitemap_0123456789abcdef0123456789abcdef --failed
+
+  contentmap resume sitemap_0123456789abcdef0123456789abcdef --failed --queue
 
 The job's own options hold, whatever the settings say today. --header and --proxy are never recorded: they
 come from the settings or are given again.
@@ -51,6 +55,12 @@ def resume(
     allow_private: opt.AllowPrivate = False,
     allow_net: opt.AllowNet = None,
     ca_file: opt.CaFile = None,
+    queue: Annotated[
+        bool, typer.Option("--queue", help="Leave it to `contentmap worker`, anywhere.")
+    ] = False,
+    priority: Annotated[
+        int | None, typer.Option(min=0, max=100, help="With --queue: the larger goes first.")
+    ] = None,
     fail_on: opt.FailOnOption = opt.FailOn.ANY,
     format: opt.ScanFormat = Format.TABLE,
     as_json: opt.JsonOption = False,
@@ -74,5 +84,16 @@ def resume(
         ca_file=ca_file,
     )
     given.crawl_options()
+    if queue:
+        from contentmap_cli.commands.enqueue import requeue_job, require_queue
+
+        refuse_what_no_worker_knows(shell, given, output)
+        form = opt.chosen(format, as_json, (Format.TABLE, Format.JSON))
+        require_queue(shell)
+        return run_async(
+            requeue_job(shell, job_id, given, failures=failed, priority=priority, as_json=form is Format.JSON)
+        )
+    if priority is not None:
+        raise UsageError("--priority is for --queue", hint="a scan that runs here waits for no other")
     answer = Answer(opt.chosen(format, as_json, SCAN_FORMATS), output, fail_on)
     return run_async(resume_job(shell, shell.tenant_name, job_id, given, answer, failures=failed))

@@ -34,6 +34,8 @@ from contentmap_cli.values import DomainSummary, JobStatus, ScanStatus, Target
 log = logging.getLogger("contentmap.run")
 
 HEARTBEAT_SECONDS = LEASE_SECONDS / 4
+_LOOKS = 6
+"""How often between two heartbeats a run looks whether it was cancelled."""
 
 
 class Watcher:
@@ -50,89 +52,56 @@ class Watcher:
 
 
 @dataclass
-class JobRun:
-    """Runs the domain scans of one job, at most `concurrency` at once.
+class Fanout:
+    """Scans claimed domains, each in a transaction of its own: what a run of one job and a worker share.
 
-    `stopped_by` says why the run ended early, None while it has not; `broken` is the database's
-    failure that ended it, if one did; `superseded` that another run took the job over.
+    `stopped_by` says why it ended early, None while it has not; `broken` is the database's failure that
+    ended it, if one did.
     """
 
     sessions: Sessions
-    crawler: Crawler
-    job_id: str
-    tenant: str
-    owner: str
-    watcher: Watcher = field(default_factory=Watcher)
-    concurrency: int = 1
-    failures_too: bool = False
-    stopped_by: str | None = None
-    broken: ContentMapError | None = None
-    superseded: bool = False
-    _ended: bool = False
-    _live: dict[asyncio.Task[None], GuardedSession | None] = field(default_factory=dict)
+    watcher: Watcher = field(default_factory=Watcher, kw_only=True)
+    concurrency: int = field(default=1, kw_only=True)
+    stopped_by: str | None = field(default=None, kw_only=True)
+    broken: ContentMapError | None = field(default=None, kw_only=True)
+    _live: dict[asyncio.Task[None], GuardedSession | None] = field(default_factory=dict, kw_only=True)
 
-    async def scan_one(self, taken: Taken) -> DomainSummary:
+    async def scan_one(self, taken: Taken, crawler: Crawler) -> DomainSummary:
         """One claimed domain, crawled and recorded in one transaction; or its failure recorded."""
-        target = taken.target
+        target, claim = taken.target, taken.claim
         try:
-            async with self.sessions.work(self.job_id, target.domain) as session, session.begin():
+            async with self.sessions.work(claim.job_id, target.domain) as session, session.begin():
                 self._note_session(session)
                 return await process_domain(
-                    session, taken.claim, target, self.crawler, taken.remembered, self._progress(target)
+                    session, claim, target, crawler, taken.remembered, self._progress(target)
                 )
         except Exception as error:  # its session has closed: the failure gets one of its own
-            return await self._record_failure(target, taken.claim, error)
+            return await self._record_failure(claim, error)
 
-    async def _record_failure(self, target: Target, taken: Claim, error: Exception) -> DomainSummary:
+    async def _record_failure(self, claim: Claim, error: Exception) -> DomainSummary:
         """Records a failure through the recovery session; never raises, so that siblings go on."""
-        summary = self._failed(target, error)
+        summary = self._failed(claim, error)
         if not isinstance(error, DomainFailed):
             trace = error if summary.error and summary.error.code == Code.INTERNAL_ERROR else None
-            self._log(logging.ERROR, "domain.failed", target, summary.error, trace)
+            _log(logging.ERROR, "domain.failed", summary, trace)
         if isinstance(error, LeaseLost):
             return summary  # the other run's result stands
         self._mind_the_database(error, again=True)
         try:
-            async with self.sessions.recovery(self.job_id, target.domain) as session, session.begin():
-                await fence(session, taken)
-                await finish_domain(session, taken, summary, complete=False)
+            async with self.sessions.recovery(claim.job_id, claim.domain) as session, session.begin():
+                await fence(session, claim)
+                await finish_domain(session, claim, summary, complete=False)
         except LeaseLost as lost:
-            return self._summary(target, ScanStatus.SKIPPED, Failure(lost.code, lost.message))
+            return _summary(claim, ScanStatus.SKIPPED, Failure(lost.code, lost.message))
         except Exception as second:
             self._mind_the_database(second)
             unrecorded = Failure(Code.STORAGE_ERROR, f"not recorded: {self._describe(second).message}")
-            self._log(logging.CRITICAL, "domain.unrecorded", target, unrecorded, second)
-            return self._summary(target, ScanStatus.FAILED, unrecorded)
-        self._log(logging.INFO, "transaction.recovered", target, summary.error)
+            summary = _summary(claim, ScanStatus.FAILED, unrecorded)
+            _log(logging.CRITICAL, "domain.unrecorded", summary, second)
+            self._unrecorded(claim)
+            return summary
+        _log(logging.INFO, "transaction.recovered", summary)
         return summary
-
-    async def run(self, targets: Iterable[Target]) -> None:
-        """Scans every target, and returns when all have an outcome or the run was stopped."""
-        intake = Intake(
-            self.sessions,
-            (self.job_id, self.tenant, self.owner),
-            iter(targets),
-            handful=min(HANDFUL, self.concurrency),
-            failures_too=self.failures_too,
-        )
-        self._ended = False
-        heart = asyncio.create_task(self._beat(), name="heartbeat")
-        try:
-            workers = [
-                asyncio.create_task(self._worker(intake), name=f"scan-{number}")
-                for number in range(self.concurrency)
-            ]
-            self._live.update(dict.fromkeys(workers))
-            if self.stopped_by:
-                self.stop(self.stopped_by)
-            for result in await asyncio.gather(*workers, return_exceptions=True):
-                if isinstance(result, Exception):
-                    raise result
-        finally:
-            self._ended = True
-            heart.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await heart
 
     def stop(self, reason: str) -> None:
         """Ends the intake. Crawls are given up; a domain that is being written is written to its end."""
@@ -141,67 +110,8 @@ class JobRun:
             if session is None or not session.writing:
                 task.cancel()
 
-    async def close(self) -> JobStatus:
-        """Says in the database how the run ended, and gives back what it still holds."""
-        self.sessions.database.check_file()
-        async with self.sessions.brief(self.job_id) as session, session.begin():
-            if self.stopped_by:
-                await jobs.interrupt(session, self.job_id, self.owner, self.stopped_by)
-                return JobStatus.INTERRUPTED
-            return await jobs.finish_job(session, self.job_id, self.owner)
-
-    async def _worker(self, intake: Intake) -> None:
-        task = asyncio.current_task()
-        while not self.stopped_by and (drawn := await intake.next()) is not None:
-            if isinstance(drawn, Refused):
-                self.watcher.finished(self._refused(drawn))
-                continue
-            self.watcher.started(drawn.target.domain)
-            summary = await self.scan_one(drawn)
-            if task is not None:
-                self._live[task] = None
-            self.watcher.finished(summary)
-
-    def _refused(self, refused: Refused) -> DomainSummary:
-        """A domain that was not claimed: another run has it, or the database did not answer."""
-        if isinstance(refused.why, Failure):
-            return self._summary(refused.target, ScanStatus.SKIPPED, refused.why)
-        if isinstance(refused.why, JobHeld):
-            self._give_way()
-            lost = Failure(Code.LEASE_LOST, refused.why.message)
-            return self._summary(refused.target, ScanStatus.SKIPPED, lost)
-        self._mind_the_database(refused.why)
-        unclaimed = Failure(Code.STORAGE_ERROR, f"not claimed: {self._describe(refused.why).message}")
-        self._log(logging.ERROR, "domain.unclaimed", refused.target, unclaimed, refused.why)
-        # nothing was tried and nothing is recorded of it: `resume` takes it up
-        return self._summary(refused.target, ScanStatus.INTERRUPTED, unclaimed)
-
-    async def _beat(self) -> None:
-        """Renews the run's leases until it has ended. One connection that broke is no lost database."""
-        # the flag as well as a cancellation: one that got lost on its way must not keep the run for ever
-        while not self._ended:
-            await asyncio.sleep(HEARTBEAT_SECONDS)
-            for again in (True, False):
-                try:
-                    await self._renew()
-                    break
-                except Exception as error:
-                    log.warning("a heartbeat failed: %s", self._describe(error).message)
-                    self._mind_the_database(error, again=again)
-
-    async def _renew(self) -> None:
-        """One heartbeat, on a session of its own."""
-        async with self.sessions.urgent(self.job_id) as session, session.begin():
-            held = await jobs.renew_job(session, self.job_id, self.owner)
-        if not held:
-            self._give_way()
-        async with self.sessions.urgent(self.job_id) as session, session.begin():
-            await jobs.renew_scans(session, self.job_id, self.owner)
-        self.sessions.database.check_file()
-
-    def _give_way(self) -> None:
-        self.superseded = True
-        self.stop("another run holds the job")
+    def _unrecorded(self, claim: Claim) -> None:
+        """Neither a domain's result nor its failure could be recorded."""
 
     def _note_session(self, session: GuardedSession) -> None:
         task = asyncio.current_task()
@@ -233,18 +143,18 @@ class JobRun:
             return Failure(error.code, error.message)
         return Failure(Code.INTERNAL_ERROR, f"a bug in ContentMap: {type(error).__name__}")
 
-    def _failed(self, target: Target, error: Exception) -> DomainSummary:
+    def _failed(self, claim: Claim, error: Exception) -> DomainSummary:
         failure = self._describe(error)
         if isinstance(error, LeaseLost):
-            return self._summary(target, ScanStatus.SKIPPED, failure)
+            return _summary(claim, ScanStatus.SKIPPED, failure)
         if isinstance(storage_error(error, self.sessions.database.shown), DatabaseUnavailable):
             # not the domain's fault: it can be read, and `resume` takes it up again
-            return self._summary(target, ScanStatus.INTERRUPTED, failure)
+            return _summary(claim, ScanStatus.INTERRUPTED, failure)
         if not isinstance(error, DomainFailed):
-            return self._summary(target, ScanStatus.FAILED, failure)
+            return _summary(claim, ScanStatus.FAILED, failure)
         return DomainSummary(
-            self.job_id,
-            target.domain,
+            claim.job_id,
+            claim.domain,
             error.status,
             fetched_bytes=error.fetched_bytes,
             requests=error.requests,
@@ -252,21 +162,146 @@ class JobRun:
             error=failure,
         )
 
-    def _summary(self, target: Target, status: ScanStatus, failure: Failure) -> DomainSummary:
-        return DomainSummary(self.job_id, target.domain, status, error=failure)
 
-    def _log(
-        self, level: int, action: str, target: Target, failure: Failure | None, error: Exception | None = None
-    ) -> None:
-        code = failure.code if failure else None
-        log.log(
-            level,
-            "%s %s",
-            action,
-            failure.message if failure else "",
-            exc_info=error if log.isEnabledFor(logging.DEBUG) else None,
-            extra={"action": action, "job": self.job_id, "domain": target.domain, "code": code},
+@dataclass
+class JobRun(Fanout):
+    """Runs the domain scans of one job, at most `concurrency` at once.
+
+    `superseded` says that another run took the job over, or that it was cancelled.
+    """
+
+    crawler: Crawler
+    job_id: str
+    tenant: str
+    owner: str
+    failures_too: bool = field(default=False, kw_only=True)
+    superseded: bool = field(default=False, kw_only=True)
+    _ended: bool = field(default=False, kw_only=True)
+
+    async def run(self, targets: Iterable[Target]) -> None:
+        """Scans every target, and returns when all have an outcome or the run was stopped."""
+        intake = Intake(
+            self.sessions,
+            (self.job_id, self.tenant, self.owner),
+            iter(targets),
+            handful=min(HANDFUL, self.concurrency),
+            failures_too=self.failures_too,
         )
+        self._ended = False
+        heart = asyncio.create_task(self._beat(), name="heartbeat")
+        try:
+            workers = [
+                asyncio.create_task(self._worker(intake), name=f"scan-{number}")
+                for number in range(self.concurrency)
+            ]
+            self._live.update(dict.fromkeys(workers))
+            if self.stopped_by:
+                self.stop(self.stopped_by)
+            for result in await asyncio.gather(*workers, return_exceptions=True):
+                if isinstance(result, Exception):
+                    raise result
+        finally:
+            self._ended = True
+            heart.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await heart
+
+    async def close(self) -> JobStatus:
+        """Says in the database how the run ended, and gives back what it still holds."""
+        self.sessions.database.check_file()
+        async with self.sessions.brief(self.job_id) as session, session.begin():
+            if self.stopped_by:
+                await jobs.interrupt(session, self.job_id, self.owner, self.stopped_by)
+                return JobStatus.INTERRUPTED
+            return await jobs.finish_job(session, self.job_id, self.owner)
+
+    async def _worker(self, intake: Intake) -> None:
+        task = asyncio.current_task()
+        while not self.stopped_by and (drawn := await intake.next()) is not None:
+            if isinstance(drawn, Refused):
+                self.watcher.finished(self._refused(drawn))
+                continue
+            self.watcher.started(drawn.target.domain)
+            summary = await self.scan_one(drawn, self.crawler)
+            if task is not None:
+                self._live[task] = None
+            self.watcher.finished(summary)
+
+    def _refused(self, refused: Refused) -> DomainSummary:
+        """A domain that was not claimed: another run has it, or the database did not answer."""
+
+        def summary(status: ScanStatus, failure: Failure) -> DomainSummary:
+            return DomainSummary(self.job_id, refused.target.domain, status, error=failure)
+
+        if isinstance(refused.why, Failure):
+            return summary(ScanStatus.SKIPPED, refused.why)
+        if isinstance(refused.why, JobHeld):
+            self._give_way()
+            return summary(ScanStatus.SKIPPED, Failure(Code.LEASE_LOST, refused.why.message))
+        self._mind_the_database(refused.why)
+        message = f"not claimed: {self._describe(refused.why).message}"
+        # nothing was tried and nothing is recorded of it: `resume` takes it up
+        unclaimed = summary(ScanStatus.INTERRUPTED, Failure(Code.STORAGE_ERROR, message))
+        _log(logging.ERROR, "domain.unclaimed", unclaimed, refused.why)
+        return unclaimed
+
+    async def _beat(self) -> None:
+        """Renews the run's leases until it has ended. One connection that broke is no lost database."""
+        # the flag as well as a cancellation: one that got lost on its way must not keep the run for ever
+        while not self._ended:
+            for _ in range(_LOOKS):
+                await asyncio.sleep(HEARTBEAT_SECONDS / _LOOKS)
+                await self._look()
+            for again in (True, False):
+                try:
+                    await self._renew()
+                    break
+                except Exception as error:
+                    log.warning("a heartbeat failed: %s", self._describe(error).message)
+                    self._mind_the_database(error, again=again)
+
+    async def _look(self) -> None:
+        """Sees whether the job was cancelled. Of a database that is gone the heartbeat tells."""
+        with contextlib.suppress(Exception):
+            async with self.sessions.read(self.job_id) as session, session.begin():
+                held_by, _ = await jobs.holder(session, self.job_id)
+            if held_by != self.owner:
+                self._give_way()
+
+    async def _renew(self) -> None:
+        """One heartbeat, on a session of its own."""
+        async with self.sessions.urgent(self.job_id) as session, session.begin():
+            held = await jobs.renew_job(session, self.job_id, self.owner)
+        if not held:
+            self._give_way()
+        async with self.sessions.urgent(self.job_id) as session, session.begin():
+            await jobs.renew_scans(session, self.job_id, self.owner)
+        self.sessions.database.check_file()
+
+    def _give_way(self) -> None:
+        self.superseded = True
+        self.stop("another run holds the job")
+
+
+def _summary(claim: Claim, status: ScanStatus, failure: Failure) -> DomainSummary:
+    return DomainSummary(claim.job_id, claim.domain, status, error=failure)
+
+
+def _log(level: int, action: str, summary: DomainSummary, error: Exception | None = None) -> None:
+    failure = summary.error
+    log.log(
+        level,
+        "%s %s",
+        action,
+        failure.message if failure else "",
+        extra={
+            "action": action,
+            "job": summary.job_id,
+            "domain": summary.domain,
+            "code": failure.code if failure else None,
+        },
+        exc_info=error if log.isEnabledFor(logging.DEBUG) else None,
+    )
 
 
 @contextlib.contextmanager

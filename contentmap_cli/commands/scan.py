@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,6 +12,9 @@ from contentmap_cli.commands import options as opt
 from contentmap_cli.commands.shell import Shell, command, run_async
 from contentmap_cli.errors import UsageError
 from contentmap_cli.report.formats import SCAN_FORMATS, Format
+
+if TYPE_CHECKING:
+    from contentmap_cli.commands.settings import ScanSettings
 
 EPILOG = """\
 Examples:
@@ -24,6 +28,8 @@ Examples:
   contentmap scan staging.example.com --connect-to staging.example.com:443:10.1.2.3:8443
 
   contentmap scan --from domains.txt --detach --log-file scan.log
+
+  contentmap scan --from domains.txt --queue --db postgresql://user@host/database
 
 Exit codes: 0 clean, 2 usage, 3 some domain failed or is partial, 4 every domain failed,
 5 database, 130 interrupted, 143 terminated.
@@ -66,6 +72,20 @@ def scan(
     detach: Annotated[
         bool, typer.Option("--detach", help="Print the job's id and go on in the background.")
     ] = False,
+    queue: Annotated[
+        bool,
+        typer.Option(
+            "--queue", help="Print the job's id and leave the work to `contentmap worker`, anywhere."
+        ),
+    ] = False,
+    priority: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=100,
+            help="With --queue: the larger goes first. Default: 60 to 0, the fewer domains the larger.",
+        ),
+    ] = None,
     fail_on: opt.FailOnOption = opt.FailOn.ANY,
     format: opt.ScanFormat = Format.TABLE,
     as_json: opt.JsonOption = False,
@@ -95,6 +115,12 @@ def scan(
         ca_file=ca_file,
     )
     settings.crawl_options()  # what cannot be meant is said now, before the list is read
+    if queue:
+        if detach or dry_run:
+            raise UsageError("--queue goes by itself", hint="leave --detach and --dry-run out")
+        return _hand_over(shell, (targets or [], source), settings, priority, format, as_json, output)
+    if priority is not None:
+        raise UsageError("--priority is for --queue", hint="a scan that runs here waits for no other")
     tenant = shell.tenant_name
     answer = Answer(opt.chosen(format, as_json, SCAN_FORMATS), output, fail_on)
     found = read_targets(targets or [], source)
@@ -118,6 +144,45 @@ def scan(
             as_json=answer.format is Format.JSON,
         )
     return run_async(start_job(shell, tenant, found.targets, settings, answer))
+
+
+def _hand_over(
+    shell: Shell,
+    targets: tuple[list[str], str | None],
+    settings: ScanSettings,
+    priority: int | None,
+    format: Format,
+    as_json: bool,
+    output: str | None,
+) -> int:
+    """Leaves the work to the workers. What they could not know of is refused, not passed over."""
+    from contentmap_cli.commands.enqueue import enqueue_job, require_queue
+
+    answer = opt.chosen(format, as_json, (Format.TABLE, Format.JSON))
+    refuse_what_no_worker_knows(shell, settings, output)
+    require_queue(shell)
+    # these are for a run on this machine, and here they come from its settings
+    settings = replace(settings, proxy=None, max_time=None, concurrency=None)
+    return run_async(enqueue_job(shell, targets, settings, priority=priority, as_json=answer is Format.JSON))
+
+
+def refuse_what_no_worker_knows(shell: Shell, settings: ScanSettings, output: str | None) -> None:
+    """Raises UsageError for options that are for a run on this machine, rather than passing them over."""
+    if output is not None:
+        raise UsageError(
+            "--queue answers with the job's id alone",
+            hint="leave -o out: `contentmap status JOB_ID -o FILE` has the results",
+        )
+    if settings.header:
+        raise UsageError(
+            "--header is never recorded, so no worker would send it", hint="scan without --queue to send it"
+        )
+    for name, hint in (
+        ("proxy", "give --proxy to `contentmap worker`"),
+        ("max_time", "stop it with `contentmap cancel` instead"),
+    ):
+        if name in shell.flags:
+            raise UsageError(f"--{name.replace('_', '-')} is for a scan that runs here", hint=hint)
 
 
 def _show(targets: Any, answer: Any) -> int:

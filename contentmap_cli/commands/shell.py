@@ -27,7 +27,9 @@ from contentmap_cli.errors import AnswerLost, ContentMapError, Exit, UsageError
 
 T = TypeVar("T")
 _PANEL = "Global options"
-_COMMAND = re.compile(r"(?<![\w/.-])contentmap (?=(?:scan|status|jobs|resume|urls|sitemaps|diff|check|db)\b)")
+_COMMAND = re.compile(
+    r"(?<![\w/.-])contentmap (?=(?:scan|status|jobs|resume|cancel|worker|urls|sitemaps|diff|check|db)\b)"
+)
 _SURROGATE = re.compile("[\x00\ud800-\udfff]")
 
 
@@ -115,6 +117,14 @@ class Shell:
     config: str | None = None
     given: frozenset[str] = frozenset()
     context: typer.Context | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def flags(self) -> frozenset[str]:
+        """The command's own options that stand on the command line, by their parameters."""
+        context = self.context
+        if context is None:
+            return frozenset()
+        return frozenset(name for name in context.params if layers.given_as_flag(context, name))
 
     @property
     def tenant_name(self) -> str:

@@ -93,7 +93,7 @@ async def _answer(
 
     statuses = NOT_CLEAN if failed else None
     async with database_for_reading(shell) as sessions:
-        job = await _job(sessions, shell.tenant_name, job_id)
+        job = await read_job(sessions, shell.tenant_name, job_id)
         with answer_to(output) as out:
             while True:
                 ended = job.status not in (JobStatus.RUNNING, JobStatus.PENDING)
@@ -107,13 +107,15 @@ async def _answer(
                 if ended or has_left(out) or not (watch or wait):
                     break
                 await asyncio.sleep(POLL_SECONDS)
-                job = await _job(sessions, shell.tenant_name, job.job_id)
+                job = await read_job(sessions, shell.tenant_name, job.job_id)
     return _exit_code(job) if exit_status else Exit.CLEAN
 
 
-async def _job(sessions: Sessions, tenant: str, job_id: str | None) -> JobSummary:
-    from contentmap_cli.commands.owner import truthful
+async def read_job(sessions: Sessions, tenant: str, job_id: str | None) -> JobSummary:
+    """A job as it stands, the latest where none is named. Raises NotFound."""
+    from contentmap_cli.commands.owner import surely_gone, truthful
     from contentmap_cli.records.queries import job_summary, latest_job_id
+    from contentmap_cli.records.queue_state import with_queue
 
     async with sessions.read(job_id) as session, session.begin():
         wanted = job_id or await latest_job_id(session, tenant)
@@ -122,7 +124,7 @@ async def _job(sessions: Sessions, tenant: str, job_id: str | None) -> JobSummar
         job = await job_summary(session, wanted, tenant)
         if job is None:
             raise unknown_job(wanted)
-        return truthful(job)
+        return truthful(await with_queue(session, job, surely_gone))
 
 
 async def _results(

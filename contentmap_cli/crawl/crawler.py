@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contentmap_cli.crawl.dialling import Resolver
 from contentmap_cli.crawl.fetch import Fetcher
 from contentmap_cli.crawl.options import CrawlOptions
+from contentmap_cli.crawl.places import Places
 from contentmap_cli.crawl.processes import ParserProcesses
 from contentmap_cli.crawl.reading import Reader
 from contentmap_cli.crawl.results import CrawlProgress, DomainCrawl
@@ -28,15 +29,18 @@ class Crawler:
     """Crawls domains, any number at once. An async context manager: it owns connections, threads, processes.
 
     How many domains are crawled at once is the caller's business; `options.concurrency` only sizes the pool
-    of name look-ups.
+    of name look-ups. `places` are asked for where crawlers elsewhere ask the same hosts.
     """
 
-    def __init__(self, options: CrawlOptions, resolver: Resolver | None = None) -> None:
+    def __init__(
+        self, options: CrawlOptions, resolver: Resolver | None = None, places: Places | None = None
+    ) -> None:
         self._options = options
         self._resolver = resolver
+        self._places = places
 
     async def __aenter__(self) -> Crawler:
-        self._fetcher = await Fetcher(self._options, self._resolver).__aenter__()
+        self._fetcher = await Fetcher(self._options, self._resolver, self._places).__aenter__()
         self._pool = ThreadPoolExecutor(_PARSERS, thread_name_prefix="contentmap-parse")
         self._processes = ParserProcesses.where_possible(_PARSERS)
         return self

@@ -19,6 +19,7 @@ from contentmap_cli.crawl.dialling import Dialler, Resolver, Route
 from contentmap_cli.crawl.faults import EXPECTED, fault_of
 from contentmap_cli.crawl.hosts import normalise_url, site_of
 from contentmap_cli.crawl.options import CrawlOptions
+from contentmap_cli.crawl.places import Places
 from contentmap_cli.crawl.politeness import HostPaused, Politeness, retry_after
 from contentmap_cli.crawl.responses import FetchedFile, Reply, ReplyHeaders, Validators, drain, read_body
 from contentmap_cli.errors import Code, Failure, http_code
@@ -48,11 +49,16 @@ class Ask:
 class Fetcher:
     """Asks for URLs over one aiohttp session. An async context manager: it owns connections and look-ups."""
 
-    def __init__(self, options: CrawlOptions, resolver: Resolver | None = None) -> None:
+    def __init__(
+        self, options: CrawlOptions, resolver: Resolver | None = None, places: Places | None = None
+    ) -> None:
         self._options = options
         self._resolver = resolver
         self.politeness = Politeness(
-            per_host=options.per_host, per_address=options.per_address, delay=options.delay or 0.0
+            per_host=options.per_host,
+            per_address=options.per_address,
+            delay=options.delay or 0.0,
+            places=places,
         )
         self._random = random.Random()  # noqa: S311 - jitter, no secret
 

@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from math import inf
 
+from contentmap_cli.crawl.places import OwnPlaces, Places
+
 
 @dataclass(slots=True)
 class _Gate:
@@ -37,7 +39,10 @@ class HostPaused(Exception):
 class Politeness:
     """Gives turns: so many at once for a host and for an address, `delay` seconds apart."""
 
-    def __init__(self, *, per_host: int = 2, per_address: int = 2, delay: float = 0.0) -> None:
+    def __init__(
+        self, *, per_host: int = 2, per_address: int = 2, delay: float = 0.0, places: Places | None = None
+    ) -> None:
+        self._places = places or OwnPlaces()
         self._per_host = per_host
         self._per_address = per_address
         self._delay = delay
@@ -56,7 +61,8 @@ class Politeness:
     ) -> AsyncIterator[None]:
         """Waits for a place at the host, then at the address, then for the host's delay or pause to pass.
 
-        Places are taken in this order by everyone, so that nobody waits in a circle. Raises `HostPaused` if
+        Places are taken in this order by everyone, so that nobody waits in a circle; of those that are shared
+        with other crawlers too, once there is one here. Raises `HostPaused` if
         the pause lasts longer than `patience` seconds.
         """
         gate = self._host(host)
@@ -64,10 +70,15 @@ class Politeness:
         try:
             async with gate.places:
                 if address is None:
-                    await _wait(gate, patience)
-                    yield
+                    async with self._places.place(f"host {host}"):
+                        await _wait(gate, patience)
+                        yield
                 else:
-                    async with self._address_turn(address):
+                    async with (
+                        self._address_turn(address),
+                        self._places.place(f"host {host}"),
+                        self._places.place(f"address {address}"),
+                    ):
                         await _wait(gate, patience)
                         yield
         finally:

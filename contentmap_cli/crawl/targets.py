@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from contentmap_cli.crawl.hosts import (
@@ -211,23 +211,35 @@ def group_targets(lines: Iterable[TargetLine]) -> TargetList:
     found: dict[str, Target] = {}
     duplicates: list[TargetLine] = []
     errors: list[TargetError] = []
+    for line, target in judge_lines(lines):
+        if isinstance(target, TargetError):
+            errors.append(target)
+            continue
+        known = found.setdefault(target.domain, target)
+        if known is target:
+            continue
+        merged = merge_targets(known, target)
+        if merged is known:
+            duplicates.append(shown_line(line))
+        found[target.domain] = merged
+    return TargetList(tuple(found.values()), tuple(duplicates), tuple(errors))
+
+
+def judge_lines(lines: Iterable[TargetLine]) -> Iterator[tuple[TargetLine, Target | TargetError]]:
+    """Each line that says something, and the target that it names, or why it names none."""
     for line in lines:
         text = _without_comment(line.text)
         if not text:
             continue
         try:
-            target = parse_target(text)
+            yield line, parse_target(text)
         except BadTarget as error:
-            errors.append(TargetError(line.line, _shown(text), error.message, error.hint))
-            continue
-        known = found.setdefault(target.domain, target)
-        if known is target:
-            continue
-        merged = _merge(known, target)
-        if merged is known:
-            duplicates.append(TargetLine(_shown(text), line.line))
-        found[target.domain] = merged
-    return TargetList(tuple(found.values()), tuple(duplicates), tuple(errors))
+            yield line, TargetError(line.line, _shown(text), error.message, error.hint)
+
+
+def shown_line(line: TargetLine) -> TargetLine:
+    """A line as it may be repeated: short, without its comment, no credentials."""
+    return TargetLine(_shown(_without_comment(line.text)), line.line)
 
 
 def _without_comment(text: str) -> str:
@@ -237,8 +249,9 @@ def _without_comment(text: str) -> str:
     return text
 
 
-def _merge(known: Target, other: Target) -> Target:
-    """Both in one. A bare sitemap URL names no folder: its `/` asks for nothing more."""
+def merge_targets(known: Target, other: Target) -> Target:
+    """Two targets of one domain in one, or `known` itself where the other adds nothing. A bare sitemap URL
+    names no folder: its `/` asks for nothing more."""
     sitemaps = tuple(url for url in other.sitemaps if url not in known.sitemaps)
     folders = (known.path, *known.more_paths)
     paths = () if other.path in folders or (other.sitemaps and other.path == "/") else (other.path,)

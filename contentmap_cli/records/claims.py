@@ -210,7 +210,7 @@ async def unfinished(
     rows = await session.execute(
         select(_S.target, _S.status).where(_S.job_id == job_id, takeable(failures=failures)).order_by(_S.id)
     )
-    return [(_unpack(target), ScanStatus(status)) for target, status in rows]
+    return [(unpack_target(target), ScanStatus(status)) for target, status in rows]
 
 
 async def fence(session: GuardedSession, claim: Claim) -> None:
@@ -273,7 +273,8 @@ async def finish_domain(
     session.note("domain.recorded", status=str(summary.status))
 
 
-def _unpack(packed: Mapping[str, Any]) -> Target:
+def unpack_target(packed: Mapping[str, Any]) -> Target:
+    """A target from its domain scan."""
     return Target(
         packed["domain"],
         tuple(packed["origins"]),

@@ -66,7 +66,7 @@ async def create_job(
                     "job_id": job_id,
                     "domain_id": ids[target.domain],
                     "status": ScanStatus.PENDING,
-                    "target": _pack(target),
+                    "target": pack_target(target),
                 }
                 for target in scans
             ],
@@ -223,7 +223,8 @@ def judge_job(domains: Mapping[ScanStatus, int]) -> JobStatus:
     return JobStatus.FAILED if domains.get(ScanStatus.FAILED) == total else JobStatus.PARTIAL
 
 
-def _pack(target: Target) -> dict[str, Any]:
+def pack_target(target: Target) -> dict[str, Any]:
+    """A target as it stands in its domain scan."""
     return {
         "domain": target.domain,
         "origins": list(target.origins),

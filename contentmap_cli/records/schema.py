@@ -19,13 +19,14 @@ from sqlalchemy import (
 )
 
 from contentmap_cli.errors import DatabaseUnavailable, SchemaMismatch
+from contentmap_cli.records.queue_tables import tables_on
 from contentmap_cli.records.tables import Base, Job
 from contentmap_cli.records.types import utc_now
 
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD: Final = "0002"
+HEAD: Final = "0003"
 """The revision this code works with. A test holds it against the newest migration."""
 
 OLDEST_SERVER: Final = (14,)
@@ -115,7 +116,8 @@ def create_schema(connection: Connection) -> None:
     """Makes the current schema in a database that is empty, on a connection whose transaction the caller
     owns. The tables are those that the migrations make (a test holds the two against each other), without
     the time it takes to load and run them: every first scan waits for this."""
-    Base.metadata.create_all(connection)
+    for tables in tables_on(connection.dialect.name):
+        tables.create_all(connection)
     version = Table(
         VERSION_TABLE,
         MetaData(),

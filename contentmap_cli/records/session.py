@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from contentmap_cli.records.engine import READ_ONLY, Database
@@ -45,8 +45,10 @@ class _Turns:
 class Sessions:
     """The only place sessions come from. Each method is one session, for one `begin()` block."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, ready: Callable[[], Awaitable[object]] | None = None) -> None:
+        """`ready` is awaited before a domain's result or failure is written."""
         self.database = database
+        self._ready = ready
         guard_engine(database.engine)
         self._turns = _Turns(database.writers)
         self._reading = database.engine.execution_options(
@@ -90,6 +92,8 @@ class Sessions:
 
         async def take_turn() -> None:
             nonlocal held
+            if self._ready is not None and context.role in (Role.WORK, Role.RECOVERY):
+                await self._ready()
             if not held and not (urgent and self.database.writers > 1):
                 await self._turns.take(urgent=urgent)
                 held = True

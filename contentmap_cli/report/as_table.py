@@ -10,7 +10,7 @@ from contentmap_cli.errors import Failure
 from contentmap_cli.report.columns import Cell, Column, Line, Style, painted, write_table
 from contentmap_cli.report.escape import redact, terminal
 from contentmap_cli.report.figures import changes, duration, moment, number, plural
-from contentmap_cli.values import DomainSummary, JobStatus, JobSummary, ScanStatus
+from contentmap_cli.values import DomainSummary, JobStatus, JobSummary, QueueState, ScanStatus
 
 SCAN_STYLES = {
     ScanStatus.PENDING: Style.DIM,
@@ -209,8 +209,19 @@ def _facts(job: JobSummary, color: bool) -> Iterator[tuple[str, str]]:
     yield "found by", _split(job.discovery_methods).strip() or "-"
     changed = changes(job.added, job.removed, job.changed)
     yield "urls", f"{number(job.urls)}  {changed}".rstrip()
+    if job.queue is not None:
+        yield "queue", _queue(job.queue)
     if job.error:
         yield "error", painted(terminal(redact(job.error)), Style.RED, color)
+
+
+def _queue(queue: QueueState) -> str:
+    parts = [f"{plural(queue.workers, 'worker')} alive", f"{queue.waiting:,} waiting"]
+    if queue.rate is not None:
+        parts.append(f"{queue.rate:,.1f} domains a second")
+    if queue.estimated_end is not None:
+        parts.append(f"done at about {moment(queue.estimated_end)} UTC")
+    return ", ".join(parts)
 
 
 def _split(counts: Mapping[str, int]) -> str:

@@ -18,6 +18,7 @@ from contentmap_cli.values import (
     Entry,
     JobSummary,
     Problem,
+    QueueState,
     ScanStatus,
     StoredEntry,
     StoredFile,
@@ -77,6 +78,7 @@ def job_object(job: JobSummary, results: Iterable[DomainSummary] | None = None) 
         "discovery_methods": _counts(job.discovery_methods),
         "sitemap_types": _counts(job.sitemap_types),
         "error": redact(job.error) if job.error else None,
+        "queue": _queue(job.queue),
     }
     if results is not None:
         answer["results"] = [domain_object(summary) for summary in results]
@@ -226,6 +228,17 @@ def error_object(error: ContentMapError) -> dict[str, object]:
 
 def _failure(failure: Failure | None) -> dict[str, object] | None:
     return {"code": str(failure.code), "message": redact(failure.message)} if failure else None
+
+
+def _queue(queue: QueueState | None) -> dict[str, object] | None:
+    if queue is None:
+        return None
+    return {
+        "workers": queue.workers,
+        "waiting": queue.waiting,
+        "domains_per_second": None if queue.rate is None else round(queue.rate, 2),
+        "estimated_end": timestamp(queue.estimated_end),
+    }
 
 
 def _problem(problem: Problem) -> dict[str, object]:

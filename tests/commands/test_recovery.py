@@ -107,7 +107,7 @@ async def running(database: Database, sites: Sites) -> AsyncIterator[tuple[JobRu
     options = CrawlOptions(connect_to=(parse_connect_to(sites.connect_to),), backoff=0.01, retries=0)
     kept = Kept()
     async with Crawler(options) as crawler:
-        yield JobRun(sessions, crawler, job_id, "default", "me", kept, concurrency=3), targets, kept
+        yield JobRun(sessions, crawler, job_id, "default", "me", watcher=kept, concurrency=3), targets, kept
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 import pytest
 from alembic.script import ScriptDirectory
@@ -15,12 +16,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from contentmap_cli.errors import SchemaMismatch
 from contentmap_cli.records import schema
 from contentmap_cli.records.engine import Database, open_database
+from contentmap_cli.records.queue_tables import ENTRIES, LOG, WORKERS, tables_on
 from contentmap_cli.records.schema import SchemaState
 from contentmap_cli.records.tables import (
     FILE_CHANGES,
     SITEMAP_URLS,
     URL_CHANGES,
-    Base,
     Domain,
     DomainScan,
     Job,
@@ -44,9 +45,10 @@ async def test_models_build_what_migrations_do(database: Database) -> None:
     async with database.engine.begin() as connection:
         migrated = await connection.run_sync(built)
         await connection.run_sync(schema.downgrade_schema, "base")
-        await connection.run_sync(Base.metadata.create_all)
+        for tables in tables_on(database.dialect):
+            await connection.run_sync(tables.create_all)
         assert await connection.run_sync(built) == migrated
-    assert set(migrated) == set(Base.metadata.tables)
+    assert set(migrated) == {name for tables in tables_on(database.dialect) for name in tables.tables}
 
 
 @pytest.mark.parametrize(
@@ -135,6 +137,19 @@ async def fill(connection: AsyncConnection) -> None:
         ),
         (FILE_CHANGES, {"sitemap_file_id": 1, "scan_id": 1, "gone": True}),
     ]
+    if connection.dialect.name == "postgresql":
+        worker = {"id": UUID(int=1), "tenant_id": "default", "owner": "o", "concurrency": 1, "running": 0}
+        rows += [
+            (
+                WORKERS,
+                worker | dict.fromkeys(("started_at", "heartbeat_at", "lease_until"), now) | {"finished": 1},
+            ),
+            (
+                ENTRIES,
+                {"priority": 1, "status": "queued", "entrypoint": "scan", "payload": b"1"}
+                | dict.fromkeys(("created", "updated", "heartbeat", "execute_after"), now),
+            ),
+        ]
     for table, row in rows:
         await connection.execute(insert(table).values(row))
 
@@ -143,7 +158,9 @@ async def contents(connection: AsyncConnection) -> dict[str, list[tuple[Any, ...
     """Every row of every table."""
     return {
         table.name: [tuple(row) for row in await connection.execute(select(table))]
-        for table in Base.metadata.sorted_tables
+        for tables in tables_on(connection.dialect.name)
+        for table in tables.sorted_tables
+        if table is not LOG
     }
 
 

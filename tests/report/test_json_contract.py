@@ -52,8 +52,9 @@ def test_job(make_job, make_domain) -> None:
     answer = objects.job_object(job)
     assert " ".join(answer) == (
         "type schema job_id status tenant created_at started_at finished_at progress domains"
-        " sitemaps urls added removed changed discovery_methods sitemap_types error"
+        " sitemaps urls added removed changed discovery_methods sitemap_types error queue"
     )
+    assert answer["queue"] is None
     assert answer["domains"] == {
         "total": 3,
         "pending": 1,

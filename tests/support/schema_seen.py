@@ -11,7 +11,7 @@ from sqlalchemy import Connection, inspect
 
 from contentmap_cli.records import schema
 from contentmap_cli.records.partitions import is_partition, of_the_models
-from contentmap_cli.records.tables import Base
+from contentmap_cli.records.queue_tables import tables_on
 
 
 def differences(connection: Connection) -> list[object]:
@@ -25,7 +25,7 @@ def differences(connection: Connection) -> list[object]:
             "include_name": of_the_models,
         },
     )
-    return list(compare_metadata(context, Base.metadata))
+    return list(compare_metadata(context, tables_on(connection.dialect.name)))
 
 
 def built(connection: Connection) -> dict[str, Any]:

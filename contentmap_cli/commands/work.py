@@ -1,0 +1,68 @@
+"""Carries a worker out: database, crawlers, signals and exit code around one QueueRun."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+
+from contentmap_cli.commands.crawlers import Crawlers
+from contentmap_cli.commands.database import database_address, database_for_writing
+from contentmap_cli.commands.execute import signals_to
+from contentmap_cli.commands.output import say
+from contentmap_cli.commands.owner import new_owner
+from contentmap_cli.commands.process import raise_file_limit
+from contentmap_cli.commands.queue_run import QueueRun
+from contentmap_cli.commands.shell import Shell
+from contentmap_cli.errors import Exit
+from contentmap_cli.records.places import SharedPlaces
+from contentmap_cli.records.session import Sessions
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """How a worker works: domains at once, through which proxy, how long it takes to end (seconds), how long
+    it waits for a database that is gone (seconds), and whether it ends when the queue is empty."""
+
+    concurrency: int
+    proxy: str | None
+    grace: float
+    patience: float
+    drain: bool
+
+
+async def work(shell: Shell, tenant: str, terms: Terms) -> int:
+    """Runs a worker to its end. Returns the exit code, raises DatabaseUnavailable where the database was gone
+    for too long."""
+    raise_file_limit()
+    up = asyncio.Event()
+    up.set()
+    started = time.monotonic()
+    async with (
+        database_for_writing(shell, create=False) as database,
+        SharedPlaces(database_address(shell)) as places,
+    ):
+        crawlers = Crawlers(concurrency=terms.concurrency, proxy=terms.proxy, places=places)
+        run = QueueRun(
+            Sessions(database, up.wait),
+            crawlers,
+            tenant,
+            new_owner(),
+            up,
+            concurrency=terms.concurrency,
+            grace=terms.grace,
+            patience=terms.patience,
+            drain=terms.drain,
+        )
+        say(
+            f"worker {run.owner}: {terms.concurrency:,} domains at once, from {database.shown}",
+            unless=shell.quiet,
+        )
+        try:
+            with signals_to(run.stop, "stopping: what is under way may finish, the rest is handed back …"):
+                await run.run()
+        finally:
+            await crawlers.close()
+            seconds = time.monotonic() - started
+            say(f"worker ended: {run.finished:,} domains in {seconds:,.0f} s", unless=shell.quiet)
+    return Exit.CLEAN
