@@ -46,13 +46,20 @@ class Load:
     statements: int | None = None
     wal: int = 0
     cpu: float = 0.0
+    numbers: int = 0  # of transactions that wrote
 
     def since(self, before: Load) -> Load:
         """The difference."""
         asked = None
         if self.statements is not None and before.statements is not None:
             asked = self.statements - before.statements
-        return Load(self.commits - before.commits, asked, self.wal - before.wal, self.cpu - before.cpu)
+        return Load(
+            self.commits - before.commits,
+            asked,
+            self.wal - before.wal,
+            self.cpu - before.cpu,
+            self.numbers - before.numbers,
+        )
 
 
 @dataclass(slots=True)
@@ -67,9 +74,9 @@ class Watch:
 def main() -> int:
     """Reads the options, runs, prints."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
-    parser.add_argument("--domains", type=int, default=600)
+    parser.add_argument("--domains", type=int, default=400)
     parser.add_argument("--urls", type=int, default=200, help="of a domain")
-    parser.add_argument("--concurrency", type=int, default=10, help="domains at once for each worker")
+    parser.add_argument("--concurrency", type=int, default=4, help="domains at once for each worker")
     parser.add_argument("--delay", type=float, default=0.2, help="seconds before each answer")
     parser.add_argument("--workers", default="1,2,4")
     parser.add_argument("--version", type=int, help="of PostgreSQL; statements are counted if it can")
@@ -98,10 +105,18 @@ def main() -> int:
         server.remove()
 
 
-HEAD = (
-    "| | seconds | domains/s | CPU ms a domain, ours | CPU ms a domain, PostgreSQL | commits a domain | "
-    "statements a domain | WAL KiB a domain | most connections | sessions active / idle in a transaction |\n"
-    "|---|---|---|---|---|---|---|---|---|---|"
+COLUMNS = (
+    "",
+    "seconds",
+    "domains/s",
+    "CPU ms a domain, ours",
+    "CPU ms a domain, PostgreSQL",
+    "commits a domain",
+    "transaction ids a domain",
+    "statements a domain",
+    "WAL KiB a domain",
+    "most connections",
+    "sessions active / idle in a transaction",
 )
 
 
@@ -109,7 +124,7 @@ def measure(
     server: PostgresServer, folder: Path, made: Made, port: int, counts: list[int], concurrency: int
 ) -> int:
     """The table; returns the exit code."""
-    print(HEAD, flush=True)
+    print(f"| {' | '.join(COLUMNS)} |\n{'|---' * len(COLUMNS)}|", flush=True)
     sites = folder / "list.txt"
     sites.write_text("\n".join(made.sites) + "\n", encoding="utf-8")
     wrong = 0
@@ -141,6 +156,7 @@ def measure(
             f"{cpu / count * 1000:.1f}",
             f"{did.cpu / count * 1000:.1f}",
             f"{did.commits / count:.1f}",
+            f"{did.numbers / count:.1f}",
             "–" if did.statements is None else f"{did.statements / count:.1f}",
             f"{did.wal / count / 1024:.1f}",
             str(watch.most),
@@ -223,7 +239,9 @@ def load_of(server: PostgresServer, address: str) -> Load:
             "WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database())"
         )
         statements = asyncio.run(ask(address, summed))[0][0]
-    return Load(commits, statements, wal, processor(server.process.pid))
+    number = "SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint"
+    numbers = asyncio.run(ask(address, number))[0][0]
+    return Load(commits, statements, wal, processor(server.process.pid), numbers)
 
 
 def processor(pid: int) -> float:
