@@ -9,6 +9,9 @@ import typer
 from contentmap_cli.commands.shell import Shell, command, run_async
 from contentmap_cli.errors import SchemaMismatch
 
+MOST_PARTITIONS = 256
+"""More would need more locks in one transaction than a server has by default (max_locks_per_transaction)."""
+
 CHECK = """\
 Examples:
 
@@ -63,7 +66,9 @@ def partition(
     shell: Shell,
     partitions: Annotated[
         int,
-        typer.Option("--partitions", min=1, max=1024, metavar="N", help="So many; 1 goes back to one table."),
+        typer.Option(
+            "--partitions", min=1, max=MOST_PARTITIONS, metavar="N", help="So many; 1 goes back to one table."
+        ),
     ],
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what it would move, and move nothing.")

@@ -17,7 +17,6 @@ from contentmap_cli.errors import SchemaMismatch
 from contentmap_cli.records.tables import SITEMAP_URLS, DomainScan
 from contentmap_cli.records.types import utc_now
 
-MOST: Final = 1024
 _NAME: Final = SITEMAP_URLS.name
 _OLD: Final = f"{_NAME}_before"
 _PARTITION: Final = re.compile(rf"{_NAME}_p\d+")
