@@ -13,6 +13,7 @@ from alembic import context
 from sqlalchemy import Connection
 
 from contentmap_cli.records.engine import open_database
+from contentmap_cli.records.partitions import of_the_models
 from contentmap_cli.records.queue_tables import tables_on
 from contentmap_cli.records.schema import VERSION_TABLE
 
@@ -25,6 +26,7 @@ def run(connection: Connection) -> None:
         version_table=VERSION_TABLE,
         render_as_batch=connection.dialect.name == "sqlite",
         compare_type=True,
+        include_name=of_the_models,
     )
     context.run_migrations()
 

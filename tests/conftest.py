@@ -13,10 +13,13 @@ import pytest
 from postgres_server import PostgresServer, wanted_version
 
 from contentmap_cli.records.engine import Database, open_database
+from contentmap_cli.records.partitions import partition
 from contentmap_cli.records.schema import upgrade_schema
 from contentmap_cli.records.session import Sessions
 
 _numbers = itertools.count()
+PARTITIONS = int(os.environ.get("CONTENTMAP_TEST_PARTITIONS", "1"))
+"""So many partitions of the table of URLs on PostgreSQL, in every test that begins with a schema."""
 DATABASES = ("sqlite", "postgresql")
 
 
@@ -74,6 +77,8 @@ async def database(address: str) -> AsyncIterator[Database]:
     opened = open_database(address)
     async with opened.engine.begin() as connection:
         await connection.run_sync(upgrade_schema)
+        if PARTITIONS > 1 and opened.dialect == "postgresql":
+            await connection.run_sync(partition, PARTITIONS)
     yield opened
     await opened.close()
 

@@ -9,6 +9,9 @@ import typer
 from contentmap_cli.commands.shell import Shell, command, run_async
 from contentmap_cli.errors import SchemaMismatch
 
+MOST_PARTITIONS = 256
+"""More would need more locks in one transaction than a server has by default (max_locks_per_transaction)."""
+
 CHECK = """\
 Examples:
 
@@ -23,6 +26,18 @@ Examples:
 
 Exit codes: 0; 5 the database cannot be reached or upgraded.
 """
+PARTITION = """\
+Examples:
+
+  contentmap db partition --partitions 32 --dry-run
+
+  contentmap db partition --partitions 32
+
+  contentmap db partition --partitions 1
+
+Exit codes: 0; 2 the database is not on PostgreSQL; 5 a run is at work, or the database cannot be reached or
+changed.
+"""
 
 
 def register(app: typer.Typer) -> None:
@@ -30,6 +45,7 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(name="db", help="Check or upgrade the database's schema.", no_args_is_help=True)
     command(group, "check", epilog=CHECK)(check)
     command(group, "upgrade", epilog=UPGRADE)(upgrade)
+    command(group, "partition", epilog=PARTITION)(partition)
     app.add_typer(group)
 
 
@@ -46,15 +62,33 @@ def upgrade(shell: Shell) -> int:
     return run_async(_upgrade(shell))
 
 
+def partition(
+    shell: Shell,
+    partitions: Annotated[
+        int,
+        typer.Option(
+            "--partitions", min=1, max=MOST_PARTITIONS, metavar="N", help="So many; 1 goes back to one table."
+        ),
+    ],
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what it would move, and move nothing.")
+    ] = False,
+) -> int:
+    """Spread the table of URLs over partitions by domain (PostgreSQL). What is recorded stays."""
+    return run_async(_partition(shell, partitions, dry_run=dry_run))
+
+
 async def _check(shell: Shell, *, as_json: bool) -> int:
     import json
 
     from contentmap_cli.commands.database import opened_as_is, schema_of
+    from contentmap_cli.records.partitions import read_partitions
     from contentmap_cli.records.schema import HEAD, require_current
 
     async with opened_as_is(shell, create=False) as database:
         async with database.engine.connect() as connection:
             state, revision = await schema_of(database, connection)
+            partitions = await connection.run_sync(read_partitions)
         if as_json:
             answer = {
                 "type": "schema",
@@ -62,11 +96,13 @@ async def _check(shell: Shell, *, as_json: bool) -> int:
                 "state": state,
                 "revision": revision,
                 "wanted": HEAD,
+                "partitions": partitions,
             }
             print(json.dumps(answer, ensure_ascii=False))
         require_current(state, revision, database.shown)
         if not as_json:
-            print(f"{database.shown}: schema {revision}, current")
+            spread = f", URLs in {partitions} partitions" if partitions > 1 else ""
+            print(f"{database.shown}: schema {revision}, current{spread}")
     return 0
 
 
@@ -99,3 +135,61 @@ async def _upgrade(shell: Shell) -> int:
         was = "already there" if state is SchemaState.CURRENT else f"was {revision or 'empty'}"
         print(f"{database.shown}: schema {HEAD} ({was})")
     return 0
+
+
+async def _partition(shell: Shell, wanted: int, *, dry_run: bool) -> int:
+    from contentmap_cli.commands.database import opened_as_is, schema_of
+    from contentmap_cli.commands.owner import surely_gone
+    from contentmap_cli.errors import UsageError
+    from contentmap_cli.records.partitions import (
+        busy_jobs,
+        hold_still,
+        measure,
+        partition,
+        read_partitions,
+    )
+    from contentmap_cli.records.schema import held_jobs, lock_schema, require_current
+
+    async with opened_as_is(shell, create=False) as database:
+        if database.dialect != "postgresql":
+            raise UsageError(
+                f"{database.shown} is an SQLite file, and those have no partitions",
+                hint="name a PostgreSQL database with --db",
+            )
+        async with database.engine.begin() as connection:
+            await connection.run_sync(lock_schema)
+            state, revision = await schema_of(database, connection)
+            require_current(state, revision, database.shown)
+            now = await connection.run_sync(read_partitions)
+            if now == wanted:
+                print(f"{database.shown}: {_spread(now)} (already so)")
+                return 0
+            if dry_run:
+                rows, size = await connection.run_sync(measure)
+                print(
+                    f"{database.shown}: would move {rows:,} rows, {_mib(size)}, from {_spread(now)} to "
+                    f"{_spread(wanted)}; needs up to {_mib(size)} more on the server's disk, and as much "
+                    "write-ahead log"
+                )
+                return 0
+            await connection.run_sync(hold_still)
+            held = [job for job, owner in await connection.run_sync(held_jobs) if not surely_gone(owner)]
+            live = held or await connection.run_sync(busy_jobs)
+            if live:
+                raise SchemaMismatch(
+                    f"a run is at work on {live[0]} in {database.shown}",
+                    hint="wait for its end, or stop it and resume the job afterwards",
+                )
+            rows, size = await connection.run_sync(partition, wanted)
+        print(
+            f"{database.shown}: {_spread(wanted)}, moved {rows:,} rows, {_mib(size)} now (was {_spread(now)})"
+        )
+    return 0
+
+
+def _spread(partitions: int) -> str:
+    return "URLs in one table" if partitions == 1 else f"URLs in {partitions} partitions"
+
+
+def _mib(size: int) -> str:
+    return f"{size / 2**20:,.1f} MiB"

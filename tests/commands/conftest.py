@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,6 +22,8 @@ def contentmap(tmp_path: Path, address: str) -> Contentmap:
     program = Contentmap(tmp_path, address)
     if not address.startswith("sqlite"):
         assert program("db", "upgrade").code == 0
+        if (partitions := os.environ.get("CONTENTMAP_TEST_PARTITIONS")) is not None:
+            assert program("db", "partition", "--partitions", partitions).code == 0
     return program
 
 

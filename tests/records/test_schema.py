@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 import pytest
-from alembic.autogenerate import compare_metadata
-from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, insert, inspect, select, text
+from schema_seen import built, differences
+from sqlalchemy import Connection, insert, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contentmap_cli.errors import SchemaMismatch
@@ -34,35 +32,6 @@ from contentmap_cli.records.tables import (
 def test_head_is_the_newest_migration() -> None:
     """The revision the code asks for is the last one in migrations/."""
     assert ScriptDirectory(str(schema.migrations_folder())).get_heads() == [schema.HEAD]
-
-
-def differences(connection: Connection) -> list[object]:
-    """What Alembic would do to the database to make it what the models say."""
-    context = MigrationContext.configure(
-        connection,
-        opts={"compare_type": True, "compare_server_default": True, "version_table": schema.VERSION_TABLE},
-    )
-    return list(compare_metadata(context, tables_on(connection.dialect.name)))
-
-
-def built(connection: Connection) -> dict[str, Any]:
-    """All that the database itself says of our tables, columns, keys and indexes."""
-    found = inspect(connection)
-
-    def sorted_by_text(items: Iterable[Any]) -> list[str]:
-        return sorted(str({key: str(value) for key, value in item.items()}) for item in items)
-
-    return {
-        table: {
-            "columns": sorted_by_text(found.get_columns(table)),
-            "key": str(found.get_pk_constraint(table)),
-            "foreign": sorted_by_text(found.get_foreign_keys(table)),
-            "unique": sorted_by_text(found.get_unique_constraints(table)),
-            "indexes": sorted_by_text(found.get_indexes(table)),
-        }
-        for table in found.get_table_names()
-        if table != schema.VERSION_TABLE
-    }
 
 
 async def test_migrations_build_the_models(database: Database) -> None:

@@ -15,7 +15,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 USER = "contentmap"
@@ -76,6 +76,7 @@ class PostgresServer:
     folder: Path
     port: int
     process: subprocess.Popen[bytes] | None = None
+    more: dict[str, str] = field(default_factory=dict)  # settings of its own, over those of `start`
 
     @classmethod
     def create(cls, version: int | None = None) -> PostgresServer:
@@ -118,6 +119,7 @@ class PostgresServer:
             "full_page_writes": "off",
             "max_connections": "100",
             "shared_buffers": "64MB",
+            **self.more,
         }
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         log = (self.folder / "log").open("ab")

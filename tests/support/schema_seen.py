@@ -1,0 +1,48 @@
+"""What a database itself says of its schema, and how that differs from the models."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection, inspect
+
+from contentmap_cli.records import schema
+from contentmap_cli.records.partitions import is_partition, of_the_models
+from contentmap_cli.records.queue_tables import tables_on
+
+
+def differences(connection: Connection) -> list[object]:
+    """What Alembic would do to the database to make it what the models say."""
+    context = MigrationContext.configure(
+        connection,
+        opts={
+            "compare_type": True,
+            "compare_server_default": True,
+            "version_table": schema.VERSION_TABLE,
+            "include_name": of_the_models,
+        },
+    )
+    return list(compare_metadata(context, tables_on(connection.dialect.name)))
+
+
+def built(connection: Connection) -> dict[str, Any]:
+    """All that the database itself says of our tables, columns, keys and indexes."""
+    found = inspect(connection)
+
+    def sorted_by_text(items: Iterable[Any]) -> list[str]:
+        return sorted(str({key: str(value) for key, value in item.items()}) for item in items)
+
+    return {
+        table: {
+            "columns": sorted_by_text(found.get_columns(table)),
+            "key": str(found.get_pk_constraint(table)),
+            "foreign": sorted_by_text(found.get_foreign_keys(table)),
+            "unique": sorted_by_text(found.get_unique_constraints(table)),
+            "indexes": sorted_by_text(found.get_indexes(table)),
+        }
+        for table in found.get_table_names()
+        if table != schema.VERSION_TABLE and not is_partition(table)
+    }
