@@ -10,8 +10,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 
 from contentmap_cli.commands.intake import HANDFUL, Intake, Refused, Taken
 from contentmap_cli.crawl.crawler import Crawler, CrawlProgress
@@ -78,10 +79,22 @@ class JobRun:
             async with self.sessions.work(self.job_id, target.domain) as session, session.begin():
                 self._note_session(session)
                 return await process_domain(
-                    session, taken.claim, target, self.crawler, taken.remembered, self._progress(target)
+                    session,
+                    taken.claim,
+                    target,
+                    self.crawler,
+                    taken.remembered,
+                    self._progress(target),
+                    partial(self._comparing, target.domain),
                 )
         except Exception as error:  # its session has closed: the failure gets one of its own
             return await self._record_failure(target, taken.claim, error)
+
+    @contextlib.asynccontextmanager
+    async def _comparing(self, domain: str) -> AsyncIterator[GuardedSession]:
+        """A block in which what is recorded of a domain is read, before its own turn to write."""
+        async with self.sessions.comparing(self.job_id, domain) as session, session.begin():
+            yield session
 
     async def _record_failure(self, target: Target, taken: Claim, error: Exception) -> DomainSummary:
         """Records a failure through the recovery session; never raises, so that siblings go on."""
