@@ -1,10 +1,15 @@
 """Where the wings meet: crawl one domain, then store what was found.
 
-    target --crawl--> DomainCrawl --(the turn to write)--> files, entries, changes --> DomainSummary
+    target --crawl--> DomainCrawl --compare--(the turn to write)--> files, entries, changes --> DomainSummary
 
 The session is the caller's, inside its one `begin()` block. All of the network comes first: no
 statement runs before the last byte has arrived and been parsed, so the transaction holds a
-connection and a lock only while it writes.
+connection and a lock only while it writes. Where much was read of a domain that is known, it is
+compared with what is recorded in a session that only reads, before the turn to write.
+
+Between that and the turn nobody else records the domain: other jobs pass it over while this claim's
+lease lives. A run that sleeps past its lease may find that another has recorded it meanwhile. The domain
+then stands at another result, which is seen under the fence, and all is compared again.
 """
 
 from __future__ import annotations
@@ -12,12 +17,15 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from functools import partial
 
 from contentmap_cli.crawl.crawler import Crawler, CrawlProgress, DomainCrawl
 from contentmap_cli.errors import Failure
 from contentmap_cli.records.claims import Claim, fence, finish_domain
-from contentmap_cli.records.entries import FileEntries, merge_entries
+from contentmap_cli.records.differences import Differences
+from contentmap_cli.records.entries import Compared, FileEntries, compare_ahead, merge_entries
 from contentmap_cli.records.files import drop_files, save_files
 from contentmap_cli.records.session import GuardedSession
 from contentmap_cli.values import (
@@ -28,6 +36,11 @@ from contentmap_cli.values import (
     ScanStatus,
     Target,
 )
+
+WORTH_COMPARING_AHEAD = 5_000
+"""Entries of a domain. Fewer are compared in its turn to write, in less time than one more session takes."""
+
+Comparing = Callable[[], AbstractAsyncContextManager[GuardedSession]]
 
 
 class DomainFailed(Exception):
@@ -50,10 +63,12 @@ async def process_domain(
     remembered: Sequence[RememberedFile] = (),
     progress: Callable[[CrawlProgress], None] | None = None,
     crawled: Callable[[], None] | None = None,
+    comparing: Comparing | None = None,
 ) -> DomainSummary:
     """Crawls `target` and records it through `session`, which the caller began and ends. `crawled` is called
     when the network is done with, before the wait for the turn to write.
 
+    `comparing` opens a block of a session that only reads; without it all is compared in the turn to write.
     Returns what it came to. Raises DomainFailed where there is nothing to record, LeaseLost where
     another run has taken the domain over, and whatever the database raises.
     """
@@ -66,26 +81,56 @@ async def process_domain(
             crawled()
         if crawl.error is not None and not crawl.files:
             raise DomainFailed(crawl, crawl.error, seconds)
-        await session.turn()
-        await fence(session, claim)
-        return await _store(session, claim, crawl, seconds)
+        with Differences() as differences:
+            ahead = None
+            if comparing is not None and claim.known and _entries_read(crawl) >= WORTH_COMPARING_AHEAD:
+                async with comparing() as reading:
+                    ahead = await compare_ahead(
+                        reading,
+                        claim,
+                        {crawl.files[index].url: file for index, file in _read_files(crawl).items()},
+                        {file.url for file in crawl.files},
+                        differences,
+                        removals=crawl.complete,
+                    )
+            await session.turn()
+            await fence(session, claim)
+            return await _store(session, claim, crawl, seconds, ahead)
 
 
-async def _store(session: GuardedSession, claim: Claim, crawl: DomainCrawl, seconds: float) -> DomainSummary:
+def _read_files(crawl: DomainCrawl) -> dict[int, FileEntries]:
+    """The files whose entries were read, by position. Of a file that is mentioned twice, the first is."""
+    first: dict[str, int] = {}
+    for index, file in enumerate(crawl.files):
+        first.setdefault(file.url, index)
+    return {
+        index: FileEntries(
+            None, False, partial(crawl.rows, index), crawl.files[index].status is FileStatus.OK
+        )
+        for index in first.values()
+        if crawl.files[index].status in (FileStatus.OK, FileStatus.PARTIAL)
+    }
+
+
+def _entries_read(crawl: DomainCrawl) -> int:
+    return sum(
+        file.document.entries
+        for file in crawl.files
+        if file.document is not None and file.status in (FileStatus.OK, FileStatus.PARTIAL)
+    )
+
+
+async def _store(
+    session: GuardedSession, claim: Claim, crawl: DomainCrawl, seconds: float, ahead: Compared | None
+) -> DomainSummary:
     saved = await save_files(session, claim, crawl.files)
     entries = [
-        FileEntries(
-            file_id=file_id,
-            known=file_id in saved.known,
-            batches=partial(crawl.rows, index),
-            whole=file.status is FileStatus.OK,
-        )
-        for index, (file, file_id) in enumerate(zip(crawl.files, saved.ids, strict=True))
-        if file_id is not None and file.status in (FileStatus.OK, FileStatus.PARTIAL)
+        replace(file, file_id=saved.ids[index], known=saved.ids[index] in saved.known)
+        for index, file in _read_files(crawl).items()
     ]
     vanished = saved.vanished if crawl.complete else ()
     changes = await merge_entries(
-        session, claim, entries, vanished, first_scan=not saved.known, removals=crawl.complete
+        session, claim, entries, vanished, first_scan=not saved.known, removals=crawl.complete, ahead=ahead
     )
     await drop_files(session, claim, vanished)
     good = [index for index, file in enumerate(crawl.files) if file.status is not FileStatus.FAILED]

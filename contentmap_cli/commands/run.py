@@ -10,8 +10,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 
 from contentmap_cli.commands.intake import HANDFUL, Intake, Refused, Taken
 from contentmap_cli.crawl.crawler import Crawler, CrawlProgress
@@ -76,10 +77,23 @@ class Fanout:
             async with self.sessions.work(claim.job_id, target.domain) as session, session.begin():
                 self._note_session(session)
                 return await process_domain(
-                    session, claim, target, crawler, taken.remembered, self._progress(target), crawled
+                    session,
+                    claim,
+                    target,
+                    crawler,
+                    taken.remembered,
+                    self._progress(target),
+                    crawled,
+                    partial(self._comparing, claim),
                 )
         except Exception as error:  # its session has closed: the failure gets one of its own
             return await self._record_failure(claim, error)
+
+    @contextlib.asynccontextmanager
+    async def _comparing(self, claim: Claim) -> AsyncIterator[GuardedSession]:
+        """A block in which what is recorded of a domain is read, before its own turn to write."""
+        async with self.sessions.comparing(claim.job_id, claim.domain) as session, session.begin():
+            yield session
 
     async def _record_failure(self, claim: Claim, error: Exception) -> DomainSummary:
         """Records a failure through the recovery session; never raises, so that siblings go on."""

@@ -14,6 +14,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final, cast
 
 from sqlalchemy import ColumnElement, Table, and_, bindparam, exists, func, or_, select, update
@@ -118,6 +119,9 @@ _FENCE: Final = (
     .values(lease_until=utc_now(LEASE_SECONDS))
 )
 _DOMAIN_LOCK: Final = select(_D.id).where(_D.id == bindparam("domain")).with_for_update()
+_STANDING: Final = select(_D.last_scan_id, _D.last_scanned_at, _D.url_count).where(
+    _D.id == bindparam("domain")
+)
 _RESULT: Final = (
     *("status", "complete", "sitemaps", "sitemaps_failed", "urls", "fetched_bytes", "requests", "seconds"),
     *("discovery_methods", "sitemap_types", "limits", "error_code", "error_message"),
@@ -226,6 +230,21 @@ async def fence(session: GuardedSession, claim: Claim) -> None:
     if session.get_bind().dialect.name == "postgresql":  # SQLite has locked it all by now
         await session.execute(_DOMAIN_LOCK, {"domain": claim.domain_id})
     session.note("domain.fenced", scan=claim.scan_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Which result a domain stands at. Every transaction that records one leaves another behind it."""
+
+    scan_id: int | None
+    at: datetime | None
+    urls: int
+
+
+async def standing_of(session: GuardedSession, claim: Claim) -> Standing:
+    """Where the domain stands now. After `fence` nobody else can move it before this transaction ends."""
+    row = (await session.execute(_STANDING, {"domain": claim.domain_id})).one()
+    return Standing(*row)
 
 
 async def finish_domain(

@@ -54,8 +54,8 @@ class KeptList:
 class Difference:
     """What must be written for one known file."""
 
-    def __init__(self, file_id: int, file: BatchFile) -> None:
-        self.file_id = file_id
+    def __init__(self, file_id: int | None, file: BatchFile) -> None:
+        self.file_id = file_id  # None: it has no row yet, and gets one before this is written
         self.new = KeptList(file)  # rows
         self.changed = KeptList(file)  # rows
         self.restated = KeptList(file)  # URLs of those where the site says something else
@@ -128,7 +128,7 @@ class Differences:
     ) -> None:
         self._file.close()
 
-    def of(self, file_id: int) -> Difference:
+    def of(self, file_id: int | None) -> Difference:
         """Begins the differences of one more file."""
         difference = Difference(file_id, self._file)
         self.files.append(difference)

@@ -34,6 +34,8 @@ CACHE_KIB = 8 * 1024  # rows come in key order: more gains nothing, and is memor
 log = logging.getLogger("contentmap.database")
 
 WRITERS = {"sqlite": 1, "postgresql": 8}
+COMPARISONS = 2
+"""Domains that are compared at once: one in the database, one in the interpreter."""
 READ_ONLY = "contentmap_read_only"
 _BEGIN_TO_READ = "BEGIN DEFERRED"
 _BEGIN_TO_WRITE = "BEGIN IMMEDIATE"
@@ -103,11 +105,11 @@ def open_database(address: str | URL, *, writable: bool = True) -> Database:
         path = Path(str(url.database))
     else:
         writers = WRITERS["postgresql"]
-        # writers, plus one each for the heartbeat, a recovery and a reader
+        # writers, plus one each for the heartbeat, a recovery and a reader, and those that compare
         engine = create_async_engine(
             url,
             pool_size=writers,
-            max_overflow=3,
+            max_overflow=3 + COMPARISONS,
             pool_pre_ping=True,
             connect_args={
                 "timeout": CONNECT_SECONDS,

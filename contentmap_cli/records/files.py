@@ -192,6 +192,17 @@ async def forget_validators(session: GuardedSession, file_ids: Sequence[int]) ->
         )
 
 
+async def known_files(session: GuardedSession, domain_id: int) -> dict[str, tuple[int, bool]]:
+    """The recorded files of a domain by their URLs, in the order of their rows: each one's row id, and
+    whether the last complete scan met it."""
+    rows = await session.execute(
+        select(SitemapFile.url, SitemapFile.id, SitemapFile.removed_at)
+        .where(SitemapFile.domain_id == domain_id)
+        .order_by(SitemapFile.id)
+    )
+    return {row.url: (row.id, row.removed_at is None) for row in rows}
+
+
 async def remembered_files(
     session: GuardedSession, domain_ids: Sequence[int]
 ) -> dict[int, list[RememberedFile]]:

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
-from contentmap_cli.records.engine import READ_ONLY, Database
+from contentmap_cli.records.engine import COMPARISONS, READ_ONLY, Database
 from contentmap_cli.records.guard import Context, GuardedSession, Role, guard_engine
 
 __all__ = ["Context", "GuardedSession", "Role", "Sessions"]
@@ -51,6 +51,7 @@ class Sessions:
         self._ready = ready
         guard_engine(database.engine)
         self._turns = _Turns(database.writers)
+        self._comparisons = _Turns(COMPARISONS)
         self._reading = database.engine.execution_options(
             **{READ_ONLY: True}, **({"postgresql_readonly": True} if database.dialect == "postgresql" else {})
         )
@@ -88,6 +89,17 @@ class Sessions:
 
         async with GuardedSession(self._reading, Context(Role.READ, job, domain), at_once) as session:
             yield session
+
+    @asynccontextmanager
+    async def comparing(self, job: str, domain: str) -> AsyncIterator[GuardedSession]:
+        """A session to read what is recorded of a domain, before its turn to write. It holds nobody up, and
+        only so many are open at once: each has a connection for as long as it compares."""
+        await self._comparisons.take(first=False)
+        try:
+            async with self.read(job, domain) as session:
+                yield session
+        finally:
+            self._comparisons.give_back()
 
     @asynccontextmanager
     async def _open(

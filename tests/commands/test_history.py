@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,7 +29,9 @@ HOST = "t.test"
 SCANS = 20
 COMMANDS = """
 import sys
+from contentmap_cli import pipeline
 from contentmap_cli.commands.app import app
+pipeline.WORTH_COMPARING_AHEAD = int(sys.argv[1])
 for line in sys.stdin:
     print(app(line.split(), standalone_mode=False), flush=True)
 """
@@ -268,11 +271,11 @@ def _name(url: str) -> str:
 
 
 @contextmanager
-def one_process(contentmap: Any) -> Iterator[Callable[[str], Any]]:
+def one_process(contentmap: Any, worth_comparing_ahead: int) -> Iterator[Callable[[str], Any]]:
     """The command in one process for all calls: to start it twenty times would take longer than to scan."""
     answer = contentmap.folder / "answer.json"
     with subprocess.Popen(
-        [sys.executable, "-c", COMMANDS],
+        [sys.executable, "-c", COMMANDS, str(worth_comparing_ahead)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         env=contentmap.environment,
@@ -295,10 +298,12 @@ def one_process(contentmap: Any) -> Iterator[Callable[[str], Any]]:
         program.stdin.close()
 
 
-def test_twenty_scans_are_told_and_recorded_exactly(contentmap: Any) -> None:
-    """Counts in the answer and every row in the database are the model's, after each scan."""
+@pytest.mark.parametrize("worth_comparing_ahead", [0, 1_000_000])
+def test_twenty_scans_are_told_and_recorded_exactly(contentmap: Any, worth_comparing_ahead: int) -> None:
+    """Counts in the answer and every row in the database are the model's, after each scan, whether what was
+    read is compared before the turn to write or in it."""
     history, model = History(), Model()
-    with serving({}) as sites, one_process(contentmap) as scan:
+    with serving({}) as sites, one_process(contentmap, worth_comparing_ahead) as scan:
         for number in range(SCANS):
             history.step(number)
             history.site.publish(sites)
@@ -365,3 +370,23 @@ def test_a_rescan_of_what_did_not_change_writes_no_row(contentmap: Any) -> None:
         contentmap(*words)
         assert asyncio.run(writes_so_far(contentmap.database)) == {}
         assert sites.not_modified == 2 * (len(SHIFTING) + 1)
+
+
+def test_a_large_domain_is_compared_before_its_turn_to_write(contentmap: Any, tmp_path: Path) -> None:
+    """By the log: the write transaction's first statement comes when all has been compared."""
+    log, robots = tmp_path / "log.ndjson", f"Sitemap: http://{HOST}/all.txt"
+
+    def pages(first: int) -> dict[str, Page]:
+        listed = "\n".join(f"http://{HOST}/{number}" for number in range(first, first + 5_000))
+        return {f"{HOST}/robots.txt": robots, f"{HOST}/all.txt": listed}
+
+    with serving(pages(0)) as sites:
+        words = ("scan", f"http://{HOST}", "--connect-to", sites.connect_to, "--json", "--delay", "0")
+        contentmap(*words)
+        sites.pages.update(pages(7))
+        again = contentmap("-vv", "--log-format", "json", "--log-file", str(log), *words).json
+    assert (again["urls"], again["added"], again["removed"], again["changed"]) == (5_000, 7, 7, 0)
+    steps = [(step.get("role"), step["action"]) for step in map(json.loads, log.read_text().splitlines())]
+    compared = steps.index(("read", "entries.compared"))
+    assert compared < steps.index(("work", "transaction.first_statement"))
+    assert ("work", "entries.compared_again") not in steps

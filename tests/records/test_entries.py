@@ -6,8 +6,8 @@ import random
 from collections.abc import Sequence
 
 import pytest
-from recording import DOMAIN, Listing, page, record, start
-from sqlalchemy import select
+from recording import DOMAIN, Listing, expire, page, record, start
+from sqlalchemy import func, select
 
 from contentmap_cli.errors import LeaseLost
 from contentmap_cli.records import differences
@@ -164,12 +164,53 @@ async def test_a_lost_claim_writes_nothing(sessions: Sessions) -> None:
             await fence(session, stolen)
 
 
-@pytest.mark.parametrize("part", [differences.PART, 5])
+async def test_what_another_run_recorded_between_comparing_and_writing_is_compared_again(
+    sessions: Sessions,
+) -> None:
+    """A run that sleeps past its lease finds another's result: what it found before is worth nothing."""
+    await record(sessions, {"1": [page("a"), page("b"), page("c", "2026-01-01")], "2": [page("x")]})
+
+    async def another(taken: Claim) -> None:
+        # "b" is gone, "d" and a file came, "c" has the day that is found below
+        await expire(sessions, taken)
+        theirs = {"1": [page("a"), page("c", "2026-02-02"), page("d")], "2": [page("x")], "3": [page("y")]}
+        assert await record(sessions, theirs) == Changes(5, 2, 1, 1)
+
+    ours: Listing = {
+        "1": [page("a"), page("b"), page("c", "2026-02-02"), page("d")],
+        "3": [page("y"), page("z")],
+    }
+    # next to what the other run recorded: "b" and "z" came, "x" is gone with its file
+    assert await record(sessions, ours, ahead=True, between=another) == Changes(6, 2, 1, 0)
+    assert await live(sessions) == ["a", "b", "c", "d", "y", "z"]
+    assert await record(sessions, ours, ahead=True) == Changes(6, 0, 0, 0)
+
+
+async def test_nobody_waits_while_a_domain_is_compared(sessions: Sessions) -> None:
+    """What is compared ahead takes no turn and no lock: others write meanwhile, and it still counts."""
+    await record(sessions, {"1": [page("a"), page("b")]})
+
+    async def write(taken: Claim) -> None:
+        async with sessions.comparing(taken.job_id, DOMAIN) as reading, reading.begin():
+            assert await reading.scalar(select(func.count()).select_from(SITEMAP_URLS)) == 2
+            other = await start(sessions, "other.example")
+            async with sessions.work(other.job_id, other.domain) as session, session.begin():
+                await session.turn()
+                await fence(session, other)
+
+    assert await record(sessions, {"1": [page("b"), page("c")]}, ahead=True, between=write) == Changes(
+        2, 1, 1, 0
+    )
+
+
+@pytest.mark.parametrize(
+    ("part", "ahead"), [(differences.PART, False), (differences.PART, True), (5, False), (5, True)]
+)
 async def test_twenty_scans_agree_with_a_slow_and_obvious_model(
-    sessions: Sessions, part: int, monkeypatch: pytest.MonkeyPatch
+    sessions: Sessions, part: int, ahead: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A seeded history of every kind of change, held against plain sets after each scan; what happened is
-    weighed at once, and in parts as of a site of many millions."""
+    weighed at once, and in parts as of a site of many millions; compared in the turn to write, and before."""
     monkeypatch.setattr(differences, "PART", part)
     dice = random.Random(7)
     site: dict[str, dict[str, str]] = {f"s{number}": {} for number in range(4)}
@@ -182,7 +223,7 @@ async def test_twenty_scans_agree_with_a_slow_and_obvious_model(
         listing: Listing = {
             name: [page(path, day) for path, day in _shuffled(pages, dice)] for name, pages in site.items()
         }
-        changes = await record(sessions, listing)
+        changes = await record(sessions, listing, ahead=ahead)
         now = {path for pages in site.values() for path in pages}
         everywhere = set().union(*before.values()) if before else set()
         said: dict[str, set[str]] = {}

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from contentmap_cli.records import jobs
 from contentmap_cli.records.claims import Claim, claim_domains, fence, finish_domain
-from contentmap_cli.records.entries import Changes, FileEntries, merge_entries
+from contentmap_cli.records.differences import Differences
+from contentmap_cli.records.entries import Changes, Compared, FileEntries, compare_ahead, merge_entries
 from contentmap_cli.records.files import drop_files, save_files
 from contentmap_cli.records.session import Sessions
-from contentmap_cli.records.tables import SITEMAP_URLS
+from contentmap_cli.records.tables import SITEMAP_URLS, DomainScan
+from contentmap_cli.records.types import utc_now
 from contentmap_cli.rows import RowBatch, rows_of, sorted_unique
 from contentmap_cli.values import (
     CrawledFile,
@@ -58,6 +61,13 @@ async def start(sessions: Sessions, domain: str = DOMAIN) -> Claim:
     return taken
 
 
+async def expire(sessions: Sessions, taken: Claim) -> None:
+    """The lease of a claim runs out: its run has slept too long."""
+    async with sessions.brief(taken.job_id) as session, session.begin():
+        late = update(DomainScan).where(DomainScan.id == taken.scan_id)
+        assert await session.write(late.values(lease_until=utc_now(-1))) == 1
+
+
 async def record(
     sessions: Sessions,
     listing: Listing,
@@ -66,8 +76,13 @@ async def record(
     statuses: dict[str, FileStatus] | None = None,
     domain: str = DOMAIN,
     counted: bool = True,
+    ahead: bool = False,
+    between: Callable[[Claim], Awaitable[None]] | None = None,
 ) -> Changes:
-    """One scan of a site that finds these files; what it says is held against the table if `counted`."""
+    """One scan of a site that finds these files; what it says is held against the table if `counted`.
+
+    `ahead`: it is compared before its turn to write, and then, before that turn comes, `between` happens.
+    """
     taken = await start(sessions, domain)
     crawled = [
         CrawledFile(
@@ -78,19 +93,43 @@ async def record(
         )
         for name, entries in listing.items()
     ]
+    read = {
+        position: FileEntries(None, False, partial(batches, entries), file.status is FileStatus.OK)
+        for position, (entries, file) in enumerate(zip(listing.values(), crawled, strict=True))
+        if file.status in (FileStatus.OK, FileStatus.PARTIAL)
+    }
+    with Differences() as differences:
+        compared = None
+        if ahead:
+            async with sessions.comparing(taken.job_id, domain) as session, session.begin():
+                named = {crawled[position].url: file for position, file in read.items()}
+                met = {file.url for file in crawled}
+                compared = await compare_ahead(session, taken, named, met, differences, removals=complete)
+        if between is not None:
+            await between(taken)
+        return await _write(
+            sessions, taken, crawled, read, compared, complete=complete, domain=domain, counted=counted
+        )
+
+
+async def _write(
+    sessions: Sessions,
+    taken: Claim,
+    crawled: Sequence[CrawledFile],
+    read: dict[int, FileEntries],
+    compared: Compared | None,
+    *,
+    complete: bool,
+    domain: str,
+    counted: bool,
+) -> Changes:
     async with sessions.work(taken.job_id, domain) as session, session.begin():
         await session.turn()
         await fence(session, taken)
         saved = await save_files(session, taken, crawled)
         files = [
-            FileEntries(
-                file_id,
-                file_id in saved.known,
-                lambda entries=entries: batches(entries),  # type: ignore[misc]
-                file.status is FileStatus.OK,
-            )
-            for file_id, entries, file in zip(saved.ids, listing.values(), crawled, strict=True)
-            if file_id is not None and file.status in (FileStatus.OK, FileStatus.PARTIAL)
+            replace(file, file_id=saved.ids[position], known=saved.ids[position] in saved.known)
+            for position, file in read.items()
         ]
         changes = await merge_entries(
             session,
@@ -99,6 +138,7 @@ async def record(
             saved.vanished if complete else (),
             first_scan=not saved.known,
             removals=complete,
+            ahead=compared,
         )
         summary = DomainSummary(taken.job_id, domain, ScanStatus.OK, urls=changes.urls)
         await drop_files(session, taken, saved.vanished if complete else ())
