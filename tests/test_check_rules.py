@@ -251,6 +251,35 @@ def test_rules_about_several_files() -> None:
     assert "url-location" not in found((trusted, [page]))
 
 
+def test_relative_urls_of_a_document_of_known_place() -> None:
+    """They are resolved to be listed, and each is said: a path, a host without scheme, a name."""
+    body = wrap("".join(url(loc=loc) for loc in ("/p", "//a.example.com/q", "r", "https://a.example.com/s")))
+    _, entries = read(body)
+    assert [entry.url.rpartition("/")[2] for entry in entries] == ["p", "q", "r", "s"]
+    assert not any(entry.repaired for entry in entries)
+    assert in_document(body)["url-relative"] == 3
+    atom = '<feed xmlns="http://www.w3.org/2005/Atom"><entry><link href="/p"/></entry></feed>'
+    assert "url-relative" not in in_document(atom)  # RFC 4287 allows it
+
+
+def test_what_is_too_much_to_compare_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """More URLs or alternates than are held: the rule says that it did not see them all."""
+    monkeypatch.setattr("contentmap_cli.check.urls.MOST_HASHES", 3)
+    monkeypatch.setattr("contentmap_cli.check.languages.MOST_LINKS", 1)
+    document, entries = read(GOOD)
+    for rooms, said in ((1, []), (2, ["url-repeated: only the first 3", "hreflang-return was not checked"])):
+        checker = Checker(SITE)
+        for number in range(rooms):
+            checker.start(as_file(document, f"{HOME}?{number}"))
+            checker.entries(entries if rooms > 1 else entries[:1])
+            checker.end()
+        checker.finish()
+        assert [text.split(" URLs")[0].split(":")[0] for text in checker.left_out] == [
+            text.split(":")[0] for text in said
+        ]
+    assert "only the first 3 URLs" in checker.left_out[0]
+
+
 def test_every_rule_is_tried() -> None:
     """No rule without a document that breaks it."""
     several = {"url-repeated", "url-blocked", "url-location", "lastmod-index", "robots-blocked"}

@@ -30,6 +30,7 @@ class Checker:
     """
 
     def __init__(self, site: CheckedSite, wanted: Collection[str] = frozenset(RULES)) -> None:
+        self.target = site.target
         self._notes = Notes(site.target, wanted)
         self._families = [family(site, self._notes) for family in FAMILIES]
         self._looking = [family for family in self._families if self._notes.wants(*family.sees)]
@@ -76,6 +77,11 @@ class Checker:
     def repeat(self) -> bool:
         """`finish` after the first time round; False after the second."""
         return self._again is None and self.finish()
+
+    @property
+    def left_out(self) -> list[str]:
+        """What could not be checked whole for its number, a sentence each; known once `finish` was called."""
+        return [family.left_out for family in self._looking if family.left_out is not None]
 
     def findings(self) -> list[Finding]:
         """What was found."""

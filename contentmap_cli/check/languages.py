@@ -134,7 +134,9 @@ class Languages(Family):
 
     def finish(self) -> None:
         """Holds the pairs against each other, unless there were too many to hold."""
-        if not (self._there.overflowed or self._back.overflowed):
+        if self._there.overflowed or self._back.overflowed:
+            self.left_out = f"{HREFLANG_RETURN.id} was not checked: more than {MOST_LINKS:,} alternates"
+        else:
             self._count, self._sample = self._there.missing_from(self._back, EXAMPLES)
             self.wants_more = self._count > 0
 

@@ -123,6 +123,7 @@ class Family:
 
     After the last, `finish`. Where `wants_more` is true then, all files come once more through `again`, and
     `conclude` ends it. `sees` are its rules that look at entries: with none of them wanted, it gets none.
+    `left_out` says, after `finish`, what was too much to be checked whole.
     """
 
     sees: ClassVar[tuple[Rule, ...]] = ()
@@ -131,6 +132,7 @@ class Family:
         self.site = site
         self.notes = notes
         self.wants_more = False
+        self.left_out: str | None = None
 
     def start(self, file: CheckedFile) -> None:
         """A file begins."""

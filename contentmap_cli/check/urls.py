@@ -200,6 +200,8 @@ class Repetitions(Family):
         if self._files > 1:
             self._count, self._sample = self._bag.repeated(EXAMPLES)
             self.wants_more = self._count > 0
+            if self._bag.overflowed:
+                self.left_out = f"{URL_REPEATED.id}: only the first {MOST_HASHES:,} URLs were compared"
 
     def again(self, file: CheckedFile, entries: Sequence[Entry]) -> None:
         """Finds out which URLs and files the sample stands for."""

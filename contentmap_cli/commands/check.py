@@ -88,7 +88,7 @@ def check(
     """Check sitemaps against the protocol's rules and good practice; nothing is recorded."""
     from contentmap_cli.check.checker import RULES
     from contentmap_cli.check.registry import chosen_rules
-    from contentmap_cli.commands.output import answer_to
+    from contentmap_cli.commands.output import answer_to, say
     from contentmap_cli.commands.settings import ScanSettings
     from contentmap_cli.report.as_findings import write_findings, write_rules
 
@@ -120,6 +120,9 @@ def check(
     )
     checkers = run_async(_checked(shell, targets, settings, wanted, base, stored=stored))
     found = [finding for checker in checkers for finding in checker.findings()]
+    for checker in checkers:
+        for text in checker.left_out:
+            say(f"note: {checker.target}: {text}", unless=shell.quiet)
     if write_baseline:
         _write_baseline(write_baseline, found)
         known = Counter({_key(finding): finding.count for finding in found})
