@@ -278,6 +278,17 @@ def test_what_was_too_much_to_compare_is_said(monkeypatch: pytest.MonkeyPatch) -
     ]
 
 
+def test_relative_urls_of_a_document_of_known_place() -> None:
+    """They are resolved to be listed, and each is said: a path, a host without scheme, a name."""
+    body = wrap("".join(url(loc=loc) for loc in ("/p", "//a.example.com/q", "r", "https://a.example.com/s")))
+    _, entries = read(body)
+    assert [entry.url.rpartition("/")[2] for entry in entries] == ["p", "q", "r", "s"]
+    assert not any(entry.repaired for entry in entries)
+    assert in_document(body)["url-relative"] == 3
+    atom = '<feed xmlns="http://www.w3.org/2005/Atom"><entry><link href="/p"/></entry></feed>'
+    assert "url-relative" not in in_document(atom)  # RFC 4287 allows it
+
+
 def test_every_rule_is_tried() -> None:
     """No rule without a document that breaks it."""
     several = {"url-repeated", "url-blocked", "url-location", "lastmod-index", "robots-blocked"}

@@ -7,6 +7,7 @@ import json
 import re
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 from sqlalchemy import create_engine
@@ -15,11 +16,15 @@ from sqlalchemy import text as sql
 from contentmap_cli.check.checker import RULES
 from contentmap_cli.crawl.parsing.problems import ProblemCode
 from contentmap_cli.errors import Code, Exit
+from contentmap_cli.findings import CheckSummary, Finding
 from contentmap_cli.records.tables import Base
-from contentmap_cli.report.as_map import SiteMap, map_writer
+from contentmap_cli.report.as_diff import change_object, diff_object
+from contentmap_cli.report.as_map import SiteMap, map_object, map_writer, section_object
 from contentmap_cli.report.formats import Format
-from contentmap_cli.sections import SectionCounter
+from contentmap_cli.report.objects import check_object, finding_object
+from contentmap_cli.sections import Section, SectionCounter
 from contentmap_cli.values import JobStatus, ScanStatus
+from contentmap_cli.views import Change, Comparison, Counts, Kind, ScanPoint
 
 ROOT = Path(__file__).parent.parent
 
@@ -66,6 +71,24 @@ def test_every_fault_is_shown_by_a_test() -> None:
     named = [set(re.findall(r"`(test_\w+)`", row)) for row in rows]
     assert all(named)
     assert set.union(*named) == written
+
+
+def test_every_field_of_an_answer_is_documented() -> None:
+    """The fields of check, diff and map are those that the page names, no more and no less."""
+    point = ScanPoint(1, "sitemap_0", ScanStatus.OK, True, datetime.now(UTC), 1)
+    section = Section("https://a.test/")
+    rule = next(iter(RULES.values()))
+    answers = {
+        "check": check_object(CheckSummary((), 0, 0, {})),
+        "finding": finding_object(Finding(rule, "a.test", None, None, "m")),
+        "diff": diff_object(Comparison("a.test", None, point), Counts()),
+        "change": change_object("a.test", Change(Kind.ADDED, "https://a.test/")),
+        "map": map_object(SiteMap("a.test", section, 1, 0, "2026-01")),
+        "section": section_object(section, 0, 0),
+    }
+    for name, answer in answers.items():
+        rows = _table("answers.md", name)
+        assert sorted(field.strip("`") for field in rows) == sorted(answer), name
 
 
 def test_every_rule_is_documented() -> None:

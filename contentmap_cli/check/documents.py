@@ -219,6 +219,7 @@ FROM_PROBLEMS: dict[str, Rule] = {
     "several_roots": XML_ROOTS,
     "doctype_ignored": XML_DOCTYPE,
     "scheme_added": URL_RELATIVE,
+    "relative_url": URL_RELATIVE,
     "credentials_removed": URL_CREDENTIALS,
     "wrong_encoding": ENCODING_DECLARED,
     "trailing_garbage": DOCUMENT_COMPRESSION,

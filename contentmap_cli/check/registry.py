@@ -123,6 +123,7 @@ class Family:
 
     After the last, `finish`. Where `wants_more` is true then, all files come once more through `again`, and
     `conclude` ends it. `sees` are its rules that look at entries: with none of them wanted, it gets none.
+    `given_up` says, after `finish`, what was too much to be checked whole.
     """
 
     sees: ClassVar[tuple[Rule, ...]] = ()

@@ -100,7 +100,8 @@ def visible(site: SiteMap) -> Iterator[tuple[int, Section, int, int]]:
     yield from walk(site.top, 0)
 
 
-def _map_object(site: SiteMap) -> dict[str, object]:
+def map_object(site: SiteMap) -> dict[str, object]:
+    """The map without its sections: the last line of NDJSON, the head of the JSON document."""
     return {
         "type": "map",
         "schema": SCHEMA,
@@ -129,7 +130,7 @@ class _MapJson:
             answer["not_shown"] = {"sections": small.sections, "urls": small.urls} if small else None
             return answer
 
-        json.dump(_map_object(site) | {"root": nested(site.top, 0)}, self._out, allow_nan=False, indent=2)
+        json.dump(map_object(site) | {"root": nested(site.top, 0)}, self._out, allow_nan=False, indent=2)
         self._out.write("\n")
 
 
@@ -144,7 +145,7 @@ class _MapLines:
             answer = section_object(section, depth, site.top.urls)
             answer["not_shown"] = {"sections": sections, "urls": urls} if depth < site.depth else None
             self._out.write(json.dumps(answer, allow_nan=False) + "\n")
-        self._out.write(json.dumps(_map_object(site), allow_nan=False) + "\n")
+        self._out.write(json.dumps(map_object(site), allow_nan=False) + "\n")
 
 
 class _MapCsv:

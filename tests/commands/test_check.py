@@ -7,7 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from lxml import etree
-from web_sites import good_site, serving, urlset
+from web_sites import Page, good_site, serving, urlset
+
+NAMESPACE = "http://www.sitemaps.org/schemas/sitemap/0.9"
+CHECK_KEYS = ["type", "schema", "targets", "files", "urls", "counts", "known"]
+FINDING_KEYS = [
+    *("type", "schema", "rule", "severity", "target", "file", "line", "message", "count", "examples"),
+    *("why", "link"),
+]
+RULE_KEYS = ["type", "id", "severity", "what", "why", "link"]
 
 
 def rules(said: Any) -> set[str]:
@@ -25,6 +33,66 @@ def test_live_then_stored(contentmap: Any) -> None:
     assert (live.code, stored.code) == (3, 3)
     assert {"url-blocked", "robots-orphan"} <= rules(live)
     assert "robots-orphan" in rules(stored)
+
+
+def test_a_site_with_relative_urls(contentmap: Any) -> None:
+    """Said of a live site and of what was recorded of it."""
+    pages = {"a.test/robots.txt": "Sitemap: http://a.test/s.xml", "a.test/s.xml": urlset("/1", "//a.test/2")}
+    with serving(pages) as sites:
+        live = contentmap("check", "http://a.test", "--connect-to", sites.connect_to, "--json")
+        contentmap("scan", "http://a.test", "--connect-to", sites.connect_to)
+    for said in (live, contentmap("check", "a.test", "--stored", "--json")):
+        (finding,) = (each for each in said.json["findings"] if each["rule"] == "url-relative")
+        assert (finding["count"], finding["examples"]) == (2, ["/1", "//a.test/2"])
+
+
+def test_dates_held_against_an_earlier_scan(contentmap: Any) -> None:
+    """A date that moves for a file that did not change, and one that stays for a file that did."""
+
+    def site(touched: str, stale: str) -> dict[str, Page]:
+        files = "".join(
+            f"<sitemap><loc>http://a.test/{name}.xml</loc><lastmod>{date}</lastmod></sitemap>"
+            for name, date in (("touched", touched), ("stale", "2026-01-01"))
+        )
+        return {
+            "a.test/robots.txt": "Sitemap: http://a.test/i.xml",
+            "a.test/i.xml": f'<sitemapindex xmlns="{NAMESPACE}">{files}</sitemapindex>',
+            "a.test/touched.xml": urlset("http://a.test/1"),
+            "a.test/stale.xml": urlset(stale),
+        }
+
+    with serving(site("2026-01-01", "http://a.test/2")) as sites:
+        words = ("http://a.test", "--connect-to", sites.connect_to)
+        contentmap("scan", *words)
+        asked = ("check", *words, "--select", "lastmod-touched", "--select", "lastmod-stale", "--json")
+        assert contentmap(*asked).json["findings"] == []
+        sites.pages.update(site("2026-02-02", "http://a.test/3"))
+        found = {(each["rule"], each["file"]) for each in contentmap(*asked).json["findings"]}
+    assert found == {
+        ("lastmod-touched", "http://a.test/touched.xml"),
+        ("lastmod-stale", "http://a.test/stale.xml"),
+    }
+
+
+def test_a_database_that_is_gone(contentmap_at: Any, tmp_path: Path) -> None:
+    """A stored check needs one: a server that does not answer is 5, a file that never was 6, in a line."""
+    for address, code in (("postgresql://127.0.0.1:1/none", 5), (str(tmp_path / "gone" / "map.db"), 6)):
+        said = contentmap_at(address)("check", "a.test", "--stored")
+        assert (said.code, said.out) == (code, ""), said.err
+        assert "Traceback" not in said.err
+        assert said.err.count("error:") == 1
+
+
+def test_the_fields_of_an_answer(on_sqlite: Any, tmp_path: Path) -> None:
+    """Programs read them by name, in all of JSON, NDJSON and the list of rules."""
+    (tmp_path / "s.xml").write_text(urlset("http://localhost/1"))
+    said = on_sqlite("check", "s.xml", "--json").json
+    assert list(said) == [*CHECK_KEYS, "findings"]
+    *findings, summary = on_sqlite("check", "s.xml", "--format", "ndjson").lines
+    assert findings == said["findings"]
+    assert [list(each) for each in findings] == [FINDING_KEYS] * len(findings)
+    assert list(summary) == CHECK_KEYS
+    assert list(on_sqlite("check", "--list-rules", "--json").json[0]) == RULE_KEYS
 
 
 def test_a_file_in_every_format(on_sqlite: Any, tmp_path: Path) -> None:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import csv
 import io
 import json
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from contentmap_cli.errors import UsageError
 from contentmap_cli.report.as_csv import ENTRY, CsvRows
+from contentmap_cli.report.as_parquet import ParquetEntries
 from contentmap_cli.report.entry_text import entry_json
 from contentmap_cli.report.formats import Format, entries_writer
 from contentmap_cli.report.objects import any_entry_object
@@ -87,3 +90,20 @@ def test_a_csv_survives_a_spreadsheet(tmp_path: Path) -> None:
     book.save(tmp_path / "urls.xlsx")
     cells = [cell for row in openpyxl.load_workbook(tmp_path / "urls.xlsx").active for cell in row]
     assert not [cell.value for cell in cells if cell.data_type == "f"]
+
+
+def test_parquet_that_cannot_be_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Onto a terminal, or without pyarrow: refused with a hint before anything is written."""
+    pytest.importorskip("pyarrow")
+
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    with pytest.raises(UsageError, match="terminal") as refused:
+        ParquetEntries(Terminal())
+    assert refused.value.hint == "name a file with -o"
+    monkeypatch.setitem(sys.modules, "pyarrow", None)  # what an import finds where it is not installed
+    with pytest.raises(UsageError, match="not installed") as missing:
+        ParquetEntries(io.StringIO())
+    assert "[parquet]" in str(missing.value.hint)

@@ -95,17 +95,22 @@ class Desk:
         repaired: bool = False,
         extensions: Extensions = NOTHING,
         base: str | None = None,
+        relative: bool = False,
     ) -> bool:
         """Adds one entry from the texts of its fields, or notes why it cannot be listed (then False).
 
-        `base`, if given, stands in for the document's own (xml:base).
+        `base`, if given, stands in for the document's own (xml:base). `relative`: the format allows relative
+        URLs, as feeds do (RFC 4287 section 4.2.7.1); a sitemap does not.
         """
         match = PLAIN_URL.fullmatch(loc)
         if match is not None and len(loc) <= self._max_bytes:
             url, origin = loc, match[1]
         else:
             judged = judge(loc, base or self.base, self._max_bytes)
-            if judged.code is not None:
+            if judged.code is ProblemCode.RELATIVE_URL:  # resolved, which is no mending
+                if not relative:
+                    self.problems.add(judged.code, line, judged.message)
+            elif judged.code is not None:
                 self.problems.add(judged.code, line, judged.message)
                 repaired = repaired or judged.url is not None
             if judged.url is None:

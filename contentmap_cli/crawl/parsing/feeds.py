@@ -73,4 +73,4 @@ def _take(
         desk.problems.add(ProblemCode.MISSING_URL, line, "an item that names no page")
         return
     date = next((dates[name] for name in DATES if dates.get(name, "").strip()), None)
-    desk.take(link, line, lastmod=date, repaired=repaired, base=base)
+    desk.take(link, line, lastmod=date, repaired=repaired, base=base, relative=True)

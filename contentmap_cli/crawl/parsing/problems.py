@@ -78,6 +78,7 @@ class ProblemCode(StrEnum):
     SEVERAL_ROOTS = "several_roots", "several documents in one file; all were read"
     DOCTYPE_IGNORED = "doctype_ignored", "a document type declaration without content; passed over"
     SCHEME_ADDED = "scheme_added", "a URL that starts with the site's host was given the sitemap's scheme"
+    RELATIVE_URL = "relative_url", "a URL without scheme and host; resolved against the sitemap's own"
     CREDENTIALS_REMOVED = "credentials_removed", "a URL held a user name or password, which is not recorded"
     # Observations.
     WRONG_ENCODING = "wrong_encoding", "the text is not in the encoding it declares; read as what it is"

@@ -102,9 +102,12 @@ def _relative(text: str, base: str | None, max_bytes: int) -> Judged:
             return judged
         return judged._replace(code=ProblemCode.SCHEME_ADDED, message=f"{shorten(text)} has no scheme")
     try:
-        return _absolute(urljoin(base, text), max_bytes)
+        judged = _absolute(urljoin(base, text), max_bytes)
     except ValueError:
         return _rejected("not a URL", text)
+    if judged.url is None or judged.code is not None:
+        return judged
+    return judged._replace(code=ProblemCode.RELATIVE_URL, message=shorten(text))
 
 
 def _with_scheme(text: str, base: str) -> str | None:

@@ -13,7 +13,7 @@ def test_images(parse: Any, urlset: Any) -> None:
     """All values of all images, by the names of the protocol."""
     entry = parse(
         urlset(
-            "<url><loc>/a</loc><image:image><image:loc>/1.jpg</image:loc></image:image>"
+            "<url><loc>https://site.example/a</loc><image:image><image:loc>/1.jpg</image:loc></image:image>"
             "<image:image><image:loc> https://cdn.example/2.jpg?a=1&amp;b=2 </image:loc>"
             "<image:title>A\n  &amp; B</image:title>"
             "<image:caption><![CDATA[<b>c</b>]]></image:caption><image:geo_location>Limerick</image:geo_location>"
@@ -36,7 +36,7 @@ def test_videos(parse: Any, urlset: Any) -> None:
     """Repeated values are joined, attributes and nested values have names of their own."""
     entry = parse(
         urlset(
-            "<url><loc>/a</loc><video:video><video:thumbnail_loc>/t.jpg</video:thumbnail_loc><video:title>T</video:title>"
+            "<url><loc>https://site.example/a</loc><video:video><video:thumbnail_loc>/t.jpg</video:thumbnail_loc><video:title>T</video:title>"
             "<video:description>D</video:description><video:content_loc>/c.mp4</video:content_loc>"
             "<video:player_loc allow_embed='yes'>/p</video:player_loc><video:duration>600</video:duration>"
             "<video:tag>x</video:tag><video:tag>y</video:tag>"
@@ -65,7 +65,7 @@ def test_news(parse: Any, urlset: Any) -> None:
     """The publication's name and language are the news item's own."""
     entry = parse(
         urlset(
-            "<url><loc>/a</loc><news:news><news:publication><news:name>N</news:name><news:language>en</news:language>"
+            "<url><loc>https://site.example/a</loc><news:news><news:publication><news:name>N</news:name><news:language>en</news:language>"
             "</news:publication><news:publication_date>2024-05-06</news:publication_date><news:title>T</news:title>"
             "<news:keywords>a, b</news:keywords></news:news></url>"
         )
@@ -85,7 +85,8 @@ def test_alternates(parse: Any, urlset: Any) -> None:
     """A language alternate has rel, hreflang and href; other links are none."""
     entry = parse(
         urlset(
-            "<url><loc>/a</loc><xhtml:link rel='alternate' hreflang='de' href='/de?a=1&amp;b=2'/>"
+            "<url><loc>https://site.example/a</loc>"
+            "<xhtml:link rel='alternate' hreflang='de' href='/de?a=1&amp;b=2'/>"
             "<xhtml:link rel='alternate' hreflang='fr' href='/fr' media='handheld'/>"
             "<xhtml:link rel='amphtml' hreflang='de' href='/amp'/><xhtml:link rel='alternate' href='/m'/>"
             "<xhtml:link rel='alternate' hreflang='it'/><xhtml:link hreflang='es' href='/es'/>"
@@ -104,9 +105,9 @@ def test_fields_around_extensions(parse: Any, urlset: Any) -> None:
     """Order does not matter, and extensions stay with their page."""
     reading = parse(
         urlset(
-            "<url><image:image><image:loc>/1.jpg</image:loc></image:image><priority>0.5</priority><loc>/a</loc>"
+            "<url><image:image><image:loc>/1.jpg</image:loc></image:image><priority>0.5</priority><loc>https://site.example/a</loc>"
             "<mobile/><PageMap><DataObject/></PageMap><lastmod>2024</lastmod></url>",
-            "<url><loc>/b</loc></url>",
+            "<url><loc>https://site.example/b</loc></url>",
         )
     )
     first, second = reading.entries
@@ -119,7 +120,7 @@ def test_fields_around_extensions(parse: Any, urlset: Any) -> None:
 def test_number_is_bounded(parse: Any, urlset: Any, kind: str) -> None:
     """A thousand of a kind are kept, the others counted."""
     part = f"<{kind}:{kind}><{kind}:loc>/x</{kind}:loc></{kind}:{kind}>"
-    reading = parse(urlset(f"<url><loc>/a</loc>{part * 1100}</url>"))
+    reading = parse(urlset(f"<url><loc>https://site.example/a</loc>{part * 1100}</url>"))
     entry = reading.entries[0]
     assert [len(entry.images), len(entry.videos), len(entry.news)].count(1000) == 1
     assert sum(problem.count for problem in reading.outcome.problems) == 100
@@ -129,7 +130,7 @@ def test_number_is_bounded(parse: Any, urlset: Any, kind: str) -> None:
 def test_length_is_bounded(parse: Any, urlset: Any) -> None:
     """Longer texts are cut, and that is noted."""
     image = f"<image:image><image:loc>/1</image:loc><image:title>{'x' * 9000}</image:title></image:image>"
-    reading = parse(urlset(f"<url><loc>/a</loc>{image}</url>"))
+    reading = parse(urlset(f"<url><loc>https://site.example/a</loc>{image}</url>"))
     assert len(reading.entries[0].images[0]["title"]) == 4096
     assert reading.codes == {"invalid_extension"}
 
@@ -137,7 +138,7 @@ def test_length_is_bounded(parse: Any, urlset: Any) -> None:
 def test_many_values_are_bounded(parse: Any, urlset: Any) -> None:
     """One image with ten thousand values keeps a few of them."""
     parts = "".join(f"<image:v{n}>x</image:v{n}><image:tag>{'y' * 50}</image:tag>" for n in range(3000))
-    reading = parse(urlset(f"<url><loc>/a</loc><image:image>{parts}</image:image></url>"))
+    reading = parse(urlset(f"<url><loc>https://site.example/a</loc><image:image>{parts}</image:image></url>"))
     image = reading.entries[0].images[0]
     assert len(image) == 64
     assert image["tag"].startswith(f"{'y' * 50}, {'y' * 50}, ")
@@ -148,4 +149,6 @@ def test_many_values_are_bounded(parse: Any, urlset: Any) -> None:
 def test_control_characters_are_removed(parse: Any) -> None:
     """No database would take them."""
     image = "<image:image><image:title>a\x00b\x07</image:title></image:image>"
-    assert parse(f"<urlset><url><loc>/a</loc>{image}</url></urlset>").entries[0].images == ({"title": "ab"},)
+    assert parse(f"<urlset><url><loc>https://site.example/a</loc>{image}</url></urlset>").entries[
+        0
+    ].images == ({"title": "ab"},)

@@ -67,14 +67,16 @@ def test_kind(parse: Any, text: str, kind: DocumentKind, compressed: bool) -> No
 )
 def test_much_before_the_root(parse: Any, junk: str) -> None:
     """Half a megabyte before the root does not hide it."""
-    reading = parse(junk * (500_000 // len(junk)) + "<urlset><url><loc>/a</loc></url></urlset>")
+    reading = parse(
+        junk * (500_000 // len(junk)) + "<urlset><url><loc>https://site.example/a</loc></url></urlset>"
+    )
     assert len(reading.urls) == 1
     assert reading.outcome.complete
 
 
 def test_compressed_urlset(parse: Any, urlset: Any) -> None:
     """Nothing about the entries depends on the compression; the digest is of the decoded body."""
-    text = urlset("<url><loc>/a</loc></url>").encode()
+    text = urlset("<url><loc>https://site.example/a</loc></url>").encode()
     plain, packed = parse(text), parse(gzip.compress(text))
     assert plain.entries == packed.entries
     assert plain.outcome.digest == packed.outcome.digest
@@ -82,7 +84,7 @@ def test_compressed_urlset(parse: Any, urlset: Any) -> None:
 
 def test_truncated_gzip(parse: Any, urlset: Any) -> None:
     """What was decoded is read; the failure is the body's, not a complaint about the XML that is cut."""
-    text = urlset(*(f"<url><loc>/{n * 7919 % 10_007}</loc></url>" for n in range(5000)))
+    text = urlset(*(f"<url><loc>https://site.example/{n * 7919 % 10_007}</loc></url>" for n in range(5000)))
     reading = parse(gzip.compress(text.encode())[:-2000])
     assert len(reading.entries) > 1000
     assert reading.failure == "body_truncated"
@@ -100,7 +102,9 @@ def test_too_large(parse: Any, urlset: Any) -> None:
 
 def test_trailing_garbage(parse: Any, urlset: Any) -> None:
     """Bytes after the gzip data are a problem, not a failure."""
-    reading = parse(gzip.compress(urlset("<url><loc>/a</loc></url>").encode()) + b"<!-- 3 ms -->")
+    reading = parse(
+        gzip.compress(urlset("<url><loc>https://site.example/a</loc></url>").encode()) + b"<!-- 3 ms -->"
+    )
     assert (len(reading.urls), reading.codes, reading.failure) == (1, {"trailing_garbage"}, None)
 
 
@@ -120,7 +124,7 @@ def test_trailing_garbage(parse: Any, urlset: Any) -> None:
 @pytest.mark.parametrize("place", ["before", "after"])
 def test_generator(parse: Any, text: str, generator: str | None, place: str) -> None:
     """The program that wrote a sitemap is named in comments or by its style sheet."""
-    urls = "<urlset><url><loc>/a</loc></url></urlset>"
+    urls = "<urlset><url><loc>https://site.example/a</loc></url></urlset>"
     reading = parse(text + urls if place == "before" else urls + text)
     assert reading.outcome.generator == generator
 

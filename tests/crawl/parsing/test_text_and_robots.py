@@ -110,7 +110,8 @@ def test_robots_by_flag(parse: Any) -> None:
 
 def test_a_byte_that_is_not_utf8(parse: Any) -> None:
     """It spoils its own line only."""
-    reading = parse(b"Sitemap: /\xff.xml\nSitemap: /b.xml", robots=True)
+    lines = b"Sitemap: https://site.example/\xff.xml\nSitemap: https://site.example/b.xml"
+    reading = parse(lines, robots=True)
     assert reading.urls == [f"{HOST}/b.xml"]
     assert reading.codes == {"rejected_url"}
 
@@ -141,5 +142,7 @@ def test_robots_of_too_many_lines(parse: Any) -> None:
 
 def test_an_index_named_robots(parse: Any) -> None:
     """Only the last part of the path counts."""
-    reading = parse("<urlset><url><loc>/a</loc></url></urlset>", base=f"{HOST}/robots.txt.xml")
+    reading = parse(
+        "<urlset><url><loc>https://site.example/a</loc></url></urlset>", base=f"{HOST}/robots.txt.xml"
+    )
     assert reading.urls == [f"{HOST}/a"]

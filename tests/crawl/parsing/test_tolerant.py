@@ -64,9 +64,15 @@ def test_blank_lines_before_the_declaration(parse: Any) -> None:
 def test_several_documents(parse: Any) -> None:
     """All documents in one file are read, of either kind."""
     head = "<?xml version='1.0'?>\n"
-    text = f"{head}<urlset>{TWO}</urlset>{head}<sitemapindex><sitemap><loc>/3</loc></sitemap></sitemapindex>"
+    text = f"{head}<urlset>{TWO}</urlset>{head}<sitemapindex><sitemap><loc>https://site.example/3</loc></sitemap></sitemapindex>"
     reading = broken(
-        parse, text + "<urlset><url><loc>/4</loc></url></urlset>", "1", "2", "3", "4", code="several_roots"
+        parse,
+        text + "<urlset><url><loc>https://site.example/4</loc></url></urlset>",
+        "1",
+        "2",
+        "3",
+        "4",
+        code="several_roots",
     )
     assert [entry.type for entry in reading.entries] == ["url", "url", "sitemap", "url"]
 
@@ -147,7 +153,12 @@ def test_broken_tags(parse: Any, text: str) -> None:
 )
 def test_loc_without_its_end(parse: Any, text: str) -> None:
     """The URL ends at the first white space or tag, and the entry is marked as repaired."""
-    reading = broken(parse, f"<urlset><url>{text.format(HOST)}<url><loc>/2</loc></url></urlset>", "1", "2")
+    reading = broken(
+        parse,
+        f"<urlset><url>{text.format(HOST)}<url><loc>https://site.example/2</loc></url></urlset>",
+        "1",
+        "2",
+    )
     assert [entry.repaired for entry in reading.entries] == [True, False]
 
 
@@ -243,7 +254,7 @@ def test_document_types_are_refused(parse: Any, text: str) -> None:
 def test_document_type_in_a_second_document(parse: Any) -> None:
     """Reading stops there; what was read before is kept."""
     reading = parse(
-        f'<urlset>{TWO}</urlset><!DOCTYPE x [<!ENTITY a "b">]><urlset><url><loc>/3</loc></url></urlset>'
+        f'<urlset>{TWO}</urlset><!DOCTYPE x [<!ENTITY a "b">]><urlset><url><loc>https://site.example/3</loc></url></urlset>'
     )
     assert reading.urls == [f"{HOST}/1", f"{HOST}/2"]
     assert reading.failure == "xml_dtd_forbidden"
@@ -252,7 +263,7 @@ def test_document_type_in_a_second_document(parse: Any) -> None:
 def test_billion_laughs(parse: Any) -> None:
     """An entity bomb is refused at once."""
     entities = "".join(f'<!ENTITY a{n} "{f"&a{n - 1};" * 10}">' for n in range(1, 12))
-    text = f'<!DOCTYPE x [<!ENTITY a0 "ha">{entities}]><urlset><url><loc>/&a11;</loc></url></urlset>'
+    text = f'<!DOCTYPE x [<!ENTITY a0 "ha">{entities}]><urlset><url><loc>https://site.example/&a11;</loc></url></urlset>'
     assert parse(text).failure == "xml_dtd_forbidden"
 
 
@@ -275,7 +286,10 @@ def test_doctype_of_rss_091(parse: Any) -> None:
 def test_depth(parse: Any, opening: str) -> None:
     """Nesting is bounded; what was read before is kept."""
     limits = Limits(xml_depth=100)
-    reading = parse(opening + "<url><loc>/1</loc></url><url>" + "<a>" * 400 + "</a>" * 400, limits=limits)
+    reading = parse(
+        opening + "<url><loc>https://site.example/1</loc></url><url>" + "<a>" * 400 + "</a>" * 400,
+        limits=limits,
+    )
     assert not reading.outcome.complete
     assert reading.failure == "xml_error"
 
@@ -284,7 +298,7 @@ def test_depth(parse: Any, opening: str) -> None:
 @pytest.mark.parametrize("endless", ["<url><loc>" + "x" * 400_000, "<url><x><![CDATA[" + "x" * 400_000])
 def test_endless_text(parse: Any, opening: str, endless: str) -> None:
     """One piece of text beyond the limit ends the reading; what was read before is kept."""
-    first = "<url><loc>/1</loc></url>" * 20
+    first = "<url><loc>https://site.example/1</loc></url>" * 20
     reading = parse(f"{opening}{first}{endless}", limits=Limits(xml_token_bytes=100_000))
     assert len(reading.urls) == 20
     assert reading.failure == "xml_token_too_large"
@@ -294,7 +308,8 @@ def test_endless_text_beyond_the_hard_cap(parse: Any) -> None:
     """Two limits at once are still an outcome."""
     limits = Limits(xml_token_bytes=100_000, file_urls_hard=5)
     reading = parse(
-        "<urlset>&" + "<url><loc>/1</loc></url>" * 20 + "<url><loc>" + "x" * 400_000, limits=limits
+        "<urlset>&" + "<url><loc>https://site.example/1</loc></url>" * 20 + "<url><loc>" + "x" * 400_000,
+        limits=limits,
     )
     assert len(reading.urls) == 5
     assert reading.failure in ("xml_token_too_large", "too_many_urls")
@@ -303,7 +318,10 @@ def test_endless_text_beyond_the_hard_cap(parse: Any) -> None:
 def test_a_large_entry_is_no_endless_text(parse: Any, urlset: Any) -> None:
     """An entry with a thousand images may exceed the limit of a token: something happens in it."""
     images = f"<image:image><image:loc>{HOST}/{'x' * 400}.jpg</image:loc></image:image>" * 1000
-    reading = parse(urlset(f"<url><loc>/1</loc>{images}</url>"), limits=Limits(xml_token_bytes=200_000))
+    reading = parse(
+        urlset(f"<url><loc>https://site.example/1</loc>{images}</url>"),
+        limits=Limits(xml_token_bytes=200_000),
+    )
     assert len(reading.entries[0].images) == 1000
     assert not reading.codes
 

@@ -40,7 +40,7 @@ def test_facts_of_a_bare_document(parse: Any, urlset: Any) -> None:
 def test_index(parse: Any) -> None:
     """The children of an index are sitemaps."""
     reading = parse(
-        "<sitemapindex xmlns='x'><sitemap><loc>/a.xml</loc><lastmod>2024</lastmod></sitemap></sitemapindex>"
+        "<sitemapindex xmlns='x'><sitemap><loc>https://site.example/a.xml</loc><lastmod>2024</lastmod></sitemap></sitemapindex>"
     )
     assert reading.outcome.kind is DocumentKind.INDEX
     assert [(entry.type, entry.url) for entry in reading.entries] == [("sitemap", f"{HOST}/a.xml")]
@@ -135,7 +135,7 @@ def test_fields_do_not_leak(parse: Any, urlset: Any) -> None:
 def test_several_locs_in_one_entry(parse: Any) -> None:
     """Each is an entry; a field belongs to the loc before it."""
     reading = parse(
-        "<sitemapindex><sitemap><loc>/a</loc><lastmod>2023</lastmod><loc>/b</loc><loc>/c</loc><lastmod>2024</lastmod>"
+        "<sitemapindex><sitemap><loc>https://site.example/a</loc><lastmod>2023</lastmod><loc>https://site.example/b</loc><loc>https://site.example/c</loc><lastmod>2024</lastmod>"
         "</sitemap></sitemapindex>"
     )
     assert [(entry.url, entry.lastmod and entry.lastmod.text) for entry in reading.entries] == [
@@ -176,7 +176,7 @@ def test_entries_below_a_wrapper(parse: Any) -> None:
 )
 def test_priority(parse: Any, urlset: Any, priority: str, expected: float | None) -> None:
     """Numbers from 0 to 1, sloppily written too; nothing is nothing."""
-    reading = parse(urlset(f"<url><loc>/a</loc><priority>{priority}</priority></url>"))
+    reading = parse(urlset(f"<url><loc>https://site.example/a</loc><priority>{priority}</priority></url>"))
     assert reading.entries[0].priority == expected
     assert not reading.codes
 
@@ -186,7 +186,7 @@ def test_priority(parse: Any, urlset: Any, priority: str, expected: float | None
 )
 def test_invalid_priority(parse: Any, urlset: Any, priority: str) -> None:
     """Anything else is left out and noted; the entry stays."""
-    reading = parse(urlset(f"<url><loc>/a</loc><priority>{priority}</priority></url>"))
+    reading = parse(urlset(f"<url><loc>https://site.example/a</loc><priority>{priority}</priority></url>"))
     assert [entry.priority for entry in reading.entries] == [None]
     assert reading.codes == {"invalid_priority"}
 
@@ -202,13 +202,18 @@ def test_invalid_priority(parse: Any, urlset: Any, priority: str) -> None:
 )
 def test_changefreq(parse: Any, urlset: Any, word: str, expected: str | None, codes: set[str]) -> None:
     """One of seven words in any case, or nothing."""
-    reading = parse(urlset(f"<url><loc>/a</loc><changefreq>{word}</changefreq></url>"))
+    reading = parse(urlset(f"<url><loc>https://site.example/a</loc><changefreq>{word}</changefreq></url>"))
     assert (reading.entries[0].changefreq, reading.codes) == (expected, codes)
 
 
 def test_lastmod_that_is_not_understood(parse: Any, urlset: Any) -> None:
     """It is kept as text, and noted with its line."""
-    reading = parse(urlset("<url><loc>/a</loc></url>", "<url><loc>/b</loc><lastmod>soon</lastmod></url>"))
+    reading = parse(
+        urlset(
+            "<url><loc>https://site.example/a</loc></url>",
+            "<url><loc>https://site.example/b</loc><lastmod>soon</lastmod></url>",
+        )
+    )
     assert reading.entries[1].lastmod == Lastmod(None, None, "soon")
     assert [(problem.code, problem.line) for problem in reading.outcome.problems] == [("invalid_lastmod", 4)]
 
@@ -232,7 +237,11 @@ def test_refused_urls(parse: Any, urlset: Any) -> None:
 def test_duplicates(parse: Any, urlset: Any) -> None:
     """Every listing is kept, the repetitions are counted."""
     reading = parse(
-        urlset("<url><loc>/a</loc></url>", "<url><loc>/b</loc></url>", "<url><loc>/a</loc></url>")
+        urlset(
+            "<url><loc>https://site.example/a</loc></url>",
+            "<url><loc>https://site.example/b</loc></url>",
+            "<url><loc>https://site.example/a</loc></url>",
+        )
     )
     assert len(reading.entries) == 3
     assert [(problem.code, problem.count) for problem in reading.outcome.problems] == [("duplicate_url", 1)]
@@ -273,7 +282,7 @@ def test_empty_urlset(parse: Any) -> None:
 
 def test_the_protocols_limit_is_no_cut(parse: Any, urlset: Any) -> None:
     """More URLs than the protocol allows are all listed, and noted."""
-    locs = [f"<url><loc>/{number}</loc></url>" for number in range(11)]
+    locs = [f"<url><loc>https://site.example/{number}</loc></url>" for number in range(11)]
     assert not parse(urlset(*locs[:10]), limits=Limits(file_urls=10)).codes
     reading = parse(urlset(*locs), limits=Limits(file_urls=10))
     assert len(reading.entries) == 11
@@ -284,7 +293,7 @@ def test_the_protocols_limit_is_no_cut(parse: Any, urlset: Any) -> None:
 @pytest.mark.parametrize("end", ["", "<broken"])
 def test_the_hard_cap_is_a_cut(parse: Any, urlset: Any, end: str) -> None:
     """At the hard cap reading ends; what was read is kept, the digest still covers the whole body."""
-    text = urlset(*(f"<url><loc>/{number}</loc></url>" for number in range(5000))) + end
+    text = urlset(*(f"<url><loc>https://site.example/{number}</loc></url>" for number in range(5000))) + end
     reading = parse(text, limits=Limits(file_urls=10, file_urls_hard=70))
     assert len(reading.entries) == 70
     assert reading.failure == "too_many_urls"
