@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from web_sites import serving, urlset
 
-from contentmap_cli.commands.folder import SitemapFiles
 from contentmap_cli.commands.output import answer_to
 from contentmap_cli.errors import AnswerLost
 from contentmap_cli.report.as_sitemap import SitemapFolder
@@ -145,13 +144,11 @@ def test_what_cannot_be_written(on_sqlite: Any, tmp_path: Path) -> None:
 
 
 def test_a_part_that_is_left_early_is_ended_at_once(tmp_path: Path) -> None:
-    """An error from elsewhere leaves nothing open and nothing behind, whoever still holds the folder."""
-    files = SitemapFiles(str(tmp_path), "https://a.test/", compressed=False)
-    rows = _entries(1)
-    folder = SitemapFolder(files.part, files.address)
+    """An error from elsewhere closes and clears away the part that is open, whoever still holds the folder."""
+    folder = SitemapFolder(lambda _: answer_to(str(tmp_path / "part.xml")), str)
     with pytest.raises(RuntimeError, match="gone"), folder:
-        folder.write_all(rows)
-        assert list(tmp_path.iterdir()) != []
+        folder.write_all(_entries(1))
+        assert len(list(tmp_path.iterdir())) == 1
         raise RuntimeError("gone")
     assert list(tmp_path.iterdir()) == []
 
