@@ -144,7 +144,7 @@ def test_what_cannot_be_written(on_sqlite: Any, tmp_path: Path) -> None:
 
 
 def test_a_part_that_is_left_early_is_ended_at_once(tmp_path: Path) -> None:
-    """An error from elsewhere closes and clears away the part that is open, whoever still holds the folder."""
+    """An error from elsewhere clears away the part that is open, whoever still holds the folder."""
     folder = SitemapFolder(lambda _: answer_to(str(tmp_path / "part.xml")), str)
     with pytest.raises(RuntimeError, match="gone"), folder:
         folder.write_all(_entries(1))
