@@ -6,6 +6,7 @@ wrong, and whatever takes longer than a second, completes nothing and says nothi
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 from collections.abc import Awaitable, Callable, Iterable
@@ -61,16 +62,17 @@ def _found(
 ) -> list[tuple[str, str]]:
     import asyncio
 
-    signal.signal(signal.SIGALRM, lambda *_: os._exit(0))
-    signal.setitimer(signal.ITIMER_REAL, _SECONDS)
     try:
+        signal.signal(signal.SIGALRM, lambda *_: os._exit(0))
+        signal.setitimer(signal.ITIMER_REAL, _SECONDS)
         shell = _shell(context)
         answers = asyncio.run(_asked(shell, ask))
         return [answer for answer in answers if answer[0].startswith(incomplete)]
     except BaseException:  # no error of any kind is worth a word in the middle of a line
         return []
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        with contextlib.suppress(Exception):  # where there is no alarm, none was set
+            signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 async def _asked(

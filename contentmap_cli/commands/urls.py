@@ -137,12 +137,12 @@ async def _fill(shell: Shell, name: str, wanted: EntryFilter, files: SitemapFile
     ):
         domain_id = await require_domain(session, shell.tenant_name, name)
         with files.cleared():
-            folder = SitemapFolder(files.part, files.address)
-            async for some in stored_batches(session, domain_id, wanted):
-                folder.write_all(some)
-                count += len(some)
-            with files.index() as index:
-                folder.finish(index)
+            with SitemapFolder(files.part, files.address) as folder:
+                async for some in stored_batches(session, domain_id, wanted):
+                    folder.write_all(some)
+                    count += len(some)
+                with files.index() as index:
+                    folder.finish(index)
             files.publish(folder.parts)
     say(
         f"{count:,} URLs in {folder.parts:,} sitemap{'s'[: folder.parts != 1]} and an index",

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
-from typing import Final, TextIO
+from types import TracebackType
+from typing import Final, Self, TextIO
 
 from contentmap_cli.report.escape import url_text, xml_text
 from contentmap_cli.report.sitemap_media import MEDIA_NAMESPACES, media
@@ -67,7 +68,8 @@ class SitemapFolder:
     """Sitemaps of a size that the protocol allows, and an index of them.
 
     `open_part(number)` gives the stream of a part, from 1 on, which ends with the block; `address(number)` is
-    the URL under which the index names it. `parts` is how many there are.
+    the URL under which the index names it. `parts` is how many there are. As a context manager
+    it ends the part that is open when it is left early, with the error it is left with.
     """
 
     def __init__(
@@ -112,18 +114,28 @@ class SitemapFolder:
             index.write(f"<sitemap><loc>{xml_text(self._address(number))}</loc></sitemap>\n")
         index.write("</sitemapindex>\n")
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        block, self._block = self._block, None
+        if block is not None:
+            block.__exit__(kind, error, trace)
+
     def close(self) -> None:
         """Ends the part that is open, if one is."""
         if self._block is not None and self._out is not None:
-            block, self._block = self._block, None
             self._out.write(_END)
-            block.__exit__(None, None, None)
+            self.__exit__(None, None, None)
 
     def _next(self) -> None:
         self.close()
         self.parts += 1
-        self._block = self._open_part(self.parts)
-        self._out = self._block.__enter__()
+        block = self._open_part(self.parts)
+        self._out = block.__enter__()
+        self._block = block
         self._urls = self._bytes = 0
         self._out.write(_DECLARATION + _URLSET)
 

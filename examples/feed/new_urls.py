@@ -6,6 +6,8 @@ COMMAND gets URLs on its standard input, one a line, at most 1,000 at once. STAT
 far it has come: it is written only when COMMAND has ended with 0, so that nothing is skipped. Where COMMAND
 fails in the middle, the batches of that scan come again next time: it has to bear a URL twice.
 
+All that is new is held in memory, to be put in order: for the first call that is every URL of the site.
+
     python new_urls.py example.com /var/lib/feed/example.com -- index-now --key-file key.txt
 """
 

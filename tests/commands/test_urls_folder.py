@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from web_sites import serving, urlset
 
+from contentmap_cli.commands.output import answer_to
+from contentmap_cli.errors import AnswerLost
 from contentmap_cli.report.as_sitemap import SitemapFolder
 from contentmap_cli.values import Entry, Lastmod
 
@@ -139,3 +141,24 @@ def test_what_cannot_be_written(on_sqlite: Any, tmp_path: Path) -> None:
     assert list((tmp_path / "out").iterdir()) == []
     (tmp_path / "file").touch()
     assert on_sqlite("urls", "a.test", "--format", "xml", "-o", f"{tmp_path}/file/x/").code == 2
+
+
+def test_a_part_that_is_left_early_is_ended_at_once(tmp_path: Path) -> None:
+    """An error from elsewhere clears away the part that is open, whoever still holds the folder."""
+    folder = SitemapFolder(lambda _: answer_to(str(tmp_path / "part.xml")), str)
+    with pytest.raises(RuntimeError, match="gone"), folder:
+        folder.write_all(_entries(1))
+        assert len(list(tmp_path.iterdir())) == 1
+        raise RuntimeError("gone")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("entries", [1, 1_000])
+def test_a_part_on_a_full_disk_is_said(entries: int) -> None:
+    """Where a part cannot be written, in its midst or at its end, the error is the usual one."""
+    with (
+        pytest.raises(AnswerLost, match="could not be written whole"),
+        SitemapFolder(lambda _: answer_to("/dev/full"), str) as folder,
+    ):
+        folder.write_all(_entries(entries))
+        folder.finish(StringIO())
