@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
@@ -15,7 +16,7 @@ from contentmap_cli.errors import AnswerLost, UsageError
 
 INDEX = "sitemap.xml"
 _PART = re.compile(r"sitemap-[1-9][0-9]*\.xml(?:\.gz)?", re.ASCII)
-_UNFINISHED = ".unfinished-"
+_UNFINISHED = f".unfinished-{os.getpid()}-"  # of this process: another may write into the same folder
 
 
 def is_folder(output: str | None) -> bool:

@@ -75,6 +75,8 @@ def urls(
         limit=limit,
     )
     chosen = opt.chosen(format, as_json, ENTRY_FORMATS)
+    if chosen is Format.PARQUET and output is not None and output.endswith(".gz"):
+        raise UsageError("a Parquet file is compressed inside", hint=f"-o {output.removesuffix('.gz')}")
     name = domain_name(domain)
     if output is not None and is_folder(output):
         if chosen is not Format.XML:

@@ -134,6 +134,7 @@ def test_what_cannot_be_written(on_sqlite: Any, tmp_path: Path) -> None:
         (("--format", "csv", "-o", out), "--format xml"),
         (("--format", "xml", "-o", out, "--base", "maps"), "for example https://"),
         (("--format", "xml", "--gzip"), "-o FOLDER/"),
+        (("--format", "parquet", "-o", "urls.parquet.gz"), "-o urls.parquet"),
     ):
         said = on_sqlite("urls", "a.test", *words)
         assert said.code == 2 and hint in said.err, said.err
