@@ -21,7 +21,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "support"))
 
-from chaos import disturb
+from disturbance import disturb
 from machine import machine
 from many_sites import small_sites
 from postgres_server import PostgresServer
@@ -67,6 +67,7 @@ def main() -> int:
 def one_run(seed: int, options: argparse.Namespace, undisturbed: QueueTrial) -> int:
     """One row of the table: returns whether a promise was broken."""
     server = PostgresServer.create()
+    server.more["synchronous_commit"] = "on"  # it is stopped at once: what was committed must be there again
     started = time.monotonic()
     broken, done = 0, {}
     try:

@@ -27,6 +27,7 @@ FEW_MORE = 16
 def own_server() -> Iterator[PostgresServer]:
     """A server that only these tests use, for they stop it."""
     server = PostgresServer.create()
+    server.more["synchronous_commit"] = "on"  # it is stopped at once: what was committed must be there again
     try:
         server.start()
         yield server

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from chaos import disturb
+from disturbance import disturb
 from postgres_server import PostgresServer, wanted_version
 from program import Contentmap
 from queue_trial import QueueTrial
@@ -20,6 +20,7 @@ from web_sites import Page, serving
 def server() -> Iterator[PostgresServer]:
     """A server of this test's own, since it is restarted."""
     own = PostgresServer.create(wanted_version())
+    own.more["synchronous_commit"] = "on"  # it is stopped at once: what was committed must be there again
     try:
         own.start()
         yield own

@@ -23,6 +23,13 @@ LEASES = {
     }.items()
 }
 """Leases of two seconds, so that a test need not wait for a minute."""
+LETS_GO = {
+    "contentmap_cli.records.engine.SERVER_SETTINGS": {
+        "lock_timeout": "60s",
+        "idle_in_transaction_session_timeout": "2s",
+    }
+}
+"""And what sleeps in the middle of another domain's transaction lets go of it as soon."""
 EMPTY = "SELECT (SELECT count(*) FROM contentmap_pgqueuer), (SELECT count(*) FROM contentmap_pgqueuer_log)"
 
 
@@ -124,7 +131,9 @@ def test_a_worker_that_slept_past_its_lease(trial: QueueTrial) -> None:
     """Stopped in the middle of a domain, it is buried by another; awake again, it records nothing of what it
     has lost, goes on as a worker like any other, and each domain is committed once."""
     trial.enqueue()
-    sleeper = trial.worker(fault={"point": "domain.crawl_complete", "nth": 3, "do": "stop", "set": LEASES})
+    sleeper = trial.worker(
+        fault={"point": "domain.crawl_complete", "nth": 3, "do": "stop", "set": LEASES | LETS_GO}
+    )
     wait_until_stopped(sleeper)
     other = trial.contentmap.end(trial.worker("-v", fault={"set": LEASES}))
     assert other.code == 0, other.err
