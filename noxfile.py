@@ -49,7 +49,7 @@ def reference(session: nox.Session) -> None:
 
 @nox.session(python="3.13")
 def coverage(session: nox.Session) -> None:
-    """Measures which lines the suite reaches, in every process it starts, and fails below the floors.
+    """Measures which lines the suite reaches, in every process it starts.
 
     On Python 3.13, whose `sys.monitoring` makes it cheap.
     """
@@ -58,8 +58,6 @@ def coverage(session: nox.Session) -> None:
     session.run("coverage", "run", "-m", "pytest", "-q", *(session.posargs or ["-n", "2"]))
     session.run("coverage", "combine", "--quiet")
     session.run("coverage", "report")
-    core = "contentmap_cli/crawl/*,contentmap_cli/records/*,contentmap_cli/pipeline.py"
-    session.run("coverage", "report", f"--include={core}", "--fail-under=97")
 
 
 @nox.session(python="3.11")
