@@ -6,7 +6,7 @@ from typing import Final
 
 from sqlalchemy import select, update
 
-from contentmap_cli.errors import Code
+from contentmap_cli.records.jobs import interruption
 from contentmap_cli.records.queue import drop_job_entries
 from contentmap_cli.records.session import GuardedSession
 from contentmap_cli.records.tables import DomainScan, Job
@@ -34,17 +34,7 @@ async def cancel_job(session: GuardedSession, job_id: str) -> bool:
         .with_for_update(skip_locked=True)  # a row that is locked is being recorded
     )
     await session.write(
-        update(DomainScan)
-        .where(DomainScan.id.in_(unfinished))
-        .values(
-            status=ScanStatus.INTERRUPTED,
-            token=None,
-            owner=None,
-            lease_until=None,
-            finished_at=utc_now(),
-            error_code=Code.INTERRUPTED,
-            error_message=CANCELLED,
-        )
+        update(DomainScan).where(DomainScan.id.in_(unfinished)).values(**interruption(CANCELLED))
     )
     await session.write(
         update(Job)

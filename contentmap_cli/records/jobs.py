@@ -154,6 +154,19 @@ async def holder(session: GuardedSession, job_id: str, *, shared: bool = False) 
     return (None, False) if found is None else (found[0], bool(found[1]))
 
 
+def interruption(reason: str) -> dict[str, Any]:
+    """What a domain scan holds that was taken from its run, or never had one, and can be resumed."""
+    return {
+        "status": ScanStatus.INTERRUPTED,
+        "token": None,
+        "owner": None,
+        "lease_until": None,
+        "finished_at": utc_now(),
+        "error_code": Code.INTERRUPTED,
+        "error_message": reason,
+    }
+
+
 async def _give_back(session: GuardedSession, job_id: str, owner: str, reason: str) -> None:
     """What this run still holds becomes `interrupted`."""
     await session.write(
@@ -161,15 +174,7 @@ async def _give_back(session: GuardedSession, job_id: str, owner: str, reason: s
         .where(
             DomainScan.job_id == job_id, DomainScan.owner == owner, DomainScan.status == ScanStatus.RUNNING
         )
-        .values(
-            status=ScanStatus.INTERRUPTED,
-            token=None,
-            owner=None,
-            lease_until=None,
-            finished_at=utc_now(),
-            error_code=Code.INTERRUPTED,
-            error_message=reason,
-        )
+        .values(**interruption(reason))
     )
 
 

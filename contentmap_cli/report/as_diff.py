@@ -6,11 +6,10 @@ import csv
 import json
 from typing import Protocol, TextIO
 
-from contentmap_cli.errors import UsageError
 from contentmap_cli.report.columns import Style, painted
 from contentmap_cli.report.escape import csv_cell, terminal, url_text
 from contentmap_cli.report.figures import moment, plural
-from contentmap_cli.report.formats import DIFF_FORMATS, Format
+from contentmap_cli.report.formats import DIFF_FORMATS, Format, refusal
 from contentmap_cli.report.objects import SCHEMA, timestamp
 from contentmap_cli.views import Change, Comparison, Counts, Kind, ScanPoint
 
@@ -53,10 +52,7 @@ def diff_writer(
         case Format.TXT:
             return DiffTxt(out)
         case _:
-            raise UsageError(
-                f"this answer cannot be written as {format.value}",
-                hint=f"--format is one of {', '.join(DIFF_FORMATS)}",
-            )
+            raise refusal(format, DIFF_FORMATS)
 
 
 def change_object(domain: str, change: Change) -> dict[str, object]:

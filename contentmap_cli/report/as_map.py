@@ -10,12 +10,11 @@ from dataclasses import dataclass
 from typing import Protocol, TextIO
 from urllib.parse import unquote
 
-from contentmap_cli.errors import UsageError
 from contentmap_cli.report.as_csv import SECTION, CsvRows
 from contentmap_cli.report.columns import Cell, Column, Line, Style, painted, write_table
 from contentmap_cli.report.escape import terminal, url_text
 from contentmap_cli.report.figures import number, plural
-from contentmap_cli.report.formats import LIST_FORMATS, Format
+from contentmap_cli.report.formats import LIST_FORMATS, Format, refusal
 from contentmap_cli.report.objects import SCHEMA
 from contentmap_cli.sections import Periods, Section, shown
 
@@ -67,10 +66,7 @@ def map_writer(format: Format, out: TextIO, *, width: int | None = None, color: 
         case Format.CSV:
             return _MapCsv(out)
         case _:
-            raise UsageError(
-                f"this answer cannot be written as {format.value}",
-                hint=f"--format is one of {', '.join(LIST_FORMATS)}",
-            )
+            raise refusal(format, LIST_FORMATS)
 
 
 def section_object(section: Section, depth: int, total: int) -> dict[str, object]:

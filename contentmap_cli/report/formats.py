@@ -114,7 +114,7 @@ def scan_writer(format: Format, out: TextIO, *, width: int | None = None, color:
 
             return GithubScan(out)
         case _:
-            raise _refusal(format, SCAN_FORMATS)
+            raise refusal(format, SCAN_FORMATS)
 
 
 def status_writer(
@@ -196,7 +196,7 @@ def entries_writer(
 
             return CsvEntries(out)
         case _:
-            raise _refusal(format, ENTRY_FORMATS)
+            raise refusal(format, ENTRY_FORMATS)
 
 
 def _objects_writer(
@@ -218,10 +218,11 @@ def _objects_writer(
         case Format.CSV:
             return as_csv.CsvRows(out, columns, to_object)
         case _:
-            raise _refusal(format, known)
+            raise refusal(format, known)
 
 
-def _refusal(format: Format, known: tuple[Format, ...]) -> UsageError:
+def refusal(format: Format, known: tuple[Format, ...]) -> UsageError:
+    """The error for a format that an answer does not have, naming those it has."""
     return UsageError(
         f"this answer cannot be written as {format.value}",
         hint=f"--format is one of {', '.join(known)}",
