@@ -156,9 +156,11 @@ class QueueRun(Fanout):
 
         async def look() -> bool:
             async with self.sessions.brief() as session, session.begin():
-                await bury_workers(session, self.tenant, surely_gone)
+                buried = await bury_workers(session, self.tenant, surely_gone)
                 await mend_queue(session, self.tenant)
-                return not await anything_left(session, self.tenant)
+                left = await anything_left(session, self.tenant)
+            _tell_of(buried)
+            return not left
 
         return await self._kept_up(look)
 
@@ -325,8 +327,7 @@ class QueueRun(Fanout):
                     return buried, await still_queued(session, {each.claim.job_id for each in held.values()})
 
             buried, jobs = await self._kept_up(look)
-            for owner in buried:
-                log.warning("took over from %s", owner, extra={"action": "worker.buried", "worker": owner})
+            _tell_of(buried)
             # the others' jobs were cancelled, or are being run elsewhere
             self._give_up([task for task, each in held.items() if each.claim.job_id not in jobs])
 
@@ -380,3 +381,8 @@ class QueueRun(Fanout):
             self._why = known
             return False
         return True
+
+
+def _tell_of(buried: Iterable[str]) -> None:
+    for owner in buried:
+        log.warning("took over from %s", owner, extra={"action": "worker.buried", "worker": owner})
