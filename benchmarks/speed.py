@@ -26,6 +26,7 @@ are installed once, into build/peers and build/peers-node, unless --alone.
 from __future__ import annotations
 
 import argparse
+import compileall
 import json
 import sys
 import tempfile
@@ -331,6 +332,7 @@ def main() -> int:
         options.work.absolute(),
     )
     end_well()
+    compileall.compile_dir(HERE.parent / "contentmap_cli", quiet=1)  # as an installer does it
     wanted = options.comparisons or [name for name in COMPARISONS if not (options.quick and name in SLOW)]
     file = options.output or (HERE / "results.md" if bench.sizes == Sizes() else None)
     right = True

@@ -78,7 +78,7 @@ def run(
         process = subprocess.Popen(
             command,
             cwd=folder,
-            env=None if environment is None else {**os.environ, **environment},
+            env=_as_installed({**os.environ, **(environment or {})}),
             stdin=subprocess.DEVNULL,
             stdout=to_out,
             stderr=to_err,
@@ -111,6 +111,12 @@ def run(
         out.read_text(encoding="utf-8", errors="replace"),
         err.read_text(encoding="utf-8", errors="replace"),
     )
+
+
+def _as_installed(environment: dict[str, str]) -> dict[str, str]:
+    """Without the wish to compile every module anew in each process, which some machines have: it would be
+    measured, and who installs a program does not have it."""
+    return {name: value for name, value in environment.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 class _Watcher(threading.Thread):
