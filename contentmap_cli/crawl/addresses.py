@@ -86,7 +86,7 @@ def embedded(address: Address) -> Iterator[Address]:
 
 
 def _judged(parts: tuple[Address, ...]) -> tuple[Address, ...]:
-    """Of `embedded`, what decides: a translator's own prefix says nothing, what it leads to does. ISATAP has no
+    """Of `embedded`, what decides: a translator's prefix says nothing, what it leads to does. ISATAP has no
     prefix: whether a network has such a tunnel cannot be seen, so both addresses have to be public."""
     return parts if len(parts) == 1 or _is_isatap(parts[0]) else parts[1:]
 
