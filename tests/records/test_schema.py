@@ -245,11 +245,14 @@ async def test_another_version_is_refused_with_what_to_do(
     assert hint in (caught.value.hint or "")
 
 
-async def test_another_programs_tables_are_not_touched(address: str) -> None:
-    """A table of ours without our version table is somebody else's."""
+@pytest.mark.parametrize("table", ["jobs", "workers"])
+async def test_another_programs_tables_are_not_touched(address: str, table: str) -> None:
+    """A table of ours without our version table is somebody else's, one of the queue's too."""
     opened = open_database(address)
+    if table not in {name for tables in tables_on(opened.dialect) for name in tables.tables}:
+        pytest.skip("a file has no queue")
     async with opened.engine.begin() as connection:
-        await connection.execute(text("CREATE TABLE jobs (id INTEGER PRIMARY KEY)"))
+        await connection.execute(text(f"CREATE TABLE {table} (id INTEGER PRIMARY KEY)"))
         state, revision = await connection.run_sync(schema.read_version)
     assert state is SchemaState.FOREIGN
     with pytest.raises(SchemaMismatch, match="another program"):
