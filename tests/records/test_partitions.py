@@ -136,7 +136,7 @@ async def test_a_migration_reaches_every_partition(database: Database, sessions:
     await spread(database, PARTITIONS)
     async with database.engine.begin() as connection:
         await connection.run_sync(schema.downgrade_schema, "base")
-        assert await connection.run_sync(built) == {}
+        assert set(await connection.run_sync(built)) == {schema.VERSION_TABLE}
 
 
 async def test_every_statement_opens_one_partition(database: Database, sessions: Sessions) -> None:
