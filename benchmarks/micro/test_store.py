@@ -107,10 +107,10 @@ def measured(
 
     def prepare() -> tuple[tuple[Site, Claim], dict[str, Any]]:
         sites.append(Site(new_address()))
-        claim = sites[-1].run(sites[-1].claim())
+        site = sites[-1]
         if recorded is not None:
-            sites[-1].run(sites[-1].record(claim, recorded, first=True))
-        return (sites[-1], claim), {}
+            site.run(site.record(site.run(site.claim()), recorded, first=True))
+        return (site, site.run(site.claim())), {}
 
     def work(site: Site, claim: Claim) -> Changes:
         found: Changes = site.run(site.record(claim, rows, first=recorded is None))
