@@ -63,6 +63,8 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--partitions", type=int, default=32)
     options = parser.parse_args()
+    if options.rows < sum(SIZES):
+        parser.error(f"a domain of each size takes {sum(SIZES)} rows")
     server = PostgresServer.create()
     server.more = SETTINGS
     try:

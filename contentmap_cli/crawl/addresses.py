@@ -81,8 +81,18 @@ def embedded(address: Address) -> Iterator[Address]:
         yield address.sixtofour
     elif address.teredo is not None:
         yield from address.teredo
-    elif (int(address) >> 32 & 0xFFFFFFFF) in _ISATAP:
+    elif _is_isatap(address):
         yield low
+
+
+def _judged(parts: tuple[Address, ...]) -> tuple[Address, ...]:
+    """Of `embedded`, what decides: a translator's prefix says nothing, what it leads to does. ISATAP has no
+    prefix: whether a network has such a tunnel cannot be seen, so both addresses have to be public."""
+    return parts if len(parts) == 1 or _is_isatap(parts[0]) else parts[1:]
+
+
+def _is_isatap(address: Address) -> bool:
+    return (int(address) >> 32 & 0xFFFFFFFF) in _ISATAP
 
 
 class AddressPolicy:
@@ -122,9 +132,7 @@ class AddressPolicy:
             return Failure(Code.ADDRESS_BLOCKED, "the address is not one this crawl can read")
         if any(part in network for part in parts for network in self._opened):
             return None
-        # A translator's own prefix says nothing: what it leads to does.
-        judged = parts[1:] or parts
-        for part in judged:
+        for part in _judged(parts):
             reason = self._reason(part)
             if reason is not None:
                 return Failure(Code.ADDRESS_BLOCKED, f"the address {address} is not public ({reason})")

@@ -167,6 +167,9 @@ class Decider:
         if key is None:
             self._unusable += 1
             return
+        if len(key) > self._limits.url_length:  # as published it may have been shorter
+            self._hit(Code.URL_TOO_LONG, f"a sitemap has a URL of over {self._limits.url_length} bytes")
+            return
         if key in self._seen:
             self._repeated += method is not DiscoveryMethod.REMEMBERED
             return

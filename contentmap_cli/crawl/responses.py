@@ -6,7 +6,10 @@ import asyncio
 import re
 import time
 import zlib
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from tempfile import SpooledTemporaryFile
 from typing import BinaryIO, cast
 
@@ -133,10 +136,34 @@ async def read_body(
 ) -> None:
     """Reads a body into `reply`, whatever it turns out to be: at most `max_bytes`, no later than `until`.
 
-    What was read stays in `reply.body` whichever way it ends; a failure says why it ended early. `until` is
-    on the event loop's clock.
+    What was read stays in `reply.body` whichever way it ends, unless there is no room for it; a failure says
+    why it ended early. `until` is on the event loop's clock.
     """
     reply.body = body = spool_file()
+    try:
+        await _receive(response, reply, body, limits, max_bytes=max_bytes, until=until)
+        _keep(lambda: body.seek(0))  # which writes what was not written yet
+    except _NoRoom as error:
+        with suppress(OSError):
+            body.close()
+        reply.body = None
+        reply.failure = Failure(Code.STORAGE_ERROR, f"the body cannot be kept: {error}")
+    except BaseException:
+        body.close()
+        raise
+    if reply.failure is None and is_broken(response):
+        reply.failure = Failure(Code.HTTP_PROTOCOL, "the body breaks the rules of HTTP")
+
+
+async def _receive(
+    response: aiohttp.ClientResponse,
+    reply: Reply,
+    body: BinaryIO,
+    limits: Limits,
+    *,
+    max_bytes: int,
+    until: float,
+) -> None:
     begin = time.monotonic()
     loop = asyncio.get_running_loop()
     try:
@@ -144,7 +171,7 @@ async def read_body(
             async for chunk in response.content.iter_any():
                 room = max_bytes - reply.size
                 reply.size += min(len(chunk), room)
-                body.write(chunk[:room] if len(chunk) > room else chunk)
+                _keep(partial(body.write, chunk[:room] if len(chunk) > room else chunk))
                 if len(chunk) > room:
                     reply.failure = Failure(Code.BODY_TOO_LARGE, f"the body is larger than {max_bytes} bytes")
                     break
@@ -160,12 +187,17 @@ async def read_body(
         reply.failure = fault.failure
         if fault.failure.code == Code.CONNECT_ERROR:
             reply.failure = Failure(Code.BODY_TRUNCATED, "the connection ended before the body did")
-    except BaseException:
-        body.close()
-        raise
-    if reply.failure is None and is_broken(response):
-        reply.failure = Failure(Code.HTTP_PROTOCOL, "the body breaks the rules of HTTP")
-    body.seek(0)
+
+
+class _NoRoom(Exception):
+    """The system does not take a body: told from the network's own errors, which are OSErrors as well."""
+
+
+def _keep(write: Callable[[], object]) -> None:
+    try:
+        write()
+    except OSError as error:
+        raise _NoRoom((error.strerror or "no room").lower()) from error
 
 
 async def drain(response: aiohttp.ClientResponse) -> None:

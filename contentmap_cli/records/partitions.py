@@ -42,6 +42,7 @@ SELECT format('GRANT %s ON {_NAME} TO %s', privilege_type,
   || CASE WHEN is_grantable THEN ' WITH GRANT OPTION' ELSE '' END
 FROM pg_class, aclexplode(relacl) WHERE oid = '{_NAME}'::regclass AND grantee <> relowner
 """  # noqa: S608 - names of ours
+_OWNER: Final = f"SELECT quote_ident(pg_get_userbyid(relowner)) FROM pg_class WHERE oid = '{_NAME}'::regclass"  # noqa: S608 - names of ours
 _DEPENDENTS: Final = f"""
 SELECT 'the trigger ' || tgname FROM pg_trigger WHERE tgrelid = '{_NAME}'::regclass AND NOT tgisinternal
 UNION ALL
@@ -105,20 +106,23 @@ def partition(connection: Connection, partitions: int) -> Size:
     """
     _refuse_dependents(connection)
     later = [_texts(connection, query) for query in (_CONSTRAINTS, _INDEXES, _RIGHTS)]
+    (owner,) = _texts(connection, _OWNER)
     for oid in _texts(connection, _PARTS):
         name = _texts(connection, f"SELECT {oid}::regclass")[0]
         connection.exec_driver_sql(f"ALTER TABLE {name} RENAME TO {_OLD}_{oid}")
     connection.exec_driver_sql(f"ALTER TABLE {_NAME} RENAME TO {_OLD}")
     made = f"CREATE TABLE {_NAME} (LIKE {_OLD} INCLUDING DEFAULTS INCLUDING STORAGE INCLUDING COMMENTS)"
-    if partitions == 1:
-        connection.exec_driver_sql(made)
-    else:
-        connection.exec_driver_sql(f"{made} PARTITION BY HASH (domain_id)")
+    tables = {_NAME: made}
+    if partitions > 1:
+        tables[_NAME] += " PARTITION BY HASH (domain_id)"
         for number in range(partitions):
-            connection.exec_driver_sql(
+            tables[f"{_NAME}_p{number}"] = (
                 f"CREATE TABLE {_NAME}_p{number} PARTITION OF {_NAME} "
                 f"FOR VALUES WITH (MODULUS {partitions}, REMAINDER {number})"
             )
+    for name, statement in tables.items():
+        connection.exec_driver_sql(statement)
+        connection.exec_driver_sql(f"ALTER TABLE {name} OWNER TO {owner}")  # who converts may be another
     moved = connection.exec_driver_sql(f"INSERT INTO {_NAME} SELECT * FROM {_OLD}").rowcount  # noqa: S608 - names of ours
     connection.exec_driver_sql(f"DROP TABLE {_OLD}")
     for statement in chain.from_iterable(later):

@@ -75,7 +75,6 @@ class SharedPlaces:
         self._given: list[_Place] = []
         self._wake = asyncio.Event()
         self._loop: asyncio.Task[None] | None = None
-        self.trips = 0
 
     async def __aenter__(self) -> Self:
         self._loop = asyncio.create_task(self._serve(), name="places")
@@ -129,6 +128,11 @@ class SharedPlaces:
             place.idle_since = now
             self._idle[place.key].append(place)
         self._wake.set()
+
+    @property
+    def known(self) -> set[str]:
+        """The hosts and addresses of which something is kept now."""
+        return {*self._mine, *self._idle, *self._waiting, *self._not_before}
 
     # -- the connection's side
 
@@ -202,8 +206,8 @@ class SharedPlaces:
                 await connection.execute("SELECT 1")
             await self._pause()
 
-    async def _ask(self, connection: Any, statement: str, *keys: Sequence[Any]) -> list[Any]:
-        self.trips += 1
+    @staticmethod
+    async def _ask(connection: Any, statement: str, *keys: Sequence[Any]) -> list[Any]:
         return [row[0] for row in await connection.fetch(statement, *keys)]
 
     def _collect_idle(self, now: float) -> None:
@@ -218,14 +222,14 @@ class SharedPlaces:
     def _wanted(self, now: float) -> list[tuple[str, list[int]]]:
         """What to ask for: a key, and the numbers of which any will do."""
         wanted: list[tuple[str, list[int]]] = []
+        self._not_before = {key: moment for key, moment in self._not_before.items() if moment > now}
         for key, waiting in list(self._waiting.items()):
             while waiting and waiting[0].done():
                 waiting.popleft()
             if not waiting:
                 del self._waiting[key]
-                self._not_before.pop(key, None)
                 continue
-            if self._not_before.get(key, 0.0) > now:
+            if key in self._not_before:
                 continue
             free = [number for number in range(PER_KEY) if number not in self._mine.get(key, ())]
             random.shuffle(free)

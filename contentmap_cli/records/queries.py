@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import AsyncIterator
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy import ColumnElement, Select, Text, cast, func, select
 from sqlalchemy.engine import Row
 
 from contentmap_cli.errors import Failure
@@ -185,14 +186,19 @@ def _live_status(job: Job, alive: bool) -> tuple[JobStatus, str | None]:
 
 
 async def _breakdown(session: GuardedSession, job_id: str) -> tuple[dict[str, int], dict[str, int]]:
+    """How many files of a job were found how, and are of what type. Most of a million sites say the same of
+    theirs: the database counts them, and each answer is read once."""
     methods: Counter[str] = Counter()
     types: Counter[str] = Counter()
-    rows = await session.stream(
-        select(DomainScan.discovery_methods, DomainScan.sitemap_types)
-        .where(DomainScan.job_id == job_id, DomainScan.sitemaps > 0)
-        .execution_options(yield_per=2000)
-    )
-    async for found, kinds in rows:
-        methods.update(found)
-        types.update(kinds)
+    for column, totals in ((DomainScan.discovery_methods, methods), (DomainScan.sitemap_types, types)):
+        said = cast(column, Text)  # PostgreSQL groups by no JSON
+        rows = await session.stream(
+            select(said, func.count())
+            .where(DomainScan.job_id == job_id, DomainScan.sitemaps > 0)
+            .group_by(said)
+            .execution_options(yield_per=2000)
+        )
+        async for found, scans in rows:
+            for name, count in json.loads(found).items():
+                totals[name] += count * scans
     return dict(sorted(methods.items())), dict(sorted(types.items()))

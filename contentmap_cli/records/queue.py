@@ -165,8 +165,7 @@ def _mine(worker: uuid.UUID, entries: Collection[int]) -> ColumnElement[bool]:
 
 async def settle_entries(session: GuardedSession, worker: uuid.UUID, entries: Collection[int]) -> None:
     """Takes entries whose domain scans have an outcome out of the queue, and out of the engine's diary."""
-    gone = await session.scalars(delete(ENTRIES).where(_mine(worker, entries)).returning(_e.id))
-    await session.write(delete(LOG).where(LOG.c.job_id.in_(list(gone))))
+    await _take_out(session, _mine(worker, entries))
 
 
 async def put_back_entries(
@@ -187,7 +186,8 @@ async def put_back_entries(
 
 
 async def drop_job_entries(session: GuardedSession, job_id: str) -> None:
-    """Takes what waits of a job out of the queue. What a worker holds is the worker's to settle."""
+    """Takes what waits of a job out of the queue, and out of the engine's diary. What a worker holds is the
+    worker's to settle."""
     waiting = (
         select(_e.id)
         .where(
@@ -196,7 +196,13 @@ async def drop_job_entries(session: GuardedSession, job_id: str) -> None:
         )
         .with_for_update(skip_locked=True)  # who is taking one waits for the job, which the caller has locked
     )
-    await session.write(delete(ENTRIES).where(_e.id.in_(waiting)))
+    await _take_out(session, _e.id.in_(waiting))
+
+
+async def _take_out(session: GuardedSession, which: ColumnElement[bool]) -> None:
+    """Deletes entries and what the engine's diary says of them: nobody else ever empties it."""
+    gone = delete(ENTRIES).where(which).returning(_e.id).cte("gone")
+    await session.write(delete(LOG).where(LOG.c.job_id.in_(select(gone.c.id))))
 
 
 async def anything_left(session: GuardedSession, tenant: str) -> bool:

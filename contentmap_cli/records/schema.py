@@ -20,7 +20,7 @@ from sqlalchemy import (
 
 from contentmap_cli.errors import DatabaseUnavailable, SchemaMismatch
 from contentmap_cli.records.queue_tables import tables_on
-from contentmap_cli.records.tables import Base, Job
+from contentmap_cli.records.tables import Job
 from contentmap_cli.records.types import utc_now
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def read_version(connection: Connection) -> tuple[SchemaState, str | None]:
             return SchemaState.CURRENT, revision
         # revisions are numbered, so an unknown larger one is a newer ContentMap's
         return (SchemaState.OLDER if revision < HEAD else SchemaState.NEWER), revision
-    if tables & set(Base.metadata.tables):
+    if not tables.isdisjoint(name for ours in tables_on(connection.dialect.name) for name in ours.tables):
         return SchemaState.FOREIGN, None
     return SchemaState.EMPTY, None
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -35,10 +34,10 @@ from sqlalchemy.dialects.postgresql import insert as insert_or_not
 
 from contentmap_cli.records.bulk import copy_records
 from contentmap_cli.records.claims import unpack_target
-from contentmap_cli.records.jobs import JOB_TYPE, pack_target
+from contentmap_cli.records.jobs import add_job, pack_target
 from contentmap_cli.records.session import GuardedSession
-from contentmap_cli.records.tables import Domain, DomainScan, Job
-from contentmap_cli.values import JobStatus, ScanStatus, Target
+from contentmap_cli.records.tables import Domain, DomainScan
+from contentmap_cli.values import ScanStatus, Target
 
 STAGE: Final = Table(
     "contentmap_stage",
@@ -112,21 +111,8 @@ async def create_staged_job(
 ) -> int:
     """Writes the job, its domains where they are new, and a pending domain scan for each line, in order.
     Returns how many."""
-    now = datetime.now(UTC)
     total = int(await session.scalar(select(func.count()).select_from(STAGE)) or 0)
-    session.add(
-        Job(
-            id=job_id,
-            tenant_id=tenant,
-            job_type=JOB_TYPE,
-            status=JobStatus.PENDING,
-            total_domains=total,
-            options=dict(options),
-            created_at=now,
-            owner=owner,
-        )
-    )
-    await session.flush()
+    now = await add_job(session, job_id, tenant, total, options, owner)
     names = (
         select(literal(tenant), _s.domain, literal(now, Domain.created_at.type), literal(0), literal(0))
         # in one order, so that two jobs never wait for each other in a ring

@@ -11,11 +11,13 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import speed_sites
+from micro import test_store
 from speed_programs import Counted, Program
 from speed_rescans import write_locks
 from speed_results import Measured, Section, keep, table
@@ -202,6 +204,23 @@ def test_a_process_ends_when_its_time_is_up(tmp_path: Path) -> None:
     done = run([sys.executable, "-c", parent], tmp_path, seconds=1)
     assert done.code == -9
     assert done.wall < 30
+
+
+class Once:
+    """Stands in for the fixture of pytest-benchmark, which the tests do not need: what is timed runs once."""
+
+    def pedantic(self, work: Callable[..., Any], *, setup: Callable[..., Any], rounds: int) -> Any:
+        arguments, more = setup()
+        return work(*arguments, **more)
+
+
+def test_the_store_is_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A first scan and two rescans come to what they say they measure."""
+    monkeypatch.setattr(test_store, "ROWS", 1000)
+    for number, measured in enumerate(
+        (test_store.test_insert, test_store.test_merge, test_store.test_merge_unchanged)
+    ):
+        measured(Once(), lambda number=number: f"sqlite:///{tmp_path / f'{number}.db'}")
 
 
 def test_two_benchmarks_do_not_get_the_same_port() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from program import Contentmap, Said
+from program import Contentmap
 
 
 @pytest.fixture
@@ -28,6 +28,6 @@ def contentmap(tmp_path: Path, address: str) -> Contentmap:
 
 
 @pytest.fixture
-def on_sqlite(tmp_path: Path) -> Callable[..., Said]:
+def on_sqlite(tmp_path: Path) -> Contentmap:
     """The command on an SQLite file that is not there yet."""
     return Contentmap(tmp_path, str(tmp_path / "map.db"))

@@ -138,13 +138,9 @@ def test_status_works_while_the_scan_runs(contentmap: Any) -> None:
     assert contentmap("status", "--json").json["progress"] == 1.0
 
 
-@pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
-)
-def test_a_signal_stops_cleanly_and_resume_finishes(
-    contentmap: Any, number: signal.Signals, code: int
-) -> None:
-    """What is finished stays, the rest is interrupted, and the command to go on is printed."""
+def test_a_signal_stops_cleanly_and_resume_finishes(contentmap: Any) -> None:
+    """What is finished stays, the rest is interrupted, and the command to go on is printed. Other signals, on
+    many sites, are in tests/faults."""
     slow = Reply(urlset("http://slow.test/1").encode(), wait=30)
     pages = good_site("fast.test") | {
         "slow.test/robots.txt": "Sitemap: http://slow.test/s.xml\n",
@@ -155,9 +151,9 @@ def test_a_signal_stops_cleanly_and_resume_finishes(
             "scan", "http://fast.test", "http://slow.test", "--connect-to", sites.connect_to
         )
         _wait_for(contentmap, lambda job: job["domains"]["ok"] == 1)
-        scan.send_signal(number)
+        scan.send_signal(signal.SIGINT)
         _, err = scan.communicate(timeout=20)
-        assert scan.returncode == code
+        assert scan.returncode == 130
         job = contentmap("status", "--json").json
         assert job["status"] == "interrupted"
         assert job["domains"]["interrupted"] == 1

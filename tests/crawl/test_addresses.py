@@ -41,6 +41,8 @@ BLOCKED = [
     ("2001:0:a9fe:a9fe::", "Teredo server 169.254.169.254"),
     ("2001:0:808:808:0:0:5601:5601", "Teredo client 169.254.169.254"),
     ("2a00:1450::200:5efe:10.0.0.1", "ISATAP private, the other mark"),
+    ("fd12::5efe:8.8.8.8", "a private network's own address that looks like ISATAP"),
+    ("fe80::200:5efe:8.8.8.8", "link-local that looks like ISATAP"),
     ("fd20:ce::254", "Google's metadata over IPv6"),
     ("febf:ffff::1", "link-local, its end"),
     ("feff::1", "site-local, its end"),

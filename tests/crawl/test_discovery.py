@@ -68,6 +68,15 @@ def test_names_that_are_no_urls() -> None:
     assert "pw" not in repr(made.notes())
 
 
+def test_a_name_that_no_key_could_hold() -> None:
+    """What counts is its length as it is asked for and recorded: a Chinese letter takes nine bytes."""
+    made = decider()
+    fits = "https://site.test/" + "\N{CJK UNIFIED IDEOGRAPH-4E00}" * 225
+    made.add_roots([fits, fits + "\N{CJK UNIFIED IDEOGRAPH-4E00}"])
+    assert [len(each.url) for each in take(made)] == [18 + 225 * 9]
+    assert list(made.limits_hit) == ["url_too_long"]
+
+
 def test_a_given_sitemap_moves_to_the_origin_that_answers() -> None:
     """What was typed without a scheme is asked for where the site is."""
     made = Decider(parse_target("site.test/a.xml"), limits=Limits(), probe=Probe.AUTO, conditional=True)

@@ -18,7 +18,6 @@ from contentmap_cli.rows import URL
 from contentmap_cli.values import DocumentKind, Limits
 
 MANY = 10**9
-SCOPE = Scope("site.test")
 
 
 def sitemap(count: int) -> bytes:
@@ -28,9 +27,8 @@ def sitemap(count: int) -> bytes:
 
 
 def source(body: bytes) -> Source:
-    return Source(
-        "http://site.test/map.xml", io.BytesIO(body), len(body), "http://site.test/map.xml", lambda url: True
-    )
+    url = "http://site.test/map.xml"
+    return Source(url, io.BytesIO(body), len(body), url, Scope("site.test"))
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import asyncpg
 import pytest
-from postgres_server import PostgresServer
+from postgres_server import PostgresServer, wanted_version
 from trial import Trial, make_schema, wait_until, wait_until_stopped
 
 on_sqlite = pytest.mark.parametrize("address", ["sqlite"], indirect=True)
@@ -26,7 +26,7 @@ FEW_MORE = 16
 @pytest.fixture(scope="module")
 def own_server() -> Iterator[PostgresServer]:
     """A server that only these tests use, for they stop it."""
-    server = PostgresServer.create()
+    server = PostgresServer.create(wanted_version())
     server.more["synchronous_commit"] = "on"  # it is stopped at once: what was committed must be there again
     try:
         server.start()

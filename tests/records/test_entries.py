@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import string
 from collections.abc import Sequence
 
 import pytest
@@ -20,6 +21,7 @@ from contentmap_cli.values import (
     Entry,
     FileStatus,
     Lastmod,
+    Limits,
 )
 
 
@@ -55,6 +57,14 @@ async def test_everything_of_an_entry_comes_back(sessions: Sessions) -> None:
     # and is seen to be the same when it is read again, whatever form the database keeps it in
     assert await record(sessions, {"sitemap.xml": [rich, odd, old]}) == Changes(3, 0, 0, 0)
     assert await record(sessions, {"other.xml": [rich, odd, old]}) == Changes(3, 0, 0, 0)
+
+
+async def test_the_longest_urls_fit_into_the_keys(sessions: Sessions) -> None:
+    """A key of PostgreSQL's takes 2,704 bytes, and letters drawn by lot cannot be packed."""
+    lot = random.Random(4)
+    longest = "".join(lot.choices(string.ascii_letters, k=Limits().url_length - len(f"https://{DOMAIN}/")))
+    assert await record(sessions, {longest: [page(longest)]}) == Changes(1, 1, 0, 0)
+    assert await record(sessions, {longest: [page(longest, "2026-01-01")]}) == Changes(1, 0, 0, 1)
 
 
 async def test_a_second_scan_counts_what_came_went_and_changed(sessions: Sessions) -> None:

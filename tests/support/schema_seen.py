@@ -29,7 +29,7 @@ def differences(connection: Connection) -> list[object]:
 
 
 def built(connection: Connection) -> dict[str, Any]:
-    """All that the database itself says of our tables, columns, keys and indexes."""
+    """All that the database itself says of our tables, columns, keys and indexes, the version's too."""
     found = inspect(connection)
 
     def sorted_by_text(items: Iterable[Any]) -> list[str]:
@@ -42,7 +42,9 @@ def built(connection: Connection) -> dict[str, Any]:
             "foreign": sorted_by_text(found.get_foreign_keys(table)),
             "unique": sorted_by_text(found.get_unique_constraints(table)),
             "indexes": sorted_by_text(found.get_indexes(table)),
+            # a server's are those of partitions
+            "options": str(found.get_table_options(table)) if connection.dialect.name == "sqlite" else "",
         }
         for table in found.get_table_names()
-        if table != schema.VERSION_TABLE and not is_partition(table)
+        if not is_partition(table)
     }

@@ -14,13 +14,14 @@ from web_sites import good_site, serving
 
 
 def test_a_queued_job(trial: QueueTrial) -> None:
-    """Nothing of it is begun, nothing of it is left in the queue, and `resume` does it here."""
+    """Nothing of it is begun, nothing of it is left in the queue and its diary, and `resume` does it here."""
     job = trial.enqueue()
     said = trial.contentmap("cancel", job, "--json")
     assert said.code == 0, said.err
     assert (said.json["status"], said.json["error"]) == ("interrupted", "cancelled")
     assert said.json["domains"]["interrupted"] == 30
     assert trial.ask("SELECT count(*) FROM contentmap_pgqueuer") == [(0,)]
+    assert trial.ask("SELECT count(*) FROM contentmap_pgqueuer_log") == [(0,)]
     trial.drain()
     assert trial.sites.asked == []
     assert f"contentmap --db {trial.contentmap.database} resume {job}" in said.err

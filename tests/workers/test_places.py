@@ -10,9 +10,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import pytest
 from queue_trial import QueueTrial
 from sqlalchemy import make_url
 
+from contentmap_cli.records import places
 from contentmap_cli.records.places import SharedPlaces
 
 
@@ -111,8 +113,24 @@ async def test_a_place_goes_with_its_session(postgres_address: str) -> None:
             pass
 
 
-async def _hold(places: SharedPlaces, key: str) -> None:
-    async with places.place(key):
+async def test_a_host_that_is_done_with_is_forgotten(
+    postgres_address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker asks a million hosts in its life: of one whose place was given back, nothing is kept."""
+    monkeypatch.setattr(places, "_LONGEST", 0.02)
+    monkeypatch.setattr(places, "_POLL", 0.01)
+    monkeypatch.setattr(places, "_PULSE", 0.05)
+    address = make_url(postgres_address).set(drivername="postgresql+asyncpg")
+    async with SharedPlaces(address) as shared, asyncio.timeout(20):
+        for number in range(3):
+            async with shared.place(f"host {number}.test"):
+                await asyncio.sleep(0.05)  # held for long: it goes back at once
+        while shared.known:  # noqa: ASYNC110 - the server's answer is what is waited for
+            await asyncio.sleep(0.02)
+
+
+async def _hold(shared: SharedPlaces, key: str) -> None:
+    async with shared.place(key):
         pass
 
 

@@ -8,28 +8,17 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from disturbance import LEASES
 from queue_trial import QueueTrial
 from trial import wait_until, wait_until_stopped
 
-LEASES = {
-    f"contentmap_cli.{module}": seconds
-    for module, seconds in {
-        "records.workers.LEASE_SECONDS": 2.0,
-        "records.queue.STALE_SECONDS": 2.0,
-        "commands.queue_run.HEARTBEAT_SECONDS": 0.4,
-        "commands.queue_run.LOOK_SECONDS": 0.3,
-        "records.places._PULSE": 0.4,
-        "records.places._IDLE_LIMIT": "2s",
-    }.items()
-}
-"""Leases of two seconds, so that a test need not wait for a minute."""
 LETS_GO = {
     "contentmap_cli.records.engine.SERVER_SETTINGS": {
         "lock_timeout": "60s",
         "idle_in_transaction_session_timeout": "2s",
     }
 }
-"""And what sleeps in the middle of another domain's transaction lets go of it as soon."""
+"""What sleeps in the middle of another domain's transaction lets go of it as soon."""
 EMPTY = "SELECT (SELECT count(*) FROM contentmap_pgqueuer), (SELECT count(*) FROM contentmap_pgqueuer_log)"
 
 

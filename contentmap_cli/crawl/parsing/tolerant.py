@@ -23,7 +23,6 @@ from contentmap_cli.values import DocumentKind
 ATTRIBUTE = re.compile(
     r"(?<![^\s=<>\"'/])([^\s=<>\"'/]++)\s*+=\s*+(?:\"([^\"]*+)\"|'([^']*+)'|([^\s\"'<>]++))"
 )
-XMLNS = "http://www.w3.org/2000/xmlns/"
 FIELDS = frozenset({Role.LOC, Role.LASTMOD, Role.CHANGEFREQ, Role.PRIORITY})
 ENTRY_NAMES = {
     DocumentKind.URLSET: {"url": "url", "sitemap": "sitemap"},
