@@ -138,9 +138,11 @@ class RowBatch:
     @classmethod
     def of(cls, rows: Sequence[Row]) -> RowBatch:
         """The rows in the short shape if all of them have it, otherwise in the long one."""
-        if all(len(row) == _SHORT for row in rows):
-            return cls(COLUMNS, tuple(chain.from_iterable(rows)))
-        return cls(ALL_COLUMNS, tuple(chain.from_iterable(map(lengthened, rows))))
+        lengths = set(map(len, rows))
+        if len(lengths) > 1:
+            rows = [*map(lengthened, rows)]
+        columns = ALL_COLUMNS if len(ALL_COLUMNS) in lengths else COLUMNS
+        return cls(columns, tuple(chain.from_iterable(rows)))
 
     @classmethod
     def of_values(cls, width: int, values: tuple[Any, ...]) -> RowBatch:

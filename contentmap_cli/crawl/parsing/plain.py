@@ -1,11 +1,11 @@
 """The short way through the plainest entries: columns of them by one regular expression, no tree.
 
 Nearly all of the web's large sitemaps are written by a loop that prints `url`, `loc`, `lastmod`, `changefreq`
-and `priority`, in this order and with nothing else, or with the usual extensions behind them (see `shapes` and `rich`).
-What is exactly that, piece by piece from the first entry on, is read here at a fraction of the cost of any
-parser. The first piece that holds anything else, and all that follows, is the parser's: it is given the
-root's start tag and then what is left, so that the document's end is held against its beginning, and the two
-ways together accept what the parser alone accepts.
+and `priority`, in this order and with nothing else, or with the usual extensions behind them (see `shapes`
+and `rich`). What is exactly that, piece by piece from the first entry on, is read here at a fraction of the
+cost of any parser. The first piece that holds anything else, and all that follows, is the parser's: it is
+given the root's start tag and then what is left, so that the document's end is held against its beginning,
+and the two ways together accept what the parser alone accepts.
 
 Why that is exact: a piece begins where the root's content stands (at its start, or behind an entry), and is
 taken only if it is entries and white space throughout, in printable ASCII without `&` (but for `&amp;` in a
@@ -60,7 +60,7 @@ _ENTRY: Final = re.compile(
     rf"(?:<lastmod>{_LASTMOD}</lastmod>{_SPACE})?+"
     rf"(?:<changefreq>([a-z]*+)</changefreq>{_SPACE})?+"
     rf"(?:<priority>([0-9.]*+)</priority>{_SPACE})?+"
-    rf"(<(?:image|news|video|xhtml):(?:[^<]++|<(?!/url>))*+)?+"
+    rf"(<(?:image|news|video|xhtml):[^<]*+(?:<(?!/url>)[^<]*+)*+)?+"
     rf"</url>{_SPACE}"
 )
 """An entry and the white space behind it. Groups: URL, first folder if it is a word, moment to the second,
