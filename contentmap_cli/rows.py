@@ -10,11 +10,11 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import chain, islice
+from itertools import chain, islice, repeat
 from operator import eq, itemgetter
 from typing import Any, Final
 
-from contentmap_cli.sinks import PlainEntries
+from contentmap_cli.sinks import Extras, PlainEntries
 from contentmap_cli.values import Attributes, Entry, Lastmod
 
 COLUMNS: Final = (
@@ -60,7 +60,7 @@ def rows_of(entries: Iterable[Entry], page_type: Callable[[Entry], str | None]) 
                 min(len(images), _SMALLINT_MAX),
                 min(len(videos), _SMALLINT_MAX),
                 min(len(news), _SMALLINT_MAX),
-                _extras(entry),
+                encoded_extras(images, videos, news, alternates),
             )
         rows.append(row)
     return rows
@@ -68,7 +68,7 @@ def rows_of(entries: Iterable[Entry], page_type: Callable[[Entry], str | None]) 
 
 def rows_of_plain(entries: PlainEntries, page_types: Iterable[str | None], *, in_scope: bool) -> list[Row]:
     """The same for plain entries, with their page types."""
-    urls, _, seconds, zones, dates, changefreqs, priorities = entries
+    urls, _, seconds, zones, dates, changefreqs, priorities, extras = entries
     rows: list[Row] = [
         (url, f"{moment}Z", "second", None if zone == "Z" else zone, changefreq, priority, kind)
         if moment
@@ -77,7 +77,37 @@ def rows_of_plain(entries: PlainEntries, page_types: Iterable[str | None], *, in
             urls, seconds, zones, dates, changefreqs, priorities, page_types, strict=True
         )
     ]
-    return rows if in_scope else [(*row, False, *DEFAULTS[1:]) for row in rows]
+    if in_scope and not extras:
+        return rows
+    bare: Row = () if in_scope else (False, *DEFAULTS[1:])
+    return [
+        (*row, in_scope, False, *more) if more else row + bare
+        for row, more in zip(rows, extras or repeat(None, len(rows)), strict=True)
+    ]
+
+
+def entries_of_plain(entries: PlainEntries, *, in_scope: bool) -> list[Entry]:
+    """Plain entries one by one, as any other."""
+    urls, _, seconds, zones, dates, changefreqs, priorities, extras = entries
+    return [
+        Entry(
+            url,
+            Lastmod(f"{moment}Z", "second", f"{moment}{zone}") if moment else date,
+            changefreq,
+            priority,
+            in_scope,
+            **_media(more),
+        )
+        for url, moment, zone, date, changefreq, priority, more in zip(
+            *(urls, seconds, zones, dates, changefreqs, priorities),
+            extras or repeat(None, len(urls)),
+            strict=True,
+        )
+    ]
+
+
+def _media(extras: Extras | None) -> dict[str, Any]:
+    return dict(read_extras(extras[-1])) if extras else {}
 
 
 def extras_length(rows: Iterable[Row]) -> int:
@@ -108,9 +138,11 @@ class RowBatch:
     @classmethod
     def of(cls, rows: Sequence[Row]) -> RowBatch:
         """The rows in the short shape if all of them have it, otherwise in the long one."""
-        if all(len(row) == _SHORT for row in rows):
-            return cls(COLUMNS, tuple(chain.from_iterable(rows)))
-        return cls(ALL_COLUMNS, tuple(chain.from_iterable(map(lengthened, rows))))
+        lengths = set(map(len, rows))
+        if len(lengths) > 1:
+            rows = [*map(lengthened, rows)]
+        columns = ALL_COLUMNS if len(ALL_COLUMNS) in lengths else COLUMNS
+        return cls(columns, tuple(chain.from_iterable(rows)))
 
     @classmethod
     def of_values(cls, width: int, values: tuple[Any, ...]) -> RowBatch:
@@ -192,14 +224,20 @@ def read_extras(extras: str | None) -> dict[str, tuple[Attributes, ...]]:
     return {name: tuple(items) for name, items in json.loads(extras).items()}
 
 
-def _extras(entry: Entry) -> str | None:
+def encoded_extras(
+    images: Sequence[Attributes],
+    videos: Sequence[Attributes],
+    news: Sequence[Attributes],
+    alternates: Sequence[Attributes],
+) -> str | None:
+    """Images, videos, news and alternates as a row keeps them; None where there are none of any."""
     parts = {
         name: [*items]
         for name, items in (
-            ("images", entry.images),
-            ("videos", entry.videos),
-            ("news", entry.news),
-            ("alternates", entry.alternates),
+            ("images", images),
+            ("videos", videos),
+            ("news", news),
+            ("alternates", alternates),
         )
         if items
     }

@@ -7,13 +7,17 @@ from typing import NamedTuple, Protocol, runtime_checkable
 
 from contentmap_cli.values import Entry, Lastmod
 
+Extras = tuple[int, int, int, str]
+"""What an entry carries beyond its own fields: how many images, videos and news, and a row's text of them."""
+
 
 class PlainEntries(NamedTuple):
-    """Entries that have nothing but the protocol's four fields, as columns of equal length.
+    """Entries that have the protocol's four fields and what is usual behind them, as columns of equal length.
 
     A lastmod is in `seconds` and `zones` where it is published to the second and in UTC
     (`YYYY-MM-DDTHH:MM:SS` and `Z` or `+00:00`), otherwise in `dates`. `folders` holds the first folder of a
-    path, or the name of a file there, if it is a short word of letters.
+    path, or the name of a file there, if it is a short word of letters. `extras` is empty where no entry
+    carries any.
     """
 
     urls: Sequence[str]
@@ -23,19 +27,7 @@ class PlainEntries(NamedTuple):
     dates: Sequence[Lastmod | None]
     changefreqs: Sequence[str | None]
     priorities: Sequence[float | None]
-
-    def entries(self, *, in_scope: bool) -> list[Entry]:
-        """The same, entry by entry."""
-        return [
-            Entry(
-                url,
-                Lastmod(f"{moment}Z", "second", f"{moment}{zone}") if moment else date,
-                changefreq,
-                priority,
-                in_scope,
-            )
-            for url, _, moment, zone, date, changefreq, priority in zip(*self, strict=True)
-        ]
+    extras: Sequence[Extras | None] = ()
 
 
 class EntrySink(Protocol):

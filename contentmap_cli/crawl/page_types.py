@@ -49,6 +49,15 @@ class PageTypes:
 
     def of_plain(self, entries: PlainEntries) -> Sequence[str | None]:
         """The page types of plain entries, in their order."""
+        found = self._by_paths(entries)
+        if not entries.extras:
+            return found
+        return [
+            kind if extras is None else "news" if extras[2] else "video" if extras[1] else kind
+            for kind, extras in zip(found, entries.extras, strict=True)
+        ]
+
+    def _by_paths(self, entries: PlainEntries) -> Sequence[str | None]:
         urls, folders = entries.urls, entries.folders
         if self._named is not None:
             return [self._named] * len(urls)

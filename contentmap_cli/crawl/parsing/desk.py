@@ -13,6 +13,7 @@ from typing import NamedTuple, Protocol
 from contentmap_cli.crawl.parsing.dates import PLAIN_DATE, parse_lastmod
 from contentmap_cli.crawl.parsing.problems import ProblemCode, Problems, shorten
 from contentmap_cli.crawl.parsing.urls import PLAIN_URL, judge
+from contentmap_cli.rows import entries_of_plain
 from contentmap_cli.sinks import ColumnSink, EntrySink, PlainEntries
 from contentmap_cli.values import Attributes, Entry, Lastmod, Limits
 
@@ -22,7 +23,6 @@ UNSTORABLE = re.compile("[\x00-\x08\x0b-\x1f\ud800-\udfff]")
 CACHED = 20_000  # dates and priorities repeat; a file made to defeat the cache must not fill memory
 
 _new = tuple.__new__
-_OWN_FIELDS = 6  # of an Entry, before its extensions
 
 
 class Extensions(NamedTuple):
@@ -173,9 +173,8 @@ class Desk:
                     date = self._lastmod(lastmod, node)
             add(_new(Entry, (loc, date, changefreq, number, scope, False, *extensions, type_)))
 
-    def take_plain(self, plain: PlainEntries, extensions: Sequence[Extensions] = ()) -> bool:
-        """Delivers plain entries at once, with the extensions of each, if any has some. False, and nothing
-        done, where each must be looked at by itself."""
+    def take_plain(self, plain: PlainEntries) -> bool:
+        """Delivers plain entries at once. False, and nothing done, where each must be looked at by itself."""
         urls = plain.urls
         count = len(urls)
         self.deliver()
@@ -190,18 +189,10 @@ class Desk:
         self.has_priority = self.has_priority or any(number is not None for number in plain.priorities)
         self._note_duplicates(urls)
         self.entries += count
-        if extensions:
-            entries = plain.entries(in_scope=scope)
-            self._sink.extend(
-                [
-                    _new(Entry, (*entry[:_OWN_FIELDS], *more, "url"))
-                    for entry, more in zip(entries, extensions, strict=True)
-                ]
-            )
-        elif isinstance(self._sink, ColumnSink):
+        if isinstance(self._sink, ColumnSink):
             self._sink.extend_plain(plain, in_scope=scope)
         else:
-            self._sink.extend(plain.entries(in_scope=scope))
+            self._sink.extend(entries_of_plain(plain, in_scope=scope))
         return True
 
     def deliver(self) -> None:

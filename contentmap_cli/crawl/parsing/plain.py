@@ -1,11 +1,11 @@
 """The short way through the plainest entries: columns of them by one regular expression, no tree.
 
 Nearly all of the web's large sitemaps are written by a loop that prints `url`, `loc`, `lastmod`, `changefreq`
-and `priority`, in this order and with nothing else, or with the usual extensions behind them (see `rich`).
-What is exactly that, piece by piece from the first entry on, is read here at a fraction of the cost of any
-parser. The first piece that holds anything else, and all that follows, is the parser's: it is given the
-root's start tag and then what is left, so that the document's end is held against its beginning, and the two
-ways together accept what the parser alone accepts.
+and `priority`, in this order and with nothing else, or with the usual extensions behind them (see `shapes`
+and `rich`). What is exactly that, piece by piece from the first entry on, is read here at a fraction of the
+cost of any parser. The first piece that holds anything else, and all that follows, is the parser's: it is
+given the root's start tag and then what is left, so that the document's end is held against its beginning,
+and the two ways together accept what the parser alone accepts.
 
 Why that is exact: a piece begins where the root's content stands (at its start, or behind an entry), and is
 taken only if it is entries and white space throughout, in printable ASCII without `&` (but for `&amp;` in a
@@ -21,9 +21,10 @@ from itertools import chain
 from typing import Final
 
 from contentmap_cli.crawl.parsing.dates import DAY, TIME, parse_lastmod
-from contentmap_cli.crawl.parsing.desk import CACHED, CHANGEFREQS, NOTHING, NUMBER, Desk, Extensions
+from contentmap_cli.crawl.parsing.desk import CACHED, CHANGEFREQS, NUMBER, Desk
 from contentmap_cli.crawl.parsing.elements import Role, role_of
-from contentmap_cli.crawl.parsing.rich import undeclared, usual_extensions
+from contentmap_cli.crawl.parsing.rich import undeclared
+from contentmap_cli.crawl.parsing.shapes import UsualExtensions
 from contentmap_cli.crawl.parsing.urls import ORIGIN
 from contentmap_cli.sinks import PlainEntries
 from contentmap_cli.values import Lastmod
@@ -59,7 +60,7 @@ _ENTRY: Final = re.compile(
     rf"(?:<lastmod>{_LASTMOD}</lastmod>{_SPACE})?+"
     rf"(?:<changefreq>([a-z]*+)</changefreq>{_SPACE})?+"
     rf"(?:<priority>([0-9.]*+)</priority>{_SPACE})?+"
-    rf"(<(?:image|news|video|xhtml):(?:[^<]++|<(?!/url>))*+)?+"
+    rf"(<(?:image|news|video|xhtml):[^<]*+(?:<(?!/url>)[^<]*+)*+)?+"
     rf"</url>{_SPACE}"
 )
 """An entry and the white space behind it. Groups: URL, first folder if it is a word, moment to the second,
@@ -87,6 +88,7 @@ class _PlainReader:
     def __init__(self, desk: Desk, undeclared: tuple[str, ...]) -> None:
         self._desk = desk
         self._undeclared = undeclared
+        self._extensions = UsualExtensions()
         self._dates: dict[str | None, Lastmod | None] = {None: None}
         self._priorities: dict[str | None, float | None] = {None: None, "": None}
         self.lines = 0
@@ -119,15 +121,12 @@ class _PlainReader:
         )
         if not self._know(others, priorities) or not CHANGEFREQS.issuperset(filter(None, set(changefreqs))):
             return False
-        extensions: list[Extensions] = []
         rich = any(mores)
         if rich and any(map(text.__contains__, self._undeclared)):
             return False
-        for more in mores if rich else ():
-            found = usual_extensions(more) if more else NOTHING
-            if found is None:
-                return False
-            extensions.append(found)
+        extras = self._extensions.read(mores) if rich else ()
+        if extras is None:
+            return False
         text = "\n".join(urls)
         if "&" in text:
             urls = text.replace("&amp;", "&").split("\n")
@@ -140,8 +139,8 @@ class _PlainReader:
                 [*map(self._dates.__getitem__, others)],
                 [word or None for word in changefreqs],
                 [*map(self._priorities.__getitem__, priorities)],
-            ),
-            extensions,
+                extras,
+            )
         )
         if taken:
             self.lines += piece.count(b"\n")
