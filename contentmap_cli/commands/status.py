@@ -143,7 +143,10 @@ async def _results(
 
 def unknown_job(job_id: str) -> NotFound:
     """The error for a job that this tenant does not have."""
-    return NotFound(f"no job {job_id[:80]!r} is recorded", hint="`contentmap jobs` lists those there are")
+    return NotFound(
+        f"no job {job_id[:80]!r} is recorded",
+        hint="`contentmap jobs` lists those there are; old ones may have been pruned",
+    )
 
 
 def _exit_code(job: JobSummary) -> int:

@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.engine import Row
 
 from contentmap_cli.errors import Failure
+from contentmap_cli.records.jobs import PRUNED, first_comparable
 from contentmap_cli.records.session import GuardedSession
 from contentmap_cli.records.tables import Domain, DomainScan, Job
 from contentmap_cli.records.types import utc_now
@@ -19,7 +20,7 @@ from contentmap_cli.values import DomainSummary, JobStatus, JobSummary, ScanStat
 async def latest_job_id(session: GuardedSession, tenant: str) -> str | None:
     """The newest job of a tenant, or None."""
     found = await session.scalar(
-        select(Job.id).where(Job.tenant_id == tenant).order_by(Job.created_at.desc(), Job.id).limit(1)
+        select(Job.id).where(*_listed(tenant)).order_by(Job.created_at.desc(), Job.id).limit(1)
     )
     return str(found) if found is not None else None
 
@@ -106,17 +107,20 @@ async def last_scan(session: GuardedSession, domain_id: int) -> DomainSummary | 
 async def recorded_scans(
     session: GuardedSession, domain_id: int, *, limit: int
 ) -> list[tuple[datetime, DomainSummary]]:
-    """The newest scans of a domain that recorded something, and when they did; the oldest of them first."""
+    """The newest scans of a domain that recorded something and were not pruned, and when they did; the oldest
+    of them first."""
     rows = await session.execute(
-        select(DomainScan, Domain.name)
+        select(DomainScan, Domain.name, (Job.job_type == PRUNED).label("pruned"))
         .join(Domain, Domain.id == DomainScan.domain_id)
+        .join(Job, Job.id == DomainScan.job_id)
         .where(DomainScan.domain_id == domain_id, DomainScan.recorded_at.is_not(None))
         .order_by(DomainScan.recorded_at.desc(), DomainScan.id.desc())
         .limit(limit)
     )
+    found = rows.all()[::-1]
     return [
         (scan.recorded_at, summary_of(scan, name))
-        for scan, name in reversed(rows.all())
+        for scan, name, _ in found[first_comparable([row.pruned for row in found]) :]
         if scan.recorded_at is not None
     ]
 
@@ -131,7 +135,12 @@ async def last_scanned_at(session: GuardedSession, domain_id: int) -> datetime |
 
 def _jobs(tenant: str) -> Select[Job, bool]:
     alive: ColumnElement[bool] = func.coalesce(Job.lease_until > utc_now(), False)
-    return select(Job, alive.label("alive")).where(Job.tenant_id == tenant)
+    return select(Job, alive.label("alive")).where(*_listed(tenant))
+
+
+def _listed(tenant: str) -> tuple[ColumnElement[bool], ...]:
+    """A tenant's jobs, less those that were pruned."""
+    return Job.tenant_id == tenant, Job.job_type != PRUNED
 
 
 async def _summarise(session: GuardedSession, row: Row[Job, bool]) -> JobSummary:
