@@ -57,9 +57,10 @@ async def _cancel(shell: Shell, job_id: str, *, as_json: bool) -> None:
     status_writer(
         Format.JSON if as_json else Format.TABLE,
         sys.stdout,
+        summary,
         width=width_of(sys.stdout),
         color=shell.colored(sys.stdout),
-    ).write(summary, ())
+    ).finish()
     sys.stdout.flush()
     if not cancelled:
         say(f"{job_id} has ended already: nothing was left to cancel", unless=shell.quiet)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from contentmap_cli.batches import cut
 from contentmap_cli.commands.shell import Shell, run_async
 from contentmap_cli.errors import SchemaMismatch, UsageError
 
@@ -25,6 +27,10 @@ ROWS = 5_000
 
 DOMAINS = 50
 """Domains that are looked at, and held, at once."""
+
+FILES_SECONDS = 60.0
+"""So long at most for sitemap files, on the server. Before PostgreSQL 18 it reads its whole table of URLs for
+each that goes, since the key leads with the domain; what is left goes next time."""
 
 EPILOG = """\
 Examples:
@@ -50,6 +56,8 @@ class Tally:
     rows: Counter[str] = field(default_factory=Counter)
     unfinished: int = 0  # jobs that are old enough, and kept for `resume`
     busy: int = 0  # domains that were left alone, since they are being scanned
+    files_left: int = 0  # sitemap files for which there was no time
+    files_took: float = 0.0  # seconds
 
 
 def prune(
@@ -181,8 +189,6 @@ async def _remove_leftovers(sessions: Sessions, found: Sequence[Leftovers], tall
         tally,
         ("sitemap_url_changes", pruning.change_keys, pruning.drop_changes),
     )
-    # a server looks through its whole table of URLs for each file: that takes no lock, but its time
-    at_once = DOMAINS if sessions.database.dialect == "sqlite" else 1
     for some in _in_pieces(found):
         async with sessions.brief() as session, session.begin():
             free = await _hold(session, some, busy)
@@ -192,12 +198,7 @@ async def _remove_leftovers(sessions: Sessions, found: Sequence[Leftovers], tall
                 removed["domain_scans"] += await pruning.drop_scans(session, each)
         tally.rows += removed
         for each in free:
-            for start in range(0, len(each.files), at_once):
-                async with sessions.brief() as session, session.begin():
-                    gone = 0
-                    if await _hold(session, [each], busy):
-                        gone = await pruning.drop_files(session, each, each.files[start : start + at_once])
-                tally.rows["sitemap_files"] += gone
+            await _remove_files(sessions, each, busy, tally)
     tally.busy += len(busy)
 
 
@@ -226,6 +227,23 @@ async def _remove_rows(
         if waiting and waiting[0].domain_id in busy:
             waiting.popleft()
             after = None
+
+
+async def _remove_files(sessions: Sessions, left: Leftovers, busy: set[int], tally: Tally) -> None:
+    """Removes a domain's files: on a server one a transaction, for each may take it a while."""
+    from contentmap_cli.records.pruning import drop_files
+
+    server = sessions.database.dialect == "postgresql"
+    for some in cut(left.files, 1 if server else ROWS):
+        if server and tally.files_took >= FILES_SECONDS:
+            tally.files_left += len(some)
+            continue
+        started = time.monotonic()
+        async with sessions.brief() as session, session.begin():
+            held = await _hold(session, [left], busy)
+            files, changes = await drop_files(session, left, some) if held else (0, 0)
+        tally.rows += Counter(sitemap_files=files, sitemap_file_changes=changes)
+        tally.files_took += time.monotonic() - started
 
 
 async def _hold(session: Any, found: Sequence[Leftovers], busy: set[int]) -> list[Leftovers]:
@@ -290,7 +308,11 @@ def _answer(shell: Shell, rule: Retention, tally: Tally, shown: str, *, dry_run:
             "before": timestamp(rule.before),
             "dry_run": dry_run,
             "removed": {table: tally.rows[table] for table in TABLES},
-            "kept": {"unfinished_jobs": tally.unfinished, "busy_domains": tally.busy},
+            "kept": {
+                "unfinished_jobs": tally.unfinished,
+                "busy_domains": tally.busy,
+                "sitemap_files": tally.files_left,
+            },
         }
         print(json.dumps(answer, ensure_ascii=False))
         return
@@ -312,6 +334,12 @@ def _say_what_is_left(shell: Shell, tally: Tally, free: int) -> None:
         )
     if tally.busy:
         say(f"note: {plural(tally.busy, 'domain')} left for the next time, being scanned", unless=shell.quiet)
+    if tally.files_left:
+        say(
+            f"note: {plural(tally.files_left, 'sitemap file')} left for the next time: each takes a server "
+            "before PostgreSQL 18 a look through all URLs",
+            unless=shell.quiet,
+        )
     if free:
         say(
             f"note: {size(free)} of the file are free and are used again; --vacuum gives them back",

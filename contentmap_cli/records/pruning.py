@@ -101,13 +101,14 @@ class Leftovers:
     horizon: tuple[datetime, int] | None  # recorded_at and id; None where no scan is pruned
     urls: int = 0
     url_changes: int = 0
-    files: list[int] = field(default_factory=list)
+    files: dict[int, int] = field(default_factory=dict)  # with each, so many of its changes
     file_changes: list[tuple[int, int]] = field(default_factory=list)  # file, scan
     scans: list[int] = field(default_factory=list)
 
     def count(self) -> dict[str, int]:
         """How much it is, by table."""
-        counts = (len(self.scans), len(self.files), len(self.file_changes), self.urls, self.url_changes)
+        file_changes = len(self.file_changes) + sum(self.files.values())
+        counts = (len(self.scans), len(self.files), file_changes, self.urls, self.url_changes)
         return dict(zip(TABLES[1:], counts, strict=True))
 
     def kept(self) -> Select[int]:
@@ -194,8 +195,8 @@ async def _leftovers(
     if first:
         needed |= {recorded[0].id, next((scan.id for scan in recorded if scan.sitemaps), None)}
         needed |= await _count_rows(session, left, {scan.id for scan in recorded[first:]})
-        left.files = list(await session.scalars(_files_that_are_gone(left)))
-        left.file_changes = await _file_changes(session, left, [scan.id for scan in recorded], first)
+        left.files = dict.fromkeys(await session.scalars(_files_that_are_gone(left)), 0)
+        await _find_file_changes(session, left, [scan.id for scan in recorded], first)
     old = [*recorded[:first], *(scan for scan in scans if scan.recorded_at is None and scan.pruned)]
     left.scans = sorted(scan.id for scan in old if scan.id not in needed)
     return left
@@ -241,25 +242,25 @@ def _files_that_are_gone(left: Leftovers) -> Select[int]:
     )
 
 
-async def _file_changes(
+async def _find_file_changes(
     session: GuardedSession, left: Leftovers, recorded: Sequence[int], first: int
-) -> list[tuple[int, int]]:
-    """What need not be known any more of how files came and went: all but that a file which stays is gone."""
+) -> None:
+    """Finds what need not be known any more of how files came and went: all before the first that can be
+    compared, but that a file is gone. That goes with the file."""
     ranks = {scan: rank for rank, scan in enumerate(recorded)}
-    gone = set(left.files)
     events: dict[int, list[tuple[int, int, bool]]] = {}
     for row in await session.execute(
         select(FILE_CHANGES).join(File, File.id == _F.sitemap_file_id).where(File.domain_id == left.domain_id)
     ):
         event = (ranks.get(row.scan_id, -1), row.scan_id, row.gone)
         events.setdefault(row.sitemap_file_id, []).append(event)
-    found = []
     for file_id, some in events.items():
         some.sort()
-        if file_id not in gone and some[-1][2]:
+        if some[-1][2]:
             some.pop()
-        found += [(file_id, scan) for rank, scan, _ in some if rank < first]
-    return found
+            if file_id in left.files:
+                left.files[file_id] = 1
+        left.file_changes += [(file_id, scan) for rank, scan, _ in some if rank < first]
 
 
 # -- removing
@@ -354,20 +355,23 @@ async def drop_file_changes(session: GuardedSession, left: Leftovers) -> int:
     )
 
 
-async def drop_files(session: GuardedSession, left: Leftovers, file_ids: Sequence[int]) -> int:
-    """Removes files on which nothing hangs any more, and returns how many. The domain must be held."""
-    hangs = (
-        exists().where(_T.domain_id == left.domain_id, _T.sitemap_file_id == File.id),
-        exists().where(_C.domain_id == left.domain_id, _C.sitemap_file_id == File.id),
-        exists().where(_F.sitemap_file_id == File.id),
+async def drop_files(session: GuardedSession, left: Leftovers, file_ids: Sequence[int]) -> tuple[int, int]:
+    """Removes files of which no URL is left, with what says that they are gone. Returns how many rows of
+    either. The domain must be held."""
+    row = and_(_T.domain_id == left.domain_id, _T.sitemap_file_id == File.id)
+    change = and_(_C.domain_id == left.domain_id, _C.sitemap_file_id == File.id)
+    empty = select(File.id).where(
+        File.domain_id == left.domain_id,
+        File.removed_at.is_not(None),
+        ~exists().where(row),
+        ~exists().where(change),
     )
-    gone = delete(File).where(File.domain_id == left.domain_id, File.removed_at.is_not(None))
-    return sum(
-        [
-            await session.write(gone.where(File.id.in_(some), *(~each for each in hangs)))
-            for some in cut(file_ids, _CHUNK)
-        ]
-    )
+    files = changes = 0
+    for some in cut(file_ids, _CHUNK):
+        gone = list(await session.scalars(empty.where(File.id.in_(some))))
+        changes += await session.write(delete(FILE_CHANGES).where(_F.sitemap_file_id.in_(gone)))
+        files += await session.write(delete(File).where(File.id.in_(gone)))
+    return files, changes
 
 
 async def drop_scans(session: GuardedSession, left: Leftovers) -> int:
