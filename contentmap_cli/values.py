@@ -230,6 +230,15 @@ class DomainSummary:
 
 
 @dataclass(frozen=True, slots=True)
+class ErrorGroup:
+    """Domains of a job that have one error: how many, and the names of the first."""
+
+    code: str
+    domains: int
+    first: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class JobSummary:
     """A whole job, as `status` shows it: sums over its domain scans, live while it runs."""
 

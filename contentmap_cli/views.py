@@ -27,6 +27,7 @@ class ScanPoint:
     complete: bool
     recorded_at: datetime
     sitemaps: int
+    comparable: bool = True  # not once what scans after it wrote over was pruned
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +47,12 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Which two scans are compared. Without `before` all is new."""
+    """Which two scans are compared. Without `before` all is new, unless the scan before was `pruned`."""
 
     domain: str
     before: ScanPoint | None
     after: ScanPoint
+    pruned: bool = False
 
     @property
     def removals_withheld(self) -> bool:

@@ -43,24 +43,24 @@ async def _cancel(shell: Shell, job_id: str, *, as_json: bool) -> None:
     from contentmap_cli.commands.output import say, width_of
     from contentmap_cli.commands.status import read_job, unknown_job
     from contentmap_cli.records.cancelling import cancel_job
+    from contentmap_cli.records.jobs import find_job
     from contentmap_cli.records.session import Sessions
-    from contentmap_cli.records.tables import Job
     from contentmap_cli.report.formats import status_writer
 
     async with database_for_writing(shell, create=False) as database:
         sessions = Sessions(database)
         async with sessions.brief(job_id) as session, session.begin():
-            job = await session.get(Job, job_id)
-            if job is None or job.tenant_id != shell.tenant_name:
+            if await find_job(session, job_id, shell.tenant_name) is None:
                 raise unknown_job(job_id)
             cancelled = await cancel_job(session, job_id)
         summary = await read_job(sessions, shell.tenant_name, job_id)
     status_writer(
         Format.JSON if as_json else Format.TABLE,
         sys.stdout,
+        summary,
         width=width_of(sys.stdout),
         color=shell.colored(sys.stdout),
-    ).write(summary, ())
+    ).finish()
     sys.stdout.flush()
     if not cancelled:
         say(f"{job_id} has ended already: nothing was left to cancel", unless=shell.quiet)

@@ -1,4 +1,4 @@
-"""`contentmap db`: the schema of the database."""
+"""`contentmap db`: the schema of the database, and what is old in it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from contentmap_cli.commands.prune import EPILOG as PRUNE
+from contentmap_cli.commands.prune import prune
 from contentmap_cli.commands.shell import Shell, command, run_async
 from contentmap_cli.errors import SchemaMismatch
 
@@ -42,10 +44,13 @@ changed.
 
 def register(app: typer.Typer) -> None:
     """Adds the commands to the app."""
-    group = typer.Typer(name="db", help="Check or upgrade the database's schema.", no_args_is_help=True)
+    group = typer.Typer(
+        name="db", help="Check or upgrade the database's schema, remove what is old.", no_args_is_help=True
+    )
     command(group, "check", epilog=CHECK)(check)
     command(group, "upgrade", epilog=UPGRADE)(upgrade)
     command(group, "partition", epilog=PARTITION)(partition)
+    command(group, "prune", epilog=PRUNE)(prune)
     app.add_typer(group)
 
 

@@ -104,12 +104,12 @@ async def _answer(
 ) -> bool:
     from contentmap_cli.commands.database import database_for_reading
     from contentmap_cli.commands.output import answer_to
+    from contentmap_cli.commands.status import unknown_job
     from contentmap_cli.commands.urls import require_domain
     from contentmap_cli.records.comparison import history, scanned_domains
     from contentmap_cli.records.contents import domain_names
     from contentmap_cli.records.queries import job_summary
     from contentmap_cli.report.as_diff import diff_writer
-    from contentmap_cli.views import Comparison
 
     async with (
         database_for_reading(shell) as sessions,
@@ -121,18 +121,18 @@ async def _answer(
             pairs = [(await require_domain(session, shell.tenant_name, name), name)]
         elif job_id is not None:
             if await job_summary(session, job_id, shell.tenant_name) is None:
-                raise NotFound(f"there is no job {job_id}", hint="contentmap jobs")
+                raise unknown_job(job_id)
             pairs = await domain_names(session, await scanned_domains(session, job_id))
         changed = False
         picked: Comparison | None = None
         if name is not None:  # before the answer is begun: what cannot be compared leaves no file
             points = await history(session, pairs[0][0])
-            picked = Comparison(name, *_picked(name, points, *jobs))
+            picked = _picked(name, points, *jobs)
         with answer_to(output) as out:
             writer = diff_writer(format, out, job_id=job_id, limit=limit, color=shell.colored(out))
             for domain_id, domain in pairs:
                 points = await history(session, domain_id)
-                pair = picked or Comparison(domain, *_picked(domain, points, None, job_id))
+                pair = picked or _picked(domain, points, None, job_id)
                 counts = await _write(session, domain_id, points, pair, writer)
                 changed = changed or counts.total > 0
                 _note(shell, pair, format)
@@ -159,20 +159,27 @@ async def _write(
     return counts
 
 
-def _picked(
-    name: str, points: Sequence[ScanPoint], earlier: str | None, later: str | None
-) -> tuple[ScanPoint | None, ScanPoint]:
-    """The two scans that were asked for; the earlier is None where the later is the first."""
-    by_job = {point.job_id: rank for rank, point in enumerate(points)}
+def _picked(name: str, points: Sequence[ScanPoint], earlier: str | None, later: str | None) -> Comparison:
+    """The two scans that were asked for; the earlier is None where the later is the first that is left."""
+    from contentmap_cli.views import Comparison
+
+    kept = [point for point in points if point.comparable]
+    by_job = {point.job_id: rank for rank, point in enumerate(kept)}
     for job in (earlier, later):
         if job is not None and job not in by_job:
-            raise NotFound(f"{job} has recorded nothing of {name}", hint=f"contentmap jobs --domain {name}")
-    if not points:
+            if any(point.job_id == job for point in points):
+                what = f"the scan of {name} by {job} was pruned"
+            else:
+                what = f"{job} has recorded nothing of {name}, or was pruned"
+            raise NotFound(what, hint=f"`contentmap jobs --domain {name}` lists those there are")
+    if not kept:
         raise NotFound(f"no scan of {name} has recorded anything", hint=f"contentmap scan {name}")
-    after = by_job[later] if later is not None else len(points) - 1
+    after = by_job[later] if later is not None else len(kept) - 1
     if earlier is not None:
-        return points[by_job[earlier]], points[after]
-    return (points[after - 1] if after else None), points[after]
+        return Comparison(name, kept[by_job[earlier]], kept[after])
+    if after:
+        return Comparison(name, kept[after - 1], kept[after])
+    return Comparison(name, None, kept[0], pruned=len(kept) < len(points))
 
 
 def _note(shell: Shell, pair: Comparison, format: Format) -> None:
@@ -182,6 +189,11 @@ def _note(shell: Shell, pair: Comparison, format: Format) -> None:
     if format is not Format.TABLE and pair.removals_withheld:
         say(
             f"note: {pair.domain}: the later scan was not complete: what it did not see is still listed",
+            unless=shell.quiet,
+        )
+    if format is not Format.TABLE and pair.pruned:
+        say(
+            f"note: {pair.domain}: the scan before was pruned: these are the changes since it all the same",
             unless=shell.quiet,
         )
     if pair.before is not None and not pair.before.complete:

@@ -40,7 +40,6 @@ from contentmap_cli.records.staging import (
     repeated,
     stage,
 )
-from contentmap_cli.records.tables import Job
 from contentmap_cli.records.workers import reopen_job, reopen_scans
 from contentmap_cli.values import Target
 
@@ -104,8 +103,8 @@ async def requeue_job(
     async with database_for_writing(shell, create=False) as database:
         sessions = Sessions(database)
         async with sessions.brief(job_id) as session, session.begin():
-            job = await session.get(Job, job_id, with_for_update=True)
-            if job is None or job.tenant_id != shell.tenant_name:
+            job = await jobs.find_job(session, job_id, shell.tenant_name, lock=True)
+            if job is None:
                 raise unknown_job(job_id)
             held_by, alive = await jobs.holder(session, job_id)
             if held_by not in (None, QUEUE_OWNER) and alive and not surely_gone(held_by):

@@ -30,7 +30,6 @@ from contentmap_cli.records.failures import storage_error
 from contentmap_cli.records.queries import job_summary
 from contentmap_cli.records.queue import QUEUE_OWNER, drop_job_entries
 from contentmap_cli.records.session import GuardedSession, Sessions
-from contentmap_cli.records.tables import Job
 from contentmap_cli.report.formats import Format, scan_writer
 from contentmap_cli.report.hints import scan_hints
 from contentmap_cli.values import JobStatus, JobSummary, ScanStatus, Target
@@ -92,8 +91,8 @@ async def resume_job(
         async with database_for_writing(shell, create=False) as database:
             sessions = Sessions(database)
             async with sessions.brief(job_id) as session, session.begin():
-                job = await session.get(Job, job_id)
-                if job is None or job.tenant_id != tenant:
+                job = await jobs.find_job(session, job_id, tenant)
+                if job is None:
                     raise unknown_job(job_id)
                 recorded, closed = dict(job.options), job.status in _CLOSED
                 held_by, alive = await jobs.holder(session, job_id)

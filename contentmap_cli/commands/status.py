@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Annotated
+import time
+from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
@@ -16,7 +17,7 @@ from contentmap_cli.values import JobStatus, ScanStatus
 
 if TYPE_CHECKING:
     from contentmap_cli.records.session import Sessions
-    from contentmap_cli.values import DomainSummary, JobSummary
+    from contentmap_cli.values import ErrorGroup, JobSummary
 
 EPILOG = """\
 Examples:
@@ -39,6 +40,8 @@ NOT_CLEAN = frozenset(
     }
 )
 POLL_SECONDS = 1.0
+SHOWN = 200
+"""Rows of a table: of a job with more domains, the first of those that are not clean."""
 
 
 def register(app: typer.Typer) -> None:
@@ -89,11 +92,10 @@ async def _answer(
     exit_status: bool,
 ) -> int:
     from contentmap_cli.commands.database import database_for_reading
-    from contentmap_cli.commands.output import answer_to, has_left, redraw, width_of
-    from contentmap_cli.report.formats import status_writer
+    from contentmap_cli.commands.output import answer_to, has_left, redraw
 
-    statuses = NOT_CLEAN if failed else None
     async with database_for_reading(shell) as sessions:
+        looked_at = time.monotonic()
         job = await read_job(sessions, shell.tenant_name, job_id)
         with answer_to(output) as out:
             while True:
@@ -101,15 +103,47 @@ async def _answer(
                 if watch or ended or not wait:
                     if watch:
                         redraw(out)
-                    results = await _results(sessions, shell.tenant_name, job, statuses)
-                    writer = status_writer(format, out, width=width_of(out), color=shell.colored(out))
-                    writer.write(job, results)
-                    out.flush()
+                    await _write(shell, sessions, job, format, out, failed=failed)
                 if ended or has_left(out) or not (watch or wait):
                     break
-                await asyncio.sleep(POLL_SECONDS)
+                # a job of a million domains takes a while to add up: half of the time is the others'
+                await asyncio.sleep(max(POLL_SECONDS, time.monotonic() - looked_at))
+                looked_at = time.monotonic()
                 job = await read_job(sessions, shell.tenant_name, job.job_id)
     return _exit_code(job) if exit_status else Exit.CLEAN
+
+
+async def _write(
+    shell: Shell, sessions: Sessions, job: JobSummary, format: Format, out: TextIO, *, failed: bool
+) -> None:
+    """Writes the job as it stands: each domain as it is read, or in a table no more than a person reads."""
+    from contentmap_cli.commands.output import has_left, width_of
+    from contentmap_cli.commands.owner import truthful_result
+    from contentmap_cli.records.queries import domain_results, error_groups
+    from contentmap_cli.report.as_table import NAMED
+    from contentmap_cli.report.formats import status_writer
+
+    writer = status_writer(format, out, job, width=width_of(out), color=shell.colored(out))
+    table = format is Format.TABLE
+    statuses, wanted, shown = None, job.total, 0
+    errors: list[ErrorGroup] = []
+    if failed or (table and job.total > SHOWN):  # what is clean, or still to come, needs no row
+        statuses = NOT_CLEAN | ({ScanStatus.RUNNING} if job.status is JobStatus.INTERRUPTED else set())
+    if failed:
+        wanted = sum(job.domains[status] for status in NOT_CLEAN)
+    async with sessions.read(job.job_id) as session, session.begin():
+        rows = domain_results(
+            session, job.job_id, shell.tenant_name, statuses=statuses, limit=SHOWN if table else None
+        )
+        async for row in rows:
+            writer.domain(truthful_result(row, job))
+            shown += 1
+            if has_left(out):
+                return
+        if table:
+            errors = await error_groups(session, job.job_id, named=NAMED)
+    writer.finish(errors, max(wanted - shown, 0) if table else 0)
+    out.flush()
 
 
 async def read_job(sessions: Sessions, tenant: str, job_id: str | None) -> JobSummary:
@@ -128,22 +162,12 @@ async def read_job(sessions: Sessions, tenant: str, job_id: str | None) -> JobSu
         return truthful(await with_queue(session, job, surely_gone))
 
 
-async def _results(
-    sessions: Sessions, tenant: str, job: JobSummary, statuses: frozenset[ScanStatus] | None
-) -> list[DomainSummary]:
-    from contentmap_cli.commands.owner import truthful_result
-    from contentmap_cli.records.queries import domain_results
-
-    async with sessions.read(job.job_id) as session, session.begin():
-        return [
-            truthful_result(row, job)
-            async for row in domain_results(session, job.job_id, tenant, statuses=statuses)
-        ]
-
-
 def unknown_job(job_id: str) -> NotFound:
     """The error for a job that this tenant does not have."""
-    return NotFound(f"no job {job_id[:80]!r} is recorded", hint="`contentmap jobs` lists those there are")
+    return NotFound(
+        f"no job {job_id[:80]!r} is recorded",
+        hint="`contentmap jobs` lists those there are; old ones may have been pruned",
+    )
 
 
 def _exit_code(job: JobSummary) -> int:

@@ -3,6 +3,9 @@
 The state of a row after a scan S follows from the row and its changes: it was not there before the scan that
 first saw it; otherwise it was what the first scan after S that wrote over it found; otherwise it is what it
 is now. Scans are in the order in which they were first recorded. A scan that is resumed stays one scan.
+
+Of scans that were pruned, some still stand there for when they saw a URL first. They are older than all that
+can be compared, and so is a scan that is gone.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Select, and_, or_, select, union
 
 from contentmap_cli.records.entries import PUBLISHED
+from contentmap_cli.records.jobs import PRUNED, first_comparable
 from contentmap_cli.records.raw import raw_columns
 from contentmap_cli.records.session import GuardedSession
 from contentmap_cli.records.tables import (
@@ -23,6 +27,7 @@ from contentmap_cli.records.tables import (
     SITEMAP_URLS,
     URL_CHANGES,
     DomainScan,
+    Job,
     SitemapFile,
 )
 from contentmap_cli.values import ScanStatus
@@ -50,13 +55,25 @@ async def history(session: GuardedSession, domain_id: int) -> list[ScanPoint]:
             DomainScan.complete,
             DomainScan.recorded_at,
             DomainScan.sitemaps,
+            (Job.job_type == PRUNED).label("pruned"),
         )
+        .join(Job, Job.id == DomainScan.job_id)
         .where(DomainScan.domain_id == domain_id, DomainScan.recorded_at.is_not(None))
         .order_by(DomainScan.recorded_at, DomainScan.id)
     )
+    found = rows.all()
+    first = first_comparable([row.pruned for row in found])
     return [
-        ScanPoint(row.id, row.job_id, ScanStatus(row.status), row.complete, row.recorded_at, row.sitemaps)
-        for row in rows
+        ScanPoint(
+            row.id,
+            row.job_id,
+            ScanStatus(row.status),
+            row.complete,
+            row.recorded_at,
+            row.sitemaps,
+            comparable=rank >= first,
+        )
+        for rank, row in enumerate(found)
     ]
 
 
@@ -75,12 +92,13 @@ async def changes_between(
 ) -> AsyncIterator[Change]:
     """Every difference: sitemap files first, then URLs in the order of their code points.
 
-    `points` is the domain's history. A URL counts as the domain sees it, so one that moved between files with
-    what was said of it is no difference.
+    `points` is the domain's history, all of it. A URL counts as the domain sees it, so one that moved between
+    files with what was said of it is no difference.
     """
     ranks = {point.scan_id: rank for rank, point in enumerate(points)}
-    before = ranks[pair.before.scan_id] if pair.before else _NEVER
     after = ranks[pair.after.scan_id]
+    # without a scan to compare with: with what was before it, which is nothing or a scan that was pruned
+    before = ranks[pair.before.scan_id] if pair.before else after - 1
     files = {
         row.id: row.url
         for row in await session.execute(
@@ -91,8 +109,8 @@ async def changes_between(
         yield change
     if before == after:
         return
-    low = pair.before if before < after else pair.after
-    high = pair.after if before < after else pair.before
+    earlier, later = sorted((before, after))
+    low, high = points[earlier] if earlier > _NEVER else None, points[later]
     query = _rows(session, domain_id, low, high)
     async for url, rows in _by_url(session, query):
         was: dict[int, Said] = {}
@@ -109,7 +127,7 @@ async def changes_between(
 
 
 def _rows(
-    session: GuardedSession, domain_id: int, low: ScanPoint | None, high: ScanPoint | None
+    session: GuardedSession, domain_id: int, low: ScanPoint | None, high: ScanPoint
 ) -> Select[Any, bool]:
     """Every row of every URL that a scan later than `low` and not later than `high` touched."""
     join = and_(_C.domain_id == _T.domain_id, _C.sitemap_file_id == _T.sitemap_file_id, _C.url == _T.url)
@@ -131,9 +149,7 @@ def _rows(
     )
     if low is None:
         return query  # all that there ever was
-    scans = select(DomainScan.id).where(DomainScan.domain_id == domain_id, _later(low))
-    if high is not None:
-        scans = scans.where(~_later(high))
+    scans = select(DomainScan.id).where(DomainScan.domain_id == domain_id, _later(low), ~_later(high))
     touched = union(
         select(_T.url).where(
             _T.domain_id == domain_id, or_(_T.first_scan_id.in_(scans), _T.removed_scan_id.in_(scans))

@@ -127,6 +127,19 @@ def open_database(address: str | URL, *, writable: bool = True) -> Database:
     return database
 
 
+def without_cascades(database: Database) -> None:
+    """Has SQLite hold no row to another from now on, for one who removes what hangs on a row before the row:
+    for each sitemap file that goes it would look through all URLs, whose key leads with the domain."""
+
+    def checked_out(connection: Any, _record: Any, _proxy: Any) -> None:
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA foreign_keys=OFF")  # has no effect inside a transaction
+        cursor.close()
+
+    if database.dialect == "sqlite":
+        event.listen(database.engine.sync_engine, "checkout", checked_out)
+
+
 def _server_connect(database: Database) -> Callable[[Any, Any], None]:
     # not as parameters of the start-up: a pooler between us and the server may refuse those
     settings = "; ".join(f"SET {name} = '{value}'" for name, value in SERVER_SETTINGS.items())

@@ -22,6 +22,13 @@ from contentmap_cli.records.types import utc_now
 from contentmap_cli.values import JobStatus, ScanStatus, Target
 
 JOB_TYPE: Final = "sitemap_scan"
+PRUNED: Final = "pruned"
+"""The type of a job that is out of sight: nobody lists, resumes or compares it. It stands there only as long
+as domain scans of it are needed, for when they saw a URL first."""
+
+ALWAYS_COMPARABLE: Final = 2
+"""So many of a domain's last scans can be compared whatever was pruned: `diff` does that by default."""
+
 _CHUNK = 500
 
 T = TypeVar("T")
@@ -108,12 +115,26 @@ def _insert_for(session: GuardedSession) -> Any:
     return import_module(f"sqlalchemy.dialects.{session.get_bind().dialect.name}").insert
 
 
+async def find_job(session: GuardedSession, job_id: str, tenant: str, *, lock: bool = False) -> Job | None:
+    """A tenant's job, to the transaction's end if `lock`ed; None where there is none, or it was pruned."""
+    job = await session.get(Job, job_id, with_for_update=lock)
+    return job if job is not None and (job.tenant_id, job.job_type) == (tenant, JOB_TYPE) else None
+
+
+def first_comparable(pruned: Sequence[bool]) -> int:
+    """Of a domain's scans that recorded something, the oldest first: which is the first that can be compared.
+    `pruned` says of each whether its job was. What comes after one that can be compared can be, too."""
+    last = max(len(pruned) - ALWAYS_COMPARABLE, 0)
+    return next((rank for rank in range(last) if not pruned[rank]), last)
+
+
 async def hold_job(session: GuardedSession, job_id: str, owner: str) -> bool:
     """Makes `owner` the job's one live run, with a fresh lease. False where another live run holds it."""
     took = await session.write(
         update(Job)
         .where(
             Job.id == job_id,
+            Job.job_type == JOB_TYPE,
             or_(
                 Job.lease_until.is_(None),
                 Job.lease_until < utc_now(),

@@ -71,7 +71,8 @@ def change_object(domain: str, change: Change) -> dict[str, object]:
 
 
 def diff_object(pair: Comparison, counts: Counts) -> dict[str, object]:
-    """Which scans were compared and what it came to. `from` is null for the first scan of a domain."""
+    """Which scans were compared and what it came to. `from` is null for the first scan of a domain,
+    or where the scan before was pruned."""
     return {
         "type": "diff",
         "schema": SCHEMA,
@@ -242,7 +243,8 @@ class DiffTable:
         self._domains += 1
         self._shown = 0
         name = painted(terminal(pair.domain), Style.BOLD, self._color)
-        old = _when(pair.before) if pair.before else "nothing: it is the first scan"
+        first = "the scan before it, which was pruned" if pair.pruned else "nothing: it is the first scan"
+        old = _when(pair.before) if pair.before else first
         self._out.write(f"{name}\n")
         for word, text in (("from", old), ("to", _when(pair.after))):
             self._out.write(f"{painted(f'{word:<4}', Style.DIM, self._color)}  {text}\n")

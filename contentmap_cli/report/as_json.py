@@ -6,13 +6,32 @@ Only ASCII is written (the rest as `\\u` escapes), so that nothing fetched reach
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Generic, TextIO, TypeVar
 
 from contentmap_cli.report.objects import domain_object, job_object
-from contentmap_cli.values import DomainSummary, JobSummary
+from contentmap_cli.values import DomainSummary, ErrorGroup, JobSummary
 
 Row = TypeVar("Row")
+
+
+class JsonStatus:
+    """The object of a job that is known, its domains in `results` as they come: nothing is held."""
+
+    def __init__(self, out: TextIO, job: JobSummary) -> None:
+        self._out = out
+        self._before = "\n    "
+        head = json.dumps(job_object(job), indent=2, allow_nan=False)
+        self._out.write(f'{head.removesuffix("}").rstrip()},\n  "results": [')
+
+    def domain(self, summary: DomainSummary) -> None:
+        """Writes the domain."""
+        self._out.write(self._before + json.dumps(domain_object(summary), allow_nan=False))
+        self._before = ",\n    "
+
+    def finish(self, errors: Sequence[ErrorGroup] = (), left_out: int = 0) -> None:
+        """Closes the object."""
+        self._out.write("\n  ]\n}\n" if self._before.startswith(",") else "]\n}\n")
 
 
 class JsonScan:
@@ -28,12 +47,10 @@ class JsonScan:
 
     def finish(self, job: JobSummary) -> None:
         """Writes the object, one result at a time, so that 100,000 of them are never held twice."""
-        head = json.dumps(job_object(job), indent=2, allow_nan=False)
-        self._out.write(f'{head.removesuffix("}").rstrip()},\n  "results": [')
-        for number, summary in enumerate(self._results):
-            self._out.write(",\n    " if number else "\n    ")
-            self._out.write(json.dumps(domain_object(summary), allow_nan=False))
-        self._out.write("\n  ]\n}\n" if self._results else "]\n}\n")
+        answer = JsonStatus(self._out, job)
+        for summary in self._results:
+            answer.domain(summary)
+        answer.finish()
 
 
 class JsonRows(Generic[Row]):

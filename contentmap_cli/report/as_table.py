@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TextIO
 
@@ -10,7 +10,7 @@ from contentmap_cli.errors import Failure
 from contentmap_cli.report.columns import Cell, Column, Line, Style, painted, write_table
 from contentmap_cli.report.escape import redact, terminal
 from contentmap_cli.report.figures import changes, duration, moment, number, plural
-from contentmap_cli.values import DomainSummary, JobStatus, JobSummary, ScanStatus
+from contentmap_cli.values import DomainSummary, ErrorGroup, JobStatus, JobSummary, ScanStatus
 
 SCAN_STYLES = {
     ScanStatus.PENDING: Style.DIM,
@@ -51,7 +51,8 @@ _DOMAINS = (
     Column("CHANGES", spare=1),
     Column("TIME", right=True, spare=2),
 )
-_NAMED = 3  # domains named beside an error that many have
+NAMED = 3
+"""Domains that are named beside an error that many have."""
 
 
 def failure_text(failure: Failure) -> str:
@@ -109,39 +110,42 @@ class TableScan:
 
 
 class TableStatus:
-    """A row a domain, then the job's facts and its errors by kind."""
+    """A row for each domain it is given, then the job's facts and its errors by kind."""
 
-    def __init__(self, out: TextIO, *, width: int | None, color: bool) -> None:
+    def __init__(self, out: TextIO, job: JobSummary, *, width: int | None, color: bool) -> None:
         self._out = out
+        self._job = job
         self._width = width
         self._color = color
+        self._rows: list[DomainSummary] = []
 
-    def write(self, job: JobSummary, results: Iterable[DomainSummary]) -> None:
+    def domain(self, summary: DomainSummary) -> None:
+        """Keeps the domain: columns are aligned over all rows."""
+        self._rows.append(summary)
+
+    def finish(self, errors: Sequence[ErrorGroup] = (), left_out: int = 0) -> None:
         """Writes the whole answer."""
-        rows = list(results)
-        write_domains(self._out, rows, width=self._width, color=self._color)
-        if rows:
+        write_domains(self._out, self._rows, width=self._width, color=self._color)
+        if left_out:
+            more = f"{plural(left_out, 'more domain')}: `--format csv` or `ndjson` lists them all"
+            self._out.write(f"{painted(more, Style.DIM, self._color)}\n")
+        if self._rows or left_out:
             self._out.write("\n")
-        for name, value in _facts(job, self._color):
+        for name, value in _facts(self._job, self._color):
             self._out.write(f"{painted(f'{name:<10}', Style.DIM, self._color)}{value}\n")
-        self._errors(rows)
+        self._errors(errors)
         self._out.flush()
 
-    def _errors(self, rows: list[DomainSummary]) -> None:
-        by_code: dict[str, list[DomainSummary]] = {}
-        for row in rows:
-            if row.error is not None:
-                by_code.setdefault(str(row.error.code), []).append(row)
-        if not by_code:
+    def _errors(self, errors: Sequence[ErrorGroup]) -> None:
+        if not errors:
             return
         self._out.write("\n")
-        columns = (Column("ERROR"), Column("DOMAINS", right=True), Column("WHERE", fit=_NAMED * 16))
-        ordered = sorted(by_code.items(), key=lambda item: (-len(item[1]), item[0]))
+        columns = (Column("ERROR"), Column("DOMAINS", right=True), Column("WHERE", fit=NAMED * 16))
         lines = []
-        for code, group in ordered:
-            names = ", ".join(terminal(row.domain) for row in group[:_NAMED])
-            more = f" and {len(group) - _NAMED:,} more" if len(group) > _NAMED else ""
-            lines.append(Line((Cell(terminal(code)), Cell(number(len(group))), Cell(names + more))))
+        for group in errors:
+            names = ", ".join(terminal(name) for name in group.first[:NAMED])
+            more = f" and {group.domains - NAMED:,} more" if group.domains > NAMED else ""
+            lines.append(Line((Cell(terminal(group.code)), Cell(number(group.domains)), Cell(names + more))))
         write_table(self._out, columns, lines, width=self._width or 0, color=self._color)
 
 

@@ -6,14 +6,14 @@ A writer takes rows one by one and is told when the answer ends. A new format is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
 from typing import Protocol, TextIO, TypeVar
 
 from contentmap_cli.errors import UsageError
 from contentmap_cli.report import as_csv
 from contentmap_cli.report.objects import file_object, job_object
-from contentmap_cli.values import DomainSummary, Entry, JobSummary, StoredEntry, StoredFile
+from contentmap_cli.values import DomainSummary, Entry, ErrorGroup, JobSummary, StoredEntry, StoredFile
 
 Row_contra = TypeVar("Row_contra", contravariant=True)
 Row = TypeVar("Row")
@@ -62,10 +62,13 @@ class ScanWriter(Protocol):
 
 
 class StatusWriter(Protocol):
-    """Writes a job as it stands."""
+    """Writes a job as it stands, in constant memory where the format allows it."""
 
-    def write(self, job: JobSummary, results: Iterable[DomainSummary]) -> None:
-        """Writes the whole answer. `results` may be empty, and may be an iterator."""
+    def domain(self, summary: DomainSummary) -> None:
+        """Takes the next of its domains."""
+
+    def finish(self, errors: Sequence[ErrorGroup] = (), left_out: int = 0) -> None:
+        """Ends the answer. A table says which errors there are, and how many domains it was not given."""
 
 
 class RowWriter(Protocol[Row_contra]):
@@ -118,26 +121,36 @@ def scan_writer(format: Format, out: TextIO, *, width: int | None = None, color:
 
 
 def status_writer(
-    format: Format, out: TextIO, *, width: int | None = None, color: bool = False
+    format: Format, out: TextIO, job: JobSummary, *, width: int | None = None, color: bool = False
 ) -> StatusWriter:
     """The writer for `status`: the same objects as `scan` writes, a table with more about the job."""
-    if format is Format.TABLE:
-        from contentmap_cli.report.as_table import TableStatus
+    match format:
+        case Format.TABLE:
+            from contentmap_cli.report.as_table import TableStatus
 
-        return TableStatus(out, width=width, color=color)
-    return _Replay(scan_writer(format, out))
+            return TableStatus(out, job, width=width, color=color)
+        case Format.JSON:
+            from contentmap_cli.report.as_json import JsonStatus
+
+            return JsonStatus(out, job)
+        case _:
+            return _Replay(scan_writer(format, out), job)
 
 
 class _Replay:
     """Writes a job that is known already the way a running one is written."""
 
-    def __init__(self, writer: ScanWriter) -> None:
+    def __init__(self, writer: ScanWriter, job: JobSummary) -> None:
         self._writer = writer
+        self._job = job
 
-    def write(self, job: JobSummary, results: Iterable[DomainSummary]) -> None:
-        for summary in results:
-            self._writer.domain(summary)
-        self._writer.finish(job)
+    def domain(self, summary: DomainSummary) -> None:
+        """Takes the next domain."""
+        self._writer.domain(summary)
+
+    def finish(self, errors: Sequence[ErrorGroup] = (), left_out: int = 0) -> None:
+        """Ends the answer: each domain has said its own error."""
+        self._writer.finish(self._job)
 
 
 def jobs_writer(

@@ -80,12 +80,26 @@ def test_no_scan_format_lets_a_message_act(format: Format, rows, make_job) -> No
 def test_status_speaks_like_scan(format: Format, rows, make_job) -> None:
     """`status` writes the same objects as `scan`; its table has the same rows and says more of the job."""
     out = io.StringIO()
-    status_writer(format, out).write(make_job(rows), iter(rows))
+    writer = status_writer(format, out, make_job(rows))
+    for row in rows:
+        writer.domain(row)
+    writer.finish()
     scan = scanned(format, rows, make_job(rows))
     if format is Format.TABLE:
         assert out.getvalue().split("\n\n")[0] == scan.split("\n\n")[0]
     else:
         assert out.getvalue() == scan
+
+
+def test_status_json_holds_nothing(rows, make_job) -> None:
+    """Each domain is written before the next is known."""
+    out = io.StringIO()
+    writer = status_writer(Format.JSON, out, make_job(rows))
+    for row in rows:
+        writer.domain(row)
+        assert f'"{row.domain}"' in out.getvalue()
+    writer.finish()
+    assert json.loads(out.getvalue()) == job_object(make_job(rows), rows)
 
 
 @pytest.mark.parametrize("count", [0, 1, 5])
@@ -280,14 +294,15 @@ def test_entries_are_written_as_they_come(format: Format) -> None:
     ("writer", "format"),
     [
         (scan_writer, Format.TXT),
-        (status_writer, Format.XML),
         (jobs_writer, Format.JUNIT),
         (files_writer, Format.TXT),
         (entries_writer, Format.GITHUB),
     ],
 )
-def test_a_format_that_does_not_fit_is_refused(writer, format: Format) -> None:
+def test_a_format_that_does_not_fit_is_refused(writer, format: Format, make_job) -> None:
     """The refusal is a usage error that names the formats there are."""
     with pytest.raises(UsageError) as caught:
         writer(format, io.StringIO())
     assert "table, json, ndjson, csv" in (caught.value.hint or "")
+    with pytest.raises(UsageError):
+        status_writer(Format.XML, io.StringIO(), make_job())

@@ -20,7 +20,7 @@ from contentmap_cli.report.formats import (
     scan_writer,
     status_writer,
 )
-from contentmap_cli.values import Entry, JobStatus, Lastmod, ScanStatus, StoredEntry
+from contentmap_cli.values import Entry, ErrorGroup, JobStatus, Lastmod, ScanStatus, StoredEntry
 
 SGR = re.compile(r"\x1b\[[0-9]*m")
 
@@ -132,8 +132,13 @@ def test_status_groups_errors(make_domain, make_job) -> None:
         make_domain(f"{n}.example", ScanStatus.FAILED, error=Failure("timeout", "10 s")) for n in range(5)
     ]
     out = io.StringIO()
-    status_writer(Format.TABLE, out).write(make_job(failed, sitemap_types={"index": 1, "urlset": 40}), failed)
-    facts, errors = out.getvalue().split("\n\n")[1:]
+    job = make_job(failed, sitemap_types={"index": 1, "urlset": 40})
+    writer = status_writer(Format.TABLE, out, job)
+    writer.domain(failed[0])
+    first = ("0.example", "1.example", "2.example")
+    writer.finish([ErrorGroup("timeout", 5, first)], left_out=4)
+    rows, facts, errors = out.getvalue().split("\n\n")
+    assert rows.splitlines()[-1] == "4 more domains: `--format csv` or `ndjson` lists them all"
     assert "sitemaps  15  40 urlset, 1 index" in facts.splitlines()
     assert errors.splitlines()[1].split(None, 2) == [
         "timeout",
@@ -149,7 +154,7 @@ def test_a_running_job_without_a_run_has_died(make_job) -> None:
         status=JobStatus.RUNNING, finished_at=None, heartbeat_at=job.created_at + timedelta(minutes=3)
     )
     out = io.StringIO()
-    status_writer(Format.TABLE, out).write(dead, [])
+    status_writer(Format.TABLE, out, dead).finish()
     assert "died, last heartbeat 2026-03-01 12:03 UTC" in out.getvalue()
     for alive, word in ((True, "running"), (False, "died")):
         out = io.StringIO()

@@ -20,7 +20,7 @@ from sqlalchemy import Select, and_, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contentmap_cli.commands.owner import truthful
-from contentmap_cli.records.engine import open_database
+from contentmap_cli.records.engine import Database, open_database
 from contentmap_cli.records.queries import job_summary
 from contentmap_cli.records.session import Sessions
 from contentmap_cli.records.tables import SITEMAP_URLS, Domain, DomainScan, Job, SitemapFile
@@ -88,6 +88,12 @@ def check_finished(address: str, job_id: str, hosts: Collection[str], undisturbe
     assert found.rows == undisturbed.rows  # 3
 
 
+async def faults_in(database: Database) -> list[str]:
+    """What the database itself finds wrong, and rows that hang on nothing."""
+    async with database.engine.connect() as connection:
+        return await _faults(connection, database.path)
+
+
 async def _read(address: str, job_id: str) -> Recorded:
     database = open_database(address)
     try:
@@ -96,7 +102,7 @@ async def _read(address: str, job_id: str) -> Recorded:
         found = Recorded(None if job is None else truthful(job))
         async with database.engine.connect() as connection:
             await _fill(connection, job_id, found)
-            found.faults = await _faults(connection, database.path)
+        found.faults = await faults_in(database)
         return found
     finally:
         await database.close()
