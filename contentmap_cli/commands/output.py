@@ -19,7 +19,7 @@ from contentmap_cli.errors import AnswerLost, UsageError
 from contentmap_cli.report.escape import terminal
 
 _HINT = "name another file with -o"
-_AGAIN = "free some space, or write it somewhere else with -o"
+_AGAIN = "free some space, or write it somewhere else"
 
 
 class Stdout(io.TextIOBase):
@@ -71,11 +71,12 @@ class Stdout(io.TextIOBase):
 
 
 @contextlib.contextmanager
-def answer_to(path: str | None) -> Iterator[TextIO]:
+def answer_to(path: str | None, *, named: str | None = None, hint: str = _HINT) -> Iterator[TextIO]:
     """A text stream for the answer. With a path: written beside it and renamed when whole, compressed where
     the name ends in `.gz`.
 
-    Raises UsageError where the file cannot be written.
+    Raises UsageError where the file cannot be written: about `named`, what the user typed, where that is
+    another name, and with `hint`.
     """
     if path is None or path == "-":
         stdout = Stdout()
@@ -84,19 +85,21 @@ def answer_to(path: str | None) -> Iterator[TextIO]:
         if stdout.lost:
             raise AnswerLost(f"the answer could not be written: {stdout.lost}", hint=_AGAIN)
         return
-    final = Path(path)
+    final, named = Path(path), named or path
+    if path.endswith("/") and not final.exists():
+        raise UsageError(f"{named} is the name of a folder", hint=hint)
     if final.exists() and not final.is_file():
         # a device, a pipe, a terminal: to rename a file over /dev/null would replace it for everybody
-        stream = _opened(final, path)
+        stream = _opened(final, named, hint)
         try:
             with stream:
                 yield stream
         except OSError as error:
-            raise AnswerLost(f"{path} could not be written whole", hint=_AGAIN) from error
+            raise AnswerLost(f"{named} could not be written whole", hint=_AGAIN) from error
         return
     final = final.resolve()  # the file that a link leads to, not the link
     partial = final.with_name(f".{final.name}.{os.getpid()}.part")
-    stream = _opened(partial, path, compressed=final.name.endswith(".gz"))
+    stream = _opened(partial, named, hint, compressed=final.name.endswith(".gz"))
     try:
         with stream:
             yield stream
@@ -104,19 +107,19 @@ def answer_to(path: str | None) -> Iterator[TextIO]:
             partial.chmod(stat.S_IMODE(final.stat().st_mode))
         partial.replace(final)
     except OSError as error:
-        raise AnswerLost(f"{path} could not be written whole", hint=_AGAIN) from error
+        raise AnswerLost(f"{named} could not be written whole", hint=_AGAIN) from error
     finally:
         with contextlib.suppress(OSError):
             partial.unlink(missing_ok=True)
 
 
-def _opened(file: Path, named: str, *, compressed: bool = False) -> TextIO:
+def _opened(file: Path, named: str, hint: str, *, compressed: bool = False) -> TextIO:
     try:
         if compressed:
             return io.TextIOWrapper(_Gzip(file), encoding="utf-8", newline="")
         return file.open("w", encoding="utf-8", newline="")
     except OSError as error:
-        raise UsageError(f"{named} cannot be written", hint=_HINT) from error
+        raise UsageError(f"{named} cannot be written", hint=hint) from error
 
 
 class _Gzip(gzip.GzipFile):
