@@ -12,7 +12,7 @@ import stat
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, TextIO, cast
+from typing import Any, BinaryIO, TextIO, cast
 
 from contentmap_cli.commands.shell import close_quietly
 from contentmap_cli.errors import AnswerLost, UsageError
@@ -38,7 +38,7 @@ class Stdout(io.TextIOBase):
             try:
                 return sys.stdout.write(text)
             except OSError as error:
-                self._give_up(error)
+                self.give_up(error)
         return len(text)
 
     def flush(self) -> None:
@@ -47,12 +47,12 @@ class Stdout(io.TextIOBase):
             try:
                 sys.stdout.flush()
             except OSError as error:
-                self._give_up(error)
+                self.give_up(error)
 
     @property
     def buffer(self) -> BinaryIO:
-        """Standard output for bytes."""
-        return sys.stdout.buffer
+        """The same for bytes."""
+        return cast("BinaryIO", _StdoutBytes(self))
 
     def isatty(self) -> bool:
         """Whether a person is reading."""
@@ -65,9 +65,32 @@ class Stdout(io.TextIOBase):
             return None
         return self.closed_by.strerror or str(self.closed_by)
 
-    def _give_up(self, error: OSError) -> None:
+    def give_up(self, error: OSError) -> None:
+        """Takes an error of writing for the end of it."""
         self.closed_by = error
         close_quietly(sys.stdout)
+
+
+class _StdoutBytes(io.RawIOBase):
+    """The bytes of a `Stdout`: what befalls them is for it to say, not for who writes them."""
+
+    def __init__(self, text: Stdout) -> None:
+        super().__init__()
+        self._text = text
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        if self._text.closed_by is None:
+            try:
+                sys.stdout.buffer.write(data)
+            except OSError as error:
+                self._text.give_up(error)
+        return len(data)
+
+    def flush(self) -> None:
+        self._text.flush()
 
 
 @contextlib.contextmanager
