@@ -150,16 +150,21 @@ async def _checked(
 ) -> list[Checker]:
     from contentmap_cli.check.checker import Checker
     from contentmap_cli.commands.checking import check_file, check_live, check_stored
-    from contentmap_cli.commands.inputs import domain_name
+    from contentmap_cli.commands.inputs import check_base, domain_name
     from contentmap_cli.commands.parse import opened
     from contentmap_cli.crawl.crawler import Crawler
     from contentmap_cli.crawl.targets import parse_target
     from contentmap_cli.findings import CheckedSite
 
     options = settings.crawl_options()
+    files = [] if stored else [each for each in targets if _is_file(each)]
+    if base is not None and not files:
+        raise UsageError("--base says where a file came from, and no file is named", hint="leave it out")
+    if files.count("-") > 1:
+        raise UsageError("standard input can be read only once", hint="name it once")
+    check_base(base)
     if stored:
         return [await check_stored(shell, domain_name(each), wanted) for each in targets]
-    files = [each for each in targets if _is_file(each)]
     sites = {each: parse_target(each) for each in targets if each not in files}
     checkers = []
     for name in files:
@@ -182,8 +187,11 @@ def _is_file(text: str) -> bool:
     if "://" in text:
         return False
     try:
-        if Path(text).is_file():
+        path = Path(text)
+        if path.is_file():
             return True
+        if path.is_dir() and ("/" in text or "." not in text):
+            raise UsageError(f"{text} is a folder", hint=f"name its files: {path / '*.xml'}")
     except OSError:
         return False
     lonely = "/" not in text and text.lower().endswith(_FILE_ENDINGS)
@@ -216,6 +224,6 @@ def _write_baseline(file: str, findings: Sequence[Finding]) -> None:
         raise UsageError("--write-baseline takes a file", hint="standard output is for the answer")
     known = [{"rule": each.rule.id, "place": each.place, "count": each.count} for each in findings]
     known.sort(key=lambda each: (str(each["place"]), str(each["rule"])))
-    with answer_to(file) as out:
+    with answer_to(file, hint="name another file with --write-baseline") as out:
         out.write(json.dumps({"type": "baseline", "schema": 1, "findings": known}, indent=2) + "\n")
     print(f"{len(known):,} findings written to {file}", file=sys.stderr)

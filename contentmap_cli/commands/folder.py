@@ -17,6 +17,7 @@ from contentmap_cli.errors import AnswerLost, UsageError
 INDEX = "sitemap.xml"
 _PART = re.compile(r"sitemap-[1-9][0-9]*\.xml(?:\.gz)?", re.ASCII)
 _UNFINISHED = f".unfinished-{os.getpid()}-"  # of this process: another may write into the same folder
+_HINT = "name another folder with -o"
 
 
 def is_folder(output: str | None) -> bool:
@@ -25,9 +26,8 @@ def is_folder(output: str | None) -> bool:
 
 
 class SitemapFiles:
-    """The files of one answer in a folder. Use `part` and `index` for their streams, then `publish`.
-
-    Raises UsageError where the folder cannot be made, or `base` is no URL to publish it under.
+    """The files of one answer in a folder. Within `made`, use `part` and `index` for their streams, then
+    `publish`. Raises UsageError where `base` is no URL to publish it under.
     """
 
     def __init__(self, folder: str, base: str, *, compressed: bool) -> None:
@@ -37,20 +37,17 @@ class SitemapFiles:
                 f"--base: {base} is no URL of a folder", hint="for example https://example.com/maps/"
             )
         self._base = base if base.endswith("/") else f"{base}/"
+        self._named = folder
         self._folder = Path(folder)
         self._ending = ".xml.gz" if compressed else ".xml"
-        try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise UsageError(f"{folder} cannot be made", hint="name another folder with -o") from error
 
     def part(self, number: int) -> AbstractContextManager[TextIO]:
         """The stream of a part, to begin with under a name that nobody asks for."""
-        return answer_to(str(self._folder / (_UNFINISHED + self._name(number))))
+        return self._stream(self._name(number))
 
     def index(self) -> AbstractContextManager[TextIO]:
         """The stream of the index, likewise."""
-        return answer_to(str(self._folder / (_UNFINISHED + INDEX)))
+        return self._stream(INDEX)
 
     def address(self, number: int) -> str:
         """The URL of a part."""
@@ -69,17 +66,27 @@ class SitemapFiles:
                 if _PART.fullmatch(file.name) and file.name not in names:
                     file.unlink()
         except OSError as error:
-            raise AnswerLost(f"{self._folder} could not be written whole", hint="write it again") from error
+            raise AnswerLost(f"{self._named} could not be written whole", hint="write it again") from error
 
     @contextlib.contextmanager
-    def cleared(self) -> Iterator[None]:
-        """Takes away what is unfinished when the block is left early."""
+    def made(self) -> Iterator[None]:
+        """Makes the folder, and takes away what is unfinished when the block is left early.
+
+        Raises UsageError where it cannot be made.
+        """
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UsageError(f"{self._named} cannot be made", hint=_HINT) from error
         try:
             yield
         finally:
             with contextlib.suppress(OSError):
                 for file in (*self._folder.glob(f"{_UNFINISHED}*"), *self._folder.glob(f".{_UNFINISHED}*")):
                     file.unlink()
+
+    def _stream(self, name: str) -> AbstractContextManager[TextIO]:
+        return answer_to(str(self._folder / (_UNFINISHED + name)), named=self._named, hint=_HINT)
 
     def _name(self, number: int) -> str:
         return f"sitemap-{number}{self._ending}"

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 from contentmap_cli.crawl.targets import TargetError, TargetLine, TargetList, group_targets, parse_target
 from contentmap_cli.errors import UsageError
@@ -47,6 +48,20 @@ def domain_name(text: str) -> str:
         return parse_target(text).domain
     except UsageError as error:
         raise UsageError(error.message, hint="name one domain, such as example.com") from None
+
+
+def check_base(base: str | None) -> None:
+    """Raises UsageError where `--base` is no URL of a document."""
+    if base is None:
+        return
+    try:
+        where = urlsplit(base)
+    except ValueError:
+        where = urlsplit("")
+    if where.scheme not in ("http", "https") or not where.netloc:
+        raise UsageError(
+            f"--base: {base} is no URL of a document", hint="for example https://example.com/sitemap.xml"
+        )
 
 
 def duplicates_note(found: TargetList) -> str | None:

@@ -38,7 +38,23 @@ _REACH = "Reaching sites"
 
 def _format(*formats: Format) -> Any:
     names = ", ".join(formats[:-1]) + f" or {formats[-1]}"
-    return typer.Option("--format", metavar="FORMAT", help=f"How to write the answer: {names}.")
+
+    def read(text: str) -> Format:
+        try:
+            return Format(text)
+        except ValueError:
+            raise typer.BadParameter(f"{text!r} is not one of {', '.join(formats)}.") from None
+
+    def begun(incomplete: str) -> list[str]:
+        return [format.value for format in formats if format.startswith(incomplete)]
+
+    return typer.Option(
+        "--format",
+        metavar="FORMAT",
+        help=f"How to write the answer: {names}.",
+        parser=read,
+        autocompletion=begun,
+    )
 
 
 DomainArgument = Annotated[

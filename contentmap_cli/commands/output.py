@@ -12,14 +12,14 @@ import stat
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, TextIO, cast
+from typing import Any, BinaryIO, TextIO, cast
 
 from contentmap_cli.commands.shell import close_quietly
 from contentmap_cli.errors import AnswerLost, UsageError
 from contentmap_cli.report.escape import terminal
 
 _HINT = "name another file with -o"
-_AGAIN = "free some space, or write it somewhere else with -o"
+_AGAIN = "free some space, or write it somewhere else"
 
 
 class Stdout(io.TextIOBase):
@@ -38,7 +38,7 @@ class Stdout(io.TextIOBase):
             try:
                 return sys.stdout.write(text)
             except OSError as error:
-                self._give_up(error)
+                self.give_up(error)
         return len(text)
 
     def flush(self) -> None:
@@ -47,12 +47,12 @@ class Stdout(io.TextIOBase):
             try:
                 sys.stdout.flush()
             except OSError as error:
-                self._give_up(error)
+                self.give_up(error)
 
     @property
     def buffer(self) -> BinaryIO:
-        """Standard output for bytes."""
-        return sys.stdout.buffer
+        """The same for bytes."""
+        return cast("BinaryIO", _StdoutBytes(self))
 
     def isatty(self) -> bool:
         """Whether a person is reading."""
@@ -65,17 +65,41 @@ class Stdout(io.TextIOBase):
             return None
         return self.closed_by.strerror or str(self.closed_by)
 
-    def _give_up(self, error: OSError) -> None:
+    def give_up(self, error: OSError) -> None:
+        """Takes an error of writing for the end of it."""
         self.closed_by = error
         close_quietly(sys.stdout)
 
 
+class _StdoutBytes(io.RawIOBase):
+    """The bytes of a `Stdout`: what befalls them is for it to say, not for who writes them."""
+
+    def __init__(self, text: Stdout) -> None:
+        super().__init__()
+        self._text = text
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        if self._text.closed_by is None:
+            try:
+                sys.stdout.buffer.write(data)
+            except OSError as error:
+                self._text.give_up(error)
+        return len(data)
+
+    def flush(self) -> None:
+        self._text.flush()
+
+
 @contextlib.contextmanager
-def answer_to(path: str | None) -> Iterator[TextIO]:
+def answer_to(path: str | None, *, named: str | None = None, hint: str = _HINT) -> Iterator[TextIO]:
     """A text stream for the answer. With a path: written beside it and renamed when whole, compressed where
     the name ends in `.gz`.
 
-    Raises UsageError where the file cannot be written.
+    Raises UsageError where the file cannot be written: about `named`, what the user typed, where that is
+    another name, and with `hint`.
     """
     if path is None or path == "-":
         stdout = Stdout()
@@ -84,19 +108,21 @@ def answer_to(path: str | None) -> Iterator[TextIO]:
         if stdout.lost:
             raise AnswerLost(f"the answer could not be written: {stdout.lost}", hint=_AGAIN)
         return
-    final = Path(path)
+    final, named = Path(path), named or path
+    if path.endswith("/") and not final.exists():
+        raise UsageError(f"{named} is the name of a folder", hint=hint)
     if final.exists() and not final.is_file():
         # a device, a pipe, a terminal: to rename a file over /dev/null would replace it for everybody
-        stream = _opened(final, path)
+        stream = _opened(final, named, hint)
         try:
             with stream:
                 yield stream
         except OSError as error:
-            raise AnswerLost(f"{path} could not be written whole", hint=_AGAIN) from error
+            raise AnswerLost(f"{named} could not be written whole", hint=_AGAIN) from error
         return
     final = final.resolve()  # the file that a link leads to, not the link
     partial = final.with_name(f".{final.name}.{os.getpid()}.part")
-    stream = _opened(partial, path, compressed=final.name.endswith(".gz"))
+    stream = _opened(partial, named, hint, compressed=final.name.endswith(".gz"))
     try:
         with stream:
             yield stream
@@ -104,19 +130,19 @@ def answer_to(path: str | None) -> Iterator[TextIO]:
             partial.chmod(stat.S_IMODE(final.stat().st_mode))
         partial.replace(final)
     except OSError as error:
-        raise AnswerLost(f"{path} could not be written whole", hint=_AGAIN) from error
+        raise AnswerLost(f"{named} could not be written whole", hint=_AGAIN) from error
     finally:
         with contextlib.suppress(OSError):
             partial.unlink(missing_ok=True)
 
 
-def _opened(file: Path, named: str, *, compressed: bool = False) -> TextIO:
+def _opened(file: Path, named: str, hint: str, *, compressed: bool = False) -> TextIO:
     try:
         if compressed:
             return io.TextIOWrapper(_Gzip(file), encoding="utf-8", newline="")
         return file.open("w", encoding="utf-8", newline="")
     except OSError as error:
-        raise UsageError(f"{named} cannot be written", hint=_HINT) from error
+        raise UsageError(f"{named} cannot be written", hint=hint) from error
 
 
 class _Gzip(gzip.GzipFile):

@@ -43,10 +43,12 @@ def parse(
     output: opt.OutputOption = None,
 ) -> int:
     """Read one sitemap, feed or robots.txt and show its entries and its problems."""
+    from contentmap_cli.commands.inputs import check_base
     from contentmap_cli.commands.parsed import write_parsed
 
     calm_collector()
     wanted = opt.chosen(format, as_json, opt.PARSE_FORMATS)
+    check_base(base)
     robots = base is None and PurePath(file).name.lower() == "robots.txt"
     with opened(file) as source:
         return write_parsed(shell, source, base, wanted, output, robots=robots)

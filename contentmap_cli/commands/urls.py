@@ -115,7 +115,8 @@ async def _answer(shell: Shell, name: str, wanted: EntryFilter, format: Format, 
                     return
             writer.finish()
     if not count:
-        say(f"no URL of {name} fits", unless=shell.quiet)
+        files = f"; `contentmap sitemaps {name}` lists its files" if wanted.sitemap is not None else ""
+        say(f"no URL of {name} fits{shell.in_full(files)}", unless=shell.quiet)
     elif format is Format.XML and count > MOST_URLS:
         say(
             f"note: {count:,} URLs in one sitemap; the protocol allows {MOST_URLS:,} a file: "
@@ -138,7 +139,7 @@ async def _fill(shell: Shell, name: str, wanted: EntryFilter, files: SitemapFile
         session.begin(),
     ):
         domain_id = await require_domain(session, shell.tenant_name, name)
-        with files.cleared():
+        with files.made():
             with SitemapFolder(files.part, files.address) as folder:
                 async for some in stored_batches(session, domain_id, wanted):
                     folder.write_all(some)

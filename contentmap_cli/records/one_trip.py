@@ -30,6 +30,14 @@ def connect(database: str, **options: Any) -> OneTripConnection:
 class OneTripConnection(aiosqlite.Connection):
     """Gives out cursors that save trips."""
 
+    async def _connect(self) -> aiosqlite.Connection:
+        try:
+            return await super()._connect()
+        except sqlite3.Error:
+            # the thread has been told to end: an answer of its to a loop that is closed would be a traceback
+            self._thread.join()
+            raise
+
     def cursor(self) -> OneTripCursor:  # type: ignore[override]
         """A cursor; no statement has run, so nothing has happened yet."""
         return OneTripCursor(self)

@@ -89,7 +89,7 @@ def redact(text: str) -> str:
     """The text with the secrets of every URL in it replaced by `***`.
 
     `user:password@` keeps the user, a user alone (often a token) is replaced as well, and so is the value
-    of a `password` parameter.
+    of a `password` parameter. `user@`, as our own examples have it, is nobody's.
     """
     for userinfo in _USERINFO:
         text = userinfo.sub(_masked, text)
@@ -98,5 +98,7 @@ def redact(text: str) -> str:
 
 def _masked(match: re.Match[str]) -> str:
     user = match["user"]
+    if not match["rest"] and user.lower() == "user":
+        return match[0]
     keeps_user = match["rest"].startswith(":") and user
     return f"{match['scheme']}{user}:***@" if keeps_user else f"{match['scheme']}***@"

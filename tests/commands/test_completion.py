@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import pty
+import select
 import shutil
+import signal
 import subprocess
 import sys
 import sysconfig
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 from web_sites import good_site, serving
 
-BASH = shutil.which("bash")
+BASH, FISH, ZSH = map(shutil.which, ("bash", "fish", "zsh"))
+TRIES = 5
+"""A look into the database that takes more than a second completes nothing: on a busy machine, ask again."""
 
 
 @pytest.fixture
@@ -78,6 +86,12 @@ def test_what_goes_wrong_is_not_said(complete: Any, tmp_path: Path) -> None:
     assert complete("contentmap urls ") == []
 
 
+def in_a_shell(complete: Any) -> dict[str, str]:
+    """The environment of a shell that finds the command and the database."""
+    path = f"{sysconfig.get_path('scripts')}:{complete.environment['PATH']}"
+    return complete.environment | {"CONTENTMAP_DATABASE_URL": complete.database, "PATH": path, "TERM": "dumb"}
+
+
 @pytest.mark.skipif(BASH is None, reason="no bash is installed")
 def test_installed_in_a_real_bash(complete: Any, tmp_path: Path) -> None:
     """What `--show-completion` prints works in bash: commands and domains are completed."""
@@ -88,9 +102,63 @@ def test_installed_in_a_real_bash(complete: Any, tmp_path: Path) -> None:
             echo "${COMPREPLY[@]}"
         done
     """
-    path = f"{sysconfig.get_path('scripts')}:{complete.environment['PATH']}"
-    environment = complete.environment | {"CONTENTMAP_DATABASE_URL": complete.database, "PATH": path}
+    environment = in_a_shell(complete)
     ran = subprocess.run(
         [str(BASH), "-c", script], env=environment, capture_output=True, text=True, check=True, cwd=tmp_path
     )
     assert ran.stdout.split() == ["sitemaps", "alpha.test"], ran.stderr
+
+
+@pytest.mark.parametrize("address", ["sqlite"], indirect=True)
+@pytest.mark.skipif(FISH is None, reason="no fish is installed")
+def test_installed_in_a_real_fish(complete: Any, tmp_path: Path) -> None:
+    """Domains, and jobs with what there is to say of them."""
+    for line, begin in (
+        ("contentmap sitemaps al", "alpha.test"),
+        ("contentmap status ", f"{complete.job}\tcomplete, 2 domains"),
+    ):
+        script = f"contentmap --show-completion | source; complete --do-complete '{line}'"
+        for _ in range(TRIES):
+            words = [str(FISH), "--no-config", "-c", script]
+            ran = subprocess.run(
+                words, env=in_a_shell(complete), capture_output=True, text=True, check=True, cwd=tmp_path
+            )
+            if ran.stdout:
+                break
+        assert ran.stdout.startswith(begin), ran.stderr
+
+
+@pytest.mark.parametrize("address", ["sqlite"], indirect=True)
+@pytest.mark.skipif(ZSH is None, reason="no zsh is installed")
+def test_installed_in_a_real_zsh(complete: Any, tmp_path: Path) -> None:
+    """At its prompt, with the key that completes."""
+    environment = in_a_shell(complete)
+    process, terminal = pty.fork()
+    if process == 0:
+        os.chdir(tmp_path)
+        os.execve(str(ZSH), ["zsh", "-f", "-i"], environment)  # noqa: S606 - a shell of the system
+    try:
+        os.write(terminal, b'autoload -Uz compinit; compinit -u -D; eval "$(contentmap --show-completion)"\n')
+        os.write(terminal, b"echo rea''dy\n")
+        assert "ready" in shown(terminal, "ready")
+        said = ""
+        for _ in range(TRIES):
+            os.write(terminal, b"\x15contentmap sitemaps al\t")
+            said = shown(terminal, "alpha.test", seconds=3)
+            if "alpha.test" in said:
+                break
+        assert "alpha.test" in said
+    finally:
+        os.close(terminal)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)
+        os.waitpid(process, 0)
+
+
+def shown(terminal: int, text: str, *, seconds: float = 60) -> str:
+    """What a terminal shows until it shows `text`, or nothing more for so long."""
+    said, end = "", time.monotonic() + seconds
+    while text not in said and (left := end - time.monotonic()) > 0:
+        if select.select([terminal], [], [], left)[0]:
+            said += os.read(terminal, 65536).decode(errors="replace")
+    return said

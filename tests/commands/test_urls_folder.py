@@ -139,7 +139,7 @@ def test_what_cannot_be_written(on_sqlite: Any, tmp_path: Path) -> None:
         said = on_sqlite("urls", "a.test", *words)
         assert said.code == 2 and hint in said.err, said.err
     assert on_sqlite("urls", "b.example", "--format", "xml", "-o", out).code == 6
-    assert list((tmp_path / "out").iterdir()) == []
+    assert not (tmp_path / "out").exists()
     (tmp_path / "file").touch()
     assert on_sqlite("urls", "a.test", "--format", "xml", "-o", f"{tmp_path}/file/x/").code == 2
 
@@ -163,3 +163,14 @@ def test_a_part_on_a_full_disk_is_said(entries: int) -> None:
     ):
         folder.write_all(_entries(entries))
         folder.finish(StringIO())
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="no folder that takes no file, not even of root")
+def test_a_folder_that_takes_no_file(on_sqlite: Any) -> None:
+    """The error names what was typed, and not the files that were to be renamed."""
+    with serving({"a.test/s.xml": urlset("http://a.test/x")}) as sites:
+        on_sqlite("scan", "http://a.test/s.xml", "--connect-to", sites.connect_to)
+    said = on_sqlite("urls", "a.test", "--format", "xml", "-o", "/proc/self/")
+    assert said.code == 2
+    assert said.err.startswith("error: /proc/self/ cannot be written (")
+    assert said.err.endswith("hint: name another folder with -o\n")

@@ -82,6 +82,7 @@ def test_xml_text_shows_what_xml_cannot_hold() -> None:
         ("http://u:p@10.0.0.1:3128 and https://v:q@b", "http://u:***@10.0.0.1:3128 and https://v:***@b"),
         ("'user:pass@shop.example' is no target", "'user:***@shop.example' is no target"),
         ("postgresql://db/cm?password=s3cret&ssl=on", "postgresql://db/cm?password=***&ssl=on"),
+        ("postgresql://user:s3cret@db/cm", "postgresql://user:***@db/cm"),
     ],
 )
 def test_redact_hides_credentials(text: str, shown: str) -> None:
@@ -96,6 +97,8 @@ def test_redact_hides_credentials(text: str, shown: str) -> None:
         "https://shop.example:8443/@maker",
         "http://[::1]:8080/@maker",
         "sqlite:////home/me@work/content.db",
+        "name a server with --db, as in --db postgresql://user@host/database",
+        "use a file name or postgresql://USER@HOST/DATABASE",
         "http_500: https://shop.example/sitemap.xml answered 500",
         "no e-mail of webmaster@shop.example was read at 12:30",
     ],

@@ -7,6 +7,7 @@ import re
 from urllib.parse import urljoin, urlsplit
 
 from contentmap_cli.crawl.parsing.encoding import LENIENT, detect
+from contentmap_cli.crawl.parsing.possessive import compiled
 from contentmap_cli.crawl.parsing.urls import judge
 from contentmap_cli.values import DiscoveryMethod
 
@@ -18,9 +19,7 @@ URL_LENGTH = 2048
 SKIPPED = re.compile(
     r"<!--.*?(?:-->|\Z)|<(script|style|template)\b.*?(?:</\1\s*>|\Z)", re.IGNORECASE | re.DOTALL
 )
-TAG = re.compile(
-    r"<(link|a|base)(?=[\s/])((?:[^<>\"']++|\"[^\"]{0,4096}+\"|'[^']{0,4096}+')*+)", re.IGNORECASE
-)
+TAG = compiled(r"<(link|a|base)(?=[\s/])((?:[^<>\"']++|\"[^\"]{0,4096}+\"|'[^']{0,4096}+')*+)", re.IGNORECASE)
 ATTRIBUTE = re.compile(r"(?<![^\s=\"'/>])([^\s=\"'/>]++)\s*+=\s*+(?:\"([^\"]*+)\"|'([^']*+)'|([^\s\"'>]++))")
 FEED_TYPES = frozenset({"application/rss+xml", "application/atom+xml", "application/rdf+xml", "text/rss+xml"})
 EXTENSION = re.compile(r"\.(?:xml|txt|gz|php|aspx?|ashx|rss)(?:\.gz)?$", re.IGNORECASE)

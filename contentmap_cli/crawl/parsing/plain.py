@@ -23,6 +23,7 @@ from typing import Final
 from contentmap_cli.crawl.parsing.dates import DAY, TIME, parse_lastmod
 from contentmap_cli.crawl.parsing.desk import CACHED, CHANGEFREQS, NUMBER, Desk
 from contentmap_cli.crawl.parsing.elements import Role, role_of
+from contentmap_cli.crawl.parsing.possessive import compiled
 from contentmap_cli.crawl.parsing.rich import undeclared
 from contentmap_cli.crawl.parsing.shapes import UsualExtensions
 from contentmap_cli.crawl.parsing.urls import ORIGIN
@@ -55,7 +56,7 @@ _PATH: Final = rf"(?:(?:/([A-Za-z]{{1,11}})(?=[/?#.<\s])|(?=[/?#])){_URL}(?:&amp
 _TEXT: Final = r"[ -%'-;=?-~\t\n]*+"
 _COLUMNS: Final = 8
 _LASTMOD: Final = rf"(?:({DAY}{TIME})(Z|\+00:00)(?=<)|({_TEXT}))"
-_ENTRY: Final = re.compile(
+_ENTRY: Final = compiled(
     rf"<url>{_SPACE}<loc>{_SPACE}({ORIGIN}{_PATH}){_SPACE}</loc>{_SPACE}"
     rf"(?:<lastmod>{_LASTMOD}</lastmod>{_SPACE})?+"
     rf"(?:<changefreq>([a-z]*+)</changefreq>{_SPACE})?+"

@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 from enum import StrEnum
 
+from contentmap_cli.crawl.parsing.possessive import compiled
 from contentmap_cli.errors import Code
 from contentmap_cli.values import Problem
 
@@ -20,9 +21,7 @@ LOOKED_AT = 1024
 USERINFO = re.compile(r"//[^\s/?#]*@")
 # Without a scheme too; a password may hold a raw slash. What follows a colon is a port, not a password, if it
 # is all digits. Each word is tried at its start alone.
-SLASHED = re.compile(
-    r"(?<!\S)([^\s/@]*+//)?+(?!\*\*\*@)[^\s/?#:@\[]*+:(?!//|[0-9]*+(?:[/?#]|(?!\S)))[^\s@]*+@"
-)
+SLASHED = compiled(r"(?<!\S)([^\s/@]*+//)?+(?!\*\*\*@)[^\s/?#:@\[]*+:(?!//|[0-9]*+(?:[/?#]|(?!\S)))[^\s@]*+@")
 
 
 class ProblemCode(StrEnum):

@@ -13,6 +13,7 @@ from typing import Final
 from contentmap_cli.crawl.parsing.desk import Extensions
 from contentmap_cli.crawl.parsing.elements import Role, role_of
 from contentmap_cli.crawl.parsing.extensions import PER_ENTRY, TEXT_LENGTH, VALUES
+from contentmap_cli.crawl.parsing.possessive import compiled
 
 _SPACE: Final = r"[ \t\r\n]*+"
 _WORD: Final = r"(?:[^\x00- &<>@\x7f]++|&amp;)++"  # said by what it is not: that compiles twenty times faster
@@ -20,7 +21,7 @@ _TEXT: Final = rf"({_WORD}(?: {_WORD})*+)"
 _RAW: Final = r"(?:[^\x00- &<>@\]\x7f]++|&(?!amp;))++"  # of a CDATA section
 _CDATA: Final = rf"<!\[CDATA\[({_RAW}(?: {_RAW})*+)\]\]>"
 _VALUE: Final = r'((?:[^\x00- "&<>@\x7f]++|&amp;)++)'
-_PARTS: Final = re.compile(
+_PARTS: Final = compiled(
     rf'<xhtml:link rel="alternate" hreflang="{_VALUE}" href="{_VALUE}" ?/>{_SPACE}'
     rf"|<image:image>{_SPACE}<image:loc>{_TEXT}</image:loc>{_SPACE}"
     rf"(?:<image:(title|caption)>{_TEXT}</image:\4>{_SPACE})?+</image:image>{_SPACE}"

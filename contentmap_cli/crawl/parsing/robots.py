@@ -6,14 +6,13 @@ import re
 from collections.abc import Iterator
 
 from contentmap_cli.crawl.parsing.desk import Desk
+from contentmap_cli.crawl.parsing.possessive import compiled
 from contentmap_cli.crawl.parsing.urls import judge
 
 LINE_END = re.compile(r"\r\n|\n|\r")
 # Any case, "Site-map" too, blanks anywhere; the colon is sometimes forgotten, the key sometimes written
 # twice.
-SITEMAP = re.compile(
-    r"[\s\ufeff\u200b]*+(?:site-?maps?(?=[ \t\u00a0:])[ \t\u00a0:]*+)++(\S.*)", re.IGNORECASE
-)
+SITEMAP = compiled(r"[\s\ufeff\u200b]*+(?:site-?maps?(?=[ \t\u00a0:])[ \t\u00a0:]*+)++(\S.*)", re.IGNORECASE)
 QUOTES = "\"'<>"
 
 

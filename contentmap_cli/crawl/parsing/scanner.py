@@ -11,21 +11,22 @@ from collections.abc import Iterator
 from enum import Enum, auto
 from typing import NamedTuple
 
+from contentmap_cli.crawl.parsing.possessive import compiled
 from contentmap_cli.crawl.parsing.problems import ProblemCode, Problems, shorten
 from contentmap_cli.crawl.parsing.sniff import DOCTYPE, is_forbidden, shown
 
 NAME = r"[A-Za-z_][\w.-]*+(?::[\w.-]++)?+"
-START = re.compile(rf"<({NAME})((?:[^<>\"']++|\"[^\"<]*+\"|'[^'<]*+')*+)>")
-LOOSE_START = re.compile(rf"<({NAME})([^<>]*+)(>|(?=<)|\Z)")
-END = re.compile(rf"</\s*+({NAME})[^<>]*+(>|(?=<)|\Z)")
+START = compiled(rf"<({NAME})((?:[^<>\"']++|\"[^\"<]*+\"|'[^'<]*+')*+)>")
+LOOSE_START = compiled(rf"<({NAME})([^<>]*+)(>|(?=<)|\Z)")
+END = compiled(rf"</\s*+({NAME})[^<>]*+(>|(?=<)|\Z)")
 # An entry with nothing to mend, as most entries of a broken document are. One match does the work of ten
 # tokens.
-WHOLE_ENTRY = re.compile(
+WHOLE_ENTRY = compiled(
     r"<(url|sitemap)>\s*+<loc>([^<&]++)</loc>\s*+(?:<lastmod>([^<&]*+)</lastmod>\s*+)?+"
     r"(?:<changefreq>([^<&]*+)</changefreq>\s*+)?+(?:<priority>([^<&]*+)</priority>\s*+)?+</\1>"
 )
-LESS_THAN = re.compile(r"<(?:<(?=<))*+")
-INSTRUCTION = re.compile(r"<\?[^<>?]*+(?:\?(?!>)[^<>?]*+)*+\?>")
+LESS_THAN = compiled(r"<(?:<(?=<))*+")
+INSTRUCTION = compiled(r"<\?[^<>?]*+(?:\?(?!>)[^<>?]*+)*+\?>")
 BOGUS = re.compile(r"<[?!][^<>]*+(?:>|(?=<)|\Z)")
 TEMPLATE_LENGTH = 64 * 1024
 TAG_LENGTH = 256 * 1024
