@@ -24,7 +24,8 @@ _CLEAN = frozenset({ScanStatus.OK, ScanStatus.EMPTY})
 
 
 class ConsoleWatcher(Watcher):
-    """Feeds the answer's writer and the progress on stderr. `remarkable` keeps some domains for the hints."""
+    """Feeds the answer's writer and the progress on stderr. `remarkable` keeps some domains for the hints, at
+    least one of each code in `codes`."""
 
     def __init__(
         self, shell: Shell, job_id: str, total: int, writer: ScanWriter, *, streams_to_screen: bool
@@ -81,10 +82,14 @@ class ConsoleWatcher(Watcher):
             summary = replace(summary, unexpected=missed)
             self.unexpected += 1
         self._progress.finished(summary)
-        if summary.error is not None:
-            self.codes[str(summary.error.code)] += 1
-        if summary.status not in _CLEAN and len(self.remarkable) < _REMARKABLE:
+        code = str(summary.error.code) if summary.error is not None else None
+        # the hints name a domain for each code, so the first of each is kept however many there are
+        if summary.status not in _CLEAN and (
+            len(self.remarkable) < _REMARKABLE or (code is not None and code not in self.codes)
+        ):
             self.remarkable.append(summary)
+        if code is not None:
+            self.codes[code] += 1
         self._writer.domain(summary)
         if self._lines:
             say(finished_line(summary, self._progress.done, self._progress.total))
