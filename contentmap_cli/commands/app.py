@@ -39,6 +39,7 @@ from contentmap_cli.commands.shell import (
     Tenant,
     Verbose,
     fail,
+    unexpected,
 )
 from contentmap_cli.errors import AnswerLost, ContentMapError, Exit, UsageError
 
@@ -107,7 +108,7 @@ def _run() -> int:
     except Exception as error:
         # a usage error of the argument parser, whose classes moved between its versions
         if not hasattr(error, "format_message"):
-            raise
+            return unexpected(error, as_json="--json" in sys.argv)
         context = getattr(error, "ctx", None)
         if not error.format_message():
             return Exit.USAGE  # it has printed the help already

@@ -85,7 +85,7 @@ def answer_to(path: str | None) -> Iterator[TextIO]:
             raise AnswerLost(f"the answer could not be written: {stdout.lost}", hint=_AGAIN)
         return
     final = Path(path)
-    if final.exists() and not final.is_file():
+    if _is_special(final, path):
         # a device, a pipe, a terminal: to rename a file over /dev/null would replace it for everybody
         stream = _opened(final, path)
         try:
@@ -110,6 +110,16 @@ def answer_to(path: str | None) -> Iterator[TextIO]:
             partial.unlink(missing_ok=True)
 
 
+def _is_special(file: Path, named: str) -> bool:
+    """Whether something is there that is no plain file. Raises UsageError where nothing can ever be."""
+    try:
+        return not stat.S_ISREG(file.stat().st_mode)
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise UsageError(f"{named} cannot be written", hint=_HINT) from error
+
+
 def _opened(file: Path, named: str, *, compressed: bool = False) -> TextIO:
     try:
         if compressed:
@@ -127,9 +137,9 @@ class _Gzip(gzip.GzipFile):
         super().__init__(filename="", mode="wb", compresslevel=6, fileobj=self._raw, mtime=0)
 
     def close(self) -> None:
-        """Ends the stream and the file below it."""
-        super().close()
-        self._raw.close()
+        """Ends the stream and the file below it, which is let go where the disk takes no more, too."""
+        with self._raw:
+            super().close()
 
 
 def width_of(stream: TextIO) -> int | None:

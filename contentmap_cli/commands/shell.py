@@ -291,7 +291,7 @@ def _guarded(function: Callable[..., int | None], shell: Shell, values: dict[str
         close_quietly(sys.stdout)
         return Exit.CLEAN
     except Exception as error:  # the last line of defence: no traceback reaches a user
-        return _unexpected(error, as_json=as_json)
+        return unexpected(error, as_json=as_json)
 
 
 def _check_text(shell: Shell, values: dict[str, Any]) -> None:
@@ -319,7 +319,8 @@ def fail(error: ContentMapError, *, as_json: bool = False) -> None:
         pass  # nobody is listening; the exit code still says it
 
 
-def _unexpected(error: Exception, *, as_json: bool) -> int:
+def unexpected(error: Exception, *, as_json: bool = False) -> int:
+    """Says what nobody foresaw, without a traceback: the log has it, at `-vv`. Returns the exit code."""
     import logging
 
     logging.getLogger("contentmap").debug("unexpected", exc_info=error, extra={"action": "command.crashed"})

@@ -82,10 +82,12 @@ def test_a_file_that_cannot_be_meant_is_refused(on_sqlite: Any, text: str, messa
     assert on_sqlite("scan", "--help").code == 0
 
 
-def test_a_missing_file_is_refused(on_sqlite: Any) -> None:
-    """A file that was named must be there."""
-    said = on_sqlite("status", "--config", "none.toml")
-    assert (said.code, "none.toml cannot be read" in said.err) == (2, True)
+@pytest.mark.parametrize("name", ["none.toml", "~nobody-here/none.toml"])
+def test_a_missing_file_is_refused(on_sqlite: Any, name: str) -> None:
+    """A file that was named must be there, and so must the home it lies in."""
+    for words in (("status", "--config", name), ("--config", name, "status")):
+        said = on_sqlite(*words)
+        assert (said.code, f"{name} cannot be read" in said.err) == (2, True), said.err
 
 
 def test_secrets_are_not_shown(on_sqlite: Any) -> None:
