@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -16,7 +15,7 @@ from contentmap_cli.commands import options as opt
 from contentmap_cli.commands.shell import Shell, command, run_async
 from contentmap_cli.errors import Exit, UsageError
 from contentmap_cli.findings import CheckSummary, Finding, Severity
-from contentmap_cli.report.formats import CHECK_FORMATS, Format
+from contentmap_cli.report.formats import CHECK_FORMATS, RULE_FORMATS, Format
 
 if TYPE_CHECKING:
     from contentmap_cli.check.checker import Checker
@@ -88,11 +87,13 @@ def check(
     """Check sitemaps against the protocol's rules and good practice; nothing is recorded."""
     from contentmap_cli.check.checker import RULES
     from contentmap_cli.check.registry import chosen_rules
+    from contentmap_cli.commands.documents import said_base
     from contentmap_cli.commands.output import answer_to, say
     from contentmap_cli.commands.settings import ScanSettings
     from contentmap_cli.report.as_findings import write_findings, write_rules
+    from contentmap_cli.report.figures import plural
 
-    form = opt.chosen(format, as_json, CHECK_FORMATS)
+    form = opt.chosen(format, as_json, RULE_FORMATS if list_rules else CHECK_FORMATS)
     wanted = chosen_rules(select or (), ignore or (), severity)
     rules = [rule for name, rule in RULES.items() if name in wanted]
     if list_rules:
@@ -101,6 +102,9 @@ def check(
         return Exit.CLEAN
     if not targets:
         raise UsageError("no target was given", hint="name a site or a file, or - for standard input")
+    if write_baseline == "-":
+        raise UsageError("--write-baseline takes a file", hint="standard output is for the answer")
+    base = said_base(base)
     known = _read_baseline(baseline) if baseline else Counter()
     settings = ScanSettings(
         max_urls=max_urls,
@@ -122,6 +126,7 @@ def check(
     found = [finding for checker in checkers for finding in checker.findings()]
     if write_baseline:
         _write_baseline(write_baseline, found)
+        say(f"{plural(len(found), 'finding')} written to {write_baseline}", unless=shell.quiet)
         known = Counter({_key(finding): finding.count for finding in found})
     new = [finding for finding in found if known.get(_key(finding), 0) < finding.count]
     summary = CheckSummary(
@@ -150,8 +155,8 @@ async def _checked(
 ) -> list[Checker]:
     from contentmap_cli.check.checker import Checker
     from contentmap_cli.commands.checking import check_file, check_live, check_stored
+    from contentmap_cli.commands.documents import is_robots, opened
     from contentmap_cli.commands.inputs import domain_name
-    from contentmap_cli.commands.parse import opened
     from contentmap_cli.crawl.crawler import Crawler
     from contentmap_cli.crawl.targets import parse_target
     from contentmap_cli.findings import CheckedSite
@@ -165,9 +170,8 @@ async def _checked(
     for name in files:
         shown = "standard input" if name == "-" else name
         checker = Checker(CheckedSite(target=shown, now=datetime.now(UTC), is_site=False), wanted)
-        robots = base is None and PurePath(name).name.lower() == "robots.txt"
         with opened(name) as source:
-            check_file(checker, shown, source, base, robots=robots)
+            check_file(checker, shown, source, base, robots=is_robots(name, base))
         checkers.append(checker)
     if sites:
         async with Crawler(options) as crawler:
@@ -212,10 +216,7 @@ def _read_baseline(file: str) -> Counter[tuple[str, str]]:
 def _write_baseline(file: str, findings: Sequence[Finding]) -> None:
     from contentmap_cli.commands.output import answer_to
 
-    if file == "-":
-        raise UsageError("--write-baseline takes a file", hint="standard output is for the answer")
     known = [{"rule": each.rule.id, "place": each.place, "count": each.count} for each in findings]
     known.sort(key=lambda each: (str(each["place"]), str(each["rule"])))
     with answer_to(file) as out:
         out.write(json.dumps({"type": "baseline", "schema": 1, "findings": known}, indent=2) + "\n")
-    print(f"{len(known):,} findings written to {file}", file=sys.stderr)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -15,8 +14,10 @@ from contentmap_cli.report.formats import (
     DIFF_FORMATS,
     ENTRY_FORMATS,
     LIST_FORMATS,
+    PARSE_FORMATS,
     SCAN_FORMATS,
     Format,
+    refusal,
 )
 from contentmap_cli.values import Probe
 
@@ -52,7 +53,6 @@ ListFormat = Annotated[Format, _format(*LIST_FORMATS)]
 CheckFormat = Annotated[Format, _format(*CHECK_FORMATS)]
 EntryFormat = Annotated[Format, _format(*ENTRY_FORMATS)]
 DiffFormat = Annotated[Format, _format(*DIFF_FORMATS)]
-PARSE_FORMATS = (Format.NDJSON, Format.TABLE, Format.JSON, Format.CSV, Format.TXT)
 ParseFormat = Annotated[Format, _format(*PARSE_FORMATS)]
 JsonOption = Annotated[bool, typer.Option("--json", help="The same as --format json.")]
 OutputOption = Annotated[
@@ -230,15 +230,12 @@ CaFile = Annotated[
 ]
 
 
-def chosen(format: Format, as_json: bool, allowed: Sequence[Format]) -> Format:
+def chosen(format: Format, as_json: bool, allowed: tuple[Format, ...]) -> Format:
     """The format asked for, `--json` being a short word for one. Raises UsageError for one that this answer
     does not have, or for two."""
     if as_json and format is not allowed[0] and format is not Format.JSON:
         raise UsageError(f"--json and --format {format.value} ask for two answers", hint="give one of them")
     wanted = Format.JSON if as_json else format
     if wanted not in allowed:
-        raise UsageError(
-            f"this answer cannot be written as {wanted.value}",
-            hint=f"--format is one of {', '.join(allowed)}",
-        )
+        raise refusal(wanted, allowed)
     return wanted

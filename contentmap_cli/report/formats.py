@@ -38,7 +38,7 @@ SCAN_FORMATS = (Format.TABLE, Format.JSON, Format.NDJSON, Format.CSV, Format.JUN
 """What `scan` and `status` can write."""
 
 LIST_FORMATS = (Format.TABLE, Format.JSON, Format.NDJSON, Format.CSV)
-"""What `jobs` and `sitemaps` can write."""
+"""What `jobs`, `sitemaps` and `map` can write."""
 
 ENTRY_FORMATS = (*LIST_FORMATS, Format.TXT, Format.XML, Format.PARQUET)
 """What `urls` can write."""
@@ -46,6 +46,11 @@ ENTRY_FORMATS = (*LIST_FORMATS, Format.TXT, Format.XML, Format.PARQUET)
 DIFF_FORMATS = (*LIST_FORMATS, Format.TXT)
 """What `diff` can write."""
 
+PARSE_FORMATS = (Format.NDJSON, Format.TABLE, Format.JSON, Format.CSV, Format.TXT)
+"""What `parse` can write."""
+
+RULE_FORMATS = (Format.TABLE, Format.JSON, Format.NDJSON)
+"""What `check --list-rules` can write."""
 
 CHECK_FORMATS = (Format.TABLE, Format.JSON, Format.NDJSON, Format.JUNIT, Format.SARIF, Format.GITHUB)
 """What `check` can write."""

@@ -110,9 +110,11 @@ def test_a_file_in_every_format(on_sqlite: Any, tmp_path: Path) -> None:
         said = on_sqlite("check", "-", "--format", form, stdin=(tmp_path / "s.xml").read_bytes())
         assert said.code == 3
         assert not {"\u202e", "\x9b"} & set(said.out)
-    assert on_sqlite("check", "s.xml", "--write-baseline", "known.json").code == 0
+    quiet = on_sqlite("check", "s.xml", "--write-baseline", "known.json", "-q")
+    assert (quiet.code, quiet.err) == (0, "")
     assert on_sqlite("check", "s.xml", "--baseline", "known.json").code == 0
     assert json.loads((tmp_path / "known.json").read_text())["findings"]
     assert on_sqlite("check", "s.xml", "--select", "nonsense").code == 2
     assert on_sqlite("check", "absent.xml").code == 2
+    assert on_sqlite("check", "--list-rules", "--format", "sarif").code == 2
     assert on_sqlite("check", "s.xml", "--select", "news").code == 0
