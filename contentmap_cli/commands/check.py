@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -67,19 +68,8 @@ def check(
         str | None, typer.Option(metavar="FILE", help="Write what is found there, as known from now on.")
     ] = None,
     list_rules: Annotated[bool, typer.Option("--list-rules", help="Show all rules.")] = False,
-    max_urls: opt.MaxUrls = None,
-    domain_time: opt.DomainTime = None,
-    timeout: opt.Timeout = None,
-    delay: opt.Delay = None,
-    probe: opt.ProbeOption = None,
-    ignore_robots: opt.IgnoreRobots = False,
-    user_agent: opt.UserAgent = None,
-    header: opt.Header = None,
-    proxy: opt.Proxy = None,
-    connect_to: opt.ConnectToOption = None,
-    allow_private: opt.AllowPrivate = False,
-    allow_net: opt.AllowNet = None,
-    ca_file: opt.CaFile = None,
+    *,
+    crawl: opt.CheckCrawl,
     format: opt.CheckFormat = Format.TABLE,
     as_json: opt.JsonOption = False,
     output: opt.OutputOption = None,
@@ -106,22 +96,7 @@ def check(
         raise UsageError("--write-baseline takes a file", hint="standard output is for the answer")
     base = said_base(base)
     known = _read_baseline(baseline) if baseline else Counter()
-    settings = ScanSettings(
-        max_urls=max_urls,
-        domain_time=domain_time,
-        timeout=timeout,
-        delay=delay,
-        probe=probe,
-        full=True,
-        ignore_robots=ignore_robots,
-        user_agent=user_agent,
-        header=tuple(header or ()),
-        proxy=proxy,
-        connect_to=tuple(connect_to or ()),
-        allow_private=allow_private,
-        allow_net=tuple(allow_net or ()),
-        ca_file=ca_file,
-    )
+    settings = replace(ScanSettings.of(crawl), full=True)
     checkers = run_async(_checked(shell, targets, settings, wanted, base, stored=stored))
     found = [finding for checker in checkers for finding in checker.findings()]
     if write_baseline:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
 from contentmap_cli.commands import completion
+from contentmap_cli.commands.shell import Bundle
 from contentmap_cli.errors import UsageError
 from contentmap_cli.report.formats import (
     CHECK_FORMATS,
@@ -228,6 +230,42 @@ CaFile = Annotated[
         rich_help_panel=_REACH,
     ),
 ]
+
+SECRET: Final = frozenset({"header", "proxy"})
+"""What may carry credentials is never recorded: it is given again."""
+
+CRAWL: Final[dict[str, Any]] = {
+    "concurrency": Concurrency,
+    "max_urls": MaxUrls,
+    "max_time": MaxTime,
+    "domain_time": DomainTime,
+    "timeout": Timeout,
+    "delay": Delay,
+    "probe": ProbeOption,
+    "full": Full,
+    "ignore_robots": IgnoreRobots,
+    "user_agent": UserAgent,
+    "header": Header,
+    "proxy": Proxy,
+    "connect_to": ConnectToOption,
+    "allow_private": AllowPrivate,
+    "allow_net": AllowNet,
+    "ca_file": CaFile,
+    "expect_urls": ExpectUrls,
+}
+"""How to crawl, in the order of the help. Each is a field of `ScanSettings`."""
+
+
+def _without(*names: str) -> Bundle:
+    return Bundle({name: option for name, option in CRAWL.items() if name not in names})
+
+
+SCANNED: Final = Bundle(CRAWL)
+RESUMED: Final = _without("max_urls", "probe", "full", "ignore_robots", "user_agent")
+CHECKED: Final = _without("concurrency", "max_time", "full", "expect_urls")
+ScanCrawl = Annotated[Mapping[str, Any], SCANNED]
+ResumedCrawl = Annotated[Mapping[str, Any], RESUMED]
+CheckCrawl = Annotated[Mapping[str, Any], CHECKED]
 
 
 def chosen(format: Format, as_json: bool, allowed: tuple[Format, ...]) -> Format:

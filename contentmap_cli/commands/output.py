@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, TextIO, cast
 
-from contentmap_cli.commands.shell import close_quietly
+from contentmap_cli.commands.process import close_quietly
 from contentmap_cli.errors import AnswerLost, UsageError
 from contentmap_cli.report.escape import terminal
 

@@ -50,29 +50,14 @@ def scan(
     source: Annotated[
         str | None, typer.Option("--from", metavar="FILE", help="Read targets from a file, one a line.")
     ] = None,
-    concurrency: opt.Concurrency = None,
-    max_urls: opt.MaxUrls = None,
-    max_time: opt.MaxTime = None,
-    domain_time: opt.DomainTime = None,
-    timeout: opt.Timeout = None,
-    delay: opt.Delay = None,
-    probe: opt.ProbeOption = None,
-    full: opt.Full = False,
-    ignore_robots: opt.IgnoreRobots = False,
-    user_agent: opt.UserAgent = None,
-    header: opt.Header = None,
-    proxy: opt.Proxy = None,
-    connect_to: opt.ConnectToOption = None,
-    allow_private: opt.AllowPrivate = False,
-    allow_net: opt.AllowNet = None,
-    ca_file: opt.CaFile = None,
+    *,
+    crawl: opt.ScanCrawl,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would be scanned; no network, no database.")
     ] = False,
     detach: Annotated[
         bool, typer.Option("--detach", help="Print the job's id and go on in the background.")
     ] = False,
-    expect_urls: opt.ExpectUrls = None,
     queue: Annotated[
         bool,
         typer.Option(
@@ -97,25 +82,7 @@ def scan(
     from contentmap_cli.commands.inputs import duplicates_note, read_targets
     from contentmap_cli.commands.settings import ScanSettings
 
-    settings = ScanSettings(
-        concurrency=concurrency,
-        max_urls=max_urls,
-        max_time=max_time,
-        domain_time=domain_time,
-        timeout=timeout,
-        delay=delay,
-        probe=probe,
-        full=full,
-        ignore_robots=ignore_robots,
-        user_agent=user_agent,
-        header=tuple(header or ()),
-        proxy=proxy,
-        connect_to=tuple(connect_to or ()),
-        allow_private=allow_private,
-        allow_net=tuple(allow_net or ()),
-        ca_file=ca_file,
-        expect_urls=expect_urls,
-    )
+    settings = ScanSettings.of(crawl)
     settings.crawl_options()  # what cannot be meant is said now, before the list is read
     if queue:
         if detach or dry_run:
