@@ -10,8 +10,8 @@ from typing import BinaryIO
 
 from contentmap_cli.check.checker import Checker
 from contentmap_cli.commands.database import database_for_reading
+from contentmap_cli.commands.known import require_domain
 from contentmap_cli.commands.shell import Shell
-from contentmap_cli.commands.urls import require_domain
 from contentmap_cli.crawl.crawler import Crawler, DomainCrawl
 from contentmap_cli.crawl.hosts import normalise_url
 from contentmap_cli.crawl.parsing import parse_document, parse_lastmod

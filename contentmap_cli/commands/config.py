@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
@@ -32,7 +32,7 @@ def register(app: typer.Typer) -> None:
 
 def config(
     shell: Shell,
-    as_json: Annotated[bool, typer.Option("--json", help="As a JSON object.")] = False,
+    as_json: opt.JsonAlone = False,
     output: opt.OutputOption = None,
     **values: Any,
 ) -> None:

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from contentmap_cli.commands import options as opt
 from contentmap_cli.commands.shell import Shell, command, run_async
 from contentmap_cli.errors import SchemaMismatch
 
@@ -51,7 +52,7 @@ def register(app: typer.Typer) -> None:
 
 def check(
     shell: Shell,
-    as_json: Annotated[bool, typer.Option("--json", help="As a JSON object.")] = False,
+    as_json: opt.JsonAlone = False,
 ) -> int:
     """Say whether the schema is the one this version works with."""
     return run_async(_check(shell, as_json=as_json))

@@ -103,11 +103,10 @@ async def _answer(
     output: str | None,
 ) -> bool:
     from contentmap_cli.commands.database import database_for_reading
+    from contentmap_cli.commands.known import require_domain, require_job
     from contentmap_cli.commands.output import answer_to
-    from contentmap_cli.commands.urls import require_domain
     from contentmap_cli.records.comparison import history, scanned_domains
     from contentmap_cli.records.contents import domain_names
-    from contentmap_cli.records.queries import job_summary
     from contentmap_cli.report.as_diff import diff_writer
     from contentmap_cli.views import Comparison
 
@@ -120,8 +119,7 @@ async def _answer(
         if name is not None:
             pairs = [(await require_domain(session, shell.tenant_name, name), name)]
         elif job_id is not None:
-            if await job_summary(session, job_id, shell.tenant_name) is None:
-                raise NotFound(f"there is no job {job_id}", hint="contentmap jobs")
+            await require_job(session, shell.tenant_name, job_id)
             pairs = await domain_names(session, await scanned_domains(session, job_id))
         changed = False
         picked: Comparison | None = None

@@ -49,13 +49,8 @@ def domain_name(text: str) -> str:
         raise UsageError(error.message, hint="name one domain, such as example.com") from None
 
 
-def duplicates_note(found: TargetList) -> str | None:
-    """One line that says which targets were given twice, or None."""
-    return note_of_duplicates(found.duplicates, len(found.duplicates))
-
-
-def note_of_duplicates(first: Sequence[TargetLine], count: int) -> str | None:
-    """The same, of which only the first are at hand."""
+def duplicates_note(first: Sequence[TargetLine], count: int) -> str | None:
+    """One line that says how many targets were given twice and which the `first` of them are, or None."""
     if not count:
         return None
     names = [

@@ -50,6 +50,14 @@ DomainArgument = Annotated[
         metavar="DOMAIN", help="A domain that was scanned.", autocompletion=completion.complete_domain
     ),
 ]
+JobArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="JOB_ID",
+        help="The job, as scan and jobs print it.",
+        autocompletion=completion.complete_job,
+    ),
+]
 ScanFormat = Annotated[Format, _format(*SCAN_FORMATS)]
 ListFormat = Annotated[Format, _format(*LIST_FORMATS)]
 CheckFormat = Annotated[Format, _format(*CHECK_FORMATS)]
@@ -57,6 +65,7 @@ EntryFormat = Annotated[Format, _format(*ENTRY_FORMATS)]
 DiffFormat = Annotated[Format, _format(*DIFF_FORMATS)]
 ParseFormat = Annotated[Format, _format(*PARSE_FORMATS)]
 JsonOption = Annotated[bool, typer.Option("--json", help="The same as --format json.")]
+JsonAlone = Annotated[bool, typer.Option("--json", help="As a JSON object.")]
 OutputOption = Annotated[
     str | None, typer.Option("--output", "-o", metavar="FILE", help="Write the answer there.")
 ]

@@ -7,7 +7,6 @@ from typing import Annotated
 import typer
 
 from contentmap_cli.commands import options as opt
-from contentmap_cli.commands.completion import complete_job
 from contentmap_cli.commands.scan import refuse_what_no_worker_knows
 from contentmap_cli.commands.shell import Shell, command, run_async
 from contentmap_cli.errors import UsageError
@@ -38,12 +37,7 @@ def register(app: typer.Typer) -> None:
 
 def resume(
     shell: Shell,
-    job_id: Annotated[
-        str,
-        typer.Argument(
-            metavar="JOB_ID", help="The job, as scan and jobs print it.", autocompletion=complete_job
-        ),
-    ],
+    job_id: opt.JobArgument,
     failed: Annotated[bool, typer.Option("--failed", help="Try failed and partial domains again.")] = False,
     *,
     crawl: opt.ResumedCrawl,

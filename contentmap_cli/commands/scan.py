@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import sys
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,7 +14,9 @@ from contentmap_cli.errors import UsageError
 from contentmap_cli.report.formats import SCAN_FORMATS, Format
 
 if TYPE_CHECKING:
+    from contentmap_cli.commands.execute import Answer
     from contentmap_cli.commands.settings import ScanSettings
+    from contentmap_cli.values import Target
 
 EPILOG = """\
 Examples:
@@ -80,6 +82,7 @@ def scan(
     """Find, fetch and record the sitemaps of one domain or a hundred thousand."""
     from contentmap_cli.commands.execute import Answer, start_job
     from contentmap_cli.commands.inputs import duplicates_note, read_targets
+    from contentmap_cli.commands.output import say
     from contentmap_cli.commands.settings import ScanSettings
 
     settings = ScanSettings.of(crawl)
@@ -93,9 +96,9 @@ def scan(
     tenant = shell.tenant_name
     answer = Answer(opt.chosen(format, as_json, SCAN_FORMATS), output, fail_on)
     found = read_targets(targets or [], source)
-    note = duplicates_note(found)
-    if note and not shell.quiet:
-        print(note, file=sys.stderr)
+    note = duplicates_note(found.duplicates, len(found.duplicates))
+    if note:
+        say(note, unless=shell.quiet)
     if dry_run:
         return _show(found.targets, answer)
     if detach:
@@ -154,7 +157,7 @@ def refuse_what_no_worker_knows(shell: Shell, settings: ScanSettings, output: st
             raise UsageError(f"--{name.replace('_', '-')} is for a scan that runs here", hint=hint)
 
 
-def _show(targets: Any, answer: Any) -> int:
+def _show(targets: Sequence[Target], answer: Answer) -> int:
     from contentmap_cli.commands.output import answer_to
 
     with answer_to(answer.output) as out:

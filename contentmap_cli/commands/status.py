@@ -10,7 +10,7 @@ import typer
 from contentmap_cli.commands import options as opt
 from contentmap_cli.commands.completion import complete_job
 from contentmap_cli.commands.shell import Shell, command, run_async
-from contentmap_cli.errors import Exit, NotFound
+from contentmap_cli.errors import Exit
 from contentmap_cli.report.formats import SCAN_FORMATS, Format
 from contentmap_cli.values import JobStatus, ScanStatus
 
@@ -89,6 +89,7 @@ async def _answer(
     exit_status: bool,
 ) -> int:
     from contentmap_cli.commands.database import database_for_reading
+    from contentmap_cli.commands.known import read_job
     from contentmap_cli.commands.output import answer_to, has_left, redraw, width_of
     from contentmap_cli.report.formats import status_writer
 
@@ -112,22 +113,6 @@ async def _answer(
     return _exit_code(job) if exit_status else Exit.CLEAN
 
 
-async def read_job(sessions: Sessions, tenant: str, job_id: str | None) -> JobSummary:
-    """A job as it stands, the latest where none is named. Raises NotFound."""
-    from contentmap_cli.commands.owner import surely_gone, truthful
-    from contentmap_cli.records.queries import job_summary, latest_job_id
-    from contentmap_cli.records.queue_state import with_queue
-
-    async with sessions.read(job_id) as session, session.begin():
-        wanted = job_id or await latest_job_id(session, tenant)
-        if wanted is None:
-            raise NotFound("no job is recorded yet", hint="run `contentmap scan example.com` first")
-        job = await job_summary(session, wanted, tenant)
-        if job is None:
-            raise unknown_job(wanted)
-        return truthful(await with_queue(session, job, surely_gone))
-
-
 async def _results(
     sessions: Sessions, tenant: str, job: JobSummary, statuses: frozenset[ScanStatus] | None
 ) -> list[DomainSummary]:
@@ -139,11 +124,6 @@ async def _results(
             truthful_result(row, job)
             async for row in domain_results(session, job.job_id, tenant, statuses=statuses)
         ]
-
-
-def unknown_job(job_id: str) -> NotFound:
-    """The error for a job that this tenant does not have."""
-    return NotFound(f"no job {job_id[:80]!r} is recorded", hint="`contentmap jobs` lists those there are")
 
 
 def _exit_code(job: JobSummary) -> int:

@@ -14,6 +14,7 @@ from contentmap_cli.commands.output import say
 from contentmap_cli.commands.run import Watcher
 from contentmap_cli.commands.shell import Shell
 from contentmap_cli.crawl.crawler import CrawlProgress
+from contentmap_cli.report.figures import plural
 from contentmap_cli.report.formats import ScanWriter
 from contentmap_cli.report.live import LiveTable, finished_line
 from contentmap_cli.report.progress import ScanProgress
@@ -48,7 +49,7 @@ class ConsoleWatcher(Watcher):
     def __enter__(self) -> Self:
         if self._shell.quiet:
             return self
-        say(f"job {self._job_id}: {self._progress.total:,} domain{'s'[: self._progress.total != 1]}")
+        say(f"job {self._job_id}: {plural(self._progress.total, 'domain')}")
         if self._in_place:
             self._table = LiveTable(self._progress, sys.stderr, color=self._shell.colored(sys.stderr))
             self._table.__enter__()
