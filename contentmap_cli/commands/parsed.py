@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-import sys
 from typing import BinaryIO, TextIO
 
-from contentmap_cli.commands.output import answer_to, width_of
+from contentmap_cli.commands.output import answer_to, say, width_of
 from contentmap_cli.commands.shell import Shell
 from contentmap_cli.crawl.entry_spool import EntrySpool
 from contentmap_cli.crawl.parsing import parse_document
 from contentmap_cli.errors import Exit
-from contentmap_cli.report.escape import terminal
+from contentmap_cli.report.escape import redact
+from contentmap_cli.report.figures import plural
 from contentmap_cli.report.formats import Format, entries_writer
 from contentmap_cli.report.objects import document_object, entry_object
 from contentmap_cli.values import Document, FileStatus, Limits
@@ -58,11 +58,11 @@ def _write(shell: Shell, document: Document, spool: EntrySpool, format: Format, 
 def _say(document: Document) -> None:
     """The document and its problems on stderr, for formats that have no place for them."""
     state = FileStatus.OK if document.complete and document.failure is None else FileStatus.PARTIAL
-    print(
-        f"{document.kind}: {document.entries:,} entries, {state}, {document.encoding or 'no encoding'}",
-        file=sys.stderr,
-    )
+    if not document.kind.is_sitemap and document.failure is not None:
+        state = FileStatus.FAILED
+    entries = plural(document.entries, "entry", "entries")
+    say(f"{document.kind}: {entries}, {state}, {document.encoding or 'no encoding'}")
     for problem in document.problems:
         line = f"line {problem.line}: " if problem.line else ""
         times = f" ({problem.count:,} times)" if problem.count > 1 else ""
-        print(f"  {problem.code}: {line}{terminal(problem.message)}{times}", file=sys.stderr)
+        say(f"  {problem.code}: {line}{redact(problem.message)}{times}")

@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from contentmap_cli import __version__
 from contentmap_cli.findings import CheckSummary, Finding, Rule, Severity
+from contentmap_cli.report.escape import redact
 from contentmap_cli.report.objects import finding_text
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
@@ -52,7 +53,7 @@ def _rule(rule: Rule) -> dict[str, object]:
 
 def _result(finding: Finding, place: int) -> dict[str, object]:
     location: dict[str, object] = {
-        "artifactLocation": {"uri": quote(finding.place, safe=":/?#[]@!$&'()*+,;=%~")}
+        "artifactLocation": {"uri": quote(redact(finding.place), safe=":/?#[]@!$&'()*+,;=%~")}
     }
     if finding.line is not None and finding.line > 0:
         location["region"] = {"startLine": finding.line}
@@ -64,5 +65,5 @@ def _result(finding: Finding, place: int) -> dict[str, object]:
         "message": {"text": finding_text(finding)},
         "locations": [{"physicalLocation": location}],
         "partialFingerprints": {"contentmap/v1": hashlib.blake2b(mark, digest_size=16).hexdigest()},
-        "properties": {"count": finding.count, "examples": list(finding.examples)},
+        "properties": {"count": finding.count, "examples": [redact(example) for example in finding.examples]},
     }

@@ -249,7 +249,7 @@ def _problem(problem: Problem) -> dict[str, object]:
     return {
         "code": str(problem.code),
         "line": problem.line,
-        "message": problem.message,
+        "message": redact(problem.message),
         "count": problem.count,
     }
 
