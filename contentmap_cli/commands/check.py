@@ -47,12 +47,12 @@ def check(
     shell: Shell,
     targets: Annotated[
         list[str] | None,
-        typer.Argument(metavar="TARGET|FILE...", help="Sites, sitemap URLs or files; - for standard input."),
+        typer.Argument(metavar="TARGET|FILE…", help="Sites, sitemap URLs or files; - for standard input."),
     ] = None,
     stored: Annotated[
         bool, typer.Option("--stored", help="Check what is recorded, without a network.")
     ] = False,
-    base: Annotated[str | None, typer.Option(metavar="URL", help="Where a file came from.")] = None,
+    base: Annotated[str | None, typer.Option(metavar="URL", help="Where a file came from: its URL.")] = None,
     select: Annotated[
         list[str] | None,
         typer.Option(metavar="RULE", help="Only these rules, by id or its beginning. Repeatable."),

@@ -53,20 +53,22 @@ def diff(
         typer.Option(
             "--from",
             metavar="JOB_ID",
-            help="Default: the scan before the other.",
+            help="The earlier scan. Default: the one before the other.",
             autocompletion=complete_job,
         ),
     ] = None,
     later: Annotated[
         str | None,
-        typer.Option("--to", metavar="JOB_ID", help="Default: the last scan.", autocompletion=complete_job),
+        typer.Option(
+            "--to", metavar="JOB_ID", help="The later scan. Default: the last.", autocompletion=complete_job
+        ),
     ] = None,
     job: Annotated[
         str | None,
         typer.Option(
             "--job",
             metavar="JOB_ID",
-            help="Each domain of a job, against its last scan.",
+            help="Each domain of a job, against its scan before.",
             autocompletion=complete_job,
         ),
     ] = None,

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, get_args
 
 import typer
 
 from contentmap_cli.commands import completion
-from contentmap_cli.commands.shell import Bundle
+from contentmap_cli.commands.shell import Bundle, changed
 from contentmap_cli.errors import UsageError
 from contentmap_cli.report.formats import (
     CHECK_FORMATS,
@@ -67,7 +67,13 @@ ParseFormat = Annotated[Format, _format(*PARSE_FORMATS)]
 JsonOption = Annotated[bool, typer.Option("--json", help="The same as --format json.")]
 JsonAlone = Annotated[bool, typer.Option("--json", help="As a JSON object.")]
 OutputOption = Annotated[
-    str | None, typer.Option("--output", "-o", metavar="FILE", help="Write the answer there.")
+    str | None,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="FILE",
+        help="Write the answer there, compressed where its name ends in .gz.",
+    ),
 ]
 
 FailOnOption = Annotated[
@@ -75,7 +81,7 @@ FailOnOption = Annotated[
     typer.Option(
         "--fail-on",
         envvar="CONTENTMAP_FAIL_ON",
-        help="When to exit with 3 or 4: any domain not clean, all, never.",
+        help="When to exit with 3 or 4: any (a domain is not clean), all (every domain failed) or never.",
     ),
 ]
 
@@ -106,7 +112,7 @@ MaxUrls = Annotated[
     typer.Option(
         envvar="CONTENTMAP_MAX_URLS",
         min=1,
-        help="URLs to record a domain. Default: 5,000,000.",
+        help="At most so many URLs of a domain. Default: 5,000,000.",
         rich_help_panel=_CRAWL,
     ),
 ]
@@ -117,7 +123,7 @@ MaxTime = Annotated[
         min=0.1,
         max=MOST_SECONDS,
         metavar="SECONDS",
-        help="Stop the whole run then.",
+        help="Stop the whole run after so long; `contentmap resume` goes on.",
         rich_help_panel=_CRAWL,
     ),
 ]
@@ -150,7 +156,7 @@ Delay = Annotated[
         min=0.0,
         max=MOST_SECONDS,
         metavar="SECONDS",
-        help="Pause between two requests to a host. Default: what its robots.txt asks for.",
+        help="Least pause between two requests to a host. Its robots.txt may ask for a longer one.",
         rich_help_panel=_CRAWL,
     ),
 ]
@@ -159,7 +165,7 @@ ProbeOption = Annotated[
     typer.Option(
         "--probe",
         envvar="CONTENTMAP_PROBE",
-        help="Ask for well-known sitemap paths: only where nothing else names a sitemap, always, never.",
+        help="Ask for well-known sitemap paths: auto (where nothing else names a sitemap), always or never.",
         rich_help_panel=_CRAWL,
     ),
 ]
@@ -269,8 +275,18 @@ def _without(*names: str) -> Bundle:
     return Bundle({name: option for name, option in CRAWL.items() if name not in names})
 
 
+def _of_the_job(bundle: Bundle) -> Bundle:
+    """The same options where the default is what a job has recorded."""
+    return Bundle(
+        {
+            name: changed(option, help=str(get_args(option)[1].help).partition(" Default:")[0])
+            for name, option in bundle.options.items()
+        }
+    )
+
+
 SCANNED: Final = Bundle(CRAWL)
-RESUMED: Final = _without("max_urls", "probe", "full", "ignore_robots", "user_agent")
+RESUMED: Final = _of_the_job(_without("max_urls", "probe", "full", "ignore_robots", "user_agent"))
 CHECKED: Final = _without("concurrency", "max_time", "full", "expect_urls")
 ScanCrawl = Annotated[Mapping[str, Any], SCANNED]
 ResumedCrawl = Annotated[Mapping[str, Any], RESUMED]

@@ -74,7 +74,10 @@ Verbose = Annotated[
 LogFormatOption = Annotated[
     LogFormat | None,
     typer.Option(
-        "--log-format", envvar="CONTENTMAP_LOG_FORMAT", help="text or json.", rich_help_panel=_PANEL
+        "--log-format",
+        envvar="CONTENTMAP_LOG_FORMAT",
+        help="How log lines are written: text or json.",
+        rich_help_panel=_PANEL,
     ),
 ]
 LogFile = Annotated[
@@ -89,7 +92,12 @@ LogFile = Annotated[
 ]
 ColorOption = Annotated[
     Color | None,
-    typer.Option("--color", envvar="CONTENTMAP_COLOR", help="auto, always or never.", rich_help_panel=_PANEL),
+    typer.Option(
+        "--color",
+        envvar="CONTENTMAP_COLOR",
+        help="Colour answers and progress: auto, always or never.",
+        rich_help_panel=_PANEL,
+    ),
 ]
 Config = Annotated[
     str | None,
@@ -296,15 +304,16 @@ def command(
 
 def _flag(annotation: Any) -> Any:
     """The same option, without its environment variable."""
-    return _changed(annotation, envvar=None)
+    return changed(annotation, envvar=None)
 
 
 def _unseen(annotation: Any) -> Any:
     """The same option, not shown in the help."""
-    return _changed(annotation, hidden=True)
+    return changed(annotation, hidden=True)
 
 
-def _changed(annotation: Any, **changes: Any) -> Any:
+def changed(annotation: Any, **changes: Any) -> Any:
+    """The same option with something said otherwise, by the names that typer has for it."""
     kind, option = get_args(annotation)
     option = copy(option)
     for name, value in changes.items():

@@ -43,8 +43,13 @@ def urls(
     shell: Shell,
     domain: opt.DomainArgument,
     match: Annotated[str | None, typer.Option(metavar="GLOB", help="Only URLs like this: * and ?.")] = None,
-    since: Annotated[str | None, typer.Option(metavar="WHEN", help="First seen since.")] = None,
-    changed_after: Annotated[str | None, typer.Option(metavar="WHEN", help="With a lastmod after.")] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(metavar="WHEN", help="First seen since: a date, a UTC date-time, or 12h, 7d, 2w ago."),
+    ] = None,
+    changed_after: Annotated[
+        str | None, typer.Option(metavar="WHEN", help="With a lastmod after; said as for --since.")
+    ] = None,
     removed: Annotated[bool, typer.Option("--removed", help="Those that are gone.")] = False,
     sitemap: Annotated[str | None, typer.Option(metavar="URL", help="Those of one sitemap file.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, max=10**12, help="At most so many.")] = None,
