@@ -165,8 +165,9 @@ def _is_file(text: str) -> bool:
             return True
     except OSError:
         return False
-    lonely = "/" not in text and text.lower().endswith(_FILE_ENDINGS)
-    if lonely or text.startswith((".", "/")):
+    first, slash, _ = text.partition("/")
+    may_be_a_host = bool(slash) and (first == "localhost" or "." in first or ":" in first)
+    if (text.lower().endswith(_FILE_ENDINGS) and not may_be_a_host) or text.startswith((".", "/")):
         raise UsageError(f"there is no file {text}", hint="a sitemap on the web is named by its whole URL")
     return False
 

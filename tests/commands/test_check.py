@@ -6,8 +6,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 from lxml import etree
 from web_sites import Page, good_site, serving, urlset
+
+from contentmap_cli.commands.check import _is_file
+from contentmap_cli.errors import UsageError
 
 NAMESPACE = "http://www.sitemaps.org/schemas/sitemap/0.9"
 CHECK_KEYS = ["type", "schema", "targets", "files", "urls", "counts", "known"]
@@ -72,6 +76,22 @@ def test_dates_held_against_an_earlier_scan(contentmap: Any) -> None:
         ("lastmod-touched", "http://a.test/touched.xml"),
         ("lastmod-stale", "http://a.test/stale.xml"),
     }
+
+
+@pytest.mark.parametrize("text", ["absent.xml", "maps/absent.xml.gz", "./absent", "/no/such/file", "."])
+def test_a_file_that_is_not_there_is_no_site(text: str) -> None:
+    """What can only mean a file is told as one that is missing."""
+    with pytest.raises(UsageError, match="there is no file"):
+        _is_file(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["a.test", "a.test/maps/s.xml", "localhost/s.xml", "host:8080/s.xml", "[::1]/s.xml", "https://a/s.xml"],
+)
+def test_what_may_be_a_site_is_no_file(text: str) -> None:
+    """A host with a path is asked on the web."""
+    assert not _is_file(text)
 
 
 def test_a_database_that_is_gone(contentmap_at: Any, tmp_path: Path) -> None:
