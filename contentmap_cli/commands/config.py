@@ -47,7 +47,7 @@ def config(
     with answer_to(output) as out:
         if as_json:
             answer = {"type": "config", "schema": 1, "user_file": str(user_file()), "settings": rows}
-            out.write(json.dumps(answer, ensure_ascii=False, indent=2) + "\n")
+            out.write(json.dumps(answer, indent=2) + "\n")
             return
         columns = (Column("SETTING"), Column("VALUE", cut=True, fit=50), Column("FROM"))
         lines = [

@@ -99,7 +99,7 @@ async def _check(shell: Shell, *, as_json: bool) -> int:
                 "wanted": HEAD,
                 "partitions": partitions,
             }
-            print(json.dumps(answer, ensure_ascii=False))
+            print(json.dumps(answer))
         require_current(state, revision, database.shown)
         if not as_json:
             spread = f", URLs in {partitions} partitions" if partitions > 1 else ""

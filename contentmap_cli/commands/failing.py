@@ -19,7 +19,7 @@ def fail(error: ContentMapError, *, as_json: bool = False) -> None:
     try:
         print(render_error(error, reason), file=sys.stderr)
         if as_json:
-            print(json.dumps(error_object(error), ensure_ascii=False), file=sys.stderr)
+            print(json.dumps(error_object(error)), file=sys.stderr)
     except OSError:
         pass  # nobody is listening; the exit code still says it
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import BinaryIO, TextIO
 
 from contentmap_cli.commands.output import answer_to, say, width_of
@@ -10,10 +9,11 @@ from contentmap_cli.commands.shell import Shell
 from contentmap_cli.crawl.entry_spool import EntrySpool
 from contentmap_cli.crawl.parsing import parse_document
 from contentmap_cli.errors import Exit
+from contentmap_cli.report.entry_text import entry_json, to_json
 from contentmap_cli.report.escape import redact
 from contentmap_cli.report.figures import plural
 from contentmap_cli.report.formats import Format, entries_writer
-from contentmap_cli.report.objects import document_object, entry_object
+from contentmap_cli.report.objects import document_object
 from contentmap_cli.values import Document, FileStatus, Limits
 
 
@@ -33,15 +33,14 @@ def write_parsed(
 def _write(shell: Shell, document: Document, spool: EntrySpool, format: Format, out: TextIO) -> None:
     if format is Format.NDJSON:
         for batch in spool.read():
-            out.writelines(json.dumps(entry_object(entry), ensure_ascii=False) + "\n" for entry in batch)
-        out.write(json.dumps(document_object(document), ensure_ascii=False) + "\n")
+            out.writelines(f"{entry_json(entry)}\n" for entry in batch)
+        out.write(to_json(document_object(document)) + "\n")
     elif format is Format.JSON:
-        head = json.dumps(document_object(document), ensure_ascii=False)
-        out.write(head[:-1] + ', "results": [')
+        out.write(to_json(document_object(document))[:-1] + ', "results": [')
         separator = ""
         for batch in spool.read():
             for entry in batch:
-                out.write(separator + json.dumps(entry_object(entry), ensure_ascii=False))
+                out.write(separator + entry_json(entry))
                 separator = ", "
         out.write("]}\n")
     else:
