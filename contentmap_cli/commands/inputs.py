@@ -10,6 +10,7 @@ from typing import Final
 from contentmap_cli.crawl.targets import TargetError, TargetLine, TargetList, group_targets, parse_target
 from contentmap_cli.errors import UsageError
 from contentmap_cli.report.escape import redact, terminal
+from contentmap_cli.report.figures import plural
 
 _HINT: Final = "give domains as arguments, with --from FILE, or on standard input with -"
 _BOMS: Final = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
@@ -31,9 +32,8 @@ def check_targets(errors: Sequence[TargetError], targets: int) -> None:
             f"{f'line {error.line}: ' if error.line else ''}{terminal(redact(error.text))}: {error.message}"
             for error in errors
         ]
-        count = len(rows)
         raise UsageError(
-            f"{count} target{'s' if count > 1 else ''} cannot be scanned",
+            f"{plural(len(rows), 'target')} cannot be scanned",
             hint="mend or remove them; nothing was scanned",
             details=rows,
         )
@@ -59,8 +59,7 @@ def duplicates_note(first: Sequence[TargetLine], count: int) -> str | None:
     ]
     more = count - len(names)
     return (
-        f"note: {count} duplicate{'s' if count > 1 else ''} dropped: {', '.join(names)}"
-        f"{f' and {more} more' if more else ''}"
+        f"note: {plural(count, 'duplicate')} dropped: {', '.join(names)}{f' and {more} more' if more else ''}"
     )
 
 

@@ -103,7 +103,6 @@ async def _job_page(session: GuardedSession, tenant: str, job_id: str) -> JobPag
     from contentmap_cli.commands.owner import truthful_result
     from contentmap_cli.records.queries import domain_results
     from contentmap_cli.report.as_html import MOST_ROWS, JobPage
-    from contentmap_cli.values import ScanStatus
 
     job = await job_as_it_stands(session, tenant, job_id)
     clean: list[DomainSummary] = []
@@ -111,7 +110,7 @@ async def _job_page(session: GuardedSession, tenant: str, job_id: str) -> JobPag
     codes: Counter[str] = Counter()
     async for stored in domain_results(session, job_id, tenant):
         row = truthful_result(stored, job)
-        kept = clean if row.status in (ScanStatus.OK, ScanStatus.EMPTY) else others
+        kept = clean if row.status.clean else others
         if len(kept) < MOST_ROWS:
             kept.append(row)
         if row.error is not None:

@@ -29,15 +29,7 @@ Examples:
 
 Exit codes: 0; 6 no such job; with --exit-status also 3 not clean, 4 every domain failed, 8 still running.
 """
-NOT_CLEAN = frozenset(
-    {
-        ScanStatus.FAILED,
-        ScanStatus.PARTIAL,
-        ScanStatus.DEFERRED,
-        ScanStatus.INTERRUPTED,
-        ScanStatus.SKIPPED,
-    }
-)
+NOT_CLEAN = frozenset(status for status in ScanStatus if status.finished and not status.clean)
 POLL_SECONDS = 1.0
 
 

@@ -18,10 +18,9 @@ from contentmap_cli.report.figures import plural
 from contentmap_cli.report.formats import ScanWriter
 from contentmap_cli.report.live import LiveTable, finished_line
 from contentmap_cli.report.progress import ScanProgress
-from contentmap_cli.values import DomainSummary, ScanStatus
+from contentmap_cli.values import DomainSummary
 
 _REMARKABLE = 200
-_CLEAN = frozenset({ScanStatus.OK, ScanStatus.EMPTY})
 
 
 class ConsoleWatcher(Watcher):
@@ -85,7 +84,7 @@ class ConsoleWatcher(Watcher):
         self._progress.finished(summary)
         code = str(summary.error.code) if summary.error is not None else None
         # the hints name a domain for each code, so the first of each is kept however many there are
-        if summary.status not in _CLEAN and (
+        if not summary.status.clean and (
             len(self.remarkable) < _REMARKABLE or (code is not None and code not in self.codes)
         ):
             self.remarkable.append(summary)
