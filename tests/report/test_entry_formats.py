@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gc
 import io
 import json
 import sys
@@ -107,3 +108,17 @@ def test_parquet_that_cannot_be_written(monkeypatch: pytest.MonkeyPatch) -> None
     with pytest.raises(UsageError, match="not installed") as missing:
         ParquetEntries(io.StringIO())
     assert "[parquet]" in str(missing.value.hint)
+
+
+def test_parquet_that_is_left_early_says_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where an export is stopped, or its disk is full, its own error is all there is to read."""
+    pytest.importorskip("pyarrow")
+    monkeypatch.setattr(sys, "unraisablehook", sys.__unraisablehook__)
+    with (tmp_path / "urls.parquet").open("w", encoding="utf-8") as out:
+        writer = ParquetEntries(out)
+        writer.write_all(ROWS)
+    del writer
+    gc.collect()
+    assert capsys.readouterr().err == ""
