@@ -9,7 +9,7 @@ from typing import TextIO
 from urllib.parse import quote
 
 from contentmap_cli import __version__
-from contentmap_cli.findings import CheckSummary, Finding, Rule, Severity
+from contentmap_cli.findings import Finding, Rule, Severity
 from contentmap_cli.report.escape import redact
 from contentmap_cli.report.objects import finding_text
 
@@ -17,9 +17,7 @@ SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 _LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "note"}
 
 
-def write_sarif(
-    out: TextIO, findings: Sequence[Finding], summary: CheckSummary, rules: Sequence[Rule]
-) -> None:
+def write_sarif(out: TextIO, findings: Sequence[Finding], rules: Sequence[Rule]) -> None:
     """Writes one log with one run; `rules` are those that were checked."""
     places = {rule.id: number for number, rule in enumerate(rules)}
     log = {

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-__all__ = ["ActiveDomain", "LiveTable", "ScanProgress", "finished_line"]
-
 _REFRESHES = 5  # a second: smooth to the eye, below 1 % of a core
 _RECENT_LINES = 4
 _MOST_ACTIVE = 16  # more is a wall of text, however tall the terminal

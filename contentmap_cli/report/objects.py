@@ -6,7 +6,7 @@ known is null, never "".
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from contentmap_cli.errors import ContentMapError, Failure
@@ -60,9 +60,9 @@ def domain_object(summary: DomainSummary) -> dict[str, object]:
     return answer if summary.unexpected is None else answer | {"unexpected": summary.unexpected}
 
 
-def job_object(job: JobSummary, results: Iterable[DomainSummary] | None = None) -> dict[str, object]:
-    """A job. `results`, one object a domain, is there only when given."""
-    answer: dict[str, object] = {
+def job_object(job: JobSummary) -> dict[str, object]:
+    """A job: the last line of NDJSON, the head of the JSON document."""
+    return {
         "type": "job",
         "schema": SCHEMA,
         "job_id": job.job_id,
@@ -83,9 +83,6 @@ def job_object(job: JobSummary, results: Iterable[DomainSummary] | None = None) 
         "error": redact(job.error) if job.error else None,
         "queue": _queue(job),
     }
-    if results is not None:
-        answer["results"] = [domain_object(summary) for summary in results]
-    return answer
 
 
 def entry_object(
