@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import ClassVar, TextIO
 
-from contentmap_cli.report.as_table import elapsed, failure_text, job_status
 from contentmap_cli.report.columns import Cell, Column, Line, Style, painted, write_table
 from contentmap_cli.report.escape import redact, terminal, url_text
 from contentmap_cli.report.figures import duration, moment, number, size
+from contentmap_cli.report.outcomes import elapsed, failure_text, job_status
 from contentmap_cli.values import (
     Entry,
     FileStatus,

@@ -5,10 +5,10 @@ from __future__ import annotations
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TextIO
 
-from contentmap_cli.report.as_table import SCAN_STYLES, failure_text
 from contentmap_cli.report.columns import Style
 from contentmap_cli.report.escape import terminal
 from contentmap_cli.report.figures import clock, duration, number, plural, size
+from contentmap_cli.report.outcomes import SCAN_STYLES, failure_text
 from contentmap_cli.report.progress import ActiveDomain, ScanProgress
 from contentmap_cli.values import DomainSummary, ScanStatus
 
