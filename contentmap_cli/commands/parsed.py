@@ -9,11 +9,11 @@ from contentmap_cli.commands.shell import Shell
 from contentmap_cli.crawl.entry_spool import EntrySpool
 from contentmap_cli.crawl.parsing import parse_document
 from contentmap_cli.errors import Exit
-from contentmap_cli.report.entry_text import entry_json, to_json
+from contentmap_cli.report.entry_text import entry_json
 from contentmap_cli.report.escape import redact
 from contentmap_cli.report.figures import plural
 from contentmap_cli.report.formats import Format, entries_writer
-from contentmap_cli.report.objects import document_object
+from contentmap_cli.report.objects import document_object, to_json
 from contentmap_cli.values import Document, FileStatus, Limits
 
 

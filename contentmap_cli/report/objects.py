@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from json.encoder import JSONEncoder
+from typing import Final
 
 from contentmap_cli.errors import ContentMapError, Failure
 from contentmap_cli.findings import CheckSummary, Finding, Rule, Severity
@@ -25,6 +27,9 @@ from contentmap_cli.values import (
 
 SCHEMA = 1
 """The version of these objects. A key may be added without a new one; none is renamed or removed."""
+
+to_json: Final = JSONEncoder(allow_nan=False).encode
+"""An object as JSON on one line, ASCII only: `json.dumps` would build an encoder for each."""
 
 
 def timestamp(moment: datetime | None) -> str | None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from contentmap_cli.errors import UsageError
-from contentmap_cli.report.as_csv import ENTRY, CsvRows
+from contentmap_cli.report.as_csv import ENTRY, CsvRows, cells_of
 from contentmap_cli.report.as_parquet import ParquetEntries
 from contentmap_cli.report.entry_text import entry_json
 from contentmap_cli.report.formats import Format, entries_writer
@@ -42,7 +42,7 @@ def test_the_short_way_writes_what_the_general_way_does() -> None:
     """To the last character, in JSON and CSV, one by one and at once."""
     assert [entry_json(row) for row in ROWS] == [json.dumps(any_entry_object(row)) for row in ROWS]
     general, short = io.StringIO(), io.StringIO()
-    rows = CsvRows(general, ENTRY, any_entry_object)
+    rows = CsvRows(general, ENTRY, cells_of(ENTRY, any_entry_object))
     for row in ROWS:
         rows.write(row)
     entries_writer(Format.CSV, short).write_all(ROWS)
