@@ -33,7 +33,6 @@ from contentmap_cli.values import (
     DomainSummary,
     FileStatus,
     RememberedFile,
-    ScanStatus,
     Target,
 )
 
@@ -157,13 +156,13 @@ async def _store(
 
 def _why(crawl: DomainCrawl) -> Failure | None:
     """What a person should hear first about a domain that is not clean."""
-    if crawl.status in (ScanStatus.OK, ScanStatus.EMPTY):
+    if crawl.status.clean:
         return None
     if crawl.error is not None:
         return crawl.error
     if crawl.limits:
         return crawl.limits[0]
-    return next((_file_failure(file) for file in crawl.files if _file_failure(file)), None)
+    return next(filter(None, map(_file_failure, crawl.files)), None)
 
 
 def _file_failure(file: CrawledFile) -> Failure | None:

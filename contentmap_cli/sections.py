@@ -183,18 +183,18 @@ def _sum_up(section: Section) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Leaf:
+class Rest:
     """What is left of a section's folders when only the larger ones are shown."""
 
     sections: int
     urls: int
 
 
-def shown(section: Section, least: int) -> tuple[Sequence[Section], Leaf]:
+def shown(section: Section, least: int) -> tuple[Sequence[Section], Rest]:
     """The folders of a section with at least so many URLs, and what the others come to."""
     large = [below for below in section.sections if below.urls >= least]
     small = section.sections[len(large) :]
-    return large, Leaf(len(small), sum(below.urls for below in small))
+    return large, Rest(len(small), sum(below.urls for below in small))
 
 
 class Periods:

@@ -37,6 +37,11 @@ class ScanStatus(StrEnum):
         """Whether this is an outcome, rather than work still to be done."""
         return self not in (ScanStatus.PENDING, ScanStatus.RUNNING)
 
+    @property
+    def clean(self) -> bool:
+        """Whether it is an outcome that nobody needs to look at."""
+        return self in (ScanStatus.OK, ScanStatus.EMPTY)
+
 
 class JobStatus(StrEnum):
     """Where a whole job stands."""

@@ -278,6 +278,28 @@ def test_what_was_too_much_to_compare_is_said(monkeypatch: pytest.MonkeyPatch) -
     ]
 
 
+def test_a_link_back_is_missed_in_whatever_order_the_files_come() -> None:
+    """A page on another host of the site, whose file comes later or earlier, is asked for its link back; a
+    page on a host that no file speaks of is not."""
+    other, foreign = "https://de.example.com/p", "https://foreign.test/p"
+    links = tuple({"hreflang": code, "href": href} for code, href in (("de", other), ("fr", foreign)))
+    pages = {
+        "one": Entry("https://a.example.com/p", alternates=links),
+        "two": Entry(other, alternates=({"hreflang": "de", "href": other},)),
+    }
+    for names in (("one", "two"), ("two", "one")):
+        checker = Checker(SITE)
+        for _ in range(2):
+            for name in names:
+                checker.start(replace(FILE, name=name))
+                checker.entries([pages[name]])
+                checker.end()
+            if not checker.repeat():
+                break
+        (missing,) = [found for found in checker.findings() if found.rule.id == "hreflang-return"]
+        assert (missing.count, missing.examples) == (1, (f"https://a.example.com/p names {other}",))
+
+
 def test_relative_urls_of_a_document_of_known_place() -> None:
     """They are resolved to be listed, and each is said: a path, a host without scheme, a name."""
     body = wrap("".join(url(loc=loc) for loc in ("/p", "//a.example.com/q", "r", "https://a.example.com/s")))

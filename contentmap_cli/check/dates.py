@@ -77,13 +77,6 @@ _DAILY = frozenset({"day", "month", "year"})
 _FEEDS = frozenset({DocumentKind.RSS, DocumentKind.ATOM})
 
 
-def moment_of(lastmod: Lastmod | None) -> datetime | None:
-    """The moment of a date that was understood, in UTC."""
-    if lastmod is None or lastmod.utc is None:
-        return None
-    return datetime.fromisoformat(lastmod.utc.replace("Z", "+00:00"))
-
-
 class Dates(Family):
     """lastmod and priority over a whole file."""
 

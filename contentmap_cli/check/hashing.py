@@ -17,12 +17,13 @@ class HashBag:
 
     def __init__(self, room: int) -> None:
         self._buckets = [array("q") for _ in range(_BUCKETS)]
+        self._put = [bucket.append for bucket in self._buckets]
         self._left = room
         self.overflowed = False
 
     def add(self, numbers: Iterable[int]) -> None:
         """Takes the next hashes."""
-        put = [bucket.append for bucket in self._buckets]
+        put = self._put
         for number in numbers:
             if not self._left:
                 self.overflowed = True

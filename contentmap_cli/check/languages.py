@@ -42,6 +42,7 @@ REGIONS = frozenset(
 
 MOST_LINKS = 10_000_000
 """Alternates that are held against each other, each way: a hundred and sixty megabytes."""
+_MOST_HOSTS = 1000
 
 HREFLANG_CODE = rule(
     "hreflang-code", _E, "an hreflang that is no language code",
@@ -91,7 +92,9 @@ class Languages(Family):
 
     def __init__(self, site: CheckedSite, notes: Notes) -> None:
         super().__init__(site, notes)
-        self._there = HashBag(MOST_LINKS)
+        # the links back that there should be, by the host of the page that should have them: which hosts the
+        # files can speak for is known when all of them have been seen
+        self._due: dict[str, HashBag] = {}
         self._back = HashBag(MOST_LINKS)
         self._comparing = notes.wants(HREFLANG_RETURN)
         self._hosts: set[str] = set()
@@ -120,25 +123,31 @@ class Languages(Family):
 
     def _take(self, url: str, hrefs: set[str]) -> None:
         origin = origin_of(url)
-        if origin is not None and len(self._hosts) < 1000:
+        if origin is not None and len(self._hosts) < _MOST_HOSTS:
             self._hosts.add(origin.host)
         hrefs.discard(url)
-        # the link back that there should be, where the files checked can have it
-        self._there.add(hash((href, url)) for href in hrefs if self._is_ours(href))
         self._back.add(hash((url, href)) for href in hrefs)
-
-    def _is_ours(self, href: str) -> bool:
-        """Whether the sitemaps that are checked can say anything about this page."""
-        origin = origin_of(href)
-        return origin is not None and origin.host in self._hosts
+        for href in hrefs:
+            other = origin_of(href)
+            if other is None:
+                continue
+            due = self._due.get(other.host)
+            if due is None and len(self._due) < _MOST_HOSTS:
+                due = self._due[other.host] = HashBag(MOST_LINKS)
+            if due is not None:
+                due.add((hash((href, url)),))
 
     def finish(self) -> None:
         """Holds the pairs against each other, unless there were too many to hold."""
-        if self._there.overflowed or self._back.overflowed:
+        if self._back.overflowed:  # each link is due once at most, so there are no more of those
             self.given_up = f"{HREFLANG_RETURN.id} was not checked: more than {MOST_LINKS:,} alternates"
-        else:
-            self._count, self._sample = self._there.missing_from(self._back, EXAMPLES)
-            self.wants_more = self._count > 0
+            return
+        for host, due in self._due.items():
+            if host in self._hosts:
+                count, sample = due.missing_from(self._back, EXAMPLES - len(self._sample))
+                self._count += count
+                self._sample |= sample
+        self.wants_more = self._count > 0
 
     def again(self, file: CheckedFile, entries: Sequence[Entry]) -> None:
         """Finds out which links the sample stands for."""

@@ -26,6 +26,7 @@ from contentmap_cli.commands import (
     worker,
 )
 from contentmap_cli.commands import map as map_command
+from contentmap_cli.commands.failing import fail, unexpected
 from contentmap_cli.commands.layers import given_as_flag
 from contentmap_cli.commands.process import leave, open_standard_streams
 from contentmap_cli.commands.shell import (
@@ -38,9 +39,8 @@ from contentmap_cli.commands.shell import (
     Shell,
     Tenant,
     Verbose,
-    fail,
 )
-from contentmap_cli.errors import AnswerLost, ContentMapError, Exit, UsageError
+from contentmap_cli.errors import ContentMapError, Exit, UsageError
 
 app = typer.Typer(
     name="contentmap",
@@ -94,29 +94,22 @@ def main() -> None:
 
 
 def _run() -> int:
+    as_json = "--json" in sys.argv  # of a command line that cannot be read nothing more is known
     try:
         return int(app(standalone_mode=False) or Exit.CLEAN)
     except typer.Abort:
         return Exit.INTERRUPTED
     except ContentMapError as error:  # a settings file, read before any command runs
-        fail(error, as_json="--json" in sys.argv)
+        fail(error, as_json=as_json)
         return error.exit_code
-    except OSError as error:  # help or version, into a full disk or a closed pipe
-        fail(AnswerLost(f"the answer could not be written: {error.strerror}"))
-        return AnswerLost.exit_code
     except Exception as error:
         # a usage error of the argument parser, whose classes moved between its versions
         if not hasattr(error, "format_message"):
-            raise
+            return unexpected(error, as_json=as_json)
         context = getattr(error, "ctx", None)
         if not error.format_message():
             return Exit.USAGE  # it has printed the help already
         path = context.command_path if context else "contentmap"
-        fail(
-            UsageError(
-                error.format_message().replace("Value error, ", ""),
-                hint=f"`{path} --help` shows what it takes",
-            ),
-            as_json="--json" in sys.argv,
-        )
+        message = error.format_message().replace("Value error, ", "")
+        fail(UsageError(message, hint=f"`{path} --help` shows what it takes"), as_json=as_json)
         return Exit.USAGE

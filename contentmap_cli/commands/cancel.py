@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import typer
 
 from contentmap_cli.commands import options as opt
@@ -29,8 +27,8 @@ def register(app: typer.Typer) -> None:
 
 def cancel(
     shell: Shell,
-    job_id: Annotated[str, typer.Argument(metavar="JOB_ID", help="The job, as scan and jobs print it.")],
-    as_json: opt.JsonOption = False,
+    job_id: opt.JobArgument,
+    as_json: opt.JsonAlone = False,
 ) -> None:
     """Call a job off, whether it waits or runs, here or on any worker."""
     run_async(_cancel(shell, job_id, as_json=as_json))
@@ -40,18 +38,16 @@ async def _cancel(shell: Shell, job_id: str, *, as_json: bool) -> None:
     import sys
 
     from contentmap_cli.commands.database import database_for_writing
+    from contentmap_cli.commands.known import read_job, require_job
     from contentmap_cli.commands.output import say, width_of
-    from contentmap_cli.commands.status import read_job, unknown_job
     from contentmap_cli.records.cancelling import cancel_job
-    from contentmap_cli.records.jobs import find_job
     from contentmap_cli.records.session import Sessions
     from contentmap_cli.report.formats import status_writer
 
     async with database_for_writing(shell, create=False) as database:
         sessions = Sessions(database)
         async with sessions.brief(job_id) as session, session.begin():
-            if await find_job(session, job_id, shell.tenant_name) is None:
-                raise unknown_job(job_id)
+            await require_job(session, shell.tenant_name, job_id)
             cancelled = await cancel_job(session, job_id)
         summary = await read_job(sessions, shell.tenant_name, job_id)
     status_writer(

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -16,7 +16,7 @@ from contentmap_cli.commands import options as opt
 from contentmap_cli.commands.shell import Shell, command, run_async
 from contentmap_cli.errors import Exit, UsageError
 from contentmap_cli.findings import CheckSummary, Finding, Severity
-from contentmap_cli.report.formats import CHECK_FORMATS, Format
+from contentmap_cli.report.formats import CHECK_FORMATS, RULE_FORMATS, Format
 
 if TYPE_CHECKING:
     from contentmap_cli.check.checker import Checker
@@ -47,12 +47,12 @@ def check(
     shell: Shell,
     targets: Annotated[
         list[str] | None,
-        typer.Argument(metavar="TARGET|FILE...", help="Sites, sitemap URLs or files; - for standard input."),
+        typer.Argument(metavar="TARGET|FILE…", help="Sites, sitemap URLs or files; - for standard input."),
     ] = None,
     stored: Annotated[
         bool, typer.Option("--stored", help="Check what is recorded, without a network.")
     ] = False,
-    base: Annotated[str | None, typer.Option(metavar="URL", help="Where a file came from.")] = None,
+    base: Annotated[str | None, typer.Option(metavar="URL", help="Where a file came from: its URL.")] = None,
     select: Annotated[
         list[str] | None,
         typer.Option(metavar="RULE", help="Only these rules, by id or its beginning. Repeatable."),
@@ -68,19 +68,8 @@ def check(
         str | None, typer.Option(metavar="FILE", help="Write what is found there, as known from now on.")
     ] = None,
     list_rules: Annotated[bool, typer.Option("--list-rules", help="Show all rules.")] = False,
-    max_urls: opt.MaxUrls = None,
-    domain_time: opt.DomainTime = None,
-    timeout: opt.Timeout = None,
-    delay: opt.Delay = None,
-    probe: opt.ProbeOption = None,
-    ignore_robots: opt.IgnoreRobots = False,
-    user_agent: opt.UserAgent = None,
-    header: opt.Header = None,
-    proxy: opt.Proxy = None,
-    connect_to: opt.ConnectToOption = None,
-    allow_private: opt.AllowPrivate = False,
-    allow_net: opt.AllowNet = None,
-    ca_file: opt.CaFile = None,
+    *,
+    crawl: opt.CheckCrawl,
     format: opt.CheckFormat = Format.TABLE,
     as_json: opt.JsonOption = False,
     output: opt.OutputOption = None,
@@ -88,11 +77,13 @@ def check(
     """Check sitemaps against the protocol's rules and good practice; nothing is recorded."""
     from contentmap_cli.check.checker import RULES
     from contentmap_cli.check.registry import chosen_rules
+    from contentmap_cli.commands.documents import said_base
     from contentmap_cli.commands.output import answer_to, say
     from contentmap_cli.commands.settings import ScanSettings
     from contentmap_cli.report.as_findings import write_findings, write_rules
+    from contentmap_cli.report.figures import plural
 
-    form = opt.chosen(format, as_json, CHECK_FORMATS)
+    form = opt.chosen(format, as_json, RULE_FORMATS if list_rules else CHECK_FORMATS)
     wanted = chosen_rules(select or (), ignore or (), severity)
     rules = [rule for name, rule in RULES.items() if name in wanted]
     if list_rules:
@@ -101,27 +92,16 @@ def check(
         return Exit.CLEAN
     if not targets:
         raise UsageError("no target was given", hint="name a site or a file, or - for standard input")
+    if write_baseline == "-":
+        raise UsageError("--write-baseline takes a file", hint="standard output is for the answer")
+    base = said_base(base)
     known = _read_baseline(baseline) if baseline else Counter()
-    settings = ScanSettings(
-        max_urls=max_urls,
-        domain_time=domain_time,
-        timeout=timeout,
-        delay=delay,
-        probe=probe,
-        full=True,
-        ignore_robots=ignore_robots,
-        user_agent=user_agent,
-        header=tuple(header or ()),
-        proxy=proxy,
-        connect_to=tuple(connect_to or ()),
-        allow_private=allow_private,
-        allow_net=tuple(allow_net or ()),
-        ca_file=ca_file,
-    )
+    settings = replace(ScanSettings.of(crawl), full=True)
     checkers = run_async(_checked(shell, targets, settings, wanted, base, stored=stored))
     found = [finding for checker in checkers for finding in checker.findings()]
     if write_baseline:
         _write_baseline(write_baseline, found)
+        say(f"{plural(len(found), 'finding')} written to {write_baseline}", unless=shell.quiet)
         known = Counter({_key(finding): finding.count for finding in found})
     new = [finding for finding in found if known.get(_key(finding), 0) < finding.count]
     summary = CheckSummary(
@@ -150,8 +130,8 @@ async def _checked(
 ) -> list[Checker]:
     from contentmap_cli.check.checker import Checker
     from contentmap_cli.commands.checking import check_file, check_live, check_stored
-    from contentmap_cli.commands.inputs import check_base, domain_name
-    from contentmap_cli.commands.parse import opened
+    from contentmap_cli.commands.documents import is_robots, opened
+    from contentmap_cli.commands.inputs import domain_name
     from contentmap_cli.crawl.crawler import Crawler
     from contentmap_cli.crawl.targets import parse_target
     from contentmap_cli.findings import CheckedSite
@@ -162,7 +142,6 @@ async def _checked(
         raise UsageError("--base says where a file came from, and no file is named", hint="leave it out")
     if files.count("-") > 1:
         raise UsageError("standard input can be read only once", hint="name it once")
-    check_base(base)
     if stored:
         return [await check_stored(shell, domain_name(each), wanted) for each in targets]
     sites = {each: parse_target(each) for each in targets if each not in files}
@@ -170,9 +149,8 @@ async def _checked(
     for name in files:
         shown = "standard input" if name == "-" else name
         checker = Checker(CheckedSite(target=shown, now=datetime.now(UTC), is_site=False), wanted)
-        robots = base is None and PurePath(name).name.lower() == "robots.txt"
         with opened(name) as source:
-            check_file(checker, shown, source, base, robots=robots)
+            check_file(checker, shown, source, base, robots=is_robots(name, base))
         checkers.append(checker)
     if sites:
         async with Crawler(options) as crawler:
@@ -194,8 +172,9 @@ def _is_file(text: str) -> bool:
             raise UsageError(f"{text} is a folder", hint=f"name its files: {path / '*.xml'}")
     except OSError:
         return False
-    lonely = "/" not in text and text.lower().endswith(_FILE_ENDINGS)
-    if lonely or text.startswith((".", "/")):
+    first, slash, _ = text.partition("/")
+    may_be_a_host = bool(slash) and (first == "localhost" or "." in first or ":" in first)
+    if (text.lower().endswith(_FILE_ENDINGS) and not may_be_a_host) or text.startswith((".", "/")):
         raise UsageError(f"there is no file {text}", hint="a sitemap on the web is named by its whole URL")
     return False
 
@@ -220,10 +199,7 @@ def _read_baseline(file: str) -> Counter[tuple[str, str]]:
 def _write_baseline(file: str, findings: Sequence[Finding]) -> None:
     from contentmap_cli.commands.output import answer_to
 
-    if file == "-":
-        raise UsageError("--write-baseline takes a file", hint="standard output is for the answer")
     known = [{"rule": each.rule.id, "place": each.place, "count": each.count} for each in findings]
     known.sort(key=lambda each: (str(each["place"]), str(each["rule"])))
     with answer_to(file, hint="name another file with --write-baseline") as out:
         out.write(json.dumps({"type": "baseline", "schema": 1, "findings": known}, indent=2) + "\n")
-    print(f"{len(known):,} findings written to {file}", file=sys.stderr)

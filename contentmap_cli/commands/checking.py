@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import BinaryIO
 
 from contentmap_cli.check.checker import Checker
 from contentmap_cli.commands.database import database_for_reading
+from contentmap_cli.commands.known import require_domain
+from contentmap_cli.commands.output import say
 from contentmap_cli.commands.shell import Shell
-from contentmap_cli.commands.urls import require_domain
 from contentmap_cli.crawl.crawler import Crawler, DomainCrawl
 from contentmap_cli.crawl.hosts import normalise_url
 from contentmap_cli.crawl.parsing import parse_document, parse_lastmod
 from contentmap_cli.crawl.spool import RowSpool
-from contentmap_cli.errors import ContentMapError, Failure
+from contentmap_cli.errors import ContentMapError, Failure, NotFound
 from contentmap_cli.findings import CheckedFile, CheckedSite
 from contentmap_cli.records.checking import recorded_files
 from contentmap_cli.records.contents import EntryFilter, find_domain, stored_entries
@@ -26,6 +26,7 @@ from contentmap_cli.rows import entries_of
 from contentmap_cli.values import DiscoveryMethod, Entry, Limits, RememberedFile, Target
 
 SLICE = 1000
+_DEEPEST = 16  # indexes above a file that are looked at: they may name each other in a ring
 
 
 def check_file(checker: Checker, name: str, source: BinaryIO, base: str | None, *, robots: bool) -> None:
@@ -102,11 +103,10 @@ async def check_stored(shell: Shell, name: str, wanted: frozenset[str]) -> Check
         domain_id = await require_domain(session, shell.tenant_name, name)
         recorded = await recorded_files(session, domain_id)
         named = _named(file.url for file, _ in recorded if file.discovered_by is DiscoveryMethod.ROBOTS)
-        files = _placed([file for file, _ in recorded], named)
-        files = [
-            replace(file, index_lastmod=parse_lastmod(said) if said else None)
-            for file, (_, said) in zip(files, recorded, strict=True)
+        dated = [
+            replace(file, index_lastmod=parse_lastmod(said) if said else None) for file, said in recorded
         ]
+        files = _placed(dated, named)
         checker = Checker(CheckedSite(target=name, now=datetime.now(UTC)), wanted)
         for _ in range(2):
             waiting = iter(files)
@@ -175,7 +175,8 @@ def _crawled(crawl: DomainCrawl, before: Mapping[str, RememberedFile], now: date
     return _placed(files, _named(crawl.robots.sitemaps))
 
 
-def _named(urls: Sequence[str] | Iterator[str | None]) -> frozenset[str]:
+def _named(urls: Iterable[str | None]) -> frozenset[str]:
+    """URLs in the spelling that tells whether two are the same."""
     return frozenset(normalise_url(url) or url for url in urls if url is not None)
 
 
@@ -186,7 +187,7 @@ def _placed(files: Sequence[CheckedFile], named: frozenset[str]) -> list[Checked
     for file in files:
         trusted = False
         at: CheckedFile | None = file
-        for _ in range(16):
+        for _ in range(_DEEPEST):
             if at is None or at.url is None:
                 break
             if at.discovered_by is DiscoveryMethod.ROBOTS or (normalise_url(at.url) or at.url) in named:
@@ -213,7 +214,8 @@ async def _earlier(shell: Shell, domain: str) -> dict[str, RememberedFile]:
             if found is None:
                 return {}
             return {file.url: file for file in (await remembered_files(session, [found])).get(found, [])}
+    except NotFound:  # there is no database yet
+        return {}
     except ContentMapError as error:
-        if error.code != "not_found" and not shell.quiet:
-            print(f"note: no earlier scan to compare with: {error.message}", file=sys.stderr)
+        say(f"note: no earlier scan to compare with: {redact(error.message)}", unless=shell.quiet)
         return {}

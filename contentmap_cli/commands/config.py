@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
@@ -32,7 +32,7 @@ def register(app: typer.Typer) -> None:
 
 def config(
     shell: Shell,
-    as_json: Annotated[bool, typer.Option("--json", help="As a JSON object.")] = False,
+    as_json: opt.JsonAlone = False,
     output: opt.OutputOption = None,
     **values: Any,
 ) -> None:
@@ -47,7 +47,7 @@ def config(
     with answer_to(output) as out:
         if as_json:
             answer = {"type": "config", "schema": 1, "user_file": str(user_file()), "settings": rows}
-            out.write(json.dumps(answer, ensure_ascii=False, indent=2) + "\n")
+            out.write(json.dumps(answer, indent=2) + "\n")
             return
         columns = (Column("SETTING"), Column("VALUE", cut=True, fit=50), Column("FROM"))
         lines = [

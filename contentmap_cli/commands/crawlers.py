@@ -42,10 +42,9 @@ class Crawlers:
             settings = ScanSettings.from_recorded(options)
             settings = replace(settings, proxy=self._proxy, concurrency=self._concurrency)
             crawler = Crawler(settings.crawl_options(), places=self._places)
-            kept = self._kept[key] = _Kept(crawler, users=1)
-            await crawler.__aenter__()
-        else:
-            kept.users += 1
+            # entering waits for nothing, so nobody comes in between; one that cannot be entered is not kept
+            kept = self._kept[key] = _Kept(await crawler.__aenter__())
+        kept.users += 1
         self._kept.move_to_end(key)
         try:
             yield kept.crawler

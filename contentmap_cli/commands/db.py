@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from contentmap_cli.commands import options as opt
 from contentmap_cli.commands.prune import EPILOG as PRUNE
 from contentmap_cli.commands.prune import prune
 from contentmap_cli.commands.shell import Shell, command, run_async
@@ -56,7 +57,7 @@ def register(app: typer.Typer) -> None:
 
 def check(
     shell: Shell,
-    as_json: Annotated[bool, typer.Option("--json", help="As a JSON object.")] = False,
+    as_json: opt.JsonAlone = False,
 ) -> int:
     """Say whether the schema is the one this version works with."""
     return run_async(_check(shell, as_json=as_json))
@@ -103,7 +104,7 @@ async def _check(shell: Shell, *, as_json: bool) -> int:
                 "wanted": HEAD,
                 "partitions": partitions,
             }
-            print(json.dumps(answer, ensure_ascii=False))
+            print(json.dumps(answer))
         require_current(state, revision, database.shown)
         if not as_json:
             spread = f", URLs in {partitions} partitions" if partitions > 1 else ""

@@ -42,7 +42,8 @@ def in_background(shell: Shell, work: Callable[[Committed], int], *, as_json: bo
         os.kill(child, signal.SIGTERM)
         raise
     if not job_id:
-        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        return code if code >= 0 else 128 - code  # ended by a signal: as a shell has it
     _show(job_id, child, as_json=as_json)
     say(f"`{shell.in_full(f'contentmap status {job_id} --watch')}` follows it", unless=shell.quiet)
     return 0

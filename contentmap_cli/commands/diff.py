@@ -53,20 +53,22 @@ def diff(
         typer.Option(
             "--from",
             metavar="JOB_ID",
-            help="Default: the scan before the other.",
+            help="The earlier scan. Default: the one before the other.",
             autocompletion=complete_job,
         ),
     ] = None,
     later: Annotated[
         str | None,
-        typer.Option("--to", metavar="JOB_ID", help="Default: the last scan.", autocompletion=complete_job),
+        typer.Option(
+            "--to", metavar="JOB_ID", help="The later scan. Default: the last.", autocompletion=complete_job
+        ),
     ] = None,
     job: Annotated[
         str | None,
         typer.Option(
             "--job",
             metavar="JOB_ID",
-            help="Each domain of a job, against its last scan.",
+            help="Each domain of a job, against its scan before.",
             autocompletion=complete_job,
         ),
     ] = None,
@@ -103,12 +105,10 @@ async def _answer(
     output: str | None,
 ) -> bool:
     from contentmap_cli.commands.database import database_for_reading
+    from contentmap_cli.commands.known import require_domain, require_job
     from contentmap_cli.commands.output import answer_to
-    from contentmap_cli.commands.status import unknown_job
-    from contentmap_cli.commands.urls import require_domain
     from contentmap_cli.records.comparison import history, scanned_domains
     from contentmap_cli.records.contents import domain_names
-    from contentmap_cli.records.queries import job_summary
     from contentmap_cli.report.as_diff import diff_writer
 
     async with (
@@ -120,8 +120,7 @@ async def _answer(
         if name is not None:
             pairs = [(await require_domain(session, shell.tenant_name, name), name)]
         elif job_id is not None:
-            if await job_summary(session, job_id, shell.tenant_name) is None:
-                raise unknown_job(job_id)
+            await require_job(session, shell.tenant_name, job_id)
             pairs = await domain_names(session, await scanned_domains(session, job_id))
         changed = False
         picked: Comparison | None = None

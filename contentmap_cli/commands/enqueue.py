@@ -13,14 +13,14 @@ from contentmap_cli.commands.database import database_address, database_for_writ
 from contentmap_cli.commands.inputs import (
     SHOWN_DUPLICATES,
     check_targets,
-    note_of_duplicates,
+    duplicates_note,
     target_lines,
 )
+from contentmap_cli.commands.known import nothing_left, require_job
 from contentmap_cli.commands.output import say
 from contentmap_cli.commands.owner import surely_gone
 from contentmap_cli.commands.settings import ScanSettings
 from contentmap_cli.commands.shell import Shell
-from contentmap_cli.commands.status import unknown_job
 from contentmap_cli.crawl.targets import TargetError, TargetLine, judge_lines, merge_targets, shown_line
 from contentmap_cli.errors import JobHeld, UsageError
 from contentmap_cli.records import jobs
@@ -88,8 +88,9 @@ async def enqueue_job(
                 )
         finally:
             listing.progress.clear()
-    note = note_of_duplicates(listing.duplicates, listing.dropped)
-    say(note or "", unless=shell.quiet or not note)
+    note = duplicates_note(listing.duplicates, listing.dropped)
+    if note:
+        say(note, unless=shell.quiet)
     return _say_queued(shell, job_id, total, chosen, as_json=as_json)
 
 
@@ -103,9 +104,7 @@ async def requeue_job(
     async with database_for_writing(shell, create=False) as database:
         sessions = Sessions(database)
         async with sessions.brief(job_id) as session, session.begin():
-            job = await jobs.find_job(session, job_id, shell.tenant_name, lock=True)
-            if job is None:
-                raise unknown_job(job_id)
+            job = await require_job(session, shell.tenant_name, job_id, locked=True)
             held_by, alive = await jobs.holder(session, job_id)
             if held_by not in (None, QUEUE_OWNER) and alive and not surely_gone(held_by):
                 raise JobHeld(
@@ -118,7 +117,7 @@ async def requeue_job(
             chosen = default_priority(job.total_domains) if priority is None else priority
             await enqueue_scans(session, job_id, shell.tenant_name, chosen)
     if not total:
-        say(f"nothing is left to do in {job_id}; --failed tries failed and partial domains again")
+        say(nothing_left(job_id), unless=shell.quiet)
     return _say_queued(shell, job_id, total, chosen, as_json=as_json)
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TextIO
 
 from contentmap_cli.commands.database import database_for_writing
+from contentmap_cli.commands.known import nothing_left, require_job, unknown_job
 from contentmap_cli.commands.options import FailOn
 from contentmap_cli.commands.output import answer_to, goes_to_file, say, width_of
 from contentmap_cli.commands.owner import new_owner, surely_gone
@@ -19,7 +20,6 @@ from contentmap_cli.commands.process import raise_file_limit
 from contentmap_cli.commands.run import JobRun, deadline
 from contentmap_cli.commands.settings import ScanSettings
 from contentmap_cli.commands.shell import Shell
-from contentmap_cli.commands.status import unknown_job
 from contentmap_cli.commands.watch import ConsoleWatcher
 from contentmap_cli.crawl.crawler import Crawler
 from contentmap_cli.errors import AnswerLost, DatabaseUnavailable, Exit, JobHeld
@@ -91,9 +91,7 @@ async def resume_job(
         async with database_for_writing(shell, create=False) as database:
             sessions = Sessions(database)
             async with sessions.brief(job_id) as session, session.begin():
-                job = await jobs.find_job(session, job_id, tenant)
-                if job is None:
-                    raise unknown_job(job_id)
+                job = await require_job(session, tenant, job_id)
                 recorded, closed = dict(job.options), job.status in _CLOSED
                 held_by, alive = await jobs.holder(session, job_id)
                 waits = held_by == QUEUE_OWNER
@@ -153,8 +151,7 @@ async def _nothing_left(
     if job is None:
         raise unknown_job(job_id)
     scan_writer(answer.format, out, width=width_of(out), color=shell.colored(out)).finish(job)
-    if not shell.quiet:
-        say(f"nothing is left to do in {job_id}; --failed tries failed and partial domains again")
+    say(nothing_left(job_id), unless=shell.quiet)
     return _exit_code(job, answer.fail_on, ())
 
 

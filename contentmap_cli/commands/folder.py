@@ -22,7 +22,20 @@ _HINT = "name another folder with -o"
 
 def is_folder(output: str | None) -> bool:
     """Whether an answer goes to a folder: one that is there, or a name that ends in a slash."""
-    return output is not None and (output.endswith("/") or Path(output).is_dir())
+    if output is None:
+        return False
+    try:
+        return output.endswith("/") or Path(output).is_dir()
+    except OSError:
+        return False  # nothing of this name can be there: opening it says so
+
+
+def _is_folder_url(text: str) -> bool:
+    try:
+        where = urlsplit(text)
+    except ValueError:
+        return False
+    return where.scheme in ("http", "https") and bool(where.netloc) and not (where.query or where.fragment)
 
 
 class SitemapFiles:
@@ -31,8 +44,7 @@ class SitemapFiles:
     """
 
     def __init__(self, folder: str, base: str, *, compressed: bool) -> None:
-        where = urlsplit(base)
-        if where.scheme not in ("http", "https") or not where.netloc or where.query or where.fragment:
+        if not _is_folder_url(base):
             raise UsageError(
                 f"--base: {base} is no URL of a folder", hint="for example https://example.com/maps/"
             )

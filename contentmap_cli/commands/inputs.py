@@ -6,11 +6,11 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
 
 from contentmap_cli.crawl.targets import TargetError, TargetLine, TargetList, group_targets, parse_target
 from contentmap_cli.errors import UsageError
 from contentmap_cli.report.escape import redact, terminal
+from contentmap_cli.report.figures import plural
 
 _HINT: Final = "give domains as arguments, with --from FILE, or on standard input with -"
 _BOMS: Final = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
@@ -32,9 +32,8 @@ def check_targets(errors: Sequence[TargetError], targets: int) -> None:
             f"{f'line {error.line}: ' if error.line else ''}{terminal(redact(error.text))}: {error.message}"
             for error in errors
         ]
-        count = len(rows)
         raise UsageError(
-            f"{count} target{'s' if count > 1 else ''} cannot be scanned",
+            f"{plural(len(rows), 'target')} cannot be scanned",
             hint="mend or remove them; nothing was scanned",
             details=rows,
         )
@@ -50,27 +49,8 @@ def domain_name(text: str) -> str:
         raise UsageError(error.message, hint="name one domain, such as example.com") from None
 
 
-def check_base(base: str | None) -> None:
-    """Raises UsageError where `--base` is no URL of a document."""
-    if base is None:
-        return
-    try:
-        where = urlsplit(base)
-    except ValueError:
-        where = urlsplit("")
-    if where.scheme not in ("http", "https") or not where.netloc:
-        raise UsageError(
-            f"--base: {base} is no URL of a document", hint="for example https://example.com/sitemap.xml"
-        )
-
-
-def duplicates_note(found: TargetList) -> str | None:
-    """One line that says which targets were given twice, or None."""
-    return note_of_duplicates(found.duplicates, len(found.duplicates))
-
-
-def note_of_duplicates(first: Sequence[TargetLine], count: int) -> str | None:
-    """The same, of which only the first are at hand."""
+def duplicates_note(first: Sequence[TargetLine], count: int) -> str | None:
+    """One line that says how many targets were given twice and which the `first` of them are, or None."""
     if not count:
         return None
     names = [
@@ -79,8 +59,7 @@ def note_of_duplicates(first: Sequence[TargetLine], count: int) -> str | None:
     ]
     more = count - len(names)
     return (
-        f"note: {count} duplicate{'s' if count > 1 else ''} dropped: {', '.join(names)}"
-        f"{f' and {more} more' if more else ''}"
+        f"note: {plural(count, 'duplicate')} dropped: {', '.join(names)}{f' and {more} more' if more else ''}"
     )
 
 

@@ -126,7 +126,8 @@ def read_layers(config: str | None) -> dict[str, Said]:
     """What the files say: `config`, or the working directory's file, over the user's own."""
     said = _read_if_there(user_file())
     if config is not None:
-        return said | _read(Path(config).expanduser(), _text(Path(config).expanduser()))
+        file = _named(config)
+        return said | _read(file, _text(file))
     return said | (_read_if_there(Path(FILE)) or _read_if_there(Path(PROJECT)))
 
 
@@ -135,6 +136,17 @@ def user_file() -> Path:
     from platformdirs import user_config_path
 
     return user_config_path("contentmap", appauthor=False) / "config.toml"
+
+
+def _named(config: str) -> Path:
+    """The file that --config names. Raises UsageError where that is in the home of somebody unknown."""
+    try:
+        return Path(config).expanduser()
+    except RuntimeError:
+        raise UsageError(
+            f"the settings file {config} cannot be read: no home is known for it",
+            hint="name a file with its whole path",
+        ) from None
 
 
 def _read_if_there(file: Path) -> dict[str, Said]:

@@ -56,7 +56,7 @@ class JsonFormatter(logging.Formatter):
     """One JSON object a record: time, level, logger, action, message, and everything it carries."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The object on one line, without credentials."""
+        """The object on one line, in ASCII, without credentials."""
         extras = _extras(record)
         entry: dict[str, object] = {
             "time": _moment(record),
@@ -71,7 +71,7 @@ class JsonFormatter(logging.Formatter):
         }
         if record.exc_info and _wants_traces():
             entry["traceback"] = redact(self.formatException(record.exc_info))
-        return json.dumps(entry, ensure_ascii=False)
+        return json.dumps(entry)
 
 
 def set_up_logging(*, quiet: bool, verbose: int, file: str | None, as_json: bool) -> None:

@@ -59,8 +59,8 @@ async def _answer(
     shell: Shell, name: str, depth: int, share: float, format: Format, output: str | None
 ) -> None:
     from contentmap_cli.commands.database import database_for_reading
+    from contentmap_cli.commands.known import require_domain
     from contentmap_cli.commands.output import answer_to, say, width_of
-    from contentmap_cli.commands.urls import require_domain
     from contentmap_cli.records.queries import last_scanned_at
     from contentmap_cli.report.as_map import SiteMap, map_writer
 

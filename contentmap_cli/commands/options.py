@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Final, get_args
 
 import typer
 
 from contentmap_cli.commands import completion
+from contentmap_cli.commands.shell import Bundle, changed
 from contentmap_cli.errors import UsageError
 from contentmap_cli.report.formats import (
     CHECK_FORMATS,
     DIFF_FORMATS,
     ENTRY_FORMATS,
     LIST_FORMATS,
+    PARSE_FORMATS,
     SCAN_FORMATS,
     Format,
+    refusal,
 )
 from contentmap_cli.values import Probe
 
@@ -63,16 +66,30 @@ DomainArgument = Annotated[
         metavar="DOMAIN", help="A domain that was scanned.", autocompletion=completion.complete_domain
     ),
 ]
+JobArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="JOB_ID",
+        help="The job, as scan and jobs print it.",
+        autocompletion=completion.complete_job,
+    ),
+]
 ScanFormat = Annotated[Format, _format(*SCAN_FORMATS)]
 ListFormat = Annotated[Format, _format(*LIST_FORMATS)]
 CheckFormat = Annotated[Format, _format(*CHECK_FORMATS)]
 EntryFormat = Annotated[Format, _format(*ENTRY_FORMATS)]
 DiffFormat = Annotated[Format, _format(*DIFF_FORMATS)]
-PARSE_FORMATS = (Format.NDJSON, Format.TABLE, Format.JSON, Format.CSV, Format.TXT)
 ParseFormat = Annotated[Format, _format(*PARSE_FORMATS)]
 JsonOption = Annotated[bool, typer.Option("--json", help="The same as --format json.")]
+JsonAlone = Annotated[bool, typer.Option("--json", help="As a JSON object.")]
 OutputOption = Annotated[
-    str | None, typer.Option("--output", "-o", metavar="FILE", help="Write the answer there.")
+    str | None,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="FILE",
+        help="Write the answer there, compressed where its name ends in .gz.",
+    ),
 ]
 
 FailOnOption = Annotated[
@@ -80,7 +97,7 @@ FailOnOption = Annotated[
     typer.Option(
         "--fail-on",
         envvar="CONTENTMAP_FAIL_ON",
-        help="When to exit with 3 or 4: any domain not clean, all, never.",
+        help="When to exit with 3 or 4: any (a domain is not clean), all (every domain failed) or never.",
     ),
 ]
 
@@ -111,7 +128,7 @@ MaxUrls = Annotated[
     typer.Option(
         envvar="CONTENTMAP_MAX_URLS",
         min=1,
-        help="URLs to record a domain. Default: 5,000,000.",
+        help="At most so many URLs of a domain. Default: 5,000,000.",
         rich_help_panel=_CRAWL,
     ),
 ]
@@ -122,7 +139,7 @@ MaxTime = Annotated[
         min=0.1,
         max=MOST_SECONDS,
         metavar="SECONDS",
-        help="Stop the whole run then.",
+        help="Stop the whole run after so long; `contentmap resume` goes on.",
         rich_help_panel=_CRAWL,
     ),
 ]
@@ -155,7 +172,7 @@ Delay = Annotated[
         min=0.0,
         max=MOST_SECONDS,
         metavar="SECONDS",
-        help="Pause between two requests to a host. Default: what its robots.txt asks for.",
+        help="Least pause between two requests to a host. Its robots.txt may ask for a longer one.",
         rich_help_panel=_CRAWL,
     ),
 ]
@@ -164,7 +181,7 @@ ProbeOption = Annotated[
     typer.Option(
         "--probe",
         envvar="CONTENTMAP_PROBE",
-        help="Ask for well-known sitemap paths: only where nothing else names a sitemap, always, never.",
+        help="Ask for well-known sitemap paths: auto (where nothing else names a sitemap), always or never.",
         rich_help_panel=_CRAWL,
     ),
 ]
@@ -245,16 +262,59 @@ CaFile = Annotated[
     ),
 ]
 
+SECRET: Final = frozenset({"header", "proxy"})
+"""What may carry credentials is never recorded: it is given again."""
 
-def chosen(format: Format, as_json: bool, allowed: Sequence[Format]) -> Format:
+CRAWL: Final[dict[str, Any]] = {
+    "concurrency": Concurrency,
+    "max_urls": MaxUrls,
+    "max_time": MaxTime,
+    "domain_time": DomainTime,
+    "timeout": Timeout,
+    "delay": Delay,
+    "probe": ProbeOption,
+    "full": Full,
+    "ignore_robots": IgnoreRobots,
+    "user_agent": UserAgent,
+    "header": Header,
+    "proxy": Proxy,
+    "connect_to": ConnectToOption,
+    "allow_private": AllowPrivate,
+    "allow_net": AllowNet,
+    "ca_file": CaFile,
+    "expect_urls": ExpectUrls,
+}
+"""How to crawl, in the order of the help. Each is a field of `ScanSettings`."""
+
+
+def _without(*names: str) -> Bundle:
+    return Bundle({name: option for name, option in CRAWL.items() if name not in names})
+
+
+def _of_the_job(bundle: Bundle) -> Bundle:
+    """The same options where the default is what a job has recorded."""
+    return Bundle(
+        {
+            name: changed(option, help=str(get_args(option)[1].help).partition(" Default:")[0])
+            for name, option in bundle.options.items()
+        }
+    )
+
+
+SCANNED: Final = Bundle(CRAWL)
+RESUMED: Final = _of_the_job(_without("max_urls", "probe", "full", "ignore_robots", "user_agent"))
+CHECKED: Final = _without("concurrency", "max_time", "full", "expect_urls")
+ScanCrawl = Annotated[Mapping[str, Any], SCANNED]
+ResumedCrawl = Annotated[Mapping[str, Any], RESUMED]
+CheckCrawl = Annotated[Mapping[str, Any], CHECKED]
+
+
+def chosen(format: Format, as_json: bool, allowed: tuple[Format, ...]) -> Format:
     """The format asked for, `--json` being a short word for one. Raises UsageError for one that this answer
     does not have, or for two."""
     if as_json and format is not allowed[0] and format is not Format.JSON:
         raise UsageError(f"--json and --format {format.value} ask for two answers", hint="give one of them")
     wanted = Format.JSON if as_json else format
     if wanted not in allowed:
-        raise UsageError(
-            f"this answer cannot be written as {wanted.value}",
-            hint=f"--format is one of {', '.join(allowed)}",
-        )
+        raise refusal(wanted, allowed)
     return wanted

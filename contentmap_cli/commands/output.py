@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO, cast
 
-from contentmap_cli.commands.shell import close_quietly
+from contentmap_cli.commands.process import close_quietly
 from contentmap_cli.errors import AnswerLost, UsageError
 from contentmap_cli.report.escape import terminal
 
@@ -111,7 +111,7 @@ def answer_to(path: str | None, *, named: str | None = None, hint: str = _HINT) 
     final, named = Path(path), named or path
     if path.endswith("/") and not final.exists():
         raise UsageError(f"{named} is the name of a folder", hint=hint)
-    if final.exists() and not final.is_file():
+    if _is_special(final, named, hint):
         # a device, a pipe, a terminal: to rename a file over /dev/null would replace it for everybody
         stream = _opened(final, named, hint)
         try:
@@ -136,6 +136,16 @@ def answer_to(path: str | None, *, named: str | None = None, hint: str = _HINT) 
             partial.unlink(missing_ok=True)
 
 
+def _is_special(file: Path, named: str, hint: str) -> bool:
+    """Whether something is there that is no plain file. Raises UsageError where nothing can ever be."""
+    try:
+        return not stat.S_ISREG(file.stat().st_mode)
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise UsageError(f"{named} cannot be written", hint=hint) from error
+
+
 def _opened(file: Path, named: str, hint: str, *, compressed: bool = False) -> TextIO:
     try:
         if compressed:
@@ -153,9 +163,9 @@ class _Gzip(gzip.GzipFile):
         super().__init__(filename="", mode="wb", compresslevel=6, fileobj=self._raw, mtime=0)
 
     def close(self) -> None:
-        """Ends the stream and the file below it."""
-        super().close()
-        self._raw.close()
+        """Ends the stream and the file below it, which is let go where the disk takes no more, too."""
+        with self._raw:
+            super().close()
 
 
 def width_of(stream: TextIO) -> int | None:

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import sys
-import tempfile
-from pathlib import PurePath
-from typing import Annotated, BinaryIO, cast
+from typing import Annotated
 
 import typer
 
 from contentmap_cli.commands import options as opt
 from contentmap_cli.commands.process import calm_collector
 from contentmap_cli.commands.shell import Shell, command
-from contentmap_cli.errors import UsageError
-from contentmap_cli.report.formats import Format
+from contentmap_cli.report.formats import PARSE_FORMATS, Format
 
 EPILOG = """\
 Examples:
@@ -43,28 +39,11 @@ def parse(
     output: opt.OutputOption = None,
 ) -> int:
     """Read one sitemap, feed or robots.txt and show its entries and its problems."""
-    from contentmap_cli.commands.inputs import check_base
+    from contentmap_cli.commands.documents import is_robots, opened, said_base
     from contentmap_cli.commands.parsed import write_parsed
 
     calm_collector()
-    wanted = opt.chosen(format, as_json, opt.PARSE_FORMATS)
-    check_base(base)
-    robots = base is None and PurePath(file).name.lower() == "robots.txt"
+    wanted = opt.chosen(format, as_json, PARSE_FORMATS)
+    base = said_base(base)
     with opened(file) as source:
-        return write_parsed(shell, source, base, wanted, output, robots=robots)
-
-
-def opened(file: str) -> BinaryIO:
-    """A file, or standard input, that can be read twice. Raises UsageError where it cannot be read."""
-    try:
-        source = sys.stdin.buffer if file == "-" else open(file, "rb")  # noqa: PTH123, SIM115 - the caller closes it
-        if file != "-" and source.seekable():
-            return cast("BinaryIO", source)
-        # the parser may have to read twice, and a pipe cannot
-        copy = tempfile.SpooledTemporaryFile(max_size=1 << 20)  # noqa: SIM115 - the caller closes it
-        while chunk := source.read(1 << 16):
-            copy.write(chunk)
-        copy.seek(0)
-        return cast("BinaryIO", copy)
-    except OSError as error:
-        raise UsageError(f"{file} cannot be read", hint="name a file, or - for standard input") from error
+        return write_parsed(shell, source, base, wanted, output, robots=is_robots(file, base))

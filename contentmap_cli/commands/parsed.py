@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from typing import BinaryIO, TextIO
 
-from contentmap_cli.commands.output import answer_to, width_of
+from contentmap_cli.commands.output import answer_to, say, width_of
 from contentmap_cli.commands.shell import Shell
 from contentmap_cli.crawl.entry_spool import EntrySpool
 from contentmap_cli.crawl.parsing import parse_document
 from contentmap_cli.errors import Exit
-from contentmap_cli.report.escape import terminal
+from contentmap_cli.report.entry_text import entry_json
+from contentmap_cli.report.escape import redact
+from contentmap_cli.report.figures import plural
 from contentmap_cli.report.formats import Format, entries_writer
-from contentmap_cli.report.objects import document_object, entry_object
+from contentmap_cli.report.objects import document_object, to_json
 from contentmap_cli.values import Document, FileStatus, Limits
 
 
@@ -33,15 +33,14 @@ def write_parsed(
 def _write(shell: Shell, document: Document, spool: EntrySpool, format: Format, out: TextIO) -> None:
     if format is Format.NDJSON:
         for batch in spool.read():
-            out.writelines(json.dumps(entry_object(entry), ensure_ascii=False) + "\n" for entry in batch)
-        out.write(json.dumps(document_object(document), ensure_ascii=False) + "\n")
+            out.writelines(f"{entry_json(entry)}\n" for entry in batch)
+        out.write(to_json(document_object(document)) + "\n")
     elif format is Format.JSON:
-        head = json.dumps(document_object(document), ensure_ascii=False)
-        out.write(head[:-1] + ', "results": [')
+        out.write(to_json(document_object(document))[:-1] + ', "results": [')
         separator = ""
         for batch in spool.read():
             for entry in batch:
-                out.write(separator + json.dumps(entry_object(entry), ensure_ascii=False))
+                out.write(separator + entry_json(entry))
                 separator = ", "
         out.write("]}\n")
     else:
@@ -58,11 +57,11 @@ def _write(shell: Shell, document: Document, spool: EntrySpool, format: Format, 
 def _say(document: Document) -> None:
     """The document and its problems on stderr, for formats that have no place for them."""
     state = FileStatus.OK if document.complete and document.failure is None else FileStatus.PARTIAL
-    print(
-        f"{document.kind}: {document.entries:,} entries, {state}, {document.encoding or 'no encoding'}",
-        file=sys.stderr,
-    )
+    if not document.kind.is_sitemap and document.failure is not None:
+        state = FileStatus.FAILED
+    entries = plural(document.entries, "entry", "entries")
+    say(f"{document.kind}: {entries}, {state}, {document.encoding or 'no encoding'}")
     for problem in document.problems:
         line = f"line {problem.line}: " if problem.line else ""
         times = f" ({problem.count:,} times)" if problem.count > 1 else ""
-        print(f"  {problem.code}: {line}{terminal(problem.message)}{times}", file=sys.stderr)
+        say(f"  {problem.code}: {line}{redact(problem.message)}{times}")

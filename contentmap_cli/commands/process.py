@@ -8,7 +8,7 @@ import os
 import resource
 import sys
 import threading
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 _THRESHOLDS = (10_000, 20, 50)
 
@@ -50,6 +50,13 @@ def raise_file_limit() -> None:
             logging.getLogger("contentmap.run").debug("the limit on open files stays at %d", soft)
 
 
+def close_quietly(stream: TextIO) -> None:
+    """Points a stream whose reader is gone at nothing, so that closing it at exit says nothing either."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
+
+
 def leave(code: int) -> NoReturn:
     """Ends the process with `code`, at once where a name look-up still hangs: it cannot be called off, and
     the interpreter would wait for it."""
@@ -57,9 +64,7 @@ def leave(code: int) -> NoReturn:
         try:
             stream.flush()
         except OSError:
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, stream.fileno())
-            os.close(nowhere)
+            close_quietly(stream)
     logging.shutdown()
     if any(thread.name.startswith("contentmap-dns") for thread in threading.enumerate()):
         os._exit(code)

@@ -78,8 +78,8 @@ async def _answer(shell: Shell, subject: str, output: str | None) -> None:
 
 
 async def _domain_page(session: GuardedSession, tenant: str, name: str) -> DomainPage:
+    from contentmap_cli.commands.known import require_domain
     from contentmap_cli.commands.map import count_sections
-    from contentmap_cli.commands.urls import require_domain
     from contentmap_cli.records.contents import stored_files
     from contentmap_cli.records.queries import last_scanned_at, recorded_scans
     from contentmap_cli.report.as_html import MOST_ROWS, DomainPage, Scan
@@ -99,22 +99,18 @@ async def _domain_page(session: GuardedSession, tenant: str, name: str) -> Domai
 
 
 async def _job_page(session: GuardedSession, tenant: str, job_id: str) -> JobPage:
-    from contentmap_cli.commands.owner import truthful, truthful_result
-    from contentmap_cli.commands.status import unknown_job
-    from contentmap_cli.records.queries import domain_results, job_summary
+    from contentmap_cli.commands.known import job_as_it_stands
+    from contentmap_cli.commands.owner import truthful_result
+    from contentmap_cli.records.queries import domain_results
     from contentmap_cli.report.as_html import MOST_ROWS, JobPage
-    from contentmap_cli.values import ScanStatus
 
-    job = await job_summary(session, job_id, tenant)
-    if job is None:
-        raise unknown_job(job_id)
-    job = truthful(job)
+    job = await job_as_it_stands(session, tenant, job_id)
     clean: list[DomainSummary] = []
     others: list[DomainSummary] = []
     codes: Counter[str] = Counter()
     async for stored in domain_results(session, job_id, tenant):
         row = truthful_result(stored, job)
-        kept = clean if row.status in (ScanStatus.OK, ScanStatus.EMPTY) else others
+        kept = clean if row.status.clean else others
         if len(kept) < MOST_ROWS:
             kept.append(row)
         if row.error is not None:

@@ -7,7 +7,6 @@ from typing import Annotated
 import typer
 
 from contentmap_cli.commands import options as opt
-from contentmap_cli.commands.completion import complete_job
 from contentmap_cli.commands.scan import refuse_what_no_worker_knows
 from contentmap_cli.commands.shell import Shell, command, run_async
 from contentmap_cli.errors import UsageError
@@ -27,12 +26,7 @@ come from the settings or are given again.
 
 Exit codes: as for scan; 6 no such job, 75 another run holds the job.
 """
-RECORDED = frozenset(
-    {
-        *("concurrency", "max_time", "domain_time", "timeout", "delay"),
-        *("connect_to", "allow_private", "allow_net", "ca_file", "expect_urls"),
-    }
-)
+RECORDED = frozenset(opt.RESUMED.options) - opt.SECRET
 """What the job has recorded, so that neither the environment nor a settings file changes it later."""
 
 
@@ -43,25 +37,10 @@ def register(app: typer.Typer) -> None:
 
 def resume(
     shell: Shell,
-    job_id: Annotated[
-        str,
-        typer.Argument(
-            metavar="JOB_ID", help="The job, as scan and jobs print it.", autocompletion=complete_job
-        ),
-    ],
+    job_id: opt.JobArgument,
     failed: Annotated[bool, typer.Option("--failed", help="Try failed and partial domains again.")] = False,
-    concurrency: opt.Concurrency = None,
-    max_time: opt.MaxTime = None,
-    domain_time: opt.DomainTime = None,
-    timeout: opt.Timeout = None,
-    delay: opt.Delay = None,
-    header: opt.Header = None,
-    proxy: opt.Proxy = None,
-    connect_to: opt.ConnectToOption = None,
-    allow_private: opt.AllowPrivate = False,
-    allow_net: opt.AllowNet = None,
-    ca_file: opt.CaFile = None,
-    expect_urls: opt.ExpectUrls = None,
+    *,
+    crawl: opt.ResumedCrawl,
     queue: Annotated[
         bool, typer.Option("--queue", help="Leave it to `contentmap worker`, anywhere.")
     ] = False,
@@ -77,20 +56,7 @@ def resume(
     from contentmap_cli.commands.execute import Answer, resume_job
     from contentmap_cli.commands.settings import ScanSettings
 
-    given = ScanSettings(
-        concurrency=concurrency,
-        max_time=max_time,
-        domain_time=domain_time,
-        timeout=timeout,
-        delay=delay,
-        header=tuple(header or ()),
-        proxy=proxy,
-        connect_to=tuple(connect_to or ()),
-        allow_private=allow_private,
-        allow_net=tuple(allow_net or ()),
-        ca_file=ca_file,
-        expect_urls=expect_urls,
-    )
+    given = ScanSettings.of(crawl)
     given.crawl_options()
     if queue:
         from contentmap_cli.commands.enqueue import requeue_job, require_queue

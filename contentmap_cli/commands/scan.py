@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import sys
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,7 +14,9 @@ from contentmap_cli.errors import UsageError
 from contentmap_cli.report.formats import SCAN_FORMATS, Format
 
 if TYPE_CHECKING:
+    from contentmap_cli.commands.execute import Answer
     from contentmap_cli.commands.settings import ScanSettings
+    from contentmap_cli.values import Target
 
 EPILOG = """\
 Examples:
@@ -50,29 +52,14 @@ def scan(
     source: Annotated[
         str | None, typer.Option("--from", metavar="FILE", help="Read targets from a file, one a line.")
     ] = None,
-    concurrency: opt.Concurrency = None,
-    max_urls: opt.MaxUrls = None,
-    max_time: opt.MaxTime = None,
-    domain_time: opt.DomainTime = None,
-    timeout: opt.Timeout = None,
-    delay: opt.Delay = None,
-    probe: opt.ProbeOption = None,
-    full: opt.Full = False,
-    ignore_robots: opt.IgnoreRobots = False,
-    user_agent: opt.UserAgent = None,
-    header: opt.Header = None,
-    proxy: opt.Proxy = None,
-    connect_to: opt.ConnectToOption = None,
-    allow_private: opt.AllowPrivate = False,
-    allow_net: opt.AllowNet = None,
-    ca_file: opt.CaFile = None,
+    *,
+    crawl: opt.ScanCrawl,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would be scanned; no network, no database.")
     ] = False,
     detach: Annotated[
         bool, typer.Option("--detach", help="Print the job's id and go on in the background.")
     ] = False,
-    expect_urls: opt.ExpectUrls = None,
     queue: Annotated[
         bool,
         typer.Option(
@@ -95,27 +82,10 @@ def scan(
     """Find, fetch and record the sitemaps of one domain or a hundred thousand."""
     from contentmap_cli.commands.execute import Answer, start_job
     from contentmap_cli.commands.inputs import duplicates_note, read_targets
+    from contentmap_cli.commands.output import say
     from contentmap_cli.commands.settings import ScanSettings
 
-    settings = ScanSettings(
-        concurrency=concurrency,
-        max_urls=max_urls,
-        max_time=max_time,
-        domain_time=domain_time,
-        timeout=timeout,
-        delay=delay,
-        probe=probe,
-        full=full,
-        ignore_robots=ignore_robots,
-        user_agent=user_agent,
-        header=tuple(header or ()),
-        proxy=proxy,
-        connect_to=tuple(connect_to or ()),
-        allow_private=allow_private,
-        allow_net=tuple(allow_net or ()),
-        ca_file=ca_file,
-        expect_urls=expect_urls,
-    )
+    settings = ScanSettings.of(crawl)
     settings.crawl_options()  # what cannot be meant is said now, before the list is read
     if queue:
         if detach or dry_run:
@@ -126,9 +96,9 @@ def scan(
     tenant = shell.tenant_name
     answer = Answer(opt.chosen(format, as_json, SCAN_FORMATS), output, fail_on)
     found = read_targets(targets or [], source)
-    note = duplicates_note(found)
-    if note and not shell.quiet:
-        print(note, file=sys.stderr)
+    note = duplicates_note(found.duplicates, len(found.duplicates))
+    if note:
+        say(note, unless=shell.quiet)
     if dry_run:
         return _show(found.targets, answer)
     if detach:
@@ -187,7 +157,7 @@ def refuse_what_no_worker_knows(shell: Shell, settings: ScanSettings, output: st
             raise UsageError(f"--{name.replace('_', '-')} is for a scan that runs here", hint=hint)
 
 
-def _show(targets: Any, answer: Any) -> int:
+def _show(targets: Sequence[Target], answer: Answer) -> int:
     from contentmap_cli.commands.output import answer_to
 
     with answer_to(answer.output) as out:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, Self
 
 from contentmap_cli.commands.expectation import Expectation
+from contentmap_cli.commands.options import SECRET
 from contentmap_cli.crawl.options import (
     USER_AGENT,
     CrawlOptions,
@@ -20,13 +21,10 @@ from contentmap_cli.crawl.options import (
 from contentmap_cli.errors import UsageError
 from contentmap_cli.values import Limits, Probe
 
-SECRET = frozenset({"header", "proxy"})
-"""What may carry credentials is never recorded: it is given again."""
-
 
 @dataclass(frozen=True)
 class ScanSettings:
-    """The crawl options of `scan` and `resume` under their own names; None where none was given."""
+    """The crawl options of `scan`, `resume` and `check` under their own names; None where none was given."""
 
     concurrency: int | None = None
     max_urls: int | None = None
@@ -46,35 +44,45 @@ class ScanSettings:
     ignore_robots: bool = False
     expect_urls: str | None = None
 
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> Self:
+        """The settings that options say, by the names of their parameters: lists, and None for no word."""
+        said: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in values.items()
+            if value is not None
+        }
+        return cls(**said)
+
+    def _said(self) -> dict[str, Any]:
+        """Those that were given. A number that is nothing was: no delay is a delay."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {
+            name: value
+            for name, value in values.items()
+            if value is not None and value is not False and value != ()
+        }
+
     def recorded(self) -> dict[str, Any]:
         """What stands in the job: everything that was said and is no secret."""
         return {
-            field.name: list(value) if isinstance(value, tuple) else value
-            for field in fields(self)
-            if field.name not in SECRET and (value := getattr(self, field.name)) not in (None, (), False)
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in self._said().items()
+            if name not in SECRET
         }
 
     @classmethod
     def from_recorded(cls, recorded: Mapping[str, Any]) -> Self:
         """The settings a job was started with. Names that this version does not know are passed over."""
         known = {field.name for field in fields(cls)}
-        values: dict[str, Any] = {
-            name: tuple(value) if isinstance(value, list) else value
-            for name, value in recorded.items()
-            if name in known
-        }
+        values = {name: value for name, value in recorded.items() if name in known}
         if "probe" in values:
             values["probe"] = Probe(values["probe"])
-        return cls(**values)
+        return cls.of(values)
 
     def over(self, earlier: Self) -> Self:
         """These settings on top of earlier ones."""
-        said = {
-            field.name: value
-            for field in fields(self)
-            if (value := getattr(self, field.name)) not in (None, (), False)
-        }
-        return replace(earlier, **said)
+        return replace(earlier, **self._said())
 
     @property
     def expectation(self) -> Expectation | None:

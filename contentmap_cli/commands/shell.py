@@ -1,4 +1,4 @@
-"""What every command shares: the global options, one way to fail, one way to run an event loop.
+"""What every command shares: the global options, one way to be called, one way to run an event loop.
 
 `command(app)` registers a function as a command. Its first parameter is `Shell`; the global options are
 added to those it declares, so that they may stand before or after the command's name.
@@ -12,7 +12,7 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from copy import copy
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -21,9 +21,10 @@ from typing import Annotated, Any, TextIO, TypeVar, get_args, get_type_hints
 import typer
 
 from contentmap_cli.commands import layers
+from contentmap_cli.commands.failing import fail, unexpected
 from contentmap_cli.commands.logs import LogFormat, set_up_logging
-from contentmap_cli.commands.process import calm_collector
-from contentmap_cli.errors import AnswerLost, ContentMapError, Exit, UsageError
+from contentmap_cli.commands.process import calm_collector, close_quietly
+from contentmap_cli.errors import ContentMapError, Exit, UsageError
 
 T = TypeVar("T")
 _PANEL = "Global options"
@@ -73,7 +74,10 @@ Verbose = Annotated[
 LogFormatOption = Annotated[
     LogFormat | None,
     typer.Option(
-        "--log-format", envvar="CONTENTMAP_LOG_FORMAT", help="text or json.", rich_help_panel=_PANEL
+        "--log-format",
+        envvar="CONTENTMAP_LOG_FORMAT",
+        help="How log lines are written: text or json.",
+        rich_help_panel=_PANEL,
     ),
 ]
 LogFile = Annotated[
@@ -88,7 +92,12 @@ LogFile = Annotated[
 ]
 ColorOption = Annotated[
     Color | None,
-    typer.Option("--color", envvar="CONTENTMAP_COLOR", help="auto, always or never.", rich_help_panel=_PANEL),
+    typer.Option(
+        "--color",
+        envvar="CONTENTMAP_COLOR",
+        help="Colour answers and progress: auto, always or never.",
+        rich_help_panel=_PANEL,
+    ),
 ]
 Config = Annotated[
     str | None,
@@ -190,6 +199,30 @@ _OPTIONS: dict[str, Any] = {
 }
 
 
+@dataclass(frozen=True)
+class Bundle:
+    """Options, by parameter, that a command takes as one parameter of its own: a mapping of what they say."""
+
+    options: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, annotation: Any) -> Bundle | None:
+        """The bundle that an annotated parameter is, None for any other."""
+        return next((part for part in get_args(annotation)[1:] if isinstance(part, cls)), None)
+
+    def parameters(self) -> list[inspect.Parameter]:
+        """Its options as a signature has them: a switch is off, and anything else None, until it is said."""
+        return [
+            inspect.Parameter(
+                name,
+                inspect.Parameter.KEYWORD_ONLY,
+                annotation=option,
+                default=False if get_args(option)[0] is bool else None,
+            )
+            for name, option in self.options.items()
+        ]
+
+
 def command(
     app: typer.Typer,
     name: str | None = None,
@@ -198,7 +231,8 @@ def command(
     all_settings: bool = False,
     **settings: Any,
 ) -> Callable[[Callable[..., int | None]], Callable[..., None]]:
-    """Registers a function `f(shell, …) -> exit code or None` as a command of `app`.
+    """Registers a function `f(shell, …) -> exit code or None` as a command of `app`. A parameter that is
+    annotated with a Bundle stands for all of its options, where it stands.
 
     Neither environment nor settings files speak for the options in `flags_only`. With `all_settings` it also
     takes, unseen, every option that can be set by the commands registered before it.
@@ -206,10 +240,22 @@ def command(
 
     def register(function: Callable[..., int | None]) -> Callable[..., None]:
         hints = get_type_hints(function, include_extras=True)
+        own: list[inspect.Parameter] = []
+        bundles: dict[str, Bundle] = {}
+        for parameter in list(inspect.signature(function).parameters.values())[1:]:
+            if parameter.kind is parameter.VAR_KEYWORD:
+                continue
+            hint = hints[parameter.name]
+            if bundle := Bundle.of(hint):
+                bundles[parameter.name] = bundle
+                own += bundle.parameters()
+            else:
+                own.append(parameter.replace(annotation=hint))
         own = [
-            parameter.replace(annotation=_flag(hint) if parameter.name in flags_only else hint)
-            for parameter in list(inspect.signature(function).parameters.values())[1:]
-            if (hint := hints.get(parameter.name)) and parameter.kind is not parameter.VAR_KEYWORD
+            parameter.replace(annotation=_flag(parameter.annotation))
+            if parameter.name in flags_only
+            else parameter
+            for parameter in own
         ]
         context = inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
         shared = [
@@ -240,7 +286,11 @@ def command(
         def run(**values: Any) -> None:
             context: typer.Context = values.pop("context")
             shell = Shell.of(context, {option: values.pop(option) for option in _OPTIONS})
-            raise typer.Exit(_guarded(function, shell, values))
+            together = {
+                name: {option: values.pop(option) for option in bundle.options}
+                for name, bundle in bundles.items()
+            }
+            raise typer.Exit(_guarded(function, shell, values | together))
 
         run.__signature__ = inspect.Signature([*keyword, context, *shared])  # type: ignore[attr-defined]
         run.__annotations__ = {
@@ -254,15 +304,16 @@ def command(
 
 def _flag(annotation: Any) -> Any:
     """The same option, without its environment variable."""
-    return _changed(annotation, envvar=None)
+    return changed(annotation, envvar=None)
 
 
 def _unseen(annotation: Any) -> Any:
     """The same option, not shown in the help."""
-    return _changed(annotation, hidden=True)
+    return changed(annotation, hidden=True)
 
 
-def _changed(annotation: Any, **changes: Any) -> Any:
+def changed(annotation: Any, **changes: Any) -> Any:
+    """The same option with something said otherwise, by the names that typer has for it."""
     kind, option = get_args(annotation)
     option = copy(option)
     for name, value in changes.items():
@@ -291,56 +342,23 @@ def _guarded(function: Callable[..., int | None], shell: Shell, values: dict[str
         close_quietly(sys.stdout)
         return Exit.CLEAN
     except Exception as error:  # the last line of defence: no traceback reaches a user
-        return _unexpected(error, as_json=as_json)
+        return unexpected(error, as_json=as_json)
 
 
 def _check_text(shell: Shell, values: dict[str, Any]) -> None:
     """Refuses arguments that are no text: bytes that are not UTF-8 reach a program as lone surrogates."""
-    for name, value in (*((name, getattr(shell, name)) for name in _OPTIONS), *values.items()):
+    for name, value in (*((name, getattr(shell, name)) for name in _OPTIONS), *_one_by_one(values)):
         for text in value if isinstance(value, list) else [value]:
             if isinstance(text, str) and _SURROGATE.search(text):
                 raise UsageError(f"the argument for {name.replace('_', '-')} is not UTF-8 text")
 
 
-def fail(error: ContentMapError, *, as_json: bool = False) -> None:
-    """Says on stderr what went wrong: for people, and for programs where JSON was asked for."""
-    import json
-
-    from contentmap_cli.report.errors import render_error
-    from contentmap_cli.report.objects import error_object
-
-    cause = error.__cause__
-    reason = (cause.strerror or str(cause)) if isinstance(cause, OSError) else None
-    try:
-        print(render_error(error, reason), file=sys.stderr)
-        if as_json:
-            print(json.dumps(error_object(error), ensure_ascii=False), file=sys.stderr)
-    except OSError:
-        pass  # nobody is listening; the exit code still says it
-
-
-def _unexpected(error: Exception, *, as_json: bool) -> int:
-    import logging
-
-    logging.getLogger("contentmap").debug("unexpected", exc_info=error, extra={"action": "command.crashed"})
-    known: ContentMapError
-    if isinstance(error, OSError):
-        # files and databases say for themselves what went wrong: what is left is the answer
-        known = AnswerLost(f"the answer could not be written: {error.strerror or error}")
-    else:
-        known = ContentMapError(
-            f"a bug in ContentMap: {type(error).__name__}",
-            hint="run it again with -vv --log-file FILE and report what the file says",
-        )
-    fail(known, as_json=as_json)
-    return known.exit_code
-
-
-def close_quietly(stream: TextIO) -> None:
-    """Points a stream whose reader is gone at nothing, so that closing it at exit says nothing either."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, stream.fileno())
-    os.close(nowhere)
+def _one_by_one(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from value.items()
+        else:
+            yield name, value
 
 
 def run_async(main: Coroutine[Any, Any, T]) -> T:

@@ -43,8 +43,8 @@ def sitemaps(
 
 async def _answer(shell: Shell, name: str, format: Format, output: str | None, *, removed: bool) -> None:
     from contentmap_cli.commands.database import database_for_reading
+    from contentmap_cli.commands.known import require_domain
     from contentmap_cli.commands.output import answer_to, say, width_of
-    from contentmap_cli.commands.urls import require_domain
     from contentmap_cli.records.contents import stored_files
     from contentmap_cli.records.queries import last_scan
     from contentmap_cli.report.formats import files_writer

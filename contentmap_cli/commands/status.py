@@ -11,7 +11,7 @@ import typer
 from contentmap_cli.commands import options as opt
 from contentmap_cli.commands.completion import complete_job
 from contentmap_cli.commands.shell import Shell, command, run_async
-from contentmap_cli.errors import Exit, NotFound
+from contentmap_cli.errors import Exit
 from contentmap_cli.report.formats import SCAN_FORMATS, Format
 from contentmap_cli.values import JobStatus, ScanStatus
 
@@ -30,15 +30,7 @@ Examples:
 
 Exit codes: 0; 6 no such job; with --exit-status also 3 not clean, 4 every domain failed, 8 still running.
 """
-NOT_CLEAN = frozenset(
-    {
-        ScanStatus.FAILED,
-        ScanStatus.PARTIAL,
-        ScanStatus.DEFERRED,
-        ScanStatus.INTERRUPTED,
-        ScanStatus.SKIPPED,
-    }
-)
+NOT_CLEAN = frozenset(status for status in ScanStatus if status.finished and not status.clean)
 POLL_SECONDS = 1.0
 SHOWN = 200
 """Rows of a table: of a job with more domains, the first of those that are not clean."""
@@ -92,6 +84,7 @@ async def _answer(
     exit_status: bool,
 ) -> int:
     from contentmap_cli.commands.database import database_for_reading
+    from contentmap_cli.commands.known import read_job
     from contentmap_cli.commands.output import answer_to, has_left, redraw
 
     async with database_for_reading(shell) as sessions:
@@ -144,30 +137,6 @@ async def _write(
             errors = await error_groups(session, job.job_id, named=NAMED)
     writer.finish(errors, max(wanted - shown, 0) if table else 0)
     out.flush()
-
-
-async def read_job(sessions: Sessions, tenant: str, job_id: str | None) -> JobSummary:
-    """A job as it stands, the latest where none is named. Raises NotFound."""
-    from contentmap_cli.commands.owner import surely_gone, truthful
-    from contentmap_cli.records.queries import job_summary, latest_job_id
-    from contentmap_cli.records.queue_state import with_queue
-
-    async with sessions.read(job_id) as session, session.begin():
-        wanted = job_id or await latest_job_id(session, tenant)
-        if wanted is None:
-            raise NotFound("no job is recorded yet", hint="run `contentmap scan example.com` first")
-        job = await job_summary(session, wanted, tenant)
-        if job is None:
-            raise unknown_job(wanted)
-        return truthful(await with_queue(session, job, surely_gone))
-
-
-def unknown_job(job_id: str) -> NotFound:
-    """The error for a job that this tenant does not have."""
-    return NotFound(
-        f"no job {job_id[:80]!r} is recorded",
-        hint="`contentmap jobs` lists those there are; old ones may have been pruned",
-    )
 
 
 def _exit_code(job: JobSummary) -> int:

@@ -14,7 +14,6 @@ from contentmap_cli.report.formats import ENTRY_FORMATS, Format
 if TYPE_CHECKING:
     from contentmap_cli.commands.folder import SitemapFiles
     from contentmap_cli.records.contents import EntryFilter
-    from contentmap_cli.records.session import GuardedSession
 
 EPILOG = """\
 Examples:
@@ -44,8 +43,13 @@ def urls(
     shell: Shell,
     domain: opt.DomainArgument,
     match: Annotated[str | None, typer.Option(metavar="GLOB", help="Only URLs like this: * and ?.")] = None,
-    since: Annotated[str | None, typer.Option(metavar="WHEN", help="First seen since.")] = None,
-    changed_after: Annotated[str | None, typer.Option(metavar="WHEN", help="With a lastmod after.")] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(metavar="WHEN", help="First seen since: a date, a UTC date-time, or 12h, 7d, 2w ago."),
+    ] = None,
+    changed_after: Annotated[
+        str | None, typer.Option(metavar="WHEN", help="With a lastmod after; said as for --since.")
+    ] = None,
     removed: Annotated[bool, typer.Option("--removed", help="Those that are gone.")] = False,
     sitemap: Annotated[str | None, typer.Option(metavar="URL", help="Those of one sitemap file.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, max=10**12, help="At most so many.")] = None,
@@ -94,6 +98,7 @@ def urls(
 
 async def _answer(shell: Shell, name: str, wanted: EntryFilter, format: Format, output: str | None) -> None:
     from contentmap_cli.commands.database import database_for_reading
+    from contentmap_cli.commands.known import require_domain
     from contentmap_cli.commands.output import answer_to, has_left, say, width_of
     from contentmap_cli.records.contents import stored_batches
     from contentmap_cli.report.as_sitemap import MOST_URLS
@@ -128,9 +133,11 @@ async def _answer(shell: Shell, name: str, wanted: EntryFilter, format: Format, 
 async def _fill(shell: Shell, name: str, wanted: EntryFilter, files: SitemapFiles) -> None:
     """Writes sitemaps of a size that the protocol allows, and their index, into a folder."""
     from contentmap_cli.commands.database import database_for_reading
+    from contentmap_cli.commands.known import require_domain
     from contentmap_cli.commands.output import say
     from contentmap_cli.records.contents import stored_batches
     from contentmap_cli.report.as_sitemap import SitemapFolder
+    from contentmap_cli.report.figures import plural
 
     count = 0
     async with (
@@ -147,22 +154,4 @@ async def _fill(shell: Shell, name: str, wanted: EntryFilter, files: SitemapFile
                 with files.index() as index:
                     folder.finish(index)
             files.publish(folder.parts)
-    say(
-        f"{count:,} URLs in {folder.parts:,} sitemap{'s'[: folder.parts != 1]} and an index",
-        unless=shell.quiet,
-    )
-
-
-async def require_domain(session: GuardedSession, tenant: str, name: str) -> int:
-    """The id of a domain. Raises NotFound, naming a known domain that is spelled much like it."""
-    from difflib import get_close_matches
-
-    from contentmap_cli.errors import NotFound
-    from contentmap_cli.records.contents import find_domain, known_domains
-
-    found = await find_domain(session, tenant, name)
-    if found is not None:
-        return found
-    near = get_close_matches(name, await known_domains(session, tenant), n=1, cutoff=0.8)
-    hint = f"did you mean {near[0]}?" if near else f"scan it first: contentmap scan {name}"
-    raise NotFound(f"{name} was never scanned", hint=hint)
+    say(f"{plural(count, 'URL')} in {plural(folder.parts, 'sitemap')} and an index", unless=shell.quiet)

@@ -14,17 +14,18 @@ from contentmap_cli.commands.output import say
 from contentmap_cli.commands.run import Watcher
 from contentmap_cli.commands.shell import Shell
 from contentmap_cli.crawl.crawler import CrawlProgress
+from contentmap_cli.report.figures import plural
 from contentmap_cli.report.formats import ScanWriter
 from contentmap_cli.report.live import LiveTable, finished_line
 from contentmap_cli.report.progress import ScanProgress
-from contentmap_cli.values import DomainSummary, ScanStatus
+from contentmap_cli.values import DomainSummary
 
 _REMARKABLE = 200
-_CLEAN = frozenset({ScanStatus.OK, ScanStatus.EMPTY})
 
 
 class ConsoleWatcher(Watcher):
-    """Feeds the answer's writer and the progress on stderr. `remarkable` keeps some domains for the hints."""
+    """Feeds the answer's writer and the progress on stderr. `remarkable` keeps some domains for the hints, at
+    least one of each code in `codes`."""
 
     def __init__(
         self, shell: Shell, job_id: str, total: int, writer: ScanWriter, *, streams_to_screen: bool
@@ -47,7 +48,7 @@ class ConsoleWatcher(Watcher):
     def __enter__(self) -> Self:
         if self._shell.quiet:
             return self
-        say(f"job {self._job_id}: {self._progress.total:,} domain{'s'[: self._progress.total != 1]}")
+        say(f"job {self._job_id}: {plural(self._progress.total, 'domain')}")
         if self._in_place:
             self._table = LiveTable(self._progress, sys.stderr, color=self._shell.colored(sys.stderr))
             self._table.__enter__()
@@ -81,10 +82,14 @@ class ConsoleWatcher(Watcher):
             summary = replace(summary, unexpected=missed)
             self.unexpected += 1
         self._progress.finished(summary)
-        if summary.error is not None:
-            self.codes[str(summary.error.code)] += 1
-        if summary.status not in _CLEAN and len(self.remarkable) < _REMARKABLE:
+        code = str(summary.error.code) if summary.error is not None else None
+        # the hints name a domain for each code, so the first of each is kept however many there are
+        if not summary.status.clean and (
+            len(self.remarkable) < _REMARKABLE or (code is not None and code not in self.codes)
+        ):
             self.remarkable.append(summary)
+        if code is not None:
+            self.codes[code] += 1
         self._writer.domain(summary)
         if self._lines:
             say(finished_line(summary, self._progress.done, self._progress.total))

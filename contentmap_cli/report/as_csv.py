@@ -7,7 +7,7 @@ length, null an empty cell. Text is made harmless: no cell is a formula, no cell
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Generic, TextIO, TypeVar
 
 from contentmap_cli.report.escape import csv_cell, terminal, url_text
@@ -45,22 +45,36 @@ SECTION = _paths("url depth urls share newest undated")
 _URLS = frozenset({"url", "sitemap", "parent"})
 
 
+def cells_of(
+    columns: tuple[Path, ...], to_object: Callable[[Row], dict[str, object]]
+) -> Callable[[Row], list[str]]:
+    """What gives a row's cells, harmless for a spreadsheet, from its object."""
+
+    def cells(row: Row) -> list[str]:
+        answer = to_object(row)
+        return [_cell(answer, path) for path in columns]
+
+    return cells
+
+
 class CsvRows(Generic[Row]):
-    """A header line, then a line a row."""
+    """A header line, then a line a row. `to_cells` gives a row's cells in the order of the columns."""
 
     def __init__(
-        self, out: TextIO, columns: tuple[Path, ...], to_object: Callable[[Row], dict[str, object]]
+        self, out: TextIO, columns: tuple[Path, ...], to_cells: Callable[[Row], Iterable[str]]
     ) -> None:
         self._out = out
-        self._columns = columns
-        self._to_object = to_object
+        self._to_cells = to_cells
         self._csv = csv.writer(out, lineterminator="\n")
         self._csv.writerow("_".join(path) for path in columns)
 
     def write(self, row: Row) -> None:
         """Writes the row."""
-        answer = self._to_object(row)
-        self._csv.writerow([_cell(answer, path) for path in self._columns])
+        self._csv.writerow(self._to_cells(row))
+
+    def write_all(self, rows: Iterable[Row]) -> None:
+        """Writes rows."""
+        self._csv.writerows(map(self._to_cells, rows))
 
     def finish(self) -> None:
         """Flushes: an answer of no rows is the header alone."""
@@ -72,7 +86,7 @@ class CsvScan:
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
-        self._rows: CsvRows[DomainSummary] = CsvRows(out, DOMAIN, domain_object)
+        self._rows: CsvRows[DomainSummary] = CsvRows(out, DOMAIN, cells_of(DOMAIN, domain_object))
 
     def domain(self, summary: DomainSummary) -> None:
         """Writes the domain and flushes."""

@@ -32,7 +32,7 @@ def write_findings(
     if format is Format.SARIF:
         from contentmap_cli.report.as_sarif import write_sarif
 
-        write_sarif(out, findings, summary, rules)
+        write_sarif(out, findings, rules)
     elif format is Format.JSON:
         answer = {**check_object(summary), "findings": [finding_object(finding) for finding in findings]}
         out.write(json.dumps(answer, indent=2, allow_nan=False) + "\n")

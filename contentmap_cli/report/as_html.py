@@ -21,9 +21,9 @@ from urllib.parse import unquote
 
 from contentmap_cli.errors import UsageError
 from contentmap_cli.report.as_list import file_note
-from contentmap_cli.report.as_table import elapsed, failure_text, job_status
 from contentmap_cli.report.escape import redact, terminal, url_text
 from contentmap_cli.report.figures import duration, moment, number, plural, size
+from contentmap_cli.report.outcomes import elapsed, failure_text, job_status
 from contentmap_cli.sections import Periods, Section, shown
 from contentmap_cli.values import DomainSummary, JobSummary, ScanStatus, StoredFile
 

@@ -6,7 +6,7 @@ Only ASCII is written (the rest as `\\u` escapes), so that nothing fetched reach
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Generic, TextIO, TypeVar
 
 from contentmap_cli.report.objects import domain_object, job_object
@@ -54,18 +54,25 @@ class JsonScan:
 
 
 class JsonRows(Generic[Row]):
-    """An array with an object a row, a row a line."""
+    """An array with an object a row, a row a line. `to_text` gives the object as JSON."""
 
-    def __init__(self, out: TextIO, to_object: Callable[[Row], dict[str, object]]) -> None:
+    def __init__(self, out: TextIO, to_text: Callable[[Row], str]) -> None:
         self._out = out
-        self._to_object = to_object
+        self._to_text = to_text
         self._before = "[\n"
 
     def write(self, row: Row) -> None:
         """Writes the row."""
-        self._out.write(self._before + json.dumps(self._to_object(row), allow_nan=False))
-        self._before = ",\n"
+        self.write_all((row,))
+
+    def write_all(self, rows: Iterable[Row]) -> None:
+        """Writes rows."""
+        text = ",\n".join(map(self._to_text, rows))
+        if text:
+            self._out.write(self._before + text)
+            self._before = ",\n"
 
     def finish(self) -> None:
         """Closes the array."""
         self._out.write("[]\n" if self._before == "[\n" else "\n]\n")
+        self._out.flush()

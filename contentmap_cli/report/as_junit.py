@@ -9,7 +9,6 @@ from contentmap_cli.report.objects import timestamp
 from contentmap_cli.values import DomainSummary, JobSummary, ScanStatus
 
 _FAILURES = (ScanStatus.FAILED, ScanStatus.PARTIAL)
-_CLEAN = (ScanStatus.OK, ScanStatus.EMPTY)
 
 
 class JunitScan:
@@ -32,7 +31,7 @@ class JunitScan:
             "tests": str(len(rows)),
             "failures": str(sum(_fails(row) for row in rows)),
             "errors": "0",
-            "skipped": str(sum(row.status not in _FAILURES + _CLEAN for row in rows)),
+            "skipped": str(sum(not (row.status in _FAILURES or row.status.clean) for row in rows)),
             # The sum of the cases, as every reader expects; domains are scanned side by side.
             "time": f"{sum(row.seconds for row in rows):.3f}",
             "timestamp": timestamp(job.started_at or job.created_at) or "",
@@ -48,7 +47,7 @@ class JunitScan:
 def _case(row: DomainSummary) -> str:
     attributes = {"classname": "contentmap.scan", "name": row.domain, "time": f"{row.seconds:.3f}"}
     head = f"  <testcase{attributes_text(attributes)}"
-    if row.status in _CLEAN and not row.unexpected:
+    if row.status.clean and not row.unexpected:
         return f"{head}/>\n"
     message = _message(row)
     if not _fails(row):

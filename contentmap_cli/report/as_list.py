@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TextIO
+from typing import ClassVar, TextIO
 
-from contentmap_cli.report.as_table import elapsed, failure_text, job_status
 from contentmap_cli.report.columns import Cell, Column, Line, Style, painted, write_table
 from contentmap_cli.report.escape import redact, terminal, url_text
 from contentmap_cli.report.figures import duration, moment, number, size
+from contentmap_cli.report.outcomes import elapsed, failure_text, job_status
 from contentmap_cli.values import (
     Entry,
     FileStatus,
@@ -47,8 +47,11 @@ _FILE_STYLES = {
 _TOLD = 3  # problems of a file that are spelled out; the other formats have them all
 
 
-class JobsTable:
-    """A row a job."""
+class _Aligned:
+    """Lines that are kept until the end: columns are aligned over all of them."""
+
+    columns: ClassVar[tuple[Column, ...]]
+    note: ClassVar[str] = ""
 
     def __init__(self, out: TextIO, *, width: int | None, color: bool) -> None:
         self._out = out
@@ -56,8 +59,21 @@ class JobsTable:
         self._color = color
         self._lines: list[Line] = []
 
+    def finish(self) -> None:
+        """Writes the table."""
+        write_table(
+            self._out, self.columns, self._lines, width=self._width, color=self._color, note=self.note
+        )
+        self._out.flush()
+
+
+class JobsTable(_Aligned):
+    """A row a job."""
+
+    columns = _JOBS
+
     def write(self, row: JobSummary) -> None:
-        """Keeps the row: columns are aligned over all of them."""
+        """Keeps the row."""
         took = elapsed(row)
         status = job_status(row)
         done = number(row.total) if row.finished == row.total else f"{row.finished:,}/{row.total:,}"
@@ -75,23 +91,15 @@ class JobsTable:
             )
         )
 
-    def finish(self) -> None:
-        """Writes the table."""
-        write_table(self._out, _JOBS, self._lines, width=self._width, color=self._color)
-        self._out.flush()
 
-
-class FilesTable:
+class FilesTable(_Aligned):
     """A row a sitemap file, with its error or its first problems."""
 
-    def __init__(self, out: TextIO, *, width: int | None, color: bool) -> None:
-        self._out = out
-        self._width = width
-        self._color = color
-        self._lines: list[Line] = []
+    columns = _FILES
+    note = "PROBLEMS"
 
     def write(self, row: StoredFile) -> None:
-        """Keeps the row: columns are aligned over all of them."""
+        """Keeps the row."""
         status = Cell(row.status.value, _FILE_STYLES[row.status])
         if row.removed_at is not None:
             status = Cell("removed", Style.DIM)
@@ -111,11 +119,6 @@ class FilesTable:
                 Cell(file_note(row), Style.DIM),
             )
         )
-
-    def finish(self) -> None:
-        """Writes the table."""
-        write_table(self._out, _FILES, self._lines, width=self._width, color=self._color, note="PROBLEMS")
-        self._out.flush()
 
 
 class EntriesTable:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol, TextIO
 from urllib.parse import unquote
 
-from contentmap_cli.report.as_csv import SECTION, CsvRows
+from contentmap_cli.report.as_csv import SECTION, CsvRows, cells_of
 from contentmap_cli.report.columns import Cell, Column, Line, Style, painted, write_table
 from contentmap_cli.report.escape import terminal, url_text
 from contentmap_cli.report.figures import number, plural
@@ -151,11 +151,11 @@ class _MapCsv:
         self._out = out
 
     def write(self, site: SiteMap) -> None:
-        rows: CsvRows[tuple[int, Section]] = CsvRows(
-            self._out,
-            SECTION,
-            lambda row: section_object(row[1], row[0], site.top.urls),
-        )
+        def to_object(row: tuple[int, Section]) -> dict[str, object]:
+            depth, section = row
+            return section_object(section, depth, site.top.urls)
+
+        rows = CsvRows(self._out, SECTION, cells_of(SECTION, to_object))
         for depth, section, _, _ in visible(site):
             rows.write((depth, section))
         rows.finish()

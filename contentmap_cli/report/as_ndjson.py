@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Generic, TextIO, TypeVar
 
 from contentmap_cli.report.objects import domain_object, job_object
@@ -32,15 +32,19 @@ class NdjsonScan:
 
 
 class NdjsonRows(Generic[Row]):
-    """A line a row, flushed when the stream likes."""
+    """A line a row, flushed when the stream likes. `to_text` gives a row's object as JSON."""
 
-    def __init__(self, out: TextIO, to_object: Callable[[Row], dict[str, object]]) -> None:
+    def __init__(self, out: TextIO, to_text: Callable[[Row], str]) -> None:
         self._out = out
-        self._to_object = to_object
+        self._to_text = to_text
 
     def write(self, row: Row) -> None:
         """Writes the row."""
-        self._out.write(json.dumps(self._to_object(row), allow_nan=False) + "\n")
+        self.write_all((row,))
+
+    def write_all(self, rows: Iterable[Row]) -> None:
+        """Writes rows."""
+        self._out.write("".join([self._to_text(row) + "\n" for row in rows]))
 
     def finish(self) -> None:
         """Flushes: an answer of no rows is an empty one."""

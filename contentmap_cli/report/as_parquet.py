@@ -43,7 +43,12 @@ class ParquetEntries:
                 *(("first_seen", moment), ("removed_at", moment)),
             ]
         )
-        self._writer: Any = parquet.ParquetWriter(out.buffer, self._schema, compression="zstd")
+
+        class Writer(parquet.ParquetWriter):  # type: ignore[misc]
+            def __del__(self) -> None:
+                """Nothing: one that was left early must not write a footer into a file that is closed."""
+
+        self._writer: Any = Writer(out.buffer, self._schema, compression="zstd")
         self._rows: list[tuple[Any, ...]] = []
 
     def write(self, row: StoredEntry | Entry) -> None:

@@ -9,16 +9,15 @@ from typing import TextIO
 from urllib.parse import quote
 
 from contentmap_cli import __version__
-from contentmap_cli.findings import CheckSummary, Finding, Rule, Severity
+from contentmap_cli.findings import Finding, Rule, Severity
+from contentmap_cli.report.escape import redact
 from contentmap_cli.report.objects import finding_text
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 _LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "note"}
 
 
-def write_sarif(
-    out: TextIO, findings: Sequence[Finding], summary: CheckSummary, rules: Sequence[Rule]
-) -> None:
+def write_sarif(out: TextIO, findings: Sequence[Finding], rules: Sequence[Rule]) -> None:
     """Writes one log with one run; `rules` are those that were checked."""
     places = {rule.id: number for number, rule in enumerate(rules)}
     log = {
@@ -52,7 +51,7 @@ def _rule(rule: Rule) -> dict[str, object]:
 
 def _result(finding: Finding, place: int) -> dict[str, object]:
     location: dict[str, object] = {
-        "artifactLocation": {"uri": quote(finding.place, safe=":/?#[]@!$&'()*+,;=%~")}
+        "artifactLocation": {"uri": quote(redact(finding.place), safe=":/?#[]@!$&'()*+,;=%~")}
     }
     if finding.line is not None and finding.line > 0:
         location["region"] = {"startLine": finding.line}
@@ -64,5 +63,5 @@ def _result(finding: Finding, place: int) -> dict[str, object]:
         "message": {"text": finding_text(finding)},
         "locations": [{"physicalLocation": location}],
         "partialFingerprints": {"contentmap/v1": hashlib.blake2b(mark, digest_size=16).hexdigest()},
-        "properties": {"count": finding.count, "examples": list(finding.examples)},
+        "properties": {"count": finding.count, "examples": [redact(example) for example in finding.examples]},
     }

@@ -1,8 +1,9 @@
 """Aligned columns of text, on a terminal and off it.
 
 Off a terminal every value is whole, every line has every column and an empty cell is `-`, so that grep and
-awk can work on it. On a terminal the table is fitted to the width: columns that can be spared go first, then
-long cells are cut with an ellipsis; notes that do not fit beside their row go below it.
+awk can work on it; only a note, which comes last, may be missing. On a terminal the table is fitted to the
+width: columns that can be spared go first, then long cells are cut with an ellipsis; notes that do not fit
+beside their row go below it.
 """
 
 from __future__ import annotations

@@ -7,15 +7,12 @@ from __future__ import annotations
 
 from datetime import datetime
 from functools import lru_cache
-from json.encoder import JSONEncoder, encode_basestring_ascii
+from json.encoder import encode_basestring_ascii
 from typing import Final
 
 from contentmap_cli.report.escape import csv_cell, terminal, url_text
-from contentmap_cli.report.objects import any_entry_object, timestamp
+from contentmap_cli.report.objects import any_entry_object, timestamp, to_json
 from contentmap_cli.values import Entry, StoredEntry
-
-to_json: Final = JSONEncoder(allow_nan=False).encode
-"""A value as JSON, ASCII only: `json.dumps` would build an encoder for each."""
 
 _text = encode_basestring_ascii
 _PLAIN: Final = '"images": [], "videos": [], "news": [], "alternates": [], '

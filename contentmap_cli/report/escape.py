@@ -33,6 +33,7 @@ _USERINFO = (
     # A target or proxy typed without its scheme.
     re.compile(r"(?<![\w/@.:*\-])(?P<scheme>)(?P<user>[^\s/?#:@\"'(<]+)(?P<rest>:(?!//)[^\s@]*)@(?=[\w\[])"),
 )
+_DATABASE = ("postgresql://", "postgresql+asyncpg://", "postgres://")
 _SECRET_PARAMETER = re.compile(r"(?P<name>[?&](?:ssl)?(?:password|passwd|pwd)=)[^&#\s]+", re.IGNORECASE)
 
 
@@ -88,8 +89,8 @@ def _reference(match: re.Match[str]) -> str:
 def redact(text: str) -> str:
     """The text with the secrets of every URL in it replaced by `***`.
 
-    `user:password@` keeps the user, a user alone (often a token) is replaced as well, and so is the value
-    of a `password` parameter. `user@`, as our own examples have it, is nobody's.
+    `user:password@` keeps the user, a user alone (often a token, but not in a database's address) is replaced
+    as well, and so is the value of a `password` parameter.
     """
     for userinfo in _USERINFO:
         text = userinfo.sub(_masked, text)
@@ -98,7 +99,7 @@ def redact(text: str) -> str:
 
 def _masked(match: re.Match[str]) -> str:
     user = match["user"]
-    if not match["rest"] and user.lower() == "user":
+    if user and not match["rest"] and match["scheme"].lower().startswith(_DATABASE):
         return match[0]
     keeps_user = match["rest"].startswith(":") and user
     return f"{match['scheme']}{user}:***@" if keeps_user else f"{match['scheme']}***@"

@@ -14,9 +14,9 @@ def number(value: int) -> str:
     return f"{value:,}"
 
 
-def plural(value: int, noun: str) -> str:
-    """`1 sitemap`, `1,204 sitemaps`."""
-    return f"{value:,} {noun}" if value == 1 else f"{value:,} {noun}s"
+def plural(value: int, noun: str, many: str = "") -> str:
+    """`1 sitemap`, `1,204 sitemaps`; `many` where it is not the noun and an s."""
+    return f"{value:,} {noun}" if value == 1 else f"{value:,} {many or f'{noun}s'}"
 
 
 def size(value: int) -> str:

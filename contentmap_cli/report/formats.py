@@ -12,7 +12,7 @@ from typing import Protocol, TextIO, TypeVar
 
 from contentmap_cli.errors import UsageError
 from contentmap_cli.report import as_csv
-from contentmap_cli.report.objects import file_object, job_object
+from contentmap_cli.report.objects import file_object, job_object, to_json
 from contentmap_cli.values import DomainSummary, Entry, ErrorGroup, JobSummary, StoredEntry, StoredFile
 
 Row_contra = TypeVar("Row_contra", contravariant=True)
@@ -38,7 +38,7 @@ SCAN_FORMATS = (Format.TABLE, Format.JSON, Format.NDJSON, Format.CSV, Format.JUN
 """What `scan` and `status` can write."""
 
 LIST_FORMATS = (Format.TABLE, Format.JSON, Format.NDJSON, Format.CSV)
-"""What `jobs` and `sitemaps` can write."""
+"""What `jobs`, `sitemaps` and `map` can write."""
 
 ENTRY_FORMATS = (*LIST_FORMATS, Format.TXT, Format.XML, Format.PARQUET)
 """What `urls` can write."""
@@ -46,6 +46,11 @@ ENTRY_FORMATS = (*LIST_FORMATS, Format.TXT, Format.XML, Format.PARQUET)
 DIFF_FORMATS = (*LIST_FORMATS, Format.TXT)
 """What `diff` can write."""
 
+PARSE_FORMATS = (Format.NDJSON, Format.TABLE, Format.JSON, Format.CSV, Format.TXT)
+"""What `parse` can write."""
+
+RULE_FORMATS = (Format.TABLE, Format.JSON, Format.NDJSON)
+"""What `check --list-rules` can write."""
 
 CHECK_FORMATS = (Format.TABLE, Format.JSON, Format.NDJSON, Format.JUNIT, Format.SARIF, Format.GITHUB)
 """What `check` can write."""
@@ -197,17 +202,19 @@ def entries_writer(
 
             return ParquetEntries(out)
         case Format.JSON:
-            from contentmap_cli.report.as_entries import JsonEntries
+            from contentmap_cli.report.as_json import JsonRows
+            from contentmap_cli.report.entry_text import entry_json
 
-            return JsonEntries(out)
+            return JsonRows(out, entry_json)
         case Format.NDJSON:
-            from contentmap_cli.report.as_entries import NdjsonEntries
+            from contentmap_cli.report.as_ndjson import NdjsonRows
+            from contentmap_cli.report.entry_text import entry_json
 
-            return NdjsonEntries(out)
+            return NdjsonRows(out, entry_json)
         case Format.CSV:
-            from contentmap_cli.report.as_entries import CsvEntries
+            from contentmap_cli.report.entry_text import entry_cells
 
-            return CsvEntries(out)
+            return as_csv.CsvRows(out, as_csv.ENTRY, entry_cells)
         case _:
             raise refusal(format, ENTRY_FORMATS)
 
@@ -223,13 +230,13 @@ def _objects_writer(
         case Format.JSON:
             from contentmap_cli.report.as_json import JsonRows
 
-            return JsonRows(out, to_object)
+            return JsonRows(out, lambda row: to_json(to_object(row)))
         case Format.NDJSON:
             from contentmap_cli.report.as_ndjson import NdjsonRows
 
-            return NdjsonRows(out, to_object)
+            return NdjsonRows(out, lambda row: to_json(to_object(row)))
         case Format.CSV:
-            return as_csv.CsvRows(out, columns, to_object)
+            return as_csv.CsvRows(out, columns, as_csv.cells_of(columns, to_object))
         case _:
             raise refusal(format, known)
 

@@ -22,7 +22,7 @@ def scan_hints(
 
     `results_sample` holds domains that are not clean, some of them if there are very many. Each hint is one
     line without `hint:` before it, escaped, and names a command or option. `counts` is how many domains have
-    each code, where the sample is not all of them.
+    each code, where the sample is not all of them; a code of which it holds no domain is passed over.
     """
     told = _by_code(results_sample, counts or {})
     hints = [*_unfinished(job), *_whole_job(job), *told, *_partial(results_sample)]
@@ -48,7 +48,8 @@ def _whole_job(job: JobSummary) -> Iterable[str]:
 
 def _by_code(results: Sequence[DomainSummary], counts: Mapping[str, int]) -> Iterable[str]:
     failed = [row for row in results if row.error is not None]
-    codes = Counter(str(row.error.code) for row in failed if row.error is not None) | Counter(counts)
+    found = Counter(str(row.error.code) for row in failed if row.error is not None)
+    codes = Counter({code: max(count, counts.get(code, 0)) for code, count in found.items()})
 
     def first(code: str) -> str:
         return next(

@@ -5,10 +5,10 @@ from __future__ import annotations
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TextIO
 
-from contentmap_cli.report.as_table import SCAN_STYLES, failure_text
 from contentmap_cli.report.columns import Style
 from contentmap_cli.report.escape import terminal
 from contentmap_cli.report.figures import clock, duration, number, plural, size
+from contentmap_cli.report.outcomes import SCAN_STYLES, failure_text
 from contentmap_cli.report.progress import ActiveDomain, ScanProgress
 from contentmap_cli.values import DomainSummary, ScanStatus
 
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from rich.live import Live
     from rich.table import Table
     from rich.text import Text
-
-__all__ = ["ActiveDomain", "LiveTable", "ScanProgress", "finished_line"]
 
 _REFRESHES = 5  # a second: smooth to the eye, below 1 % of a core
 _RECENT_LINES = 4

@@ -6,8 +6,10 @@ known is null, never "".
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from json.encoder import JSONEncoder
+from typing import Final
 
 from contentmap_cli.errors import ContentMapError, Failure
 from contentmap_cli.findings import CheckSummary, Finding, Rule, Severity
@@ -25,6 +27,9 @@ from contentmap_cli.values import (
 
 SCHEMA = 1
 """The version of these objects. A key may be added without a new one; none is renamed or removed."""
+
+to_json: Final = JSONEncoder(allow_nan=False).encode
+"""An object as JSON on one line, ASCII only: `json.dumps` would build an encoder for each."""
 
 
 def timestamp(moment: datetime | None) -> str | None:
@@ -60,9 +65,9 @@ def domain_object(summary: DomainSummary) -> dict[str, object]:
     return answer if summary.unexpected is None else answer | {"unexpected": summary.unexpected}
 
 
-def job_object(job: JobSummary, results: Iterable[DomainSummary] | None = None) -> dict[str, object]:
-    """A job. `results`, one object a domain, is there only when given."""
-    answer: dict[str, object] = {
+def job_object(job: JobSummary) -> dict[str, object]:
+    """A job: the last line of NDJSON, the head of the JSON document."""
+    return {
         "type": "job",
         "schema": SCHEMA,
         "job_id": job.job_id,
@@ -83,9 +88,6 @@ def job_object(job: JobSummary, results: Iterable[DomainSummary] | None = None) 
         "error": redact(job.error) if job.error else None,
         "queue": _queue(job),
     }
-    if results is not None:
-        answer["results"] = [domain_object(summary) for summary in results]
-    return answer
 
 
 def entry_object(
@@ -249,7 +251,7 @@ def _problem(problem: Problem) -> dict[str, object]:
     return {
         "code": str(problem.code),
         "line": problem.line,
-        "message": problem.message,
+        "message": redact(problem.message),
         "count": problem.count,
     }
 

@@ -6,8 +6,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 from lxml import etree
 from web_sites import Page, good_site, serving, urlset
+
+from contentmap_cli.commands.check import _is_file
+from contentmap_cli.errors import UsageError
 
 NAMESPACE = "http://www.sitemaps.org/schemas/sitemap/0.9"
 CHECK_KEYS = ["type", "schema", "targets", "files", "urls", "counts", "known"]
@@ -74,6 +78,22 @@ def test_dates_held_against_an_earlier_scan(contentmap: Any) -> None:
     }
 
 
+@pytest.mark.parametrize("text", ["absent.xml", "maps/absent.xml.gz", "./absent", "/no/such/file", "."])
+def test_a_file_that_is_not_there_is_no_site(text: str) -> None:
+    """What can only mean a file is told as one that is missing."""
+    with pytest.raises(UsageError, match="there is no file"):
+        _is_file(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["a.test", "a.test/maps/s.xml", "localhost/s.xml", "host:8080/s.xml", "[::1]/s.xml", "https://a/s.xml"],
+)
+def test_what_may_be_a_site_is_no_file(text: str) -> None:
+    """A host with a path is asked on the web."""
+    assert not _is_file(text)
+
+
 def test_a_database_that_is_gone(contentmap_at: Any, tmp_path: Path) -> None:
     """A stored check needs one: a server that does not answer is 5, a file that never was 6, in a line."""
     for address, code in (("postgresql://127.0.0.1:1/none", 5), (str(tmp_path / "gone" / "map.db"), 6)):
@@ -110,9 +130,11 @@ def test_a_file_in_every_format(on_sqlite: Any, tmp_path: Path) -> None:
         said = on_sqlite("check", "-", "--format", form, stdin=(tmp_path / "s.xml").read_bytes())
         assert said.code == 3
         assert not {"\u202e", "\x9b"} & set(said.out)
-    assert on_sqlite("check", "s.xml", "--write-baseline", "known.json").code == 0
+    quiet = on_sqlite("check", "s.xml", "--write-baseline", "known.json", "-q")
+    assert (quiet.code, quiet.err) == (0, "")
     assert on_sqlite("check", "s.xml", "--baseline", "known.json").code == 0
     assert json.loads((tmp_path / "known.json").read_text())["findings"]
     assert on_sqlite("check", "s.xml", "--select", "nonsense").code == 2
     assert on_sqlite("check", "absent.xml").code == 2
+    assert on_sqlite("check", "--list-rules", "--format", "sarif").code == 2
     assert on_sqlite("check", "s.xml", "--select", "news").code == 0

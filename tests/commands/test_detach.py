@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +42,17 @@ def test_a_detached_scan_can_be_ended_and_resumed(contentmap: Any, number: signa
         assert ("died" in ended["error"]) == (number == signal.SIGKILL)
         sites.pages["a.test/robots.txt"] = good_site("a.test")["a.test/robots.txt"]
         assert contentmap("resume", job["job_id"], "--json").json["status"] == "complete"
+
+
+def test_a_run_killed_before_its_commit_is_told_as_a_shell_would() -> None:
+    """The caller ends with 128 and the signal, and prints no id."""
+    program = (
+        "import os, sys; from contentmap_cli.commands.detach import in_background; "
+        "from contentmap_cli.commands.shell import Shell; "
+        "sys.exit(in_background(Shell(), lambda committed: os.kill(os.getpid(), 9), as_json=False))"
+    )
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
+    assert (ran.returncode, ran.stdout) == (137, b"")
 
 
 def test_what_is_known_before_the_commit_is_said_in_front(contentmap_at: Any, tmp_path: Path) -> None:

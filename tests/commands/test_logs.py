@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import json
+import logging
 from pathlib import Path
 from typing import Any
 
+import pytest
 from web_sites import good_site, serving
+
+from contentmap_cli.commands.logs import JsonFormatter, TextFormatter
+
+SECRET = "s3cr3t-pass"
 
 
 def test_every_step_is_a_json_object(contentmap: Any, tmp_path: Path) -> None:
@@ -56,3 +62,13 @@ def test_a_log_that_cannot_be_written_is_an_error_before_anything_runs(
     said = on_sqlite("--log-file", "/proc/nowhere/log", "scan", "a.test")
     assert (said.code, said.err.startswith("error: the log file")) == (2, True)
     assert not (tmp_path / "map.db").exists()
+
+
+@pytest.mark.parametrize("formatter", [TextFormatter(), JsonFormatter()])
+def test_no_line_lets_a_text_act(formatter: logging.Formatter) -> None:
+    """What was fetched reaches a terminal as an escape, as a message and as a value."""
+    planted = "\x1b[2J\x9b2J\N{RIGHT-TO-LEFT OVERRIDE}\nforged"
+    record = logging.makeLogRecord({"msg": "seen %s", "args": (planted,), "url": planted})
+    line = formatter.format(record)
+    assert "seen" in line
+    assert not {"\x1b", "\x9b", "\N{RIGHT-TO-LEFT OVERRIDE}", "\n"} & set(line)

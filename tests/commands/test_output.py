@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from web_sites import urlset
 
+from contentmap_cli.commands import app as commands
 from contentmap_cli.commands.output import answer_to
 from contentmap_cli.errors import UsageError
 
@@ -59,6 +60,29 @@ def test_a_file_that_cannot_be_written_is_told(tmp_path: Path) -> None:
         pytest.fail("the block was entered")
     assert caught.value.message == f"{tmp_path / 'no' / 'file'} cannot be written"
     assert caught.value.hint
+
+
+@pytest.mark.parametrize("name", ["loop", "x" * 300])
+def test_a_name_that_leads_nowhere_is_told(tmp_path: Path, name: str) -> None:
+    """A link to itself and a name that no file can have are usage errors, not bugs."""
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(UsageError) as caught, answer_to(str(tmp_path / name)):
+        pytest.fail("the block was entered")
+    assert caught.value.message == f"{tmp_path / name} cannot be written"
+    assert [file.name for file in tmp_path.iterdir()] == ["loop"]
+
+
+def test_what_nobody_foresaw_has_no_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also before a command runs: one line, a hint, exit 1."""
+
+    def broken(**_: Any) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(commands, "app", broken)
+    assert commands._run() == 1
+    assert capsys.readouterr().err.startswith("error: a bug in ContentMap: ZeroDivisionError\n\nhint: ")
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has /dev/full")

@@ -235,6 +235,11 @@ def test_all_bad_targets_are_named_before_anything_runs(on_sqlite: Any, tmp_path
         (("status",), None, 6, "nothing is recorded"),
         (("jobs", "--since", "whenever"), None, 2, "--since"),
         (("parse", "no-such-file"), None, 2, "cannot be read"),
+        (("parse", "-", "--base", "http://[x"), b"", 2, "--base"),
+        (("check", "-", "--base", "example.com"), b"", 2, "--base"),
+        (("check", "-", "--write-baseline", "-"), b"", 2, "takes a file"),
+        (("urls", "a.test", "--format", "xml", "-o", "maps/", "--base", "http://[x"), None, 2, "--base"),
+        (("urls", "a.test", "-o", "x" * 300), None, 6, "nothing is recorded"),
         (("db", "check"), None, 5, "no database"),
     ],
 )

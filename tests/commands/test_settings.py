@@ -13,8 +13,10 @@ from web_sites import good_site, serving
 
 from contentmap_cli.commands.app import app
 from contentmap_cli.commands.layers import SETTINGS
+from contentmap_cli.commands.options import CRAWL
 from contentmap_cli.commands.resume import RECORDED
 from contentmap_cli.commands.settings import ScanSettings, defaults
+from contentmap_cli.values import Probe
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "contentmap.toml"
@@ -82,10 +84,12 @@ def test_a_file_that_cannot_be_meant_is_refused(on_sqlite: Any, text: str, messa
     assert on_sqlite("scan", "--help").code == 0
 
 
-def test_a_missing_file_is_refused(on_sqlite: Any) -> None:
-    """A file that was named must be there."""
-    said = on_sqlite("status", "--config", "none.toml")
-    assert (said.code, "none.toml cannot be read" in said.err) == (2, True)
+@pytest.mark.parametrize("name", ["none.toml", "~nobody-here/none.toml"])
+def test_a_missing_file_is_refused(on_sqlite: Any, name: str) -> None:
+    """A file that was named must be there, and so must the home it lies in."""
+    for words in (("status", "--config", name), ("--config", name, "status")):
+        said = on_sqlite(*words)
+        assert (said.code, f"{name} cannot be read" in said.err) == (2, True), said.err
 
 
 def test_secrets_are_not_shown(on_sqlite: Any) -> None:
@@ -126,9 +130,21 @@ def test_a_scan_and_its_resume_hear_the_settings(on_sqlite: Any) -> None:
 def test_resume_hears_flags_alone_for_what_is_recorded() -> None:
     """Of the crawl's settings only those that are never recorded reach a resume from elsewhere."""
     own = {field.name for field in fields(ScanSettings)}
+    assert own == CRAWL.keys()
     assert own >= RECORDED
     assert not {"header", "proxy"} & RECORDED
     assert own <= SETTINGS.keys()
+
+
+def test_nothing_said_leaves_what_is_recorded_and_no_delay_is_a_delay() -> None:
+    """What was said goes over what a job has recorded: 0 seconds were said, a switch that is off was not."""
+    job = ScanSettings(delay=5.0, full=True, allow_net=("10.0.0.0/8",), probe=Probe.NEVER)
+    recorded = ScanSettings.from_recorded(json.loads(json.dumps(job.recorded())))
+    assert recorded == job
+    nothing = dict.fromkeys(CRAWL) | {"full": False, "allow_private": False}
+    assert ScanSettings.of(nothing).over(recorded) == job
+    assert ScanSettings.of(nothing | {"delay": 0.0}).over(recorded).delay == 0.0
+    assert ScanSettings(delay=0.0, header=("A: b",), proxy="http://p.test").recorded() == {"delay": 0.0}
 
 
 def test_the_example_is_true(on_sqlite: Any) -> None:

@@ -106,7 +106,9 @@ def test_status_json_holds_nothing(rows, make_job) -> None:
 def test_scan_json_is_one_job_with_results(count: int, rows, make_job) -> None:
     """The document is the job's object with a result a domain, in the order they came."""
     job = make_job(rows)
-    assert json.loads(scanned(Format.JSON, rows[:count], job)) == job_object(job, rows[:count])
+    answer = json.loads(scanned(Format.JSON, rows[:count], job))
+    assert answer == job_object(job) | {"results": [domain_object(row) for row in rows[:count]]}
+    assert list(answer)[-1] == "results"
 
 
 def test_scan_ndjson_writes_each_domain_at_once(rows, make_job) -> None:

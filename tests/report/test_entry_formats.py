@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gc
 import io
 import json
 import sys
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from contentmap_cli.errors import UsageError
-from contentmap_cli.report.as_csv import ENTRY, CsvRows
+from contentmap_cli.report.as_csv import ENTRY, CsvRows, cells_of
 from contentmap_cli.report.as_parquet import ParquetEntries
 from contentmap_cli.report.entry_text import entry_json
 from contentmap_cli.report.formats import Format, entries_writer
@@ -41,7 +42,7 @@ def test_the_short_way_writes_what_the_general_way_does() -> None:
     """To the last character, in JSON and CSV, one by one and at once."""
     assert [entry_json(row) for row in ROWS] == [json.dumps(any_entry_object(row)) for row in ROWS]
     general, short = io.StringIO(), io.StringIO()
-    rows = CsvRows(general, ENTRY, any_entry_object)
+    rows = CsvRows(general, ENTRY, cells_of(ENTRY, any_entry_object))
     for row in ROWS:
         rows.write(row)
     entries_writer(Format.CSV, short).write_all(ROWS)
@@ -107,3 +108,17 @@ def test_parquet_that_cannot_be_written(monkeypatch: pytest.MonkeyPatch) -> None
     with pytest.raises(UsageError, match="not installed") as missing:
         ParquetEntries(io.StringIO())
     assert "[parquet]" in str(missing.value.hint)
+
+
+def test_parquet_that_is_left_early_says_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where an export is stopped, or its disk is full, its own error is all there is to read."""
+    pytest.importorskip("pyarrow")
+    monkeypatch.setattr(sys, "unraisablehook", sys.__unraisablehook__)
+    with (tmp_path / "urls.parquet").open("w", encoding="utf-8") as out:
+        writer = ParquetEntries(out)
+        writer.write_all(ROWS)
+    del writer
+    gc.collect()
+    assert capsys.readouterr().err == ""

@@ -78,6 +78,8 @@ def test_xml_text_shows_what_xml_cannot_hold() -> None:
         ("postgresql://app:p@ss@db/cm", "postgresql://app:***@db/cm"),
         ("postgresql://app:p/a?s#s@db/cm", "postgresql://app:***@db/cm"),
         ("https://ghp_token@shop.example/", "https://***@shop.example/"),
+        ("as in --db postgresql://user@host/database", "as in --db postgresql://user@host/database"),
+        ("postgresql://app:@db/cm and Postgres://app@db", "postgresql://app:***@db/cm and Postgres://app@db"),
         ("redis://:s3cret@cache/0", "redis://***@cache/0"),
         ("http://u:p@10.0.0.1:3128 and https://v:q@b", "http://u:***@10.0.0.1:3128 and https://v:***@b"),
         ("'user:pass@shop.example' is no target", "'user:***@shop.example' is no target"),

@@ -93,3 +93,11 @@ def test_at_most_four_one_line_each_with_real_commands(make_domain, make_job) ->
         for hint in scan_hints(make_job(rows[start : start + 2]), rows[start : start + 2]):
             assert hint.isprintable()
             assert set(re.findall(r"contentmap (\w+)", hint)) <= COMMANDS
+
+
+def test_a_code_that_no_domain_of_the_sample_has_needs_no_hint(make_domain, make_job) -> None:
+    """Of very many domains only some are at hand: what cannot be named is not spoken of."""
+    rows = [failed(make_domain, Code.DNS_ERROR)]
+    counts = {str(Code.DNS_ERROR): 301, str(Code.TLS_CERTIFICATE): 1}
+    (hint,) = scan_hints(make_job([*rows, make_domain()]), rows, counts)
+    assert hint == "shop.example and 300 others could not be resolved: check the spelling"

@@ -73,14 +73,6 @@ def test_job(make_job, make_domain) -> None:
     assert answer["finished_at"] == "2026-03-01T12:00:12.400000Z"
 
 
-def test_job_results_only_when_given(make_job, make_domain) -> None:
-    """`results` is the last key, there even when empty, and absent when not asked for."""
-    assert "results" not in objects.job_object(make_job())
-    assert list(objects.job_object(make_job(), []).items())[-1] == ("results", [])
-    answer = objects.job_object(make_job(), iter([make_domain("a.example")]))
-    assert [result["domain"] for result in answer["results"]] == ["a.example"]
-
-
 def test_job_that_has_not_started(make_job) -> None:
     """What is not known is null."""
     answer = objects.job_object(make_job(started_at=None, finished_at=None))

@@ -15,7 +15,8 @@ import pytest
 from rich.console import Console
 
 from contentmap_cli.errors import Failure
-from contentmap_cli.report.live import LiveTable, ScanProgress, finished_line
+from contentmap_cli.report.live import LiveTable, finished_line
+from contentmap_cli.report.progress import ScanProgress
 from contentmap_cli.values import ScanStatus
 
 

@@ -88,6 +88,7 @@ def test_failed_domains_are_tried_again(trial: QueueTrial) -> None:
     assert again == {"fails.test", "broken.test", "closed.test"}
     assert trial.contentmap("status", job, "--json").json["status"] == "partial"
     assert "nothing is left to do" in trial.contentmap("resume", job, "--queue").err
+    assert trial.contentmap("resume", job, "--queue", "-q").err == ""
 
 
 def test_a_scan_in_another_terminal(tmp_path: Path, address: str) -> None:

@@ -94,6 +94,7 @@ def test_a_worker_is_killed(trial: QueueTrial, point: str) -> None:
     said = trial.contentmap("status", trial.job, "--json")
     assert (said.json["status"], said.json["queue"]["workers"]) == ("interrupted", 0)
     assert "its workers died" in said.json["error"]
+    assert "its workers died" in trial.contentmap("report", trial.job).out
     asked = len(trial.sites.asked)
     left = trial.look().unfinished()
     trial.drain()

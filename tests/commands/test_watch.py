@@ -1,0 +1,25 @@
+"""What a run tells whoever is looking, and what is kept of it for the hints."""
+
+from __future__ import annotations
+
+import io
+
+from contentmap_cli.commands.shell import Shell
+from contentmap_cli.commands.watch import ConsoleWatcher
+from contentmap_cli.errors import Code, Failure
+from contentmap_cli.report.formats import Format, scan_writer
+from contentmap_cli.values import DomainSummary, ScanStatus
+
+
+def test_each_code_keeps_a_domain_however_many_there_are() -> None:
+    """The hints name a domain for each kind of error: the last of thousands too, in bounded memory."""
+    writer = scan_writer(Format.NDJSON, io.StringIO())
+    watcher = ConsoleWatcher(Shell(quiet=True), "sitemap_0", 1001, writer, streams_to_screen=False)
+    for number in range(1000):
+        timeout = Failure(Code.TIMEOUT, "too slow")
+        watcher.finished(DomainSummary("sitemap_0", f"{number}.test", ScanStatus.FAILED, error=timeout))
+    unknown = Failure(Code.DNS_ERROR, "no such name")
+    watcher.finished(DomainSummary("sitemap_0", "last.test", ScanStatus.FAILED, error=unknown))
+    assert watcher.codes == {"timeout": 1000, "dns_error": 1}
+    assert watcher.remarkable[-1].domain == "last.test"
+    assert len(watcher.remarkable) < 500
