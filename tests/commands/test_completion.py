@@ -19,8 +19,17 @@ import pytest
 from web_sites import good_site, serving
 
 BASH, FISH, ZSH = map(shutil.which, ("bash", "fish", "zsh"))
-TRIES = 5
+TRIES = 20
 """A look into the database that takes more than a second completes nothing: on a busy machine, ask again."""
+PATIENT = """
+import sys
+from contentmap_cli.commands import completion
+from contentmap_cli.__main__ import main
+
+sys.argv[0] = "contentmap"
+completion._SECONDS = 60
+main()
+"""
 
 
 @pytest.fixture
@@ -43,7 +52,7 @@ def complete(contentmap: Any) -> Any:
             [
                 sys.executable,
                 "-c",
-                "import sys; sys.argv[0] = 'contentmap'; from contentmap_cli.__main__ import main; main()",
+                PATIENT,
             ],
             env=environment,
             capture_output=True,
@@ -103,9 +112,11 @@ def test_installed_in_a_real_bash(complete: Any, tmp_path: Path) -> None:
         done
     """
     environment = in_a_shell(complete)
-    ran = subprocess.run(
-        [str(BASH), "-c", script], env=environment, capture_output=True, text=True, check=True, cwd=tmp_path
-    )
+    for _ in range(TRIES):
+        words = [str(BASH), "-c", script]
+        ran = subprocess.run(words, env=environment, capture_output=True, text=True, check=True, cwd=tmp_path)
+        if "alpha.test" in ran.stdout:
+            break
     assert ran.stdout.split() == ["sitemaps", "alpha.test"], ran.stderr
 
 
