@@ -323,6 +323,21 @@ async def test_a_domain_that_is_scanned_is_left_alone(sessions: Sessions) -> Non
             await fence(session, live)
 
 
+async def test_what_a_scan_has_compared_itself_with_stays(sessions: Sessions) -> None:
+    """A URL that comes back in a scan which has compared itself already is there afterwards."""
+    for number in range(5):
+        await record(sessions, {"s": [page("stays"), page(f"p{number}")]})
+        await ended(sessions, number)
+
+    async def prune_now(_claim: Claim) -> None:
+        assert (await pruned_while_scanned(sessions, day(4))).busy == 1
+
+    changes = await record(
+        sessions, {"s": [page("stays"), page("p0"), page("p4")]}, ahead=True, between=prune_now
+    )
+    assert (changes.urls, changes.added, changes.removed) == (3, 1, 0)
+
+
 async def pruned_while_scanned(sessions: Sessions, before: datetime) -> Tally:
     """Prunes without a look at what is left: a dry run counts what is being scanned too."""
     tally = Tally()
