@@ -28,6 +28,8 @@ Examples:
 
   contentmap status --wait --exit-status
 
+A table has at most 200 domains: of a larger job the first that are not clean. Other formats have them all.
+
 Exit codes: 0; 6 no such job; with --exit-status also 3 not clean, 4 every domain failed, 8 still running.
 """
 NOT_CLEAN = frozenset(status for status in ScanStatus if status.finished and not status.clean)
