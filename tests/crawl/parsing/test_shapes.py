@@ -124,6 +124,17 @@ def test_a_value_is_as_long_with_a_shape_as_without(character: str, monkeypatch:
             assert len(json.loads(found[-1])["news"][0]["title"]) == length
 
 
+@pytest.mark.parametrize("value", [" x", "x ", " ", "", "x  y", "x>", "@"])
+def test_a_value_alone_is_judged_like_one_of_many(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also the first and the last of those that are looked at together."""
+    monkeypatch.setattr(shapes, "_OFTEN", 1)
+    reader = UsualExtensions()
+    video = "<video:video><video:title>{}</video:title></video:video>"
+    for _ in range(2):
+        assert reader.read([video.format("x")]) == [(0, 1, 0, '{"videos":[{"title":"x"}]}')]
+    assert reader.read([video.format(value)]) is None
+
+
 def test_the_text_is_what_was_always_written(monkeypatch: pytest.MonkeyPatch) -> None:
     """A rescan compares it with what is recorded: another spelling would count as a change."""
     monkeypatch.setattr(shapes, "_OFTEN", 1)
