@@ -14,7 +14,7 @@ from itertools import chain, islice, repeat
 from operator import eq, itemgetter
 from typing import Any, Final
 
-from contentmap_cli.sinks import Extras, PlainEntries
+from contentmap_cli.sinks import PlainEntries
 from contentmap_cli.values import Attributes, Entry, Lastmod
 
 COLUMNS: Final = (
@@ -84,30 +84,6 @@ def rows_of_plain(entries: PlainEntries, page_types: Iterable[str | None], *, in
         (*row, in_scope, False, *more) if more else row + bare
         for row, more in zip(rows, extras or repeat(None, len(rows)), strict=True)
     ]
-
-
-def entries_of_plain(entries: PlainEntries, *, in_scope: bool) -> list[Entry]:
-    """Plain entries one by one, as any other."""
-    urls, _, seconds, zones, dates, changefreqs, priorities, extras = entries
-    return [
-        Entry(
-            url,
-            Lastmod(f"{moment}Z", "second", f"{moment}{zone}") if moment else date,
-            changefreq,
-            priority,
-            in_scope,
-            **_media(more),
-        )
-        for url, moment, zone, date, changefreq, priority, more in zip(
-            *(urls, seconds, zones, dates, changefreqs, priorities),
-            extras or repeat(None, len(urls)),
-            strict=True,
-        )
-    ]
-
-
-def _media(extras: Extras | None) -> dict[str, Any]:
-    return dict(read_extras(extras[-1])) if extras else {}
 
 
 def extras_length(rows: Iterable[Row]) -> int:

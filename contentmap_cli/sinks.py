@@ -29,6 +29,19 @@ class PlainEntries(NamedTuple):
     priorities: Sequence[float | None]
     extras: Sequence[Extras | None] = ()
 
+    def entries(self, *, in_scope: bool) -> list[Entry]:
+        """The same, entry by entry, without their extras."""
+        return [
+            Entry(
+                url,
+                Lastmod(f"{moment}Z", "second", f"{moment}{zone}") if moment else date,
+                changefreq,
+                priority,
+                in_scope,
+            )
+            for url, _, moment, zone, date, changefreq, priority in zip(*self[:-1], strict=True)
+        ]
+
 
 class EntrySink(Protocol):
     """Where a parser puts entries, batch by batch, in document order."""

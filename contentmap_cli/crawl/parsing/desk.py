@@ -13,7 +13,6 @@ from typing import NamedTuple, Protocol
 from contentmap_cli.crawl.parsing.dates import PLAIN_DATE, parse_lastmod
 from contentmap_cli.crawl.parsing.problems import ProblemCode, Problems, shorten
 from contentmap_cli.crawl.parsing.urls import PLAIN_URL, judge
-from contentmap_cli.rows import entries_of_plain
 from contentmap_cli.sinks import ColumnSink, EntrySink, PlainEntries
 from contentmap_cli.values import Attributes, Entry, Lastmod, Limits
 
@@ -23,6 +22,7 @@ UNSTORABLE = re.compile("[\x00-\x08\x0b-\x1f\ud800-\udfff]")
 CACHED = 20_000  # dates and priorities repeat; a file made to defeat the cache must not fill memory
 
 _new = tuple.__new__
+_OWN_FIELDS = 6  # of an Entry, before its extensions
 
 
 class Extensions(NamedTuple):
@@ -173,8 +173,14 @@ class Desk:
                     date = self._lastmod(lastmod, node)
             add(_new(Entry, (loc, date, changefreq, number, scope, False, *extensions, type_)))
 
-    def take_plain(self, plain: PlainEntries) -> bool:
-        """Delivers plain entries at once. False, and nothing done, where each must be looked at by itself."""
+    @property
+    def in_columns(self) -> bool:
+        """Whether plain entries are wanted as columns, with their extras, rather than one by one."""
+        return isinstance(self._sink, ColumnSink)
+
+    def take_plain(self, plain: PlainEntries, extensions: Sequence[Extensions] = ()) -> bool:
+        """Delivers plain entries at once, with the extensions of each where these are no columns and any
+        has some. False, and nothing done, where each must be looked at by itself."""
         urls = plain.urls
         count = len(urls)
         self.deliver()
@@ -191,8 +197,14 @@ class Desk:
         self.entries += count
         if isinstance(self._sink, ColumnSink):
             self._sink.extend_plain(plain, in_scope=scope)
-        else:
-            self._sink.extend(entries_of_plain(plain, in_scope=scope))
+            return True
+        entries = plain.entries(in_scope=scope)
+        if extensions:
+            entries = [
+                _new(Entry, (*entry[:_OWN_FIELDS], *more, "url"))
+                for entry, more in zip(entries, extensions, strict=True)
+            ]
+        self._sink.extend(entries)
         return True
 
     def deliver(self) -> None:

@@ -24,7 +24,7 @@ from contentmap_cli.crawl.parsing.dates import DAY, TIME, parse_lastmod
 from contentmap_cli.crawl.parsing.desk import CACHED, CHANGEFREQS, NUMBER, Desk
 from contentmap_cli.crawl.parsing.elements import Role, role_of
 from contentmap_cli.crawl.parsing.possessive import compiled
-from contentmap_cli.crawl.parsing.rich import undeclared
+from contentmap_cli.crawl.parsing.rich import undeclared, usual_extensions_of
 from contentmap_cli.crawl.parsing.shapes import UsualExtensions
 from contentmap_cli.crawl.parsing.urls import ORIGIN
 from contentmap_cli.sinks import PlainEntries
@@ -125,8 +125,10 @@ class _PlainReader:
         rich = any(mores)
         if rich and any(map(text.__contains__, self._undeclared)):
             return False
-        extras = self._extensions.read(mores) if rich else ()
-        if extras is None:
+        columns = self._desk.in_columns
+        extras = self._extensions.read(mores) if rich and columns else ()
+        extensions = usual_extensions_of(mores) if rich and not columns else ()
+        if extras is None or extensions is None:
             return False
         text = "\n".join(urls)
         if "&" in text:
@@ -141,7 +143,8 @@ class _PlainReader:
                 [word or None for word in changefreqs],
                 [*map(self._priorities.__getitem__, priorities)],
                 extras,
-            )
+            ),
+            extensions,
         )
         if taken:
             self.lines += piece.count(b"\n")

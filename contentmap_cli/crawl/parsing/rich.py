@@ -8,9 +8,10 @@ What is taken equals what `read_extensions` makes of the same text, without a pr
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Final
 
-from contentmap_cli.crawl.parsing.desk import Extensions
+from contentmap_cli.crawl.parsing.desk import NOTHING, Extensions
 from contentmap_cli.crawl.parsing.elements import Role, role_of
 from contentmap_cli.crawl.parsing.extensions import PER_ENTRY, TEXT_LENGTH, VALUES
 from contentmap_cli.crawl.parsing.possessive import compiled
@@ -50,6 +51,17 @@ def undeclared(attributes: bytes) -> tuple[str, ...]:
         for prefix, (local, role) in _USUAL.items()
         if prefix not in declared or role_of(f"{{{declared[prefix]}}}{local}") is not role
     )
+
+
+def usual_extensions_of(texts: Sequence[str | None]) -> list[Extensions] | None:
+    """The same as `usual_extensions` for many entries; None if one of them is not the usual."""
+    found = []
+    for text in texts:
+        extensions = usual_extensions(text) if text else NOTHING
+        if extensions is None:
+            return None
+        found.append(extensions)
+    return found
 
 
 def usual_extensions(text: str) -> Extensions | None:  # noqa: PLR0912 - one loop, unrolled: the time goes here

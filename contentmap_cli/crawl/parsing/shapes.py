@@ -63,7 +63,7 @@ class UsualExtensions:
         if escaped is None:
             return None
         matches = [*map(self._match, escaped)]
-        values = "<".join(chain.from_iterable(match[1] for match in matches if match))
+        values = " ".join(chain.from_iterable(match[1] for match in matches if match))
         usual, quotes = _are_usual(values), '"' in values
         found: list[Extras | None] = []
         for given, text, match in zip(texts, escaped, matches, strict=True):
@@ -113,17 +113,17 @@ def _escaped(texts: Sequence[str | None]) -> list[str] | None:
     if "<![CDATA[" in joined:
         joined = _CDATA.sub(lambda section: f">{section[1].replace('&', '&amp;')}</", joined)
     if "&" in joined:
-        if joined.count("&") != joined.count("&amp;"):
+        plain = joined.replace("&amp;", "&")
+        if len(joined) - len(plain) != plain.count("&") * len("amp;"):
             return None
-        joined = joined.replace("&amp;", "&")
+        joined = plain
     return joined.replace("\\", r"\\").split(_END)
 
 
 def _are_usual(values: str) -> bool:
-    """Whether values, joined by `<`, are what `usual_extensions` takes: words with single spaces."""
-    # none of them holds a `<` of its own: it would have been counted as a tag's
-    unusual = map(f"<{values}<".__contains__, ("  ", " <", "< ", ">", "@"))
-    return values.isprintable() and not any(unusual)
+    """Whether values, joined by a space, are what `usual_extensions` takes: words with single spaces."""
+    # none of them holds a `<`: it would have been counted as a tag's
+    return values.isprintable() and not any(map(f" {values} ".__contains__, ("  ", ">", "@")))
 
 
 def _without_shape(text: str) -> Extras | None:

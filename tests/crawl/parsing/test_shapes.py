@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import random
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -13,8 +14,9 @@ from contentmap_cli.crawl.parsing import parse_document, plain, shapes
 from contentmap_cli.crawl.parsing.shapes import UsualExtensions
 from contentmap_cli.crawl.spool import RowSpool
 from contentmap_cli.rows import Row, encoded_extras
+from contentmap_cli.sinks import Extras
 from contentmap_cli.values import Document, Limits
-from tests.crawl.parsing.test_plain import NAMESPACE, SITE, taken
+from tests.crawl.parsing.test_plain import NAMESPACE, SITE
 from tests.crawl.parsing.test_rich import NAMESPACES, ODD_VALUES, VALUES
 
 DECLARED = "".join(f' xmlns:{prefix}="{uri}"' for prefix, uri in NAMESPACES.items())
@@ -124,6 +126,17 @@ def test_a_value_is_as_long_with_a_shape_as_without(character: str, monkeypatch:
             assert len(json.loads(found[-1])["news"][0]["title"]) == length
 
 
+@pytest.mark.parametrize("value", [" x", "x ", " ", "", "x  y", "x>", "@"])
+def test_a_value_alone_is_judged_like_one_of_many(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also the first and the last of those that are looked at together."""
+    monkeypatch.setattr(shapes, "_OFTEN", 1)
+    reader = UsualExtensions()
+    video = "<video:video><video:title>{}</video:title></video:video>"
+    for _ in range(2):
+        assert reader.read([video.format("x")]) == [(0, 1, 0, '{"videos":[{"title":"x"}]}')]
+    assert reader.read([video.format(value)]) is None
+
+
 def test_the_text_is_what_was_always_written(monkeypatch: pytest.MonkeyPatch) -> None:
     """A rescan compares it with what is recorded: another spelling would count as a change."""
     monkeypatch.setattr(shapes, "_OFTEN", 1)
@@ -155,11 +168,22 @@ def test_most_entries_are_read_by_their_shape(monkeypatch: pytest.MonkeyPatch) -
         looked_at.append(text)
         return usual(text)
 
+    taken: list[int] = []
+    read = UsualExtensions.read
+
+    def reading(reader: UsualExtensions, texts: Sequence[str | None]) -> list[Extras | None] | None:
+        found = read(reader, texts)
+        taken.append(len(found or ()))
+        return found
+
+    monkeypatch.setattr(UsualExtensions, "read", reading)
     monkeypatch.setattr(shapes, "usual_extensions", counting)
     monkeypatch.setattr(plain, "PIECE", 10_000)
     for given in (SHAPES[:3], SHAPES[3:6], SHAPES[5:8]):
         looked_at.clear()
-        assert taken(printed(1, 900, *ESCAPED, share=0.1, shapes=given), monkeypatch) == 900
+        taken.clear()
+        rows_of_document(printed(1, 900, *ESCAPED, share=0.1, shapes=given))
+        assert sum(taken) == 900
         assert 0 < len(looked_at) < 300
 
 
