@@ -13,6 +13,14 @@ import pytest
 from web_sites import good_site, serving
 
 BASH = shutil.which("bash")
+PROGRAM = """
+import sys
+from contentmap_cli.commands import completion
+completion._SECONDS = 60.0  # a busy machine is no reason to complete nothing
+sys.argv[0] = "contentmap"
+from contentmap_cli.__main__ import main
+main()
+"""
 
 
 @pytest.fixture
@@ -32,11 +40,7 @@ def complete(contentmap: Any) -> Any:
             **variables,
         }
         ran = subprocess.run(
-            [
-                sys.executable,
-                "-c",
-                "import sys; sys.argv[0] = 'contentmap'; from contentmap_cli.__main__ import main; main()",
-            ],
+            [sys.executable, "-c", PROGRAM],
             env=environment,
             capture_output=True,
             text=True,
@@ -58,6 +62,7 @@ def test_domains_and_jobs(complete: Any) -> None:
     for line in (
         "contentmap status ",
         "contentmap resume sitemap_",
+        "contentmap cancel sitemap_",
         "contentmap diff --job ",
         "contentmap report sitemap_",
     ):
