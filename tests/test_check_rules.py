@@ -236,6 +236,7 @@ SITES = {
 def test_a_site_that_breaks_a_rule(name: str) -> None:
     """What is about a site as a whole."""
     assert name in found(site=SITES[name])
+    assert ("site-empty" in found(site=SITES[name])) == (name in ("site-empty", "robots-html"))
 
 
 def test_rules_about_several_files() -> None:

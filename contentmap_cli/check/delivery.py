@@ -71,6 +71,8 @@ _FEED_TYPES = frozenset({"application/rss+xml", "application/atom+xml", "applica
 _GZIP_TYPES = frozenset(
     {"application/gzip", "application/x-gzip", "application/octet-stream", "binary/octet-stream"}
 )
+_NOTES = frozenset({Code.ROBOTS_IS_HTML, Code.ALREADY_SEEN})
+"""What is told of a site and is no reason for having found nothing."""
 _GUESSED = frozenset({DiscoveryMethod.KNOWN_PATH, DiscoveryMethod.HTML_LINK, DiscoveryMethod.REMEMBERED})
 
 
@@ -130,9 +132,10 @@ class Delivery(Family):
                 self.notes.add(ROBOTS_HTML, None, text)
             elif failure.code in (Code.BUDGET_EXHAUSTED, Code.DEADLINE, Code.DEPTH_EXCEEDED):
                 self.notes.add(SITE_INCOMPLETE, None, text)
-            elif not self._files and failure.code != Code.ALREADY_SEEN:
+            elif not self._files and failure.code not in _NOTES:
                 self.notes.add(SITE_UNREACHABLE, None, text)
-        if not self._files and self.site.is_site and not self.site.failures:
+        explained = any(failure.code not in _NOTES for failure in self.site.failures)
+        if not self._files and self.site.is_site and not explained:
             self.notes.add(SITE_EMPTY, None, SITE_EMPTY.what)
 
 
