@@ -191,6 +191,22 @@ async def test_a_host_that_redirects_everything_home(new_site: NewSite) -> None:
     assert (result.status, result.files) == (ScanStatus.EMPTY, ())
 
 
+async def test_a_host_that_breaks_on_everything(new_site: NewSite) -> None:
+    """500 for a path that cannot exist says nothing of the known ones: no file has failed, none is gone."""
+    site = await new_site({"/robots.txt": 404, "/": "<html></html>", "*": 500})
+    result = await crawl(site.options(retries=0))
+    assert (result.files, result.complete) == ((), False)
+
+
+async def test_one_sitemap_under_two_names(new_site: NewSite) -> None:
+    """A known path that gives what another one gave is no second file."""
+    same = urlset("http://site.test/a")
+    site = await new_site({"/": "<html></html>", "/sitemap.xml": same, "/sitemap_news.xml": same})
+    result = await crawl(site.options())
+    assert [file.url for file in result.files] == ["http://site.test/sitemap.xml"]
+    assert "/sitemap_news.xml" in site.paths
+
+
 async def test_home_page_links(new_site: NewSite) -> None:
     """A linked sitemap is read; a feed is read too, but stands in for no sitemap."""
     site = await new_site(
@@ -214,7 +230,8 @@ async def test_home_page_links(new_site: NewSite) -> None:
 
 
 async def test_rules_bind_guesses_and_not_what_is_named(new_site: NewSite) -> None:
-    """`Disallow: /` keeps the crawler from home page and known paths, not from what robots.txt names."""
+    """`Disallow: /` keeps the crawler from home page and known paths, not from what robots.txt names, itself
+    or through an index."""
     site = await new_site(
         {
             "/robots.txt": "User-agent: *\nDisallow: /\n",
@@ -224,11 +241,20 @@ async def test_rules_bind_guesses_and_not_what_is_named(new_site: NewSite) -> No
     )
     result = await crawl(site.options())
     assert (result.status, site.paths) == (ScanStatus.EMPTY, ["/robots.txt"])
-    site.pages["/robots.txt"] = "User-agent: *\nDisallow: /\nSitemap: http://site.test/named.xml\n"
+    site.pages["/robots.txt"] = "User-agent: *\nDisallow: /\nSitemap: http://site.test/index.xml\n"
+    site.pages["/index.xml"] = index("http://site.test/named.xml")
     named = await crawl(site.options())
     assert urls(named) == {"http://site.test/named.xml": ["http://site.test/b"]}
     given = await crawl(site.options(), "http://site.test/sitemap.xml")
     assert urls(given)["http://site.test/sitemap.xml"] == ["http://site.test/a"]
+
+
+async def test_what_robots_forbids_now_is_not_gone(new_site: NewSite) -> None:
+    """A file of an earlier scan is not asked for any more, and nothing is removed for that."""
+    site = await new_site({"/robots.txt": "User-agent: *\nDisallow: /odd.xml\n", "/": "<html></html>"})
+    known = RememberedFile("http://site.test/odd.xml", DiscoveryMethod.KNOWN_PATH, kind=DocumentKind.URLSET)
+    result = await crawl(site.options(), remembered=(known,))
+    assert ("/odd.xml" in site.paths, result.files, result.complete) == (False, (), False)
 
 
 async def test_unreachable_robots_forbid_everything(new_site: NewSite) -> None:

@@ -387,8 +387,15 @@ async def test_retry_after_is_honoured(new_site: NewSite) -> None:
         return "ok" if len(site.asked) > 1 else (503, {"Retry-After": "1"}, b"")
 
     site.pages["/map.xml"] = busy
-    async with fetching(site.options()) as fetched:
-        assert code(fetched) is None
+    ask = Ask(site="site.test", max_bytes=1000, until=asyncio.get_running_loop().time() + 20)
+    async with Fetcher(site.options(per_host=1)) as fetcher:
+        fetched, other = await asyncio.gather(
+            *(fetcher.fetch(f"http://site.test/{name}.xml", ask) for name in ("map", "other"))
+        )
+    fetched.close()
+    other.close()
+    assert code(fetched) is None
+    assert sorted(site.paths) == ["/map.xml", "/map.xml", "/other.xml"]
     assert 0.9 < site.times[1] - site.times[0] < 3
 
 

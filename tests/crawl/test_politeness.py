@@ -71,6 +71,23 @@ async def test_a_pause_holds_for_everyone() -> None:
         assert loop.time() - begin > 0.19
 
 
+async def test_a_pause_that_begins_during_a_delay() -> None:
+    """Who waits for his start already waits for the pause as well."""
+    politeness = Politeness(delay=0.05)
+    loop = asyncio.get_running_loop()
+
+    async def take() -> float:
+        async with politeness.turn("a"):
+            return loop.time()
+
+    await take()
+    waiting = asyncio.create_task(take())
+    await asyncio.sleep(0.01)
+    begin = loop.time()
+    politeness.pause("a", 0.3)
+    assert await waiting - begin > 0.29
+
+
 async def test_a_pause_beyond_patience() -> None:
     """Who cannot wait so long is told at once, also if he was in the queue already when it began."""
     politeness = Politeness(per_host=1)

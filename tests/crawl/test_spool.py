@@ -137,6 +137,9 @@ def test_clear_starts_the_segment_over() -> None:
     second.finish()
     assert (second.entries, [row[URL] for row in content(second)]) == (1, ["http://b.test/"])
     first.clear()  # an earlier one frees nothing: the later one lies behind it
+    third = segment(rows)
+    third.extend([Entry(f"http://c.test/{n}") for n in range(BATCH)])
+    third.finish()
     assert [row[URL] for row in content(second)] == ["http://b.test/"]
     rows.close()
 

@@ -135,6 +135,23 @@ async def test_an_interrupted_run_gives_back_what_it_holds(sessions: Sessions) -
     }
 
 
+@pytest.mark.parametrize("address", ["postgresql"], indirect=True)
+async def test_a_domain_that_is_being_recorded_holds_up_no_heartbeat(sessions: Sessions) -> None:
+    """The leases of a run's other domains are renewed beside it; SQLite has one writer anyway."""
+    job_id = await new_job(sessions, "a.example", "b.example")
+    first = await take(sessions, job_id, "a.example")
+    await take(sessions, job_id, "b.example")
+    assert isinstance(first, Claim)
+    await expire(sessions, job_id)
+    async with sessions.work(job_id, "a.example") as session, session.begin():
+        await session.turn()
+        await fence(session, first)
+        async with asyncio.timeout(10), sessions.urgent(job_id) as heart, heart.begin():
+            await jobs.renew_scans(heart, job_id, "me")
+            renewed = select(DomainScan.id).where(DomainScan.lease_until > utc_now())
+            assert len((await heart.scalars(renewed)).all()) == 1
+
+
 async def test_targets_come_back_as_they_were_given(sessions: Sessions) -> None:
     """What resume scans is what scan was told, sitemap URLs and folders too, in order."""
     targets = [

@@ -164,6 +164,20 @@ async def test_a_file_of_many_statements_goes_in_whole(sessions: Sessions) -> No
     assert [stored.entry for stored in found] == odd
 
 
+async def test_in_a_glob_only_two_signs_mean_something(sessions: Sessions) -> None:
+    """A * and a ?; what SQLite or PostgreSQL would read into the others they do not mean, and case counts."""
+    await record(sessions, {"1": [page(path) for path in ("a[1]", "a1", "a%b", "aXb", "a_b", "a\\b")]})
+    for glob, found in {
+        "*/a[1]": ["a[1]"],
+        "*/a%b": ["a%b"],
+        "*/a_b": ["a_b"],
+        "*/a\\b": ["a\\b"],
+        "*/a?b": ["a%b", "aXb", "a\\b", "a_b"],
+        "*/AXB": [],
+    }.items():
+        assert await live(sessions, match=glob) == found, glob
+
+
 async def test_a_lost_claim_writes_nothing(sessions: Sessions) -> None:
     """The fence stands before the first row."""
     taken = await start(sessions)
