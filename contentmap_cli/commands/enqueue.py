@@ -20,7 +20,7 @@ from contentmap_cli.commands.output import say
 from contentmap_cli.commands.owner import surely_gone
 from contentmap_cli.commands.settings import ScanSettings
 from contentmap_cli.commands.shell import Shell
-from contentmap_cli.commands.status import unknown_job
+from contentmap_cli.commands.status import nothing_left, unknown_job
 from contentmap_cli.crawl.targets import TargetError, TargetLine, judge_lines, merge_targets, shown_line
 from contentmap_cli.errors import JobHeld, UsageError
 from contentmap_cli.records import jobs
@@ -119,7 +119,7 @@ async def requeue_job(
             chosen = default_priority(job.total_domains) if priority is None else priority
             await enqueue_scans(session, job_id, shell.tenant_name, chosen)
     if not total:
-        say(f"nothing is left to do in {job_id}; --failed tries failed and partial domains again")
+        say(nothing_left(job_id, failures=failures), unless=shell.quiet)
     return _say_queued(shell, job_id, total, chosen, as_json=as_json)
 
 

@@ -19,7 +19,7 @@ from contentmap_cli.commands.process import raise_file_limit
 from contentmap_cli.commands.run import JobRun, deadline
 from contentmap_cli.commands.settings import ScanSettings
 from contentmap_cli.commands.shell import Shell
-from contentmap_cli.commands.status import unknown_job
+from contentmap_cli.commands.status import nothing_left, unknown_job
 from contentmap_cli.commands.watch import ConsoleWatcher
 from contentmap_cli.crawl.crawler import Crawler
 from contentmap_cli.errors import AnswerLost, DatabaseUnavailable, Exit, JobHeld
@@ -108,7 +108,7 @@ async def resume_job(
                 if not todo and not closed:  # all was recorded, and then its run died
                     await jobs.finish_job(session, job_id, owner)
             if not todo:
-                return await _nothing_left(shell, sessions, tenant, job_id, answer, out)
+                return await _nothing_left(shell, sessions, tenant, job_id, answer, out, failures=failures)
             settings = given.over(ScanSettings.from_recorded(recorded))
             options = settings.crawl_options()
             async with Crawler(options) as crawler:
@@ -146,7 +146,14 @@ def _answering(answer: Answer, job_id: str) -> Iterator[TextIO]:
 
 
 async def _nothing_left(
-    shell: Shell, sessions: Sessions, tenant: str, job_id: str, answer: Answer, out: TextIO
+    shell: Shell,
+    sessions: Sessions,
+    tenant: str,
+    job_id: str,
+    answer: Answer,
+    out: TextIO,
+    *,
+    failures: bool,
 ) -> int:
     """Answers for a job that needs no run, and leaves it as it is."""
     async with sessions.read(job_id) as session, session.begin():
@@ -154,8 +161,7 @@ async def _nothing_left(
     if job is None:
         raise unknown_job(job_id)
     scan_writer(answer.format, out, width=width_of(out), color=shell.colored(out)).finish(job)
-    if not shell.quiet:
-        say(f"nothing is left to do in {job_id}; --failed tries failed and partial domains again")
+    say(nothing_left(job_id, failures=failures), unless=shell.quiet)
     return _exit_code(job, answer.fail_on, ())
 
 

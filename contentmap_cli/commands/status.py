@@ -141,6 +141,12 @@ async def _results(
         ]
 
 
+def nothing_left(job_id: str, *, failures: bool) -> str:
+    """That a job needs no run. Where failures were not tried again either, the option for that."""
+    again = "" if failures else "; --failed tries failed and partial domains again"
+    return f"nothing is left to do in {job_id}{again}"
+
+
 def unknown_job(job_id: str) -> NotFound:
     """The error for a job that this tenant does not have."""
     return NotFound(f"no job {job_id[:80]!r} is recorded", hint="`contentmap jobs` lists those there are")
