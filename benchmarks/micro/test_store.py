@@ -9,19 +9,21 @@ from typing import Any
 from speed_sites import changes, location
 
 from contentmap_cli.records import jobs
-from contentmap_cli.records.claims import Claim, claim_domains, fence
+from contentmap_cli.records.claims import Claim, claim_domains, fence, finish_domain
 from contentmap_cli.records.engine import Database, open_database
 from contentmap_cli.records.entries import Changes, FileEntries, merge_entries
 from contentmap_cli.records.files import save_files
 from contentmap_cli.records.schema import upgrade_schema
 from contentmap_cli.records.session import Sessions
-from contentmap_cli.rows import Row, sorted_unique
+from contentmap_cli.rows import Row, RowBatch, sorted_unique
 from contentmap_cli.values import (
     CrawledFile,
     DiscoveryMethod,
     Document,
     DocumentKind,
+    DomainSummary,
     FileStatus,
+    ScanStatus,
     Target,
 )
 
@@ -37,7 +39,7 @@ FILE = CrawledFile(
 )
 
 
-def batches(*, changed: bool = False) -> list[list[Row]]:
+def batches(*, changed: bool = False) -> list[RowBatch]:
     """A file's rows as a crawl gives them; changed: one in 200 has another date, one in 200 is new."""
     rows: list[Row] = []
     for number in range(ROWS):
@@ -48,7 +50,7 @@ def batches(*, changed: bool = False) -> list[list[Row]]:
             url = f"{ORIGIN}/new/{number}"
         rows.append((url, f"{day}T00:00:00Z", "day", None, "daily", 0.5, None))
     rows = sorted_unique(rows)
-    return [rows[start : start + 500] for start in range(0, ROWS, 500)]
+    return [RowBatch.of(rows[start : start + 500]) for start in range(0, ROWS, 500)]
 
 
 class Site:
@@ -83,7 +85,7 @@ class Site:
         assert isinstance(taken, Claim)
         return taken
 
-    async def record(self, claim: Claim, rows: list[list[Row]], *, first: bool) -> Changes:
+    async def record(self, claim: Claim, rows: list[RowBatch], *, first: bool) -> Changes:
         """Records a scan that found the file with these rows, in one transaction."""
         async with self._sessions.work(claim.job_id, DOMAIN) as session, session.begin():
             await session.turn()
@@ -91,11 +93,14 @@ class Site:
             (file_id,) = (await save_files(session, claim, [FILE])).ids
             assert file_id is not None
             file = FileEntries(file_id, not first, lambda: rows, True)
-            return await merge_entries(session, claim, [file], [], first_scan=first, removals=True)
+            changes = await merge_entries(session, claim, [file], [], first_scan=first, removals=True)
+            summary = DomainSummary(claim.job_id, DOMAIN, ScanStatus.OK, sitemaps=1, urls=changes.urls)
+            await finish_domain(session, claim, summary, complete=True)
+            return changes
 
 
 def measured(
-    benchmark: Any, new_address: Callable[[], str], *, recorded: list[list[Row]] | None, rows: list[list[Row]]
+    benchmark: Any, new_address: Callable[[], str], *, recorded: list[RowBatch] | None, rows: list[RowBatch]
 ) -> Changes:
     """What recording `rows` changes, timed in a new database each round, after `recorded` if given."""
     sites: list[Site] = []
@@ -105,6 +110,7 @@ def measured(
         claim = sites[-1].run(sites[-1].claim())
         if recorded is not None:
             sites[-1].run(sites[-1].record(claim, recorded, first=True))
+            claim = sites[-1].run(sites[-1].claim())
         return (sites[-1], claim), {}
 
     def work(site: Site, claim: Claim) -> Changes:
