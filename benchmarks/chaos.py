@@ -17,6 +17,7 @@ import random
 import sys
 import tempfile
 import time
+import traceback
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "support"))
@@ -90,7 +91,8 @@ def one_run(seed: int, options: argparse.Namespace, undisturbed: QueueTrial) -> 
                 )
             except AssertionError as error:
                 broken = 1
-                print(f"seed {seed}: {error}", file=sys.stderr)
+                where = traceback.extract_tb(error.__traceback__)[-1]
+                print(f"seed {seed}: {where.name}: {where.line} {error}", file=sys.stderr)
     finally:
         server.remove()
     counts = [done.get(name, 0) for name in ("workers", "killed", "stopped", "restarts")]

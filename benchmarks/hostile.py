@@ -153,6 +153,9 @@ def main() -> int:
     parser.add_argument("--case", action="append", metavar="NAME", help="only this case; repeatable")
     parser.add_argument("--output", type=Path, metavar="FILE", help="write the report there as well")
     options = parser.parse_args()
+    names = [case.name for case in CASES]
+    if unknown := [name for name in options.case or () if name not in names]:
+        parser.error(f"there is no case {unknown[0]}; there are {', '.join(names)}")
     cases = [case for case in CASES if not options.case or case.name in options.case]
     with (
         tempfile.TemporaryDirectory() as folder,

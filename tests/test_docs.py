@@ -14,6 +14,7 @@ from sqlalchemy import create_engine
 from sqlalchemy import text as sql
 
 from contentmap_cli.check.checker import RULES
+from contentmap_cli.crawl.discovery import MAIN_PATHS, NEWS_PATHS, PART_PATHS
 from contentmap_cli.crawl.parsing.problems import ProblemCode
 from contentmap_cli.errors import Code, Exit
 from contentmap_cli.findings import CheckSummary, Finding
@@ -23,7 +24,7 @@ from contentmap_cli.report.as_map import SiteMap, map_object, map_writer, sectio
 from contentmap_cli.report.formats import Format
 from contentmap_cli.report.objects import check_object, finding_object
 from contentmap_cli.sections import Section, SectionCounter
-from contentmap_cli.values import JobStatus, ScanStatus
+from contentmap_cli.values import DiscoveryMethod, JobStatus, ScanStatus
 from contentmap_cli.views import Change, Comparison, Counts, Kind, ScanPoint
 
 ROOT = Path(__file__).parent.parent
@@ -52,6 +53,19 @@ def test_every_problem_is_documented() -> None:
     """The problems of a document, less those that share their name with an outcome code."""
     own = {code.value for code in ProblemCode} - {code.value for code in Code}
     assert {name.strip("`") for name in _table("outcomes.md", "Problems of a document")} == own
+
+
+def test_every_way_to_find_a_file_is_documented() -> None:
+    """Methods by their names, known paths one by one, and how many there are where README boasts of it."""
+    text = (ROOT / "docs" / "outcomes.md").read_text(encoding="utf-8")
+    methods, paths = (
+        text.split("\n## How a file was found\n")[1].split("\n## ")[0].split("| known paths of |")
+    )
+    found = {*re.findall(r"^\| `(\w+)` \|", methods, re.M)}
+    assert found - {"discovered_by"} == set(DiscoveryMethod)
+    assert tuple(re.findall(r"`(.+?)`", paths)) == (*MAIN_PATHS, *NEWS_PATHS, *PART_PATHS)
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert f"robots.txt, {len(MAIN_PATHS + NEWS_PATHS + PART_PATHS)} known paths" in readme
 
 
 def test_every_exit_code_is_documented() -> None:

@@ -29,7 +29,7 @@ Examples:
 
   contentmap check sitemap.xml --base https://example.com/sitemap.xml
 
-  contentmap check example.com --stored --severity error --format sarif -o sitemap.sarif
+  contentmap check example.com --stored --format sarif -o sitemap.sarif
 
   contentmap check --list-rules
 

@@ -117,7 +117,7 @@ async def requeue_job(
             chosen = default_priority(job.total_domains) if priority is None else priority
             await enqueue_scans(session, job_id, shell.tenant_name, chosen)
     if not total:
-        say(nothing_left(job_id), unless=shell.quiet)
+        say(nothing_left(job_id, failures=failures), unless=shell.quiet)
     return _say_queued(shell, job_id, total, chosen, as_json=as_json)
 
 

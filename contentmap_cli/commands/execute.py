@@ -105,7 +105,7 @@ async def resume_job(
                 if not todo and not closed:  # all was recorded, and then its run died
                     await jobs.finish_job(session, job_id, owner)
             if not todo:
-                return await _nothing_left(shell, sessions, tenant, job_id, answer, out)
+                return await _nothing_left(shell, sessions, tenant, job_id, answer, out, failures=failures)
             settings = given.over(ScanSettings.from_recorded(recorded))
             options = settings.crawl_options()
             async with Crawler(options) as crawler:
@@ -143,7 +143,14 @@ def _answering(answer: Answer, job_id: str) -> Iterator[TextIO]:
 
 
 async def _nothing_left(
-    shell: Shell, sessions: Sessions, tenant: str, job_id: str, answer: Answer, out: TextIO
+    shell: Shell,
+    sessions: Sessions,
+    tenant: str,
+    job_id: str,
+    answer: Answer,
+    out: TextIO,
+    *,
+    failures: bool,
 ) -> int:
     """Answers for a job that needs no run, and leaves it as it is."""
     async with sessions.read(job_id) as session, session.begin():
@@ -151,7 +158,7 @@ async def _nothing_left(
     if job is None:
         raise unknown_job(job_id)
     scan_writer(answer.format, out, width=width_of(out), color=shell.colored(out)).finish(job)
-    say(nothing_left(job_id), unless=shell.quiet)
+    say(nothing_left(job_id, failures=failures), unless=shell.quiet)
     return _exit_code(job, answer.fail_on, ())
 
 

@@ -50,9 +50,10 @@ async def read_job(sessions: Sessions, tenant: str, job_id: str | None) -> JobSu
         return await job_as_it_stands(session, tenant, wanted)
 
 
-def nothing_left(job_id: str) -> str:
-    """What is said where a job that is to go on has nothing left to do."""
-    return f"nothing is left to do in {job_id}; --failed tries failed and partial domains again"
+def nothing_left(job_id: str, *, failures: bool) -> str:
+    """That a job needs no run. Where failures were not tried again either, the option for that."""
+    again = "" if failures else "; --failed tries failed and partial domains again"
+    return f"nothing is left to do in {job_id}{again}"
 
 
 def unknown_job(job_id: str) -> NotFound:

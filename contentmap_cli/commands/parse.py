@@ -16,7 +16,7 @@ Examples:
 
   contentmap parse sitemap.xml.gz
 
-  curl -s https://example.com/sitemap.xml | contentmap parse - --base https://example.com/sitemap.xml
+  contentmap parse - --base https://example.com/sitemap.xml < sitemap.xml
 
 Exit codes: 0 read whole; 3 something is missing or it is no sitemap; 2 the file cannot be read.
 """

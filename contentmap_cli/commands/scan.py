@@ -27,11 +27,11 @@ Examples:
 
   contentmap scan https://example.com/sitemap_news.xml.gz --json
 
-  contentmap scan staging.example.com --connect-to staging.example.com:443:10.1.2.3:8443
+  contentmap scan staging.example.com --connect-to ::10.1.2.3:8443
 
   contentmap scan --from domains.txt --detach --log-file scan.log
 
-  contentmap scan --from domains.txt --queue --db postgresql://user@host/database
+  contentmap scan --from domains.txt --queue --db postgresql://user@host/db
 
 Exit codes: 0 clean, 2 usage, 3 some domain failed or is partial, 4 every domain failed,
 5 database, 130 interrupted, 143 terminated.

@@ -26,7 +26,7 @@ Examples:
 
   contentmap urls example.com --format ndjson -o urls.ndjson.gz
 
-  contentmap urls example.com --format xml -o sitemaps/ --base https://example.com/sitemaps/ --gzip
+  contentmap urls example.com --format xml -o sitemaps/ --gzip
 
 A folder gets sitemaps of at most 50,000 URLs and 50 MiB each, and sitemap.xml, the index of them.
 

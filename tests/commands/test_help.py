@@ -31,7 +31,7 @@ def _commands() -> list[tuple[list[str], str]]:
 
 
 def test_every_help_ends_with_examples_and_exit_codes() -> None:
-    """A reader sees how it is used and what its exit codes mean."""
+    """A reader sees how it is used and what its exit codes mean, and can copy an example as one line."""
     commands = _commands()
     assert len(commands) >= 10
     for words, epilog in commands:
@@ -39,6 +39,7 @@ def test_every_help_ends_with_examples_and_exit_codes() -> None:
         examples, _, codes = epilog.partition("Exit codes:")
         assert f"\n  {name}" in examples or f"| {name}" in examples, name
         assert codes.strip(), name
+        assert max(len(line) for line in examples.splitlines() if line.startswith("  ")) <= 78, name
 
 
 def test_no_help_loads_what_is_heavy() -> None:

@@ -34,8 +34,11 @@ def test_a_finished_job_is_left_as_it_is(contentmap: Any) -> None:
     with serving(good_site("a.test")) as sites:
         job = contentmap("scan", "http://a.test", "--connect-to", sites.connect_to, "--json").json
         said = contentmap("resume", job["job_id"], "--json")
+        again = contentmap("resume", job["job_id"], "--failed")
         assert sites.asked.count("a.test/robots.txt") == 1
-    assert (said.code, "nothing is left" in said.err) == (0, True)
+    left = f"nothing is left to do in {job['job_id']}"
+    assert (said.code, said.err) == (0, f"{left}; --failed tries failed and partial domains again\n")
+    assert (again.code, again.err) == (0, f"{left}\n")
     assert said.json["finished_at"] == job["finished_at"]
 
 

@@ -13,7 +13,6 @@ from contentmap_cli.errors import Failure, UsageError
 from contentmap_cli.report.as_csv import DOMAIN, ENTRY, FILE, JOB
 from contentmap_cli.report.formats import (
     ENTRY_FORMATS,
-    LIST_FORMATS,
     SCAN_FORMATS,
     Format,
     entries_writer,
@@ -210,7 +209,7 @@ ENTRIES = [
 ]
 
 
-@pytest.mark.parametrize("format", [*LIST_FORMATS, Format.TXT, Format.XML])
+@pytest.mark.parametrize("format", TEXT_FORMATS)
 def test_no_entry_format_lets_a_text_act(format: Format) -> None:
     """Whatever a sitemap said reaches no format as a control character."""
     assert_harmless(listed(entries_writer, format, ENTRIES))
