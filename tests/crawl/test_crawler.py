@@ -443,8 +443,8 @@ async def test_the_domains_time(new_site: NewSite) -> None:
         }
     )
     begin = asyncio.get_running_loop().time()
-    result = await crawl(site.options(limits=Limits(domain_time=0.5)))
-    assert asyncio.get_running_loop().time() - begin < 3
+    result = await crawl(site.options(limits=Limits(domain_time=1)))
+    assert asyncio.get_running_loop().time() - begin < 20
     assert [limit.code for limit in result.limits] == ["deadline"]
     assert [file.status for file in result.files] == [FileStatus.OK, FileStatus.FAILED]
     assert result.status is ScanStatus.PARTIAL
