@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,15 @@ from web_sites import Reply, good_site, serving
 
 def test_a_detached_scan_goes_on_by_itself(contentmap: Any) -> None:
     """stdout is the id and ends while the scan runs; `status --wait` sees its end, -o its answer."""
-    pages = good_site("a.test") | {"a.test/sitemap.xml": Reply(b"<urlset/>", wait=2.0)}
+    release = threading.Event()
+    pages = good_site("a.test") | {"a.test/sitemap.xml": Reply(b"<urlset/>", until=release)}
     with serving(pages) as sites:
         words = ("scan", "http://a.test", "--connect-to", sites.connect_to, "--detach", "--log-file", "log")
         said = contentmap(*words, "-o", "answer.csv", "--format", "csv")
         assert (said.code, said.out.count("\n")) == (0, 1), said.err
         job_id = said.out.strip()
         assert contentmap("status", job_id, "--exit-status").code == 8
+        release.set()
         waited = contentmap("status", job_id, "--wait", "--json")
     assert waited.json["status"] == "complete"
     log = (contentmap.folder / "log").read_text()

@@ -6,9 +6,11 @@ import asyncio
 import os
 import signal
 import subprocess
+import threading
 import time
 from typing import Any
 
+from trial import wait_until
 from web_sites import Reply, broken_site, good_site, serving, urlset
 
 from contentmap_cli.records import jobs
@@ -102,9 +104,10 @@ async def test_a_heartbeat_goes_before_those_who_wait_to_write(sessions: Session
 
 def test_nohup_holds(on_sqlite: Any) -> None:
     """A signal that the caller ignores is ignored: SIGHUP under nohup ends nothing."""
+    release = threading.Event()
     pages = {
         "slow.test/robots.txt": "Sitemap: http://slow.test/s.xml\n",
-        "slow.test/s.xml": Reply(urlset("http://slow.test/1").encode(), wait=1.5),
+        "slow.test/s.xml": Reply(urlset("http://slow.test/1").encode(), until=release),
     }
     with serving(pages) as sites:
         scan = subprocess.Popen(
@@ -115,10 +118,10 @@ def test_nohup_holds(on_sqlite: Any) -> None:
             env=on_sqlite.environment,
             cwd=on_sqlite.folder,
         )
-        while "slow.test/s.xml" not in sites.asked:
-            time.sleep(0.05)
+        wait_until(lambda: "slow.test/s.xml" in sites.asked)
         scan.send_signal(signal.SIGHUP)
-        scan.communicate(timeout=30)
+        release.set()
+        scan.communicate(timeout=60)
     assert scan.returncode == 0
 
 
@@ -146,17 +149,18 @@ def test_hints_can_be_pasted(on_sqlite: Any, tmp_path: Any) -> None:
 
 def test_a_database_deleted_under_a_run_is_told(on_sqlite: Any, tmp_path: Any) -> None:
     """Exit 5: what nobody can find again is not reported as recorded."""
+    release = threading.Event()
     pages = {
         "slow.test/robots.txt": "Sitemap: http://slow.test/s.xml\n",
-        "slow.test/s.xml": Reply(urlset("http://slow.test/1").encode(), wait=1.0),
+        "slow.test/s.xml": Reply(urlset("http://slow.test/1").encode(), until=release),
     }
     with serving(pages) as sites:
         scan = on_sqlite.start("scan", "http://slow.test", "--connect-to", sites.connect_to)
-        while "slow.test/s.xml" not in sites.asked:
-            time.sleep(0.05)
+        wait_until(lambda: "slow.test/s.xml" in sites.asked)
         for file in tmp_path.glob("map.db*"):
             file.unlink()
-        _, err = scan.communicate(timeout=30)
+        release.set()
+        _, err = scan.communicate(timeout=60)
     assert (scan.returncode, b"was deleted while it was in use" in err) == (5, True)
 
 

@@ -12,7 +12,7 @@ from disturbance import disturb
 from postgres_server import PostgresServer, wanted_version
 from program import Contentmap
 from queue_trial import QueueTrial
-from trial import Trial, make_schema, wait_until
+from trial import Trial, make_schema, wait_until_shut
 from web_sites import Page, serving
 
 
@@ -45,7 +45,7 @@ def test_chaos(tmp_path: Path, server: PostgresServer, pages: dict[str, Page], u
             concurrency=2,
             pause=(0.3, 0.9),
             restart=restart,
-            patience=90,
+            patience=240,
         )
     assert done["restarts"] == 1
 
@@ -58,9 +58,11 @@ def test_a_server_that_stays_away(
     with serving(pages) as sites:
         trial = QueueTrial(Contentmap(tmp_path, server.address()), sites, pages, undisturbed.expected)
         trial.enqueue()
+        sites.shuts_at = 12
         worker = trial.worker("--patience", "0.5", "--stop-within", "0")
-        wait_until(lambda: len(sites.asked) >= 12)
+        wait_until_shut(sites)
         server.stop()
+        sites.gate.set()
         said = trial.contentmap.end(worker)
         assert said.code == 5, (said.code, said.err)
         assert "cannot be reached" in said.err

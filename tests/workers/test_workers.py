@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import signal
-import time
 from collections import Counter
 from pathlib import Path
 
 import pytest
 from queue_trial import QueueTrial
-from trial import wait_until, wait_until_stopped
+from trial import wait_until, wait_until_shut, wait_until_stopped
 
 LEASES = {
     f"contentmap_cli.{module}": seconds
@@ -66,9 +65,11 @@ def test_a_worker_is_told_to_end(trial: QueueTrial) -> None:
     """SIGTERM: what is under way finishes, nothing more is taken, the exit code is 0, and what waits is there
     for the next at once."""
     trial.enqueue()
+    trial.sites.shuts_at = 8
     worker = trial.contentmap.start("worker", "-c", "2")
-    wait_until(lambda: len(trial.sites.asked) >= 8)
+    wait_until_shut(trial.sites)
     worker.send_signal(signal.SIGTERM)
+    trial.sites.gate.set()
     said = trial.contentmap.end(worker)
     assert said.code == 0, said.err
     left = trial.look().unfinished()
@@ -168,10 +169,10 @@ def test_status_shows_the_workers(trial: QueueTrial) -> None:
         "domains_per_second": None,
         "estimated_end": None,
     }
+    trial.sites.shuts_at = 12
     worker = trial.contentmap.start("worker", "-c", "2")
-    wait_until(lambda: len(trial.sites.asked) >= 12)
-    trial.sites.gate.clear()
-    time.sleep(0.3)
+    wait_until_shut(trial.sites)
+    wait_until(lambda: trial.ask("SELECT count(*) > 0 FROM domain_scans WHERE finished_at IS NOT NULL")[0][0])
     said = trial.contentmap("status", "--json")
     queue = said.json["queue"]
     assert (said.json["status"], queue["workers"]) == ("running", 1)
