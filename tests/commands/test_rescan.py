@@ -10,6 +10,7 @@ import threading
 import time
 from typing import Any
 
+import pytest
 from trial import wait_until
 from web_sites import Reply, broken_site, good_site, serving, urlset
 
@@ -182,3 +183,26 @@ def test_a_removal_that_was_withheld_is_recorded_by_the_next_complete_scan(conte
         healthy = contentmap(*words).json
     assert (partial["status"], partial["removed"], partial["urls"]) == ("partial", 0, 4)
     assert (healthy["status"], healthy["removed"], healthy["urls"]) == ("complete", 1, 3)
+
+
+@pytest.mark.parametrize("address", ["postgresql"], indirect=True)
+def test_what_a_resumed_scan_says_again_is_one_change(contentmap: Any) -> None:
+    """Two files, of which one fails at first: what the other said before the scan is what a diff starts from,
+    though the scan has seen it change twice."""
+    pages = {
+        "t.test/robots.txt": "".join(f"Sitemap: http://t.test/{name}.xml\n" for name in "ab"),
+        "t.test/a.xml": urlset("http://t.test/x", lastmod="2026-01-01"),
+        "t.test/b.xml": urlset("http://t.test/y"),
+    }
+    with serving(pages) as sites:
+        words = ("scan", "http://t.test", "--connect-to", sites.connect_to, "--json")
+        assert contentmap(*words).code == 0
+        sites.pages["t.test/a.xml"] = urlset("http://t.test/x", lastmod="2026-01-02")
+        sites.pages["t.test/b.xml"] = 404
+        partial = contentmap(*words).json
+        sites.pages["t.test/a.xml"] = urlset("http://t.test/x", lastmod="2026-01-03")
+        sites.pages["t.test/b.xml"] = urlset("http://t.test/y")
+        assert contentmap("resume", partial["job_id"], "--failed", "--json").json["status"] == "complete"
+    lines = contentmap("diff", "t.test", "--format", "ndjson").lines
+    changes = [row for row in lines if row.get("change") == "changed"]
+    assert [(row["url"], row["lastmod"][:10]) for row in changes] == [("http://t.test/x", "2026-01-03")]

@@ -17,6 +17,8 @@ import pytest
 from postgres_server import PostgresServer
 from trial import Trial, make_schema, wait_until, wait_until_shut, wait_until_stopped
 
+from contentmap_cli.errors import Code
+
 on_sqlite = pytest.mark.parametrize("address", ["sqlite"], indirect=True)
 on_postgresql = pytest.mark.parametrize("address", ["postgresql"], indirect=True)
 _NOTICE = "contentmap_cli.records.engine.NOTICE_SECONDS"
@@ -170,8 +172,16 @@ def test_connections_are_ended_by_the_server(long_trial: Trial, address: str) ->
     said = long_trial.contentmap.end(scan)
     assert said.code in (3, 5), said.err
     assert "internal_error" not in said.out + said.err
-    if "interrupted" in {row[1] for row in long_trial.check().scans}:
-        long_trial.check_resumed()
+    long_trial.check()
+    long_trial.resume()
+    usual = {(row[0], row[-2]) for row in long_trial.expected.scans}
+    for name, status, *_, code, message in long_trial.look().scans:
+        if status == "failed" and (name, code) not in usual:  # the attempt that it cost was its last
+            assert code == Code.STORAGE_ERROR, (name, code, message)
+    long_trial.resume("--failed")
+    mended = long_trial.look()
+    assert mended.scans == long_trial.expected.scans
+    assert (mended.domains, mended.faults) == (long_trial.expected.domains, [])
 
 
 async def _terminate(address: str, scan: subprocess.Popen[bytes]) -> None:

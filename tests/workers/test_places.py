@@ -131,3 +131,18 @@ async def test_a_place_goes_with_its_session(postgres_address: str) -> None:
 async def _hold(places: SharedPlaces, key: str) -> None:
     async with places.place(key):
         pass
+
+
+async def test_a_place_that_comes_when_nobody_wants_it_any_more(postgres_address: str) -> None:
+    """It goes to the next."""
+    address = make_url(postgres_address).set(drivername="postgresql+asyncpg")
+    async with SharedPlaces(address) as one, asyncio.timeout(60), one.place("a"):
+        async with one.place("a"):
+            given_up = asyncio.create_task(_hold(one, "a"))
+            while not one._waiting["a"]:  # noqa: ASYNC110 - nobody tells of who waits
+                await asyncio.sleep(0.01)
+        given_up.cancel()  # in the moment in which the place was given to it
+        await asyncio.wait([given_up])
+        assert given_up.cancelled()
+        async with one.place("a"):
+            pass
