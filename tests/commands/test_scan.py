@@ -412,3 +412,21 @@ async def _execute(address: str, statement: str) -> None:
     async with database.engine.begin() as connection:
         await connection.exec_driver_sql(statement)
     await database.close()
+
+
+def test_why_a_domain_is_partial(on_sqlite: Any) -> None:
+    """The first reason that a person should hear: robots.txt that cannot be read, or a limit."""
+    pages = good_site("large.test") | {
+        "shut.test/robots.txt": 501,
+        "shut.test/s.xml": urlset("http://shut.test/1"),
+    }
+    with serving(pages) as sites:
+        words = ("scan", "http://shut.test/s.xml", "http://large.test", "--max-urls", "2", "--json")
+        said = on_sqlite(*words, "--connect-to", sites.connect_to)
+    found = {
+        row["domain"]: (row["outcome"], row["urls"], row["error"]["code"]) for row in said.json["results"]
+    }
+    assert found == {
+        "shut.test": ("partial", 1, "robots_unreachable"),
+        "large.test": ("partial", 2, "budget_exhausted"),
+    }
