@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-import sysconfig
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,15 @@ import pytest
 from web_sites import good_site, serving
 
 BASH = shutil.which("bash")
+PATIENT = """
+import sys
+from contentmap_cli.__main__ import main
+from contentmap_cli.commands import completion
+sys.argv[0] = "contentmap"
+completion._SECONDS = 60
+main()
+"""
+"""The command, giving up after a minute: who sits at a shell would not wait so long, a test has to."""
 
 
 @pytest.fixture
@@ -32,11 +40,7 @@ def complete(contentmap: Any) -> Any:
             **variables,
         }
         ran = subprocess.run(
-            [
-                sys.executable,
-                "-c",
-                "import sys; sys.argv[0] = 'contentmap'; from contentmap_cli.__main__ import main; main()",
-            ],
+            [sys.executable, "-c", PATIENT],
             env=environment,
             capture_output=True,
             text=True,
@@ -88,7 +92,11 @@ def test_installed_in_a_real_bash(complete: Any, tmp_path: Path) -> None:
             echo "${COMPREPLY[@]}"
         done
     """
-    path = f"{sysconfig.get_path('scripts')}:{complete.environment['PATH']}"
+    program = tmp_path / "bin" / "contentmap"
+    program.parent.mkdir()
+    program.write_text(f"#!{sys.executable}\n{PATIENT}")
+    program.chmod(0o755)
+    path = f"{program.parent}:{complete.environment['PATH']}"
     environment = complete.environment | {"CONTENTMAP_DATABASE_URL": complete.database, "PATH": path}
     ran = subprocess.run(
         [str(BASH), "-c", script], env=environment, capture_output=True, text=True, check=True, cwd=tmp_path

@@ -110,7 +110,7 @@ def test_the_server_goes_and_stays_away(on_own_server: Trial, own_server: Postgr
     trial.check_resumed()
 
 
-@pytest.mark.parametrize("pulse", [0.2, 5.0], ids=["known", "first"])
+@pytest.mark.parametrize("pulse", [0.2, 3.0], ids=["known", "first"])
 @on_postgresql
 def test_the_server_hangs(on_own_server: Trial, own_server: PostgresServer, pulse: float) -> None:
     """It takes connections and answers nothing: the run ends in a bounded time, whether its pulse was ever

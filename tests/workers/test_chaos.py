@@ -28,7 +28,9 @@ def server() -> Iterator[PostgresServer]:
         own.remove()
 
 
-def test_chaos(tmp_path: Path, server: PostgresServer, pages: dict[str, Page], undisturbed: Trial) -> None:
+def test_chaos(
+    tmp_path: Path, server: PostgresServer, many_pages: dict[str, Page], many_undisturbed: Trial
+) -> None:
     """Kills, sleeps and a restart: each domain is committed once, and the rows are those of a calm scan."""
 
     def restart() -> None:
@@ -36,8 +38,9 @@ def test_chaos(tmp_path: Path, server: PostgresServer, pages: dict[str, Page], u
         server.start()
 
     asyncio.run(make_schema(server.address()))
-    with serving(pages) as sites:
-        trial = QueueTrial(Contentmap(tmp_path, server.address()), sites, pages, undisturbed.expected)
+    contentmap = Contentmap(tmp_path, server.address())
+    with serving(many_pages) as sites:
+        trial = QueueTrial(contentmap, sites, many_pages, many_undisturbed.expected)
         done = disturb(
             trial,
             random.Random(1),
