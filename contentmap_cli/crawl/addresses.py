@@ -147,11 +147,8 @@ class AddressPolicy:
                 return reason
         if address.is_multicast:
             return "multicast"
-        if not address.is_global or address.is_reserved:
-            return "reserved"
-        if isinstance(address, ipaddress.IPv6Address) and address not in _GLOBAL_UNICAST:
-            return "reserved"
-        return None
+        unassigned = isinstance(address, ipaddress.IPv6Address) and address not in _GLOBAL_UNICAST
+        return "reserved" if unassigned or not address.is_global or address.is_reserved else None
 
 
 def guarded_socket_factory(policy: AddressPolicy) -> Callable[[AddressInfo], socket.socket]:

@@ -175,11 +175,9 @@ class Dialler:
         a literal that a proxy would be asked to dial.
         """
         try:
-            async with asyncio.timeout(seconds) as clock:
+            async with asyncio.timeout(seconds):
                 return await self._address(url)
         except TimeoutError as error:
-            if not clock.expired():
-                raise
             raise socket.gaierror(socket.EAI_AGAIN, "the look-up took too long") from error
 
     async def _address(self, url: str) -> str | None:

@@ -56,8 +56,6 @@ def _timeout(error: BaseException) -> Fault | None:
 
 
 def _name(error: BaseException, cause: BaseException) -> Fault | None:
-    if isinstance(error, UnicodeError):
-        return Fault(Failure(Code.DNS_ERROR, "the host name cannot be looked up"))
     if isinstance(error, aiohttp.ClientConnectorDNSError) or isinstance(cause, socket.gaierror):
         again = getattr(cause, "errno", None) == socket.EAI_AGAIN
         reason = "the name server gave no answer" if again else "the host name does not exist"

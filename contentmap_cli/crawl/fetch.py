@@ -159,9 +159,10 @@ class Fetcher:
         """One request in its turn. The deadline counts from before the wait for it."""
         try:
             route = self._dialler.route(url)
-            async with asyncio.timeout_at(ask.until):
+            async with asyncio.timeout_at(ask.until) as waiting:
                 address = await self._dialler.address(url, self._options.limits.connect_timeout)
                 async with self.politeness.turn(route.host, address, patience=self._patience(ask)):
+                    waiting.reschedule(None)  # the exchange minds the time itself, and keeps what has come
                     return await self._exchange(route, self._headers(url, first, ask), ask, fetched)
         except HostPaused as paused:
             fetched.retry_after = paused.seconds

@@ -48,17 +48,14 @@ def product_token(user_agent: str) -> str:
     return match[0] if match else user_agent
 
 
-def is_absent(fetched: FetchedFile) -> bool:
+def is_absent(failure: Failure, status: int | None) -> bool:
     """Whether a server has said that it has no robots.txt: 4xx, or redirects without end (section 2.3.1).
 
     429 is a plea for time, not an answer.
     """
-    failure = fetched.failure
-    if failure is None:
-        return False
     if failure.code in (Code.TOO_MANY_REDIRECTS, Code.REDIRECT_LOOP, Code.REDIRECT_SCHEME):
         return True
-    return fetched.status is not None and 400 <= fetched.status < 500 and fetched.status != 429
+    return status is not None and 400 <= status < 500 and status != 429
 
 
 def read_robots(fetched: FetchedFile, *, limits: Limits, user_agent: str, delay_cap: float) -> Robots:
@@ -67,7 +64,7 @@ def read_robots(fetched: FetchedFile, *, limits: Limits, user_agent: str, delay_
     product = product_token(user_agent)
     cut = fetched.failure is not None and fetched.failure.code in (Code.BODY_TOO_LARGE, Code.BODY_TRUNCATED)
     if fetched.body is None or (fetched.failure is not None and not cut):
-        if is_absent(fetched) or fetched.failure is None:
+        if fetched.failure is None or is_absent(fetched.failure, fetched.status):
             return Robots(product=product)
         return Robots(
             product=product,
@@ -136,5 +133,5 @@ class _Sitemaps:
     def extend(self, entries: Sequence[Entry]) -> None:
         self.urls.extend(entry.url for entry in entries)
 
-    def clear(self) -> None:
+    def clear(self) -> None:  # pragma: no cover - of a robots.txt nothing that was read is taken back
         self.urls.clear()

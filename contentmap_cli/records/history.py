@@ -22,8 +22,6 @@ Was = tuple[Any, ...]
 
 async def log_urls(session: GuardedSession, claim: Claim, file_id: int, before: Sequence[Was]) -> None:
     """Writes what one file's URLs were before this scan. A statement of the transaction must have run."""
-    if not before:
-        return
     connection = await session.connection()
     domain_id, scan_id = claim.domain_id, claim.scan_id
     names = ",".join(_COLUMNS)

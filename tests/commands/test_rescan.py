@@ -6,9 +6,12 @@ import asyncio
 import os
 import signal
 import subprocess
+import threading
 import time
 from typing import Any
 
+import pytest
+from trial import wait_until
 from web_sites import Reply, broken_site, good_site, serving, urlset
 
 from contentmap_cli.records import jobs
@@ -105,9 +108,10 @@ async def test_a_heartbeat_goes_before_those_who_wait_to_write(sessions: Session
 
 def test_nohup_holds(on_sqlite: Any) -> None:
     """A signal that the caller ignores is ignored: SIGHUP under nohup ends nothing."""
+    release = threading.Event()
     pages = {
         "slow.test/robots.txt": "Sitemap: http://slow.test/s.xml\n",
-        "slow.test/s.xml": Reply(urlset("http://slow.test/1").encode(), wait=1.5),
+        "slow.test/s.xml": Reply(urlset("http://slow.test/1").encode(), until=release),
     }
     with serving(pages) as sites:
         scan = subprocess.Popen(
@@ -118,10 +122,10 @@ def test_nohup_holds(on_sqlite: Any) -> None:
             env=on_sqlite.environment,
             cwd=on_sqlite.folder,
         )
-        while "slow.test/s.xml" not in sites.asked:
-            time.sleep(0.05)
+        wait_until(lambda: "slow.test/s.xml" in sites.asked)
         scan.send_signal(signal.SIGHUP)
-        scan.communicate(timeout=30)
+        release.set()
+        scan.communicate(timeout=60)
     assert scan.returncode == 0
 
 
@@ -149,17 +153,18 @@ def test_hints_can_be_pasted(on_sqlite: Any, tmp_path: Any) -> None:
 
 def test_a_database_deleted_under_a_run_is_told(on_sqlite: Any, tmp_path: Any) -> None:
     """Exit 5: what nobody can find again is not reported as recorded."""
+    release = threading.Event()
     pages = {
         "slow.test/robots.txt": "Sitemap: http://slow.test/s.xml\n",
-        "slow.test/s.xml": Reply(urlset("http://slow.test/1").encode(), wait=1.0),
+        "slow.test/s.xml": Reply(urlset("http://slow.test/1").encode(), until=release),
     }
     with serving(pages) as sites:
         scan = on_sqlite.start("scan", "http://slow.test", "--connect-to", sites.connect_to)
-        while "slow.test/s.xml" not in sites.asked:
-            time.sleep(0.05)
+        wait_until(lambda: "slow.test/s.xml" in sites.asked)
         for file in tmp_path.glob("map.db*"):
             file.unlink()
-        _, err = scan.communicate(timeout=30)
+        release.set()
+        _, err = scan.communicate(timeout=60)
     assert (scan.returncode, b"was deleted while it was in use" in err) == (5, True)
 
 
@@ -181,3 +186,26 @@ def test_a_removal_that_was_withheld_is_recorded_by_the_next_complete_scan(conte
         healthy = contentmap(*words).json
     assert (partial["status"], partial["removed"], partial["urls"]) == ("partial", 0, 4)
     assert (healthy["status"], healthy["removed"], healthy["urls"]) == ("complete", 1, 3)
+
+
+@pytest.mark.parametrize("address", ["postgresql"], indirect=True)
+def test_what_a_resumed_scan_says_again_is_one_change(contentmap: Any) -> None:
+    """Two files, of which one fails at first: what the other said before the scan is what a diff starts from,
+    though the scan has seen it change twice."""
+    pages = {
+        "t.test/robots.txt": "".join(f"Sitemap: http://t.test/{name}.xml\n" for name in "ab"),
+        "t.test/a.xml": urlset("http://t.test/x", lastmod="2026-01-01"),
+        "t.test/b.xml": urlset("http://t.test/y"),
+    }
+    with serving(pages) as sites:
+        words = ("scan", "http://t.test", "--connect-to", sites.connect_to, "--json")
+        assert contentmap(*words).code == 0
+        sites.pages["t.test/a.xml"] = urlset("http://t.test/x", lastmod="2026-01-02")
+        sites.pages["t.test/b.xml"] = 404
+        partial = contentmap(*words).json
+        sites.pages["t.test/a.xml"] = urlset("http://t.test/x", lastmod="2026-01-03")
+        sites.pages["t.test/b.xml"] = urlset("http://t.test/y")
+        assert contentmap("resume", partial["job_id"], "--failed", "--json").json["status"] == "complete"
+    lines = contentmap("diff", "t.test", "--format", "ndjson").lines
+    changes = [row for row in lines if row.get("change") == "changed"]
+    assert [(row["url"], row["lastmod"][:10]) for row in changes] == [("http://t.test/x", "2026-01-03")]

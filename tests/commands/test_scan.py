@@ -6,6 +6,7 @@ import asyncio
 import json
 import signal
 import subprocess
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -106,7 +107,6 @@ def test_two_hundred_domains_at_once_are_all_recorded(contentmap: Any) -> None:
         said = contentmap(
             *("scan", "-", "-c", "200", "--connect-to", sites.connect_to, "--format", "ndjson"),
             stdin=listed,
-            timeout=110,
         )
     assert said.code == 3, said.err
     *domains, job = said.lines
@@ -118,9 +118,10 @@ def test_two_hundred_domains_at_once_are_all_recorded(contentmap: Any) -> None:
 
 def test_status_works_while_the_scan_runs(contentmap: Any) -> None:
     """The job is committed before the first request, and what is finished shows from another process."""
+    release = threading.Event()
     pages = good_site("fast.test") | {
         "slow.test/robots.txt": "Sitemap: http://slow.test/s.xml\n",
-        "slow.test/s.xml": Reply(urlset("http://slow.test/1").encode(), wait=4),
+        "slow.test/s.xml": Reply(urlset("http://slow.test/1").encode(), until=release),
     }
     with serving(pages) as sites:
         scan = contentmap.start(
@@ -130,8 +131,10 @@ def test_status_works_while_the_scan_runs(contentmap: Any) -> None:
             job = _wait_for(contentmap, lambda job: job["domains"]["ok"] == 1)
             assert (job["status"], job["progress"], job["urls"]) == ("running", 0.5, 3)
             assert contentmap("status", "--exit-status").code == 8
-            assert scan.wait(30) == 0
+            release.set()
+            assert scan.wait(60) == 0
         finally:
+            release.set()
             scan.kill()
             scan.communicate()
     assert contentmap("status", "--exit-status").code == 0
@@ -152,7 +155,7 @@ def test_a_signal_stops_cleanly_and_resume_finishes(contentmap: Any) -> None:
         )
         _wait_for(contentmap, lambda job: job["domains"]["ok"] == 1)
         scan.send_signal(signal.SIGINT)
-        _, err = scan.communicate(timeout=20)
+        _, err = scan.communicate(timeout=60)
         assert scan.returncode == 130
         job = contentmap("status", "--json").json
         assert job["status"] == "interrupted"
@@ -324,7 +327,7 @@ async def _drop_everything(address: str) -> None:
     await connection.close()
 
 
-def _wait_for(contentmap: Any, reached: Any, seconds: float = 20) -> Any:
+def _wait_for(contentmap: Any, reached: Any, seconds: float = 60) -> Any:
     """Asks `status` until the job is where it should be."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
@@ -410,3 +413,21 @@ async def _execute(address: str, statement: str) -> None:
     async with database.engine.begin() as connection:
         await connection.exec_driver_sql(statement)
     await database.close()
+
+
+def test_why_a_domain_is_partial(on_sqlite: Any) -> None:
+    """The first reason that a person should hear: robots.txt that cannot be read, or a limit."""
+    pages = good_site("large.test") | {
+        "shut.test/robots.txt": 501,
+        "shut.test/s.xml": urlset("http://shut.test/1"),
+    }
+    with serving(pages) as sites:
+        words = ("scan", "http://shut.test/s.xml", "http://large.test", "--max-urls", "2", "--json")
+        said = on_sqlite(*words, "--connect-to", sites.connect_to)
+    found = {
+        row["domain"]: (row["outcome"], row["urls"], row["error"]["code"]) for row in said.json["results"]
+    }
+    assert found == {
+        "shut.test": ("partial", 1, "robots_unreachable"),
+        "large.test": ("partial", 2, "budget_exhausted"),
+    }

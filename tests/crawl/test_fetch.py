@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gzip
+import socket
+import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -461,3 +464,65 @@ async def test_connections_are_used_again(new_site: NewSite) -> None:
     peers = {request.transport.get_extra_info("peername") for request in site.requests if request.transport}
     peers |= {request._transport_peername for request in site.requests}
     assert len(peers) == 1
+
+
+async def test_a_connection_that_is_never_made() -> None:
+    """A host that does not answer at all is given up after the connect timeout, and not asked again."""
+    with socket.socket() as deaf, contextlib.ExitStack() as taken:
+        deaf.bind(("127.0.0.1", 0))
+        deaf.listen(0)
+        for _ in range(2):  # nobody accepts: the next one finds no place in the queue
+            caller = taken.enter_context(socket.socket())
+            caller.setblocking(False)
+            caller.connect_ex(deaf.getsockname())
+        limits = replace(QUICK, connect_timeout=0.2)
+        async with fetching(raw_options(deaf.getsockname()[1], limits=limits, retries=2)) as fetched:
+            assert (code(fetched), fetched.requests) == ("timeout", 1)
+
+
+async def test_a_proxy_that_refuses(new_raw: NewRaw) -> None:
+    """Its status is no status of the site."""
+    port = await new_raw(says(b"HTTP/1.1 407 No\r\nContent-Length: 0\r\n\r\n"))
+    options = CrawlOptions(proxy=f"http://127.0.0.1:{port}", limits=QUICK, retries=0)
+    async with fetching(options, "https://site.test/map.xml") as fetched:
+        assert (code(fetched), fetched.status) == ("connect_error", None)
+
+
+async def test_the_domains_time_ends_within_a_body(new_raw: NewRaw) -> None:
+    """What came until then is kept, and the domain's time is the reason."""
+    port = await new_raw(drips(HEAD + b"Content-Length: 100000\r\n\r\n", every=0.05))
+    until = asyncio.get_running_loop().time() + 0.5
+    async with fetching(raw_options(port), until=until) as fetched:
+        assert (code(fetched), fetched.status) == ("deadline", 200)
+        assert fetched.size > 0
+
+
+async def test_a_connection_that_is_reset_within_a_body(new_raw: NewRaw) -> None:
+    """It is a body that ended early, as any other."""
+
+    async def reset(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(HEAD + b"Content-Length: 100000\r\n\r\n" + b"a" * 1000)
+        await writer.drain()
+        await asyncio.sleep(0.1)
+        connection = writer.get_extra_info("socket")
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        writer.transport.abort()
+
+    async with fetching(raw_options(await new_raw(reset))) as fetched:
+        assert (code(fetched), fetched.size) == ("body_truncated", 1000)
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        b"Content-Length: 1000000\r\n\r\n",
+        b"Transfer-Encoding: chunked\r\n\r\n" + b"4000\r\n" + b"a" * 0x4000 + b"\r\n4000\r\n" + b"a" * 0x4000,
+        b"Transfer-Encoding: chunked\r\n\r\n" + (b"4000\r\n" + b"a" * 0x4000 + b"\r\n") * 9,
+    ],
+)
+async def test_the_body_of_a_failure_is_nobodys(new_raw: NewRaw, rest: bytes) -> None:
+    """Long, broken off or without end: the answer is its status."""
+    port = await new_raw(says(b"HTTP/1.1 404 No\r\n" + rest))
+    async with fetching(raw_options(port)) as fetched:
+        assert (code(fetched), fetched.status) == ("http_404", 404)

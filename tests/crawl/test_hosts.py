@@ -24,6 +24,7 @@ from contentmap_cli.crawl.hosts import normalise_url, origin_of, site_of
         ("/relative", None),
         ("http://", None),
         ("http://[", None),
+        ("http://[zz]/", None),
         ("http://a b/", None),
         ("http://example.com:99999/", None),
     ],
@@ -49,4 +50,5 @@ def test_sites_and_origins() -> None:
     assert site_of("http://www.example.com/a") == site_of("https://example.com") == "example.com"
     assert site_of("https://example.com:8443/") == "example.com:8443"
     assert site_of("mailto:a@example.com") is None
+    assert site_of("http://[::1") is None
     assert origin_of("HTTPS://www.Example.com:443/a") == "https://www.example.com"

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -49,24 +48,28 @@ async def test_two_at_once_for_an_address() -> None:
 async def test_a_delay_is_kept_between_starts() -> None:
     """However many ask, each start is a delay after the one before."""
     politeness = Politeness(delay=0.05)
+    loop = asyncio.get_running_loop()
     starts: list[float] = []
+    begin = loop.time()
 
     async def take() -> None:
         async with politeness.turn("a"):
-            starts.append(asyncio.get_running_loop().time())
+            starts.append(loop.time())
 
     await asyncio.gather(*(take() for _ in range(5)))
-    assert all(later - earlier > 0.045 for earlier, later in pairwise(starts))
+    # a start that the machine has made late does not put off the next one
+    assert all(start - begin > number * 0.05 - 0.005 for number, start in enumerate(starts))
 
 
 async def test_a_pause_holds_for_everyone() -> None:
     """Who is waiting and who comes later both wait until a pause is over; another host does not."""
     politeness = Politeness()
     loop = asyncio.get_running_loop()
+    politeness.pause("c", 600)
+    async with asyncio.timeout(60), politeness.turn("b"):
+        pass
     politeness.pause("a", 0.2)
     begin = loop.time()
-    async with politeness.turn("b"):
-        assert loop.time() - begin < 0.1
     async with politeness.turn("a"):
         assert loop.time() - begin > 0.19
 
@@ -102,8 +105,8 @@ async def test_a_pause_beyond_patience() -> None:
         queued = asyncio.create_task(impatient())
         await asyncio.sleep(0.01)
         politeness.pause("a", 500)
-    assert 490 < await asyncio.wait_for(queued, 1) < 501
-    assert await asyncio.wait_for(impatient(), 1) > 490
+    assert 430 < await asyncio.wait_for(queued, 60) < 501
+    assert await asyncio.wait_for(impatient(), 60) > 430
 
 
 async def test_nothing_is_kept_of_hosts_that_are_done() -> None:
@@ -135,7 +138,8 @@ async def test_a_turn_that_is_cancelled_is_given_back() -> None:
 @pytest.mark.parametrize(
     ("value", "seconds"),
     [(None, None), ("", None), ("120", 120.0), (" 0 ", 0.0), ("-5", None), ("soon", None), ("1.5", None),
-     ("Wed, 21 Oct 2015 07:28:00 GMT", 0.0), ("9" * 50, 999999999.0)],
+     ("Wed, 21 Oct 2015 07:28:00 GMT", 0.0), ("Wed, 21 Oct 2015 07:28:00 -0000", 0.0),
+     ("9" * 50, 999999999.0)],
 )  # fmt: skip
 def test_retry_after(value: str | None, seconds: float | None) -> None:
     """Seconds or a date; anything else says nothing."""
@@ -174,8 +178,8 @@ async def test_crawl_delay_is_kept(new_site: NewSite) -> None:
             "*": "http://site.test/a\n",
         }
     )
+    begin = asyncio.get_running_loop().time()
     async with Crawler(site.options(crawl_delay_cap=0.1)) as crawler:
         (await crawler.crawl(parse_target("http://site.test"))).close()
-    gaps = [later - earlier for earlier, later in pairwise(site.times[1:])]
-    assert len(gaps) >= 2
-    assert all(0.08 < gap < 2 for gap in gaps)
+    assert len(site.times) >= 4
+    assert all(asked - begin > number * 0.1 - 0.01 for number, asked in enumerate(site.times[1:]))

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import os
+import pickle
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -20,7 +23,8 @@ from contentmap_cli.crawl import processes as processes_module
 from contentmap_cli.crawl.processes import ParserProcesses, Turns
 from contentmap_cli.crawl.reading import LARGE, Reader, Source
 from contentmap_cli.crawl.scope import Scope
-from contentmap_cli.crawl.spool import Segment
+from contentmap_cli.crawl.spool import RowSpool, Segment
+from contentmap_cli.crawl.worker import LENGTH, Work, serve
 from contentmap_cli.rows import Row
 from contentmap_cli.values import DocumentKind, Limits
 
@@ -136,8 +140,8 @@ async def test_a_killed_process_is_one_files_failure(
     reader = make_reader()
     reading = asyncio.create_task(reader.read(source(sitemap(400_000)), room=lambda: MANY))
     await _one_runs(processes)
-    await asyncio.sleep(0.3)
     (victim,) = processes.numbers
+    await _reads(victim)
     os.kill(victim, signal.SIGKILL)
     document, segment = await reading
     assert document.failure is not None
@@ -146,6 +150,53 @@ async def test_a_killed_process_is_one_files_failure(
     document, segment = await reader.read(source(sitemap(9_000)), room=lambda: MANY)
     assert (document.failure, len(rows(segment))) == (None, 9_000)
     assert victim not in processes.numbers
+
+
+async def test_a_bug_in_a_process_is_one_files_failure(
+    make_reader: Callable[..., Reader], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Told in one line, with the traceback for who asked for every step; the process reads the next."""
+    caplog.set_level("DEBUG", "contentmap")
+    reader = make_reader()
+    with monkeypatch.context() as patched:
+        patched.setattr(RowSpool, "fileno", lambda self: 0)  # standard input: nothing that rows fit into
+        document, segment = await reader.read(source(sitemap(9_000)), room=lambda: MANY)
+    assert document.failure is not None
+    assert (document.failure.code, rows(segment)) == ("internal_error", [])
+    assert [record.levelname for record in caplog.records if "parser failed" in record.message] == ["ERROR"]
+    assert {record.levelname for record in caplog.records if "Traceback" in record.message} == {"DEBUG"}
+    document, segment = await reader.read(source(sitemap(9_000)), room=lambda: MANY)
+    assert (document.failure, len(rows(segment))) == (None, 9_000)
+
+
+async def test_a_body_without_a_file_is_parsed_here(
+    make_reader: Callable[..., Reader], processes: ParserProcesses
+) -> None:
+    """Another process could not be handed it."""
+    body = sitemap(9_000)
+    held = Source(URL, io.BytesIO(body), len(body), URL, Scope("site.test"))
+    document, segment = await make_reader().read(held, room=lambda: MANY)
+    assert (document.failure, len(rows(segment)), processes.numbers) == (None, 9_000, [])
+
+
+def test_a_request_in_pieces(tmp_path: Path) -> None:
+    """One that is longer than what a socket gives at once is read whole; the end of the socket ends all."""
+    body, spool = tmp_path / "map.xml", tmp_path / "spool"
+    body.write_bytes(sitemap(10))
+    spool.touch()
+    long = f"http://site.test/{'x' * 300_000}"
+    request = pickle.dumps(Work(long, long, Scope("site.test"), Limits(), MANY, 10, 0))
+    ours, theirs = socket.socketpair()
+    with ours, theirs, ThreadPoolExecutor(1) as pool:
+        serving = pool.submit(serve, theirs)
+        descriptors = [os.open(body, os.O_RDONLY), os.open(spool, os.O_RDWR)]
+        socket.send_fds(ours, [len(request).to_bytes(LENGTH, "big")], descriptors)
+        ours.sendall(request)
+        length = int.from_bytes(ours.recv(LENGTH, socket.MSG_WAITALL), "big")
+        done = pickle.loads(ours.recv(length, socket.MSG_WAITALL))  # noqa: S301 - our own
+        ours.shutdown(socket.SHUT_WR)
+        serving.result(60)
+    assert done.document.entries == 10
 
 
 async def test_the_deadline_ends_the_wait(
@@ -225,7 +276,7 @@ asyncio.run(run())
         number = int(parent.stdout.readline())
         assert _alive(number)
         parent.kill()
-        until = time.monotonic() + 2
+        until = time.monotonic() + 60
         while _alive(number) and time.monotonic() < until:
             time.sleep(0.02)
         assert not _alive(number)
@@ -243,6 +294,12 @@ def test_a_process_loads_the_parser_and_no_more() -> None:
 
 async def _one_runs(processes: ParserProcesses) -> None:
     while not processes.numbers:  # noqa: ASYNC110 - the code under test has no event for a test to wait for
+        await asyncio.sleep(0.01)
+
+
+async def _reads(number: int) -> None:
+    """Waits until a process has begun with its document: it holds more than the socket."""
+    while len(os.listdir(f"/proc/{number}/fd")) < 6:  # noqa: ASYNC110, PTH208
         await asyncio.sleep(0.01)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gzip
 import io
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -40,37 +39,32 @@ def reader() -> Iterator[Reader]:
 
 
 async def test_the_loop_goes_on_while_a_large_file_is_parsed(reader: Reader) -> None:
-    """200,000 URLs in a small gzip: nothing else on the loop waits long for them."""
-    longest = 0.0
+    """200,000 URLs in a small gzip: everything else on the loop has its turns meanwhile."""
+    turns = 0
 
     async def tick() -> None:
-        nonlocal longest
+        nonlocal turns
         while True:
-            last = time.perf_counter()
             await asyncio.sleep(0.001)
-            longest = max(longest, time.perf_counter() - last)
+            turns += 1
 
     ticking = asyncio.create_task(tick())
-    begin = time.perf_counter()
     document, segment = await reader.read(source(gzip.compress(sitemap(200_000))), room=lambda: MANY)
-    spent = time.perf_counter() - begin
     ticking.cancel()
     assert (document.kind, document.entries, segment.entries) == (DocumentKind.URLSET, 200_000, 200_000)
-    assert longest < spent / 4  # all of it, were it parsed on the loop
+    assert turns > 10  # hardly one, were it parsed on the loop
 
 
 async def test_cancelled_parsing_ends_before_its_files_are_closed(reader: Reader) -> None:
     """The thread has stopped by the time that the cancellation is heard, long before the file's end."""
     reader_task = asyncio.create_task(reader.read(source(sitemap(400_000)), room=lambda: MANY))
     await asyncio.sleep(0.1)
-    begin = time.perf_counter()
     reader_task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await reader_task
-    assert time.perf_counter() - begin < 0.5
     end = reader.spools.size
     await asyncio.sleep(0.1)
-    assert reader.spools.size == end
+    assert reader.spools.size == end < 6_000_000  # the whole file takes 13 MB
 
 
 async def test_files_of_a_domain_are_parsed_one_at_a_time(reader: Reader) -> None:

@@ -115,12 +115,12 @@ def test_a_hostile_robots_is_read_in_no_time() -> None:
     """Half a megabyte of other crawlers' names, or of rules, costs well under a second."""
     agents = b"".join(b"User-agent: b%d\n" % number for number in range(20_000))
     own = b"User-agent: x\nUser-agent: *\nDisallow: /mine\n"
-    begin = time.perf_counter()
+    begin = time.process_time()
     robots = read(agents + b"Disallow: /x\n" * 5000 + own)
     assert [allowed(robots, path) for path in ("/x", "/mine")] == [True, False]
     many = read(b"User-agent: *\n" + b"".join(b"Disallow: /%d*a*b$\n" % number for number in range(25_000)))
     assert allowed(many, "/" + "a" * 2000)
-    assert time.perf_counter() - begin < 3
+    assert time.process_time() - begin < 3
 
 
 def test_groups_that_share_rules() -> None:

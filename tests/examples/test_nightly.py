@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from program import MEASURED
 from web_sites import good_site, serving, urlset
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -26,6 +27,7 @@ def _run(tmp_path: Path, *words: str, **variables: str) -> subprocess.CompletedP
         "PATH": f"{COMMAND.parent}:{os.environ['PATH']}",
         "HOME": str(tmp_path),
         "CONTENTMAP_DATABASE_URL": str(tmp_path / "map.db"),
+        **MEASURED,
         **variables,
     }
     return subprocess.run(words, env=environment, capture_output=True, text=True, check=False, cwd=tmp_path)

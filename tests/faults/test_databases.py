@@ -7,18 +7,21 @@ import os
 import signal
 import sqlite3
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import pytest
 from postgres_server import PostgresServer, wanted_version
-from trial import Trial, make_schema, wait_until, wait_until_stopped
+from trial import Trial, make_schema, wait_until, wait_until_shut, wait_until_stopped
+
+from contentmap_cli.errors import Code
 
 on_sqlite = pytest.mark.parametrize("address", ["sqlite"], indirect=True)
 on_postgresql = pytest.mark.parametrize("address", ["postgresql"], indirect=True)
+_NOTICE = "contentmap_cli.records.engine.NOTICE_SECONDS"
 FEW_MORE = 16
 """Requests that may be under way when a run learns that its database is gone: none begins after that."""
 
@@ -64,13 +67,13 @@ def _signal_all(server: PostgresServer, number: signal.Signals) -> None:
             os.kill(pid, number)
 
 
-def _aloud(trial: Trial) -> list[str]:
-    return [word for word in trial.words() if word != "-q"]
-
-
-def _in_the_middle(trial: Trial, scan: subprocess.Popen[bytes], asked: int = 25) -> None:
-    wait_until(lambda: len(trial.sites.asked) >= asked)
-    assert scan.poll() is None
+def _in_the_middle(trial: Trial, *, aloud: bool = False, fault: Any = None) -> subprocess.Popen[bytes]:
+    """Starts the scan, and returns when it has asked for a part of the pages and waits for the next: the gate
+    is shut."""
+    trial.sites.shuts_at = 25
+    scan = trial.contentmap.start(*(word for word in trial.words() if word != "-q" or not aloud), fault=fault)
+    wait_until_shut(trial.sites)
+    return scan
 
 
 @pytest.mark.parametrize("immediate", [False, True], ids=["fast", "immediate"])
@@ -78,8 +81,8 @@ def _in_the_middle(trial: Trial, scan: subprocess.Popen[bytes], asked: int = 25)
 def test_the_server_is_restarted(on_own_server: Trial, own_server: PostgresServer, immediate: bool) -> None:
     """The run notices, or ends with 5 and says how to go on; nothing is lost either way."""
     trial = on_own_server
-    scan = trial.start()
-    _in_the_middle(trial, scan)
+    scan = _in_the_middle(trial)
+    trial.sites.gate.set()
     own_server.stop(immediate=immediate)
     own_server.start()
     said = trial.contentmap.end(scan)
@@ -93,10 +96,10 @@ def test_the_server_is_restarted(on_own_server: Trial, own_server: PostgresServe
 def test_the_server_goes_and_stays_away(on_own_server: Trial, own_server: PostgresServer) -> None:
     """The intake stops, the exit code is 5, and nobody is asked for pages that could not be kept."""
     trial = on_own_server
-    scan = trial.start()
-    _in_the_middle(trial, scan)
+    scan = _in_the_middle(trial)
     own_server.stop(immediate=True)
     asked = len(trial.sites.asked)
+    trial.sites.gate.set()
     said = trial.contentmap.end(scan)
     assert said.code == 5, said.err
     assert said.err.count("error: ") == 1
@@ -107,7 +110,7 @@ def test_the_server_goes_and_stays_away(on_own_server: Trial, own_server: Postgr
     trial.check_resumed()
 
 
-@pytest.mark.parametrize("pulse", [0.2, 5.0], ids=["known", "first"])
+@pytest.mark.parametrize("pulse", [0.2, 3.0], ids=["known", "first"])
 @on_postgresql
 def test_the_server_hangs(on_own_server: Trial, own_server: PostgresServer, pulse: float) -> None:
     """It takes connections and answers nothing: the run ends in a bounded time, whether its pulse was ever
@@ -118,20 +121,34 @@ def test_the_server_hangs(on_own_server: Trial, own_server: PostgresServer, puls
         "contentmap_cli.records.pulse.PATIENCE_SECONDS": 2.0,
         "contentmap_cli.records.engine.CONNECT_SECONDS": 0.5,
     }
-    scan = trial.contentmap.start(*_aloud(trial), fault={"set": quick})
-    _in_the_middle(trial, scan)
+    scan = _in_the_middle(trial, aloud=True, fault={"set": quick})
     _signal_all(own_server, signal.SIGSTOP)
     asked = len(trial.sites.asked)
+    trial.sites.gate.set()
     try:
-        said = trial.contentmap.end(scan, timeout=40)
+        said = trial.contentmap.end(scan)
     finally:
         _signal_all(own_server, signal.SIGCONT)
     assert said.code == 5, said.err
     assert "has not answered" in said.err
     assert " resume sitemap_" in said.err
     assert len(trial.sites.asked) - asked <= FEW_MORE
-    time.sleep(0.2)
+    wait_until(lambda: asyncio.run(_others(trial.contentmap.database)) == 0)  # they heard that it has gone
     trial.check_resumed()
+
+
+async def _others(address: str) -> int:
+    """How many sessions the server has open on that database."""
+    connection = await asyncpg.connect(address)
+    try:
+        return int(
+            await connection.fetchval(
+                "SELECT count(*) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+        )
+    finally:
+        await connection.close()
 
 
 @on_postgresql
@@ -150,18 +167,29 @@ def test_a_reader_of_a_server_that_hangs(on_own_server: Trial, own_server: Postg
 def test_connections_are_ended_by_the_server(long_trial: Trial, address: str) -> None:
     """Each time it costs one attempt; the run goes on, or says that it cannot."""
     scan = long_trial.start()
-    _in_the_middle(long_trial, scan, 1)
-    asyncio.run(_terminate_while(address, scan))
+    wait_until(lambda: bool(long_trial.sites.asked))
+    asyncio.run(_terminate(address, scan))
     said = long_trial.contentmap.end(scan)
     assert said.code in (3, 5), said.err
     assert "internal_error" not in said.out + said.err
-    if "interrupted" in {row[1] for row in long_trial.check().scans}:
-        long_trial.check_resumed()
+    long_trial.check()
+    long_trial.resume()
+    usual = {(row[0], row[-2]) for row in long_trial.expected.scans}
+    for name, status, *_, code, message in long_trial.look().scans:
+        if status == "failed" and (name, code) not in usual:  # the attempt that it cost was its last
+            assert code == Code.STORAGE_ERROR, (name, code, message)
+    long_trial.resume("--failed")
+    mended = long_trial.look()
+    assert mended.scans == long_trial.expected.scans
+    assert (mended.domains, mended.faults) == (long_trial.expected.domains, [])
 
 
-async def _terminate_while(address: str, scan: subprocess.Popen[bytes]) -> None:
+async def _terminate(address: str, scan: subprocess.Popen[bytes]) -> None:
+    """Ends a session of a scan again and again, but not so often that a slow machine never gets anywhere."""
     connection = await asyncpg.connect(address)
-    while scan.poll() is None:
+    for _ in range(20):
+        if scan.poll() is not None:
+            break
         await connection.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() "
             "AND pid <> pg_backend_pid() ORDER BY random() LIMIT 1"
@@ -193,15 +221,15 @@ def test_a_session_asleep_in_its_transaction_holds_nobody_up(trial: Trial, addre
 def test_a_file_locked_for_a_while(long_trial: Trial, address: str) -> None:
     """The run waits, says so, and goes on."""
     file = address.removeprefix("sqlite:///")
-    scan = long_trial.contentmap.start(*_aloud(long_trial))
-    _in_the_middle(long_trial, scan)
-    with closing(sqlite3.connect(file, timeout=10, isolation_level=None)) as other:
+    scan = _in_the_middle(long_trial, aloud=True, fault={"set": {_NOTICE: 0.3}})
+    assert scan.stderr is not None
+    with closing(sqlite3.connect(file, timeout=60, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        time.sleep(4)
+        long_trial.sites.gate.set()
+        assert any(b"another process has locked the database" in line for line in scan.stderr)
         other.execute("ROLLBACK")
     said = long_trial.contentmap.end(scan)
     assert said.code == 3, said.err
-    assert "another process has locked the database" in said.err
     long_trial.check_finished()
 
 
@@ -210,20 +238,20 @@ def test_a_file_locked_for_good(long_trial: Trial, address: str) -> None:
     """The run waits its time, then ends with 5 and a hint, and crawls no further."""
     file = address.removeprefix("sqlite:///")
     quick = {
-        "contentmap_cli.records.engine.BUSY_TIMEOUT_MS": 2000,
+        "contentmap_cli.records.engine.BUSY_TIMEOUT_MS": 1000,
         "contentmap_cli.records.engine.HURRIED_TIMEOUT_MS": 100,
-        "contentmap_cli.records.engine.NOTICE_SECONDS": 0.5,
+        _NOTICE: 0.3,
     }
-    scan = long_trial.contentmap.start(*_aloud(long_trial), fault={"set": quick})
-    _in_the_middle(long_trial, scan)
-    with closing(sqlite3.connect(file, timeout=10, isolation_level=None)) as other:
+    scan = _in_the_middle(long_trial, aloud=True, fault={"set": quick})
+    with closing(sqlite3.connect(file, timeout=60, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         asked = len(long_trial.sites.asked)
-        said = long_trial.contentmap.end(scan, timeout=30)
+        long_trial.sites.gate.set()
+        said = long_trial.contentmap.end(scan)
         assert said.code == 5, said.err
         assert "is locked by another process" in said.err
         assert " resume sitemap_" in said.err
-        assert said.err.index("waiting for it, up to 2 s") < said.err.index("error: ")
+        assert said.err.index("waiting for it, up to 1 s") < said.err.index("error: ")
         assert len(long_trial.sites.asked) - asked <= FEW_MORE
         started = long_trial.contentmap("scan", "a.test", fault={"set": quick})
         assert (started.code, "is locked by another process" in started.err) == (5, True)

@@ -9,7 +9,7 @@ import subprocess
 import time
 
 import pytest
-from trial import Trial, wait_until, wait_until_stopped
+from trial import Trial, wait_until, wait_until_shut, wait_until_stopped
 
 from contentmap_cli.errors import Code
 
@@ -36,9 +36,11 @@ def test_killed_at_a_moment_drawn_by_lot(long_trial: Trial, seed: int) -> None:
 def test_a_signal_in_the_middle(long_trial: Trial, number: signal.Signals, code: int) -> None:
     """What is finished stays, the rest is given back, and the command to go on is printed."""
     words = [word for word in long_trial.words() if word != "-q"]
+    long_trial.sites.shuts_at = 25
     scan = long_trial.contentmap.start(*words)
-    wait_until(lambda: len(long_trial.sites.asked) >= 25)
+    wait_until_shut(long_trial.sites)
     scan.send_signal(number)
+    long_trial.sites.gate.set()
     said = long_trial.contentmap.end(scan)
     assert said.code == code, said.err
     assert f" resume {long_trial.job_id}" in said.err

@@ -15,6 +15,7 @@ from contextlib import closing
 import pytest
 from hostile_documents import CASES
 from hostile_server import Case, serving
+from program import MEASURED, PATIENCE
 
 from contentmap_cli.errors import Code
 
@@ -33,10 +34,10 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sqlite3.Conne
                 *("-c", "300", "--timeout", "5", "--domain-time", "60", "--format", "ndjson", "-o", "out"),
             ],
             cwd=folder,
-            env={"HOME": str(folder), "PATH": "/usr/bin:/bin", "PYTHONWARNINGS": "default"},
+            env={"HOME": str(folder), "PATH": "/usr/bin:/bin", "PYTHONWARNINGS": "default", **MEASURED},
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            timeout=110,
+            timeout=PATIENCE,
             check=False,
         )
     said = ran.stdout + ran.stderr + (folder / "log").read_bytes() + (folder / "out").read_bytes()

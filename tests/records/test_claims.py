@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import select, update
@@ -189,3 +190,29 @@ async def test_no_query_crosses_tenants(sessions: Sessions) -> None:
 def test_a_job_is_what_its_domains_came_to(domains: dict[ScanStatus, int], status: JobStatus) -> None:
     """Only clean outcomes make a job complete, only failures make it failed."""
     assert jobs.judge_job(domains) is status
+
+
+async def test_a_domain_that_is_not_part_of_the_job(sessions: Sessions) -> None:
+    """Who claims one has a bug, and is told so; the others are claimed."""
+    job_id = await new_job(sessions, "a.example")
+    refused = await take(sessions, job_id, "b.example")
+    assert isinstance(refused, Failure)
+    assert (refused.code, "b.example is not part of" in refused.message) == (Code.INTERNAL_ERROR, True)
+    assert isinstance(await take(sessions, job_id, "a.example"), Claim)
+
+
+async def test_the_jobs_of_a_domain_and_of_a_time(sessions: Sessions) -> None:
+    """Each condition leaves out what does not meet it."""
+    first = await new_job(sessions, "a.example", "b.example")
+    second = await new_job(sessions, "b.example", owner="you")
+    await take(sessions, first, "a.example")
+    now = datetime.now(UTC)
+    async with sessions.read() as session, session.begin():
+        found = {job.job_id for job in await list_jobs(session, "default", limit=9, domain="b.example")}
+        assert found == {first, second}
+        assert len(await list_jobs(session, "default", limit=9, domain="a.example")) == 1
+        for days, jobs_since in ((-1, 2), (1, 0)):
+            since = now + timedelta(days=days)
+            assert len(await list_jobs(session, "default", limit=9, since=since)) == jobs_since
+        running = domain_results(session, first, "default", statuses=[ScanStatus.RUNNING])
+        assert [each.domain async for each in running] == ["a.example"]

@@ -16,7 +16,7 @@ from contentmap_cli.records.claims import Claim, fence
 from contentmap_cli.records.contents import EntryFilter, stored_entries
 from contentmap_cli.records.entries import Changes
 from contentmap_cli.records.session import Sessions
-from contentmap_cli.records.tables import SITEMAP_URLS
+from contentmap_cli.records.tables import SITEMAP_URLS, SitemapFile
 from contentmap_cli.values import (
     Entry,
     FileStatus,
@@ -295,3 +295,15 @@ def _shuffled(pages: dict[str, str], dice: random.Random) -> Sequence[tuple[str,
     items = list(pages.items())
     dice.shuffle(items)
     return items
+
+
+async def test_a_file_that_failed_and_is_found_unchanged(sessions: Sessions) -> None:
+    """What was read of it before it failed stands, and it is no failure any more."""
+    listing = {"a.xml": [page("1"), page("2")]}
+    await record(sessions, listing)
+    await record(sessions, listing, complete=False, statuses={"a.xml": FileStatus.FAILED})
+    changes = await record(sessions, listing, statuses={"a.xml": FileStatus.UNCHANGED})
+    assert (changes.urls, changes.added, changes.removed) == (2, 0, 0)
+    async with sessions.read() as session, session.begin():
+        (file,) = await session.scalars(select(SitemapFile))
+        assert (file.status, file.sitemap_type, file.error_code) == (FileStatus.UNCHANGED, "urlset", None)

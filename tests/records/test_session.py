@@ -15,7 +15,7 @@ from typing import cast
 
 import pytest
 from sqlalchemy import func, select, text
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, InvalidRequestError
 from sqlalchemy.orm import SessionTransaction
 
 from contentmap_cli.errors import TransactionRuleBroken
@@ -298,6 +298,34 @@ async def test_a_claim_goes_before_those_who_wait_to_write(sessions: Sessions) -
         assert order == []
     await asyncio.gather(*waiting)
     assert order[0] == "claim"
+
+
+async def test_outside_the_block_a_session_is_as_any_other(sessions: Sessions) -> None:
+    """There is nothing to protect before it begins and after it has ended, and a reader has no turn to wait
+    for."""
+    async with sessions.brief() as session, session.begin():
+        await _write(session)
+    async with sessions.read() as session:
+        await session.turn()
+        inner = session.sync_session
+        assert inner.get_transaction() is None
+        inner.rollback()
+        inner.reset()
+        inner.invalidate()
+        with pytest.raises(InvalidRequestError):
+            inner.commit()
+        async with session.begin():
+            names = await session.run_sync(lambda each: each.scalars(select(Domain.name)).all())
+            assert names == ["written.example"]
+
+
+async def test_the_session_below_cannot_begin_again_either(sessions: Sessions) -> None:
+    """Whoever reaches through to it meets the same rule."""
+    with pytest.raises(TransactionRuleBroken, match="begin"):
+        async with sessions.brief() as session, session.begin():
+            await _write(session)
+            session.sync_session.begin()
+    assert await _count(sessions) == 0
 
 
 async def test_nothing_runs_without_a_begin_block(sessions: Sessions) -> None:

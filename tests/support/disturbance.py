@@ -64,6 +64,7 @@ def disturb(
 
     running = [start() for _ in range(workers)]
     asleep: dict[int, float] = {}
+    killed_at = len(trial.hosts) + 2
     deadline = time.monotonic() + patience
     try:
         while (left := _left(trial)) > 0:
@@ -78,7 +79,8 @@ def disturb(
             if not done["restarts"] and left < len(trial.hosts) * 0.6:
                 restart()
                 done["restarts"] += 1
-            elif what < 0.4:
+            elif what < 0.4 and left < killed_at:  # where a start takes long, it may come to something first
+                killed_at = left
                 running[index].kill()
                 trial.contentmap.end(running[index])
                 asleep.pop(index, None)

@@ -12,6 +12,10 @@ from pathlib import Path
 from typing import Any
 
 FAULTY = Path(__file__).with_name("faulty.py")
+PATIENCE = 180
+"""Seconds after which a program counts as one that hangs: far more than any takes where it is alone."""
+MEASURED = {name: value for name, value in os.environ.items() if name.startswith("COVERAGE_")}
+"""For the environment of a program: whoever measures what the tests reach measures it too."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +49,7 @@ class Contentmap:
             "XDG_DATA_HOME": str(folder / "data"),
             "COLUMNS": "200",
             "PYTHONWARNINGS": "default",
-            # whoever measures what the tests reach measures the program too
-            **{name: value for name, value in os.environ.items() if name.startswith("COVERAGE_")},
+            **MEASURED,
         }
 
     def words(self, *arguments: str, fault: Mapping[str, Any] | None = None) -> list[str]:
@@ -58,7 +61,7 @@ class Contentmap:
         self,
         *arguments: str,
         stdin: bytes | None = None,
-        timeout: float = 60,
+        timeout: float = PATIENCE,
         fault: Mapping[str, Any] | None = None,
     ) -> Said:
         ran = subprocess.run(
@@ -84,7 +87,7 @@ class Contentmap:
             cwd=self.folder,
         )
 
-    def end(self, process: subprocess.Popen[bytes], timeout: float = 60) -> Said:
+    def end(self, process: subprocess.Popen[bytes], timeout: float = PATIENCE) -> Said:
         """Waits for a started one, and says what it answered; one that does not end is killed."""
         try:
             out, err = process.communicate(timeout=timeout)

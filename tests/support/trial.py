@@ -13,7 +13,7 @@ from typing import Any
 
 from invariants import Recorded, check, check_finished, recorded
 from many_sites import hosts_of, targets_of
-from program import Contentmap, Said
+from program import PATIENCE, Contentmap, Said
 from sqlalchemy import select
 from web_sites import Page, Sites, serving
 
@@ -44,7 +44,7 @@ class Trial:
         options = ("--connect-to", self.sites.connect_to, "-c", str(CONCURRENCY), "-q")
         return ("scan", *targets_of(self.pages), *options, *more)
 
-    def scan(self, *more: str, fault: Mapping[str, Any] | None = None, timeout: float = 60) -> Said:
+    def scan(self, *more: str, fault: Mapping[str, Any] | None = None, timeout: float = PATIENCE) -> Said:
         """Scans to the end, or to the fault."""
         return self.contentmap(*self.words(*more), fault=fault, timeout=timeout)
 
@@ -82,7 +82,7 @@ class Trial:
         check_finished(self.contentmap.database, self.job_id, self.hosts, self.expected)
 
 
-def undisturbed_run(folder: Path, pages: dict[str, Page], *more: str, timeout: float = 60) -> Trial:
+def undisturbed_run(folder: Path, pages: dict[str, Page], *more: str, timeout: float = PATIENCE) -> Trial:
     """A run without a fault, on a new SQLite file in `folder`; `more` are options of its own."""
     with serving(pages) as sites:
         trial = Trial(
@@ -96,12 +96,17 @@ def undisturbed_run(folder: Path, pages: dict[str, Page], *more: str, timeout: f
     return trial
 
 
-def wait_until(reached: Any, seconds: float = 30) -> None:
+def wait_until(reached: Any, seconds: float = 60) -> None:
     """Looks again and again until something is so. Raises AssertionError if it never is."""
     deadline = time.monotonic() + seconds
     while not reached():
         assert time.monotonic() < deadline, "it never came to that"
         time.sleep(0.02)
+
+
+def wait_until_shut(sites: Sites) -> None:
+    """Waits until the sites have been asked for as much as they answer before their gate shuts."""
+    wait_until(lambda: not sites.gate.is_set())
 
 
 def wait_until_stopped(process: subprocess.Popen[bytes]) -> None:

@@ -17,14 +17,15 @@ XML = "application/xml"
 
 @dataclass(frozen=True)
 class Reply:
-    """An answer: `cut` promises that many more bytes than it sends, `wait` seconds before it starts. One with
-    an ETag is not sent again to who has it."""
+    """An answer: `cut` promises that many more bytes than it sends, `wait` seconds before it starts, `until`
+    is what it waits for. One with an ETag is not sent again to who has it."""
 
     body: bytes = b""
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
     wait: float = 0.0
     cut: int = 0
+    until: threading.Event | None = None
 
 
 Page = bytes | str | int | Reply
@@ -44,7 +45,8 @@ class Sites:
     """A running server: `pages` by `host/path`, `asked` what was asked for, in order, `heard` with what
     headers.
 
-    While `gate` is not set, every answer waits.
+    While `gate` is not set, every answer waits. It shuts by itself with request number `shuts_at`, so that
+    a test need not hurry to meet the middle of a run.
     """
 
     pages: dict[str, Page]
@@ -53,6 +55,8 @@ class Sites:
     not_modified: int = 0
     heard: list[tuple[str, dict[str, str]]] = field(default_factory=list)
     gate: threading.Event = field(default_factory=_open)
+    shuts_at: int = 0
+    _counting: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def connect_to(self) -> str:
@@ -61,7 +65,10 @@ class Sites:
 
     def reply(self, key: str) -> Reply:
         """What is answered for `host/path`."""
-        self.asked.append(key)
+        with self._counting:
+            self.asked.append(key)
+            if len(self.asked) == self.shuts_at:
+                self.gate.clear()
         page = self.pages.get(key, 404)
         if isinstance(page, Reply):
             return page
@@ -89,6 +96,8 @@ def serving(pages: dict[str, Page]) -> Iterator[Sites]:
                 sites.not_modified += 1
             if reply.wait:
                 time.sleep(reply.wait)
+            if reply.until is not None:
+                reply.until.wait(GATE_SECONDS)
             sites.gate.wait(GATE_SECONDS)
             self.send_response(reply.status)
             for name, value in reply.headers.items():

@@ -18,7 +18,13 @@ LATE = 0.02
 
 @pytest.fixture(scope="session")
 def pages() -> dict[str, Page]:
-    """Thirty domains."""
+    """Eighteen domains."""
+    return small_sites(18, LATE)
+
+
+@pytest.fixture(scope="session")
+def many_pages() -> dict[str, Page]:
+    """Thirty domains, for an attack that takes its time."""
     return small_sites(30, LATE)
 
 
@@ -26,6 +32,12 @@ def pages() -> dict[str, Page]:
 def undisturbed(tmp_path_factory: pytest.TempPathFactory, pages: dict[str, Page]) -> Trial:
     """A scan of them in one process, on SQLite: what every other must come to."""
     return undisturbed_run(tmp_path_factory.mktemp("undisturbed"), pages)
+
+
+@pytest.fixture(scope="session")
+def many_undisturbed(tmp_path_factory: pytest.TempPathFactory, many_pages: dict[str, Page]) -> Trial:
+    """The same of the thirty."""
+    return undisturbed_run(tmp_path_factory.mktemp("undisturbed"), many_pages)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from program import Contentmap
 from queue_trial import QueueTrial
-from trial import make_schema, wait_until
+from trial import make_schema, wait_until, wait_until_shut
 from web_sites import good_site, serving
 
 
@@ -19,7 +19,7 @@ def test_a_queued_job(trial: QueueTrial) -> None:
     said = trial.contentmap("cancel", job, "--json")
     assert said.code == 0, said.err
     assert (said.json["status"], said.json["error"]) == ("interrupted", "cancelled")
-    assert said.json["domains"]["interrupted"] == 30
+    assert said.json["domains"]["interrupted"] == len(trial.hosts)
     assert trial.ask("SELECT count(*) FROM contentmap_pgqueuer") == [(0,)]
     assert trial.ask("SELECT count(*) FROM contentmap_pgqueuer_log") == [(0,)]
     trial.drain()
@@ -33,9 +33,9 @@ def test_a_job_that_workers_are_at_work_on(trial: QueueTrial) -> None:
     """Crawls under way are given up within seconds, what was committed stays, the worker goes on with other
     jobs; back in the queue, the rest is done."""
     job = trial.enqueue()
+    trial.sites.shuts_at = 12  # nothing is answered any more
     worker = trial.contentmap.start("worker", "-c", "2")
-    wait_until(lambda: len(trial.sites.asked) >= 12)
-    trial.sites.gate.clear()  # nothing is answered any more
+    wait_until_shut(trial.sites)
     said = trial.contentmap("cancel", job)
     assert said.code == 0, said.err
     before = trial.check().unfinished()
@@ -63,12 +63,14 @@ def test_workers_hold_a_job(trial: QueueTrial) -> None:
     """`resume` does not take from workers what they are at work on; once they have gone it does, and leaves
     them nothing."""
     job = trial.enqueue()
+    trial.sites.shuts_at = 6
     worker = trial.contentmap.start("worker", "-c", "2")
-    wait_until(lambda: len(trial.sites.asked) >= 6)
+    wait_until_shut(trial.sites)
     said = trial.contentmap("resume", job)
     assert said.code == 75, said.err
     assert f"workers are at work on {job}" in said.err
     worker.send_signal(signal.SIGTERM)
+    trial.sites.gate.set()
     trial.contentmap.end(worker)
     assert trial.resume().code == 3
     trial.check_finished()
@@ -100,9 +102,9 @@ def test_a_scan_in_another_terminal(tmp_path: Path, address: str) -> None:
     with serving(pages) as sites:
         looks = {"set": {"contentmap_cli.commands.run._LOOKS": 60}}
         words = ("scan", *(f"http://{host}" for host in hosts), "-c", "1", "--json")
+        sites.shuts_at = 2
         scan = contentmap.start(*words, "--connect-to", sites.connect_to, fault=looks)
-        wait_until(lambda: len(sites.asked) >= 2)
-        sites.gate.clear()
+        wait_until_shut(sites)
         job = contentmap("status", "--json").json["job_id"]
         assert contentmap("cancel", job).code == 0
         said = contentmap.end(scan)

@@ -12,7 +12,7 @@ from disturbance import disturb
 from postgres_server import PostgresServer, wanted_version
 from program import Contentmap
 from queue_trial import QueueTrial
-from trial import Trial, make_schema, wait_until
+from trial import Trial, make_schema, wait_until_shut
 from web_sites import Page, serving
 
 
@@ -28,7 +28,9 @@ def server() -> Iterator[PostgresServer]:
         own.remove()
 
 
-def test_chaos(tmp_path: Path, server: PostgresServer, pages: dict[str, Page], undisturbed: Trial) -> None:
+def test_chaos(
+    tmp_path: Path, server: PostgresServer, many_pages: dict[str, Page], many_undisturbed: Trial
+) -> None:
     """Kills, sleeps and a restart: each domain is committed once, and the rows are those of a calm scan."""
 
     def restart() -> None:
@@ -36,8 +38,9 @@ def test_chaos(tmp_path: Path, server: PostgresServer, pages: dict[str, Page], u
         server.start()
 
     asyncio.run(make_schema(server.address()))
-    with serving(pages) as sites:
-        trial = QueueTrial(Contentmap(tmp_path, server.address()), sites, pages, undisturbed.expected)
+    contentmap = Contentmap(tmp_path, server.address())
+    with serving(many_pages) as sites:
+        trial = QueueTrial(contentmap, sites, many_pages, many_undisturbed.expected)
         done = disturb(
             trial,
             random.Random(1),
@@ -45,7 +48,7 @@ def test_chaos(tmp_path: Path, server: PostgresServer, pages: dict[str, Page], u
             concurrency=2,
             pause=(0.3, 0.9),
             restart=restart,
-            patience=90,
+            patience=240,
         )
     assert done["restarts"] == 1
 
@@ -58,9 +61,11 @@ def test_a_server_that_stays_away(
     with serving(pages) as sites:
         trial = QueueTrial(Contentmap(tmp_path, server.address()), sites, pages, undisturbed.expected)
         trial.enqueue()
+        sites.shuts_at = 12
         worker = trial.worker("--patience", "0.5", "--stop-within", "0")
-        wait_until(lambda: len(sites.asked) >= 12)
+        wait_until_shut(sites)
         server.stop()
+        sites.gate.set()
         said = trial.contentmap.end(worker)
         assert said.code == 5, (said.code, said.err)
         assert "cannot be reached" in said.err

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from program import Contentmap
+from program import MEASURED, Contentmap
 from queue_trial import QueueTrial
 from sqlalchemy import text
 
@@ -119,7 +119,7 @@ def test_without_the_extra(tmp_path: Path) -> None:
             capture_output=True,
             text=True,
             cwd=tmp_path,
-            env={"PATH": os.environ["PATH"], "HOME": str(tmp_path)},
+            env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), **MEASURED},
             timeout=60,
             check=False,
         )

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from queue_trial import QueueTrial
+from queue_trial import QueueTrial, ask
 from sqlalchemy import make_url
+from trial import wait_until
 
 from contentmap_cli.records import places
 from contentmap_cli.records.places import SharedPlaces
@@ -20,13 +21,15 @@ from contentmap_cli.records.places import SharedPlaces
 
 @dataclass
 class OneAddress:
-    """Many sites on one address, a port each, and how many requests it had at a time at most."""
+    """Many sites on one address, a port each, and how many requests it had at a time at most. They answer
+    once `open` is set."""
 
     ports: list[int] = field(default_factory=list)
     now: int = 0
     most: int = 0
     served: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
+    open: threading.Event = field(default_factory=threading.Event)
 
 
 @contextmanager
@@ -42,6 +45,7 @@ def one_address(sites: int) -> Iterator[OneAddress]:
                 seen.now += 1
                 seen.served += 1
                 seen.most = max(seen.most, seen.now)
+            seen.open.wait(60)
             time.sleep(0.01)
             with seen.lock:
                 seen.now -= 1  # before the answer is out: who has it may ask again at once
@@ -75,6 +79,9 @@ def test_two_workers_and_many_domains_on_one_address(trial: QueueTrial) -> None:
         said = trial.contentmap("scan", "--queue", *targets, "--allow-private", "--probe", "never")
         assert said.code == 0, said.err
         workers = [trial.contentmap.start("worker", "--drain", "-c", "6") for _ in range(2)]
+        # both have begun before either can be done
+        wait_until(lambda: trial.ask("SELECT count(DISTINCT owner) FROM domain_scans") == [(2,)])
+        seen.open.set()
         ended = [trial.contentmap.end(worker) for worker in workers]
     assert [each.code for each in ended] == [0, 0], [each.err for each in ended]
     assert 1 <= seen.most <= 2
@@ -82,6 +89,14 @@ def test_two_workers_and_many_domains_on_one_address(trial: QueueTrial) -> None:
     done = trial.contentmap("status", said.out.strip(), "--json").json
     assert done["domains"]["empty"] == 24, done
     assert all("worker ended: 0 domains" not in each.err for each in ended)
+
+
+_THEIRS = (
+    "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    " AND application_name = 'contentmap places'"
+)
+_SESSIONS = f"SELECT count(*) {_THEIRS}"
+_END_SESSIONS = f"SELECT pg_terminate_backend(pid) {_THEIRS}"
 
 
 async def test_places_are_shared_and_come_back(postgres_address: str) -> None:
@@ -103,10 +118,12 @@ async def test_a_place_goes_with_its_session(postgres_address: str) -> None:
     async with SharedPlaces(address) as one, SharedPlaces(address) as two:
         async with one.place("a"), one.place("a"):
             given_up = asyncio.create_task(_hold(two, "a"))
-            await asyncio.sleep(0.2)
+            async with asyncio.timeout(60):
+                while await ask(postgres_address, _SESSIONS) != [(2,)]:  # noqa: ASYNC110 - a server has no event
+                    await asyncio.sleep(0.02)
             given_up.cancel()
             await asyncio.wait([given_up])
-            assert await _end_sessions(postgres_address) == 2
+            assert len(await ask(postgres_address, _END_SESSIONS)) == 2
             async with asyncio.timeout(20), two.place("a"), two.place("a"):
                 pass
         async with asyncio.timeout(20), one.place("a"):
@@ -134,17 +151,16 @@ async def _hold(shared: SharedPlaces, key: str) -> None:
         pass
 
 
-async def _end_sessions(address: str) -> int:
-    import asyncpg
-
-    connection = await asyncpg.connect(address)
-    try:
-        return len(
-            await connection.fetch(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
-                " AND application_name = 'contentmap places'"
-            )
-        )
-    finally:
-        await connection.close()
+async def test_a_place_that_comes_when_nobody_wants_it_any_more(postgres_address: str) -> None:
+    """It goes to the next."""
+    address = make_url(postgres_address).set(drivername="postgresql+asyncpg")
+    async with SharedPlaces(address) as one, asyncio.timeout(60), one.place("a"):
+        async with one.place("a"):
+            given_up = asyncio.create_task(_hold(one, "a"))
+            while not one._waiting["a"]:  # noqa: ASYNC110 - nobody tells of who waits
+                await asyncio.sleep(0.01)
+        given_up.cancel()  # in the moment in which the place was given to it
+        await asyncio.wait([given_up])
+        assert given_up.cancelled()
+        async with one.place("a"):
+            pass

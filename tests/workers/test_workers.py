@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import signal
-import time
 from collections import Counter
 from pathlib import Path
 
 import pytest
 from disturbance import LEASES
 from queue_trial import QueueTrial
-from trial import wait_until, wait_until_stopped
+from trial import wait_until, wait_until_shut, wait_until_stopped
 
 LETS_GO = {
     "contentmap_cli.records.engine.SERVER_SETTINGS": {
@@ -55,9 +54,11 @@ def test_a_worker_is_told_to_end(trial: QueueTrial) -> None:
     """SIGTERM: what is under way finishes, nothing more is taken, the exit code is 0, and what waits is there
     for the next at once."""
     trial.enqueue()
+    trial.sites.shuts_at = 8
     worker = trial.contentmap.start("worker", "-c", "2")
-    wait_until(lambda: len(trial.sites.asked) >= 8)
+    wait_until_shut(trial.sites)
     worker.send_signal(signal.SIGTERM)
+    trial.sites.gate.set()
     said = trial.contentmap.end(worker)
     assert said.code == 0, said.err
     left = trial.look().unfinished()
@@ -154,18 +155,18 @@ def test_status_shows_the_workers(trial: QueueTrial) -> None:
     assert said.json["status"] == "pending"
     assert said.json["queue"] == {
         "workers": 0,
-        "waiting": 30,
+        "waiting": len(trial.hosts),
         "domains_per_second": None,
         "estimated_end": None,
     }
+    trial.sites.shuts_at = 12
     worker = trial.contentmap.start("worker", "-c", "2")
-    wait_until(lambda: len(trial.sites.asked) >= 12)
-    trial.sites.gate.clear()
-    time.sleep(0.3)
+    wait_until_shut(trial.sites)
+    wait_until(lambda: trial.ask("SELECT count(*) > 0 FROM domain_scans WHERE finished_at IS NOT NULL")[0][0])
     said = trial.contentmap("status", "--json")
     queue = said.json["queue"]
     assert (said.json["status"], queue["workers"]) == ("running", 1)
-    assert 0 < queue["waiting"] < 30
+    assert 0 < queue["waiting"] < len(trial.hosts)
     assert queue["domains_per_second"] > 0
     assert queue["estimated_end"].endswith("Z")
     assert "1 worker alive" in trial.contentmap("status").out

@@ -152,7 +152,7 @@ def _salvage(engine: zlib._Decompress, data: bytes) -> bytes:
             piece = engine.decompress(data, 4096)
         except zlib.error:
             break
-        if not piece:
+        if not piece:  # pragma: no cover - the data is damaged, so there is an error to come
             return bytes(out)
         out += piece
         data = engine.unconsumed_tail

@@ -109,9 +109,6 @@ class Problems:
         """Whether a problem of this code was noted."""
         return code in self._places
 
-    def __len__(self) -> int:
-        return len(self._listed)
-
     def as_tuple(self) -> tuple[Problem, ...]:
         """All problems so far, in order."""
         return tuple(self._listed)

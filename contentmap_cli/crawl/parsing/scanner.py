@@ -158,7 +158,7 @@ class Scanner:
         elif following.startswith("</"):
             yield from self._end_tag()
         elif following.startswith(("<?", "<!")):
-            yield from self._declaration()
+            self._declaration()
         elif following.startswith("<%"):
             yield from self._template()
         else:
@@ -260,7 +260,7 @@ class Scanner:
         self._position = match.end()
         yield token
 
-    def _declaration(self) -> Iterator[Token]:
+    def _declaration(self) -> None:
         self._whole()
         text, position = self._text, self._position
         doctype = DOCTYPE.match(text, position)
@@ -280,12 +280,9 @@ class Scanner:
             self._bogus += 1
             if self._bogus > BOGUS_DECLARATIONS:
                 raise Unending
-            match = BOGUS.match(self._text, self._position)
+            match = next(BOGUS.finditer(self._text, self._position))  # it begins so, and ends somewhere
             shape = self._text[self._position : self._position + 20]
             self._problems.add(ProblemCode.BROKEN_MARKUP, self.line(), f"{shorten(shape)} …")
-        if match is None:
-            yield from self._literal("a declaration that does not end")
-            return
         self._position = match.end()
 
     def _template(self) -> Iterator[Token]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from contentmap_cli.crawl.parsing.encoding import Charset, LenientText, detect
+from contentmap_cli.crawl.parsing.encoding import LENIENT, Charset, LenientText, detect
 
 URLS = ["https://site.example/straße", "https://site.example/новости", "https://site.example/日本"]
 
@@ -115,3 +115,17 @@ def test_utf16_with_an_odd_byte(parse: Any) -> None:
 def test_short_heads(head: bytes) -> None:
     """There is an answer for any beginning."""
     assert codecs.lookup(detect(head).codec)
+
+
+def test_what_cannot_be_written_is_an_error() -> None:
+    """Stray bytes are read as something; text is never written as something else."""
+    with pytest.raises(UnicodeEncodeError):
+        "\xfc".encode("ascii", LENIENT)
+
+
+def test_a_head_that_is_ascii(parse: Any) -> None:
+    """Nothing in it contradicts the encoding that is declared."""
+    reading = parse(
+        b"<?xml version='1.0' encoding='iso-8859-2'?><urlset><url><loc>https://site.example/a</loc></url></urlset>"
+    )
+    assert (reading.outcome.encoding, reading.urls) == ("iso-8859-2", ["https://site.example/a"])

@@ -146,6 +146,16 @@ def test_many_values_are_bounded(parse: Any, urlset: Any) -> None:
     assert reading.codes == {"invalid_extension"}
 
 
+def test_attributes_beyond_the_bound(parse: Any, urlset: Any) -> None:
+    """An attribute has no place either where an image has all the values it may have; comments are none."""
+    parts = "".join(f"<!-- c --><?p?><image:v{n} a='x'>x</image:v{n}>" for n in range(40))
+    reading = parse(urlset(f"<url><loc>https://site.example/a</loc><image:image>{parts}</image:image></url>"))
+    image = reading.entries[0].images[0]
+    assert len(image) == 64
+    assert (image["v0"], image["v0_a"]) == ("x", "x")
+    assert reading.codes == {"invalid_extension"}
+
+
 def test_control_characters_are_removed(parse: Any) -> None:
     """No database would take them."""
     image = "<image:image><image:title>a\x00b\x07</image:title></image:image>"

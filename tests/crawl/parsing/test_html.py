@@ -46,6 +46,13 @@ LINK, FEED = DiscoveryMethod.HTML_LINK, DiscoveryMethod.FEED_LINK
             "<a href='javascript:sitemap.xml'><a href='ftp://x/sitemap.xml'><a href='http://[/sitemap.xml'>",
             [],
         ),
+        (
+            "<a href='/sitemaps/pages.xml'><a href='/Sitemap-2/a.xml'><a href='/maps/pages.xml'>",
+            [
+                ("https://site.example/sitemaps/pages.xml", LINK),
+                ("https://site.example/Sitemap-2/a.xml", LINK),
+            ],
+        ),
         ("<abbr href='/sitemap.xml'><a-b href='/sitemap.xml'>", []),
         ("", []),
     ],

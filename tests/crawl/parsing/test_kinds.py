@@ -133,3 +133,11 @@ def test_generator_of_a_feed(parse: Any) -> None:
     """A feed has an element for it."""
     text = "<rss><channel><generator>https://wordpress.org/?v=6.5</generator><item><link>/a</link></item></channel></rss>"
     assert parse(text).outcome.generator == "https://wordpress.org/?v=6.5"
+
+
+def test_a_base_that_is_no_url(parse: Any) -> None:
+    """It names no robots.txt, and completes nothing."""
+    reading = parse(
+        "<urlset><url><loc>https://site.example/a</loc></url></urlset>", base="http://[::1/robots.txt"
+    )
+    assert (reading.outcome.kind, reading.urls) == (DocumentKind.URLSET, ["https://site.example/a"])

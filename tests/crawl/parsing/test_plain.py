@@ -9,12 +9,13 @@ import io
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from contentmap_cli.crawl.parsing import parse_document, plain
+from contentmap_cli.crawl.parsing import desk, parse_document, plain
 from contentmap_cli.crawl.parsing.desk import Desk, Extensions
 from contentmap_cli.sinks import PlainEntries
 from contentmap_cli.values import Document, Entry, Limits
@@ -222,3 +223,18 @@ def test_hidden_entries_stay_hidden() -> None:
         )
         assert f"{SITE}/hidden" not in urls
         assert f"{SITE}/b" in urls
+
+
+def test_more_dates_and_priorities_than_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that repeats none of them reads the same both ways."""
+    for module in (desk, plain):
+        monkeypatch.setattr(module, "CACHED", 100)
+    first = datetime(2024, 1, 1, tzinfo=UTC)
+    entries = "".join(
+        f"<url><loc>{SITE}/{n}</loc><lastmod>{(first + timedelta(minutes=n)).isoformat()}</lastmod>"
+        f"<priority>0.{n:05}</priority></url>\n"
+        for n in range(2_000)
+    )
+    short, long = both_ways("", f"<urlset>{entries}</urlset>")
+    assert short == long
+    assert len({entry.lastmod for entry in short[1]}) == len(short[1]) == 2_000

@@ -141,3 +141,33 @@ def test_a_prefix_must_be_declared(missing: str, monkeypatch: pytest.MonkeyPatch
     assert taken(text, monkeypatch) == 0
     short, long = both_ways("", text)
     assert short == long
+
+
+LINK = f'<xhtml:link rel="alternate" hreflang="de" href="{SITE}/de"/>'
+IMAGE = f"<image:image><image:loc>{SITE}/i.jpg</image:loc></image:image>"
+TITLE = "<video:title>x</video:title>"
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        f"<video:video>{TITLE}{LINK}</video:video>",
+        f"<video:video>{TITLE}{IMAGE}</video:video>",
+        f"<news:news><video:video>{TITLE}</video:video></news:news>",
+        "<news:publication></news:publication>",
+        "<video:video><news:publication></news:publication></video:video>",
+        "<news:news></news:publication></news:news>",
+        "<news:news><news:publication><news:publication></news:publication></news:publication></news:news>",
+        "<video:video></video:video>",
+        f"<video:video>{TITLE}</image:image>",
+        f"<video:video>{TITLE}",
+        f"<video:video>{TITLE}{TITLE}</video:video>",
+    ],
+)
+def test_parts_in_the_wrong_place_are_the_parsers(parts: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Usual pieces that stand where they do not belong are not taken the short way."""
+    declared = "".join(f' xmlns:{prefix}="{uri}"' for prefix, uri in NAMESPACES.items())
+    text = f'<urlset xmlns="{NAMESPACE}"{declared}><url><loc>{SITE}/1</loc>{parts}</url></urlset>'
+    assert taken(text, monkeypatch) == 0
+    short, long = both_ways("", text)
+    assert short == long

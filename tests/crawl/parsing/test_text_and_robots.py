@@ -146,3 +146,18 @@ def test_an_index_named_robots(parse: Any) -> None:
         "<urlset><url><loc>https://site.example/a</loc></url></urlset>", base=f"{HOST}/robots.txt.xml"
     )
     assert reading.urls == [f"{HOST}/a"]
+
+
+def test_a_robots_far_beyond_its_limit(parse: Any) -> None:
+    """It is read up to the limit, however much follows."""
+    line = "Sitemap: https://site.example/map.xml\n"
+    reading = parse(
+        line + f"#{'x' * 998}\n" * 2_000 + line, robots=True, limits=Limits(robots_bytes=1_200_000)
+    )
+    assert reading.urls == ["https://site.example/map.xml"]
+
+
+def test_many_lines(parse: Any) -> None:
+    """URLs are handed on as they come, not when all are read."""
+    reading = parse("".join(f"{HOST}/{number}\n" for number in range(10_001)))
+    assert (len(reading.urls), reading.batches) == (10_001, 3)

@@ -6,7 +6,11 @@ from typing import Any
 
 import pytest
 
-from contentmap_cli.values import DocumentKind, Limits
+from contentmap_cli.crawl.parsing import scanner, tolerant
+from contentmap_cli.crawl.parsing.desk import Desk
+from contentmap_cli.crawl.parsing.problems import Problems
+from contentmap_cli.crawl.parsing.strict import Forbidden, read_feed
+from contentmap_cli.values import DocumentKind, Entry, Limits
 
 HOST = "https://site.example"
 TWO = f"<url><loc>{HOST}/1</loc></url>\n<url><loc>{HOST}/2</loc></url>"
@@ -366,3 +370,29 @@ def test_blanks_are_no_text(parse: Any) -> None:
 def test_time_grows_with_the_size_alone(parse: Any, piece: str, inside: str) -> None:
     """No repetition of anything takes the square of its length (the timeout of this test would tell)."""
     assert parse(inside + piece * (80_000 // len(piece))).outcome is not None
+
+
+@pytest.mark.parametrize("piece", ["<!x>", "<x></x>"])
+def test_markup_that_never_comes_to_anything(parse: Any, piece: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Too many declarations of nothing, or elements without an entry, end the reading."""
+    monkeypatch.setattr(scanner, "BOGUS_DECLARATIONS", 1000)
+    monkeypatch.setattr(tolerant, "FRUITLESS_TOKENS", 2000)
+    first = "<urlset>&<url><loc>https://site.example/1</loc></url>"
+    reading = parse(first + piece * 1_100 + "<url><loc>https://site.example/2</loc></url></urlset>")
+    assert (reading.urls, reading.failure) == ([f"{HOST}/1"], "xml_token_too_large")
+
+
+def test_a_root_that_does_not_begin(parse: Any) -> None:
+    """A start tag beyond the limit for one piece of markup is not what a parser is fed with for ever."""
+    text = f'<urlset a="{"x" * 400_000}"><url><loc>https://site.example/1</loc></url></urlset>'
+    reading = parse(text, limits=Limits(xml_token_bytes=100_000))
+    assert (reading.urls, reading.codes) == ([f"{HOST}/1"], {"xml_error", "broken_markup"})
+
+
+def test_a_feed_says_itself_that_it_has_no_document_type() -> None:
+    """The reader of feeds refuses one where whoever called it did not look."""
+    kept: list[Entry] = []
+    desk = Desk(kept, Problems(), Limits(), base=HOST, in_scope=None)
+    feed = b'<!DOCTYPE rss [<!ENTITY a "b">]><rss><channel><item><link>https://site.example/&a;</link></item>'
+    with pytest.raises(Forbidden):
+        read_feed(iter([feed, b"</channel></rss>"]), desk)

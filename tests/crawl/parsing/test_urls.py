@@ -181,3 +181,20 @@ def test_relative_is_measured_after_resolution() -> None:
 def test_empty(text: str) -> None:
     """White space alone is no URL."""
     assert judge(text, BASE, 2048).code is ProblemCode.MISSING_URL
+
+
+def test_a_scheme_is_added_to_what_can_be_a_url() -> None:
+    """A host without a scheme whose URL is none, or is too long, is refused as it stands."""
+    for text, code in (
+        ("site.example:99999/", "rejected_url"),
+        ("site.example/" + "x" * 3000, "url_too_long"),
+    ):
+        judged = judge(text, BASE, 2048)
+        assert (judged.url, judged.code) == (None, code)
+
+
+@pytest.mark.parametrize("text", ["/x", "site.example/x", "x"])
+def test_a_base_that_is_no_url(text: str) -> None:
+    """What only a base could complete is refused; nothing is raised."""
+    judged = judge(text, "http://[::1/", 2048)
+    assert (judged.url, judged.code) == (None, ProblemCode.REJECTED_URL)
