@@ -76,10 +76,14 @@ _WANTED: Final = (
         _D.tenant_id == bindparam("tenant"),
         _D.name.in_(bindparam("names", expanding=True)),
     )
-    # jobs that reach for one domain at once take turns on its row, and reach in one order; SQLite has
-    # one writer anyway
+)
+# jobs that reach for one domain at once take turns on its row, and reach in one order. Its key is left to
+# those who refer to it
+_REACH: Final = (
+    select(_D.id)
+    .where(_D.id.in_(bindparam("domains", expanding=True)))
     .order_by(_D.id)
-    .with_for_update(of=_DOMAINS)
+    .with_for_update(key_share=True)
 )
 _BUSY: Final = select(_S.domain_id, _S.job_id, _S.owner).where(
     _S.domain_id.in_(bindparam("domains", expanding=True)),
@@ -118,7 +122,7 @@ _FENCE: Final = (
     .where(_S.id == bindparam("scan"), _S.token == bindparam("held_token"), _S.status == ScanStatus.RUNNING)
     .values(lease_until=utc_now(LEASE_SECONDS))
 )
-_DOMAIN_LOCK: Final = select(_D.id).where(_D.id == bindparam("domain")).with_for_update()
+_DOMAIN_LOCK: Final = select(_D.id).where(_D.id == bindparam("domain")).with_for_update(key_share=True)
 _STANDING: Final = select(_D.last_scan_id, _D.last_scanned_at, _D.url_count).where(
     _D.id == bindparam("domain")
 )
@@ -174,11 +178,12 @@ async def claim_domains(
         )
     }
     keys = [row.domain_id for row in wanted.values()]
-    busy = {
-        row.domain_id: str(row.job_id)
-        for row in await session.execute(_BUSY, {"domains": keys, "job_id": job_id})
-        if not gone(row.owner)
-    }
+    busy = await _busy(session, job_id, keys, gone)
+    if session.get_bind().dialect.name == "postgresql":  # SQLite has one writer anyway
+        # the row of one that is being recorded is locked for as long as that takes: nobody waits for it
+        keys = [key for key in keys if key not in busy]
+        await session.execute(_REACH, {"domains": keys})
+        busy |= await _busy(session, job_id, keys, gone)
     token = uuid.uuid4().hex
     free = [row.id for row in wanted.values() if row.domain_id not in busy]
     taken = set(
@@ -199,6 +204,14 @@ async def claim_domains(
             answers[domain] = Failure(Code.LEASE_LOST, "another run of this job took it")
     session.note("domains.claimed", claimed=len(taken), asked=len(domains))
     return answers
+
+
+async def _busy(
+    session: GuardedSession, job_id: str, domains: Sequence[int], gone: Callable[[str | None], bool]
+) -> dict[int, str]:
+    """Those of these domains that another job is scanning, and which one."""
+    rows = await session.execute(_BUSY, {"domains": domains, "job_id": job_id})
+    return {row.domain_id: str(row.job_id) for row in rows if not gone(row.owner)}
 
 
 async def _skip(session: GuardedSession, scan_id: int, other_job: str) -> Failure:

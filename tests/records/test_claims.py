@@ -6,6 +6,7 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from recording import DOMAIN, start
 from sqlalchemy import select, update
 
 from contentmap_cli.errors import Code, Failure, LeaseLost
@@ -16,6 +17,8 @@ from contentmap_cli.records.session import Sessions
 from contentmap_cli.records.tables import DomainScan, Job
 from contentmap_cli.records.types import utc_now
 from contentmap_cli.values import DomainSummary, JobStatus, ScanStatus, Target
+
+on_postgresql = pytest.mark.parametrize("address", ["postgresql"], indirect=True)
 
 
 async def new_job(sessions: Sessions, *domains: str, owner: str = "me", tenant: str = "default") -> str:
@@ -163,6 +166,35 @@ async def test_targets_come_back_as_they_were_given(sessions: Sessions) -> None:
     async with sessions.brief() as session, session.begin():
         await jobs.create_job(session, job_id, "default", targets, {}, None)
         assert [target for target, _ in await unfinished(session, job_id)] == targets
+
+
+@on_postgresql
+async def test_a_job_over_a_domain_that_is_being_recorded_is_made_at_once(sessions: Sessions) -> None:
+    """A domain's row is locked while it is recorded, its key is not: who refers to it need not wait."""
+    taken = await start(sessions)
+    async with sessions.work(taken.job_id, DOMAIN) as session, session.begin():
+        await session.turn()
+        await fence(session, taken)
+        async with asyncio.timeout(10), sessions.brief() as other, other.begin():
+            await jobs.create_job(other, "sitemap_other", "default", [Target(DOMAIN, ())], {}, "you")
+
+
+@on_postgresql
+async def test_a_domain_that_is_being_recorded_holds_up_no_claim(sessions: Sessions) -> None:
+    """Another job passes it over at once, and has its other domains."""
+    job_id = jobs.new_job_id()
+    targets = [Target(DOMAIN, ()), Target("free.example", ())]
+    async with sessions.brief() as session, session.begin():
+        await jobs.create_job(session, job_id, "default", targets, {}, "you")
+    taken = await start(sessions)
+    async with sessions.work(taken.job_id, DOMAIN) as session, session.begin():
+        await session.turn()
+        await fence(session, taken)
+        async with asyncio.timeout(10), sessions.brief(job_id) as other, other.begin():
+            names = [target.domain for target in targets]
+            busy, free = (await claim_domains(other, job_id, "default", names, "you")).values()
+    assert isinstance(busy, Failure)
+    assert (busy.code, isinstance(free, Claim)) == (Code.DOMAIN_BUSY, True)
 
 
 async def test_no_query_crosses_tenants(sessions: Sessions) -> None:
