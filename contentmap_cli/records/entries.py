@@ -42,6 +42,7 @@ PUBLISHED = ("lastmod", "lastmod_precision", "lastmod_text", "changefreq", "prio
 """What the site itself says of a URL."""
 _published = itemgetter(*map(_CONTENT_COLUMNS.index, PUBLISHED))
 _ROWS_A_FETCH = 5_000
+_FILES_A_QUERY = 10_000  # a statement takes 32,767 parameters
 _PROBES_A_ROW = 3  # so many look-ups by key take as long as reading one row after the other
 
 
@@ -267,13 +268,14 @@ async def _find_listed(session: GuardedSession, domain_id: int, parts: Sequence[
     touched = parts[0].touched() if len(parts) == 1 else None
     if touched is None or len(touched) * len(sizes) > _PROBES_A_ROW * sum(sizes.values()):
         found = await session.stream(query.execution_options(yield_per=_ROWS_A_FETCH))
-        async for some in found.partitions():
-            put_listed(parts, some if touched is None else [row for row in some if row[0] in touched])
+        async for rows in found.partitions():
+            put_listed(parts, rows if touched is None else [row for row in rows if row[0] in touched])
         return
     # by file, as the key has it: by domain alone each chunk would read all of the domain's rows
-    query = query.where(_T.sitemap_file_id.in_(sizes))
-    for chunk in cut(sorted(touched), CHUNK):
-        put_listed(parts, await session.execute(query.where(_T.url.in_(chunk))))
+    for some in cut(sizes, _FILES_A_QUERY):
+        of_files = query.where(_T.sitemap_file_id.in_(some))
+        for chunk in cut(sorted(touched), CHUNK):
+            put_listed(parts, await session.execute(of_files.where(_T.url.in_(chunk))))
 
 
 async def _write(session: GuardedSession, claim: Claim, diff: Difference) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import pytest
 from recording import DOMAIN, Listing, expire, page, record, start
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 
 from contentmap_cli.errors import LeaseLost
 from contentmap_cli.records import differences
@@ -125,6 +125,18 @@ async def test_new_urls_are_weighed_alike_by_key_and_by_reading_all(sessions: Se
     more = [page(f"new-{number}") for number in range(new)]
     moved = [*more, page("0-0"), page("1-0", "2026-01-02")]
     assert await record(sessions, old | {"5": moved}) == Changes(15 + new, new, 0, 1)
+
+
+@pytest.mark.parametrize("address", ["postgresql"], indirect=True)
+async def test_few_urls_are_weighed_in_a_domain_of_very_many_files(sessions: Sessions) -> None:
+    """A domain may have 50,000 files, and a statement of PostgreSQL's takes 32,767 parameters."""
+    await record(sessions, {"s": [page("a")]})
+    columns = [column.name for column in SitemapFile.__table__.columns if column.name not in ("id", "url")]
+    more = f"INSERT INTO sitemap_files (url, {', '.join(columns)}) SELECT url || number, {', '.join(columns)}"
+    async with sessions.brief() as session, session.begin():
+        await session.execute(text("UPDATE sitemap_files SET url_count = 10"))
+        await session.execute(text(f"{more} FROM sitemap_files, generate_series(1, 33000) AS number"))
+    assert await record(sessions, {"s": [page("a"), page("b")]}, complete=False) == Changes(2, 1, 0, 0)
 
 
 async def test_an_incomplete_scan_removes_nothing(sessions: Sessions) -> None:
