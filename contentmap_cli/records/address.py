@@ -43,7 +43,7 @@ def parse_database_address(text: str) -> URL:
     if text == ":memory:":
         raise _in_memory()
     if "://" not in text:
-        return URL.create(FILE, database=str(Path(text).expanduser()))
+        return URL.create(FILE, database=_file(text))
     try:
         url = make_url(text)
     except (ArgumentError, ValueError):
@@ -53,12 +53,21 @@ def parse_database_address(text: str) -> URL:
         database = url.database
         if not database or database == ":memory:":
             raise _in_memory()
-        return URL.create(FILE, database=str(Path(database).expanduser()))
+        return URL.create(FILE, database=_file(database))
     if backend in ("postgresql", "postgres"):
         if url.port is not None and not 0 < url.port < 65536:
             raise UsageError("the database address has a port that cannot be", hint=_HINT)
         return url.set(drivername=SERVER, query=_translated(url))
     raise UsageError(f"{backend[:40]!r} is not a database ContentMap knows", hint=_HINT)
+
+
+def _file(name: str) -> str:
+    try:
+        return str(Path(name).expanduser())
+    except RuntimeError:  # ~somebody, of whom this machine knows no home
+        raise UsageError(
+            f"no home is known for the database file {name}", hint="name the file with its whole path"
+        ) from None
 
 
 def _in_memory() -> UsageError:

@@ -43,6 +43,8 @@ def test_libpq_ssl_word_is_translated() -> None:
         "sqlite:///:memory:",
         "postgresql://h:port/d",
         "http://x",
+        "~nobody-of-that-name/map.db",
+        "sqlite:///~nobody-of-that-name/map.db",
     ],
 )
 def test_refused(text: str) -> None:
