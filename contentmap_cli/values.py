@@ -172,6 +172,7 @@ class Document:
     has_changefreq: bool = False
     generator: str | None = None
     root: str | None = None  # the start tag of an XML document, as published, at most 2,000 characters
+    plain: bool = False  # all its entries are plain and none stands there twice: see `parsing.pieces`
 
 
 @dataclass(frozen=True, slots=True)

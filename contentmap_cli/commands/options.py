@@ -228,6 +228,16 @@ CaFile = Annotated[
         rich_help_panel=_REACH,
     ),
 ]
+BodyCache = Annotated[
+    str | None,
+    typer.Option(
+        "--body-cache",
+        envvar="CONTENTMAP_BODY_CACHE",
+        metavar="FOLDER",
+        help="Where large files lie, so that the next scan reads only what changed in them; off: nowhere.",
+        rich_help_panel=_CRAWL,
+    ),
+]
 
 
 def chosen(format: Format, as_json: bool, allowed: Sequence[Format]) -> Format:

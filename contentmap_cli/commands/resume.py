@@ -61,6 +61,7 @@ def resume(
     allow_private: opt.AllowPrivate = False,
     allow_net: opt.AllowNet = None,
     ca_file: opt.CaFile = None,
+    body_cache: opt.BodyCache = None,
     expect_urls: opt.ExpectUrls = None,
     queue: Annotated[
         bool, typer.Option("--queue", help="Leave it to `contentmap worker`, anywhere.")
@@ -75,7 +76,7 @@ def resume(
 ) -> int:
     """Finish a job that was interrupted, died or was deferred."""
     from contentmap_cli.commands.execute import Answer, resume_job
-    from contentmap_cli.commands.settings import ScanSettings
+    from contentmap_cli.commands.settings import ScanSettings, default_body_cache
 
     given = ScanSettings(
         concurrency=concurrency,
@@ -90,6 +91,7 @@ def resume(
         allow_net=tuple(allow_net or ()),
         ca_file=ca_file,
         expect_urls=expect_urls,
+        body_cache=body_cache or default_body_cache(),
     )
     given.crawl_options()
     if queue:

@@ -66,6 +66,7 @@ def scan(
     allow_private: opt.AllowPrivate = False,
     allow_net: opt.AllowNet = None,
     ca_file: opt.CaFile = None,
+    body_cache: opt.BodyCache = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would be scanned; no network, no database.")
     ] = False,
@@ -95,7 +96,7 @@ def scan(
     """Find, fetch and record the sitemaps of one domain or a hundred thousand."""
     from contentmap_cli.commands.execute import Answer, start_job
     from contentmap_cli.commands.inputs import duplicates_note, read_targets
-    from contentmap_cli.commands.settings import ScanSettings
+    from contentmap_cli.commands.settings import ScanSettings, default_body_cache
 
     settings = ScanSettings(
         concurrency=concurrency,
@@ -115,6 +116,7 @@ def scan(
         allow_net=tuple(allow_net or ()),
         ca_file=ca_file,
         expect_urls=expect_urls,
+        body_cache=body_cache or default_body_cache(),
     )
     settings.crawl_options()  # what cannot be meant is said now, before the list is read
     if queue:
@@ -164,7 +166,7 @@ def _hand_over(
     refuse_what_no_worker_knows(shell, settings, output)
     require_queue(shell)
     # these are for a run on this machine, and here they come from its settings
-    settings = replace(settings, proxy=None, max_time=None, concurrency=None)
+    settings = replace(settings, proxy=None, max_time=None, concurrency=None, body_cache=None)
     return run_async(enqueue_job(shell, targets, settings, priority=priority, as_json=answer is Format.JSON))
 
 
@@ -181,6 +183,7 @@ def refuse_what_no_worker_knows(shell: Shell, settings: ScanSettings, output: st
         )
     for name, hint in (
         ("proxy", "give --proxy to `contentmap worker`"),
+        ("body_cache", "give --body-cache to `contentmap worker`"),
         ("max_time", "stop it with `contentmap cancel` instead"),
     ):
         if name in shell.flags:

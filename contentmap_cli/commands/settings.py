@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
+from pathlib import Path
 from typing import Any, Self
 
 from contentmap_cli.commands.expectation import Expectation
@@ -22,6 +23,11 @@ from contentmap_cli.values import Limits, Probe
 
 SECRET = frozenset({"header", "proxy"})
 """What may carry credentials is never recorded: it is given again."""
+
+LOCAL = frozenset({"body_cache"})
+"""What is a matter of the machine that does the work is not recorded either."""
+
+OFF = "off"
 
 
 @dataclass(frozen=True)
@@ -45,13 +51,15 @@ class ScanSettings:
     full: bool = False
     ignore_robots: bool = False
     expect_urls: str | None = None
+    body_cache: str | None = None
 
     def recorded(self) -> dict[str, Any]:
         """What stands in the job: everything that was said and is no secret."""
         return {
             field.name: list(value) if isinstance(value, tuple) else value
             for field in fields(self)
-            if field.name not in SECRET and (value := getattr(self, field.name)) not in (None, (), False)
+            if field.name not in SECRET | LOCAL
+            and (value := getattr(self, field.name)) not in (None, (), False)
         }
 
     @classmethod
@@ -106,7 +114,15 @@ class ScanSettings:
             obey_robots=not self.ignore_robots,
             concurrency=self.concurrency or CrawlOptions.concurrency,
             ca_file=_certificates(self.ca_file),
+            bodies=Path(self.body_cache).expanduser() if self.body_cache not in (None, "", OFF) else None,
         )
+
+
+def default_body_cache() -> str:
+    """The folder of the cache of bodies where nobody names another."""
+    from platformdirs import user_cache_path
+
+    return str(user_cache_path("contentmap", appauthor=False) / "bodies")
 
 
 def defaults() -> dict[str, Any]:
