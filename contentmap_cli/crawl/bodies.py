@@ -58,6 +58,13 @@ class Bodies:
         mark = hashlib.blake2b(repr(context).encode("utf-8", "replace"), digest_size=8).hexdigest()
         return self.folder / f"{digest}-{mark}"
 
+    def has(self, place: Path) -> bool:
+        """Whether something lies there."""
+        try:
+            return place.exists()
+        except OSError:
+            return False
+
     def load(self, place: Path, limits: Limits) -> Kept | None:
         """What lies there, if it is whole."""
         try:

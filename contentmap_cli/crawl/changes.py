@@ -17,7 +17,7 @@ from contentmap_cli.crawl.bodies import WORTH_KEEPING, Bodies, Kept, decode, pac
 from contentmap_cli.crawl.parsing import parse_document
 from contentmap_cli.crawl.parsing.pieces import Pieces, compare, frame_of, framed, opening_of
 from contentmap_cli.crawl.scope import Scope
-from contentmap_cli.crawl.spool import Beginning, Segment
+from contentmap_cli.crawl.spool import Beginning, KeptBody, Segment
 from contentmap_cli.values import Document, DocumentKind, Entry, Limits
 
 MOST = 3
@@ -76,8 +76,9 @@ def read_body(reading: Reading, source: BinaryIO, segment: Segment, memory: Memo
 
 def _keep(reading: Reading, memory: Memory, document: Document, body: bytes, segment: Segment) -> None:
     assert document.digest is not None  # noqa: S101 - every document that was read has one
+    place = reading.place(memory.bodies, document.digest)
     try:
-        segment.kept = memory.bodies.store(reading.place(memory.bodies, document.digest), document, body)
+        segment.kept = KeptBody(place, memory.bodies.store(place, document, body))
     except OSError as error:
         segment.unkept = str(error)
 
@@ -86,7 +87,7 @@ def _read_changes(reading: Reading, source: BinaryIO, segment: Segment, memory: 
     """None, and nothing done, where all must be read."""
     assert memory.known is not None  # noqa: S101 - the caller asked
     place = reading.place(memory.bodies, memory.known)
-    if not place.exists():
+    if not memory.bodies.has(place):
         return None
     new = decode(source, reading.limits)
     if not new.whole:
@@ -121,7 +122,7 @@ def _read_changes(reading: Reading, source: BinaryIO, segment: Segment, memory: 
     body = packed(source, is_gzipped=new.is_gzipped)
     if not segment.outside and entries >= WORTH_KEEPING:
         _keep(reading, memory, document, body, segment)
-    segment.changes_only(Beginning(memory.known, kept.document.entries), gone, entries, body)
+    segment.changes_only(Beginning(memory.known, kept.document.entries), gone, document, body)
     return document
 
 

@@ -83,7 +83,7 @@ class KeptBodies:
                 segment.unkept,
                 extra={"action": "bodies.unkept"},
             )
-        self._fresh += segment.kept
+        self._fresh += segment.kept.bytes if segment.kept is not None else 0
         if self._fresh < TRIMMED_AFTER:
             return False
         self._fresh = 0
@@ -132,7 +132,8 @@ class Reader:
         """Whether the body that an earlier scan recorded is at hand, so that only changes need be read."""
         if self._bodies is None or source.known is None:
             return False
-        return self._reading(source).place(self._bodies.cache, source.known).exists()
+        cache = self._bodies.cache
+        return cache.has(self._reading(source).place(cache, source.known))
 
     def _reading(self, source: Source) -> Reading:
         return Reading(source.url, source.base, source.in_scope, self._limits)

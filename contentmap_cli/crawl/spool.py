@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from io import BytesIO
 from itertools import chain
+from pathlib import Path
 from typing import IO, BinaryIO, NamedTuple
 
 from contentmap_cli.batches import BatchFile, cut
@@ -53,11 +55,19 @@ class Beginning(NamedTuple):
 
 class Changes(NamedTuple):
     """What a segment holds where its rows are only those that came: offsets of the URLs that went, and of the
-    body."""
+    body, which came gzipped or was made so."""
 
     since: Beginning
     gone: list[int]
     body: int
+    came_gzipped: bool
+
+
+class KeptBody(NamedTuple):
+    """Where a segment's body lies in the cache, and how many bytes that takes."""
+
+    place: Path
+    bytes: int
 
 
 class Contents(NamedTuple):
@@ -69,7 +79,7 @@ class Contents(NamedTuple):
     refused: int
     children: list[Entry]
     changes: Changes | None
-    kept: int
+    kept: KeptBody | None
     unkept: str | None
     end: int  # of the spool, behind them
 
@@ -98,7 +108,7 @@ class Segment:
         self.children: list[Entry] = []
         self.changes: Changes | None = None
         self.reading: Callable[[BinaryIO, Segment], Document] | None = None
-        self.kept = 0  # bytes that its body takes in the cache
+        self.kept: KeptBody | None = None
         self.unkept: str | None = None  # why it could not be put there
         self.cancelled = False
 
@@ -151,26 +161,30 @@ class Segment:
         """Writes what is still waiting."""
         self._write()
 
-    def changes_only(self, since: Beginning, gone: list[str], entries: int, body: bytes) -> None:
-        """Says that these rows are those that came to a body of so many entries, and which URLs went from it.
-        Keeps the body, for who must have all rows."""
+    def changes_only(self, since: Beginning, gone: list[str], document: Document, body: bytes) -> None:
+        """Says that these rows are those that came to a document, and which URLs went from it. Keeps its
+        body, for who must have all rows."""
         offsets = [self._spool.append(urls) for urls in cut(sorted(gone), BATCH)]
-        self.changes = Changes(since, offsets, self._spool.append((body,)))
-        self.pages = self.entries = entries
+        self.changes = Changes(since, offsets, self._spool.append((body,)), document.is_gzipped)
+        self.pages = self.entries = document.entries
 
     def gone(self) -> Iterator[str]:
         """The URLs that went, in their order."""
         return chain.from_iterable(map(self._spool.at, self.changes.gone if self.changes else ()))
 
     def whole(self, spool: RowSpool) -> tuple[Document, Segment]:
-        """All of the body of which this holds the changes, read into another spool by `reading`."""
+        """All of the body of which this holds the changes, read into another spool by `reading`. The cache
+        lets the body go: to start from it may not do next time either."""
         assert self.changes is not None  # noqa: S101 - otherwise it is whole
         assert self.reading is not None  # noqa: S101 - set with them
+        if self.kept is not None:
+            with suppress(OSError):
+                self.kept.place.unlink()
         segment = spool.segment(self._sitemap, room=self.room, child_room=self._child_room)
         (body,) = self._spool.at(self.changes.body)
         document = self.reading(BytesIO(body), segment)
         segment.finish()
-        return document, segment
+        return replace(document, is_gzipped=self.changes.came_gzipped), segment
 
     def contents(self) -> Contents:
         """All of it, once it is finished."""
