@@ -82,7 +82,9 @@ class Bodies:
             )
         except (OSError, ValueError, KeyError):
             return None
-        body = decode(BytesIO(packed), limits)
+        # what is unpacked has the checksum of what was packed: to hash it again would cost more than to parse
+        # what changed in it
+        body = decode(BytesIO(packed), limits, hashed=False)
         return Kept(document, body.content) if body.whole and body.size == document.decoded_bytes else None
 
     def store(self, place: Path, document: Document, packed: bytes) -> int:
@@ -140,9 +142,9 @@ class Decoded(NamedTuple):
         return len(self.content)
 
 
-def decode(source: BinaryIO, limits: Limits) -> Decoded:
-    """A whole body in memory: up to `Limits.body_bytes`."""
-    body = Body(source, limits)
+def decode(source: BinaryIO, limits: Limits, *, hashed: bool = True) -> Decoded:
+    """A whole body in memory: up to `Limits.body_bytes`. Its digest is empty unless it is `hashed`."""
+    body = Body(source, limits, hashed=hashed)
     content = bytearray()
     for chunk in body.chunks():
         content += chunk
