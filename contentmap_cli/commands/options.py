@@ -234,7 +234,7 @@ BodyCache = Annotated[
         "--body-cache",
         envvar="CONTENTMAP_BODY_CACHE",
         metavar="FOLDER",
-        help="Where large files lie, so that the next scan reads only what changed in them; off: nowhere.",
+        help="Keep large files there, to read only what changed next time; off: nowhere.",
         rich_help_panel=_CRAWL,
     ),
 ]
