@@ -9,18 +9,18 @@ the body, the third is a checksum of the rest, and then comes the body, compress
 from __future__ import annotations
 
 import contextlib
-import gzip
 import hashlib
 import json
 import os
 import tempfile
+import zlib
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO, Final, NamedTuple
 
 from contentmap_cli import __version__
-from contentmap_cli.crawl.parsing.decode import Body
+from contentmap_cli.crawl.parsing.decode import CHUNK, GZIP_WINDOW, Body
 from contentmap_cli.crawl.scope import Scope
 from contentmap_cli.values import Document, DocumentKind, Limits
 
@@ -155,7 +155,11 @@ def decode(source: BinaryIO, limits: Limits, *, hashed: bool = True) -> Decoded:
 def packed(source: BinaryIO, *, is_gzipped: bool) -> bytes:
     """A body as it came if that is compressed, and compressed cheaply otherwise."""
     source.seek(0)
-    return source.read() if is_gzipped else gzip.compress(source.read(), 1, mtime=0)
+    if is_gzipped:
+        return source.read()
+    engine = zlib.compressobj(1, wbits=GZIP_WINDOW)
+    parts = [engine.compress(chunk) for chunk in iter(lambda: source.read(CHUNK), b"")]
+    return b"".join((*parts, engine.flush()))
 
 
 def _checksum(facts: bytes, packed: bytes) -> bytes:
