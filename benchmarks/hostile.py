@@ -166,7 +166,7 @@ def main() -> int:
             [
                 *("--db", str(Path(folder) / "map.db"), "--quiet"),
                 *("scan", *(case.target for case in cases), "--connect-to", f"::127.0.0.1:{port}"),
-                *("-c", "300", "--domain-time", DOMAIN_TIME),
+                *("-c", "300", "--domain-time", DOMAIN_TIME, "--body-cache", "off"),
                 *("--format", "ndjson", "-o", str(answer)),
             ]
         )

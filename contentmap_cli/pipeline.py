@@ -14,18 +14,20 @@ then stands at another result, which is seen under the fence, and all is compare
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager, ExitStack
 from dataclasses import replace
 from functools import partial
 
 from contentmap_cli.crawl.crawler import Crawler, CrawlProgress, DomainCrawl
 from contentmap_cli.errors import Failure
+from contentmap_cli.records.beside import FileEntries
 from contentmap_cli.records.claims import Claim, fence, finish_domain
 from contentmap_cli.records.differences import Differences
-from contentmap_cli.records.entries import Compared, FileEntries, compare_ahead, merge_entries
+from contentmap_cli.records.entries import Compared, Unfit, compare_ahead, merge_entries
 from contentmap_cli.records.files import drop_files, save_files
 from contentmap_cli.records.session import GuardedSession
 from contentmap_cli.values import (
@@ -73,28 +75,46 @@ async def process_domain(
     """
     started = time.monotonic()
     session.note("domain.crawl_started")
-    with await crawler.crawl(target, remembered, progress) as crawl:
+    with await crawler.crawl(target, remembered, progress) as crawl, ExitStack() as kept:
         session.note("domain.crawl_complete", status=str(crawl.status), files=len(crawl.files))
         seconds = time.monotonic() - started
         if crawled is not None:
             crawled()
         if crawl.error is not None and not crawl.files:
             raise DomainFailed(crawl, crawl.error, seconds)
-        with Differences() as differences:
-            ahead = None
-            if comparing is not None and claim.known and _entries_read(crawl) >= WORTH_COMPARING_AHEAD:
-                async with comparing() as reading:
-                    ahead = await compare_ahead(
-                        reading,
-                        claim,
-                        {crawl.files[index].url: file for index, file in _read_files(crawl).items()},
-                        {file.url for file in crawl.files},
-                        differences,
-                        removals=crawl.complete,
-                    )
-            await session.turn()
-            await fence(session, claim)
-            return await _store(session, claim, crawl, seconds, ahead)
+        read, ahead = await _compare_ahead(claim, crawl, comparing, kept)
+        await session.turn()
+        await fence(session, claim)
+        return await _store(session, claim, read, seconds, ahead)
+
+
+async def _compare_ahead(
+    claim: Claim, crawl: DomainCrawl, comparing: Comparing | None, kept: ExitStack
+) -> tuple[DomainCrawl, Compared | None]:
+    """What there is to write, if that is worth finding before the turn to write, and the crawl that it is of:
+    where only changes of files were read, and those are not changes of what is recorded, all is read."""
+    deltas = {file.url for index, file in enumerate(crawl.files) if crawl.delta(index) is not None}
+    if comparing is None or not claim.known:
+        return await _read_whole(crawl, deltas), None
+    if not deltas and _entries_read(crawl) < WORTH_COMPARING_AHEAD:
+        return crawl, None
+    while True:
+        try:
+            async with comparing() as reading:
+                return crawl, await compare_ahead(
+                    reading,
+                    claim,
+                    {crawl.files[index].url: file for index, file in _read_files(crawl).items()},
+                    {file.url for file in crawl.files},
+                    kept.enter_context(Differences()),
+                    removals=crawl.complete,
+                )
+        except Unfit as unfit:
+            crawl = await _read_whole(crawl, unfit.urls)
+
+
+async def _read_whole(crawl: DomainCrawl, urls: Collection[str]) -> DomainCrawl:
+    return await asyncio.to_thread(crawl.read_whole, urls) if urls else crawl
 
 
 def _read_files(crawl: DomainCrawl) -> dict[int, FileEntries]:
@@ -104,7 +124,11 @@ def _read_files(crawl: DomainCrawl) -> dict[int, FileEntries]:
         first.setdefault(file.url, index)
     return {
         index: FileEntries(
-            None, False, partial(crawl.rows, index), crawl.files[index].status is FileStatus.OK
+            None,
+            False,
+            partial(crawl.rows, index),
+            crawl.files[index].status is FileStatus.OK,
+            crawl.delta(index),
         )
         for index in first.values()
         if crawl.files[index].status in (FileStatus.OK, FileStatus.PARTIAL)

@@ -138,6 +138,18 @@ class RowBatch:
         return zip(*[iter(self.values)] * len(self.columns), strict=True)
 
 
+@dataclass(frozen=True, slots=True)
+class RowDelta:
+    """What came and went in a file since a scan that recorded its body's `digest`, in the order of their
+    URLs. That body had so many `entries`, each with a URL of its own, all in scope. A row that came and is
+    recorded, and whose URL is not among those that went, is listed twice."""
+
+    digest: str
+    entries: int
+    come: Callable[[], Iterable[RowBatch]]
+    gone: Callable[[], Iterable[str]]
+
+
 def entries_of(rows: Iterable[Row]) -> list[Entry]:
     """The entries that rows of either shape were made from."""
     entries: list[Entry] = []

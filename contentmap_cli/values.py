@@ -177,6 +177,9 @@ class Document:
     has_changefreq: bool = False
     generator: str | None = None
     root: str | None = None  # the start tag of an XML document, as published, at most 2,000 characters
+    # all its entries were read as plain ones and none stands there twice (see `parsing.pieces`): how it was
+    # read is not what it is
+    plain: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

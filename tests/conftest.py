@@ -23,6 +23,14 @@ PARTITIONS = int(os.environ.get("CONTENTMAP_TEST_PARTITIONS", "1"))
 DATABASES = ("sqlite", "postgresql")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _no_body_cache() -> Iterator[None]:
+    """Keeps commands that are started in this environment from the cache of whoever runs the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CONTENTMAP_BODY_CACHE", "off")
+        yield
+
+
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[str]:
     """The address of a running PostgreSQL server: the one named in the environment, or one of our own.

@@ -61,7 +61,7 @@ def config(
 
 def _row(shell: Shell, setting: Setting, values: dict[str, Any]) -> dict[str, Any]:
     from contentmap_cli.commands.database import default_file
-    from contentmap_cli.commands.settings import defaults
+    from contentmap_cli.commands.settings import default_body_cache, defaults
 
     context = shell.context
     assert context is not None  # noqa: S101 - every command has one
@@ -70,7 +70,7 @@ def _row(shell: Shell, setting: Setting, values: dict[str, Any]) -> dict[str, An
     value = values[name] if name in values else getattr(shell, name)
     place = None
     if source == "DEFAULT":
-        value = ({"db": str(default_file())} | defaults()).get(name)
+        value = ({"db": str(default_file()), "body_cache": default_body_cache()} | defaults()).get(name)
     elif source == "ENVIRONMENT":
         place = setting.variable
     elif source == "DEFAULT_MAP":

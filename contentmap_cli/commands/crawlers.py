@@ -24,12 +24,15 @@ class _Kept:
 
 
 class Crawlers:
-    """Gives out crawlers by a job's recorded options. `proxy` and `concurrency` are the worker's own; places
-    at hosts and addresses are shared by all of them. `close` it."""
+    """Gives out crawlers by a job's recorded options. `proxy`, `body_cache` and `concurrency` are the
+    worker's own; places at hosts and addresses are shared by all of them. `close` it."""
 
-    def __init__(self, *, concurrency: int, proxy: str | None, places: Places) -> None:
+    def __init__(
+        self, *, concurrency: int, proxy: str | None, places: Places, body_cache: str | None = None
+    ) -> None:
         self._concurrency = concurrency
         self._proxy = proxy
+        self._body_cache = body_cache
         self._places = places
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
 
@@ -40,7 +43,9 @@ class Crawlers:
         kept = self._kept.get(key)
         if kept is None:
             settings = ScanSettings.from_recorded(options)
-            settings = replace(settings, proxy=self._proxy, concurrency=self._concurrency)
+            settings = replace(
+                settings, proxy=self._proxy, concurrency=self._concurrency, body_cache=self._body_cache
+            )
             crawler = Crawler(settings.crawl_options(), places=self._places)
             # entering waits for nothing, so nobody comes in between; one that cannot be entered is not kept
             kept = self._kept[key] = _Kept(await crawler.__aenter__())

@@ -261,9 +261,22 @@ CaFile = Annotated[
         rich_help_panel=_REACH,
     ),
 ]
+BodyCache = Annotated[
+    str | None,
+    typer.Option(
+        "--body-cache",
+        envvar="CONTENTMAP_BODY_CACHE",
+        metavar="FOLDER",
+        help="Keep large files there, to read only what changed next time; off: nowhere.",
+        rich_help_panel=_CRAWL,
+    ),
+]
 
 SECRET: Final = frozenset({"header", "proxy"})
 """What may carry credentials is never recorded: it is given again."""
+
+LOCAL: Final = frozenset({"body_cache"})
+"""What is a matter of the machine that does the work is not recorded either."""
 
 CRAWL: Final[dict[str, Any]] = {
     "concurrency": Concurrency,
@@ -282,6 +295,7 @@ CRAWL: Final[dict[str, Any]] = {
     "allow_private": AllowPrivate,
     "allow_net": AllowNet,
     "ca_file": CaFile,
+    "body_cache": BodyCache,
     "expect_urls": ExpectUrls,
 }
 """How to crawl, in the order of the help. Each is a field of `ScanSettings`."""
@@ -303,7 +317,7 @@ def _of_the_job(bundle: Bundle) -> Bundle:
 
 SCANNED: Final = Bundle(CRAWL)
 RESUMED: Final = _of_the_job(_without("max_urls", "probe", "full", "ignore_robots", "user_agent"))
-CHECKED: Final = _without("concurrency", "max_time", "full", "expect_urls")
+CHECKED: Final = _without("concurrency", "max_time", "full", "body_cache", "expect_urls")
 ScanCrawl = Annotated[Mapping[str, Any], SCANNED]
 ResumedCrawl = Annotated[Mapping[str, Any], RESUMED]
 CheckCrawl = Annotated[Mapping[str, Any], CHECKED]

@@ -26,7 +26,7 @@ come from the settings or are given again.
 
 Exit codes: as for scan; 6 no such job, 75 another run holds the job.
 """
-RECORDED = frozenset(opt.RESUMED.options) - opt.SECRET
+RECORDED = frozenset(opt.RESUMED.options) - opt.SECRET - opt.LOCAL
 """What the job has recorded, so that neither the environment nor a settings file changes it later."""
 
 
@@ -56,7 +56,7 @@ def resume(
     from contentmap_cli.commands.execute import Answer, resume_job
     from contentmap_cli.commands.settings import ScanSettings
 
-    given = ScanSettings.of(crawl)
+    given = ScanSettings.of(crawl).on_this_machine()
     given.crawl_options()
     if queue:
         from contentmap_cli.commands.enqueue import requeue_job, require_queue

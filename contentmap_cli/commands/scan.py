@@ -85,7 +85,7 @@ def scan(
     from contentmap_cli.commands.output import say
     from contentmap_cli.commands.settings import ScanSettings
 
-    settings = ScanSettings.of(crawl)
+    settings = ScanSettings.of(crawl).on_this_machine()
     settings.crawl_options()  # what cannot be meant is said now, before the list is read
     if queue:
         if detach or dry_run:
@@ -134,7 +134,7 @@ def _hand_over(
     refuse_what_no_worker_knows(shell, settings, output)
     require_queue(shell)
     # these are for a run on this machine, and here they come from its settings
-    settings = replace(settings, proxy=None, max_time=None, concurrency=None)
+    settings = replace(settings, proxy=None, max_time=None, concurrency=None, body_cache=None)
     return run_async(enqueue_job(shell, targets, settings, priority=priority, as_json=answer is Format.JSON))
 
 
@@ -151,6 +151,7 @@ def refuse_what_no_worker_knows(shell: Shell, settings: ScanSettings, output: st
         )
     for name, hint in (
         ("proxy", "give --proxy to `contentmap worker`"),
+        ("body_cache", "give --body-cache to `contentmap worker`"),
         ("max_time", "stop it with `contentmap cancel` instead"),
     ):
         if name in shell.flags:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
+from pathlib import Path
 from typing import Any, Self
 
 from contentmap_cli.commands.expectation import Expectation
-from contentmap_cli.commands.options import SECRET
+from contentmap_cli.commands.options import LOCAL, SECRET
 from contentmap_cli.crawl.options import (
     USER_AGENT,
     CrawlOptions,
@@ -20,6 +21,8 @@ from contentmap_cli.crawl.options import (
 )
 from contentmap_cli.errors import UsageError
 from contentmap_cli.values import Limits, Probe
+
+OFF = "off"
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,7 @@ class ScanSettings:
     full: bool = False
     ignore_robots: bool = False
     expect_urls: str | None = None
+    body_cache: str | None = None
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Self:
@@ -53,6 +57,10 @@ class ScanSettings:
             if value is not None
         }
         return cls(**said)
+
+    def on_this_machine(self) -> Self:
+        """The same, with this machine's own where nothing is said of it."""
+        return replace(self, body_cache=self.body_cache or default_body_cache())
 
     def _said(self) -> dict[str, Any]:
         """Those that were given. A number that is nothing was: no delay is a delay."""
@@ -68,7 +76,7 @@ class ScanSettings:
         return {
             name: list(value) if isinstance(value, tuple) else value
             for name, value in self._said().items()
-            if name not in SECRET
+            if name not in SECRET | LOCAL
         }
 
     @classmethod
@@ -114,7 +122,15 @@ class ScanSettings:
             obey_robots=not self.ignore_robots,
             concurrency=self.concurrency or CrawlOptions.concurrency,
             ca_file=_certificates(self.ca_file),
+            bodies=Path(self.body_cache).expanduser() if self.body_cache not in (None, "", OFF) else None,
         )
+
+
+def default_body_cache() -> str:
+    """The folder of the cache of bodies where nobody names another."""
+    from platformdirs import user_cache_path
+
+    return str(user_cache_path("contentmap", appauthor=False) / "bodies")
 
 
 def defaults() -> dict[str, Any]:

@@ -21,11 +21,13 @@ from contentmap_cli.records.session import Sessions
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """How a worker works: domains at once, through which proxy, how long it takes to end (seconds), how long
-    it waits for a database that is gone (seconds), and whether it ends when the queue is empty."""
+    """How a worker works: domains at once, through which proxy, where it keeps bodies, how long it takes to
+    end (seconds), how long it waits for a database that is gone (seconds), and whether it ends when the queue
+    is empty."""
 
     concurrency: int
     proxy: str | None
+    body_cache: str
     grace: float
     patience: float
     drain: bool
@@ -42,7 +44,9 @@ async def work(shell: Shell, tenant: str, terms: Terms) -> int:
         database_for_writing(shell, create=False) as database,
         SharedPlaces(database_address(shell)) as places,
     ):
-        crawlers = Crawlers(concurrency=terms.concurrency, proxy=terms.proxy, places=places)
+        crawlers = Crawlers(
+            concurrency=terms.concurrency, proxy=terms.proxy, body_cache=terms.body_cache, places=places
+        )
         run = QueueRun(
             Sessions(database, up.wait),
             crawlers,

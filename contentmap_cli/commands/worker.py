@@ -34,6 +34,7 @@ def worker(
     shell: Shell,
     concurrency: opt.Concurrency = None,
     proxy: opt.Proxy = None,
+    body_cache: opt.BodyCache = None,
     drain: Annotated[bool, typer.Option("--drain", help="End when the queue is empty.")] = False,
     grace: Annotated[
         float,
@@ -57,10 +58,11 @@ def worker(
 ) -> int:
     """Do queued scans on this machine. Any number of workers, anywhere, share the work."""
     from contentmap_cli.commands.enqueue import require_queue
-    from contentmap_cli.commands.settings import ScanSettings
+    from contentmap_cli.commands.settings import ScanSettings, default_body_cache
     from contentmap_cli.commands.work import Terms, work
 
     require_queue(shell)
-    options = ScanSettings(concurrency=concurrency, proxy=proxy).crawl_options()
-    terms = Terms(options.concurrency, options.proxy, grace, patience, drain)
+    bodies = body_cache or default_body_cache()
+    options = ScanSettings(concurrency=concurrency, proxy=proxy, body_cache=bodies).crawl_options()
+    terms = Terms(options.concurrency, options.proxy, bodies, grace, patience, drain)
     return run_async(work(shell, shell.tenant_name, terms))

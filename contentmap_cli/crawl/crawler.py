@@ -6,12 +6,13 @@ import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+from contentmap_cli.crawl.bodies import Bodies
 from contentmap_cli.crawl.dialling import Resolver
 from contentmap_cli.crawl.fetch import Fetcher
 from contentmap_cli.crawl.options import CrawlOptions
 from contentmap_cli.crawl.places import Places
 from contentmap_cli.crawl.processes import ParserProcesses
-from contentmap_cli.crawl.reading import Reader
+from contentmap_cli.crawl.reading import KeptBodies, Reader
 from contentmap_cli.crawl.results import CrawlProgress, DomainCrawl
 from contentmap_cli.crawl.visit import Visit
 from contentmap_cli.values import RememberedFile, Target
@@ -43,6 +44,8 @@ class Crawler:
         self._fetcher = await Fetcher(self._options, self._resolver, self._places).__aenter__()
         self._pool = ThreadPoolExecutor(_PARSERS, thread_name_prefix="contentmap-parse")
         self._processes = ParserProcesses.where_possible(_PARSERS)
+        folder = self._options.bodies
+        self._bodies = KeptBodies(Bodies(folder)) if folder is not None else None
         return self
 
     async def __aexit__(self, *exc: object) -> None:
@@ -50,6 +53,8 @@ class Crawler:
         self._pool.shutdown(wait=False, cancel_futures=True)
         if self._processes is not None:
             self._processes.close()
+        if self._bodies is not None:
+            self._bodies.close()
 
     async def crawl(
         self,
@@ -67,7 +72,7 @@ class Crawler:
             target,
             options=self._options,
             fetcher=self._fetcher,
-            reader=Reader(self._pool, self._options.limits, self._processes),
+            reader=Reader(self._pool, self._options.limits, self._processes, self._bodies),
             remembered=remembered,
             progress=progress,
         )

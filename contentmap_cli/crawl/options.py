@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from dataclasses import dataclass, field
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from contentmap_cli import __version__
@@ -51,6 +52,7 @@ class CrawlOptions:
     """How a run crawls. Times in seconds.
 
     `ca_file` is a PEM file of certificate authorities trusted besides the system's, for staging servers.
+    `bodies` is the folder of the cache of bodies (see `crawl.bodies`), None where there is none.
     """
 
     limits: Limits = field(default_factory=Limits)
@@ -66,6 +68,7 @@ class CrawlOptions:
     obey_robots: bool = True
     concurrency: int = 100
     ca_file: str | None = None
+    bodies: Path | None = None
     retries: int = 2  # after the first attempt
     backoff: float = 1.0  # before the first retry; doubles, with jitter
     retry_after_cap: float = 120.0  # who asks for more is left for another run

@@ -10,8 +10,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import BinaryIO, TypeVar
 
+from contentmap_cli.crawl.bodies import Bodies
+from contentmap_cli.crawl.changes import Memory, Reading, read_body
 from contentmap_cli.crawl.options import CrawlOptions
-from contentmap_cli.crawl.parsing import parse_document, site_links
+from contentmap_cli.crawl.parsing import site_links
 from contentmap_cli.crawl.parsing.decode import Body
 from contentmap_cli.crawl.processes import ParserProcesses, WorkerDied
 from contentmap_cli.crawl.responses import FetchedFile
@@ -40,6 +42,9 @@ would hold up every small file that waits for it, and the event loop with them."
 LANES = 2
 """Documents of one domain that are parsed at once."""
 
+TRIMMED_AFTER = 64 * 1024 * 1024
+"""Bytes that are put into the cache of bodies before it is seen whether there is too much."""
+
 _GZIP = b"\x1f\x8b"
 
 T = TypeVar("T")
@@ -47,7 +52,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A body to parse, its `url`, its `base` after redirects, and which of its entries are the target's."""
+    """A body to parse, its `url`, its `base` after redirects, and which of its entries are the target's.
+
+    `known` is the digest of the body that an earlier scan recorded, if it may do to read what changed.
+    """
 
     url: str
     body: BinaryIO
@@ -55,17 +63,52 @@ class Source:
     base: str
     in_scope: Scope
     until: float | None = None  # on the event loop's clock: when nobody waits for it any more
+    known: str | None = None
+
+
+class KeptBodies:
+    """A crawler's part in the cache of bodies: how much was put there, and whether it took it."""
+
+    def __init__(self, cache: Bodies) -> None:
+        self.cache = cache
+        self._fresh = 0
+        self._warned = False
+
+    def note(self, segment: Segment) -> bool:
+        """Takes in what became of one body. True where it is time to see whether there is too much."""
+        if segment.unkept is not None and not self._warned:
+            self._warned = True
+            log.warning(
+                "the next scan will read large files whole, their bodies cannot be kept: %s",
+                segment.unkept,
+                extra={"action": "bodies.unkept"},
+            )
+        self._fresh += segment.kept.bytes if segment.kept is not None else 0
+        if self._fresh < TRIMMED_AFTER:
+            return False
+        self._fresh = 0
+        return True
+
+    def close(self) -> None:
+        """Sees for a last time whether there is too much."""
+        if self._fresh:
+            self.cache.trim()
 
 
 class Reader:
     """One domain's parser: a document at a time for each of its spools."""
 
     def __init__(
-        self, pool: ThreadPoolExecutor, limits: Limits, processes: ParserProcesses | None = None
+        self,
+        pool: ThreadPoolExecutor,
+        limits: Limits,
+        processes: ParserProcesses | None = None,
+        bodies: KeptBodies | None = None,
     ) -> None:
         self._pool = pool
         self._limits = limits
         self._processes = processes
+        self._bodies = bodies
         self._entrance = asyncio.Lock()
         self._lanes = asyncio.Semaphore(LANES)
         self.spools = Spools()
@@ -79,7 +122,21 @@ class Reader:
         async with self._lane(room):
             with self.spools.one() as spool:
                 segment = spool.segment(source.url, room=room(), child_room=self._limits.domain_files + 1)
-                return await self._read(source, spool, segment), segment
+                document = await self._read(source, spool, segment)
+                if self._bodies is not None and self._bodies.note(segment):
+                    await self._in_thread(self._bodies.cache.trim)
+                segment.reading = self._reading(source)
+                return document, segment
+
+    def remembers(self, source: Source) -> bool:
+        """Whether the body that an earlier scan recorded is at hand, so that only changes need be read."""
+        if self._bodies is None or source.known is None:
+            return False
+        cache = self._bodies.cache
+        return cache.has(self._reading(source).place(cache, source.known))
+
+    def _reading(self, source: Source) -> Reading:
+        return Reading(source.url, source.base, source.in_scope, self._limits)
 
     @asynccontextmanager
     async def _lane(self, room: Callable[[], int]) -> AsyncIterator[None]:
@@ -111,8 +168,12 @@ class Reader:
                 log.warning("no process to parse in: %s", error, extra={"action": "parse.no_process"})
         body.seek(0)
         if source.size <= INLINE and not packed:
-            return self._parse(source, segment)
-        return await self._in_thread(lambda: self._parse(source, segment), stop=segment.cancel)
+            return self._parse(source, segment, None)
+        memory = self._memory(source)
+        return await self._in_thread(lambda: self._parse(source, segment, memory), stop=segment.cancel)
+
+    def _memory(self, source: Source) -> Memory | None:
+        return None if self._bodies is None else Memory(self._bodies.cache, source.known)
 
     def _swells(self, body: BinaryIO) -> bool:
         """Whether a gzipped body holds more than `SWOLLEN` bytes."""
@@ -124,10 +185,8 @@ class Reader:
         self, processes: ParserProcesses, source: Source, body: int, spool: RowSpool, segment: Segment
     ) -> Document:
         work = Work(
-            url=source.url,
-            base=source.base,
-            scope=source.in_scope,
-            limits=self._limits,
+            reading=self._reading(source),
+            memory=self._memory(source),
             room=segment.room,
             child_room=self._limits.domain_files + 1,
             end=spool.end,
@@ -195,11 +254,9 @@ class Reader:
             running.exception()
             raise
 
-    def _parse(self, source: Source, segment: Segment) -> Document:
+    def _parse(self, source: Source, segment: Segment, memory: Memory | None) -> Document:
         try:
-            document = parse_document(
-                source.body, segment, base=source.base, limits=self._limits, in_scope=source.in_scope
-            )
+            document = read_body(self._reading(source), source.body, segment, memory)
         except Cancelled:
             return _broken("the crawl was cancelled")
         except Exception:

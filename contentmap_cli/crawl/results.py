@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
 from contentmap_cli.crawl.robots import Robots
-from contentmap_cli.crawl.spool import Segment, Spools
+from contentmap_cli.crawl.spool import RowSpool, Segment, Spools
 from contentmap_cli.errors import Code, Failure
-from contentmap_cli.rows import RowBatch
+from contentmap_cli.rows import RowBatch, RowDelta
 from contentmap_cli.values import CrawledFile, Document, FileStatus, ScanStatus
 
 
@@ -48,7 +48,31 @@ class DomainCrawl:
     def rows(self, index: int) -> Iterator[RowBatch]:
         """The rows of `files[index]` in the order of their URLs, one for each, in batches of at most 500."""
         segment = self.segments[index]
-        return iter(()) if segment is None else segment.read()
+        if segment is None:
+            return iter(())
+        return (segment if segment.changes is None else self._whole(segment)[1]).read()
+
+    def delta(self, index: int) -> RowDelta | None:
+        """What changed in `files[index]` since an earlier scan, where that is all that was read."""
+        segment = self.segments[index]
+        if segment is None or segment.changes is None:
+            return None
+        digest, entries = segment.changes.since
+        return RowDelta(digest, entries, segment.read, segment.gone)
+
+    def read_whole(self, urls: Collection[str]) -> DomainCrawl:
+        """The same crawl with all entries of these files read. It takes its time, and the spools."""
+        files, segments = [*self.files], [*self.segments]
+        for index, (file, segment) in enumerate(zip(self.files, self.segments, strict=True)):
+            if file.url in urls and segment is not None and segment.changes is not None:
+                document, segments[index] = self._whole(segment)
+                files[index] = replace(file, document=document)
+        return replace(self, files=tuple(files), segments=tuple(segments))
+
+    def _whole(self, segment: Segment) -> tuple[Document, Segment]:
+        spool = RowSpool()
+        self.spools.add(spool)
+        return segment.whole(spool)
 
     def close(self) -> None:
         """Lets the rows go."""

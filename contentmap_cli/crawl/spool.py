@@ -8,10 +8,13 @@ loop's, and memory holds a run, or a batch of each, whatever the size of the fil
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from io import BytesIO
 from itertools import chain
-from typing import IO, NamedTuple
+from pathlib import Path
+from typing import IO, BinaryIO, NamedTuple
 
 from contentmap_cli.batches import BatchFile, cut
 from contentmap_cli.crawl.page_types import PageTypes
@@ -26,7 +29,7 @@ from contentmap_cli.rows import (
     url_of,
 )
 from contentmap_cli.sinks import PlainEntries
-from contentmap_cli.values import Entry
+from contentmap_cli.values import Document, Entry
 
 BATCH = 500
 """Rows in one batch, at most."""
@@ -43,6 +46,30 @@ class Cancelled(Exception):
     """The crawl was cancelled while a parser ran in a thread: raised from the sink, to end it."""
 
 
+class Beginning(NamedTuple):
+    """What a segment's changes start from: the digest of an earlier body, and how many entries it had."""
+
+    digest: str
+    entries: int
+
+
+class Changes(NamedTuple):
+    """What a segment holds where its rows are only those that came: offsets of the URLs that went, and of the
+    body, which came gzipped or was made so."""
+
+    since: Beginning
+    gone: list[int]
+    body: int
+    came_gzipped: bool
+
+
+class KeptBody(NamedTuple):
+    """Where a segment's body lies in the cache, and how many bytes that takes."""
+
+    place: Path
+    bytes: int
+
+
 class Contents(NamedTuple):
     """What a segment holds, without the spool: plain data that another process can send."""
 
@@ -51,6 +78,9 @@ class Contents(NamedTuple):
     pages: int
     refused: int
     children: list[Entry]
+    changes: Changes | None
+    kept: KeptBody | None
+    unkept: str | None
     end: int  # of the spool, behind them
 
 
@@ -63,6 +93,7 @@ class Segment:
 
     def __init__(self, spool: RowSpool, sitemap: str, room: int, child_room: int) -> None:
         self._spool = spool
+        self._sitemap = sitemap
         self._page_types = PageTypes(sitemap)
         self.room = room
         self._child_room = child_room
@@ -73,7 +104,12 @@ class Segment:
         self.entries = 0
         self.pages = 0
         self.refused = 0
+        self.outside = 0  # pages that are not the target's
         self.children: list[Entry] = []
+        self.changes: Changes | None = None
+        self.reading: Callable[[BinaryIO, Segment], Document] | None = None
+        self.kept: KeptBody | None = None
+        self.unkept: str | None = None  # why it could not be put there
         self.cancelled = False
 
     def cancel(self) -> None:
@@ -89,6 +125,7 @@ class Segment:
             children = [entry for entry in entries if entry.type != "url"]
             self.children.extend(children[: self._child_room - len(self.children)])
             self.entries += len(children)
+        self.outside += sum(not entry.in_scope for entry in pages)
         self._put(rows_of(pages[: max(0, self.room - self.pages)], self._page_types.of), len(pages))
 
     def extend_plain(self, entries: PlainEntries, *, in_scope: bool) -> None:
@@ -97,6 +134,7 @@ class Segment:
             raise Cancelled
         rows = rows_of_plain(entries, self._page_types.of_plain(entries), in_scope=in_scope)
         offered = len(rows)
+        self.outside += 0 if in_scope else offered
         del rows[max(0, self.room - self.pages) :]
         self._put(rows, offered)
 
@@ -116,19 +154,65 @@ class Segment:
         self._waiting.clear()
         self._weight = 0
         self.children.clear()
-        self.entries = self.pages = self.refused = 0
+        self.changes = None
+        self.entries = self.pages = self.refused = self.outside = 0
 
     def finish(self) -> None:
         """Writes what is still waiting."""
         self._write()
 
+    def changes_only(self, since: Beginning, gone: list[str], document: Document, body: bytes) -> None:
+        """Says that these rows are those that came to a document, and which URLs went from it. Keeps its
+        body, for who must have all rows."""
+        offsets = [self._spool.append(urls) for urls in cut(sorted(gone), BATCH)]
+        self.changes = Changes(since, offsets, self._spool.append((body,)), document.is_gzipped)
+        self.pages = self.entries = document.entries
+
+    def gone(self) -> Iterator[str]:
+        """The URLs that went, in their order."""
+        return chain.from_iterable(map(self._spool.at, self.changes.gone if self.changes else ()))
+
+    def whole(self, spool: RowSpool) -> tuple[Document, Segment]:
+        """All of the body of which this holds the changes, read into another spool by `reading`. The cache
+        lets the body go: to start from it may not do next time either."""
+        assert self.changes is not None  # noqa: S101 - otherwise it is whole
+        assert self.reading is not None  # noqa: S101 - set with them
+        if self.kept is not None:
+            with suppress(OSError):
+                self.kept.place.unlink()
+        segment = spool.segment(self._sitemap, room=self.room, child_room=self._child_room)
+        (body,) = self._spool.at(self.changes.body)
+        document = self.reading(BytesIO(body), segment)
+        segment.finish()
+        return replace(document, is_gzipped=self.changes.came_gzipped), segment
+
     def contents(self) -> Contents:
         """All of it, once it is finished."""
-        return Contents(self._runs, self.entries, self.pages, self.refused, self.children, self._spool.end)
+        return Contents(
+            self._runs,
+            self.entries,
+            self.pages,
+            self.refused,
+            self.children,
+            self.changes,
+            self.kept,
+            self.unkept,
+            self._spool.end,
+        )
 
     def adopt(self, contents: Contents) -> None:
         """Takes what another process has written to this segment's spool."""
-        self._runs, self.entries, self.pages, self.refused, self.children, self._spool.end = contents
+        (
+            self._runs,
+            self.entries,
+            self.pages,
+            self.refused,
+            self.children,
+            self.changes,
+            self.kept,
+            self.unkept,
+            self._spool.end,
+        ) = contents
 
     def _write(self) -> None:
         if self._waiting:
@@ -189,6 +273,10 @@ class Spools:
             yield spool
         finally:
             self._free.append(spool)
+
+    def add(self, spool: RowSpool) -> None:
+        """Closes one more with the others."""
+        self._all.append(spool)
 
     @property
     def size(self) -> int:

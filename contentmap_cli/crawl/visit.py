@@ -10,6 +10,7 @@ import hashlib
 import logging
 import secrets
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import BinaryIO
 from urllib.parse import urlsplit
 
@@ -186,8 +187,7 @@ class Visit:
             retries=0 if probe else None,
         ) as fetched:
             if fetched.not_modified:
-                self._ledger.record(candidate, fetched, FileStatus.UNCHANGED)
-                self._decider.file_done(candidate, FileStatus.UNCHANGED, None)
+                self._unchanged(candidate, fetched)
             elif fetched.body is None or (fetched.failure is not None and fetched.size == 0):
                 self._missed(candidate, fetched)
             elif self._decider.arrived(candidate, fetched.final_url):
@@ -253,14 +253,16 @@ class Visit:
             until=self._until,
         )
         known = self._decider.known_digest(candidate)
-        comparable = known is not None and fetched.failure is None
-        if comparable and not self._decider.needs_content(candidate):
-            unchanged = await self._reader.digest(source) == known
-            if unchanged:
-                self._ledger.record(candidate, fetched, FileStatus.UNCHANGED)
-                self._decider.file_done(candidate, FileStatus.UNCHANGED, None)
+        if known is not None and fetched.failure is None and not self._decider.needs_content(candidate):
+            source = replace(source, known=known)
+            if not self._reader.remembers(source) and await self._reader.digest(source) == known:
+                self._unchanged(candidate, fetched)
                 return
         document, segment = await self._reader.read(source, room=lambda: self._ledger.urls_left)
+        if source.known is not None and document.digest == known and document.failure is None:
+            segment.clear()
+            self._unchanged(candidate, fetched)
+            return
         if document.failure is not None and document.failure.code == Code.DEADLINE:
             self._ledger.out_of_time()
         children, segment.children = segment.children, []
@@ -285,6 +287,10 @@ class Visit:
         if document.kind is DocumentKind.INDEX:
             await self._queue_children(candidate, children)
         self._decider.file_done(candidate, status, document.kind)
+
+    def _unchanged(self, candidate: Candidate, fetched: FetchedFile) -> None:
+        self._ledger.record(candidate, fetched, FileStatus.UNCHANGED)
+        self._decider.file_done(candidate, FileStatus.UNCHANGED, None)
 
     async def _queue_children(self, index: Candidate, children: list[Entry]) -> None:
         """Queues an index's children, with room for others in between: there may be 50,000 of them, which are

@@ -16,10 +16,9 @@ import threading
 import traceback
 from dataclasses import dataclass
 
-from contentmap_cli.crawl.parsing import parse_document
-from contentmap_cli.crawl.scope import Scope
+from contentmap_cli.crawl.changes import Memory, Reading, read_body
 from contentmap_cli.crawl.spool import Contents, RowSpool
-from contentmap_cli.values import Document, Limits
+from contentmap_cli.values import Document
 
 LENGTH = 8
 """Bytes before each message that say how long it is."""
@@ -29,13 +28,10 @@ _REQUEST = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """A document to parse: `url` names it, `base` is where it came from after redirects, `end` where the
-    spool ends."""
+    """A document to parse; `end` is where the spool ends."""
 
-    url: str
-    base: str
-    scope: Scope
-    limits: Limits
+    reading: Reading
+    memory: Memory | None
     room: int
     child_room: int
     end: int
@@ -55,10 +51,8 @@ def parse(work: Work, body: int, spool: int) -> Done:
     try:
         with open(body, "rb") as source, open(spool, "r+b", buffering=0) as file:
             rows = RowSpool(file, work.end)
-            segment = rows.segment(work.url, room=work.room, child_room=work.child_room)
-            document = parse_document(
-                source, segment, base=work.base, limits=work.limits, in_scope=work.scope
-            )
+            segment = rows.segment(work.reading.url, room=work.room, child_room=work.child_room)
+            document = read_body(work.reading, source, segment, work.memory)
             segment.finish()
             return Done(document, segment.contents())
     except Exception:

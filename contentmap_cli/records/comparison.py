@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Select, and_, or_, select, union
 
-from contentmap_cli.records.entries import PUBLISHED
+from contentmap_cli.records.beside import PUBLISHED
 from contentmap_cli.records.jobs import PRUNED, first_comparable
 from contentmap_cli.records.raw import raw_columns
 from contentmap_cli.records.session import GuardedSession

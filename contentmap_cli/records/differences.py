@@ -56,6 +56,12 @@ class Difference:
 
     def __init__(self, file_id: int | None, file: BatchFile) -> None:
         self.file_id = file_id  # None: it has no row yet, and gets one before this is written
+        self._file = file
+        self.clear()
+
+    def clear(self) -> None:
+        """Forgets all of it."""
+        file = self._file
         self.new = KeptList(file)  # rows
         self.changed = KeptList(file)  # rows
         self.restated = KeptList(file)  # URLs of those where the site says something else

@@ -1,7 +1,7 @@
 """A domain's entries: what this scan read, merged into what is recorded, writing only what differs.
 
-A file that is new goes in whole. A file that was there before is walked beside its rows, both in the
-order of the key, and only new, changed, returned and missing URLs are written.
+A file that is new goes in whole. A file that was there before is compared with its rows (see `beside`), and
+only new, changed, returned and missing URLs are written.
 
 What a scan did is counted by URL, as the domain sees it. A URL that another file of the domain lists
 as well, or that moved between files, is neither added nor removed. It is changed if it was there and
@@ -13,52 +13,39 @@ a page type, for instance, is our own.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from itertools import chain
-from operator import itemgetter
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, select, update
+from sqlalchemy import select, update
 
 from contentmap_cli.batches import cut
+from contentmap_cli.records.beside import (
+    CONTENT_COLUMNS,
+    PUBLISHED,
+    ROWS_A_FETCH,
+    FileEntries,
+    compare_delta,
+    compare_rows,
+    contents,
+    published,
+)
 from contentmap_cli.records.bulk import Place, insert_rows
 from contentmap_cli.records.claims import Claim, Standing, standing_of
 from contentmap_cli.records.differences import CHUNK, Difference, Differences, Part, Weight, put_listed
 from contentmap_cli.records.distinct import DistinctCounter
 from contentmap_cli.records.files import forget_validators, known_files
 from contentmap_cli.records.history import log_urls
-from contentmap_cli.records.raw import raw_columns
 from contentmap_cli.records.session import GuardedSession
 from contentmap_cli.records.tables import SITEMAP_URLS, SitemapFile
-from contentmap_cli.rows import COLUMNS, EXTRA_COLUMNS, LASTMOD, URL, Row, RowBatch, lengthened
+from contentmap_cli.rows import LASTMOD, URL, Row, RowBatch, lengthened
 
 _T = SITEMAP_URLS.c
 T = TypeVar("T")
 _COUNTED_HERE = 5_000
-_CONTENT_COLUMNS = (*COLUMNS[LASTMOD:], *EXTRA_COLUMNS)
-PUBLISHED = ("lastmod", "lastmod_precision", "lastmod_text", "changefreq", "priority", "extras")
-"""What the site itself says of a URL."""
-_published = itemgetter(*map(_CONTENT_COLUMNS.index, PUBLISHED))
-_ROWS_A_FETCH = 5_000
 _FILES_A_QUERY = 10_000  # a statement takes 32,767 parameters
 _PROBES_A_ROW = 3  # so many look-ups by key take as long as reading one row after the other
-
-
-@dataclass(frozen=True, slots=True)
-class FileEntries:
-    """One file's entries, ready to be merged. `known`: rows of it may be there from an earlier scan. A file
-    that has no row yet has no `file_id`: it can be compared, and not be written."""
-
-    file_id: int | None
-    known: bool
-    batches: Callable[[], Iterable[RowBatch]]  # in the order of their URLs, one for each
-    whole: bool  # read to its end, with nothing lost: what it does not list is gone from it
-
-    def place(self, claim: Claim) -> Place:
-        """Where its rows belong."""
-        return _place(claim, self.file_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +67,14 @@ class Compared:
     weight: Weight
 
 
+class Unfit(Exception):
+    """Only what changed in these files was read, and all of them must be."""
+
+    def __init__(self, urls: Collection[str]) -> None:
+        super().__init__(f"{len(urls)} files")
+        self.urls = urls
+
+
 async def compare_ahead(
     session: GuardedSession,
     claim: Claim,
@@ -93,19 +88,31 @@ async def compare_ahead(
 
     `files` are those whose entries were read, by URL; what is recorded of them is looked up here. `met` are
     the URLs of all that the scan met. What is found goes into `differences`, and with `merge_entries`.
+
+    Raises Unfit where a file comes as a delta of something else than what is recorded.
     """
     # first of all: what is read after it may be newer than it says, never older
     standing = await standing_of(session, claim)
     known = await known_files(session, claim.domain_id)
-    of_known = [
-        replace(file, file_id=known[url][0], known=True) if url in known else file
-        for url, file in files.items()
-    ]
-    vanished = [file_id for url, (file_id, there) in known.items() if there and url not in met]
-    weight = await _compare_all(
-        session, claim, of_known, vanished if removals else (), differences, removals=removals
+    unfit = []
+    for url, file in files.items():
+        found = known.get(url)
+        there = file if found is None else replace(file, file_id=found.id, known=True)
+        difference = differences.of(there.file_id)
+        if file.delta is None:
+            await compare_rows(session, claim, there, difference, removals=removals)
+        elif found is None or not await compare_delta(
+            session, claim, there, found.digest, difference, removals=removals
+        ):
+            unfit.append(url)
+    if unfit:
+        session.note("entries.unfit", files=len(unfit))
+        raise Unfit(unfit)
+    vanished = [each.id for url, each in known.items() if each.met and url not in met]
+    weight = await _compare_vanished(session, claim, vanished if removals else (), differences)
+    session.note(
+        "entries.compared", files=len(files), deltas=sum(file.delta is not None for file in files.values())
     )
-    session.note("entries.compared", files=len(of_known))
     return Compared(standing, differences, weight)
 
 
@@ -139,24 +146,16 @@ async def merge_entries(
     if ahead is not None:
         session.note("entries.compared_again")
     with Differences() as differences:
-        weight = await _compare_all(
-            session, claim, files, vanished if removals else (), differences, removals=removals
-        )
+        for file in files:
+            await compare_rows(session, claim, file, differences.of(file.file_id), removals=removals)
+        weight = await _compare_vanished(session, claim, vanished if removals else (), differences)
         return await _write_all(session, claim, standing, differences, weight)
 
 
-async def _compare_all(
-    session: GuardedSession,
-    claim: Claim,
-    files: Sequence[FileEntries],
-    vanished: Sequence[int],
-    differences: Differences,
-    *,
-    removals: bool,
+async def _compare_vanished(
+    session: GuardedSession, claim: Claim, vanished: Sequence[int], differences: Differences
 ) -> Weight:
-    """Finds what must be written of each file and what it comes to. Writes nothing."""
-    for file in files:
-        await _compare(session, claim, file, differences.of(file.file_id), removals=removals)
+    """Finds what must be written of files that are gone, and what all differences come to. Writes nothing."""
     for file_id in vanished:
         await _take_live_urls(session, claim.domain_id, differences.of(file_id))
     return await _weigh(session, claim.domain_id, differences)
@@ -190,69 +189,15 @@ async def _insert_all(session: GuardedSession, claim: Claim, files: Sequence[Fil
                 yield batch
 
         for file in files:
-            await insert_rows(session, file.place(claim), counted(file.batches()))
+            await insert_rows(session, file.place(claim), counted(await file.all_batches()))
         if counter.added <= _COUNTED_HERE:
             return counter.count()
         return await asyncio.to_thread(counter.count)
 
 
-async def _compare(
-    session: GuardedSession, claim: Claim, file: FileEntries, diff: Difference, *, removals: bool
-) -> None:
-    fresh = chain.from_iterable(file.batches())
-    if not file.known or file.file_id is None:
-        for each in fresh:
-            diff.new.append(each)
-        return
-    row: Row | None = next(fresh, None)
-    async for url, gone, was in _recorded(session, claim.domain_id, file.file_id):
-        while row is not None and row[URL] < url:
-            diff.new.append(row)
-            row = next(fresh, None)
-        if row is not None and row[URL] == url:
-            if gone is not None:
-                diff.returned.append(row)
-                diff.was.append((url, gone, *_published(was)))
-            elif was != (now := lengthened(row)[LASTMOD:]):
-                diff.changed.append(row)
-                if _published(was) != _published(now):
-                    diff.restated.append(url)
-                    diff.was.append((url, None, *_published(was)))
-            row = next(fresh, None)
-        elif gone is None:
-            if removals and file.whole:
-                diff.missing.append(url)
-            else:
-                diff.withheld = True
-    while row is not None:
-        diff.new.append(row)
-        row = next(fresh, None)
-
-
-async def _recorded(
-    session: GuardedSession, domain_id: int, file_id: int
-) -> AsyncIterator[tuple[str, int | None, Row]]:
-    """What is recorded of a file in the order of its URLs: each URL, the scan that saw it go, its content."""
-    query = (
-        select(_T.url, _T.removed_scan_id, *_contents(session))
-        .where(_T.domain_id == domain_id, _T.sitemap_file_id == file_id)
-        .order_by(_T.url)
-        .execution_options(yield_per=_ROWS_A_FETCH)
-    )
-    # row by row would cost a switch of contexts for each
-    async for some in (await session.stream(query)).partitions():
-        for old in some:
-            yield old[0], old[1], old[2:]
-
-
-def _contents(session: GuardedSession, names: Sequence[str] = _CONTENT_COLUMNS) -> list[ColumnElement[Any]]:
-    """Columns unconverted: to convert each costs more than to compare it."""
-    return raw_columns(session, SITEMAP_URLS, names)
-
-
 async def _weigh(session: GuardedSession, domain_id: int, differences: Differences) -> Weight:
     """URLs added, removed and changed as the domain sees it, before anything is written."""
-    parts = differences.parts(lambda row: _published(lengthened(row)[LASTMOD:]))
+    parts = differences.parts(lambda row: published(lengthened(row)[LASTMOD:]))
     await _find_listed(session, domain_id, parts)
     weights = [part.weigh() for part in parts]
     return Weight(*(sum(column) for column in zip(*weights, strict=True)))
@@ -262,12 +207,12 @@ async def _find_listed(session: GuardedSession, domain_id: int, parts: Sequence[
     """Puts into the parts what the domain's files say now of their URLs that came or went."""
     files = select(SitemapFile.id, SitemapFile.url_count).where(SitemapFile.domain_id == domain_id)
     sizes = {row.id: row.url_count for row in await session.execute(files)}
-    query = select(_T.url, *_contents(session, PUBLISHED)).where(
+    query = select(_T.url, *contents(session, PUBLISHED)).where(
         _T.domain_id == domain_id, _T.removed_scan_id.is_(None)
     )
     touched = parts[0].touched() if len(parts) == 1 else None
     if touched is None or len(touched) * len(sizes) > _PROBES_A_ROW * sum(sizes.values()):
-        found = await session.stream(query.execution_options(yield_per=_ROWS_A_FETCH))
+        found = await session.stream(query.execution_options(yield_per=ROWS_A_FETCH))
         async for rows in found.partitions():
             put_listed(parts, rows if touched is None else [row for row in rows if row[0] in touched])
         return
@@ -303,7 +248,7 @@ async def _update(session: GuardedSession, place: Place, rows: Sequence[Row], *,
     connection = await session.connection()
     postgresql = connection.dialect.name == "postgresql"
     places = _Places("$" if postgresql else "?")
-    values = ", ".join(f"{name} = {places.next()}" for name in _CONTENT_COLUMNS)
+    values = ", ".join(f"{name} = {places.next()}" for name in CONTENT_COLUMNS)
     values += ", removed_scan_id = NULL" if returned else ""
     key = " AND ".join(f"{name} = {places.next()}" for name in ("domain_id", "sitemap_file_id", "url"))
     await connection.exec_driver_sql(
@@ -336,7 +281,7 @@ async def _take_live_urls(session: GuardedSession, domain_id: int, diff: Differe
     query = select(_T.url).where(
         _T.domain_id == domain_id, _T.sitemap_file_id == diff.file_id, _T.removed_scan_id.is_(None)
     )
-    found = await session.stream_scalars(query.execution_options(yield_per=_ROWS_A_FETCH))
+    found = await session.stream_scalars(query.execution_options(yield_per=ROWS_A_FETCH))
     async for some in found.partitions():
         for url in some:
             diff.missing.append(url)

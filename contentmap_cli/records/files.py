@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import Any, Final, cast
+from typing import Any, Final, NamedTuple, cast
 
 from sqlalchemy import Table, insert, select, update
 
@@ -192,15 +192,22 @@ async def forget_validators(session: GuardedSession, file_ids: Sequence[int]) ->
         )
 
 
-async def known_files(session: GuardedSession, domain_id: int) -> dict[str, tuple[int, bool]]:
-    """The recorded files of a domain by their URLs, in the order of their rows: each one's row id, and
-    whether the last complete scan met it."""
+class KnownFile(NamedTuple):
+    """A recorded file: its row's id, whether the last complete scan met it, the digest of its body."""
+
+    id: int
+    met: bool
+    digest: str | None
+
+
+async def known_files(session: GuardedSession, domain_id: int) -> dict[str, KnownFile]:
+    """The recorded files of a domain by their URLs, in the order of their rows."""
     rows = await session.execute(
-        select(SitemapFile.url, SitemapFile.id, SitemapFile.removed_at)
+        select(SitemapFile.url, SitemapFile.id, SitemapFile.removed_at, SitemapFile.digest)
         .where(SitemapFile.domain_id == domain_id)
         .order_by(SitemapFile.id)
     )
-    return {row.url: (row.id, row.removed_at is None) for row in rows}
+    return {row.url: KnownFile(row.id, row.removed_at is None, row.digest) for row in rows}
 
 
 async def remembered_files(

@@ -66,6 +66,7 @@ def answer(line: str, database: Path, port: int) -> str:
     terminal, end = pty.openpty()
     termios.tcsetwinsize(end, (60, WIDTH))
     environment = {**os.environ, "TERM": "xterm-256color", "CONTENTMAP_DATABASE_URL": str(database)}
+    environment["CONTENTMAP_BODY_CACHE"] = "off"
     environment.pop("COLUMNS", None)
     with subprocess.Popen(  # noqa: S603 - our own command line
         [str(COMMAND), *words], env=environment, stdin=end, stdout=end, stderr=subprocess.DEVNULL

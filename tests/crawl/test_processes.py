@@ -252,6 +252,7 @@ def test_processes_end_with_a_parent_that_was_killed(tmp_path: Path) -> None:
     body.write_bytes(sitemap(900_000))
     script = f"""
 import asyncio, sys
+from contentmap_cli.crawl.changes import Reading
 from contentmap_cli.crawl.processes import ParserProcesses, Turns
 from contentmap_cli.crawl.scope import Scope
 from contentmap_cli.crawl.worker import Work
@@ -259,7 +260,8 @@ from contentmap_cli.values import Limits
 
 async def run():
     processes = ParserProcesses(1)
-    work = Work("{URL}", "{URL}", Scope("site.test"), Limits(body_bytes=10**9), 10**9, 10, 0)
+    reading = Reading("{URL}", "{URL}", Scope("site.test"), Limits(body_bytes=10**9))
+    work = Work(reading, None, 10**9, 10, 0)
     with open({str(body)!r}, "rb") as source, open({str(tmp_path / "spool")!r}, "w+b") as spool:
         parsing = asyncio.create_task(processes.parse(work, source.fileno(), spool.fileno()))
         while not processes.numbers:

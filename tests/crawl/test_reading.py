@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from contentmap_cli.crawl import reading
+from contentmap_cli.crawl import changes
 from contentmap_cli.crawl.reading import Reader, Source
 from contentmap_cli.crawl.scope import Scope
 from contentmap_cli.rows import URL
@@ -87,7 +87,7 @@ async def test_a_bug_in_a_parser_is_one_files_failure(
         raise RuntimeError("a bug")
 
     with monkeypatch.context() as patch:
-        patch.setattr(reading, "parse_document", broken)
+        patch.setattr(changes, "parse_document", broken)
         document, segment = await reader.read(source(sitemap(1)), room=lambda: MANY)
     assert document.failure is not None
     assert (document.failure.code, segment.entries) == ("internal_error", 0)

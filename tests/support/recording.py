@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
 from sqlalchemy import func, select, update
 
 from contentmap_cli.records import jobs
+from contentmap_cli.records.beside import FileEntries
 from contentmap_cli.records.claims import Claim, claim_domains, fence, finish_domain
 from contentmap_cli.records.differences import Differences
-from contentmap_cli.records.entries import Changes, Compared, FileEntries, compare_ahead, merge_entries
+from contentmap_cli.records.entries import Changes, Compared, compare_ahead, merge_entries
 from contentmap_cli.records.files import drop_files, save_files
 from contentmap_cli.records.session import Sessions
 from contentmap_cli.records.tables import SITEMAP_URLS, DomainScan
 from contentmap_cli.records.types import utc_now
-from contentmap_cli.rows import RowBatch, rows_of, sorted_unique
+from contentmap_cli.rows import RowBatch, RowDelta, rows_of, sorted_unique
 from contentmap_cli.values import (
     CrawledFile,
     DiscoveryMethod,
@@ -78,10 +79,12 @@ async def record(
     counted: bool = True,
     ahead: bool = False,
     between: Callable[[Claim], Awaitable[None]] | None = None,
+    deltas: Mapping[str, RowDelta] | None = None,
 ) -> Changes:
     """One scan of a site that finds these files; what it says is held against the table if `counted`.
 
     `ahead`: it is compared before its turn to write, and then, before that turn comes, `between` happens.
+    `deltas` are what changed in files of which only that was read.
     """
     taken = await start(sessions, domain)
     crawled = [
@@ -94,8 +97,10 @@ async def record(
         for name, entries in listing.items()
     ]
     read = {
-        position: FileEntries(None, False, partial(batches, entries), file.status is FileStatus.OK)
-        for position, (entries, file) in enumerate(zip(listing.values(), crawled, strict=True))
+        position: FileEntries(
+            None, False, partial(batches, entries), file.status is FileStatus.OK, (deltas or {}).get(name)
+        )
+        for position, ((name, entries), file) in enumerate(zip(listing.items(), crawled, strict=True))
         if file.status in (FileStatus.OK, FileStatus.PARTIAL)
     }
     with Differences() as differences:

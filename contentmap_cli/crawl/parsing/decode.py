@@ -21,15 +21,16 @@ GZIP_WINDOW = 31  # zlib: the largest window, with a gzip header and trailer
 
 
 class Body:
-    """One reading of a body from its start. The facts are final once `chunks` is exhausted."""
+    """One reading of a body from its start. The facts are final once `chunks` is exhausted; `hashed` says
+    that the digest is wanted."""
 
-    def __init__(self, source: BinaryIO, limits: Limits) -> None:
+    def __init__(self, source: BinaryIO, limits: Limits, *, hashed: bool = True) -> None:
         source.seek(0)
         self._source = source
         self._limits = limits
         self._spent = 0
         self._members = 0
-        self._digest = hashlib.blake2b(digest_size=16)
+        self._digest = hashlib.blake2b(digest_size=16) if hashed else None
         self.is_gzipped = False
         self.decoded_bytes = 0
         self.failure: Failure | None = None
@@ -38,7 +39,7 @@ class Body:
     @property
     def digest(self) -> str:
         """blake2b-128 of what was decoded so far, hexadecimal."""
-        return self._digest.hexdigest()
+        return self._digest.hexdigest() if self._digest is not None else ""
 
     def chunks(self) -> Iterator[bytes]:
         """The decoded body, in pieces of at most `CHUNK` bytes. Sets `failure` instead of raising."""
@@ -58,7 +59,8 @@ class Body:
                 return
         for chunk in stream:
             allowed = chunk if self.is_gzipped else self._charge(chunk)
-            self._digest.update(allowed)
+            if self._digest is not None:
+                self._digest.update(allowed)
             self.decoded_bytes += len(allowed)
             if allowed:
                 yield allowed

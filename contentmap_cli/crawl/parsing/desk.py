@@ -68,6 +68,7 @@ class Desk:
         self.limits = limits
         self.base = base
         self.entries = 0
+        self.plain = 0  # of these, how many were read the short way
         self._refused = 0
         self.has_lastmod = False
         self.has_priority = False
@@ -195,6 +196,7 @@ class Desk:
         self.has_priority = self.has_priority or any(number is not None for number in plain.priorities)
         self._note_duplicates(urls)
         self.entries += count
+        self.plain += count
         if isinstance(self._sink, ColumnSink):
             self._sink.extend_plain(plain, in_scope=scope)
             return True

@@ -120,12 +120,13 @@ class _Reading:
         generator = self._generator
         if generator is None and kind in XML_KINDS:
             generator = find_generator(self._tail.decode("utf-8", "replace"))
+        found = problems.as_tuple()
         return Document(
             kind=kind,
             entries=desk.entries,
             complete=failure is None,
             encoding=None if kind is DocumentKind.EMPTY else charset.name,
-            problems=problems.as_tuple(),
+            problems=found,
             failure=failure,
             digest=body.digest,
             decoded_bytes=body.decoded_bytes,
@@ -135,6 +136,7 @@ class _Reading:
             has_changefreq=desk.has_changefreq,
             generator=generator,
             root=self._root,
+            plain=0 < desk.entries == desk.plain and failure is None and not found,
         )
 
     # -- the body

@@ -36,7 +36,7 @@ PIECE: Final = 64 * 1024
 HEAD_BYTES: Final = 64 * 1024
 _BLANKS: Final = 1024 * 1024
 
-_HEAD: Final = re.compile(
+HEAD: Final = re.compile(
     rb"\s*(?:<\?xml[^<>]*\?>\s*)?(?:<!--(?:[^-]|-[^-])*-->\s*)*"
     rb"<urlset(?P<attributes>(?:\s+[A-Za-z_][\w.:-]*\s*=\s*(?:\"[^\"<&>]*\"|'[^'<&>]*'))*)\s*>\s*(?=<url>)"
 )
@@ -74,7 +74,7 @@ def read_plain(chunks: Iterator[bytes], desk: Desk) -> Iterator[bytes]:
     first = b""
     while len(first) < HEAD_BYTES and _END not in first and (chunk := next(chunks, None)) is not None:
         first += chunk
-    head = _HEAD.match(first)
+    head = HEAD.match(first)
     if head is None or not _core_namespace(head["attributes"]):
         return chain([first], chunks)
     reader = _PlainReader(desk, undeclared(head["attributes"]))
