@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import string
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 import pytest
 from recording import DOMAIN, Listing, expire, page, record, start
@@ -319,3 +320,9 @@ async def test_a_file_that_failed_and_is_found_unchanged(sessions: Sessions) -> 
     async with sessions.read() as session, session.begin():
         (file,) = await session.scalars(select(SitemapFile))
         assert (file.status, file.sitemap_type, file.error_code) == (FileStatus.UNCHANGED, "urlset", None)
+
+
+async def test_entries_that_changed_after_a_moment(sessions: Sessions) -> None:
+    """By what they say themselves; one without a date says nothing."""
+    await record(sessions, {"a.xml": [page("old", "2026-01-01"), page("new", "2026-02-01"), page("none")]})
+    assert await live(sessions, changed_after=datetime(2026, 1, 15, tzinfo=UTC)) == ["new"]
