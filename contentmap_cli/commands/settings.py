@@ -122,7 +122,7 @@ class ScanSettings:
             obey_robots=not self.ignore_robots,
             concurrency=self.concurrency or CrawlOptions.concurrency,
             ca_file=_certificates(self.ca_file),
-            bodies=Path(self.body_cache).expanduser() if self.body_cache not in (None, "", OFF) else None,
+            bodies=_folder(self.body_cache),
         )
 
 
@@ -154,6 +154,16 @@ def defaults() -> dict[str, Any]:
         "connect_to": [],
         "allow_net": [],
     }
+
+
+def _folder(name: str | None) -> Path | None:
+    """Where bodies are kept; None for nowhere. Raises UsageError for the home of somebody unknown."""
+    if name in (None, "", OFF):
+        return None
+    try:
+        return Path(str(name)).expanduser()
+    except RuntimeError:
+        raise UsageError(f"--body-cache: no home is known for {name}", hint="name a folder, or off") from None
 
 
 def _certificates(file: str | None) -> str | None:
