@@ -585,7 +585,8 @@ async def test_whatever_a_server_sends_a_crawl_is_a_value(new_raw: NewSite) -> N
     options = CrawlOptions(
         connect_to=(ConnectTo(None, None, "127.0.0.1", port),),
         backoff=0.001,
-        limits=Limits(read_timeout=0.2, request_timeout=1, domain_time=4),
+        per_address=60,  # all of them are on one
+        limits=Limits(read_timeout=0.2, request_timeout=1, domain_time=30),
     )
     async with Crawler(options) as crawler:
         results = await asyncio.gather(

@@ -322,7 +322,7 @@ async def test_endless_interim_answers(new_raw: NewRaw) -> None:
 
     port = await new_raw(handle)
     async with fetching(raw_options(port, limits=replace(QUICK, request_timeout=0.5))) as fetched:
-        assert code(fetched) == "http_protocol"
+        assert code(fetched) in ("http_protocol", "timeout")
 
 
 async def test_an_endless_body_is_cut(new_raw: NewRaw) -> None:
