@@ -19,6 +19,7 @@ T = TypeVar("T")
 
 _IN_MEMORY = 256 * 1024
 _LENGTH = 4
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _FORMAT = 2  # later ones look every object up, to write it once: slower, and rows hardly share any
 
 
@@ -27,6 +28,13 @@ def cut(items: Iterable[T], size: int) -> Iterator[list[T]]:
     iterator = iter(items)
     while some := list(islice(iterator, size)):
         yield some
+
+
+def no_room(error: BaseException) -> str | None:
+    """What a person hears where the system has no room left for what was read; None for any other error."""
+    if not isinstance(error, OSError) or error.errno not in _FULL:
+        return None
+    return f"what was read cannot be kept: {os.strerror(error.errno).lower()}"
 
 
 class BatchFile:

@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 
+from contentmap_cli.batches import no_room
 from contentmap_cli.commands.intake import HANDFUL, Intake, Refused, Taken
 from contentmap_cli.crawl.crawler import Crawler, CrawlProgress
 from contentmap_cli.errors import (
@@ -158,6 +159,8 @@ class Fanout:
             return Failure(Code.STORAGE_ERROR, known.message)
         if isinstance(error, ContentMapError):
             return Failure(error.code, error.message)
+        if (full := no_room(error)) is not None:
+            return Failure(Code.STORAGE_ERROR, full)
         return Failure(Code.INTERNAL_ERROR, f"a bug in ContentMap: {type(error).__name__}")
 
     def _failed(self, claim: Claim, error: Exception) -> DomainSummary:

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import BinaryIO, TypeVar
 
+from contentmap_cli.batches import no_room
 from contentmap_cli.crawl.bodies import Bodies
 from contentmap_cli.crawl.changes import Memory, Reading, read_body
 from contentmap_cli.crawl.options import CrawlOptions
@@ -205,6 +206,8 @@ class Reader:
                 extra={"action": "parse.died", "url": source.base},
             )
             return _broken("the process that parsed it was killed")
+        if done.full is not None:
+            return _broken(done.full, Code.STORAGE_ERROR)
         if done.document is None or done.contents is None:
             told = {"action": "parse.failed", "url": source.base}
             log.error("parser failed on %s", source.base, extra=told)
@@ -257,15 +260,17 @@ class Reader:
     def _parse(self, source: Source, segment: Segment, memory: Memory | None) -> Document:
         try:
             document = read_body(self._reading(source), source.body, segment, memory)
+            segment.finish()
         except Cancelled:
             return _broken("the crawl was cancelled")
-        except Exception:
+        except Exception as error:
+            segment.clear()
+            if (full := no_room(error)) is not None:
+                return _broken(full, Code.STORAGE_ERROR)
             log.exception(
                 "parser failed on %s", source.base, extra={"action": "parse.failed", "url": source.base}
             )
-            segment.clear()
             return _broken("the parser failed, which is a bug")
-        segment.finish()
         return document
 
 

@@ -16,6 +16,7 @@ import threading
 import traceback
 from dataclasses import dataclass
 
+from contentmap_cli.batches import no_room
 from contentmap_cli.crawl.changes import Memory, Reading, read_body
 from contentmap_cli.crawl.spool import Contents, RowSpool
 from contentmap_cli.values import Document
@@ -39,10 +40,11 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What came of it: a document and its rows, or the traceback of a bug."""
+    """What came of it: a document and its rows, that no room was left for them, or the traceback of a bug."""
 
     document: Document | None = None
     contents: Contents | None = None
+    full: str | None = None
     bug: str | None = None
 
 
@@ -55,8 +57,9 @@ def parse(work: Work, body: int, spool: int) -> Done:
             document = read_body(work.reading, source, segment, work.memory)
             segment.finish()
             return Done(document, segment.contents())
-    except Exception:
-        return Done(bug=traceback.format_exc())
+    except Exception as error:
+        full = no_room(error)
+        return Done(full=full, bug=None if full else traceback.format_exc())
 
 
 def serve(channel: socket.socket) -> None:

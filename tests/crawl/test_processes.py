@@ -14,16 +14,18 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
 from typing import BinaryIO, cast
 
 import pytest
 
 from contentmap_cli.crawl import processes as processes_module
+from contentmap_cli.crawl.changes import Reading
 from contentmap_cli.crawl.processes import ParserProcesses, Turns
 from contentmap_cli.crawl.reading import LARGE, Reader, Source
 from contentmap_cli.crawl.scope import Scope
-from contentmap_cli.crawl.spool import RowSpool, Segment
+from contentmap_cli.crawl.spool import RowSpool, Segment, Spools
 from contentmap_cli.crawl.worker import LENGTH, Work, serve
 from contentmap_cli.rows import Row
 from contentmap_cli.values import DocumentKind, Limits
@@ -169,6 +171,25 @@ async def test_a_bug_in_a_process_is_one_files_failure(
     assert (document.failure, len(rows(segment))) == (None, 9_000)
 
 
+async def test_a_full_disk_is_said_to_be_full(
+    make_reader: Callable[..., Reader], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a process and in a thread: it is no bug of ours."""
+    full = RowSpool(cast("BinaryIO", io.FileIO("/dev/full", "r+")))
+    body = sitemap(9_000)
+    for given in (source(body), Source(URL, io.BytesIO(body), len(body), URL, Scope("site.test"))):
+        reader = make_reader()
+        with monkeypatch.context() as patched:
+            patched.setattr(Spools, "one", lambda self: nullcontext(full))
+            document, segment = await reader.read(given, room=lambda: MANY)
+        assert document.failure is not None
+        assert document.failure.code == "storage_error"
+        assert document.failure.message == "what was read cannot be kept: no space left on device"
+        assert rows(segment) == []
+    full.close()
+    assert "bug" not in caplog.text
+
+
 async def test_a_body_without_a_file_is_parsed_here(
     make_reader: Callable[..., Reader], processes: ParserProcesses
 ) -> None:
@@ -185,7 +206,8 @@ def test_a_request_in_pieces(tmp_path: Path) -> None:
     body.write_bytes(sitemap(10))
     spool.touch()
     long = f"http://site.test/{'x' * 300_000}"
-    request = pickle.dumps(Work(long, long, Scope("site.test"), Limits(), MANY, 10, 0))
+    reading = Reading(long, long, Scope("site.test"), Limits())
+    request = pickle.dumps(Work(reading, memory=None, room=MANY, child_room=10, end=0))
     ours, theirs = socket.socketpair()
     with ours, theirs, ThreadPoolExecutor(1) as pool:
         serving = pool.submit(serve, theirs)
