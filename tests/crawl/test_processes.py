@@ -98,9 +98,10 @@ async def make_reader(processes: ParserProcesses) -> AsyncIterator[Callable[...,
 
 
 async def test_a_process_gives_what_a_thread_gives(
-    make_reader: Callable[..., Reader], processes: ParserProcesses
+    make_reader: Callable[..., Reader], processes: ParserProcesses, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The same document and the same rows, several at once, in processes that are used again."""
+    monkeypatch.setattr(processes_module, "IDLE", 600)  # the one that has nothing more to do stays
     here, there = make_reader(apart=False), make_reader()
     bodies = [sitemap(8_000 + 100 * number, number) for number in range(4)]
     expected = [await here.read(source(body), room=lambda: MANY) for body in bodies]
