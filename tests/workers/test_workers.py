@@ -126,6 +126,7 @@ def test_a_worker_that_slept_past_its_lease(trial: QueueTrial) -> None:
         fault={"point": "domain.crawl_complete", "nth": 3, "do": "stop", "set": LEASES | LETS_GO}
     )
     wait_until_stopped(sleeper)
+    wait_until(lambda: trial.ask("SELECT lease_until < now() FROM workers") == [(True,)])
     other = trial.contentmap.end(trial.worker("-v", fault={"set": LEASES}))
     assert other.code == 0, other.err
     assert "took over from" in other.err
