@@ -87,22 +87,28 @@ class QueueRun(Fanout):
         async with self.sessions.brief() as session, session.begin():
             await register_worker(session, self.worker, self.tenant, self.owner, self.concurrency)
         log.info("%s takes work", self.owner, extra={"action": "worker.started", "worker": self.owner})
+        # who hears that the database is back, also while the worker takes its leave
+        guard = asyncio.create_task(self._guard(), name="guard")
         dispatch, *others = [
             asyncio.create_task(work(), name=work.__name__)
-            for work in (self._dispatch, self._told_to_end, self._settle, self._beat, self._look, self._guard)
+            for work in (self._dispatch, self._told_to_end, self._settle, self._beat, self._look)
         ]
         try:
-            done, _ = await asyncio.wait([dispatch, *others], return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                task.result()
+            try:
+                done, _ = await asyncio.wait([dispatch, *others, guard], return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    task.result()
+            finally:
+                dispatch.cancel()
+                await asyncio.wait([dispatch])
+                await self._end_scans()
+                for task in others:
+                    task.cancel()
+                await asyncio.gather(*others, return_exceptions=True)
+            await self._leave()
         finally:
-            dispatch.cancel()
-            await asyncio.wait([dispatch])
-            await self._end_scans()
-            for task in others:
-                task.cancel()
-            await asyncio.gather(*others, return_exceptions=True)
-        await self._leave()
+            guard.cancel()
+            await asyncio.gather(guard, return_exceptions=True)
 
     def stop(self, reason: str) -> None:
         """Takes nothing more. What is under way may finish, as long as there is grace."""
