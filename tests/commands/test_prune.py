@@ -72,8 +72,8 @@ class Site:
         names = {"main", *self.dice.sample(["a", "b", f"dated-{number // 2}"], 2)}
         today: State = {
             name: {
-                f"p{page}": f"2026-02-{self.dice.choice((1, 1, 1, number + 1)):02}"
-                for page in self.dice.sample(range(9), 4)
+                f"p{spot}": f"2026-02-{self.dice.choice((1, 1, 1, number + 1)):02}"
+                for spot in self.dice.sample(range(9), 4)
             }
             for name in sorted(names)
         }

@@ -48,7 +48,8 @@ class Contentmap:
             "HOME": str(folder),
             "XDG_DATA_HOME": str(folder / "data"),
             "COLUMNS": "200",
-            "PYTHONWARNINGS": "default",
+            # CPython 3.12.0 to 3.12.3 take SQLite's numbered `?1` for a name
+            "PYTHONWARNINGS": "default,ignore:Binding:DeprecationWarning",
             **MEASURED,
         }
 
