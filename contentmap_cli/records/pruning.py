@@ -17,7 +17,20 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, and_, delete, exists, func, or_, select, true, tuple_, update
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    Table,
+    and_,
+    delete,
+    exists,
+    func,
+    or_,
+    select,
+    true,
+    tuple_,
+    update,
+)
 from sqlalchemy.orm import aliased
 
 from contentmap_cli.batches import cut
@@ -300,31 +313,27 @@ async def change_keys(
 
 async def drop_urls(session: GuardedSession, left: Leftovers, keys: Sequence[Key]) -> int:
     """Removes URLs, and returns how many. The domain must be held."""
-    return sum(
-        [
-            await session.write(
-                delete(SITEMAP_URLS).where(
-                    _T.domain_id == left.domain_id,
-                    _T.sitemap_file_id == file_id,
-                    _T.url.in_(urls),
-                    *_gone_before(left),
-                )
-            )
-            for file_id, urls in _by_file(keys)
-        ]
-    )
+    return await _drop(session, SITEMAP_URLS, left, keys, *_gone_before(left))
 
 
 async def drop_changes(session: GuardedSession, left: Leftovers, keys: Sequence[Key]) -> int:
     """Removes what URLs were before, and returns how many rows. The domain must be held."""
+    return await _drop(session, URL_CHANGES, left, keys, _C.scan_id.not_in(left.kept()))
+
+
+async def _drop(
+    session: GuardedSession, table: Table, left: Leftovers, keys: Sequence[Key], *which: ColumnElement[bool]
+) -> int:
+    """Removes rows of a large table by key, those of them for which `which` still holds."""
+    key = table.c
     return sum(
         [
             await session.write(
-                delete(URL_CHANGES).where(
-                    _C.domain_id == left.domain_id,
-                    _C.sitemap_file_id == file_id,
-                    _C.url.in_(urls),
-                    _C.scan_id.not_in(left.kept()),
+                delete(table).where(
+                    key.domain_id == left.domain_id,
+                    key.sitemap_file_id == file_id,
+                    key.url.in_(urls),
+                    *which,
                 )
             )
             for file_id, urls in _by_file(keys)
