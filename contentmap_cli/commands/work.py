@@ -27,7 +27,7 @@ class Terms:
 
     concurrency: int
     proxy: str | None
-    body_cache: str
+    body_cache: str | None
     grace: float
     patience: float
     drain: bool

@@ -58,11 +58,11 @@ def worker(
 ) -> int:
     """Do queued scans on this machine. Any number of workers, anywhere, share the work."""
     from contentmap_cli.commands.enqueue import require_queue
-    from contentmap_cli.commands.settings import ScanSettings, default_body_cache
+    from contentmap_cli.commands.settings import ScanSettings
     from contentmap_cli.commands.work import Terms, work
 
     require_queue(shell)
-    bodies = body_cache or default_body_cache()
-    options = ScanSettings(concurrency=concurrency, proxy=proxy, body_cache=bodies).crawl_options()
-    terms = Terms(options.concurrency, options.proxy, bodies, grace, patience, drain)
+    settings = ScanSettings(concurrency=concurrency, proxy=proxy, body_cache=body_cache).on_this_machine()
+    options = settings.crawl_options()
+    terms = Terms(options.concurrency, options.proxy, settings.body_cache, grace, patience, drain)
     return run_async(work(shell, shell.tenant_name, terms))
