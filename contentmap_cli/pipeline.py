@@ -22,7 +22,7 @@ from contextlib import AbstractAsyncContextManager, ExitStack
 from dataclasses import replace
 from functools import partial
 
-from contentmap_cli.crawl.crawler import Crawler, CrawlProgress, DomainCrawl
+from contentmap_cli.crawl.results import CrawlProgress, Crawls, DomainCrawl
 from contentmap_cli.errors import Failure
 from contentmap_cli.records.beside import FileEntries
 from contentmap_cli.records.claims import Claim, fence, finish_domain
@@ -60,7 +60,7 @@ async def process_domain(
     session: GuardedSession,
     claim: Claim,
     target: Target,
-    crawler: Crawler,
+    crawler: Crawls,
     remembered: Sequence[RememberedFile] = (),
     progress: Callable[[CrawlProgress], None] | None = None,
     crawled: Callable[[], None] | None = None,

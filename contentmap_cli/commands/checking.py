@@ -12,9 +12,10 @@ from contentmap_cli.commands.database import database_for_reading
 from contentmap_cli.commands.known import require_domain
 from contentmap_cli.commands.output import say
 from contentmap_cli.commands.shell import Shell
-from contentmap_cli.crawl.crawler import Crawler, DomainCrawl
 from contentmap_cli.crawl.hosts import normalise_url
 from contentmap_cli.crawl.parsing import parse_document, parse_lastmod
+from contentmap_cli.crawl.results import Crawls, DomainCrawl
+from contentmap_cli.crawl.robots import Robots
 from contentmap_cli.crawl.spool import RowSpool
 from contentmap_cli.errors import ContentMapError, Failure, NotFound
 from contentmap_cli.findings import CheckedFile, CheckedSite
@@ -66,12 +67,12 @@ def check_file(checker: Checker, name: str, source: BinaryIO, base: str | None, 
         spool.close()
 
 
-async def check_live(shell: Shell, target: Target, crawler: Crawler, wanted: frozenset[str]) -> Checker:
+async def check_live(shell: Shell, target: Target, crawler: Crawls, wanted: frozenset[str]) -> Checker:
     """Crawls a site and checks what was found; nothing is recorded."""
     before = await _earlier(shell, target.domain)
     with await crawler.crawl(target) as crawl:
         now = datetime.now(UTC)
-        robots = crawl.robots
+        robots = crawl.robots or Robots()
         site = CheckedSite(
             target=target.domain,
             now=now,
@@ -172,7 +173,7 @@ def _crawled(crawl: DomainCrawl, before: Mapping[str, RememberedFile], now: date
                 read_at=now,
             )
         )
-    return _placed(files, _named(crawl.robots.sitemaps))
+    return _placed(files, _named(crawl.robots.sitemaps if crawl.robots is not None else ()))
 
 
 def _named(urls: Iterable[str | None]) -> frozenset[str]:

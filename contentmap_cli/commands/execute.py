@@ -21,7 +21,7 @@ from contentmap_cli.commands.run import JobRun, deadline
 from contentmap_cli.commands.settings import ScanSettings
 from contentmap_cli.commands.shell import Shell
 from contentmap_cli.commands.watch import ConsoleWatcher
-from contentmap_cli.crawl.crawler import Crawler
+from contentmap_cli.crawl.crawler_process import crawler_for
 from contentmap_cli.errors import AnswerLost, DatabaseUnavailable, Exit, JobHeld
 from contentmap_cli.records import jobs
 from contentmap_cli.records.cancelling import was_cancelled
@@ -65,10 +65,11 @@ async def start_job(
     `committed` is called with the job's id as soon as the job stands in the database.
     """
     job_id, owner = jobs.new_job_id(), new_owner()
+    raise_file_limit()
     # whatever can be refused is refused before the job stands in the database
     with _answering(answer, job_id) as out:
         options, _ = settings.crawl_options(), settings.expectation
-        async with Crawler(options) as crawler, database_for_writing(shell) as database:
+        async with crawler_for(options, len(targets)) as crawler, database_for_writing(shell) as database:
             sessions = Sessions(database)
             async with sessions.brief(job_id) as session, session.begin():
                 await jobs.create_job(session, job_id, tenant, targets, settings.recorded(), owner)
@@ -87,6 +88,7 @@ async def resume_job(
     Raises NotFound for an unknown job and JobHeld where a live run has it.
     """
     owner = new_owner()
+    raise_file_limit()
     with _answering(answer, job_id) as out:
         async with database_for_writing(shell, create=False) as database:
             sessions = Sessions(database)
@@ -108,7 +110,7 @@ async def resume_job(
                 return await _nothing_left(shell, sessions, tenant, job_id, answer, out, failures=failures)
             settings = given.over(ScanSettings.from_recorded(recorded))
             options = settings.crawl_options()
-            async with Crawler(options) as crawler:
+            async with crawler_for(options, len(todo)) as crawler:
                 run = JobRun(
                     sessions,
                     crawler,
@@ -181,7 +183,6 @@ class _Execution:
         watcher.expectation = self.settings.expectation
         run.watcher = watcher
         run.concurrency = min(run.concurrency, max(1, len(targets)))
-        raise_file_limit()
         with signals_to(run.stop, "stopping: what is being written is finished first …") as signals:
             try:
                 with watcher, deadline(run, self.settings.max_time):

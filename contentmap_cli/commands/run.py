@@ -16,7 +16,7 @@ from functools import partial
 
 from contentmap_cli.batches import no_room
 from contentmap_cli.commands.intake import HANDFUL, Intake, Refused, Taken
-from contentmap_cli.crawl.crawler import Crawler, CrawlProgress
+from contentmap_cli.crawl.results import CrawlProgress, Crawls
 from contentmap_cli.errors import (
     Code,
     ConnectionLost,
@@ -69,7 +69,7 @@ class Fanout:
     _live: dict[asyncio.Task[None], GuardedSession | None] = field(default_factory=dict, kw_only=True)
 
     async def scan_one(
-        self, taken: Taken, crawler: Crawler, crawled: Callable[[], None] | None = None
+        self, taken: Taken, crawler: Crawls, crawled: Callable[[], None] | None = None
     ) -> DomainSummary:
         """One claimed domain, crawled and recorded in one transaction; or its failure recorded. `crawled` is
         called when the network is done with."""
@@ -191,7 +191,7 @@ class JobRun(Fanout):
     `superseded` says that another run took the job over, or that it was cancelled.
     """
 
-    crawler: Crawler
+    crawler: Crawls
     job_id: str
     tenant: str
     owner: str

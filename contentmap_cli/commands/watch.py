@@ -13,7 +13,7 @@ from contentmap_cli.commands.expectation import Expectation
 from contentmap_cli.commands.output import say
 from contentmap_cli.commands.run import Watcher
 from contentmap_cli.commands.shell import Shell
-from contentmap_cli.crawl.crawler import CrawlProgress
+from contentmap_cli.crawl.results import CrawlProgress
 from contentmap_cli.report.figures import plural
 from contentmap_cli.report.formats import ScanWriter
 from contentmap_cli.report.live import LiveTable, finished_line

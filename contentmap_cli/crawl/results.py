@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Protocol
 
-from contentmap_cli.crawl.robots import Robots
 from contentmap_cli.crawl.spool import RowSpool, Segment, Spools
 from contentmap_cli.errors import Code, Failure
 from contentmap_cli.rows import RowBatch, RowDelta
-from contentmap_cli.values import CrawledFile, Document, FileStatus, ScanStatus
+from contentmap_cli.values import (
+    CrawledFile,
+    Document,
+    FileStatus,
+    RememberedFile,
+    ScanStatus,
+    Target,
+)
+
+if TYPE_CHECKING:  # who is sent results needs no parser of robots.txt
+    from contentmap_cli.crawl.robots import Robots
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +53,12 @@ class DomainCrawl:
     status: ScanStatus
     spools: Spools = field(repr=False)
     segments: tuple[Segment | None, ...] = field(repr=False)
-    robots: Robots = field(default_factory=Robots, repr=False)  # what it allows and which sitemaps it names
+    robots: Robots | None = field(default=None, repr=False)  # what it allows and which sitemaps it names
+
+    @classmethod
+    def failed(cls, domain: str, error: Failure) -> DomainCrawl:
+        """A crawl that came to nothing."""
+        return cls(domain, (), 0, 0, error, (), (), False, ScanStatus.FAILED, Spools(), ())
 
     def rows(self, index: int) -> Iterator[RowBatch]:
         """The rows of `files[index]` in the order of their URLs, one for each, in batches of at most 500."""
@@ -83,6 +98,22 @@ class DomainCrawl:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+class Crawls(Protocol):
+    """Who crawls domains, here or elsewhere."""
+
+    async def crawl(
+        self,
+        target: Target,
+        remembered: Sequence[RememberedFile] = (),
+        progress: Callable[[CrawlProgress], None] | None = None,
+    ) -> DomainCrawl:
+        """One domain, whole. Raises nothing for what the world did; close the result.
+
+        `remembered` is what an earlier scan recorded, so that unchanged files are not sent again. `progress`
+        is called on the event loop from time to time.
+        """
 
 
 def domain_status(

@@ -92,7 +92,7 @@ class Segment:
     """
 
     def __init__(self, spool: RowSpool, sitemap: str, room: int, child_room: int) -> None:
-        self._spool = spool
+        self.spool = spool
         self._sitemap = sitemap
         self._page_types = PageTypes(sitemap)
         self.room = room
@@ -149,7 +149,7 @@ class Segment:
 
     def clear(self) -> None:
         """Forgets all entries so far; their place in the spool is used again."""
-        self._spool.rewind(self, self._start)
+        self.spool.rewind(self, self._start)
         self._runs.clear()
         self._waiting.clear()
         self._weight = 0
@@ -164,13 +164,13 @@ class Segment:
     def changes_only(self, since: Beginning, gone: list[str], document: Document, body: bytes) -> None:
         """Says that these rows are those that came to a document, and which URLs went from it. Keeps its
         body, for who must have all rows."""
-        offsets = [self._spool.append(urls) for urls in cut(sorted(gone), BATCH)]
-        self.changes = Changes(since, offsets, self._spool.append((body,)), document.is_gzipped)
+        offsets = [self.spool.append(urls) for urls in cut(sorted(gone), BATCH)]
+        self.changes = Changes(since, offsets, self.spool.append((body,)), document.is_gzipped)
         self.pages = self.entries = document.entries
 
     def gone(self) -> Iterator[str]:
         """The URLs that went, in their order."""
-        return chain.from_iterable(map(self._spool.at, self.changes.gone if self.changes else ()))
+        return chain.from_iterable(map(self.spool.at, self.changes.gone if self.changes else ()))
 
     def whole(self, spool: RowSpool) -> tuple[Document, Segment]:
         """All of the body of which this holds the changes, read into another spool by `reading`. The cache
@@ -181,10 +181,14 @@ class Segment:
             with suppress(OSError):
                 self.kept.place.unlink()
         segment = spool.segment(self._sitemap, room=self.room, child_room=self._child_room)
-        (body,) = self._spool.at(self.changes.body)
+        (body,) = self.spool.at(self.changes.body)
         document = self.reading(BytesIO(body), segment)
         segment.finish()
         return replace(document, is_gzipped=self.changes.came_gzipped), segment
+
+    def origin(self) -> tuple[str, int, int]:
+        """What it was begun with: the file's URL, room for pages and for sitemaps."""
+        return self._sitemap, self.room, self._child_room
 
     def contents(self) -> Contents:
         """All of it, once it is finished."""
@@ -197,7 +201,7 @@ class Segment:
             self.changes,
             self.kept,
             self.unkept,
-            self._spool.end,
+            self.spool.end,
         )
 
     def adopt(self, contents: Contents) -> None:
@@ -211,7 +215,7 @@ class Segment:
             self.changes,
             self.kept,
             self.unkept,
-            self._spool.end,
+            self.spool.end,
         ) = contents
 
     def _write(self) -> None:
@@ -219,11 +223,11 @@ class Segment:
             rows = sorted_unique(self._waiting)
             self._waiting = []
             self._weight = 0
-            self._runs.append([self._spool.put(batch) for batch in _batches(rows)])
+            self._runs.append([self.spool.put(batch) for batch in _batches(rows)])
 
     def read(self) -> Iterator[RowBatch]:
         """The rows in the order of their URLs, one for each, in batches of at most `BATCH`."""
-        runs = [map(self._spool.get, run) for run in self._runs]
+        runs = [map(self.spool.get, run) for run in self._runs]
         return runs[0] if len(runs) == 1 else _batches(chain.from_iterable(_merged(runs)))
 
 
@@ -277,6 +281,9 @@ class Spools:
     def add(self, spool: RowSpool) -> None:
         """Closes one more with the others."""
         self._all.append(spool)
+
+    def __iter__(self) -> Iterator[RowSpool]:
+        return iter(self._all)
 
     @property
     def size(self) -> int:

@@ -82,7 +82,7 @@ def main() -> None:
     # signals reach the whole group: what becomes of a scan is the parent's to say
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=end_with_parent, daemon=True).start()
     # A parser makes a few cycles a document and a hundred thousand objects: they are collected in between.
     gc.collect()
     gc.freeze()
@@ -91,7 +91,7 @@ def main() -> None:
         serve(channel)
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
     """Ends this process, a parser that is at work in it too, once nobody is there to hear the answer."""
     poller = select.poll()
     poller.register(0, 0)  # a hang-up is always reported

@@ -1,0 +1,239 @@
+"""A crawler in a process of its own, beside the one that records.
+
+To crawl many small domains keeps an interpreter busy, and so does recording them. The other process is told
+which domains to crawl and sends back what came of each; rows on disk stay where they are, and their
+descriptors are sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from itertools import count
+
+from contentmap_cli.crawl.channel import MANY, Channel, Close, Crawled, News, Order, Recall, Said, Setup
+from contentmap_cli.crawl.options import CrawlOptions
+from contentmap_cli.crawl.parcel import unpack
+from contentmap_cli.crawl.results import CrawlProgress, Crawls, DomainCrawl
+from contentmap_cli.errors import Code, Failure
+from contentmap_cli.values import RememberedFile, Target
+
+WORTH_A_PROCESS = 16
+"""Domains: fewer are crawled before another interpreter has started, which takes a third of a second."""
+
+ENDING = 5.0
+"""Seconds that the process may take to put its things away."""
+
+_BOOT = (
+    "import sys; sys.path[:] = {path!r}; from contentmap_cli.crawl.crawler_main import main; main({number})"
+)
+
+Progress = Callable[[CrawlProgress], None]
+
+log = logging.getLogger("contentmap.crawl")
+
+
+class CrawlerDied(Exception):
+    """The process ended while it crawled: killed, as a rule, for want of memory."""
+
+
+@asynccontextmanager
+async def crawler_for(options: CrawlOptions, domains: int) -> AsyncIterator[Crawls]:
+    """Who crawls so many domains: a process of its own where there is a core for it, else this one."""
+    process = None
+    if domains >= WORTH_A_PROCESS and _possible():
+        try:
+            process = await CrawlerProcess(options).__aenter__()
+        except OSError as error:
+            log.warning("no process to crawl in: %s", error, extra={"action": "crawl.no_process"})
+    if process is not None:
+        try:
+            yield process
+        finally:
+            await process.__aexit__()
+        return
+    from contentmap_cli.crawl.crawler import Crawler  # loads much that the other process needs alone
+
+    async with Crawler(options) as crawler:
+        yield crawler
+
+
+def _possible() -> bool:
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return cores > 1 and hasattr(socket, "send_fds") and bool(sys.executable)
+
+
+class CrawlerProcess:
+    """Crawls domains as a `Crawler` does, in another process. An async context manager.
+
+    A process that dies is replaced by another, which is asked once more for what the first was at. Raises
+    OSError where none can be started.
+    """
+
+    def __init__(self, options: CrawlOptions) -> None:
+        self._options = options
+        self._process: _Process | None = None
+        self._starting = asyncio.Lock()
+
+    async def __aenter__(self) -> CrawlerProcess:
+        await self._living()
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        if self._process is not None:
+            await self._process.close()
+
+    @property
+    def number(self) -> int | None:
+        """The id of the process, None while none runs."""
+        return self._process.number if self._process is not None and not self._process.ended else None
+
+    async def crawl(
+        self,
+        target: Target,
+        remembered: Sequence[RememberedFile] = (),
+        progress: Progress | None = None,
+    ) -> DomainCrawl:
+        """One domain, whole; see `Crawls`."""
+        died: Exception | None = None
+        for _ in range(2):
+            try:
+                return await (await self._living()).crawl(target, remembered, progress)
+            except (CrawlerDied, OSError) as error:
+                died = error
+        log.error(
+            "the crawling process died over %s: %s",
+            target.domain,
+            died,
+            extra={"action": "crawl.died", "domain": target.domain},
+        )
+        failure = Failure(Code.INTERNAL_ERROR, "the process that crawled it was killed")
+        return DomainCrawl.failed(target.domain, failure)
+
+    async def _living(self) -> _Process:
+        async with self._starting:  # all that a dead one was at come here at once
+            if self._process is None or self._process.ended:
+                self._process = await _Process.started(self._options)
+            return self._process
+
+
+class _Process:
+    """One process, and the sockets that lead to it. Made by `started`."""
+
+    def __init__(
+        self, process: subprocess.Popen[bytes], channel: Channel, descriptors: socket.socket
+    ) -> None:
+        self.ended = False
+        self._process = process
+        self._channel = channel
+        self._descriptors = descriptors
+        self._numbers = count()
+        self._waiting: dict[int, tuple[asyncio.Future[DomainCrawl], Progress | None]] = {}
+        self._listener = asyncio.create_task(self._listen(), name="crawler-process")
+
+    @classmethod
+    async def started(cls, options: CrawlOptions) -> _Process:
+        """A process that is starting. Raises OSError if it cannot be."""
+        ours, theirs = socket.socketpair()
+        taking, handing = socket.socketpair()
+        with theirs, handing:
+            try:
+                process = subprocess.Popen(  # noqa: ASYNC220, S603 - returns at once; this interpreter, our line
+                    [sys.executable, "-c", _BOOT.format(path=sys.path, number=handing.fileno())],
+                    stdin=theirs.fileno(),
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
+                    pass_fds=(handing.fileno(),),
+                )
+            except OSError:
+                ours.close()
+                taking.close()
+                raise
+        channel = await Channel.over(ours)
+        channel.send(Setup(options, logging.getLogger("contentmap").getEffectiveLevel()))
+        return cls(process, channel, taking)
+
+    @property
+    def number(self) -> int:
+        """The process's id."""
+        return self._process.pid
+
+    async def crawl(
+        self, target: Target, remembered: Sequence[RememberedFile], progress: Progress | None
+    ) -> DomainCrawl:
+        """One domain. Raises CrawlerDied if the process does."""
+        number = next(self._numbers)
+        answer: asyncio.Future[DomainCrawl] = asyncio.get_running_loop().create_future()
+        self._waiting[number] = answer, progress
+        self._channel.send(Order(number, target, tuple(remembered)))
+        try:
+            return await answer
+        except asyncio.CancelledError:
+            if self._waiting.pop(number, None) is None:  # it has come all the same
+                _let_go(answer)
+            elif not self.ended:
+                self._channel.send(Recall(number))
+            raise
+
+    async def _listen(self) -> None:
+        try:
+            with suppress(asyncio.IncompleteReadError, OSError):
+                while True:
+                    self._hear(await self._channel.receive())
+        finally:
+            self.ended = True
+            self._channel.close()
+            self._descriptors.close()
+            if self._process.poll() is None:
+                self._process.kill()  # it has closed its end, or what it says cannot be understood
+            code = await asyncio.to_thread(self._process.wait)
+            for answer, _ in self._waiting.values():
+                if not answer.done():
+                    answer.set_exception(CrawlerDied(f"exit code {code}"))
+            self._waiting.clear()
+
+    def _hear(self, message: object) -> None:
+        if isinstance(message, Crawled):
+            self._deliver(message)
+        elif isinstance(message, News):
+            for number, progress in message.progress.items():
+                _, told = self._waiting.get(number, (None, None))
+                if told is not None:
+                    told(progress)
+        elif isinstance(message, Said):
+            logging.getLogger(str(message.record["name"])).handle(logging.makeLogRecord(message.record))
+
+    def _deliver(self, crawled: Crawled) -> None:
+        if crawled.parcel is not None:
+            # they were sent before, so this waits for nothing
+            descriptors = [*socket.recv_fds(self._descriptors, 1, MANY)[1]] if crawled.parcel.on_disk else []
+            crawl = unpack(crawled.parcel, descriptors)
+        else:
+            assert crawled.failure is not None  # noqa: S101 - one of the two is there
+            crawl = DomainCrawl.failed(crawled.domain, crawled.failure)
+        answer, _ = self._waiting.pop(crawled.number, (None, None))
+        if answer is None or answer.done():
+            crawl.close()
+        else:
+            answer.set_result(crawl)
+
+    async def close(self) -> None:
+        """Ends the process, in good order if it is quick about it."""
+        if not self.ended:
+            self._channel.send(Close())
+            with suppress(TimeoutError):
+                await asyncio.wait_for(asyncio.shield(self._listener), ENDING)
+        if not self.ended:
+            self._process.kill()
+        await self._listener
+
+
+def _let_go(answer: asyncio.Future[DomainCrawl]) -> None:
+    if answer.done() and not answer.cancelled() and answer.exception() is None:
+        answer.result().close()
