@@ -210,18 +210,26 @@ class _Process:
             logging.getLogger(str(message.record["name"])).handle(logging.makeLogRecord(message.record))
 
     def _deliver(self, crawled: Crawled) -> None:
-        if crawled.parcel is not None:
-            # they were sent before, so this waits for nothing
-            descriptors = [*socket.recv_fds(self._descriptors, 1, MANY)[1]] if crawled.parcel.on_disk else []
-            crawl = unpack(crawled.parcel, descriptors)
-        else:
-            assert crawled.failure is not None  # noqa: S101 - one of the two is there
-            crawl = DomainCrawl.failed(crawled.domain, crawled.failure)
+        crawl = self._taken(crawled)
         answer, _ = self._waiting.pop(crawled.number, (None, None))
         if answer is None or answer.done():
             crawl.close()
         else:
             answer.set_result(crawl)
+
+    def _taken(self, crawled: Crawled) -> DomainCrawl:
+        if crawled.parcel is None:
+            assert crawled.failure is not None  # noqa: S101 - one of the two is there
+            return DomainCrawl.failed(crawled.domain, crawled.failure)
+        descriptors: list[int] = []
+        if crawled.parcel.on_disk:  # they were sent before, so this waits for nothing
+            _, descriptors, _, _ = socket.recv_fds(self._descriptors, 1, MANY)
+        if len(descriptors) < crawled.parcel.on_disk:  # the system lets go of those that find no room
+            for descriptor in descriptors:
+                os.close(descriptor)
+            failure = Failure(Code.STORAGE_ERROR, "what was read cannot be kept: too many open files")
+            return DomainCrawl.failed(crawled.domain, failure)
+        return unpack(crawled.parcel, descriptors)
 
     async def close(self) -> None:
         """Ends the process, in good order if it is quick about it."""

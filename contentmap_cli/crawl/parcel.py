@@ -44,9 +44,9 @@ class Parcel:
     segments: tuple[SegmentImage | None, ...]
 
     @property
-    def on_disk(self) -> bool:
-        """Whether descriptors are sent beside it."""
-        return any(spool.content is None for spool in self.spools)
+    def on_disk(self) -> int:
+        """How many descriptors are sent beside it."""
+        return sum(spool.content is None for spool in self.spools)
 
 
 def pack(crawl: DomainCrawl) -> tuple[Parcel, list[int]]:

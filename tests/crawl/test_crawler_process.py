@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import logging
 import os
+import resource
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import suppress
@@ -25,7 +26,7 @@ from contentmap_cli.crawl.options import ConnectTo, CrawlOptions
 from contentmap_cli.crawl.reading import LARGE
 from contentmap_cli.crawl.results import CrawlProgress, DomainCrawl
 from contentmap_cli.crawl.targets import parse_target
-from contentmap_cli.errors import Code
+from contentmap_cli.errors import Code, Failure
 from contentmap_cli.rows import Row
 from contentmap_cli.values import CrawledFile, RememberedFile, ScanStatus
 
@@ -310,3 +311,34 @@ async def test_few_domains_are_crawled_here(new_site: NewSite, monkeypatch: pyte
     monkeypatch.setattr(module.sys, "executable", "")
     async with crawler_for(site.options(), WORTH_A_PROCESS) as impossible:
         assert isinstance(impossible, Crawler)
+
+
+async def test_no_room_for_descriptors(new_site: NewSite, start: Any) -> None:
+    """Rows on disk that find no free descriptor here are that domain's failure; the next one is well."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    plugs: list[int] = []
+    plugged = True
+
+    async def plug(_: web.Request) -> web.Response:
+        if plugged:
+            plugs.append(os.dup(0))
+            resource.setrlimit(resource.RLIMIT_NOFILE, (plugs[0] + 20, hard))
+            with suppress(OSError):
+                while True:
+                    plugs.append(os.dup(0))
+        return web.Response(text=sitemap(range(9_000)))
+
+    site = await new_site({"/robots.txt": "Sitemap: http://site.test/a", "/a": plug})
+    crawler = await start(site.options())
+    try:
+        crawl = await crawled(crawler)
+    finally:
+        for number in plugs:
+            os.close(number)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert (crawl.status, crawl.error) == (
+        ScanStatus.FAILED,
+        Failure(Code.STORAGE_ERROR, "what was read cannot be kept: too many open files"),
+    )
+    plugged = False
+    assert (await crawled(crawler)).status is ScanStatus.OK

@@ -7,6 +7,7 @@ import random
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 from trial import Trial, wait_until, wait_until_shut, wait_until_stopped
@@ -99,3 +100,45 @@ def test_an_answer_that_cannot_be_written(trial: Trial, where: str) -> None:
     assert ran.returncode == 3, ran.stderr
     assert (b"could not be written" in ran.stderr) == (where == "/dev/full"), ran.stderr
     trial.check_finished()
+
+
+def children_of(number: int) -> list[int]:
+    """The processes that a process has started and that live (Linux)."""
+    listed = Path(f"/proc/{number}/task/{number}/children").read_text(encoding="ascii")
+    return [int(child) for child in listed.split()]
+
+
+@on_sqlite
+def test_the_crawling_process_is_killed(long_trial: Trial) -> None:
+    """Another takes its place: the job comes to what it comes to undisturbed."""
+    long_trial.sites.shuts_at = 25
+    scan = long_trial.start()
+    wait_until_shut(long_trial.sites)
+    (crawler,) = children_of(scan.pid)
+    os.kill(crawler, signal.SIGKILL)
+    long_trial.sites.gate.set()
+    said = long_trial.contentmap.end(scan)
+    assert said.code == 3, said.err
+    long_trial.check_finished()
+
+
+@on_sqlite
+def test_the_crawling_process_ends_with_its_parent(long_trial: Trial) -> None:
+    """A run that was killed leaves nobody behind who goes on asking."""
+    long_trial.sites.shuts_at = 25
+    scan = long_trial.start()
+    wait_until_shut(long_trial.sites)
+    (crawler,) = children_of(scan.pid)
+    scan.kill()
+    wait_until(lambda: not Path(f"/proc/{crawler}").exists() or "Z" in state_of(crawler))
+    long_trial.sites.gate.set()
+    long_trial.contentmap.end(scan)
+    long_trial.check_resumed()
+
+
+def state_of(number: int) -> str:
+    """What the system says a process does: R, S, T, Z; empty where it is gone."""
+    try:
+        return Path(f"/proc/{number}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return ""
