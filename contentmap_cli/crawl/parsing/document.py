@@ -14,11 +14,7 @@ from contentmap_cli.crawl.parsing.encoding import LENIENT, Charset, LenientText,
 from contentmap_cli.crawl.parsing.generator import find_generator
 from contentmap_cli.crawl.parsing.problems import ProblemCode, Problems
 from contentmap_cli.crawl.parsing.robots import read_robots
-from contentmap_cli.crawl.parsing.scanner import ForbiddenDoctype, Scanner, Unending
 from contentmap_cli.crawl.parsing.sniff import Opening, root_tag, sniff
-from contentmap_cli.crawl.parsing.strict import Forbidden, NotWellFormed, read_feed, read_sitemap
-from contentmap_cli.crawl.parsing.text import read_text
-from contentmap_cli.crawl.parsing.tolerant import TolerantReader, TooDeep
 from contentmap_cli.errors import Failure
 from contentmap_cli.sinks import EntrySink
 from contentmap_cli.values import Document, DocumentKind, Limits
@@ -215,6 +211,11 @@ class _Reading:
 
     def _read_entries(self, opening: Opening, charset: Charset) -> _Stopped | None:
         """Reads all entries that can be read; returns what ended that too early, if anything did."""
+        # the readers are loaded where there is something to read: a robots.txt needs none of them
+        from contentmap_cli.crawl.parsing.scanner import ForbiddenDoctype, Unending
+        from contentmap_cli.crawl.parsing.strict import Forbidden
+        from contentmap_cli.crawl.parsing.tolerant import TooDeep
+
         limits = self._limits
         try:
             if opening.kind is DocumentKind.TEXT:
@@ -240,6 +241,8 @@ class _Reading:
 
     def _read_strictly(self, kind: DocumentKind, charset: Charset) -> bool:
         """Reads well-formed XML. False if it is not; then nothing that was read counts."""
+        from contentmap_cli.crawl.parsing.strict import NotWellFormed, read_feed, read_sitemap
+
         read = read_sitemap if kind in (DocumentKind.URLSET, DocumentKind.INDEX) else read_feed
         try:
             chunks = self._rest(charset)
@@ -260,6 +263,9 @@ class _Reading:
         return False
 
     def _read_tolerantly(self, kind: DocumentKind, charset: Charset) -> None:
+        from contentmap_cli.crawl.parsing.scanner import Scanner
+        from contentmap_cli.crawl.parsing.tolerant import TolerantReader
+
         text = LenientText(charset)
         pieces = text.decode(self._rest(charset))
         scanner = Scanner(pieces, self._problems, self._limits.xml_token_bytes, self._first_line)
@@ -272,6 +278,8 @@ class _Reading:
             raise _Stopped(ProblemCode.XML_ERROR, "the document ends before its last element does")
 
     def _read_text(self, charset: Charset) -> None:
+        from contentmap_cli.crawl.parsing.text import read_text
+
         text = LenientText(charset)
         try:
             pieces = text.decode(self._rest(charset))
