@@ -11,7 +11,6 @@ from urllib.parse import urlsplit
 from contentmap_cli.crawl.parsing.decode import Body
 from contentmap_cli.crawl.parsing.desk import Desk, HardCap
 from contentmap_cli.crawl.parsing.encoding import LENIENT, Charset, LenientText, detect, utf8
-from contentmap_cli.crawl.parsing.generator import find_generator
 from contentmap_cli.crawl.parsing.problems import ProblemCode, Problems
 from contentmap_cli.crawl.parsing.robots import read_robots
 from contentmap_cli.crawl.parsing.sniff import Opening, root_tag, sniff
@@ -95,6 +94,8 @@ class _Reading:
                 self._read_robots(charset, opening)
             else:
                 if kind in XML_KINDS:
+                    from contentmap_cli.crawl.parsing.generator import find_generator
+
                     self._generator = find_generator(head[:HEAD_BYTES])
                     self._root = root_tag(head)
                 self._read(opening, charset)
@@ -115,6 +116,8 @@ class _Reading:
             problems.add(ProblemCode(failure.code), None, failure.message)
         generator = self._generator
         if generator is None and kind in XML_KINDS:
+            from contentmap_cli.crawl.parsing.generator import find_generator
+
             generator = find_generator(self._tail.decode("utf-8", "replace"))
         found = problems.as_tuple()
         return Document(
