@@ -5,23 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 
 from contentmap_cli.errors import Failure
-from contentmap_cli.values import DiscoveryMethod, DocumentKind, Lastmod, Problem
-
-
-class Severity(StrEnum):
-    """How much a finding matters. The order of the members is that of their weight, the heaviest first."""
-
-    ERROR = "error"  # the protocol forbids it: readers refuse the file, the entry or the value
-    WARNING = "warning"  # allowed or read all the same, and it costs trust or coverage
-    INFO = "info"  # worth knowing
-
-    @property
-    def weight(self) -> int:
-        """2 for an error, 1 for a warning, 0 for information."""
-        return {"error": 2, "warning": 1, "info": 0}[self.value]
+from contentmap_cli.values import DiscoveryMethod, DocumentKind, Lastmod, Problem, Severity
 
 
 @dataclass(frozen=True, slots=True)

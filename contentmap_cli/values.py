@@ -94,6 +94,19 @@ class DocumentKind(StrEnum):
         return self in SITEMAP_KINDS
 
 
+class Severity(StrEnum):
+    """How much a finding matters. The order of the members is that of their weight, the heaviest first."""
+
+    ERROR = "error"  # the protocol forbids it: readers refuse the file, the entry or the value
+    WARNING = "warning"  # allowed or read all the same, and it costs trust or coverage
+    INFO = "info"  # worth knowing
+
+    @property
+    def weight(self) -> int:
+        """2 for an error, 1 for a warning, 0 for information."""
+        return {"error": 2, "warning": 1, "info": 0}[self.value]
+
+
 SITEMAP_KINDS = frozenset(
     {DocumentKind.URLSET, DocumentKind.INDEX, DocumentKind.TEXT, DocumentKind.RSS, DocumentKind.ATOM}
 )

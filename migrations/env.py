@@ -14,8 +14,7 @@ from sqlalchemy import Connection
 
 from contentmap_cli.records.engine import open_database
 from contentmap_cli.records.partitions import of_the_models
-from contentmap_cli.records.queue_tables import tables_on
-from contentmap_cli.records.schema import VERSION_TABLE
+from contentmap_cli.records.schema import VERSION_TABLE, tables_on
 
 
 def run(connection: Connection) -> None:

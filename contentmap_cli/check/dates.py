@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 from typing import ClassVar
 
 from contentmap_cli.check.registry import GOOGLE, PROTOCOL, Family, Notes, rule
-from contentmap_cli.findings import CheckedFile, CheckedSite, Rule, Severity
-from contentmap_cli.values import DocumentKind, Entry, Lastmod
+from contentmap_cli.findings import CheckedFile, CheckedSite, Rule
+from contentmap_cli.values import DocumentKind, Entry, Lastmod, Severity
 
 _E, _W, _I = Severity.ERROR, Severity.WARNING, Severity.INFO
 _HONESTY = f"{GOOGLE}/sitemaps/build-sitemap#additional-notes-about-xml-sitemaps"

@@ -6,8 +6,8 @@ from contentmap_cli.check.addresses import origin_of, path_of
 from contentmap_cli.check.documents import ROBOTS_HTML, is_about_content
 from contentmap_cli.check.registry import GOOGLE, PROTOCOL, RFC_9309, Family, Notes, rule
 from contentmap_cli.errors import Code
-from contentmap_cli.findings import CheckedFile, CheckedSite, Severity
-from contentmap_cli.values import DiscoveryMethod, DocumentKind
+from contentmap_cli.findings import CheckedFile, CheckedSite
+from contentmap_cli.values import DiscoveryMethod, DocumentKind, Severity
 
 _E, _W, _I = Severity.ERROR, Severity.WARNING, Severity.INFO
 

@@ -9,8 +9,8 @@ import re
 
 from contentmap_cli.check.registry import GOOGLE, PROTOCOL, RFC_9309, XML, Family, rule
 from contentmap_cli.errors import Code
-from contentmap_cli.findings import CheckedFile, Rule, Severity
-from contentmap_cli.values import DocumentKind, Problem
+from contentmap_cli.findings import CheckedFile, Rule
+from contentmap_cli.values import DocumentKind, Problem, Severity
 
 _E, _W, _I = Severity.ERROR, Severity.WARNING, Severity.INFO
 

@@ -10,8 +10,8 @@ from typing import ClassVar
 from contentmap_cli.check.addresses import origin_of
 from contentmap_cli.check.languages import LANGUAGES
 from contentmap_cli.check.registry import GOOGLE, Family, Notes, rule
-from contentmap_cli.findings import CheckedFile, CheckedSite, Rule, Severity
-from contentmap_cli.values import Attributes, Entry
+from contentmap_cli.findings import CheckedFile, CheckedSite, Rule
+from contentmap_cli.values import Attributes, Entry, Severity
 
 _E, _W, _I = Severity.ERROR, Severity.WARNING, Severity.INFO
 _IMAGES = f"{GOOGLE}/sitemaps/image-sitemaps"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
+from copy import copy
 from dataclasses import replace
 from typing import Annotated
 
@@ -87,16 +89,42 @@ for module in (
 config.register(app)  # the last: it shows the settings of all
 
 
+_COMMANDS = {command.name: command for command in app.registered_commands}
+_TAKES_VALUE = frozenset({"--db", "--tenant", "--log-format", "--log-file", "--color", "--config"})
+
+
 def main() -> None:
     """Runs the command line and exits with its code."""
     open_standard_streams()
     leave(_run())
 
 
+def narrowed(words: Sequence[str]) -> typer.Typer:
+    """The app as this command line needs it: with one command alone, where the line surely names it.
+
+    To build the parser of all commands takes longer than to read the settings files.
+    """
+    values = 0
+    for word in words:
+        if values:
+            values -= 1
+        elif word.startswith("--"):
+            if word.partition("=")[0] not in _TAKES_VALUE:
+                return app
+            values = "=" not in word
+        else:
+            if word not in _COMMANDS:
+                return app
+            one = copy(app)
+            one.registered_commands, one.registered_groups = [_COMMANDS[word]], []
+            return one
+    return app
+
+
 def _run() -> int:
     as_json = "--json" in sys.argv  # of a command line that cannot be read nothing more is known
     try:
-        return int(app(standalone_mode=False) or Exit.CLEAN)
+        return int(narrowed(sys.argv[1:])(standalone_mode=False) or Exit.CLEAN)
     except typer.Abort:
         return Exit.INTERRUPTED
     except ContentMapError as error:  # a settings file, read before any command runs

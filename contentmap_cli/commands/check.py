@@ -15,12 +15,13 @@ import typer
 from contentmap_cli.commands import options as opt
 from contentmap_cli.commands.shell import Shell, command, run_async
 from contentmap_cli.errors import Exit, UsageError
-from contentmap_cli.findings import CheckSummary, Finding, Severity
 from contentmap_cli.report.formats import CHECK_FORMATS, RULE_FORMATS, Format
+from contentmap_cli.values import Severity
 
 if TYPE_CHECKING:
     from contentmap_cli.check.checker import Checker
     from contentmap_cli.commands.settings import ScanSettings
+    from contentmap_cli.findings import Finding
 
 EPILOG = """\
 Examples:
@@ -80,6 +81,7 @@ def check(
     from contentmap_cli.commands.documents import said_base
     from contentmap_cli.commands.output import answer_to, say
     from contentmap_cli.commands.settings import ScanSettings
+    from contentmap_cli.findings import CheckSummary
     from contentmap_cli.report.as_findings import write_findings, write_rules
     from contentmap_cli.report.figures import plural
 

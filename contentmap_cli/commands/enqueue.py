@@ -25,12 +25,7 @@ from contentmap_cli.crawl.targets import TargetError, TargetLine, judge_lines, m
 from contentmap_cli.errors import JobHeld, UsageError
 from contentmap_cli.records import jobs
 from contentmap_cli.records.address import FILE
-from contentmap_cli.records.queue import (
-    QUEUE_OWNER,
-    default_priority,
-    enqueue_scans,
-    require_engine,
-)
+from contentmap_cli.records.queue import default_priority, enqueue_scans, require_engine
 from contentmap_cli.records.session import GuardedSession, Sessions
 from contentmap_cli.records.staging import (
     Staged,
@@ -106,7 +101,7 @@ async def requeue_job(
         async with sessions.brief(job_id) as session, session.begin():
             job = await require_job(session, shell.tenant_name, job_id, locked=True)
             held_by, alive = await jobs.holder(session, job_id)
-            if held_by not in (None, QUEUE_OWNER) and alive and not surely_gone(held_by):
+            if held_by not in (None, jobs.QUEUE_OWNER) and alive and not surely_gone(held_by):
                 raise JobHeld(
                     f"another run holds {job_id}: {held_by}", hint="wait for it, or `contentmap cancel` it"
                 )
@@ -178,7 +173,7 @@ class _Listing:
         check_targets(self.errors, self._position)
         self.progress.show(f"{self._position:,} targets read, being recorded …")
         await self._merge(session)
-        return await create_staged_job(session, job_id, tenant, settings.recorded(), QUEUE_OWNER)
+        return await create_staged_job(session, job_id, tenant, settings.recorded(), jobs.QUEUE_OWNER)
 
     async def _merge(self, session: GuardedSession) -> None:
         """Several lines of one domain become one target; those that add nothing are told of."""

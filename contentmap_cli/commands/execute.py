@@ -27,8 +27,8 @@ from contentmap_cli.records import jobs
 from contentmap_cli.records.cancelling import was_cancelled
 from contentmap_cli.records.claims import unfinished
 from contentmap_cli.records.failures import storage_error
+from contentmap_cli.records.jobs import QUEUE_OWNER
 from contentmap_cli.records.queries import job_summary
-from contentmap_cli.records.queue import QUEUE_OWNER, drop_job_entries
 from contentmap_cli.records.session import GuardedSession, Sessions
 from contentmap_cli.report.formats import Format, scan_writer
 from contentmap_cli.report.hints import scan_hints
@@ -103,6 +103,8 @@ async def resume_job(
                 if (todo or not closed) and not await jobs.hold_job(session, job_id, owner):
                     raise await _held(session, job_id)
                 if waits:  # no worker has it: from here on it is this run's
+                    from contentmap_cli.records.queue import drop_job_entries
+
                     await drop_job_entries(session, job_id)
                 if not todo and not closed:  # all was recorded, and then its run died
                     await jobs.finish_job(session, job_id, owner)

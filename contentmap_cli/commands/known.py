@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
-
 from contentmap_cli.commands.owner import surely_gone, truthful
 from contentmap_cli.errors import NotFound
 from contentmap_cli.records.contents import find_domain, known_domains
@@ -20,6 +18,8 @@ async def require_domain(session: GuardedSession, tenant: str, name: str) -> int
     found = await find_domain(session, tenant, name)
     if found is not None:
         return found
+    from difflib import get_close_matches
+
     near = get_close_matches(name, await known_domains(session, tenant), n=1, cutoff=0.8)
     hint = f"did you mean {near[0]}?" if near else f"scan it first: contentmap scan {name}"
     raise NotFound(f"{name} was never scanned", hint=hint)

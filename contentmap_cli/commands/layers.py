@@ -6,11 +6,9 @@ default. This fills that map. An option that has an environment variable can be 
 
 from __future__ import annotations
 
-import difflib
 import math
 import os
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -172,6 +170,8 @@ def _text(file: Path) -> str:
 
 
 def _read(file: Path, text: str) -> dict[str, Said]:
+    import tomllib  # there is a file: most calls find none
+
     try:
         table: Any = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -200,6 +200,8 @@ def _read(file: Path, text: str) -> dict[str, Said]:
 
 def _unknown(where: str, key: str) -> UsageError:
     known = [setting.key for setting in SETTINGS.values()]
+    import difflib
+
     near = difflib.get_close_matches(key.replace("_", "-"), known, n=1)
     hint = f"did you mean {near[0]}?" if near else _LIST_HINT
     return UsageError(f"{where}: {key[:80]} is not a setting", hint=hint)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from typing import TYPE_CHECKING, Annotated, TextIO
 
@@ -85,6 +84,8 @@ async def _answer(
     failed: bool,
     exit_status: bool,
 ) -> int:
+    import asyncio
+
     from contentmap_cli.commands.database import database_for_reading
     from contentmap_cli.commands.known import read_job
     from contentmap_cli.commands.output import answer_to, has_left, redraw

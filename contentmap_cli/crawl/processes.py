@@ -15,7 +15,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
-from contentmap_cli.crawl.worker import LENGTH, Done, Work
+from contentmap_cli.crawl.work import LENGTH, Done, Work
 
 _BOOT = "import sys; sys.path[:] = {path!r}; from contentmap_cli.crawl.worker import main; main()"
 IDLE = 1.0

@@ -14,14 +14,13 @@ from contentmap_cli.batches import no_room
 from contentmap_cli.crawl.bodies import Bodies
 from contentmap_cli.crawl.changes import Memory, Reading, read_body
 from contentmap_cli.crawl.options import CrawlOptions
-from contentmap_cli.crawl.parsing import site_links
 from contentmap_cli.crawl.parsing.decode import Body
 from contentmap_cli.crawl.processes import ParserProcesses, WorkerDied
 from contentmap_cli.crawl.responses import FetchedFile
 from contentmap_cli.crawl.robots import Robots, read_robots
 from contentmap_cli.crawl.scope import Scope
 from contentmap_cli.crawl.spool import Cancelled, RowSpool, Segment, Spools
-from contentmap_cli.crawl.worker import Work
+from contentmap_cli.crawl.work import Work
 from contentmap_cli.errors import Code, Failure
 from contentmap_cli.values import DiscoveryMethod, Document, DocumentKind, Limits
 
@@ -242,6 +241,8 @@ class Reader:
 
     async def links(self, html: bytes, base: str) -> list[tuple[str, DiscoveryMethod]]:
         """What a home page links to that may be a sitemap or feed."""
+        from contentmap_cli.crawl.parsing.html import site_links  # most sites name their sitemaps
+
         return await self._in_thread(lambda: site_links(html, base))
 
     async def _in_thread(self, work: Callable[[], T], stop: Callable[[], None] | None = None) -> T:

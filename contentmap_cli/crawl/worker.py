@@ -14,38 +14,16 @@ import signal
 import socket
 import threading
 import traceback
-from dataclasses import dataclass
 
 from contentmap_cli.batches import no_room
-from contentmap_cli.crawl.changes import Memory, Reading, read_body
-from contentmap_cli.crawl.spool import Contents, RowSpool
-from contentmap_cli.values import Document
+from contentmap_cli.crawl.changes import read_body
+from contentmap_cli.crawl.parsing import strict, tolerant
+from contentmap_cli.crawl.spool import RowSpool
+from contentmap_cli.crawl.work import LENGTH, Done, Work
 
-LENGTH = 8
-"""Bytes before each message that say how long it is."""
+__all__ = ["main", "strict", "tolerant"]  # the readers are loaded before any work comes
 
 _REQUEST = 64 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Work:
-    """A document to parse; `end` is where the spool ends."""
-
-    reading: Reading
-    memory: Memory | None
-    room: int
-    child_room: int
-    end: int
-
-
-@dataclass(frozen=True, slots=True)
-class Done:
-    """What came of it: a document and its rows, that no room was left for them, or the traceback of a bug."""
-
-    document: Document | None = None
-    contents: Contents | None = None
-    full: str | None = None
-    bug: str | None = None
 
 
 def parse(work: Work, body: int, spool: int) -> Done:

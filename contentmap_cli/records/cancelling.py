@@ -7,7 +7,6 @@ from typing import Final
 from sqlalchemy import select, update
 
 from contentmap_cli.records.jobs import interruption
-from contentmap_cli.records.queue import drop_job_entries
 from contentmap_cli.records.session import GuardedSession
 from contentmap_cli.records.tables import DomainScan, Job
 from contentmap_cli.records.types import utc_now
@@ -48,6 +47,8 @@ async def cancel_job(session: GuardedSession, job_id: str) -> bool:
         )
     )
     if session.get_bind().dialect.name == "postgresql":
+        from contentmap_cli.records.queue import drop_job_entries
+
         await drop_job_entries(session, job_id)
     session.note("job.cancelled")
     return True

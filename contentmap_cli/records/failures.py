@@ -79,10 +79,9 @@ _KNOWN: tuple[tuple[str, str, str], ...] = (
         "lower --concurrency or raise max_connections on the server",
     ),
 )
-_CONNECTION = re.compile(
+_CONNECTION = (
     r"connect|closed|reset|refused|terminat|shutting down|starting up|timeout|timed out|timeouterror|"
-    r"name or service not known|name resolution|CannotConnectNow",
-    re.IGNORECASE,
+    r"name or service not known|name resolution|CannotConnectNow"
 )
 
 
@@ -111,7 +110,7 @@ def storage_error(error: BaseException, shown: str) -> ContentMapError | None:
     if isinstance(error, exc.IntegrityError | exc.DataError | exc.ProgrammingError):
         return None  # the statement is wrong, not the database
     invalidated = isinstance(error, exc.DBAPIError) and error.connection_invalidated
-    if invalidated or (not _is_an_answer(original) and _CONNECTION.search(text)):
+    if invalidated or (not _is_an_answer(original) and re.search(_CONNECTION, text, re.IGNORECASE)):
         return _gone(shown)
     return StorageRefused(
         f"the database {shown} answered: {original}", hint="run it again with -vv to see the statement"

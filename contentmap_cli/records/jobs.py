@@ -26,6 +26,9 @@ PRUNED: Final = "pruned"
 """The type of a job that is out of sight: nobody lists, resumes or compares it. It stands there only as long
 as domain scans of it are needed, for when they saw a URL first."""
 
+QUEUE_OWNER: Final = "queue"
+"""Who owns a job that was handed to the workers: all of them. A run's own name has colons."""
+
 ALWAYS_COMPARABLE: Final = 2
 """So many of a domain's last scans can be compared whatever was pruned: `diff` does that by default."""
 

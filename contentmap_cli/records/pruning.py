@@ -35,8 +35,7 @@ from sqlalchemy.orm import aliased
 
 from contentmap_cli.batches import cut
 from contentmap_cli.records.claims import RESUMABLE
-from contentmap_cli.records.jobs import PRUNED, first_comparable
-from contentmap_cli.records.queue import QUEUE_OWNER
+from contentmap_cli.records.jobs import PRUNED, QUEUE_OWNER, first_comparable
 from contentmap_cli.records.session import GuardedSession
 from contentmap_cli.records.tables import FILE_CHANGES, SITEMAP_URLS, URL_CHANGES, Domain, DomainScan, Job
 from contentmap_cli.records.tables import SitemapFile as File

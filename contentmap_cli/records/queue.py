@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import ColumnElement, Text, cast, delete, func, or_, select, text, update
 
 from contentmap_cli.errors import TransactionRuleBroken, UsageError
+from contentmap_cli.records.jobs import QUEUE_OWNER
 from contentmap_cli.records.queue_tables import ENTRIES, LOG, PREFIX, STATUS, WORKERS
 from contentmap_cli.records.session import GuardedSession
 from contentmap_cli.records.tables import DomainScan, Job
@@ -28,9 +29,6 @@ from contentmap_cli.values import JobStatus, ScanStatus
 
 if TYPE_CHECKING:
     from pgqueuer.queries import Queries
-
-QUEUE_OWNER: Final = "queue"
-"""Who owns a job that was handed to the workers: all of them. A run's own name has colons."""
 
 STALE_SECONDS: Final = 60.0
 """An entry whose worker has not been heard of for so long is given out again."""

@@ -8,8 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import func, select
 
-from contentmap_cli.records.queue import QUEUE_OWNER
-from contentmap_cli.records.queue_tables import WORKERS
+from contentmap_cli.records.jobs import QUEUE_OWNER
 from contentmap_cli.records.session import GuardedSession
 from contentmap_cli.records.tables import DomainScan
 from contentmap_cli.records.types import utc_now
@@ -26,6 +25,8 @@ async def with_queue(
     whether it surely is no more, so that its lease need not be waited for."""
     if job.owner != QUEUE_OWNER:
         return job
+    from contentmap_cli.records.queue_tables import WORKERS  # loads PostgreSQL's dialect
+
     rows = await session.scalars(
         select(WORKERS.c.owner).where(WORKERS.c.tenant_id == job.tenant, WORKERS.c.lease_until > utc_now())
     )

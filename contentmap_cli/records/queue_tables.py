@@ -33,7 +33,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ENUM, JSONB
 
-from contentmap_cli.records.tables import NAMING, Base
+from contentmap_cli.records.tables import NAMING
 from contentmap_cli.records.types import UtcDateTime
 
 PREFIX: Final = "contentmap_"
@@ -126,8 +126,3 @@ Index(
     ),
 )
 Index(f"{LOG.name}_job_id_status", LOG.c.job_id, desc(LOG.c.created))
-
-
-def tables_on(dialect: str) -> list[MetaData]:
-    """The registries of all tables that a database of this kind has."""
-    return [Base.metadata, QUEUE] if dialect == "postgresql" else [Base.metadata]

@@ -19,8 +19,7 @@ from sqlalchemy import (
 )
 
 from contentmap_cli.errors import DatabaseUnavailable, SchemaMismatch
-from contentmap_cli.records.queue_tables import tables_on
-from contentmap_cli.records.tables import Job
+from contentmap_cli.records.tables import Base, Job
 from contentmap_cli.records.types import utc_now
 
 if TYPE_CHECKING:
@@ -56,6 +55,15 @@ def require_server(connection: Connection, shown: str) -> None:
             f"the database {shown} is on PostgreSQL {version[0]}, and ContentMap needs {OLDEST_SERVER[0]}",
             hint="name a database on a newer server with --db, or an SQLite file",
         )
+
+
+def tables_on(dialect: str) -> list[MetaData]:
+    """The registries of all tables that a database of this kind has."""
+    if dialect != "postgresql":
+        return [Base.metadata]
+    from contentmap_cli.records.queue_tables import QUEUE  # loads PostgreSQL's dialect
+
+    return [Base.metadata, QUEUE]
 
 
 def read_version(connection: Connection) -> tuple[SchemaState, str | None]:

@@ -17,8 +17,8 @@ from typing import Any
 from sqlalchemy import delete, exists, func, insert, or_, select, update
 
 from contentmap_cli.records.claims import LEASE_SECONDS, takeable
-from contentmap_cli.records.jobs import finish_job
-from contentmap_cli.records.queue import QUEUE_OWNER, beat_entries
+from contentmap_cli.records.jobs import QUEUE_OWNER, finish_job
+from contentmap_cli.records.queue import beat_entries
 from contentmap_cli.records.queue_tables import ENTRIES, WORKERS
 from contentmap_cli.records.session import GuardedSession
 from contentmap_cli.records.tables import Domain, DomainScan, Job

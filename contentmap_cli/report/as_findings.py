@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import TextIO
 
-from contentmap_cli.findings import CheckSummary, Finding, Rule, Severity
+from contentmap_cli.findings import CheckSummary, Finding, Rule
 from contentmap_cli.report.as_github import workflow_command
 from contentmap_cli.report.as_junit import attributes_text
 from contentmap_cli.report.columns import Style, painted
@@ -14,6 +14,7 @@ from contentmap_cli.report.escape import redact, terminal, xml_text
 from contentmap_cli.report.figures import plural
 from contentmap_cli.report.formats import CHECK_FORMATS, Format
 from contentmap_cli.report.objects import check_object, finding_object, finding_text, rule_object
+from contentmap_cli.values import Severity
 
 _STYLES = {Severity.ERROR: Style.RED, Severity.WARNING: Style.YELLOW, Severity.INFO: Style.CYAN}
 _COMMANDS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "notice"}

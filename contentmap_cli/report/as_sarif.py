@@ -9,9 +9,10 @@ from typing import TextIO
 from urllib.parse import quote
 
 from contentmap_cli import __version__
-from contentmap_cli.findings import Finding, Rule, Severity
+from contentmap_cli.findings import Finding, Rule
 from contentmap_cli.report.escape import redact
 from contentmap_cli.report.objects import finding_text
+from contentmap_cli.values import Severity
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 _LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "note"}

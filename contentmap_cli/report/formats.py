@@ -11,8 +11,6 @@ from enum import StrEnum
 from typing import Protocol, TextIO, TypeVar
 
 from contentmap_cli.errors import UsageError
-from contentmap_cli.report import as_csv
-from contentmap_cli.report.objects import file_object, job_object, to_json
 from contentmap_cli.values import DomainSummary, Entry, ErrorGroup, JobSummary, StoredEntry, StoredFile
 
 Row_contra = TypeVar("Row_contra", contravariant=True)
@@ -166,7 +164,10 @@ def jobs_writer(
         from contentmap_cli.report.as_list import JobsTable
 
         return JobsTable(out, width=width, color=color)
-    return _objects_writer(format, out, job_object, as_csv.JOB, LIST_FORMATS)
+    from contentmap_cli.report.as_csv import JOB
+    from contentmap_cli.report.objects import job_object
+
+    return _objects_writer(format, out, job_object, JOB, LIST_FORMATS)
 
 
 def files_writer(
@@ -177,7 +178,10 @@ def files_writer(
         from contentmap_cli.report.as_list import FilesTable
 
         return FilesTable(out, width=width, color=color)
-    return _objects_writer(format, out, file_object, as_csv.FILE, LIST_FORMATS)
+    from contentmap_cli.report.as_csv import FILE
+    from contentmap_cli.report.objects import file_object
+
+    return _objects_writer(format, out, file_object, FILE, LIST_FORMATS)
 
 
 def entries_writer(
@@ -212,9 +216,10 @@ def entries_writer(
 
             return NdjsonRows(out, entry_json)
         case Format.CSV:
+            from contentmap_cli.report.as_csv import ENTRY, CsvRows
             from contentmap_cli.report.entry_text import entry_cells
 
-            return as_csv.CsvRows(out, as_csv.ENTRY, entry_cells)
+            return CsvRows(out, ENTRY, entry_cells)
         case _:
             raise refusal(format, ENTRY_FORMATS)
 
@@ -226,6 +231,8 @@ def _objects_writer(
     columns: tuple[tuple[str, ...], ...],
     known: tuple[Format, ...],
 ) -> RowWriter[Row]:
+    from contentmap_cli.report.objects import to_json
+
     match format:
         case Format.JSON:
             from contentmap_cli.report.as_json import JsonRows
@@ -236,7 +243,9 @@ def _objects_writer(
 
             return NdjsonRows(out, lambda row: to_json(to_object(row)))
         case Format.CSV:
-            return as_csv.CsvRows(out, columns, as_csv.cells_of(columns, to_object))
+            from contentmap_cli.report.as_csv import CsvRows, cells_of
+
+            return CsvRows(out, columns, cells_of(columns, to_object))
         case _:
             raise refusal(format, known)
 

@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from json.encoder import JSONEncoder
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from contentmap_cli.errors import ContentMapError, Failure
-from contentmap_cli.findings import CheckSummary, Finding, Rule, Severity
 from contentmap_cli.report.escape import redact
 from contentmap_cli.values import (
     Document,
@@ -21,9 +20,13 @@ from contentmap_cli.values import (
     JobSummary,
     Problem,
     ScanStatus,
+    Severity,
     StoredEntry,
     StoredFile,
 )
+
+if TYPE_CHECKING:
+    from contentmap_cli.findings import CheckSummary, Finding, Rule
 
 SCHEMA = 1
 """The version of these objects. A key may be added without a new one; none is renamed or removed."""

@@ -16,8 +16,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from contentmap_cli.errors import SchemaMismatch
 from contentmap_cli.records import schema
 from contentmap_cli.records.engine import Database, open_database
-from contentmap_cli.records.queue_tables import ENTRIES, LOG, WORKERS, tables_on
-from contentmap_cli.records.schema import SchemaState
+from contentmap_cli.records.queue_tables import ENTRIES, LOG, WORKERS
+from contentmap_cli.records.schema import SchemaState, tables_on
 from contentmap_cli.records.tables import (
     FILE_CHANGES,
     SITEMAP_URLS,

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, inspect
 
 from contentmap_cli.records import schema
 from contentmap_cli.records.partitions import is_partition, of_the_models
-from contentmap_cli.records.queue_tables import tables_on
+from contentmap_cli.records.schema import tables_on
 
 
 def differences(connection: Connection) -> list[object]:

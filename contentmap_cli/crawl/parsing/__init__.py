@@ -2,7 +2,6 @@
 
 from contentmap_cli.crawl.parsing.dates import parse_lastmod
 from contentmap_cli.crawl.parsing.document import parse_document
-from contentmap_cli.crawl.parsing.html import site_links
 from contentmap_cli.crawl.parsing.problems import ProblemCode
 
-__all__ = ["ProblemCode", "parse_document", "parse_lastmod", "site_links"]
+__all__ = ["ProblemCode", "parse_document", "parse_lastmod"]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta, timezone
+from functools import cache
 
 from contentmap_cli.values import Lastmod
 
@@ -23,7 +24,7 @@ TIME = r"T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
 
 # What nearly all sitemaps hold, accepted without further thought: every such day exists, no shift is needed.
 PLAIN_DATE = re.compile(rf"{DAY}(?:{TIME}(?:Z|\+00:00))?")
-W3C = re.compile(
+W3C = (
     r"(?P<year>[0-9]{4})"
     r"(?:[-/.](?P<month>[0-9]{1,2})"
     r"(?:[-/.](?P<day>[0-9]{1,2})"
@@ -31,11 +32,11 @@ W3C = re.compile(
     r"(?::(?P<second>[0-9]{2})(?:[.,](?P<fraction>[0-9]{1,12}))?)?"
     r"\s*(?P<zone>[Zz]|UTC|GMT|[+-][0-9]{2}(?::?[0-9]{2})?)?)?)?)?"
 )
-COMPACT = re.compile(
+COMPACT = (
     r"(?P<year>(?:19|20)[0-9]{2})(?P<month>[0-9]{2})(?P<day>[0-9]{2})"
     r"(?:T(?P<hour>[0-9]{2})(?P<minute>[0-9]{2})(?P<second>[0-9]{2})(?P<fraction>)(?P<zone>Z|[+-][0-9]{4})?)?"
 )
-RFC_822 = re.compile(
+RFC_822 = (
     r"(?:[A-Za-z]{3,9}\.?\s*,?\s+)?(?P<day>[0-9]{1,2})"
     r"[\s-]+(?P<month>[A-Za-z]{3,9})\.?[\s-]+(?P<year>[0-9]{4}|[0-9]{2})"
     r"(?:\s*,?\s+(?P<hour>[0-9]{1,2}):(?P<minute>[0-9]{2})(?::(?P<second>[0-9]{2}))?"
@@ -92,12 +93,18 @@ def parse_lastmod(text: str) -> Lastmod:
     text = text.strip().strip("\ufeff\u200b").strip()
     if len(text) > TEXT_LENGTH:
         return Lastmod(None, None, text[:TEXT_LENGTH])
-    match = W3C.fullmatch(text) or COMPACT.fullmatch(text) or RFC_822.fullmatch(text)
+    match = next(filter(None, (form.fullmatch(text) for form in _odd_forms())), None)
     if match is None:
         return Lastmod(None, None, text)
     parts = match.groupdict()
     utc = _utc(parts)
     return Lastmod(utc, _precision(parts), text) if utc is not None else Lastmod(None, None, text)
+
+
+@cache
+def _odd_forms() -> tuple[re.Pattern[str], ...]:
+    """The forms that most sitemaps do without: compiled where the first one comes."""
+    return re.compile(W3C), re.compile(COMPACT), re.compile(RFC_822)
 
 
 def _utc(parts: dict[str, str | None]) -> str | None:

@@ -11,14 +11,9 @@ from urllib.parse import urlsplit
 from contentmap_cli.crawl.parsing.decode import Body
 from contentmap_cli.crawl.parsing.desk import Desk, HardCap
 from contentmap_cli.crawl.parsing.encoding import LENIENT, Charset, LenientText, detect, utf8
-from contentmap_cli.crawl.parsing.generator import find_generator
 from contentmap_cli.crawl.parsing.problems import ProblemCode, Problems
 from contentmap_cli.crawl.parsing.robots import read_robots
-from contentmap_cli.crawl.parsing.scanner import ForbiddenDoctype, Scanner, Unending
 from contentmap_cli.crawl.parsing.sniff import Opening, root_tag, sniff
-from contentmap_cli.crawl.parsing.strict import Forbidden, NotWellFormed, read_feed, read_sitemap
-from contentmap_cli.crawl.parsing.text import read_text
-from contentmap_cli.crawl.parsing.tolerant import TolerantReader, TooDeep
 from contentmap_cli.errors import Failure
 from contentmap_cli.sinks import EntrySink
 from contentmap_cli.values import Document, DocumentKind, Limits
@@ -99,6 +94,8 @@ class _Reading:
                 self._read_robots(charset, opening)
             else:
                 if kind in XML_KINDS:
+                    from contentmap_cli.crawl.parsing.generator import find_generator
+
                     self._generator = find_generator(head[:HEAD_BYTES])
                     self._root = root_tag(head)
                 self._read(opening, charset)
@@ -119,6 +116,8 @@ class _Reading:
             problems.add(ProblemCode(failure.code), None, failure.message)
         generator = self._generator
         if generator is None and kind in XML_KINDS:
+            from contentmap_cli.crawl.parsing.generator import find_generator
+
             generator = find_generator(self._tail.decode("utf-8", "replace"))
         found = problems.as_tuple()
         return Document(
@@ -215,6 +214,11 @@ class _Reading:
 
     def _read_entries(self, opening: Opening, charset: Charset) -> _Stopped | None:
         """Reads all entries that can be read; returns what ended that too early, if anything did."""
+        # the readers are loaded where there is something to read: a robots.txt needs none of them
+        from contentmap_cli.crawl.parsing.scanner import ForbiddenDoctype, Unending
+        from contentmap_cli.crawl.parsing.strict import Forbidden
+        from contentmap_cli.crawl.parsing.tolerant import TooDeep
+
         limits = self._limits
         try:
             if opening.kind is DocumentKind.TEXT:
@@ -240,6 +244,8 @@ class _Reading:
 
     def _read_strictly(self, kind: DocumentKind, charset: Charset) -> bool:
         """Reads well-formed XML. False if it is not; then nothing that was read counts."""
+        from contentmap_cli.crawl.parsing.strict import NotWellFormed, read_feed, read_sitemap
+
         read = read_sitemap if kind in (DocumentKind.URLSET, DocumentKind.INDEX) else read_feed
         try:
             chunks = self._rest(charset)
@@ -260,6 +266,9 @@ class _Reading:
         return False
 
     def _read_tolerantly(self, kind: DocumentKind, charset: Charset) -> None:
+        from contentmap_cli.crawl.parsing.scanner import Scanner
+        from contentmap_cli.crawl.parsing.tolerant import TolerantReader
+
         text = LenientText(charset)
         pieces = text.decode(self._rest(charset))
         scanner = Scanner(pieces, self._problems, self._limits.xml_token_bytes, self._first_line)
@@ -272,6 +281,8 @@ class _Reading:
             raise _Stopped(ProblemCode.XML_ERROR, "the document ends before its last element does")
 
     def _read_text(self, charset: Charset) -> None:
+        from contentmap_cli.crawl.parsing.text import read_text
+
         text = LenientText(charset)
         try:
             pieces = text.decode(self._rest(charset))

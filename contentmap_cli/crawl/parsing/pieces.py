@@ -6,11 +6,19 @@ nowhere else in it. What both have in a row is passed over as bytes; only around
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from contentmap_cli.crawl.parsing.encoding import Charset, detect
-from contentmap_cli.crawl.parsing.plain import HEAD, HEAD_BYTES
+
+HEAD_BYTES: Final = 64 * 1024
+
+HEAD: Final = re.compile(
+    rb"\s*(?:<\?xml[^<>]*\?>\s*)?(?:<!--(?:[^-]|-[^-])*-->\s*)*"
+    rb"<urlset(?P<attributes>(?:\s+[A-Za-z_][\w.:-]*\s*=\s*(?:\"[^\"<&>]*\"|'[^'<&>]*'))*)\s*>\s*(?=<url>)"
+)
+"""How a body of plain entries begins, as bytes."""
 
 _START: Final = b"<url>"
 _END: Final = b"</url>"

@@ -23,6 +23,7 @@ from typing import Final
 from contentmap_cli.crawl.parsing.dates import DAY, TIME, parse_lastmod
 from contentmap_cli.crawl.parsing.desk import CACHED, CHANGEFREQS, NUMBER, Desk
 from contentmap_cli.crawl.parsing.elements import Role, role_of
+from contentmap_cli.crawl.parsing.pieces import HEAD, HEAD_BYTES
 from contentmap_cli.crawl.parsing.possessive import compiled
 from contentmap_cli.crawl.parsing.rich import undeclared, usual_extensions_of
 from contentmap_cli.crawl.parsing.shapes import UsualExtensions
@@ -33,13 +34,8 @@ from contentmap_cli.values import Lastmod
 PIECE: Final = 64 * 1024
 """Bytes that are read at once: their columns stay in a processor's cache. A longer entry is not plain."""
 
-HEAD_BYTES: Final = 64 * 1024
 _BLANKS: Final = 1024 * 1024
 
-HEAD: Final = re.compile(
-    rb"\s*(?:<\?xml[^<>]*\?>\s*)?(?:<!--(?:[^-]|-[^-])*-->\s*)*"
-    rb"<urlset(?P<attributes>(?:\s+[A-Za-z_][\w.:-]*\s*=\s*(?:\"[^\"<&>]*\"|'[^'<&>]*'))*)\s*>\s*(?=<url>)"
-)
 _NAMESPACE: Final = re.compile(rb"\sxmlns\s*=\s*[\"']([^\"']*)[\"']")
 _ROLES: Final = {
     "url": Role.URL,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contentmap_cli.crawl.parsing import site_links
+from contentmap_cli.crawl.parsing.html import site_links
 from contentmap_cli.values import DiscoveryMethod
 
 BASE = "https://site.example/"

@@ -14,7 +14,7 @@ import pytest
 SECONDS = 30
 """Each takes less than one; the rest is for a busy machine."""
 
-HTML = "from contentmap_cli.crawl.parsing import site_links as links\n"
+HTML = "from contentmap_cli.crawl.parsing.html import site_links as links\n"
 URLS = "from contentmap_cli.crawl.parsing.urls import judge\nB = 'https://site.example/'\n"
 DOCUMENT = """
 import io
