@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-import zlib
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from typing import BinaryIO, cast
 import aiohttp
 
 from contentmap_cli.crawl.faults import EXPECTED, fault_of
+from contentmap_cli.crawl.parsing import deflate
 from contentmap_cli.crawl.protocol import is_broken
 from contentmap_cli.errors import Code, Failure
 from contentmap_cli.values import Limits
@@ -223,7 +223,7 @@ def decoded(body: BinaryIO, limit: int) -> bytes:
         if not data.startswith(b"\x1f\x8b"):
             break
         try:
-            data = zlib.decompressobj(wbits=31).decompress(data, limit)
-        except zlib.error:
+            data = deflate.LIBRARY.decompressobj(deflate.GZIP_WINDOW).decompress(data, limit)
+        except deflate.LIBRARY.error:
             break
     return data
