@@ -13,14 +13,14 @@ import hashlib
 import json
 import os
 import tempfile
-import zlib
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO, Final, NamedTuple
 
 from contentmap_cli import __version__
-from contentmap_cli.crawl.parsing.decode import CHUNK, GZIP_WINDOW, Body
+from contentmap_cli.crawl.parsing import deflate
+from contentmap_cli.crawl.parsing.decode import CHUNK, Body
 from contentmap_cli.crawl.scope import Scope
 from contentmap_cli.values import Document, DocumentKind, Limits
 
@@ -157,7 +157,7 @@ def packed(source: BinaryIO, *, is_gzipped: bool) -> bytes:
     source.seek(0)
     if is_gzipped:
         return source.read()
-    engine = zlib.compressobj(1, wbits=GZIP_WINDOW)
+    engine = deflate.LIBRARY.compressobj(1, wbits=deflate.GZIP_WINDOW)
     parts = [engine.compress(chunk) for chunk in iter(lambda: source.read(CHUNK), b"")]
     return b"".join((*parts, engine.flush()))
 

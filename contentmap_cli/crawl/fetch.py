@@ -21,7 +21,15 @@ from contentmap_cli.crawl.hosts import normalise_url, site_of
 from contentmap_cli.crawl.options import CrawlOptions
 from contentmap_cli.crawl.places import Places
 from contentmap_cli.crawl.politeness import HostPaused, Politeness, retry_after
-from contentmap_cli.crawl.responses import FetchedFile, Reply, ReplyHeaders, Validators, drain, read_body
+from contentmap_cli.crawl.responses import (
+    FetchedFile,
+    Notice,
+    Reply,
+    ReplyHeaders,
+    Validators,
+    drain,
+    read_body,
+)
 from contentmap_cli.errors import Code, Failure, http_code
 
 log = logging.getLogger("contentmap.crawl")
@@ -37,13 +45,14 @@ NO_VALIDATORS = Validators()
 @dataclass(frozen=True, slots=True)
 class Ask:
     """The terms of one fetch. `until` is on the event loop's clock; `site` is the only one that is sent the
-    user's own headers; `retries` None means the run's own number."""
+    user's own headers; `retries` None means the run's own number; `notice` is given while the body comes."""
 
     site: str
     max_bytes: int
     until: float
     validators: Validators = NO_VALIDATORS
     retries: int | None = None
+    notice: Notice | None = None
 
 
 class Fetcher:
@@ -216,7 +225,12 @@ class Fetcher:
                     )
                 else:
                     await read_body(
-                        response, reply, self._options.limits, max_bytes=ask.max_bytes, until=until
+                        response,
+                        reply,
+                        self._options.limits,
+                        max_bytes=ask.max_bytes,
+                        until=until,
+                        notice=ask.notice,
                     )
                     if until == ask.until and loop.time() >= until and reply.failure is not None:
                         reply.failure = Failure(Code.DEADLINE, "the domain's time was up")

@@ -1,7 +1,8 @@
 """Large documents parsed in other processes: on another core, and without holding this interpreter's lock.
 
-A process is started when the first large document has arrived. Body and rows pass through the files that hold
-them anyway, whose descriptors are sent; only what the parser says of the document comes back.
+A process is started when a large document has nearly arrived, so that it is ready by then. Body and rows pass
+through the files that hold them anyway, whose descriptors are sent; only what the parser says of the document
+comes back.
 """
 
 from __future__ import annotations
@@ -79,6 +80,7 @@ class ParserProcesses:
     def __init__(self, count: int) -> None:
         self._idle: list[_Worker] = []
         self._all: set[_Worker] = set()
+        self._count = count
         self._turns = Turns(count)
 
     @classmethod
@@ -86,6 +88,14 @@ class ParserProcesses:
         """Processes, or None on a machine of one core or one that cannot send descriptors."""
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         return cls(count) if cores > 1 and hasattr(socket, "send_fds") and sys.executable else None
+
+    def prepare(self) -> None:
+        """Sees that a process is ready for a large document that is to come soon, if one is free or may be
+        started. One that it does not come to is let go as if it had done its work."""
+        if not self._idle and len(self._all) >= self._count:
+            return
+        with suppress(OSError):  # whoever has the document hears of it
+            self._rest(self._idle.pop() if self._idle else _Worker())
 
     async def parse(self, work: Work, body: int, spool: int, *, size: int = 0) -> Done:
         """Has a document parsed, from one descriptor to another, in its turn by `size` in bytes.
@@ -104,9 +114,16 @@ class ParserProcesses:
                 self._all.discard(worker)
                 worker.kill()
                 raise
-            self._idle.append(worker)
-            worker.retirement = asyncio.get_running_loop().call_later(IDLE, self._retire, worker)
+            self._rest(worker)
             return done
+
+    def _rest(self, worker: _Worker) -> None:
+        """Lets a process wait for what comes next."""
+        if worker.retirement is not None:
+            worker.retirement.cancel()
+        worker.retirement = asyncio.get_running_loop().call_later(IDLE, self._retire, worker)
+        self._all.add(worker)
+        self._idle.append(worker)
 
     @property
     def numbers(self) -> list[int]:

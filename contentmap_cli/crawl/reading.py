@@ -16,7 +16,7 @@ from contentmap_cli.crawl.changes import Memory, Reading, read_body
 from contentmap_cli.crawl.options import CrawlOptions
 from contentmap_cli.crawl.parsing.decode import Body
 from contentmap_cli.crawl.processes import ParserProcesses, WorkerDied
-from contentmap_cli.crawl.responses import FetchedFile
+from contentmap_cli.crawl.responses import FetchedFile, Notice
 from contentmap_cli.crawl.robots import Robots, read_robots
 from contentmap_cli.crawl.scope import Scope
 from contentmap_cli.crawl.spool import Cancelled, RowSpool, Segment, Spools
@@ -127,6 +127,13 @@ class Reader:
                     await self._in_thread(self._bodies.cache.trim)
                 segment.reading = self._reading(source)
                 return document, segment
+
+    def notice(self, known: str | None) -> Notice | None:
+        """Has a process ready for a body that is large enough to be parsed there. One whose `known` digest is
+        all that an earlier scan left need not be parsed at all."""
+        if self._processes is None or (known is not None and self._bodies is None):
+            return None
+        return Notice(LARGE, self._processes.prepare)
 
     def remembers(self, source: Source) -> bool:
         """Whether the body that an earlier scan recorded is at hand, so that only changes need be read."""

@@ -5,23 +5,26 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-import zlib
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from tempfile import SpooledTemporaryFile
-from typing import BinaryIO, cast
+from typing import BinaryIO, NamedTuple, cast
 
 import aiohttp
 
 from contentmap_cli.crawl.faults import EXPECTED, fault_of
+from contentmap_cli.crawl.parsing import deflate
 from contentmap_cli.crawl.protocol import is_broken
 from contentmap_cli.errors import Code, Failure
 from contentmap_cli.values import Limits
 
 IN_MEMORY = 256 * 1024
 """Bytes of a body or spool that stay in memory; the rest goes to an unlinked file."""
+
+SOON = 0.5
+"""Seconds that the rest of a large body may take to come when somebody is told of it."""
 
 _DRAINED = 64 * 1024
 _DRAIN_SECONDS = 2.0
@@ -126,22 +129,35 @@ class FetchedFile:
             self.body = None
 
 
+class Notice(NamedTuple):
+    """Who wants to be told, `SOON` before it is there, of a body of at least so many bytes."""
+
+    least: int
+    tell: Callable[[], None]
+
+
 def spool_file() -> BinaryIO:
     """A file of no name: in memory up to `IN_MEMORY`, on disk from then on. The caller closes it."""
     return cast(BinaryIO, SpooledTemporaryFile(IN_MEMORY))
 
 
 async def read_body(
-    response: aiohttp.ClientResponse, reply: Reply, limits: Limits, *, max_bytes: int, until: float
+    response: aiohttp.ClientResponse,
+    reply: Reply,
+    limits: Limits,
+    *,
+    max_bytes: int,
+    until: float,
+    notice: Notice | None = None,
 ) -> None:
     """Reads a body into `reply`, whatever it turns out to be: at most `max_bytes`, no later than `until`.
 
     What was read stays in `reply.body` whichever way it ends, unless there is no room for it; a failure says
-    why it ended early. `until` is on the event loop's clock.
+    why it ended early. `until` is on the event loop's clock. `notice` is given at most once.
     """
     reply.body = body = spool_file()
     try:
-        await _receive(response, reply, body, limits, max_bytes=max_bytes, until=until)
+        await _receive(response, reply, body, limits, max_bytes=max_bytes, until=until, notice=notice)
         _keep(lambda: body.seek(0))  # which writes what was not written yet
     except _NoRoom as error:
         with suppress(OSError):
@@ -163,9 +179,11 @@ async def _receive(
     *,
     max_bytes: int,
     until: float,
+    notice: Notice | None,
 ) -> None:
     begin = time.monotonic()
     loop = asyncio.get_running_loop()
+    length = None if response.content_length is None else min(response.content_length, max_bytes)
     try:
         async with asyncio.timeout_at(until) as clock:
             async for chunk in response.content.iter_any():
@@ -178,6 +196,9 @@ async def _receive(
                 # The library's own read timeout counts bytes that are no body: a chunk's extension, say.
                 clock.reschedule(min(until, loop.time() + limits.read_timeout))
                 passed = time.monotonic() - begin
+                if notice is not None and _comes_soon(reply.size, length, passed, notice.least):
+                    notice.tell()
+                    notice = None
                 if passed > limits.slow_after and reply.size < passed * limits.slow_rate:
                     rate = int(reply.size / passed)
                     reply.failure = Failure(Code.TIMEOUT, f"the body came at {rate} bytes a second")
@@ -187,6 +208,13 @@ async def _receive(
         reply.failure = fault.failure
         if fault.failure.code == Code.CONNECT_ERROR:
             reply.failure = Failure(Code.BODY_TRUNCATED, "the connection ended before the body did")
+
+
+def _comes_soon(size: int, length: int | None, passed: float, least: int) -> bool:
+    """Whether a body has `least` bytes and comes within `SOON` if it goes on as it came. One that does not
+    say its length is taken to be half there."""
+    left = size if length is None else length - size
+    return (size if length is None else length) >= least and left * passed <= SOON * size
 
 
 class _NoRoom(Exception):
@@ -223,7 +251,7 @@ def decoded(body: BinaryIO, limit: int) -> bytes:
         if not data.startswith(b"\x1f\x8b"):
             break
         try:
-            data = zlib.decompressobj(wbits=31).decompress(data, limit)
-        except zlib.error:
+            data = deflate.LIBRARY.decompressobj(deflate.GZIP_WINDOW).decompress(data, limit)
+        except deflate.LIBRARY.error:
             break
     return data

@@ -20,7 +20,7 @@ from contentmap_cli.crawl.hosts import origin_of, site_of
 from contentmap_cli.crawl.ledger import Ledger
 from contentmap_cli.crawl.options import CrawlOptions
 from contentmap_cli.crawl.reading import Reader, Source
-from contentmap_cli.crawl.responses import FetchedFile, Validators, decoded
+from contentmap_cli.crawl.responses import FetchedFile, Notice, Validators, decoded
 from contentmap_cli.crawl.results import CrawlProgress, DomainCrawl, Nonsense, judge
 from contentmap_cli.crawl.robots import Robots
 from contentmap_cli.errors import Code, Failure
@@ -185,6 +185,7 @@ class Visit:
             max_bytes=self._limits.body_bytes,
             validators=self._decider.validators(candidate),
             retries=0 if probe else None,
+            notice=self._reader.notice(self._decider.known_digest(candidate)),
         ) as fetched:
             if fetched.not_modified:
                 self._unchanged(candidate, fetched)
@@ -214,6 +215,7 @@ class Visit:
         max_bytes: int,
         validators: Validators = NO_VALIDATORS,
         retries: int | None = None,
+        notice: Notice | None = None,
     ) -> FetchedFile:
         """A fetch on this domain's account: its bytes, its requests, its time."""
         ask = Ask(
@@ -222,6 +224,7 @@ class Visit:
             until=self._until,
             validators=validators,
             retries=retries,
+            notice=notice,
         )
         fetched = await self._fetcher.fetch(url, ask)
         self._ledger.fetched(fetched)

@@ -260,6 +260,59 @@ async def test_a_process_with_nothing_to_do_ends(
     assert processes.numbers not in ([], [first])
 
 
+async def test_a_process_is_ready_before_its_document(
+    make_reader: Callable[..., Reader], processes: ParserProcesses, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is the one that parses, however often it was asked for, and no more are started than may run."""
+    monkeypatch.setattr(processes_module, "IDLE", 600)
+    processes.prepare()
+    processes.prepare()
+    (ready,) = processes.numbers
+    reader = make_reader()
+    await asyncio.gather(*(reader.read(source(sitemap(9_000)), room=lambda: MANY) for _ in range(2)))
+    assert ready in processes.numbers
+    assert len(processes.numbers) == 2
+    processes.prepare()
+    assert len(processes.numbers) == 2
+    reading = asyncio.gather(*(reader.read(source(sitemap(400_000)), room=lambda: MANY) for _ in range(2)))
+    for number in processes.numbers:
+        await _reads(number)
+    processes.prepare()  # as many as may run have work
+    assert len(processes.numbers) == 2
+    reading.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await reading
+
+
+async def test_a_process_whose_document_does_not_come_ends(
+    processes: ParserProcesses, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By itself, counted from when it was last asked for, or with the others."""
+    monkeypatch.setattr(processes_module, "IDLE", 0.4)
+    processes.prepare()
+    (number,) = processes.numbers
+    await asyncio.sleep(0.25)
+    processes.prepare()
+    await asyncio.sleep(0.25)
+    assert _alive(number)
+    await asyncio.sleep(0.4)
+    assert (processes.numbers, _alive(number)) == ([], False)
+    processes.prepare()
+    (number,) = processes.numbers
+    processes.close()
+    assert (processes.numbers, _alive(number)) == ([], False)
+    await asyncio.sleep(0.5)  # its time is over, and nothing is left to do
+
+
+async def test_where_no_process_can_be_started_none_is_ready(
+    processes: ParserProcesses, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That is for whoever has a document to say."""
+    monkeypatch.setattr(processes_module.sys, "executable", "/nonexistent/python")
+    processes.prepare()
+    assert processes.numbers == []
+
+
 async def test_where_no_process_can_be_started_a_thread_parses(
     make_reader: Callable[..., Reader], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,17 +7,16 @@ budget covers all layers. What was decoded before damage is kept.
 from __future__ import annotations
 
 import hashlib
-import zlib
 from collections.abc import Iterator
 from itertools import chain
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
+from contentmap_cli.crawl.parsing import deflate
 from contentmap_cli.errors import Code, Failure
 from contentmap_cli.values import Limits
 
 CHUNK = 128 * 1024
 GZIP_MAGIC = b"\x1f\x8b"
-GZIP_WINDOW = 31  # zlib: the largest window, with a gzip header and trailer
 
 
 class Body:
@@ -96,11 +95,11 @@ class Body:
                             Code.DECOMPRESS_MEMBERS, f"more than {self._limits.gzip_members} gzip members"
                         )
                         return
-                    engine = zlib.decompressobj(GZIP_WINDOW)
+                    engine = deflate.LIBRARY.decompressobj(deflate.GZIP_WINDOW)
                 before = engine.copy()
                 try:
                     out = engine.decompress(data, CHUNK)
-                except zlib.error as error:
+                except deflate.LIBRARY.error as error:
                     yield from self._spend(_salvage(before, data))
                     self._fail(Code.BODY_TRUNCATED, f"the gzip data is damaged ({error})")
                     return
@@ -145,14 +144,14 @@ def _peek(stream: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
     return first[: len(GZIP_MAGIC)], chain([first] if first else [], stream)
 
 
-def _salvage(engine: zlib._Decompress, data: bytes) -> bytes:
+def _salvage(engine: Any, data: bytes) -> bytes:
     """What zlib can give of data that ends in damage, and withholds because it raises in the same call."""
     out = bytearray()
     while True:
         before = engine.copy()
         try:
             piece = engine.decompress(data, 4096)
-        except zlib.error:
+        except deflate.LIBRARY.error:
             break
         if not piece:  # pragma: no cover - the data is damaged, so there is an error to come
             return bytes(out)
@@ -161,6 +160,6 @@ def _salvage(engine: zlib._Decompress, data: bytes) -> bytes:
     try:  # a byte in, a byte out: so the last byte before a wrong checksum comes out as well
         for position in range(len(data)):
             out += before.decompress(data[position : position + 1])
-    except zlib.error:
+    except deflate.LIBRARY.error:
         pass
     return bytes(out)
