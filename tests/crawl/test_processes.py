@@ -155,6 +155,35 @@ async def test_a_killed_process_is_one_files_failure(
     assert victim not in processes.numbers
 
 
+@pytest.mark.parametrize("when", ["before the next file", "as the next file is handed to it"])
+async def test_a_process_killed_while_it_waits_fails_no_file(
+    make_reader: Callable[..., Reader],
+    processes: ParserProcesses,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    when: str,
+) -> None:
+    """By whom or what it may be: it had not begun with the next file, which another process reads."""
+    monkeypatch.setattr(processes_module, "IDLE", 600)
+    reader = make_reader()
+    await reader.read(source(sitemap(9_000)), room=lambda: MANY)
+    (victim,) = processes.numbers
+    if when == "before the next file":
+        os.kill(victim, signal.SIGKILL)
+        await _gone(victim)
+        document, segment = await reader.read(source(sitemap(9_000)), room=lambda: MANY)
+    else:
+        os.kill(victim, signal.SIGSTOP)  # it takes nothing up of what it is handed
+        reading = asyncio.create_task(reader.read(source(sitemap(9_000)), room=lambda: MANY))
+        await _handed_over(processes)
+        os.kill(victim, signal.SIGKILL)
+        document, segment = await reading
+    assert (document.failure, len(rows(segment))) == (None, 9_000)
+    assert len(processes.numbers) == 1
+    assert victim not in processes.numbers
+    assert "died" not in caplog.text
+
+
 async def test_a_bug_in_a_process_is_one_files_failure(
     make_reader: Callable[..., Reader], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -326,6 +355,18 @@ async def _reads(number: int) -> None:
     """Waits until a process has begun with its document: it holds more than the socket."""
     while len(os.listdir(f"/proc/{number}/fd")) < 6:  # noqa: ASYNC110, PTH208
         await asyncio.sleep(0.01)
+
+
+async def _gone(number: int) -> None:
+    while _alive(number):  # noqa: ASYNC110 - nor is it a child that may be waited for here
+        await asyncio.sleep(0.01)
+
+
+async def _handed_over(processes: ParserProcesses) -> None:
+    """Waits until a process that takes nothing up has been sent a document."""
+    while processes._idle:  # noqa: ASYNC110
+        await asyncio.sleep(0)
+    await asyncio.sleep(0.05)
 
 
 def _alive(number: int) -> bool:
