@@ -29,6 +29,7 @@ from contentmap_cli.records.workers import (
     bury_workers,
     close_if_done,
     give_back_scans,
+    hold_jobs,
     leave_jobs,
     register_worker,
     release_workers,
@@ -228,8 +229,12 @@ class QueueRun(Fanout):
         if not done and not undone:
             return
 
+        jobs = sorted({job_id for _, job_id in done if job_id is not None})
+
         async def settle() -> list[str]:
             async with self.sessions.brief() as session, session.begin():
+                if done:
+                    await hold_jobs(session, jobs)
                 await give_back_scans(session, {held.claim.scan_id: held.claim.token for held, _ in undone})
                 for seconds in sorted({seconds for _, seconds in undone}):
                     entries = [held.entry for held, wait in undone if wait == seconds]
@@ -237,7 +242,7 @@ class QueueRun(Fanout):
                 if done:
                     await settle_entries(session, self.worker, [entry for entry, _ in done])
             closed = []
-            for job_id in sorted({job_id for _, job_id in done if job_id is not None}):
+            for job_id in jobs:
                 async with self.sessions.brief(job_id) as session, session.begin():
                     if await close_if_done(session, job_id) is not None:
                         closed.append(job_id)
