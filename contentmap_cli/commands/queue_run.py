@@ -12,25 +12,24 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-import time
 import uuid
-from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
 
 from contentmap_cli.commands.crawlers import Crawlers
 from contentmap_cli.commands.owner import surely_gone
+from contentmap_cli.commands.patience import Patience
 from contentmap_cli.commands.queue_intake import Held, QueueIntake
 from contentmap_cli.commands.run import Fanout
-from contentmap_cli.errors import ContentMapError, DatabaseUnavailable, StorageRefused, UsageError
+from contentmap_cli.errors import ContentMapError, DatabaseUnavailable, UsageError
 from contentmap_cli.records.claims import LEASE_SECONDS, Claim
-from contentmap_cli.records.failures import storage_error
 from contentmap_cli.records.queue import anything_left, mend_queue, put_back_entries, settle_entries
 from contentmap_cli.records.workers import (
     beat_worker,
     bury_workers,
     close_if_done,
     give_back_scans,
+    hold_jobs,
     leave_jobs,
     register_worker,
     release_workers,
@@ -40,8 +39,6 @@ from contentmap_cli.values import DomainSummary, ScanStatus
 
 log = logging.getLogger("contentmap.worker")
 
-T = TypeVar("T")
-
 HEARTBEAT_SECONDS = LEASE_SECONDS / 4
 LOOK_SECONDS = 2.0
 """How often a worker looks for jobs that were cancelled and for workers that have died."""
@@ -49,25 +46,22 @@ LOOK_SECONDS = 2.0
 _TICK = 0.05  # seconds in which free places gather before more is taken
 _IDLE = (0.1, 1.0)  # seconds between two looks at an empty queue
 _SETTLE = 0.2
-_BACKOFF = (0.25, 10.0)
 _MOST = 50  # domains taken at once
-_TRIES = 4  # where the server is there and refuses all the same: a deadlock, for instance
 _LATER = 60.0
 _FAREWELL = 15.0
 
 
 @dataclass
 class QueueRun(Fanout):
-    """One worker. `grace`: seconds that domains have to finish once it is told to end; `patience`: how long a
-    database that is gone is waited for; `drain`: end when nothing is left. `finished` counts domains."""
+    """One worker. `grace`: seconds that domains have to finish once it is told to end; `patience`: what
+    waits for a database that is gone; `drain`: end when nothing is left. `finished` counts domains."""
 
     crawlers: Crawlers
     tenant: str
     owner: str
-    up: asyncio.Event
+    patience: Patience
     worker: uuid.UUID = field(default_factory=uuid.uuid4, kw_only=True)
     grace: float = field(default=20.0, kw_only=True)
-    patience: float = field(default=300.0, kw_only=True)
     drain: bool = field(default=False, kw_only=True)
     finished: int = field(default=0, kw_only=True)
     closed: int = field(default=0, kw_only=True)
@@ -77,8 +71,6 @@ class QueueRun(Fanout):
     _jobs: set[str] = field(default_factory=set, kw_only=True)
     _stop: asyncio.Event = field(default_factory=asyncio.Event, kw_only=True)
     _freed: asyncio.Event = field(default_factory=asyncio.Event, kw_only=True)
-    _down: asyncio.Event = field(default_factory=asyncio.Event, kw_only=True)
-    _why: ContentMapError | None = field(default=None, kw_only=True)
     _lost: set[int] = field(default_factory=set, kw_only=True)
 
     async def run(self) -> None:
@@ -88,7 +80,7 @@ class QueueRun(Fanout):
             await register_worker(session, self.worker, self.tenant, self.owner, self.concurrency)
         log.info("%s takes work", self.owner, extra={"action": "worker.started", "worker": self.owner})
         # who hears that the database is back, also while the worker takes its leave
-        guard = asyncio.create_task(self._guard(), name="guard")
+        guard = asyncio.create_task(self.patience.guard(self._still_there), name="guard")
         dispatch, *others = [
             asyncio.create_task(work(), name=work.__name__)
             for work in (self._dispatch, self._told_to_end, self._settle, self._beat, self._look)
@@ -130,7 +122,7 @@ class QueueRun(Fanout):
                 await self._pause(LEASE_SECONDS, self._freed)
                 continue
             size = min(free, _MOST)
-            batch = await self._kept_up(lambda size=size: intake.take(size))  # type: ignore[misc]
+            batch = await self.patience.kept_up(lambda size=size: intake.take(size))  # type: ignore[misc]
             self._done += batch.needless
             for held in batch.held:
                 self._start(held)
@@ -168,7 +160,7 @@ class QueueRun(Fanout):
             _tell_of(buried)
             return not left
 
-        return await self._kept_up(look)
+        return await self.patience.kept_up(look)
 
     def _start(self, held: Held) -> None:
         self._jobs.add(held.claim.job_id)
@@ -214,9 +206,7 @@ class QueueRun(Fanout):
     async def _record_failure(self, claim: Claim, error: Exception) -> DomainSummary:
         """As in every run, but for the database's own failures: nothing is recorded of them, the domain waits
         again instead."""
-        known = storage_error(error, self.sessions.database.shown)
-        if isinstance(known, DatabaseUnavailable):
-            self._missed(known)
+        if self.patience.missed(error):
             return self._failed(claim, error)
         return await super()._record_failure(claim, error)
 
@@ -224,9 +214,7 @@ class QueueRun(Fanout):
         self._lost.add(claim.scan_id)
 
     def _mind_the_database(self, error: Exception, *, again: bool = False) -> None:
-        known = storage_error(error, self.sessions.database.shown)
-        if isinstance(known, DatabaseUnavailable):
-            self._missed(known)
+        self.patience.missed(error)
 
     # -- settling
 
@@ -241,8 +229,12 @@ class QueueRun(Fanout):
         if not done and not undone:
             return
 
+        jobs = sorted({job_id for _, job_id in done if job_id is not None})
+
         async def settle() -> list[str]:
             async with self.sessions.brief() as session, session.begin():
+                if done:
+                    await hold_jobs(session, jobs)
                 await give_back_scans(session, {held.claim.scan_id: held.claim.token for held, _ in undone})
                 for seconds in sorted({seconds for _, seconds in undone}):
                     entries = [held.entry for held, wait in undone if wait == seconds]
@@ -250,13 +242,13 @@ class QueueRun(Fanout):
                 if done:
                     await settle_entries(session, self.worker, [entry for entry, _ in done])
             closed = []
-            for job_id in sorted({job_id for _, job_id in done if job_id is not None}):
+            for job_id in jobs:
                 async with self.sessions.brief(job_id) as session, session.begin():
                     if await close_if_done(session, job_id) is not None:
                         closed.append(job_id)
             return closed
 
-        for job_id in await self._kept_up(settle):
+        for job_id in await self.patience.kept_up(settle):
             self.closed += 1
             self._jobs.discard(job_id)
             log.info("%s is finished", job_id, extra={"action": "job.closed", "job": job_id})
@@ -265,7 +257,7 @@ class QueueRun(Fanout):
     async def _end_scans(self) -> None:
         """What is under way gets its grace. Then crawls are given up; what is being written is finished."""
         if self._held:
-            await asyncio.wait(list(self._held), timeout=self.grace if self.up.is_set() else 0)
+            await asyncio.wait(list(self._held), timeout=self.grace if self.patience.up.is_set() else 0)
         self._give_up(list(self._held))
         if self._held:
             await asyncio.wait(list(self._held), timeout=LEASE_SECONDS)
@@ -287,7 +279,7 @@ class QueueRun(Fanout):
                     await release_workers(session, self.tenant, {self.worker: self.owner})
                     await leave_jobs(session, self._jobs)
         except Exception as error:
-            known = storage_error(error, self.sessions.database.shown)
+            known = self.patience.known(error)
             if not isinstance(known, DatabaseUnavailable):
                 raise
             log.warning("what was held could not be handed back: %s", known.message)
@@ -299,7 +291,7 @@ class QueueRun(Fanout):
     async def _beat(self) -> None:
         while True:
             await asyncio.sleep(HEARTBEAT_SECONDS)
-            if not await self._kept_up(self._renew):
+            if not await self.patience.kept_up(self._renew):
                 log.warning("the lease had run out: all is given up", extra={"action": "worker.lost"})
                 self._give_up(list(self._held))
 
@@ -332,61 +324,14 @@ class QueueRun(Fanout):
                     buried = await bury_workers(session, self.tenant, surely_gone)
                     return buried, await still_queued(session, {each.claim.job_id for each in held.values()})
 
-            buried, jobs = await self._kept_up(look)
+            buried, jobs = await self.patience.kept_up(look)
             _tell_of(buried)
             # the others' jobs were cancelled, or are being run elsewhere
             self._give_up([task for task, each in held.items() if each.claim.job_id not in jobs])
 
-    async def _kept_up(self, work: Callable[[], Awaitable[T]]) -> T:
-        """What `work` returns, tried again while the database is gone."""
-        tries = 0
-        while True:
-            await self.up.wait()
-            try:
-                return await work()
-            except Exception as error:
-                known = storage_error(error, self.sessions.database.shown)
-                if isinstance(known, DatabaseUnavailable):
-                    self._missed(known)
-                    continue
-                tries += 1
-                if not isinstance(known, StorageRefused) or tries == _TRIES:
-                    raise
-                await asyncio.sleep(_BACKOFF[0] * random.random())  # noqa: S311 - jitter
-
-    def _missed(self, why: ContentMapError) -> None:
-        """A statement found no database: nobody begins to write until it has answered again."""
-        if self.up.is_set():
-            log.warning("%s: waiting for it", why.message, extra={"action": "database.gone"})
-            self._why = why
-            self.up.clear()
-            self._down.set()
-
-    async def _guard(self) -> None:
-        """Asks a database that is gone until it is back; raises what it said when that lasts too long."""
-        while True:
-            await self._down.wait()
-            since, wait = time.monotonic(), _BACKOFF[0]
-            while not await self._answers():
-                if time.monotonic() - since > self.patience and self._why is not None:
-                    raise self._why
-                await asyncio.sleep(wait * random.uniform(0.5, 1.5))  # noqa: S311 - jitter
-                wait = min(wait * 2, _BACKOFF[1])
-            log.warning("the database is back", extra={"action": "database.back"})
-            self._down.clear()
-            self.up.set()
-
-    async def _answers(self) -> bool:
-        try:
-            async with self.sessions.read() as session, session.begin():
-                await still_queued(session, [""])
-        except Exception as error:
-            known = storage_error(error, self.sessions.database.shown)
-            if not isinstance(known, DatabaseUnavailable):
-                raise
-            self._why = known
-            return False
-        return True
+    async def _still_there(self) -> None:
+        async with self.sessions.read() as session, session.begin():
+            await still_queued(session, [""])
 
 
 def _tell_of(buried: Iterable[str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 from contentmap_cli.commands.crawlers import Crawlers
@@ -11,10 +12,13 @@ from contentmap_cli.commands.database import database_address, database_for_writ
 from contentmap_cli.commands.execute import signals_to
 from contentmap_cli.commands.output import say
 from contentmap_cli.commands.owner import new_owner
+from contentmap_cli.commands.patience import Patience
 from contentmap_cli.commands.process import raise_file_limit
 from contentmap_cli.commands.queue_run import QueueRun
 from contentmap_cli.commands.shell import Shell
-from contentmap_cli.errors import Exit
+from contentmap_cli.errors import ConnectionLost, Exit
+from contentmap_cli.records.address import show_database_address
+from contentmap_cli.records.engine import Database
 from contentmap_cli.records.places import SharedPlaces
 from contentmap_cli.records.session import Sessions
 
@@ -37,25 +41,25 @@ async def work(shell: Shell, tenant: str, terms: Terms) -> int:
     """Runs a worker to its end. Returns the exit code, raises DatabaseUnavailable where the database was gone
     for too long."""
     raise_file_limit()
-    up = asyncio.Event()
-    up.set()
+    address = database_address(shell)
+    patience = Patience(terms.patience, show_database_address(address))
     started = time.monotonic()
-    async with (
-        database_for_writing(shell, create=False) as database,
-        SharedPlaces(database_address(shell)) as places,
-    ):
+    async with AsyncExitStack() as stack:
+        database = await _opened(shell, patience, stack)
+        if database is None:
+            return Exit.CLEAN
+        places = await stack.enter_async_context(SharedPlaces(address))
         crawlers = Crawlers(
             concurrency=terms.concurrency, proxy=terms.proxy, body_cache=terms.body_cache, places=places
         )
         run = QueueRun(
-            Sessions(database, up.wait),
+            Sessions(database, patience.up.wait),
             crawlers,
             tenant,
             new_owner(),
-            up,
+            patience,
             concurrency=terms.concurrency,
             grace=terms.grace,
-            patience=terms.patience,
             drain=terms.drain,
         )
         say(
@@ -70,3 +74,19 @@ async def work(shell: Shell, tenant: str, terms: Terms) -> int:
             seconds = time.monotonic() - started
             say(f"worker ended: {run.finished:,} domains in {seconds:,.0f} s", unless=shell.quiet)
     return Exit.CLEAN
+
+
+async def _opened(shell: Shell, patience: Patience, stack: AsyncExitStack) -> Database | None:
+    """The database, waited for while it cannot be reached; None where the worker was told to end meanwhile.
+    What a server that is there refuses, a password or an old schema, waiting would not mend."""
+    try:
+        async with asyncio.timeout(None) as wait:
+            with signals_to(lambda reason: wait.reschedule(0), "stopping: nothing was begun"):
+                return await patience.until_it_answers(
+                    lambda: stack.enter_async_context(database_for_writing(shell, create=False)),
+                    gone=ConnectionLost,
+                )
+    except TimeoutError:
+        if not wait.expired():
+            raise
+        return None

@@ -52,7 +52,7 @@ def worker(
             min=0.0,
             max=opt.MOST_SECONDS,
             metavar="SECONDS",
-            help="How long to wait for a database that went away.",
+            help="How long to wait for a database that cannot be reached, also at the start.",
         ),
     ] = 300.0,
 ) -> int:

@@ -30,6 +30,10 @@ class WorkerDied(Exception):
     """A parsing process ended in the middle of a document: killed, as a rule, for want of memory."""
 
 
+class _NotBegun(WorkerDied):
+    """It ended before it had taken up the document, of which nothing is read or written."""
+
+
 class Turns:
     """So many at once. Every second turn goes to the shortest work that waits, the others to the oldest.
 
@@ -100,22 +104,30 @@ class ParserProcesses:
     async def parse(self, work: Work, body: int, spool: int, *, size: int = 0) -> Done:
         """Has a document parsed, from one descriptor to another, in its turn by `size` in bytes.
 
-        Raises WorkerDied if the process did, and OSError if none can be started. Cancelled, it kills the
-        process, so that nothing writes to the spool any more.
+        Raises WorkerDied if the process did, and OSError if none can be started. One that was killed while it
+        waited for more is no failure: another is asked. Cancelled, it kills the process, so that nothing
+        writes to the spool any more.
         """
         async with self._turns.turn(size):
-            worker = self._idle.pop() if self._idle else _Worker()
-            if worker.retirement is not None:
-                worker.retirement.cancel()
-            self._all.add(worker)
-            try:
-                done = await worker.parse(work, body, spool)
-            except BaseException:
-                self._all.discard(worker)
-                worker.kill()
-                raise
-            self._rest(worker)
-            return done
+            while self._idle:
+                try:
+                    return await self._parse_in(self._idle.pop(), work, body, spool)
+                except _NotBegun:
+                    continue
+            return await self._parse_in(_Worker(), work, body, spool)
+
+    async def _parse_in(self, worker: _Worker, work: Work, body: int, spool: int) -> Done:
+        if worker.retirement is not None:
+            worker.retirement.cancel()
+        self._all.add(worker)
+        try:
+            done = await worker.parse(work, body, spool)
+        except BaseException:
+            self._all.discard(worker)
+            worker.kill()
+            raise
+        self._rest(worker)
+        return done
 
     def _rest(self, worker: _Worker) -> None:
         """Lets a process wait for what comes next."""
@@ -172,7 +184,8 @@ class _Worker:
             length = int.from_bytes(await self._receive(LENGTH), "big")
             answer = await self._receive(length)
         except ConnectionError as error:
-            raise WorkerDied(str(error)) from error
+            # a socket whose other end closed with something unread in it is reset; otherwise it just ends
+            raise _NotBegun(str(error)) from error
         if length > _LOADED_ASIDE:
             return await asyncio.to_thread(_load, answer)
         return _load(answer)

@@ -17,7 +17,7 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import ColumnElement, Text, cast, delete, func, or_, select, text, update
+from sqlalchemy import BigInteger, ColumnElement, Text, cast, delete, exists, func, or_, select, text, update
 
 from contentmap_cli.errors import TransactionRuleBroken, UsageError
 from contentmap_cli.records.jobs import QUEUE_OWNER
@@ -162,8 +162,17 @@ def _mine(worker: uuid.UUID, entries: Collection[int]) -> ColumnElement[bool]:
 
 
 async def settle_entries(session: GuardedSession, worker: uuid.UUID, entries: Collection[int]) -> None:
-    """Takes entries whose domain scans have an outcome out of the queue, and out of the engine's diary."""
-    await _take_out(session, _mine(worker, entries))
+    """Takes entries whose domain scans have an outcome out of the queue, and out of the engine's diary. Those
+    whose domain scans were opened again in between wait again: no other entry was made for them. Who calls
+    this holds the jobs, so that none is opened at this moment."""
+    waits = exists().where(
+        DomainScan.id == cast(_e.dedupe_key, BigInteger),
+        DomainScan.status.in_((ScanStatus.PENDING, ScanStatus.RUNNING)),
+        Job.id == DomainScan.job_id,
+        Job.owner == QUEUE_OWNER,
+    )
+    await _take_out(session, _mine(worker, entries) & ~waits)
+    await put_back_entries(session, worker, entries)
 
 
 async def put_back_entries(
@@ -183,18 +192,19 @@ async def put_back_entries(
     )
 
 
-async def drop_job_entries(session: GuardedSession, job_id: str) -> None:
+async def drop_job_entries(session: GuardedSession, job_id: str, *, held: bool = False) -> None:
     """Takes what waits of a job out of the queue, and out of the engine's diary. What a worker holds is the
-    worker's to settle."""
-    waiting = (
+    worker's to settle, unless it is to go as well (`held`): the job has ended, and the worker may have."""
+    state = _e.status.in_(("queued", "picked")) if held else _e.status == "queued"
+    entries = (
         select(_e.id)
         .where(
-            _e.status == "queued",
+            state,
             _e.dedupe_key.in_(select(cast(DomainScan.id, Text)).where(DomainScan.job_id == job_id)),
         )
         .with_for_update(skip_locked=True)  # who is taking one waits for the job, which the caller has locked
     )
-    await _take_out(session, _e.id.in_(waiting))
+    await _take_out(session, _e.id.in_(entries))
 
 
 async def _take_out(session: GuardedSession, which: ColumnElement[bool]) -> None:

@@ -18,7 +18,7 @@ from sqlalchemy import delete, exists, func, insert, or_, select, update
 
 from contentmap_cli.records.claims import LEASE_SECONDS, takeable
 from contentmap_cli.records.jobs import QUEUE_OWNER, finish_job
-from contentmap_cli.records.queue import beat_entries
+from contentmap_cli.records.queue import beat_entries, drop_job_entries
 from contentmap_cli.records.queue_tables import ENTRIES, WORKERS
 from contentmap_cli.records.session import GuardedSession
 from contentmap_cli.records.tables import Domain, DomainScan, Job
@@ -146,6 +146,11 @@ async def queued_jobs(session: GuardedSession, jobs: Collection[str]) -> dict[st
     return {row.id: row.options for row in rows}
 
 
+async def hold_jobs(session: GuardedSession, jobs: Collection[str]) -> None:
+    """Keeps jobs from being cancelled, closed or opened again, to the transaction's end."""
+    await session.execute(select(Job.id).where(Job.id.in_(jobs)).order_by(Job.id).with_for_update(read=True))
+
+
 async def still_queued(session: GuardedSession, jobs: Collection[str]) -> set[str]:
     """Those of these jobs that are the queue's now."""
     return set(await session.scalars(select(Job.id).where(Job.id.in_(jobs), Job.owner == QUEUE_OWNER)))
@@ -208,7 +213,8 @@ def _released(*which: Any) -> Any:
 
 async def close_if_done(session: GuardedSession, job_id: str) -> JobStatus | None:
     """Closes a queued job when its last domain scan has an outcome; returns the status it ended with, or None
-    while something is left, or where it is closed. Of several that come to it at once, one does it."""
+    while something is left, or where it is closed. Of several that come to it at once, one does it. What is
+    left of it in the queue goes as well: who committed it may have died before it could say so."""
     unfinished = exists().where(DomainScan.job_id == job_id, DomainScan.status.in_(UNFINISHED))
     if await session.scalar(select(unfinished)):
         return None
@@ -218,7 +224,9 @@ async def close_if_done(session: GuardedSession, job_id: str) -> JobStatus | Non
     # asked again under the lock: what was committed before it was given is seen now
     if held is None or await session.scalar(select(unfinished)):
         return None
-    return await finish_job(session, job_id, QUEUE_OWNER)
+    status = await finish_job(session, job_id, QUEUE_OWNER)
+    await drop_job_entries(session, job_id, held=True)
+    return status
 
 
 async def leave_jobs(session: GuardedSession, jobs: Collection[str]) -> None:

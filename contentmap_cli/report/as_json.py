@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from typing import Generic, TextIO, TypeVar
 
+from contentmap_cli.report.kept import KeptText
 from contentmap_cli.report.objects import domain_object, job_object
 from contentmap_cli.values import DomainSummary, ErrorGroup, JobSummary
 
@@ -19,19 +20,16 @@ class JsonStatus:
     """The object of a job that is known, its domains in `results` as they come: nothing is held."""
 
     def __init__(self, out: TextIO, job: JobSummary) -> None:
-        self._out = out
-        self._before = "\n    "
-        head = json.dumps(job_object(job), indent=2, allow_nan=False)
-        self._out.write(f'{head.removesuffix("}").rstrip()},\n  "results": [')
+        out.write(_head(job))
+        self._results = _Results(out.write)
 
     def domain(self, summary: DomainSummary) -> None:
         """Writes the domain."""
-        self._out.write(self._before + json.dumps(domain_object(summary), allow_nan=False))
-        self._before = ",\n    "
+        self._results.add(summary)
 
     def finish(self, errors: Sequence[ErrorGroup] = (), left_out: int = 0) -> None:
         """Closes the object."""
-        self._out.write("\n  ]\n}\n" if self._before.startswith(",") else "]\n}\n")
+        self._results.close()
 
 
 class JsonScan:
@@ -39,18 +37,40 @@ class JsonScan:
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
-        self._results: list[DomainSummary] = []
+        self._kept = KeptText()
+        self._results = _Results(self._kept.write)
 
     def domain(self, summary: DomainSummary) -> None:
         """Keeps the domain: the job's own keys come before its results."""
-        self._results.append(summary)
+        self._results.add(summary)
 
     def finish(self, job: JobSummary) -> None:
-        """Writes the object, one result at a time, so that 100,000 of them are never held twice."""
-        answer = JsonStatus(self._out, job)
-        for summary in self._results:
-            answer.domain(summary)
-        answer.finish()
+        """Writes the object."""
+        self._results.close()
+        self._out.write(_head(job))
+        for piece in self._kept.pieces():
+            self._out.write(piece)
+
+
+def _head(job: JobSummary) -> str:
+    """A job's object as far as its results."""
+    own = json.dumps(job_object(job), indent=2, allow_nan=False)
+    return f'{own.removesuffix("}").rstrip()},\n  "results": ['
+
+
+class _Results:
+    """The results of a job and the end of its object, a domain a line."""
+
+    def __init__(self, write: Callable[[str], object]) -> None:
+        self._write = write
+        self._before = "\n    "
+
+    def add(self, summary: DomainSummary) -> None:
+        self._write(self._before + json.dumps(domain_object(summary), allow_nan=False))
+        self._before = ",\n    "
+
+    def close(self) -> None:
+        self._write("\n  ]\n}\n" if self._before.startswith(",") else "]\n}\n")
 
 
 class JsonRows(Generic[Row]):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TextIO
 
 from contentmap_cli.report.escape import redact, xml_text
+from contentmap_cli.report.kept import KeptText
 from contentmap_cli.report.objects import timestamp
 from contentmap_cli.values import DomainSummary, JobSummary, ScanStatus
 
@@ -17,29 +18,34 @@ class JunitScan:
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
-        self._results: list[DomainSummary] = []
+        self._cases = KeptText()
+        self._tests = self._failures = self._skipped = 0
+        self._seconds = 0.0
 
     def domain(self, summary: DomainSummary) -> None:
         """Keeps the domain: the suite's counts come before its cases."""
-        self._results.append(summary)
+        self._cases.write(_case(summary))
+        self._tests += 1
+        self._failures += _fails(summary)
+        self._skipped += not (summary.status in _FAILURES or summary.status.clean)
+        self._seconds += summary.seconds
 
     def finish(self, job: JobSummary) -> None:
         """Writes the suite. Its counts are those of the cases in it."""
-        rows = self._results
         attributes = {
             "name": f"contentmap {job.job_id}",
-            "tests": str(len(rows)),
-            "failures": str(sum(_fails(row) for row in rows)),
+            "tests": str(self._tests),
+            "failures": str(self._failures),
             "errors": "0",
-            "skipped": str(sum(not (row.status in _FAILURES or row.status.clean) for row in rows)),
+            "skipped": str(self._skipped),
             # The sum of the cases, as every reader expects; domains are scanned side by side.
-            "time": f"{sum(row.seconds for row in rows):.3f}",
+            "time": f"{self._seconds:.3f}",
             "timestamp": timestamp(job.started_at or job.created_at) or "",
         }
         self._out.write('<?xml version="1.0" encoding="UTF-8"?>\n')
         self._out.write(f"<testsuite{attributes_text(attributes)}>\n")
-        for row in rows:
-            self._out.write(_case(row))
+        for piece in self._cases.pieces():
+            self._out.write(piece)
         self._out.write("</testsuite>\n")
         self._out.flush()
 

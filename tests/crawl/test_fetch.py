@@ -24,6 +24,9 @@ from contentmap_cli.values import Limits
 NewSite = Callable[..., Awaitable[Any]]
 NewRaw = Callable[..., Awaitable[int]]
 QUICK = Limits(connect_timeout=2, read_timeout=0.4, request_timeout=2)
+NEVER = 600.0
+"""Seconds: longer than `fetching` goes on asking. What ends before that, and with another code, was ended by
+what the test is about."""
 
 
 def raw_options(port: int, **changes: Any) -> CrawlOptions:
@@ -246,13 +249,12 @@ async def test_a_body_that_breaks_late(new_raw: NewRaw) -> None:
         await asyncio.sleep(0.1)
         writer.write(b"zz\r\n")
         await writer.drain()
-        await asyncio.sleep(5)
+        await asyncio.sleep(NEVER)
 
     port = await new_raw(handle)
-    begin = asyncio.get_running_loop().time()
-    async with fetching(raw_options(port, limits=replace(QUICK, read_timeout=4))) as fetched:
+    limits = replace(QUICK, read_timeout=NEVER, request_timeout=NEVER)
+    async with fetching(raw_options(port, limits=limits)) as fetched:
         assert code(fetched) == "http_protocol"
-        assert asyncio.get_running_loop().time() - begin < 2
         assert fetched.body is not None
         assert fetched.body.read() == b"half"
 
@@ -270,16 +272,15 @@ async def test_what_a_server_says_is_not_repeated(new_raw: NewRaw) -> None:
 
 async def test_timeouts(new_raw: NewRaw) -> None:
     """Silence before the head and silence within the body both end in time; the body so far is kept."""
-    port = await new_raw(says(b"", then=5))
-    begin = asyncio.get_running_loop().time()
-    async with fetching(raw_options(port)) as fetched:
+    limits = replace(QUICK, request_timeout=NEVER)
+    port = await new_raw(says(b"", then=NEVER))
+    async with fetching(raw_options(port, limits=limits)) as fetched:
         assert code(fetched) == "timeout"
-    port = await new_raw(says(HEAD + b"Content-Length: 100\r\n\r\nhalf", then=5))
-    async with fetching(raw_options(port)) as fetched:
+    port = await new_raw(says(HEAD + b"Content-Length: 100\r\n\r\nhalf", then=NEVER))
+    async with fetching(raw_options(port, limits=limits)) as fetched:
         assert code(fetched) == "timeout"
         assert fetched.body is not None
         assert fetched.body.read() == b"half"
-    assert asyncio.get_running_loop().time() - begin < 3
 
 
 def drips(head: bytes, *, every: float) -> Callable[..., Awaitable[None]]:
@@ -298,16 +299,14 @@ def drips(head: bytes, *, every: float) -> Callable[..., Awaitable[None]]:
 
 async def test_a_drip_is_cut_off(new_raw: NewRaw) -> None:
     """A byte now and then keeps no connection: neither as a body (speed) nor as a head (time)."""
-    limits = replace(QUICK, slow_after=0.3, request_timeout=5)
+    limits = replace(QUICK, slow_after=0.3, request_timeout=NEVER)
     port = await new_raw(drips(HEAD + b"Content-Length: 100000\r\n\r\n", every=0.05))
-    begin = asyncio.get_running_loop().time()
     async with fetching(raw_options(port, limits=limits)) as fetched:
         assert code(fetched) == "timeout"
-        assert 0 < fetched.size < 100
+        assert fetched.size > 0
     port = await new_raw(drips(HEAD + b"X: ", every=0.05))
     async with fetching(raw_options(port, limits=replace(QUICK, request_timeout=0.5))) as fetched:
         assert code(fetched) == "timeout"
-    assert asyncio.get_running_loop().time() - begin < 3
 
 
 @pytest.mark.parametrize("head", [HEAD + b"Content-Length: 300000\r\n\r\n", HEAD + b"\r\n"])
@@ -442,7 +441,7 @@ async def test_retry_after_is_honoured(new_site: NewSite) -> None:
     other.close()
     assert code(fetched) is None
     assert sorted(site.paths) == ["/map.xml", "/map.xml", "/other.xml"]
-    assert 0.9 < site.times[1] - site.times[0] < 3
+    assert site.times[1] - site.times[0] > 0.9
 
 
 async def test_retry_after_beyond_patience(new_site: NewSite) -> None:

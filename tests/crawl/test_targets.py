@@ -192,8 +192,8 @@ def test_a_bad_line_stops_no_other_and_repeats_no_secret() -> None:
 
 
 def test_a_long_list_is_read_quickly() -> None:
-    """100,000 lines take no more than a few seconds even on a busy machine."""
+    """100,000 lines cost a second or two; were each held against all before it, they would cost hours."""
     begin = time.process_time()
     result = group_targets(TargetLine(f"site-{number}.example", number) for number in range(100_000))
     assert len(result.targets) == 100_000
-    assert time.process_time() - begin < 8
+    assert time.process_time() - begin < 60

@@ -39,7 +39,7 @@ def get(port: int, url: str, **headers: str) -> tuple[http.client.HTTPResponse, 
     """A URL's answer, after redirects."""
     for _ in range(5):
         parts = urlsplit(url)
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
         try:
             connection.request("GET", parts.path or "/", headers={"Host": parts.netloc, **headers})
             response = connection.getresponse()
@@ -181,7 +181,7 @@ def test_the_bare_name_leads_to_www(port: int) -> None:
     """A site at www. redirects the bare name there, and every other site does it the other way round."""
     for domain, host in (("oldtown-library.example", "www."), ("cornerbakery.example", "")):
         other = "" if host else "www."
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
         connection.request("GET", "/robots.txt", headers={"Host": f"{other}{domain}"})
         assert connection.getresponse().headers["Location"] == f"http://{host}{domain}/robots.txt"
         connection.close()
@@ -248,7 +248,7 @@ def test_the_server_alone_says_how_to_use_it_and_stops_when_told() -> None:
         assert server.stdout is not None
         while not (told := re.search(r"--connect-to ::127\.0\.0\.1:(\d+)", server.stdout.readline())):
             assert server.poll() is None
-        with socket.create_connection(("127.0.0.1", int(told[1])), timeout=5) as sock:
+        with socket.create_connection(("127.0.0.1", int(told[1])), timeout=60) as sock:
             sock.sendall(b"GET /\x1b[31m HTTP/1.1\r\nHost: drip.example\r\nConnection: close\r\n\r\n")
             assert sock.makefile("rb").readline().startswith(b"HTTP/1.1 404 ")
         server.send_signal(signal.SIGINT)

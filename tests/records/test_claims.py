@@ -150,7 +150,7 @@ async def test_a_domain_that_is_being_recorded_holds_up_no_heartbeat(sessions: S
     async with sessions.work(job_id, "a.example") as session, session.begin():
         await session.turn()
         await fence(session, first)
-        async with asyncio.timeout(10), sessions.urgent(job_id) as heart, heart.begin():
+        async with asyncio.timeout(50), sessions.urgent(job_id) as heart, heart.begin():
             await jobs.renew_scans(heart, job_id, "me")
             renewed = select(DomainScan.id).where(DomainScan.lease_until > utc_now())
             assert len((await heart.scalars(renewed)).all()) == 1
@@ -175,7 +175,7 @@ async def test_a_job_over_a_domain_that_is_being_recorded_is_made_at_once(sessio
     async with sessions.work(taken.job_id, DOMAIN) as session, session.begin():
         await session.turn()
         await fence(session, taken)
-        async with asyncio.timeout(10), sessions.brief() as other, other.begin():
+        async with asyncio.timeout(50), sessions.brief() as other, other.begin():
             await jobs.create_job(other, "sitemap_other", "default", [Target(DOMAIN, ())], {}, "you")
 
 
@@ -190,7 +190,7 @@ async def test_a_domain_that_is_being_recorded_holds_up_no_claim(sessions: Sessi
     async with sessions.work(taken.job_id, DOMAIN) as session, session.begin():
         await session.turn()
         await fence(session, taken)
-        async with asyncio.timeout(10), sessions.brief(job_id) as other, other.begin():
+        async with asyncio.timeout(50), sessions.brief(job_id) as other, other.begin():
             names = [target.domain for target in targets]
             busy, free = (await claim_domains(other, job_id, "default", names, "you")).values()
     assert isinstance(busy, Failure)

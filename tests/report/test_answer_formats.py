@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import tracemalloc
 import xml.etree.ElementTree as ET
 
 import pytest
@@ -73,6 +74,45 @@ def assert_harmless(text: str) -> None:
 def test_no_scan_format_lets_a_message_act(format: Format, rows, make_job) -> None:
     """A fetched message reaches no format with a control, a bidi override or a surrogate in it."""
     assert_harmless(scanned(format, rows, make_job(rows)))
+
+
+@pytest.mark.parametrize("format", [Format.JSON, Format.JUNIT])
+def test_rows_that_must_wait_take_little(format: Format, make_domain, make_job) -> None:
+    """Where the job's own figures come before its domains, a domain takes a fraction of its text until then,
+    and comes out whole: also where it is no ASCII, and wherever a piece of what was packed may end."""
+    writer = scan_writer(format, out := io.StringIO())
+
+    def add(numbers: range) -> None:
+        for number in numbers:
+            error = Failure("dns_error", f"no address for bücher-{number:x}.example: ☃")
+            methods = {"robots": number % 7, "index": number % 11}
+            writer.domain(
+                make_domain(
+                    f"bücher-{number:x}.example",
+                    ScanStatus.FAILED,
+                    urls=number * 7919 % 10007,
+                    seconds=number % 97 / 8,
+                    error=error,
+                    discovery_methods=methods,
+                )
+            )
+
+    add(range(1000))  # whatever there is but once is there
+    tracemalloc.start()
+    try:
+        add(range(1000, 4000))
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held / 3000 < 150
+    writer.finish(make_job())
+    if format is Format.JSON:
+        names = [each["domain"] for each in json.loads(out.getvalue())["results"]]
+    else:
+        suite = ET.fromstring(out.getvalue())  # noqa: S314 - our own text
+        assert (suite.get("tests"), suite.get("failures")) == ("4000", "4000")
+        names = [case.get("name") for case in suite]
+    assert names == [f"bücher-{number:x}.example" for number in range(4000)]
 
 
 @pytest.mark.parametrize("format", SCAN_FORMATS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from disturbance import disturb
 from postgres_server import PostgresServer, wanted_version
 from program import Contentmap
 from queue_trial import QueueTrial
-from trial import Trial, make_schema, wait_until_shut
+from trial import Trial, make_schema, wait_until, wait_until_shut
 from web_sites import Page, serving
 
 
@@ -72,3 +73,40 @@ def test_a_server_that_stays_away(
         server.start()
         trial.drain()
         trial.check_finished()
+
+
+def test_a_server_that_comes_later(
+    tmp_path: Path, server: PostgresServer, pages: dict[str, Page], undisturbed: Trial
+) -> None:
+    """A worker that starts first waits for it as one that has begun: it does its work when the server is
+    there, ends with 5 when its patience is over, and with 0 when it is told to."""
+    asyncio.run(make_schema(server.address()))
+    with serving(pages) as sites:
+        trial = QueueTrial(Contentmap(tmp_path, server.address()), sites, pages, undisturbed.expected)
+        trial.enqueue()
+        server.stop()
+        said = trial.contentmap.end(trial.worker("--patience", "0.3"))
+        assert (said.code, "waiting for it" in said.err) == (5, True), said.err
+        assert "cannot be reached" in said.err
+        logs = [tmp_path / "told.log", tmp_path / "works.log"]
+        told, works = (trial.worker("--log-file", str(log)) for log in logs)
+        for log in logs:
+            wait_until(lambda log=log: log.exists() and "waiting for it" in log.read_text())  # type: ignore[misc]
+        told.send_signal(signal.SIGTERM)
+        said = trial.contentmap.end(told)
+        assert said.code == 0, said.err
+        server.start()
+        said = trial.contentmap.end(works)
+        assert said.code == 0, said.err
+        trial.check_finished()
+
+
+def test_waiting_mends_no_wrong_address(trial: QueueTrial) -> None:
+    """A server that is there and refuses is not waited for: it is said at once what to do."""
+    server = trial.contentmap.database.rpartition("/")[0]
+    said = Contentmap(trial.contentmap.folder, f"{server}/nowhere")("worker", "--drain")
+    assert (said.code, "create it first" in said.err) == (5, True), said.err
+    assert "waiting for it" not in said.err
+    said = Contentmap(trial.contentmap.folder, f"{server}/postgres")("worker", "--drain")
+    assert (said.code, "db upgrade`" in said.err) == (5, True), said.err
+    assert "waiting for it" not in said.err

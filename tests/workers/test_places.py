@@ -105,10 +105,10 @@ async def test_places_are_shared_and_come_back(postgres_address: str) -> None:
     async with SharedPlaces(address) as one, SharedPlaces(address) as two:
         async with one.place("a"), two.place("a"):
             third = asyncio.create_task(_hold(two, "a"))
-            async with asyncio.timeout(10), one.place("b"):
+            async with asyncio.timeout(60), one.place("b"):
                 pass
             assert not third.done()
-        await asyncio.wait_for(third, 10)
+        await asyncio.wait_for(third, 60)
 
 
 async def test_a_place_goes_with_its_session(postgres_address: str) -> None:
@@ -124,9 +124,9 @@ async def test_a_place_goes_with_its_session(postgres_address: str) -> None:
             given_up.cancel()
             await asyncio.wait([given_up])
             assert len(await ask(postgres_address, _END_SESSIONS)) == 2
-            async with asyncio.timeout(20), two.place("a"), two.place("a"):
+            async with asyncio.timeout(60), two.place("a"), two.place("a"):
                 pass
-        async with asyncio.timeout(20), one.place("a"):
+        async with asyncio.timeout(60), one.place("a"):
             pass
 
 
@@ -138,7 +138,7 @@ async def test_a_host_that_is_done_with_is_forgotten(
     monkeypatch.setattr(places, "_POLL", 0.01)
     monkeypatch.setattr(places, "_PULSE", 0.05)
     address = make_url(postgres_address).set(drivername="postgresql+asyncpg")
-    async with SharedPlaces(address) as shared, asyncio.timeout(20):
+    async with SharedPlaces(address) as shared, asyncio.timeout(60):
         for number in range(3):
             async with shared.place(f"host {number}.test"):
                 await asyncio.sleep(0.05)  # held for long: it goes back at once
