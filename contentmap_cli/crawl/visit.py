@@ -83,6 +83,7 @@ class Visit:
         self._silent = 0  # known paths that gave no answer at all
         self._digests: set[str] = set()
         self._nonsense: Nonsense | None = None
+        self._asking: asyncio.Task[None] | None = None  # for nonsense
 
     async def run(self) -> DomainCrawl:
         """The whole visit. Raises nothing for what the world did; cancelled, it closes what it opened."""
@@ -323,14 +324,20 @@ class Visit:
         return refusal
 
     async def _probe_paths(self) -> None:
-        """Asks for well-known paths: one at first, then two at once, until one name of each kind is found."""
-        await self._ask_nonsense()
-        everything = self._options.probe is Probe.ALWAYS
-        await self._probe(MAIN_PATHS, everything=everything)
-        await self._probe(NEWS_PATHS, everything=True)
-        if everything or not self._decider.found:
-            await self._probe(PART_PATHS, everything=True)
-        await self._read_queue()
+        """Asks for well-known paths: one at first, beside one that cannot exist, then two at once, until one
+        name of each kind is found."""
+        self._asking = asyncio.create_task(self._ask_nonsense())
+        try:
+            everything = self._options.probe is Probe.ALWAYS
+            await self._probe(MAIN_PATHS, everything=everything)
+            await self._probe(NEWS_PATHS, everything=True)
+            if everything or not self._decider.found:
+                await self._probe(PART_PATHS, everything=True)
+            await self._read_queue()
+            await self._asking
+        finally:
+            self._asking.cancel()
+            await asyncio.gather(self._asking, return_exceptions=True)
 
     async def _probe(self, paths: Sequence[str], *, everything: bool) -> None:
         waiting = self._decider.probes(paths)
