@@ -15,12 +15,20 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from typing import Final
 
 from contentmap_cli.crawl.work import LENGTH, Done, Work
 
 _BOOT = "import sys; sys.path[:] = {path!r}; from contentmap_cli.crawl.worker import main; main()"
 IDLE = 1.0
 """Seconds that a process waits for more: the store has a better use for its memory."""
+
+_KEEPS_MEMORY: Final = {
+    "MALLOC_MMAP_THRESHOLD_": str(32 * 1024**2),
+    "MALLOC_TRIM_THRESHOLD_": str(32 * 1024**2),
+}
+"""Has glibc (mallopt(3)) use the memory of one piece, and of one document, again for the next. To give it
+back each time and to ask for zeroed pages anew is a sixth of a parser's time where it reads only changes."""
 
 _LOADED_ASIDE = 64 * 1024
 _RECEIVED = 1024 * 1024
@@ -171,6 +179,7 @@ class _Worker:
                     stdin=theirs.fileno(),
                     stdout=subprocess.DEVNULL,
                     stderr=subprocess.DEVNULL,
+                    env={**_KEEPS_MEMORY, **os.environ},
                 )
             except OSError:
                 self._channel.close()
