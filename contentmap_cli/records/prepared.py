@@ -13,16 +13,12 @@ from sqlalchemy import ClauseElement, Dialect
 from sqlalchemy.sql.compiler import SQLCompiler
 
 
-class _Place(NamedTuple):
-    """One of a statement's parameters: the caller's, by its name, or one that the statement brings along."""
+class _Made(NamedTuple):
+    """A statement for one kind of database."""
 
-    name: str | None
-    value: Any
-    process: Callable[[Any], Any] | None  # into what the driver takes
-
-    def fill(self, given: Mapping[str, Any]) -> Any:
-        value = self.value if self.name is None else given[self.name]
-        return value if self.process is None else self.process(value)
+    text: str
+    values: list[Any]  # of its parameters in their order; None for those that are given
+    given: list[tuple[int, str, Callable[[Any], Any] | None]]  # where, by what name, made fit by what
 
 
 class Prepared:
@@ -33,21 +29,30 @@ class Prepared:
         """`columns` are those that an INSERT fills."""
         self._statement = statement
         self._columns = columns
-        self._made: dict[str, tuple[str, list[_Place]]] = {}
+        self._made: dict[str, _Made] = {}
 
     def filled(self, dialect: Dialect, given: Mapping[str, Any]) -> tuple[str, tuple[Any, ...]]:
         """The text and its parameters in their order. Raises KeyError where one is not given."""
         made = self._made.get(dialect.name)
         if made is None:
             made = self._made[dialect.name] = self._make(dialect)
-        text, places = made
-        return text, tuple([place.fill(given) for place in places])
+        values = made.values.copy()
+        for position, name, process in made.given:
+            value = given[name]
+            values[position] = value if process is None else process(value)
+        return made.text, tuple(values)
 
-    def _make(self, dialect: Dialect) -> tuple[str, list[_Place]]:
+    def _make(self, dialect: Dialect) -> _Made:
         compiled = cast("SQLCompiler", self._statement.compile(dialect=dialect, column_keys=self._columns))
-        places = []
-        for name in compiled.positiontup or ():
+        made = _Made(compiled.string, [], [])
+        for position, name in enumerate(compiled.positiontup or ()):
             bind = compiled.binds[name]
             process = bind.type.dialect_impl(dialect).bind_processor(dialect)
-            places.append(_Place(name if bind.required else None, compiled.params[name], process))
-        return compiled.string, places
+            value = None
+            if bind.required:
+                made.given.append((position, name, process))
+            else:
+                value = compiled.params[name]
+                value = value if process is None else process(value)
+            made.values.append(value)
+        return made

@@ -18,7 +18,7 @@ INSERT = Prepared(insert(Job), COLUMNS)
 FINISH = Prepared(
     update(Job)
     .where(Job.id == bindparam("job"), Job.status == JobStatus.RUNNING)
-    .values(error="stopped", finished_at=bindparam("moment", type_=Job.finished_at.type))
+    .values(error="stopped", options={"b": [2]}, finished_at=bindparam("moment", type_=Job.finished_at.type))
     .returning(Job.total_domains)
 )
 
@@ -39,7 +39,7 @@ async def test_it_writes_what_sqlalchemy_would(sessions: Sessions) -> None:
     async with sessions.read() as session, session.begin():
         job = (await session.scalars(select(Job).where(Job.id == "one"))).one()
         assert (job.options, job.created_at, job.finished_at, job.error) == (
-            {"a": [1]},
+            {"b": [2]},
             MOMENT,
             MOMENT,
             "stopped",

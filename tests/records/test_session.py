@@ -230,13 +230,18 @@ async def test_a_statement_whose_answer_nobody_needs_is_watched_too(sessions: Se
             await _write(session)
             with contextlib.suppress(DBAPIError):
                 await session.later(bad)
-    with pytest.raises(TransactionRuleBroken):
+    with pytest.raises(TransactionRuleBroken, match="commit"):
         async with sessions.brief() as session, session.begin():
             await _write(session)
             with contextlib.suppress(DBAPIError):
                 await session.later(bad)
                 await session.ask("SELECT 1", ())
-            await session.ask("SELECT 1", ())
+            with pytest.raises(TransactionRuleBroken, match="after a statement failed"):
+                await session.ask("SELECT 1", ())
+    with pytest.raises(TransactionRuleBroken, match="another task"):
+        async with sessions.brief() as session, session.begin():
+            await _write(session)
+            await asyncio.create_task(session.later(("SELECT 1", ())))
     assert await _count(sessions) == 0
 
 
