@@ -84,8 +84,8 @@ async def process_domain(
             raise DomainFailed(crawl, crawl.error, seconds)
         read, ahead = await _compare_ahead(claim, crawl, comparing, kept)
         await session.turn()
-        await fence(session, claim)
-        return await _store(session, claim, read, seconds, ahead)
+        first_scan = not await fence(session, claim)
+        return await _store(session, claim, read, seconds, ahead, first_scan=first_scan)
 
 
 async def _compare_ahead(
@@ -144,9 +144,15 @@ def _entries_read(crawl: DomainCrawl) -> int:
 
 
 async def _store(
-    session: GuardedSession, claim: Claim, crawl: DomainCrawl, seconds: float, ahead: Compared | None
+    session: GuardedSession,
+    claim: Claim,
+    crawl: DomainCrawl,
+    seconds: float,
+    ahead: Compared | None,
+    *,
+    first_scan: bool,
 ) -> DomainSummary:
-    saved = await save_files(session, claim, crawl.files)
+    saved = await save_files(session, claim, crawl.files, first_scan=first_scan)
     entries = [
         replace(file, file_id=saved.ids[index], known=saved.ids[index] in saved.known)
         for index, file in _read_files(crawl).items()

@@ -40,16 +40,19 @@ class Place(NamedTuple):
 
 async def insert_rows(session: GuardedSession, place: Place, batches: Iterable[RowBatch]) -> int:
     """Inserts a file's rows and returns how many. Sorted by URL they go in fastest."""
-    connection = await session.connection()
-    if connection.dialect.name == "postgresql":
+    if session.dialect.name == "postgresql":
         return await _copy(session, place, batches)
     count = 0
     statements = _statements(place, batches)
     for statement, parameters, rows in statements:
-        await connection.exec_driver_sql(statement, parameters)
+        if rows < _SIZES[0]:
+            await session.later((statement, parameters))
+        else:
+            connection = await session.connection()
+            await connection.exec_driver_sql(statement, parameters)
+            if rows == _SIZES[0] * _STATEMENTS_A_CALL:
+                count += await _insert_overlapped(connection, statements)
         count += rows
-        if rows == _SIZES[0] * _STATEMENTS_A_CALL:
-            count += await _insert_overlapped(connection, statements)
     return count
 
 

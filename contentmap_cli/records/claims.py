@@ -20,6 +20,7 @@ from typing import Any, Final, cast
 from sqlalchemy import ColumnElement, Table, and_, bindparam, exists, func, or_, select, update
 
 from contentmap_cli.errors import Code, Failure, LeaseLost
+from contentmap_cli.records.prepared import Prepared
 from contentmap_cli.records.session import GuardedSession
 from contentmap_cli.records.tables import Domain, DomainScan, SitemapFile
 from contentmap_cli.records.types import utc_now
@@ -117,12 +118,14 @@ _SKIP: Final = (
         error_message=bindparam("message"),
     )
 )
-_FENCE: Final = (
+_LAST: Final = select(_D.last_scan_id).where(_D.id == bindparam("domain"))
+_FENCE: Final = Prepared(
     update(_SCANS)
     .where(_S.id == bindparam("scan"), _S.token == bindparam("held_token"), _S.status == ScanStatus.RUNNING)
     .values(lease_until=utc_now(LEASE_SECONDS))
+    .returning(_LAST.scalar_subquery())
 )
-_DOMAIN_LOCK: Final = select(_D.id).where(_D.id == bindparam("domain")).with_for_update(key_share=True)
+_DOMAIN_LOCK: Final = Prepared(_LAST.with_for_update(key_share=True))
 _STANDING: Final = select(_D.last_scan_id, _D.last_scanned_at, _D.url_count).where(
     _D.id == bindparam("domain")
 )
@@ -131,7 +134,7 @@ _RESULT: Final = (
     *("discovery_methods", "sitemap_types", "limits", "error_code", "error_message"),
 )
 _SUMS: Final = ("added", "removed", "changed")
-_FINISH: Final = (
+_FINISH: Final = Prepared(
     update(_SCANS)
     .where(_S.id == bindparam("scan"), _S.token == bindparam("held_token"))
     .values(
@@ -145,14 +148,17 @@ _FINISH: Final = (
         **{name: _S[name] + bindparam(f"new_{name}", type_=_S[name].type) for name in _SUMS},
     )
 )
-_SEEN: Final = (
+_SET_LAST: Final = (
     update(_DOMAINS)
     .where(_D.id == bindparam("domain"))
     .values(
         last_status=bindparam("new_status"), last_scan_id=bindparam("new_scan"), last_scanned_at=utc_now()
     )
 )
-_RECORDED: Final = _SEEN.values(sitemap_count=bindparam("new_sitemaps"), url_count=bindparam("new_urls"))
+_SEEN: Final = Prepared(_SET_LAST)
+_RECORDED: Final = Prepared(
+    _SET_LAST.values(sitemap_count=bindparam("new_sitemaps"), url_count=bindparam("new_urls"))
+)
 
 
 async def claim_domains(
@@ -179,7 +185,7 @@ async def claim_domains(
     }
     keys = [row.domain_id for row in wanted.values()]
     busy = await _busy(session, job_id, keys, gone)
-    if session.get_bind().dialect.name == "postgresql":  # SQLite has one writer anyway
+    if session.dialect.name == "postgresql":  # SQLite has one writer anyway
         # the row of one that is being recorded is locked for as long as that takes: nobody waits for it
         keys = [key for key in keys if key not in busy]
         await session.execute(_REACH, {"domains": keys})
@@ -230,19 +236,24 @@ async def unfinished(
     return [(unpack_target(target), ScanStatus(status)) for target, status in rows]
 
 
-async def fence(session: GuardedSession, claim: Claim) -> None:
+async def fence(session: GuardedSession, claim: Claim) -> bool:
     """The first statement of every transaction that records a domain: is the claim still ours?
 
-    Raises LeaseLost otherwise, and so rolls everything back. The scan and its domain stay locked to the
-    end: two jobs that record one domain do so one after the other.
+    Returns whether the domain has a result already: without one, nothing of it is recorded. Raises LeaseLost
+    where the claim is not ours any more, and so rolls everything back. The scan and its domain stay locked
+    to the end: two jobs that record one domain do so one after the other.
     """
-    if await session.write(_FENCE, {"scan": claim.scan_id, "held_token": claim.token}) != 1:
+    ours = {"scan": claim.scan_id, "held_token": claim.token, "domain": claim.domain_id}
+    found = await session.ask(*_FENCE.filled(session.dialect, ours))
+    if len(found) != 1:
         raise LeaseLost(
             f"the claim on {claim.domain} was lost to another run", hint="its result is the other run's"
         )
-    if session.get_bind().dialect.name == "postgresql":  # SQLite has locked it all by now
-        await session.execute(_DOMAIN_LOCK, {"domain": claim.domain_id})
+    if session.dialect.name == "postgresql":  # SQLite has locked it all by now
+        # asked again: what the fence says of it may be from before the lock
+        found = await session.ask(*_DOMAIN_LOCK.filled(session.dialect, ours))
     session.note("domain.fenced", scan=claim.scan_id)
+    return found[0][0] is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,39 +280,36 @@ async def finish_domain(
     limits: Sequence[Failure] = (),
 ) -> None:
     """Records what a domain's scan came to, on its scan and on the domain itself. Call `fence` first."""
-    await session.write(
-        _FINISH,
-        {
-            "scan": claim.scan_id,
-            "held_token": claim.token,
-            "new_status": summary.status,
-            "new_complete": complete,
-            "new_sitemaps": summary.sitemaps,
-            "new_sitemaps_failed": summary.sitemaps_failed,
-            "new_urls": summary.urls,
-            "new_added": summary.added,
-            "new_removed": summary.removed,
-            "new_changed": summary.changed,
-            "new_fetched_bytes": summary.fetched_bytes,
-            "new_requests": summary.requests,
-            "new_seconds": summary.seconds,
-            "new_discovery_methods": dict(summary.discovery_methods),
-            "new_sitemap_types": dict(summary.sitemap_types),
-            "new_limits": [[limit.code, limit.message] for limit in limits],
-            "new_error_code": summary.error.code if summary.error else None,
-            "new_error_message": summary.error.message if summary.error else None,
-        },
-    )
+    result: dict[str, Any] = {
+        "scan": claim.scan_id,
+        "held_token": claim.token,
+        "new_status": summary.status,
+        "new_complete": complete,
+        "new_sitemaps": summary.sitemaps,
+        "new_sitemaps_failed": summary.sitemaps_failed,
+        "new_urls": summary.urls,
+        "new_added": summary.added,
+        "new_removed": summary.removed,
+        "new_changed": summary.changed,
+        "new_fetched_bytes": summary.fetched_bytes,
+        "new_requests": summary.requests,
+        "new_seconds": summary.seconds,
+        "new_discovery_methods": dict(summary.discovery_methods),
+        "new_sitemap_types": dict(summary.sitemap_types),
+        "new_limits": [[limit.code, limit.message] for limit in limits],
+        "new_error_code": summary.error.code if summary.error else None,
+        "new_error_message": summary.error.message if summary.error else None,
+    }
     seen: dict[str, Any] = {
         "domain": claim.domain_id,
         "new_status": summary.status,
         "new_scan": claim.scan_id,
     }
-    if summary.status in (ScanStatus.OK, ScanStatus.PARTIAL, ScanStatus.EMPTY):
+    recorded = summary.status in (ScanStatus.OK, ScanStatus.PARTIAL, ScanStatus.EMPTY)
+    if recorded:
         seen |= {"new_sitemaps": summary.sitemaps, "new_urls": summary.urls}
-        await session.write(_RECORDED, seen)
-    else:
-        await session.write(_SEEN, seen)
+    last = _RECORDED if recorded else _SEEN
+    await session.later(_FINISH.filled(session.dialect, result), last.filled(session.dialect, seen))
     session.note("domain.recorded", status=str(summary.status))
 
 

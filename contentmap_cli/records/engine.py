@@ -37,10 +37,6 @@ WRITERS = {"sqlite": 1, "postgresql": 8}
 COMPARISONS = 2
 """Domains that are compared at once: one in the database, one in the interpreter."""
 READ_ONLY = "contentmap_read_only"
-_BEGIN_TO_READ = "BEGIN DEFERRED"
-_BEGIN_TO_WRITE = "BEGIN IMMEDIATE"
-OWN_BEGINS = frozenset({_BEGIN_TO_READ, _BEGIN_TO_WRITE})
-"""What the engine itself sends on SQLite to begin a transaction."""
 
 
 @dataclass(slots=True)
@@ -170,32 +166,38 @@ def _sqlite_connect(database: Database, writable: bool) -> Callable[[Any, Any], 
 
 
 def _sqlite_begin(database: Database) -> Callable[[Connection], None]:
+    watch = partial(_telling_of_a_wait, database)
+
     def begin(connection: Connection) -> None:
         # IMMEDIATE: a transaction that reads first and writes later would find the file locked, at once
         # and whatever the timeout, as soon as anyone else had written in between.
         read_only = connection.get_execution_options().get(READ_ONLY)
         if database.hurried:
             connection.exec_driver_sql(f"PRAGMA busy_timeout={HURRIED_TIMEOUT_MS}")
-        with _telling_of_a_wait(database):
-            connection.exec_driver_sql(_BEGIN_TO_READ if read_only else _BEGIN_TO_WRITE)
+        driver: Any = connection.connection.driver_connection
+        if read_only:
+            driver.begin_with_next("BEGIN DEFERRED")
+        else:
+            driver.begin_with_next("BEGIN IMMEDIATE", watch)
 
     return begin
 
 
 @contextmanager
-def _telling_of_a_wait(database: Database) -> Iterator[None]:
+def _telling_of_a_wait(database: Database, waits: Callable[[], bool] = lambda: True) -> Iterator[None]:
     """Says that another process has the file, once that has lasted a while: nobody should wait in silence."""
+
+    def tell() -> None:
+        if waits():
+            log.warning(
+                "another process has locked the database %s: waiting for it, up to %d s",
+                database.shown,
+                (HURRIED_TIMEOUT_MS if database.hurried else BUSY_TIMEOUT_MS) // 1000,
+                extra={"action": "database.locked"},
+            )
+
     # the statement runs in the driver's thread, and the loop is free to look at the clock
-    notice = asyncio.get_running_loop().call_later(
-        NOTICE_SECONDS,
-        partial(
-            log.warning,
-            "another process has locked the database %s: waiting for it, up to %d s",
-            database.shown,
-            (HURRIED_TIMEOUT_MS if database.hurried else BUSY_TIMEOUT_MS) // 1000,
-            extra={"action": "database.locked"},
-        ),
-    )
+    notice = asyncio.get_running_loop().call_later(NOTICE_SECONDS, tell)
     try:
         yield
     finally:

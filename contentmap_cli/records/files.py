@@ -12,6 +12,7 @@ from sqlalchemy import Table, insert, select, update
 from contentmap_cli.batches import cut
 from contentmap_cli.records.claims import Claim
 from contentmap_cli.records.history import log_files
+from contentmap_cli.records.prepared import Prepared
 from contentmap_cli.records.session import GuardedSession
 from contentmap_cli.records.tables import SitemapFile
 from contentmap_cli.values import (
@@ -26,6 +27,7 @@ _FILES: Final = cast("Table", SitemapFile.__table__)
 _READ: Final = frozenset({FileStatus.OK, FileStatus.UNCHANGED})
 _NOT_MODIFIED: Final = 304  # RFC 9110 section 15.4.5
 _INSERT: Final = insert(_FILES).returning(_FILES.c.id, _FILES.c.url)
+_INSERT_ONE: Final = Prepared(_INSERT, [column.name for column in _FILES.c if column.name != "id"])
 _BLANK: Final[dict[str, Any]] = {column.name: None for column in _FILES.c if column.name != "id"} | {
     "discovery_method": DiscoveryMethod.REMEMBERED,
     "size_bytes": 0,
@@ -54,20 +56,23 @@ class SavedFiles:
     vanished: tuple[int, ...]  # recorded earlier, not met by this scan
 
 
-async def save_files(session: GuardedSession, claim: Claim, files: Sequence[CrawledFile]) -> SavedFiles:
+async def save_files(
+    session: GuardedSession, claim: Claim, files: Sequence[CrawledFile], *, first_scan: bool = False
+) -> SavedFiles:
     """Writes one row a file. That of a file that failed keeps what an earlier scan read of it, and that of a
-    file that did not change is not written: a rescan costs what changed."""
+    file that did not change is not written: a rescan costs what changed. `first_scan` says that nothing of
+    the domain is recorded, so that nothing is looked up."""
     now = datetime.now(UTC)
     first_mention: dict[str, CrawledFile] = {}
     for file in files:
         first_mention.setdefault(file.url, file)
-    before = await _recorded(session, claim)
+    before = {} if first_scan else await _recorded(session, claim)
     new_files = [file for url, file in first_mention.items() if url not in before]
     ids = {url: row.id for url, row in before.items()}
     for some in cut(new_files, SLICE):  # an index may name fifty thousand
         new = [_row(claim, file, now) for file in some]
         # by their URLs, not by their order: so all of them go in with one statement
-        ids |= {row.url: row.id for row in await session.execute(_INSERT, new)}
+        ids |= await _insert(session, new)
     came = [ids[file.url] for file in new_files] if before else []
     for url, row in before.items():
         if url in first_mention:
@@ -77,7 +82,8 @@ async def save_files(session: GuardedSession, claim: Claim, files: Sequence[Craw
             stands = file.status is FileStatus.UNCHANGED and row.status in _READ and row.removed_at is None
             for name, value in (_asked(file) if stands else _facts(claim, file, now)).items():
                 setattr(row, name, value)
-    await session.flush()
+    if before:
+        await session.flush()
     await log_files(session, claim, came, gone=False)
     session.note("files.saved", files=len(first_mention))
     return SavedFiles(
@@ -87,6 +93,15 @@ async def save_files(session: GuardedSession, claim: Claim, files: Sequence[Craw
         frozenset(row.id for row in before.values()),
         tuple(row.id for url, row in before.items() if url not in first_mention and row.removed_at is None),
     )
+
+
+async def _insert(session: GuardedSession, new: list[dict[str, Any]]) -> dict[str, int]:
+    """Inserts files and returns the ids of their rows by URL."""
+    if len(new) == 1:
+        rows = await session.ask(*_INSERT_ONE.filled(session.dialect, new[0]))
+    else:
+        rows = (await session.execute(_INSERT, new)).all()
+    return {row.url: row.id for row in rows}
 
 
 def _method(file: CrawledFile, row: SitemapFile | None) -> str:

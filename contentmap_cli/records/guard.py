@@ -20,18 +20,19 @@ import asyncio
 import logging
 import re
 import weakref
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NoReturn, cast
 
-from sqlalchemy import Connection, CursorResult, Executable, PoolResetState, event
+from sqlalchemy import Connection, CursorResult, Dialect, Executable, PoolResetState, Row, event
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, AsyncSessionTransaction
 from sqlalchemy.orm import Session, SessionTransaction
 
 from contentmap_cli.errors import TransactionRuleBroken
-from contentmap_cli.records.engine import OWN_BEGINS
+from contentmap_cli.records.one_trip import OneTripConnection
 
 _SESSION = "contentmap_session"
 # leading blanks and comments, then a word that begins, ends or nests a transaction
@@ -70,6 +71,7 @@ class _Refusing(Session):
     owner_task: asyncio.Task[Any] | None = None
     failed_with: BaseException | None = None
     ending: bool = False  # the block's own exit has begun to commit
+    held: Connection | None = None  # its connection, from the first statement of a block to its end
 
     def begin(self, nested: bool = False) -> SessionTransaction:
         if nested or self.in_transaction():
@@ -119,6 +121,19 @@ class _Refusing(Session):
 
     def flush(self, *args: Any, **kwargs: Any) -> None:
         self._watched(super().flush, *args, **kwargs)
+
+    def send(self, statement: str, parameters: Any) -> CursorResult[Any]:
+        """Runs a statement as the driver takes it."""
+        return cast("CursorResult[Any]", self._watched(self._send, statement, parameters))
+
+    def send_later(self, statement: str, parameters: Any) -> None:
+        """The same, where nobody needs the answer: SQLite may be given it together with the next one."""
+        driver = (self.held or self.connection()).connection.driver_connection
+        with driver.later() if isinstance(driver, OneTripConnection) else nullcontext():
+            self.send(statement, parameters)
+
+    def _send(self, statement: str, parameters: Any) -> CursorResult[Any]:
+        return (self.held or super().connection()).exec_driver_sql(statement, parameters)
 
     def _watched(self, run: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Runs a statement; a failure of any kind, a cancellation too, is remembered."""
@@ -182,6 +197,12 @@ class GuardedSession(AsyncSession):
         await super().__aenter__()
         return self
 
+    async def __aexit__(self, *exc: Any) -> None:
+        if self.sync_session.in_transaction():
+            await super().__aexit__(*exc)
+        else:
+            self.sync_session.close()  # nothing is held, so there is nothing to wait for
+
     def begin(self) -> AsyncSessionTransaction:
         """The one block, for the command that opened the session."""
         if self.sync_session.in_transaction():
@@ -197,6 +218,27 @@ class GuardedSession(AsyncSession):
         session has loaded are not brought up to date."""
         result = await self.execute(statement, parameters, execution_options=_NO_SYNC)
         return cast("CursorResult[Any]", result).rowcount
+
+    @property
+    def dialect(self) -> Dialect:
+        """That of the database."""
+        return self.get_bind().dialect
+
+    async def ask(self, statement: str, parameters: Any) -> Sequence[Row[Any]]:
+        """Runs a statement as the driver takes it, and returns its rows with values as the driver has
+        them."""
+        return await self.run_sync(lambda _: self.sync_session.send(statement, parameters).all())
+
+    async def later(self, *statements: tuple[str, Any]) -> None:
+        """Runs statements as the driver takes them, each with its parameters, whose answers nobody needs. On
+        SQLite they may reach the database with the next statement, or with the commit: what it has against
+        them is raised there."""
+
+        def send(_: Session) -> None:
+            for statement, parameters in statements:
+                self.sync_session.send_later(statement, parameters)
+
+        await self.run_sync(send)
 
     def spoil(self, error: BaseException) -> None:
         """Remembers a failure that only the driver saw: whoever swallows it, nothing can be committed."""
@@ -254,7 +296,7 @@ def _refuse_control(connection: Connection, message: str) -> NoReturn:
 def _refuse_control_text(
     connection: Connection, cursor: Any, statement: str, parameters: Any, context: Any, executemany: bool
 ) -> None:
-    if statement not in OWN_BEGINS and _CONTROL.match(statement):
+    if _CONTROL.match(statement):
         _refuse_control(connection, "transaction control was sent as text: only the owner's block ends one")
 
 
@@ -279,7 +321,7 @@ def _note(session: _Refusing, action: str, level: int, **extra: object) -> None:
         return
     context = session.context
     state = session.in_transaction()
-    held = bool(state and session.info.get("connection_held"))
+    held = bool(state and session.held)
     log.log(
         level,
         "%s",
@@ -299,14 +341,13 @@ def _note(session: _Refusing, action: str, level: int, **extra: object) -> None:
 @event.listens_for(_Refusing, "after_transaction_create")
 def _created(session: _Refusing, transaction: SessionTransaction) -> None:
     if transaction.parent is None:
-        session.info["connection_held"] = False
         session.info["outcome"] = "rolled_back"
         _note(session, "transaction.begun", logging.DEBUG)
 
 
 @event.listens_for(_Refusing, "after_begin")
 def _connected(session: _Refusing, transaction: SessionTransaction, connection: Connection) -> None:
-    session.info["connection_held"] = True
+    session.held = connection
     connection.info[_SESSION] = weakref.ref(session)
     if not session.turn_taken:
         session._refuse("run a statement before its turn to write")
@@ -328,7 +369,6 @@ def _committed(session: _Refusing) -> None:
 @event.listens_for(_Refusing, "after_transaction_end")
 def _ended(session: _Refusing, transaction: SessionTransaction) -> None:
     if transaction.parent is None:
-        session.info["connection_held"] = False
-        session.owner_task = None
+        session.held = session.owner_task = None
         outcome = session.info["outcome"]
         _note(session, f"transaction.{outcome}", logging.DEBUG)

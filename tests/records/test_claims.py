@@ -89,6 +89,29 @@ async def test_who_lost_the_lease_cannot_record(sessions: Sessions) -> None:
     assert [(row.status, row.urls) for row in rows] == [(ScanStatus.OK, 5)]
 
 
+async def test_the_fence_says_whether_the_domain_has_a_result(sessions: Sessions) -> None:
+    """Also one that another job records at this moment: who waits for it finds it."""
+    first, second = [await new_job(sessions, "a.example") for _ in range(2)]
+    sleeper = await take(sessions, first, "a.example")
+    await expire(sessions, first)
+    other = await take(sessions, second, "a.example", "other")
+    assert isinstance(sleeper, Claim)
+    assert isinstance(other, Claim)
+
+    async def ask(claim: Claim) -> bool:
+        async with sessions.brief(claim.job_id) as session, session.begin():
+            return await fence(session, claim)
+
+    assert not await ask(other)
+    async with sessions.brief(first) as session, session.begin():
+        assert not await fence(session, sleeper)
+        meanwhile = asyncio.create_task(ask(other))
+        await asyncio.sleep(0.2)
+        assert not meanwhile.done()
+        await finish_domain(session, sleeper, DomainSummary(first, "a.example", ScanStatus.OK), complete=True)
+    assert await meanwhile
+
+
 async def test_a_live_job_is_held_by_one_run(sessions: Sessions) -> None:
     """Another run gets it only when the lease has run out; the heartbeat then tells the first."""
     job_id = await new_job(sessions, "a.example")
