@@ -25,6 +25,9 @@ _LENGTH = 8
 _LOADED_ASIDE = 64 * 1024
 """Bytes of a message whose loading would hold up the event loop."""
 
+PACKED_ASIDE = 500
+"""Files of a domain whose packing, a few microseconds each, would hold up the event loop."""
+
 MANY = 253
 """Descriptors that go together (Linux takes no more)."""
 
@@ -107,6 +110,11 @@ class Channel:
 
     async def drained(self) -> None:
         """Waits while much is still to be sent."""
+        await self._writer.drain()
+
+    async def emptied(self) -> None:
+        """Waits until the system has all that was sent."""
+        self._writer.transport.set_write_buffer_limits(0)
         await self._writer.drain()
 
     async def receive(self) -> Message:

@@ -15,12 +15,24 @@ import socket
 import threading
 import traceback
 from collections.abc import Callable
+from functools import partial
 
 from contentmap_cli.batches import no_room
-from contentmap_cli.crawl.channel import Channel, Close, Crawled, News, Order, Recall, Said, Setup, packed
+from contentmap_cli.crawl.channel import (
+    PACKED_ASIDE,
+    Channel,
+    Close,
+    Crawled,
+    News,
+    Order,
+    Recall,
+    Said,
+    Setup,
+    packed,
+)
 from contentmap_cli.crawl.crawler import Crawler
 from contentmap_cli.crawl.parcel import pack
-from contentmap_cli.crawl.results import CrawlProgress, Crawls
+from contentmap_cli.crawl.results import CrawlProgress, Crawls, DomainCrawl
 from contentmap_cli.crawl.worker import end_with_parent
 from contentmap_cli.errors import Code, Failure
 
@@ -43,6 +55,12 @@ class RecordsAway(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Sends one record, and one for each line of its traceback."""
+        try:
+            self._send_on(record)
+        except Exception:  # a log that cannot be sent must not spoil a crawl
+            self.handleError(record)
+
+    def _send_on(self, record: logging.LogRecord) -> None:
         plain = vars(record) | {"msg": record.getMessage(), "args": None, "exc_info": None, "exc_text": None}
         self._pass_on(plain)
         if record.exc_info and logging.getLogger("contentmap").isEnabledFor(logging.DEBUG):
@@ -65,6 +83,7 @@ class Service:
         self._crawler = crawler
         self._turn = asyncio.Lock()  # descriptors go in the order of their parcels
         self._orders: dict[int, asyncio.Task[None]] = {}
+        self._recalled: set[int] = set()
         self._news: dict[int, CrawlProgress] = {}
 
     async def serve(self) -> None:
@@ -73,11 +92,14 @@ class Service:
         try:
             while not isinstance(message := await self._channel.receive(), Close):
                 if isinstance(message, Order):
-                    self._orders[message.number] = asyncio.create_task(self._carry_out(message))
+                    task = self._orders[message.number] = asyncio.create_task(self._carry_out(message))
+                    task.add_done_callback(partial(self._done, message))
                 elif isinstance(message, Recall) and message.number in self._orders:
+                    self._recalled.add(message.number)
                     self._orders[message.number].cancel()
         finally:
             teller.cancel()
+            self._recalled.update(self._orders)
             orders = [*self._orders.values()]
             for order in orders:
                 order.cancel()
@@ -89,8 +111,10 @@ class Service:
 
         try:
             with await self._crawler.crawl(order.target, order.remembered, moved) as crawl:
-                parcel, descriptors = pack(crawl)
-                message = packed(Crawled(order.number, order.target.domain, parcel))
+                if len(crawl.files) > PACKED_ASIDE:
+                    message, descriptors = await asyncio.to_thread(_wrapped, order, crawl)
+                else:
+                    message, descriptors = _wrapped(order, crawl)
                 async with self._turn:
                     await self._hand_over(descriptors)
                     self._channel.post(message)  # at once: who is sent descriptors without it is out of step
@@ -103,9 +127,16 @@ class Service:
             else:
                 failure = Failure(Code.STORAGE_ERROR, full)
             self._channel.send(Crawled(order.number, order.target.domain, None, failure))
-        finally:
-            del self._orders[order.number]
-            self._news.pop(order.number, None)
+
+    def _done(self, order: Order, task: asyncio.Task[None]) -> None:
+        """Also of one that was recalled before it began, and of one that was called off from within: who
+        waits for that must hear of it."""
+        del self._orders[order.number]
+        self._news.pop(order.number, None)
+        if task.cancelled() and order.number not in self._recalled:
+            failure = Failure(Code.INTERNAL_ERROR, "a bug in ContentMap: CancelledError")
+            self._channel.send(Crawled(order.number, order.target.domain, None, failure))
+        self._recalled.discard(order.number)
 
     async def _hand_over(self, descriptors: list[int]) -> None:
         """Sends a parcel's descriptors, one for each file that was read at a time, or nothing."""
@@ -125,6 +156,11 @@ class Service:
                 self._news = {}
 
 
+def _wrapped(order: Order, crawl: DomainCrawl) -> tuple[bytes, list[int]]:
+    parcel, descriptors = pack(crawl)
+    return packed(Crawled(order.number, order.target.domain, parcel)), descriptors
+
+
 async def serve(orders: socket.socket, descriptors: socket.socket) -> None:
     """Crawls what is ordered through a socket, until no more is."""
     channel = await Channel.over(orders)
@@ -137,7 +173,7 @@ async def serve(orders: socket.socket, descriptors: socket.socket) -> None:
     root.propagate = False
     async with Crawler(setup.options) as crawler:
         await Service(channel, descriptors, crawler).serve()
-    await channel.drained()
+    await channel.emptied()
 
 
 def main(descriptors: int) -> None:

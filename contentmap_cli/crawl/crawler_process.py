@@ -17,7 +17,19 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from itertools import count
 
-from contentmap_cli.crawl.channel import MANY, Channel, Close, Crawled, News, Order, Recall, Said, Setup
+from contentmap_cli.crawl.channel import (
+    MANY,
+    PACKED_ASIDE,
+    Channel,
+    Close,
+    Crawled,
+    News,
+    Order,
+    Recall,
+    Said,
+    Setup,
+    packed,
+)
 from contentmap_cli.crawl.options import CrawlOptions
 from contentmap_cli.crawl.parcel import unpack
 from contentmap_cli.crawl.results import CrawlProgress, Crawls, DomainCrawl
@@ -72,27 +84,36 @@ def _possible() -> bool:
 class CrawlerProcess:
     """Crawls domains as a `Crawler` does, in another process. An async context manager.
 
-    A process that dies is replaced by another, which is asked once more for what the first was at. Raises
-    OSError where none can be started.
+    A process that dies is replaced by another, which is asked once more for what the first was at. What was
+    under way when that one dies too is crawled apart, one domain at a time, so that only the one to blame
+    fails. To enter raises OSError where no process can be started.
     """
 
     def __init__(self, options: CrawlOptions) -> None:
         self._options = options
         self._process: _Process | None = None
+        self._apart: _Process | None = None
         self._starting = asyncio.Lock()
+        self._alone = asyncio.Lock()
 
     async def __aenter__(self) -> CrawlerProcess:
         await self._living()
         return self
 
     async def __aexit__(self, *exc: object) -> None:
-        if self._process is not None:
-            await self._process.close()
+        for process in (self._process, self._apart):
+            if process is not None:
+                await process.close()
 
     @property
     def number(self) -> int | None:
         """The id of the process, None while none runs."""
         return self._process.number if self._process is not None and not self._process.ended else None
+
+    @property
+    def numbers(self) -> list[int]:
+        """The ids of all that run: of the process, and of the one for what is crawled apart."""
+        return [each.number for each in (self._process, self._apart) if each is not None and not each.ended]
 
     async def crawl(
         self,
@@ -107,13 +128,23 @@ class CrawlerProcess:
                 return await (await self._living()).crawl(target, remembered, progress)
             except (CrawlerDied, OSError) as error:
                 died = error
+        try:
+            async with self._alone:  # which of those that were under way is to blame shows now
+                if self._apart is None or self._apart.ended:
+                    self._apart = await _Process.started(self._options)
+                return await self._apart.crawl(target, remembered, progress)
+        except (CrawlerDied, OSError) as error:
+            died = error
         log.error(
             "the crawling process died over %s: %s",
             target.domain,
             died,
             extra={"action": "crawl.died", "domain": target.domain},
         )
-        failure = Failure(Code.INTERNAL_ERROR, "the process that crawled it was killed")
+        why = "the process that crawled it was killed"
+        if isinstance(died, OSError):
+            why = f"no process to crawl in: {died.strerror or died}"
+        failure = Failure(Code.INTERNAL_ERROR, why)
         return DomainCrawl.failed(target.domain, failure)
 
     async def _living(self) -> _Process:
@@ -171,8 +202,12 @@ class _Process:
         number = next(self._numbers)
         answer: asyncio.Future[DomainCrawl] = asyncio.get_running_loop().create_future()
         self._waiting[number] = answer, progress
-        self._channel.send(Order(number, target, tuple(remembered)))
+        order = Order(number, target, tuple(remembered))
         try:
+            if len(remembered) > PACKED_ASIDE:
+                self._channel.post(await asyncio.to_thread(packed, order))
+            else:
+                self._channel.send(order)
             return await answer
         except asyncio.CancelledError:
             if self._waiting.pop(number, None) is None:  # it has come all the same
@@ -185,7 +220,10 @@ class _Process:
         try:
             with suppress(asyncio.IncompleteReadError, OSError):
                 while True:
-                    self._hear(await self._channel.receive())
+                    await self._hear(await self._channel.receive())
+        except Exception as error:
+            told = {"action": "crawl.not_understood"}
+            log.exception("the crawling process is not understood: %s", type(error).__name__, extra=told)
         finally:
             self.ended = True
             self._channel.close()
@@ -193,31 +231,34 @@ class _Process:
             if self._process.poll() is None:
                 self._process.kill()  # it has closed its end, or what it says cannot be understood
             code = await asyncio.to_thread(self._process.wait)
+            if self._waiting:
+                told = {"action": "crawl.died"}
+                log.warning("the crawling process died: exit code %d", code, extra=told)
             for answer, _ in self._waiting.values():
                 if not answer.done():
                     answer.set_exception(CrawlerDied(f"exit code {code}"))
             self._waiting.clear()
 
-    def _hear(self, message: object) -> None:
+    async def _hear(self, message: object) -> None:
         if isinstance(message, Crawled):
-            self._deliver(message)
+            await self._deliver(message)
         elif isinstance(message, News):
             for number, progress in message.progress.items():
                 _, told = self._waiting.get(number, (None, None))
                 if told is not None:
-                    told(progress)
+                    _tell(told, progress)
         elif isinstance(message, Said):
             logging.getLogger(str(message.record["name"])).handle(logging.makeLogRecord(message.record))
 
-    def _deliver(self, crawled: Crawled) -> None:
-        crawl = self._taken(crawled)
+    async def _deliver(self, crawled: Crawled) -> None:
+        crawl = await self._taken(crawled)
         answer, _ = self._waiting.pop(crawled.number, (None, None))
         if answer is None or answer.done():
             crawl.close()
         else:
             answer.set_result(crawl)
 
-    def _taken(self, crawled: Crawled) -> DomainCrawl:
+    async def _taken(self, crawled: Crawled) -> DomainCrawl:
         if crawled.parcel is None:
             assert crawled.failure is not None  # noqa: S101 - one of the two is there
             return DomainCrawl.failed(crawled.domain, crawled.failure)
@@ -229,6 +270,8 @@ class _Process:
                 os.close(descriptor)
             failure = Failure(Code.STORAGE_ERROR, "what was read cannot be kept: too many open files")
             return DomainCrawl.failed(crawled.domain, failure)
+        if len(crawled.parcel.segments) > PACKED_ASIDE:
+            return await asyncio.to_thread(unpack, crawled.parcel, descriptors)
         return unpack(crawled.parcel, descriptors)
 
     async def close(self) -> None:
@@ -240,6 +283,13 @@ class _Process:
         if not self.ended:
             self._process.kill()
         await self._listener
+
+
+def _tell(told: Progress, progress: CrawlProgress) -> None:
+    try:
+        told(progress)
+    except Exception:  # who watches one domain must not end all the others
+        log.exception("progress could not be shown", extra={"action": "crawl.progress_failed"})
 
 
 def _let_go(answer: asyncio.Future[DomainCrawl]) -> None:

@@ -28,7 +28,7 @@ from contentmap_cli.crawl.results import CrawlProgress, DomainCrawl
 from contentmap_cli.crawl.targets import parse_target
 from contentmap_cli.errors import Code, Failure
 from contentmap_cli.rows import Row
-from contentmap_cli.values import CrawledFile, RememberedFile, ScanStatus
+from contentmap_cli.values import CrawledFile, Limits, RememberedFile, ScanStatus
 
 NewSite = Callable[..., Awaitable[Any]]
 TARGET = parse_target("http://site.test")
@@ -174,6 +174,7 @@ async def test_progress_and_log_come_back(
     """Who asks hears how far a domain is; log records arrive with what they carry, from the level up that is
     set here."""
     caplog.set_level(logging.INFO, logger="contentmap")
+    caplog.handler.setLevel(logging.NOTSET)  # what is not wanted is not to be sent
     gate = asyncio.Event()
 
     async def late(_: web.Request) -> web.Response:
@@ -215,7 +216,8 @@ async def test_who_waits_no_more_is_not_crawled_for(new_site: NewSite, new_raw: 
     site = await new_site({"/robots.txt": "Sitemap: http://site.test/a", "/a": sitemap(range(3))})
     port = await new_raw(never)
     silent = ConnectTo("silent.test", None, "127.0.0.1", port)
-    crawler = await start(site.options(connect_to=(silent, *site.options().connect_to)))
+    patient = Limits(read_timeout=300.0, request_timeout=300.0)  # else the site is let go of anyway
+    crawler = await start(site.options(connect_to=(silent, *site.options().connect_to), limits=patient))
     waiting = asyncio.create_task(crawler.crawl(parse_target("http://silent.test")))
     await asyncio.wait_for(asked.wait(), 30)
     waiting.cancel()
@@ -253,12 +255,12 @@ async def test_a_killed_process_is_replaced(new_site: NewSite, start: Any) -> No
 async def test_one_that_kills_every_process_fails(
     new_site: NewSite, start: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It is tried twice; the next domain is crawled all the same."""
+    """It is tried three times; the next domain is crawled all the same."""
     killing = True
 
     async def deadly(_: web.Request) -> web.Response:
         if killing:
-            os.kill(crawler.number, signal.SIGKILL)
+            os.kill(crawler.numbers[-1], signal.SIGKILL)
         return web.Response(text="Sitemap: http://site.test/a")
 
     site = await new_site({"/robots.txt": deadly, "/a": sitemap(range(3))})
@@ -273,6 +275,25 @@ async def test_one_that_kills_every_process_fails(
     assert [record.levelname for record in caplog.records if record.getMessage().startswith("the crawling")]
     killing = False
     assert (await crawled(crawler)).status is ScanStatus.OK
+
+
+async def test_the_others_do_not_fail_with_it(new_site: NewSite, start: Any) -> None:
+    """One domain ends every process that crawls it; those that are under way beside it are crawled."""
+    kills = 0
+
+    async def page(request: web.Request) -> web.Response:
+        nonlocal kills
+        if request.host == "s3.test":
+            kills += 1
+            os.kill(crawler.numbers[-1], signal.SIGKILL)
+        await asyncio.sleep(0.2)
+        return web.Response(text=sitemap(range(3)).replace("site.test", request.host))
+
+    site = await new_site({"/sitemap.xml": page})
+    crawler = await start(site.options())
+    opened.extend(await asyncio.gather(*(crawler.crawl(parse_target(f"http://s{n}.test")) for n in range(8))))
+    assert [crawl.domain for crawl in opened if crawl.status is not ScanStatus.OK] == ["s3.test"]
+    assert kills == 3
 
 
 async def test_signals_are_the_parent_s(new_site: NewSite, start: Any) -> None:
@@ -330,6 +351,7 @@ async def test_no_room_for_descriptors(new_site: NewSite, start: Any) -> None:
 
     site = await new_site({"/robots.txt": "Sitemap: http://site.test/a", "/a": plug})
     crawler = await start(site.options())
+    before = files_without_names()
     try:
         crawl = await crawled(crawler)
     finally:
@@ -340,5 +362,6 @@ async def test_no_room_for_descriptors(new_site: NewSite, start: Any) -> None:
         ScanStatus.FAILED,
         Failure(Code.STORAGE_ERROR, "what was read cannot be kept: too many open files"),
     )
+    assert files_without_names() == before
     plugged = False
     assert (await crawled(crawler)).status is ScanStatus.OK
