@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from contentmap_cli.batches import cut
-from contentmap_cli.commands.shell import Shell, run_async
+from contentmap_cli.commands.calling import run_async
+from contentmap_cli.commands.shell import Shell
 from contentmap_cli.errors import SchemaMismatch, UsageError
 
 if TYPE_CHECKING:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from contentmap_cli.commands.calling import command, run_async
 from contentmap_cli.commands.completion import complete_subject
-from contentmap_cli.commands.shell import Shell, command, run_async
+from contentmap_cli.commands.shell import Shell
 from contentmap_cli.errors import UsageError
 
 if TYPE_CHECKING:
