@@ -5,7 +5,8 @@ from __future__ import annotations
 import typer
 
 from contentmap_cli.commands import options as opt
-from contentmap_cli.commands.shell import Shell, command, run_async
+from contentmap_cli.commands.calling import command, run_async
+from contentmap_cli.commands.shell import Shell
 from contentmap_cli.report.formats import Format
 
 EPILOG = """\

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from contentmap_cli.commands import options as opt
-from contentmap_cli.commands.shell import Shell, command, run_async
+from contentmap_cli.commands.calling import command, run_async
+from contentmap_cli.commands.shell import Shell
 from contentmap_cli.errors import Exit, UsageError
 from contentmap_cli.report.formats import CHECK_FORMATS, RULE_FORMATS, Format
 from contentmap_cli.values import Severity

@@ -7,8 +7,9 @@ from typing import Any
 import typer
 
 from contentmap_cli.commands import options as opt
+from contentmap_cli.commands.calling import command
 from contentmap_cli.commands.layers import SETTINGS, Said, Setting, source_of
-from contentmap_cli.commands.shell import Shell, command
+from contentmap_cli.commands.shell import Shell
 from contentmap_cli.report.escape import redact, terminal
 
 EPILOG = """\

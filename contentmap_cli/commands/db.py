@@ -7,9 +7,10 @@ from typing import Annotated
 import typer
 
 from contentmap_cli.commands import options as opt
+from contentmap_cli.commands.calling import command, run_async
 from contentmap_cli.commands.prune import EPILOG as PRUNE
 from contentmap_cli.commands.prune import prune
-from contentmap_cli.commands.shell import Shell, command, run_async
+from contentmap_cli.commands.shell import Shell
 from contentmap_cli.errors import SchemaMismatch
 
 MOST_PARTITIONS = 256

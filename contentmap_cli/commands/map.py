@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from contentmap_cli.commands import options as opt
-from contentmap_cli.commands.shell import Shell, command, run_async
+from contentmap_cli.commands.calling import command, run_async
+from contentmap_cli.commands.shell import Shell
 from contentmap_cli.report.formats import LIST_FORMATS, Format
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final, get_args
 import typer
 
 from contentmap_cli.commands import completion
-from contentmap_cli.commands.shell import Bundle, changed
+from contentmap_cli.commands.calling import Bundle, changed
 from contentmap_cli.errors import UsageError
 from contentmap_cli.report.formats import (
     CHECK_FORMATS,

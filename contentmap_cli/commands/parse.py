@@ -7,8 +7,9 @@ from typing import Annotated
 import typer
 
 from contentmap_cli.commands import options as opt
+from contentmap_cli.commands.calling import command
 from contentmap_cli.commands.process import calm_collector
-from contentmap_cli.commands.shell import Shell, command
+from contentmap_cli.commands.shell import Shell
 from contentmap_cli.report.formats import PARSE_FORMATS, Format
 
 EPILOG = """\

@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from contentmap_cli.batches import cut
-from contentmap_cli.commands.shell import Shell, run_async
+from contentmap_cli.commands.calling import run_async
+from contentmap_cli.commands.shell import Shell
 from contentmap_cli.errors import SchemaMismatch, UsageError
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement
 
+    from contentmap_cli.records.clearing import Key, LargeTable
     from contentmap_cli.records.engine import Database
     from contentmap_cli.records.pruning import Leftovers, Retention
     from contentmap_cli.records.session import Sessions
@@ -172,30 +174,18 @@ async def _found(
 
 
 async def _remove_leftovers(sessions: Sessions, found: Sequence[Leftovers], tally: Tally) -> None:
-    from contentmap_cli.records import pruning
+    from contentmap_cli.records import clearing
 
     busy: set[int] = set()
-    await _remove_rows(
-        sessions,
-        [each for each in found if each.urls],
-        busy,
-        tally,
-        ("sitemap_urls", pruning.url_keys, pruning.drop_urls),
-    )
-    await _remove_rows(
-        sessions,
-        [each for each in found if each.url_changes],
-        busy,
-        tally,
-        ("sitemap_url_changes", pruning.change_keys, pruning.drop_changes),
-    )
+    for large in clearing.LARGE:
+        await _remove_rows(sessions, large, [each for each in found if large.count(each)], busy, tally)
     for some in _in_pieces(found):
         async with sessions.brief() as session, session.begin():
             free = await _hold(session, some, busy)
             removed: Counter[str] = Counter()
             for each in free:
-                removed["sitemap_file_changes"] += await pruning.drop_file_changes(session, each)
-                removed["domain_scans"] += await pruning.drop_scans(session, each)
+                removed["sitemap_file_changes"] += await clearing.drop_file_changes(session, each)
+                removed["domain_scans"] += await clearing.drop_scans(session, each)
         tally.rows += removed
         for each in free:
             await _remove_files(sessions, each, busy, tally)
@@ -203,18 +193,19 @@ async def _remove_leftovers(sessions: Sessions, found: Sequence[Leftovers], tall
 
 
 async def _remove_rows(
-    sessions: Sessions, found: Sequence[Leftovers], busy: set[int], tally: Tally, how: tuple[str, Any, Any]
+    sessions: Sessions, large: LargeTable, found: Sequence[Leftovers], busy: set[int], tally: Tally
 ) -> None:
-    """Removes rows of one of the large tables: found in a session that reads, removed in one that writes."""
-    table, keys_of, drop = how
+    """Removes rows of a large table: found in a session that reads, removed in one that writes."""
+    from contentmap_cli.records.clearing import drop_rows, next_keys
+
     waiting = deque(each for each in found if each.domain_id not in busy)
-    after: Any = None
+    after: Key | None = None
     while waiting:
-        page: list[tuple[Leftovers, Any]] = []
+        page: list[tuple[Leftovers, list[Key]]] = []
         room = ROWS
         async with sessions.read() as session, session.begin():
             while waiting and room:
-                keys = await keys_of(session, waiting[0], after=after, limit=room)
+                keys = await next_keys(session, large, waiting[0], after=after, limit=room)
                 page.append((waiting[0], keys))
                 after, full = (keys[-1], True) if len(keys) == room else (None, False)
                 room -= len(keys)
@@ -222,8 +213,10 @@ async def _remove_rows(
                     waiting.popleft()
         async with sessions.brief() as session, session.begin():
             held = await _hold(session, [each for each, _ in page], busy)
-            removed = sum([await drop(session, each, keys) for each, keys in page if each in held])
-        tally.rows[table] += removed
+            removed = sum(
+                [await drop_rows(session, large, each, keys) for each, keys in page if each in held]
+            )
+        tally.rows[large.table.name] += removed
         if waiting and waiting[0].domain_id in busy:
             waiting.popleft()
             after = None
@@ -231,7 +224,7 @@ async def _remove_rows(
 
 async def _remove_files(sessions: Sessions, left: Leftovers, busy: set[int], tally: Tally) -> None:
     """Removes a domain's files: on a server one a transaction, for each may take it a while."""
-    from contentmap_cli.records.pruning import drop_files
+    from contentmap_cli.records.clearing import drop_files
 
     server = sessions.database.dialect == "postgresql"
     for some in cut(left.files, 1 if server else ROWS):
@@ -248,7 +241,7 @@ async def _remove_files(sessions: Sessions, left: Leftovers, busy: set[int], tal
 
 async def _hold(session: Any, found: Sequence[Leftovers], busy: set[int]) -> list[Leftovers]:
     """Those of these domains that may be cleared up now. One that was busy once is left for the next time."""
-    from contentmap_cli.records.pruning import hold_domains
+    from contentmap_cli.records.clearing import hold_domains
 
     wanted = {each.domain_id for each in found if each.domain_id not in busy}
     held = await hold_domains(session, wanted) if wanted else set()

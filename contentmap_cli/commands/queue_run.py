@@ -156,7 +156,7 @@ class QueueRun(Fanout):
             async with self.sessions.brief() as session, session.begin():
                 buried = await bury_workers(session, self.tenant, surely_gone)
                 await mend_queue(session, self.tenant)
-                left = await anything_left(session, self.tenant)
+                left = await anything_left(session, self.tenant, self.worker)
             _tell_of(buried)
             return not left
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from contentmap_cli.commands.calling import command, run_async
 from contentmap_cli.commands.completion import complete_subject
-from contentmap_cli.commands.shell import Shell, command, run_async
+from contentmap_cli.commands.shell import Shell
 from contentmap_cli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def report(
     """Write a page on a domain or a job: sections, freshness, changes, files, problems."""
     import sys
 
-    from contentmap_cli.report.as_html import plotly_source
+    from contentmap_cli.report.html_page import plotly_source
 
     if output is None and sys.stdout.isatty():
         raise UsageError("a page is no text for a terminal", hint="name a file with -o")

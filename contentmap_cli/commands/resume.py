@@ -7,8 +7,9 @@ from typing import Annotated
 import typer
 
 from contentmap_cli.commands import options as opt
+from contentmap_cli.commands.calling import command, run_async
 from contentmap_cli.commands.scan import refuse_what_no_worker_knows
-from contentmap_cli.commands.shell import Shell, command, run_async
+from contentmap_cli.commands.shell import Shell
 from contentmap_cli.errors import UsageError
 from contentmap_cli.report.formats import SCAN_FORMATS, Format
 

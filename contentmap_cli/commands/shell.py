@@ -1,38 +1,25 @@
-"""What every command shares: the global options, one way to be called, one way to run an event loop.
-
-`command(app)` registers a function as a command. Its first parameter is `Shell`; the global options are
-added to those it declares, so that they may stand before or after the command's name.
-"""
+"""The global options, which every command has, and what one call said of them."""
 
 from __future__ import annotations
 
-import functools
-import inspect
 import os
 import re
 import shlex
-import sys
-from collections.abc import Callable, Coroutine, Iterator, Mapping
-from copy import copy
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Annotated, Any, TextIO, TypeVar, get_args, get_type_hints
+from typing import Annotated, Any, TextIO
 
 import typer
 
 from contentmap_cli.commands import layers
-from contentmap_cli.commands.failing import fail, unexpected
-from contentmap_cli.commands.logs import LogFormat, set_up_logging
-from contentmap_cli.commands.process import calm_collector, close_quietly
-from contentmap_cli.errors import ContentMapError, Exit, UsageError
+from contentmap_cli.commands.logs import LogFormat
+from contentmap_cli.errors import UsageError
 
-T = TypeVar("T")
 _PANEL = "Global options"
 _COMMAND = re.compile(
     r"(?<![\w/.-])contentmap "
     r"(?=(?:scan|status|jobs|resume|cancel|worker|urls|sitemaps|map|report|diff|check|db)\b)"
 )
-_SURROGATE = re.compile("[\x00\ud800-\udfff]")
 
 
 class Color(StrEnum):
@@ -161,7 +148,7 @@ class Shell:
 
         A flag before the name outranks what the environment or a file says after it.
         """
-        given = frozenset(name for name in _OPTIONS if layers.given_as_flag(context, name))
+        given = frozenset(name for name in OPTIONS if layers.given_as_flag(context, name))
         later = cls(**values, given=given, context=context)
         before = context.obj if isinstance(context.obj, Shell) else cls()
         earlier = {name: getattr(before, name) for name in before.given - given}
@@ -187,7 +174,7 @@ class Shell:
         return _COMMAND.sub(lambda match: words, text)
 
 
-_OPTIONS: dict[str, Any] = {
+OPTIONS: dict[str, Any] = {
     "db": Db,
     "tenant": Tenant,
     "quiet": Quiet,
@@ -197,173 +184,4 @@ _OPTIONS: dict[str, Any] = {
     "color": ColorOption,
     "config": Config,
 }
-
-
-@dataclass(frozen=True)
-class Bundle:
-    """Options, by parameter, that a command takes as one parameter of its own: a mapping of what they say."""
-
-    options: Mapping[str, Any]
-
-    @classmethod
-    def of(cls, annotation: Any) -> Bundle | None:
-        """The bundle that an annotated parameter is, None for any other."""
-        return next((part for part in get_args(annotation)[1:] if isinstance(part, cls)), None)
-
-    def parameters(self) -> list[inspect.Parameter]:
-        """Its options as a signature has them: a switch is off, and anything else None, until it is said."""
-        return [
-            inspect.Parameter(
-                name,
-                inspect.Parameter.KEYWORD_ONLY,
-                annotation=option,
-                default=False if get_args(option)[0] is bool else None,
-            )
-            for name, option in self.options.items()
-        ]
-
-
-def command(
-    app: typer.Typer,
-    name: str | None = None,
-    *,
-    flags_only: frozenset[str] = frozenset(),
-    all_settings: bool = False,
-    **settings: Any,
-) -> Callable[[Callable[..., int | None]], Callable[..., None]]:
-    """Registers a function `f(shell, …) -> exit code or None` as a command of `app`. A parameter that is
-    annotated with a Bundle stands for all of its options, where it stands.
-
-    Neither environment nor settings files speak for the options in `flags_only`. With `all_settings` it also
-    takes, unseen, every option that can be set by the commands registered before it.
-    """
-
-    def register(function: Callable[..., int | None]) -> Callable[..., None]:
-        hints = get_type_hints(function, include_extras=True)
-        own: list[inspect.Parameter] = []
-        bundles: dict[str, Bundle] = {}
-        for parameter in list(inspect.signature(function).parameters.values())[1:]:
-            if parameter.kind is parameter.VAR_KEYWORD:
-                continue
-            hint = hints[parameter.name]
-            if bundle := Bundle.of(hint):
-                bundles[parameter.name] = bundle
-                own += bundle.parameters()
-            else:
-                own.append(parameter.replace(annotation=hint))
-        own = [
-            parameter.replace(annotation=_flag(parameter.annotation))
-            if parameter.name in flags_only
-            else parameter
-            for parameter in own
-        ]
-        context = inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
-        shared = [
-            inspect.Parameter(
-                option,
-                inspect.Parameter.KEYWORD_ONLY,
-                annotation=kind,
-                default=getattr(Shell, option),
-            )
-            for option, kind in _OPTIONS.items()
-        ]
-        if all_settings:
-            own += [
-                inspect.Parameter(
-                    setting.name,
-                    inspect.Parameter.KEYWORD_ONLY,
-                    annotation=_unseen(setting.annotation),
-                    default=None,
-                )
-                for setting in layers.SETTINGS.values()
-                if setting.name not in _OPTIONS
-            ]
-        keyword = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in own]
-        for parameter in (*shared, *keyword):
-            layers.declare(parameter.name, parameter.annotation)
-
-        @functools.wraps(function)
-        def run(**values: Any) -> None:
-            context: typer.Context = values.pop("context")
-            shell = Shell.of(context, {option: values.pop(option) for option in _OPTIONS})
-            together = {
-                name: {option: values.pop(option) for option in bundle.options}
-                for name, bundle in bundles.items()
-            }
-            raise typer.Exit(_guarded(function, shell, values | together))
-
-        run.__signature__ = inspect.Signature([*keyword, context, *shared])  # type: ignore[attr-defined]
-        run.__annotations__ = {
-            parameter.name: parameter.annotation for parameter in (*keyword, context, *shared)
-        }
-        app.command(name, **settings)(run)
-        return run
-
-    return register
-
-
-def _flag(annotation: Any) -> Any:
-    """The same option, without its environment variable."""
-    return changed(annotation, envvar=None)
-
-
-def _unseen(annotation: Any) -> Any:
-    """The same option, not shown in the help."""
-    return changed(annotation, hidden=True)
-
-
-def changed(annotation: Any, **changes: Any) -> Any:
-    """The same option with something said otherwise, by the names that typer has for it."""
-    kind, option = get_args(annotation)
-    option = copy(option)
-    for name, value in changes.items():
-        setattr(option, name, value)
-    return Annotated[kind, option]
-
-
-def _guarded(function: Callable[..., int | None], shell: Shell, values: dict[str, Any]) -> int:
-    as_json = bool(values.get("as_json")) or str(values.get("format")) == "json"
-    try:
-        set_up_logging(
-            quiet=shell.quiet,
-            verbose=shell.verbose,
-            file=shell.log_file,
-            as_json=shell.log_format is LogFormat.JSON,
-        )
-        _check_text(shell, values)
-        return function(shell, **values) or Exit.CLEAN
-    except ContentMapError as error:
-        error.hint = shell.in_full(error.hint) if error.hint else None
-        fail(error, as_json=as_json)
-        return error.exit_code
-    except KeyboardInterrupt:
-        return Exit.INTERRUPTED
-    except BrokenPipeError:
-        close_quietly(sys.stdout)
-        return Exit.CLEAN
-    except Exception as error:  # the last line of defence: no traceback reaches a user
-        return unexpected(error, as_json=as_json)
-
-
-def _check_text(shell: Shell, values: dict[str, Any]) -> None:
-    """Refuses arguments that are no text: bytes that are not UTF-8 reach a program as lone surrogates."""
-    for name, value in (*((name, getattr(shell, name)) for name in _OPTIONS), *_one_by_one(values)):
-        for text in value if isinstance(value, list) else [value]:
-            if isinstance(text, str) and _SURROGATE.search(text):
-                raise UsageError(f"the argument for {name.replace('_', '-')} is not UTF-8 text")
-
-
-def _one_by_one(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    for name, value in values.items():
-        if isinstance(value, Mapping):
-            yield from value.items()
-        else:
-            yield name, value
-
-
-def run_async(main: Coroutine[Any, Any, T]) -> T:
-    """Runs a command's coroutine on an event loop of its own."""
-    import asyncio
-
-    calm_collector()
-    return asyncio.run(main)
+"""The global options, by their parameters."""

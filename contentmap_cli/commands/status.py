@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 import typer
 
 from contentmap_cli.commands import options as opt
+from contentmap_cli.commands.calling import command, run_async
 from contentmap_cli.commands.completion import complete_job
-from contentmap_cli.commands.shell import Shell, command, run_async
+from contentmap_cli.commands.shell import Shell
 from contentmap_cli.errors import Exit
 from contentmap_cli.report.formats import SCAN_FORMATS, Format
 from contentmap_cli.values import JobStatus, ScanStatus

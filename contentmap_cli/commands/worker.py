@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from contentmap_cli.commands import options as opt
-from contentmap_cli.commands.shell import Shell, command, run_async
+from contentmap_cli.commands.calling import command, run_async
+from contentmap_cli.commands.shell import Shell
 
 EPILOG = """\
 Examples:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, field, fields, replace
 from io import BytesIO
 from itertools import chain
 from pathlib import Path
@@ -70,21 +70,33 @@ class KeptBody(NamedTuple):
     bytes: int
 
 
-class Contents(NamedTuple):
+@dataclass(eq=False)
+class Held:
     """What a segment holds, without the spool: plain data that another process can send."""
 
-    runs: list[list[int]]  # offsets of batches
-    entries: int
-    pages: int
-    refused: int
-    children: list[Entry]
-    changes: Changes | None
-    kept: KeptBody | None
-    unkept: str | None
-    end: int  # of the spool, behind them
+    runs: list[list[int]] = field(default_factory=list)  # offsets of batches
+    entries: int = 0
+    pages: int = 0
+    refused: int = 0
+    children: list[Entry] = field(default_factory=list)
+    changes: Changes | None = None
+    kept: KeptBody | None = None
+    unkept: str | None = None  # why it could not be put there
+
+    def take(self, other: Held) -> None:
+        """Holds what another one does, from here on."""
+        for each in fields(Held):
+            setattr(self, each.name, getattr(other, each.name))
 
 
-class Segment:
+class Contents(NamedTuple):
+    """What a segment holds, and where the spool ends behind it."""
+
+    held: Held
+    end: int
+
+
+class Segment(Held):
     """The rows of one file, as an `EntrySink`: what is put in lies behind everything that came before.
 
     Pages beyond `room` are counted in `refused` and dropped. Entries that name sitemaps are no rows: they are
@@ -92,24 +104,17 @@ class Segment:
     """
 
     def __init__(self, spool: RowSpool, sitemap: str, room: int, child_room: int) -> None:
+        super().__init__()
         self.spool = spool
         self._sitemap = sitemap
         self._page_types = PageTypes(sitemap)
         self.room = room
         self._child_room = child_room
         self._start = spool.end
-        self._runs: list[list[int]] = []
         self._waiting: list[Row] = []
         self._weight = 0
-        self.entries = 0
-        self.pages = 0
-        self.refused = 0
         self.outside = 0  # pages that are not the target's
-        self.children: list[Entry] = []
-        self.changes: Changes | None = None
         self.reading: Callable[[BinaryIO, Segment], Document] | None = None
-        self.kept: KeptBody | None = None
-        self.unkept: str | None = None  # why it could not be put there
         self.cancelled = False
 
     def cancel(self) -> None:
@@ -150,7 +155,7 @@ class Segment:
     def clear(self) -> None:
         """Forgets all entries so far; their place in the spool is used again."""
         self.spool.rewind(self, self._start)
-        self._runs.clear()
+        self.runs.clear()
         self._waiting.clear()
         self._weight = 0
         self.children.clear()
@@ -192,42 +197,25 @@ class Segment:
 
     def contents(self) -> Contents:
         """All of it, once it is finished."""
-        return Contents(
-            self._runs,
-            self.entries,
-            self.pages,
-            self.refused,
-            self.children,
-            self.changes,
-            self.kept,
-            self.unkept,
-            self.spool.end,
-        )
+        held = Held()
+        held.take(self)
+        return Contents(held, self.spool.end)
 
     def adopt(self, contents: Contents) -> None:
         """Takes what another process has written to this segment's spool."""
-        (
-            self._runs,
-            self.entries,
-            self.pages,
-            self.refused,
-            self.children,
-            self.changes,
-            self.kept,
-            self.unkept,
-            self.spool.end,
-        ) = contents
+        self.take(contents.held)
+        self.spool.end = contents.end
 
     def _write(self) -> None:
         if self._waiting:
             rows = sorted_unique(self._waiting)
             self._waiting = []
             self._weight = 0
-            self._runs.append([self.spool.put(batch) for batch in _batches(rows)])
+            self.runs.append([self.spool.put(batch) for batch in _batches(rows)])
 
     def read(self) -> Iterator[RowBatch]:
         """The rows in the order of their URLs, one for each, in batches of at most `BATCH`."""
-        runs = [map(self.spool.get, run) for run in self._runs]
+        runs = [map(self.spool.get, run) for run in self.runs]
         return runs[0] if len(runs) == 1 else _batches(chain.from_iterable(_merged(runs)))
 
 

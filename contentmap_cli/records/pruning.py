@@ -1,13 +1,9 @@
-"""What is too old to keep: found by reading, and removed in pieces, each in a transaction of the caller's.
-
-    jobs out of sight → URLs that are gone, what was written over → files that are gone → domain scans → jobs
+"""What is too old to keep, and what of it may go: found by reading, and removed by `clearing`.
 
 A job is pruned whole and first of all: from then on nobody lists, resumes or compares it, and the rest is
 clearing up, which may end anywhere and begin again. Of a domain's scans those from the first on that can be
 compared stay, with all that a comparison of any two of them needs. Of those before it a few stay too: that
 first saw a URL which is still there, the domain's first, and the first that found a sitemap.
-
-Nothing is removed of a domain that is being scanned: its scan may have compared itself with it already.
 """
 
 from __future__ import annotations
@@ -15,12 +11,11 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from sqlalchemy import (
     ColumnElement,
     Select,
-    Table,
     and_,
     delete,
     exists,
@@ -28,12 +23,10 @@ from sqlalchemy import (
     or_,
     select,
     true,
-    tuple_,
     update,
 )
 from sqlalchemy.orm import aliased
 
-from contentmap_cli.batches import cut
 from contentmap_cli.records.claims import RESUMABLE
 from contentmap_cli.records.jobs import PRUNED, QUEUE_OWNER, first_comparable
 from contentmap_cli.records.session import GuardedSession
@@ -66,7 +59,7 @@ class Retention:
         ended = and_(Job.status.in_(_ENDED), ~_has_scans(DomainScan.status.in_(sorted(RESUMABLE))))
         if self.unfinished:
             idle = or_(Job.lease_until.is_(None), Job.lease_until < utc_now())
-            ended = or_(ended, and_(Job.owner.is_distinct_from(QUEUE_OWNER), idle, ~_has_scans(_leased())))
+            ended = or_(ended, and_(Job.owner.is_distinct_from(QUEUE_OWNER), idle, ~_has_scans(leased())))
         return and_(self.old(), ended)
 
     def old(self) -> ColumnElement[bool]:
@@ -92,17 +85,11 @@ def _has_scans(*which: ColumnElement[bool]) -> ColumnElement[bool]:
     return exists(select(DomainScan.id).where(DomainScan.job_id == Job.id, *which))
 
 
-def _leased() -> ColumnElement[bool]:
-    leased = DomainScan.lease_until > utc_now()
-    return and_(DomainScan.status == ScanStatus.RUNNING, func.coalesce(leased, False))
-
-
-class Key(NamedTuple):
-    """A row of the large tables within its domain. `scan_id` is 0 for a URL."""
-
-    sitemap_file_id: int
-    url: str
-    scan_id: int = 0
+def leased() -> ColumnElement[bool]:
+    """Domain scans that a live run holds."""
+    return and_(
+        DomainScan.status == ScanStatus.RUNNING, func.coalesce(DomainScan.lease_until > utc_now(), False)
+    )
 
 
 @dataclass(slots=True)
@@ -273,122 +260,3 @@ async def _find_file_changes(
             if file_id in left.files:
                 left.files[file_id] = 1
         left.file_changes += [(file_id, scan) for rank, scan, _ in some if rank < first]
-
-
-# -- removing
-
-
-async def hold_domains(session: GuardedSession, domain_ids: Collection[int]) -> set[int]:
-    """Those of these domains that nobody scans, kept from being claimed to the end of the transaction. A run
-    that has slept past its lease loses its claim, as it would to one that resumes its job."""
-    free = select(Domain.id).where(Domain.id.in_(domain_ids)).order_by(Domain.id)
-    held = set(await session.scalars(free.with_for_update(skip_locked=True)))
-    busy = select(DomainScan.domain_id).where(DomainScan.domain_id.in_(held), _leased())
-    held -= set(await session.scalars(busy))
-    asleep = and_(DomainScan.status == ScanStatus.RUNNING, DomainScan.token.is_not(None))
-    await session.write(update(DomainScan).where(DomainScan.domain_id.in_(held), asleep).values(token=None))
-    return held
-
-
-async def url_keys(session: GuardedSession, left: Leftovers, *, after: Key | None, limit: int) -> list[Key]:
-    """The next URLs of a domain that may be removed, in the order of the table's key."""
-    query = select(_T.sitemap_file_id, _T.url).where(_T.domain_id == left.domain_id, *_gone_before(left))
-    if after is not None:
-        query = query.where(tuple_(_T.sitemap_file_id, _T.url) > tuple_(*after[:2]))
-    rows = await session.execute(query.order_by(_T.sitemap_file_id, _T.url).limit(limit))
-    return [Key(*row) for row in rows]
-
-
-async def change_keys(
-    session: GuardedSession, left: Leftovers, *, after: Key | None, limit: int
-) -> list[Key]:
-    """The next changes of a domain's URLs that may be removed, in the order of the table's key."""
-    key = (_C.sitemap_file_id, _C.url, _C.scan_id)
-    query = select(*key).where(_C.domain_id == left.domain_id, _C.scan_id.not_in(left.kept()))
-    if after is not None:
-        query = query.where(tuple_(*key) > tuple_(*after))
-    return [Key(*row) for row in await session.execute(query.order_by(*key).limit(limit))]
-
-
-async def drop_urls(session: GuardedSession, left: Leftovers, keys: Sequence[Key]) -> int:
-    """Removes URLs, and returns how many. The domain must be held."""
-    return await _drop(session, SITEMAP_URLS, left, keys, *_gone_before(left))
-
-
-async def drop_changes(session: GuardedSession, left: Leftovers, keys: Sequence[Key]) -> int:
-    """Removes what URLs were before, and returns how many rows. The domain must be held."""
-    return await _drop(session, URL_CHANGES, left, keys, _C.scan_id.not_in(left.kept()))
-
-
-async def _drop(
-    session: GuardedSession, table: Table, left: Leftovers, keys: Sequence[Key], *which: ColumnElement[bool]
-) -> int:
-    """Removes rows of a large table by key, those of them for which `which` still holds."""
-    key = table.c
-    return sum(
-        [
-            await session.write(
-                delete(table).where(
-                    key.domain_id == left.domain_id,
-                    key.sitemap_file_id == file_id,
-                    key.url.in_(urls),
-                    *which,
-                )
-            )
-            for file_id, urls in _by_file(keys)
-        ]
-    )
-
-
-def _gone_before(left: Leftovers) -> tuple[ColumnElement[bool], ...]:
-    return _T.removed_scan_id.is_not(None), _T.removed_scan_id.not_in(left.kept())
-
-
-def _by_file(keys: Sequence[Key]) -> list[tuple[int, list[str]]]:
-    """Keys by file, in statements' sizes. Of a URL's several changes one is enough to name it."""
-    files: dict[int, dict[str, None]] = {}
-    for key in keys:
-        files.setdefault(key.sitemap_file_id, {})[key.url] = None
-    return [(file_id, urls) for file_id, some in files.items() for urls in cut(some, _CHUNK)]
-
-
-async def drop_file_changes(session: GuardedSession, left: Leftovers) -> int:
-    """Removes how files came and went, and returns how many rows. The domain must be held."""
-    key = tuple_(_F.sitemap_file_id, _F.scan_id)
-    return sum(
-        [
-            await session.write(delete(FILE_CHANGES).where(key.in_(some)))
-            for some in cut(left.file_changes, _CHUNK)
-        ]
-    )
-
-
-async def drop_files(session: GuardedSession, left: Leftovers, file_ids: Sequence[int]) -> tuple[int, int]:
-    """Removes files of which no URL is left, with what says that they are gone. Returns how many rows of
-    either. The domain must be held."""
-    row = and_(_T.domain_id == left.domain_id, _T.sitemap_file_id == File.id)
-    change = and_(_C.domain_id == left.domain_id, _C.sitemap_file_id == File.id)
-    empty = select(File.id).where(
-        File.domain_id == left.domain_id,
-        File.removed_at.is_not(None),
-        ~exists().where(row),
-        ~exists().where(change),
-    )
-    files = changes = 0
-    for some in cut(file_ids, _CHUNK):
-        gone = list(await session.scalars(empty.where(File.id.in_(some))))
-        changes += await session.write(delete(FILE_CHANGES).where(_F.sitemap_file_id.in_(gone)))
-        files += await session.write(delete(File).where(File.id.in_(gone)))
-    return files, changes
-
-
-async def drop_scans(session: GuardedSession, left: Leftovers) -> int:
-    """Removes domain scans of pruned jobs, and returns how many. The domain must be held."""
-    return sum(
-        [
-            await session.write(
-                delete(DomainScan).where(DomainScan.domain_id == left.domain_id, DomainScan.id.in_(some))
-            )
-            for some in cut(left.scans, _CHUNK)
-        ]
-    )

@@ -213,9 +213,11 @@ async def _take_out(session: GuardedSession, which: ColumnElement[bool]) -> None
     await session.write(delete(LOG).where(LOG.c.job_id.in_(select(gone.c.id))))
 
 
-async def anything_left(session: GuardedSession, tenant: str) -> bool:
-    """Whether something of a tenant waits that may soon be taken, or is held by a worker that is gone."""
-    alive = select(WORKERS.c.id).where(WORKERS.c.lease_until > utc_now())
+async def anything_left(session: GuardedSession, tenant: str, worker: uuid.UUID) -> bool:
+    """Whether something of a tenant waits that may soon be taken, or is held by a worker that is gone. Who
+    asks has nothing: what stands under its name was given to it when the connection broke, and it never
+    heard of it."""
+    alive = select(WORKERS.c.id).where(WORKERS.c.lease_until > utc_now(), WORKERS.c.id != worker)
     waits = (_e.status == "queued") & (_e.execute_after < utc_now(SOON_SECONDS))
     lost = (_e.status == "picked") & _e.queue_manager_id.not_in(alive)
     query = select(_e.id).where(_e.entrypoint == _entrypoint(tenant), or_(waits, lost)).limit(1)

@@ -1,28 +1,28 @@
-"""One self-contained page on a domain or a job: it asks nobody for anything and opens without a network.
-
-The charts are drawn by plotly.js, which the extra `report` brings along inside the package plotly. A content
-security policy with the digest of each script of ours lets nothing else run, whatever was fetched, and no
-address be asked.
-"""
+"""One self-contained page on a domain or a job: it asks nobody for anything and opens without a network."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import html
-import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from importlib.resources import files
 from typing import Any, TextIO
 from urllib.parse import unquote
 
-from contentmap_cli.errors import UsageError
 from contentmap_cli.report.as_list import file_note
-from contentmap_cli.report.escape import redact, terminal, url_text
+from contentmap_cli.report.escape import terminal, url_text
 from contentmap_cli.report.figures import duration, moment, number, plural, size
+from contentmap_cli.report.html_page import (
+    cell,
+    chart,
+    facts_list,
+    number_cell,
+    outcome_cell,
+    table,
+    text_of,
+    write_page,
+)
 from contentmap_cli.report.outcomes import elapsed, failure_text, job_status
 from contentmap_cli.sections import Periods, Section, shown
 from contentmap_cli.values import DomainSummary, JobSummary, ScanStatus, StoredFile
@@ -68,17 +68,6 @@ class JobPage:
     codes: Counter[str]
 
 
-def plotly_source() -> str:
-    """The library's own script. Raises UsageError where the extra is missing."""
-    try:
-        from plotly.offline import get_plotlyjs
-    except ImportError:
-        raise UsageError(
-            "a report needs plotly, which is not installed", hint="pip install 'contentmap-cli[report]'"
-        ) from None
-    return str(get_plotlyjs())
-
-
 def write_domain_page(out: TextIO, page: DomainPage) -> None:
     """Writes the page of a domain."""
     last = page.scans[-1] if page.scans else None
@@ -98,12 +87,12 @@ def write_domain_page(out: TextIO, page: DomainPage) -> None:
         "freshness": {"begins": list(bars), "urls": list(bars.values())} if bars else None,
         "scans": _scan_series(page.scans),
     }
-    body = [_facts(facts), "<h2>Sections</h2>"]
+    body = [facts_list(facts), "<h2>Sections</h2>"]
     if page.top.urls:
         body += [
             "<p class=soft>Larger is more URLs, stronger colour is newer. Choose a section to look into it; "
             "the list below says the same.</p>",
-            _chart("map-chart", "Treemap of the sections"),
+            chart("map-chart", "Treemap of the sections"),
             _tree(page.top),
         ]
         if page.folded:
@@ -115,14 +104,14 @@ def write_domain_page(out: TextIO, page: DomainPage) -> None:
         body.append("<p>No URL is recorded.</p>")
     body += ["<h2>Freshness</h2>", _freshness_words(page.top)]
     if bars:
-        body.append(_chart("freshness-chart", f"URLs by {unit} of their date"))
+        body.append(chart("freshness-chart", f"URLs by {unit} of their date"))
         body.append(f"<p class=soft>By {unit} of the date that the sitemaps say.</p>")
     body += ["<h2>Changes</h2>"]
     if data["scans"]:
-        body.append(_chart("scans-chart", "Changes by scan"))
+        body.append(chart("scans-chart", "Changes by scan"))
     body.append(_scans_table(page.scans))
     body += ["<h2>Sitemap files</h2>", _files_table(page.files, page.more_files)]
-    _write(out, page.domain, "What it publishes, as its sitemaps say.", body, data)
+    write_page(out, page.domain, "What it publishes, as its sitemaps say.", body, data)
 
 
 def write_job_page(out: TextIO, page: JobPage) -> None:
@@ -141,70 +130,18 @@ def write_job_page(out: TextIO, page: JobPage) -> None:
         facts.insert(2, ("Took", duration(took)))
     counts = {status.value: count for status in ScanStatus if (count := job.domains.get(status, 0))}
     data = {"outcomes": {"names": list(counts), "domains": list(counts.values())} if counts else None}
-    body = [_facts(facts)]
+    body = [facts_list(facts)]
     if job.error:
-        body.append(f"<p class=failed>{_text(job.error)}</p>")
+        body.append(f"<p class=failed>{text_of(job.error)}</p>")
     body.append("<h2>Outcomes</h2>")
     if counts:
-        body.append(_chart("outcomes-chart", "Domains by outcome"))
+        body.append(chart("outcomes-chart", "Domains by outcome"))
     body.append(_counts_words(counts))
     if page.codes:
-        rows = [[_td(code), _number(count)] for code, count in page.codes.most_common()]
-        body += ["<h2>Errors</h2>", _table("Errors", ("Code", "Domains"), rows, 0, numbers={1})]
+        rows = [[cell(code), number_cell(count)] for code, count in page.codes.most_common()]
+        body += ["<h2>Errors</h2>", table("Errors", ("Code", "Domains"), rows, 0, numbers={1})]
     body += ["<h2>Domains</h2>", _domains_table(page.results, page.more_results)]
-    _write(out, job.job_id, "How the job went, domain by domain.", body, data)
-
-
-def _write(out: TextIO, title: str, intro: str, body: Iterable[str], data: dict[str, Any]) -> None:
-    plotly = plotly_source().replace("</script", "<\\/script")
-    page = files("contentmap_cli.report") / "page"
-    script = (page / "page.js").read_text(encoding="utf-8")
-    style = (page / "page.css").read_text(encoding="utf-8")
-    policy = (
-        f"default-src 'none'; script-src {_digest(plotly)} {_digest(script)}; style-src 'unsafe-inline'; "
-        "img-src data: blob:; base-uri 'none'; form-action 'none'"
-    )
-    out.write(
-        f"<!DOCTYPE html>\n<html lang=en>\n<head>\n<meta charset=utf-8>\n"
-        f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
-        '<meta name=viewport content="width=device-width, initial-scale=1">\n'
-        "<meta name=referrer content=no-referrer>\n"
-        f"<title>{_text(title)} - ContentMap</title>\n<style>\n{style}</style>\n</head>\n<body>\n<main>\n"
-        f"<h1>{_text(title)}</h1>\n<p class=soft>{intro}</p>\n"
-    )
-    for part in body:
-        out.write(part + "\n")
-    out.write(
-        "</main>\n<footer><p>Written by ContentMap. This page asks no server for anything.</p></footer>\n"
-    )
-    out.write(f'<script type="application/json" id=data>{_data(data)}</script>\n')
-    out.write(f"<script>{plotly}</script>\n<script>{script}</script>\n</body>\n</html>\n")
-    out.flush()
-
-
-def _digest(script: str) -> str:
-    """A script's source expression (Content Security Policy Level 3, section 2.3.1)."""
-    return f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
-
-
-def _data(data: dict[str, Any]) -> str:
-    """JSON that no parser of HTML takes for a tag or a comment."""
-    text = json.dumps(data, allow_nan=False, separators=(",", ":"))
-    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
-
-
-def _text(text: str) -> str:
-    """Text as HTML shows it: no tag, nothing invisible, no secret."""
-    return html.escape(terminal(redact(text)))
-
-
-def _facts(facts: Iterable[tuple[str, str]]) -> str:
-    cells = "".join(f"<div><dt>{name}</dt><dd>{_text(value)}</dd></div>" for name, value in facts)
-    return f"<dl class=facts>{cells}</dl>"
-
-
-def _chart(name: str, label: str) -> str:
-    return f'<div class=chart id={name} role=img aria-label="{label}; the same is said in words below"></div>'
+    write_page(out, job.job_id, "How the job went, domain by domain.", body, data)
 
 
 def _treemap(top: Section, month: str) -> dict[str, list[Any]]:
@@ -248,7 +185,7 @@ def _folder(section: Section) -> str:
 def _tree(top: Section) -> str:
     def item(section: Section, depth: int) -> str:
         newest = f", newest {section.newest[:10]}" if section.newest else ""
-        head = f"{_text(_folder(section))} <span class=count>{plural(section.urls, 'URL')}{newest}</span>"
+        head = f"{text_of(_folder(section))} <span class=count>{plural(section.urls, 'URL')}{newest}</span>"
         large, small = shown(section, max(1, top.urls // 500))
         if depth >= _TREE_DEPTH or not section.sections:
             return f"<div class=leaf>{head}</div>"
@@ -301,13 +238,13 @@ def _scans_table(scans: Sequence[Scan]) -> str:
         row = scan.summary
         rows.append(
             [
-                _td(moment(scan.recorded_at)),
-                _outcome(row.status.value),
-                *map(_number, (row.sitemaps, row.urls, row.added, row.removed, row.changed)),
-                f"<td class=id>{_text(row.job_id)}</td>",
+                cell(moment(scan.recorded_at)),
+                outcome_cell(row.status.value),
+                *map(number_cell, (row.sitemaps, row.urls, row.added, row.removed, row.changed)),
+                f"<td class=id>{text_of(row.job_id)}</td>",
             ]
         )
-    return _table("Scans", _SCAN_COLUMNS, rows, 0, numbers={2, 3, 4, 5, 6})
+    return table("Scans", _SCAN_COLUMNS, rows, 0, numbers={2, 3, 4, 5, 6})
 
 
 def _files_table(stored: Sequence[StoredFile], more: int) -> str:
@@ -316,60 +253,32 @@ def _files_table(stored: Sequence[StoredFile], more: int) -> str:
         status = "removed" if file.removed_at is not None else file.status.value
         rows.append(
             [
-                _outcome(status),
-                _td(file.sitemap_type or ""),
-                _td(file.discovered_by.value),
-                _number(file.status_code) if file.status_code is not None else "<td class=number></td>",
-                _number(file.url_count),
+                outcome_cell(status),
+                cell(file.sitemap_type or ""),
+                cell(file.discovered_by.value),
+                number_cell(file.status_code) if file.status_code is not None else "<td class=number></td>",
+                number_cell(file.url_count),
                 f"<td class=number data-value={file.size_bytes}>{size(file.size_bytes)}</td>",
-                f"<td class=text>{_text(url_text(file.url))}</td>",
-                f"<td class=text>{_text(file_note(file))}</td>",
+                f"<td class=text>{text_of(url_text(file.url))}</td>",
+                f"<td class=text>{text_of(file_note(file))}</td>",
             ]
         )
-    return _table("Sitemap files", _FILE_COLUMNS, rows, more, numbers={3, 4, 5})
+    return table("Sitemap files", _FILE_COLUMNS, rows, more, numbers={3, 4, 5})
 
 
 def _domains_table(results: Sequence[DomainSummary], more: int) -> str:
     rows = [
         [
-            _td(row.domain),
-            _outcome(row.status.value),
-            *map(_number, (row.sitemaps, row.urls, row.added, row.removed, row.changed)),
+            cell(row.domain),
+            outcome_cell(row.status.value),
+            *map(number_cell, (row.sitemaps, row.urls, row.added, row.removed, row.changed)),
             f"<td class=number data-value={row.seconds:.3f}>{row.seconds:.2f}</td>",
             f"<td class=text>{html.escape(failure_text(row.error)) if row.error else ''}</td>",
         ]
         for row in results
     ]
-    return _table("Domains", _DOMAIN_COLUMNS, rows, more, numbers={2, 3, 4, 5, 6, 7})
+    return table("Domains", _DOMAIN_COLUMNS, rows, more, numbers={2, 3, 4, 5, 6, 7})
 
 
 def _counts_words(counts: dict[str, int]) -> str:
     return f"<p>{', '.join(f'{count:,} {name}' for name, count in counts.items()) or 'No domain.'}</p>"
-
-
-def _table(
-    title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], more: int, *, numbers: set[int]
-) -> str:
-    heads = "".join(
-        f"<th scope=col{' class=number' if place in numbers else ''}>{name}</th>"
-        for place, name in enumerate(columns)
-    )
-    body = "\n".join(f"<tr>{''.join(row)}</tr>" for row in rows)
-    left = f"<p class=soft>and {number(more)} more, not shown here</p>" if more else ""
-    return (
-        f"<div class=scroll tabindex=0 role=region aria-label='{title}'>"
-        f"<table class=rows><caption>{title}</caption>"
-        f"<thead><tr>{heads}</tr></thead>\n<tbody>{body}</tbody></table></div>{left}"
-    )
-
-
-def _td(text: str) -> str:
-    return f"<td>{_text(text)}</td>"
-
-
-def _number(value: int) -> str:
-    return f"<td class=number data-value={value}>{number(value)}</td>"
-
-
-def _outcome(name: str) -> str:
-    return f"<td class={name}>{name}</td>"

@@ -9,7 +9,13 @@ import pytest
 from sqlalchemy import select, update
 
 from contentmap_cli.records import jobs
-from contentmap_cli.records.queue import QUEUE_OWNER, enqueue_scans, settle_entries, take_entries
+from contentmap_cli.records.queue import (
+    QUEUE_OWNER,
+    anything_left,
+    enqueue_scans,
+    settle_entries,
+    take_entries,
+)
 from contentmap_cli.records.queue_tables import ENTRIES, LOG
 from contentmap_cli.records.session import Sessions
 from contentmap_cli.records.tables import DomainScan
@@ -107,3 +113,14 @@ async def test_what_another_run_has_is_no_business_of_the_queue(sessions: Sessio
         assert await jobs.hold_job(session, job_id, "me")
     assert await settled(sessions, job_id, worker, entry) is None
     assert await in_queue(sessions) == []
+
+
+async def test_what_a_worker_was_given_and_never_heard_of_is_left(sessions: Sessions) -> None:
+    """The connection broke as its taking was committed: one that empties the queue waits until it is given
+    out again. In the eyes of others it is at work on it."""
+    job_id = await queued(sessions, "a.test")
+    worker = uuid.uuid4()
+    await taken(sessions, job_id, worker)
+    async with sessions.read() as session, session.begin():
+        assert await anything_left(session, "default", worker)
+        assert not await anything_left(session, "default", uuid.uuid4())
