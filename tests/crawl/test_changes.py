@@ -82,7 +82,7 @@ class Trial:
             kept = segment.kept.place if segment.kept is not None else None
             saved = kept.read_bytes() if kept is not None else b""
             segment.reading = self.reading
-            again, whole = segment.whole(self.segment()._spool)
+            again, whole = segment.whole(self.segment().spool)
             assert (again, _rows(whole)) == (document, rows)
             assert changes.since.digest == self.known
             assert changes.since.entries == len(self.rows)
