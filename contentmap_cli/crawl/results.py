@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from contentmap_cli.crawl.robots import Robots
 from contentmap_cli.crawl.spool import RowSpool, Segment, Spools
@@ -12,8 +13,7 @@ from contentmap_cli.rows import RowBatch, RowDelta
 from contentmap_cli.values import CrawledFile, Document, FileStatus, ScanStatus
 
 
-@dataclass(frozen=True, slots=True)
-class CrawlProgress:
+class CrawlProgress(NamedTuple):
     """How far a domain's crawl has come. Sizes in bytes."""
 
     domain: str
@@ -100,8 +100,7 @@ def domain_status(
     return ScanStatus.EMPTY if clean and not files else ScanStatus.FAILED
 
 
-@dataclass(frozen=True, slots=True)
-class Nonsense:
+class Nonsense(NamedTuple):
     """How a host answers for a path that cannot exist: redirecting where, with what body or code."""
 
     final_url: str | None = None
