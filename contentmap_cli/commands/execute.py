@@ -9,7 +9,7 @@ import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TextIO
+from typing import NamedTuple, TextIO
 
 from contentmap_cli.commands.database import database_for_writing
 from contentmap_cli.commands.known import nothing_left, require_job, unknown_job
@@ -42,8 +42,7 @@ _CLOSED = frozenset({JobStatus.COMPLETE, JobStatus.PARTIAL, JobStatus.FAILED})
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """How a run answers: format, file and when it counts as failed."""
 
     format: Format

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import Self
+from typing import NamedTuple, Self
 
 from contentmap_cli.errors import UsageError
 from contentmap_cli.values import DomainSummary, ScanStatus
@@ -13,8 +12,7 @@ _RANGE = re.compile(r"(\d{1,15})(?::(\d{1,15})?)?|:(\d{1,15})", re.ASCII)
 _COUNTED = frozenset({ScanStatus.OK, ScanStatus.EMPTY, ScanStatus.PARTIAL})
 
 
-@dataclass(frozen=True, slots=True)
-class Expectation:
+class Expectation(NamedTuple):
     """The least and the most URLs of a domain; `most` is None where any number is enough."""
 
     least: int

@@ -6,8 +6,8 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import islice
+from typing import NamedTuple
 
 from contentmap_cli.commands.owner import surely_gone
 from contentmap_cli.errors import ConnectionLost, DatabaseUnavailable, Failure, JobHeld
@@ -24,8 +24,7 @@ HANDFUL = 50
 """Domains claimed in one transaction: few enough to be started soon, many enough to cost next to nothing."""
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
+class Taken(NamedTuple):
     """A domain this run may scan, and what earlier scans know of it."""
 
     target: Target
@@ -33,8 +32,7 @@ class Taken:
     remembered: Sequence[RememberedFile]
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(NamedTuple):
     """A domain this run may not scan: someone else has it (a Failure), or claiming it failed."""
 
     target: Target

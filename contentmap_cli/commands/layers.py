@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from types import UnionType
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Annotated, Any, NamedTuple, Union, get_args, get_origin
 
 import typer
 from typer.models import OptionInfo
@@ -44,8 +44,7 @@ class Setting:
         return self.name.replace("_", "-")
 
 
-@dataclass(frozen=True)
-class Said:
+class Said(NamedTuple):
     """What a file says of a setting, and in which line, where that can be told."""
 
     value: Any

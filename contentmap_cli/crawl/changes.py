@@ -34,8 +34,7 @@ class Facts(NamedTuple):
     has_changefreq: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Memory:
+class Memory(NamedTuple):
     """Which body an earlier scan recorded of a file, if any, and where bodies lie."""
 
     bodies: Bodies

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import socket
 import ssl
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import aiohttp
 
@@ -16,8 +16,7 @@ from contentmap_cli.crawl.addresses import BlockedAddress
 from contentmap_cli.errors import Code, Failure
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(NamedTuple):
     """A request that came to nothing: the failure, and whether asking again may help."""
 
     failure: Failure

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from contentmap_cli.crawl.spool import RowSpool, Segment, Spools
 from contentmap_cli.errors import Code, Failure
@@ -22,8 +22,7 @@ if TYPE_CHECKING:  # who is sent results needs no parser of robots.txt
     from contentmap_cli.crawl.robots import Robots
 
 
-@dataclass(frozen=True, slots=True)
-class CrawlProgress:
+class CrawlProgress(NamedTuple):
     """How far a domain's crawl has come. Sizes in bytes."""
 
     domain: str
@@ -131,8 +130,7 @@ def domain_status(
     return ScanStatus.EMPTY if clean and not files else ScanStatus.FAILED
 
 
-@dataclass(frozen=True, slots=True)
-class Nonsense:
+class Nonsense(NamedTuple):
     """How a host answers for a path that cannot exist: redirecting where, with what body or code."""
 
     final_url: str | None = None

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 from contentmap_cli.crawl.hosts import (
     DEFAULT_PORTS,
@@ -46,16 +47,14 @@ class BadTarget(UsageError):
     code = Code.BAD_TARGET
 
 
-@dataclass(frozen=True, slots=True)
-class TargetLine:
+class TargetLine(NamedTuple):
     """One line of a target list; `line` counts from 1 and is None for the command line itself."""
 
     text: str
     line: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class TargetError:
+class TargetError(NamedTuple):
     """A line that names no site: where it stood, what it said (shortened, no credentials), and why."""
 
     line: int | None
@@ -64,8 +63,7 @@ class TargetError:
     hint: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class TargetList:
+class TargetList(NamedTuple):
     """A list of targets, each domain once, in the order in which the domains first came."""
 
     targets: tuple[Target, ...]

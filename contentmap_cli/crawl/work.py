@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from contentmap_cli.crawl.changes import Memory, Reading
@@ -14,8 +13,7 @@ LENGTH = 8
 """Bytes before each message that say how long it is."""
 
 
-@dataclass(frozen=True, slots=True)
-class Work:
+class Work(NamedTuple):
     """A document to parse; `end` is where the spool ends."""
 
     reading: Reading
@@ -25,8 +23,7 @@ class Work:
     end: int
 
 
-@dataclass(frozen=True, slots=True)
-class Done:
+class Done(NamedTuple):
     """What came of it: a document and its rows, that no room was left for them, or the traceback of a bug."""
 
     document: Document | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple, cast
 
@@ -45,8 +45,7 @@ SLICE = 500
 """Rows that are made and written at a time."""
 
 
-@dataclass(frozen=True, slots=True)
-class SavedFiles:
+class SavedFiles(NamedTuple):
     """Where the files of a scan stand: a row id for each crawled file, and which rows were there before."""
 
     ids: tuple[int | None, ...]  # by position in the crawl; None for a second mention of a file

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple, TextIO
 
@@ -45,8 +44,7 @@ class Line(NamedTuple):
     note: Cell = Cell("")
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(NamedTuple):
     """A column. `spare` columns may go on a narrow terminal, the highest first; 0 stays always.
 
     `fit` bounds the width a column may ask for before others are spared: cells wider than that are cut with

@@ -6,6 +6,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from contentmap_cli.values import DomainSummary, ScanStatus
 
@@ -23,8 +24,7 @@ class ActiveDomain:
     bytes: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Totals:
+class Totals(NamedTuple):
     """Sums over the finished and the active domains."""
 
     requests: int
