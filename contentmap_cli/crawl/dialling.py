@@ -8,7 +8,7 @@ import ssl
 import time
 from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -109,8 +109,7 @@ def _getaddrinfo(host: str) -> Looked:
     return usable
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+class Route(NamedTuple):
     """How one URL is asked for: the URL to dial, and the `Host` and TLS server name if they are not its own.
 
     `host` is what politeness counts by. `exempt` says that the user himself named the address.
@@ -174,20 +173,20 @@ class Dialler:
         Raises `socket.gaierror`, also when the look-up takes longer than `seconds`, and `BlockedAddress` for
         a literal that a proxy would be asked to dial.
         """
+        _, host, port = origin_parts(url) or ("", "", 0)
+        if self._proxy is None and any(rule.matches(host, port) for rule in self._rules):
+            return None
         try:
             async with asyncio.timeout(seconds):
-                return await self._address(url)
+                return await self._address(host, port)
         except TimeoutError as error:
             raise socket.gaierror(socket.EAI_AGAIN, "the look-up took too long") from error
 
-    async def _address(self, url: str) -> str | None:
-        _, host, port = origin_parts(url) or ("", "", 0)
+    async def _address(self, host: str, port: int) -> str | None:
         if self._proxy is not None:
             await self._consent_to_proxy(*self._proxy)
             if is_address(host):
                 self._refuse_blocked(host.strip("[]"), port)
-            return None
-        if any(rule.matches(host, port) for rule in self._rules):
             return None
         literal = host.strip("[]") if is_address(host) else (await self.resolver.addresses(host))[0][1]
         return None if self.policy.is_consented(literal, port) else literal

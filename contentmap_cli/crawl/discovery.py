@@ -51,6 +51,8 @@ _ROOT_METHODS = frozenset(
     }
 )
 _NAMING_METHODS = frozenset({DiscoveryMethod.GIVEN, DiscoveryMethod.ROBOTS, DiscoveryMethod.INDEX})
+_OUR_OWN = frozenset({DiscoveryMethod.REMEMBERED, DiscoveryMethod.KNOWN_PATH})
+"""Who names it is this crawler: that it was named before says nothing of the site."""
 _EXACT = frozenset({"minute", "second", "fraction"})
 
 
@@ -171,7 +173,7 @@ class Decider:
             self._hit(Code.URL_TOO_LONG, f"a sitemap has a URL of over {self._limits.url_length} bytes")
             return
         if key in self._seen:
-            self._repeated += method is not DiscoveryMethod.REMEMBERED
+            self._repeated += method not in _OUR_OWN
             return
         probe = method is DiscoveryMethod.KNOWN_PATH
         if self._files >= self._limits.domain_files and not probe:
@@ -253,8 +255,7 @@ class Decider:
         before = len(self.queue)
         for folder in self.folders():
             for path in paths:
-                if normalise_url(folder + path) not in self._seen:
-                    self._add(folder + path, DiscoveryMethod.KNOWN_PATH)
+                self._add(folder + path, DiscoveryMethod.KNOWN_PATH)
         fresh = [self.queue.pop() for _ in range(len(self.queue) - before)]
         return fresh[::-1]
 

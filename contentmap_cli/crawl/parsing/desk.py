@@ -75,6 +75,7 @@ class Desk:
         self.has_changefreq = False
         self.swallowed = False  # a loc holds the end tag of its own: a CDATA section ran over it
         self._sink = sink
+        self._columns = sink if isinstance(sink, ColumnSink) else None
         self._in_scope = in_scope
         self._batch: list[Entry] = []
         self._origins: dict[str, bool] = {}
@@ -177,7 +178,7 @@ class Desk:
     @property
     def in_columns(self) -> bool:
         """Whether plain entries are wanted as columns, with their extras, rather than one by one."""
-        return isinstance(self._sink, ColumnSink)
+        return self._columns is not None
 
     def take_plain(self, plain: PlainEntries, extensions: Sequence[Extensions] = ()) -> bool:
         """Delivers plain entries at once, with the extensions of each where these are no columns and any
@@ -197,8 +198,8 @@ class Desk:
         self._note_duplicates(urls)
         self.entries += count
         self.plain += count
-        if isinstance(self._sink, ColumnSink):
-            self._sink.extend_plain(plain, in_scope=scope)
+        if self._columns is not None:
+            self._columns.extend_plain(plain, in_scope=scope)
             return True
         entries = plain.entries(in_scope=scope)
         if extensions:
