@@ -9,7 +9,6 @@ import time
 from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -153,19 +152,18 @@ class Dialler:
         if parts is None:
             raise ValueError("not an http or https URL")
         scheme, host, port = parts
-        split = urlsplit(url)
+        authority, slash, rest = url.partition("://")[2].partition("/")
         for rule in self._rules:
             if rule.matches(host, port):
                 address = f"[{rule.address}]" if ":" in rule.address else rule.address
-                rest = split.path + (f"?{split.query}" if split.query else "")
                 return Route(
-                    url=f"{scheme}://{address}:{rule.to_port or port}{rest}",
-                    host=split.netloc,
-                    host_header=split.netloc,
+                    url=f"{scheme}://{address}:{rule.to_port or port}{slash}{rest}",
+                    host=authority,
+                    host_header=authority,
                     server_hostname=host.strip("[]") if scheme == "https" else None,
                     exempt=True,
                 )
-        return Route(url=url, host=split.netloc)
+        return Route(url=url, host=authority)
 
     async def address(self, url: str, seconds: float) -> str | None:
         """The address that politeness counts by: None where the user named the address or a proxy dials.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from contentmap_cli.crawl.hosts import normalise_url, origin_of, site_of
 from contentmap_cli.crawl.responses import Validators
@@ -56,8 +56,7 @@ _OUR_OWN = frozenset({DiscoveryMethod.REMEMBERED, DiscoveryMethod.KNOWN_PATH})
 _EXACT = frozenset({"minute", "second", "fraction"})
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(NamedTuple):
     """A URL that may be a sitemap, and how it came up.
 
     `number` is its place in the order of discovery. `proven` says that the target's own robots.txt vouches

@@ -89,22 +89,12 @@ class Fetcher:
 
     async def fetch(self, url: str, ask: Ask) -> FetchedFile:
         """The file at a URL, or why there is none. Raises nothing for what the world did."""
-        log.debug("fetching %s", url, extra={"action": "fetch.started", "url": url})
+        told = log.isEnabledFor(logging.DEBUG)
+        if told:
+            log.debug("fetching %s", url, extra={"action": "fetch.started", "url": url})
         fetched = await self._follow(url, ask)
-        failed = fetched.failure is not None
-        log.debug(
-            "%s %s",
-            fetched.failure.code if fetched.failure else fetched.status,
-            url,
-            extra={
-                "action": "fetch.failed" if failed else "fetch.complete",
-                "url": url,
-                "status": fetched.status,
-                "bytes": fetched.size,
-                "requests": fetched.requests,
-                "ms": fetched.ms,
-            },
-        )
+        if told:
+            _tell(fetched)
         return fetched
 
     async def _follow(self, url: str, ask: Ask) -> FetchedFile:
@@ -231,6 +221,22 @@ class Fetcher:
         finally:
             fetched.ms = round((time.monotonic() - begin) * 1000)
         return reply
+
+
+def _tell(fetched: FetchedFile) -> None:
+    log.debug(
+        "%s %s",
+        fetched.failure.code if fetched.failure else fetched.status,
+        fetched.url,
+        extra={
+            "action": "fetch.complete" if fetched.failure is None else "fetch.failed",
+            "url": fetched.url,
+            "status": fetched.status,
+            "bytes": fetched.size,
+            "requests": fetched.requests,
+            "ms": fetched.ms,
+        },
+    )
 
 
 def _onward(current: str, location: str, visited: list[str]) -> tuple[str | None, Failure | None]:
