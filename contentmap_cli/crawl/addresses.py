@@ -119,15 +119,18 @@ class AddressPolicy:
 
     def is_consented(self, address: str, port: int) -> bool:
         """Whether the user named this very address."""
-        parsed = ipaddress.ip_address(address)
-        return (parsed, port) in self._consented or (parsed, None) in self._consented
+        return self._is_consented(ipaddress.ip_address(address), port)
+
+    def _is_consented(self, address: Address, port: int) -> bool:
+        return (address, port) in self._consented or (address, None) in self._consented
 
     def check(self, address: str, port: int) -> Failure | None:
         """None if the address may be dialled, else the failure `address_blocked` that says why not."""
         try:
-            if self.is_consented(address, port):
+            parsed = ipaddress.ip_address(address)
+            if self._is_consented(parsed, port):
                 return None
-            parts = tuple(embedded(ipaddress.ip_address(address)))
+            parts = tuple(embedded(parsed))
         except ValueError:
             return Failure(Code.ADDRESS_BLOCKED, "the address is not one this crawl can read")
         if any(part in network for part in parts for network in self._opened):

@@ -8,8 +8,7 @@ import ssl
 import time
 from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from urllib.parse import urlsplit
+from typing import NamedTuple
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -109,8 +108,7 @@ def _getaddrinfo(host: str) -> Looked:
     return usable
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+class Route(NamedTuple):
     """How one URL is asked for: the URL to dial, and the `Host` and TLS server name if they are not its own.
 
     `host` is what politeness counts by. `exempt` says that the user himself named the address.
@@ -154,19 +152,18 @@ class Dialler:
         if parts is None:
             raise ValueError("not an http or https URL")
         scheme, host, port = parts
-        split = urlsplit(url)
+        authority, slash, rest = url.partition("://")[2].partition("/")
         for rule in self._rules:
             if rule.matches(host, port):
                 address = f"[{rule.address}]" if ":" in rule.address else rule.address
-                rest = split.path + (f"?{split.query}" if split.query else "")
                 return Route(
-                    url=f"{scheme}://{address}:{rule.to_port or port}{rest}",
-                    host=split.netloc,
-                    host_header=split.netloc,
+                    url=f"{scheme}://{address}:{rule.to_port or port}{slash}{rest}",
+                    host=authority,
+                    host_header=authority,
                     server_hostname=host.strip("[]") if scheme == "https" else None,
                     exempt=True,
                 )
-        return Route(url=url, host=split.netloc)
+        return Route(url=url, host=authority)
 
     async def address(self, url: str, seconds: float) -> str | None:
         """The address that politeness counts by: None where the user named the address or a proxy dials.
@@ -174,20 +171,20 @@ class Dialler:
         Raises `socket.gaierror`, also when the look-up takes longer than `seconds`, and `BlockedAddress` for
         a literal that a proxy would be asked to dial.
         """
+        _, host, port = origin_parts(url) or ("", "", 0)
+        if self._proxy is None and any(rule.matches(host, port) for rule in self._rules):
+            return None
         try:
             async with asyncio.timeout(seconds):
-                return await self._address(url)
+                return await self._address(host, port)
         except TimeoutError as error:
             raise socket.gaierror(socket.EAI_AGAIN, "the look-up took too long") from error
 
-    async def _address(self, url: str) -> str | None:
-        _, host, port = origin_parts(url) or ("", "", 0)
+    async def _address(self, host: str, port: int) -> str | None:
         if self._proxy is not None:
             await self._consent_to_proxy(*self._proxy)
             if is_address(host):
                 self._refuse_blocked(host.strip("[]"), port)
-            return None
-        if any(rule.matches(host, port) for rule in self._rules):
             return None
         literal = host.strip("[]") if is_address(host) else (await self.resolver.addresses(host))[0][1]
         return None if self.policy.is_consented(literal, port) else literal

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from contentmap_cli.crawl.hosts import normalise_url, origin_of, site_of
 from contentmap_cli.crawl.responses import Validators
@@ -51,11 +51,12 @@ _ROOT_METHODS = frozenset(
     }
 )
 _NAMING_METHODS = frozenset({DiscoveryMethod.GIVEN, DiscoveryMethod.ROBOTS, DiscoveryMethod.INDEX})
+_OUR_OWN = frozenset({DiscoveryMethod.REMEMBERED, DiscoveryMethod.KNOWN_PATH})
+"""Who names it is this crawler: that it was named before says nothing of the site."""
 _EXACT = frozenset({"minute", "second", "fraction"})
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(NamedTuple):
     """A URL that may be a sitemap, and how it came up.
 
     `number` is its place in the order of discovery. `proven` says that the target's own robots.txt vouches
@@ -171,7 +172,7 @@ class Decider:
             self._hit(Code.URL_TOO_LONG, f"a sitemap has a URL of over {self._limits.url_length} bytes")
             return
         if key in self._seen:
-            self._repeated += method is not DiscoveryMethod.REMEMBERED
+            self._repeated += method not in _OUR_OWN
             return
         probe = method is DiscoveryMethod.KNOWN_PATH
         if self._files >= self._limits.domain_files and not probe:
@@ -253,8 +254,7 @@ class Decider:
         before = len(self.queue)
         for folder in self.folders():
             for path in paths:
-                if normalise_url(folder + path) not in self._seen:
-                    self._add(folder + path, DiscoveryMethod.KNOWN_PATH)
+                self._add(folder + path, DiscoveryMethod.KNOWN_PATH)
         fresh = [self.queue.pop() for _ in range(len(self.queue) - before)]
         return fresh[::-1]
 

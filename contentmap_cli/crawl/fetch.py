@@ -69,6 +69,11 @@ class Fetcher:
             delay=options.delay or 0.0,
             places=places,
         )
+        self._usual_headers = (
+            ("User-Agent", options.user_agent),
+            ("Accept", ACCEPT),
+            ("Accept-Encoding", "gzip"),
+        )
         self._random = random.Random()  # noqa: S311 - jitter, no secret
 
     async def __aenter__(self) -> Fetcher:
@@ -80,7 +85,6 @@ class Fetcher:
             trust_env=False,
             auto_decompress=False,
             timeout=aiohttp.ClientTimeout(connect=limits.connect_timeout, sock_read=limits.read_timeout),
-            skip_auto_headers=("Accept-Encoding", "User-Agent", "Accept"),
             max_line_size=MAX_LINE,
             max_field_size=MAX_LINE,
             max_headers=MAX_HEADERS,
@@ -94,22 +98,12 @@ class Fetcher:
 
     async def fetch(self, url: str, ask: Ask) -> FetchedFile:
         """The file at a URL, or why there is none. Raises nothing for what the world did."""
-        log.debug("fetching %s", url, extra={"action": "fetch.started", "url": url})
+        told = log.isEnabledFor(logging.DEBUG)
+        if told:
+            log.debug("fetching %s", url, extra={"action": "fetch.started", "url": url})
         fetched = await self._follow(url, ask)
-        failed = fetched.failure is not None
-        log.debug(
-            "%s %s",
-            fetched.failure.code if fetched.failure else fetched.status,
-            url,
-            extra={
-                "action": "fetch.failed" if failed else "fetch.complete",
-                "url": url,
-                "status": fetched.status,
-                "bytes": fetched.size,
-                "requests": fetched.requests,
-                "ms": fetched.ms,
-            },
-        )
+        if told:
+            _tell(fetched)
         return fetched
 
     async def _follow(self, url: str, ask: Ask) -> FetchedFile:
@@ -171,8 +165,7 @@ class Fetcher:
             async with asyncio.timeout_at(ask.until) as waiting:
                 address = await self._dialler.address(url, self._options.limits.connect_timeout)
                 async with self.politeness.turn(route.host, address, patience=self._patience(ask)):
-                    waiting.reschedule(None)  # the exchange minds the time itself, and keeps what has come
-                    return await self._exchange(route, self._headers(url, first, ask), ask, fetched)
+                    return await self._exchange(route, self._headers(url, first, ask), ask, fetched, waiting)
         except HostPaused as paused:
             fetched.retry_after = paused.seconds
             return Reply(failure=Failure(http_code(429), str(paused)))
@@ -184,35 +177,38 @@ class Fetcher:
 
     def _headers(self, url: str, first: str, ask: Ask) -> list[tuple[str, str]]:
         """The request's headers: the user's own stay on the site that they were meant for, and on TLS."""
-        downgraded = first.startswith("https:") and url.startswith("http:")
-        own = self._options.headers if site_of(url) == ask.site and not downgraded else ()
-        headers = {
-            "User-Agent": self._options.user_agent,
-            "Accept": ACCEPT,
-            "Accept-Encoding": "gzip",
-            **ask.validators.headers(),
-        }
+        headers = [*self._usual_headers, *ask.validators.headers().items()]
+        own = self._options.headers
+        if not own or site_of(url) != ask.site or (first.startswith("https:") and url.startswith("http:")):
+            return headers
         replaced = {name.lower() for name, _ in own}
-        return [*((name, value) for name, value in headers.items() if name.lower() not in replaced), *own]
+        return [*((name, value) for name, value in headers if name.lower() not in replaced), *own]
 
     async def _exchange(
-        self, route: Route, headers: list[tuple[str, str]], ask: Ask, fetched: FetchedFile
+        self,
+        route: Route,
+        headers: list[tuple[str, str]],
+        ask: Ask,
+        fetched: FetchedFile,
+        clock: asyncio.Timeout,
     ) -> Reply:
-        """One request and its answer. Raises `EXPECTED` errors until the answer's head has come."""
+        """One request and its answer. Raises `EXPECTED` errors until the answer's head has come, and no more
+        than so long is the caller's `clock` running."""
         if route.host_header is not None:
-            headers = [*headers, ("Host", route.host_header)]
+            headers.append(("Host", route.host_header))
         loop = asyncio.get_running_loop()
         until = min(ask.until, loop.time() + self._options.limits.request_timeout)
         begin = time.monotonic()
         fetched.requests += 1
+        clock.reschedule(until)
         try:
-            async with asyncio.timeout_at(until):
-                response = await self._session.get(
-                    URL(route.url, encoded=True),
-                    headers=headers,
-                    allow_redirects=False,
-                    server_hostname=route.server_hostname,
-                )
+            response = await self._session.get(
+                URL(route.url, encoded=True),
+                headers=headers,
+                allow_redirects=False,
+                server_hostname=route.server_hostname,
+            )
+            clock.reschedule(None)  # what reads the body minds the time itself, and keeps what has come
             try:
                 reply = Reply(status=response.status, headers=ReplyHeaders.of(response))
                 if response.status < 100:
@@ -239,6 +235,22 @@ class Fetcher:
         finally:
             fetched.ms = round((time.monotonic() - begin) * 1000)
         return reply
+
+
+def _tell(fetched: FetchedFile) -> None:
+    log.debug(
+        "%s %s",
+        fetched.failure.code if fetched.failure else fetched.status,
+        fetched.url,
+        extra={
+            "action": "fetch.complete" if fetched.failure is None else "fetch.failed",
+            "url": fetched.url,
+            "status": fetched.status,
+            "bytes": fetched.size,
+            "requests": fetched.requests,
+            "ms": fetched.ms,
+        },
+    )
 
 
 def _onward(current: str, location: str, visited: list[str]) -> tuple[str | None, Failure | None]:

@@ -17,10 +17,18 @@ DEFAULT_PORTS = {"https": 443, "http": 80}
 MAX_HOST = 253  # RFC 1035 section 2.3.4, less the root's dot
 MAX_LABEL = 63
 
-PLAIN_HOST = re.compile(
-    r"(?=.{1,253}\Z)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?"
-)
+_PLAIN_NAME = r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?"
+PLAIN_HOST = re.compile(rf"(?=.{{1,{MAX_HOST}}}\Z){_PLAIN_NAME}")
 """A name of usual letters, normalised already: what nearly every host is."""
+
+_PLAIN_ORIGIN = rf"(https?)://(?=[a-z0-9.-]{{1,{MAX_HOST}}}(?:[/?#]|\Z))({_PLAIN_NAME})(?=[/?#]|\Z)"
+_WITH_PLAIN_ORIGIN = re.compile(_PLAIN_ORIGIN)
+"""A URL of such a name without a port, whatever follows. Groups: scheme, name."""
+
+_NORMALISED = re.compile(
+    rf"{_PLAIN_ORIGIN}/[A-Za-z0-9/%:@!$&'()*+,;=~._-]*(?:\?[A-Za-z0-9/%:@!$&'()*+,;=~._?\[\]|-]+)?"
+)
+"""Likewise with nothing in it that would be changed: what nearly every URL is."""
 
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?")
 _NUMBER = re.compile(r"0x[0-9a-f]*|[0-9]+")
@@ -142,6 +150,9 @@ def _parse_origin(scheme: str, netloc: str) -> tuple[str, str, int] | None:
 
 def origin_parts(url: str) -> tuple[str, str, int] | None:
     """Scheme, normalised host and port of an http or https URL; None for anything else."""
+    plain = _WITH_PLAIN_ORIGIN.match(url)
+    if plain is not None:
+        return plain[1], plain[2], DEFAULT_PORTS[plain[1]]
     try:
         parts = urlsplit(url)
     except ValueError:
@@ -170,6 +181,8 @@ def normalise_url(url: str) -> str | None:
 
     Non-ASCII characters and spaces are percent-encoded as UTF-8. None for what is no http or https URL.
     """
+    if _NORMALISED.fullmatch(url):
+        return url
     try:
         parts = urlsplit(url.strip())
     except ValueError:

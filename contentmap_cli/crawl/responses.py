@@ -7,7 +7,7 @@ import re
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from tempfile import SpooledTemporaryFile
 from typing import BinaryIO, NamedTuple, cast
@@ -46,8 +46,7 @@ class Validators:
         return {name: value for name, value in found.items() if value and not _CONTROL.search(value)}
 
 
-@dataclass(frozen=True, slots=True)
-class ReplyHeaders:
+class ReplyHeaders(NamedTuple):
     """The headers that the crawl keeps, each cleaned of control characters and cut to a sane length."""
 
     content_type: str | None = None
@@ -76,6 +75,9 @@ class ReplyHeaders:
         return all(coding.strip() in _ENCODINGS for coding in self.content_encoding.split(","))
 
 
+NO_HEADERS = ReplyHeaders()
+
+
 def _clean(value: str | None) -> str | None:
     if value is None:
         return None
@@ -87,7 +89,7 @@ class Reply:
     """One exchange: a status, headers and for 200 a body; or a failure; or both if the body broke off."""
 
     status: int | None = None
-    headers: ReplyHeaders = field(default_factory=ReplyHeaders)
+    headers: ReplyHeaders = NO_HEADERS
     body: BinaryIO | None = None
     size: int = 0
     failure: Failure | None = None
@@ -106,7 +108,7 @@ class FetchedFile:
     url: str
     final_url: str
     status: int | None = None
-    headers: ReplyHeaders = field(default_factory=ReplyHeaders)
+    headers: ReplyHeaders = NO_HEADERS
     body: BinaryIO | None = None
     size: int = 0
     ms: int | None = None
@@ -185,6 +187,13 @@ async def _receive(
     loop = asyncio.get_running_loop()
     length = None if response.content_length is None else min(response.content_length, max_bytes)
     try:
+        if response.content.is_eof():  # all of it is here, as nearly every small body is
+            data = response.content.read_nowait()
+            reply.size = min(len(data), max_bytes)
+            _keep(partial(body.write, data[:max_bytes]))
+            if len(data) > max_bytes:
+                reply.failure = Failure(Code.BODY_TOO_LARGE, f"the body is larger than {max_bytes} bytes")
+            return
         async with asyncio.timeout_at(until) as clock:
             async for chunk in response.content.iter_any():
                 room = max_bytes - reply.size
@@ -230,7 +239,7 @@ def _keep(write: Callable[[], object]) -> None:
 
 async def drain(response: aiohttp.ClientResponse) -> None:
     """Reads the rest of a small body that nobody wants, so that its connection can be used again."""
-    if (response.content_length or 0) > _DRAINED:
+    if (response.content_length or 0) > _DRAINED or response.content.is_eof():
         return
     size = 0
     try:

@@ -12,7 +12,6 @@ import secrets
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import BinaryIO
-from urllib.parse import urlsplit
 
 from contentmap_cli.crawl.discovery import MAIN_PATHS, NEWS_PATHS, PART_PATHS, Candidate, Decider
 from contentmap_cli.crawl.fetch import NO_VALIDATORS, Ask, Fetcher
@@ -79,7 +78,7 @@ class Visit:
         )
         self._until = asyncio.get_running_loop().time() + options.limits.domain_time
         self._robots = Robots()
-        self._hosts = {urlsplit(origin).netloc for origin in target.origins}
+        self._hosts = {_host(origin) for origin in target.origins}
         self._silent = 0  # known paths that gave no answer at all
         self._digests: set[str] = set()
         self._nonsense: Nonsense | None = None
@@ -124,7 +123,7 @@ class Visit:
         nameless: set[str] = set()
         first: Failure | None = None
         for origin in self._target.origins:
-            host = urlsplit(origin).netloc
+            host = _host(origin)
             if host in nameless or self._ledger.stopped:
                 continue
             with await self._fetch(f"{origin}/robots.txt", max_bytes=self._limits.robots_bytes) as fetched:
@@ -163,6 +162,9 @@ class Visit:
         queue = self._decider.queue
         try:
             while running or (queue and not self._ledger.stopped):
+                if not running and len(queue) == 1:
+                    await self._read(queue.popleft())
+                    continue
                 while queue and len(running) < IN_FLIGHT and not self._ledger.stopped:
                     running.add(asyncio.create_task(self._read(queue.popleft())))
                 done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
@@ -362,3 +364,8 @@ class Visit:
                 digest = hashlib.blake2b(decoded(fetched.body, HOME_PAGE_BYTES), digest_size=16).hexdigest()
                 moved = fetched.final_url if fetched.redirects else None
                 self._nonsense = Nonsense(final_url=moved, digest=digest)
+
+
+def _host(origin: str) -> str:
+    """What politeness counts an origin by: its host, with the port where that is named."""
+    return origin.partition("://")[2]

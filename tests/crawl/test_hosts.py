@@ -45,6 +45,22 @@ def test_any_text_has_one_spelling_or_none(text: str) -> None:
         assert " " not in url
 
 
+PARTS = st.sampled_from(
+    [
+        *("http://", "https://", "a.test", "www.", "-", ".", "x" * 63, "x" * 64, "1", "/", "?", "@", ":80"),
+        *(":443", ":", "é", " ", "\t", "\n", "%20", "[", "]", "|", "~", "\\", '"', "<", "^", "_", "\0", "'"),
+    ]
+)
+
+
+@given(st.lists(PARTS, max_size=6).map("".join), st.sampled_from(["http", "https"]))
+def test_the_short_way_is_the_long_way(text: str, scheme: str) -> None:
+    """A fragment, and a scheme in capitals, keep a URL from the short way: nothing else may hang on them."""
+    url = f"{scheme}://{text}".strip()
+    assert normalise_url(url) == normalise_url(f"{url}#x")
+    assert origin_of(url) == origin_of(scheme.upper() + url.removeprefix(scheme))
+
+
 def test_sites_and_origins() -> None:
     """www is the apex, another port another site."""
     assert site_of("http://www.example.com/a") == site_of("https://example.com") == "example.com"

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from functools import cache
 from itertools import repeat
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, cast
 
 from contentmap_cli.crawl.parsing.dates import PLAIN_DATE, parse_lastmod
 from contentmap_cli.crawl.parsing.problems import ProblemCode, Problems, shorten
@@ -48,6 +49,11 @@ Row = tuple[str, str | None, str | None, str | None, str, Extensions, HasLine]
 """Texts of loc, lastmod, changefreq and priority; the type of the entry; its extensions; its element."""
 
 
+@cache
+def _takes_columns(kind: type) -> bool:
+    return issubclass(kind, ColumnSink)  # slow: it asks a protocol, and for every small document
+
+
 class HardCap(Exception):
     """The entries of this file have reached `Limits.file_urls_hard`; the rest is not read."""
 
@@ -75,9 +81,7 @@ class Desk:
         self.has_changefreq = False
         self.swallowed = False  # a loc holds the end tag of its own: a CDATA section ran over it
         self._sink = sink
-        self._columns = (
-            sink if isinstance(sink, ColumnSink) else None
-        )  # asked once: a protocol is slow to tell
+        self._columns = cast(ColumnSink, sink) if _takes_columns(type(sink)) else None
         self._in_scope = in_scope
         self._batch: list[Entry] = []
         self._origins: dict[str, bool] = {}

@@ -31,20 +31,21 @@ STYLE_SHEETS = (
     ("autodescription", "The SEO Framework"),
     ("squirrly", "Squirrly SEO"),
 )
-STYLE_SHEET = re.compile(r"<\?xml-stylesheet[^<>]{0,500}", re.IGNORECASE)
+STYLE_SHEET = re.compile(r"<\?xml-stylesheet[^<>]{0,500}")
+"""In a text in lower case."""
 
 
 def find_generator(text: str) -> str | None:
     """The generator named in a piece of a document, at most 100 characters, None if none is."""
-    feed = FEED_GENERATOR.search(text) if "generator" in text.lower() else None
+    lowered = text.lower()
+    feed = FEED_GENERATOR.search(text) if "generator" in lowered else None
     if feed is not None and (name := feed[2].strip()):
         return shorten(name, 100)
     for comment in COMMENT.finditer(text):
         match = GENERATED_BY.search(comment[1] + "\n") or GENERATOR_KEY.search(comment[1] + "\n")
         if match is not None:
             return shorten(match[1].strip(" .-*"), 100) or None
-    sheet = STYLE_SHEET.search(text)
+    sheet = STYLE_SHEET.search(lowered) if "<?xml-stylesheet" in lowered else None
     if sheet is not None:
-        lowered = sheet[0].lower()
-        return next((name for mark, name in STYLE_SHEETS if mark in lowered), None)
+        return next((name for mark, name in STYLE_SHEETS if mark in sheet[0]), None)
     return None

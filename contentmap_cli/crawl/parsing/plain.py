@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from itertools import chain
 from typing import Final
 
@@ -62,6 +63,11 @@ _ENTRY: Final = compiled(
 )
 """An entry and the white space behind it. Groups: URL, first folder if it is a word, moment to the second,
 its zone, any other date, changefreq, priority, and what follows these."""
+
+
+_DAY_LENGTH: Final = len("2024-01-31")
+_day = lru_cache(maxsize=CACHED)(parse_lastmod)
+"""Days are the same in all documents, and there are few of them."""
 
 
 def read_plain(chunks: Iterator[bytes], desk: Desk) -> Iterator[bytes]:
@@ -153,7 +159,7 @@ class _PlainReader:
                 known.clear()
                 known[None] = None
         for text in set(dates).difference(self._dates):
-            lastmod = parse_lastmod(text or "")
+            lastmod = _day(text) if text and len(text) == _DAY_LENGTH else parse_lastmod(text or "")
             if lastmod.utc is None and lastmod.text:
                 return False
             self._dates[text] = lastmod if lastmod.utc is not None else None
