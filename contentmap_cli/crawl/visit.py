@@ -190,6 +190,8 @@ class Visit:
             retries=0 if probe else None,
             notice=self._reader.notice(self._decider.known_digest(candidate)),
         ) as fetched:
+            if probe and self._asking is not None:
+                await asyncio.shield(self._asking)  # what nonsense gets tells what an answer is worth
             if fetched.not_modified:
                 self._unchanged(candidate, fetched)
             elif fetched.body is None or (fetched.failure is not None and fetched.size == 0):
