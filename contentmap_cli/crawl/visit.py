@@ -333,7 +333,8 @@ class Visit:
         self._asking = asyncio.create_task(self._ask_nonsense())
         try:
             everything = self._options.probe is Probe.ALWAYS
-            await self._probe(MAIN_PATHS, everything=everything)
+            await self._probe(MAIN_PATHS[:1], everything=everything)
+            await self._probe(MAIN_PATHS[1:], everything=everything)
             await self._probe(NEWS_PATHS, everything=True)
             if everything or not self._decider.found:
                 await self._probe(PART_PATHS, everything=True)
@@ -345,13 +346,11 @@ class Visit:
 
     async def _probe(self, paths: Sequence[str], *, everything: bool) -> None:
         waiting = self._decider.probes(paths)
-        width = 1
         while waiting and not self._ledger.stopped and (everything or not self._decider.found):
             if self._silent > PATIENCE:
                 return
-            self._decider.queue.extend(waiting[:width])
-            del waiting[:width]
-            width = 2
+            self._decider.queue.extend(waiting[:2])
+            del waiting[:2]
             await self._read_queue()
 
     async def _ask_nonsense(self) -> None:
