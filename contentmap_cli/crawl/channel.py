@@ -16,11 +16,9 @@ from dataclasses import dataclass
 from contentmap_cli.crawl.options import CrawlOptions
 from contentmap_cli.crawl.parcel import Parcel
 from contentmap_cli.crawl.results import CrawlProgress
+from contentmap_cli.crawl.work import LENGTH
 from contentmap_cli.errors import Failure
 from contentmap_cli.values import RememberedFile, Target
-
-_LENGTH = 8
-"""Bytes before each message that say how long it is."""
 
 _LOADED_ASIDE = 64 * 1024
 """Bytes of a message whose loading would hold up the event loop."""
@@ -119,7 +117,7 @@ class Channel:
 
     async def receive(self) -> Message:
         """The next message. Raises asyncio.IncompleteReadError or OSError at the end."""
-        length = int.from_bytes(await self._reader.readexactly(_LENGTH), "big")
+        length = int.from_bytes(await self._reader.readexactly(LENGTH), "big")
         data = await self._reader.readexactly(length)
         if length > _LOADED_ASIDE:
             return await asyncio.to_thread(_load, data)
@@ -133,7 +131,7 @@ class Channel:
 def packed(message: Message) -> bytes:
     """A message as it is sent."""
     data = pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
-    return len(data).to_bytes(_LENGTH, "big") + data
+    return len(data).to_bytes(LENGTH, "big") + data
 
 
 def _load(data: bytes) -> Message:

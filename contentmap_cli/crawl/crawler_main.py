@@ -10,7 +10,6 @@ import asyncio
 import gc
 import logging
 import os
-import signal
 import socket
 import threading
 import traceback
@@ -30,10 +29,10 @@ from contentmap_cli.crawl.channel import (
     Setup,
     packed,
 )
+from contentmap_cli.crawl.child import live_with_parent
 from contentmap_cli.crawl.crawler import Crawler
 from contentmap_cli.crawl.parcel import pack
 from contentmap_cli.crawl.results import CrawlProgress, Crawls, DomainCrawl
-from contentmap_cli.crawl.worker import end_with_parent
 from contentmap_cli.errors import Code, Failure
 
 _NEWS_EVERY = 0.1
@@ -178,10 +177,7 @@ async def serve(orders: socket.socket, descriptors: socket.socket) -> None:
 
 def main(descriptors: int) -> None:
     """The process."""
-    # signals reach the whole group: what becomes of a scan is the parent's to say
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
-    threading.Thread(target=end_with_parent, daemon=True).start()
+    live_with_parent()
     # as for the process that records: full passes over what is loaded would stop the event loop
     gc.freeze()
     gc.set_threshold(10_000, 20, 50)

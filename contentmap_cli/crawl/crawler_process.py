@@ -17,6 +17,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from itertools import count
 
+from contentmap_cli.crawl import child
 from contentmap_cli.crawl.channel import (
     MANY,
     PACKED_ASIDE,
@@ -59,7 +60,7 @@ class CrawlerDied(Exception):
 async def crawler_for(options: CrawlOptions, domains: int) -> AsyncIterator[Crawls]:
     """Who crawls so many domains: a process of its own where there is a core for it, else this one."""
     process = None
-    if domains >= WORTH_A_PROCESS and _possible():
+    if domains >= WORTH_A_PROCESS and child.possible():
         try:
             process = await CrawlerProcess(options).__aenter__()
         except OSError as error:
@@ -74,11 +75,6 @@ async def crawler_for(options: CrawlOptions, domains: int) -> AsyncIterator[Craw
 
     async with Crawler(options) as crawler:
         yield crawler
-
-
-def _possible() -> bool:
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return cores > 1 and hasattr(socket, "send_fds") and bool(sys.executable)
 
 
 class CrawlerProcess:

@@ -17,6 +17,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Final
 
+from contentmap_cli.crawl import child
 from contentmap_cli.crawl.work import LENGTH, Done, Work
 
 _BOOT = "import sys; sys.path[:] = {path!r}; from contentmap_cli.crawl.worker import main; main()"
@@ -98,8 +99,7 @@ class ParserProcesses:
     @classmethod
     def where_possible(cls, count: int) -> ParserProcesses | None:
         """Processes, or None on a machine of one core or one that cannot send descriptors."""
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        return cls(count) if cores > 1 and hasattr(socket, "send_fds") and sys.executable else None
+        return cls(count) if child.possible() else None
 
     def prepare(self) -> None:
         """Sees that a process is ready for a large document that is to come soon, if one is free or may be

@@ -9,14 +9,12 @@ from __future__ import annotations
 import gc
 import os
 import pickle
-import select
-import signal
 import socket
-import threading
 import traceback
 
 from contentmap_cli.batches import no_room
 from contentmap_cli.crawl.changes import read_body
+from contentmap_cli.crawl.child import live_with_parent
 from contentmap_cli.crawl.parsing import strict, tolerant
 from contentmap_cli.crawl.spool import RowSpool
 from contentmap_cli.crawl.work import LENGTH, Done, Work
@@ -57,21 +55,10 @@ def serve(channel: socket.socket) -> None:
 
 def main() -> None:
     """The process."""
-    # signals reach the whole group: what becomes of a scan is the parent's to say
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
-    threading.Thread(target=end_with_parent, daemon=True).start()
+    live_with_parent()
     # A parser makes a few cycles a document and a hundred thousand objects: they are collected in between.
     gc.collect()
     gc.freeze()
     gc.disable()
     with socket.socket(fileno=os.dup(0)) as channel:
         serve(channel)
-
-
-def end_with_parent() -> None:
-    """Ends this process, a parser that is at work in it too, once nobody is there to hear the answer."""
-    poller = select.poll()
-    poller.register(0, 0)  # a hang-up is always reported
-    poller.poll()
-    os._exit(0)
