@@ -7,6 +7,7 @@ loop's, and memory holds a run, or a batch of each, whatever the size of the fil
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -74,7 +75,7 @@ class KeptBody(NamedTuple):
 class Held:
     """What a segment holds, without the spool: plain data that another process can send."""
 
-    runs: list[list[int]] = field(default_factory=list)  # offsets of batches
+    runs: list[array[int]] = field(default_factory=list)  # offsets of batches
     entries: int = 0
     pages: int = 0
     refused: int = 0
@@ -211,7 +212,7 @@ class Segment(Held):
             rows = sorted_unique(self._waiting)
             self._waiting = []
             self._weight = 0
-            self.runs.append([self.spool.put(batch) for batch in _batches(rows)])
+            self.runs.append(array("q", [self.spool.put(batch) for batch in _batches(rows)]))
 
     def read(self) -> Iterator[RowBatch]:
         """The rows in the order of their URLs, one for each, in batches of at most `BATCH`."""

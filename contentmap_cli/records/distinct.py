@@ -25,7 +25,7 @@ class DistinctCounter:
     def __init__(self) -> None:
         self._waiting = array("q")
         self._file: BinaryIO | None = None
-        self._spilled: list[list[int]] = []  # the length of each bucket in bytes, spill by spill
+        self._spilled: list[array[int]] = []  # the length of each bucket in bytes, spill by spill
         self.added = 0
 
     def __enter__(self) -> DistinctCounter:
@@ -76,4 +76,4 @@ class DistinctCounter:
         self._file.seek(0, 2)
         for bucket in buckets:
             self._file.write(bucket.tobytes())
-        self._spilled.append([len(bucket) * bucket.itemsize for bucket in buckets])
+        self._spilled.append(array("q", [len(bucket) * bucket.itemsize for bucket in buckets]))
