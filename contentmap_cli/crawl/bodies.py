@@ -13,14 +13,16 @@ import hashlib
 import json
 import os
 import tempfile
+import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
-from io import BytesIO
+from io import BufferedReader, BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO, Final, NamedTuple
 
 from contentmap_cli import __version__
 from contentmap_cli.crawl.parsing import deflate
-from contentmap_cli.crawl.parsing.decode import CHUNK, Body
+from contentmap_cli.crawl.parsing.decode import GZIP_MAGIC, Body
 from contentmap_cli.crawl.scope import Scope
 from contentmap_cli.values import Document, DocumentKind, Limits
 
@@ -33,6 +35,12 @@ WORTH_KEEPING: Final = 1_000
 _MAGIC: Final = b"contentmap body 1"
 _READING: Final = 1
 """To be raised where a parser makes other rows of the same body."""
+
+WORTH_A_THREAD: Final = 4 * 1024 * 1024
+"""Bytes of a plain body. Smaller ones are compressed before a thread would have started."""
+
+_PIECE: Final = 1024 * 1024
+"""Bytes that are compressed at once. After each the thread waits for the interpreter, up to 5 ms."""
 
 _ROOM: Final = 0.9  # of `MOST_BYTES`, once something had to go
 _FACTS: Final = ("entries", "decoded_bytes", "has_lastmod", "has_priority", "has_changefreq")
@@ -157,9 +165,66 @@ def packed(source: BinaryIO, *, is_gzipped: bool) -> bytes:
     source.seek(0)
     if is_gzipped:
         return source.read()
+    return b"".join(_compressed(iter(lambda: source.read(_PIECE), b"")))
+
+
+class Packing:
+    """A large plain body that is compressed beside its parser, on a thread: that needs no interpreter's lock.
+    A context manager; once it is left nothing reads the body any more.
+
+    Only a file that was opened to be read has all of its body behind its descriptor, and stays as it is; any
+    other body, and a small or a compressed one, is left to `packed`.
+    """
+
+    def __init__(self, source: BinaryIO) -> None:
+        self._source = source
+        self._parts: list[bytes] = []
+        self._unwanted = False
+        self._failed = False
+        self._thread: threading.Thread | None = None
+
+    def __enter__(self) -> Packing:
+        if isinstance(self._source, BufferedReader):
+            descriptor = self._source.fileno()
+            large = os.fstat(descriptor).st_size >= WORTH_A_THREAD
+            if large and os.pread(descriptor, len(GZIP_MAGIC), 0) != GZIP_MAGIC:
+                thread = threading.Thread(target=self._pack, args=(descriptor,), name="contentmap-pack")
+                with contextlib.suppress(RuntimeError):  # no room for a thread: it is done afterwards
+                    thread.start()
+                    self._thread = thread
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._unwanted = True
+        if self._thread is not None:
+            self._thread.join()
+
+    def packed(self, *, is_gzipped: bool) -> bytes:
+        """The same as `packed` gives."""
+        if self._thread is not None:
+            self._thread.join()
+            if not (is_gzipped or self._failed):
+                return b"".join(self._parts)
+        return packed(self._source, is_gzipped=is_gzipped)
+
+    def _pack(self, descriptor: int) -> None:
+        try:
+            for part in _compressed(self._pieces(descriptor)):
+                self._parts.append(part)
+        except (OSError, MemoryError):
+            self._failed = True
+
+    def _pieces(self, descriptor: int) -> Iterator[bytes]:
+        offset = 0
+        while not self._unwanted and (piece := os.pread(descriptor, _PIECE, offset)):
+            offset += len(piece)
+            yield piece
+
+
+def _compressed(pieces: Iterator[bytes]) -> Iterator[bytes]:
     engine = deflate.LIBRARY.compressobj(1, wbits=deflate.GZIP_WINDOW)
-    parts = [engine.compress(chunk) for chunk in iter(lambda: source.read(CHUNK), b"")]
-    return b"".join((*parts, engine.flush()))
+    yield from map(engine.compress, pieces)
+    yield engine.flush()
 
 
 def _checksum(facts: bytes, packed: bytes) -> bytes:

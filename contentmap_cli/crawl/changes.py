@@ -13,7 +13,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from contentmap_cli.crawl.bodies import WORTH_KEEPING, Bodies, Kept, decode, packed
+from contentmap_cli.crawl.bodies import WORTH_KEEPING, Bodies, Kept, Packing, decode, packed
 from contentmap_cli.crawl.parsing import parse_document
 from contentmap_cli.crawl.parsing.pieces import Pieces, compare, frame_of, framed, opening_of
 from contentmap_cli.crawl.scope import Scope
@@ -67,9 +67,11 @@ def read_body(reading: Reading, source: BinaryIO, segment: Segment, memory: Memo
     document = _read_changes(reading, source, segment, memory) if memory.known is not None else None
     if document is None:
         source.seek(0)
-        document = reading(source, segment)
-        if document.plain and document.entries >= WORTH_KEEPING and not (segment.refused or segment.outside):
-            _keep(reading, memory, document, packed(source, is_gzipped=document.is_gzipped), segment)
+        with Packing(source) as packing:
+            document = reading(source, segment)
+            kept = document.plain and document.entries >= WORTH_KEEPING
+            if kept and not (segment.refused or segment.outside):
+                _keep(reading, memory, document, packing.packed(is_gzipped=document.is_gzipped), segment)
     return document
 
 

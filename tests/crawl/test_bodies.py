@@ -7,11 +7,16 @@ import os
 import stat
 import subprocess
 import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
+from typing import BinaryIO, cast
 
 import pytest
 
-from contentmap_cli.crawl.bodies import Bodies
+from contentmap_cli.crawl.bodies import WORTH_A_THREAD, Bodies, Packing
 from contentmap_cli.crawl.scope import Scope
 from contentmap_cli.values import Document, DocumentKind, Limits
 
@@ -107,6 +112,99 @@ def test_a_folder_that_is_none(tmp_path: Path) -> None:
     assert bodies.load(place(bodies), LIMITS) is None
     bodies.touch(place(bodies))
     bodies.trim(0)
+
+
+@pytest.fixture
+def large(tmp_path: Path) -> Iterator[BinaryIO]:
+    """A plain body that is worth a thread, as a file that was opened to be read."""
+    path = tmp_path / "large.xml"
+    path.write_bytes((BODY * (1 + WORTH_A_THREAD // len(BODY)))[: WORTH_A_THREAD + 77])
+    with path.open("rb") as file:
+        yield file
+
+
+def packers() -> list[threading.Thread]:
+    """The threads that pack now."""
+    return [thread for thread in threading.enumerate() if thread.name == "contentmap-pack"]
+
+
+def test_a_large_body_is_packed_while_it_is_read(large: BinaryIO) -> None:
+    """Its reader, wherever it stands, loses nothing; and it is the same body."""
+    with Packing(large) as packing:
+        assert packers()
+        content = large.read(1_000)
+        content += b"".join(iter(lambda: large.read(100_000), b""))
+        kept = packing.packed(is_gzipped=False)
+    assert gzip.decompress(kept) == content
+    assert content == Path(large.name).read_bytes()
+    assert not packers()
+
+
+def test_a_body_that_is_not_to_be_kept_is_not_packed_to_its_end(
+    large: BinaryIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who leaves waits for the piece that is in work, and nothing touches the file from then on."""
+    pread, asked = os.pread, []
+    leaving, in_work = threading.Event(), threading.Event()
+
+    def waits(descriptor: int, length: int, offset: int) -> bytes:
+        asked.append(offset)
+        if length > 2:
+            in_work.set()
+            leaving.wait()
+        return pread(descriptor, length, offset)
+
+    class Left(Packing):
+        def __exit__(self, *exc: object) -> None:
+            threading.Timer(0.05, leaving.set).start()
+            super().__exit__(*exc)
+
+    monkeypatch.setattr(os, "pread", waits)
+    with Left(large):
+        in_work.wait()
+    assert not packers()
+    assert asked == [0, 0]  # what it begins with, and one piece
+
+
+@pytest.mark.parametrize("kind", ["small", "compressed", "in memory", "still being written"])
+def test_what_needs_no_thread_has_none(kind: str, large: BinaryIO, tmp_path: Path) -> None:
+    """It is packed all the same, when it is asked for."""
+    content = large.read()
+    if kind == "small":
+        content = content[:1_000]
+    if kind == "compressed":
+        content = gzip.compress(os.urandom(WORTH_A_THREAD))
+    source: BinaryIO = BytesIO(content)
+    if kind in {"small", "compressed"}:
+        path = tmp_path / "other"
+        path.write_bytes(content)
+        source = path.open("rb")
+    if kind == "still being written":
+        source = cast("BinaryIO", tempfile.SpooledTemporaryFile(max_size=2**30))  # noqa: SIM115 - closed below
+        source.write(content)
+    with source, Packing(source) as packing:
+        assert not packers()
+        kept = packing.packed(is_gzipped=kind == "compressed")
+    assert kept == content if kind == "compressed" else gzip.decompress(kept) == content
+
+
+def test_a_body_that_cannot_be_read_beside_its_parser(
+    large: BinaryIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Then it is packed afterwards, whole."""
+    pread, asked = os.pread, []
+
+    def breaks(descriptor: int, length: int, offset: int) -> bytes:
+        asked.append(offset)
+        if len(asked) > 2:
+            raise OSError("the disk is gone")
+        return pread(descriptor, length, offset)
+
+    monkeypatch.setattr(os, "pread", breaks)
+    with Packing(large) as packing:
+        kept = packing.packed(is_gzipped=False)
+    assert len(asked) == 3
+    assert gzip.decompress(kept) == Path(large.name).read_bytes()
 
 
 def test_a_disk_that_is_full_leaves_nothing_behind(tmp_path: Path) -> None:

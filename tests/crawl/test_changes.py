@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from contentmap_cli.crawl import bodies
 from contentmap_cli.crawl.bodies import Bodies
 from contentmap_cli.crawl.changes import Memory, Reading, read_body
 from contentmap_cli.crawl.scope import Scope
@@ -245,6 +246,27 @@ def test_a_small_file_is_not_kept(trial: Trial) -> None:
     """To read it costs about as much."""
     trial.read(body([entry(number) for number in range(999)]))
     assert not trial.bodies.folder.exists()
+
+
+def test_a_large_file_is_packed_beside_its_parser_and_kept(
+    trial: Trial, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is kept is the body; what no later scan could start from is not kept."""
+    monkeypatch.setattr(bodies, "WORTH_A_THREAD", 1_000)
+    whole = [entry(number) for number in range(COUNT)]
+    refused = [*whole, entry(10**6)]
+    for entries, kept in ((whole, True), (refused, False)):
+        path = tmp_path / "map.xml"
+        path.write_bytes(body(entries))
+        segment = trial.segment(COUNT)
+        with path.open("rb") as source:
+            document = read_body(trial.reading, source, segment, Memory(trial.bodies, None))
+        assert segment.pages == COUNT
+        assert (segment.kept is not None) is kept
+        if segment.kept is not None:
+            found = trial.bodies.load(segment.kept.place, trial.reading.limits)
+            assert found is not None
+            assert (bytes(found.body), found.document) == (path.read_bytes(), document)
 
 
 def test_more_entries_than_there_is_room_for_are_read_the_ordinary_way(trial: Trial) -> None:
