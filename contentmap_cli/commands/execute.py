@@ -9,11 +9,11 @@ import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, TextIO
+from typing import TextIO
 
 from contentmap_cli.commands.database import database_for_writing
 from contentmap_cli.commands.known import nothing_left, require_job, unknown_job
-from contentmap_cli.commands.options import FailOn
+from contentmap_cli.commands.options import Answer, FailOn
 from contentmap_cli.commands.output import answer_to, goes_to_file, say, width_of
 from contentmap_cli.commands.owner import new_owner, surely_gone
 from contentmap_cli.commands.process import raise_file_limit
@@ -21,7 +21,7 @@ from contentmap_cli.commands.run import JobRun, deadline
 from contentmap_cli.commands.settings import ScanSettings
 from contentmap_cli.commands.shell import Shell
 from contentmap_cli.commands.watch import ConsoleWatcher
-from contentmap_cli.crawl.crawler_process import crawler_for
+from contentmap_cli.crawl.crawler_process import HeadStart, crawler_for
 from contentmap_cli.errors import AnswerLost, DatabaseUnavailable, Exit, JobHeld
 from contentmap_cli.records import jobs
 from contentmap_cli.records.cancelling import was_cancelled
@@ -42,14 +42,6 @@ _CLOSED = frozenset({JobStatus.COMPLETE, JobStatus.PARTIAL, JobStatus.FAILED})
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-class Answer(NamedTuple):
-    """How a run answers: format, file and when it counts as failed."""
-
-    format: Format
-    output: str | None
-    fail_on: FailOn
-
-
 async def start_job(
     shell: Shell,
     tenant: str,
@@ -58,17 +50,19 @@ async def start_job(
     answer: Answer,
     *,
     committed: Callable[[str], None] | None = None,
+    ahead: HeadStart | None = None,
 ) -> int:
     """Commits a new job with all its domain scans, runs it, answers. Returns the exit code.
 
-    `committed` is called with the job's id as soon as the job stands in the database.
+    `committed` is called with the job's id as soon as the job stands in the database. `ahead` is where the
+    process that crawls may have begun; what it inherits is the caller's business.
     """
     job_id, owner = jobs.new_job_id(), new_owner()
-    raise_file_limit()
     # whatever can be refused is refused before the job stands in the database
     with _answering(answer, job_id) as out:
         options, _ = settings.crawl_options(), settings.expectation
-        async with crawler_for(options, len(targets)) as crawler, database_for_writing(shell) as database:
+        crawling = crawler_for(options, len(targets), ahead)
+        async with crawling as crawler, database_for_writing(shell) as database:
             sessions = Sessions(database)
             async with sessions.brief(job_id) as session, session.begin():
                 await jobs.create_job(session, job_id, tenant, targets, settings.recorded(), owner)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Annotated, Any, Final, get_args
+from typing import Annotated, Any, Final, NamedTuple, get_args
 
 import typer
 
@@ -30,6 +30,14 @@ class FailOn(StrEnum):
     ANY = "any"
     ALL = "all"
     NEVER = "never"
+
+
+class Answer(NamedTuple):
+    """How a run answers: format, file and when it counts as failed."""
+
+    format: Format
+    output: str | None
+    fail_on: FailOn
 
 
 MOST_SECONDS = 31_536_000.0

@@ -54,7 +54,7 @@ def resume(
     output: opt.OutputOption = None,
 ) -> int:
     """Finish a job that was interrupted, died or was deferred."""
-    from contentmap_cli.commands.execute import Answer, resume_job
+    from contentmap_cli.commands.execute import resume_job
     from contentmap_cli.commands.settings import ScanSettings
 
     given = ScanSettings.of(crawl).on_this_machine()
@@ -70,5 +70,5 @@ def resume(
         )
     if priority is not None:
         raise UsageError("--priority is for --queue", hint="a scan that runs here waits for no other")
-    answer = Answer(opt.chosen(format, as_json, SCAN_FORMATS), output, fail_on)
+    answer = opt.Answer(opt.chosen(format, as_json, SCAN_FORMATS), output, fail_on)
     return run_async(resume_job(shell, shell.tenant_name, job_id, given, answer, failures=failed))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,7 +15,6 @@ from contentmap_cli.errors import UsageError
 from contentmap_cli.report.formats import SCAN_FORMATS, Format
 
 if TYPE_CHECKING:
-    from contentmap_cli.commands.execute import Answer
     from contentmap_cli.commands.settings import ScanSettings
     from contentmap_cli.values import Target
 
@@ -81,7 +80,6 @@ def scan(
     output: opt.OutputOption = None,
 ) -> int:
     """Find, fetch and record the sitemaps of one domain or a hundred thousand."""
-    from contentmap_cli.commands.execute import Answer, start_job
     from contentmap_cli.commands.inputs import duplicates_note, read_targets
     from contentmap_cli.commands.output import say
     from contentmap_cli.commands.settings import ScanSettings
@@ -95,7 +93,7 @@ def scan(
     if priority is not None:
         raise UsageError("--priority is for --queue", hint="a scan that runs here waits for no other")
     tenant = shell.tenant_name
-    answer = Answer(opt.chosen(format, as_json, SCAN_FORMATS), output, fail_on)
+    answer = opt.Answer(opt.chosen(format, as_json, SCAN_FORMATS), output, fail_on)
     found = read_targets(targets or [], source)
     note = duplicates_note(found.duplicates, len(found.duplicates))
     if note:
@@ -111,12 +109,31 @@ def scan(
             )
         return in_background(
             shell,
-            lambda committed: run_async(
-                start_job(shell, tenant, found.targets, settings, answer, committed=committed)
-            ),
+            lambda committed: _start(shell, tenant, found.targets, settings, answer, committed),
             as_json=answer.format is Format.JSON,
         )
-    return run_async(start_job(shell, tenant, found.targets, settings, answer))
+    return _start(shell, tenant, found.targets, settings, answer)
+
+
+def _start(
+    shell: Shell,
+    tenant: str,
+    targets: Sequence[Target],
+    settings: ScanSettings,
+    answer: opt.Answer,
+    committed: Callable[[str], None] | None = None,
+) -> int:
+    """Begins the process that crawls, if there is to be one, and loads what records meanwhile."""
+    from contentmap_cli.commands.process import raise_file_limit
+    from contentmap_cli.crawl.crawler_process import HeadStart
+
+    raise_file_limit()
+    with HeadStart(len(targets)) as ahead:
+        from contentmap_cli.commands.execute import start_job
+
+        return run_async(
+            start_job(shell, tenant, targets, settings, answer, committed=committed, ahead=ahead)
+        )
 
 
 def _hand_over(
@@ -159,7 +176,7 @@ def refuse_what_no_worker_knows(shell: Shell, settings: ScanSettings, output: st
             raise UsageError(f"--{name.replace('_', '-')} is for a scan that runs here", hint=hint)
 
 
-def _show(targets: Sequence[Target], answer: Answer) -> int:
+def _show(targets: Sequence[Target], answer: opt.Answer) -> int:
     from contentmap_cli.commands.output import answer_to
 
     with answer_to(answer.output) as out:

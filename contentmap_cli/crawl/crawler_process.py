@@ -16,6 +16,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from itertools import count
+from typing import NamedTuple
 
 from contentmap_cli.crawl import child
 from contentmap_cli.crawl.channel import (
@@ -56,13 +57,57 @@ class CrawlerDied(Exception):
     """The process ended while it crawled: killed, as a rule, for want of memory."""
 
 
+class Spawned(NamedTuple):
+    """A process that is starting, and our ends of the sockets that lead to it."""
+
+    process: subprocess.Popen[bytes]
+    orders: socket.socket
+    descriptors: socket.socket
+
+    def end(self) -> None:
+        """Ends it, whatever it is doing."""
+        self.orders.close()
+        self.descriptors.close()
+        self.process.kill()
+        self.process.wait()
+
+
+class HeadStart:
+    """Begins the process for so many domains, if they are worth one, while much is still to be loaded here.
+    A context manager: a process that nobody took is ended. For one that cannot be started `crawler_for` tries
+    again, and tells."""
+
+    def __init__(self, domains: int) -> None:
+        self._domains = domains
+        self._spawned: Spawned | None = None
+
+    def __enter__(self) -> HeadStart:
+        if _worth_a_process(self._domains):
+            with suppress(OSError):
+                self._spawned = _spawn()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        spawned = self.take()
+        if spawned is not None:
+            spawned.end()
+
+    def take(self) -> Spawned | None:
+        """The process, if there is one; it is the caller's from now on."""
+        spawned, self._spawned = self._spawned, None
+        return spawned
+
+
 @asynccontextmanager
-async def crawler_for(options: CrawlOptions, domains: int) -> AsyncIterator[Crawls]:
-    """Who crawls so many domains: a process of its own where there is a core for it, else this one."""
+async def crawler_for(
+    options: CrawlOptions, domains: int, ahead: HeadStart | None = None
+) -> AsyncIterator[Crawls]:
+    """Who crawls so many domains: a process of its own where there is a core for it, else this one. `ahead`
+    is where that has begun already."""
     process = None
-    if domains >= WORTH_A_PROCESS and child.possible():
+    if _worth_a_process(domains):
         try:
-            process = await CrawlerProcess(options).__aenter__()
+            process = await CrawlerProcess(options, ahead.take() if ahead is not None else None).__aenter__()
         except OSError as error:
             log.warning("no process to crawl in: %s", error, extra={"action": "crawl.no_process"})
     if process is not None:
@@ -77,6 +122,30 @@ async def crawler_for(options: CrawlOptions, domains: int) -> AsyncIterator[Craw
         yield crawler
 
 
+def _worth_a_process(domains: int) -> bool:
+    return domains >= WORTH_A_PROCESS and child.possible()
+
+
+def _spawn() -> Spawned:
+    """Starts a process. Raises OSError if it cannot be started."""
+    ours, theirs = socket.socketpair()
+    taking, handing = socket.socketpair()
+    with theirs, handing:
+        try:
+            process = subprocess.Popen(  # noqa: S603 - this interpreter with a line of our own
+                [sys.executable, "-c", _BOOT.format(path=sys.path, number=handing.fileno())],
+                stdin=theirs.fileno(),
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                pass_fds=(handing.fileno(),),
+            )
+        except OSError:
+            ours.close()
+            taking.close()
+            raise
+    return Spawned(process, ours, taking)
+
+
 class CrawlerProcess:
     """Crawls domains as a `Crawler` does, in another process. An async context manager.
 
@@ -85,8 +154,10 @@ class CrawlerProcess:
     fails. To enter raises OSError where no process can be started.
     """
 
-    def __init__(self, options: CrawlOptions) -> None:
+    def __init__(self, options: CrawlOptions, spawned: Spawned | None = None) -> None:
+        """`spawned` is its first process, where that has begun already."""
         self._options = options
+        self._spawned = spawned
         self._process: _Process | None = None
         self._apart: _Process | None = None
         self._starting = asyncio.Lock()
@@ -146,7 +217,8 @@ class CrawlerProcess:
     async def _living(self) -> _Process:
         async with self._starting:  # all that a dead one was at come here at once
             if self._process is None or self._process.ended:
-                self._process = await _Process.started(self._options)
+                spawned, self._spawned = self._spawned, None
+                self._process = await _Process.started(self._options, spawned)
             return self._process
 
 
@@ -165,26 +237,12 @@ class _Process:
         self._listener = asyncio.create_task(self._listen(), name="crawler-process")
 
     @classmethod
-    async def started(cls, options: CrawlOptions) -> _Process:
-        """A process that is starting. Raises OSError if it cannot be."""
-        ours, theirs = socket.socketpair()
-        taking, handing = socket.socketpair()
-        with theirs, handing:
-            try:
-                process = subprocess.Popen(  # noqa: ASYNC220, S603 - returns at once; this interpreter, our line
-                    [sys.executable, "-c", _BOOT.format(path=sys.path, number=handing.fileno())],
-                    stdin=theirs.fileno(),
-                    stdout=subprocess.DEVNULL,
-                    stderr=subprocess.DEVNULL,
-                    pass_fds=(handing.fileno(),),
-                )
-            except OSError:
-                ours.close()
-                taking.close()
-                raise
-        channel = await Channel.over(ours)
+    async def started(cls, options: CrawlOptions, spawned: Spawned | None = None) -> _Process:
+        """A process that is starting: one that has begun, or a new one. Raises OSError if it cannot be."""
+        process, orders, descriptors = spawned or _spawn()
+        channel = await Channel.over(orders)
         channel.send(Setup(options, logging.getLogger("contentmap").getEffectiveLevel()))
-        return cls(process, channel, taking)
+        return cls(process, channel, descriptors)
 
     @property
     def number(self) -> int:

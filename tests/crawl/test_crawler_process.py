@@ -21,7 +21,7 @@ from contentmap_cli.batches import _IN_MEMORY
 from contentmap_cli.crawl import crawler_process as module
 from contentmap_cli.crawl.bodies import WORTH_KEEPING
 from contentmap_cli.crawl.crawler import Crawler
-from contentmap_cli.crawl.crawler_process import WORTH_A_PROCESS, CrawlerProcess, crawler_for
+from contentmap_cli.crawl.crawler_process import WORTH_A_PROCESS, CrawlerProcess, HeadStart, crawler_for
 from contentmap_cli.crawl.options import ConnectTo, CrawlOptions
 from contentmap_cli.crawl.reading import LARGE
 from contentmap_cli.crawl.results import CrawlProgress, DomainCrawl
@@ -332,6 +332,41 @@ async def test_few_domains_are_crawled_here(new_site: NewSite, monkeypatch: pyte
     monkeypatch.setattr(module.sys, "executable", "")
     async with crawler_for(site.options(), WORTH_A_PROCESS) as impossible:
         assert isinstance(impossible, Crawler)
+
+
+async def test_a_process_that_has_begun_is_the_one_that_crawls(new_site: NewSite) -> None:
+    """Whoever begins it ahead neither ends it nor has a second one started; what is killed before it is
+    wanted is replaced as ever."""
+    site = await new_site({"/robots.txt": "Sitemap: http://site.test/a", "/a": sitemap(range(3))})
+    for killed in (False, True):
+        with HeadStart(WORTH_A_PROCESS) as ahead:
+            spawned = ahead._spawned
+            assert spawned is not None
+            if killed:
+                spawned.process.kill()
+                spawned.process.wait()
+            async with crawler_for(site.options(), WORTH_A_PROCESS, ahead) as crawler:
+                assert isinstance(crawler, CrawlerProcess)
+                crawl = await crawled(crawler)
+                assert (crawl.status, len(crawl.files)) == (ScanStatus.OK, 1)
+                assert (crawler.number == spawned.process.pid) is not killed
+        assert spawned.process.poll() is not None
+
+
+def test_a_process_that_nobody_takes_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever was refused meanwhile; and none is begun that is not worth it or cannot be."""
+    with suppress(RuntimeError), HeadStart(WORTH_A_PROCESS) as ahead:
+        spawned = ahead._spawned
+        assert spawned is not None
+        assert spawned.process.poll() is None
+        raise RuntimeError
+    assert spawned.process.returncode == -signal.SIGKILL
+    assert spawned.orders.fileno() == spawned.descriptors.fileno() == -1
+    with HeadStart(WORTH_A_PROCESS - 1) as few:
+        assert few.take() is None
+    monkeypatch.setattr(module.sys, "executable", "/nowhere/python")
+    with HeadStart(WORTH_A_PROCESS) as refused:
+        assert refused.take() is None
 
 
 async def test_no_room_for_descriptors(new_site: NewSite, start: Any) -> None:
