@@ -54,8 +54,8 @@ async def start_job(
 ) -> int:
     """Commits a new job with all its domain scans, runs it, answers. Returns the exit code.
 
-    `committed` is called with the job's id as soon as the job stands in the database. `ahead` is where the
-    process that crawls may have begun; what it inherits is the caller's business.
+    `committed` is called with the job's id as soon as the job stands in the database. The caller
+    has raised the limit on open files: a process that it has begun `ahead` inherits it.
     """
     job_id, owner = jobs.new_job_id(), new_owner()
     # whatever can be refused is refused before the job stands in the database

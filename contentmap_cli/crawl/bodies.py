@@ -37,10 +37,13 @@ _READING: Final = 1
 """To be raised where a parser makes other rows of the same body."""
 
 WORTH_A_THREAD: Final = 4 * 1024 * 1024
-"""Bytes of a plain body. Smaller ones are compressed before a thread would have started."""
+"""Bytes of a plain body. To pack a smaller one takes no time worth saving."""
 
 _PIECE: Final = 1024 * 1024
-"""Bytes that are compressed at once. After each the thread waits for the interpreter, up to 5 ms."""
+"""Bytes that are compressed at once: between them the thread waits for the interpreter's lock, up to 5 ms."""
+
+_HEAD: Final = 4 * 1024
+"""Bytes in which an ordinary sitemap's first tag is found."""
 
 _ROOM: Final = 0.9  # of `MOST_BYTES`, once something had to go
 _FACTS: Final = ("entries", "decoded_bytes", "has_lastmod", "has_priority", "has_changefreq")
@@ -179,19 +182,16 @@ class Packing:
     def __init__(self, source: BinaryIO) -> None:
         self._source = source
         self._parts: list[bytes] = []
+        self._whole = False
         self._unwanted = False
-        self._failed = False
         self._thread: threading.Thread | None = None
 
     def __enter__(self) -> Packing:
         if isinstance(self._source, BufferedReader):
-            descriptor = self._source.fileno()
-            large = os.fstat(descriptor).st_size >= WORTH_A_THREAD
-            if large and os.pread(descriptor, len(GZIP_MAGIC), 0) != GZIP_MAGIC:
-                thread = threading.Thread(target=self._pack, args=(descriptor,), name="contentmap-pack")
-                with contextlib.suppress(RuntimeError):  # no room for a thread: it is done afterwards
-                    thread.start()
-                    self._thread = thread
+            with contextlib.suppress(
+                OSError, RuntimeError
+            ):  # no room for a thread, say: it is done afterwards
+                self._begin(self._source.fileno())
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -203,16 +203,25 @@ class Packing:
         """The same as `packed` gives."""
         if self._thread is not None:
             self._thread.join()
-            if not (is_gzipped or self._failed):
-                return b"".join(self._parts)
+            parts, self._parts = self._parts, []
+            if self._whole:
+                return b"".join(parts)
+            del parts
         return packed(self._source, is_gzipped=is_gzipped)
 
+    def _begin(self, descriptor: int) -> None:
+        if os.fstat(descriptor).st_size < WORTH_A_THREAD:
+            return
+        head = os.pread(descriptor, _HEAD, 0)
+        if b"<urlset" in head and not head.startswith(GZIP_MAGIC):  # nothing else is kept
+            thread = threading.Thread(target=self._pack, args=(descriptor,), name="contentmap-pack")
+            thread.start()
+            self._thread = thread
+
     def _pack(self, descriptor: int) -> None:
-        try:
-            for part in _compressed(self._pieces(descriptor)):
-                self._parts.append(part)
-        except (OSError, MemoryError):
-            self._failed = True
+        with contextlib.suppress(OSError, MemoryError, deflate.LIBRARY.error):  # then it is done afterwards
+            self._parts.extend(_compressed(self._pieces(descriptor)))
+            self._whole = True
 
     def _pieces(self, descriptor: int) -> Iterator[bytes]:
         offset = 0

@@ -66,10 +66,10 @@ class Spawned(NamedTuple):
 
     def end(self) -> None:
         """Ends it, whatever it is doing."""
-        self.orders.close()
-        self.descriptors.close()
         self.process.kill()
         self.process.wait()
+        self.orders.close()
+        self.descriptors.close()
 
 
 class HeadStart:
@@ -239,10 +239,14 @@ class _Process:
     @classmethod
     async def started(cls, options: CrawlOptions, spawned: Spawned | None = None) -> _Process:
         """A process that is starting: one that has begun, or a new one. Raises OSError if it cannot be."""
-        process, orders, descriptors = spawned or _spawn()
-        channel = await Channel.over(orders)
+        spawned = spawned or _spawn()
+        try:
+            channel = await Channel.over(spawned.orders)
+        except BaseException:
+            spawned.end()
+            raise
         channel.send(Setup(options, logging.getLogger("contentmap").getEffectiveLevel()))
-        return cls(process, channel, descriptors)
+        return cls(spawned.process, channel, spawned.descriptors)
 
     @property
     def number(self) -> int:

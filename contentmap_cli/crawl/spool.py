@@ -43,6 +43,9 @@ RUN_WEIGHT = 8 * 1024 * 1024
 """Characters of images, videos, news and alternates that wait to be sorted at the most."""
 
 
+_FEW = 10
+
+
 class Cancelled(Exception):
     """The crawl was cancelled while a parser ran in a thread: raised from the sink, to end it."""
 
@@ -75,7 +78,7 @@ class KeptBody(NamedTuple):
 class Held:
     """What a segment holds, without the spool: plain data that another process can send."""
 
-    runs: list[array[int]] = field(default_factory=list)  # offsets of batches
+    runs: list[Sequence[int]] = field(default_factory=list)  # offsets of batches
     entries: int = 0
     pages: int = 0
     refused: int = 0
@@ -212,7 +215,9 @@ class Segment(Held):
             rows = sorted_unique(self._waiting)
             self._waiting = []
             self._weight = 0
-            self.runs.append(array("q", [self.spool.put(batch) for batch in _batches(rows)]))
+            offsets = [self.spool.put(batch) for batch in _batches(rows)]
+            # of ten million URLs there are twenty thousand; those of a small file are smaller in a list
+            self.runs.append(array("q", offsets) if len(offsets) > _FEW else offsets)
 
     def read(self) -> Iterator[RowBatch]:
         """The rows in the order of their URLs, one for each, in batches of at most `BATCH`."""

@@ -17,6 +17,7 @@ from typing import BinaryIO, cast
 import pytest
 
 from contentmap_cli.crawl.bodies import WORTH_A_THREAD, Bodies, Packing
+from contentmap_cli.crawl.parsing import deflate
 from contentmap_cli.crawl.scope import Scope
 from contentmap_cli.values import Document, DocumentKind, Limits
 
@@ -131,7 +132,7 @@ def packers() -> list[threading.Thread]:
 def test_a_large_body_is_packed_while_it_is_read(large: BinaryIO) -> None:
     """Its reader, wherever it stands, loses nothing; and it is the same body."""
     with Packing(large) as packing:
-        assert packers()
+        assert packing._thread is not None
         content = large.read(1_000)
         content += b"".join(iter(lambda: large.read(100_000), b""))
         kept = packing.packed(is_gzipped=False)
@@ -149,7 +150,7 @@ def test_a_body_that_is_not_to_be_kept_is_not_packed_to_its_end(
 
     def waits(descriptor: int, length: int, offset: int) -> bytes:
         asked.append(offset)
-        if length > 2:
+        if asked[1:]:
             in_work.set()
             leaving.wait()
         return pread(descriptor, length, offset)
@@ -166,30 +167,47 @@ def test_a_body_that_is_not_to_be_kept_is_not_packed_to_its_end(
     assert asked == [0, 0]  # what it begins with, and one piece
 
 
-@pytest.mark.parametrize("kind", ["small", "compressed", "in memory", "still being written"])
+@pytest.mark.parametrize("kind", ["small", "compressed", "no sitemap", "in memory", "spooled", "written"])
 def test_what_needs_no_thread_has_none(kind: str, large: BinaryIO, tmp_path: Path) -> None:
-    """It is packed all the same, when it is asked for."""
+    """It is packed all the same, when it is asked for. What may be written to is not all in its file yet."""
     content = large.read()
     if kind == "small":
-        content = content[:1_000]
+        content = content[: WORTH_A_THREAD - 1]
     if kind == "compressed":
-        content = gzip.compress(os.urandom(WORTH_A_THREAD))
-    source: BinaryIO = BytesIO(content)
-    if kind in {"small", "compressed"}:
-        path = tmp_path / "other"
-        path.write_bytes(content)
-        source = path.open("rb")
-    if kind == "still being written":
+        content = gzip.compress(b"<urlset>" + os.urandom(WORTH_A_THREAD), 0)
+    if kind == "no sitemap":
+        content = content.replace(b"<urlset", b"<weblist")
+    path = tmp_path / "other"
+    path.write_bytes(content)
+    source: BinaryIO = path.open("r+b" if kind == "written" else "rb")
+    if kind == "in memory":
+        source.close()
+        source = BytesIO(content)
+    if kind == "spooled":
+        source.close()
         source = cast("BinaryIO", tempfile.SpooledTemporaryFile(max_size=2**30))  # noqa: SIM115 - closed below
         source.write(content)
     with source, Packing(source) as packing:
-        assert not packers()
+        assert packing._thread is None
         kept = packing.packed(is_gzipped=kind == "compressed")
     assert kept == content if kind == "compressed" else gzip.decompress(kept) == content
 
 
-def test_a_body_that_cannot_be_read_beside_its_parser(
-    large: BinaryIO, monkeypatch: pytest.MonkeyPatch
+def test_no_room_for_a_thread(large: BinaryIO, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Then it is packed when it is asked for."""
+
+    def refused(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refused)
+    with Packing(large) as packing:
+        kept = packing.packed(is_gzipped=False)
+    assert gzip.decompress(kept) == Path(large.name).read_bytes()
+
+
+@pytest.mark.parametrize("error", [OSError("the disk is gone"), MemoryError(), deflate.LIBRARY.error("full")])
+def test_a_body_that_cannot_be_packed_beside_its_parser(
+    error: Exception, large: BinaryIO, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Then it is packed afterwards, whole."""
     pread, asked = os.pread, []
@@ -197,7 +215,7 @@ def test_a_body_that_cannot_be_read_beside_its_parser(
     def breaks(descriptor: int, length: int, offset: int) -> bytes:
         asked.append(offset)
         if len(asked) > 2:
-            raise OSError("the disk is gone")
+            raise error
         return pread(descriptor, length, offset)
 
     monkeypatch.setattr(os, "pread", breaks)

@@ -253,6 +253,14 @@ def test_a_large_file_is_packed_beside_its_parser_and_kept(
 ) -> None:
     """What is kept is the body; what no later scan could start from is not kept."""
     monkeypatch.setattr(bodies, "WORTH_A_THREAD", 1_000)
+    packed: list[bool] = []
+    pack = bodies.Packing._pack
+
+    def noted(packing: bodies.Packing, descriptor: int) -> None:
+        pack(packing, descriptor)
+        packed.append(packing._whole)
+
+    monkeypatch.setattr(bodies.Packing, "_pack", noted)
     whole = [entry(number) for number in range(COUNT)]
     refused = [*whole, entry(10**6)]
     for entries, kept in ((whole, True), (refused, False)):
@@ -267,6 +275,7 @@ def test_a_large_file_is_packed_beside_its_parser_and_kept(
             found = trial.bodies.load(segment.kept.place, trial.reading.limits)
             assert found is not None
             assert (bytes(found.body), found.document) == (path.read_bytes(), document)
+            assert packed == [True]
 
 
 def test_more_entries_than_there_is_room_for_are_read_the_ordinary_way(trial: Trial) -> None:
