@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from contentmap_cli.commands.logs import LogFormat
 from contentmap_cli.commands.output import say
+from contentmap_cli.commands.process import hear_interrupts
 from contentmap_cli.commands.shell import Shell
 
 Committed = Callable[[str], None]
@@ -20,6 +21,7 @@ def in_background(shell: Shell, work: Callable[[Committed], int], *, as_json: bo
     `work` is given what to call with the id, and calls it at most once. Until then its errors appear here and
     its exit code is the one returned. No thread may run and no event loop may exist yet: the process forks.
     """
+    hear_interrupts()  # the caller's ends the child as well
     reading, writing = os.pipe()
     sys.stdout.flush()
     sys.stderr.flush()

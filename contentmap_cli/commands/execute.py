@@ -178,7 +178,13 @@ class _Execution:
         watcher.expectation = self.settings.expectation
         run.watcher = watcher
         run.concurrency = min(run.concurrency, max(1, len(targets)))
-        with signals_to(run.stop, "stopping: what is being written is finished first …") as signals:
+        said = "stopping: what is being written is finished first …"
+
+        def leaving() -> None:
+            watcher.__exit__(None, None, None)  # the terminal is whole again
+            say(f"hint: {self.shell.in_full(_goes_on(run))}", unless=self.shell.quiet)
+
+        with signals_to(run.stop, said, leaving) as signals:
             try:
                 with watcher, deadline(run, self.settings.max_time):
                     await run.run(targets)
@@ -230,14 +236,22 @@ def _goes_on(run: JobRun) -> str:
 
 
 @contextlib.contextmanager
-def signals_to(stop: Callable[[str], None], said: str) -> Iterator[list[signal.Signals]]:
-    """First signal: stop cleanly and say so. Second: leave at once."""
+def signals_to(
+    stop: Callable[[str], None], said: str, leaving: Callable[[], None] = lambda: None
+) -> Iterator[list[signal.Signals]]:
+    """First signal: stop cleanly and say so. Second: leave at once, behind `leaving`; but a terminal that is
+    closed sends SIGHUP, and its shell once more."""
     received: list[signal.Signals] = []
     loop = asyncio.get_running_loop()
 
     def heard_one(number: signal.Signals) -> None:
+        if received == [number] == [signal.SIGHUP]:
+            return
         if received:
-            os._exit(128 + number)
+            try:
+                leaving()
+            finally:
+                os._exit(128 + number)
         received.append(number)
         stop(f"stopped by {number.name}")
         say(said)

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO, cast
 
-from contentmap_cli.commands.process import close_quietly
+from contentmap_cli.commands.process import close_quietly, hear_interrupts
 from contentmap_cli.errors import AnswerLost, UsageError
 from contentmap_cli.report.escape import terminal
 
@@ -101,6 +101,7 @@ def answer_to(path: str | None, *, named: str | None = None, hint: str = _HINT) 
     Raises UsageError where the file cannot be written: about `named`, what the user typed, where that is
     another name, and with `hint`.
     """
+    hear_interrupts()  # a file that is not whole goes
     if path is None or path == "-":
         stdout = Stdout()
         yield cast("TextIO", stdout)

@@ -6,6 +6,7 @@ import gc
 import logging
 import os
 import resource
+import signal
 import sys
 import threading
 from typing import NoReturn, TextIO
@@ -22,6 +23,13 @@ def calm_collector() -> None:
     gc.freeze()
     gc.set_threshold(*_THRESHOLDS)
     gc.enable()
+
+
+def hear_interrupts() -> None:
+    """Has Ctrl-C raise KeyboardInterrupt from here on, so that what was begun is ended in good order. Until
+    then it ends the process, see `__main__`; where it is ignored it stays so."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def open_standard_streams() -> None:
