@@ -20,7 +20,12 @@ import typer
 from contentmap_cli.commands import layers
 from contentmap_cli.commands.failing import fail, unexpected
 from contentmap_cli.commands.logs import LogFormat, set_up_logging
-from contentmap_cli.commands.process import calm_collector, close_quietly, hear_interrupts
+from contentmap_cli.commands.process import (
+    calm_collector,
+    close_quietly,
+    hear_interrupts,
+    ignore_late_answers,
+)
 from contentmap_cli.commands.shell import OPTIONS, Shell
 from contentmap_cli.errors import ContentMapError, Exit, UsageError
 
@@ -195,5 +200,6 @@ def run_async(main: Coroutine[Any, Any, T]) -> T:
     import asyncio
 
     calm_collector()
+    ignore_late_answers()
     hear_interrupts()
     return asyncio.run(main)

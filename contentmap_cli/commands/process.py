@@ -32,6 +32,19 @@ def hear_interrupts() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def ignore_late_answers() -> None:
+    """Has a thread that answers an event loop which was interrupted, and is closed, end without a traceback:
+    a database driver's, for one, that was opening its file."""
+    usual = threading.excepthook
+
+    def ended(failed: threading.ExceptHookArgs) -> None:
+        late = isinstance(failed.exc_value, RuntimeError) and str(failed.exc_value) == "Event loop is closed"
+        if not late:
+            usual(failed)
+
+    threading.excepthook = ended
+
+
 def open_standard_streams() -> None:
     """Sees that descriptors 0, 1 and 2 are open: a database file that got one of them would be printed to."""
     for number in range(3):

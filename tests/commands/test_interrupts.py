@@ -36,6 +36,25 @@ try:
 except KeyboardInterrupt:
     print("heard", os.listdir(os.path.dirname(sys.argv[1])))
 """
+ANSWERS_LATE = """
+import asyncio, threading
+from contentmap_cli.commands.calling import run_async
+async def interrupted():
+    loop, closed = asyncio.get_running_loop(), threading.Event()
+    def answer():
+        closed.wait()
+        loop.call_soon_threadsafe(print, "late")
+    def bug():
+        raise RuntimeError("a bug")
+    threads = [threading.Thread(target=work) for work in (answer, bug)]
+    for thread in threads:
+        thread.start()
+    return threads, closed
+threads, closed = run_async(interrupted())
+closed.set()
+for thread in threads:
+    thread.join()
+"""
 TWICE = """
 import asyncio, os, signal, sys
 from contentmap_cli.commands.execute import signals_to
@@ -70,6 +89,13 @@ def test_from_the_first_work_on_it_is_heard(ignored: bool, tmp_path: Path) -> No
     assert heard.stdout == ("" if ignored else "heard []\n")
     if not ignored:
         assert ran(ON_A_LOOP).stdout == "heard\n"
+
+
+def test_a_thread_that_answers_too_late_says_nothing() -> None:
+    """The loop has ended by then. Any other error of a thread is still seen."""
+    done = ran(ANSWERS_LATE)
+    assert (done.returncode, done.stdout, done.stderr.count("Traceback")) == (0, "", 1)
+    assert done.stderr.endswith("RuntimeError: a bug\n")
 
 
 @pytest.mark.parametrize(
