@@ -143,6 +143,10 @@ class SharedPlaces:
                 connection = await self._connect()
                 try:
                     await connection.execute(f"SET idle_session_timeout = '{_IDLE_LIMIT}'")
+                    # made ready while there is nothing to hold: who falls asleep between making a statement
+                    # ready and running it is not idle to the server, which would keep its locks for it
+                    await self._ask(connection, _TAKE, [], [])
+                    await self._ask(connection, _GIVE, [])
                     wait = _BACKOFF[0]
                     await self._work(connection)
                 finally:

@@ -122,7 +122,7 @@ def test_a_worker_that_slept_past_its_lease(trial: QueueTrial) -> None:
     """Stopped in the middle of a domain, it is buried by another; awake again, it records nothing of what it
     has lost, goes on as a worker like any other, and each domain is committed once."""
     trial.enqueue()
-    # one at a time: another domain's COPY would sleep as well, and of that no timeout of the server lets go
+    # one at a time: it falls asleep while it gives its places at hosts back
     sleeper = trial.worker(
         *("-c", "1"),
         fault={"point": "domain.crawl_complete", "nth": 3, "do": "stop", "set": LEASES | LETS_GO},
