@@ -107,7 +107,7 @@ async def crawler_for(
     process = None
     if _worth_a_process(domains):
         try:
-            process = await CrawlerProcess(options, ahead.take() if ahead is not None else None).__aenter__()
+            process = await CrawlerProcess(options, ahead).__aenter__()
         except OSError as error:
             log.warning("no process to crawl in: %s", error, extra={"action": "crawl.no_process"})
     if process is not None:
@@ -154,10 +154,10 @@ class CrawlerProcess:
     fails. To enter raises OSError where no process can be started.
     """
 
-    def __init__(self, options: CrawlOptions, spawned: Spawned | None = None) -> None:
-        """`spawned` is its first process, where that has begun already."""
+    def __init__(self, options: CrawlOptions, ahead: HeadStart | None = None) -> None:
+        """`ahead` is where its first process may have begun already."""
         self._options = options
-        self._spawned = spawned
+        self._ahead = ahead
         self._process: _Process | None = None
         self._apart: _Process | None = None
         self._starting = asyncio.Lock()
@@ -217,8 +217,8 @@ class CrawlerProcess:
     async def _living(self) -> _Process:
         async with self._starting:  # all that a dead one was at come here at once
             if self._process is None or self._process.ended:
-                spawned, self._spawned = self._spawned, None
-                self._process = await _Process.started(self._options, spawned)
+                begun = self._ahead.take() if self._ahead is not None else None
+                self._process = await _Process.started(self._options, begun)
             return self._process
 
 
