@@ -6,13 +6,15 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from running import alive, children_of
+from trial import wait_until
 from web_sites import Reply, good_site, serving
 
+from contentmap_cli.crawl import child
 from contentmap_cli.crawl.crawler_process import WORTH_A_PROCESS
 
 
@@ -49,7 +51,7 @@ def test_a_detached_scan_can_be_ended_and_resumed(contentmap: Any, number: signa
         assert contentmap("resume", job["job_id"], "--json").json["status"] == "complete"
 
 
-@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="which processes run is read from /proc")
+@pytest.mark.skipif(not child.possible(), reason="no core for another process")
 def test_a_detached_scan_of_many_crawls_in_a_process_beside_it(contentmap: Any) -> None:
     """Which begins behind the fork, and ends with the run."""
     names = [f"{number}.test" for number in range(WORTH_A_PROCESS)]
@@ -58,24 +60,11 @@ def test_a_detached_scan_of_many_crawls_in_a_process_beside_it(contentmap: Any) 
         sites.gate.clear()
         words = ("scan", *(f"http://{name}" for name in names), "--connect-to", sites.connect_to)
         job = contentmap(*words, "--detach", "--json").json
-        children = Path(f"/proc/{job['process']}/task/{job['process']}/children")
-        crawling = [int(number) for number in children.read_text().split()]
+        (crawler,) = children_of(job["process"])
         sites.gate.set()
         ended = contentmap("status", job["job_id"], "--wait", "--json").json
     assert (ended["status"], ended["domains"]["ok"]) == ("complete", WORTH_A_PROCESS)
-    assert len(crawling) == 1
-    assert _end_of(crawling[0])
-
-
-def _end_of(number: int) -> bool:
-    """Waits until a process has ended."""
-    for _ in range(3_000):
-        try:
-            os.kill(number, 0)
-        except ProcessLookupError:
-            return True
-        time.sleep(0.01)
-    return False
+    wait_until(lambda: not alive(crawler))
 
 
 def test_a_run_killed_before_its_commit_is_told_as_a_shell_would() -> None:

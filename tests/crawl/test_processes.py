@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 import pytest
+from running import alive
 
 from contentmap_cli.crawl import processes as processes_module
 from contentmap_cli.crawl.changes import Reading
@@ -271,7 +272,7 @@ async def test_a_cancelled_reading_kills_its_process(
     reading.cancel()
     with pytest.raises(asyncio.CancelledError):
         await reading
-    assert not _alive(number)
+    assert not alive(number)
 
 
 async def test_a_process_with_nothing_to_do_ends(
@@ -290,7 +291,7 @@ async def test_a_process_with_nothing_to_do_ends(
         async with asyncio.timeout(60):
             while processes.numbers:  # noqa: ASYNC110 - the code under test has no event for a test to wait for
                 await asyncio.sleep(0.01)
-        assert not _alive(numbers[-1])
+        assert not alive(numbers[-1])
     assert len(set(numbers)) == 2
 
 
@@ -328,13 +329,13 @@ async def test_a_process_whose_document_does_not_come_ends(
     await asyncio.sleep(0.25)
     processes.prepare()
     await asyncio.sleep(0.25)
-    assert _alive(number)
+    assert alive(number)
     await asyncio.sleep(0.4)
-    assert (processes.numbers, _alive(number)) == ([], False)
+    assert (processes.numbers, alive(number)) == ([], False)
     processes.prepare()
     (number,) = processes.numbers
     processes.close()
-    assert (processes.numbers, _alive(number)) == ([], False)
+    assert (processes.numbers, alive(number)) == ([], False)
     await asyncio.sleep(0.5)  # its time is over, and nothing is left to do
 
 
@@ -386,12 +387,12 @@ asyncio.run(run())
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, env=environment) as parent:
         assert parent.stdout is not None
         number = int(parent.stdout.readline())
-        assert _alive(number)
+        assert alive(number)
         parent.kill()
         until = time.monotonic() + 60
-        while _alive(number) and time.monotonic() < until:
+        while alive(number) and time.monotonic() < until:
             time.sleep(0.02)
-        assert not _alive(number)
+        assert not alive(number)
 
 
 def test_a_process_loads_the_parser_and_no_more() -> None:
@@ -416,7 +417,7 @@ async def _reads(number: int) -> None:
 
 
 async def _gone(number: int) -> None:
-    while _alive(number):  # noqa: ASYNC110 - nor is it a child that may be waited for here
+    while alive(number):  # noqa: ASYNC110 - nor is it a child that may be waited for here
         await asyncio.sleep(0.01)
 
 
@@ -425,16 +426,6 @@ async def _handed_over(processes: ParserProcesses) -> None:
     while processes._idle:  # noqa: ASYNC110
         await asyncio.sleep(0)
     await asyncio.sleep(0.05)
-
-
-def _alive(number: int) -> bool:
-    """Whether a process runs; one that nobody has waited for does not."""
-    try:
-        os.kill(number, 0)
-        state = Path(f"/proc/{number}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0]
-    except (ProcessLookupError, FileNotFoundError):
-        return False
-    return state != "Z"
 
 
 async def test_every_second_turn_goes_to_the_shortest() -> None:

@@ -7,9 +7,9 @@ import random
 import signal
 import subprocess
 import time
-from pathlib import Path
 
 import pytest
+from running import alive, children_of
 from trial import Trial, wait_until, wait_until_shut, wait_until_stopped
 
 from contentmap_cli.errors import Code
@@ -102,12 +102,6 @@ def test_an_answer_that_cannot_be_written(trial: Trial, where: str) -> None:
     trial.check_finished()
 
 
-def children_of(number: int) -> list[int]:
-    """The processes that a process has started and that live (Linux)."""
-    listed = Path(f"/proc/{number}/task/{number}/children").read_text(encoding="ascii")
-    return [int(child) for child in listed.split()]
-
-
 @on_sqlite
 def test_the_crawling_process_is_killed(long_trial: Trial) -> None:
     """Another takes its place: the job comes to what it comes to undisturbed."""
@@ -130,15 +124,7 @@ def test_the_crawling_process_ends_with_its_parent(long_trial: Trial) -> None:
     wait_until_shut(long_trial.sites)
     (crawler,) = children_of(scan.pid)
     scan.kill()
-    wait_until(lambda: not Path(f"/proc/{crawler}").exists() or "Z" in state_of(crawler))
+    wait_until(lambda: not alive(crawler))
     long_trial.sites.gate.set()
     long_trial.contentmap.end(scan)
     long_trial.check_resumed()
-
-
-def state_of(number: int) -> str:
-    """What the system says a process does: R, S, T, Z; empty where it is gone."""
-    try:
-        return Path(f"/proc/{number}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0]
-    except FileNotFoundError:
-        return ""

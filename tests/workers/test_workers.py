@@ -118,13 +118,13 @@ def test_killed_between_the_last_commit_and_its_settling(trial: QueueTrial) -> N
     assert trial.ask(EMPTY) == [(0, 0)]
 
 
-def test_a_worker_that_slept_past_its_lease(trial: QueueTrial) -> None:
+@pytest.mark.parametrize("at_once", ["1", "4"])  # alone, it falls asleep while it gives its places back
+def test_a_worker_that_slept_past_its_lease(trial: QueueTrial, at_once: str) -> None:
     """Stopped in the middle of a domain, it is buried by another; awake again, it records nothing of what it
     has lost, goes on as a worker like any other, and each domain is committed once."""
     trial.enqueue()
-    # one at a time: it falls asleep while it gives its places at hosts back
     sleeper = trial.worker(
-        *("-c", "1"),
+        *("-c", at_once),
         fault={"point": "domain.crawl_complete", "nth": 3, "do": "stop", "set": LEASES | LETS_GO},
     )
     wait_until_stopped(sleeper)
