@@ -188,9 +188,7 @@ class Packing:
 
     def __enter__(self) -> Packing:
         if isinstance(self._source, BufferedReader):
-            with contextlib.suppress(
-                OSError, RuntimeError
-            ):  # no room for a thread, say: it is done afterwards
+            with contextlib.suppress(OSError, RuntimeError):  # without a thread it is done afterwards
                 self._begin(self._source.fileno())
         return self
 

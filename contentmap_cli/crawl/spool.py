@@ -42,8 +42,8 @@ make more runs to merge: a full file of the protocol's comes in three."""
 RUN_WEIGHT = 8 * 1024 * 1024
 """Characters of images, videos, news and alternates that wait to be sorted at the most."""
 
-
 _FEW = 10
+"""Batches of a run: the offsets of no more than so many take less room in a list than in an array."""
 
 
 class Cancelled(Exception):
@@ -216,7 +216,6 @@ class Segment(Held):
             self._waiting = []
             self._weight = 0
             offsets = [self.spool.put(batch) for batch in _batches(rows)]
-            # of ten million URLs there are twenty thousand; those of a small file are smaller in a list
             self.runs.append(array("q", offsets) if len(offsets) > _FEW else offsets)
 
     def read(self) -> Iterator[RowBatch]:
