@@ -16,6 +16,7 @@ from contentmap_cli.errors import ContentMapError, DatabaseUnavailable, NotFound
 from contentmap_cli.records.address import FILE, parse_database_address, show_database_address
 from contentmap_cli.records.engine import READ_ONLY, Database, open_database
 from contentmap_cli.records.failures import storage_error
+from contentmap_cli.records.lost_sessions import session_name
 from contentmap_cli.records.pulse import watched
 from contentmap_cli.records.schema import (
     SchemaState,
@@ -38,14 +39,20 @@ def default_file() -> Path:
 
 
 @asynccontextmanager
-async def database_for_writing(shell: Shell, *, create: bool = True) -> AsyncIterator[Database]:
-    """The database, with a current schema: an embedded one is made on first use, where `create` says so."""
+async def database_for_writing(
+    shell: Shell, *, create: bool = True, owner: str | None = None
+) -> AsyncIterator[Database]:
+    """The database, with a current schema: an embedded one is made on first use, where `create` says so.
+    `owner` is the run it is opened for, where there is one."""
     address = database_address(shell)
     if not create and _is_missing_file(address):
         raise _nothing_yet(show_database_address(address))
     if address.drivername == FILE:
         _make_folder(Path(str(address.database)), own=shell.db is None)
-    async with _opened(address, writable=True) as database, watched(database, address):
+    async with (
+        _opened(address, writable=True, owner=owner) as database,
+        watched(database, address),
+    ):
         async with database.engine.begin() as connection:
             state, revision = await schema_of(database, connection)
             if state is SchemaState.EMPTY and database.path is not None:
@@ -90,8 +97,8 @@ async def opened_as_is(shell: Shell, *, create: bool) -> AsyncIterator[Database]
 
 
 @asynccontextmanager
-async def _opened(address: URL, *, writable: bool) -> AsyncIterator[Database]:
-    database = open_database(address, writable=writable)
+async def _opened(address: URL, *, writable: bool, owner: str | None = None) -> AsyncIterator[Database]:
+    database = open_database(address, writable=writable, name=session_name(owner))
     try:
         yield database
     except ContentMapError:

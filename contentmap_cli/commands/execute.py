@@ -28,6 +28,7 @@ from contentmap_cli.records.cancelling import was_cancelled
 from contentmap_cli.records.claims import unfinished
 from contentmap_cli.records.failures import storage_error
 from contentmap_cli.records.jobs import QUEUE_OWNER
+from contentmap_cli.records.lost_sessions import end_sessions
 from contentmap_cli.records.queries import job_summary
 from contentmap_cli.records.session import GuardedSession, Sessions
 from contentmap_cli.report.formats import Format, scan_writer
@@ -62,7 +63,7 @@ async def start_job(
     with _answering(answer, job_id) as out:
         options, _ = settings.crawl_options(), settings.expectation
         crawling = crawler_for(options, len(targets), ahead)
-        async with crawling as crawler, database_for_writing(shell) as database:
+        async with crawling as crawler, database_for_writing(shell, owner=owner) as database:
             sessions = Sessions(database)
             async with sessions.brief(job_id) as session, session.begin():
                 await jobs.create_job(session, job_id, tenant, targets, settings.recorded(), owner)
@@ -83,7 +84,7 @@ async def resume_job(
     owner = new_owner()
     raise_file_limit()
     with _answering(answer, job_id) as out:
-        async with database_for_writing(shell, create=False) as database:
+        async with database_for_writing(shell, create=False, owner=owner) as database:
             sessions = Sessions(database)
             async with sessions.brief(job_id) as session, session.begin():
                 job = await require_job(session, tenant, job_id)
@@ -91,6 +92,7 @@ async def resume_job(
                 held_by, alive = await jobs.holder(session, job_id)
                 waits = held_by == QUEUE_OWNER
                 if held_by is not None and (not alive or surely_gone(held_by)):
+                    await end_sessions(session, [held_by])
                     await jobs.interrupt(session, job_id, held_by, "died")
                 todo = [target for target, _ in await unfinished(session, job_id, failures=failures)]
                 if (todo or not closed) and not await jobs.hold_job(session, job_id, owner):

@@ -43,9 +43,10 @@ async def work(shell: Shell, tenant: str, terms: Terms) -> int:
     raise_file_limit()
     address = database_address(shell)
     patience = Patience(terms.patience, show_database_address(address))
+    owner = new_owner()
     started = time.monotonic()
     async with AsyncExitStack() as stack:
-        database = await _opened(shell, patience, stack)
+        database = await _opened(shell, owner, patience, stack)
         if database is None:
             return Exit.CLEAN
         places = await stack.enter_async_context(SharedPlaces(address))
@@ -56,7 +57,7 @@ async def work(shell: Shell, tenant: str, terms: Terms) -> int:
             Sessions(database, patience.up.wait),
             crawlers,
             tenant,
-            new_owner(),
+            owner,
             patience,
             concurrency=terms.concurrency,
             grace=terms.grace,
@@ -76,14 +77,14 @@ async def work(shell: Shell, tenant: str, terms: Terms) -> int:
     return Exit.CLEAN
 
 
-async def _opened(shell: Shell, patience: Patience, stack: AsyncExitStack) -> Database | None:
+async def _opened(shell: Shell, owner: str, patience: Patience, stack: AsyncExitStack) -> Database | None:
     """The database, waited for while it cannot be reached; None where the worker was told to end meanwhile.
     What a server that is there refuses, a password or an old schema, waiting would not mend."""
     try:
         async with asyncio.timeout(None) as wait:
             with signals_to(lambda reason: wait.reschedule(0), "stopping: nothing was begun"):
                 return await patience.until_it_answers(
-                    lambda: stack.enter_async_context(database_for_writing(shell, create=False)),
+                    lambda: stack.enter_async_context(database_for_writing(shell, create=False, owner=owner)),
                     gone=ConnectionLost,
                 )
     except TimeoutError:

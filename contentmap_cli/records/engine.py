@@ -87,8 +87,9 @@ class Database:
         await self.engine.dispose()
 
 
-def open_database(address: str | URL, *, writable: bool = True) -> Database:
-    """A Database for an address as `parse_database_address` takes it. Opens no connection yet."""
+def open_database(address: str | URL, *, writable: bool = True, name: str = "contentmap") -> Database:
+    """A Database for an address as `parse_database_address` takes it; `name` is what a server shows of its
+    sessions (`application_name`). Opens no connection yet."""
     url = parse_database_address(address) if isinstance(address, str) else address
     if url.drivername == FILE:
         engine = create_async_engine(
@@ -110,7 +111,7 @@ def open_database(address: str | URL, *, writable: bool = True) -> Database:
             connect_args={
                 "timeout": CONNECT_SECONDS,
                 "command_timeout": None if writable else COMMAND_SECONDS,
-                "server_settings": {"application_name": "contentmap"},
+                "server_settings": {"application_name": name},
             },
         )
         path = None

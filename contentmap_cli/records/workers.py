@@ -18,6 +18,7 @@ from sqlalchemy import delete, exists, func, insert, or_, select, update
 
 from contentmap_cli.records.claims import LEASE_SECONDS, takeable
 from contentmap_cli.records.jobs import QUEUE_OWNER, finish_job
+from contentmap_cli.records.lost_sessions import end_sessions
 from contentmap_cli.records.queue import beat_entries, drop_job_entries
 from contentmap_cli.records.queue_tables import ENTRIES, WORKERS
 from contentmap_cli.records.session import GuardedSession
@@ -252,9 +253,11 @@ async def bury_workers(
     everyone = select(_w.id, _w.owner, (_w.lease_until < utc_now()).label("late")).where(
         _w.tenant_id == tenant
     )
-    dead = [row.id for row in await session.execute(everyone) if row.late or gone(row.owner)]
+    dead = {row.id: row.owner for row in await session.execute(everyone) if row.late or gone(row.owner)}
     if not dead:
         return ()
+    # before its row is asked for: it may have fallen asleep in the middle of a heartbeat
+    await end_sessions(session, dead.values())
     # asked again under a lock: one of several buries it, and one that has just been heard of lives
     rows = await session.execute(everyone.where(_w.id.in_(dead)).with_for_update(skip_locked=True))
     mine = {row.id: row.owner for row in rows if row.late or gone(row.owner)}

@@ -15,6 +15,7 @@ from typing import Any
 import asyncpg
 import pytest
 from postgres_server import PostgresServer, wanted_version
+from queue_trial import ask
 from trial import Trial, make_schema, wait_until, wait_until_shut, wait_until_stopped
 
 from contentmap_cli.errors import Code
@@ -200,15 +201,16 @@ async def _terminate(address: str, scan: subprocess.Popen[bytes]) -> None:
 
 @on_postgresql
 def test_a_session_asleep_in_its_transaction_holds_nobody_up(trial: Trial, address: str) -> None:
-    """The server throws it out, and who takes the job over gets its rows."""
-    patience = {"lock_timeout": "20s", "idle_in_transaction_session_timeout": "1s"}
-    fault = {"point": "domain.recorded", "nth": 2, "do": "stop"}
-    settings = {"contentmap_cli.records.engine.SERVER_SETTINGS": patience}
-    # one at a time, for a session that sleeps in the middle of a COPY is not idle: the server waits for it
-    scan = trial.start("-c", "1", fault=fault | {"set": settings})
+    """Who takes the job over ends it, and gets its rows: the server would wait for it."""
+    settings = {
+        "contentmap_cli.records.engine.SERVER_SETTINGS": {"idle_in_transaction_session_timeout": "0"},
+        "contentmap_cli.records.jobs.LEASE_SECONDS": 2.0,
+        "contentmap_cli.commands.run.HEARTBEAT_SECONDS": 0.4,
+    }
+    scan = trial.start(fault={"point": "domain.recorded", "nth": 2, "do": "stop", "set": settings})
     try:
         wait_until_stopped(scan)
-        asyncio.run(_run_on(address, "UPDATE jobs SET lease_until = now() - interval '1 second'"))
+        wait_until(lambda: asyncio.run(ask(address, "SELECT lease_until < now() FROM jobs")) == [(True,)])
         trial.check_resumed()
     finally:
         scan.send_signal(signal.SIGCONT)

@@ -11,13 +11,13 @@ from disturbance import LEASES
 from queue_trial import QueueTrial
 from trial import wait_until, wait_until_shut, wait_until_stopped
 
-LETS_GO = {
+PATIENT = {
     "contentmap_cli.records.engine.SERVER_SETTINGS": {
-        "lock_timeout": "60s",
-        "idle_in_transaction_session_timeout": "2s",
+        "lock_timeout": "20s",
+        "idle_in_transaction_session_timeout": "0",
     }
 }
-"""What sleeps in the middle of another domain's transaction lets go of it as soon."""
+"""A server that ends nothing by itself, however long it sleeps in the middle of a transaction."""
 EMPTY = "SELECT (SELECT count(*) FROM contentmap_pgqueuer), (SELECT count(*) FROM contentmap_pgqueuer_log)"
 
 
@@ -125,7 +125,7 @@ def test_a_worker_that_slept_past_its_lease(trial: QueueTrial, at_once: str) -> 
     trial.enqueue()
     sleeper = trial.worker(
         *("-c", at_once),
-        fault={"point": "domain.crawl_complete", "nth": 3, "do": "stop", "set": LEASES | LETS_GO},
+        fault={"point": "domain.crawl_complete", "nth": 3, "do": "stop", "set": LEASES | PATIENT},
     )
     wait_until_stopped(sleeper)
     wait_until(lambda: trial.ask("SELECT lease_until < now() FROM workers") == [(True,)])
