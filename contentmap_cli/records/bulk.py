@@ -8,7 +8,8 @@ would survive a rollback.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime
 from functools import lru_cache
 from itertools import chain, groupby, repeat
@@ -131,10 +132,36 @@ async def copy_records(
     if not driver.is_in_transaction():
         raise TransactionRuleBroken("a COPY was asked for before the transaction's first statement")
     try:
-        await driver.copy_records_to_table(table, records=records, columns=columns)
+        async with _hearing_of_its_end(driver):
+            await driver.copy_records_to_table(table, records=records, columns=columns)
     except BaseException as error:
         session.spoil(error)
         raise
+
+
+@asynccontextmanager
+async def _hearing_of_its_end(driver: Any) -> AsyncIterator[None]:
+    """Breaks off what uses a connection when that is lost, with the driver's ConnectionDoesNotExistError: a
+    COPY that waits for room to send more would wait for ever (asyncpg 0.32)."""
+    ended = False
+
+    def heard(_connection: Any) -> None:
+        if not ended:
+            waiting.reschedule(0)  # a moment that has passed: at once
+
+    driver.add_termination_listener(heard)
+    try:
+        async with asyncio.timeout(None) as waiting:
+            yield
+    except Exception as error:  # broken off, the driver may stumble over the connection that is not there
+        if not waiting.expired():
+            raise
+        from asyncpg import ConnectionDoesNotExistError
+
+        raise ConnectionDoesNotExistError("connection was closed in the middle of a COPY") from error
+    finally:
+        ended = True
+        driver.remove_termination_listener(heard)
 
 
 def _records(place: Place, batch: RowBatch, counts: list[int]) -> Iterator[Row]:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import itertools
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
+import asyncpg
 import pytest
-from sqlalchemy import event, func, insert, select
+from sqlalchemy import event, func, insert, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from contentmap_cli.errors import TransactionRuleBroken
-from contentmap_cli.records.bulk import Place, insert_rows
+from contentmap_cli.errors import ConnectionLost, TransactionRuleBroken
+from contentmap_cli.records.bulk import Place, copy_records, insert_rows
+from contentmap_cli.records.failures import storage_error
 from contentmap_cli.records.session import GuardedSession, Sessions
 from contentmap_cli.records.tables import SITEMAP_URLS, Domain, SitemapFile
 from contentmap_cli.rows import Row, RowBatch, rows_of
@@ -149,6 +153,42 @@ async def test_a_copy_that_comes_first_is_refused(sessions: Sessions, place: Pla
             raise RuntimeError
     async with sessions.read() as session, session.begin():
         assert await count(session) == 0
+
+
+@pytest.mark.parametrize("by", ["server", "pulse"])
+async def test_a_copy_whose_connection_is_lost(sessions: Sessions, address: str, by: str) -> None:
+    """It ends, as a database that cannot be reached: by itself the driver would wait for ever for room to
+    send the rest."""
+    if sessions.database.dialect == "sqlite":
+        pytest.skip("SQLite has no COPY")
+    under_way = asyncio.Event()
+
+    async def lose_it() -> None:
+        await under_way.wait()
+        if by == "pulse":  # the server has been silent for long
+            sessions.database.cut()
+            return
+        connection = await asyncpg.connect(address)
+        await connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND query LIKE 'COPY%'"
+        )
+        await connection.close()
+
+    def endless() -> Iterator[tuple[str]]:
+        for number in itertools.count():
+            if number == 10_000:
+                under_way.set()
+            yield ("x" * 1000,)
+
+    losing = asyncio.create_task(lose_it())
+    with pytest.raises(Exception) as lost:
+        async with asyncio.timeout(60) as patience, sessions.brief() as session, session.begin():
+            await session.execute(text("CREATE TEMPORARY TABLE rows (row text)"))
+            await copy_records(session, "rows", ["row"], endless())
+    await losing
+    assert not patience.expired()
+    assert isinstance(storage_error(lost.value, "db"), ConnectionLost)
 
 
 async def test_a_copy_that_fails_and_is_swallowed_cannot_commit(sessions: Sessions, place: Place) -> None:

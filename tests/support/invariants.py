@@ -85,7 +85,13 @@ def check(
 def check_finished(address: str, job_id: str, hosts: Collection[str], undisturbed: Recorded) -> None:
     """Holds a database to all four promises, after `resume`."""
     found = check(address, job_id, hosts, undisturbed)
-    assert found.rows == undisturbed.rows  # 3
+    assert found.rows == undisturbed.rows, _differing(found, undisturbed)  # 3
+
+
+def _differing(found: Recorded, undisturbed: Recorded) -> list[tuple[Any, ...]]:
+    """What was found, and what would have been, of the job and each domain where the two are not the same."""
+    pairs = [(found.job_row, undisturbed.job_row), *zip(found.scans, undisturbed.scans, strict=True)]
+    return [pair for pair in pairs if pair[0] != pair[1]]
 
 
 async def faults_in(database: Database) -> list[str]:
