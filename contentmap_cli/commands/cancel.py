@@ -41,14 +41,17 @@ async def _cancel(shell: Shell, job_id: str, *, as_json: bool) -> None:
     from contentmap_cli.commands.database import database_for_writing
     from contentmap_cli.commands.known import read_job, require_job
     from contentmap_cli.commands.output import say, width_of
+    from contentmap_cli.commands.owner import surely_gone
     from contentmap_cli.records.cancelling import cancel_job
     from contentmap_cli.records.session import Sessions
+    from contentmap_cli.records.workers import end_sleepers
     from contentmap_cli.report.formats import status_writer
 
     async with database_for_writing(shell, create=False) as database:
         sessions = Sessions(database)
         async with sessions.brief(job_id) as session, session.begin():
             await require_job(session, shell.tenant_name, job_id)
+            await end_sleepers(session, job_id, shell.tenant_name, surely_gone)
             cancelled = await cancel_job(session, job_id)
         summary = await read_job(sessions, shell.tenant_name, job_id)
     status_writer(

@@ -35,7 +35,7 @@ from contentmap_cli.records.staging import (
     repeated,
     stage,
 )
-from contentmap_cli.records.workers import reopen_job, reopen_scans
+from contentmap_cli.records.workers import end_sleepers, reopen_job, reopen_scans
 from contentmap_cli.values import Target
 
 _CHUNK = 5000
@@ -99,6 +99,7 @@ async def requeue_job(
     async with database_for_writing(shell, create=False) as database:
         sessions = Sessions(database)
         async with sessions.brief(job_id) as session, session.begin():
+            await end_sleepers(session, job_id, shell.tenant_name, surely_gone)
             job = await require_job(session, shell.tenant_name, job_id, locked=True)
             held_by, alive = await jobs.holder(session, job_id)
             if held_by not in (None, jobs.QUEUE_OWNER) and alive and not surely_gone(held_by):

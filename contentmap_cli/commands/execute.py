@@ -28,7 +28,6 @@ from contentmap_cli.records.cancelling import was_cancelled
 from contentmap_cli.records.claims import unfinished
 from contentmap_cli.records.failures import storage_error
 from contentmap_cli.records.jobs import QUEUE_OWNER
-from contentmap_cli.records.lost_sessions import end_sessions
 from contentmap_cli.records.queries import job_summary
 from contentmap_cli.records.session import GuardedSession, Sessions
 from contentmap_cli.report.formats import Format, scan_writer
@@ -81,6 +80,8 @@ async def resume_job(
 
     Raises NotFound for an unknown job and JobHeld where a live run has it.
     """
+    from contentmap_cli.records.workers import end_sleepers
+
     owner = new_owner()
     raise_file_limit()
     with _answering(answer, job_id) as out:
@@ -89,10 +90,10 @@ async def resume_job(
             async with sessions.brief(job_id) as session, session.begin():
                 job = await require_job(session, tenant, job_id)
                 recorded, closed = dict(job.options), job.status in _CLOSED
+                await end_sleepers(session, job_id, tenant, surely_gone)
                 held_by, alive = await jobs.holder(session, job_id)
                 waits = held_by == QUEUE_OWNER
                 if held_by is not None and (not alive or surely_gone(held_by)):
-                    await end_sessions(session, [held_by])
                     await jobs.interrupt(session, job_id, held_by, "died")
                 todo = [target for target, _ in await unfinished(session, job_id, failures=failures)]
                 if (todo or not closed) and not await jobs.hold_job(session, job_id, owner):

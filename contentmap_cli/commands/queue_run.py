@@ -154,7 +154,7 @@ class QueueRun(Fanout):
 
         async def look() -> bool:
             async with self.sessions.brief() as session, session.begin():
-                buried = await bury_workers(session, self.tenant, surely_gone)
+                buried = await bury_workers(session, self.tenant, surely_gone, own=self.owner)
                 await mend_queue(session, self.tenant)
                 left = await anything_left(session, self.tenant, self.worker)
             _tell_of(buried)
@@ -321,7 +321,7 @@ class QueueRun(Fanout):
                 held: dict[asyncio.Task[None], Held] = held,
             ) -> tuple[Sequence[str], Collection[str]]:
                 async with self.sessions.brief() as session, session.begin():
-                    buried = await bury_workers(session, self.tenant, surely_gone)
+                    buried = await bury_workers(session, self.tenant, surely_gone, own=self.owner)
                     return buried, await still_queued(session, {each.claim.job_id for each in held.values()})
 
             buried, jobs = await self.patience.kept_up(look)

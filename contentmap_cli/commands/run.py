@@ -106,9 +106,7 @@ class Fanout:
             return summary  # the other run's result stands
         self._mind_the_database(error, again=True)
         try:
-            async with self.sessions.recovery(claim.job_id, claim.domain) as session, session.begin():
-                await fence(session, claim)
-                await finish_domain(session, claim, summary, complete=False)
+            await self._recover(claim, summary)
         except LeaseLost as lost:
             return _summary(claim, ScanStatus.SKIPPED, Failure(lost.code, lost.message))
         except Exception as second:
@@ -120,6 +118,21 @@ class Fanout:
             return summary
         _log(logging.INFO, "transaction.recovered", summary)
         return summary
+
+    async def _recover(self, claim: Claim, summary: DomainSummary) -> None:
+        """Writes a failure in a session of its own. A connection that broke says nothing yet, whoever took
+        the job over may have ended it: then once more."""
+        for again in (True, False):
+            try:
+                async with self.sessions.recovery(claim.job_id, claim.domain) as session, session.begin():
+                    await fence(session, claim)
+                    await finish_domain(session, claim, summary, complete=False)
+            except Exception as error:
+                known = storage_error(error, self.sessions.database.shown)
+                if not (again and isinstance(known, ConnectionLost)):
+                    raise
+            else:
+                return
 
     def stop(self, reason: str) -> None:
         """Ends the intake. Crawls are given up; a domain that is being written is written to its end."""
@@ -235,6 +248,9 @@ class JobRun(Fanout):
         """Says in the database how the run ended, and gives back what it still holds."""
         self.sessions.database.check_file()
         async with self.sessions.brief(self.job_id) as session, session.begin():
+            held_by, _ = await jobs.holder(session, self.job_id)
+            if held_by != self.owner:  # in the last domain, which nobody looked after
+                self._give_way()
             if self.stopped_by:
                 await jobs.interrupt(session, self.job_id, self.owner, self.stopped_by)
                 return JobStatus.INTERRUPTED

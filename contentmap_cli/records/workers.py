@@ -87,7 +87,8 @@ async def beat_worker(
     )
     if not alive:
         return False
-    await open_jobs(session, jobs)
+    # who waits here for the row of a job is late in the end, and passes for one that sleeps
+    await open_jobs(session, jobs, wait=False)
     if scans:
         # less those that are being recorded: their fence has renewed them
         held = (
@@ -107,22 +108,25 @@ async def beat_worker(
     return True
 
 
-async def open_jobs(session: GuardedSession, jobs: Collection[str]) -> None:
+async def open_jobs(session: GuardedSession, jobs: Collection[str], *, wait: bool = True) -> None:
     """Makes queued jobs running ones under a fresh lease, each only where that is due: many workers share a
-    job's row, and none should wait for it in vain."""
+    job's row, and none should wait for it in vain. One whose row is locked is passed over unless the caller
+    can `wait`."""
     for job_id in sorted(jobs):
+        due = (
+            Job.id == job_id,
+            Job.owner == QUEUE_OWNER,
+            Job.status.in_((JobStatus.PENDING, JobStatus.RUNNING)),
+            or_(
+                Job.status == JobStatus.PENDING,
+                Job.lease_until.is_(None),
+                Job.lease_until < utc_now(LEASE_SECONDS * 0.7),
+            ),
+        )
+        which = due if wait else (Job.id.in_(select(Job.id).where(*due).with_for_update(skip_locked=True)),)
         await session.write(
             update(Job)
-            .where(
-                Job.id == job_id,
-                Job.owner == QUEUE_OWNER,
-                Job.status.in_((JobStatus.PENDING, JobStatus.RUNNING)),
-                or_(
-                    Job.status == JobStatus.PENDING,
-                    Job.lease_until.is_(None),
-                    Job.lease_until < utc_now(LEASE_SECONDS * 0.7),
-                ),
-            )
+            .where(*which)
             .values(
                 status=JobStatus.RUNNING,
                 started_at=func.coalesce(Job.started_at, utc_now()),
@@ -246,12 +250,12 @@ async def leave_jobs(session: GuardedSession, jobs: Collection[str]) -> None:
 
 
 async def bury_workers(
-    session: GuardedSession, tenant: str, gone: Callable[[str | None], bool]
+    session: GuardedSession, tenant: str, gone: Callable[[str | None], bool], *, own: str | None = None
 ) -> Sequence[str]:
     """Takes over from workers that are no more: their lease has run out, or `gone` knows it of their name.
-    Returns their names."""
+    Returns their names. Who asks, `own`, is there."""
     everyone = select(_w.id, _w.owner, (_w.lease_until < utc_now()).label("late")).where(
-        _w.tenant_id == tenant
+        _w.tenant_id == tenant, _w.owner.is_distinct_from(own)
     )
     dead = {row.id: row.owner for row in await session.execute(everyone) if row.late or gone(row.owner)}
     if not dead:
@@ -264,6 +268,25 @@ async def bury_workers(
     if mine:
         await release_workers(session, tenant, mine)
     return tuple(mine.values())
+
+
+async def end_sleepers(
+    session: GuardedSession, job_id: str, tenant: str, gone: Callable[[str | None], bool]
+) -> None:
+    """Ends what whoever held a job has open on a server, where they are no more: its run, or late workers
+    where it is theirs. Who wants the job's rows next would wait for them."""
+    held = Job.lease_until > utc_now()
+    found = await session.execute(
+        select(Job.owner, held.label("alive")).where(Job.id == job_id, Job.tenant_id == tenant)
+    )
+    for row in found:
+        if row.alive and not gone(row.owner):
+            return
+        if row.owner == QUEUE_OWNER:
+            late = select(_w.owner).where(_w.tenant_id == tenant, _w.lease_until < utc_now())
+            await end_sessions(session, list(await session.scalars(late)))
+        elif row.owner is not None:
+            await end_sessions(session, [row.owner])
 
 
 async def release_workers(session: GuardedSession, tenant: str, workers: Mapping[uuid.UUID, str]) -> None:

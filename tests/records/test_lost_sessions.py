@@ -10,13 +10,16 @@ from typing import Any
 
 import asyncpg
 import pytest
-from sqlalchemy import make_url
+from sqlalchemy import make_url, select
 
 from contentmap_cli.records.address import SERVER
 from contentmap_cli.records.engine import Database, open_database
+from contentmap_cli.records.jobs import create_job, new_job_id
 from contentmap_cli.records.lost_sessions import end_sessions, session_name
 from contentmap_cli.records.session import Sessions
-from contentmap_cli.records.workers import bury_workers, register_worker
+from contentmap_cli.records.tables import Job
+from contentmap_cli.records.workers import beat_worker, bury_workers, register_worker, reopen_job
+from contentmap_cli.values import JobStatus, Target
 
 OWNER = "a-host:47c56035:2291:c2ab07a1"
 WORKER = uuid.UUID(int=7)
@@ -102,6 +105,35 @@ async def test_a_worker_that_is_late_in_nothing(sessions: Sessions, address: str
     async with asleep(address, session_name(OWNER), "SELECT 1") as connection:
         assert await bury(sessions) == []
         assert await connection.fetchval("SELECT 3") == 3
+
+
+async def test_a_worker_that_has_slept_and_is_alone(sessions: Sessions, address: str) -> None:
+    """Awake again, it looks around before its heart beats: it takes nothing over from itself."""
+    await register(sessions, late=True)
+    async with asleep(address, session_name(OWNER), "SELECT 1") as connection:
+        async with sessions.brief() as session, session.begin():
+            assert list(await bury_workers(session, "default", lambda owner: False, own=OWNER)) == []
+        assert await connection.fetchval("SELECT 3") == 3
+
+
+async def test_a_heartbeat_waits_for_no_job(sessions: Sessions, address: str) -> None:
+    """Somebody has the row of the job: a worker that waited for it would be late, and pass for a sleeper."""
+    job_id = new_job_id()
+    async with sessions.brief() as session, session.begin():
+        await create_job(session, job_id, "default", [Target("a.test", ("http://a.test",))], {}, None)
+        await session.flush()
+        await reopen_job(session, job_id, {})
+    await register(sessions, late=False)
+
+    async def beat() -> bool:
+        async with asyncio.timeout(20), sessions.urgent(OWNER) as session, session.begin():
+            return await beat_worker(session, WORKER, OWNER, jobs=[job_id], scans=[], entries=[], finished=0)
+
+    async with asleep(address, "psql", "SELECT id FROM jobs FOR SHARE"):
+        assert await beat()
+    assert await beat()
+    async with sessions.read() as session, session.begin():
+        assert await session.scalar(select(Job.status)) == JobStatus.RUNNING
 
 
 async def test_others_sessions_are_left_alone(sessions: Sessions, address: str) -> None:
