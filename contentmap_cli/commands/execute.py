@@ -122,11 +122,12 @@ async def resume_job(
 
 
 async def _held(session: GuardedSession, job_id: str) -> JobHeld:
-    held_by, _ = await jobs.holder(session, job_id)
+    held_by, alive = await jobs.holder(session, job_id)
     look = f"look with `contentmap status {job_id}`"
     if held_by == QUEUE_OWNER:
         stop = f"`contentmap cancel {job_id}` takes it from them"
-        return JobHeld(f"workers are at work on {job_id}", hint=f"{look}; {stop}")
+        what = f"workers are at work on {job_id}" if alive else f"{job_id} was handed to the workers"
+        return JobHeld(what, hint=f"{look}; {stop}")
     if held_by is None:
         return JobHeld(f"another run took {job_id} over, and has ended", hint=look)
     return JobHeld(f"another run holds {job_id}: {held_by}", hint=f"wait for it, or {look}")

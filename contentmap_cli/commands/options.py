@@ -169,7 +169,7 @@ Timeout = Annotated[
         min=0.1,
         max=MOST_SECONDS,
         metavar="SECONDS",
-        help="Time for one request. Default: 60.",
+        help="Time for one request, of which 15 may be silent. Default: 60.",
         rich_help_panel=_CRAWL,
     ),
 ]

@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import delete, exists, func, insert, or_, select, update
+from sqlalchemy import and_, delete, exists, func, insert, or_, select, update
 
 from contentmap_cli.records.claims import LEASE_SECONDS, takeable
 from contentmap_cli.records.jobs import QUEUE_OWNER, finish_job
@@ -113,7 +113,7 @@ async def open_jobs(session: GuardedSession, jobs: Collection[str], *, wait: boo
     job's row, and none should wait for it in vain. One whose row is locked is passed over unless the caller
     can `wait`."""
     for job_id in sorted(jobs):
-        due = (
+        due = and_(
             Job.id == job_id,
             Job.owner == QUEUE_OWNER,
             Job.status.in_((JobStatus.PENDING, JobStatus.RUNNING)),
@@ -123,10 +123,12 @@ async def open_jobs(session: GuardedSession, jobs: Collection[str], *, wait: boo
                 Job.lease_until < utc_now(LEASE_SECONDS * 0.7),
             ),
         )
-        which = due if wait else (Job.id.in_(select(Job.id).where(*due).with_for_update(skip_locked=True)),)
+        if not wait:
+            free = select(Job.id).where(due).with_for_update(skip_locked=True, key_share=True)
+            due = Job.id.in_(free)
         await session.write(
             update(Job)
-            .where(*which)
+            .where(due)
             .values(
                 status=JobStatus.RUNNING,
                 started_at=func.coalesce(Job.started_at, utc_now()),

@@ -200,14 +200,20 @@ async def _terminate(address: str, scan: subprocess.Popen[bytes]) -> None:
 
 
 @on_postgresql
-def test_a_session_asleep_in_its_transaction_holds_nobody_up(trial: Trial, address: str) -> None:
-    """Who takes the job over ends it, and gets its rows: the server would wait for it."""
+@pytest.mark.parametrize(
+    ("point", "nth"), [("domain.recorded", 2), ("domain.recorded", 8), ("recovery:domain.recorded", 1)]
+)
+def test_a_session_asleep_in_its_transaction_holds_nobody_up(
+    trial: Trial, address: str, point: str, nth: int
+) -> None:
+    """Who takes the job over ends it, and gets its rows: the server would wait for it. Awake again the run
+    says who took it over, in its last domain and while it records a failure as well."""
     settings = {
         "contentmap_cli.records.engine.SERVER_SETTINGS": {"idle_in_transaction_session_timeout": "0"},
         "contentmap_cli.records.jobs.LEASE_SECONDS": 2.0,
-        "contentmap_cli.commands.run.HEARTBEAT_SECONDS": 0.4,
+        "contentmap_cli.commands.run.HEARTBEAT_SECONDS": 600.0,  # it does not hear of it in passing
     }
-    scan = trial.start(fault={"point": "domain.recorded", "nth": 2, "do": "stop", "set": settings})
+    scan = trial.start(fault={"point": point, "nth": nth, "do": "stop", "set": settings})
     try:
         wait_until_stopped(scan)
         wait_until(lambda: asyncio.run(ask(address, "SELECT lease_until < now() FROM jobs")) == [(True,)])
