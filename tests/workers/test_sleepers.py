@@ -18,9 +18,15 @@ PATIENT = {"contentmap_cli.records.engine.SERVER_SETTINGS": {"idle_in_transactio
 IMPATIENT = {"contentmap_cli.records.engine.SERVER_SETTINGS": {"lock_timeout": "10s"}}
 
 
-@pytest.mark.parametrize("command", ["cancel", "resume --queue"])
-@pytest.mark.parametrize("point", ["domains.claimed", "domain.recorded"])
-@pytest.mark.parametrize("whose", ["run", "worker"])
+@pytest.mark.parametrize(
+    ("whose", "point", "command"),
+    [
+        ("run", "domains.claimed", "cancel"),
+        ("run", "domain.recorded", "resume --queue"),
+        ("worker", "domains.claimed", "resume --queue"),
+        ("worker", "domain.recorded", "cancel"),
+    ],
+)
 def test_nobody_waits_for_a_sleeper(trial: QueueTrial, whose: str, point: str, command: str) -> None:
     """Its run, or its worker, fell asleep; the job is called off, or handed to the workers, all the same."""
     asleep = {"point": point, "nth": 2, "do": "stop", "set": LEASES | LEASE_OF_A_RUN | PATIENT}
