@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from contentmap_cli.commands.shell import Shell
 from contentmap_cli.errors import ContentMapError, DatabaseUnavailable, NotFound, SchemaMismatch
 from contentmap_cli.records.address import FILE, parse_database_address, show_database_address
-from contentmap_cli.records.engine import READ_ONLY, Database, open_database
+from contentmap_cli.records.engine import READ_ONLY, SESSION_NAME, Database, open_database
 from contentmap_cli.records.failures import storage_error
 from contentmap_cli.records.lost_sessions import session_name
 from contentmap_cli.records.pulse import watched
@@ -49,10 +49,8 @@ async def database_for_writing(
         raise _nothing_yet(show_database_address(address))
     if address.drivername == FILE:
         _make_folder(Path(str(address.database)), own=shell.db is None)
-    async with (
-        _opened(address, writable=True, owner=owner) as database,
-        watched(database, address),
-    ):
+    name = SESSION_NAME if owner is None else session_name(owner)
+    async with _opened(address, writable=True, name=name) as database, watched(database, address):
         async with database.engine.begin() as connection:
             state, revision = await schema_of(database, connection)
             if state is SchemaState.EMPTY and database.path is not None:
@@ -97,8 +95,8 @@ async def opened_as_is(shell: Shell, *, create: bool) -> AsyncIterator[Database]
 
 
 @asynccontextmanager
-async def _opened(address: URL, *, writable: bool, owner: str | None = None) -> AsyncIterator[Database]:
-    database = open_database(address, writable=writable, name=session_name(owner))
+async def _opened(address: URL, *, writable: bool, name: str = SESSION_NAME) -> AsyncIterator[Database]:
+    database = open_database(address, writable=writable, name=name)
     try:
         yield database
     except ContentMapError:

@@ -37,6 +37,8 @@ WRITERS = {"sqlite": 1, "postgresql": 8}
 COMPARISONS = 2
 """Domains that are compared at once: one in the database, one in the interpreter."""
 READ_ONLY = "contentmap_read_only"
+SESSION_NAME = "contentmap"
+"""What a server shows of a session (`application_name`)."""
 
 
 @dataclass(slots=True)
@@ -87,7 +89,7 @@ class Database:
         await self.engine.dispose()
 
 
-def open_database(address: str | URL, *, writable: bool = True, name: str = "contentmap") -> Database:
+def open_database(address: str | URL, *, writable: bool = True, name: str = SESSION_NAME) -> Database:
     """A Database for an address as `parse_database_address` takes it; `name` is what a server shows of its
     sessions (`application_name`). Opens no connection yet."""
     url = parse_database_address(address) if isinstance(address, str) else address

@@ -184,9 +184,14 @@ async def renew_scans(session: GuardedSession, job_id: str, owner: str) -> None:
     )
 
 
-async def holder(session: GuardedSession, job_id: str, *, shared: bool = False) -> tuple[str | None, bool]:
-    """Who holds a job now, and whether under a live lease; `shared`: and does to the transaction's end."""
+async def holder(
+    session: GuardedSession, job_id: str, *, tenant: str | None = None, shared: bool = False
+) -> tuple[str | None, bool]:
+    """Who holds a job now, of this `tenant` where one is named, and whether under a live lease; `shared`: and
+    does to the transaction's end."""
     query = select(Job.owner, func.coalesce(Job.lease_until > utc_now(), False)).where(Job.id == job_id)
+    if tenant is not None:
+        query = query.where(Job.tenant_id == tenant)
     found = (await session.execute(query.with_for_update(read=True) if shared else query)).one_or_none()
     return (None, False) if found is None else (found[0], bool(found[1]))
 

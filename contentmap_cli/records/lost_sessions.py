@@ -14,9 +14,9 @@ from typing import Final
 
 from sqlalchemy import bindparam, text
 
+from contentmap_cli.records.engine import SESSION_NAME
 from contentmap_cli.records.session import GuardedSession
 
-_NAME: Final = "contentmap"
 _LONGEST: Final = 63  # bytes of an application_name; the server cuts what is longer
 _WAIT_MS: Final = 1000
 _THEIRS: Final = """
@@ -32,13 +32,11 @@ _END: Final = text(f"SELECT pg_terminate_backend(pid, {_WAIT_MS}) {_THEIRS}").bi
 )
 
 
-def session_name(owner: str | None) -> str:
+def session_name(owner: str) -> str:
     """The `application_name` of a run's sessions, ASCII and of 63 characters at most: `contentmap`, and the
     end of its owner's name, where process and random mark are."""
-    if owner is None:
-        return _NAME
-    mark = owner.encode("ascii", "replace").decode()[-(_LONGEST - len(_NAME) - 1) :]
-    return f"{_NAME} {mark}"
+    mark = owner.encode("ascii", "replace").decode()[-(_LONGEST - len(SESSION_NAME) - 1) :]
+    return f"{SESSION_NAME} {mark}"
 
 
 async def end_sessions(session: GuardedSession, owners: Collection[str]) -> int:

@@ -17,7 +17,7 @@ from typing import Any
 from sqlalchemy import and_, delete, exists, func, insert, or_, select, update
 
 from contentmap_cli.records.claims import LEASE_SECONDS, takeable
-from contentmap_cli.records.jobs import QUEUE_OWNER, finish_job
+from contentmap_cli.records.jobs import QUEUE_OWNER, finish_job, holder
 from contentmap_cli.records.lost_sessions import end_sessions
 from contentmap_cli.records.queue import beat_entries, drop_job_entries
 from contentmap_cli.records.queue_tables import ENTRIES, WORKERS
@@ -252,12 +252,12 @@ async def leave_jobs(session: GuardedSession, jobs: Collection[str]) -> None:
 
 
 async def bury_workers(
-    session: GuardedSession, tenant: str, gone: Callable[[str | None], bool], *, own: str | None = None
+    session: GuardedSession, tenant: str, gone: Callable[[str | None], bool], *, own: str
 ) -> Sequence[str]:
     """Takes over from workers that are no more: their lease has run out, or `gone` knows it of their name.
     Returns their names. Who asks, `own`, is there."""
     everyone = select(_w.id, _w.owner, (_w.lease_until < utc_now()).label("late")).where(
-        _w.tenant_id == tenant, _w.owner.is_distinct_from(own)
+        _w.tenant_id == tenant, _w.owner != own
     )
     dead = {row.id: row.owner for row in await session.execute(everyone) if row.late or gone(row.owner)}
     if not dead:
@@ -277,18 +277,14 @@ async def end_sleepers(
 ) -> None:
     """Ends what whoever held a job has open on a server, where they are no more: its run, or late workers
     where it is theirs. Who wants the job's rows next would wait for them."""
-    held = Job.lease_until > utc_now()
-    found = await session.execute(
-        select(Job.owner, held.label("alive")).where(Job.id == job_id, Job.tenant_id == tenant)
-    )
-    for row in found:
-        if row.alive and not gone(row.owner):
-            return
-        if row.owner == QUEUE_OWNER:
-            late = select(_w.owner).where(_w.tenant_id == tenant, _w.lease_until < utc_now())
-            await end_sessions(session, list(await session.scalars(late)))
-        elif row.owner is not None:
-            await end_sessions(session, [row.owner])
+    held_by, alive = await holder(session, job_id, tenant=tenant)
+    if held_by is None or (alive and not gone(held_by)):
+        return
+    owners = [held_by]
+    if held_by == QUEUE_OWNER:
+        late = select(_w.owner).where(_w.tenant_id == tenant, _w.lease_until < utc_now())
+        owners = list(await session.scalars(late))
+    await end_sessions(session, owners)
 
 
 async def release_workers(session: GuardedSession, tenant: str, workers: Mapping[uuid.UUID, str]) -> None:

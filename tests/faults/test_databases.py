@@ -14,6 +14,7 @@ from typing import Any
 
 import asyncpg
 import pytest
+from disturbance import PATIENT
 from postgres_server import PostgresServer, wanted_version
 from queue_trial import ask
 from trial import Trial, make_schema, wait_until, wait_until_shut, wait_until_stopped
@@ -209,11 +210,10 @@ def test_a_session_asleep_in_its_transaction_holds_nobody_up(
     """Who takes the job over ends it, and gets its rows: the server would wait for it. Awake again the run
     says who took it over, in its last domain and while it records a failure as well."""
     settings = {
-        "contentmap_cli.records.engine.SERVER_SETTINGS": {"idle_in_transaction_session_timeout": "0"},
         "contentmap_cli.records.jobs.LEASE_SECONDS": 2.0,
         "contentmap_cli.commands.run.HEARTBEAT_SECONDS": 600.0,  # it does not hear of it in passing
     }
-    scan = trial.start(fault={"point": point, "nth": nth, "do": "stop", "set": settings})
+    scan = trial.start(fault={"point": point, "nth": nth, "do": "stop", "set": PATIENT | settings})
     try:
         wait_until_stopped(scan)
         wait_until(lambda: asyncio.run(ask(address, "SELECT lease_until < now() FROM jobs")) == [(True,)])

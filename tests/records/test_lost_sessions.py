@@ -84,10 +84,10 @@ async def register(sessions: Sessions, *, late: bool) -> None:
             await connection.exec_driver_sql("UPDATE workers SET lease_until = now() - interval '1 second'")
 
 
-async def bury(sessions: Sessions) -> list[str]:
-    """Whom a worker buries that looks around."""
+async def bury(sessions: Sessions, own: str = "another") -> list[str]:
+    """Whom a worker of this name buries that looks around."""
     async with sessions.brief() as session, session.begin():
-        return list(await bury_workers(session, "default", lambda owner: False))
+        return list(await bury_workers(session, "default", lambda owner: False, own=own))
 
 
 @pytest.mark.parametrize("how", [idle, in_a_statement, in_a_copy])
@@ -111,8 +111,7 @@ async def test_a_worker_that_has_slept_and_is_alone(sessions: Sessions, address:
     """Awake again, it looks around before its heart beats: it takes nothing over from itself."""
     await register(sessions, late=True)
     async with asleep(address, session_name(OWNER), "SELECT 1") as connection:
-        async with sessions.brief() as session, session.begin():
-            assert list(await bury_workers(session, "default", lambda owner: False, own=OWNER)) == []
+        assert await bury(sessions, own=OWNER) == []
         assert await connection.fetchval("SELECT 3") == 3
 
 

@@ -25,6 +25,13 @@ LEASES = {
     "contentmap_cli.records.places._IDLE_LIMIT": "2s",
 }
 """Leases of two seconds, so that sleep outlasts them and nobody need wait for a minute."""
+PATIENT = {
+    "contentmap_cli.records.engine.SERVER_SETTINGS": {
+        "lock_timeout": "20s",
+        "idle_in_transaction_session_timeout": "0",
+    }
+}
+"""A server that ends nothing by itself, however long a session sleeps in the middle of a transaction."""
 
 _AUDIT = """
 CREATE TABLE commits (scan bigint NOT NULL, at timestamptz NOT NULL DEFAULT clock_timestamp());

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 
 import pytest
-from disturbance import LEASES
+from disturbance import LEASES, PATIENT
 from queue_trial import QueueTrial
 from trial import wait_until, wait_until_stopped
 
@@ -13,8 +13,6 @@ LEASE_OF_A_RUN = {
     "contentmap_cli.records.jobs.LEASE_SECONDS": 2.0,
     "contentmap_cli.commands.run.HEARTBEAT_SECONDS": 0.4,
 }
-PATIENT = {"contentmap_cli.records.engine.SERVER_SETTINGS": {"idle_in_transaction_session_timeout": "0"}}
-"""A server that ends nothing by itself."""
 IMPATIENT = {"contentmap_cli.records.engine.SERVER_SETTINGS": {"lock_timeout": "10s"}}
 
 

@@ -7,17 +7,10 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from disturbance import LEASES
+from disturbance import LEASES, PATIENT
 from queue_trial import QueueTrial
 from trial import wait_until, wait_until_shut, wait_until_stopped
 
-PATIENT = {
-    "contentmap_cli.records.engine.SERVER_SETTINGS": {
-        "lock_timeout": "20s",
-        "idle_in_transaction_session_timeout": "0",
-    }
-}
-"""A server that ends nothing by itself, however long it sleeps in the middle of a transaction."""
 EMPTY = "SELECT (SELECT count(*) FROM contentmap_pgqueuer), (SELECT count(*) FROM contentmap_pgqueuer_log)"
 
 
