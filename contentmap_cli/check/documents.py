@@ -205,6 +205,7 @@ FROM_PROBLEMS: dict[str, Rule] = {
     "missing_url": ENTRY_URL_MISSING,
     "stray_loc": ENTRY_STRAY,
     "cut_off_entry": DOCUMENT_TRUNCATED,
+    "nothing_understood": DOCUMENT_KIND,
     "invalid_lastmod": LASTMOD_INVALID,
     "invalid_changefreq": ENTRY_CHANGEFREQ,
     "invalid_priority": ENTRY_PRIORITY,

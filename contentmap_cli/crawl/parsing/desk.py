@@ -75,6 +75,9 @@ class Desk:
         self.base = base
         self.entries = 0
         self.plain = 0  # of these, how many were read the short way
+        self.losses = 0  # entries that may have named a page or sitemap and were not read
+        self.has_unknown = False  # the root holds something that is no entry
+        self.next_link: str | None = None  # the next page of a feed, resolved
         self._refused = 0
         self.has_lastmod = False
         self.has_priority = False
@@ -124,6 +127,7 @@ class Desk:
             if judged.url is None:
                 self.swallowed = self.swallowed or "</loc" in loc
                 self._refused += 1
+                self.losses += not judged.no_page
                 return False
             url, origin = judged.url, judged.origin
         date = (self._dates.get(lastmod) or self._lastmod(lastmod, line)) if lastmod is not None else None
@@ -142,6 +146,11 @@ class Desk:
         entry: Entry = _new(Entry, (url, date, changefreq, number, scope, repaired, *extensions, type_))
         self._batch.append(entry)
         return True
+
+    def lose(self, code: ProblemCode, line: int | None, message: str) -> None:
+        """Notes an entry that cannot be read and may have named a page or sitemap."""
+        self.problems.add(code, line, message)
+        self.losses += 1
 
     def take_rows(self, rows: Sequence[Row]) -> None:
         """The same as `take` for each row, at less cost where a row is what nearly all are."""
@@ -237,6 +246,8 @@ class Desk:
         try:
             self.deliver()
         finally:
+            if self.has_unknown and not (self.entries or self._refused or self.losses):
+                self.lose(ProblemCode.NOTHING_UNDERSTOOD, None, "the root holds no entry that is known")
             if self._again:
                 self.problems.add(ProblemCode.DUPLICATE_URL, None, "URLs listed more than once", self._again)
             if self.entries > self.limits.file_urls:

@@ -135,6 +135,8 @@ class _Reading:
             has_changefreq=desk.has_changefreq,
             generator=generator,
             root=self._root,
+            losses=desk.losses,
+            next_url=desk.next_link,
             plain=0 < desk.entries == desk.plain and failure is None and not found,
         )
 

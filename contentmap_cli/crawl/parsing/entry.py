@@ -56,7 +56,7 @@ def read_entry(
     if Role.LOC not in fields:
         own = own_text(element)
         if not own.strip():
-            desk.problems.add(ProblemCode.MISSING_URL, line, f"a {type_} without a loc")
+            desk.lose(ProblemCode.MISSING_URL, line, f"a {type_} without a loc")
             return
         fields[Role.LOC] = own
     extensions = read_extensions(parts, desk, roles, line) if parts else NOTHING

@@ -70,7 +70,7 @@ def _take(
     link: str, dates: dict[str, str], desk: Desk, line: int | None, *, base: str | None, repaired: bool
 ) -> None:
     if not link:
-        desk.problems.add(ProblemCode.MISSING_URL, line, "an item that names no page")
+        desk.lose(ProblemCode.MISSING_URL, line, "an item that names no page")
         return
     date = next((dates[name] for name in DATES if dates.get(name, "").strip()), None)
     desk.take(link, line, lastmod=date, repaired=repaired, base=base, relative=True)

@@ -58,6 +58,7 @@ class ProblemCode(StrEnum):
         "cut_off_entry",
         "the document ends inside an entry; its URL may be cut off, so it was left out",
     )
+    NOTHING_UNDERSTOOD = "nothing_understood", "the root has content, and none of it is an entry"
     # Values that are not taken over.
     INVALID_LASTMOD = "invalid_lastmod", "a date that cannot be understood; kept as text only"
     INVALID_CHANGEFREQ = "invalid_changefreq", "not one of the protocol's seven values; left out"

@@ -127,6 +127,7 @@ class _Harvest:
     def finish(self) -> None:
         """Takes what is left once the document has ended well."""
         if self._root is not None:
+            self._desk.has_unknown |= bool(self._root.text and self._root.text.strip())
             self._read(self._root[:])
             self._desk.deliver()
 
@@ -204,12 +205,11 @@ class _Harvest:
     def _read_other(self, node: Any, kind: Role) -> None:
         """A child of the root that is no entry: a loc there is not counted, entries inside of it are."""
         if kind is Role.LOC:
-            self._desk.problems.add(
-                ProblemCode.STRAY_LOC, node.sourceline, "a loc outside of url and sitemap"
-            )
+            self._desk.lose(ProblemCode.STRAY_LOC, node.sourceline, "a loc outside of url and sitemap")
             return
         if not isinstance(node.tag, str):
             return
+        self._desk.has_unknown = True
         for inner in node.iterdescendants():
             role = self._roles[inner.tag]
             if role in ENTRY_TYPES:

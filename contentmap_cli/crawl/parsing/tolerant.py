@@ -30,6 +30,7 @@ ENTRY_NAMES = {
     DocumentKind.RSS: {"item": "item"},
     DocumentKind.ATOM: {"entry": "entry"},
 }
+SITEMAP_ROOTS = frozenset({"urlset", "sitemapindex"})
 PREFIXES_KEPT = 64
 DELIVER_EVERY = 1000
 TEXT_KEPT = 16 * 1024
@@ -114,7 +115,9 @@ class TolerantReader:
             if name in self._names and self._core(prefix):
                 self._open_entry(name, token, prefix, local)
             elif name == "loc" and self._core(prefix) and "url" in self._names:
-                self._problems.add(ProblemCode.STRAY_LOC, token.line, "a loc outside of url and sitemap")
+                self._desk.lose(ProblemCode.STRAY_LOC, token.line, "a loc outside of url and sitemap")
+            elif self._root in SITEMAP_ROOTS:
+                self._desk.has_unknown = True
         elif name in self._names and self._core(prefix) and not token.empty:
             self._missing_end(token.line, self._stack[0][0])
             self._close_entry()
@@ -257,7 +260,9 @@ class TolerantReader:
         if self._silent > self._desk.limits.xml_token_bytes:
             raise Unending
         if not self._stack:
-            if self._root is None and not token.text.isspace():
+            if self._root in SITEMAP_ROOTS:
+                self._desk.has_unknown |= not token.text.isspace()
+            elif self._root is None and not token.text.isspace():
                 text = token.text.strip("\ufeff\u200b \t\r\n")
                 if text:
                     self._problems.add(ProblemCode.JUNK_OUTSIDE_ROOT, token.line, shorten(text, 80))
@@ -327,5 +332,5 @@ class TolerantReader:
             if any(self._roles[child.tag] in (Role.LOC, Role.LINK) for child in entry):
                 self._close_entry()
             else:
-                self._problems.add(ProblemCode.CUT_OFF_ENTRY, self._line, "the document ends inside an entry")
+                self._desk.lose(ProblemCode.CUT_OFF_ENTRY, self._line, "the document ends inside an entry")
         self._desk.deliver()

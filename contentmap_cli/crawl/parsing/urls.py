@@ -24,18 +24,27 @@ INNER_BREAKS = re.compile(r"(?<! )[ ]*+[\t\r\n]++[ \t\r\n]*+")
 TEMPLATE = re.compile(r"\{\{|\}\}|\{%|%\}|<%|%>|<\?|\$\{")
 FORBIDDEN = re.compile("[\x00-\x1f\x7f\x80-\x9f<>\ud800-\udfff\ufffd\ufffe\uffff]")
 CREDENTIALS = compiled(r"\A((?:[A-Za-z][A-Za-z0-9+.-]*+:)?+//)[^/?#]*@")
+NO_PAGE = frozenset(
+    {"about", "android-app", "blob", "callto", "chrome", "cid", "data", "facetime", "fax", "geo", "intent"}
+    | {"ios-app", "irc", "itms", "itms-apps", "itms-services", "javascript", "magnet", "mailto", "maps"}
+    | {"market", "mid", "news", "sip", "sips", "skype", "sms", "smsto", "tag", "tel", "tg", "urn"}
+    | {"vbscript", "viber", "view-source", "webcal", "whatsapp", "ws", "wss", "xmpp"}
+)
+"""Schemes that no page has."""
+
 SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 HOST = re.compile(r"\[[0-9A-Fa-f:.]+\]|[^\s/?#@\[\]:<>\"\\^`{|}]+")
 
 
 class Judged(NamedTuple):
-    """A URL that was accepted (`code` is None, or says what was mended), or why one was not (`url` is
-    None)."""
+    """A URL that was accepted (`code` is None, or says what was repaired), or why one was not (`url` is
+    None). `no_page` says of a refused one that it certainly names no page."""
 
     url: str | None
     origin: str = ""
     code: ProblemCode | None = None
     message: str = ""
+    no_page: bool = False
 
 
 def trim(text: str) -> str:
@@ -58,9 +67,11 @@ def judge(text: str, base: str | None, max_bytes: int) -> Judged:
     text = INNER_BREAKS.sub("", text)
     if TEMPLATE.search(text):
         return _rejected("an unrendered template", text)
+    scheme = SCHEME.match(text)
+    if text.startswith("#") or (scheme is not None and scheme[1].lower() in NO_PAGE):
+        return _rejected("not an http(s) URL", text, no_page=True)
     if FORBIDDEN.search(text):
         return _rejected("characters that no URL has", text)
-    scheme = SCHEME.match(text)
     if scheme is None or "." in scheme[1]:  # example.com:8080/path has no scheme
         return _relative(text, base, max_bytes)
     return _absolute(text, max_bytes)
@@ -126,8 +137,9 @@ def _with_scheme(text: str, base: str) -> str | None:
     return f"{origin.scheme}://{text}"
 
 
-def _rejected(why: str, text: str) -> Judged:
-    return Judged(None, code=ProblemCode.REJECTED_URL, message=f"{why}: {shorten(text, 120)}")
+def _rejected(why: str, text: str, *, no_page: bool = False) -> Judged:
+    message = f"{why}: {shorten(text, 120)}"
+    return Judged(None, code=ProblemCode.REJECTED_URL, message=message, no_page=no_page)
 
 
 def _too_long(text: str, max_bytes: int) -> Judged:
