@@ -42,6 +42,8 @@ def test_an_entry_that_may_have_been_a_page_is_a_loss(parse: Parse, url: str) ->
         "about:blank",
         "#top",
         "urn:isbn:0",
+        "data:image/png;base64," + "A" * 9000,
+        "mailto:{{ author }}",
         "whatsapp://send?text=a",
     ],
 )
