@@ -11,7 +11,7 @@ from functools import cache
 from itertools import repeat
 from typing import NamedTuple, Protocol, cast
 
-from contentmap_cli.crawl.parsing.dates import PLAIN_DATE, parse_lastmod
+from contentmap_cli.crawl.parsing.dates import PLAIN_DATE, is_foreign, parse_lastmod
 from contentmap_cli.crawl.parsing.problems import ProblemCode, Problems, shorten
 from contentmap_cli.crawl.parsing.urls import PLAIN_URL, is_origin, judge
 from contentmap_cli.sinks import ColumnSink, EntrySink, PlainEntries
@@ -133,7 +133,9 @@ class Desk:
                 return False
             url = judged.url
             scope = self._scope(judged.origin, url) or False
-        date = (self._dates.get(lastmod) or self._lastmod(lastmod, line)) if lastmod is not None else None
+        date = None
+        if lastmod is not None:
+            date = self._dates.get(lastmod) or self._lastmod(lastmod, line, in_feed=relative)
         if changefreq is not None and changefreq not in CHANGEFREQS:
             changefreq = self._changefreq(changefreq, line)
         number = None
@@ -264,14 +266,17 @@ class Desk:
         self._seen.update(map(hash, counted))
         self._again += len(counted) - (len(self._seen) - before)
 
-    def _lastmod(self, text: str, where: int | HasLine | None) -> Lastmod | None:
+    def _lastmod(self, text: str, where: int | HasLine | None, *, in_feed: bool = False) -> Lastmod | None:
         lastmod = parse_lastmod(text)
+        line = where if isinstance(where, int) or where is None else where.sourceline
         if lastmod.utc is None:
             if not lastmod.text:
                 return None
-            line = where if isinstance(where, int) or where is None else where.sourceline
             self.problems.add(ProblemCode.INVALID_LASTMOD, line, shorten(lastmod.text))
             return Lastmod(None, None, storable(lastmod.text))
+        if is_foreign(text, in_feed=in_feed):
+            self.problems.add(ProblemCode.LASTMOD_FORMAT, line, shorten(lastmod.text))
+            return lastmod
         if len(self._dates) >= CACHED:
             self._dates.clear()
         self._dates[text] = lastmod
