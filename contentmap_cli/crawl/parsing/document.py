@@ -233,8 +233,8 @@ class _Reading:
 
         limits = self._limits
         try:
-            if opening.kind is DocumentKind.TEXT:
-                self._read_text(charset)
+            if opening.kind in (DocumentKind.TEXT, DocumentKind.JSON_FEED):
+                self._read_text(opening.kind, charset)
             elif not opening.clean or not self._read_strictly(opening.kind, charset):
                 self._read_tolerantly(opening.kind, charset)
         except HardCap:
@@ -294,14 +294,18 @@ class _Reading:
         if reader.ended_early:
             raise _Stopped(ProblemCode.XML_ERROR, "the document ends before its last element does")
 
-    def _read_text(self, charset: Charset) -> None:
+    def _read_text(self, kind: DocumentKind, charset: Charset) -> None:
+        from contentmap_cli.crawl.parsing.json_feed import BadJson, read_json_feed
         from contentmap_cli.crawl.parsing.text import read_text
 
         text = LenientText(charset)
         try:
             pieces = text.decode(self._rest(charset))
             self._problems.line_offset = self._first_line - 1
-            read_text(pieces, self._desk)
+            read = read_text if kind is DocumentKind.TEXT else read_json_feed
+            read(pieces, self._desk)
+        except BadJson as error:
+            raise _Stopped(ProblemCode.NOT_A_SITEMAP, str(error)) from None
         finally:
             self._note_damage(text)
 

@@ -16,6 +16,7 @@ PER_ENTRY = 1000
 VALUES = 64
 TEXT_LENGTH = 4096
 NAME_LENGTH = 100
+_USUAL_ATTRIBUTES = frozenset({"rel", "hreflang", "href"})
 
 
 def read_extensions(parts: list[Element], desk: Desk, roles: Roles, line: int | None) -> Extensions:
@@ -31,6 +32,8 @@ def read_extensions(parts: list[Element], desk: Desk, roles: Roles, line: int | 
         cut = False
         if role is Role.LINK:
             values = _alternate(part)
+            if not values and any(_local(key) == "hreflang" for key, _ in part.items()):
+                desk.problems.add(ProblemCode.INVALID_EXTENSION, line, "an hreflang without rel or href")
         else:
             values = {}
             cut = _add_children(values, part, role)
@@ -46,9 +49,16 @@ def read_extensions(parts: list[Element], desk: Desk, roles: Roles, line: int | 
     return Extensions(*(tuple(kept) for kept in kinds.values()))
 
 
+def _local(key: str) -> str:
+    """The name of an attribute in any namespace and any case: some generators write hrefLang."""
+    return split_tag(key)[1].lower()
+
+
 def _alternate(link: Element) -> dict[str, str]:
     """`hreflang` and `href` (and `media`) of a language alternate; nothing of any other link."""
     given = dict(link.items())
+    if not given.keys() >= _USUAL_ATTRIBUTES:
+        given = {_local(key): value for key, value in given.items()}
     rel = given.get("rel", "")
     if rel != "alternate" and "alternate" not in rel.lower().split():
         return {}
