@@ -32,8 +32,8 @@ def read_extensions(parts: list[Element], desk: Desk, roles: Roles, line: int | 
         cut = False
         if role is Role.LINK:
             values = _alternate(part)
-            if not values and any(_local(key) == "hreflang" for key, _ in part.items()):
-                desk.problems.add(ProblemCode.INVALID_EXTENSION, line, "an hreflang without rel or href")
+            if not values and _means_alternate(part):
+                desk.problems.add(ProblemCode.INVALID_EXTENSION, line, "a link without rel, hreflang or href")
         else:
             values = {}
             cut = _add_children(values, part, role)
@@ -52,6 +52,14 @@ def read_extensions(parts: list[Element], desk: Desk, roles: Roles, line: int | 
 def _local(key: str) -> str:
     """The name of an attribute in any namespace and any case: some generators write hrefLang."""
     return split_tag(key)[1].lower()
+
+
+def _means_alternate(link: Element) -> bool:
+    """Whether a link that is no alternate was meant as one: not as one for another medium or type."""
+    given = {_local(key): value.strip().lower() for key, value in link.items()}
+    if "hreflang" in given:
+        return True
+    return given.get("rel") == "alternate" and not given.keys() & {"media", "type"}
 
 
 def _alternate(link: Element) -> dict[str, str]:

@@ -113,7 +113,13 @@ def test_alternates_however_they_are_spelled(parse: Parse, declared: str, link: 
 
 
 @pytest.mark.parametrize(
-    "link", ['hreflang="fi" href="/fi"', 'rel="alternate" hrefLang="fi"', 'rel="self" hreflang="fi" href="/"']
+    "link",
+    [
+        'hreflang="fi" href="/fi"',
+        'rel="alternate" hrefLang="fi"',
+        'rel="self" hreflang="fi" href="/"',
+        'rel="alternate" lang="fi" href="/fi"',
+    ],
 )
 def test_an_alternate_that_cannot_be_read_is_reported(parse: Parse, link: str) -> None:
     reading = parse(
@@ -121,3 +127,10 @@ def test_an_alternate_that_cannot_be_read_is_reported(parse: Parse, link: str) -
     )
     assert reading.entries[0].alternates == ()
     assert reading.codes == {"invalid_extension"}
+
+
+def test_an_alternate_for_another_medium_is_no_language(parse: Parse) -> None:
+    link = '<xhtml:link rel="alternate" media="only screen and (max-width: 640px)" href="/m"/>'
+    reading = parse(f'<urlset xmlns="{PROTOCOL}" {XHTML}><url><loc>{PAGE}</loc>{link}</url></urlset>')
+    assert reading.entries[0].alternates == ()
+    assert reading.codes == set()
