@@ -201,6 +201,7 @@ async def _receive(
     until: float,
     notice: Notice | None,
 ) -> None:
+    judged = reply.headers.readable
     begin = time.monotonic()
     loop = asyncio.get_running_loop()
     length = None if response.content_length is None else min(response.content_length, max_bytes)
@@ -217,6 +218,10 @@ async def _receive(
                 room = max_bytes - reply.size
                 reply.size += min(len(chunk), room)
                 _keep(partial(body.write, chunk[:room] if len(chunk) > room else chunk))
+                if not judged and reply.size >= _LOOKED_AT:
+                    judged = True
+                    if not _may_be_read(body, reply):
+                        break  # the rest would be of no more use
                 if len(chunk) > room:
                     reply.failure = Failure(Code.BODY_TOO_LARGE, f"the body is larger than {max_bytes} bytes")
                     break
@@ -257,12 +262,10 @@ def _keep(write: Callable[[], object]) -> None:
 
 async def _undo(reply: Reply, body: BinaryIO, limits: Limits) -> None:
     """Leaves a readable body in `reply`, or none and why there is none."""
-    head = body.read(_LOOKED_AT)
-    body.seek(0)
-    if is_readable(head):
+    if is_readable(_head_of(body)):
         return
     inflated = None
-    if "deflate" in reply.headers.codings:
+    if _may_be_read(body, reply):
         inflated = await asyncio.to_thread(_inflated, body, limits.body_bytes)
     body.close()
     reply.body = inflated and inflated.body
@@ -278,6 +281,30 @@ async def _undo(reply: Reply, body: BinaryIO, limits: Limits) -> None:
     elif not inflated.whole:
         message = "the deflate data is damaged or ends too early"
         reply.failure = reply.failure or Failure(Code.BODY_TRUNCATED, message)
+
+
+def _head_of(body: BinaryIO) -> bytes:
+    body.seek(0)
+    head = body.read(_LOOKED_AT)
+    body.seek(0)
+    return head
+
+
+def _may_be_read(body: BinaryIO, reply: Reply) -> bool:
+    """Whether a body whose first bytes are there is readable, or would be with deflate undone. It is left at
+    its end."""
+    head = _head_of(body)
+    body.seek(0, 2)
+    if is_readable(head):
+        return True
+    return "deflate" in reply.headers.codings and any(_inflates(head, window) for window in _ZLIB_WINDOWS)
+
+
+def _inflates(head: bytes, window: int) -> bool:
+    with suppress(zlib.error):
+        plain = zlib.decompressobj(window).decompress(head, _LOOKED_AT)
+        return bool(plain) and is_readable(plain)
+    return False
 
 
 class _Inflated(NamedTuple):

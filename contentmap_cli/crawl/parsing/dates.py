@@ -129,7 +129,7 @@ def parse_lastmod(text: str) -> Lastmod:
         if len(text) == 10:
             return Lastmod(f"{text}T00:00:00Z", "day", text)
         return Lastmod(f"{text[:19]}Z", "second", text)
-    if day := XSD_DATE.fullmatch(text):
+    if len(text) in (11, 16) and (day := XSD_DATE.fullmatch(text)):
         return Lastmod(f"{day[1]}T00:00:00Z", "day", text)
     text = text.strip().strip("\ufeff\u200b").strip()
     if len(text) > TEXT_LENGTH:
@@ -146,11 +146,7 @@ def is_foreign(text: str, *, in_feed: bool) -> bool:
     """Return whether a date that is understood is in a form of some program's own: neither a W3C form nor one
     close to it, nor in a feed one of RFC 822."""
     text = text.strip()
-    return not (
-        PLAIN_DATE.fullmatch(text)
-        or ORDINARY.fullmatch(text)
-        or (in_feed and re.fullmatch(RFC_822, text, re.ASCII) is not None)
-    )
+    return not (ORDINARY.fullmatch(text) or (in_feed and re.fullmatch(RFC_822, text, re.ASCII) is not None))
 
 
 @cache

@@ -19,7 +19,7 @@ from contentmap_cli.crawl.parsing.urls import SCHEME, judge, trim
 XML_BASE = "{http://www.w3.org/XML/1998/namespace}base"
 RDF_ABOUT = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}about"
 ATOM = ("http://www.w3.org/2005/Atom", "http://purl.org/atom/ns#", "atom", "atom10", "atom03")
-HTTP_URL = re.compile(r"https?:/+\S+", re.IGNORECASE)
+HTTP_URL = re.compile(r"https?:/\S+", re.IGNORECASE)
 RELATIONS = "http://www.iana.org/assignments/relation/"
 PAGES_OF_FEEDS = ("next", "prev-archive")
 """Relations that lead on in a paged feed (RFC 5005 section 3) and in an archived one (section 4)."""

@@ -30,7 +30,7 @@ START_TAG = re.compile(r"<(?:[A-Za-z_][\w.-]*:)?([A-Za-z_][\w.-]*)")
 ANY_ROOT = re.compile(r"<(?:[A-Za-z_][\w.-]*:)?(urlset|sitemapindex|rss|rdf|feed|html)\b", re.IGNORECASE)
 SITEMAP_ROOT = re.compile(r"<(?:[A-Za-z_][\w.-]*:)?(urlset|sitemapindex|rss|rdf|feed)\b", re.IGNORECASE)
 URL_LINE = re.compile(
-    r"(?:^|[\r\n])[ \t\u00a0\ufeff]*https?:/+[^\s\0]+[ \t\u00a0]*(?=[\r\n]|$)", re.IGNORECASE
+    r"(?:^|[\r\n])[ \t\u00a0\ufeff]*https?:/[^\s\0]+[ \t\u00a0]*(?=[\r\n]|$)", re.IGNORECASE
 )
 JSON_FEED = re.compile(r'"version"\s*:\s*"https?:\\?/\\?/(?:www\.)?jsonfeed\.org\\?/version', re.IGNORECASE)
 MOST_NULS = 0.1  # of the characters of a text; more are some binary format's
