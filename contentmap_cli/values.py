@@ -83,6 +83,7 @@ class DocumentKind(StrEnum):
     TEXT = "text"
     RSS = "rss"
     ATOM = "atom"
+    JSON_FEED = "json_feed"
     ROBOTS = "robots"
     HTML = "html"
     EMPTY = "empty"
@@ -107,9 +108,8 @@ class Severity(StrEnum):
         return {"error": 2, "warning": 1, "info": 0}[self.value]
 
 
-SITEMAP_KINDS = frozenset(
-    {DocumentKind.URLSET, DocumentKind.INDEX, DocumentKind.TEXT, DocumentKind.RSS, DocumentKind.ATOM}
-)
+FEED_KINDS = frozenset({DocumentKind.RSS, DocumentKind.ATOM, DocumentKind.JSON_FEED})
+SITEMAP_KINDS = frozenset({DocumentKind.URLSET, DocumentKind.INDEX, DocumentKind.TEXT}) | FEED_KINDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +174,11 @@ class Entry(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """What a parser says of one document once it has read it (its entries went to the sink)."""
+    """What a parser says of one document once it has read it (its entries went to the sink).
+
+    `losses` counts entries that may have named a page or a sitemap and were not read. `next_url` is the page
+    of a paged feed that follows (RFC 5005), as an absolute http or https URL.
+    """
 
     kind: DocumentKind
     entries: int
@@ -190,6 +194,8 @@ class Document:
     has_changefreq: bool = False
     generator: str | None = None
     root: str | None = None  # the start tag of an XML document, as published, at most 2,000 characters
+    losses: int = 0
+    next_url: str | None = None
     # all its entries were read as plain ones and none stands there twice (see `parsing.pieces`): how it was
     # read is not what it is
     plain: bool = field(default=False, compare=False)

@@ -99,6 +99,7 @@ BROKEN: dict[str, str | bytes] = {
     "limit-url-length": wrap(url(loc="https://a.example.com/" + "x" * 2100)),
     "url-invalid": wrap(url(loc="{{ site.url }}/p")),
     "url-relative": wrap(url(loc="a.example.com/p")),
+    "url-slashes": wrap(url(loc="https:/a.example.com/p")),
     "url-duplicate": wrap(url() + url()),
     "url-host": wrap(url(loc="https://b.example.com/")),
     "url-http": wrap(url(loc="http://a.example.com/")),

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from contentmap_cli.check.registry import GOOGLE, PROTOCOL, Family, Notes, rule
 from contentmap_cli.findings import CheckedFile, CheckedSite, Rule
-from contentmap_cli.values import DocumentKind, Entry, Lastmod, Severity
+from contentmap_cli.values import FEED_KINDS, DocumentKind, Entry, Lastmod, Severity
 
 _E, _W, _I = Severity.ERROR, Severity.WARNING, Severity.INFO
 _HONESTY = f"{GOOGLE}/sitemaps/build-sitemap#additional-notes-about-xml-sitemaps"
@@ -71,10 +71,10 @@ PRIORITY_EQUAL = rule(
 )  # fmt: skip
 
 _W3C = re.compile(
-    r"[0-9]{4}(?:-[0-9]{2}(?:-[0-9]{2}(?:T[0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)?(?:Z|[+-][0-9]{2}:[0-9]{2}))?)?)?"
+    r"[0-9]{4}(?:-[0-9]{2}(?:-[0-9]{2}"
+    r"(?:(?:T[0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)?)?(?:Z|[+-][0-9]{2}:[0-9]{2}))?)?)?"
 )
 _DAILY = frozenset({"day", "month", "year"})
-_FEEDS = frozenset({DocumentKind.RSS, DocumentKind.ATOM})
 
 
 class Dates(Family):
@@ -110,7 +110,7 @@ class Dates(Family):
 
     def entries(self, file: CheckedFile, entries: Sequence[Entry]) -> None:
         """Looks at each date."""
-        feed = file.kind in _FEEDS
+        feed = file.kind in FEED_KINDS
         for entry in entries:
             self._seen += 1
             if entry.priority is not None:

@@ -110,6 +110,8 @@ class Delivery(Family):
             return
         if file.kind is DocumentKind.TEXT:
             fits = said == "text/plain"
+        elif file.kind is DocumentKind.JSON_FEED:
+            fits = said == "application/json" or said.endswith("+json")
         else:
             fits = said in _XML_TYPES or said.endswith("+xml") or said in _FEED_TYPES
         if not fits and not (file.is_gzipped and said in _GZIP_TYPES):

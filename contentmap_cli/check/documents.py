@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 
+from contentmap_cli.check.dates import LASTMOD_FORMAT
 from contentmap_cli.check.registry import GOOGLE, PROTOCOL, RFC_9309, XML, Family, rule
 from contentmap_cli.errors import Code
 from contentmap_cli.findings import CheckedFile, Rule
@@ -175,6 +176,11 @@ URL_RELATIVE = rule(
     "url-relative", _E, "a URL that is not absolute",
     "A loc begins with http or https and names its host; readers drop what does not.", f"{PROTOCOL}#locdef",
 )  # fmt: skip
+URL_SLASHES = rule(
+    "url-slashes", _W, "a URL with other slashes than two behind its scheme and one between its parts",
+    "Browsers read `http:/host` and backslashes as they were meant; other readers drop such URLs.",
+    f"{PROTOCOL}#locdef",
+)  # fmt: skip
 URL_DUPLICATE = rule(
     "url-duplicate", _W, "a URL listed more than once in a file",
     "It wastes room, and two dates for one page cancel each other.", f"{PROTOCOL}#urldef",
@@ -205,7 +211,9 @@ FROM_PROBLEMS: dict[str, Rule] = {
     "missing_url": ENTRY_URL_MISSING,
     "stray_loc": ENTRY_STRAY,
     "cut_off_entry": DOCUMENT_TRUNCATED,
+    "nothing_understood": DOCUMENT_KIND,
     "invalid_lastmod": LASTMOD_INVALID,
+    "lastmod_format": LASTMOD_FORMAT,
     "invalid_changefreq": ENTRY_CHANGEFREQ,
     "invalid_priority": ENTRY_PRIORITY,
     "too_many_extensions": ENTRY_EXTENSION,
@@ -220,6 +228,7 @@ FROM_PROBLEMS: dict[str, Rule] = {
     "doctype_ignored": XML_DOCTYPE,
     "scheme_added": URL_RELATIVE,
     "relative_url": URL_RELATIVE,
+    "url_repaired": URL_SLASHES,
     "credentials_removed": URL_CREDENTIALS,
     "wrong_encoding": ENCODING_DECLARED,
     "trailing_garbage": DOCUMENT_COMPRESSION,
@@ -230,7 +239,7 @@ FROM_PROBLEMS: dict[str, Rule] = {
 
 _QUOTED = frozenset(
     {
-        *(URL_INVALID, URL_RELATIVE, LASTMOD_INVALID, ENTRY_CHANGEFREQ, ENTRY_PRIORITY),
+        *(URL_INVALID, URL_RELATIVE, URL_SLASHES, LASTMOD_INVALID, ENTRY_CHANGEFREQ, ENTRY_PRIORITY),
         *(DOCUMENT_LINE, LIMIT_URL_LENGTH),
     }
 )
@@ -265,7 +274,8 @@ class Documents(Family):
     def start(self, file: CheckedFile) -> None:
         """Looks at the document's problems, limits, encoding and namespaces."""
         for problem in file.problems:
-            self._problem(file, problem)
+            if problem.code != "lastmod_format":  # said of every date, by the rule's own family
+                self._problem(file, problem)
         told = {problem.code for problem in file.problems}
         failure = file.failure
         if failure is not None and failure.code not in told and is_about_content(failure.code):

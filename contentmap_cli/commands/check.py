@@ -153,7 +153,7 @@ async def _checked(
         shown = "standard input" if name == "-" else name
         checker = Checker(CheckedSite(target=shown, now=datetime.now(UTC), is_site=False), wanted)
         with opened(name) as source:
-            check_file(checker, shown, source, base, robots=is_robots(name, base))
+            check_file(checker, shown, source, base, options.limits, robots=is_robots(name, base))
         checkers.append(checker)
     if sites:
         async with Crawler(options) as crawler:

@@ -30,9 +30,10 @@ SLICE = 1000
 _DEEPEST = 16  # indexes above a file that are looked at: they may name each other in a ring
 
 
-def check_file(checker: Checker, name: str, source: BinaryIO, base: str | None, *, robots: bool) -> None:
+def check_file(
+    checker: Checker, name: str, source: BinaryIO, base: str | None, limits: Limits, *, robots: bool
+) -> None:
     """Checks one document from a file."""
-    limits = Limits()
     spool = RowSpool()
     try:
         segment = spool.segment(base or name, room=limits.file_urls_hard, child_room=limits.file_urls_hard)

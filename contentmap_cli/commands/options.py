@@ -140,6 +140,15 @@ MaxUrls = Annotated[
         rich_help_panel=_CRAWL,
     ),
 ]
+MaxFileSize = Annotated[
+    str | None,
+    typer.Option(
+        envvar="CONTENTMAP_MAX_FILE_SIZE",
+        metavar="SIZE",
+        help="Maximum size of a file, decompressed, such as 61MiB or 100MB. Default: 50MiB.",
+        rich_help_panel=_CRAWL,
+    ),
+]
 MaxTime = Annotated[
     float | None,
     typer.Option(
@@ -289,6 +298,7 @@ LOCAL: Final = frozenset({"body_cache"})
 CRAWL: Final[dict[str, Any]] = {
     "concurrency": Concurrency,
     "max_urls": MaxUrls,
+    "max_file_size": MaxFileSize,
     "max_time": MaxTime,
     "domain_time": DomainTime,
     "timeout": Timeout,
@@ -324,7 +334,9 @@ def _of_the_job(bundle: Bundle) -> Bundle:
 
 
 SCANNED: Final = Bundle(CRAWL)
-RESUMED: Final = _of_the_job(_without("max_urls", "probe", "full", "ignore_robots", "user_agent"))
+RESUMED: Final = _of_the_job(
+    _without("max_urls", "max_file_size", "probe", "full", "ignore_robots", "user_agent")
+)
 CHECKED: Final = _without("concurrency", "max_time", "full", "body_cache", "expect_urls")
 ScanCrawl = Annotated[Mapping[str, Any], SCANNED]
 ResumedCrawl = Annotated[Mapping[str, Any], RESUMED]

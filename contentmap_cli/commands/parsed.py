@@ -27,7 +27,9 @@ def write_parsed(
         document = parse_document(source, spool, base=base, limits=limits, robots=robots)
         with answer_to(output) as out:
             _write(shell, document, spool, format, out)
-    return Exit.CLEAN if document.complete and document.failure is None else Exit.NOT_CLEAN
+    nothing_read = document.losses and not document.entries
+    whole = document.complete and document.failure is None and not nothing_read
+    return Exit.CLEAN if whole else Exit.NOT_CLEAN
 
 
 def _write(shell: Shell, document: Document, spool: EntrySpool, format: Format, out: TextIO) -> None:

@@ -10,6 +10,7 @@ from typing import Any, Self
 
 from contentmap_cli.commands.expectation import Expectation
 from contentmap_cli.commands.options import LOCAL, SECRET
+from contentmap_cli.commands.sizes import parse_size
 from contentmap_cli.crawl.options import (
     USER_AGENT,
     CrawlOptions,
@@ -31,6 +32,7 @@ class ScanSettings:
 
     concurrency: int | None = None
     max_urls: int | None = None
+    max_file_size: str | None = None
     max_time: float | None = None
     domain_time: float | None = None
     timeout: float | None = None
@@ -103,6 +105,7 @@ class ScanSettings:
         limits = replace(
             base,
             domain_urls=self.max_urls or base.domain_urls,
+            body_bytes=_size(self.max_file_size) or base.body_bytes,
             domain_time=self.domain_time or base.domain_time,
             request_timeout=self.timeout or base.request_timeout,
             connect_timeout=min(self.timeout or base.connect_timeout, base.connect_timeout),
@@ -143,6 +146,7 @@ def defaults() -> dict[str, Any]:
         "fail_on": "any",
         "concurrency": CrawlOptions.concurrency,
         "max_urls": limits.domain_urls,
+        "max_file_size": "50MiB",
         "domain_time": limits.domain_time,
         "timeout": limits.request_timeout,
         "probe": Probe.AUTO.value,
@@ -154,6 +158,10 @@ def defaults() -> dict[str, Any]:
         "connect_to": [],
         "allow_net": [],
     }
+
+
+def _size(text: str | None) -> int | None:
+    return parse_size("--max-file-size", text) if text is not None else None
 
 
 def _folder(name: str | None) -> Path | None:

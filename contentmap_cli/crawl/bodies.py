@@ -33,7 +33,7 @@ WORTH_KEEPING: Final = 1_000
 """Entries of a file. To read fewer costs about as much as to keep them."""
 
 _MAGIC: Final = b"contentmap body 1"
-_READING: Final = 1
+_READING: Final = 2
 """To be raised where a parser makes other rows of the same body."""
 
 WORTH_A_THREAD: Final = 4 * 1024 * 1024
@@ -63,9 +63,10 @@ class Bodies:
 
     folder: Path
 
-    def name(self, digest: str, url: str, scope: Scope, limits: Limits) -> Path:
-        """Where a body with this digest lies, that came from a sitemap's `url` and is read like this."""
-        context = (__version__, _READING, url, scope.site, scope.host, limits.url_length)
+    def name(self, digest: str, url: str, scope: Scope, limits: Limits, charset: str = "") -> Path:
+        """Where a body with this digest lies, that came from a sitemap's `url` and is read like this.
+        `charset` is what its Content-Type says."""
+        context = (__version__, _READING, url, scope.site, scope.host, limits.url_length, charset)
         mark = hashlib.blake2b(repr(context).encode("utf-8", "replace"), digest_size=8).hexdigest()
         return self.folder / f"{digest}-{mark}"
 

@@ -15,9 +15,11 @@ from typing import BinaryIO, NamedTuple
 
 from contentmap_cli.crawl.bodies import WORTH_KEEPING, Bodies, Kept, Packing, decode, packed
 from contentmap_cli.crawl.parsing import parse_document
+from contentmap_cli.crawl.parsing.encoding import charset_of
 from contentmap_cli.crawl.parsing.pieces import Pieces, compare, frame_of, framed, opening_of
 from contentmap_cli.crawl.scope import Scope
 from contentmap_cli.crawl.spool import Beginning, KeptBody, Segment
+from contentmap_cli.sinks import EntrySink
 from contentmap_cli.values import Document, DocumentKind, Entry, Limits
 
 MOST = 3
@@ -43,20 +45,33 @@ class Memory(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How a body is read: the file's `url`, its `base` after redirects, the scope, the limits."""
+    """How a body is read: the file's `url`, its `base` after redirects, the scope, the limits, its
+    Content-Type."""
 
     url: str
     base: str
     scope: Scope
     limits: Limits
+    content_type: str | None = None
 
     def __call__(self, source: BinaryIO, segment: Segment) -> Document:
         """Reads all of it into a segment."""
-        return parse_document(source, segment, base=self.base, limits=self.limits, in_scope=self.scope)
+        return self.into(segment, source)
+
+    def into(self, sink: EntrySink, source: BinaryIO) -> Document:
+        """Reads a document into any sink."""
+        return parse_document(
+            source,
+            sink,
+            base=self.base,
+            limits=self.limits,
+            in_scope=self.scope,
+            content_type=self.content_type,
+        )
 
     def place(self, bodies: Bodies, digest: str) -> Path:
         """Where a body lies that was read like this."""
-        return bodies.name(digest, self.url, self.scope, self.limits)
+        return bodies.name(digest, self.url, self.scope, self.limits, charset_of(self.content_type))
 
 
 def read_body(reading: Reading, source: BinaryIO, segment: Segment, memory: Memory | None) -> Document:
@@ -155,13 +170,7 @@ def _read(
     frame = frame_of(body)
     if frame is None or not pieces:
         return None if frame is None else _NOTHING
-    document = parse_document(
-        BytesIO(framed(body, frame, pieces)),
-        sink,
-        base=reading.base,
-        limits=reading.limits,
-        in_scope=reading.scope,
-    )
+    document = reading.into(sink, BytesIO(framed(body, frame, pieces)))
     return document if document.plain and document.entries == len(pieces) else None
 
 

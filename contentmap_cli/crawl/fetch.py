@@ -215,10 +215,6 @@ class Fetcher:
                     return Reply(failure=Failure(Code.HTTP_PROTOCOL, "the status is none that HTTP has"))
                 if response.status != 200:
                     await drain(response)
-                elif not reply.headers.readable:
-                    reply.failure = Failure(
-                        Code.UNSUPPORTED_ENCODING, "the body is encoded in a way that was not asked for"
-                    )
                 else:
                     await read_body(
                         response,

@@ -9,7 +9,8 @@ from __future__ import annotations
 import ipaddress
 import re
 from functools import lru_cache
-from urllib.parse import quote, unquote, urlsplit
+from typing import NamedTuple
+from urllib.parse import quote, unquote_to_bytes
 
 import idna
 
@@ -30,8 +31,13 @@ _NORMALISED = re.compile(
 )
 """Likewise with nothing in it that would be changed: what nearly every URL is."""
 
-_LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?")
+_FORBIDDEN = re.compile(r"[\x00-\x20\x22#%/:<>?@\[\\\]^`{|}\x7f]")
+"""Forbidden domain code points of the URL Standard, and the quotes and braces that no host name has."""
+
 _NUMBER = re.compile(r"0x[0-9a-f]*|[0-9]+")
+_ABSOLUTE = re.compile(r"(https?):([/\\]*)([^/\\?#]*)([^?#]*)(.*)", re.IGNORECASE | re.DOTALL)
+_DOT = re.compile(r"\.|%2e", re.IGNORECASE)
+_DROPPED = {ord(character): None for character in "\t\n\r"}
 _PATH_SAFE = "/%:@!$&'()*+,;=~-._"
 
 
@@ -39,33 +45,60 @@ class BadHost(ValueError):
     """A host that no resolver would take; its text is a message for a person."""
 
 
+class HttpUrl(NamedTuple):
+    """An absolute http or https URL in its parts. `slashes` stand before the authority as they were written;
+    `path` has none but forward ones, `query` holds `?` and what follows."""
+
+    scheme: str
+    slashes: str
+    authority: str
+    path: str
+    query: str
+
+
+def split_http_url(url: str) -> HttpUrl | None:
+    """Split a URL as browsers do (URL Standard section 4.4, without a base); None if it is no http(s) URL.
+
+    Tabs, line breaks and what surrounds the URL are dropped, a backslash stands for a slash, and any number
+    of slashes may follow the scheme.
+    """
+    match = _ABSOLUTE.fullmatch(url.strip().translate(_DROPPED))
+    if match is None:
+        return None
+    scheme, slashes, authority, path, query = match.groups()
+    return HttpUrl(scheme.lower(), slashes, authority, path.replace("\\", "/"), query)
+
+
 def normalise_host(host: str) -> str:
     """The host in its one spelling, without a trailing dot; raises `BadHost` for what is no host.
 
     Names are mapped by UTS 46 and encoded by IDNA 2008. Where IDNA 2008 refuses a code point that UTS 46
-    allows (emoji domains), the browsers' reading counts.
+    allows (emoji domains), the browsers' reading counts. IPv4 addresses may be written in any way that the
+    URL Standard has (section 3.5): hexadecimal, octal, or with fewer than four numbers.
     """
-    host = host.lower().removesuffix(".")
-    if PLAIN_HOST.fullmatch(host):
-        return host
+    if host.isascii():  # other letters are mapped below: to lower a capital sigma may make a final one of it
+        plain = host.lower().removesuffix(".")
+        if PLAIN_HOST.fullmatch(plain):
+            return plain
     if host.startswith("["):
         return _ipv6(host)
     if "%" in host:  # RFC 3986 section 3.2.2: a name may be percent-encoded UTF-8
-        host = unquote(host).lower()
+        host = _unquoted(host)
     if not host.isascii():
         host = _to_ascii(host)
+    host = host.lower().removesuffix(".")
     labels = host.split(".")
     if not host or "" in labels:
         raise BadHost("the host name has an empty part" if host else "there is no host name")
     if len(host) > MAX_HOST:
         raise BadHost(f"the host name has {len(host)} characters, {MAX_HOST} is the most there can be")
     if _NUMBER.fullmatch(labels[-1]):
-        return _ipv4(host)
-    for label in labels:
-        if len(label) > MAX_LABEL:
-            raise BadHost(f"a part of the host name has {len(label)} characters, {MAX_LABEL} is the most")
-        if not _LABEL.fullmatch(label):
-            raise BadHost("the host name holds characters that no host name has")
+        return _ipv4(labels)
+    if any(len(label) > MAX_LABEL for label in labels):
+        longest = max(map(len, labels))
+        raise BadHost(f"a part of the host name has {longest} characters, {MAX_LABEL} is the most")
+    if _FORBIDDEN.search(host):
+        raise BadHost("the host name holds characters that no host name has")
     return host
 
 
@@ -84,25 +117,45 @@ def _ipv6(host: str) -> str:
     return f"[{address.compressed}]"
 
 
-def _ipv4(host: str) -> str:
+def _ipv4(parts: list[str]) -> str:
     try:
-        return str(ipaddress.IPv4Address(host))
+        *firsts, last = map(_ipv4_number, parts)
+        packed = last + sum(number << 8 * (3 - place) for place, number in enumerate(firsts))
+        if len(parts) > 4 or any(number > 255 for number in firsts) or last >= 256 ** (5 - len(parts)):
+            raise ValueError
+        return str(ipaddress.IPv4Address(packed))
     except ValueError:
         raise BadHost("the host looks like an IPv4 address, but is none of four numbers up to 255") from None
 
 
+def _ipv4_number(text: str) -> int:
+    if len(text) > 20 or not _NUMBER.fullmatch(text):
+        raise ValueError
+    if text.startswith("0x"):
+        return int(text[2:] or "0", 16)
+    return int(text, 8) if text.startswith("0") else int(text)
+
+
+def _unquoted(host: str) -> str:
+    try:
+        return unquote_to_bytes(host).decode()
+    except UnicodeDecodeError:
+        raise BadHost("the host name is percent-encoded, and not as UTF-8") from None
+
+
 def _to_ascii(host: str) -> str:
     try:
-        return idna.encode(host, uts46=True).decode("ascii").removesuffix(".")
-    except idna.InvalidCodepoint:
-        pass
+        return idna.encode(host, uts46=True).decode("ascii")
     except idna.IDNAError as error:
-        raise BadHost("the international host name breaks the rules of IDNA") from error
+        cause = error
     try:
         mapped = idna.uts46_remap(host, std3_rules=False)
     except idna.IDNAError as error:
         raise BadHost("the host name holds characters that no host name has") from error
-    labels = mapped.removesuffix(".").split(".")
+    labels = mapped.split(".")
+    hyphens = any(label.startswith("-") or label.endswith("-") or label[2:4] == "--" for label in labels)
+    if not isinstance(cause, idna.InvalidCodepoint) and not hyphens:
+        raise BadHost("the international host name breaks the rules of IDNA") from cause
     return ".".join(
         label if label.isascii() else f"xn--{label.encode('punycode').decode()}" for label in labels
     )
@@ -120,9 +173,10 @@ def split_port(authority: str) -> tuple[str, int | None]:
         host, _, port = authority.partition(":")
     if not port:
         return host, None
-    if not (port.isascii() and port.isdigit()) or not 1 <= int(port[:6]) <= 65535:
+    digits = port.lstrip("0")[:6]
+    if not (port.isascii() and port.isdigit()) or not 1 <= int(digits or 0) <= 65535:
         raise BadHost("the port is not a number from 1 to 65535")
-    return host, int(port[:6])
+    return host, int(digits)
 
 
 def without_www(host: str) -> str:
@@ -138,11 +192,11 @@ def site_key(scheme: str, host: str, port: int | None) -> str:
 
 
 @lru_cache(maxsize=4096)
-def _parse_origin(scheme: str, netloc: str) -> tuple[str, str, int] | None:
-    if scheme not in DEFAULT_PORTS:
-        return None
+def parse_origin(scheme: str, authority: str) -> tuple[str, str, int] | None:
+    """Scheme, normalised host and port of `host:port`, a user name before it passed over. None if it is no
+    host that could be asked."""
     try:
-        host, port = split_port(netloc.rpartition("@")[2])
+        host, port = split_port(authority.rpartition("@")[2])
         return scheme, normalise_host(host), port or DEFAULT_PORTS[scheme]
     except BadHost:
         return None
@@ -153,11 +207,8 @@ def origin_parts(url: str) -> tuple[str, str, int] | None:
     plain = _WITH_PLAIN_ORIGIN.match(url)
     if plain is not None:
         return plain[1], plain[2], DEFAULT_PORTS[plain[1]]
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return None
-    return _parse_origin(parts.scheme, parts.netloc)
+    parts = split_http_url(url)
+    return None if parts is None else parse_origin(parts.scheme, parts.authority)
 
 
 def origin_of(url: str) -> str | None:
@@ -179,17 +230,35 @@ def site_of(url: str) -> str | None:
 def normalise_url(url: str) -> str | None:
     """The URL in the spelling that tells whether it was seen: origin normalised, no credentials, no fragment.
 
-    Non-ASCII characters and spaces are percent-encoded as UTF-8. None for what is no http or https URL.
+    Non-ASCII characters and spaces are percent-encoded as UTF-8, dot segments are resolved, also where they
+    are escaped: it is the URL that a browser asks for. None for what is no http or https URL.
     """
-    if _NORMALISED.fullmatch(url):
+    if _NORMALISED.fullmatch(url) and "/." not in url and "/%2" not in url:
         return url
-    try:
-        parts = urlsplit(url.strip())
-    except ValueError:
+    parts = split_http_url(url)
+    origin = None if parts is None else parse_origin(parts.scheme, parts.authority)
+    if parts is None or origin is None:
         return None
-    origin = _parse_origin(parts.scheme, parts.netloc)
-    if origin is None:
-        return None
-    path = quote(parts.path or "/", safe=_PATH_SAFE, errors="replace")
-    query = f"?{quote(parts.query, safe=_PATH_SAFE + '?[]|', errors='replace')}" if parts.query else ""
-    return _join_origin(*origin) + path + query
+    path = quote(_without_dots(parts.path) or "/", safe=_PATH_SAFE, errors="replace")
+    query = parts.query.partition("#")[0]
+    if query:
+        query = quote(query[1:], safe=_PATH_SAFE + "?[]|", errors="replace")
+    return _join_origin(*origin) + path + (f"?{query}" if query else "")
+
+
+def _without_dots(path: str) -> str:
+    """A path without dot segments (URL Standard section 4.4, path state)."""
+    if not _DOT.search(path):
+        return path
+    kept: list[str] = []
+    segments = path.split("/")[1:]
+    for number, segment in enumerate(segments, start=1):
+        plain = _DOT.sub(".", segment)
+        if plain == "..":
+            del kept[-1:]
+        elif plain != ".":
+            kept.append(segment)
+            continue
+        if number == len(segments):
+            kept.append("")
+    return "/" + "/".join(kept)

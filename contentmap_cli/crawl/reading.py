@@ -55,6 +55,7 @@ class Source:
     """A body to parse, its `url`, its `base` after redirects, and which of its entries are the target's.
 
     `known` is the digest of the body that an earlier scan recorded, if it may do to read what changed.
+    `content_type` is the header that it came with.
     """
 
     url: str
@@ -64,6 +65,7 @@ class Source:
     in_scope: Scope
     until: float | None = None  # on the event loop's clock: when nobody waits for it any more
     known: str | None = None
+    content_type: str | None = None
 
 
 class KeptBodies:
@@ -143,7 +145,7 @@ class Reader:
         return cache.has(self._reading(source).place(cache, source.known))
 
     def _reading(self, source: Source) -> Reading:
-        return Reading(source.url, source.base, source.in_scope, self._limits)
+        return Reading(source.url, source.base, source.in_scope, self._limits, source.content_type)
 
     @asynccontextmanager
     async def _lane(self, room: Callable[[], int]) -> AsyncIterator[None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
+import zlib
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -31,6 +32,14 @@ _DRAIN_SECONDS = 2.0
 _HEADER_SHOWN = 500
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
 _ENCODINGS = frozenset({"", "identity", "gzip", "x-gzip"})
+_ZLIB_WINDOWS = (
+    15,
+    -15,
+)  # "deflate" is the zlib format (RFC 9110 section 8.4.1.2), and raw from some servers
+_LOOKED_AT = 1024
+_PIECE = 64 * 1024
+_NO_TEXT = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
+_MARKS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +80,13 @@ class ReplyHeaders(NamedTuple):
 
     @property
     def readable(self) -> bool:
-        """Whether the body is plain or gzip: all that was asked for, and all that is decoded."""
-        return all(coding.strip() in _ENCODINGS for coding in self.content_encoding.split(","))
+        """Whether the body is said to be plain or gzip, which is all that was asked for."""
+        return all(coding in _ENCODINGS for coding in self.codings)
+
+    @property
+    def codings(self) -> list[str]:
+        """The tokens of Content-Encoding, in lower case."""
+        return [coding.strip() for coding in self.content_encoding.split(",")]
 
 
 NO_HEADERS = ReplyHeaders()
@@ -154,13 +168,17 @@ async def read_body(
 ) -> None:
     """Reads a body into `reply`, whatever it turns out to be: at most `max_bytes`, no later than `until`.
 
-    What was read stays in `reply.body` whichever way it ends, unless there is no room for it; a failure says
-    why it ended early. `until` is on the event loop's clock. `notice` is given at most once.
+    A Content-Encoding that was not asked for fails with `unsupported_encoding`, unless the content shows that
+    the token names nothing that was done to it, or it can be undone. What was read stays in `reply.body`
+    whichever way it ends, unless there is no room for it; a failure says why it ended early. `until` is on
+    the event loop's clock. `notice` is given at most once.
     """
     reply.body = body = spool_file()
     try:
         await _receive(response, reply, body, limits, max_bytes=max_bytes, until=until, notice=notice)
         _keep(lambda: body.seek(0))  # which writes what was not written yet
+        if not reply.headers.readable:
+            await _undo(reply, body, limits)
     except _NoRoom as error:
         with suppress(OSError):
             body.close()
@@ -183,6 +201,7 @@ async def _receive(
     until: float,
     notice: Notice | None,
 ) -> None:
+    judged = reply.headers.readable
     begin = time.monotonic()
     loop = asyncio.get_running_loop()
     length = None if response.content_length is None else min(response.content_length, max_bytes)
@@ -199,6 +218,10 @@ async def _receive(
                 room = max_bytes - reply.size
                 reply.size += min(len(chunk), room)
                 _keep(partial(body.write, chunk[:room] if len(chunk) > room else chunk))
+                if not judged and reply.size >= _LOOKED_AT:
+                    judged = True
+                    if not _may_be_read(body, reply):
+                        break  # the rest would be of no more use
                 if len(chunk) > room:
                     reply.failure = Failure(Code.BODY_TOO_LARGE, f"the body is larger than {max_bytes} bytes")
                     break
@@ -235,6 +258,100 @@ def _keep(write: Callable[[], object]) -> None:
         write()
     except OSError as error:
         raise _NoRoom((error.strerror or "no room").lower()) from error
+
+
+async def _undo(reply: Reply, body: BinaryIO, limits: Limits) -> None:
+    """Leaves a readable body in `reply`, or none and why there is none."""
+    if is_readable(_head_of(body)):
+        return
+    inflated = None
+    if _may_be_read(body, reply):
+        inflated = await asyncio.to_thread(_inflated, body, limits.body_bytes)
+    body.close()
+    reply.body = inflated and inflated.body
+    if inflated is None:
+        reply.size = 0
+        message = "the body is encoded in a way that was not asked for"
+        reply.failure = Failure(Code.UNSUPPORTED_ENCODING, message)
+        return
+    reply.size = inflated.size
+    if inflated.size > limits.body_bytes:
+        message = f"more than {limits.body_bytes} bytes decoded"
+        reply.failure = reply.failure or Failure(Code.BODY_TOO_LARGE, message)
+    elif not inflated.whole:
+        message = "the deflate data is damaged or ends too early"
+        reply.failure = reply.failure or Failure(Code.BODY_TRUNCATED, message)
+
+
+def _head_of(body: BinaryIO) -> bytes:
+    body.seek(0)
+    head = body.read(_LOOKED_AT)
+    body.seek(0)
+    return head
+
+
+def _may_be_read(body: BinaryIO, reply: Reply) -> bool:
+    """Whether a body whose first bytes are there is readable, or would be with deflate undone. It is left at
+    its end."""
+    head = _head_of(body)
+    body.seek(0, 2)
+    if is_readable(head):
+        return True
+    return "deflate" in reply.headers.codings and any(_inflates(head, window) for window in _ZLIB_WINDOWS)
+
+
+def _inflates(head: bytes, window: int) -> bool:
+    with suppress(zlib.error):
+        plain = zlib.decompressobj(window).decompress(head, _LOOKED_AT)
+        return bool(plain) and is_readable(plain)
+    return False
+
+
+class _Inflated(NamedTuple):
+    """A body with deflate undone. `whole` says that its data came to its own end."""
+
+    body: BinaryIO
+    size: int
+    whole: bool
+
+
+def is_readable(head: bytes) -> bool:
+    """Return whether a body is gzip or text by its first bytes, whatever coding its headers name.
+
+    Text is markup, or mostly ASCII with a colon in it, as robots.txt, a text sitemap and JSON are.
+    """
+    if not head or head.startswith((b"\x1f\x8b", *_MARKS)):
+        return True
+    if head[:2] in (b"<\0", b"\0<"):
+        return True
+    text = head.lstrip()
+    if _NO_TEXT.search(text.replace(b"\0", b"", 8)):
+        return False
+    ascii_bytes = sum(byte < 0x80 for byte in text)
+    return text.startswith(b"<") or (b":" in text and ascii_bytes > 0.7 * len(text))
+
+
+def _inflated(body: BinaryIO, most: int) -> _Inflated | None:
+    """The body with deflate undone, one byte more than `most` at most; None if it is no deflate at all."""
+    for window in _ZLIB_WINDOWS:
+        body.seek(0)
+        engine = zlib.decompressobj(window)
+        plain = spool_file()
+        left = most + 1
+        try:
+            while left and not engine.eof and (data := engine.unconsumed_tail or body.read(_PIECE)):
+                left -= plain.write(engine.decompress(data, min(left, _PIECE)))
+        except zlib.error:
+            pass  # what came before the damage stays, as with gzip
+        except BaseException:
+            plain.close()
+            raise
+        plain.seek(0)
+        if is_readable(plain.read(_LOOKED_AT)) and plain.tell():
+            plain.seek(0)
+            return _Inflated(plain, most + 1 - left, engine.eof)
+        plain.close()
+    return None
 
 
 async def drain(response: aiohttp.ClientResponse) -> None:

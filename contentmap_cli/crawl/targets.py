@@ -36,6 +36,7 @@ _SLASHED = re.compile(r"(^|//)[^\s/?#:@\[]*:(?!//|[0-9]*(?:[/?#]|$))[^\s@]*@")
 _UNSEEN = re.compile(
     r"[\x00-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202e\u2028\u2029\u2066-\u2069\ufeff\ud800-\udfff]"
 )
+_LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?")
 _FILE = re.compile(r"\.(?:xml|gz|txt|rss|atom|rdf|php|asp|aspx|ashx|jsp|do|cgi|json|xsl)\Z", re.IGNORECASE)
 _PAGE = re.compile(r"\.(?:x?html?|shtml)\Z", re.IGNORECASE)
 _NAMED = re.compile(r"sitemap|feed", re.IGNORECASE)
@@ -142,7 +143,15 @@ def _split_authority(authority: str) -> tuple[str, int | None]:
         host, port = split_port(authority)
         if not host:
             raise BadTarget("the target has no host name", hint="name a domain, such as example.com")
-        return normalise_host(host), port
+        name = normalise_host(host)
+        if name.startswith("["):
+            return name, port
+        # what a browser would take is more than what somebody means to type
+        if is_address(name) and name != host.removesuffix("."):
+            raise BadHost("the host looks like an IPv4 address, but is none of four numbers up to 255")
+        if not all(map(_LABEL.fullmatch, name.split("."))):
+            raise BadHost("the host name holds characters that no host name has")
+        return name, port
     except BadHost as error:
         raise BadTarget(
             str(error), hint="a target looks like example.com or https://example.com:8443"

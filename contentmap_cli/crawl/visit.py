@@ -259,6 +259,7 @@ class Visit:
             base=fetched.final_url,
             in_scope=self._decider.scope(candidate),
             until=self._until,
+            content_type=fetched.headers.content_type,
         )
         known = self._decider.known_digest(candidate)
         if known is not None and fetched.failure is None and not self._decider.needs_content(candidate):

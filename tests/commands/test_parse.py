@@ -55,6 +55,23 @@ def test_people_hear_what_it_was(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert capsys.readouterr().err == "text: 1 entry, ok, utf-8\n"
 
 
+@pytest.mark.parametrize(
+    ("entries", "code"),
+    [
+        ("<url><loc>{{ base }}/a</loc></url>", 3),
+        ("<item>a</item>", 3),
+        ("<url><loc>{{ base }}/a</loc></url><url><loc>https://a.test/1</loc></url>", 0),
+        ("<url><loc>mailto:a@a.test</loc></url>", 0),
+        ("", 0),
+    ],
+)
+def test_a_document_of_which_every_entry_was_refused_is_not_clean(
+    entries: str, code: int, tmp_path: Path
+) -> None:
+    """Exit code 0 would say that nothing is listed; an address that certainly is no page is no loss."""
+    assert _parsed(f"<urlset>{entries}</urlset>", Format.NDJSON, tmp_path / "answer")[0] == code
+
+
 def test_a_file_is_robots_by_its_name_alone() -> None:
     """Where a URL says what it is, the file's own name counts for nothing."""
     assert is_robots("copies/Robots.TXT", None)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gzip
+import random
 import socket
 import struct
+import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -237,6 +239,84 @@ async def test_what_is_not_quite_http(new_raw: NewRaw, data: bytes, expected: st
         if b"\nhalf" in data and fetched.status == 200 and expected != "unsupported_encoding":
             assert fetched.body is not None
             assert fetched.body.read() == b"half"
+
+
+MAP = b"<urlset><url><loc>http://site.test/a</loc></url></urlset>"
+ROBOTS = b"User-agent: *\nDisallow: /private/\n"
+TOKENS = [
+    "UTF-8",
+    "none",
+    "binary",
+    "8bit",
+    "aws-chunked",
+    "iso-8859-1",
+    "x-unknown",
+    "identity, utf-8",
+    "br",
+    "zstd",
+]
+PLAIN = {
+    "a sitemap": MAP,
+    "a sitemap behind a mark": b"\xef\xbb\xbf" + MAP,
+    "a sitemap in UTF-16": MAP.decode().encode("utf-16-le"),
+    "robots.txt": ROBOTS,
+    "robots.txt in Cyrillic": "# Карта сайта\nUser-agent: *\nDisallow: /private/\n".encode("cp1251"),
+    "a list": b"http://site.test/a\r\nhttp://site.test/b\r\n",
+    "a list with a NUL": b"http://site.test/a\nhttp://site.test/b\0\n",
+    "gzip": gzip.compress(MAP),
+    "nothing": b"",
+}
+
+
+@pytest.mark.parametrize("body", PLAIN.values(), ids=PLAIN)
+@pytest.mark.parametrize("token", TOKENS)
+async def test_a_coding_that_was_not_applied(new_site: NewSite, token: str, body: bytes) -> None:
+    """A token that says nothing true of the body is passed over."""
+    site = await new_site({"/map.xml": (200, {"Content-Encoding": token}, body)})
+    async with fetching(site.options()) as fetched:
+        assert code(fetched) is None
+        assert fetched.body is not None
+        assert (fetched.body.read(), fetched.size) == (body, len(body))
+
+
+@pytest.mark.parametrize("token", ["br", "zstd", "x-vault", "utf-8", "compress", "deflate", "gzip, br"])
+async def test_a_coding_that_cannot_be_undone(new_site: NewSite, token: str) -> None:
+    """Bytes that are no text are a failure and not content."""
+    rubbish = random.Random(7).randbytes(3000)
+    site = await new_site({"/map.xml": (200, {"Content-Encoding": token}, rubbish)})
+    async with fetching(site.options()) as fetched:
+        assert code(fetched) == "unsupported_encoding"
+        assert (fetched.body, fetched.size) == (None, 0)
+
+
+def _deflated(data: bytes, window: int) -> bytes:
+    engine = zlib.compressobj(wbits=window)
+    return engine.compress(data) + engine.flush()
+
+
+@pytest.mark.parametrize("window", [15, -15])
+@pytest.mark.parametrize("content", [ROBOTS, MAP * 5000], ids=["small", "large"])
+async def test_deflate_is_undone(new_site: NewSite, window: int, content: bytes) -> None:
+    """As the zlib format and as some servers mean it."""
+    body = _deflated(content, window)
+    site = await new_site({"/map.xml": (200, {"Content-Encoding": "deflate"}, body)})
+    async with fetching(site.options()) as fetched:
+        assert code(fetched) is None
+        assert fetched.body is not None
+        assert (fetched.body.read(), fetched.size) == (content, len(content))
+
+
+async def test_deflate_that_is_cut_off_or_too_large(new_site: NewSite) -> None:
+    """What came is kept, and the failure says why it is not all."""
+    body = _deflated(b"".join(b"http://site.test/%d\n" % n for n in range(9999)), 15)
+    site = await new_site({"/map.xml": (200, {"Content-Encoding": "deflate"}, body[: len(body) // 2])})
+    async with fetching(site.options()) as fetched:
+        assert code(fetched) == "body_truncated"
+        assert fetched.size > 1000
+    site = await new_site({"/map.xml": (200, {"Content-Encoding": "deflate"}, body)})
+    async with fetching(site.options(limits=replace(QUICK, body_bytes=50_000))) as fetched:
+        assert code(fetched) == "body_too_large"
+        assert fetched.size == 50_001
 
 
 async def test_a_body_that_breaks_late(new_raw: NewRaw) -> None:

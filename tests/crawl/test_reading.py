@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import gzip
 import io
+import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
 from contentmap_cli.crawl import changes
+from contentmap_cli.crawl.processes import ParserProcesses
 from contentmap_cli.crawl.reading import Reader, Source
 from contentmap_cli.crawl.scope import Scope
 from contentmap_cli.rows import URL
@@ -95,3 +98,26 @@ async def test_a_bug_in_a_parser_is_one_files_failure(
     assert "a bug" in caplog.text
     document, _ = await reader.read(source(sitemap(1)), room=lambda: MANY)
     assert document.failure is None
+
+
+async def test_the_charset_of_the_header_reaches_every_parser() -> None:
+    """In line, in a thread and in another process, a header's charset is what the body is read as."""
+    url = "http://site.test/новости"
+    header = "text/xml; charset=windows-1251"
+    processes = ParserProcesses.where_possible(1)
+    with ThreadPoolExecutor(2) as pool:
+        reader = Reader(pool, Limits(), processes)
+        try:
+            for count in (1, 2000, 20_000):
+                body = sitemap(count).replace(
+                    b"</urlset>", f"<url><loc>{url}</loc></url></urlset>".encode("cp1251")
+                )
+                with tempfile.TemporaryFile() as file:
+                    file.write(body)
+                    given = replace(source(body), body=file, content_type=header)
+                    _, segment = await reader.read(given, room=lambda: MANY)
+                assert url in {row[URL] for batch in segment.read() for row in batch}
+        finally:
+            reader.spools.close()
+            if processes is not None:
+                processes.close()

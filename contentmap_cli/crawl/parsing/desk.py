@@ -11,9 +11,9 @@ from functools import cache
 from itertools import repeat
 from typing import NamedTuple, Protocol, cast
 
-from contentmap_cli.crawl.parsing.dates import PLAIN_DATE, parse_lastmod
+from contentmap_cli.crawl.parsing.dates import PLAIN_DATE, is_foreign, parse_lastmod
 from contentmap_cli.crawl.parsing.problems import ProblemCode, Problems, shorten
-from contentmap_cli.crawl.parsing.urls import PLAIN_URL, judge
+from contentmap_cli.crawl.parsing.urls import PLAIN_URL, is_origin, judge
 from contentmap_cli.sinks import ColumnSink, EntrySink, PlainEntries
 from contentmap_cli.values import Attributes, Entry, Lastmod, Limits
 
@@ -75,6 +75,9 @@ class Desk:
         self.base = base
         self.entries = 0
         self.plain = 0  # of these, how many were read the short way
+        self.losses = 0  # entries that may have named a page or sitemap and were not read
+        self.has_unknown = False  # the root holds something that is no entry
+        self.next_link: str | None = None  # the next page of a feed, resolved
         self._refused = 0
         self.has_lastmod = False
         self.has_priority = False
@@ -111,9 +114,11 @@ class Desk:
         URLs, as feeds do (RFC 4287 section 4.2.7.1); a sitemap does not.
         """
         match = PLAIN_URL.fullmatch(loc)
+        scope = None
         if match is not None and len(loc) <= self._max_bytes:
-            url, origin = loc, match[1]
-        else:
+            url = loc
+            scope = self._scope(match[1], url)
+        if scope is None:
             judged = judge(loc, base or self.base, self._max_bytes)
             if judged.code is ProblemCode.RELATIVE_URL:  # resolved, which is no mending
                 if not relative:
@@ -124,9 +129,13 @@ class Desk:
             if judged.url is None:
                 self.swallowed = self.swallowed or "</loc" in loc
                 self._refused += 1
+                self.losses += not judged.no_page
                 return False
-            url, origin = judged.url, judged.origin
-        date = (self._dates.get(lastmod) or self._lastmod(lastmod, line)) if lastmod is not None else None
+            url = judged.url
+            scope = self._scope(judged.origin, url) or False
+        date = None
+        if lastmod is not None:
+            date = self._dates.get(lastmod) or self._lastmod(lastmod, line, in_feed=relative)
         if changefreq is not None and changefreq not in CHANGEFREQS:
             changefreq = self._changefreq(changefreq, line)
         number = None
@@ -134,21 +143,21 @@ class Desk:
             number = self._priorities.get(priority)
             if number is None:
                 number = self._priority(priority, line)
-        scope = True
-        if self._in_scope is not None:
-            known = self._origins.get(origin)
-            scope = self._ask_scope(origin, url) if known is None else known
         # the same as Entry(...), at a third of its cost: this runs a million times in a large scan
         entry: Entry = _new(Entry, (url, date, changefreq, number, scope, repaired, *extensions, type_))
         self._batch.append(entry)
         return True
+
+    def lose(self, code: ProblemCode, line: int | None, message: str) -> None:
+        """Notes an entry that cannot be read and may have named a page or sitemap."""
+        self.problems.add(code, line, message)
+        self.losses += 1
 
     def take_rows(self, rows: Sequence[Row]) -> None:
         """The same as `take` for each row, at less cost where a row is what nearly all are."""
         add = self._batch.append
         is_plain, max_bytes = PLAIN_URL.fullmatch, self._max_bytes
         dates, priorities, origins = self._dates, self._priorities, self._origins
-        everywhere = self._in_scope is None
         for loc, lastmod, changefreq, priority, type_, extensions, node in rows:
             match = is_plain(loc)
             date = dates.get(lastmod) if lastmod is not None else None
@@ -161,7 +170,7 @@ class Desk:
             ):
                 scope = None
             else:
-                scope = everywhere or origins.get(match[1])
+                scope = origins.get(match[1])
             if scope is None:
                 line = node.sourceline
                 self.take(
@@ -194,10 +203,10 @@ class Desk:
         self.deliver()
         if self.entries + count > self.limits.file_urls_hard or max(map(len, urls)) > self._max_bytes:
             return False
-        scopes = {True} if self._in_scope is None else self._scopes(urls)
-        if len(scopes) != 1:
+        scopes = self._scopes(urls)
+        scope = scopes.pop()
+        if scopes or scope is None:
             return False
-        (scope,) = scopes
         self.has_lastmod = self.has_lastmod or any(plain.seconds) or any(plain.dates)
         self.has_changefreq = self.has_changefreq or any(plain.changefreqs)
         self.has_priority = self.has_priority or any(number is not None for number in plain.priorities)
@@ -237,6 +246,8 @@ class Desk:
         try:
             self.deliver()
         finally:
+            if self.has_unknown and not (self.entries or self._refused or self.losses):
+                self.lose(ProblemCode.NOTHING_UNDERSTOOD, None, "the root holds no entry that is known")
             if self._again:
                 self.problems.add(ProblemCode.DUPLICATE_URL, None, "URLs listed more than once", self._again)
             if self.entries > self.limits.file_urls:
@@ -255,14 +266,17 @@ class Desk:
         self._seen.update(map(hash, counted))
         self._again += len(counted) - (len(self._seen) - before)
 
-    def _lastmod(self, text: str, where: int | HasLine | None) -> Lastmod | None:
+    def _lastmod(self, text: str, where: int | HasLine | None, *, in_feed: bool = False) -> Lastmod | None:
         lastmod = parse_lastmod(text)
+        line = where if isinstance(where, int) or where is None else where.sourceline
         if lastmod.utc is None:
             if not lastmod.text:
                 return None
-            line = where if isinstance(where, int) or where is None else where.sourceline
             self.problems.add(ProblemCode.INVALID_LASTMOD, line, shorten(lastmod.text))
             return Lastmod(None, None, storable(lastmod.text))
+        if is_foreign(text, in_feed=in_feed):
+            self.problems.add(ProblemCode.LASTMOD_FORMAT, line, shorten(lastmod.text))
+            return lastmod
         if len(self._dates) >= CACHED:
             self._dates.clear()
         self._dates[text] = lastmod
@@ -289,25 +303,25 @@ class Desk:
         self._priorities[text] = number
         return number
 
-    def _scopes(self, urls: Sequence[str]) -> set[bool]:
-        """Whether plain URLs belong to the target: mostly all of one origin, and one answer."""
+    def _scopes(self, urls: Sequence[str]) -> set[bool | None]:
+        """Whether plain URLs belong to the target: mostly all of one origin, and one answer. None is among
+        the answers where a host cannot be asked."""
         first = PLAIN_URL.fullmatch(urls[0])
         origin = first[1] if first else ""
         if all(map(str.startswith, urls, repeat(f"{origin}/"))):
             origins = {origin: urls[0]}
         else:
             origins = {match[1]: match[0] for url in urls if (match := PLAIN_URL.fullmatch(url))}
-        answers = {name: self._origins.get(name) for name in origins}
-        return {
-            self._ask_scope(name, origins[name]) if known is None else known
-            for name, known in answers.items()
-        }
+        return {self._scope(name, url) for name, url in origins.items()}
 
-    def _ask_scope(self, origin: str, url: str) -> bool:
-        assert self._in_scope is not None  # noqa: S101 - only asked where there is one
-        answer = self._in_scope(url)
-        if origin and len(self._origins) < CACHED:
-            self._origins[origin] = answer
+    def _scope(self, origin: str, url: str) -> bool | None:
+        """Whether a URL belongs to the target; None if there can be no such host as its origin names. Without
+        a base a URL may have none."""
+        answer = self._origins.get(origin)
+        if answer is None and (not origin or is_origin(origin)):
+            answer = self._in_scope is None or self._in_scope(url)
+            if origin and len(self._origins) < CACHED:
+                self._origins[origin] = answer
         return answer
 
 

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from contentmap_cli.crawl.parsing.decode import Body
 from contentmap_cli.crawl.parsing.desk import Desk, HardCap
-from contentmap_cli.crawl.parsing.encoding import LENIENT, Charset, LenientText, detect, utf8
+from contentmap_cli.crawl.parsing.encoding import LENIENT, UTF_8, Charset, LenientText, StrictText, detect
 from contentmap_cli.crawl.parsing.problems import ProblemCode, Problems
 from contentmap_cli.crawl.parsing.robots import read_robots
 from contentmap_cli.crawl.parsing.sniff import Opening, root_tag, sniff
@@ -33,6 +33,7 @@ def parse_document(
     limits: Limits = Limits(),  # noqa: B008 - frozen, so one default serves all
     in_scope: Callable[[str], bool] | None = None,
     robots: bool = False,
+    content_type: str | None = None,
 ) -> Document:
     """Reads one document: a urlset, a sitemap index, a text sitemap, a feed or a robots.txt, maybe
     compressed.
@@ -41,11 +42,14 @@ def parse_document(
     time. Entries go to `sink` in batches and in document order; when a strict reading fails, `sink.clear()`
     is called and a tolerant one starts over. `base` is the URL the document came from: relative URLs are
     resolved against it. The content decides what the document is, except that a `base` ending in /robots.txt,
-    or `robots`, means robots.txt. `in_scope` is asked about one URL of each origin.
+    or `robots`, means robots.txt. `in_scope` is asked about one URL of each origin. `content_type` is the
+    HTTP header of the body, whose charset counts.
 
     Nothing in the content raises: what is wrong with it is in the problems and the failure of the `Document`.
     """
-    return _Reading(source, sink, base, limits, in_scope).run(robots=robots or _names_robots(base))
+    return _Reading(source, sink, base, limits, in_scope, content_type).run(
+        robots=robots or _names_robots(base)
+    )
 
 
 class _Stopped(Exception):
@@ -66,19 +70,22 @@ class _Reading:
         base: str | None,
         limits: Limits,
         in_scope: Callable[[str], bool] | None,
+        content_type: str | None,
     ) -> None:
         self._source = source
         self._sink = sink
         self._base = base
         self._limits = limits
         self._in_scope = in_scope
+        self._content_type = content_type
+        self._charset = UTF_8
         self._generator: str | None = None
         self._root: str | None = None
         self._tail = b""
         self._start_over()
 
     def run(self, *, robots: bool) -> Document:
-        charset = detect(self._head)
+        charset = self._charset = detect(self._head, self._content_type)
         head = _head_text(self._head, charset)
         opening = sniff(head)
         if opening.kind in (DocumentKind.UNKNOWN, DocumentKind.HTML) and not opening.forbidden:
@@ -102,10 +109,10 @@ class _Reading:
         except _Stopped as stopped:
             failure = stopped.failure
         self._body.drain(self._chunks)
-        return self._document(kind, charset, failure)
+        return self._document(kind, failure)
 
-    def _document(self, kind: DocumentKind, charset: Charset, failure: Failure | None) -> Document:
-        body, desk, problems = self._body, self._desk, self._problems
+    def _document(self, kind: DocumentKind, failure: Failure | None) -> Document:
+        body, desk, problems, charset = self._body, self._desk, self._problems, self._charset
         if charset.lie is not None:
             problems.add(ProblemCode.WRONG_ENCODING, 1, charset.lie)
         if body.trailing_garbage:
@@ -135,7 +142,12 @@ class _Reading:
             has_changefreq=desk.has_changefreq,
             generator=generator,
             root=self._root,
-            plain=0 < desk.entries == desk.plain and failure is None and not found,
+            losses=desk.losses,
+            next_url=desk.next_link,
+            plain=0 < desk.entries == desk.plain
+            and failure is None
+            and not found
+            and charset.codec == "utf-8",
         )
 
     # -- the body
@@ -221,8 +233,8 @@ class _Reading:
 
         limits = self._limits
         try:
-            if opening.kind is DocumentKind.TEXT:
-                self._read_text(charset)
+            if opening.kind in (DocumentKind.TEXT, DocumentKind.JSON_FEED):
+                self._read_text(opening.kind, charset)
             elif not opening.clean or not self._read_strictly(opening.kind, charset):
                 self._read_tolerantly(opening.kind, charset)
         except HardCap:
@@ -247,17 +259,19 @@ class _Reading:
         from contentmap_cli.crawl.parsing.strict import NotWellFormed, read_feed, read_sitemap
 
         read = read_sitemap if kind in (DocumentKind.URLSET, DocumentKind.INDEX) else read_feed
+        text = StrictText(charset)
         try:
             chunks = self._rest(charset)
             self._problems.line_offset = self._first_line - 1
-            read(utf8(chunks, charset), self._desk)
+            read(text.encode(chunks), self._desk)
             if self._desk.swallowed:
                 raise NotWellFormed("a CDATA section does not end where its element does", None)
         except NotWellFormed as error:
             message, line = error.message, error.line
         except UnicodeDecodeError:
-            message, line = f"not {charset.name}", None
+            message, line = f"not {text.charset.name}", None
         else:
+            self._charset = text.charset
             return True
         offset = self._first_line - 1
         self._sink.clear()
@@ -276,24 +290,29 @@ class _Reading:
         try:
             reader.read()
         finally:
-            self._note_damage(text, charset)
+            self._note_damage(text)
         if reader.ended_early:
             raise _Stopped(ProblemCode.XML_ERROR, "the document ends before its last element does")
 
-    def _read_text(self, charset: Charset) -> None:
+    def _read_text(self, kind: DocumentKind, charset: Charset) -> None:
+        from contentmap_cli.crawl.parsing.json_feed import BadJson, read_json_feed
         from contentmap_cli.crawl.parsing.text import read_text
 
         text = LenientText(charset)
         try:
             pieces = text.decode(self._rest(charset))
             self._problems.line_offset = self._first_line - 1
-            read_text(pieces, self._desk)
+            read = read_text if kind is DocumentKind.TEXT else read_json_feed
+            read(pieces, self._desk)
+        except BadJson as error:
+            raise _Stopped(ProblemCode.NOT_A_SITEMAP, str(error)) from None
         finally:
-            self._note_damage(text, charset)
+            self._note_damage(text)
 
-    def _note_damage(self, text: LenientText, charset: Charset) -> None:
+    def _note_damage(self, text: LenientText) -> None:
+        self._charset = text.charset
         if text.damaged_chunks:
-            message = f"bytes that are not {charset.name}"
+            message = f"bytes that are not {text.charset.name}"
             self._problems.add(ProblemCode.WRONG_ENCODING, None, message, text.damaged_chunks)
 
 

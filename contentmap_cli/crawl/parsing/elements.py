@@ -1,7 +1,8 @@
 """What an element means, whoever built it: lxml, or the tolerant reader.
 
 Core elements go by their local name in any namespace; what belongs to an extension goes by the extension's
-namespace, or by its usual prefix where none is declared.
+namespace, or by its usual prefix where none is declared. Where an extension's namespace is the entry's own
+(some generators make it the default one), core elements are read in it too.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from enum import Enum, auto
 from functools import lru_cache
 from typing import Any, Protocol
 
+_NAMESPACES = 100  # of extensions that are told apart as an entry's own
 DEPTH = 64  # elements nested deeper than this inside a field hold no text of it
 
 
@@ -108,11 +110,16 @@ def split_tag(tag: str) -> tuple[str, str]:
     return namespace[1:], local
 
 
-def role_of(tag: str) -> Role:
-    """The role of an element by its tag; the reader caches the answer."""
+ENTRY_NAMES = frozenset({"url", "sitemap"})
+"""No extension has such an element: what is called so is an entry in any namespace."""
+
+
+def role_of(tag: str, core: str | None = None) -> Role:
+    """The role of an element by its tag; the reader caches the answer. `core` is the namespace of the entry
+    that it stands in."""
     namespace, local = split_tag(tag)
     local = local.lower()
-    extension = family(namespace)
+    extension = None if local in ENTRY_NAMES or namespace == core else family(namespace)
     if extension is None:
         return CORE.get(local, Role.OTHER)
     if extension == "xhtml":
@@ -123,8 +130,24 @@ def role_of(tag: str) -> Role:
 class Roles(dict[Any, Role]):
     """Roles by tag, each looked up once. Comments and instructions, whose tag is no text, are OTHER."""
 
+    def __init__(self, core: str | None = None) -> None:
+        super().__init__()
+        self.core = core
+        self._others: dict[str, Roles] = {}
+
+    def inside(self, entry: Any) -> Roles:
+        """Roles of what stands in an entry: others than these if its namespace is an extension's."""
+        namespace = split_tag(entry)[0] if isinstance(entry, str) else ""
+        if namespace == self.core or family(namespace) is None or len(self._others) > _NAMESPACES:
+            return self
+        return self._others.setdefault(namespace, Roles(namespace))
+
+    def of_extension(self, tag: Any) -> Role:
+        """The role of an element that has an extension's prefix."""
+        return role_of(tag) if isinstance(tag, str) else Role.OTHER
+
     def __missing__(self, tag: object) -> Role:
-        role = role_of(tag) if isinstance(tag, str) else Role.OTHER
+        role = role_of(tag, self.core) if isinstance(tag, str) else Role.OTHER
         if len(self) < 1000:
             self[tag] = role
         return role

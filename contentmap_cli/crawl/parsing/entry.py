@@ -35,11 +35,14 @@ def read_entry(
     Each loc is an entry of its own, with the fields up to the next one. Without any, the element's own text
     is the URL. Fields never leak to another element.
     """
+    roles = roles.inside(element.tag)
     found: list[dict[Role, str]] = []
     fields: dict[Role, str] = {}
     parts: list[Element] = []
     for child in element:
         role = roles[child.tag]
+        if roles.core is not None and getattr(child, "prefix", None) != getattr(element, "prefix", None):
+            role = roles.of_extension(child.tag)  # image:loc beside loc, both in the extension's namespace
         if role is Role.LOC:
             for text in loc_texts(child, roles):
                 if not text.strip():
@@ -56,7 +59,7 @@ def read_entry(
     if Role.LOC not in fields:
         own = own_text(element)
         if not own.strip():
-            desk.problems.add(ProblemCode.MISSING_URL, line, f"a {type_} without a loc")
+            desk.lose(ProblemCode.MISSING_URL, line, f"a {type_} without a loc")
             return
         fields[Role.LOC] = own
     extensions = read_extensions(parts, desk, roles, line) if parts else NOTHING

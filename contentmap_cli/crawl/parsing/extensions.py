@@ -16,6 +16,7 @@ PER_ENTRY = 1000
 VALUES = 64
 TEXT_LENGTH = 4096
 NAME_LENGTH = 100
+_USUAL_ATTRIBUTES = frozenset({"rel", "hreflang", "href"})
 
 
 def read_extensions(parts: list[Element], desk: Desk, roles: Roles, line: int | None) -> Extensions:
@@ -31,6 +32,8 @@ def read_extensions(parts: list[Element], desk: Desk, roles: Roles, line: int | 
         cut = False
         if role is Role.LINK:
             values = _alternate(part)
+            if not values and _means_alternate(part):
+                desk.problems.add(ProblemCode.INVALID_EXTENSION, line, "a link without rel, hreflang or href")
         else:
             values = {}
             cut = _add_children(values, part, role)
@@ -46,9 +49,24 @@ def read_extensions(parts: list[Element], desk: Desk, roles: Roles, line: int | 
     return Extensions(*(tuple(kept) for kept in kinds.values()))
 
 
+def _local(key: str) -> str:
+    """The name of an attribute in any namespace and any case: some generators write hrefLang."""
+    return split_tag(key)[1].lower()
+
+
+def _means_alternate(link: Element) -> bool:
+    """Whether a link that is no alternate was meant as one: not as one for another medium or type."""
+    given = {_local(key): value.strip().lower() for key, value in link.items()}
+    if "hreflang" in given:
+        return True
+    return given.get("rel") == "alternate" and not given.keys() & {"media", "type"}
+
+
 def _alternate(link: Element) -> dict[str, str]:
     """`hreflang` and `href` (and `media`) of a language alternate; nothing of any other link."""
     given = dict(link.items())
+    if not given.keys() >= _USUAL_ATTRIBUTES:
+        given = {_local(key): value for key, value in given.items()}
     rel = given.get("rel", "")
     if rel != "alternate" and "alternate" not in rel.lower().split():
         return {}

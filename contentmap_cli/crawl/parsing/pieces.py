@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from contentmap_cli.crawl.parsing.encoding import Charset, detect
+from contentmap_cli.crawl.parsing.encoding import UTF_8, detect
 
 HEAD_BYTES: Final = 64 * 1024
 
@@ -22,7 +22,6 @@ HEAD: Final = re.compile(
 
 _START: Final = b"<url>"
 _END: Final = b"</url>"
-_UTF8: Final = Charset("utf-8", "utf-8")
 
 _STRIDE: Final = 64 * 1024
 _STEP: Final = 256
@@ -55,7 +54,7 @@ def frame_of(body: Bytes) -> Frame | None:
     """The frame of a body of plain entries; None where it does not open like one."""
     head = HEAD.match(body, 0, HEAD_BYTES)
     end = body.rfind(_END)
-    if head is None or end < 0 or detect(bytes(body[:HEAD_BYTES])) != _UTF8:
+    if head is None or end < 0 or detect(bytes(body[:HEAD_BYTES])) != UTF_8:
         return None
     return Frame(head.end(), end + len(_END))
 

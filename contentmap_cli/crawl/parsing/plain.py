@@ -21,7 +21,7 @@ from functools import lru_cache
 from itertools import chain
 from typing import Final
 
-from contentmap_cli.crawl.parsing.dates import DAY, TIME, parse_lastmod
+from contentmap_cli.crawl.parsing.dates import DAY, TIME, is_foreign, parse_lastmod
 from contentmap_cli.crawl.parsing.desk import CACHED, CHANGEFREQS, NUMBER, Desk
 from contentmap_cli.crawl.parsing.elements import Role, role_of
 from contentmap_cli.crawl.parsing.pieces import HEAD, HEAD_BYTES
@@ -160,7 +160,7 @@ class _PlainReader:
                 known[None] = None
         for text in set(dates).difference(self._dates):
             lastmod = _day(text) if text and len(text) == _DAY_LENGTH else parse_lastmod(text or "")
-            if lastmod.utc is None and lastmod.text:
+            if lastmod.text and (lastmod.utc is None or is_foreign(lastmod.text, in_feed=False)):
                 return False
             self._dates[text] = lastmod if lastmod.utc is not None else None
         for word in set(priorities).difference(self._priorities):

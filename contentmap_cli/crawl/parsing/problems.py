@@ -58,8 +58,10 @@ class ProblemCode(StrEnum):
         "cut_off_entry",
         "the document ends inside an entry; its URL may be cut off, so it was left out",
     )
+    NOTHING_UNDERSTOOD = "nothing_understood", "the root has content, and none of it is an entry"
     # Values that are not taken over.
     INVALID_LASTMOD = "invalid_lastmod", "a date that cannot be understood; kept as text only"
+    LASTMOD_FORMAT = "lastmod_format", "a date in another form than the format asks for; understood"
     INVALID_CHANGEFREQ = "invalid_changefreq", "not one of the protocol's seven values; left out"
     INVALID_PRIORITY = "invalid_priority", "not a number from 0.0 to 1.0; left out"
     TOO_MANY_EXTENSIONS = (
@@ -78,6 +80,7 @@ class ProblemCode(StrEnum):
     DOCTYPE_IGNORED = "doctype_ignored", "a document type declaration without content; passed over"
     SCHEME_ADDED = "scheme_added", "a URL that starts with the site's host was given the sitemap's scheme"
     RELATIVE_URL = "relative_url", "a URL without scheme and host; resolved against the sitemap's own"
+    URL_REPAIRED = "url_repaired", "a URL that is not written as it should be; read as browsers read it"
     CREDENTIALS_REMOVED = "credentials_removed", "a URL held a user name or password, which is not recorded"
     # Observations.
     WRONG_ENCODING = "wrong_encoding", "the text is not in the encoding it declares; read as what it is"

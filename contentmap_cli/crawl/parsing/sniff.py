@@ -29,7 +29,11 @@ DOCTYPE = re.compile(r"<!DOCTYPE\s*([^\s>\[<]*)([^\[><]*)([\[>]?)", re.IGNORECAS
 START_TAG = re.compile(r"<(?:[A-Za-z_][\w.-]*:)?([A-Za-z_][\w.-]*)")
 ANY_ROOT = re.compile(r"<(?:[A-Za-z_][\w.-]*:)?(urlset|sitemapindex|rss|rdf|feed|html)\b", re.IGNORECASE)
 SITEMAP_ROOT = re.compile(r"<(?:[A-Za-z_][\w.-]*:)?(urlset|sitemapindex|rss|rdf|feed)\b", re.IGNORECASE)
-URL_LINE = re.compile(r"(?:^|[\r\n])[ \t\u00a0\ufeff]*https?://\S+[ \t\u00a0]*(?=[\r\n]|$)", re.IGNORECASE)
+URL_LINE = re.compile(
+    r"(?:^|[\r\n])[ \t\u00a0\ufeff]*https?:/[^\s\0]+[ \t\u00a0]*(?=[\r\n]|$)", re.IGNORECASE
+)
+JSON_FEED = re.compile(r'"version"\s*:\s*"https?:\\?/\\?/(?:www\.)?jsonfeed\.org\\?/version', re.IGNORECASE)
+MOST_NULS = 0.1  # of the characters of a text; more are some binary format's
 
 
 class Opening(NamedTuple):
@@ -56,6 +60,8 @@ def sniff(head: str) -> Opening:
         if match is None:
             break
         position = match.end()
+    if head.startswith("{", position) and JSON_FEED.search(head, position):
+        return Opening(DocumentKind.JSON_FEED)
     start = START_TAG.match(head, position)
     if start is None:
         return _behind_junk(head, position)
@@ -110,7 +116,11 @@ def _behind_junk(head: str, position: int) -> Opening:
     if doctype is not None:
         return Opening(DocumentKind.HTML)
     markup = head.startswith("<", position)  # a comment that is cut off, say: a URL in it is no entry
-    if not markup and "\0" not in head and URL_LINE.search(head, max(position - 1, 0)):
+    if (
+        not markup
+        and head.count("\0") <= MOST_NULS * len(head)
+        and URL_LINE.search(head, max(position - 1, 0))
+    ):
         return Opening(DocumentKind.TEXT)
     fragment = re.search(r"<(url|sitemap)>", head, re.IGNORECASE)
     return Opening(FRAGMENTS[fragment[1].lower()] if fragment else DocumentKind.UNKNOWN)

@@ -19,7 +19,7 @@ from contentmap_cli.crawl.parsing.desk import NOTHING, Desk, Row
 from contentmap_cli.crawl.parsing.elements import EXTENSION_ROLES, Role, Roles
 from contentmap_cli.crawl.parsing.entry import read_entry
 from contentmap_cli.crawl.parsing.extensions import read_extensions
-from contentmap_cli.crawl.parsing.feeds import XML_BASE, read_atom_entry, read_item, resolve_base
+from contentmap_cli.crawl.parsing.feeds import XML_BASE, note_page, read_atom_entry, read_item, resolve_base
 from contentmap_cli.crawl.parsing.plain import read_plain
 from contentmap_cli.crawl.parsing.problems import ProblemCode
 
@@ -80,7 +80,7 @@ def read_feed(chunks: Iterator[bytes], desk: Desk) -> None:
                 silent = 0
                 _read_feed_element(element, desk, roles)
                 if not open_items:
-                    _forget(element)
+                    _forget(element, desk, roles)
             desk.deliver()
             if silent > desk.limits.xml_token_bytes * (ENTRY_TOKENS if open_items else 1):
                 raise NotWellFormed(STALLED, None)
@@ -88,6 +88,9 @@ def read_feed(chunks: Iterator[bytes], desk: Desk) -> None:
     except etree.XMLSyntaxError as error:
         raise _not_well_formed(error) from error
     _refuse_doctype(root)
+    for parent in (root, *root):
+        for child in parent:
+            _note_page(child, desk, roles)
 
 
 class _Harvest:
@@ -127,6 +130,7 @@ class _Harvest:
     def finish(self) -> None:
         """Takes what is left once the document has ended well."""
         if self._root is not None:
+            self._desk.has_unknown |= bool(self._root.text and self._root.text.strip())
             self._read(self._root[:])
             self._desk.deliver()
 
@@ -204,12 +208,11 @@ class _Harvest:
     def _read_other(self, node: Any, kind: Role) -> None:
         """A child of the root that is no entry: a loc there is not counted, entries inside of it are."""
         if kind is Role.LOC:
-            self._desk.problems.add(
-                ProblemCode.STRAY_LOC, node.sourceline, "a loc outside of url and sitemap"
-            )
+            self._desk.lose(ProblemCode.STRAY_LOC, node.sourceline, "a loc outside of url and sitemap")
             return
         if not isinstance(node.tag, str):
             return
+        self._desk.has_unknown = True
         for inner in node.iterdescendants():
             role = self._roles[inner.tag]
             if role in ENTRY_TYPES:
@@ -246,18 +249,28 @@ def _refuse_doctype(element: Any) -> None:
 
 
 def _read_feed_element(element: Any, desk: Desk, roles: Roles) -> None:
-    steps = [ancestor.get(XML_BASE) for ancestor in element.iterancestors()]
-    base = resolve_base(desk.base, reversed(steps))
+    base = _base_of(element, desk)
     read = read_item if roles[element.tag] is Role.ITEM else read_atom_entry
     read(element, desk, roles, element.sourceline, base=base)
 
 
-def _forget(element: Any) -> None:
+def _base_of(element: Any, desk: Desk) -> str | None:
+    steps = [ancestor.get(XML_BASE) for ancestor in element.iterancestors()]
+    return resolve_base(desk.base, reversed(steps))
+
+
+def _note_page(element: Any, desk: Desk, roles: Roles) -> None:
+    if roles[element.tag] is Role.LINK:
+        note_page(element, desk, _base_of(element, desk))
+
+
+def _forget(element: Any, desk: Desk, roles: Roles) -> None:
     """Drops an item and all that stands before it."""
     element.clear()
     parent = element.getparent()
     if parent is not None:
         while element.getprevious() is not None:
+            _note_page(parent[0], desk, roles)
             del parent[0]
 
 

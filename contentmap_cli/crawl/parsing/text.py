@@ -12,17 +12,21 @@ from contentmap_cli.crawl.parsing.urls import trim
 LINE_END = re.compile(r"\r\n|\n|\r")
 HTTP_URL = re.compile(r"https?://\S+", re.IGNORECASE)
 ANY_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:\S+")
+# A scheme and a host anywhere, a path, or the name of a host with a path: what is broken and named a page.
+DAMAGED = re.compile(r"https?:|://|/\S+\Z|(?:www\.|[a-z0-9-]+(?:\.[a-z0-9-]+)+/)\S*\Z", re.IGNORECASE)
 
 
 def read_text(pieces: Iterator[str], desk: Desk) -> None:
     """Reads a text sitemap. Lines that start with `#` are comments; other lines that are not one absolute URL
-    are counted as problems."""
+    are counted as problems, and as losses where they may have been one."""
     for number, line in lines(pieces, desk.limits.url_length * 4):
         text = trim(line)
         if not text or text.startswith("#"):
             continue
         if HTTP_URL.fullmatch(text) or ANY_SCHEME.fullmatch(text):
             desk.take(text, number)
+        elif "\0" in text or DAMAGED.match(text) or "://" in text:
+            desk.lose(ProblemCode.NOT_A_URL_LINE, number, shorten(text, 120))
         else:
             desk.problems.add(ProblemCode.NOT_A_URL_LINE, number, shorten(text, 120))
         if not number % 5000:

@@ -12,7 +12,7 @@ from xml.etree.ElementTree import Element, SubElement
 from contentmap_cli.crawl.parsing.desk import Desk
 from contentmap_cli.crawl.parsing.elements import Role, Roles, family
 from contentmap_cli.crawl.parsing.entry import read_entry
-from contentmap_cli.crawl.parsing.feeds import XML_BASE, read_atom_entry, read_item, resolve_base
+from contentmap_cli.crawl.parsing.feeds import XML_BASE, note_page, read_atom_entry, read_item, resolve_base
 from contentmap_cli.crawl.parsing.problems import ProblemCode, shorten
 from contentmap_cli.crawl.parsing.references import resolve
 from contentmap_cli.crawl.parsing.scanner import Mark, Scanner, Token, Unending
@@ -30,6 +30,7 @@ ENTRY_NAMES = {
     DocumentKind.RSS: {"item": "item"},
     DocumentKind.ATOM: {"entry": "entry"},
 }
+SITEMAP_ROOTS = frozenset({"urlset", "sitemapindex"})
 PREFIXES_KEPT = 64
 DELIVER_EVERY = 1000
 TEXT_KEPT = 16 * 1024
@@ -56,6 +57,7 @@ class TolerantReader:
         self._roots = 0
         self._root_base: str | None = None
         self._prefixes: dict[str, str] = {}
+        self._core_prefix = ""  # that of the root, whatever it is declared as
         self._stack: list[
             tuple[str, Element, str]
         ] = []  # local name, element, name as written; first the entry
@@ -114,7 +116,12 @@ class TolerantReader:
             if name in self._names and self._core(prefix):
                 self._open_entry(name, token, prefix, local)
             elif name == "loc" and self._core(prefix) and "url" in self._names:
-                self._problems.add(ProblemCode.STRAY_LOC, token.line, "a loc outside of url and sitemap")
+                self._desk.lose(ProblemCode.STRAY_LOC, token.line, "a loc outside of url and sitemap")
+            elif self._root in SITEMAP_ROOTS:
+                self._desk.has_unknown = True
+            elif name == "link" and "url" not in self._names:
+                link = Element(self._tag(prefix, local), self._attributes(token.attributes))
+                note_page(link, self._desk, self._root_base)
         elif name in self._names and self._core(prefix) and not token.empty:
             self._missing_end(token.line, self._stack[0][0])
             self._close_entry()
@@ -164,7 +171,9 @@ class TolerantReader:
 
     def _is_root(self, name: str, prefix: str) -> bool:
         """`<rss>` or `<feed>` may be an ordinary element inside of an entry; a urlset never is."""
-        return self._core(prefix) and (not self._stack or name in ("urlset", "sitemapindex"))
+        return (self._core(prefix) or not self._roots) and (
+            not self._stack or name in ("urlset", "sitemapindex")
+        )
 
     def _open_root(self, name: str, token: Token) -> None:
         if self._stack:
@@ -173,6 +182,7 @@ class TolerantReader:
         kind = ROOTS[name]
         if kind in ENTRY_NAMES:
             self._roots += 1
+            self._core_prefix = token.text.rpartition(":")[0]
             if self._roots > 1:
                 self._problems.add(ProblemCode.SEVERAL_ROOTS, token.line, f"another <{name}>")
             self._names = ENTRY_NAMES[kind]
@@ -257,7 +267,9 @@ class TolerantReader:
         if self._silent > self._desk.limits.xml_token_bytes:
             raise Unending
         if not self._stack:
-            if self._root is None and not token.text.isspace():
+            if self._root in SITEMAP_ROOTS:
+                self._desk.has_unknown |= not token.text.isspace()
+            elif self._root is None and not token.text.isspace():
                 text = token.text.strip("\ufeff\u200b \t\r\n")
                 if text:
                     self._problems.add(ProblemCode.JUNK_OUTSIDE_ROOT, token.line, shorten(text, 80))
@@ -298,10 +310,11 @@ class TolerantReader:
         return self._prefixes.get(prefix, prefix)
 
     def _core(self, prefix: str) -> bool:
-        return not prefix or family(self._namespace(prefix)) is None
+        return prefix in ("", self._core_prefix) or family(self._namespace(prefix)) is None
 
     def _tag(self, prefix: str, local: str) -> str:
-        return f"{{{self._namespace(prefix)}}}{local}" if prefix else local
+        core = prefix in ("", self._core_prefix)
+        return local if core else f"{{{self._namespace(prefix)}}}{local}"
 
     def _attributes(self, raw: str) -> dict[str, str]:
         found: dict[str, str] = {}
@@ -327,5 +340,5 @@ class TolerantReader:
             if any(self._roles[child.tag] in (Role.LOC, Role.LINK) for child in entry):
                 self._close_entry()
             else:
-                self._problems.add(ProblemCode.CUT_OFF_ENTRY, self._line, "the document ends inside an entry")
+                self._desk.lose(ProblemCode.CUT_OFF_ENTRY, self._line, "the document ends inside an entry")
         self._desk.deliver()

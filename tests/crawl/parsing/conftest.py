@@ -63,13 +63,20 @@ def parse() -> Parse:
         limits: Limits | None = None,
         in_scope: Callable[[str], bool] | None = None,
         robots: bool = False,
+        content_type: str | None = None,
     ) -> Reading:
         data = content.encode() if isinstance(content, str) else content
         reading = Reading()
         source = io.BytesIO(data)
         source.seek(len(data))  # wherever the source stands, it is read from its start
         reading.document = parse_document(
-            source, reading, base=base, limits=limits or Limits(), in_scope=in_scope, robots=robots
+            source,
+            reading,
+            base=base,
+            limits=limits or Limits(),
+            in_scope=in_scope,
+            robots=robots,
+            content_type=content_type,
         )
         assert reading.document.entries == len(reading.entries)
         return reading

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -44,6 +46,45 @@ UNDERSTOOD = {
     "30 Jul 98 18:05:09 GMT": ("1998-07-30T18:05:09Z", "second"),
     "Tuesday, 30-July-2019": ("2019-07-30T00:00:00Z", "day"),
     "Tue, 3 Sept 2019 08:05:09 GMT": ("2019-09-03T08:05:09Z", "second"),
+    "Tue, 30 Jul 2019 18:05:09 XYZ": ("2019-07-30T18:05:09Z", "second"),  # RFC 5322 section 4.3
+    "Tue, 30 Jul 2019 18:05:09 A": ("2019-07-30T18:05:09Z", "second"),
+    "Tue, 30 Jul 2019 18:05:09 BST": ("2019-07-30T17:05:09Z", "second"),
+    "Tue, 30 Jul 2019 18:05:09 JST": ("2019-07-30T09:05:09Z", "second"),
+    "Tue, 30 Jul 2019 18:05:09 AEST": ("2019-07-30T08:05:09Z", "second"),
+    "Tue, 30 Jul 2019 18:05:09 CEST": ("2019-07-30T16:05:09Z", "second"),
+    "Tue, 30 Jul 2019 18:05:09 UT": ("2019-07-30T18:05:09Z", "second"),
+    "Tue,30 Jul 2019 18:05:09 +0800": ("2019-07-30T10:05:09Z", "second"),
+    "Tue, 30Jul2019 18:05:09+0800": ("2019-07-30T10:05:09Z", "second"),
+    "Tue, 30 Jul 2019 06:05:09 PM": ("2019-07-30T18:05:09Z", "second"),
+    "Tue, 30 Jul 2019 18:05:09 +0200 (CEST)": ("2019-07-30T16:05:09Z", "second"),
+    # a day with a zone, as the schema allows
+    "2019-07-30Z": ("2019-07-30T00:00:00Z", "day"),
+    "2019-07-30+01:00": ("2019-07-30T00:00:00Z", "day"),
+    "2019-07-30-14:00": ("2019-07-30T00:00:00Z", "day"),
+    # what programs print
+    "Tue Jul 30 2019 18:05:09 GMT+0200 (Central European Summer Time)": ("2019-07-30T16:05:09Z", "second"),
+    "Tue Jul 30 2019 18:05:09 GMT-0330 (GMT-03:30)": ("2019-07-30T21:35:09Z", "second"),
+    "Tue Jul 30 2019": ("2019-07-30T00:00:00Z", "day"),
+    "Tue Jul 30 18:05:09 CEST 2019": ("2019-07-30T16:05:09Z", "second"),
+    "Tue Jul 30 18:05:09 UTC 2019": ("2019-07-30T18:05:09Z", "second"),
+    "Tue Jul  3 18:05:09 2019": ("2019-07-03T18:05:09Z", "second"),
+    "Tue 30 Jul 18:05:09 BST 2019": ("2019-07-30T17:05:09Z", "second"),
+    "Tue 30 Jul 2019 06:05:09 PM CEST": ("2019-07-30T16:05:09Z", "second"),
+    "2019-07-30 18:05:09 +0200": ("2019-07-30T16:05:09Z", "second"),
+    "2019-07-30 18:05:09 +0000 UTC": ("2019-07-30T18:05:09Z", "second"),
+    "2019-07-30 18:05:09.999999999 +0200 CEST m=+0.012": ("2019-07-30T16:05:09Z", "fraction"),
+    "2019-07-30 18:05:09.5 -0300 -03": ("2019-07-30T21:05:09Z", "fraction"),
+    "2019-07-30 18:05:09+01": ("2019-07-30T17:05:09Z", "second"),
+    "2019-07-30 18:05:09.123": ("2019-07-30T18:05:09Z", "fraction"),
+    "2019-07-30T18:05:09+02:00[Europe/Paris]": ("2019-07-30T16:05:09Z", "second"),
+    "2019-07-30 18:05:09 GMT+2": ("2019-07-30T16:05:09Z", "second"),
+    "2019-07-30 18:05:09 CEST": ("2019-07-30T16:05:09Z", "second"),
+    "2019-07-3018:05:09": ("2019-07-30T18:05:09Z", "second"),
+    "2019-07-30 06:05:09 PM": ("2019-07-30T18:05:09Z", "second"),
+    "20190730180509": ("2019-07-30T18:05:09Z", "second"),
+    "July 30, 2019": ("2019-07-30T00:00:00Z", "day"),
+    "Jul 30, 2019 12:05:09 AM": ("2019-07-30T00:05:09Z", "second"),
+    "July 30, 2019, 6:05 p.m.": ("2019-07-30T18:05:00Z", "minute"),
     # the ends of time
     "0001-01-01": ("0001-01-01T00:00:00Z", "day"),
     "9999-12-31T23:59:59Z": ("9999-12-31T23:59:59Z", "second"),
@@ -67,7 +108,17 @@ NOT_UNDERSTOOD = [
     "20191",
     "２０１９-07-30",
     "Tue, 30 Juli 2019 18:05:09 GMT",
-    "Tue, 30 Jul 2019 18:05:09 XYZ",
+    "04.03.2019",
+    "3/4/19",
+    "Tue, 30 Jul 2019 18:05:09 PM",
+    "Tue, 30 Jul 2019 00:05:09 PM",
+    "2019-07-30 18:05:09 IST",  # India, Israel or Ireland?
+    "2019-07-30 18:05:09 PM",
+    "Tue Jul 30 18:05:09 XYZZYX 2019",
+    "2019-07-30+15:00",
+    "2019-02-30Z",
+    "2019-7-318:05:09",
+    "July 2019 30",
     "{{ page.date }}",
     "2019-07-30T18:05:09Z2019-07-30T18:05:09Z",
 ]
@@ -110,3 +161,42 @@ def test_isoformat_is_understood(moment: object) -> None:
     except OverflowError:
         expected = None
     assert parse_lastmod(moment.isoformat()).utc == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "codes"),
+    [
+        ("2019-07-30Z", set()),
+        ("2019-07-30 18:05:09", set()),
+        ("2019-07-30 18:05:09 UTC", set()),
+        ("Tue Jul 30 2019 18:05:09 GMT+0200 (CEST)", {"lastmod_format"}),
+        ("Tue, 30 Jul 2019 18:05:09 GMT", {"lastmod_format"}),
+        ("2019-07-30 18:05:09 +0000 UTC m=+0.01", {"lastmod_format"}),
+        ("03/04/2019", {"invalid_lastmod"}),
+    ],
+)
+def test_a_form_of_some_program_is_a_problem(parse: Any, urlset: Any, text: str, codes: set[str]) -> None:
+    """It is understood, and said to be none that the protocol asks for, in plain documents and in others."""
+    for more in ("", "<x/>"):
+        entries = [
+            f"<url><loc>https://site.example/{n}</loc><lastmod>{text}</lastmod>{more}</url>" for n in "ab"
+        ]
+        reading = parse(urlset(*entries))
+        assert reading.codes == codes
+        assert sum(problem.count for problem in reading.outcome.problems) == 2 * len(codes)
+        assert reading.entries[0].lastmod == parse_lastmod(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "codes"),
+    [
+        ("Tue, 12 Aug 2025 12:00:00 BST", set()),
+        ("Mon,11 Aug 2025 12:00:00 +0800", set()),
+        ("2025-08-12", set()),
+        ("Tue Aug 12 12:00:00 CEST 2025", {"lastmod_format"}),
+    ],
+)
+def test_dates_of_rfc_822_are_those_of_feeds(parse: Any, text: str, codes: set[str]) -> None:
+    """RSS asks for them."""
+    item = f"<item><link>https://site.example/a</link><pubDate>{text}</pubDate></item>"
+    assert parse(f"<rss><channel>{item}</channel></rss>").codes == codes

@@ -129,3 +129,105 @@ def test_a_head_that_is_ascii(parse: Any) -> None:
         b"<?xml version='1.0' encoding='iso-8859-2'?><urlset><url><loc>https://site.example/a</loc></url></urlset>"
     )
     assert (reading.outcome.encoding, reading.urls) == ("iso-8859-2", ["https://site.example/a"])
+
+
+@pytest.mark.parametrize(
+    ("label", "codec", "url"),
+    [
+        ("gb2312", "gbk", "https://site.example/书/镕"),
+        ("GB_2312-80", "gbk", "https://site.example/朱镕基"),
+        ("chinese", "gbk", "https://site.example/囧"),
+        ("x-gbk", "gb18030", "https://site.example/𠀀"),
+        ("Shift_JIS", "cp932", "https://site.example/髙橋①㈱"),
+        ("x-sjis", "cp932", "https://site.example/ソフト"),
+        ("Windows-31J", "cp932", "https://site.example/表示"),
+        ("ms_kanji", "cp932", "https://site.example/①"),
+        ("euc-jp", "euc_jp", "https://site.example/日本"),
+        ("x-euc-jp", "euc_jis_2004", "https://site.example/①"),
+        ("iso-2022-jp", "iso2022_jp", "https://site.example/日本"),
+        ("euc-kr", "cp949", "https://site.example/똠방"),
+        ("ks_c_5601-1987", "cp949", "https://site.example/한국"),
+        ("big5", "big5hkscs", "https://site.example/㗎"),
+        ("x-x-big5", "cp950", "https://site.example/碁銹"),
+        ("iso-8859-9", "cp1254", "https://site.example/100€/İstanbul’da"),
+        ("latin5", "cp1254", "https://site.example/şişe"),
+        ("windows-874", "cp874", "https://site.example/สินค้า"),
+        ("TIS-620", "cp874", "https://site.example/สินค้า"),
+        ("dos-874", "cp874", "https://site.example/สินค้า"),
+        ("cp1252", "cp1252", "https://site.example/„a“"),
+        ("l1", "cp1252", "https://site.example/„a“"),
+        ("x-user-defined", "cp1252", "https://site.example/é"),
+        ("koi8-u", "koi8_u", "https://site.example/їжак"),
+        ("koi8-ru", "koi8_u", "https://site.example/їжак"),
+        ("x-cp1251", "cp1251", "https://site.example/новости"),
+        ("windows1251", "cp1251", "https://site.example/новости"),
+        ("x-mac-cyrillic", "mac_cyrillic", "https://site.example/новости"),
+        ("macintosh", "mac_roman", "https://site.example/élan"),
+        ("iso-8859-8-i", "iso8859_8", "https://site.example/שלום"),
+        ("logical", "iso8859_8", "https://site.example/שלום"),
+        ("sun_eu_greek", "iso8859_7", "https://site.example/νέα"),
+        ("ibm866", "cp866", "https://site.example/новости"),
+        ("csisolatin2", "iso8859_2", "https://site.example/źródło"),
+    ],
+)
+def test_labels_of_the_web(parse: Any, label: str, codec: str, url: str) -> None:
+    """Every label means what browsers read it as, in the declaration and in the header, alone or late."""
+    late = [f"https://site.example/{n:060}" for n in range(2000)]
+    for urls in ([url, url], [*late, url, url]):
+        declared = parse(document(urls, label).encode(codec))
+        sent = parse(document(urls).encode(codec), content_type=f'text/xml; charset="{label}"')
+        text = parse("\n".join(urls).encode(codec), content_type=f"text/plain;charset={label}")
+        for reading in (declared, sent, text):
+            assert reading.urls == urls
+            assert not reading.codes - {"duplicate_url"}
+            assert reading.outcome.encoding == label.lower()
+
+
+@pytest.mark.parametrize("label", ["hz-gb-2312", "iso-2022-kr", "replacement", "iso-2022-cn"])
+def test_labels_that_are_not_decoded(parse: Any, label: str) -> None:
+    """The standard refuses these encodings; what is UTF-8 under such a label is read as that."""
+    reading = parse(document(URLS, label).encode())
+    assert reading.urls == URLS
+    assert reading.codes == {"wrong_encoding"}
+
+
+@pytest.mark.parametrize("declared", [None, "UTF-8"])
+@pytest.mark.parametrize("charset", ["ISO-8859-1", "us-ascii", "windows-1251", "utf-8", "gbk", "nonsense"])
+@pytest.mark.parametrize("late", [False, True])
+def test_a_header_that_is_stamped_on_everything(
+    parse: Any, declared: str | None, charset: str, late: bool
+) -> None:
+    """UTF-8 that is plainly UTF-8 is read as that, whatever the server says. It is no fault."""
+    urls = [f"https://site.example/{n:060}" for n in range(2000 * late)] + URLS
+    reading = parse(document(urls, declared).encode(), content_type=f"text/xml; charset={charset}")
+    assert reading.urls == urls
+    assert not reading.codes
+    assert reading.outcome.encoding == "utf-8"
+
+
+def test_the_header_precedes_the_declaration(parse: Any) -> None:
+    """RFC 7303 section 3.2: a proxy may have written the body anew."""
+    url = URLS[1]
+    header = "application/xml; charset=windows-1251"
+    assert parse(document([url], "koi8-r").encode("cp1251"), content_type=header).urls == [url]
+    assert parse(document([url], "utf-8").encode("cp1251"), content_type=header).urls == [url]
+
+
+def test_what_precedes_the_header(parse: Any) -> None:
+    """A byte order mark does; so does a declaration where the header is a server's default or none at all."""
+    url = URLS[1]
+    utf_16 = ("\ufeff" + document([url])).encode("utf-16-le")
+    assert parse(utf_16, content_type="text/xml; charset=windows-1251").urls == [url]
+    declared = document([url], "windows-1251").encode("cp1251")
+    for header in ("text/xml", "text/xml; charset=iso-8859-1", "text/xml; charset=utf-8", "charset="):
+        assert parse(declared, content_type=header).urls == [url]
+
+
+def test_damage_in_a_charset_of_two_bytes(parse: Any) -> None:
+    """Stray bytes cost the URL they stand in, not the rest."""
+    data = document([URLS[2], "https://site.example/@", "https://site.example/①"], "Shift_JIS").encode(
+        "cp932"
+    )
+    reading = parse(data.replace(b"/@<", b"/\x81\xff<"))
+    assert [reading.urls[0], reading.urls[-1]] == [URLS[2], "https://site.example/①"]
+    assert "wrong_encoding" in reading.codes

@@ -140,3 +140,115 @@ def test_an_endless_item(parse: Any) -> None:
     reading = parse(text, limits=Limits(xml_token_bytes=100_000))
     assert reading.urls == [f"{HOST}/a"]
     assert reading.failure == "xml_token_too_large"
+
+
+NS = "xmlns:atom='http://www.w3.org/2005/Atom' xmlns:feedburner='http://rssnamespace.org/feedburner/ext/1.0'"
+BROKEN = "<title>a & b</title>"
+
+
+@pytest.mark.parametrize("broken", ["", BROKEN])
+@pytest.mark.parametrize(
+    ("links", "url"),
+    [
+        (
+            "<link type='application/pdf' href='/a.pdf'/><link rel='alternate' type='text/html' href='/a'/>",
+            "/a",
+        ),
+        ("<link type='text/plain' href='/b'/><link type='text/html; charset=utf-8' href='/a'/>", "/a"),
+        ("<link type='application/json' href='/b'/><link href='/a'/>", "/a"),
+        ("<link href='/a'/><link type='text/html' href='/b'/>", "/a"),
+        ("<link type='application/xhtml+xml' href='/a'/><link type='text/plain' href='/b'/>", "/a"),
+        ("<link type='text/html' href='nostr:naddr1'/><link type='image/png' href='/a'/>", "/a"),
+        ("<link rel='alternate' href='gemini://site.example/a'/><link href='https://site.example/a'/>", "/a"),
+        ("<link rel='enclosure' href='/b.mp3'/><link rel='self' href='/c'/><link href='/a'/>", "/a"),
+        ("<link rel='Alternate' href='/a'/>", "/a"),
+        ("<link rel='http://www.iana.org/assignments/relation/alternate' href='/a'/>", "/a"),
+        ("<link>https://site.example/a</link>", "/a"),
+        ("<link rel='self' href='/b'/><link> /a </link>", "/a"),
+        (
+            "<link rel='enclosure' href='/b.mp3'/><feedburner:origLink>https://site.example/a</feedburner:origLink>",
+            "/a",
+        ),
+        ("<link xml:base='/x/' href='a'/>", "/x/a"),
+        ("<link xml:base='/x/' type='image/png' href='b'/><link type='text/html' href='/a'/>", "/a"),
+    ],
+)
+def test_choice_of_an_atom_link(parse: Any, links: str, url: str, broken: str) -> None:
+    """The page is what feed readers open."""
+    reading = parse(f"<feed xmlns='http://www.w3.org/2005/Atom' {NS}><entry>{broken}{links}</entry></feed>")
+    assert reading.urls == [f"{HOST}{url}"]
+    assert reading.outcome.losses == 0
+
+
+@pytest.mark.parametrize("broken", ["", BROKEN])
+@pytest.mark.parametrize(
+    ("links", "url"),
+    [
+        ("<atom:link rel='alternate' type='text/html' href='/a'/>", "/a"),
+        ("<atom:link href='/a'/><guid>https://site.example/g</guid>", "/a"),
+        ("<atom:link rel='self' href='/b'/><guid>https://site.example/a</guid>", "/a"),
+        ("<link>nostr:naddr1</link><guid isPermaLink='true'>https://site.example/a</guid>", "/a"),
+        ("<link></link><link>/a</link>", "/a"),
+        ("<link href='/a'/>", "/a"),
+        (
+            "<guid isPermaLink='false'>https://site.example/g</guid><feedburner:origLink>https://site.example/a</feedburner:origLink>",
+            "/a",
+        ),
+        ("<enclosure url='https://site.example/b.mp3'/><link>/a</link>", "/a"),
+    ],
+)
+def test_choice_of_an_rss_link(parse: Any, links: str, url: str, broken: str) -> None:
+    """RSS has one element for it, and others that stand in for it where it is not there."""
+    reading = parse(f"<rss {NS}><channel><item>{broken}{links}</item></channel></rss>")
+    assert reading.urls == [f"{HOST}{url}"]
+
+
+@pytest.mark.parametrize(
+    ("item", "losses"),
+    [
+        ("<title>a</title>", 1),
+        ("<guid>12</guid>", 1),
+        ("<enclosure url='https://site.example/b.mp3' type='audio/mpeg'/>", 0),
+        ("<link>nostr:naddr1</link>", 1),
+        ("<link>mailto:a@site.example</link>", 0),
+    ],
+)
+def test_an_item_without_a_page(parse: Any, item: str, losses: int) -> None:
+    """It is a loss, unless it is a file of a podcast or an address."""
+    reading = parse(f"<rss><channel><item>{item}</item></channel></rss>")
+    assert reading.urls == []
+    assert reading.codes
+    assert reading.outcome.losses == losses
+
+
+@pytest.mark.parametrize("broken", ["", BROKEN])
+@pytest.mark.parametrize("behind", [False, True])
+@pytest.mark.parametrize(
+    ("links", "url"),
+    [
+        ("<atom:link rel='next' href='/feed?page=2'/>", "/feed?page=2"),
+        (
+            "<atom:link rel='self' href='/feed'/><atom:link rel='next' href='https://site.example/feed?page=2'/>",
+            "/feed?page=2",
+        ),
+        ("<atom:link rel='prev-archive' href='/2023.xml'/>", "/2023.xml"),
+        ("<atom:link rel='prev-archive' href='/2023.xml'/><atom:link rel='next' href='/2'/>", "/2"),
+        ("<atom:link rel='http://www.iana.org/assignments/relation/next' href='/2'/>", "/2"),
+        ("<atom:link rel='next' href='http:/site.example/2'/>", None),
+        ("<atom:link rel='next' href='sitemap.xml'/>", ""),
+        ("<atom:link rel='next' href='mailto:a@site.example'/>", ""),
+        ("<atom:link rel='last' href='/9'/><atom:link rel='previous' href='/1'/>", ""),
+    ],
+)
+def test_the_next_page_of_a_feed(parse: Any, links: str, url: str | None, behind: bool, broken: str) -> None:
+    """RFC 5005: of RSS and Atom, wherever in the feed it stands. That of an item does not count."""
+    expected = "http://site.example/2" if url is None else f"{HOST}{url}" if url else None
+    own = "<atom:link rel='next' href='/no'/>"
+    items = f"<item><link>/a</link>{own}</item><item>{broken}<link>/b</link></item>"
+    content = f"{items}{links}" if behind else f"{links}{items}"
+    reading = parse(f"<rss {NS}><channel>{content}</channel></rss>")
+    assert (reading.outcome.next_url, reading.urls) == (expected, [f"{HOST}/a", f"{HOST}/b"])
+    items = f"<entry><link href='/a'/>{own}</entry><entry>{broken}<link href='/b'/></entry>"
+    content = (f"{items}{links}" if behind else f"{links}{items}").replace("atom:", "")
+    reading = parse(f"<feed xmlns='http://www.w3.org/2005/Atom'>{content}</feed>")
+    assert (reading.outcome.next_url, reading.urls) == (expected, [f"{HOST}/a", f"{HOST}/b"])

@@ -161,3 +161,77 @@ def test_many_lines(parse: Any) -> None:
     """URLs are handed on as they come, not when all are read."""
     reading = parse("".join(f"{HOST}/{number}\n" for number in range(10_001)))
     assert (len(reading.urls), reading.batches) == (10_001, 3)
+
+
+GOOD = ["https://site.example/a", "https://site.example/é", "https://site.example/z"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"https://site.example/bro\0ken",
+        b"https://site.example/b\0\0\0\0",
+        b"\0\0\0",
+        b"https://site.exa mple/b",
+        b"https://site.example/b https://site.example/c",
+        b"- https://site.example/b",
+        b"/b",
+        b"www.site.example/b",
+        b"site.example/b",
+        b"{{ base }}/b://",
+        b"http:/b",
+    ],
+)
+def test_a_damaged_line_costs_itself(parse: Any, line: bytes) -> None:
+    """The lines around it are read; it may have been a page, so it is a loss."""
+    for ending in (b"\n", b"\r\n", b"\r"):
+        reading = parse(ending.join([GOOD[0].encode(), line, *(url.encode() for url in GOOD[1:]), b""]))
+        assert reading.urls == GOOD
+        assert reading.outcome.losses == 1
+        assert len(reading.codes) == 1
+
+
+@pytest.mark.parametrize(
+    "line", [b"My sitemap", b"# https://site.example/b", b"", b"mailto:a@site.example", b"URLs: 3"]
+)
+def test_a_line_that_never_was_a_page_is_no_loss(parse: Any, line: bytes) -> None:
+    """A heading, a comment, an address."""
+    reading = parse(b"\n".join([line, *(url.encode() for url in GOOD)]))
+    assert reading.urls == GOOD
+    assert reading.outcome.losses == 0
+
+
+def test_bytes_that_are_not_utf_8_cost_their_line_at_most(parse: Any) -> None:
+    """What is read of such a line is a guess; the lines around it are none."""
+    lines = [
+        GOOD[0].encode(),
+        b"https://site.example/\xff\xfe\x80",
+        GOOD[1].encode(),
+        b"\xff\xfe",
+        GOOD[2].encode(),
+    ]
+    reading = parse(b"\n".join(lines))
+    assert [url for url in reading.urls if url in GOOD] == GOOD
+    assert "wrong_encoding" in reading.codes
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-16"])
+def test_a_damaged_line_in_utf_16(parse: Any, encoding: str) -> None:
+    """NUL bytes of the encoding are none of the text."""
+    text = "\n".join([GOOD[0], "https://site.example/b\0c", *GOOD[1:]])
+    reading = parse(text.encode(encoding))
+    assert reading.urls == GOOD
+    assert reading.outcome.losses == 1
+
+
+def test_lines_with_one_slash(parse: Any) -> None:
+    """A list whose URLs all lost a slash is still a list."""
+    reading = parse("https:/site.example/a\nhttps:/site.example/b\n")
+    assert reading.urls == ["https://site.example/a", "https://site.example/b"]
+    assert reading.codes == {"url_repaired"}
+
+
+def test_binary_is_no_list(parse: Any) -> None:
+    """Records of fixed length with a URL among them are some other format."""
+    reading = parse(b"".join(f"\nhttps://site.example/{n}\n".encode().ljust(99, b"\0") for n in range(9)))
+    assert reading.failure == "not_a_sitemap"

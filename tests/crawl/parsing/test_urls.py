@@ -25,6 +25,21 @@ AS_PUBLISHED = [
     "https://site.example/?a=1&b=2",
     "https://site.example/?a=1&amp;b=2",
     "http://localhost/x",
+    "http://1.2.3.4/",
+    "http://1.2.3.4:8080/a",
+    "http://0x7f.1/",
+    "http://3232235777/",
+    "http://1.2.3.4.example/",
+    "http://-shop-.example/",
+    "http://my_shop.example/",
+    "http://shop.example./",
+    "http://shop.example:/a",
+    "http://sh%6fp.example/",
+    "http://ΚΑΦΕΣ-ΑΘΗΝΑ.example/",
+    "http://STRAẞE.example/",
+    "https://site.example/a/../b/./c",
+    "https://site.example/a?b=c\\d",
+    "https://site.example/a#b\\c",
 ]
 RESOLVED = {
     "/a": "https://site.example/a",
@@ -32,6 +47,9 @@ RESOLVED = {
     "../a": "https://site.example/a",
     "?a=b": "https://site.example/maps/sitemap.xml?a=b",
     "//other.example/a": "https://other.example/a",
+    "\\\\other.example\\a": "https://other.example/a",
+    "..\\a?b\\c": "https://site.example/a?b\\c",
+    "/../a": "https://site.example/a",
     "  /a\u00a0\ufeff": "https://site.example/a",
     "\u200b https://site.example/a\u2003": "https://site.example/a",
     "https://site.example/a\n      b": "https://site.example/ab",
@@ -61,7 +79,46 @@ REJECTED = [
     "https://site.example/<%= url %>",
     "https://site.example/{% if x %}",
     "https://{{ host }}/",
+    "http://256.12.0.1/c",
+    "http://1.2.3.4.5/",
+    "http://1.2.3.08/",
+    "http://shop.1.2.3.256/",
+    "http://shop..test/d",
+    "http://.shop.test/",
+    "http://shop.test../",
+    "http://sh%zzop.test/",
+    "http://sh%2fop.test/",
+    "http://sh^op.test/",
+    "http://shop|test/",
+    "http://shop.test:0/",
+    "http://shop.test:65536/",
+    "http://shop.test:8o80/",
+    "http://[1.2.3.4]/",
+    "http://[::1/",
+    "http://" + "a" * 64 + ".test/",
+    "http:/page/1",
+    "https:page.html",
+    "http:/",
+    "http:\\\\",
+    "http://https://shop.test/a",
 ]
+REPAIRED = {
+    "http:/shop.test/page/1": "http://shop.test/page/1",
+    "https:/shop.test/page/1?a=b/c#d": "https://shop.test/page/1?a=b/c#d",
+    "https:/site.example": "https://site.example",
+    "https:site.example/a": "https://site.example/a",
+    "http:shop.test/a": "http://shop.test/a",
+    "http:///shop.test/a": "http://shop.test/a",
+    "HTTPS:////shop.test/a": "HTTPS://shop.test/a",
+    "http:\\\\shop.test\\a": "http://shop.test/a",
+    "http:/\\shop.test/a": "http://shop.test/a",
+    "http://shop.test\\maps\\posts.xml": "http://shop.test/maps/posts.xml",
+    "http://shop.test/maps\\pages.xml?a\\b#c\\d": "http://shop.test/maps/pages.xml?a\\b#c\\d",
+    "http://shop.test\\a@b": "http://shop.test/a@b",
+    "http:/127.0.0.1:8080/a": "http://127.0.0.1:8080/a",
+    "http:/[::1]/a": "http://[::1]/a",
+}
+"""Absolute URLs that are written otherwise, as browsers read them."""
 
 
 @pytest.mark.parametrize("text", AS_PUBLISHED)
@@ -69,6 +126,21 @@ def test_listed_as_published(text: str) -> None:
     """An absolute http(s) URL is not rewritten."""
     judged = judge(text, BASE, 2048)
     assert (judged.url, judged.code) == (text, None)
+
+
+@pytest.mark.parametrize(("text", "url"), REPAIRED.items())
+def test_repaired(text: str, url: str) -> None:
+    """What every browser reads as one absolute URL is listed as that, and flagged."""
+    judged = judge(text, BASE, 2048)
+    assert (judged.url, judged.code) == (url, ProblemCode.URL_REPAIRED)
+    assert judge(url, BASE, 2048).code is None
+    assert judged.origin.lower() == judge(url, BASE, 2048).origin.lower()
+
+
+def test_a_scheme_alone_is_absolute_where_it_is_another_one() -> None:
+    """URL Standard section 4.4: only a base of the same scheme makes such a reference a relative one."""
+    assert judge("http:shop.test", BASE, 2048).url == "http://shop.test"
+    assert judge("https:shop.test", None, 2048).url == "https://shop.test"
 
 
 @pytest.mark.parametrize(("text", "url"), RESOLVED.items())
