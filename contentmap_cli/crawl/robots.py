@@ -9,10 +9,12 @@ from dataclasses import dataclass, replace
 
 from protego import Protego
 
+from contentmap_cli.crawl.hosts import origin_of, site_of
 from contentmap_cli.crawl.parsing import parse_document
 from contentmap_cli.crawl.responses import FetchedFile, decoded
 from contentmap_cli.errors import Code, Failure
-from contentmap_cli.values import DocumentKind, Entry, Limits
+from contentmap_cli.robots import RobotsFile
+from contentmap_cli.values import Entry, Limits
 
 _BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 
@@ -34,6 +36,7 @@ class Robots:
     reachable: bool = True
     failure: Failure | None = None
     product: str = "ContentMap"
+    file: RobotsFile | None = None
 
     def allows(self, url: str) -> bool:
         """Whether the rules let this crawler ask for a URL (section 2.2.2)."""
@@ -62,34 +65,57 @@ def read_robots(fetched: FetchedFile, *, limits: Limits, user_agent: str, delay_
     """What a fetched robots.txt means: absent allows everything, unreachable nothing. Pure but for the body's
     file. A body cut at the size limit counts up to its last whole line (section 2.5)."""
     product = product_token(user_agent)
-    cut = fetched.failure is not None and fetched.failure.code in (Code.BODY_TOO_LARGE, Code.BODY_TRUNCATED)
-    if fetched.body is None or (fetched.failure is not None and not cut):
-        if fetched.failure is None or is_absent(fetched.failure, fetched.status):
-            return Robots(product=product)
-        return Robots(
-            product=product,
-            reachable=False,
-            failure=Failure(Code.ROBOTS_UNREACHABLE, f"robots.txt: {fetched.failure.message}"),
-        )
+    failure = fetched.failure
+    cut = failure is not None and failure.code in (Code.BODY_TOO_LARGE, Code.BODY_TRUNCATED)
+    file = RobotsFile(
+        origin=_origin(fetched),
+        url=fetched.url,
+        final_url=fetched.final_url,
+        http_status=fetched.status,
+        failure=failure,
+    )
+    if fetched.body is None or (failure is not None and not cut):
+        if failure is None or is_absent(failure, fetched.status):
+            return Robots(product=product, file=file)
+        unreachable = Failure(Code.ROBOTS_UNREACHABLE, f"robots.txt: {failure.message}")
+        return Robots(product=product, reachable=False, failure=unreachable, file=file)
     sink = _Sitemaps()
     fetched.body.seek(0)
     bounds = replace(limits, body_bytes=limits.robots_bytes)
     document = parse_document(fetched.body, sink, base=fetched.final_url, limits=bounds, robots=True)
-    if document.kind is DocumentKind.HTML or (
-        document.failure and document.failure.code == Code.ROBOTS_IS_HTML
-    ):
-        return Robots(product=product, failure=Failure(Code.ROBOTS_IS_HTML, "robots.txt is an HTML page"))
-    text = _text(decoded(fetched.body, limits.robots_bytes))
+    data = decoded(fetched.body, limits.robots_bytes)
+    html = document.failure is not None and document.failure.code == Code.ROBOTS_IS_HTML
+    file = replace(
+        file,
+        failure=failure or document.failure,
+        body=data,
+        digest=document.digest,
+        understood=not html,
+        problems=document.problems,
+        sitemaps=tuple(dict.fromkeys(sink.urls)),
+    )
+    if html:
+        return Robots(
+            product=product, failure=Failure(Code.ROBOTS_IS_HTML, "robots.txt is an HTML page"), file=file
+        )
+    text = _text(data)
     if cut:
         text = text.rpartition("\n")[0]
     rules = Protego.parse("\n".join(relevant_lines(text, product)))
     delay = rules.crawl_delay(product)
     return Robots(
         rules=rules,
-        sitemaps=tuple(dict.fromkeys(sink.urls)),
+        sitemaps=file.sitemaps,
         delay=min(delay, delay_cap) if delay is not None and delay > 0 else None,
         product=product,
+        file=file,
     )
+
+
+def _origin(fetched: FetchedFile) -> str:
+    """The origin that was asked, or that of the same site which it redirects to."""
+    asked, answered = (origin_of(url) or "" for url in (fetched.url, fetched.final_url))
+    return answered if answered and site_of(fetched.final_url) == site_of(fetched.url) else asked
 
 
 def relevant_lines(text: str, product: str) -> Iterator[str]:

@@ -133,3 +133,17 @@ def test_groups_that_share_rules() -> None:
     robots = read(text)
     assert [allowed(robots, path) for path in ("/both", "/other", "/more")] == [False, True, False]
     assert robots.sitemaps == ("http://site.test/a.xml",)
+
+
+def test_the_document_is_carried_along() -> None:
+    """What was served, where, and what it means travel as plain data beside the rules."""
+    file = read(b"User-agent: *\nSitemap: http://site.test/a.xml\n").file
+    assert file is not None
+    assert (file.origin, file.url, file.http_status) == ("http://site.test", URL, 200)
+    assert file.body == b"User-agent: *\nSitemap: http://site.test/a.xml\n"
+    assert (file.understood, file.sitemaps, file.losses) == (True, ("http://site.test/a.xml",), 0)
+    absent = read(None, 404, Failure("http_404", "Not Found")).file
+    assert absent is not None
+    assert (absent.is_absent, absent.body, absent.digest, absent.understood) == (True, None, None, False)
+    assert absent.failure is not None
+    assert absent.failure.code == "http_404"
