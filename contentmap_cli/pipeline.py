@@ -29,6 +29,7 @@ from contentmap_cli.records.claims import Claim, fence, finish_domain
 from contentmap_cli.records.differences import Differences
 from contentmap_cli.records.entries import Compared, Unfit, compare_ahead, merge_entries
 from contentmap_cli.records.files import drop_files, save_files
+from contentmap_cli.records.robots import save_robots
 from contentmap_cli.records.session import GuardedSession
 from contentmap_cli.values import (
     CrawledFile,
@@ -51,6 +52,7 @@ class DomainFailed(Exception):
         super().__init__(failure.message)
         self.failure = failure
         self.status = crawl.status
+        self.robots = crawl.robots_file
         self.requests = crawl.requests
         self.fetched_bytes = crawl.fetched_bytes
         self.seconds = seconds
@@ -152,6 +154,7 @@ async def _store(
     *,
     first_scan: bool,
 ) -> DomainSummary:
+    await save_robots(session, claim, crawl.robots_file, first_scan=first_scan)
     saved = await save_files(session, claim, crawl.files, first_scan=first_scan)
     entries = [
         replace(file, file_id=saved.ids[index], known=saved.ids[index] in saved.known)

@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
 
 from contentmap_cli.errors import Failure
 from contentmap_cli.values import Problem
+
+
+class RobotsState(StrEnum):
+    """What a server answers for robots.txt, as far as it is an answer about robots.txt."""
+
+    READ = "read"  # a robots.txt, also an empty one
+    ABSENT = "absent"  # there is none: 404 or 410
+    NOT_UNDERSTOOD = "not_understood"  # another document
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +42,27 @@ class RobotsFile:
     losses: int = 0
 
     @property
-    def is_absent(self) -> bool:
-        """Whether the server says that there is none (404 or 410)."""
-        return self.body is None and self.http_status in (404, 410)
+    def state(self) -> RobotsState | None:
+        """What it is; None where it was refused, or the server could not be reached."""
+        if self.body is not None:
+            return RobotsState.READ if self.understood else RobotsState.NOT_UNDERSTOOD
+        return RobotsState.ABSENT if self.http_status in (404, 410) else None
+
+
+@dataclass(frozen=True, slots=True)
+class RobotsVersion:
+    """A robots.txt as the database has it, from the scan that first saw it to the last one that did.
+
+    `number` counts a domain's versions from 1, the oldest.
+    """
+
+    number: int
+    state: RobotsState
+    url: str
+    final_url: str
+    http_status: int | None
+    body: bytes | None
+    digest: str | None
+    problems: tuple[Problem, ...]
+    first_seen: datetime
+    last_seen: datetime

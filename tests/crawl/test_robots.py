@@ -11,6 +11,7 @@ import pytest
 from contentmap_cli.crawl.responses import FetchedFile
 from contentmap_cli.crawl.robots import Robots, product_token, read_robots
 from contentmap_cli.errors import Code, Failure
+from contentmap_cli.robots import RobotsState
 from contentmap_cli.values import Limits
 
 URL = "http://site.test/robots.txt"
@@ -144,7 +145,7 @@ def test_the_document_is_carried_along() -> None:
     assert (file.understood, file.sitemaps, file.losses) == (True, ("http://site.test/a.xml",), 0)
     absent = read(None, 404, Failure("http_404", "Not Found")).file
     assert absent is not None
-    assert (absent.is_absent, absent.body, absent.digest, absent.understood) == (True, None, None, False)
+    assert (absent.state, absent.body, absent.digest) == (RobotsState.ABSENT, None, None)
     assert absent.failure is not None
     assert absent.failure.code == "http_404"
 
