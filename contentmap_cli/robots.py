@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import codecs
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
 from contentmap_cli.errors import Failure
 from contentmap_cli.values import Problem
+
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
 
 
 class RobotsState(StrEnum):
@@ -66,3 +73,28 @@ class RobotsVersion:
     problems: tuple[Problem, ...]
     first_seen: datetime
     last_seen: datetime
+
+    @property
+    def text(self) -> str:
+        """The body as text, without a byte order mark; bytes that do not fit are U+FFFD."""
+        body = self.body or b""
+        for mark, codec in _MARKS:
+            if body.startswith(mark):
+                return body[len(mark) :].decode(codec, "replace")
+        return body.decode("utf-8", "replace")
+
+
+@dataclass(frozen=True, slots=True)
+class RobotsVerdict:
+    """Whether a robots.txt allows a crawler to request a URL, and what decides it (RFC 9309 section 2.2.2).
+
+    `group` is the user agent of the group that applies, None where none does. `line` and `rule` are the
+    number and the text of the deciding line; without one, no rule matches, and the URL is allowed.
+    """
+
+    url: str
+    agent: str
+    allowed: bool
+    group: str | None = None
+    line: int | None = None
+    rule: str | None = None

@@ -47,7 +47,7 @@ _FILE_STYLES = {
 _TOLD = 3  # problems of a file that are spelled out; the other formats have them all
 
 
-class _Aligned:
+class Aligned:
     """Lines that are kept until the end: columns are aligned over all of them."""
 
     columns: ClassVar[tuple[Column, ...]]
@@ -57,17 +57,15 @@ class _Aligned:
         self._out = out
         self._width = width
         self._color = color
-        self._lines: list[Line] = []
+        self.lines: list[Line] = []
 
     def finish(self) -> None:
         """Writes the table."""
-        write_table(
-            self._out, self.columns, self._lines, width=self._width, color=self._color, note=self.note
-        )
+        write_table(self._out, self.columns, self.lines, width=self._width, color=self._color, note=self.note)
         self._out.flush()
 
 
-class JobsTable(_Aligned):
+class JobsTable(Aligned):
     """A row a job."""
 
     columns = _JOBS
@@ -77,7 +75,7 @@ class JobsTable(_Aligned):
         took = elapsed(row)
         status = job_status(row)
         done = number(row.total) if row.finished == row.total else f"{row.finished:,}/{row.total:,}"
-        self._lines.append(
+        self.lines.append(
             Line(
                 (
                     Cell(row.job_id),
@@ -92,7 +90,7 @@ class JobsTable(_Aligned):
         )
 
 
-class FilesTable(_Aligned):
+class FilesTable(Aligned):
     """A row a sitemap file, with its error or its first problems."""
 
     columns = _FILES
@@ -104,7 +102,7 @@ class FilesTable(_Aligned):
         if row.removed_at is not None:
             status = Cell("removed", Style.DIM)
         took = "" if row.response_time_ms is None else duration(row.response_time_ms / 1000)
-        self._lines.append(
+        self.lines.append(
             Line(
                 (
                     status,
@@ -173,14 +171,15 @@ def file_note(row: StoredFile) -> str:
     told_below = {problem.code for problem in row.problems}
     parts = [failure_text(row.error)] if row.error and row.error.code not in told_below else []
     told = row.problems[: _TOLD - len(parts)]
-    parts.extend(_problem(problem) for problem in told)
+    parts.extend(problem_text(problem) for problem in told)
     left = sum(problem.count for problem in row.problems[len(told) :])
     if left:
         parts.append(f"and {left:,} more")
     return "; ".join(parts)
 
 
-def _problem(problem: Problem) -> str:
+def problem_text(problem: Problem) -> str:
+    """A problem with its line and its number, escaped."""
     where = f"line {problem.line}: " if problem.line is not None else ""
     often = f" ({problem.count:,} times)" if problem.count > 1 else ""
     return terminal(redact(f"{problem.code}: {where}{problem.message}{often}"))

@@ -167,7 +167,7 @@ def jobs_writer(
     from contentmap_cli.report.as_csv import JOB
     from contentmap_cli.report.objects import job_object
 
-    return _objects_writer(format, out, job_object, JOB, LIST_FORMATS)
+    return objects_writer(format, out, job_object, JOB, LIST_FORMATS)
 
 
 def files_writer(
@@ -181,7 +181,7 @@ def files_writer(
     from contentmap_cli.report.as_csv import FILE
     from contentmap_cli.report.objects import file_object
 
-    return _objects_writer(format, out, file_object, FILE, LIST_FORMATS)
+    return objects_writer(format, out, file_object, FILE, LIST_FORMATS)
 
 
 def entries_writer(
@@ -224,13 +224,14 @@ def entries_writer(
             raise refusal(format, ENTRY_FORMATS)
 
 
-def _objects_writer(
+def objects_writer(
     format: Format,
     out: TextIO,
     to_object: Callable[[Row], dict[str, object]],
     columns: tuple[tuple[str, ...], ...],
     known: tuple[Format, ...],
 ) -> RowWriter[Row]:
+    """The writer for rows as objects, or as CSV lines of these columns. Refuses what is not `known`."""
     from contentmap_cli.report.objects import to_json
 
     match format:
