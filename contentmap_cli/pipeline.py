@@ -31,6 +31,7 @@ from contentmap_cli.records.entries import Compared, Unfit, compare_ahead, merge
 from contentmap_cli.records.files import drop_files, save_files
 from contentmap_cli.records.robots import save_robots
 from contentmap_cli.records.session import GuardedSession
+from contentmap_cli.robots import costly
 from contentmap_cli.values import (
     CrawledFile,
     DomainSummary,
@@ -181,6 +182,7 @@ async def _store(
         seconds=round(seconds, 3),
         error=_why(crawl),
         discovery_methods=_count(saved.methods[index] for index in good),
+        robots_problems=costly(crawl.robots_file.problems) if crawl.robots_file is not None else 0,
         sitemap_types=_count(kind for index in good if (kind := saved.types[index]) is not None),
     )
     await finish_domain(session, claim, summary, complete=crawl.complete, limits=crawl.limits)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import codecs
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 from contentmap_cli.errors import Failure
 from contentmap_cli.values import Problem
@@ -15,6 +17,7 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
+_HARMLESS = frozenset({"unknown_line", "byte_order_mark", "relative_url"})
 
 
 class RobotsState(StrEnum):
@@ -23,6 +26,12 @@ class RobotsState(StrEnum):
     READ = "read"  # a robots.txt, also an empty one
     ABSENT = "absent"  # there is none: 404 or 410
     NOT_UNDERSTOOD = "not_understood"  # another document
+
+
+def costly(problems: Iterable[Problem]) -> int:
+    """How many of these problems of a robots.txt cost something: its rules or its sitemaps are not known
+    whole, or other crawlers may read them otherwise."""
+    return sum(problem.count for problem in problems if problem.code not in _HARMLESS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +91,13 @@ class RobotsVersion:
             if body.startswith(mark):
                 return body[len(mark) :].decode(codec, "replace")
         return body.decode("utf-8", "replace")
+
+
+class DomainRobots(NamedTuple):
+    """The current robots.txt of a domain, among what else is listed of it."""
+
+    domain: str
+    version: RobotsVersion
 
 
 @dataclass(frozen=True, slots=True)

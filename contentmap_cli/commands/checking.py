@@ -22,8 +22,9 @@ from contentmap_cli.findings import CheckedFile, CheckedSite
 from contentmap_cli.records.checking import recorded_files
 from contentmap_cli.records.contents import EntryFilter, find_domain, stored_entries
 from contentmap_cli.records.files import remembered_files
+from contentmap_cli.records.robots import current_robots
 from contentmap_cli.report.escape import redact
-from contentmap_cli.robots import RobotsFile
+from contentmap_cli.robots import RobotsFile, RobotsVersion
 from contentmap_cli.rows import entries_of
 from contentmap_cli.values import DiscoveryMethod, DocumentKind, Entry, Limits, RememberedFile, Target
 
@@ -110,7 +111,9 @@ async def check_stored(shell: Shell, name: str, wanted: frozenset[str]) -> Check
             replace(file, index_lastmod=parse_lastmod(said) if said else None) for file, said in recorded
         ]
         files = _placed(dated, named)
-        checker = Checker(CheckedSite(target=name, now=datetime.now(UTC)), wanted)
+        version = await current_robots(session, domain_id)
+        robots = _recorded_robots(version) if version is not None else None
+        checker = Checker(CheckedSite(target=name, now=datetime.now(UTC), robots=robots), wanted)
         for _ in range(2):
             waiting = iter(files)
             current: CheckedFile | None = None
@@ -190,6 +193,20 @@ def _robots(file: RobotsFile | None) -> CheckedFile | None:
         url=file.url,
         final_url=file.final_url,
         decoded_bytes=len(file.body),
+    )
+
+
+def _recorded_robots(version: RobotsVersion) -> CheckedFile | None:
+    """A recorded robots.txt as a document."""
+    if version.body is None:
+        return None
+    return CheckedFile(
+        name=version.url,
+        kind=DocumentKind.ROBOTS,
+        problems=version.problems,
+        url=version.url,
+        final_url=version.final_url,
+        decoded_bytes=len(version.body),
     )
 
 

@@ -32,7 +32,7 @@ from contentmap_cli.records.claims import LEASE_SECONDS, Claim, fence, finish_do
 from contentmap_cli.records.failures import storage_error
 from contentmap_cli.records.robots import save_robots
 from contentmap_cli.records.session import GuardedSession, Sessions
-from contentmap_cli.robots import RobotsFile
+from contentmap_cli.robots import RobotsFile, costly
 from contentmap_cli.values import DomainSummary, JobStatus, ScanStatus, Target
 
 log = logging.getLogger("contentmap.run")
@@ -196,6 +196,7 @@ class Fanout:
             requests=error.requests,
             seconds=round(error.seconds, 3),
             error=failure,
+            robots_problems=costly(error.robots.problems) if error.robots is not None else 0,
         )
 
 

@@ -69,27 +69,32 @@ async def save_robots(
 
 async def robots_versions(session: GuardedSession, domain_id: int) -> list[RobotsVersion]:
     """All versions of a domain's robots.txt, the oldest first."""
-    rows = await session.scalars(
-        select(RobotsVersionRow).where(RobotsVersionRow.domain_id == domain_id).order_by(RobotsVersionRow.id)
-    )
-    return [
-        RobotsVersion(
-            number=number,
-            state=RobotsState(row.state),
-            url=row.url,
-            final_url=row.final_url,
-            http_status=row.http_status,
-            body=row.body,
-            digest=row.digest,
-            problems=tuple(Problem(**problem) for problem in row.problems),
-            first_seen=row.first_seen,
-            last_seen=row.last_seen,
-        )
-        for number, row in enumerate(rows, start=1)
-    ]
+    of_domain = RobotsVersionRow.domain_id == domain_id
+    rows = await session.scalars(select(RobotsVersionRow).where(of_domain).order_by(RobotsVersionRow.id))
+    return [_version(number, row) for number, row in enumerate(rows, start=1)]
 
 
 async def current_robots(session: GuardedSession, domain_id: int) -> RobotsVersion | None:
     """The latest version of a domain's robots.txt, None where none is recorded."""
-    versions = await robots_versions(session, domain_id)
-    return versions[-1] if versions else None
+    of_domain = RobotsVersionRow.domain_id == domain_id
+    latest = select(RobotsVersionRow).where(of_domain).order_by(RobotsVersionRow.id.desc()).limit(1)
+    row = await session.scalar(latest)
+    if row is None:
+        return None
+    count = await session.scalar(select(func.count()).select_from(RobotsVersionRow).where(of_domain))
+    return _version(count or 1, row)
+
+
+def _version(number: int, row: RobotsVersionRow) -> RobotsVersion:
+    return RobotsVersion(
+        number=number,
+        state=RobotsState(row.state),
+        url=row.url,
+        final_url=row.final_url,
+        http_status=row.http_status,
+        body=row.body,
+        digest=row.digest,
+        problems=tuple(Problem(**problem) for problem in row.problems),
+        first_seen=row.first_seen,
+        last_seen=row.last_seen,
+    )

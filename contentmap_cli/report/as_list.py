@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import ClassVar, TextIO
 
 from contentmap_cli.report.columns import Cell, Column, Line, Style, painted, write_table
 from contentmap_cli.report.escape import redact, terminal, url_text
 from contentmap_cli.report.figures import duration, moment, number, size
 from contentmap_cli.report.outcomes import elapsed, failure_text, job_status
+from contentmap_cli.robots import DomainRobots
 from contentmap_cli.values import (
     Entry,
     FileStatus,
@@ -96,8 +97,15 @@ class FilesTable(Aligned):
     columns = _FILES
     note = "PROBLEMS"
 
-    def write(self, row: StoredFile) -> None:
+    def __init__(self, out: TextIO, *, width: int | None, color: bool) -> None:
+        super().__init__(out, width=width, color=color)
+        self._robots = ""
+
+    def write(self, row: StoredFile | DomainRobots) -> None:
         """Keeps the row."""
+        if isinstance(row, DomainRobots):
+            self._robots = robots_note(row)
+            return
         status = Cell(row.status.value, _FILE_STYLES[row.status])
         if row.removed_at is not None:
             status = Cell("removed", Style.DIM)
@@ -117,6 +125,13 @@ class FilesTable(Aligned):
                 Cell(file_note(row), Style.DIM),
             )
         )
+
+    def finish(self) -> None:
+        """Writes the table, and below it what is wrong with robots.txt."""
+        super().finish()
+        if self._robots:
+            self._out.write(f"{self._robots}\n")
+            self._out.flush()
 
 
 class EntriesTable:
@@ -183,3 +198,16 @@ def problem_text(problem: Problem) -> str:
     where = f"line {problem.line}: " if problem.line is not None else ""
     often = f" ({problem.count:,} times)" if problem.count > 1 else ""
     return terminal(redact(f"{problem.code}: {where}{problem.message}{often}"))
+
+
+def problems_text(problems: Sequence[Problem], most: int = _TOLD) -> str:
+    """The first problems on one line, escaped."""
+    parts = [problem_text(problem) for problem in problems[:most]]
+    left = sum(problem.count for problem in problems[most:])
+    return "; ".join([*parts, f"and {left:,} more"] if left else parts)
+
+
+def robots_note(row: DomainRobots) -> str:
+    """What is wrong with a robots.txt, escaped, on one line; empty where nothing is."""
+    problems = problems_text(row.version.problems)
+    return f"{url_text(row.version.url)}: {problems}" if problems else ""

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import ClassVar, TextIO
 
-from contentmap_cli.report.as_list import Aligned, problem_text
+from contentmap_cli.report.as_list import Aligned, problem_text, problems_text
 from contentmap_cli.report.columns import Cell, Column, Line, Style, painted
 from contentmap_cli.report.escape import terminal, url_text
 from contentmap_cli.report.figures import moment, plural, size
@@ -75,7 +75,7 @@ class VersionsTable(Aligned):
             Cell(moment(row.last_seen)),
             Cell((row.digest or "")[:12], Style.DIM),
         )
-        self.lines.append(Line(cells, Cell(problems_text(row), Style.DIM)))
+        self.lines.append(Line(cells, Cell(problems_text(row.problems), Style.DIM)))
 
 
 class VerdictsTable(Aligned):
@@ -151,13 +151,6 @@ def write_difference(
     else:
         raise refusal(format, (Format.TABLE, Format.JSON, Format.NDJSON))
     out.flush()
-
-
-def problems_text(robots: RobotsVersion, most: int = 3) -> str:
-    """The first problems on one line, escaped."""
-    parts = [problem_text(problem) for problem in robots.problems[:most]]
-    left = sum(problem.count for problem in robots.problems[most:])
-    return "; ".join([*parts, f"and {left:,} more"] if left else parts)
 
 
 def text_lines(robots: RobotsVersion) -> list[str]:

@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Protocol, TextIO, TypeVar
 
 from contentmap_cli.errors import UsageError
+from contentmap_cli.robots import DomainRobots
 from contentmap_cli.values import DomainSummary, Entry, ErrorGroup, JobSummary, StoredEntry, StoredFile
 
 Row_contra = TypeVar("Row_contra", contravariant=True)
@@ -172,16 +173,20 @@ def jobs_writer(
 
 def files_writer(
     format: Format, out: TextIO, *, width: int | None = None, color: bool = False
-) -> RowWriter[StoredFile]:
-    """The writer for `sitemaps`. Parameters and errors as for `scan_writer`."""
+) -> RowWriter[StoredFile | DomainRobots]:
+    """The writer for `sitemaps`: files, then the robots.txt where it has problems (CSV has no row for it).
+    Parameters and errors as for `scan_writer`."""
     if format is Format.TABLE:
         from contentmap_cli.report.as_list import FilesTable
 
         return FilesTable(out, width=width, color=color)
     from contentmap_cli.report.as_csv import FILE
-    from contentmap_cli.report.objects import file_object
+    from contentmap_cli.report.objects import file_object, robots_object
 
-    return objects_writer(format, out, file_object, FILE, LIST_FORMATS)
+    def to_object(row: StoredFile | DomainRobots) -> dict[str, object]:
+        return file_object(row) if isinstance(row, StoredFile) else robots_object(*row)
+
+    return objects_writer(format, out, to_object, FILE, LIST_FORMATS)
 
 
 def entries_writer(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
-import pytest
 from web_sites import good_site, serving
 
 ONE = "User-agent: *\nDisallow: /private/\nAllow: /private/open\n\nUser-agent: AcmeBot\nDisallow: /\n"
@@ -79,29 +79,26 @@ def test_one_that_has_not_changed(contentmap: Any) -> None:
     assert "has not changed" in said.err
 
 
-@pytest.mark.parametrize(
-    ("url", "agent", "expected"),
-    [
-        ("/private/x", None, (False, "*", 2, "Disallow: /private/")),
-        ("/private/open/y", None, (True, "*", 3, "Allow: /private/open")),
-        ("/", None, (True, "*", None, None)),
-        ("http://a.test/any", "AcmeBot", (False, "AcmeBot", 6, "Disallow: /")),
-        (
-            "/any",
-            "Mozilla/5.0 (compatible; AcmeBot/1.0; +http://x.test)",
-            (False, "AcmeBot", 6, "Disallow: /"),
-        ),
-        ("/robots.txt", "acmebot", (True, "AcmeBot", None, None)),
-    ],
-)
-def test_a_url(contentmap: Any, url: str, agent: str | None, expected: tuple[Any, ...]) -> None:
+BROWSER_FORM = "Mozilla/5.0 (compatible; AcmeBot/1.0; +http://x.test)"
+DECIDED: list[tuple[str, str | None, tuple[Any, ...]]] = [
+    ("/private/x", None, (False, "*", 2, "Disallow: /private/")),
+    ("/private/open/y", None, (True, "*", 3, "Allow: /private/open")),
+    ("/", None, (True, "*", None, None)),
+    ("http://a.test/any", "AcmeBot", (False, "AcmeBot", 6, "Disallow: /")),
+    ("/any", BROWSER_FORM, (False, "AcmeBot", 6, "Disallow: /")),
+    ("/robots.txt", "acmebot", (True, "AcmeBot", None, None)),
+]
+
+
+def test_a_url(contentmap: Any) -> None:
     """Whether it is allowed, by which group, and by which line."""
     scan(contentmap, ONE)
-    words = ["--agent", agent] if agent else []
-    (row,) = contentmap("robots", "a.test", "--test", url, *words, "--json").json
-    assert (row["allowed"], row["group"], row["line"], row["rule"]) == expected
-    code = contentmap("robots", "a.test", "--test", url, *words, "--exit-code").code
-    assert code == (0 if expected[0] else 3)
+    for url, agent, expected in DECIDED:
+        words = ["--agent", agent] if agent else []
+        said = contentmap("robots", "a.test", "--test", url, *words, "--exit-code", "--json")
+        (row,) = said.json
+        assert (row["allowed"], row["group"], row["line"], row["rule"]) == expected
+        assert said.code == (0 if expected[0] else 3)
 
 
 def test_several_urls(contentmap: Any) -> None:
@@ -126,21 +123,50 @@ def test_without_a_robots_txt(contentmap: Any) -> None:
     assert contentmap("robots", "c.test").code == 6
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
+def test_what_cannot_be_asked(contentmap: Any) -> None:
+    """Options that exclude each other, and another site's URL."""
+    scan(contentmap, ONE)
+    for words in (
         ("--history", "--diff"),
         ("--diff", "--test", "/"),
         ("--agent", "x"),
         ("--exit-code",),
         ("--test", "http://b.test/"),
         ("--diff", "--format", "csv"),
-    ],
-)
-def test_what_cannot_be_asked(contentmap: Any, words: tuple[str, ...]) -> None:
-    """Options that exclude each other, and another site's URL."""
-    scan(contentmap, ONE)
-    assert contentmap("robots", "a.test", *words).code == 2
+    ):
+        assert contentmap("robots", "a.test", *words).code == 2, words
+
+
+def test_every_command_says_what_is_wrong(contentmap: Any, tmp_path: Path) -> None:
+    """Four commands tell of the same problems; `scan` only of those that cost something."""
+    text = "User-agent: *\nDisallow: /x\nHello\nSitemap: http:/a.test/sitemap.xml\n"
+    pages = good_site("a.test") | {"a.test/robots.txt": text} | good_site("b.test")
+    pages["b.test/robots.txt"] = "User-agent: *\nHello\nSitemap: http://b.test/sitemap.xml\n"
+    with serving(pages) as sites:
+        connect = ("--connect-to", sites.connect_to)
+        scanned = contentmap("scan", "http://a.test", "http://b.test", *connect)
+        live = contentmap("check", "http://a.test", *connect, "--json")
+    assert scanned.code == 0
+    assert "hint: the robots.txt of a.test has 1 problem: see `contentmap" in scanned.err
+    assert "b.test has" not in scanned.err
+    for format in ("json", "ndjson"):
+        said = contentmap("sitemaps", "a.test", "--format", format)
+        rows = said.json if format == "json" else said.lines
+        assert [row["type"] for row in rows] == ["sitemap_file", "robots"]
+        assert [problem["code"] for problem in rows[1]["problems"]] == ["unknown_line", "scheme_repaired"]
+    table, csv = contentmap("sitemaps", "a.test"), contentmap("sitemaps", "a.test", "--format", "csv")
+    for shown in (table.out.splitlines()[-1], csv.err):
+        assert "http://a.test/robots.txt: unknown_line: line 3" in shown
+        assert "scheme_repaired: line 4" in shown
+    stored = contentmap("check", "a.test", "--stored", "--json")
+    for found in (live, stored):
+        rules = {each["rule"]: each for each in found.json["findings"]}
+        assert {"robots-sitemap", "robots-unknown"} <= set(rules)
+        finding = rules["robots-sitemap"]
+        assert (finding["file"], finding["line"]) == ("http://a.test/robots.txt", 4)
+    (tmp_path / "robots.txt").write_text(text)
+    parsed = contentmap("parse", str(tmp_path / "robots.txt")).lines[-1]
+    assert [problem["code"] for problem in parsed["problems"]] == ["unknown_line", "scheme_repaired"]
 
 
 def test_a_failed_domain_has_its_robots_txt(contentmap: Any) -> None:
