@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 
 from protego import Protego
@@ -93,14 +94,9 @@ def read_robots(fetched: FetchedFile, *, limits: Limits, user_agent: str, delay_
     product = product_token(user_agent)
     failure = fetched.failure
     cut = failure is not None and failure.code in (Code.BODY_TOO_LARGE, Code.BODY_TRUNCATED)
-    file = RobotsFile(
-        origin=_origin(fetched),
-        url=fetched.url,
-        final_url=fetched.final_url,
-        http_status=fetched.status,
-        failure=failure,
-    )
+    answer = partial(RobotsFile, _origin(fetched), fetched.url, fetched.final_url, fetched.status)
     if fetched.body is None or (failure is not None and not cut):
+        file = answer(failure)
         if failure is None or is_absent(failure, fetched.status):
             return Robots(product=product, file=file)
         unreachable = Failure(Code.ROBOTS_UNREACHABLE, f"robots.txt: {failure.message}")
@@ -111,8 +107,7 @@ def read_robots(fetched: FetchedFile, *, limits: Limits, user_agent: str, delay_
     if failure is not None and not any(problem.code == failure.code for problem in problems):
         problems += (Problem(str(failure.code), None, failure.message),)
     named = text.sitemaps[: limits.file_urls_hard] if text is not None else ()
-    file = replace(
-        file,
+    file = answer(
         failure=failure or document.failure,
         body=parsed.body,
         digest=document.digest,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from itertools import chain
 from typing import BinaryIO, NamedTuple
 from urllib.parse import urlsplit
@@ -62,10 +63,14 @@ def parse_robots(source: BinaryIO, *, base: str | None, limits: Limits, cut: boo
 
     `cut` says that `source` ends before the document does: then its last line does not count.
     """
-    bounds = replace(limits, body_bytes=limits.robots_bytes)
-    reading = _Reading(source, _Nowhere(), base, bounds, None)
+    reading = _Reading(source, _Nowhere(), base, _of_robots(limits), None)
     reading.cut = cut
     return ParsedRobots(reading.run(robots=True), reading.robots, reading.robots_body)
+
+
+@lru_cache(maxsize=8)
+def _of_robots(limits: Limits) -> Limits:
+    return replace(limits, body_bytes=limits.robots_bytes)
 
 
 class _Nowhere:

@@ -32,6 +32,9 @@ _BREAK = compiled(
     re.IGNORECASE,
 )
 _REPEATED_KEY = compiled(r"\s*+site-?maps?\s*+:\s*+\Z", re.IGNORECASE)
+_PLAIN = re.compile(r"(User-[Aa]gent|Disallow|Allow|Crawl-[Dd]elay): ?([^\s:\ufffd]*)[ \t]*")
+"""A line as nearly all are, with nothing in it to look for."""
+
 _TAG = re.compile(r"<[^<>]{0,1000}>")
 _BLANK = "\ufeff\u200b\u200e\u2060"
 
@@ -147,6 +150,15 @@ class _Reading:
 
     def take(self, number: int, line: str) -> None:
         """Reads one line."""
+        plain = _PLAIN.fullmatch(line)
+        if plain is not None and (self._in_group or plain[1][0] == "U"):
+            if self._behind_sitemap:
+                self._note_unnamed()
+                self._behind_sitemap = False
+            self._in_group = True
+            self._defined += 1
+            self._lines.append(RobotsLine(number, plain[1].lower(), plain[2], line.rstrip()))
+            return
         text = line.strip().strip(_BLANK).strip()
         if not text:
             return

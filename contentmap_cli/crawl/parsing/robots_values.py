@@ -13,6 +13,9 @@ from contentmap_cli.crawl.parsing.urls import EDGES, TEMPLATE, judge
 BARE_URL = compiled(r"\s*+[\"'<]?https?:[/\\]{1,2}[^\s\"'<>]++[\"'>]?\s*+", re.IGNORECASE)
 """A line that is one URL and nothing else."""
 
+_ONE_URL = re.compile(r"https?://[a-z-]+\.[a-z.-]+/[A-Za-z0-9/._-]*")
+"""A URL as nearly all Sitemap lines have it, in which nothing is left to look for."""
+
 _PLACEHOLDER = re.compile(r"\{[\w .:-]{0,60}\}|%[A-Z][A-Z_]{2,40}%|\[\[|__[A-Z_]{3,40}__")
 _WORDS = re.compile(r"[\s\u00a0\u200b\"'<>]+")
 _JOINED = compiled(
@@ -38,6 +41,8 @@ class SitemapUrl(NamedTuple):
 
 def sitemap_urls(value: str, base: str | None, url_length: int) -> list[SitemapUrl]:
     """Every URL in the value of a Sitemap line, in order; none where it holds nothing."""
+    if _ONE_URL.fullmatch(value) and len(value) <= url_length and "localhost" not in value:
+        return [SitemapUrl(value)]
     return [_judged(text, base, url_length) for text in _texts(value)]
 
 
