@@ -66,7 +66,7 @@ ROBOTS_PROBLEMS: Final[dict[str, Rule]] = {
 
 IN_ROBOTS: Final[dict[str, Rule]] = {
     **ROBOTS_PROBLEMS,
-    **dict.fromkeys(("rejected_url", "missing_url", "url_too_long", "scheme_repaired"), ROBOTS_SITEMAP),
+    **dict.fromkeys(("rejected_url", "missing_url", "url_too_long", "url_repaired"), ROBOTS_SITEMAP),
     **dict.fromkeys(("relative_url", "scheme_added"), ROBOTS_SITEMAP),
     "wrong_encoding": ROBOTS_ENCODING,
     "body_too_large": LIMIT_ROBOTS,

@@ -153,11 +153,11 @@ def test_every_command_says_what_is_wrong(contentmap: Any, tmp_path: Path) -> No
         said = contentmap("sitemaps", "a.test", "--format", format)
         rows = said.json if format == "json" else said.lines
         assert [row["type"] for row in rows] == ["sitemap_file", "robots"]
-        assert [problem["code"] for problem in rows[1]["problems"]] == ["unknown_line", "scheme_repaired"]
+        assert [problem["code"] for problem in rows[1]["problems"]] == ["unknown_line", "url_repaired"]
     table, csv = contentmap("sitemaps", "a.test"), contentmap("sitemaps", "a.test", "--format", "csv")
     for shown in (table.out.splitlines()[-1], csv.err):
         assert "http://a.test/robots.txt: unknown_line: line 3" in shown
-        assert "scheme_repaired: line 4" in shown
+        assert "url_repaired: line 4" in shown
     stored = contentmap("check", "a.test", "--stored", "--json")
     for found in (live, stored):
         rules = {each["rule"]: each for each in found.json["findings"]}
@@ -166,7 +166,7 @@ def test_every_command_says_what_is_wrong(contentmap: Any, tmp_path: Path) -> No
         assert (finding["file"], finding["line"]) == ("http://a.test/robots.txt", 4)
     (tmp_path / "robots.txt").write_text(text)
     parsed = contentmap("parse", str(tmp_path / "robots.txt")).lines[-1]
-    assert [problem["code"] for problem in parsed["problems"]] == ["unknown_line", "scheme_repaired"]
+    assert [problem["code"] for problem in parsed["problems"]] == ["unknown_line", "url_repaired"]
 
 
 def test_a_failed_domain_has_its_robots_txt(contentmap: Any) -> None:

@@ -78,8 +78,8 @@ class ProblemCode(StrEnum):
     DOCTYPE_IGNORED = "doctype_ignored", "a document type declaration without content; passed over"
     SCHEME_ADDED = "scheme_added", "a URL that starts with the site's host was given the sitemap's scheme"
     RELATIVE_URL = "relative_url", "a URL without scheme and host; resolved against the sitemap's own"
+    URL_REPAIRED = "url_repaired", "a URL that is not written as it should be; read as browsers read it"
     CREDENTIALS_REMOVED = "credentials_removed", "a URL held a user name or password, which is not recorded"
-    SCHEME_REPAIRED = "scheme_repaired", "the slashes behind a URL's scheme are wrong; read as what was meant"
     # Lines of a robots.txt.
     LINE_ENDS_LOST = "line_ends_lost", "several lines stand on one; each was read"
     SEVERAL_URLS = "several_urls", "a Sitemap line names several URLs; each was read"

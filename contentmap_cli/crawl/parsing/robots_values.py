@@ -75,7 +75,7 @@ def _judged(text: str, base: str | None, url_length: int) -> SitemapUrl:
     if _is_local(judged.url) and not (base is not None and _is_local(base)):
         return SitemapUrl(None, ProblemCode.REJECTED_URL, f"a host of no public site: {shorten(text, 120)}")
     if repaired is not None and judged.code is None:
-        return SitemapUrl(judged.url, ProblemCode.SCHEME_REPAIRED, shorten(text))
+        return SitemapUrl(judged.url, ProblemCode.URL_REPAIRED, shorten(text))
     return SitemapUrl(judged.url, judged.code, judged.message)
 
 

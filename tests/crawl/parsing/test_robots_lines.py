@@ -169,7 +169,7 @@ def test_a_url_on_the_line_below() -> None:
 def test_a_scheme_with_the_wrong_slashes(value: str, url: str) -> None:
     """Read as the URL Standard reads it, and reported."""
     assert urls(f"Sitemap: {value}\n") == [url]
-    assert codes(f"Sitemap: {value}\n") == ["scheme_repaired"]
+    assert codes(f"Sitemap: {value}\n") == ["url_repaired"]
 
 
 @pytest.mark.parametrize(
