@@ -101,10 +101,11 @@ class CheckedFile:
 @dataclass(frozen=True, slots=True)
 class CheckedSite:
     """The target of a check: `allows` is what its robots.txt says of a URL, None where that is not known.
-    `failures` are its own, its limits and its notes."""
+    `failures` are its own, its limits and its notes. `robots` is that robots.txt, where one was read."""
 
     target: str
     now: datetime
     allows: Callable[[str], bool] | None = None
     failures: tuple[Failure, ...] = ()
     is_site: bool = True  # False for a file
+    robots: CheckedFile | None = None

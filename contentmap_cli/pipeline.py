@@ -29,7 +29,9 @@ from contentmap_cli.records.claims import Claim, fence, finish_domain
 from contentmap_cli.records.differences import Differences
 from contentmap_cli.records.entries import Compared, Unfit, compare_ahead, merge_entries
 from contentmap_cli.records.files import drop_files, save_files
+from contentmap_cli.records.robots import save_robots
 from contentmap_cli.records.session import GuardedSession
+from contentmap_cli.robots import costly
 from contentmap_cli.values import (
     CrawledFile,
     DomainSummary,
@@ -51,6 +53,7 @@ class DomainFailed(Exception):
         super().__init__(failure.message)
         self.failure = failure
         self.status = crawl.status
+        self.robots = crawl.robots_file
         self.requests = crawl.requests
         self.fetched_bytes = crawl.fetched_bytes
         self.seconds = seconds
@@ -152,6 +155,7 @@ async def _store(
     *,
     first_scan: bool,
 ) -> DomainSummary:
+    await save_robots(session, claim, crawl.robots_file, first_scan=first_scan)
     saved = await save_files(session, claim, crawl.files, first_scan=first_scan)
     entries = [
         replace(file, file_id=saved.ids[index], known=saved.ids[index] in saved.known)
@@ -178,6 +182,7 @@ async def _store(
         seconds=round(seconds, 3),
         error=_why(crawl),
         discovery_methods=_count(saved.methods[index] for index in good),
+        robots_problems=costly(crawl.robots_file.problems) if crawl.robots_file is not None else 0,
         sitemap_types=_count(kind for index in good if (kind := saved.types[index]) is not None),
     )
     await finish_domain(session, claim, summary, complete=crawl.complete, limits=crawl.limits)

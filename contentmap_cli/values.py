@@ -253,6 +253,7 @@ class DomainSummary:
     error: Failure | None = None
     discovery_methods: Mapping[str, int] = field(default_factory=dict)
     sitemap_types: Mapping[str, int] = field(default_factory=dict)
+    robots_problems: int = 0  # lines of its robots.txt that other crawlers may read otherwise
     unexpected: str | None = None  # in what its count of URLs is not what the caller expects
 
 

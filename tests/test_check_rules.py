@@ -233,6 +233,37 @@ SITES = {
 }
 
 
+ROBOTS: dict[str, str | bytes] = {
+    "limit-robots": "User-agent: *\n" + "# filler\n" * 60_000,
+    "robots-html": "<!DOCTYPE html><html><body>hello</body></html>",
+    "robots-content": '{"error": "not found"}',
+    "robots-lines": r"User-agent: *\nDisallow: /a\nSitemap: https://a.example.com/s.xml",
+    "robots-sitemap": "User-agent: *\nSitemap: https:/a.example.com/s.xml\n",
+    "robots-key": "User-agent: *\nDisalow: /a\n",
+    "robots-group": "Disallow: /a\n",
+    "robots-unknown": "User-agent: *\nHello: world\n",
+    "robots-encoding": b"\xef\xbb\xbfUser-agent: *\n",
+}
+
+
+def robots_file(body: str | bytes) -> CheckedFile:
+    """A robots.txt as the rules see it."""
+    address = "https://a.example.com/robots.txt"
+    source = io.BytesIO(body.encode() if isinstance(body, str) else body)
+    with EntrySpool() as spool:
+        return replace(as_file(parse_document(source, spool, base=address)), name=address, url=address)
+
+
+@pytest.mark.parametrize("name", ROBOTS)
+def test_a_robots_txt_that_breaks_a_rule(name: str) -> None:
+    """As a file, and as the robots.txt of a site; a good one breaks none."""
+    file = robots_file(ROBOTS[name])
+    assert {*found((file, ()))} == {name}
+    assert {*found((FILE, ()), site=replace(SITE, robots=file))} == {name}
+    good = robots_file(f"User-agent: *\nDisallow: /a\nSitemap: {HOME}\n")
+    assert found((FILE, ()), site=replace(SITE, robots=good)) == {}
+
+
 @pytest.mark.parametrize("name", SITES)
 def test_a_site_that_breaks_a_rule(name: str) -> None:
     """What is about a site as a whole."""
@@ -316,7 +347,7 @@ def test_relative_urls_of_a_document_of_known_place() -> None:
 def test_every_rule_is_tried() -> None:
     """No rule without a document that breaks it."""
     several = {"url-repeated", "url-blocked", "url-location", "lastmod-index", "robots-blocked"}
-    assert {*BROKEN, *DELIVERED, *SITES, *several} == set(RULES)
+    assert {*BROKEN, *DELIVERED, *SITES, *ROBOTS, *several} == set(RULES)
 
 
 def test_every_problem_of_the_reader_has_a_rule() -> None:

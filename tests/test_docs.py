@@ -22,7 +22,8 @@ from contentmap_cli.records.tables import Base
 from contentmap_cli.report.as_diff import change_object, diff_object
 from contentmap_cli.report.as_map import SiteMap, map_object, map_writer, section_object
 from contentmap_cli.report.formats import Format
-from contentmap_cli.report.objects import check_object, finding_object
+from contentmap_cli.report.objects import check_object, finding_object, robots_object, verdict_object
+from contentmap_cli.robots import RobotsState, RobotsVerdict, RobotsVersion
 from contentmap_cli.sections import Section, SectionCounter
 from contentmap_cli.values import DiscoveryMethod, JobStatus, ScanStatus
 from contentmap_cli.views import Change, Comparison, Counts, Kind, ScanPoint
@@ -88,10 +89,12 @@ def test_every_fault_is_shown_by_a_test() -> None:
 
 
 def test_every_field_of_an_answer_is_documented() -> None:
-    """The fields of check, diff and map are those that the page names, no more and no less."""
+    """The fields of check, diff, map and robots are those that the page names, no more and no less."""
     point = ScanPoint(1, "sitemap_0", ScanStatus.OK, True, datetime.now(UTC), 1)
     section = Section("https://a.test/")
     rule = next(iter(RULES.values()))
+    now = datetime.now(UTC)
+    version = RobotsVersion(1, RobotsState.ABSENT, "", "", 404, None, None, (), first_seen=now, last_seen=now)
     answers = {
         "check": check_object(CheckSummary((), 0, 0, {})),
         "finding": finding_object(Finding(rule, "a.test", None, None, "m")),
@@ -99,6 +102,8 @@ def test_every_field_of_an_answer_is_documented() -> None:
         "change": change_object("a.test", Change(Kind.ADDED, "https://a.test/")),
         "map": map_object(SiteMap("a.test", section, 1, 0, "2026-01")),
         "section": section_object(section, 0, 0),
+        "robots": robots_object("a.test", version),
+        "robots_test": verdict_object(RobotsVerdict("https://a.test/", "a", allowed=True)),
     }
     for name, answer in answers.items():
         rows = _table("answers.md", name)

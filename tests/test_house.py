@@ -23,6 +23,7 @@ FLOORS = {
     "values": 1,
     "batches": 2,
     "findings": 2,
+    "robots": 2,
     "sections": 2,
     "sinks": 2,
     "views": 2,
@@ -47,6 +48,7 @@ FORBIDDEN = {
     "rows": {"aiohttp", "lxml", "sqlalchemy", "rich", "typer"},
     "sinks": {"aiohttp", "lxml", "sqlalchemy", "rich", "typer"},
     "sections": {"aiohttp", "lxml", "sqlalchemy", "rich", "typer"},
+    "robots": {"aiohttp", "lxml", "protego", "sqlalchemy", "rich", "typer"},
     "findings": {"aiohttp", "lxml", "sqlalchemy", "rich", "typer"},
     "views": {"aiohttp", "lxml", "sqlalchemy", "rich", "typer"},
 }

@@ -8,7 +8,17 @@ from __future__ import annotations
 import re
 
 from contentmap_cli.check.dates import LASTMOD_FORMAT
-from contentmap_cli.check.registry import GOOGLE, PROTOCOL, RFC_9309, XML, Family, rule
+from contentmap_cli.check.registry import GOOGLE, PROTOCOL, XML, Family, rule
+from contentmap_cli.check.robots import (
+    IN_ROBOTS,
+    LIMIT_ROBOTS,
+    ROBOTS_GROUP,
+    ROBOTS_KEY,
+    ROBOTS_LINES,
+    ROBOTS_PROBLEMS,
+    ROBOTS_SITEMAP,
+    ROBOTS_UNKNOWN,
+)
 from contentmap_cli.errors import Code
 from contentmap_cli.findings import CheckedFile, Rule
 from contentmap_cli.values import DocumentKind, Problem, Severity
@@ -44,11 +54,6 @@ LIMIT_SIZE = rule(
 LIMIT_URL_LENGTH = rule(
     "limit-url-length", _E, "a URL of 2,048 characters or more",
     "A loc must have less than 2,048 characters; longer ones are not read.", f"{PROTOCOL}#locdef",
-)  # fmt: skip
-LIMIT_ROBOTS = rule(
-    "limit-robots", _W, "a robots.txt larger than 500 KiB",
-    "Crawlers need not read beyond that, so what stands there may not count.",
-    f"{RFC_9309}#section-2.5",
 )  # fmt: skip
 DOCUMENT_KIND = rule(
     "document-kind", _E, "not a sitemap, feed or list of URLs",
@@ -190,18 +195,13 @@ IMAGE_COUNT = rule(
     "Only the first 1,000 are read.", f"{GOOGLE}/sitemaps/image-sitemaps",
 )  # fmt: skip
 
-ROBOTS_HTML = rule(
-    "robots-html", _E, "an HTML page served as robots.txt",
-    "Its rules and its Sitemap lines do not count.", f"{RFC_9309}#section-2.3",
-)  # fmt: skip
-
 FROM_PROBLEMS: dict[str, Rule] = {
     "xml_error": XML_BROKEN,
     "xml_dtd_forbidden": XML_DOCTYPE,
     "xml_token_too_large": XML_SIZE,
     "too_many_urls": LIMIT_URLS,
     "not_a_sitemap": DOCUMENT_KIND,
-    "robots_is_html": ROBOTS_HTML,
+    **ROBOTS_PROBLEMS,
     "body_truncated": DOCUMENT_TRUNCATED,
     "body_too_large": LIMIT_SIZE,
     "decompress_members": DOCUMENT_COMPRESSION,
@@ -241,6 +241,7 @@ _QUOTED = frozenset(
     {
         *(URL_INVALID, URL_RELATIVE, URL_SLASHES, LASTMOD_INVALID, ENTRY_CHANGEFREQ, ENTRY_PRIORITY),
         *(DOCUMENT_LINE, LIMIT_URL_LENGTH),
+        *(ROBOTS_LINES, ROBOTS_SITEMAP, ROBOTS_KEY, ROBOTS_GROUP, ROBOTS_UNKNOWN),
     }
 )
 """Rules whose problems say which value it was: that is an example, and the rule's own words the message."""
@@ -282,7 +283,7 @@ class Documents(Family):
             broken = FROM_PROBLEMS.get(failure.code, DOCUMENT_KIND)
             self.notes.add(broken, file, failure.message)
         if file.kind is DocumentKind.ROBOTS:
-            if file.decoded_bytes > MOST_ROBOTS_BYTES:
+            if file.decoded_bytes > MOST_ROBOTS_BYTES and Code.BODY_TOO_LARGE not in told:
                 self.notes.add(LIMIT_ROBOTS, file, f"{file.decoded_bytes:,} bytes")
             return
         if file.decoded_bytes > MOST_BYTES and Code.BODY_TOO_LARGE not in told:
@@ -302,8 +303,15 @@ class Documents(Family):
         if file.root is not None and file.kind in (DocumentKind.URLSET, DocumentKind.INDEX):
             self._namespaces(file, file.root)
 
+    def finish(self) -> None:
+        """Looks at the site's own robots.txt."""
+        if self.site.robots is not None:
+            self.start(self.site.robots)
+
     def _problem(self, file: CheckedFile, problem: Problem) -> None:
         broken = FROM_PROBLEMS.get(problem.code, XML_BROKEN)
+        if file.kind is DocumentKind.ROBOTS:
+            broken = IN_ROBOTS.get(problem.code, broken)
         if problem.code == "too_many_extensions" and problem.message.endswith("image"):
             broken = IMAGE_COUNT
         quoted = broken in _QUOTED

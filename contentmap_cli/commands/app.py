@@ -21,6 +21,7 @@ from contentmap_cli.commands import (
     parse,
     report,
     resume,
+    robots,
     scan,
     sitemaps,
     status,
@@ -82,8 +83,8 @@ def global_options(
 
 
 for module in (
-    *(scan, status, jobs, resume, cancel, urls, sitemaps, map_command, report, diff, check, parse, worker),
-    db,
+    *(scan, status, jobs, resume, cancel, urls, sitemaps, robots, map_command, report, diff, check, parse),
+    *(worker, db),
 ):
     module.register(app)
 config.register(app)  # the last: it shows the settings of all

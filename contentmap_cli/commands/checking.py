@@ -17,14 +17,16 @@ from contentmap_cli.crawl.parsing import parse_document, parse_lastmod
 from contentmap_cli.crawl.results import Crawls, DomainCrawl
 from contentmap_cli.crawl.robots import Robots
 from contentmap_cli.crawl.spool import RowSpool
-from contentmap_cli.errors import ContentMapError, Failure, NotFound
+from contentmap_cli.errors import Code, ContentMapError, Failure, NotFound
 from contentmap_cli.findings import CheckedFile, CheckedSite
 from contentmap_cli.records.checking import recorded_files
 from contentmap_cli.records.contents import EntryFilter, find_domain, stored_entries
 from contentmap_cli.records.files import remembered_files
+from contentmap_cli.records.robots import current_robots
 from contentmap_cli.report.escape import redact
+from contentmap_cli.robots import RobotsFile, RobotsVersion
 from contentmap_cli.rows import entries_of
-from contentmap_cli.values import DiscoveryMethod, Entry, Limits, RememberedFile, Target
+from contentmap_cli.values import DiscoveryMethod, DocumentKind, Entry, Limits, RememberedFile, Target
 
 SLICE = 1000
 _DEEPEST = 16  # indexes above a file that are looked at: they may name each other in a ring
@@ -81,6 +83,7 @@ async def check_live(shell: Shell, target: Target, crawler: Crawls, wanted: froz
             failures=tuple(
                 dict.fromkeys((*((crawl.error,) if crawl.error else ()), *crawl.limits, *crawl.notes))
             ),
+            robots=_robots(crawl.robots_file),
         )
         checker = Checker(site, wanted)
         files = _crawled(crawl, before, now)
@@ -109,7 +112,9 @@ async def check_stored(shell: Shell, name: str, wanted: frozenset[str]) -> Check
             replace(file, index_lastmod=parse_lastmod(said) if said else None) for file, said in recorded
         ]
         files = _placed(dated, named)
-        checker = Checker(CheckedSite(target=name, now=datetime.now(UTC)), wanted)
+        version = await current_robots(session, domain_id)
+        robots = _recorded_robots(version) if version is not None else None
+        checker = Checker(CheckedSite(target=name, now=datetime.now(UTC), robots=robots), wanted)
         for _ in range(2):
             waiting = iter(files)
             current: CheckedFile | None = None
@@ -175,6 +180,35 @@ def _crawled(crawl: DomainCrawl, before: Mapping[str, RememberedFile], now: date
             )
         )
     return _placed(files, _named(crawl.robots.sitemaps if crawl.robots is not None else ()))
+
+
+def _robots(file: RobotsFile | None) -> CheckedFile | None:
+    """A robots.txt as a document. That it is an HTML page is said of the site."""
+    if file is None or file.body is None:
+        return None
+    return CheckedFile(
+        name=file.url,
+        kind=DocumentKind.ROBOTS,
+        entries=len(file.sitemaps),
+        problems=tuple(problem for problem in file.problems if problem.code != Code.ROBOTS_IS_HTML),
+        url=file.url,
+        final_url=file.final_url,
+        decoded_bytes=len(file.body),
+    )
+
+
+def _recorded_robots(version: RobotsVersion) -> CheckedFile | None:
+    """A recorded robots.txt as a document."""
+    if version.body is None:
+        return None
+    return CheckedFile(
+        name=version.url,
+        kind=DocumentKind.ROBOTS,
+        problems=version.problems,
+        url=version.url,
+        final_url=version.final_url,
+        decoded_bytes=len(version.body),
+    )
 
 
 def _named(urls: Iterable[str | None]) -> frozenset[str]:

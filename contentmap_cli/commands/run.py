@@ -30,7 +30,9 @@ from contentmap_cli.pipeline import DomainFailed, process_domain
 from contentmap_cli.records import jobs
 from contentmap_cli.records.claims import LEASE_SECONDS, Claim, fence, finish_domain
 from contentmap_cli.records.failures import storage_error
+from contentmap_cli.records.robots import save_robots
 from contentmap_cli.records.session import GuardedSession, Sessions
+from contentmap_cli.robots import RobotsFile, costly
 from contentmap_cli.values import DomainSummary, JobStatus, ScanStatus, Target
 
 log = logging.getLogger("contentmap.run")
@@ -106,7 +108,7 @@ class Fanout:
             return summary  # the other run's result stands
         self._mind_the_database(error, again=True)
         try:
-            await self._recover(claim, summary)
+            await self._recover(claim, summary, error.robots if isinstance(error, DomainFailed) else None)
         except LeaseLost as lost:
             return _summary(claim, ScanStatus.SKIPPED, Failure(lost.code, lost.message))
         except Exception as second:
@@ -119,13 +121,14 @@ class Fanout:
         _log(logging.INFO, "transaction.recovered", summary)
         return summary
 
-    async def _recover(self, claim: Claim, summary: DomainSummary) -> None:
+    async def _recover(self, claim: Claim, summary: DomainSummary, robots: RobotsFile | None) -> None:
         """Writes a failure in a session of its own. A connection that broke says nothing yet, whoever took
         the job over may have ended it: then once more."""
         for again in (True, False):
             try:
                 async with self.sessions.recovery(claim.job_id, claim.domain) as session, session.begin():
                     await fence(session, claim)
+                    await save_robots(session, claim, robots)
                     await finish_domain(session, claim, summary, complete=False)
             except Exception as error:
                 known = storage_error(error, self.sessions.database.shown)
@@ -193,6 +196,7 @@ class Fanout:
             requests=error.requests,
             seconds=round(error.seconds, 3),
             error=failure,
+            robots_problems=costly(error.robots.problems) if error.robots is not None else 0,
         )
 
 

@@ -48,7 +48,10 @@ async def _answer(shell: Shell, name: str, format: Format, output: str | None, *
     from contentmap_cli.commands.output import answer_to, say, width_of
     from contentmap_cli.records.contents import stored_files
     from contentmap_cli.records.queries import last_scan
+    from contentmap_cli.records.robots import current_robots
+    from contentmap_cli.report.as_list import robots_note
     from contentmap_cli.report.formats import files_writer
+    from contentmap_cli.robots import DomainRobots
 
     async with (
         database_for_reading(shell) as sessions,
@@ -62,7 +65,13 @@ async def _answer(shell: Shell, name: str, format: Format, output: str | None, *
             async for file in stored_files(session, domain_id, removed=removed):
                 writer.write(file)
                 count += 1
+            robots = await current_robots(session, domain_id)
+            told = DomainRobots(name, robots) if robots is not None and robots.problems else None
+            if told is not None and format is not Format.CSV:
+                writer.write(told)
             writer.finish()
+        if told is not None and format is Format.CSV:
+            say(robots_note(told), unless=shell.quiet)
         if not count:
             last = await last_scan(session, domain_id)
             why = f"{last.status}, {last.error.code}: {last.error.message}" if last and last.error else ""

@@ -84,7 +84,7 @@ class ConsoleWatcher(Watcher):
         self._progress.finished(summary)
         code = str(summary.error.code) if summary.error is not None else None
         # the hints name a domain for each code, so the first of each is kept however many there are
-        if not summary.status.clean and (
+        if (not summary.status.clean or summary.robots_problems) and (
             len(self.remarkable) < _REMARKABLE or (code is not None and code not in self.codes)
         ):
             self.remarkable.append(summary)

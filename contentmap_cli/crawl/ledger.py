@@ -131,4 +131,5 @@ class Ledger:
             spools=spools,
             segments=tuple(segment for _, _, segment in self._files),
             robots=robots,
+            robots_file=robots.file,
         )

@@ -37,7 +37,7 @@ class SegmentImage(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Parcel:
-    """A DomainCrawl without files: what can be pickled. Its robots.txt stays behind."""
+    """A DomainCrawl without files: what can be pickled. The rules of its robots.txt stay behind."""
 
     crawl: DomainCrawl
     spools: tuple[SpoolImage, ...]

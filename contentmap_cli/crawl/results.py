@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from contentmap_cli.crawl.spool import RowSpool, Segment, Spools
 from contentmap_cli.errors import Code, Failure
+from contentmap_cli.robots import RobotsFile
 from contentmap_cli.rows import RowBatch, RowDelta
 from contentmap_cli.values import (
     CrawledFile,
@@ -53,6 +54,7 @@ class DomainCrawl:
     spools: Spools = field(repr=False)
     segments: tuple[Segment | None, ...] = field(repr=False)
     robots: Robots | None = field(default=None, repr=False)  # what it allows and which sitemaps it names
+    robots_file: RobotsFile | None = field(default=None, repr=False)  # of the site's origin, as plain data
 
     @classmethod
     def failed(cls, domain: str, error: Failure) -> DomainCrawl:

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
-import codecs
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
 
 from protego import Protego
 
-from contentmap_cli.crawl.parsing import parse_document
-from contentmap_cli.crawl.responses import FetchedFile, decoded
+from contentmap_cli.crawl.hosts import origin_of, site_of
+from contentmap_cli.crawl.parsing.document import parse_robots
+from contentmap_cli.crawl.parsing.robots import RobotsLine
+from contentmap_cli.crawl.parsing.robots_keys import AGENT
+from contentmap_cli.crawl.responses import FetchedFile
 from contentmap_cli.errors import Code, Failure
-from contentmap_cli.values import DocumentKind, Entry, Limits
+from contentmap_cli.robots import RobotsFile
+from contentmap_cli.values import Limits, Problem
 
-_BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
-
-
-_AGENT = re.compile(r"user[- ]?agent\b\s*:?\s*(\S*)", re.IGNORECASE)
-_SITE_WIDE = re.compile(r"(?:sitemaps?|site-map|host)\s*:", re.IGNORECASE)
+_COMMENT = re.compile(r"\(([^()]*)\)")
+_PRODUCT = re.compile(r"[^\s()]+")
+_NAMED = re.compile(r"([A-Za-z0-9_.-]+)(?:/\S*)?")
+_BROWSERS = frozenset(
+    {"mozilla", "applewebkit", "webkit", "gecko", "khtml", "like", "chrome", "chromium", "headlesschrome"}
+    | {"crios", "fxios", "safari", "mobile", "version", "firefox", "edge", "edg", "edga", "edgios", "opr"}
+    | {"opera", "presto", "msie", "trident", "konqueror", "vivaldi", "samsungbrowser", "build"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +42,7 @@ class Robots:
     reachable: bool = True
     failure: Failure | None = None
     product: str = "ContentMap"
+    file: RobotsFile | None = None
 
     def allows(self, url: str) -> bool:
         """Whether the rules let this crawler ask for a URL (section 2.2.2)."""
@@ -43,9 +52,30 @@ class Robots:
 
 
 def product_token(user_agent: str) -> str:
-    """The part of a User-Agent that robots.txt groups are matched with (section 2.2.1)."""
-    match = re.match(r"[A-Za-z_-]+", user_agent)
-    return match[0] if match else user_agent
+    """The part of a User-Agent that robots.txt groups are matched with (section 2.2.1).
+
+    It is the first product, or where that is a browser's, as in `Mozilla/5.0 (compatible; ExampleBot/1.0;
+    +URL)`, the one that names the crawler: behind `compatible` in a comment, or else the first product that
+    is no browser's.
+    """
+    first = _leading_token(user_agent)
+    if first.lower() not in _BROWSERS:
+        return first
+    comments = _COMMENT.findall(user_agent)
+    parts = [part.strip() for comment in comments for part in comment.split(";")]
+    behind = [part for before, part in pairwise(parts) if before.lower().endswith("compatible")]
+    products = _PRODUCT.findall(_COMMENT.sub(" ", user_agent))
+    versioned = [part for part in parts if "/" in part]
+    for candidate in (*behind, *products, *versioned):
+        match = _NAMED.fullmatch(candidate)
+        if match is not None and match[1].lower() not in _BROWSERS:
+            return _leading_token(match[1])
+    return first
+
+
+def _leading_token(text: str) -> str:
+    match = re.match(r"[A-Za-z_-]+", text)
+    return match[0] if match else text
 
 
 def is_absent(failure: Failure, status: int | None) -> bool:
@@ -62,76 +92,81 @@ def read_robots(fetched: FetchedFile, *, limits: Limits, user_agent: str, delay_
     """What a fetched robots.txt means: absent allows everything, unreachable nothing. Pure but for the body's
     file. A body cut at the size limit counts up to its last whole line (section 2.5)."""
     product = product_token(user_agent)
-    cut = fetched.failure is not None and fetched.failure.code in (Code.BODY_TOO_LARGE, Code.BODY_TRUNCATED)
-    if fetched.body is None or (fetched.failure is not None and not cut):
-        if fetched.failure is None or is_absent(fetched.failure, fetched.status):
-            return Robots(product=product)
-        return Robots(
-            product=product,
-            reachable=False,
-            failure=Failure(Code.ROBOTS_UNREACHABLE, f"robots.txt: {fetched.failure.message}"),
-        )
-    sink = _Sitemaps()
-    fetched.body.seek(0)
-    bounds = replace(limits, body_bytes=limits.robots_bytes)
-    document = parse_document(fetched.body, sink, base=fetched.final_url, limits=bounds, robots=True)
-    if document.kind is DocumentKind.HTML or (
-        document.failure and document.failure.code == Code.ROBOTS_IS_HTML
-    ):
-        return Robots(product=product, failure=Failure(Code.ROBOTS_IS_HTML, "robots.txt is an HTML page"))
-    text = _text(decoded(fetched.body, limits.robots_bytes))
-    if cut:
-        text = text.rpartition("\n")[0]
-    rules = Protego.parse("\n".join(relevant_lines(text, product)))
+    failure = fetched.failure
+    cut = failure is not None and failure.code in (Code.BODY_TOO_LARGE, Code.BODY_TRUNCATED)
+    answer = partial(RobotsFile, _origin(fetched), fetched.url, fetched.final_url, fetched.status)
+    if fetched.body is None or (failure is not None and not cut):
+        file = answer(failure)
+        if failure is None or is_absent(failure, fetched.status):
+            return Robots(product=product, file=file)
+        unreachable = Failure(Code.ROBOTS_UNREACHABLE, f"robots.txt: {failure.message}")
+        return Robots(product=product, reachable=False, failure=unreachable, file=file)
+    parsed = parse_robots(fetched.body, base=fetched.final_url, limits=limits, cut=cut)
+    document, text = parsed.document, parsed.text
+    problems = document.problems
+    if failure is not None and not any(problem.code == failure.code for problem in problems):
+        problems += (Problem(str(failure.code), None, failure.message),)
+    named = text.sitemaps[: limits.file_urls_hard] if text is not None else ()
+    file = answer(
+        failure=failure or document.failure,
+        body=parsed.body,
+        digest=document.digest,
+        understood=text is not None and text.understood,
+        problems=problems,
+        sitemaps=tuple(each.url for each in named),
+        losses=(text.losses if text is not None else 0) + (failure is not None or not document.complete),
+    )
+    if text is None:
+        html = Failure(Code.ROBOTS_IS_HTML, "robots.txt is an HTML page")
+        return Robots(product=product, failure=html, file=file)
+    rules = Protego.parse("\n".join(relevant_lines(text.lines, product)))
     delay = rules.crawl_delay(product)
     return Robots(
         rules=rules,
-        sitemaps=tuple(dict.fromkeys(sink.urls)),
+        sitemaps=file.sitemaps,
         delay=min(delay, delay_cap) if delay is not None and delay > 0 else None,
         product=product,
+        file=file,
     )
 
 
-def relevant_lines(text: str, product: str) -> Iterator[str]:
+def _origin(fetched: FetchedFile) -> str:
+    """The origin that was asked, or that of the same site which it redirects to."""
+    asked, answered = (origin_of(url) or "" for url in (fetched.url, fetched.final_url))
+    return answered if answered and site_of(fetched.final_url) == site_of(fetched.url) else asked
+
+
+def relevant_lines(lines: Iterable[RobotsLine], product: str) -> Iterator[str]:
     """The groups for this crawler and for everyone, in order, without what is meant for others (section 2.2).
 
     The parser's work grows with agents times rules: half a megabyte of a stranger's agents would keep it busy
     for minutes.
     """
-    kept: set[str] = set()
+    for agents, line in applying(lines, product):
+        yield f"User-agent: {agents}" if line.key == AGENT else f"{line.key}: {line.value}"
+
+
+def applying(lines: Iterable[RobotsLine], product: str) -> Iterator[tuple[str, RobotsLine]]:
+    """The lines of the groups that name this crawler or everyone, each with the agents that it applies to:
+    its own product token, `*`, or both with a comma between."""
+    kept: dict[str, None] = {}
     naming = False
-    for raw in text.splitlines():
-        line = raw.partition("#")[0].strip()
-        agent = _AGENT.match(line)
-        if agent is not None:
+    for line in lines:
+        if line.key == AGENT:
             if not naming:
                 kept.clear()
             naming = True
-            token = product_token(agent[1]) if agent[1] != "*" else "*"
+            token = agent_token(line.value)
             if token.lower() in ("*", product.lower()) and token not in kept:
-                kept.add(token)
-                yield f"User-agent: {token}"
-        elif ":" in line and not _SITE_WIDE.match(line):
+                kept[token] = None
+                yield token, line
+        else:
             naming = False
             if kept:
-                yield line
+                yield ",".join(kept), line
 
 
-def _text(data: bytes) -> str:
-    for bom, encoding in _BOMS:
-        if data.startswith(bom):
-            return data[len(bom) :].decode(encoding, "replace")
-    return data.decode("utf-8", "replace")
-
-
-class _Sitemaps:
-    """Where the parser puts the Sitemap lines."""
-
-    def __init__(self) -> None:
-        self.urls: list[str] = []
-
-    def extend(self, entries: Sequence[Entry]) -> None:
-        self.urls.extend(entry.url for entry in entries)
-
-    def clear(self) -> None:  # pragma: no cover - of a robots.txt nothing that was read is taken back
-        self.urls.clear()
+def agent_token(value: str) -> str:
+    """The product token of a User-agent line, `*` where it is for everyone."""
+    words = value.split(None, 1)
+    return "*" if words and words[0] == "*" else _leading_token(words[0]) if words else ""

@@ -151,7 +151,7 @@ class Visit:
             self._ledger.error = robots.failure
         elif robots.failure is not None:
             self._ledger.notes.append(robots.failure)
-            robots = Robots()
+            robots = Robots(file=robots.file)
         self._robots = robots
 
     # -- files

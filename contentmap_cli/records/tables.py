@@ -1,6 +1,7 @@
 """The tables. `domains` and `sitemap_files` hold what is, `jobs` and `domain_scans` what was done.
 
     jobs 1--* domain_scans *--1 domains 1--* sitemap_files 1--* sitemap_urls
+                                      domains 1--* robots_versions
 
 `sitemap_url_changes` and `sitemap_file_changes` hold what was: from them follows the state after any scan.
 
@@ -21,6 +22,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     SmallInteger,
     String,
@@ -162,6 +164,25 @@ class SitemapFile(Base):
     first_seen: Mapped[datetime]
     last_scan_id: Mapped[int] = mapped_column(BigInteger)
     removed_at: Mapped[datetime | None]
+
+
+class RobotsVersionRow(Base):
+    """One version of a domain's robots.txt: a row for each one that differs from the one before it."""
+
+    __tablename__ = "robots_versions"
+    __table_args__ = (Index(None, "domain_id", "id"),)
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    domain_id: Mapped[int] = mapped_column(ForeignKey("domains.id", ondelete="CASCADE"))
+    state: Mapped[str] = mapped_column(String(16))
+    url: Mapped[str] = mapped_column(Text)
+    final_url: Mapped[str] = mapped_column(Text)
+    http_status: Mapped[int | None] = mapped_column(Integer)
+    digest: Mapped[str | None] = mapped_column(String(32))
+    body: Mapped[bytes | None] = mapped_column(LargeBinary)
+    problems: Mapped[list[Any]]
+    first_seen: Mapped[datetime]
+    last_seen: Mapped[datetime]
 
 
 # COLLATE "C" sorts by code point, as Python and SQLite do: a merge needs one order on both sides.

@@ -40,9 +40,13 @@ ENTRY = _paths(
     "type url lastmod lastmod_precision lastmod_text changefreq priority sitemap discovered_by"
     " images videos news alternates in_scope repaired page_type first_seen removed_at"
 )
+ROBOTS = _paths(
+    "domain version state url final_url status_code size_bytes digest first_seen last_seen problems"
+)
+VERDICT = _paths("url agent allowed group line rule")
 SECTION = _paths("url depth urls share newest undated")
 
-_URLS = frozenset({"url", "sitemap", "parent"})
+_URLS = frozenset({"url", "final_url", "sitemap", "parent"})
 
 
 def cells_of(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import ClassVar, TextIO
 
 from contentmap_cli.report.columns import Cell, Column, Line, Style, painted, write_table
 from contentmap_cli.report.escape import redact, terminal, url_text
 from contentmap_cli.report.figures import duration, moment, number, size
 from contentmap_cli.report.outcomes import elapsed, failure_text, job_status
+from contentmap_cli.robots import DomainRobots
 from contentmap_cli.values import (
     Entry,
     FileStatus,
@@ -47,7 +48,7 @@ _FILE_STYLES = {
 _TOLD = 3  # problems of a file that are spelled out; the other formats have them all
 
 
-class _Aligned:
+class Aligned:
     """Lines that are kept until the end: columns are aligned over all of them."""
 
     columns: ClassVar[tuple[Column, ...]]
@@ -57,17 +58,15 @@ class _Aligned:
         self._out = out
         self._width = width
         self._color = color
-        self._lines: list[Line] = []
+        self.lines: list[Line] = []
 
     def finish(self) -> None:
         """Writes the table."""
-        write_table(
-            self._out, self.columns, self._lines, width=self._width, color=self._color, note=self.note
-        )
+        write_table(self._out, self.columns, self.lines, width=self._width, color=self._color, note=self.note)
         self._out.flush()
 
 
-class JobsTable(_Aligned):
+class JobsTable(Aligned):
     """A row a job."""
 
     columns = _JOBS
@@ -77,7 +76,7 @@ class JobsTable(_Aligned):
         took = elapsed(row)
         status = job_status(row)
         done = number(row.total) if row.finished == row.total else f"{row.finished:,}/{row.total:,}"
-        self._lines.append(
+        self.lines.append(
             Line(
                 (
                     Cell(row.job_id),
@@ -92,19 +91,26 @@ class JobsTable(_Aligned):
         )
 
 
-class FilesTable(_Aligned):
+class FilesTable(Aligned):
     """A row a sitemap file, with its error or its first problems."""
 
     columns = _FILES
     note = "PROBLEMS"
 
-    def write(self, row: StoredFile) -> None:
+    def __init__(self, out: TextIO, *, width: int | None, color: bool) -> None:
+        super().__init__(out, width=width, color=color)
+        self._robots = ""
+
+    def write(self, row: StoredFile | DomainRobots) -> None:
         """Keeps the row."""
+        if isinstance(row, DomainRobots):
+            self._robots = robots_note(row)
+            return
         status = Cell(row.status.value, _FILE_STYLES[row.status])
         if row.removed_at is not None:
             status = Cell("removed", Style.DIM)
         took = "" if row.response_time_ms is None else duration(row.response_time_ms / 1000)
-        self._lines.append(
+        self.lines.append(
             Line(
                 (
                     status,
@@ -119,6 +125,13 @@ class FilesTable(_Aligned):
                 Cell(file_note(row), Style.DIM),
             )
         )
+
+    def finish(self) -> None:
+        """Writes the table, and below it what is wrong with robots.txt."""
+        super().finish()
+        if self._robots:
+            self._out.write(f"{self._robots}\n")
+            self._out.flush()
 
 
 class EntriesTable:
@@ -173,14 +186,28 @@ def file_note(row: StoredFile) -> str:
     told_below = {problem.code for problem in row.problems}
     parts = [failure_text(row.error)] if row.error and row.error.code not in told_below else []
     told = row.problems[: _TOLD - len(parts)]
-    parts.extend(_problem(problem) for problem in told)
+    parts.extend(problem_text(problem) for problem in told)
     left = sum(problem.count for problem in row.problems[len(told) :])
     if left:
         parts.append(f"and {left:,} more")
     return "; ".join(parts)
 
 
-def _problem(problem: Problem) -> str:
+def problem_text(problem: Problem) -> str:
+    """A problem with its line and its number, escaped."""
     where = f"line {problem.line}: " if problem.line is not None else ""
     often = f" ({problem.count:,} times)" if problem.count > 1 else ""
     return terminal(redact(f"{problem.code}: {where}{problem.message}{often}"))
+
+
+def problems_text(problems: Sequence[Problem], most: int = _TOLD) -> str:
+    """The first problems on one line, escaped."""
+    parts = [problem_text(problem) for problem in problems[:most]]
+    left = sum(problem.count for problem in problems[most:])
+    return "; ".join([*parts, f"and {left:,} more"] if left else parts)
+
+
+def robots_note(row: DomainRobots) -> str:
+    """What is wrong with a robots.txt, escaped, on one line; empty where nothing is."""
+    problems = problems_text(row.version.problems)
+    return f"{url_text(row.version.url)}: {problems}" if problems else ""

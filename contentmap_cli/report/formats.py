@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Protocol, TextIO, TypeVar
 
 from contentmap_cli.errors import UsageError
+from contentmap_cli.robots import DomainRobots
 from contentmap_cli.values import DomainSummary, Entry, ErrorGroup, JobSummary, StoredEntry, StoredFile
 
 Row_contra = TypeVar("Row_contra", contravariant=True)
@@ -167,21 +168,25 @@ def jobs_writer(
     from contentmap_cli.report.as_csv import JOB
     from contentmap_cli.report.objects import job_object
 
-    return _objects_writer(format, out, job_object, JOB, LIST_FORMATS)
+    return objects_writer(format, out, job_object, JOB, LIST_FORMATS)
 
 
 def files_writer(
     format: Format, out: TextIO, *, width: int | None = None, color: bool = False
-) -> RowWriter[StoredFile]:
-    """The writer for `sitemaps`. Parameters and errors as for `scan_writer`."""
+) -> RowWriter[StoredFile | DomainRobots]:
+    """The writer for `sitemaps`: files, then the robots.txt where it has problems (CSV has no row for it).
+    Parameters and errors as for `scan_writer`."""
     if format is Format.TABLE:
         from contentmap_cli.report.as_list import FilesTable
 
         return FilesTable(out, width=width, color=color)
     from contentmap_cli.report.as_csv import FILE
-    from contentmap_cli.report.objects import file_object
+    from contentmap_cli.report.objects import file_object, robots_object
 
-    return _objects_writer(format, out, file_object, FILE, LIST_FORMATS)
+    def to_object(row: StoredFile | DomainRobots) -> dict[str, object]:
+        return file_object(row) if isinstance(row, StoredFile) else robots_object(*row)
+
+    return objects_writer(format, out, to_object, FILE, LIST_FORMATS)
 
 
 def entries_writer(
@@ -224,13 +229,14 @@ def entries_writer(
             raise refusal(format, ENTRY_FORMATS)
 
 
-def _objects_writer(
+def objects_writer(
     format: Format,
     out: TextIO,
     to_object: Callable[[Row], dict[str, object]],
     columns: tuple[tuple[str, ...], ...],
     known: tuple[Format, ...],
 ) -> RowWriter[Row]:
+    """The writer for rows as objects, or as CSV lines of these columns. Refuses what is not `known`."""
     from contentmap_cli.report.objects import to_json
 
     match format:

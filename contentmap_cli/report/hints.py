@@ -20,12 +20,13 @@ def scan_hints(
 ) -> list[str]:
     """At most four hints, the most useful first; none where there is nothing to do.
 
-    `results_sample` holds domains that are not clean, some of them if there are very many. Each hint is one
-    line without `hint:` before it, escaped, and names a command or option. `counts` is how many domains have
-    each code, where the sample is not all of them; a code of which it holds no domain is passed over.
+    `results_sample` holds domains that are not clean, and those whose robots.txt has problems; some of them
+    if there are very many. Each hint is one line without `hint:` before it, escaped, and names a command or
+    option. `counts` is how many domains have each code, where the sample is not all of them; a code of which
+    it holds no domain is passed over.
     """
     told = _by_code(results_sample, counts or {})
-    hints = [*_unfinished(job), *_whole_job(job), *told, *_partial(results_sample)]
+    hints = [*_unfinished(job), *_whole_job(job), *told, *_partial(results_sample), *_robots(results_sample)]
     return hints[:_MOST]
 
 
@@ -85,3 +86,12 @@ def _partial(results: Sequence[DomainSummary]) -> Iterable[str]:
         if row.status is ScanStatus.PARTIAL:
             yield f"`contentmap sitemaps {terminal(row.domain)}` shows which files failed and why"
             return
+
+
+def _robots(results: Sequence[DomainSummary]) -> Iterable[str]:
+    rows = [row for row in results if row.robots_problems]
+    if rows:
+        domain = terminal(rows[0].domain)
+        found = plural(rows[0].robots_problems, "problem")
+        others = f", {plural(len(rows) - 1, 'other')} too" if len(rows) > 1 else ""
+        yield f"the robots.txt of {domain} has {found}{others}: see `contentmap robots {domain}`"

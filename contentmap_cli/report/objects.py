@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from contentmap_cli.errors import ContentMapError, Failure
 from contentmap_cli.report.escape import redact
+from contentmap_cli.robots import RobotsVerdict, RobotsVersion
 from contentmap_cli.values import (
     Document,
     DomainSummary,
@@ -170,6 +171,39 @@ def file_object(file: StoredFile) -> dict[str, object]:
         "removed_at": timestamp(file.removed_at),
         "error": _failure(file.error),
         "problems": [_problem(problem) for problem in file.problems],
+    }
+
+
+def robots_object(domain: str, robots: RobotsVersion) -> dict[str, object]:
+    """A version of a domain's robots.txt. Size in bytes, decoded."""
+    return {
+        "type": "robots",
+        "schema": SCHEMA,
+        "domain": domain,
+        "version": robots.number,
+        "state": robots.state.value,
+        "url": robots.url,
+        "final_url": robots.final_url,
+        "status_code": robots.http_status,
+        "size_bytes": len(robots.body or b""),
+        "digest": robots.digest,
+        "first_seen": timestamp(robots.first_seen),
+        "last_seen": timestamp(robots.last_seen),
+        "problems": [_problem(problem) for problem in robots.problems],
+    }
+
+
+def verdict_object(verdict: RobotsVerdict) -> dict[str, object]:
+    """Whether a robots.txt allows a URL, and which of its lines decides."""
+    return {
+        "type": "robots_test",
+        "schema": SCHEMA,
+        "url": verdict.url,
+        "agent": verdict.agent,
+        "allowed": verdict.allowed,
+        "group": verdict.group,
+        "line": verdict.line,
+        "rule": verdict.rule,
     }
 
 

@@ -126,6 +126,8 @@ async def test_it_gives_what_a_crawler_here_gives(new_site: NewSite, start: Any)
     assert sum(len(rows) for _, rows, _ in contents(crawl)) > 9_100
     for name in ("domain", "requests", "fetched_bytes", "error", "limits", "notes", "complete", "status"):
         assert getattr(crawl, name) == getattr(expected, name), name
+    assert crawl.robots_file is not None
+    assert crawl.robots_file == expected.robots_file
 
 
 async def test_changes_alone_pass_too(new_site: NewSite, start: Any, tmp_path: Path) -> None:

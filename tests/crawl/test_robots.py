@@ -11,6 +11,7 @@ import pytest
 from contentmap_cli.crawl.responses import FetchedFile
 from contentmap_cli.crawl.robots import Robots, product_token, read_robots
 from contentmap_cli.errors import Code, Failure
+from contentmap_cli.robots import RobotsState
 from contentmap_cli.values import Limits
 
 URL = "http://site.test/robots.txt"
@@ -133,3 +134,115 @@ def test_groups_that_share_rules() -> None:
     robots = read(text)
     assert [allowed(robots, path) for path in ("/both", "/other", "/more")] == [False, True, False]
     assert robots.sitemaps == ("http://site.test/a.xml",)
+
+
+def test_the_document_is_carried_along() -> None:
+    """What was served, where, and what it means travel as plain data beside the rules."""
+    file = read(b"User-agent: *\nSitemap: http://site.test/a.xml\n").file
+    assert file is not None
+    assert (file.origin, file.url, file.http_status) == ("http://site.test", URL, 200)
+    assert file.body == b"User-agent: *\nSitemap: http://site.test/a.xml\n"
+    assert (file.understood, file.sitemaps, file.losses) == (True, ("http://site.test/a.xml",), 0)
+    absent = read(None, 404, Failure("http_404", "Not Found")).file
+    assert absent is not None
+    assert (absent.state, absent.body, absent.digest) == (RobotsState.ABSENT, None, None)
+    assert absent.failure is not None
+    assert absent.failure.code == "http_404"
+
+
+@pytest.mark.parametrize(
+    ("user_agent", "token"),
+    [
+        ("Mozilla/5.0 (compatible; ExampleBot/1.0; +https://x.test/bot)", "ExampleBot"),
+        ("Mozilla/5.0 (compatible; Example-Bot; +https://x.test/bot)", "Example-Bot"),
+        ("Mozilla/5.0 (compatible;ExampleBot/2.1;+https://x.test/)", "ExampleBot"),
+        (
+            "Mozilla/5.0 AppleWebKit/537.36 (KHTML, like Gecko; compatible; examplebot/2.0; "
+            "+http://x.test/b.htm) Chrome/116.0.1938.76 Safari/537.36",
+            "examplebot",
+        ),
+        (
+            "Mozilla/5.0 (Linux; Android 6.0.1; Nexus 5X Build/MMB29P) AppleWebKit/537.36 (KHTML) "
+            "Chrome/41.0.2272.96 Mobile Safari/537.36 (compatible; ExampleBot/2.1; +http://x.test/bot.html)",
+            "ExampleBot",
+        ),
+        (
+            "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) HeadlessChrome/119 "
+            "Safari/537.36 ExampleBot/1.0 (+https://x.test)",
+            "ExampleBot",
+        ),
+        ("Mozilla/5.0 ExampleBot/1.0", "ExampleBot"),
+        ("Mozilla/5.0 (ExampleBot/1.0; +https://x.test/bot)", "ExampleBot"),
+        ("Mozilla/4.0 (compatible; MSIE 8.0; Windows NT 6.1; Trident/4.0) ExampleBot/3", "ExampleBot"),
+        ("ExampleBot/1.0 (compatible; OtherBot/2.0)", "ExampleBot"),
+        ("Mozilla/5.0 (X11; Linux x86_64; rv:120.0) Gecko/20100101 Firefox/120.0", "Mozilla"),
+        ("curl/8.5.0", "curl"),
+    ],
+)
+def test_the_product_token_in_a_comment(user_agent: str, token: str) -> None:
+    """A User-Agent that begins as a browser's does names its crawler later (2.2.1)."""
+    assert product_token(user_agent) == token
+
+
+def test_lines_that_nothing_defines_part_no_agents() -> None:
+    """Other records do not interfere with the defined ones (2.2.4)."""
+    text = (
+        b"User-agent: ContentMap\nNoindex: /a\nFoo: b\nno rule at all\nUser-agent: other\nDisallow: /both\n"
+    )
+    assert not allowed(read(text), "/both")
+
+
+@pytest.mark.parametrize(
+    "rule", [b"Disallow /x", b"Disalow: /x", b"Disallow = /x", b"Disallow: /a\\nDisallow: /x"]
+)
+def test_repaired_rules_hold(rule: bytes) -> None:
+    """What can only mean a rule is one."""
+    assert [allowed(read(b"User-agent: *\n" + rule + b"\n"), path) for path in ("/x", "/y")] == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("body", "understood", "codes"),
+    [
+        (b"", True, []),
+        (b"# nothing\n", True, []),
+        (b"User-agent: *\nDisallow:\n", True, []),
+        (b"\xef\xbb\xbfUser-agent: *\n", True, ["byte_order_mark"]),
+        (b"\xff\xfe" + "User-agent: *\n".encode("utf-16-le"), True, ["byte_order_mark", "wrong_encoding"]),
+        ("User-agent: *\nDisallow: /\n".encode("utf-16-be"), True, ["wrong_encoding"]),
+        (b"User-agent: *\nDisallow: /caf\xe9\n", True, ["wrong_encoding"]),
+        (b"<!DOCTYPE html><html><body>Sign in</body></html>", False, ["robots_is_html"]),
+        (b'{"message": "Forbidden"}', False, ["robots_not_understood"]),
+        (b'<?xml version="1.0"?><urlset><url><loc>x</loc></url></urlset>', False, ["robots_not_understood"]),
+        (b"404 page not found\n", False, ["robots_not_understood"]),
+    ],
+)  # fmt: skip
+def test_what_is_understood(body: bytes, understood: bool, codes: list[str]) -> None:
+    """Only a body that says nothing a robots.txt says is not understood."""
+    file = read(body).file
+    assert file is not None
+    assert (file.understood, [problem.code for problem in file.problems]) == (understood, codes)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_robots_beyond_the_limit(packed: bool) -> None:
+    """It is cut there, what stands behind is lost, and that is said."""
+    text = b"User-agent: *\nDisallow: /a\n" + b"# filler\n" * 80_000 + b"Sitemap: http://site.test/a.xml\n"
+    limit = Limits().robots_bytes
+    if packed:
+        robots = read(gzip.compress(text))
+    else:
+        robots = read(text[:limit], failure=Failure(Code.BODY_TOO_LARGE, "more than 512 KiB"))
+    assert robots.file is not None
+    assert robots.file.body == text[:limit]
+    assert [problem.code for problem in robots.file.problems] == ["body_too_large"]
+    assert (robots.file.losses, robots.file.understood, allowed(robots, "/a")) == (1, True, False)
+    assert robots.file.failure is not None
+    assert robots.file.failure.code == "body_too_large"
+
+
+def test_losses() -> None:
+    """Sitemap values that were refused are counted; repaired ones are not."""
+    text = b"Sitemap: http:/site.test/a.xml\nSitemap: {{ url }}\nSitemap:\nSitemap: /b.xml\n"
+    file = read(text).file
+    assert file is not None
+    assert (file.sitemaps, file.losses) == (("http://site.test/a.xml", "http://site.test/b.xml"), 2)

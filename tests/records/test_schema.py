@@ -25,6 +25,7 @@ from contentmap_cli.records.tables import (
     Domain,
     DomainScan,
     Job,
+    RobotsVersionRow,
     SitemapFile,
 )
 
@@ -139,6 +140,12 @@ async def fill(connection: AsyncConnection) -> None:
             | {"removed_scan_id": 1, "lastmod": now, "priority": 0.7, "extras": "{}"},
         ),
         (FILE_CHANGES, {"sitemap_file_id": 1, "scan_id": 1, "gone": True}),
+        (
+            RobotsVersionRow,
+            {"id": 1, "domain_id": 1, "state": "read", "body": b"User-agent: *\n\x00\xff", "problems": []}
+            | dict.fromkeys(("url", "final_url"), "https://a.example/robots.txt")
+            | dict.fromkeys(("first_seen", "last_seen"), now),
+        ),
     ]
     if connection.dialect.name == "postgresql":
         worker = {"id": UUID(int=1), "tenant_id": "default", "owner": "o", "concurrency": 1, "running": 0}

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import codecs
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import lru_cache
 from itertools import chain
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 from urllib.parse import urlsplit
 
 from contentmap_cli.crawl.parsing.decode import Body
 from contentmap_cli.crawl.parsing.desk import Desk, HardCap
 from contentmap_cli.crawl.parsing.encoding import LENIENT, UTF_8, Charset, LenientText, StrictText, detect
 from contentmap_cli.crawl.parsing.problems import ProblemCode, Problems
-from contentmap_cli.crawl.parsing.robots import read_robots
+from contentmap_cli.crawl.parsing.robots import RobotsText, read_robots, wrapped_in_html
 from contentmap_cli.crawl.parsing.sniff import Opening, root_tag, sniff
 from contentmap_cli.errors import Failure
 from contentmap_cli.sinks import EntrySink
-from contentmap_cli.values import Document, DocumentKind, Limits
+from contentmap_cli.values import Document, DocumentKind, Entry, Limits
 
 HEAD_BYTES = 64 * 1024
 LONG_HEAD_BYTES = 1024 * 1024
@@ -52,6 +54,39 @@ def parse_document(
     )
 
 
+class ParsedRobots(NamedTuple):
+    """A robots.txt: the document, what it says (None for an HTML page), and its decoded bytes."""
+
+    document: Document
+    text: RobotsText | None
+    body: bytes
+
+
+def parse_robots(source: BinaryIO, *, base: str | None, limits: Limits, cut: bool = False) -> ParsedRobots:
+    """Reads a robots.txt as `parse_document` does, at most `limits.robots_bytes` of it.
+
+    `cut` says that `source` ends before the document does: then its last line does not count.
+    """
+    reading = _Reading(source, _Nowhere(), base, _of_robots(limits), None, None)
+    reading.cut = cut
+    return ParsedRobots(reading.run(robots=True), reading.robots, reading.robots_body)
+
+
+@lru_cache(maxsize=8)
+def _of_robots(limits: Limits) -> Limits:
+    return replace(limits, body_bytes=limits.robots_bytes)
+
+
+class _Nowhere:
+    """Where the entries of a robots.txt go: its text has them already."""
+
+    def extend(self, entries: Sequence[Entry]) -> None:
+        """Takes entries."""
+
+    def clear(self) -> None:
+        """Takes entries back."""
+
+
 class _Stopped(Exception):
     """The document cannot be read on, for a reason that its failure names."""
 
@@ -82,13 +117,16 @@ class _Reading:
         self._generator: str | None = None
         self._root: str | None = None
         self._tail = b""
+        self.cut = False
+        self.robots: RobotsText | None = None
+        self.robots_body = b""
         self._start_over()
 
     def run(self, *, robots: bool) -> Document:
         charset = self._charset = detect(self._head, self._content_type)
         head = _head_text(self._head, charset)
         opening = sniff(head)
-        if opening.kind in (DocumentKind.UNKNOWN, DocumentKind.HTML) and not opening.forbidden:
+        if not robots and opening.kind in (DocumentKind.UNKNOWN, DocumentKind.HTML) and not opening.forbidden:
             # a thousand warnings of a server-side language may stand before the root
             self._read_ahead(LONG_HEAD_BYTES)
             head = _head_text(self._head, charset)
@@ -192,16 +230,34 @@ class _Reading:
     # -- by kind
 
     def _read_robots(self, charset: Charset, opening: Opening) -> None:
-        if opening.kind is DocumentKind.HTML:
-            raise _Stopped(ProblemCode.ROBOTS_IS_HTML, "an HTML page was served as robots.txt")
-        data = self._head[charset.bom_length :]
+        most = self._limits.robots_bytes
+        data = bytearray(self._head)
         for chunk in self._chunks:
-            if len(data) >= self._limits.robots_bytes:
-                break
             data += chunk
+            if len(data) > most:
+                break
+        if len(data) > most or self._body.failure is not None:
+            self.cut = True
+            if self._body.failure is None:
+                self._problems.add(ProblemCode.BODY_TOO_LARGE, None, f"only {most} bytes of it were read")
+        self.robots_body = bytes(data[:most])
         # RFC 9309: UTF-8; a byte that is not is never part of a URL that could be asked for
-        text = data[: self._limits.robots_bytes].decode(charset.codec, "replace")
-        read_robots(text, self._desk)
+        text = self.robots_body[charset.bom_length :].decode(charset.codec, "replace")
+        if self.cut:  # half a rule is none (section 2.5)
+            text = text[: max(text.rfind("\n"), text.rfind("\r")) + 1]
+        length = self._limits.url_length
+        html = opening.kind is DocumentKind.HTML
+        if html and not wrapped_in_html(text, base=self._base, url_length=length):
+            raise _Stopped(ProblemCode.ROBOTS_IS_HTML, "an HTML page was served as robots.txt")
+        if charset.bom_length:
+            self._problems.add(ProblemCode.BYTE_ORDER_MARK, 1, charset.name)
+        if charset.codec != "utf-8":
+            self._problems.add(ProblemCode.WRONG_ENCODING, None, f"{charset.name}, and robots.txt is UTF-8")
+        self._problems.line_offset = self._first_line - 1
+        self.robots = read_robots(text, self._problems, base=self._base, url_length=length, html=html)
+        self._problems.line_offset = 0
+        for number, url, repaired in self.robots.sitemaps:
+            self._desk.take(url, number, type_="sitemap", repaired=repaired)
         self._close_desk(None)
 
     def _read(self, opening: Opening, charset: Charset) -> None:

@@ -82,6 +82,18 @@ class ProblemCode(StrEnum):
     RELATIVE_URL = "relative_url", "a URL without scheme and host; resolved against the sitemap's own"
     URL_REPAIRED = "url_repaired", "a URL that is not written as it should be; read as browsers read it"
     CREDENTIALS_REMOVED = "credentials_removed", "a URL held a user name or password, which is not recorded"
+    # Lines of a robots.txt.
+    LINE_ENDS_LOST = "line_ends_lost", "several lines stand on one; each was read"
+    SEVERAL_URLS = "several_urls", "a Sitemap line names several URLs; each was read"
+    MISSPELT_KEY = "misspelt_key", "a key is misspelt; read as the only one that it can mean"
+    MISSING_COLON = "missing_colon", "no colon stands between key and value; read as if one did"
+    UNKNOWN_LINE = "unknown_line", "no standard defines the line; passed over"
+    RULE_WITHOUT_AGENT = "rule_without_agent", "a rule before the first User-agent line; it applies to nobody"
+    ROBOTS_NOT_UNDERSTOOD = (
+        "robots_not_understood",
+        "no line is one that a robots.txt has; it allows everything",
+    )
+    BYTE_ORDER_MARK = "byte_order_mark", "a byte order mark before the first line; passed over"
     # Observations.
     WRONG_ENCODING = "wrong_encoding", "the text is not in the encoding it declares; read as what it is"
     TRAILING_GARBAGE = "trailing_garbage", "bytes after the end of the gzip data; passed over"
@@ -107,6 +119,11 @@ class Problems:
         else:
             last = self._listed[places[-1]]
             self._listed[places[-1]] = replace(last, count=last.count + count)
+
+    def extend(self, others: Problems) -> None:
+        """Notes the problems that another collector holds, behind those noted so far."""
+        for each in others.as_tuple():
+            self.add(ProblemCode(each.code), each.line, each.message, each.count)
 
     def has(self, code: ProblemCode) -> bool:
         """Whether a problem of this code was noted."""

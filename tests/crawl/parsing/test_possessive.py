@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contentmap_cli.crawl.parsing import possessive, robots, scanner
+from contentmap_cli.crawl.parsing import possessive, robots_keys, scanner
 
 PARSING = Path(possessive.__file__).parent
 PIECES = [
@@ -48,7 +48,7 @@ def test_atomic(written: str, without: str) -> None:
 
 
 @given(
-    st.sampled_from([scanner.LESS_THAN, scanner.START, scanner.WHOLE_ENTRY, robots.SITEMAP]),
+    st.sampled_from([scanner.LESS_THAN, scanner.START, scanner.WHOLE_ENTRY, robots_keys.AGAIN]),
     st.lists(st.sampled_from(PIECES)),
 )
 def test_both_forms_find_the_same(pattern: re.Pattern[str], words: list[str]) -> None:

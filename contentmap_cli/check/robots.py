@@ -1,0 +1,74 @@
+"""Rules about the lines of a robots.txt. Whether and how it is delivered is checked in `delivery`."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from contentmap_cli.check.registry import GOOGLE, PROTOCOL, RFC_9309, rule
+from contentmap_cli.findings import Rule
+from contentmap_cli.values import Severity
+
+_E, _W, _I = Severity.ERROR, Severity.WARNING, Severity.INFO
+
+LIMIT_ROBOTS = rule(
+    "limit-robots", _W, "a robots.txt larger than 500 KiB",
+    "Crawlers need not read beyond that, so what stands there may not count.",
+    f"{RFC_9309}#section-2.5",
+)  # fmt: skip
+ROBOTS_HTML = rule(
+    "robots-html", _E, "an HTML page served as robots.txt",
+    "Its rules and its Sitemap lines do not count.", f"{RFC_9309}#section-2.3",
+)  # fmt: skip
+ROBOTS_CONTENT = rule(
+    "robots-content", _E, "a robots.txt without a line that robots.txt has",
+    "Something else is served at its address; crawlers take it for permission to fetch everything.",
+    f"{RFC_9309}#section-2.2",
+)  # fmt: skip
+ROBOTS_LINES = rule(
+    "robots-lines", _E, "several lines of robots.txt on one",
+    "Most crawlers read one key per line: rules and sitemaps behind the first are lost.",
+    f"{RFC_9309}#section-2.2",
+)  # fmt: skip
+ROBOTS_SITEMAP = rule(
+    "robots-sitemap", _E, "a Sitemap line that is not one absolute URL",
+    "Crawlers that read strictly do not find the sitemap.", f"{PROTOCOL}#submit_robots",
+)  # fmt: skip
+ROBOTS_KEY = rule(
+    "robots-key", _W, "a key that is misspelt or has no colon",
+    "Some crawlers accept it and others ignore the line.", f"{RFC_9309}#section-2.2",
+)  # fmt: skip
+ROBOTS_GROUP = rule(
+    "robots-group", _W, "a rule before the first User-agent line",
+    "It belongs to no group, so it applies to no crawler.", f"{RFC_9309}#section-2.2.1",
+)  # fmt: skip
+ROBOTS_UNKNOWN = rule(
+    "robots-unknown", _I, "a line that no standard for robots.txt defines",
+    "Crawlers ignore it.", f"{RFC_9309}#section-2.2.4",
+)  # fmt: skip
+ROBOTS_ENCODING = rule(
+    "robots-encoding", _W, "a robots.txt that is not plain UTF-8",
+    "Crawlers may drop the characters, or the first line after a byte order mark.",
+    f"{GOOGLE}/robots/robots_txt#file-format",
+)  # fmt: skip
+
+ROBOTS_PROBLEMS: Final[dict[str, Rule]] = {
+    "robots_is_html": ROBOTS_HTML,
+    "robots_not_understood": ROBOTS_CONTENT,
+    "line_ends_lost": ROBOTS_LINES,
+    "several_urls": ROBOTS_SITEMAP,
+    "misspelt_key": ROBOTS_KEY,
+    "missing_colon": ROBOTS_KEY,
+    "unknown_line": ROBOTS_UNKNOWN,
+    "rule_without_agent": ROBOTS_GROUP,
+    "byte_order_mark": ROBOTS_ENCODING,
+}
+"""The rules that problems break which only a robots.txt has."""
+
+IN_ROBOTS: Final[dict[str, Rule]] = {
+    **ROBOTS_PROBLEMS,
+    **dict.fromkeys(("rejected_url", "missing_url", "url_too_long", "url_repaired"), ROBOTS_SITEMAP),
+    **dict.fromkeys(("relative_url", "scheme_added"), ROBOTS_SITEMAP),
+    "wrong_encoding": ROBOTS_ENCODING,
+    "body_too_large": LIMIT_ROBOTS,
+}
+"""The rule that a problem breaks in a robots.txt, where that is not the one it breaks in a sitemap."""
