@@ -218,33 +218,38 @@ _RULES: Final = (
 # -- URLs
 
 _LOGIN_SEGMENT: Final = re.compile(
-    r"(?:(?:user|users|member|members|customer|client|account|accounts|admin|staff|web|cms|portal|sso|cas|ldap|saml|oidc)?"
+    r"(?:(?:users?|members?|customer|client|accounts?|admin|staff|web|cms|portal|sso|cas|ldap|saml|oidc)?"
     r"[-_.]?(?:log[-_]?in|log[-_]?on|sign[-_]?in|sign[-_]?on)|wp-login|userlogin|loginpage|do_?login|login_?form"
     r"|sso|saml2?|adfs|oauth2?|openid-connect|oidc|simplesaml(?:php)?|idp|cas|authenticate|anmelden|anmeldung"
     r"|connexion|se-connecter|iniciar-sesion|acceder|inloggen|logowanie|prihlaseni|giris|logga-in)"
     r"(?:\.(?:php|aspx?|jsp|jsf|do|action|cgi|html?|seam|xhtml|srf|cfm))?"
 )
 _WEAK_SEGMENT: Final = re.compile(
-    r"(?:account|accounts|user|users|session|sessions|member|members|portal|password|access|enter|welcome|gateway|identity)"
+    r"(?:accounts?|users?|sessions?|members?|portal|password|access|enter|welcome|gateway|identity)"
     r"(?:\.(?:php|aspx?|jsp|do|html?))?"
 )
 _LOCALE: Final = re.compile(r"[a-z]{2}(?:[-_][a-z]{2})?")
 _LOGIN_PATH: Final = re.compile(
-    r"/(?:account|accounts|customer|user|users)/(?:login|logon|sign[-_]?in)/|/adfs/ls|/cdn-cgi/access/login|/\.auth/login|/_layouts/(?:15/)?authenticate|/dana-na/auth|/remote/login|/my\.policy"
-    r"|/protocol/openid-connect|/oauth2?/(?:v\d[^/]*/)?auth|/realms/|/idp/|/cas/login|/special:userlogin|/-/login|/c/portal/login"
+    r"/(?:account|accounts|customer|user|users)/(?:login|logon|sign[-_]?in)/|/c/portal/login|/special:userlogin"
+    r"|/adfs/ls|/idp/|/cas/login|/realms/|/protocol/openid-connect|/oauth2?/(?:v\d[^/]*/)?auth"
+    r"|/cdn-cgi/access/login|/\.auth/login|/_layouts/(?:15/)?authenticate"
+    r"|/dana-na/auth|/remote/login|/my\.policy"  # VPN gateways of Ivanti, Fortinet and F5
 )
 _LOGIN_HOST: Final = re.compile(
     r"(?:login|signin|sign-in|sso|auth|idp|adfs|accounts|logon|keycloak|identity)\.[^.]+\..+"
-    r"|.+\.(?:okta|oktapreview|okta-emea|auth0|onelogin|b2clogin|ciamlogin|cloudflareaccess|duosecurity|pingidentity|pingone"
-    r"|amazoncognito|jumpcloud|workos)\.(?:com|eu)"
+    r"|.+\.(?:okta|oktapreview|okta-emea|auth0|onelogin|b2clogin|ciamlogin|cloudflareaccess|duosecurity"
+    r"|pingidentity|pingone|amazoncognito|jumpcloud|workos)\.(?:com|eu)"
     r"|login\.(?:microsoftonline|live|windows|salesforce|yahoo)\.[a-z.]+"
 )
 _RETURN: Final = re.compile(
-    r"next|return(?:to|url|uri|path)?|(?:redirect|success|target|forward|request|back)(?:to|ur[il])?|continue|goto"
-    r"|destination|dest|target|referer|service|origin|camefrom|rurl|ru|from"
+    r"next|return(?:to|url|uri|path)?|(?:redirect|success|target|forward|back)(?:to|ur[il])?|requesturl|continue"
+    r"|goto|destination|dest|camefrom|rurl"
 )
 """Names of parameters that say where a visitor wanted to go, without punctuation."""
 
+_LOGIN_FOLDERS: Final = frozenset(
+    {"auth", "login", "signin", "sso", "saml", "saml2", "oauth", "oauth2", "oidc", "cas", "idp"}
+)
 _SIGN_ON: Final = frozenset({"samlrequest", "wtrealm", "wctx"})
 _ACTION: Final = re.compile(r"action|act|do|view|mode|page|module|p|q|op|task|route|title|m")
 
@@ -268,19 +273,7 @@ def is_login_url(url: str) -> bool:
     if segments and _LOGIN_SEGMENT.fullmatch(segments[-1]):
         return True
     leading = segments[1:] if segments and _LOCALE.fullmatch(segments[0]) else segments
-    if leading and leading[0] in (
-        "auth",
-        "login",
-        "signin",
-        "sso",
-        "saml",
-        "saml2",
-        "oauth",
-        "oauth2",
-        "oidc",
-        "cas",
-        "idp",
-    ):
+    if leading and leading[0] in _LOGIN_FOLDERS:
         return True
     if "clientid" in keys and "redirecturi" in keys:
         return True

@@ -32,6 +32,10 @@ WORK = {
     "a file name in pieces": HTML + "links(b'<a href=/' + b'sitemap' * 140_000 + b'>', 'https://s.example/')",
     "comments that do not end": HTML + "links(b'<!--' * 500_000, 'https://s.example/')",
     "scripts that do not end": HTML + "links(b'<script>' * 250_000, 'https://s.example/')",
+    "a link header of quotes": HTML + "links(b'', 'https://s.example/', ['<a>;x=\"' * 200_000])",
+    "a link header of '<'": HTML + "links(b'', 'https://s.example/', ['<' * 1_000_000, '<>;' * 300_000])",
+    "names of feeds in pieces": HTML
+    + "links(b'<a href=/' + b'feed-' * 200_000 + b'>', 'https://s.example/')",
     "blanks in a URL": URLS + "judge('a' + ' ' * 1_000_000 + 'b', B, 2_000_000)",
     "a host of dots": URLS + "judge('a' + '.a' * 500_000 + ' b', B, 2_000_000)",
     "a name without end in a damaged file": DOCUMENT
