@@ -188,7 +188,9 @@ def _is_maintenance(page: HtmlPage, titles: tuple[str, ...]) -> bool:
         return False
     if pages.MAINTENANCE_CODE.search(page.code):
         return True
-    if _named(pages.MAINTENANCE_TITLE, titles):
+    if _named(pages.MAINTENANCE_TITLE, (*titles[:1], page.h1.strip(_AROUND))) or (
+        _within(page, 400, 3) and _named(pages.MAINTENANCE_TITLE, titles)  # beside the site's name
+    ):
         return _within(page, 150, 5) or pages.RETURN_TEXT.search(page.text) is not None
     return _within(page, 500, 5) and pages.MAINTENANCE_TEXT.search(page.text) is not None
 
@@ -219,8 +221,8 @@ _RULES: Final = (
 
 _LOGIN_SEGMENT: Final = re.compile(
     r"(?:(?:users?|members?|customer|client|accounts?|admin|staff|web|cms|portal|sso|cas|ldap|saml|oidc)?"
-    r"[-_.]?(?:log[-_]?in|log[-_]?on|sign[-_]?in|sign[-_]?on)|wp-login|userlogin|loginpage|do_?login|login_?form"
-    r"|sso|saml2?|adfs|oauth2?|openid-connect|oidc|simplesaml(?:php)?|idp|cas|authenticate|anmelden|anmeldung"
+    r"[-_.]?(?:log[-_]?in|log[-_]?on|sign[-_]?in|sign[-_]?on)|wp-login"
+    r"|userlogin|loginpage|do_?login|login_?form|sso|saml2?|adfs|oauth2?|openid-connect|oidc|simplesaml(?:php)?|idp|cas|authenticate|anmelden|anmeldung"
     r"|connexion|se-connecter|iniciar-sesion|acceder|inloggen|logowanie|prihlaseni|giris|logga-in)"
     r"(?:\.(?:php|aspx?|jsp|jsf|do|action|cgi|html?|seam|xhtml|srf|cfm))?"
 )
@@ -230,8 +232,8 @@ _WEAK_SEGMENT: Final = re.compile(
 )
 _LOCALE: Final = re.compile(r"[a-z]{2}(?:[-_][a-z]{2})?")
 _LOGIN_PATH: Final = re.compile(
-    r"/(?:account|accounts|customer|user|users)/(?:login|logon|sign[-_]?in)/|/c/portal/login|/special:userlogin"
-    r"|/adfs/ls|/idp/|/cas/login|/realms/|/protocol/openid-connect|/oauth2?/(?:v\d[^/]*/)?auth"
+    r"/(?:account|accounts|customer|user|users)/(?:login|logon|sign[-_]?in)/|/c/portal/login"
+    r"|/special:userlogin|/adfs/ls|/idp/|/cas/login|/realms/|/protocol/openid-connect|/oauth2?/(?:v\d[^/]*/)?auth"
     r"|/cdn-cgi/access/login|/\.auth/login|/_layouts/(?:15/)?authenticate"
     r"|/dana-na/auth|/remote/login|/my\.policy"  # VPN gateways of Ivanti, Fortinet and F5
 )
@@ -242,8 +244,8 @@ _LOGIN_HOST: Final = re.compile(
     r"|login\.(?:microsoftonline|live|windows|salesforce|yahoo)\.[a-z.]+"
 )
 _RETURN: Final = re.compile(
-    r"next|return(?:to|url|uri|path)?|(?:redirect|success|target|forward|back)(?:to|ur[il])?|requesturl|continue"
-    r"|goto|destination|dest|camefrom|rurl"
+    r"next|return(?:to|url|uri|path)?|(?:redirect|success|target|forward|back)(?:to|ur[il])?|requesturl"
+    r"|continue|goto|destination|dest|camefrom|rurl"
 )
 """Names of parameters that say where a visitor wanted to go, without punctuation."""
 

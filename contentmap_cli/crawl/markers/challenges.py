@@ -20,7 +20,7 @@ CHALLENGE_CODE: Final = any_of(
         r"/\.well-known/ddos-guard/(?:js-challenge|mark)|check\.ddos-guard\.net/check\.js\?.*captcha",
         r"/sbbi/\?sbbpg=|sbbgscc|sbtsck",  # StackPath
         r"within\.website/x/cmd/anubis|id=anubis_",  # Anubis
-        r"/\.well-known/(?:sg)?captcha/",  # SiteGround
+        r"/\.well-known/(?:sg)?captcha/|\bsgchallenge\b",  # SiteGround
         r"/\.well-known/vercel/security/",
         r"gammaspectra\.live/git/go-away",  # go-away
         r"/\.basedflare/|data-pow=[0-9a-f#]{16}",  # haproxy-protection
@@ -56,8 +56,8 @@ CHALLENGE_HINT: Final = any_of(
 """Pages of a site may have it as well."""
 
 CAPTCHA_WIDGET: Final = re.compile(
-    r"(?:class|id)=[^\n]*\b(?:g-recaptcha|h-captcha|cf-turnstile|smart-captcha|frc-captcha|geetest\w*|mtcaptcha"
-    r"|altcha|mcaptcha\w*|tcaptcha\w*)\b|^altcha-widget "
+    r"(?:class|id)=[^\n]*\b(?:g-recaptcha|h-captcha|cf-turnstile|smart-captcha|frc-captcha"
+    r"|geetest\w*|mtcaptcha|altcha|mcaptcha\w*|tcaptcha\w*)\b|^altcha-widget "
     r"|(?:src)=[^\n]*(?:hcaptcha\.com/captcha|recaptcha/api2?/anchor|api\.funcaptcha|arkoselabs\.com/)",
     re.MULTILINE,
 )
@@ -68,7 +68,7 @@ CHALLENGE_TITLE: Final = any_of(
         r"vercel security checkpoint",
         r"(?:bot|browser|human|user|ddos|robot|security|web|site|connection|traffic|captcha)(?: (?:bot|"
         r"browser|human|user|security|integrity|connection))* (?:check|checks|checkpoint|challenge|"
-        r"verification|validation)(?: required| in progress| page)?",
+        r"verification|validation)(?: required| in progress| page| screen)?",
         r"(?:we are )?(?:checking|verifying|validating)(?: (?:if |that )?(?:your|you|the|site) .{1,60}|\.*)",
         r"(?:please )?(?:verify|confirm|prove) (?:that )?you(?:'re| are) (?:a |not a )?(?:human|real|"
         r"robot|bot).{0,30}",
@@ -136,7 +136,8 @@ DENIED_TITLE: Final = any_of(
         r"accesso (?:negato|bloccato|vietato)|acesso (?:negado|bloqueado)|toegang (?:geweigerd|geblokkeerd)",
         r"dostęp (?:zabroniony|zablokowany)|odmowa dostępu|přístup (?:odepřen|zakázán)|erişim engellendi",
         r"доступ (?:запрещ[её]н|ограничен|заблокирован|закрыт).{0,30}",
-        r"(?:访问|訪問|存取)(?:被)?(?:拒绝|拒絕|禁止|阻断|拦截)|禁止访问|アクセス(?:が)?(?:拒否|禁止|制限)(?:されました|されています)?",
+        r"(?:访问|訪問|存取)(?:被)?(?:拒绝|拒絕|禁止|阻断|拦截)|禁止访问",
+        r"アクセス(?:が)?(?:拒否|禁止|制限)(?:されました|されています)?",
         r"접근(?:이)? ?(?:거부|차단).{0,8}",
     )
 )
@@ -158,6 +159,7 @@ CHALLENGE_TEXT: Final = any_of(
         r"automated (?:requests|queries|traffic|access|tools|bots)",
         r"(?:complete|solve|pass|fill in) (?:the|this|a) (?:captcha|security check|challenge|puzzle|check)",
         r"captcha below",
+        r"you (?:were|might be|may be|could be) (?:an? )?(?:automated|(?:ro)?bot)\b",
         r"characters you see|press (?:&|and) hold|slide to (?:verify|unlock)",
         r"(?:only )?takes? (?:only |just |you )?(?:a |an )?(?:moment|few|second|couple|instant)",
         r"(?:a )?few seconds|redirected (?:shortly|automatically|once)",
@@ -180,9 +182,11 @@ CHALLENGE_TEXT: Final = any_of(
         r"non (?:sei|sono) un robot|não (?:é|sou) um robô|geen robot|nie jesteś robotem",
         r"(?:вы|я|что) не (?:робот|бот)|вы человек|провер\w+ .{0,20}(?:браузер|подключени|соединени|запрос)",
         r"подозрительн|необычн\w+ (?:трафик|активност)",
-        r"(?:检查|檢查|验证|驗證|确认|確認).{0,8}(?:浏览器|瀏覽器|真人|人类|人類|机器人|機器人|连接|連線|安全)|不是(?:机器人|機器人)",
+        r"(?:检查|檢查|验证|驗證|确认|確認).{0,8}(?:浏览器|瀏覽器|真人|人类|人類|机器人|機器人|连接|連線|安全)",
+        r"不是(?:机器人|機器人)",
         r"完成.{0,10}(?:验证|驗證|拼图)|(?:拦截|威胁|攔截|威脅|异常访问|访问异常|异常流量)",
-        r"(?:人間|ロボット|ボット).{0,12}(?:確認|検証|ない|か)|ブラウザ(?:ー)?.{0,10}(?:確認|チェック|検証)|接続.{0,8}(?:安全|確認)|不正なアクセス",
+        r"(?:人間|ロボット|ボット).{0,12}(?:確認|検証|ない|か)",
+        r"ブラウザ(?:ー)?.{0,10}(?:確認|チェック|検証)|接続.{0,8}(?:安全|確認)|不正なアクセス",
         r"사람인지|로봇이 아닙니다|브라우저.{0,10}확인|robot olmadığınız",
     )
 )

@@ -37,12 +37,14 @@ LOGIN_TITLE: Final = any_of(
         r"přihlásit(?: se)?|prihlásenie|bejelentkezés|autentificare|conectare",
         r"вход(?: .{0,40})?|войти(?: .{0,30})?|авторизация|аутентификация|увійти|вхід(?: .{0,20})?",
         r"авторизація|σύνδεση|giriş(?: yap)?|oturum aç(?:ma)?|تسجيل الدخول",
-        r"(?:用户|会员|请|系统|账号|用戶|會員|請)?(?:登录|登錄|登入|登陆)(?:页面|系统)?|统一身份认证.{0,20}|ログイン(?:画面|ページ)?|サインイン|認証|로그인",
+        r"(?:用户|会员|请|系统|账号|用戶|會員|請)?(?:登录|登錄|登入|登陆)(?:页面|系统)?",
+        r"统一身份认证.{0,20}|ログイン(?:画面|ページ)?|サインイン|認証|로그인",
     )
 )
 
 CONSENT_CODE: Final = re.compile(
-    r"^form action=[^\n]*(?:://consent\.|://guce\.|/v2/collectconsent|/privacy-?gate|/cookie-?wall|/consent/(?:save|accept|set))",
+    r"^form action=[^\n]*(?:://consent\.|://guce\.|/v2/collectconsent|/privacy-?gate|/cookie-?wall"
+    r"|/consent/(?:save|accept|set))",
     re.MULTILINE,
 )
 CONSENT_TITLE: Final = any_of(
@@ -81,11 +83,12 @@ PARKED_CODE: Final = any_of(
         r"parked-content\.|above\.com/marketplace",
         r"d38psrni17bvxu\.cloudfront|d1lxhc4jvstzrp\.cloudfront|teaminternet|parking-lander",
         r"parkingpage\.namecheap|parking\.(?:reg|nic)\.ru",
-        r"afternic\.com/(?:forsale|domain)|dan\.com/(?:buy-domain|lander)",
+        r"afternic\.com/(?:forsale|domain)|[./]dan\.com/(?:buy-domain|lander)",
         r"hugedomains\.com/(?:domain_profile|payment)|sedo\.com/(?:search/details|checkdomainoffer)",
         r"undeveloped\.com/buy|dynadot\.com/(?:forsale|market)|epik\.com/domain|domainmarket\.com/buynow",
-        r"namebright\.com|sav\.com/domains|uniregistry|saw\.com/buy",
-        r"window\.park ?=|location(?:\.href)? ?= ?[\[\x22]']/lander|googleparking|adsense/domains/caf",
+        r"namebright\.com|[./]sav\.com/domains|uniregistry|saw\.com/buy",
+        r"window\.park ?=|location(?:\.href)? ?= ?[\x22']/lander|lander_system|\bap: ?[\x22']parking",
+        r"googleparking|adsense/domains/caf",
         r"domainparking|parking_?domain",
     )
 )
@@ -149,40 +152,42 @@ MAINTENANCE_TITLE: Final = any_of(
         r"down for|undergoing|offline for)?(?: (?:scheduled|planned|routine|essential|"
         r"emergency))? ?maintenance(?: (?:mode|break|page|window|work|in progress|underway))?",
         r"(?:we(?:'ll| will| are|'re)? )?(?:be )?(?:right |coming )?back (?:soon|shortly|in a (?:moment|"
-        r"minute|few minutes|bit)|later|online soon)(?: .{0,20})?",
+        r"minute|few minutes|bit)|later|online soon)(?: [^|–—-]{0,20})?",
         r"(?:we'll )?be right back|(?:please )?(?:come|check) back (?:soon|later|shortly)",
-        r"(?:launching|opening|coming|available|online) (?:very )?soon(?: .{0,20})?",
+        r"(?:launching|opening|coming|available|online) (?:very )?soon(?: [^|–—-]{0,20})?",
         r"(?:website |site |page )?under (?:construction|development)|(?:website |site )?(?:is )?coming soon",
         r"(?:site|website|web site|shop|store|service|page|we are|we're|system)?(?: is)? ?(?:temporarily|"
-        r"currently|briefly) (?:unavailable|offline|closed|down|out of service).{0,30}",
+        r"currently|briefly) (?:unavailable|offline|closed|down|out of service)[^|–—-]{0,30}",
         r"(?:site |website |store |shop )?(?:is )?(?:offline|closed temporarily|down)",
-        r"(?:50[023][ :-]*)?service(?: is)?(?: temporarily)? unavailable|(?:error )?503.{0,40}",
+        r"(?:50[023][ :-]*)?service(?: is)?(?: temporarily)? unavailable|(?:error )?503[^|–—-]{0,40}",
         r"(?:system |software |site |scheduled )?(?:upgrade|update)(?: in progress| underway)?",
-        r"(?:geplante |laufende )?wartung(?:sarbeiten|smodus|spause|sseite|sfenster)?(?: .{0,20})?",
-        r"(?:in|im) wartung.{0,20}|wir sind (?:gleich|bald|in kürze) (?:wieder|zurück).{0,20}",
+        r"(?:geplante |laufende )?wartung(?:sarbeiten|smodus|spause|sseite|sfenster)?(?: [^|–—-]{0,20})?",
+        r"(?:in|im) wartung[^|–—-]{0,20}|wir sind (?:gleich|bald|in kürze) (?:wieder|zurück)[^|–—-]{0,20}",
         r"(?:gleich|bald|in kürze) (?:wieder )?(?:da|zurück|online|verfügbar)",
         r"(?:vorübergehend|zurzeit|derzeit) (?:nicht (?:erreichbar|verfügbar)|geschlossen|offline)",
-        r"(?:website )?im aufbau|hier entsteht.{0,60}",
+        r"(?:website )?im aufbau|hier entsteht[^|–—-]{0,60}",
         r"(?:site |boutique )?(?:en |en cours de )?maintenance(?: en cours| programmée)?",
         r"(?:nous serons |nous sommes )?(?:bientôt )?de retour(?: bientôt| très bientôt)?",
         r"(?:site |page )?en (?:construction|travaux)",
-        r"(?:site )?(?:temporairement|momentanément) (?:indisponible|fermé).{0,10}",
-        r"bientôt (?:disponible|en ligne)|revenez.{0,20}",
+        r"(?:site )?(?:temporairement|momentanément) (?:indisponible|fermé)[^|–—-]{0,10}",
+        r"bientôt (?:disponible|en ligne)|revenez[^|–—-]{0,20}",
         r"(?:sitio |página |web |tienda )?(?:en |bajo )?(?:mantenimiento|construcción)(?: programado)?",
         r"volvemos (?:pronto|enseguida|en breve)|próximamente|muy pronto",
         r"(?:site )?em (?:manutenção|construção|breve)|voltamos (?:já|em breve)",
-        r"(?:sito )?in (?:manutenzione|costruzione|allestimento)|torniamo (?:presto|subito).{0,10}",
+        r"(?:sito )?in (?:manutenzione|costruzione|allestimento)|torniamo (?:presto|subito)[^|–—-]{0,10}",
         r"(?:website |site )?in onderhoud|onderhoud|(?:we zijn )?(?:zo |snel |binnenkort )?(?:weer )?terug",
         r"underhåll|vedligeholdelse",
         r"(?:przerwa techniczna|prace (?:techniczne|konserwacyjne|serwisowe)|strona w (?:budowie|"
-        r"przebudowie)|wkrótce.{0,20}|konserwacja|údržba.{0,20}|probíhá údržba|karbantartás.{0,20}|"
-        r"bakım.{0,20}|yapım aşamasında|çok yakında)",
+        r"przebudowie)|wkrótce[^|–—-]{0,20}|konserwacja",
+        r"údržba[^|–—-]{0,20}|probíhá údržba",
+        r"karbantartás[^|–—-]{0,20}|bakım[^|–—-]{0,20}|yapım aşamasında|çok yakında)",
         r"(?:сайт )?(?:на |ведутся )?(?:техническ(?:ие|ое|их) (?:работы|обслуживани[ие]|работ)|"
-        r"реконструкци[ия]|обслуживани[ие])(?: .{0,20})?",
+        r"реконструкци[ия]|обслуживани[ие])(?: [^|–—-]{0,20})?",
         r"(?:сайт )?(?:в разработке|временно недоступен|закрыт)",
-        r"скоро (?:вернемся|вернёмся|открытие|откроемся).{0,20}|(?:технічні|профілактичні) роботи",
+        r"скоро (?:вернемся|вернёмся|открытие|откроемся)[^|–—-]{0,20}|(?:технічні|профілактичні) роботи",
         r"(?:网站|系统|系統|網站|站点|本站)?(?:正在)?(?:升级)?(?:维护|維護|升级|建设|建設)(?:中|升级中)?",
-        r"(?:メンテナンス|工事|準備)(?:中|のお知らせ|作業中)?.{0,10}|(?:시스템 |서비스 )?점검(?: ?중).{0,10}",
+        r"(?:メンテナンス|工事|準備)(?:中|のお知らせ|作業中)?[^|–—-]{0,10}",
+        r"(?:시스템 |서비스 )?점검(?: ?중)[^|–—-]{0,10}",
     )
 )
 MAINTENANCE_TEXT: Final = any_of(
