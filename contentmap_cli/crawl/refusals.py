@@ -105,7 +105,7 @@ def _within(page: HtmlPage, size: int, links: int) -> bool:
 
 
 def _is_marked_challenge(page: HtmlPage, _: tuple[str, ...]) -> bool:
-    return _within(page, 3000, 15) and challenges.CHALLENGE_CODE.search(page.code) is not None
+    return _within(page, 3000, 15) and challenges.CHALLENGE_CODE.found(page.code)
 
 
 def _is_worded_challenge(page: HtmlPage, titles: tuple[str, ...]) -> bool:
@@ -113,25 +113,31 @@ def _is_worded_challenge(page: HtmlPage, titles: tuple[str, ...]) -> bool:
     needs JavaScript, sets cookies and may be `noindex` as well."""
     if not page.whole or not _within(page, 800, 6) or page.passwords or page.fields > 1:
         return False
+    active = page.scripts > 0 or page.refresh is not None
+    alone = _within(page, 250, 1)
     score = 0
     certain = _named(challenges.CHALLENGE_TITLE, titles)
     denied = _named(challenges.DENIED_TITLE, titles)
     if certain or denied:
-        score += 2
+        whole = challenges.CHALLENGE_TITLE.fullmatch(titles[0]) is not None
+        score += 3 if whole and active and alone else 2
     elif _named(challenges.CHALLENGE_TITLE_WEAK, titles):
         score += 1
     said = f"{page.text} {page.noscript}"
-    score += challenges.CHALLENGE_TEXT.search(said) is not None
+    if challenges.CHALLENGE_TEXT.search(said):
+        score += 2 if alone else 1
     if page.fields == 0 and challenges.CAPTCHA_WIDGET.search(page.code):
-        score += 2
+        active = True
+        score += 3 if alone else 2
+    if alone and challenges.CHALLENGE_TEXT_WEAK.search(page.text):
+        score += 1
     if score == 0:
         return False
-    if denied and len(page.text) <= 120:
-        score += 1
-    active = page.scripts > 0 or page.refresh is not None
+    score += not alone and challenges.CHALLENGE_TEXT_WEAK.search(said) is not None
+    score += denied and _within(page, 120, 6)
     score += challenges.NEEDS_SCRIPT.search(page.noscript) is not None
     score += page.noindex
-    score += active and (_reloads(page) or challenges.CHALLENGE_HINT.search(page.code) is not None)
+    score += active and (_reloads(page) or challenges.CHALLENGE_HINT.found(page.code))
     return score >= 3 and (active or denied or certain)
 
 
@@ -145,19 +151,23 @@ def _reloads(page: HtmlPage) -> bool:
 
 def _is_login(page: HtmlPage, titles: tuple[str, ...]) -> bool:
     named = _named(pages.LOGIN_TITLE, titles)
+    labels = [label.strip(_AROUND) for label in page.labels.split("\n")]
     if page.passwords:
         if page.passwords > 2 or page.fields > 6:
             return False
         if named:
             return page.links <= 15 and _size(page.outside) <= 1200
-        labelled = any(
-            pages.LOGIN_TITLE.fullmatch(label.strip(_AROUND)) for label in page.labels.split("\n") if label
-        )
+        labelled = any(pages.LOGIN_TITLE.fullmatch(label) for label in labels)
         return page.links <= 4 and page.headings <= 2 and _size(page.outside) <= (200 if labelled else 60)
     if pages.LOGIN_CODE.search(page.code) and _within(page, 400, 3):
         return True
+    if not page.whole or page.fields > 2 or not _within(page, 500, 6):
+        return False
+    asks = pages.LOGIN_FORM.search(page.code) is not None
+    if named:
+        return asks or any(pages.LOGIN_TITLE.fullmatch(label) for label in labels)
     return (
-        named and page.whole and _within(page, 500, 6) and page.fields <= 2 and page.forms + page.buttons > 0
+        asks and page.forms > 0 and _within(page, 200, 3) and pages.LOGIN_TEXT.search(page.text) is not None
     )
 
 
@@ -174,7 +184,7 @@ def _is_consent(page: HtmlPage, titles: tuple[str, ...]) -> bool:
 def _is_parked(page: HtmlPage, titles: tuple[str, ...]) -> bool:
     if not _within(page, 3000, 40):
         return False
-    if pages.PARKED_CODE.search(page.code):
+    if pages.PARKED_CODE.found(page.code):
         return True
     if not page.whole or not _within(page, 1500, 25):
         return False
@@ -192,7 +202,15 @@ def _is_maintenance(page: HtmlPage, titles: tuple[str, ...]) -> bool:
         _within(page, 400, 3) and _named(pages.MAINTENANCE_TITLE, titles)  # beside the site's name
     ):
         return _within(page, 150, 5) or pages.RETURN_TEXT.search(page.text) is not None
-    return _within(page, 500, 5) and pages.MAINTENANCE_TEXT.search(page.text) is not None
+    if _within(page, 500, 5) and pages.MAINTENANCE_TEXT.search(page.text):
+        return True
+    return (
+        page.scripts == 0
+        and page.fields == 0
+        and _within(page, 200, 1)
+        and pages.WORK_TEXT.search(page.text) is not None
+        and pages.RETURN_TEXT.search(page.text) is not None
+    )
 
 
 def _is_default_page(page: HtmlPage, titles: tuple[str, ...]) -> bool:

@@ -1,6 +1,6 @@
 """Which pages stand in place of a site, told from ordinary ones that look like them.
 
-The pages are in `data/pages`, one file for each kind: our own, written after the markup and wording of products.
+The pages are in `data/pages`, one file for each kind: our own, after the markup and wording of products.
 A line `=== name` begins a page; `{text}` and `{links}` stand for what a page of a site has.
 """
 
@@ -10,6 +10,8 @@ import re
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from contentmap_cli.crawl.refusals import PageKind, page_kind
 from contentmap_cli.crawl.responses import ReplyHeaders
@@ -83,3 +85,11 @@ def test_a_page_that_is_cut_off() -> None:
     assert page_kind(title + "/**/</script>") is PageKind.CHALLENGE
     assert page_kind(title + "x" * 70_000) is None
     assert page_kind("<script>window._cf_chl_opt={}</script><style>" + "x" * 70_000) is PageKind.CHALLENGE
+
+
+@given(st.binary(max_size=2000), st.text(max_size=60))
+def test_any_bytes(html: bytes, content_type: str) -> None:
+    """No page and no Content-Type raises."""
+    page_kind(html, ReplyHeaders(content_type=content_type))
+    page_kind(b"<title>Log in</title><meta charset=" + html)
+    page_kind(html.decode("utf-8", "surrogateescape"))

@@ -9,9 +9,23 @@ pattern is compared with a few thousand characters at most.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 
 def any_of(patterns: Iterable[str]) -> re.Pattern[str]:
     """One pattern that matches where any of them does."""
     return re.compile("|".join(f"(?:{pattern})" for pattern in patterns))
+
+
+class Marks(NamedTuple):
+    """Markup: texts by product, found at the speed of a string search, and patterns for what varies."""
+
+    texts: Mapping[str, tuple[str, ...]]
+    pattern: re.Pattern[str]
+
+    def found(self, code: str) -> bool:
+        """Whether any of them occurs."""
+        return self.pattern.search(code) is not None or any(
+            text in code for texts in self.texts.values() for text in texts
+        )

@@ -1,74 +1,100 @@
-"""Bot checks and refusals of protection services. Each entry of the markup names its product."""
+"""Bot checks and refusals of protection services."""
 
 from __future__ import annotations
 
 import re
 from typing import Final
 
-from contentmap_cli.crawl.markers import any_of
+from contentmap_cli.crawl.markers import Marks, any_of
 
-CHALLENGE_CODE: Final = any_of(
-    (
-        r"_cf_chl_|__cf_chl|/cdn-cgi/challenge-platform/(?:h/\w+/)?orchestrate|cf-browser-verification",
-        r"cf-error-details|cf-challenge-running|id=challenge-(?:form|running|error)",  # Cloudflare
-        r"iframe src=[^\n]*_incapsula_resource|_incapsula_resource\?(?:swhanedl|cwudnsai)",  # Imperva
-        r"captcha-delivery\.com",  # DataDome
-        r"id=px-captcha|captcha\.px-c(?:dn|loud)\.net|/captcha/captcha\.js\?a=c&u=",  # HUMAN (PerimeterX)
-        r"_sec/cp_challenge|sec-(?:if-cpt|cpt-if|text-container)|[?&]bm-verify=|akam/\d+/captcha",  # Akamai
-        r"awswafcookiedomainlist|gokuprops|\bawswafintegration\.(?:forcerefresh|gettoken)",  # AWS WAF
-        r"sucuri_cloudproxy_js|sucuri_cloudproxy_uuid",
-        r"/\.well-known/ddos-guard/(?:js-challenge|mark)|check\.ddos-guard\.net/check\.js\?.*captcha",
-        r"/sbbi/\?sbbpg=|sbbgscc|sbtsck",  # StackPath
-        r"within\.website/x/cmd/anubis|id=anubis_",  # Anubis
-        r"/\.well-known/(?:sg)?captcha/|\bsgchallenge\b",  # SiteGround
-        r"/\.well-known/vercel/security/",
-        r"gammaspectra\.live/git/go-away",  # go-away
-        r"/\.basedflare/|data-pow=[0-9a-f#]{16}",  # haproxy-protection
-        r"/_fs-ch-",  # Fastly
-        r"/\.bunny-shield/|bunnycdn[^\n]*shield",  # bunny.net
-        r"validate\.perfdrive\.com|shieldsquare",  # Radware
-        r"/tspd/[0-9a-f]{6}|\bbobcmn\b|/_imp_apg/|/ips\.js\?[^\n]*kp_uidz|window\.kpsdk",  # F5, Kasada
-        r"slowaes\.decrypt|document\.cookie ?= ?[\"']__test=",  # testcookie-nginx-module of free hosts
-        r"/__qrator/|qauth_handle_validate",  # Qrator
-        r"servicepipe\.ru/static|id_captcha_frame_div",  # ServicePipe
-        r"/showcaptcha\?|/checkcaptcha\?",  # Yandex
-        r"acw_sc__v[23]|aliyunwaf_|aliyun_waf_|/_____tmd_____/",  # Alibaba Cloud
-        r"__jsl_clearance|yunsuo_session_verify|security_session_verify",  # Jiasule, Yunsuo
-        r"/\.safeline/|safeline[-_]challenge|eo_bot_ssid|__tst_status",  # SafeLine, Tencent EdgeOne
-        r"window\.rbzns|rbzreqid",  # Reblaze
-        r"wsidchk|/z0f76a1d14fd21a8fb5fd0d03e0fdc3d3cedae52f",  # Imunify360
-        r"ct_anticrawler|cleantalk_spamfirewall",  # CleanTalk
-        r"assets\.queue-it\.net|static\.queue-it\.net/script/queueclient",  # Queue-it, its waiting room
-        r"opfcaptcha|/errors/validatecaptcha",  # Amazon
-        r"/recaptcha/challengepage/|www\.google\.com/sorry/",
-    )
+CHALLENGE_CODE: Final = Marks(
+    {
+        "Akamai": ("_sec/cp_challenge", "sec-if-cpt", "sec-cpt-if", "?bm-verify=", "&bm-verify="),
+        "Alibaba Cloud": ("acw_sc__v2", "acw_sc__v3", "aliyunwaf_", "aliyun_waf_", "/_____tmd_____/"),
+        "Amazon": ("opfcaptcha", "/errors/validatecaptcha"),
+        "Anubis": ("within.website/x/cmd/anubis", "id=anubis_"),
+        "AWS WAF": ("awswafcookiedomainlist", "gokuprops", "awswafintegration.forcerefresh"),
+        "bunny.net": ("/.bunny-shield/",),
+        "CleanTalk": ("ct_anticrawler", "cleantalk_spamfirewall"),
+        "Cloudflare": ("_cf_chl_", "cf-browser-verification", "cf-error-details", "cf-challenge-running"),
+        "DataDome": ("captcha-delivery.com",),
+        "DDoS-Guard": ("/.well-known/ddos-guard/js-challenge", "/.well-known/ddos-guard/mark"),
+        "F5": ("bobcmn", "/_imp_apg/"),
+        "Fastly": ("/_fs-ch-",),
+        "go-away": ("gammaspectra.live/git/go-away",),
+        "Google": ("/recaptcha/challengepage/", "www.google.com/sorry/"),
+        "haproxy-protection": ("/.basedflare/",),
+        "HUMAN": ("id=px-captcha", "captcha.px-cdn.net", "captcha.px-cloud.net"),
+        "Imunify360": ("wsidchk",),
+        "Jiasule": ("__jsl_clearance",),
+        "Qrator": ("/__qrator/", "qauth_handle_validate"),
+        "Queue-it": ("assets.queue-it.net", "static.queue-it.net/script/queueclient"),
+        "Radware": ("validate.perfdrive.com", "shieldsquare"),
+        "Reblaze": ("window.rbzns", "rbzreqid"),
+        "SafeLine": ("/.safeline/", "safeline-challenge", "safeline_challenge"),
+        "ServicePipe": ("servicepipe.ru/static", "id_captcha_frame_div"),
+        "SiteGround": ("/.well-known/sgcaptcha/", "/.well-known/captcha/", "sgchallenge="),
+        "StackPath": ("/sbbi/?sbbpg=", "sbbgscc"),
+        "Sucuri": ("sucuri_cloudproxy_js", "sucuri_cloudproxy_uuid"),
+        "Tencent EdgeOne": ("eo_bot_ssid", "__tst_status"),
+        "testcookie-nginx-module": ("slowaes.decrypt",),
+        "Vercel": ("/.well-known/vercel/security/",),
+        "Yandex": ("/showcaptcha?", "/checkcaptcha?"),
+        "Yunsuo": ("yunsuo_session_verify", "security_session_verify"),
+    },
+    any_of(
+        (
+            r"akam/\d{1,4}/captcha",  # Akamai
+            r"/cdn-cgi/challenge-platform/(?:h/\w{1,4}/)?orchestrate",  # Cloudflare
+            r"id=challenge-(?:form|error)",
+            r"/tspd/[0-9a-f]{6}",  # F5
+            r"data-pow=[0-9a-f#]{16}",  # haproxy-protection
+            r"iframe src=[^\n]{0,80}_incapsula_resource",  # Imperva
+            r"_incapsula_resource\?(?:swhanedl|cwudnsai)",
+            r"/ips\.js\?[^\n]{0,80}kp_uidz",  # Kasada
+            r"document\.cookie ?= ?[\"']__test=",  # testcookie-nginx-module
+        )
+    ),
 )
 """Only challenges have it."""
 
-CHALLENGE_HINT: Final = any_of(
-    (
-        r"/cdn-cgi/challenge-platform/(?!(?:h/\w+/)?scripts/jsd)",
-        r"challenges\.cloudflare\.com|_incapsula_resource|js\.datadome\.co|\.awswaf\.com|_pxappid",
-        r"ddos-guard|ak_bmsc|bm_sz|botmanager|anti-?bot|bot-?check|bot-?detect|proof-?of-?work",
-        r"(?<![\w-])(?:challenge|captcha|verify)(?:\.min)?\.js|/challenge/|/captcha/",
-    )
+CHALLENGE_HINT: Final = Marks(
+    {
+        "Akamai": ("ak_bmsc", "bm_sz", "botmanager"),
+        "AWS WAF": (".awswaf.com",),
+        "Cloudflare": ("challenges.cloudflare.com",),
+        "DataDome": ("js.datadome.co",),
+        "DDoS-Guard": ("ddos-guard",),
+        "HUMAN": ("_pxappid",),
+        "Imperva": ("_incapsula_resource",),
+        "Kasada": ("window.kpsdk",),
+        "names of scripts": ("antibot", "anti-bot", "botcheck", "bot-check", "botdetect", "bot-detect"),
+        "names of folders": ("/challenge/", "/captcha/", "proof-of-work", "proofofwork"),
+    },
+    any_of(
+        (
+            r"/cdn-cgi/challenge-platform/(?!(?:h/\w{1,4}/)?scripts/jsd)",
+            r"(?<![\w-])(?:challenge|captcha|verify)(?:\.min)?\.js",
+        )
+    ),
 )
 """Pages of a site may have it as well."""
 
 CAPTCHA_WIDGET: Final = re.compile(
-    r"(?:class|id)=[^\n]*\b(?:g-recaptcha|h-captcha|cf-turnstile|smart-captcha|frc-captcha"
+    r"(?:class|id)=[^\n]{0,80}\b(?:g-recaptcha|h-captcha|cf-turnstile|smart-captcha|frc-captcha"
     r"|geetest\w*|mtcaptcha|altcha|mcaptcha\w*|tcaptcha\w*)\b|^altcha-widget "
-    r"|(?:src)=[^\n]*(?:hcaptcha\.com/captcha|recaptcha/api2?/anchor|api\.funcaptcha|arkoselabs\.com/)",
+    r"|(?:src)=[^\n]{0,80}(?:hcaptcha\.com/captcha|recaptcha/api2?/anchor|api\.funcaptcha|arkoselabs\.com/)",
     re.MULTILINE,
 )
 
 CHALLENGE_TITLE: Final = any_of(
     (
         r"just a moment(?: please)?|attention required!?|client challenge|ddos-guard",
+        r"(?:bot|ddos|browser|anti-?bot|spam|attack) (?:protection|management|detection|defen[cs]e)",
         r"vercel security checkpoint",
-        r"(?:bot|browser|human|user|ddos|robot|security|web|site|connection|traffic|captcha)(?: (?:bot|"
-        r"browser|human|user|security|integrity|connection))* (?:check|checks|checkpoint|challenge|"
-        r"verification|validation)(?: required| in progress| page| screen)?",
+        r"(?:bot|browser|human|user|ddos|robot|security|web|site|connection|traffic|captcha|access|"
+        r"visitor)(?: (?:bot|browser|human|user|security|integrity|connection))* (?:check|checks|"
+        r"checkpoint|challenge|verification|validation)(?: required| in progress| page| screen)?",
         r"(?:we are )?(?:checking|verifying|validating)(?: (?:if |that )?(?:your|you|the|site) .{1,60}|\.*)",
         r"(?:please )?(?:verify|confirm|prove) (?:that )?you(?:'re| are) (?:a |not a )?(?:human|real|"
         r"robot|bot).{0,30}",
@@ -128,7 +154,8 @@ DENIED_TITLE: Final = any_of(
         r"(?:sorry,? )?you (?:have been|are|were) (?:blocked|banned|denied)|blocked|unauthorized",
         r"not authorized",
         r"(?:error )?access denied.{0,40}|request (?:blocked|rejected|denied).{0,20}|too many requests",
-        r"not acceptable!?",
+        r"not acceptable!?|your access .{1,40}(?:limited|blocked|restricted|suspended).{0,40}",
+        r"(?:.{1,30} )?(?:not |un)available (?:in|for) your (?:region|country|location).{0,20}",
         r"(?:web ?site|web application) firewall.{0,40}|sucuri website firewall.{0,40}",
         r"the request could not be satisfied",
         r"(?:zugriff|zugang) (?:verweigert|gesperrt|verboten|blockiert|nicht erlaubt)",
@@ -145,52 +172,65 @@ DENIED_TITLE: Final = any_of(
 
 CHALLENGE_TEXT: Final = any_of(
     (
-        r"(?:checking|verifying|validating|analy[sz]ing|inspecting) (?:if |that )?(?:your|the site|"
-        r"you) ?(?:browser|connection|request|requests|identity|are|traffic|security)",
+        r"(?:check|verify|validat|analy[sz]|inspect)\w* (?:if |that |whether )?(?:your|the site|"
+        r"the) ?(?:browser|connection|requests?|identity|traffic|security)",
         r"browser (?:is|will be|must be|has to be) (?:being )?(?:checked|verified|validated|tested)",
-        r"browser (?:check|integrity)",
-        r"request is being (?:verified|checked|processed)",
-        r"before (?:you (?:can )?(?:enter|access|proceed|continue)|accessing|proceeding|entering|letting)",
-        r"(?:verify|confirm|prove|ensure|sure|check|verifying) (?:that )?(?:you(?:'re| are)|"
-        r"your are) (?:a |an |not a )?(?:real |actual )?(?:human|person|robot|bot|visitor)",
-        r"you(?:'re| are) (?:a human|human|a robot|a bot|not a robot|not a bot)\b|not (?:a )?(?:ro)?bots?\b",
-        r"security of your connection|unusual (?:traffic|activity)",
-        r"(?:suspicious|malicious|abnormal) (?:activity|traffic|requests)",
-        r"automated (?:requests|queries|traffic|access|tools|bots)",
-        r"(?:complete|solve|pass|fill in) (?:the|this|a) (?:captcha|security check|challenge|puzzle|check)",
+        r"request (?:is being|will be) (?:verified|checked)|security of your connection",
+        r"(?:verify|confirm|prove|ensure|sure|check|verifying|checking|show) (?:that |whether |"
+        r"if )?(?:you(?:'re| are)|your are) (?:an? |not an? |no )?(?:real |actual )?(?:human|person|"
+        r"robot|bot|visitor)",
+        r"(?:you(?:'re| are| were)|might be|may be|could be|look like|am|are) (?:an? |not an? |"
+        r"no )?(?:automated|(?:ro)?bot)\b",
+        r"you(?:'re| are) (?:a )?human\b|unusual (?:traffic|activity)|scraping of",
+        r"automated (?:requests|queries|traffic)",
+        r"(?:complete|solve|solves|solving|pass|fill in) (?:the|this|an?|following) (?:\w+ )?(?:captcha|"
+        r"security check|challenge|puzzle|check)\b",
         r"captcha below",
-        r"you (?:were|might be|may be|could be) (?:an? )?(?:automated|(?:ro)?bot)\b",
-        r"characters you see|press (?:&|and) hold|slide to (?:verify|unlock)",
-        r"(?:only )?takes? (?:only |just |you )?(?:a |an )?(?:moment|few|second|couple|instant)",
-        r"(?:a )?few seconds|redirected (?:shortly|automatically|once)",
-        r"ddos|(?:protect\w*|security|shield\w*) .{0,40}(?:bots?|scrap\w+|spam\w*|attacks?|abuse|crawl\w+)\b",
-        r"proof[- ]of[- ]work",
-        r"you (?:have been|are|were) (?:blocked|banned|rate limited)",
-        r"(?:access|request|requests|ip|address|visit)\b.{0,50}\b(?:blocked|denied|limited|stopped|"
-        r"rejected|banned|refused)",
-        r"don't have (?:permission|access|authori[sz]ation)|do not have permission",
-        r"not (?:allowed|authori[sz]ed|permitted) to (?:access|view)",
-        r"(?:reference|incident|support|request|event|ray|block|trace) ?(?:id|#|number)\b",
-        r"security (?:service|solution|rules|policy|check|reasons)",
-        r"(?:enable|turn on|activate|allow|require\w*|need\w*|without)\b.{0,30}\bcookies",
-        r"browser wird (?:über)?prüf|browser wird geprüft|(?:mensch|kein(?:e)? (?:roboter|bot))",
+        r"(?:characters|letters|digits|text) (?:you see|of the (?:picture|image)|shown|in the (?:picture|"
+        r"image))",
+        r"press (?:&|and) hold|slide (?:to|the) (?:\w+ )?(?:verify|unlock|right|slider)|drag the slider",
+        r"(?:you|ip address|address) (?:have been|has been|are|is|were|was) (?:blocked|banned|rate limited)",
+        r"(?:access|requests?|visit)\b.{0,50}\b(?:blocked|denied|limited|stopped|rejected|banned|refused)",
+        r"don't have (?:permission|access|authori[sz]ation)|do not have permission|(?:is|are) not allowed",
+        r"not (?:authori[sz]ed|permitted) to (?:access|view)",
+        r"browser wird .{0,20}(?:ge|über)prüf|(?:ein mensch|kein(?:e)? (?:roboter|bot)) (?:sind|bist)",
         r"sicherheit ihrer verbindung|ungewöhnlich\w* (?:aktivität|datenverkehr|zugriff)",
-        r"vérifi\w+ (?:que vous|votre (?:navigateur|connexion))|(?:pas un robot|êtes humain|un humain)",
-        r"sécurité de votre connexion",
-        r"(?:verific|comprob|comprueb)\w* (?:que|si|tu|su|la seguridad)|no (?:eres|es|soy) un robot",
-        r"(?:eres|es) humano|seguridad de (?:su|tu|la) conexión",
+        r"vérifi\w+ (?:que vous|votre (?:navigateur|connexion))|(?:pas un robot|êtes humain|êtes un humain)",
+        r"navigateur est .{0,30}vérifi|sécurité de votre connexion",
+        r"(?:verific|comprob|comprueb)\w* (?:que|si) .{0,12}(?:humano|robot)|no (?:eres|es|soy) un robot",
+        r"(?:verific|comprob|comprueb)\w* (?:tu|su|el) (?:navegador|conexión)",
+        r"seguridad de (?:su|tu|la) conexión",
         r"non (?:sei|sono) un robot|não (?:é|sou) um robô|geen robot|nie jesteś robotem",
         r"(?:вы|я|что) не (?:робот|бот)|вы человек|провер\w+ .{0,20}(?:браузер|подключени|соединени|запрос)",
-        r"подозрительн|необычн\w+ (?:трафик|активност)",
-        r"(?:检查|檢查|验证|驗證|确认|確認).{0,8}(?:浏览器|瀏覽器|真人|人类|人類|机器人|機器人|连接|連線|安全)",
-        r"不是(?:机器人|機器人)",
-        r"完成.{0,10}(?:验证|驗證|拼图)|(?:拦截|威胁|攔截|威脅|异常访问|访问异常|异常流量)",
-        r"(?:人間|ロボット|ボット).{0,12}(?:確認|検証|ない|か)",
-        r"ブラウザ(?:ー)?.{0,10}(?:確認|チェック|検証)|接続.{0,8}(?:安全|確認)|不正なアクセス",
+        r"подозрительн\w+ (?:трафик|активност|запрос)|необычн\w+ (?:трафик|активност)",
+        r"запросы .{0,20}автоматич",
+        r"(?:检查|檢查|验证|驗證|确认|確認).{0,8}(?:浏览器|瀏覽器|真人|人类|人類|机器人|機器人|连接|連線)",
+        r"不是(?:机器人|機器人)|完成.{0,10}(?:验证|驗證|拼图)|(?:异常访问|访问异常|异常流量|请求被拦截)",
+        r"(?:人間|ロボット|ボット).{0,12}(?:確認|検証|ない)|ブラウザ(?:ー)?を.{0,10}(?:確認|チェック|検証)",
+        r"接続.{0,8}安全.{0,8}確認|不正なアクセス",
         r"사람인지|로봇이 아닙니다|브라우저.{0,10}확인|robot olmadığınız",
     )
 )
-"""Sentences of challenges and refusals."""
+"""What challenges and refusals say, in sentences."""
+
+CHALLENGE_TEXT_WEAK: Final = any_of(
+    (
+        r"(?:only )?takes? (?:only |just |you |up to )?(?:an? )?(?:moment|few|second|couple|instant|"
+        r"\w+ seconds)",
+        r"(?:a )?few seconds|redirected (?:shortly|automatically|once)|stand by|processing your request",
+        r"before (?:you (?:can |may |get )?(?:enter|access|proceed|continue|to)|accessing|proceeding|"
+        r"entering)",
+        r"ddos|(?:protect\w*|shield\w*) .{0,40}(?:bots?|scrap\w+|spam\w*|attacks?|abuse|crawl\w+)\b",
+        r"proof[- ]of[- ]work|puzzle|captcha|robots?\b|\bbots?\b|\bhumans?\b|firewall",
+        r"(?:reference|incident|support|request|event|ray|block|trace) ?(?:id|#|number)\b",
+        r"browser (?:check|integrity)",
+        r"security (?:service|solution|rules|policy|check|reasons)|malicious|suspicious",
+        r"(?:enable|turn on|activate|allow|require\w*|need\w*|without|takes)\b.{0,30}\bcookies",
+        r"(?:wenige|einige|paar) sekunden|quelques (?:secondes|instants)|unos segundos|несколько секунд|数秒",
+        r"几秒",
+    )
+)
+"""What other pages may say as well."""
 
 NEEDS_SCRIPT: Final = re.compile(
     r"java ?script|scripts?\b|cookies?\b|скрипт|куки|スクリプト|クッキー|脚本|自动跳转"

@@ -5,10 +5,21 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from contentmap_cli.crawl.markers import any_of
+from contentmap_cli.crawl.markers import Marks, any_of
 
 LOGIN_CODE: Final = re.compile(r"^input name=(?:samlrequest|samlresponse|wresult|relaystate)$", re.MULTILINE)
 """A form that a script sends to a single sign-on."""
+
+LOGIN_FORM: Final = re.compile(
+    r"^form action=[^\n]{0,80}/(?:log-?in|sign-?in|sso|saml2?|oauth2?|auth)\b"
+    r"|^input (?:type=email|autocomplete=username|name=[^\n]{0,80}(?:user|mail|login|account|identifier))",
+    re.MULTILINE,
+)
+"""A form that asks for a name first, or for none."""
+
+LOGIN_TEXT: Final = re.compile(
+    r"\b(?:log|sign) ?in (?:to|with|using)\b|anmelden|connectez-vous|inicia sesión|войдите"
+)
 
 LOGIN_TITLE: Final = any_of(
     (
@@ -43,7 +54,7 @@ LOGIN_TITLE: Final = any_of(
 )
 
 CONSENT_CODE: Final = re.compile(
-    r"^form action=[^\n]*(?:://consent\.|://guce\.|/v2/collectconsent|/privacy-?gate|/cookie-?wall"
+    r"^form action=[^\n]{0,80}(?:://consent\.|://guce\.|/v2/collectconsent|/privacy-?gate|/cookie-?wall"
     r"|/consent/(?:save|accept|set))",
     re.MULTILINE,
 )
@@ -53,8 +64,8 @@ CONSENT_TITLE: Final = any_of(
         r"avant (?:de|d'|que) .{0,60}",
         r"antes de (?:continuar|ir|acceder|entrar|prosseguir)(?: .{0,60})?",
         r"prima di (?:continuare|procedere|accedere)(?: .{0,60})?|voordat (?:je|u) .{0,60}",
-        r"(?:(?:cookies?|privacy|data|your|user|gdpr) )*consent(?: (?:required|needed|page|form|manager|"
-        r"choices|wall))?",
+        r"(?:(?:cookies?|privacy|data|your|user|gdpr) )+consent|(?:(?:cookies?|privacy|data|your|user|"
+        r"gdpr) )*consent (?:required|needed|page|form|manager|choices|wall)",
         r".{0,40}\bprivacy[ -]?(?:gate|wall|choices|preferences|settings)",
         r"(?:cookies?|privacy) ?(?:wall|settings|choices|preferences|notice required)",
         r"(?:we (?:need|ask for|value) )?your (?:consent|privacy|privacy choices|choices|"
@@ -77,20 +88,31 @@ CONSENT_TEXT: Final = re.compile(
     r"|\bage\b|years (?:old|of age)|\balter\b|jahre|\bâge\b|\bedad\b|\b(?:18|21)\b"
 )
 
-PARKED_CODE: Final = any_of(
-    (
-        r"sedoparking\.com|sedoparkingurl|parkingcrew\.net|bodiscdn\.com|[./]bodis\.com|parklogic\.com",
-        r"parked-content\.|above\.com/marketplace",
-        r"d38psrni17bvxu\.cloudfront|d1lxhc4jvstzrp\.cloudfront|teaminternet|parking-lander",
-        r"parkingpage\.namecheap|parking\.(?:reg|nic)\.ru",
-        r"afternic\.com/(?:forsale|domain)|[./]dan\.com/(?:buy-domain|lander)",
-        r"hugedomains\.com/(?:domain_profile|payment)|sedo\.com/(?:search/details|checkdomainoffer)",
-        r"undeveloped\.com/buy|dynadot\.com/(?:forsale|market)|epik\.com/domain|domainmarket\.com/buynow",
-        r"namebright\.com|[./]sav\.com/domains|uniregistry|saw\.com/buy",
-        r"window\.park ?=|location(?:\.href)? ?= ?[\x22']/lander|lander_system|\bap: ?[\x22']parking",
-        r"googleparking|adsense/domains/caf",
-        r"domainparking|parking_?domain",
-    )
+PARKED_CODE: Final = Marks(
+    {
+        "Above": ("above.com/marketplace",),
+        "Afternic": ("afternic.com/forsale", "afternic.com/domain"),
+        "Bodis": ("bodiscdn.com", "/bodis.com", ".bodis.com"),
+        "Dan.com": ("/dan.com/buy-domain", ".dan.com/buy-domain", "undeveloped.com/buy"),
+        "Dynadot": ("dynadot.com/forsale", "dynadot.com/market"),
+        "Epik": ("epik.com/domain",),
+        "GoDaddy": ("parking-lander", "lander_system"),
+        "Google": ("googleparking", "adsense/domains/caf"),
+        "HugeDomains": ("hugedomains.com/domain_profile", "hugedomains.com/payment"),
+        "Namecheap": ("parkingpage.namecheap",),
+        "ParkingCrew": ("parkingcrew.net", "teaminternet", "d38psrni17bvxu.cloudfront"),
+        "ParkLogic": ("parklogic.com", "parked-content."),
+        "registrars": ("parking.reg.ru", "parking.nic.ru", "namebright.com", "uniregistry"),
+        "Saw": ("saw.com/buy", "domainmarket.com/buynow"),
+        "Sedo": ("sedoparking.com", "sedoparkingurl", "sedo.com/search/details", "sedo.com/checkdomainoffer"),
+        "others": ("domainparking", "domain_parking", "domain-parking"),
+    },
+    any_of(
+        (
+            r"window\.park ?=|\bap: ?[\x22']parking",
+            r"location(?:\.href)? ?= ?[\x22']/lander",
+        )
+    ),
 )
 """What domain brokers and registrars put on names that have no site."""
 
@@ -100,13 +122,15 @@ PARKED_TITLE: Final = any_of(
         r"sale))\b.{0,60}",
         r"(?:buy|purchase|own|get) (?:this |the )?domain(?: name)?(?: .{0,60})?",
         r"(?:this )?(?:premium )?domain(?: name)? (?:for sale|name for sale|available).{0,40}",
-        r"(?:this )?(?:domain|website|web ?page|site|page|name)(?: name)?(?: .{1,60})? (?:is )?(?:parked|"
-        r"not configured|has expired|expired|is not active).{0,60}",
+        r"(?:this |the )?(?:domain|website|web ?page|site|page|"
+        r"name)(?: name)?(?: [\w-]+\.[\w.-]+)? (?:is )?(?:parked|has expired|expired|"
+        r"is not active).{0,60}",
+        r"[\w-]+\.[\w.-]+ [-|–:] (?:domain )?for sale",
         r"parked (?:domain|page|free).{0,60}|domain parking.{0,40}",
-        r"domain (?:parked|registered|expired|reserved).{0,40}",
+        r"(?:this |the )?domain(?: name)? (?:is |has been )?(?:parked|registered|expired|reserved).{0,40}",
         r"(?:this )?(?:account|website|web ?site|site|domain|hosting|service|"
-        r"page)(?: account)?(?: .{1,60})?(?: (?:has been|is|was))?(?: temporarily)? (?:suspended|"
-        r"deactivated|disabled).{0,40}",
+        r"page)(?: account)?(?: [\w-]+\.[\w.-]+)?(?: (?:has been|is|was))?(?: temporarily)? (?:suspended|"
+        r"deactivated|disabled)(?: .{0,40})?",
         r"bandwidth limit exceeded|(?:account|site|domain) suspen(?:ded|sion).{0,20}",
         r".{0,70}\b(?:steht zum verkauf|zu verkaufen|à vendre|en venta|se vende|à venda|in vendita|"
         r"te koop|na sprzedaż|na prodej|till salu|til salg|eladó)\b.{0,40}",
@@ -121,9 +145,10 @@ PARKED_TEXT: Final = any_of(
         r"buy this domain|inquire about this domain|make an offer on this domain",
         r"interested in (?:buying )?this domain",
         r"parked (?:free|for free|by|with|at|domain)|courtesy of godaddy",
+        r"domain (?:name )?(?:is |was |has been )(?:recently |already )?(?:registered|reserved)",
         r"(?:domain|page) (?:is|was|has been) (?:parked|recently registered|registered (?:at|with|by|"
         r"through|via))",
-        r"domain (?:name )?(?:has|is) expired|related (?:searches|links).{0,200}(?:domain|parking)",
+        r"domain (?:name )?(?:has|is) expired|related (?:searches|links).{0,80}(?:domain|parking)",
         r"account (?:has been|is) suspended",
         r"(?:site|website|domain|hosting) (?:has been|is) (?:temporarily )?(?:suspended|disabled|"
         r"deactivated)",
@@ -140,17 +165,22 @@ PARKED_TEXT: Final = any_of(
 )
 
 MAINTENANCE_CODE: Final = re.compile(
-    r"^body (?:class|id)=[^\n]*\b(?:maintenance|is-act-maintenancepage|under-construction|coming-soon"
+    r"^body (?:class|id)=[^\n]{0,80}\b(?:maintenance|is-act-maintenancepage|under-construction|coming-soon"
     r"|seedprod|sp-page|wpmm)"
     r"|id=(?:seedprod|seed-csp4|sp-page|wpmm|maintenance-mode|maintenance-page|cmp-content)\b"
-    r"|class=[^\n]*\b(?:is--ctl-maintenance|body-maintenance|wpmm-wrapper)\b",
+    r"|class=[^\n]{0,80}\b(?:is--ctl-maintenance|body-maintenance|wpmm-wrapper)\b",
     re.MULTILINE,
 )
 MAINTENANCE_TITLE: Final = any_of(
     (
-        r"(?:the |this |our )?(?:\w+ ){0,2}(?:(?:is|are) )?(?:currently |temporarily )?(?:under|in|"
-        r"down for|undergoing|offline for)?(?: (?:scheduled|planned|routine|essential|"
-        r"emergency))? ?maintenance(?: (?:mode|break|page|window|work|in progress|underway))?",
+        r"(?:(?:\w+ ){1,3}(?:is|are) (?:currently |temporarily )?(?:under|in|down for|undergoing|"
+        r"offline for|closed for) |(?:under|in|down for|closed for|undergoing|offline for) |(?:site|"
+        r"website|shop|store|system|server|planned|scheduled|routine|emergency|essential|currently|"
+        r"temporarily|short) )*maintenance(?: (?:mode|break|page|window|in progress|underway))?",
+        r"(?:down|closed|offline) for (?:an? )?(?:update|upgrade|repairs?|renovation|tonight|today|now)",
+        r"(?:\w+ ){0,4}(?:is|are) (?:temporarily )?(?:closed|offline|down) (?:tonight|today|for .{1,30})",
+        r"(?:temporarily|currently) closed|out of (?:service|order)",
+        r"(?:planned |scheduled )?(?:downtime|outage)",
         r"(?:we(?:'ll| will| are|'re)? )?(?:be )?(?:right |coming )?back (?:soon|shortly|in a (?:moment|"
         r"minute|few minutes|bit)|later|online soon)(?: [^|–—-]{0,20})?",
         r"(?:we'll )?be right back|(?:please )?(?:come|check) back (?:soon|later|shortly)",
@@ -158,9 +188,10 @@ MAINTENANCE_TITLE: Final = any_of(
         r"(?:website |site |page )?under (?:construction|development)|(?:website |site )?(?:is )?coming soon",
         r"(?:site|website|web site|shop|store|service|page|we are|we're|system)?(?: is)? ?(?:temporarily|"
         r"currently|briefly) (?:unavailable|offline|closed|down|out of service)[^|–—-]{0,30}",
-        r"(?:site |website |store |shop )?(?:is )?(?:offline|closed temporarily|down)",
+        r"(?:site|website|store|shop) (?:is )?(?:offline|closed|down)|offline|closed temporarily",
         r"(?:50[023][ :-]*)?service(?: is)?(?: temporarily)? unavailable|(?:error )?503[^|–—-]{0,40}",
-        r"(?:system |software |site |scheduled )?(?:upgrade|update)(?: in progress| underway)?",
+        r"(?:system |software |site |scheduled )+(?:upgrade|update)",
+        r"(?:upgrade|update) (?:in progress|underway)",
         r"(?:geplante |laufende )?wartung(?:sarbeiten|smodus|spause|sseite|sfenster)?(?: [^|–—-]{0,20})?",
         r"(?:in|im) wartung[^|–—-]{0,20}|wir sind (?:gleich|bald|in kürze) (?:wieder|zurück)[^|–—-]{0,20}",
         r"(?:gleich|bald|in kürze) (?:wieder )?(?:da|zurück|online|verfügbar)",
@@ -192,26 +223,48 @@ MAINTENANCE_TITLE: Final = any_of(
 )
 MAINTENANCE_TEXT: Final = any_of(
     (
-        r"briefly unavailable for scheduled maintenance",
-        r"(?:undergoing|down for|performing|offline for|unavailable due to|closed for|under|carrying out|"
-        r"in|doing|scheduled|planned|routine) (?:\w+ ){0,3}maintenance",
-        r"maintenance (?:mode|in progress|is being|work)",
-        r"wartung(?:sarbeiten|smodus| durchgeführt| befindet)|(?:wird|werden) .{0,30}gewartet",
-        r"(?:in|im) wartung|(?:en|de) maintenance|en mantenimiento|em manutenção|in manutenzione",
-        r"in onderhoud",
-        r"технич\w+ (?:работ|обслуж)|(?:维护|維護|升级)中|メンテナンス(?:中|のため|作業)|점검 ?중",
-        r"prac\w* (?:techniczn|konserwacyjn|serwisow)\w*|bakım(?:da|dadır| çalışma)",
+        r"briefly unavailable for scheduled maintenance|(?:in|into) maintenance mode|maintenance in progress",
+        r"(?:currently|is|are|'s|'re|site|shop|store) (?:currently |temporarily )?(?:undergoing|down for|"
+        r"performing|offline for|unavailable due to|closed for|carrying out|under|in|doing) (?:some |"
+        r"scheduled |planned |routine |essential |emergency |site |system |server |a |our |short |brief |"
+        r"necessary |minor |urgent )*maintenance",
+        r"(?:due to|because of) (?:scheduled |planned |urgent |ongoing )*maintenance",
+        r"(?:wegen|aufgrund|aktuell|derzeit|zurzeit|momentan|gerade|geplant\w*)\b.{0,30}\bwartung",
+        r"wartungsmodus",
+        r"(?:seite|shop|website|system) .{0,20}gewartet",
+        r"(?:site|boutique|actuellement|cours) .{0,30}\bmaintenance",
+        r"(?:está|estamos|sitio|web|página|tienda) .{0,20}en mantenimiento",
+        r"(?:está|estamos|site) .{0,20}em manutenção",
+        r"(?:sito|è|negozio) .{0,20}in manutenzione|(?:is|zijn|website|site|webshop) .{0,20}in onderhoud",
+        r"(?:вед|провод|идут|сайт)\w* .{0,40}(?:технич|профилактич)",
+        r"(?:维护|維護|升级)中|メンテナンス(?:中|のため)",
+        r"점검 ?중|(?:trwają|prowadzimy|powodu|przerwa) .{0,20}(?:techniczn|konserwac|serwisow)",
+        r"bakım(?:da|dadır)",
     )
 )
 """Sentences that only a maintenance page consists of."""
 
+WORK_TEXT: Final = any_of(
+    (
+        r"(?:we(?:'re| are)|is being|are being|currently|is getting|gets|"
+        r"has been taken down for) (?:\w+ )?(?:updat|upgrad|work|improv|mov|migrat|rebuil|redesign|"
+        r"install|maintain|maintenance|repair|renovat|tun)\w*",
+        r"(?:wird|werden|ist) .{0,30}(?:aktualisiert|überarbeitet|umgebaut|gewartet|erneuert)",
+        r"wir arbeiten (?:gerade|an)",
+        r"(?:estamos|están) (?:trabajando|actualizando|mejorando)",
+        r"nous (?:travaillons|mettons à jour|améliorons)",
+        r"stiamo (?:lavorando|aggiornando)|estamos (?:trabalhando|atualizando)|we werken aan|pracujemy",
+        r"мы работаем",
+    )
+)
+"""With `RETURN_TEXT`, all that a very short page says."""
+
 RETURN_TEXT: Final = any_of(
     (
         r"\b(?:back|return|again|soon|shortly|later|moment|minutes|hours|meanwhile|patience|apologi[sz]e|"
-        r"sorry|inconvenience|working|improv\w+|upgrad\w+|updat\w+|launch\w*|stay tuned|notify|"
-        r"unavailable|maintenance)\b",
-        r"\b(?:zurück|wieder|kürze|später|bald|geduld|entschuldig\w+|arbeiten|überarbeit\w+|verfügbar|"
-        r"wartung)\b",
+        r"sorry|inconvenience|improv\w+|upgrad\w+|updat\w+|launch\w*|stay tuned|notify|tomorrow|"
+        r"open again|unavailable)\b",
+        r"\b(?:zurück|wieder|kürze|später|bald|geduld|entschuldig\w+|überarbeit\w+|verfügbar|wartung)\b",
         r"\b(?:retour|bientôt|revenir|revenez|patience|excus\w+|travail\w+|tard)\b",
         r"\b(?:pronto|volver\w*|disculp\w+|tarde|breve|desculp\w+|presto|torn\w+|scus\w+|spoedig|terug|"
         r"później|wkrótce|przepraszamy|brzy)\b",
@@ -237,11 +290,14 @@ DEFAULT_TITLE: Final = any_of(
         r"(?:domain|web server's|server) default page|default web ?site page|placeholder page.{0,40}",
         r"web ?server(?: is)? (?:running|works|up|installed|ready).{0,40}",
         r"success!? .{0,40}(?:server|virtual host).{0,30}|hello!? welcome to synology.{0,30}",
+        r"apache is functioning normally",
+        r"(?:site|website|domain) (?:is )?not (?:configured|found|set up|published).{0,40}",
+        r"welcome to (?:your|our) (?:new )?(?:hosting|server|website).{0,40}|new server",
         r"welcome to xampp|wampserver.{0,40}|phpinfo\(\)|php \d.{0,20}phpinfo\(\)|web server status",
         r"lighttpd.{0,20}|welcome to centos",
         r"(?:microsoft )?azure app service.{0,30}|welcome to firebase hosting",
         r"your (?:new )?(?:web ?site|web app|server|domain) is (?:ready|running|up|live|set up|"
-        r"working).{0,40}",
+        r"working)(?: and running| now)?",
         r"future home of .{0,60}|恭喜.{0,10}站点创建成功.{0,5}|没有找到站点|站点创建成功.{0,10}",
         r"(?:open)?litespeed.{0,40}|hestia ?cp.{0,30}|vesta.{0,20}default.{0,20}|ispconfig.{0,30}",
         r"cyberpanel.{0,20}|directadmin.{0,20}|plesk.{0,40}|cpanel.{0,20}",
@@ -255,7 +311,9 @@ DEFAULT_TEXT: Final = any_of(
         r"successfully (?:installed|configured|created|set up)",
         r"(?:put|upload|place|add|replace|publish|start adding|deploy) (?:\w+ ){0,5}(?:your|content|"
         r"pages|files|index\.html|own)",
-        r"no content (?:has been|was|is)|waiting for your content",
+        r"no content (?:has been|was|is)|waiting for your content|placeholder page|used to test",
+        r"(?:not|n't) (?:been )?(?:yet )?(?:uploaded|published|configured)",
+        r"no (?:web ?site|site|page) (?:at|is|has)",
         r"default (?:web ?page|page|site|web ?site|welcome page|index|virtual host|document)",
         r"this page is used to test|test the (?:proper|correct) operation|further configuration is required",
         r"if you (?:can )?(?:see|are seeing|can read) this (?:page|web ?page)|(?:web)?site administrator",

@@ -28,7 +28,7 @@ SKIPPED = re.compile(
 TAG = compiled(r"<(link|a|base)(?=[\s/])((?:[^<>\"']++|\"[^\"]{0,4096}+\"|'[^']{0,4096}+')*+)", re.IGNORECASE)
 ATTRIBUTE = re.compile(r"(?<![^\s=\"'/>])([^\s=\"'/>]++)\s*+=\s*+(?:\"([^\"]*+)\"|'([^']*+)'|([^\s\"'>]++))")
 LINK_VALUE = re.compile(r"<([^<>]*+)>")
-LINK_PARAMETER = re.compile(
+LINK_PARAMETER = compiled(
     r"\s*+;\s*+(?:([^\s=;,<>\"]++)\s*+(?:=\s*+(?:\"((?:[^\"\\]|\\.)*+)\"|([^\s;,<>\"]*+)))?)?", re.DOTALL
 )
 # What feed readers look for: RFC 4287, the RSS Advisory Board's autodiscovery, jsonfeed.org, and names that

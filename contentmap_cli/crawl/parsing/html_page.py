@@ -14,12 +14,21 @@ from contentmap_cli.crawl.parsing.encoding import LENIENT, detect
 READ_BYTES = 64 * 1024
 """Bytes, or characters, of a page that are looked at."""
 
+MOST_TEXT = 10_000
+MOST_LINKS = 100
+"""What is read of a page ends with the element after so many characters of text, or so many links."""
+
 TITLE_LENGTH = 300
 CHARSET = re.compile(rb"charset\s*+=\s*+[\"']?([A-Za-z0-9][A-Za-z0-9_.:-]{0,40})", re.IGNORECASE)
 CHARACTER_SET = re.compile(r"utf-8|iso8859|cp\d|windows|koi8|gb|big5|shift_jis|euc|mac|tis")
 SPACE = re.compile(r"\s+")
 UNSEEN = frozenset({"script", "style", "template", "title", "noscript", "svg", "option", "iframe", "object"})
-HEADINGS = frozenset({"h1", "h2", "h3"})
+BLOCKS = frozenset({"h1", "h2", "h3", "h4", "p", "div", "br", "li", "td", "tr", "form", "label"})
+COUNTED = {"h1": "headings", "h2": "headings", "h3": "headings"} | {
+    "button": "buttons",
+    "form": "forms",
+    "script": "scripts",
+}
 NO_FIELDS = frozenset({"hidden", "submit", "button", "image", "reset", "checkbox", "radio"})
 BUTTONS = frozenset({"submit", "button", "image"})
 NO_LINKS = ("#", "javascript:", "mailto:", "tel:", "data:")
@@ -33,7 +42,7 @@ class HtmlPage(NamedTuple):
     product leaves its marks in, and no text that only quotes them. `links`, `fields` (visible form fields),
     `passwords`, `forms`, `buttons` and `headings` are counts; `labels` has the buttons' text. `refresh` is
     the content of a `<meta http-equiv=refresh>` that stands in no noscript. `whole` is False where the page
-    is longer than what was looked at.
+    goes on after what was read.
     """
 
     title: str = ""
@@ -64,9 +73,13 @@ def read_page(html: bytes | str, content_type: str | None = None) -> HtmlPage:
     reader = _Reader()
     target: Any = reader  # the library asks for fewer methods than its stub does
     parser = etree.HTMLParser(target=target, encoding="utf-8", huge_tree=True)
+    whole = len(html) < READ_BYTES
     with suppress(etree.LxmlError):  # an empty document, say: what was read until then counts
-        etree.fromstring(text.replace("\0", " ").encode("utf-8", "replace"), parser)
-    return reader.page(whole=len(html) < READ_BYTES)
+        try:
+            etree.fromstring(text.replace("\0", " ").encode("utf-8", "replace"), parser)
+        except _Enough:
+            whole = False
+    return reader.page(whole=whole)
 
 
 def _decode(head: bytes, content_type: str | None) -> str:
@@ -87,11 +100,17 @@ def _character_set(label: str) -> str | None:
     return name if CHARACTER_SET.match(name) else None
 
 
+class _Enough(Exception):
+    """More text or links than any page has that stands in place of a site."""
+
+
 class _Reader:
     """A parser target: hears of tags and text in document order."""
 
     def __init__(self) -> None:
         self._open: dict[str, int] = {}
+        self._unseen = 0
+        self._length = 0
         self._title: list[str] = []
         self._h1: list[str] = []
         self._text: list[str] = []
@@ -109,37 +128,35 @@ class _Reader:
 
     def start(self, tag: str, attributes: dict[str, str]) -> None:
         """A start tag."""
+        if self._length > MOST_TEXT or self._counts["links"] > MOST_LINKS:
+            raise _Enough
         values = {name.lower(): value or "" for name, value in attributes.items()}
         for name, value in values.items():
             if name != "style":
                 self._code.append(f"{tag} {name}={value}".lower())
         self._open[tag] = self._open.get(tag, 0) + 1
-        if tag == "a" and "href" in values:
+        self._unseen += tag in UNSEEN
+        if tag in COUNTED:
+            self._counts[COUNTED[tag]] += 1
+        elif tag == "a" and "href" in values:
             self._counts["links"] += not values["href"].strip().lower().startswith(NO_LINKS)
         elif tag in ("input", "textarea", "select"):
             self._field(values)
-        elif tag == "button":
-            self._counts["buttons"] += 1
-        elif tag == "form":
-            self._counts["forms"] += 1
-        elif tag == "script":
-            self._counts["scripts"] += 1
-        elif tag in HEADINGS:
-            self._counts["headings"] += 1
         elif tag == "meta":
             self._meta(values)
         elif tag == "link" and "canonical" in values.get("rel", "").lower().split():
             self._canonical = self._canonical or values.get("href", "").strip() or None
         elif tag == "base":
             self._base = self._base or values.get("href", "").strip() or None
-        if tag in HEADINGS or tag in ("p", "div", "br", "li", "td", "tr", "form", "label"):
+        if tag in BLOCKS:
             self._text.append(" ")
             self._outside.append(" ")
 
     def end(self, tag: str) -> None:
         """An end tag, also one that is implied."""
-        left = self._open.get(tag, 0) - 1
-        self._open[tag] = max(left, 0)
+        if self._in(tag):
+            self._open[tag] -= 1
+            self._unseen -= tag in UNSEEN
         if tag == "h1" and self._h1:
             self._h1.append("\0")  # only the first one is wanted
         self._text.append(" ")
@@ -154,7 +171,8 @@ class _Reader:
                 self._noscript.append(text)
         elif self._in("title") and not self._in("svg"):
             self._title.append(text)
-        elif not any(self._open.get(tag) for tag in UNSEEN):
+        elif not self._unseen:
+            self._length += len(text)
             self._text.append(text)
             if not self._in("form"):
                 self._outside.append(text)
