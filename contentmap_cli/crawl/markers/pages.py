@@ -95,14 +95,13 @@ PARKED_CODE: Final = Marks(
         "Bodis": ("bodiscdn.com", "/bodis.com", ".bodis.com"),
         "Dan.com": ("/dan.com/buy-domain", ".dan.com/buy-domain", "undeveloped.com/buy"),
         "Dynadot": ("dynadot.com/forsale", "dynadot.com/market"),
-        "Epik": ("epik.com/domain",),
         "GoDaddy": ("parking-lander", "lander_system"),
         "Google": ("googleparking", "adsense/domains/caf"),
         "HugeDomains": ("hugedomains.com/domain_profile", "hugedomains.com/payment"),
         "Namecheap": ("parkingpage.namecheap",),
-        "ParkingCrew": ("parkingcrew.net", "teaminternet", "d38psrni17bvxu.cloudfront"),
+        "ParkingCrew": ("parkingcrew.net", "d38psrni17bvxu.cloudfront"),
         "ParkLogic": ("parklogic.com", "parked-content."),
-        "registrars": ("parking.reg.ru", "parking.nic.ru", "namebright.com", "uniregistry"),
+        "registrars": ("parking.reg.ru", "parking.nic.ru"),
         "Saw": ("saw.com/buy", "domainmarket.com/buynow"),
         "Sedo": ("sedoparking.com", "sedoparkingurl", "sedo.com/search/details", "sedo.com/checkdomainoffer"),
         "others": ("domainparking", "domain_parking", "domain-parking"),
@@ -116,9 +115,15 @@ PARKED_CODE: Final = Marks(
 )
 """What domain brokers and registrars put on names that have no site."""
 
+_OF_A_NAME: Final = (
+    r"(?=.{0,60}(?:[\w-]\.[a-z]{2}|domain|domínio|dominio|domein|domén|domena|домен|域名|ドメイン|도메인"
+    r"|alan adı|\bname\b|\bweb ?site\b))"
+)
+# A house or a boat may be for sale as well.
 PARKED_TITLE: Final = any_of(
     (
-        r".{0,70}\b(?:is|are|may be|might be|could be) (?:now )?(?:for sale|available for (?:purchase|"
+        _OF_A_NAME
+        + r".{0,70}\b(?:is|are|may be|might be|could be) (?:now )?(?:for sale|available for (?:purchase|"
         r"sale))\b.{0,60}",
         r"(?:buy|purchase|own|get) (?:this |the )?domain(?: name)?(?: .{0,60})?",
         r"(?:this )?(?:premium )?domain(?: name)? (?:for sale|name for sale|available).{0,40}",
@@ -132,10 +137,11 @@ PARKED_TITLE: Final = any_of(
         r"page)(?: account)?(?: [\w-]+\.[\w.-]+)?(?: (?:has been|is|was))?(?: temporarily)? (?:suspended|"
         r"deactivated|disabled)(?: .{0,40})?",
         r"bandwidth limit exceeded|(?:account|site|domain) suspen(?:ded|sion).{0,20}",
-        r".{0,70}\b(?:steht zum verkauf|zu verkaufen|à vendre|en venta|se vende|à venda|in vendita|"
+        _OF_A_NAME
+        + r".{0,70}\b(?:steht zum verkauf|zu verkaufen|à vendre|en venta|se vende|à venda|in vendita|"
         r"te koop|na sprzedaż|na prodej|till salu|til salg|eladó)\b.{0,40}",
-        r".{0,60}(?:прода[её]тся|припаркован|выставлен на продажу|satılık).{0,40}",
-        r".{0,60}(?:出售|转让|轉讓|売り出し中|販売中|판매).{0,40}",
+        _OF_A_NAME + r".{0,60}(?:прода[её]тся|припаркован|выставлен на продажу|satılık).{0,40}",
+        _OF_A_NAME + r".{0,60}(?:出售|转让|轉讓|売り出し中|販売中|판매).{0,40}",
     )
 )
 PARKED_TEXT: Final = any_of(
