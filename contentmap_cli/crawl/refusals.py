@@ -101,7 +101,7 @@ def _within(page: HtmlPage, size: int, links: int) -> bool:
     return page.links <= links and len(page.text) <= size and _size(page.text) <= size
 
 
-# -- rules: each is told the page and its titles
+# -- rules: each takes the page and its titles
 
 
 def _is_marked_challenge(page: HtmlPage, _: tuple[str, ...]) -> bool:
@@ -109,8 +109,10 @@ def _is_marked_challenge(page: HtmlPage, _: tuple[str, ...]) -> bool:
 
 
 def _is_worded_challenge(page: HtmlPage, titles: tuple[str, ...]) -> bool:
-    """Several signs on a page that says next to nothing else. Wording has to be among them: an application
-    needs JavaScript, sets cookies and may be `noindex` as well."""
+    """Whether a page with little text shows several signs of a challenge.
+
+    Wording has to be among them: an application needs JavaScript, sets cookies and may be `noindex` as well.
+    """
     if not page.whole or not _within(page, 800, 6) or page.passwords or page.fields > 1:
         return False
     active = page.scripts > 0 or page.refresh is not None

@@ -115,14 +115,14 @@ PARKED_CODE: Final = Marks(
 )
 """What domain brokers and registrars put on names that have no site."""
 
-_OF_A_NAME: Final = (
+_ABOUT_A_DOMAIN: Final = (
     r"(?=.{0,60}(?:[\w-]\.[a-z]{2}|domain|domínio|dominio|domein|domén|domena|домен|域名|ドメイン|도메인"
     r"|alan adı|\bname\b|\bweb ?site\b))"
 )
 # A house or a boat may be for sale as well.
 PARKED_TITLE: Final = any_of(
     (
-        _OF_A_NAME
+        _ABOUT_A_DOMAIN
         + r".{0,70}\b(?:is|are|may be|might be|could be) (?:now )?(?:for sale|available for (?:purchase|"
         r"sale))\b.{0,60}",
         r"(?:buy|purchase|own|get) (?:this |the )?domain(?: name)?(?: .{0,60})?",
@@ -137,11 +137,11 @@ PARKED_TITLE: Final = any_of(
         r"page)(?: account)?(?: [\w-]+\.[\w.-]+)?(?: (?:has been|is|was))?(?: temporarily)? (?:suspended|"
         r"deactivated|disabled)(?: .{0,40})?",
         r"bandwidth limit exceeded|(?:account|site|domain) suspen(?:ded|sion).{0,20}",
-        _OF_A_NAME
+        _ABOUT_A_DOMAIN
         + r".{0,70}\b(?:steht zum verkauf|zu verkaufen|à vendre|en venta|se vende|à venda|in vendita|"
         r"te koop|na sprzedaż|na prodej|till salu|til salg|eladó)\b.{0,40}",
-        _OF_A_NAME + r".{0,60}(?:прода[её]тся|припаркован|выставлен на продажу|satılık).{0,40}",
-        _OF_A_NAME + r".{0,60}(?:出售|转让|轉讓|売り出し中|販売中|판매).{0,40}",
+        _ABOUT_A_DOMAIN + r".{0,60}(?:прода[её]тся|припаркован|выставлен на продажу|satılık).{0,40}",
+        _ABOUT_A_DOMAIN + r".{0,60}(?:出售|转让|轉讓|売り出し中|販売中|판매).{0,40}",
     )
 )
 PARKED_TEXT: Final = any_of(

@@ -105,7 +105,7 @@ class _Enough(Exception):
 
 
 class _Reader:
-    """A parser target: hears of tags and text in document order."""
+    """A parser target: collects what the tags and the text say, in document order."""
 
     def __init__(self) -> None:
         self._open: dict[str, int] = {}
