@@ -29,6 +29,7 @@ from contentmap_cli.crawl.responses import (
     Validators,
     drain,
     read_body,
+    read_sample,
 )
 from contentmap_cli.errors import Code, Failure, http_code
 
@@ -213,8 +214,10 @@ class Fetcher:
                 reply = Reply(status=response.status, headers=ReplyHeaders.of(response))
                 if response.status < 100:
                     return Reply(failure=Failure(Code.HTTP_PROTOCOL, "the status is none that HTTP has"))
-                if response.status != 200:
+                if response.status in REDIRECTS and reply.headers.location is not None:
                     await drain(response)
+                elif response.status != 200:
+                    await read_sample(response, reply)
                 else:
                     await read_body(
                         response,
@@ -270,6 +273,7 @@ def _conclude(fetched: FetchedFile, reply: Reply, ask: Ask) -> FetchedFile:
     fetched.body = reply.body
     fetched.size = reply.size
     fetched.failure = reply.failure
+    fetched.sample = reply.sample
     if reply.failure is None and reply.status != 200:
         if reply.status == 304 and ask.validators.headers():
             fetched.not_modified = True

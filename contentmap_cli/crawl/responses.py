@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import re
 import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -27,9 +28,25 @@ IN_MEMORY = 256 * 1024
 SOON = 0.5
 """Seconds that the rest of a large body may take to come when somebody is told of it."""
 
+SAMPLE_BYTES = 16 * 1024
+"""Decoded bytes that are kept of the body of an answer other than 200."""
+
 _DRAINED = 64 * 1024
 _DRAIN_SECONDS = 2.0
 _HEADER_SHOWN = 500
+_LINK_HEADERS = 20
+_LINK_LENGTH = 8 * 1024
+_SAMPLED = frozenset({"", "text/html", "text/plain", "application/xhtml+xml"})
+# Response headers by which a protection service marks its own page, and what they hold then ("" is any
+# value). Those that it adds to pages of the site as well (x-datadome, x-iinfo, cf-ray) are not among them.
+_CHALLENGE_HEADERS: Mapping[str, tuple[str, ...]] = {
+    "cf-mitigated": ("challenge",),  # developers.cloudflare.com, "Detect a challenge page response"
+    "x-amzn-waf-action": ("challenge", "captcha"),  # AWS WAF developer guide
+    "x-dd-b": ("",),  # DataDome, on its own answers only
+    "x-sucuri-block": ("",),
+    "x-vercel-mitigated": ("challenge", "deny"),
+    "sg-captcha": ("challenge",),  # SiteGround
+}
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
 _ENCODINGS = frozenset({"", "identity", "gzip", "x-gzip"})
 _ZLIB_WINDOWS = (
@@ -56,7 +73,11 @@ class Validators:
 
 
 class ReplyHeaders(NamedTuple):
-    """The headers that the crawl keeps, each cleaned of control characters and cut to a sane length."""
+    """The headers that the crawl keeps, each cleaned of control characters and cut to a sane length.
+
+    `link` has the values of all `Link` headers (RFC 8288), not parsed. `challenge` says that a header marks
+    the answer as the challenge or refusal of a protection service, whatever its status.
+    """
 
     content_type: str | None = None
     etag: str | None = None
@@ -64,6 +85,9 @@ class ReplyHeaders(NamedTuple):
     location: str | None = None
     retry_after: str | None = None
     content_encoding: str = ""
+    server: str | None = None
+    link: tuple[str, ...] = ()
+    challenge: bool = False
 
     @classmethod
     def of(cls, response: aiohttp.ClientResponse) -> ReplyHeaders:
@@ -76,6 +100,12 @@ class ReplyHeaders(NamedTuple):
             location=headers.get("Location"),
             retry_after=_clean(headers.get("Retry-After")),
             content_encoding=",".join(headers.getall("Content-Encoding", [])).lower(),
+            server=_clean(headers.get("Server")),
+            link=tuple(
+                _CONTROL.sub(" ", value)[:_LINK_LENGTH]
+                for value in headers.getall("Link", [])[:_LINK_HEADERS]
+            ),
+            challenge=_is_challenge(headers),
         )
 
     @property
@@ -90,6 +120,14 @@ class ReplyHeaders(NamedTuple):
 
 
 NO_HEADERS = ReplyHeaders()
+
+
+def _is_challenge(headers: Mapping[str, str]) -> bool:
+    for name, beginnings in _CHALLENGE_HEADERS.items():
+        value = headers.get(name)
+        if value is not None and value.strip().lower().startswith(beginnings):
+            return True
+    return False
 
 
 def _clean(value: str | None) -> str | None:
@@ -108,6 +146,7 @@ class Reply:
     size: int = 0
     failure: Failure | None = None
     transient: bool = False
+    sample: bytes = b""
 
 
 @dataclass(slots=True)
@@ -117,6 +156,8 @@ class FetchedFile:
     `body` is there for status 200 only, at its start, bytes as transferred (gzip is not undone). With a
     `failure` as well it holds what was read until then. `size` in bytes; `ms` is the last request's time to
     its last byte; `retry_after` is set when the server asked for more patience than the run has, in seconds.
+    `sample` is the beginning of the page that came with another status than 200: at most `SAMPLE_BYTES`, gzip
+    undone, of HTML or plain text only.
     """
 
     url: str
@@ -131,6 +172,7 @@ class FetchedFile:
     requests: int = 0
     not_modified: bool = False
     retry_after: float | None = None
+    sample: bytes = b""
 
     def __enter__(self) -> FetchedFile:
         return self
@@ -356,17 +398,40 @@ def _inflated(body: BinaryIO, most: int) -> _Inflated | None:
 
 async def drain(response: aiohttp.ClientResponse) -> None:
     """Reads the rest of a small body that nobody wants, so that its connection can be used again."""
-    if (response.content_length or 0) > _DRAINED or response.content.is_eof():
+    if (response.content_length or 0) <= _DRAINED:
+        await _read_rest(response, _DRAINED)
+
+
+async def read_sample(response: aiohttp.ClientResponse, reply: Reply) -> None:
+    """Read `reply.sample` of an answer other than 200.
+
+    A small body is read to its end, so that its connection can be used again, a larger one no further than
+    the sample needs.
+    """
+    media_type = (reply.headers.content_type or "").partition(";")[0].strip().lower()
+    if media_type not in _SAMPLED or not reply.headers.readable:
+        await drain(response)
         return
+    small = (response.content_length or 0) <= _DRAINED
+    data = await _read_rest(response, _DRAINED if small else SAMPLE_BYTES)
+    reply.sample = decoded(io.BytesIO(data), SAMPLE_BYTES)
+
+
+async def _read_rest(response: aiohttp.ClientResponse, most: int) -> bytes:
+    """What comes of a body within `_DRAIN_SECONDS`, until there are more than `most` bytes of it; its first
+    `SAMPLE_BYTES` are returned."""
+    if response.content.is_eof():
+        return response.content.read_nowait(SAMPLE_BYTES)
     size = 0
-    try:
+    head = bytearray()
+    with suppress(*EXPECTED):
         async with asyncio.timeout(_DRAIN_SECONDS):
             async for chunk in response.content.iter_any():
                 size += len(chunk)
-                if size > _DRAINED:
-                    return
-    except EXPECTED:
-        return
+                head += chunk[: SAMPLE_BYTES - len(head)]
+                if size > most:
+                    break
+    return bytes(head)
 
 
 def decoded(body: BinaryIO, limit: int) -> bytes:

@@ -20,7 +20,7 @@ import pytest
 from contentmap_cli.crawl import responses
 from contentmap_cli.crawl.fetch import Ask, Fetcher
 from contentmap_cli.crawl.options import ConnectTo, CrawlOptions
-from contentmap_cli.crawl.responses import FetchedFile, Notice, Validators
+from contentmap_cli.crawl.responses import SAMPLE_BYTES, FetchedFile, Notice, Validators
 from contentmap_cli.values import Limits
 
 NewSite = Callable[..., Awaitable[Any]]
@@ -648,3 +648,97 @@ async def test_the_body_of_a_failure_is_nobodys(new_raw: NewRaw, rest: bytes) ->
     port = await new_raw(says(b"HTTP/1.1 404 No\r\n" + rest))
     async with fetching(raw_options(port)) as fetched:
         assert (code(fetched), fetched.status) == ("http_404", 404)
+
+
+REFUSED = b"<title>Denied</title>" + b"<p>No entry.</p>" * 10
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "body", "expected"),
+    [
+        (403, {"Content-Type": "text/html; charset=utf-8"}, REFUSED, REFUSED),
+        (503, {"Content-Type": "TEXT/HTML", "Content-Encoding": "gzip"}, gzip.compress(REFUSED), REFUSED),
+        (404, {"Content-Type": "application/xhtml+xml"}, REFUSED, REFUSED),
+        (202, {"Content-Type": "text/plain"}, REFUSED, REFUSED),
+        (429, {"Content-Type": "text/html"}, b"", b""),
+        (403, {"Content-Type": "text/html"}, b"a" * 60_000, b"a" * SAMPLE_BYTES),
+        (403, {"Content-Type": "text/html"}, b"a" * 2_000_000, b"a" * SAMPLE_BYTES),
+        (403, {"Content-Type": "text/html"}, gzip.compress(b"a" * 9_000_000), b"a" * SAMPLE_BYTES),
+        (403, {"Content-Type": "text/html", "Content-Encoding": "br"}, REFUSED, b""),
+        (403, {"Content-Type": "application/json"}, b"{}", b""),
+        (302, {"Content-Type": "text/html", "Location": "http://[bad"}, REFUSED, b""),
+        (300, {"Content-Type": "text/html"}, REFUSED, REFUSED),
+        (200, {"Content-Type": "text/html"}, REFUSED, b""),
+    ],
+)
+async def test_sample_of_another_answer(
+    new_site: NewSite, status: int, headers: dict[str, str], body: bytes, expected: bytes
+) -> None:
+    """An answer other than 200 keeps the beginning of its page, decoded, and nothing of other types."""
+    site = await new_site({"/map.xml": (status, headers, body)})
+    async with fetching(site.options(retries=0)) as fetched:
+        assert (fetched.status, fetched.sample) == (status, expected)
+
+
+async def test_sample_of_a_body_that_breaks_off(new_raw: NewRaw) -> None:
+    """What came of a refused page is kept where the rest of it never does."""
+    head = b"HTTP/1.1 403 No\r\nContent-Type: text/html\r\nContent-Length: 9000\r\n\r\n"
+    port = await new_raw(says(head + REFUSED))
+    async with fetching(raw_options(port)) as fetched:
+        assert (code(fetched), fetched.sample) == ("http_403", REFUSED)
+
+
+async def test_connection_is_used_again_after_a_sample(new_site: NewSite) -> None:
+    """A refused page that is small leaves its connection usable."""
+    ports: list[int] = []
+
+    async def refuse(request: Any) -> Any:
+        ports.append(request.transport.get_extra_info("peername")[1])
+        return (403, {"Content-Type": "text/html"}, REFUSED)
+
+    site = await new_site({"*": refuse})
+    ask = Ask(site="site.test", max_bytes=10_000, until=asyncio.get_running_loop().time() + 20)
+    async with Fetcher(site.options(retries=0)) as fetcher:
+        for path in ("a", "b"):
+            with await fetcher.fetch(f"http://site.test/{path}", ask) as fetched:
+                assert fetched.sample == REFUSED
+    assert len(ports) == 2
+    assert ports[0] == ports[1]
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ({"cf-mitigated": "challenge"}, True),
+        ({"CF-Mitigated": " Challenge "}, True),
+        ({"x-amzn-waf-action": "challenge"}, True),
+        ({"x-amzn-waf-action": "captcha"}, True),
+        ({"X-DataDome": "protected", "X-DD-B": "1"}, True),
+        ({"x-sucuri-block": "XSS1"}, True),
+        ({"x-vercel-mitigated": "challenge"}, True),
+        ({"SG-Captcha": "challenge"}, True),
+        ({"X-DataDome": "protected"}, False),
+        ({"x-amzn-waf-action": "allow"}, False),
+        ({"x-sucuri-id": "18001", "x-iinfo": "9-1", "cf-ray": "1-FRA", "Server": "cloudflare"}, False),
+        ({}, False),
+    ],
+)
+async def test_headers_that_mark_a_challenge(
+    new_site: NewSite, headers: dict[str, str], expected: bool
+) -> None:
+    """A header by which a protection service marks its own page counts, one that every page has does not."""
+    site = await new_site({"/map.xml": (200, {"Content-Type": "text/html", **headers}, b"x")})
+    async with fetching(site.options()) as fetched:
+        assert fetched.headers.challenge is expected
+        assert fetched.headers.server == headers.get("Server", fetched.headers.server)
+
+
+async def test_link_headers(new_raw: NewRaw) -> None:
+    """All values of Link are kept as they came, within bounds."""
+    lines = b"Link: </a.xml>; rel=sitemap\r\nlink: </b>; rel=alternate, </c>; rel=x\r\n"
+    port = await new_raw(says(HEAD + lines + b"Content-Length: 0\r\n\r\n"))
+    async with fetching(raw_options(port)) as fetched:
+        assert fetched.headers.link == ("</a.xml>; rel=sitemap", "</b>; rel=alternate, </c>; rel=x")
+    port = await new_raw(says(HEAD + b"Link: </a>\r\n" * 100 + b"Content-Length: 0\r\n\r\n"))
+    async with fetching(raw_options(port)) as fetched:
+        assert fetched.headers.link == ("</a>",) * 20

@@ -24,6 +24,7 @@ import damaged_sitemaps as damaged  # noqa: E402 - found on the path set above
 
 from contentmap_cli.crawl.parsing import parse_document, parse_lastmod  # noqa: E402
 from contentmap_cli.crawl.parsing.html import site_links  # noqa: E402
+from contentmap_cli.crawl.refusals import page_kind  # noqa: E402
 from contentmap_cli.values import Document, Entry, Limits  # noqa: E402
 
 LIMITS = Limits(file_urls=5, file_urls_hard=2000, body_bytes=4 * 1024 * 1024, xml_token_bytes=64 * 1024)
@@ -111,6 +112,7 @@ def run(seed: int) -> None:
     try:
         check_bounds(data, robots=rng.random() < 0.1)
         site_links(data, damaged.BASE)
+        page_kind(data)
         parse_lastmod(data[:60].decode("latin-1"))
     except BaseException:
         Path(f"fuzz-{seed}.bin").write_bytes(data)

@@ -15,6 +15,7 @@ SECONDS = 30
 """Each takes less than one; the rest is for a busy machine."""
 
 HTML = "from contentmap_cli.crawl.parsing.html import site_links as links\n"
+KIND = "from contentmap_cli.crawl.refusals import page_kind as kind\n"
 URLS = "from contentmap_cli.crawl.parsing.urls import judge\nB = 'https://site.example/'\n"
 DOCUMENT = """
 import io
@@ -32,6 +33,16 @@ WORK = {
     "a file name in pieces": HTML + "links(b'<a href=/' + b'sitemap' * 140_000 + b'>', 'https://s.example/')",
     "comments that do not end": HTML + "links(b'<!--' * 500_000, 'https://s.example/')",
     "scripts that do not end": HTML + "links(b'<script>' * 250_000, 'https://s.example/')",
+    "a link header of quotes": HTML + "links(b'', 'https://s.example/', ['<a>;x=\"' * 200_000])",
+    "a link header of '<'": HTML + "links(b'', 'https://s.example/', ['<' * 1_000_000, '<>;' * 300_000])",
+    "names of feeds in pieces": HTML
+    + "links(b'<a href=/' + b'feed-' * 200_000 + b'>', 'https://s.example/')",
+    "tags within tags": KIND + "[kind('<div>' * 20_000) for _ in range(5)]",
+    "elements to be closed": KIND + "[kind('<b><p><table><tr><td>' * 4_000) for _ in range(5)]",
+    "a title of words": KIND + "kind('<title>' + 'bot check ' * 10_000); kind('<title>' + 'a-' * 40_000)",
+    "words of a challenge": KIND + "kind('access your request ' * 100_000); kind('checking your ' * 200)",
+    "attributes without end": KIND + "kind('<a ' + 'b=' * 40_000); kind('<form action=' + '://' * 30_000)",
+    "scripts of a challenge": KIND + "kind('<script>' + 'iframe src=' * 6_000); kind('id=' * 30_000)",
     "blanks in a URL": URLS + "judge('a' + ' ' * 1_000_000 + 'b', B, 2_000_000)",
     "a host of dots": URLS + "judge('a' + '.a' * 500_000 + ' b', B, 2_000_000)",
     "a name without end in a damaged file": DOCUMENT
