@@ -153,8 +153,9 @@ RIGHT = Recorded("ok", 6, 0, 1)
         (ALL - listed(1), RIGHT._replace(removed=0), Fault.WRONG_COUNT),
         (ALL - listed(1), RIGHT._replace(urls=7), Fault.WRONG_COUNT),
         (ALL - listed(1), RIGHT._replace(outcome="empty"), Fault.WRONG_EMPTY),
-        (ALL - listed(1), RIGHT._replace(outcome="partial"), Fault.NOT_OK),
-        (ALL - listed(1), RIGHT._replace(outcome="interrupted"), Fault.NOT_OK),
+        (ALL - listed(1), RIGHT._replace(outcome="partial"), Fault.WRONG_FAILURE),
+        (ALL - listed(1), RIGHT._replace(outcome="interrupted"), Fault.WRONG_FAILURE),
+        (ALL - listed(1), RIGHT._replace(outcome="failed", code="internal_error"), Fault.WRONG_FAILURE),
     ],
 )
 def test_each_fault_is_found(

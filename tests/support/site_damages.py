@@ -298,13 +298,16 @@ def _of_documents(where: Where) -> list[Damage]:
         return Damage(f"{where} {name}", where, sent, **more)  # type: ignore[arg-type]
 
     part = where is Where.FILE
+    repaired = {"whole": None, "clean": True, "part": part, "kinds": _XML_KINDS}
     return [
         *_replacements(where),
         damage("is a JSON error", _json),
         damage("has an empty body", _body(b"", XML)),
+        damage("is binary data", _body(bytes(range(256)) * 4, "application/octet-stream")),
         damage("has unknown elements", _unknown_elements, kinds=_XML_KINDS),
         damage("has braces in every entry", _with_base("{{ base_url }}"), part=part),
         damage("has braces in an entry", _some_with_base("{{ base_url }}"), part=part, kinds=_XML_KINDS),
+        damage("has PHP in every entry", _with_base("<?php echo $base; ?>"), **repaired),
         damage("has ${ } in every entry", _with_base("${BASE_URL}"), part=part),
         damage("has no host in every entry", _with_base("https://"), part=part),
         damage("has one slash in every entry", _document(_one_slash), whole=None, clean=True, part=part),
@@ -314,10 +317,7 @@ def _of_documents(where: Where) -> list[Damage]:
             _document(
                 lambda site, text: text.replace('"http://www.sitemaps.org/schemas/sitemap/0.9"', f'"{NEWS}"')
             ),
-            whole=None,
-            clean=True,
-            part=part,
-            kinds=_XML_KINDS,
+            **repaired,
         ),
     ]
 
@@ -339,6 +339,7 @@ def _of_site() -> list[Damage]:
         site("closes every connection", _reset),
         site("answers 429", _status(429)),
         site("answers 429 for an hour", _status(429, b"", ("Retry-After", "3600"))),
+        site("answers 503 for an hour", _status(503, MAINTENANCE, ("Retry-After", "3600"))),
         site("answers 500", _status(500)),
     ]
 

@@ -99,7 +99,7 @@ class History:
                 site.indexes[index] = [children[0], "/maps/more.xml"]
         if len(site.files) > 1 and lot.random() < 0.4:
             first, second = lot.sample(sorted(site.files), 2)
-            site.files[first].urls += site.files[second].urls[:2]
+            site.files[first].urls += site.files[second].urls[:2]  # pages in two files
         return site
 
     def _new_file(self, site: Site) -> str:
@@ -107,7 +107,7 @@ class History:
         lot = self._random
         kind = lot.choices(list(Kind), (7, 2, 1))[0]
         noise = lot.choice(NOISE).format(host=site.host) if lot.random() < 0.08 else None
-        urls = [self._new_url(site) for _ in range(lot.randint(3, 12))]
+        urls = list(dict.fromkeys(self._new_url(site) for _ in range(lot.randint(3, 12))))
         number = len(site.files) + len(site.gone) + 1
         while f"/maps/{number}.{kind}" in {*site.files, *site.gone}:
             number += 1
@@ -163,7 +163,8 @@ class History:
         if path is None:
             return None
         urls = [self._new_url(self.site) for _ in range(self._random.randint(1, 4))]
-        self.site.files[path].urls += urls
+        listed = self.site.files[path].urls
+        listed += [url for url in dict.fromkeys(urls) if url not in listed]
         self._touch(path)
         return f"{path} lists {_names(urls)} too"
 

@@ -34,7 +34,7 @@ class Fault(StrEnum):
     FALSE_ADDED = "false added"
     MISSED_ADDED = "missed added"
     WRONG_COUNT = "wrong count"
-    NOT_OK = "not clean"  # though everything was there and whole
+    WRONG_FAILURE = "wrong failure"  # though everything was read whole, or by a bug
 
 
 class Violation(NamedTuple):
@@ -182,7 +182,7 @@ class Rule:
 
 def _dated(site: Site) -> bool:
     """Whether the site's indexes say that a file did not change, so that it need not be asked for."""
-    return site.with_lastmod and not site.with_etag
+    return site.with_lastmod
 
 
 def _hides(site: Site, each: Active, path: str) -> bool:
@@ -240,7 +240,7 @@ def _outcomes(
     missing = [path for path in named if path not in site.files]
     if whole == {True} and not active and not missing:
         noise = any(file.noise for file in site.files.values())
-        full = all(site.files[path].urls for path in named) and all(
+        full = all(file.urls for file in site.files.values()) and all(
             map(site.indexes.get, site.named_indexes())
         )
         if named and low and full and not noise:
@@ -290,6 +290,6 @@ def violations(
         report(Fault.WRONG_EMPTY, text=said + (f"; {len(after)} URLs are listed" if after else ""))
     elif outcome == "ok" and (not allowed or not after):
         report(Fault.WRONG_OK, text=said + ("" if after else "; nothing is listed"))
-    elif not allowed:
-        report(Fault.NOT_OK, text=said)
+    elif not allowed or recorded.code == "internal_error":
+        report(Fault.WRONG_FAILURE, text=said)
     return found
