@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import gzip
 import http.client
+from collections import Counter
+from typing import Any
 
 import pytest
 from site_cases import INDEX, ONE, TWO, pages, site_of
 from site_damages import DAMAGES, Active, Damage, Where, sent
 from site_histories import History, fits
 from site_model import Kind, Site, Style
+from site_reader import Mistake, Reader
 from site_rule import NIGHTS_UNNAMED, Expected, Fault, Recorded, Rule, violations
 from site_server import serving_sites
 
@@ -260,3 +263,57 @@ def test_two_damages_of_one_site_are_judged_by_the_worse(site: Site, rule: Rule)
     """A file that can be repaired beside one that was refused."""
     both = active("file has one slash in every entry", ONE) + active("file 403", TWO)
     assert rule.expect(site, both).whole == {False}
+
+
+def faults_of(count: int, nights: int, **options: Any) -> Counter[Fault]:
+    """The faults that the model finds with a reader in some random histories."""
+    found: Counter[Fault] = Counter()
+    for index in range(count):
+        history, rule = History(5, index, nights), Rule()
+        reader = Reader(history.site.host, **options)
+        for night in history.nights():
+            expected = rule.expect(history.site, night.damages)
+            recorded, after = reader.scan(history.site, night.damages)
+            found.update(each.fault for each in violations(expected, rule.before, after, recorded))
+            rule.settle(after)
+    return found
+
+
+@pytest.mark.parametrize("generous", [False, True])
+def test_the_model_finds_no_fault_with_a_right_reader(generous: bool) -> None:
+    """One that refuses all that is odd, and one that repairs what can be."""
+    assert faults_of(120, 9, generous=generous) == {}
+
+
+@pytest.mark.parametrize(
+    ("mistake", "faults"),
+    [
+        (Mistake.HTML_ROBOTS_IS_WHOLE, {Fault.FALSE_REMOVAL, Fault.WRONG_OK}),
+        (Mistake.WALL_IS_NO_SITEMAP, {Fault.FALSE_REMOVAL}),
+        (Mistake.REFUSED_ENTRIES_ARE_WHOLE, {Fault.FALSE_REMOVAL, Fault.WRONG_OK}),
+        (Mistake.CUT_OFF_IS_WHOLE, {Fault.FALSE_REMOVAL, Fault.WRONG_OK}),
+        (Mistake.FORGETS_UNNAMED_FILES, {Fault.FALSE_REMOVAL, Fault.WRONG_EMPTY}),
+        (Mistake.MISSING_FILE_BLOCKS, {Fault.MISSED_REMOVAL}),
+        (Mistake.COUNTS_READ_URLS_AS_ADDED, {Fault.FALSE_ADDED}),
+        (Mistake.LOSES_NEW_URLS_OF_PARTIAL_SCANS, {Fault.MISSED_ADDED}),
+        (Mistake.CALLS_MISSING_CLEAN, {Fault.WRONG_OK}),
+    ],
+    ids=lambda value: value.name if isinstance(value, Mistake) else "",
+)
+def test_the_model_finds_each_mistake(mistake: Mistake, faults: set[Fault]) -> None:
+    """In a few histories."""
+    assert faults <= faults_of(60, 6, mistake=mistake).keys()
+
+
+def test_the_model_finds_a_reader_that_keeps_unnamed_files(site: Site) -> None:
+    """On the seventh night without its name, for which random histories would have to be long."""
+    rule, reader = Rule(), Reader(HOST, mistake=Mistake.KEEPS_UNNAMED_FILES)
+    found = []
+    for night in range(1 + NIGHTS_UNNAMED):
+        if night == 1:
+            site.indexes[INDEX].remove(ONE)
+        expected = rule.expect(site, [])
+        recorded, after = reader.scan(site, [])
+        found.append([each.fault for each in violations(expected, rule.before, after, recorded)])
+        rule.settle(after)
+    assert found == [[]] * NIGHTS_UNNAMED + [[Fault.MISSED_REMOVAL]]

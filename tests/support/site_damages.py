@@ -145,7 +145,7 @@ def _sitemap_line(make: Callable[[Site, str], str]) -> Sent:
     """Write each Sitemap line of robots.txt in another way; a site without one is given a wrong line."""
 
     def change(site: Site, text: str) -> str:
-        paths = site.roots if site.style is Style.ROBOTS else ["/maps/pages.xml"]
+        paths = site.roots if site.style is Style.ROBOTS and site.roots else ["/maps/pages.xml"]
         head = "".join(line for line in text.splitlines(keepends=True) if not line.startswith("Sitemap:"))
         return head + "".join(make(site, path) + "\n" for path in paths)
 
@@ -302,7 +302,7 @@ def _of_documents(where: Where) -> list[Damage]:
     return [
         *_replacements(where),
         damage("is a JSON error", _json),
-        damage("has an empty body", _body(b"", XML)),
+        damage("has an empty body", _body(b"", XML), kinds=_XML_KINDS),
         damage("is binary data", _body(bytes(range(256)) * 4, "application/octet-stream")),
         damage("has unknown elements", _unknown_elements, kinds=_XML_KINDS),
         damage("has braces in every entry", _with_base("{{ base_url }}"), part=part),
@@ -361,8 +361,8 @@ DAMAGES: dict[str, Damage] = {
 
 
 def sent(site: Site, active: Iterable[Active], path: str) -> Answer:
-    """Return what the site sends for a path while these damages are there; the first that applies counts."""
-    for each in active:
+    """Return what the site sends for a path while these damages are there, those of the whole site first."""
+    for each in sorted(active, key=lambda each: each.damage.where is not Where.SITE):
         if each.affects(path) or (each.damage.sent is _login and path.startswith(LOGIN)):
             return each.damage.sent(site, path)
     return site.answer(path)

@@ -7,7 +7,7 @@ in any of them (`high`). `violations` compares that with what a scan recorded.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
@@ -70,20 +70,20 @@ class Known:
 
 
 class Read(NamedTuple):
-    """One way in which a file can end: the bounds of the URLs read from it, and whether that is all of them.
+    """One way in which a file can end: the bounds of the URLs read from it, and whether it is not there.
 
     `low` is None where nothing was learned of the file: it was refused, or not asked for.
     """
 
     low: frozenset[str] | None
     high: frozenset[str] = frozenset()
-    whole: bool = False
+    gone: bool = False
     needs_part: bool = False  # impossible in a whole scan
 
 
 UNREAD = Read(None, needs_part=True)
 NOT_ASKED = Read(None)
-GONE = Read(frozenset(), whole=True)
+GONE = Read(frozenset(), gone=True)
 
 
 @dataclass(frozen=True)
@@ -110,6 +110,7 @@ class Rule:
         named = set(site.named())
         for path in {*site.files, *site.gone, *named} - self.known.keys():
             self.known[path] = Known()
+        unasked = {path for path, known in self.known.items() if not known.asked and path not in named}
         for path, known in self.known.items():
             reads = list(self._reads(site, active, path, named))
             self._count_unnamed(known, path in named, whole, active)
@@ -119,7 +120,7 @@ class Rule:
             self.stray = set()
         low = frozenset().union(*(known.low for known in self.known.values()))
         high = frozenset(self.stray).union(*(known.high for known in self.known.values()))
-        return Expected(low, high, _outcomes(site, active, whole, low, high), whole)
+        return Expected(low, high, _outcomes(site, active, whole, low, high, unasked), whole)
 
     def settle(self, after: frozenset[str]) -> None:
         """Take what is listed now as given, so that one wrong conclusion is reported once."""
@@ -167,7 +168,7 @@ class Rule:
         if any(damage.part for damage in damaged):
             yield Read(frozenset(), listed, needs_part=True)
         if all(damage.whole is None for damage in damaged):
-            yield Read(listed, listed, whole=True) if path in site.files else GONE
+            yield Read(listed, listed) if path in site.files else GONE
 
     @staticmethod
     def _count_unnamed(known: Known, named: bool, whole: frozenset[bool], active: Sequence[Active]) -> None:
@@ -223,7 +224,7 @@ def _asked(known: Known, reads: Sequence[Read], whole: frozenset[bool]) -> bool 
         return None
     if not reads:
         return known.asked
-    if all(read == GONE for read in reads):
+    if all(read.gone for read in reads):
         return None if True in whole and known.asked else known.asked
     if any(read.low is None for read in reads):
         return known.asked or None  # one that was asked for in vain may be remembered
@@ -231,7 +232,12 @@ def _asked(known: Known, reads: Sequence[Read], whole: frozenset[bool]) -> bool 
 
 
 def _outcomes(
-    site: Site, active: Sequence[Active], whole: frozenset[bool], low: frozenset[str], high: frozenset[str]
+    site: Site,
+    active: Sequence[Active],
+    whole: frozenset[bool],
+    low: frozenset[str],
+    high: frozenset[str],
+    unasked: Collection[str],
 ) -> frozenset[str]:
     """The outcomes that the night may have."""
     if True not in whole:
@@ -250,15 +256,30 @@ def _outcomes(
     found = set(NOT_CLEAN)
     # a file that is named and not there is seen unless the source that names it is damaged
     missing = [path for path in missing if not any(_hides(site, each, path) for each in active)]
-    if high and not missing and all(each.damage.clean or _unasked(site, each) for each in active):
+    if high and not missing and all(_may_be_clean(site, each, unasked) for each in active):
         found.add("ok")
-    if not low and not missing and (all(each.damage.unseen for each in active) if active else not site.roots):
+    if (
+        not low
+        and not missing
+        and (all(_may_be_unseen(site, each, unasked) for each in active) if active else not site.roots)
+    ):
         found.add("empty")
     return frozenset(found)
 
 
-def _unasked(site: Site, each: Active) -> bool:
-    return each.damage.where is Where.FILE and _dated(site)
+def _may_be_clean(site: Site, each: Active, unasked: Collection[str]) -> bool:
+    """Whether `ok` is right in spite of a damage."""
+    if each.damage.where is Where.FILE and (_dated(site) or each.path in unasked):
+        return True
+    if each.damage.name == "index 404":  # nothing names the index of a known path
+        return site.style is Style.KNOWN_PATH and each.path in site.roots
+    return each.damage.clean
+
+
+def _may_be_unseen(site: Site, each: Active, unasked: Collection[str]) -> bool:
+    """Whether `empty` is right in spite of a damage, where nothing was known."""
+    harmless = each.damage.clean or each.path in unasked
+    return each.damage.unseen or (harmless and not site.roots)
 
 
 def violations(
