@@ -280,7 +280,7 @@ class History:
 
     def _empty_file(self, damaged: set[str]) -> str | None:
         path = self._pick(1, without=damaged)
-        if path is None:
+        if path is None or self.site.files[path].kind is Kind.TEXT:  # no bytes at all are no document
             return None
         self._former += self.site.files[path].urls
         self.site.files[path].urls = []

@@ -254,8 +254,10 @@ def _outcomes(
         if not site.roots and not high and not site.files:
             return frozenset({"empty"})
     found = set(NOT_CLEAN)
-    # a file that is named and not there is seen unless the source that names it is damaged
+    # a file that is named and not there is seen, unless the source that names it is damaged or a home page
     missing = [path for path in missing if not any(_hides(site, each, path) for each in active)]
+    if site.style is Style.HOME_PAGE:
+        missing = [path for path in missing if path not in site.roots]
     if high and not missing and all(_may_be_clean(site, each, unasked) for each in active):
         found.add("ok")
     if (
@@ -271,13 +273,15 @@ def _may_be_clean(site: Site, each: Active, unasked: Collection[str]) -> bool:
     """Whether `ok` is right in spite of a damage."""
     if each.damage.where is Where.FILE and (_dated(site) or each.path in unasked):
         return True
-    if each.damage.name == "index 404":  # nothing names the index of a known path
-        return site.style is Style.KNOWN_PATH and each.path in site.roots
+    if each.damage.name == "index 404":  # only robots.txt and an index say that a file must be there
+        return site.style is not Style.ROBOTS and each.path in site.roots
     return each.damage.clean
 
 
 def _may_be_unseen(site: Site, each: Active, unasked: Collection[str]) -> bool:
     """Whether `empty` is right in spite of a damage, where nothing was known."""
+    if each.damage.name == "index 404":
+        return _may_be_clean(site, each, unasked)
     harmless = each.damage.clean or each.path in unasked
     return each.damage.unseen or (harmless and not site.roots)
 
