@@ -32,15 +32,17 @@ def pages(host: str, *numbers: int) -> list[str]:
     return [f"http://{host}/p/{number}" for number in numbers]
 
 
-def _damaged(damage: Damage, host: str, style: Style) -> tuple[Site, Active]:
-    site = site_of(host, style, Kind.XML if Kind.XML in damage.kinds else damage.kinds[0])
+def _damaged(
+    damage: Damage, host: str, style: Style = Style.ROBOTS, kind: Kind | None = None
+) -> tuple[Site, Active]:
+    site = site_of(host, style, kind or damage.kinds[0])
     path = {Where.INDEX: site.roots[0], Where.FILE: next(iter(site.files))}.get(damage.where)
     return site, Active(damage, path)
 
 
 def is_retried(damage: Damage) -> bool:
     """Whether a crawler asks again, and so waits, for what a damage sends."""
-    site, active = _damaged(damage, "retried.test", Style.ROBOTS)
+    site, active = _damaged(damage, "retried.test")
     path = active.path or (HOME if damage.where is Where.HOME else ROBOTS)
     answer = sent(site, [active], path)
     return answer.status in RETRIED or answer.reset or answer.missing > 0
@@ -54,6 +56,12 @@ FEW = frozenset(
         *("index has braces in an entry", "index is an HTML page", "index names no child", "index 403"),
         *("file has braces in every entry", "file has unknown elements", "file is cut off", "file 403"),
         *("file is an HTML page", "site shows a challenge", "site leads to another site"),
+    }
+)
+OF_TEXT_FILES = frozenset(
+    {
+        *("file is cut off in transfer", "file is an HTML page", "file has braces in every entry"),
+        *("file is a JSON error", "file has one slash in every entry"),
     }
 )
 OF_KNOWN_PATHS = frozenset(
@@ -80,12 +88,15 @@ def damaged_sites(*, few: bool) -> Iterator[Damaged]:
     for damage in DAMAGES.values():
         if few and damage.name not in FEW:
             continue
-        for style in (Style.ROBOTS, Style.KNOWN_PATH):
-            if style is Style.KNOWN_PATH and (few or damage.name not in OF_KNOWN_PATHS):
-                continue
+        variants: list[tuple[Style, Kind | None]] = [(Style.ROBOTS, None)]
+        if damage.name in OF_KNOWN_PATHS and not few:
+            variants.append((Style.KNOWN_PATH, None))
+        if damage.name in OF_TEXT_FILES:
+            variants.append((Style.ROBOTS, Kind.TEXT))
+        for style, kind in variants:
             number += 1
-            site, active = _damaged(damage, f"damaged{number}.test", style)
-            yield Damaged(f"{damage.name} ({style})", site, active)
+            site, active = _damaged(damage, f"damaged{number}.test", style, kind)
+            yield Damaged(", ".join(filter(None, (damage.name, style, kind))), site, active)
 
 
 @dataclass(frozen=True)
