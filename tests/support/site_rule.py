@@ -16,7 +16,7 @@ from site_damages import Active, Where
 from site_model import Site, Style
 
 NIGHTS_UNNAMED = 7
-"""Whole scans in a row that do not name a file that is still served. The last of them drops it."""
+"""Whole scans in a row that do not name a file that is still there. The last of them or the next drops it."""
 
 CLEAN = frozenset({"ok", "empty"})
 NOT_CLEAN = frozenset({"partial", "failed", "deferred"})
@@ -210,7 +210,7 @@ def _listed(known: Known, reads: Iterable[Read], whole: Iterable[bool]) -> tuple
             else:
                 bounds.append((known.low | read.low, known.high | read.high))
     if known.unnamed[1] >= NIGHTS_UNNAMED and True in whole:
-        if known.unnamed[0] >= NIGHTS_UNNAMED:
+        if known.unnamed[0] > NIGHTS_UNNAMED:
             bounds.clear()
         bounds.append((set(), set()))
     if not bounds:  # unknown and not named
