@@ -141,7 +141,7 @@ def run_batch(histories: list[History], folder: Path, server: SiteServer, databa
             found.faults.update({violation.fault for violation in each.violations})
             lines = found.wrong.setdefault(history.name, [])
             lines += [
-                f"night {night.number}: {violation.fault}: {violation.text} ({_told(night)})"
+                f"night {night.number}: {violation.fault}: {violation.text} ({_description(night)})"
                 for violation in each.violations
             ]
             damages = ", ".join(sorted(active.damage.name for active in night.damages)) or "no damage"
@@ -169,7 +169,7 @@ def replay(name: str, nights: int, folder: Path, server: SiteServer, database: s
 def print_night(history: History, night: Night, judged: Judged, log: list[tuple[str, int]]) -> None:
     """Print what a night was like and what was made of it."""
     site = history.site
-    print(f"night {night.number}: {_told(night)}")
+    print(f"night {night.number}: {_description(night)}")
     print(f"  published ({site.style}): {' '.join(site.roots) or 'names nothing'}")
     for index, children in site.indexes.items():
         print(f"    {index} -> {' '.join(children)}")
@@ -200,7 +200,7 @@ def tenant(name: str) -> str:
     return f"damage-{name.replace(':', '-')}-{time.time_ns()}"
 
 
-def _told(night: Night) -> str:
+def _description(night: Night) -> str:
     parts = [*night.changes, *(f"damaged: {each}" for each in night.damages)]
     return "; ".join(parts) or "nothing happened"
 

@@ -218,14 +218,14 @@ def test_what_is_cut_off_holds_no_whole_document(site: Site) -> None:
 def test_a_history_is_the_same_each_time() -> None:
     """So that it can be replayed; another index is another history."""
 
-    def told(index: int) -> list[str]:
+    def description(index: int) -> list[str]:
         history = History(3, index, 6)
         return [
             f"{night.changes} {[str(each) for each in night.damages]} {history.site}"
             for night in history.nights()
         ]
 
-    assert told(5) == told(5) != told(6)
+    assert description(5) == description(5) != description(6)
 
 
 def test_the_server_sends_what_the_model_thinks(site: Site) -> None:

@@ -66,26 +66,26 @@ class History:
     # -- the site
 
     def _new_site(self, host: str) -> Site:
-        lot = self._random
-        style = lot.choices(list(Style), (75, 15, 10))[0]
+        rng = self._random
+        style = rng.choices(list(Style), (75, 15, 10))[0]
         site = Site(
             host,
             style,
-            robots_file=style is Style.ROBOTS or lot.random() < 0.5,
-            with_etag=lot.random() < 0.4,
-            with_lastmod=lot.random() < 0.2,
+            robots_file=style is Style.ROBOTS or rng.random() < 0.5,
+            with_etag=rng.random() < 0.4,
+            with_lastmod=rng.random() < 0.2,
         )
         self.site = site
-        paths = [self._new_file(site) for _ in range(lot.randint(1, 4))]
+        paths = [self._new_file(site) for _ in range(rng.randint(1, 4))]
         if style is Style.KNOWN_PATH:
-            if len(paths) == 1 and lot.random() < 0.5:
+            if len(paths) == 1 and rng.random() < 0.5:
                 site.files["/sitemap.xml"] = site.files.pop(paths[0])
                 site.files["/sitemap.xml"].kind = Kind.XML
                 site.roots = ["/sitemap.xml"]
             else:
                 site.indexes["/sitemap.xml"] = paths
                 site.roots = ["/sitemap.xml"]
-        elif lot.random() < 0.65:
+        elif rng.random() < 0.65:
             site.indexes["/maps/index.xml"] = paths
             site.roots = ["/maps/index.xml"]
         else:
@@ -94,20 +94,20 @@ class History:
                 if path not in site.roots:
                     del site.files[path]
         for index, children in list(site.indexes.items()):
-            if len(children) > 1 and lot.random() < 0.25:
+            if len(children) > 1 and rng.random() < 0.25:
                 site.indexes["/maps/more.xml"] = children[1:]
                 site.indexes[index] = [children[0], "/maps/more.xml"]
-        if len(site.files) > 1 and lot.random() < 0.4:
-            first, second = lot.sample(sorted(site.files), 2)
+        if len(site.files) > 1 and rng.random() < 0.4:
+            first, second = rng.sample(sorted(site.files), 2)
             site.files[first].urls += site.files[second].urls[:2]  # pages in two files
         return site
 
     def _new_file(self, site: Site) -> str:
         """Add a file with new URLs and return its path."""
-        lot = self._random
-        kind = lot.choices(list(Kind), (7, 2, 1))[0]
-        noise = lot.choice(NOISE).format(host=site.host) if lot.random() < 0.08 else None
-        urls = list(dict.fromkeys(self._new_url(site) for _ in range(lot.randint(3, 12))))
+        rng = self._random
+        kind = rng.choices(list(Kind), (7, 2, 1))[0]
+        noise = rng.choice(NOISE).format(host=site.host) if rng.random() < 0.08 else None
+        urls = list(dict.fromkeys(self._new_url(site) for _ in range(rng.randint(3, 12))))
         number = len(site.files) + len(site.gone) + 1
         while f"/maps/{number}.{kind}" in {*site.files, *site.gone}:
             number += 1
@@ -302,16 +302,16 @@ class History:
     # -- damages
 
     def _damage(self) -> Active | None:
-        lot = self._random
-        where = lot.choices(list(_WHERE), list(_WHERE.values()))[0]
+        rng = self._random
+        where = rng.choices(list(_WHERE), list(_WHERE.values()))[0]
         if where is Where.INDEX:
             paths = [index for index in self.site.named_indexes() if self.site.indexes[index]]
         else:
             paths = [path for path, file in sorted(self.site.files.items()) if file.urls]
-        path = lot.choice(paths) if paths and where in (Where.INDEX, Where.FILE) else None
+        path = rng.choice(paths) if paths and where in (Where.INDEX, Where.FILE) else None
         kinds = [damage for damage in DAMAGES.values() if damage.where is where]
         kinds = [damage for damage in kinds if damage.name not in self._without]
-        chosen = Active(lot.choice(kinds), path)
+        chosen = Active(rng.choice(kinds), path)
         return chosen if self._fits(chosen) else None
 
     def _fits(self, each: Active) -> bool:
