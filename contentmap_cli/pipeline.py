@@ -1,4 +1,4 @@
-"""Where the wings meet: crawl one domain, then store what was found.
+"""Crawl one domain and store the result.
 
     target --crawl--> DomainCrawl --compare--(the turn to write)--> files, entries, changes --> DomainSummary
 
@@ -33,15 +33,17 @@ from contentmap_cli.records.robots import save_robots
 from contentmap_cli.records.session import GuardedSession
 from contentmap_cli.robots import costly
 from contentmap_cli.values import (
-    CrawledFile,
     DomainSummary,
     FileStatus,
     RememberedFile,
+    ScanStatus,
     Target,
 )
 
 WORTH_COMPARING_AHEAD = 5_000
 """Entries of a domain. Fewer are compared in its turn to write, in less time than one more session takes."""
+
+_UNREAD = frozenset({ScanStatus.FAILED, ScanStatus.DEFERRED})
 
 Comparing = Callable[[], AbstractAsyncContextManager[GuardedSession]]
 
@@ -53,6 +55,7 @@ class DomainFailed(Exception):
         super().__init__(failure.message)
         self.failure = failure
         self.status = crawl.status
+        self.evidence = crawl.evidence
         self.robots = crawl.robots_file
         self.requests = crawl.requests
         self.fetched_bytes = crawl.fetched_bytes
@@ -83,8 +86,8 @@ async def process_domain(
         seconds = time.monotonic() - started
         if crawled is not None:
             crawled()
-        if crawl.error is not None and not crawl.files:
-            raise DomainFailed(crawl, crawl.error, seconds)
+        if crawl.status in _UNREAD and not crawl.files and crawl.failure is not None:
+            raise DomainFailed(crawl, crawl.failure, seconds)
         read, ahead = await _compare_ahead(claim, crawl, comparing, kept)
         await session.turn()
         first_scan = not await fence(session, claim)
@@ -108,7 +111,7 @@ async def _compare_ahead(
                     reading,
                     claim,
                     {crawl.files[index].url: file for index, file in _read_files(crawl).items()},
-                    {file.url for file in crawl.files},
+                    {file.url for file in crawl.files if not file.is_absent},
                     kept.enter_context(Differences()),
                     removals=crawl.complete,
                 )
@@ -156,14 +159,20 @@ async def _store(
     first_scan: bool,
 ) -> DomainSummary:
     await save_robots(session, claim, crawl.robots_file, first_scan=first_scan)
-    saved = await save_files(session, claim, crawl.files, first_scan=first_scan)
+    saved = await save_files(session, claim, crawl.files, whole=crawl.complete, first_scan=first_scan)
     entries = [
         replace(file, file_id=saved.ids[index], known=saved.ids[index] in saved.known)
         for index, file in _read_files(crawl).items()
     ]
     vanished = saved.vanished if crawl.complete else ()
     changes = await merge_entries(
-        session, claim, entries, vanished, first_scan=not saved.known, removals=crawl.complete, ahead=ahead
+        session,
+        claim,
+        entries,
+        (*vanished, *saved.absent) if crawl.complete else (),
+        first_scan=not saved.known,
+        removals=crawl.complete,
+        ahead=ahead,
     )
     await drop_files(session, claim, vanished)
     good = [index for index, file in enumerate(crawl.files) if file.status is not FileStatus.FAILED]
@@ -180,29 +189,14 @@ async def _store(
         fetched_bytes=crawl.fetched_bytes,
         requests=crawl.requests,
         seconds=round(seconds, 3),
-        error=_why(crawl),
+        error=None if crawl.status.clean else crawl.failure,
+        evidence=crawl.evidence,
         discovery_methods=_count(saved.methods[index] for index in good),
         robots_problems=costly(crawl.robots_file.problems) if crawl.robots_file is not None else 0,
         sitemap_types=_count(kind for index in good if (kind := saved.types[index]) is not None),
     )
     await finish_domain(session, claim, summary, complete=crawl.complete, limits=crawl.limits)
     return summary
-
-
-def _why(crawl: DomainCrawl) -> Failure | None:
-    """What a person should hear first about a domain that is not clean."""
-    if crawl.status.clean:
-        return None
-    if crawl.error is not None:
-        return crawl.error
-    if crawl.limits:
-        return crawl.limits[0]
-    return next(filter(None, map(_file_failure, crawl.files)), None)
-
-
-def _file_failure(file: CrawledFile) -> Failure | None:
-    failure = file.error or (file.document.failure if file.document is not None else None)
-    return Failure(failure.code, f"{file.url}: {failure.message}") if failure is not None else None
 
 
 def _count(names: Iterable[str]) -> dict[str, int]:

@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from contentmap_cli.errors import Failure
+from contentmap_cli.sources import Source
 
 Attributes = Mapping[str, str]
 """The attributes of one image, video, news item or alternate, as published: `{"loc": …, "title": …}`."""
@@ -24,8 +25,8 @@ class ScanStatus(StrEnum):
 
     PENDING = "pending"  # committed, not yet taken
     RUNNING = "running"  # taken by a live run
-    OK = "ok"  # at least one sitemap, all of them read whole
-    EMPTY = "empty"  # the site answers and has no sitemap: not an error
+    OK = "ok"  # URLs are listed, and everything that was named was read whole
+    EMPTY = "empty"  # it is proven that the site has no sitemap: not an error
     PARTIAL = "partial"  # something was recorded, and something failed or hit a limit
     FAILED = "failed"  # nothing was recorded
     DEFERRED = "deferred"  # the site asked to come back later than this run lasts
@@ -220,6 +221,11 @@ class CrawledFile:
     response_ms: int | None = None  # to the last byte, of the last request
     lastmod: str | None = None  # what the index that names it says of it, as published
 
+    @property
+    def is_absent(self) -> bool:
+        """Whether the server says that it does not exist (404 or 410)."""
+        return self.status is FileStatus.FAILED and self.http_status in (404, 410)
+
 
 @dataclass(frozen=True, slots=True)
 class RememberedFile:
@@ -232,6 +238,8 @@ class RememberedFile:
     digest: str | None = None
     kind: DocumentKind | None = None
     lastmod: str | None = None
+    entries: int | None = None  # how many it listed when it was read
+    unnamed_scans: int = 0  # whole scans in a row in which nothing named it
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,6 +261,7 @@ class DomainSummary:
     error: Failure | None = None
     discovery_methods: Mapping[str, int] = field(default_factory=dict)
     sitemap_types: Mapping[str, int] = field(default_factory=dict)
+    evidence: tuple[Source, ...] = ()  # how its sources ended, see `evidence.worth_recording`
     robots_problems: int = 0  # lines of its robots.txt that other crawlers may read otherwise
     unexpected: str | None = None  # in what its count of URLs is not what the caller expects
 

@@ -14,7 +14,7 @@ from sqlalchemy import create_engine
 from sqlalchemy import text as sql
 
 from contentmap_cli.check.checker import RULES
-from contentmap_cli.crawl.discovery import MAIN_PATHS, NEWS_PATHS, PART_PATHS
+from contentmap_cli.crawl.known_paths import PATHS
 from contentmap_cli.crawl.parsing.problems import ProblemCode
 from contentmap_cli.errors import Code, Exit
 from contentmap_cli.findings import CheckSummary, Finding
@@ -64,9 +64,9 @@ def test_every_way_to_find_a_file_is_documented() -> None:
     )
     found = {*re.findall(r"^\| `(\w+)` \|", methods, re.M)}
     assert found - {"discovered_by"} == set(DiscoveryMethod)
-    assert tuple(re.findall(r"`(.+?)`", paths)) == (*MAIN_PATHS, *NEWS_PATHS, *PART_PATHS)
+    assert tuple(re.findall(r"`(.+?)`", paths)) == PATHS
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert f"robots.txt, {len(MAIN_PATHS + NEWS_PATHS + PART_PATHS)} known paths" in readme
+    assert f"robots.txt, {len(PATHS)} known paths" in readme
 
 
 def test_every_exit_code_is_documented() -> None:

@@ -90,7 +90,7 @@ class Site:
         async with self._sessions.work(claim.job_id, DOMAIN) as session, session.begin():
             await session.turn()
             await fence(session, claim)
-            (file_id,) = (await save_files(session, claim, [FILE])).ids
+            (file_id,) = (await save_files(session, claim, [FILE], whole=True)).ids
             assert file_id is not None
             file = FileEntries(file_id, not first, lambda: rows, True)
             found = await merge_entries(session, claim, [file], [], first_scan=first, removals=True)

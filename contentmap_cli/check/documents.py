@@ -256,6 +256,7 @@ _BODY_FAILURES = frozenset(
             "soft_404",
         ),
         *("body_too_large", "body_truncated", "decompress_members", "unsupported_encoding", "robots_is_html"),
+        "entries_refused",
     }
 )
 """What a file can fail with once it has been sent: about its content, not its delivery."""

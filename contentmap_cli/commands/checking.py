@@ -81,7 +81,7 @@ async def check_live(shell: Shell, target: Target, crawler: Crawls, wanted: froz
             now=now,
             allows=robots.allows if robots.rules is not None else None,
             failures=tuple(
-                dict.fromkeys((*((crawl.error,) if crawl.error else ()), *crawl.limits, *crawl.notes))
+                dict.fromkeys((*((crawl.failure,) if crawl.failure else ()), *crawl.limits, *crawl.notes))
             ),
             robots=_robots(crawl.robots_file),
         )

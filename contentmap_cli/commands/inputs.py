@@ -34,7 +34,7 @@ def check_targets(errors: Sequence[TargetError], targets: int) -> None:
         ]
         raise UsageError(
             f"{plural(len(rows), 'target')} cannot be scanned",
-            hint="mend or remove them; nothing was scanned",
+            hint="fix or remove these lines; nothing was scanned",
             details=rows,
         )
     if not targets:

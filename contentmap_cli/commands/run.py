@@ -196,6 +196,7 @@ class Fanout:
             requests=error.requests,
             seconds=round(error.seconds, 3),
             error=failure,
+            evidence=error.evidence,
             robots_problems=costly(error.robots.problems) if error.robots is not None else 0,
         )
 

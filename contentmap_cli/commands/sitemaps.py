@@ -51,6 +51,7 @@ async def _answer(shell: Shell, name: str, format: Format, output: str | None, *
     from contentmap_cli.records.robots import current_robots
     from contentmap_cli.report.as_list import robots_note
     from contentmap_cli.report.formats import files_writer
+    from contentmap_cli.report.scan_note import write_scan
     from contentmap_cli.robots import DomainRobots
 
     async with (
@@ -70,9 +71,11 @@ async def _answer(shell: Shell, name: str, format: Format, output: str | None, *
             if told is not None and format is not Format.CSV:
                 writer.write(told)
             writer.finish()
+            last = await last_scan(session, domain_id)
+            if last is not None:
+                write_scan(format, out, last)
         if told is not None and format is Format.CSV:
             say(robots_note(told), unless=shell.quiet)
         if not count:
-            last = await last_scan(session, domain_id)
             why = f"{last.status}, {last.error.code}: {last.error.message}" if last and last.error else ""
             say(f"no sitemap of {name} is recorded{f' ({why})' if why else ''}", unless=shell.quiet)

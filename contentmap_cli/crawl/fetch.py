@@ -17,20 +17,12 @@ from yarl import URL
 
 from contentmap_cli.crawl.dialling import Dialler, Resolver, Route
 from contentmap_cli.crawl.faults import EXPECTED, fault_of
+from contentmap_cli.crawl.headers import ReplyHeaders, Validators
 from contentmap_cli.crawl.hosts import normalise_url, site_of
 from contentmap_cli.crawl.options import CrawlOptions
 from contentmap_cli.crawl.places import Places
 from contentmap_cli.crawl.politeness import HostPaused, Politeness, retry_after
-from contentmap_cli.crawl.responses import (
-    FetchedFile,
-    Notice,
-    Reply,
-    ReplyHeaders,
-    Validators,
-    drain,
-    read_body,
-    read_sample,
-)
+from contentmap_cli.crawl.responses import FetchedFile, Notice, Reply, drain, read_body, read_sample
 from contentmap_cli.errors import Code, Failure, http_code
 
 log = logging.getLogger("contentmap.crawl")

@@ -227,6 +227,15 @@ def site_of(url: str) -> str | None:
     return None if parts is None else site_key(*parts)
 
 
+def is_related(url: str, site: str) -> bool:
+    """Whether a URL's host is that of a site (`Target.domain`) or a subdomain of it."""
+    its = site_of(url)
+    if its is None or its == site:
+        return its is not None
+    mine, its = site.partition(":")[0], its.partition(":")[0]
+    return its == mine or its.endswith(f".{mine}")
+
+
 def normalise_url(url: str) -> str | None:
     """The URL in the spelling that tells whether it was seen: origin normalised, no credentials, no fragment.
 

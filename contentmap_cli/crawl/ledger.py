@@ -1,23 +1,25 @@
-"""The account of one domain's crawl: what was asked, read, refused and recorded so far."""
+"""Statistics and sources of one domain's crawl."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
+from contentmap_cli.crawl.answers import Answer, state_of
 from contentmap_cli.crawl.discovery import Candidate
 from contentmap_cli.crawl.responses import FetchedFile
-from contentmap_cli.crawl.results import CrawlProgress, DomainCrawl, domain_status
+from contentmap_cli.crawl.results import CrawlProgress, DomainCrawl
 from contentmap_cli.crawl.robots import Robots
 from contentmap_cli.crawl.spool import Segment, Spools
 from contentmap_cli.errors import Code, Failure
-from contentmap_cli.values import CrawledFile, Document, FileStatus, Limits
+from contentmap_cli.evidence import conclude, worth_recording
+from contentmap_cli.sources import Source, SourceKind, SourceState
+from contentmap_cli.values import CrawledFile, Document, DocumentKind, FileStatus, Limits
 
 
 class Ledger:
-    """Counts and keeps; the first mention of a limit stands for all of them.
+    """Counts what one crawl requested and read; of each limit the first mention counts.
 
-    `error` is the domain's own failure, `overlooked` says that something known was not asked for, or gave no
-    answer that counts, so that what is missing now may still exist.
+    `error` is the domain's own failure, `robots_source` is how the robots.txt of the site's origin ended.
     """
 
     def __init__(
@@ -30,9 +32,10 @@ class Ledger:
         self._hits: dict[str, Failure] = {}
         self._requests = self._bytes = self._urls = 0
         self._deferred = False
+        self._sources: list[Source] = []
         self.notes: list[Failure] = []
         self.error: Failure | None = None
-        self.overlooked = False
+        self.robots_source: Source | None = None
 
     @property
     def bytes_left(self) -> int:
@@ -50,12 +53,17 @@ class Ledger:
         return Code.DEADLINE in self._hits or not self.bytes_left or not self.urls_left
 
     @property
-    def empty(self) -> bool:
-        """Whether no file is recorded."""
-        return not self._files
+    def deferred(self) -> bool:
+        """Whether the site asked to retry later than the run lasts."""
+        return self._deferred
+
+    @property
+    def lists_pages(self) -> bool:
+        """Whether a sitemap file that was read lists pages."""
+        return any(source.entries for source in self._sources)
 
     def fetched(self, fetched: FetchedFile) -> None:
-        """Puts a fetch on the account."""
+        """Count a fetch."""
         self._requests += fetched.requests
         self._bytes += fetched.size
         self._deferred = self._deferred or fetched.retry_after is not None
@@ -76,6 +84,10 @@ class Ledger:
         """A limit was hit; what was read until then is kept."""
         self._hits.setdefault(code, Failure(code, message))
 
+    def note(self, source: Source) -> None:
+        """Keep how a source ended that is no file of the result."""
+        self._sources.append(source)
+
     def record(
         self,
         candidate: Candidate,
@@ -85,8 +97,14 @@ class Ledger:
         error: Failure | None = None,
         document: Document | None = None,
         segment: Segment | None = None,
+        answer: Answer | None = None,
+        entries: int = 0,
     ) -> None:
-        """One sitemap file is done; without `fetched` it was not asked for at all."""
+        """Keep one sitemap file; without `fetched` it was not requested at all.
+
+        `answer` is what the answer says before its body is read, `entries` how many pages the file lists.
+        """
+        self._sources.append(_file_source(candidate, status, error, document, answer, entries))
         headers = fetched.headers if fetched else None
         file = CrawledFile(
             url=candidate.url,
@@ -113,23 +131,54 @@ class Ledger:
             )
 
     def result(self, spools: Spools, more_limits: dict[str, Failure], robots: Robots) -> DomainCrawl:
-        """The account closed: files in the order in which they came up."""
+        """Return the result, files in the order of discovery."""
         self._files.sort(key=lambda each: each[0])
         files = tuple(file for _, file, _ in self._files)
         limits = tuple({**more_limits, **self._hits}.values())
-        whole = all(file.status in (FileStatus.OK, FileStatus.UNCHANGED) for file in files)
+        sources = [*([self.robots_source] if self.robots_source is not None else []), *self._sources]
+        concluded = conclude(sources, error=self.error, limits=limits, deferred=self._deferred)
         return DomainCrawl(
             domain=self._domain,
             files=files,
             requests=self._requests,
             fetched_bytes=self._bytes,
             error=self.error,
+            failure=concluded.failure,
             limits=limits,
             notes=tuple(self.notes),
-            complete=whole and not (self.error or limits or self._deferred or self.overlooked),
-            status=domain_status(files, error=self.error, limits=limits, deferred=self._deferred),
+            complete=concluded.removals,
+            status=concluded.status,
+            evidence=worth_recording(sources),
             spools=spools,
             segments=tuple(segment for _, _, segment in self._files),
             robots=robots,
             robots_file=robots.file,
         )
+
+
+def _file_source(
+    candidate: Candidate,
+    status: FileStatus,
+    error: Failure | None,
+    document: Document | None,
+    answer: Answer | None,
+    entries: int,
+) -> Source:
+    """How a sitemap file ended, as evidence."""
+    failure = error or (document.failure if document is not None else None)
+    state = SourceState.WHOLE
+    if status is FileStatus.PARTIAL:
+        state = SourceState.PARTIAL
+    elif status is FileStatus.FAILED:
+        if answer is not None and answer.state is not SourceState.WHOLE:
+            state = answer.state
+        elif document is None:
+            state = state_of(failure) if failure is not None else SourceState.UNREACHABLE
+        else:
+            state = SourceState.PARTIAL if document.kind.is_sitemap else SourceState.NOT_UNDERSTOOD
+    shown = failure
+    if failure is not None and candidate.url not in failure.message:
+        shown = Failure(failure.code, f"{candidate.url}: {failure.message}")
+    if document is not None and document.kind is DocumentKind.INDEX:
+        entries = 0  # its children list pages, it does not
+    return Source(SourceKind.SITEMAP, candidate.url, state, shown, candidate.named, entries)

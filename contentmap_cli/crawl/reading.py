@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -248,11 +248,19 @@ class Reader:
 
         return read() if fetched.size <= INLINE_ROBOTS else await self._in_thread(read)
 
-    async def links(self, html: bytes, base: str) -> list[tuple[str, DiscoveryMethod]]:
-        """What a home page links to that may be a sitemap or feed."""
+    async def links(
+        self, html: bytes, base: str, link_headers: Sequence[str]
+    ) -> list[tuple[str, DiscoveryMethod]]:
+        """Return what a home page and its Link headers link to that may be a sitemap or feed."""
         from contentmap_cli.crawl.parsing.html import site_links  # most sites name their sitemaps
 
-        return await self._in_thread(lambda: site_links(html, base))
+        return await self._in_thread(lambda: site_links(html, base, link_headers))
+
+    async def refresh(self, html: bytes, base: str) -> str | None:
+        """Return the URL that a home page sends browsers to (`meta http-equiv=refresh`), or None."""
+        from contentmap_cli.crawl.parsing.html import page_facts
+
+        return await self._in_thread(lambda: page_facts(html, base).refresh)
 
     async def _in_thread(self, work: Callable[[], T], stop: Callable[[], None] | None = None) -> T:
         """The work's result. Cancelled, it tells the work to stop and waits until it has: the thread reads a

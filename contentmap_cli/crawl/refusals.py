@@ -11,9 +11,9 @@ from enum import StrEnum
 from typing import Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from contentmap_cli.crawl.headers import ReplyHeaders
 from contentmap_cli.crawl.markers import challenges, pages
 from contentmap_cli.crawl.parsing.html_page import HtmlPage, read_page
-from contentmap_cli.crawl.responses import ReplyHeaders
 
 
 class PageKind(StrEnum):

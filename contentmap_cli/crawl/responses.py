@@ -7,7 +7,7 @@ import io
 import re
 import time
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -17,6 +17,7 @@ from typing import BinaryIO, NamedTuple, cast
 import aiohttp
 
 from contentmap_cli.crawl.faults import EXPECTED, fault_of
+from contentmap_cli.crawl.headers import NO_HEADERS, ReplyHeaders
 from contentmap_cli.crawl.parsing import deflate
 from contentmap_cli.crawl.protocol import is_broken
 from contentmap_cli.errors import Code, Failure
@@ -33,22 +34,7 @@ SAMPLE_BYTES = 16 * 1024
 
 _DRAINED = 64 * 1024
 _DRAIN_SECONDS = 2.0
-_HEADER_SHOWN = 500
-_LINK_HEADERS = 20
-_LINK_LENGTH = 8 * 1024
 _SAMPLED = frozenset({"", "text/html", "text/plain", "application/xhtml+xml"})
-# Response headers by which a protection service marks its own page, and what they hold then ("" is any
-# value). Those that it adds to pages of the site as well (x-datadome, x-iinfo, cf-ray) are not among them.
-_CHALLENGE_HEADERS: Mapping[str, tuple[str, ...]] = {
-    "cf-mitigated": ("challenge",),  # developers.cloudflare.com, "Detect a challenge page response"
-    "x-amzn-waf-action": ("challenge", "captcha"),  # AWS WAF developer guide
-    "x-dd-b": ("",),  # DataDome, on its own answers only
-    "x-sucuri-block": ("",),
-    "x-vercel-mitigated": ("challenge", "deny"),
-    "sg-captcha": ("challenge",),  # SiteGround
-}
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
-_ENCODINGS = frozenset({"", "identity", "gzip", "x-gzip"})
 _ZLIB_WINDOWS = (
     15,
     -15,
@@ -57,83 +43,6 @@ _LOOKED_AT = 1024
 _PIECE = 64 * 1024
 _NO_TEXT = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
 _MARKS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
-
-
-@dataclass(frozen=True, slots=True)
-class Validators:
-    """What makes a request conditional (RFC 9110 section 13): as the server sent them earlier."""
-
-    etag: str | None = None
-    last_modified: str | None = None
-
-    def headers(self) -> dict[str, str]:
-        """`If-None-Match` and `If-Modified-Since`; empty if there is nothing to compare with."""
-        found = {"If-None-Match": self.etag, "If-Modified-Since": self.last_modified}
-        return {name: value for name, value in found.items() if value and not _CONTROL.search(value)}
-
-
-class ReplyHeaders(NamedTuple):
-    """The headers that the crawl keeps, each cleaned of control characters and cut to a sane length.
-
-    `link` has the values of all `Link` headers (RFC 8288), not parsed. `challenge` says that a header marks
-    the answer as the challenge or refusal of a protection service, whatever its status.
-    """
-
-    content_type: str | None = None
-    etag: str | None = None
-    last_modified: str | None = None
-    location: str | None = None
-    retry_after: str | None = None
-    content_encoding: str = ""
-    server: str | None = None
-    link: tuple[str, ...] = ()
-    challenge: bool = False
-
-    @classmethod
-    def of(cls, response: aiohttp.ClientResponse) -> ReplyHeaders:
-        """What a response's headers say."""
-        headers = response.headers
-        return cls(
-            content_type=_clean(headers.get("Content-Type")),
-            etag=_clean(headers.get("ETag")),
-            last_modified=_clean(headers.get("Last-Modified")),
-            location=headers.get("Location"),
-            retry_after=_clean(headers.get("Retry-After")),
-            content_encoding=",".join(headers.getall("Content-Encoding", [])).lower(),
-            server=_clean(headers.get("Server")),
-            link=tuple(
-                _CONTROL.sub(" ", value)[:_LINK_LENGTH]
-                for value in headers.getall("Link", [])[:_LINK_HEADERS]
-            ),
-            challenge=_is_challenge(headers),
-        )
-
-    @property
-    def readable(self) -> bool:
-        """Whether the body is said to be plain or gzip, which is all that was asked for."""
-        return all(coding in _ENCODINGS for coding in self.codings)
-
-    @property
-    def codings(self) -> list[str]:
-        """The tokens of Content-Encoding, in lower case."""
-        return [coding.strip() for coding in self.content_encoding.split(",")]
-
-
-NO_HEADERS = ReplyHeaders()
-
-
-def _is_challenge(headers: Mapping[str, str]) -> bool:
-    for name, beginnings in _CHALLENGE_HEADERS.items():
-        value = headers.get(name)
-        if value is not None and value.strip().lower().startswith(beginnings):
-            return True
-    return False
-
-
-def _clean(value: str | None) -> str | None:
-    if value is None:
-        return None
-    return _CONTROL.sub(" ", value)[:_HEADER_SHOWN].strip() or None
 
 
 @dataclass(slots=True)

@@ -10,6 +10,7 @@ from contentmap_cli.crawl.spool import RowSpool, Segment, Spools
 from contentmap_cli.errors import Code, Failure
 from contentmap_cli.robots import RobotsFile
 from contentmap_cli.rows import RowBatch, RowDelta
+from contentmap_cli.sources import Source
 from contentmap_cli.values import (
     CrawledFile,
     Document,
@@ -21,6 +22,15 @@ from contentmap_cli.values import (
 
 if TYPE_CHECKING:  # who is sent results needs no parser of robots.txt
     from contentmap_cli.crawl.robots import Robots
+
+
+LOSS_CODES = frozenset(
+    {
+        *("rejected_url", "url_too_long", "missing_url", "stray_loc", "cut_off_entry", "not_a_url_line"),
+        "nothing_understood",
+    }
+)
+"""Problems of a document that may stand for an entry that was not read."""
 
 
 class CrawlProgress(NamedTuple):
@@ -37,9 +47,10 @@ class CrawlProgress(NamedTuple):
 class DomainCrawl:
     """All that a crawl found out about one domain. Close it, or use it as a context manager: it owns spools.
 
-    `error` is the domain's own failure, `limits` the limits that were hit, `notes` what is worth knowing and
-    no failure. `complete` says that everything that was named was read whole, so that what is missing now is
-    really gone.
+    `error` is the domain's own failure, `failure` is the reason of an outcome that is not clean, `limits` are
+    the limits that were hit, `notes` is what is worth knowing and no failure. `complete` says that every
+    source was read whole or is absent, so that what is missing now is removed. `evidence` is how the sources
+    ended.
     """
 
     domain: str
@@ -47,10 +58,12 @@ class DomainCrawl:
     requests: int
     fetched_bytes: int
     error: Failure | None
+    failure: Failure | None
     limits: tuple[Failure, ...]
     notes: tuple[Failure, ...]
     complete: bool
     status: ScanStatus
+    evidence: tuple[Source, ...]
     spools: Spools = field(repr=False)
     segments: tuple[Segment | None, ...] = field(repr=False)
     robots: Robots | None = field(default=None, repr=False)  # what it allows and which sitemaps it names
@@ -59,7 +72,9 @@ class DomainCrawl:
     @classmethod
     def failed(cls, domain: str, error: Failure) -> DomainCrawl:
         """A crawl that came to nothing."""
-        return cls(domain, (), 0, 0, error, (), (), False, ScanStatus.FAILED, Spools(), ())
+        return cls(
+            domain, (), 0, 0, error, error, (), (), False, ScanStatus.FAILED, (), Spools(), ()
+        )  # fmt: skip
 
     def rows(self, index: int) -> Iterator[RowBatch]:
         """The rows of `files[index]` in the order of their URLs, one for each, in batches of at most 500."""
@@ -117,46 +132,28 @@ class Crawls(Protocol):
         """
 
 
-def domain_status(
-    files: Sequence[CrawledFile], *, error: Failure | None, limits: Sequence[Failure], deferred: bool
-) -> ScanStatus:
-    """The outcome of a domain whose files came out like this."""
-    statuses = {file.status for file in files}
-    recorded = statuses - {FileStatus.FAILED}
-    clean = not error and not limits and not deferred
-    if recorded:
-        whole = clean and statuses <= {FileStatus.OK, FileStatus.UNCHANGED}
-        return ScanStatus.OK if whole else ScanStatus.PARTIAL
-    if deferred:
-        return ScanStatus.DEFERRED
-    return ScanStatus.EMPTY if clean and not files else ScanStatus.FAILED
-
-
-class Nonsense(NamedTuple):
-    """How a host answers for a path that cannot exist: redirecting where, with what body or code."""
-
-    final_url: str | None = None
-    digest: str | None = None
-    code: str | None = None
-
-    def resembles(self, final_url: str, digest: str | None) -> bool:
-        """Whether an answer is the one that nonsense gets too: a soft 404."""
-        return (self.final_url is not None and final_url == self.final_url) or (
-            self.digest is not None and digest == self.digest
-        )
-
-
 def judge(
     document: Document, entries: int, fetch_failure: Failure | None, *, soft: bool
 ) -> tuple[FileStatus, Failure | None]:
-    """What became of a file that was parsed, and why it is not whole. A document that holds entries, or says
-    that it is a sitemap, is never a failure altogether."""
+    """Return what became of a file that was parsed, and why it is not whole. A document that holds entries,
+    or says that it is a sitemap, is never a failure altogether, unless all that it lists was refused."""
     failure = fetch_failure or document.failure
     if not document.kind.is_sitemap or soft:
         code = Code.SOFT_404 if soft else Code.NOT_A_SITEMAP
         return FileStatus.FAILED, failure or Failure(code, f"the document is no sitemap ({document.kind})")
+    if failure is None and document.losses:
+        failure = Failure(Code.ENTRIES_REFUSED, _losses(document))
     if failure is not None and not entries:
         return FileStatus.FAILED, failure
     if failure is not None or not document.complete:
         return FileStatus.PARTIAL, failure
     return FileStatus.OK, None
+
+
+def _losses(document: Document) -> str:
+    """How much of a document could not be read, and the first reason."""
+    first = next((each for each in document.problems if each.code in LOSS_CODES), None)
+    where = "" if first is None else f"; first: {first.message}"
+    if first is not None and first.line is not None:
+        where = f"; first, line {first.line}: {first.message}"
+    return f"{document.losses:,} of {document.entries + document.losses:,} entries could not be read{where}"

@@ -82,6 +82,7 @@ class Held:
     entries: int = 0
     pages: int = 0
     refused: int = 0
+    outside: int = 0  # pages that are not the target's
     children: list[Entry] = field(default_factory=list)
     changes: Changes | None = None
     kept: KeptBody | None = None
@@ -117,7 +118,6 @@ class Segment(Held):
         self._start = spool.end
         self._waiting: list[Row] = []
         self._weight = 0
-        self.outside = 0  # pages that are not the target's
         self.reading: Callable[[BinaryIO, Segment], Document] | None = None
         self.cancelled = False
 

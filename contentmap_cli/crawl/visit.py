@@ -1,53 +1,67 @@
-"""One domain, from its origins to its last sitemap. Moves what the `Decider` decides.
+"""One domain, from its origins to its last sitemap. Carries out what the `Decider` decides.
 
-origin and robots.txt -> files that are named -> home page -> known paths -> DomainCrawl
+origin and robots.txt -> files that are named -> files that nothing names any more
+    -> home page -> other origins -> known paths -> pages of feeds -> DomainCrawl
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
-import secrets
-from collections.abc import Callable, Iterable, Sequence
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import BinaryIO
+from itertools import islice
+from typing import BinaryIO, Final
 
-from contentmap_cli.crawl.discovery import MAIN_PATHS, NEWS_PATHS, PART_PATHS, Candidate, Decider
-from contentmap_cli.crawl.fetch import NO_VALIDATORS, Ask, Fetcher
-from contentmap_cli.crawl.hosts import origin_of, site_of
+from contentmap_cli.crawl.answers import Answer, answer_of
+from contentmap_cli.crawl.context import CrawlContext
+from contentmap_cli.crawl.discovery import Candidate, Decider
+from contentmap_cli.crawl.fetch import Fetcher
+from contentmap_cli.crawl.hosts import is_related
 from contentmap_cli.crawl.ledger import Ledger
 from contentmap_cli.crawl.options import CrawlOptions
-from contentmap_cli.crawl.reading import Reader, Source
-from contentmap_cli.crawl.responses import FetchedFile, Notice, Validators, decoded
-from contentmap_cli.crawl.results import CrawlProgress, DomainCrawl, Nonsense, judge
-from contentmap_cli.crawl.robots import Robots
+from contentmap_cli.crawl.origins import SiteFinder
+from contentmap_cli.crawl.path_prober import PathProber, Soft404Probe
+from contentmap_cli.crawl.reading import Reader
+from contentmap_cli.crawl.reading import Source as Body
+from contentmap_cli.crawl.responses import FetchedFile
+from contentmap_cli.crawl.results import CrawlProgress, DomainCrawl, judge
+from contentmap_cli.crawl.spool import Segment
 from contentmap_cli.errors import Code, Failure
+from contentmap_cli.rows import COLUMNS, EXTRA_COLUMNS, lengthened
+from contentmap_cli.sources import Source, SourceKind, SourceState
 from contentmap_cli.values import (
     DiscoveryMethod,
+    Document,
     DocumentKind,
     Entry,
     FileStatus,
-    Probe,
     RememberedFile,
     Target,
 )
 
 log = logging.getLogger("contentmap.crawl")
 
-IN_FLIGHT = 4
-"""Files of one domain that are asked for at once; politeness still counts by host."""
+IN_FLIGHT: Final = 4
+"""Files of one domain that are requested at once; politeness still counts by host."""
 
-PATIENCE = 2
-"""Known paths that may give no answer at all before the rest is not asked for."""
-
-NOT_THERE = ("http_3", "http_4", "redirect_", "too_many_redirects", "address_blocked")
+NOT_THERE: Final = ("http_3", "http_4", "redirect_", "too_many_redirects", "address_blocked")
 """How the codes begin that mean, for a path that was only guessed, that there is nothing."""
 
-SLICE = 500
+SLICE: Final = 500
 """Children of an index that are queued at a time: a few milliseconds' work."""
 
-HOME_PAGE_BYTES = 2 * 1024 * 1024
+MOST_REFUSALS: Final = 3
+"""Refusals in a row after which files that nothing names are not requested: the site refuses the crawl."""
+
+NEWS_LOOKED_AT: Final = 2_000
+"""Entries that are looked at to tell a news sitemap, which has at most 1,000."""
+
+_FILE: Final = re.compile(r"\.(?:xml|txt)(?:\.gz)?\Z", re.IGNORECASE)
+"""Names that only a sitemap or a feed can have: a page in its place is a fault of the site."""
+
+_NEWS: Final = (*COLUMNS, *EXTRA_COLUMNS).index("news_count")
 
 
 class Visit:
@@ -63,10 +77,7 @@ class Visit:
         remembered: Sequence[RememberedFile],
         progress: Callable[[CrawlProgress], None] | None,
     ) -> None:
-        self._target = target
-        self._options = options
         self._limits = options.limits
-        self._fetcher = fetcher
         self._reader = reader
         self._ledger = Ledger(target.domain, options.limits, progress)
         self._decider = Decider(
@@ -76,88 +87,72 @@ class Visit:
             conditional=options.conditional,
             remembered=remembered,
         )
-        self._until = asyncio.get_running_loop().time() + options.limits.domain_time
-        self._robots = Robots()
-        self._hosts = {_host(origin) for origin in target.origins}
-        self._silent = 0  # known paths that gave no answer at all
+        self._context = CrawlContext(
+            target,
+            options=options,
+            fetcher=fetcher,
+            reader=reader,
+            ledger=self._ledger,
+            decider=self._decider,
+        )
+        self._finder = SiteFinder(self._context)
+        self._soft404 = Soft404Probe(self._context)
+        self._prober = PathProber(self._context, self._soft404, self._read_queue)
         self._digests: set[str] = set()
-        self._nonsense: Nonsense | None = None
-        self._asking: asyncio.Task[None] | None = None  # for nonsense
+        self._refusals = 0  # in a row
 
     async def run(self) -> DomainCrawl:
-        """The whole visit. Raises nothing for what the world did; cancelled, it closes what it opened."""
+        """Crawl the domain. Raises nothing for network or server errors; cancelled, it closes what it
+        opened."""
         try:
-            await self._visit()
+            await self._crawl()
         except BaseException:
             self._reader.spools.close()
             raise
         finally:
-            for host in self._hosts:
-                self._fetcher.politeness.forget(host)
+            await self._soft404.close()
+            self._context.forget_hosts()
         self._ledger.notes.extend(self._decider.notes())
-        return self._ledger.result(self._reader.spools, self._decider.limits_hit, self._robots)
+        return self._ledger.result(self._reader.spools, self._decider.limits_hit, self._context.robots)
 
-    async def _visit(self) -> None:
-        if not await self._find_origin():
+    async def _crawl(self) -> None:
+        if not await self._finder.settle_first():
             return
-        self._decider.add_roots(self._robots.sitemaps)
+        self._decider.add_roots(self._context.robots.sitemaps)
         await self._read_queue()
-        if self._ledger.stopped or not self._robots.reachable:
+        if not self._context.robots.reachable:
             return
-        refusal = None
-        if self._decider.wants_home_page:
-            refusal = await self._search_home_pages()
+        while not self._ledger.stopped and self._decider.add_unnamed():
             await self._read_queue()
+        if self._decider.wants_more and not self._ledger.stopped:
+            await self._finder.search_home_pages()
+            await self._read_queue()
+        if self._decider.wants_more and not self._ledger.stopped:
+            await self._finder.search_other_origins()
+            await self._read_queue()
+        self._finder.note_home_pages()
         if self._decider.wants_probes and not self._ledger.stopped:
-            await self._probe_paths()
-        # A closed front door alone proves little: a site that answers 404 behind it does answer.
-        shut = refusal is not None and (self._nonsense is None or self._nonsense.code == refusal.code)
-        if shut and self._ledger.empty and self._ledger.error is None:
-            self._ledger.error = refusal
+            await self._prober.run(self._finder.others)
+        while not self._decider.found and not self._ledger.stopped and self._decider.add_feed_page():
+            await self._read_queue()
+        await self._judge_robots()
+        if not self._ledger.urls_left and (self._decider.queue or self._decider.has_unnamed):
+            self._ledger.too_many_urls()  # files were not requested for that
 
-    # -- where the site answers
-
-    async def _find_origin(self) -> bool:
-        """Asks origin after origin for robots.txt until one speaks HTTP; False if none does."""
-        dead: list[str] = []
-        nameless: set[str] = set()
-        first: Failure | None = None
-        for origin in self._target.origins:
-            host = _host(origin)
-            if host in nameless or self._ledger.stopped:
-                continue
-            with await self._fetch(f"{origin}/robots.txt", max_bytes=self._limits.robots_bytes) as fetched:
-                if fetched.status is not None or fetched.retry_after is not None:
-                    await self._settle(origin, fetched, dead)
-                    return True
-                dead.append(origin)
-                first = first or fetched.failure
-                if fetched.failure is not None and fetched.failure.code == Code.DNS_ERROR:
-                    nameless.add(host)
-        self._ledger.error = first or Failure(Code.CONNECT_ERROR, "the target has no origin to ask")
-        return False
-
-    async def _settle(self, origin: str, fetched: FetchedFile, dead: Iterable[str]) -> None:
-        """The origin that answers is the site's, or the one of its names that it redirects to."""
-        final = origin_of(fetched.final_url)
-        if final is not None and site_of(final) == self._target.domain:
-            origin = final
-        self._decider.settle(origin, dead)
-        robots = await self._reader.robots(fetched, self._options)
-        if robots.delay is not None and self._options.obey_robots:
-            for host in self._hosts:
-                self._fetcher.politeness.set_delay(host, robots.delay)
-        if robots.failure is not None and not robots.reachable and self._options.obey_robots:
-            self._ledger.error = robots.failure
-        elif robots.failure is not None:
-            self._ledger.notes.append(robots.failure)
-            robots = Robots(file=robots.file)
-        self._robots = robots
+    async def _judge_robots(self) -> None:
+        """A robots.txt that is a page says nothing where every path is one: see what such a path answers."""
+        if self._soft404.is_body_of(self._finder.robots_digest):
+            self._finder.doubt_robots()
+        robots = self._ledger.robots_source
+        if robots is not None and robots.state is SourceState.NOT_UNDERSTOOD and not self._ledger.stopped:
+            self._soft404.start()
+            await self._soft404.wait()
+            self._finder.accept_soft_robots(listed=self._ledger.lists_pages and self._soft404.is_page)
 
     # -- files
 
     async def _read_queue(self) -> None:
-        """Reads what is queued, and what that queues in turn, breadth first, a few at once."""
+        """Read what is queued, and what that queues in turn, breadth first, a few at once."""
         running: set[asyncio.Task[None]] = set()
         queue = self._decider.queue
         try:
@@ -176,89 +171,73 @@ class Visit:
             await asyncio.gather(*running, return_exceptions=True)
 
     async def _read(self, candidate: Candidate) -> None:
-        if not self._may_ask(candidate):
+        if not self._context.may_request(candidate):
             return
         if candidate.unchanged:
-            self._ledger.record(candidate, None, FileStatus.UNCHANGED)
-            self._decider.file_done(candidate, FileStatus.UNCHANGED, None)
+            self._unchanged(candidate, None)
+            return
+        if candidate.discovered_by is DiscoveryMethod.REMEMBERED and self._refusals >= MOST_REFUSALS:
+            failure = Failure(
+                Code.BLOCKED, f"{candidate.url}: not requested, since the site refuses the crawl"
+            )
+            self._ledger.note(Source(SourceKind.SITEMAP, candidate.url, SourceState.REFUSED, failure))
             return
         probe = candidate.discovered_by is DiscoveryMethod.KNOWN_PATH
-        with await self._fetch(
+        with await self._context.fetch(
             candidate.url,
             max_bytes=self._limits.body_bytes,
             validators=self._decider.validators(candidate),
             retries=0 if probe else None,
             notice=self._reader.notice(self._decider.known_digest(candidate)),
         ) as fetched:
-            if probe and self._asking is not None:
-                await asyncio.shield(self._asking)  # what nonsense gets tells what an answer is worth
+            if probe:
+                await self._soft404.wait()  # what any path gets tells what an answer is worth
+            answer = answer_of(fetched, self._context.target.domain, candidate.url)
+            self._refusals = self._refusals + 1 if answer.state is SourceState.REFUSED else 0
             if fetched.not_modified:
                 self._unchanged(candidate, fetched)
             elif fetched.body is None or (fetched.failure is not None and fetched.size == 0):
-                self._missed(candidate, fetched)
+                self._missed(candidate, fetched, answer)
             elif self._decider.arrived(candidate, fetched.final_url):
-                await self._parse(candidate, fetched, fetched.body)
+                await self._parse(candidate, fetched, fetched.body, answer)
+            elif self._decider.lost_to(candidate, fetched.final_url):
+                lost = Failure(Code.NOT_UNDERSTOOD, f"{candidate.url} redirects to {fetched.final_url}")
+                source = Source(SourceKind.SITEMAP, candidate.url, SourceState.NOT_UNDERSTOOD, lost)
+                self._ledger.note(source)
 
-    def _may_ask(self, candidate: Candidate) -> bool:
-        """Whether robots.txt allows it; it has no say over another host that one of its files names."""
-        if (
-            candidate.exempt
-            or not self._options.obey_robots
-            or site_of(candidate.url) != self._target.domain
-            or self._robots.allows(candidate.url)
-        ):
-            return True
-        if candidate.discovered_by in (DiscoveryMethod.REMEMBERED, DiscoveryMethod.INDEX):
-            self._ledger.overlooked = True
-        log.debug("robots.txt disallows %s", candidate.url, extra={"action": "robots.disallowed"})
-        return False
-
-    async def _fetch(
-        self,
-        url: str,
-        *,
-        max_bytes: int,
-        validators: Validators = NO_VALIDATORS,
-        retries: int | None = None,
-        notice: Notice | None = None,
-    ) -> FetchedFile:
-        """A fetch on this domain's account: its bytes, its requests, its time."""
-        ask = Ask(
-            site=self._target.domain,
-            max_bytes=min(max_bytes, self._ledger.bytes_left),
-            until=self._until,
-            validators=validators,
-            retries=retries,
-            notice=notice,
-        )
-        fetched = await self._fetcher.fetch(url, ask)
-        self._ledger.fetched(fetched)
-        return fetched
-
-    def _missed(self, candidate: Candidate, fetched: FetchedFile) -> None:
-        """A file that brought nothing to parse: a failure, unless it is only one that is not there."""
+    def _missed(self, candidate: Candidate, fetched: FetchedFile, answer: Answer) -> None:
+        """Note a file that brought nothing to parse: a failure, unless it was only guessed and is absent."""
         if not fetched.requests and fetched.retry_after is not None:
-            return  # the host wants to be left alone: what was not asked for did not fail
+            return  # the host asked for time: what was not requested did not fail
         failure = fetched.failure or Failure(Code.HTTP_PROTOCOL, "the server sent no body")
         if candidate.discovered_by is DiscoveryMethod.KNOWN_PATH:
+            if answer.state is SourceState.REFUSED and answer.failure is not None:
+                self._prober.take(answer.state, answer.failure)
+                return
             if failure.code.startswith(NOT_THERE):
                 return
-            self._ledger.overlooked = True
-            self._silent += fetched.status is None
-            if self._nonsense is not None and failure.code == self._nonsense.code:
+            self._prober.unanswered += fetched.status is None
+            if answer.failure is not None:
+                self._prober.take(answer.state, answer.failure)
+            if failure.code == self._soft404.code:
                 return
         elif self._decider.is_gone(candidate, failure):
+            self._ledger.note(Source(SourceKind.SITEMAP, candidate.url, SourceState.ABSENT))
             return
-        self._ledger.record(candidate, fetched, FileStatus.FAILED, error=failure)
+        if answer.state is SourceState.REFUSED and answer.page is not None and answer.failure is not None:
+            failure = answer.failure  # which says more than the status
+        self._ledger.record(candidate, fetched, FileStatus.FAILED, error=failure, answer=answer)
 
-    async def _parse(self, candidate: Candidate, fetched: FetchedFile, body: BinaryIO) -> None:
-        source = Source(
+    async def _parse(
+        self, candidate: Candidate, fetched: FetchedFile, body: BinaryIO, answer: Answer
+    ) -> None:
+        source = Body(
             url=candidate.url,
             body=body,
             size=fetched.size,
             base=fetched.final_url,
             in_scope=self._decider.scope(candidate),
-            until=self._until,
+            until=self._context.until,
             content_type=fetched.headers.content_type,
         )
         known = self._decider.known_digest(candidate)
@@ -275,99 +254,97 @@ class Visit:
         if document.failure is not None and document.failure.code == Code.DEADLINE:
             self._ledger.out_of_time()
         children, segment.children = segment.children, []
-        soft = self._nonsense is not None and self._nonsense.resembles(fetched.final_url, document.digest)
-        probe = candidate.discovered_by is DiscoveryMethod.KNOWN_PATH
-        guessed = not candidate.named and candidate.discovered_by is not DiscoveryMethod.REMEMBERED
-        if (guessed and (soft or not document.kind.is_sitemap)) or (
-            probe and document.digest in self._digests
-        ):
-            segment.clear()  # no sitemap, or the same one under a second name
+        if self._is_no_sitemap(candidate, fetched, document, answer):
+            segment.clear()
+            return
+        if answer.state is SourceState.ELSEWHERE and self._lists_none_of_ours(document, segment, children):
+            segment.clear()
+            self._ledger.record(candidate, fetched, FileStatus.FAILED, error=answer.failure, answer=answer)
             return
         if document.digest is not None:
             self._digests.add(document.digest)
+        soft = self._soft404.resembles(fetched.final_url, document.digest)
         status, error = judge(document, segment.entries, fetched.failure, soft=soft)
+        if status is FileStatus.FAILED and answer.failure is not None:
+            error = answer.failure
         if status is FileStatus.OK and known is not None and document.digest == known:
             status = FileStatus.UNCHANGED
             segment.clear()
         if segment.refused:
             self._ledger.too_many_urls()
             status = FileStatus.PARTIAL
-        self._ledger.record(candidate, fetched, status, error=error, document=document, segment=segment)
+        self._ledger.record(
+            candidate,
+            fetched,
+            status,
+            error=error,
+            document=document,
+            segment=segment,
+            answer=answer,
+            entries=document.entries,
+        )
         if document.kind is DocumentKind.INDEX:
             await self._queue_children(candidate, children)
-        self._decider.file_done(candidate, status, document.kind)
+        news = await self._lists_news_only(document, segment)
+        self._decider.file_done(candidate, status, document, entries=document.entries, news=news)
 
-    def _unchanged(self, candidate: Candidate, fetched: FetchedFile) -> None:
-        self._ledger.record(candidate, fetched, FileStatus.UNCHANGED)
-        self._decider.file_done(candidate, FileStatus.UNCHANGED, None)
+    def _is_no_sitemap(
+        self, candidate: Candidate, fetched: FetchedFile, document: Document, answer: Answer
+    ) -> bool:
+        """Whether what was only guessed is no sitemap of this site, or the same one under a second name.
+        A page that refuses the crawl is kept as evidence."""
+        probe = candidate.discovered_by is DiscoveryMethod.KNOWN_PATH
+        if candidate.named or candidate.discovered_by is DiscoveryMethod.REMEMBERED:
+            return False
+        soft = self._soft404.resembles(fetched.final_url, document.digest)
+        if answer.failure is not None:
+            failure: Failure | None = answer.failure
+        elif document.kind.is_sitemap or soft or self._soft404.is_page or not _FILE.search(candidate.url):
+            failure = None
+        else:
+            failure = Failure(Code.NOT_UNDERSTOOD, f"{candidate.url}: a page instead of a sitemap")
+        if failure is not None and not soft:
+            state = answer.state if answer.failure is not None else SourceState.NOT_UNDERSTOOD
+            if probe:
+                self._prober.take(state, failure)
+            else:
+                self._ledger.note(Source(SourceKind.SITEMAP, candidate.url, state, failure))
+        return (
+            soft
+            or not document.kind.is_sitemap
+            or answer.state is SourceState.ELSEWHERE
+            or (probe and document.digest in self._digests)
+        )
+
+    def _lists_none_of_ours(self, document: Document, segment: Segment, children: list[Entry]) -> bool:
+        """Whether a file that another site served lists nothing of this one: then it is that site's own."""
+        if document.kind is DocumentKind.INDEX:
+            domain = self._context.target.domain
+            return not any(is_related(child.url, domain) for child in children)
+        return segment.outside >= segment.pages
+
+    def _unchanged(self, candidate: Candidate, fetched: FetchedFile | None) -> None:
+        entries = self._decider.entries_known(candidate)
+        self._ledger.record(candidate, fetched, FileStatus.UNCHANGED, entries=entries)
+        self._decider.file_done(candidate, FileStatus.UNCHANGED, entries=entries)
 
     async def _queue_children(self, index: Candidate, children: list[Entry]) -> None:
-        """Queues an index's children, with room for others in between: there may be 50,000 of them, which are
+        """Queue an index's children, with room for others in between: there may be 50,000 of them, which are
         let go as they are queued."""
         while children:
             self._decider.add_children(index, children[:SLICE])
             del children[:SLICE]
             await asyncio.sleep(0)
 
-    # -- where nobody names a sitemap
+    async def _lists_news_only(self, document: Document, segment: Segment) -> bool:
+        """Whether each entry carries news: such a file lists the articles of two days."""
+        if self._decider.found or document.kind is not DocumentKind.URLSET or segment.changes is not None:
+            return False
+        if "news" not in (document.root or "") or not 0 < segment.pages <= NEWS_LOOKED_AT:
+            return False
 
-    async def _search_home_pages(self) -> Failure | None:
-        """Queues what the home pages link to; the site's refusal to show its own, if it refuses."""
-        refusal: Failure | None = None
-        for folder in self._decider.folders():
-            if self._ledger.stopped or (self._options.obey_robots and not self._robots.allows(folder)):
-                continue
-            with await self._fetch(folder, max_bytes=HOME_PAGE_BYTES) as fetched:
-                refusal = fetched.failure
-                if fetched.body is not None:
-                    html = decoded(fetched.body, HOME_PAGE_BYTES)
-                    refusal = None
-                    links = await self._reader.links(html, fetched.final_url)
-                    self._decider.add_links(links)
-        if refusal is not None and refusal.code in ("http_404", "http_410"):
-            return None
-        return refusal
+        def only_news() -> bool:
+            rows = (row for batch in segment.read() for row in batch)
+            return all(lengthened(row)[_NEWS] for row in islice(rows, NEWS_LOOKED_AT))
 
-    async def _probe_paths(self) -> None:
-        """Asks for well-known paths: one at first, beside one that cannot exist, then two at once, until one
-        name of each kind is found."""
-        self._asking = asyncio.create_task(self._ask_nonsense())
-        try:
-            everything = self._options.probe is Probe.ALWAYS
-            await self._probe(MAIN_PATHS[:1], everything=everything)
-            await self._probe(MAIN_PATHS[1:], everything=everything)
-            await self._probe(NEWS_PATHS, everything=True)
-            if everything or not self._decider.found:
-                await self._probe(PART_PATHS, everything=True)
-            await self._read_queue()
-            await self._asking
-        finally:
-            self._asking.cancel()
-            await asyncio.gather(self._asking, return_exceptions=True)
-
-    async def _probe(self, paths: Sequence[str], *, everything: bool) -> None:
-        waiting = self._decider.probes(paths)
-        while waiting and not self._ledger.stopped and (everything or not self._decider.found):
-            if self._silent > PATIENCE:
-                return
-            self._decider.queue.extend(waiting[:2])
-            del waiting[:2]
-            await self._read_queue()
-
-    async def _ask_nonsense(self) -> None:
-        """Learns how the host answers for a path that does not exist (soft 404)."""
-        url = f"{self._decider.origin}/{secrets.token_hex(12)}.xml"
-        if self._options.obey_robots and not self._robots.allows(url):
-            return
-        with await self._fetch(url, max_bytes=HOME_PAGE_BYTES, retries=0) as fetched:
-            if fetched.failure is not None:
-                self._nonsense = Nonsense(code=fetched.failure.code)
-            elif fetched.body is not None:
-                digest = hashlib.blake2b(decoded(fetched.body, HOME_PAGE_BYTES), digest_size=16).hexdigest()
-                moved = fetched.final_url if fetched.redirects else None
-                self._nonsense = Nonsense(final_url=moved, digest=digest)
-
-
-def _host(origin: str) -> str:
-    """What politeness counts an origin by: its host, with the port where that is named."""
-    return origin.partition("://")[2]
+        return await asyncio.to_thread(only_news)

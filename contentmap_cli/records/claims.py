@@ -24,6 +24,7 @@ from contentmap_cli.records.prepared import Prepared
 from contentmap_cli.records.session import GuardedSession
 from contentmap_cli.records.tables import Domain, DomainScan, SitemapFile
 from contentmap_cli.records.types import utc_now
+from contentmap_cli.sources import Source, SourceKind, SourceState
 from contentmap_cli.values import DomainSummary, ScanStatus, Target
 
 LEASE_SECONDS: Final = 60.0
@@ -131,7 +132,7 @@ _STANDING: Final = select(_D.last_scan_id, _D.last_scanned_at, _D.url_count).whe
 )
 _RESULT: Final = (
     *("status", "complete", "sitemaps", "sitemaps_failed", "urls", "fetched_bytes", "requests", "seconds"),
-    *("discovery_methods", "sitemap_types", "limits", "error_code", "error_message"),
+    *("discovery_methods", "sitemap_types", "limits", "evidence", "error_code", "error_message"),
 )
 _SUMS: Final = ("added", "removed", "changed")
 _FINISH: Final = Prepared(
@@ -297,6 +298,7 @@ async def finish_domain(
         "new_discovery_methods": dict(summary.discovery_methods),
         "new_sitemap_types": dict(summary.sitemap_types),
         "new_limits": [[limit.code, limit.message] for limit in limits],
+        "new_evidence": [_packed(source) for source in summary.evidence],
         "new_error_code": summary.error.code if summary.error else None,
         "new_error_message": summary.error.message if summary.error else None,
     }
@@ -306,11 +308,36 @@ async def finish_domain(
         "new_scan": claim.scan_id,
     }
     recorded = summary.status in (ScanStatus.OK, ScanStatus.PARTIAL, ScanStatus.EMPTY)
-    if recorded:
+    if recorded or summary.urls or summary.removed:
         seen |= {"new_sitemaps": summary.sitemaps, "new_urls": summary.urls}
-    last = _RECORDED if recorded else _SEEN
+    last = _RECORDED if "new_urls" in seen else _SEEN
     await session.later(_FINISH.filled(session.dialect, result), last.filled(session.dialect, seen))
     session.note("domain.recorded", status=str(summary.status))
+
+
+def _packed(source: Source) -> dict[str, Any]:
+    """A source as it is recorded."""
+    failure = source.failure
+    return {
+        "source": source.kind,
+        "url": source.url,
+        "state": source.state,
+        "code": failure.code if failure is not None else None,
+        "message": failure.message if failure is not None else None,
+    }
+
+
+def unpack_evidence(packed: Sequence[Mapping[str, Any]]) -> tuple[Source, ...]:
+    """Return the sources that a domain scan recorded."""
+    return tuple(
+        Source(
+            SourceKind(each["source"]),
+            each["url"],
+            SourceState(each["state"]),
+            Failure(each["code"], each["message"] or "") if each["code"] else None,
+        )
+        for each in packed
+    )
 
 
 def unpack_target(packed: Mapping[str, Any]) -> Target:

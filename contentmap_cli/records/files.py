@@ -25,6 +25,7 @@ from contentmap_cli.values import (
 
 _FILES: Final = cast("Table", SitemapFile.__table__)
 _READ: Final = frozenset({FileStatus.OK, FileStatus.UNCHANGED})
+_NAMED: Final = frozenset({DiscoveryMethod.ROBOTS, DiscoveryMethod.INDEX})
 _NOT_MODIFIED: Final = 304  # RFC 9110 section 15.4.5
 _INSERT: Final = insert(_FILES).returning(_FILES.c.id, _FILES.c.url)
 _INSERT_ONE: Final = Prepared(_INSERT, [column.name for column in _FILES.c if column.name != "id"])
@@ -37,6 +38,7 @@ _BLANK: Final[dict[str, Any]] = {column.name: None for column in _FILES.c if col
     "has_priority": False,
     "has_changefreq": False,
     "url_count": 0,
+    "unnamed_scans": 0,
     "problems": [],
 }
 
@@ -46,21 +48,30 @@ SLICE = 500
 
 
 class SavedFiles(NamedTuple):
-    """Where the files of a scan stand: a row id for each crawled file, and which rows were there before."""
+    """The rows of a scan's files: an id for each crawled file, and which rows were there before."""
 
     ids: tuple[int | None, ...]  # by position in the crawl; None for a second mention of a file
     methods: tuple[str, ...]  # by position: how it was found when it was first met
     types: tuple[str | None, ...]  # by position: what it is, also where it did not change and was not read
     known: frozenset[int]
     vanished: tuple[int, ...]  # recorded earlier, not met by this scan
+    absent: tuple[int, ...]  # recorded earlier, and named still, but answered with 404 or 410
 
 
 async def save_files(
-    session: GuardedSession, claim: Claim, files: Sequence[CrawledFile], *, first_scan: bool = False
+    session: GuardedSession,
+    claim: Claim,
+    files: Sequence[CrawledFile],
+    *,
+    whole: bool,
+    first_scan: bool = False,
 ) -> SavedFiles:
-    """Writes one row a file. That of a file that failed keeps what an earlier scan read of it, and that of a
-    file that did not change is not written: a rescan costs what changed. `first_scan` says that nothing of
-    the domain is recorded, so that nothing is looked up."""
+    """Write one row a file. That of a file that failed keeps what an earlier scan read of it, and that of a
+    file that did not change is not written: a rescan costs what changed.
+
+    `whole` says that every source of the domain was read whole or is absent: only then does it count that a
+    file which robots.txt or an index named is not named any more. `first_scan` says that nothing of the
+    domain is recorded, so that nothing is looked up."""
     now = datetime.now(UTC)
     first_mention: dict[str, CrawledFile] = {}
     for file in files:
@@ -79,8 +90,10 @@ async def save_files(
                 came.append(row.id)
             file = first_mention[url]
             stands = file.status is FileStatus.UNCHANGED and row.status in _READ and row.removed_at is None
+            unnamed = _unnamed_scans(file, row, whole=whole)  # before the row says who names it now
             for name, value in (_asked(file) if stands else _facts(claim, file, now)).items():
                 setattr(row, name, value)
+            row.unnamed_scans = unnamed
     if before:
         await session.flush()
     await log_files(session, claim, came, gone=False)
@@ -91,7 +104,15 @@ async def save_files(
         tuple(_type(file, before.get(file.url)) for file in files),
         frozenset(row.id for row in before.values()),
         tuple(row.id for url, row in before.items() if url not in first_mention and row.removed_at is None),
+        tuple(row.id for url, row in before.items() if url in first_mention and first_mention[url].is_absent),
     )
+
+
+def _unnamed_scans(file: CrawledFile, row: SitemapFile, *, whole: bool) -> int:
+    """How many whole scans in a row found a file that nothing named, of those that were named once."""
+    if file.discovered_by is not DiscoveryMethod.REMEMBERED or row.discovery_method not in _NAMED:
+        return 0
+    return row.unnamed_scans + whole
 
 
 async def _insert(session: GuardedSession, new: list[dict[str, Any]]) -> dict[str, int]:
@@ -238,6 +259,8 @@ async def remembered_files(
             SitemapFile.digest,
             SitemapFile.lastmod,
             SitemapFile.sitemap_type,
+            SitemapFile.url_count,
+            SitemapFile.unnamed_scans,
         )
         .where(
             SitemapFile.domain_id.in_(domain_ids),
@@ -257,6 +280,8 @@ async def remembered_files(
                 digest=row.digest,
                 lastmod=row.lastmod,
                 kind=DocumentKind(row.sitemap_type),
+                entries=row.url_count,
+                unnamed_scans=row.unnamed_scans,
             )
         )
     return found

@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, Select, Text, cast, func, select
 from sqlalchemy.engine import Row
 
 from contentmap_cli.errors import Failure
+from contentmap_cli.records.claims import unpack_evidence
 from contentmap_cli.records.jobs import PRUNED, first_comparable
 from contentmap_cli.records.session import GuardedSession
 from contentmap_cli.records.tables import Domain, DomainScan, Job
@@ -25,7 +26,7 @@ _RESULT: Final = tuple(
     getattr(DomainScan, name)
     for name in (
         *("job_id", "status", "sitemaps", "sitemaps_failed", "urls", "added", "removed", "changed"),
-        *("fetched_bytes", "requests", "seconds", "error_code", "error_message"),
+        *("fetched_bytes", "requests", "seconds", "evidence", "error_code", "error_message"),
     )
 )
 
@@ -141,6 +142,7 @@ def _summary(scan: Any, name: str) -> DomainSummary:
         requests=scan.requests,
         seconds=scan.seconds,
         error=Failure(scan.error_code, scan.error_message or "") if scan.error_code else None,
+        evidence=unpack_evidence(scan.evidence or ()),
     )
 
 

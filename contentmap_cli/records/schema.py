@@ -25,7 +25,7 @@ from contentmap_cli.records.types import utc_now
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD: Final = "0004"
+HEAD: Final = "0005"
 """The revision this code works with. A test holds it against the newest migration."""
 
 OLDEST_SERVER: Final = (14,)

@@ -123,6 +123,7 @@ class DomainScan(Base):
     discovery_methods: Mapped[dict[str, Any]] = mapped_column(default=dict)
     sitemap_types: Mapped[dict[str, Any]] = mapped_column(default=dict)
     limits: Mapped[list[Any]] = mapped_column(default=list)
+    evidence: Mapped[list[Any] | None] = mapped_column(default=list)  # how its sources ended
     error_code: Mapped[str | None] = mapped_column(String(64))
     error_message: Mapped[str | None] = mapped_column(Text)
 
@@ -164,6 +165,8 @@ class SitemapFile(Base):
     first_seen: Mapped[datetime]
     last_scan_id: Mapped[int] = mapped_column(BigInteger)
     removed_at: Mapped[datetime | None]
+    # whole scans in a row that found it named by nothing
+    unnamed_scans: Mapped[int] = mapped_column(SmallInteger, default=0, server_default="0")
 
 
 class RobotsVersionRow(Base):

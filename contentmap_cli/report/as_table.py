@@ -8,7 +8,7 @@ from typing import TextIO
 from contentmap_cli.report.columns import Cell, Column, Line, Style, painted, write_table
 from contentmap_cli.report.escape import redact, terminal
 from contentmap_cli.report.figures import changes, duration, moment, number, plural
-from contentmap_cli.report.outcomes import SCAN_STYLES, elapsed, failure_text, job_status
+from contentmap_cli.report.outcomes import SCAN_STYLES, elapsed, job_status, outcome_note
 from contentmap_cli.values import DomainSummary, ErrorGroup, JobSummary, ScanStatus
 
 # The further down, the nearer to the prompt of whoever ran the command.
@@ -128,8 +128,7 @@ def _line(row: DomainSummary) -> Line:
 def _note(row: DomainSummary) -> str:
     failed = row.sitemaps_failed
     sitemaps = f"{plural(failed, 'sitemap')} failed" if failed else ""
-    error = failure_text(row.error) if row.error else ""
-    return "; ".join(part for part in (row.unexpected, error, sitemaps) if part)
+    return "; ".join(part for part in (row.unexpected, outcome_note(row), sitemaps) if part)
 
 
 def _count(value: int) -> Cell:

@@ -12,7 +12,7 @@ from contentmap_cli.values import DomainSummary, JobStatus, JobSummary, ScanStat
 
 _MOST = 4
 _MANY_TIMEOUTS = 3
-_REFUSED = ("http_401", "http_403", "http_429")
+_REFUSED = (Code.BLOCKED, "http_401", "http_403", "http_407", "http_429", "http_451")
 
 
 def scan_hints(
@@ -36,10 +36,10 @@ def _unfinished(job: JobSummary) -> Iterable[str]:
     running = job.status is JobStatus.RUNNING and job.alive
     if not running and waiting:
         left = plural(waiting + deferred, "domain")
-        yield f"`contentmap resume {job.job_id}` goes on with the {left} left"
+        yield f"`contentmap resume {job.job_id}` resumes the {left} remaining"
     elif deferred:
         asked = plural(deferred, "domain")
-        yield f"{asked} asked to be visited later: `contentmap resume {job.job_id}` then"
+        yield f"{asked} asked to retry later (Retry-After): `contentmap resume {job.job_id}` then"
 
 
 def _whole_job(job: JobSummary) -> Iterable[str]:
@@ -73,10 +73,26 @@ def _by_code(results: Sequence[DomainSummary], counts: Mapping[str, int]) -> Ite
         yield "many timeouts: scan fewer domains at once with -c, or wait longer with --timeout"
     if codes[Code.ROBOTS_UNREACHABLE]:
         domain = first(Code.ROBOTS_UNREACHABLE)
-        yield f"{domain} cannot serve its robots.txt, which forbids a crawl (RFC 9309): try again later"
+        yield f"robots.txt of {domain} could not be read, which forbids a crawl (RFC 9309): retry later"
     if any(codes[code] for code in _REFUSED):
         refusing = next(first(code) for code in _REFUSED if codes[code])
-        yield f"{refusing} refuses crawlers: name yourself with --user-agent, or go slower with --delay"
+        yield (
+            f"{refusing} refuses the crawl: retry later, name a contact with --user-agent,"
+            " or ask its operator to allow this machine's address"
+        )
+    if codes[Code.DISALLOWED]:
+        domain = first(Code.DISALLOWED)
+        yield f"robots.txt of {domain} forbids the crawl: for a site of your own add --ignore-robots"
+    if codes[Code.MOVED]:
+        yield f"{first(Code.MOVED)} has moved: scan the site that its error names instead"
+    if codes[Code.MAINTENANCE]:
+        yield f"{first(Code.MAINTENANCE)} shows a maintenance page: retry later"
+    if codes[Code.PARKED]:
+        domain = first(Code.PARKED)
+        yield f"{domain} is parked or suspended: check its registration, or remove it from the list"
+    if codes[Code.ROBOTS_IS_HTML] or codes[Code.NOT_UNDERSTOOD]:
+        code = Code.ROBOTS_IS_HTML if codes[Code.ROBOTS_IS_HTML] else Code.NOT_UNDERSTOOD
+        yield f"{first(code)} returns web pages for robots.txt or sitemaps: open them in a browser"
     if codes[Code.BUDGET_EXHAUSTED] or codes[Code.DEADLINE]:
         yield "a limit was hit, what was read is kept: raise --max-urls or --domain-time"
 

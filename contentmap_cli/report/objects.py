@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from contentmap_cli.errors import ContentMapError, Failure
 from contentmap_cli.report.escape import redact
 from contentmap_cli.robots import RobotsVerdict, RobotsVersion
+from contentmap_cli.sources import Source
 from contentmap_cli.values import (
     Document,
     DomainSummary,
@@ -65,8 +66,19 @@ def domain_object(summary: DomainSummary) -> dict[str, object]:
         "requests": summary.requests,
         "seconds": round(summary.seconds, 3),
         "error": _failure(summary.error),
+        "evidence": [source_object(source) for source in summary.evidence],
     }
     return answer if summary.unexpected is None else answer | {"unexpected": summary.unexpected}
+
+
+def source_object(source: Source) -> dict[str, object]:
+    """How one source of a domain ended: an element of `evidence`."""
+    return {
+        "source": source.kind.value,
+        "url": source.url,
+        "state": source.state.value,
+        "error": _failure(source.failure),
+    }
 
 
 def job_object(job: JobSummary) -> dict[str, object]:

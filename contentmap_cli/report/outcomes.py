@@ -8,7 +8,8 @@ from contentmap_cli.errors import Failure
 from contentmap_cli.report.columns import Cell, Style
 from contentmap_cli.report.escape import redact, terminal
 from contentmap_cli.report.figures import moment
-from contentmap_cli.values import JobStatus, JobSummary, ScanStatus
+from contentmap_cli.sources import SourceKind
+from contentmap_cli.values import DomainSummary, JobStatus, JobSummary, ScanStatus
 
 SCAN_STYLES = {
     ScanStatus.PENDING: Style.DIM,
@@ -34,6 +35,39 @@ JOB_STYLES = {
 def failure_text(failure: Failure) -> str:
     """`http_500: https://shop.example/sitemap.xml answered 500`, escaped and without secrets."""
     return terminal(redact(f"{failure.code}: {failure.message}" if failure.message else failure.code))
+
+
+def outcome_note(summary: DomainSummary) -> str:
+    """Return why a domain is not clean and what that means for what is recorded, escaped; empty if it is."""
+    parts = [failure_text(summary.error)] if summary.error is not None else []
+    if any(not source.state.is_proof for source in summary.evidence):
+        parts.append("nothing was removed")
+    return "; ".join(parts)
+
+
+_SOURCES = {
+    SourceKind.ROBOTS: "robots.txt",
+    SourceKind.HOME_PAGE: "home page",
+    SourceKind.KNOWN_PATHS: "known paths",
+    SourceKind.SITEMAP: "sitemap",
+}
+
+
+def evidence_lines(summary: DomainSummary) -> list[str]:
+    """Return a line for each source of a scan that proves nothing: what it is, how it ended, where and
+    why."""
+    lines = []
+    for source in summary.evidence:
+        if source.state.is_proof:
+            continue
+        why = ""
+        if source.failure is not None:
+            message = source.failure.message.removeprefix(f"{source.url}: ")
+            why = f" ({message})"
+        lines.append(
+            terminal(redact(f"{_SOURCES[source.kind]} {source.url}: {source.state.replace('_', ' ')}{why}"))
+        )
+    return lines
 
 
 def job_status(job: JobSummary) -> Cell:

@@ -49,7 +49,8 @@ def publish(sites: Sites, files: Files, spoiled: dict[str, str]) -> None:
     named = "\n".join(f"Sitemap: http://{HOST}/{name}.xml" for name in files)
     pages: dict[str, Page] = {f"{HOST}/robots.txt": named}
     for name, entries in files.items():
-        if spoiled.get(name) == "404":
+        if spoiled.get(name) == "500":
+            pages[f"{HOST}/{name}.xml"] = 500
             continue
         listed = "".join(entry(path, day) for path, day in entries.items()) + spoiled.get(name, "")
         body = f"{HEAD}{listed}</urlset>".encode()
@@ -73,7 +74,7 @@ def change(files: Files, dice: random.Random, scan: int) -> None:
 
 
 EVENTS: dict[int, Event] = {
-    2: lambda files, spoiled: spoiled.update(plain="404"),  # incomplete: what is missing is withheld
+    2: lambda files, spoiled: spoiled.update(plain="500"),  # incomplete: what is missing is withheld
     4: lambda files, spoiled: spoiled.update(
         {
             LARGE_FILE: entry([*files[LARGE_FILE]][100], "2026-09-09"),

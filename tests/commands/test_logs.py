@@ -32,6 +32,7 @@ def test_every_step_is_a_json_object(contentmap: Any, tmp_path: Path) -> None:
         ("domain.crawl_complete", True, False),
         ("transaction.first_statement", True, True),
         ("domain.fenced", True, True),
+        ("robots.saved", True, True),
         ("files.saved", True, True),
         ("entries.saved", True, True),
         ("domain.recorded", True, True),

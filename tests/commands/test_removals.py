@@ -34,10 +34,8 @@ from site_rule import CLEAN, NIGHTS_UNNAMED, Rule
 from site_server import serving_sites
 
 SEED = 7
-HISTORIES = 30
+HISTORIES = 20
 NIGHTS = 4
-
-needs_the_rule = pytest.mark.xfail(reason="scans do not keep the evidence of each source yet")
 
 
 @dataclass
@@ -99,7 +97,6 @@ def _scan(contentmap: Contentmap, *, few: bool) -> Scanned:
     return found
 
 
-@needs_the_rule
 def test_a_damage_removes_nothing(scanned: Scanned) -> None:
     """All URLs stay listed, and the night is not clean where no reader can miss the damage."""
     wrong = []
@@ -114,7 +111,6 @@ def test_a_damage_removes_nothing(scanned: Scanned) -> None:
     assert not wrong, "\n".join(wrong)
 
 
-@needs_the_rule
 def test_a_repair_adds_nothing(scanned: Scanned) -> None:
     """The night after a damage is as the night before it."""
     wrong = []
@@ -126,7 +122,6 @@ def test_a_repair_adds_nothing(scanned: Scanned) -> None:
     assert not wrong, "\n".join(wrong)
 
 
-@needs_the_rule
 def test_what_is_really_gone_is_counted_at_once(scanned: Scanned) -> None:
     """By the first scan that could read everything; the night after counts nothing."""
     wrong = []
@@ -147,7 +142,6 @@ def test_what_is_really_gone_is_counted_at_once(scanned: Scanned) -> None:
     assert not wrong, "\n".join(wrong)
 
 
-@needs_the_rule
 def test_random_histories_keep_the_rule(scanned: Scanned) -> None:
     """No night of them removes, keeps, adds or calls clean what the rule forbids."""
     wrong = [
@@ -170,7 +164,6 @@ def test_the_command_lists_what_was_judged(scanned: Scanned) -> None:
     )
 
 
-@needs_the_rule
 def test_a_file_that_nothing_names_is_dropped_after_seven_whole_scans(on_sqlite: Any) -> None:
     """The seventh or the one after it, none before. A file found at a known path is never dropped."""
     retired, known = site_of("retired.test"), site_of("known.test", Style.KNOWN_PATH)

@@ -232,11 +232,31 @@ async def test_probing_can_be_forbidden_and_forced(new_site: NewSite) -> None:
 
 
 async def test_a_host_that_says_yes_to_everything(new_site: NewSite) -> None:
-    """HTML with status 200 for every path is a site without a sitemap, not a site of failures."""
+    """HTML with status 200 for every path, robots.txt too, proves nothing: it may be a wall."""
     site = await new_site({"*": "<html><body>Welcome</body></html>"})
     result = await crawl(site.options())
-    assert (result.status, result.files) == (ScanStatus.EMPTY, ())
+    assert (result.status, result.files, result.complete) == (ScanStatus.FAILED, (), False)
+    assert result.failure is not None
+    assert result.failure.code == "robots_is_html"
+
+
+async def test_an_application_that_answers_every_path(new_site: NewSite) -> None:
+    """With a robots.txt that can be read, the same page for every path is a site without a sitemap."""
+    site = await new_site({"/robots.txt": "User-agent: *\nDisallow: /api/\n", "*": "<html>App</html>"})
+    result = await crawl(site.options())
+    assert (result.status, result.files, result.complete) == (ScanStatus.EMPTY, (), True)
+
+
+async def test_an_application_with_a_sitemap_and_no_robots_file(new_site: NewSite) -> None:
+    """Its page is served as robots.txt too: that it has none is a note, as long as it never named a file."""
+    pages = {"/sitemap.xml": urlset("http://site.test/a"), "*": "<html><body>App</body></html>"}
+    site = await new_site(pages)
+    result = await crawl(site.options())
+    assert (result.status, result.complete) == (ScanStatus.OK, True)
     assert [note.code for note in result.notes] == ["robots_is_html"]
+    known = RememberedFile("http://site.test/sitemap.xml", DiscoveryMethod.ROBOTS, kind=DocumentKind.URLSET)
+    again = await crawl(site.options(), remembered=(known,))
+    assert (again.status, again.complete) == (ScanStatus.PARTIAL, False)
 
 
 async def test_a_host_that_redirects_everything_home(new_site: NewSite) -> None:
@@ -296,7 +316,9 @@ async def test_rules_bind_guesses_and_not_what_is_named(new_site: NewSite) -> No
         }
     )
     result = await crawl(site.options())
-    assert (result.status, site.paths) == (ScanStatus.EMPTY, ["/robots.txt"])
+    assert (result.status, set(site.paths)) == (ScanStatus.FAILED, {"/robots.txt"})
+    assert result.failure is not None
+    assert result.failure.code == "disallowed"
     site.pages["/robots.txt"] = "User-agent: *\nDisallow: /\nSitemap: http://site.test/index.xml\n"
     site.pages["/index.xml"] = index("http://site.test/named.xml")
     named = await crawl(site.options())
@@ -321,7 +343,7 @@ async def test_unreachable_robots_forbid_everything(new_site: NewSite) -> None:
     assert (result.status, result.error.code) == (ScanStatus.FAILED, "robots_unreachable")
     assert set(site.paths) == {"/robots.txt"}
     anyway = await crawl(site.options(obey_robots=False))
-    assert (anyway.status, len(anyway.files)) == (ScanStatus.OK, 1)
+    assert (anyway.status, len(anyway.files)) == (ScanStatus.PARTIAL, 1)  # what it names is not known
 
 
 async def test_what_is_named_and_missing_is_a_failed_file(new_site: NewSite) -> None:
@@ -543,7 +565,9 @@ async def test_a_file_of_an_index_that_robots_disallows(new_site: NewSite) -> No
     result = await crawl(site.options())
     assert "/private/a.xml" not in site.paths
     assert [file.status for file in result.files] == [FileStatus.OK, FileStatus.OK]
-    assert (result.status, result.complete) == (ScanStatus.OK, False)
+    assert (result.status, result.complete) == (ScanStatus.PARTIAL, False)
+    assert result.failure is not None
+    assert result.failure.code == "disallowed"
 
 
 async def test_the_domains_time(new_site: NewSite) -> None:
@@ -581,8 +605,8 @@ async def test_a_refusing_site_is_not_an_empty_one(new_site: NewSite) -> None:
     """403 for the home page and everything else is a failure that says so."""
     site = await new_site({"*": 403})
     result = await crawl(site.options())
-    assert result.error is not None
-    assert (result.status, result.error.code, result.complete) == (ScanStatus.FAILED, "http_403", False)
+    assert result.failure is not None
+    assert (result.status, result.failure.code, result.complete) == (ScanStatus.FAILED, "blocked", False)
 
 
 async def test_guesses_that_lead_astray_are_no_failures(new_site: NewSite) -> None:
@@ -605,11 +629,12 @@ async def test_guesses_that_lead_astray_are_no_failures(new_site: NewSite) -> No
     assert (broken.status, broken.complete) == (ScanStatus.FAILED, False)
 
 
-async def test_a_closed_front_door_is_no_refusal(new_site: NewSite) -> None:
-    """403 for the home page alone, and 404 for what is not there, is a site without a sitemap."""
+async def test_a_refused_home_page_proves_nothing(new_site: NewSite) -> None:
+    """403 for the home page alone: it may link to a sitemap, so the site is not called empty."""
     site = await new_site({"/": 403})
     result = await crawl(site.options())
-    assert (result.status, result.error) == (ScanStatus.EMPTY, None)
+    assert result.failure is not None
+    assert (result.status, result.failure.code) == (ScanStatus.FAILED, "blocked")
 
 
 async def test_whatever_a_server_sends_a_crawl_is_a_value(new_raw: NewSite) -> None:

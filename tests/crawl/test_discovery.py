@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from contentmap_cli.crawl.discovery import MAIN_PATHS, Candidate, Decider
+from contentmap_cli.crawl.discovery import Candidate, Decider
+from contentmap_cli.crawl.known_paths import MAIN_PATHS
 from contentmap_cli.crawl.targets import parse_target
 from contentmap_cli.errors import Failure
 from contentmap_cli.values import (
     DiscoveryMethod,
+    Document,
     DocumentKind,
     Entry,
     FileStatus,
@@ -34,6 +36,10 @@ def take(made: Decider) -> list[Candidate]:
     found = list(made.queue)
     made.queue.clear()
     return found
+
+
+def document(kind: DocumentKind, **facts: Any) -> Document:
+    return Document(kind, 0, complete=True, **facts)
 
 
 def remembered(name: str, method: DiscoveryMethod, **facts: Any) -> RememberedFile:
@@ -116,17 +122,71 @@ def test_when_to_look_further() -> None:
     named = take(made)[0]
     made.add_links([("https://site.test/feed", DiscoveryMethod.FEED_LINK)])
     feed = take(made)[0]
-    made.file_done(named, FileStatus.FAILED, URLSET)
-    made.file_done(feed, FileStatus.OK, DocumentKind.RSS)
-    assert made.wants_home_page
+    made.file_done(named, FileStatus.FAILED, document(URLSET))
+    made.file_done(feed, FileStatus.OK, document(DocumentKind.RSS), entries=9)
+    made.file_done(named, FileStatus.OK, document(DocumentKind.ATOM), entries=9)  # whoever names it
+    made.file_done(named, FileStatus.OK, document(URLSET), entries=0)
+    made.file_done(named, FileStatus.OK, document(URLSET), entries=9, news=True)
+    made.file_done(named, FileStatus.OK, document(INDEX), entries=9)  # its children list pages, it does not
+    assert made.wants_more
     assert made.wants_probes
-    made.file_done(named, FileStatus.PARTIAL, URLSET)
-    assert not made.wants_home_page
+    made.file_done(named, FileStatus.PARTIAL, document(URLSET), entries=1)
+    assert not made.wants_more
     assert not made.wants_probes
     assert not decider(probe=Probe.NEVER).wants_probes
     always = decider(probe=Probe.ALWAYS)
-    always.file_done(named, FileStatus.OK, URLSET)
+    always.file_done(named, FileStatus.OK, document(URLSET), entries=1)
     assert always.wants_probes
+
+
+def test_files_that_nothing_names_any_more() -> None:
+    """They are queued once nothing else is, indexes first, and not after seven whole scans without a name."""
+    made = decider(
+        remembered=[
+            remembered("child.xml", DiscoveryMethod.INDEX, kind=URLSET),
+            remembered("index.xml", DiscoveryMethod.ROBOTS, kind=INDEX),
+            remembered("old.xml", DiscoveryMethod.ROBOTS, kind=URLSET, unnamed_scans=7),
+            remembered("six.xml", DiscoveryMethod.ROBOTS, kind=URLSET, unnamed_scans=6),
+        ]
+    )
+    made.add_roots([])
+    assert take(made) == []
+    seen = []
+    while made.add_unnamed():
+        seen.append([each.url.rpartition("/")[2] for each in take(made)])
+    assert seen == [["index.xml"], ["child.xml", "six.xml"]]
+
+
+def test_a_found_file_that_is_gone_starts_the_search_again() -> None:
+    """One of a known path or link, not one that an index named: the site may have put another in its
+    place."""
+    known = [
+        remembered("guessed.xml", DiscoveryMethod.KNOWN_PATH, kind=URLSET),
+        remembered("child.xml", DiscoveryMethod.INDEX, kind=URLSET),
+    ]
+    for name, lost in (("child.xml", False), ("guessed.xml", True)):
+        made = decider(remembered=known)
+        made.add_roots([])
+        made.add_unnamed()
+        (gone,) = (each for each in take(made) if each.url.endswith(name))
+        made.found = True
+        assert made.is_gone(gone, Failure("http_410", ""))
+        assert made.wants_more is lost
+
+
+def test_pages_of_a_feed() -> None:
+    """The next page is queued with the feed as its parent; a page that names itself ends the chain."""
+    made = decider()
+    made.add_links([("https://site.test/feed", DiscoveryMethod.FEED_LINK)])
+    (feed,) = take(made)
+    made.file_done(
+        feed, FileStatus.OK, document(DocumentKind.ATOM, next_url="https://site.test/feed?2"), entries=1
+    )
+    assert made.add_feed_page()
+    (page,) = take(made)
+    assert (page.url, page.parent) == ("https://site.test/feed?2", "https://site.test/feed")
+    made.file_done(page, FileStatus.OK, document(DocumentKind.ATOM, next_url=page.url), entries=1)
+    assert not made.add_feed_page()
 
 
 def test_validators_are_for_files_whose_content_is_not_needed() -> None:

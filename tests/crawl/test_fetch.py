@@ -19,8 +19,9 @@ import pytest
 
 from contentmap_cli.crawl import responses
 from contentmap_cli.crawl.fetch import Ask, Fetcher
+from contentmap_cli.crawl.headers import Validators
 from contentmap_cli.crawl.options import ConnectTo, CrawlOptions
-from contentmap_cli.crawl.responses import SAMPLE_BYTES, FetchedFile, Notice, Validators
+from contentmap_cli.crawl.responses import SAMPLE_BYTES, FetchedFile, Notice
 from contentmap_cli.values import Limits
 
 NewSite = Callable[..., Awaitable[Any]]
@@ -657,13 +658,18 @@ REFUSED = b"<title>Denied</title>" + b"<p>No entry.</p>" * 10
     ("status", "headers", "body", "expected"),
     [
         (403, {"Content-Type": "text/html; charset=utf-8"}, REFUSED, REFUSED),
-        (503, {"Content-Type": "TEXT/HTML", "Content-Encoding": "gzip"}, gzip.compress(REFUSED), REFUSED),
+        (
+            503,
+            {"Content-Type": "TEXT/HTML", "Content-Encoding": "gzip"},
+            gzip.compress(REFUSED, mtime=0),
+            REFUSED,
+        ),
         (404, {"Content-Type": "application/xhtml+xml"}, REFUSED, REFUSED),
         (202, {"Content-Type": "text/plain"}, REFUSED, REFUSED),
         (429, {"Content-Type": "text/html"}, b"", b""),
         (403, {"Content-Type": "text/html"}, b"a" * 60_000, b"a" * SAMPLE_BYTES),
         (403, {"Content-Type": "text/html"}, b"a" * 2_000_000, b"a" * SAMPLE_BYTES),
-        (403, {"Content-Type": "text/html"}, gzip.compress(b"a" * 9_000_000), b"a" * SAMPLE_BYTES),
+        (403, {"Content-Type": "text/html"}, gzip.compress(b"a" * 9_000_000, mtime=0), b"a" * SAMPLE_BYTES),
         (403, {"Content-Type": "text/html", "Content-Encoding": "br"}, REFUSED, b""),
         (403, {"Content-Type": "application/json"}, b"{}", b""),
         (302, {"Content-Type": "text/html", "Location": "http://[bad"}, REFUSED, b""),

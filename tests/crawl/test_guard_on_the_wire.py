@@ -18,7 +18,7 @@ import pytest
 from contentmap_cli.crawl.crawler import Crawler
 from contentmap_cli.crawl.dialling import Looked, Resolver
 from contentmap_cli.crawl.fetch import Ask, Fetcher
-from contentmap_cli.crawl.hosts import BadHost, normalise_host
+from contentmap_cli.crawl.hosts import normalise_host
 from contentmap_cli.crawl.options import CrawlOptions
 from contentmap_cli.crawl.targets import parse_target
 from contentmap_cli.values import Limits
@@ -132,14 +132,14 @@ SPELLINGS = {
     "[fd00:ec2::254]": "address_blocked",
     "168.63.129.16": "address_blocked",
     "100.100.100.200": "address_blocked",
-    "2130706434": "rejected_url",
-    "0x7f000002": "rejected_url",
-    "0x7f.0.0.2": "rejected_url",
-    "0177.0.0.2": "rejected_url",
-    "017700000002": "rejected_url",
-    "127.2": "rejected_url",
-    "127.0.2": "rejected_url",
-    "127.0.0.0x2": "rejected_url",
+    "2130706434": "address_blocked",
+    "0x7f000002": "address_blocked",
+    "0x7f.0.0.2": "address_blocked",
+    "0177.0.0.2": "address_blocked",
+    "017700000002": "address_blocked",
+    "127.2": "address_blocked",
+    "127.0.2": "address_blocked",
+    "127.0.0.0x2": "address_blocked",
     "[::1%25lo]": "rejected_url",
     "[fe80::1%25eth0]": "rejected_url",
     "[127.0.0.2]": "rejected_url",
@@ -159,11 +159,21 @@ async def test_no_spelling_reaches_a_shut_address(wire: Wire, host: str, expecte
     assert wire.reached == []
 
 
-@pytest.mark.parametrize("host", ["2130706434", "0x7f.2", "0177.0.0.2", "127.2", "4294967295", "0x"])
-def test_numbers_that_only_some_programs_read_as_addresses_are_no_hosts(host: str) -> None:
-    """inet_aton's forms are refused when they are read, before anybody could look them up."""
-    with pytest.raises(BadHost):
-        normalise_host(host)
+@pytest.mark.parametrize(
+    ("host", "address"),
+    [
+        ("2130706434", "127.0.0.2"),
+        ("0x7f.2", "127.0.0.2"),
+        ("0177.0.0.2", "127.0.0.2"),
+        ("127.2", "127.0.0.2"),
+        ("4294967295", "255.255.255.255"),
+        ("0x", "0.0.0.0"),
+    ],
+)
+def test_numbers_are_addresses_as_browsers_read_them(host: str, address: str) -> None:
+    """They are written as four numbers when they are read (URL Standard, IPv4 parser), so that the address
+    policy judges the address that would be dialled."""
+    assert normalise_host(host) == address
 
 
 @pytest.mark.parametrize(

@@ -74,7 +74,14 @@ def _comparable(tables: dict[str, Rows]) -> dict[str, Rows]:
         "sitemap_file_id": files,
         **dict.fromkeys(("last_scan_id", "first_scan_id", "removed_scan_id"), scans),
     }
-    own = {"jobs": jobs, "domains": domains, "domain_scans": scans, "sitemap_files": files}
+    versions = {row["id"]: domains[row["domain_id"]] for row in tables["robots_versions"]}
+    own = {
+        "jobs": jobs,
+        "domains": domains,
+        "domain_scans": scans,
+        "sitemap_files": files,
+        "robots_versions": versions,
+    }
 
     def plain(table: str, name: str, value: Any) -> Any:
         if value is None or name in MEASURED:

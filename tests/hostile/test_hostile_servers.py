@@ -31,7 +31,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sqlite3.Conne
             [
                 *(sys.executable, "-m", "contentmap_cli", "--db", "map.db", "--log-file", "log", "-vv"),
                 *("scan", *(case.target for case in LIGHT), "--connect-to", f"::127.0.0.1:{port}"),
-                *("-c", "100", "--timeout", "9", "--domain-time", "600", "--format", "ndjson", "-o", "out"),
+                *("-c", "100", "--timeout", "15", "--domain-time", "600", "--format", "ndjson", "-o", "out"),
             ],
             cwd=folder,
             env={"HOME": str(folder), "PATH": "/usr/bin:/bin", "PYTHONWARNINGS": "default", **MEASURED},

@@ -31,7 +31,7 @@ async def test_validators_stand_for_a_body_that_was_read_whole(
     async with sessions.work(claim.job_id, DOMAIN) as session, session.begin():
         await session.turn()
         await fence(session, claim)
-        await save_files(session, claim, [file])
+        await save_files(session, claim, [file], whole=status is FileStatus.OK)
         ((known,),) = (await remembered_files(session, [claim.domain_id])).values()
     found = (known.etag, known.last_modified, known.lastmod, known.digest)
     assert found == ((*validators.values(), "d") if kept else (None,) * 4)

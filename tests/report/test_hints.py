@@ -49,7 +49,7 @@ def test_interrupted_work_is_resumed(make_domain, make_job) -> None:
     rows = [make_domain("a.example", ScanStatus.INTERRUPTED), make_domain("b.example", ScanStatus.PENDING)]
     job = make_job(rows, status=JobStatus.INTERRUPTED)
     assert (
-        scan_hints(job, [rows[0]])[0] == f"`contentmap resume {job.job_id}` goes on with the 2 domains left"
+        scan_hints(job, [rows[0]])[0] == f"`contentmap resume {job.job_id}` resumes the 2 domains remaining"
     )
 
 
@@ -63,7 +63,7 @@ def test_deferred_is_for_later(make_domain, make_job) -> None:
     """A site that asked to come back is resumed later, not now."""
     rows = [make_domain(status=ScanStatus.DEFERRED)]
     assert scan_hints(make_job(rows), rows) == [
-        f"1 domain asked to be visited later: `contentmap resume {make_job().job_id}` then"
+        f"1 domain asked to retry later (Retry-After): `contentmap resume {make_job().job_id}` then"
     ]
 
 

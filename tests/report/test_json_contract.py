@@ -9,6 +9,7 @@ from datetime import datetime, timedelta, timezone
 
 from contentmap_cli.errors import Failure, NotFound
 from contentmap_cli.report import objects
+from contentmap_cli.sources import Source, SourceKind, SourceState
 from contentmap_cli.values import (
     DiscoveryMethod,
     Document,
@@ -26,11 +27,29 @@ def test_domain(make_domain) -> None:
     answer = objects.domain_object(make_domain(seconds=0.41239, fetched_bytes=7))
     assert " ".join(answer) == (
         "type schema job_id domain outcome sitemaps sitemaps_failed urls added removed changed"
-        " fetched_bytes requests seconds error"
+        " fetched_bytes requests seconds error evidence"
     )
     assert (answer["type"], answer["schema"], answer["outcome"]) == ("domain", 1, "ok")
     assert answer["seconds"] == 0.412
-    assert answer["error"] is None
+    assert (answer["error"], answer["evidence"]) == (None, [])
+
+
+def test_evidence(make_domain) -> None:
+    """A source has the documented keys; its error is an object or null, without credentials."""
+    failure = Failure("blocked", "http://u:p@a.example/robots.txt answered 403")
+    sources = (
+        Source(SourceKind.ROBOTS, "http://a.example/robots.txt", SourceState.REFUSED, failure),
+        Source(SourceKind.KNOWN_PATHS, "http://a.example/", SourceState.ABSENT),
+    )
+    assert objects.domain_object(make_domain(evidence=sources))["evidence"] == [
+        {
+            "source": "robots",
+            "url": "http://a.example/robots.txt",
+            "state": "refused",
+            "error": {"code": "blocked", "message": "http://u:***@a.example/robots.txt answered 403"},
+        },
+        {"source": "known_paths", "url": "http://a.example/", "state": "absent", "error": None},
+    ]
 
 
 def test_domain_error(make_domain) -> None:

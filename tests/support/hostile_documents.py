@@ -178,8 +178,8 @@ case(
 )
 case(
     "entities-million",
-    "ok",
-    None,
+    "failed",
+    "entries_refused",
     squeezed(entry(b"<loc>http://entities-million.test/" + b"&amp;" * 300_000 + b"</loc>")),
     urls=0,
 )
@@ -286,9 +286,21 @@ case("says-utf7", "ok", None, answer(good("says-utf7").replace(b"UTF-8", b"utf-7
 case("says-zlib", "ok", None, answer(good("says-zlib").replace(b"UTF-8", b"zlib_codec")), urls=3)
 case("utf16-odd", "ok", None, answer(good("utf16-odd").decode().encode("utf-16")[:-1]), urls=3)
 case("not-utf8", "ok", None, answer(good("not-utf8").replace(b"page-1", b"caf\xe9")), urls=3)
-case("nul", "ok", None, answer(good("nul").replace(b"page-1", b"pa\0ge")), urls=2)
-case("nul-reference", "ok", None, answer(good("nul-reference").replace(b"page-1", b"&#0;")), urls=2)
-case("surrogate", "ok", None, answer(good("surrogate").replace(b"page-1", b"&#xD800;&#xDFFF;")), urls=2)
+case("nul", "partial", "entries_refused", answer(good("nul").replace(b"page-1", b"pa\0ge")), urls=2)
+case(
+    "nul-reference",
+    "partial",
+    "entries_refused",
+    answer(good("nul-reference").replace(b"page-1", b"&#0;")),
+    urls=2,
+)
+case(
+    "surrogate",
+    "partial",
+    "entries_refused",
+    answer(good("surrogate").replace(b"page-1", b"&#xD800;&#xDFFF;")),
+    urls=2,
+)
 case("surrogate-raw", "ok", None, answer(good("surrogate-raw").replace(b"page-1", b"\xed\xa0\x80")), urls=3)
 case(
     "terminal",
@@ -299,8 +311,8 @@ case(
 )
 case(
     "url-1mb",
-    "ok",
-    None,
+    "partial",
+    "entries_refused",
     squeezed(begun("url-1mb"), b"<url><loc>http://url-1mb.test/", LETTERS, b"</loc></url></urlset>"),
     urls=3,
 )
@@ -356,11 +368,11 @@ def names(host: str, number: int) -> Iterable[str]:
     return (f"http://{host}/{each}.xml" for each in range(number))
 
 
-case("index-itself", "ok", None, answer(index("http://index-itself.test/sitemap.xml")), urls=0)
+case("index-itself", "partial", "no_urls", answer(index("http://index-itself.test/sitemap.xml")), urls=0)
 case(
     "index-circle",
-    "ok",
-    None,
+    "partial",
+    "no_urls",
     answer(index("http://index-circle.test/b.xml")),
     b=answer(index("http://index-circle.test/sitemap.xml")),
     urls=0,
@@ -381,8 +393,10 @@ case(
     answer(index(*(f"http://stranger-{number}.test/" for number in range(50)))),
     urls=0,
 )
-case("soft-404", "empty", None, every=answer(b"<!DOCTYPE html><html><body>Welcome</body></html>"))
-case("soft-404-varies", "empty", None, every=other_every_time)
+case(
+    "soft-404", "failed", "robots_is_html", every=answer(b"<!DOCTYPE html><html><body>Welcome</body></html>")
+)
+case("soft-404-varies", "failed", "robots_is_html", every=other_every_time)
 case(
     "soft-404-named",
     "failed",
@@ -404,8 +418,15 @@ def rules(*lines: bytes) -> bytes:
     return answer(b"User-agent: *\n" + b"\n".join(lines) + b"\n")
 
 
-case("robots-endless", "ok", None, answer(good("robots-endless")), robots=endless_robots, urls=3)
-case("robots-bomb", "empty", None, robots=CASES[0].pages["/sitemap.xml"])
+case(
+    "robots-endless",
+    "partial",
+    "body_too_large",
+    answer(good("robots-endless")),
+    robots=endless_robots,
+    urls=3,
+)
+case("robots-bomb", "failed", "entries_refused", robots=CASES[0].pages["/sitemap.xml"])
 case(
     "robots-agents",
     "empty",
@@ -419,7 +440,12 @@ case(
     robots=rules(*(b"Disallow: /%d" % number + b"*a" * 30 + b"*b$" for number in range(5000))),
     home=answer(b'<a href="/' + b"a" * 1900 + b'/sitemap.xml">map</a>'),
 )
-case("robots-line", "empty", None, robots=answer(b"Sitemap: http://robots-line.test/" + b"a" * 400_000))
+case(
+    "robots-line",
+    "failed",
+    "entries_refused",
+    robots=answer(b"Sitemap: http://robots-line.test/" + b"a" * 400_000),
+)
 case(
     "robots-delay",
     "ok",
@@ -428,8 +454,13 @@ case(
     robots=rules(b"Crawl-delay: 1e999", b"Sitemap: http://robots-delay.test/sitemap.xml"),
     urls=3,
 )
-case("robots-binary", "empty", None, robots=answer(random.Random(4).randbytes(100_000)))
-case("robots-html", "empty", None, robots=answer(b"<!DOCTYPE html><html>" + b"<p>Sitemap: x" * 10_000))
+case("robots-binary", "failed", "not_understood", robots=answer(random.Random(4).randbytes(100_000)))
+case(
+    "robots-html",
+    "failed",
+    "robots_is_html",
+    robots=answer(b"<!DOCTYPE html><html>" + b"<p>Sitemap: x" * 10_000),
+)
 case("home-unclosed", "empty", None, robots=rules(), home=squeezed(b"<html>", (b'<a href="', 200_000)))
 case(
     "home-links",

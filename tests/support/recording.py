@@ -131,7 +131,7 @@ async def _write(
     async with sessions.work(taken.job_id, domain) as session, session.begin():
         await session.turn()
         await fence(session, taken)
-        saved = await save_files(session, taken, crawled)
+        saved = await save_files(session, taken, crawled, whole=complete)
         files = [
             replace(file, file_id=saved.ids[position], known=saved.ids[position] in saved.known)
             for position, file in read.items()

@@ -16,7 +16,10 @@ BARE_URL = compiled(r"\s*+[\"'<]?https?:[/\\]{1,2}[^\s\"'<>]++[\"'>]?\s*+", re.I
 _ONE_URL = re.compile(r"https?://[a-z-]+\.[a-z.-]+/[A-Za-z0-9/._-]*")
 """A URL as nearly all Sitemap lines have it, in which nothing is left to look for."""
 
-_PLACEHOLDER = re.compile(r"\{[\w .:-]{0,60}\}|%[A-Z][A-Z_]{2,40}%|\[\[|__[A-Z_]{3,40}__")
+_PLACEHOLDER = re.compile(
+    r"\{[\w .:-]{0,60}\}|%[A-Z][A-Z_]{2,40}%|\[\[|__[A-Z_]{3,40}__"
+    r"|\A(?:https?:/*)?(?:undefined|null|none|nan|false|\[object Object\])(?:/|\Z)"
+)
 _WORDS = re.compile(r"[\s\u00a0\u200b\"'<>]+")
 _JOINED = compiled(
     r"[,;|]++(?=https?:)|(?<=[a-z0-9])(?=https?://)|(?<=[a-z0-9]/)(?=https?://)", re.IGNORECASE

@@ -1,0 +1,298 @@
+"""Which of a target's origins serves the site: apex or www, http or https.
+
+The first origin that answers is tried first. Where it lists nothing, the others are looked at before known
+paths are requested: their robots.txt, and their home page where the first one shows none of the site's own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import NamedTuple
+
+from contentmap_cli.crawl.answers import Answer, answer_of
+from contentmap_cli.crawl.context import CrawlContext, host_port
+from contentmap_cli.crawl.hosts import is_related, origin_of, site_of
+from contentmap_cli.crawl.refusals import PageKind
+from contentmap_cli.crawl.responses import FetchedFile, decoded
+from contentmap_cli.crawl.robots import Robots
+from contentmap_cli.errors import Code, Failure
+from contentmap_cli.sources import Source, SourceKind, SourceState
+
+HOME_PAGE_BYTES = 2 * 1024 * 1024
+
+
+class OriginRobots(NamedTuple):
+    """What one origin answered for robots.txt. `origin` is where the answer came from."""
+
+    origin: str
+    robots: Robots
+    source: Source
+    spoke: bool  # HTTP was spoken at all
+
+    @property
+    def usable(self) -> bool:
+        """Whether this origin can be the site's: it is neither elsewhere nor unreachable."""
+        return self.source.state not in (SourceState.ELSEWHERE, SourceState.UNREACHABLE)
+
+
+class SiteFinder:
+    """Finds the origin that serves the site, and reads its robots.txt and home page."""
+
+    def __init__(self, context: CrawlContext) -> None:
+        self._context = context
+        self._asked: dict[str, OriginRobots] = {}
+        self._dead: list[str] = []
+        self._nameless: set[str] = set()
+        self._homes: list[Source] = []
+        self._doubt: Source | None = None  # an origin that could not be read before the current one
+        self._home_is_own = False  # the home page shows the site, as far as can be told
+        self._disallowed = False  # the home page may not be requested
+        self.current: OriginRobots | None = None
+        self.others: list[str] = []  # origins that answer, beside the current one
+
+    async def settle_first(self) -> bool:
+        """Settle on the first origin that can be the site's; False if there is none."""
+        fallback: OriginRobots | None = None
+        first: Failure | None = None
+        for origin in self._context.target.origins:
+            if fallback is not None and host_port(origin) == host_port(fallback.origin):
+                continue  # the same host over the other scheme would say the same
+            if self._context.ledger.deferred:
+                break
+            found = await self._ask(origin, retries=0 if fallback is not None else None)
+            if found is None:
+                continue
+            if not found.spoke:
+                self._dead.append(origin)
+                first = first or found.source.failure
+                continue
+            if found.usable:
+                self._settle(found)
+                self._doubt = fallback.source if fallback is not None else None
+                return True
+            fallback = fallback or found
+        if fallback is not None:
+            return await self._settle_fallback(fallback)
+        self._context.ledger.error = first or Failure(
+            Code.CONNECT_ERROR, "the target has no origin to request"
+        )
+        return False
+
+    async def _settle_fallback(self, found: OriginRobots) -> bool:
+        """No origin has a robots.txt of its own: unreachable, which forbids a crawl, or at another site."""
+        context = self._context
+        if found.source.state is SourceState.ELSEWHERE:
+            home = await self._home(f"{found.origin}/")
+            if home.state is SourceState.ELSEWHERE and home.failure is not None:
+                context.ledger.note(found.source)
+                moved = home.failure.message.replace("the home page", "the site", 1)
+                context.ledger.error = Failure(Code.MOVED, moved)
+                return False
+        self._settle(found)
+        return True
+
+    async def _ask(self, origin: str, *, retries: int | None = None) -> OriginRobots | None:
+        """Read an origin's robots.txt; None where that was done, or its name does not exist."""
+        context = self._context
+        host = host_port(origin)
+        if host in self._nameless or origin in self._asked or context.ledger.stopped:
+            return None
+        url = f"{origin}/robots.txt"
+        with await context.fetch(url, max_bytes=context.limits.robots_bytes, retries=retries) as fetched:
+            spoke = fetched.status is not None or fetched.retry_after is not None
+            if fetched.failure is not None and fetched.failure.code == Code.DNS_ERROR and not spoke:
+                self._nameless.add(host)
+            robots = await context.reader.robots(fetched, context.options)
+            answer = answer_of(fetched, context.target.domain, "robots.txt")
+            final = origin_of(fetched.final_url)
+            if final is None or site_of(final) != context.target.domain:
+                final = origin
+            found = OriginRobots(final, robots, _robots_source(url, fetched, answer, robots), spoke)
+        self._asked[origin] = self._asked[final] = found
+        if spoke:
+            context.robots_of[final] = robots if found.source.state is not SourceState.ELSEWHERE else Robots()
+        return found
+
+    def _settle(self, found: OriginRobots) -> None:
+        """Make an origin the site's: its robots.txt counts from here on."""
+        context, robots = self._context, found.robots
+        self.current = found
+        context.decider.settle(found.origin, self._dead)
+        if robots.delay is not None and context.options.obey_robots:
+            context.set_delay(robots.delay)
+        self._homes.clear()  # what an origin answers that does not serve the site proves nothing
+        if robots.failure is not None and not robots.reachable and context.options.obey_robots:
+            refused = found.source.state is SourceState.REFUSED
+            context.ledger.error = found.source.failure if refused else robots.failure
+        elif found.source.state is SourceState.ELSEWHERE:
+            own = tuple(url for url in robots.sitemaps if site_of(url) == context.target.domain)
+            robots = replace(robots, sitemaps=own)
+        elif robots.failure is not None:
+            robots = Robots(product=robots.product, file=robots.file)
+        context.robots = robots
+        context.ledger.robots_source = found.source
+
+    def doubt_robots(self) -> None:
+        """A robots.txt that is what every path answers with says nothing."""
+        source = self._context.ledger.robots_source
+        if source is not None and source.state is SourceState.WHOLE:
+            failure = Failure(Code.NOT_UNDERSTOOD, "robots.txt is what every path answers with")
+            self._context.ledger.robots_source = source._replace(
+                state=SourceState.NOT_UNDERSTOOD, failure=failure
+            )
+
+    @property
+    def robots_digest(self) -> str | None:
+        """The digest of the robots.txt of the site's origin."""
+        return _digest(self.current) if self.current is not None else None
+
+    def accept_soft_robots(self, *, listed: bool) -> None:
+        """A robots.txt that is an HTML page where every path is one: the site has none, if it ever lists
+        something and never named a file in one."""
+        ledger, source = self._context.ledger, self._context.ledger.robots_source
+        if source is None or source.state is not SourceState.NOT_UNDERSTOOD or source.failure is None:
+            return
+        if listed and not self._context.decider.robots_named_files:
+            ledger.notes.append(source.failure)
+            ledger.robots_source = source._replace(state=SourceState.ABSENT, failure=None)
+
+    def note_home_pages(self) -> None:
+        """Keep how the home pages of the site's origin ended, once no other origin can take its place."""
+        for source in self._homes:
+            self._context.ledger.note(source)
+        if self._doubt is not None and not self._context.robots.sitemaps:
+            self._context.ledger.note(self._doubt)
+
+    # -- home pages
+
+    async def search_home_pages(self) -> None:
+        """Queue what the home pages of the site's folders link to. A home page that redirects to another
+        origin of the site makes that origin the site's."""
+        for folder in self._context.decider.folders():
+            if self._context.ledger.stopped:
+                return
+            if not self._context.allows(folder):
+                failure = Failure(Code.DISALLOWED, f"robots.txt disallows {folder} and names no sitemap")
+                source = Source(SourceKind.HOME_PAGE, folder, SourceState.DISALLOWED, failure)
+                self._homes.append(source)
+                self._disallowed = True
+                continue
+            await self._home(folder, note=True)
+
+    async def _home(self, url: str, *, note: bool = False) -> Answer:
+        """Request a home page, queue its links and, with `note`, keep it as a source."""
+        context = self._context
+        with await context.fetch(url, max_bytes=HOME_PAGE_BYTES) as fetched:
+            answer = answer_of(fetched, context.target.domain, "the home page")
+            if answer.state is SourceState.ELSEWHERE or fetched.body is None:
+                self._home_is_own = False
+                if note:
+                    self._homes.append(Source(SourceKind.HOME_PAGE, url, answer.state, answer.failure))
+                return answer
+            html = decoded(fetched.body, HOME_PAGE_BYTES)
+            if fetched.failure is not None and answer.state is SourceState.WHOLE:
+                cut = Failure(fetched.failure.code, f"the home page: {fetched.failure.message}")
+                answer = Answer(SourceState.PARTIAL, cut)
+            links = await context.reader.links(html, fetched.final_url, fetched.headers.link)
+            target = await context.reader.refresh(html, fetched.final_url) or fetched.final_url
+            final = origin_of(target)
+        if answer.state in (SourceState.WHOLE, SourceState.PARTIAL) and not is_related(
+            target, context.target.domain
+        ):
+            moved = Failure(Code.MOVED, f"the home page redirects to {final}")
+            answer = Answer(SourceState.ELSEWHERE, moved)
+        if answer.page is PageKind.DEFAULT_PAGE:  # the server has lost the site, or never had it
+            lost = Failure(Code.NOT_UNDERSTOOD, "the home page is the default page of a web server")
+            answer = Answer(SourceState.NOT_UNDERSTOOD, lost, answer.page)
+        if (
+            note
+            and answer.state is not SourceState.ELSEWHERE
+            and final is not None
+            and self.current is not None
+            and final != self.current.origin
+            and site_of(final) == context.target.domain
+        ):
+            await self._switch(final)
+        if note:
+            self._homes.append(Source(SourceKind.HOME_PAGE, url, answer.state, answer.failure))
+        self._home_is_own = answer.state is SourceState.WHOLE
+        if answer.state is SourceState.ELSEWHERE:
+            return answer
+        context.decider.add_links(links)
+        return answer
+
+    async def _switch(self, origin: str) -> bool:
+        """Settle on another origin if its robots.txt can be read; whether it names sitemaps."""
+        found = self._asked.get(origin) or await self._ask(origin)
+        if found is None or not found.usable or not found.spoke:
+            return False
+        self._settle(found)
+        self._context.decider.add_roots(found.robots.sitemaps)
+        return bool(found.robots.sitemaps)
+
+    # -- the other origins
+
+    async def search_other_origins(self) -> None:
+        """Look at the origins that were not needed so far, where the current one lists nothing: the first
+        whose robots.txt names sitemaps is the site's, else the first with a home page of its own where the
+        current one has none."""
+        current = self.current
+        if current is None or current.robots.sitemaps:
+            return  # a robots.txt that names sitemaps is that of the site
+        context = self._context
+        answering: list[str] = []
+        for origin in self._context.target.origins:
+            same_host = host_port(origin) == host_port(current.origin)
+            if (same_host and self._home_is_own) or any(
+                host_port(origin) == host_port(other) for other in answering
+            ):
+                continue
+            found = await self._ask(origin, retries=0)
+            if found is None or not found.spoke or not found.usable or found.origin == current.origin:
+                continue
+            if found.robots.sitemaps:
+                await self._switch(found.origin)
+                return
+            refused = found.source.state is SourceState.REFUSED
+            same = found.source.state is SourceState.WHOLE and _digest(found) == _digest(current)
+            if not refused and not same:
+                answering.append(found.origin)
+        if self._disallowed:
+            return
+        if not self._home_is_own:
+            for origin in answering:
+                home = f"{origin}/"
+                if context.allows(home):
+                    await self._home(home)
+                if self._home_is_own:
+                    await self._switch(origin)
+                    self._homes.append(Source(SourceKind.HOME_PAGE, home, SourceState.WHOLE))
+                    return
+        self.others = answering
+
+
+def _robots_source(url: str, fetched: FetchedFile, answer: Answer, robots: Robots) -> Source:
+    """How a robots.txt ended, as evidence."""
+    state, failure = answer.state, answer.failure
+    if state is SourceState.WHOLE and fetched.body is not None:
+        if robots.failure is not None:
+            state, failure = SourceState.NOT_UNDERSTOOD, robots.failure
+        elif robots.file is not None and not robots.file.understood:
+            failure = Failure(Code.NOT_UNDERSTOOD, "robots.txt holds no line that could be understood")
+            state = SourceState.NOT_UNDERSTOOD
+        elif fetched.failure is not None:
+            state = SourceState.PARTIAL
+            failure = Failure(fetched.failure.code, f"robots.txt: {fetched.failure.message}")
+        elif robots.file is not None and robots.file.losses:
+            lines = "1 Sitemap line" if robots.file.losses == 1 else f"{robots.file.losses} Sitemap lines"
+            state = SourceState.PARTIAL
+            failure = Failure(Code.ENTRIES_REFUSED, f"robots.txt: {lines} cannot be read")
+    elif state is SourceState.UNREACHABLE and fetched.status is not None and fetched.body is None:
+        failure = robots.failure or failure
+    elif fetched.status is None:
+        failure = fetched.failure
+    return Source(SourceKind.ROBOTS, url, state, failure)
+
+
+def _digest(found: OriginRobots) -> str | None:
+    return found.robots.file.digest if found.robots.file is not None else None

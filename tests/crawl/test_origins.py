@@ -1,0 +1,269 @@
+"""Which origin serves a site, and what it means where none does: apex and www, moves, logins, on real
+sockets."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
+
+import pytest
+
+from contentmap_cli.crawl.crawler import Crawler, DomainCrawl
+from contentmap_cli.crawl.options import CrawlOptions
+from contentmap_cli.crawl.targets import parse_target
+from contentmap_cli.sources import SourceKind, SourceState
+from contentmap_cli.values import ScanStatus
+
+NewSite = Callable[..., Awaitable[Any]]
+NS = "http://www.sitemaps.org/schemas/sitemap/0.9"
+HOME = "<!doctype html><title>Cafe</title><h1>Cafe</h1><p>We bake bread every morning of the week.</p>"
+DEFAULT = (
+    "<!doctype html><title>Welcome to nginx!</title><h1>Welcome to nginx!</h1><p>The server is running.</p>"
+)
+LOGIN = '<!doctype html><title>Sign in</title><form method="post"><input type="password" name="p"></form>'
+
+opened: list[DomainCrawl] = []
+
+
+@pytest.fixture(autouse=True)
+def _close_what_was_opened() -> Iterator[None]:
+    yield
+    while opened:
+        opened.pop().close()
+
+
+def urlset(*urls: str) -> str:
+    items = "".join(f"<url><loc>{url}</loc></url>" for url in urls)
+    return f'<urlset xmlns="{NS}">{items}</urlset>'
+
+
+def found(location: str, status: int = 301) -> tuple[int, dict[str, str], bytes]:
+    return status, {"Location": location}, b""
+
+
+async def crawl(options: CrawlOptions, target: str = "http://site.test") -> DomainCrawl:
+    async with Crawler(options) as crawler:
+        opened.append(await crawler.crawl(parse_target(target)))
+    return opened[-1]
+
+
+def code(result: DomainCrawl) -> str | None:
+    return result.failure.code if result.failure is not None else None
+
+
+WWW = {
+    "www.site.test/robots.txt": "Sitemap: http://www.site.test/map.xml",
+    "www.site.test/map.xml": urlset("http://www.site.test/a"),
+    "www.site.test/": HOME,
+}
+
+
+@pytest.mark.parametrize(
+    "apex",
+    [
+        {"*": 404},
+        {"*": DEFAULT},
+        {"*": 403},
+        {"site.test/robots.txt": "User-agent: *\nAllow: /\n", "site.test/": DEFAULT},
+        {"site.test/robots.txt": "User-agent: *\nAllow: /\n", "site.test/": HOME},
+        {"site.test/": found("http://www.site.test/")},
+        {"site.test/": '<meta http-equiv="refresh" content="0; url=http://www.site.test/"><p>Moved</p>'},
+        {"*": found("/login"), "site.test/login": LOGIN},
+        {"*": 503},
+    ],
+    ids=["404", "default page", "403", "default home", "own home", "redirect", "refresh", "login", "503"],
+)
+async def test_www_serves_the_site(new_site: NewSite, apex: dict[str, Any]) -> None:
+    """Whatever the bare domain answers: the robots.txt of www names the sitemap, and its URLs are the
+    site's."""
+    site = await new_site({**apex, **WWW})
+    result = await crawl(site.options(retries=0))
+    assert (result.status, result.complete) == (ScanStatus.OK, True)
+    assert [file.url for file in result.files] == ["http://www.site.test/map.xml"]
+
+
+async def test_the_apex_serves_the_site(new_site: NewSite) -> None:
+    """The other way round, and without a robots.txt that names it."""
+    site = await new_site(
+        {"www.site.test/": DEFAULT, "site.test/": HOME, "site.test/sitemap.xml": urlset("http://site.test/a")}
+    )
+    result = await crawl(site.options(), "http://www.site.test")
+    assert (result.status, [file.url for file in result.files]) == (
+        ScanStatus.OK,
+        ["http://site.test/sitemap.xml"],
+    )
+
+
+async def test_a_twin_that_is_the_same_site_costs_one_request(new_site: NewSite) -> None:
+    """www leads to the bare domain: its robots.txt is requested, nothing more of it."""
+    site = await new_site(
+        {
+            "www.site.test/robots.txt": found("http://site.test/robots.txt"),
+            "site.test/robots.txt": "User-agent: *\nDisallow: /private\n",
+            "site.test/": HOME,
+        }
+    )
+    result = await crawl(site.options())
+    assert result.status is ScanStatus.EMPTY
+    assert [each for each in site.asked if each.startswith("www.")] == ["www.site.test/robots.txt"]
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+@pytest.mark.parametrize("keeps_paths", [True, False])
+async def test_a_site_that_moved(new_site: NewSite, status: int, keeps_paths: bool) -> None:
+    """Everything leads to another domain: it is named, and nothing of it is recorded as the site's own."""
+
+    async def moved(request: Any) -> Any:
+        if request.host.endswith("newname.test"):
+            pages = {
+                "/robots.txt": "Sitemap: http://newname.test/map.xml",
+                "/map.xml": urlset("http://newname.test/a"),
+            }
+            return pages.get(request.path, HOME)
+        return found(f"http://newname.test{request.path if keeps_paths else '/'}", status)
+
+    site = await new_site({"*": moved})
+    result = await crawl(site.options())
+    assert (result.status, code(result), result.files) == (ScanStatus.FAILED, "moved", ())
+    assert result.failure is not None
+    assert "http://newname.test" in result.failure.message
+    assert not any("map.xml" in each for each in site.asked)
+
+
+async def test_a_home_page_elsewhere_beside_a_site_of_its_own(new_site: NewSite) -> None:
+    """Only the home page leads away: what robots.txt names is the site's all the same."""
+    site = await new_site({**WWW, "*": 404, "www.site.test/": found("http://shop.example/")})
+    result = await crawl(site.options(), "http://www.site.test")
+    assert (result.status, len(result.files)) == (ScanStatus.OK, 1)
+
+
+async def test_a_sitemap_that_another_site_took_over(new_site: NewSite) -> None:
+    """A named file that leads to another site's own pages is not the site's, and proves nothing."""
+    site = await new_site(
+        {
+            "site.test/robots.txt": "Sitemap: http://site.test/map.xml",
+            "site.test/map.xml": found("http://casino.example/map.xml"),
+            "casino.example/map.xml": urlset("http://casino.example/1", "http://casino.example/2"),
+            "site.test/": HOME,
+        }
+    )
+    result = await crawl(site.options())
+    assert (result.status, code(result), result.complete) == (ScanStatus.FAILED, "moved", False)
+    site.pages["casino.example/map.xml"] = urlset(
+        "http://site.test/1"
+    )  # a store of files lists the site's own
+    assert (await crawl(site.options())).status is ScanStatus.OK
+
+
+@pytest.mark.parametrize(
+    ("page", "expected"),
+    [
+        ((401, {"WWW-Authenticate": "Basic"}, b""), "blocked"),
+        ((403, {"Content-Type": "text/html"}, b"<title>Denied</title>"), "blocked"),
+        ((407, {}, b""), "blocked"),
+        ((451, {}, b""), "blocked"),
+        (
+            (
+                503,
+                {"Content-Type": "text/html", "cf-mitigated": "challenge"},
+                b"<!doctype html><title>Just a moment...</title>",
+            ),
+            "blocked",
+        ),
+        ((200, {"Content-Type": "text/html"}, LOGIN.encode()), "blocked"),
+        ((200, {"Content-Type": "text/html"}, HOME.encode()), "robots_is_html"),
+        ((200, {"Content-Type": "application/json"}, b'{"error": "no"}'), "not_understood"),
+    ],
+    ids=["401", "403", "407", "451", "503 challenge", "login", "one page", "json"],
+)
+async def test_walls(new_site: NewSite, page: Any, expected: str) -> None:
+    """The same answer for every path is a failure with its reason, and few paths are guessed against it."""
+    site = await new_site({"*": page})
+    result = await crawl(site.options(retries=0))
+    assert (result.status, code(result), result.complete) == (ScanStatus.FAILED, expected, False)
+    if expected == "blocked":
+        assert len(site.asked) <= 5
+
+
+async def test_guessing_stops_at_the_first_refusal(new_site: NewSite) -> None:
+    """A server that bans after ten guesses hears at most five requests more, and is not called empty."""
+    missed: list[str] = []
+    after: list[str] = []
+
+    async def answer(request: Any) -> Any:
+        if len(missed) > 10:
+            after.append(request.path)
+            return 403
+        if request.path == "/":
+            return HOME
+        missed.append(request.path)
+        return 404
+
+    site = await new_site({"*": answer})
+    result = await crawl(site.options())
+    assert 1 <= len(after) <= 5
+    assert (result.status, code(result), result.complete) == (ScanStatus.FAILED, "blocked", False)
+    (guesses,) = (source for source in result.evidence if source.kind is SourceKind.KNOWN_PATHS)
+    assert guesses.state is SourceState.REFUSED
+
+
+async def test_guesses_are_paced(new_site: NewSite) -> None:
+    """No fifteen requests begin within one second, however fast the server is."""
+    site = await new_site({"/": HOME})
+    result = await crawl(site.options())
+    assert (result.status, result.complete) == (ScanStatus.EMPTY, True)
+    assert len(site.times) >= 20
+    assert all(later - first >= 0.9 for first, later in zip(site.times, site.times[15:], strict=False))
+
+
+async def test_a_page_in_the_place_of_a_sitemap_is_no_absence(new_site: NewSite) -> None:
+    """Where a path that does not exist gets 404 and /sitemap.xml a page, it is not proven that there is
+    none."""
+    site = await new_site({"/": HOME, "/sitemap.xml": HOME, "/robots.txt": "User-agent: *\nAllow: /\n"})
+    result = await crawl(site.options())
+    assert (result.status, code(result)) == (ScanStatus.FAILED, "not_understood")
+    site.pages["/sitemap_index.xml"] = urlset("http://site.test/a")
+    assert (await crawl(site.options())).status is ScanStatus.OK
+    site.pages |= {"/sitemap.xml": found("http://shop.example/"), "/sitemap_index.xml": 404}
+    assert code(await crawl(site.options())) == "moved"
+
+
+async def test_what_was_named_once_is_read_without_a_name(new_site: NewSite) -> None:
+    """A robots.txt that lost its Sitemap line, and an index that lost a child, hide nothing that is
+    served."""
+    from contentmap_cli.values import DiscoveryMethod, DocumentKind, RememberedFile
+
+    known = (
+        RememberedFile("http://site.test/index.xml", DiscoveryMethod.ROBOTS, kind=DocumentKind.INDEX),
+        RememberedFile("http://site.test/a.xml", DiscoveryMethod.INDEX, kind=DocumentKind.URLSET, entries=1),
+        RememberedFile(
+            "http://site.test/gone.xml", DiscoveryMethod.INDEX, kind=DocumentKind.URLSET, entries=1
+        ),
+    )
+    site = await new_site(
+        {
+            "/robots.txt": "User-agent: *\nAllow: /\n",
+            "/index.xml": f'<sitemapindex xmlns="{NS}"></sitemapindex>',
+            "/a.xml": urlset("http://site.test/a"),
+        }
+    )
+    async with Crawler(site.options()) as crawler:
+        opened.append(await crawler.crawl(parse_target("http://site.test"), known))
+    assert [file.url.rpartition("/")[2] for file in opened[-1].files] == ["index.xml", "a.xml"]
+    assert (opened[-1].status, opened[-1].complete) == (ScanStatus.OK, True)
+    assert "/gone.xml" in site.paths
+
+
+async def test_a_refusing_site_is_not_asked_for_everything_that_was_known(new_site: NewSite) -> None:
+    """After three refusals in a row the files that nothing names are not requested, and stay as they were."""
+    from contentmap_cli.values import DiscoveryMethod, DocumentKind, RememberedFile
+
+    known = tuple(
+        RememberedFile(f"http://site.test/{number}.xml", DiscoveryMethod.INDEX, kind=DocumentKind.URLSET)
+        for number in range(40)
+    )
+    site = await new_site({"*": 403})
+    async with Crawler(site.options()) as crawler:
+        opened.append(await crawler.crawl(parse_target("http://site.test"), known))
+    assert (opened[-1].status, opened[-1].complete) == (ScanStatus.FAILED, False)
+    assert len(site.asked) < 20
