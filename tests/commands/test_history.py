@@ -90,9 +90,10 @@ class Site:
         number = self.stamps.get(name, 0)
         return f"<lastmod>2026-01-01T00:00:{number:02}Z</lastmod>" if name == "stamped" else ""
 
-    def read(self) -> dict[str, dict[str, Said]]:
-        """What can be read of each file that answers today."""
-        named = ({SOLO} if "index" in self.failing else set(self.files)) - self.unnamed
+    def read(self, known: set[str]) -> dict[str, dict[str, Said]]:
+        """What can be read of each file that answers today. Without an index, the files of earlier scans are
+        requested all the same."""
+        named = ({SOLO} | known if "index" in self.failing else set(self.files)) - self.unnamed
         return {
             name: dict(list(self.files[name].items())[: CUT_AFTER if name in self.cut else None])
             for name in sorted(named - self.failing)
@@ -113,6 +114,7 @@ class Model:
 
     def __init__(self) -> None:
         self.rows: dict[tuple[str, str], Row] = {}
+        self.known: set[str] = set()  # files that were met and are not gone
 
     def live(self) -> dict[str, dict[str, Said]]:
         """What is said of each URL that is there, by file."""
@@ -125,8 +127,11 @@ class Model:
     def scan(self, number: int, site: Site) -> dict[str, int]:
         """Takes in what a scan reads; what it must say of it."""
         before = self.live()
-        complete = not site.failing and not site.cut
-        read = site.read()
+        complete = not site.failing - {"index"} and not site.cut  # an index that answers 404 is absent
+        read = site.read(self.known)
+        self.known |= set(read)
+        if complete:
+            self.known -= site.unnamed
         for name, entries in read.items():
             for page, said in entries.items():
                 row = self.rows.setdefault((name, page), Row(said, number))
