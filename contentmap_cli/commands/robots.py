@@ -113,6 +113,10 @@ def _pair(
     """The two versions to compare. Raises NotFound where one of them is not recorded."""
     from contentmap_cli.commands.output import say
 
+    if not versions:
+        raise NotFound(
+            f"no robots.txt of {name} is recorded", hint=f"`contentmap sitemaps {name}` shows its last scan"
+        )
     if len(versions) == 1 and earlier is None and later is None:
         say(f"the robots.txt of {name} has not changed since it was first seen", unless=shell.quiet)
         return versions[0], versions[0]

@@ -20,6 +20,8 @@ from contentmap_cli.sources import Source, SourceKind, SourceState
 
 HOME_PAGE_BYTES = 2 * 1024 * 1024
 
+_READ = (SourceState.WHOLE, SourceState.PARTIAL)
+
 
 class OriginRobots(NamedTuple):
     """What one origin answered for robots.txt. `origin` is where the answer came from."""
@@ -66,7 +68,7 @@ class SiteFinder:
                 self._dead.append(origin)
                 first = first or found.source.failure
                 continue
-            if found.usable:
+            if found.usable and (fallback is None or found.source.state in _READ):
                 self._settle(found)
                 self._doubt = fallback.source if fallback is not None else None
                 return True

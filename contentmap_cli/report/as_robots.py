@@ -133,10 +133,8 @@ def write_difference(
         for line in difflib.unified_diff(
             text_lines(before),
             text_lines(after),
-            f"{before.url} version {before.number}",
-            f"{after.url} version {after.number}",
-            moment(before.first_seen),
-            moment(after.first_seen),
+            f"{before.url} version {before.number} ({moment(before.first_seen)})",
+            f"{after.url} version {after.number} ({moment(after.first_seen)})",
             lineterm="",
         )
     ]
