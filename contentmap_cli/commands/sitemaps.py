@@ -72,8 +72,8 @@ async def _answer(shell: Shell, name: str, format: Format, output: str | None, *
                 writer.write(told)
             writer.finish()
             last = await last_scan(session, domain_id)
-            if last is not None:
-                write_scan(format, out, last)
+            if last is not None and format is Format.TABLE:
+                write_scan(out, last)
         if told is not None and format is Format.CSV:
             say(robots_note(told), unless=shell.quiet)
         if not count:

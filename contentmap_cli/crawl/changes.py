@@ -53,6 +53,7 @@ class Reading:
     scope: Scope
     limits: Limits
     content_type: str | None = None
+    cut: bool = False  # the body ends before the document does
 
     def __call__(self, source: BinaryIO, segment: Segment) -> Document:
         """Reads all of it into a segment."""
@@ -67,6 +68,7 @@ class Reading:
             limits=self.limits,
             in_scope=self.scope,
             content_type=self.content_type,
+            cut=self.cut,
         )
 
     def place(self, bodies: Bodies, digest: str) -> Path:

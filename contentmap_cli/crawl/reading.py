@@ -66,6 +66,7 @@ class Source:
     until: float | None = None  # on the event loop's clock: when nobody waits for it any more
     known: str | None = None
     content_type: str | None = None
+    cut: bool = False  # it ends before the document does
 
 
 class KeptBodies:
@@ -145,7 +146,9 @@ class Reader:
         return cache.has(self._reading(source).place(cache, source.known))
 
     def _reading(self, source: Source) -> Reading:
-        return Reading(source.url, source.base, source.in_scope, self._limits, source.content_type)
+        return Reading(
+            source.url, source.base, source.in_scope, self._limits, source.content_type, source.cut
+        )
 
     @asynccontextmanager
     async def _lane(self, room: Callable[[], int]) -> AsyncIterator[None]:

@@ -12,6 +12,7 @@ from protego import Protego
 
 from contentmap_cli.crawl.hosts import origin_of, site_of
 from contentmap_cli.crawl.parsing.document import parse_robots
+from contentmap_cli.crawl.parsing.problems import without_userinfo
 from contentmap_cli.crawl.parsing.robots import RobotsLine
 from contentmap_cli.crawl.parsing.robots_keys import AGENT
 from contentmap_cli.crawl.responses import FetchedFile
@@ -109,7 +110,7 @@ def read_robots(fetched: FetchedFile, *, limits: Limits, user_agent: str, delay_
     named = text.sitemaps[: limits.file_urls_hard] if text is not None else ()
     file = answer(
         failure=failure or document.failure,
-        body=parsed.body,
+        body=_without_credentials(parsed.body),
         digest=document.digest,
         understood=text is not None and text.understood,
         problems=problems,
@@ -128,6 +129,13 @@ def read_robots(fetched: FetchedFile, *, limits: Limits, user_agent: str, delay_
         product=product,
         file=file,
     )
+
+
+def _without_credentials(body: bytes) -> bytes:
+    """A body as it may be kept: a URL in it may hold a user name and a password."""
+    if b"@" not in body:
+        return body
+    return without_userinfo(body.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
 
 
 def _origin(fetched: FetchedFile) -> str:

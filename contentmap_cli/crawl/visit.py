@@ -239,6 +239,7 @@ class Visit:
             in_scope=self._decider.scope(candidate),
             until=self._context.until,
             content_type=fetched.headers.content_type,
+            cut=fetched.failure is not None,
         )
         known = self._decider.known_digest(candidate)
         if known is not None and fetched.failure is None and not self._decider.needs_content(candidate):

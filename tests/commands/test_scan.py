@@ -20,7 +20,7 @@ from contentmap_cli.values import ScanStatus
 
 DOMAIN_KEYS = [
     *("type", "schema", "job_id", "domain", "outcome", "sitemaps", "sitemaps_failed", "urls", "added"),
-    *("removed", "changed", "fetched_bytes", "requests", "seconds", "error"),
+    *("removed", "changed", "fetched_bytes", "requests", "seconds", "error", "evidence"),
 ]
 JOB_KEYS = [
     *("type", "schema", "job_id", "status", "tenant", "created_at", "started_at", "finished_at", "progress"),

@@ -263,6 +263,8 @@ class History:
         if path is None or path not in self.site.named() or not self._may_unname(path):
             return None
         file = self.site.files[path]
+        if not file.urls:  # as a text it would have no bytes at all
+            return None
         new = self._new_file(self.site)
         if not self._name(new):
             del self.site.files[new]

@@ -36,6 +36,7 @@ def parse_document(
     in_scope: Callable[[str], bool] | None = None,
     robots: bool = False,
     content_type: str | None = None,
+    cut: bool = False,
 ) -> Document:
     """Reads one document: a urlset, a sitemap index, a text sitemap, a feed or a robots.txt, maybe
     compressed.
@@ -45,13 +46,13 @@ def parse_document(
     is called and a tolerant one starts over. `base` is the URL the document came from: relative URLs are
     resolved against it. The content decides what the document is, except that a `base` ending in /robots.txt,
     or `robots`, means robots.txt. `in_scope` is asked about one URL of each origin. `content_type` is the
-    HTTP header of the body, whose charset counts.
+    HTTP header of the body, whose charset counts. `cut` says that `source` ends before the document does.
 
     Nothing in the content raises: what is wrong with it is in the problems and the failure of the `Document`.
     """
-    return _Reading(source, sink, base, limits, in_scope, content_type).run(
-        robots=robots or _names_robots(base)
-    )
+    reading = _Reading(source, sink, base, limits, in_scope, content_type)
+    reading.cut = cut
+    return reading.run(robots=robots or _names_robots(base))
 
 
 class ParsedRobots(NamedTuple):
@@ -358,8 +359,10 @@ class _Reading:
         try:
             pieces = text.decode(self._rest(charset))
             self._problems.line_offset = self._first_line - 1
-            read = read_text if kind is DocumentKind.TEXT else read_json_feed
-            read(pieces, self._desk)
+            if kind is DocumentKind.TEXT:
+                read_text(pieces, self._desk, lambda: self.cut or self._body.failure is not None)
+            else:
+                read_json_feed(pieces, self._desk)
         except BadJson as error:
             raise _Stopped(ProblemCode.NOT_A_SITEMAP, str(error)) from None
         finally:

@@ -142,6 +142,11 @@ def shorten(text: str, length: int = MESSAGE_LENGTH) -> str:
     return line if len(line) <= length else line[: length - 1] + "…"
 
 
+def without_userinfo(text: str) -> str:
+    """Return a whole text with what stands before an @ in its URLs replaced by `***`."""
+    return SLASHED.sub(r"\1***@", USERINFO.sub("//***@", text)) if "@" in text else text
+
+
 def _hidden(text: str) -> str:
     """The beginning of a text without what stands before an @ in its URLs.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from contentmap_cli.crawl.parsing.desk import Desk
 from contentmap_cli.crawl.parsing.problems import ProblemCode, shorten
@@ -16,21 +16,37 @@ ANY_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:\S+")
 DAMAGED = re.compile(r"https?:|://|/\S+\Z|(?:www\.|[a-z0-9-]+(?:\.[a-z0-9-]+)+/)\S*\Z", re.IGNORECASE)
 
 
-def read_text(pieces: Iterator[str], desk: Desk) -> None:
+def read_text(pieces: Iterator[str], desk: Desk, is_cut: Callable[[], bool]) -> None:
     """Reads a text sitemap. Lines that start with `#` are comments; other lines that are not one absolute URL
-    are counted as problems, and as losses where they may have been one."""
+    are counted as problems, and as losses where they may have been one.
+
+    `is_cut` is asked at the end whether the text ends before the document does: then its last line may be
+    half a URL, which is a loss."""
+    last = ""
+    number = 0
     for number, line in lines(pieces, desk.limits.url_length * 4):
-        text = trim(line)
-        if not text or text.startswith("#"):
-            continue
-        if HTTP_URL.fullmatch(text) or ANY_SCHEME.fullmatch(text):
-            desk.take(text, number)
-        elif "\0" in text or DAMAGED.match(text) or "://" in text:
-            desk.lose(ProblemCode.NOT_A_URL_LINE, number, shorten(text, 120))
-        else:
-            desk.problems.add(ProblemCode.NOT_A_URL_LINE, number, shorten(text, 120))
-        if not number % 5000:
-            desk.deliver()
+        if number > 1:
+            _read_line(last, number - 1, desk)
+        last = line
+    if trim(last) and is_cut():
+        desk.lose(ProblemCode.CUT_OFF_ENTRY, number, shorten(trim(last), 120))
+    else:
+        _read_line(last, number, desk)
+
+
+def _read_line(line: str, number: int, desk: Desk) -> None:
+    """Takes the URL of a line, if it is one."""
+    text = trim(line)
+    if not text or text.startswith("#"):
+        return
+    if HTTP_URL.fullmatch(text) or ANY_SCHEME.fullmatch(text):
+        desk.take(text, number)
+    elif "\0" in text or DAMAGED.match(text) or "://" in text:
+        desk.lose(ProblemCode.NOT_A_URL_LINE, number, shorten(text, 120))
+    else:
+        desk.problems.add(ProblemCode.NOT_A_URL_LINE, number, shorten(text, 120))
+    if not number % 5000:
+        desk.deliver()
 
 
 def lines(pieces: Iterator[str], longest: int) -> Iterator[tuple[int, str]]:

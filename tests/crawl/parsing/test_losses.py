@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from io import BytesIO
+
 import pytest
 
+from contentmap_cli.crawl.parsing import parse_document
+from contentmap_cli.values import Entry
 from tests.crawl.parsing.conftest import Parse
 
 GOOD = "<url><loc>https://site.example/a</loc></url>"
@@ -106,3 +111,26 @@ def test_an_empty_root_has_no_loss(parse: Parse, content: str) -> None:
 def test_unknown_elements_beside_entries_are_no_loss(parse: Parse) -> None:
     reading = parse(f"{HEAD}<generator>a</generator>{GOOD}</urlset>")
     assert reading.outcome.losses == 0
+
+
+@pytest.mark.parametrize("end", ["", "\n"])
+def test_a_text_that_is_cut_off_loses_its_last_line(end: str) -> None:
+    """Half a URL is none: only a line that ends is believed, and a whole text needs no end of line."""
+    body = f"http://site.test/a\nhttp://site.test/b{end}".encode()
+
+    class Sink:
+        def __init__(self) -> None:
+            self.urls: list[str] = []
+
+        def extend(self, entries: Sequence[Entry]) -> None:
+            self.urls += [entry.url for entry in entries]
+
+        def clear(self) -> None:
+            self.urls.clear()
+
+    for cut in (True, False):
+        sink = Sink()
+        document = parse_document(BytesIO(body), sink, base="http://site.test/map.txt", cut=cut)
+        lost = cut and not end
+        assert sink.urls == ["http://site.test/a", "http://site.test/b"][: 2 - lost]
+        assert document.losses == lost
