@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import re
 from enum import StrEnum
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from contentmap_cli.crawl.headers import ReplyHeaders
 from contentmap_cli.crawl.markers import challenges, pages
-from contentmap_cli.crawl.parsing.html_page import HtmlPage, read_page
+
+if TYPE_CHECKING:  # a parser of HTML is loaded where a page is met
+    from contentmap_cli.crawl.parsing.html_page import HtmlPage
 
 
 class PageKind(StrEnum):
@@ -67,6 +69,8 @@ def page_kind(html: bytes | str, headers: ReplyHeaders | None = None) -> PageKin
     """
     if headers is not None and headers.challenge:
         return PageKind.CHALLENGE
+    from contentmap_cli.crawl.parsing.html_page import read_page
+
     page = read_page(html, headers.content_type if headers is not None else None)
     titles = _titles(page)
     for kind, rule in _RULES:
