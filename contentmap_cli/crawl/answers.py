@@ -21,7 +21,6 @@ HEAD = 4096
 """Bytes of a body that tell whether it is a page."""
 
 _STATUS = re.compile(r"http_(\d{3})")
-_LATER = frozenset({408, 425, 429})
 _KINDS = {
     PageKind.CHALLENGE: "a challenge page",
     PageKind.LOGIN: "a login page",

@@ -353,7 +353,7 @@ class Decider:
         """Note a file that was read: one that lists pages ends the search.
 
         `document` is None for a file that did not change. A feed lists the latest pages only, a news sitemap
-        (`news`) those of two days, an index none: none of them ends the search, whoever names it. Nor does a
+        (`news`) those of two days, an index none: none of them ends the search, however it was found. Nor does a
         file that nothing names any more: what names it now may be where nobody looked yet.
         """
         known = self._remembered.get(candidate.url)

@@ -218,19 +218,16 @@ class SiteFinder:
         if note:
             self._homes.append(Source(SourceKind.HOME_PAGE, url, answer.state, answer.failure))
         self._home_is_own = answer.state is SourceState.WHOLE
-        if answer.state is SourceState.ELSEWHERE:
-            return answer
-        context.decider.add_links(links)
+        if answer.state is not SourceState.ELSEWHERE:
+            context.decider.add_links(links)
         return answer
 
-    async def _switch(self, origin: str) -> bool:
-        """Settle on another origin if its robots.txt can be read; whether it names sitemaps."""
+    async def _switch(self, origin: str) -> None:
+        """Settle on another origin if its robots.txt can be read, and queue the sitemaps that it names."""
         found = self._asked.get(origin) or await self._ask(origin)
-        if found is None or not found.usable or not found.spoke:
-            return False
-        self._settle(found)
-        self._context.decider.add_roots(found.robots.sitemaps)
-        return bool(found.robots.sitemaps)
+        if found is not None and found.usable and found.spoke:
+            self._settle(found)
+            self._context.decider.add_roots(found.robots.sitemaps)
 
     # -- the other origins
 

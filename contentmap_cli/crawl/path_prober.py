@@ -71,9 +71,8 @@ class Soft404Probe:
 
     def resembles(self, final_url: str, digest: str | None) -> bool:
         """Whether an answer is the one that any path gets: a soft 404."""
-        return (self._final_url is not None and final_url == self._final_url) or (
-            self._digest is not None and digest == self._digest
-        )
+        redirected = self._final_url is not None and final_url == self._final_url
+        return redirected or self.is_body_of(digest)
 
     def is_body_of(self, digest: str | None) -> bool:
         """Whether a body is the one that any path gets."""

@@ -148,9 +148,9 @@ def _relative(text: str, base: str | None, max_bytes: int) -> Judged:
     if base is None:
         text = without_credentials(text)
         return Judged(text) if len(text.encode("utf-8")) <= max_bytes else _too_long(text, max_bytes)
-    mended = _with_scheme(text, base)
-    if mended is not None:
-        judged = _absolute(mended, base, max_bytes)
+    completed = _with_scheme(text, base)
+    if completed is not None:
+        judged = _absolute(completed, base, max_bytes)
         if judged.url is None:
             return judged
         return judged._replace(code=ProblemCode.SCHEME_ADDED, message=f"{shorten(text)} has no scheme")

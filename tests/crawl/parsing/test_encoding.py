@@ -206,7 +206,7 @@ def test_a_header_that_is_stamped_on_everything(
 
 
 def test_the_header_precedes_the_declaration(parse: Any) -> None:
-    """RFC 7303 section 3.2: a proxy may have written the body anew."""
+    """RFC 7303 section 3.2: a proxy may have transcoded the body."""
     url = URLS[1]
     header = "application/xml; charset=windows-1251"
     assert parse(document([url], "koi8-r").encode("cp1251"), content_type=header).urls == [url]
