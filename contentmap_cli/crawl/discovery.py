@@ -353,8 +353,8 @@ class Decider:
         """Note a file that was read: one that lists pages ends the search.
 
         `document` is None for a file that did not change. A feed lists the latest pages only, a news sitemap
-        (`news`) those of two days, an index none: none of them ends the search, however it was found. Nor does a
-        file that nothing names any more: what names it now may be where nobody looked yet.
+        (`news`) those of two days, an index none: none of them ends the search, named or not. Nor does
+        a file that nothing names any more: what names it now may be where nobody looked yet.
         """
         known = self._remembered.get(candidate.url)
         kind = document.kind if document is not None else known.kind if known is not None else None

@@ -124,7 +124,7 @@ def test_when_to_look_further() -> None:
     feed = take(made)[0]
     made.file_done(named, FileStatus.FAILED, document(URLSET))
     made.file_done(feed, FileStatus.OK, document(DocumentKind.RSS), entries=9)
-    made.file_done(named, FileStatus.OK, document(DocumentKind.ATOM), entries=9)  # also where robots.txt names it
+    made.file_done(named, FileStatus.OK, document(DocumentKind.ATOM), entries=9)  # named or not
     made.file_done(named, FileStatus.OK, document(URLSET), entries=0)
     made.file_done(named, FileStatus.OK, document(URLSET), entries=9, news=True)
     made.file_done(named, FileStatus.OK, document(INDEX), entries=9)  # its children list pages, it does not
