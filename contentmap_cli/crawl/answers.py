@@ -103,19 +103,19 @@ def state_of(failure: Failure) -> SourceState:
 
 def _page(fetched: FetchedFile) -> PageKind | None:
     """What kind of page the body is, or the sample of a refused one; None for anything else."""
-    if fetched.body is None:
-        return page_kind(fetched.sample, fetched.headers) if _HTML.match(fetched.sample) else None
     if not is_html(fetched):
         return None
+    if fetched.body is None:
+        return page_kind(fetched.sample, fetched.headers)
     data = decoded(fetched.body, LOOKED_AT)
     fetched.body.seek(0)
     return page_kind(data, fetched.headers)
 
 
 def is_html(fetched: FetchedFile) -> bool:
-    """Whether a body begins as an HTML page does."""
+    """Whether a body, or the sample of a refused one, begins as an HTML page does."""
     if fetched.body is None:
-        return False
+        return _HTML.match(fetched.sample) is not None
     head = decoded(fetched.body, HEAD)
     fetched.body.seek(0)
     return _HTML.match(head) is not None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 
+from contentmap_cli.crawl.answers import Answer
 from contentmap_cli.crawl.discovery import Candidate, Decider
 from contentmap_cli.crawl.fetch import NO_VALIDATORS, Ask, Fetcher
 from contentmap_cli.crawl.headers import Validators
@@ -72,6 +73,10 @@ class CrawlContext:
         fetched = await self._fetcher.fetch(url, ask)
         self.ledger.fetched(fetched)
         return fetched
+
+    async def answer(self, fetched: FetchedFile, name: str) -> Answer:
+        """Return what an answer to this crawl says; `name` is how a message names the source."""
+        return await self.reader.answer(fetched, self.target.domain, name)
 
     def set_delay(self, seconds: float) -> None:
         """Keep this Crawl-delay at every host of the site."""

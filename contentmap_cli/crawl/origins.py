@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import NamedTuple
 
-from contentmap_cli.crawl.answers import Answer, answer_of
+from contentmap_cli.crawl.answers import Answer
 from contentmap_cli.crawl.context import CrawlContext, host_port
 from contentmap_cli.crawl.hosts import is_related, origin_of, site_of
 from contentmap_cli.crawl.refusals import PageKind
@@ -105,7 +105,7 @@ class SiteFinder:
             if fetched.failure is not None and fetched.failure.code == Code.DNS_ERROR and not spoke:
                 self._nameless.add(host)
             robots = await context.reader.robots(fetched, context.options)
-            answer = answer_of(fetched, context.target.domain, "robots.txt")
+            answer = await context.answer(fetched, "robots.txt")
             final = origin_of(fetched.final_url)
             if final is None or site_of(final) != context.target.domain:
                 final = origin
@@ -185,7 +185,7 @@ class SiteFinder:
         """Request a home page, queue its links and, with `note`, keep it as a source."""
         context = self._context
         with await context.fetch(url, max_bytes=HOME_PAGE_BYTES) as fetched:
-            answer = answer_of(fetched, context.target.domain, "the home page")
+            answer = await context.answer(fetched, "the home page")
             if answer.state is SourceState.ELSEWHERE or fetched.body is None:
                 self._home_is_own = False
                 if note:

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
-from contentmap_cli.crawl.answers import Answer, answer_of
+from contentmap_cli.crawl.answers import Answer
 from contentmap_cli.crawl.context import CrawlContext
 from contentmap_cli.crawl.discovery import Candidate
 from contentmap_cli.crawl.known_paths import FEED_PATHS, MAIN_PATHS, MORE_PATHS, NEWS_PATHS
@@ -84,7 +84,7 @@ class Soft404Probe:
         if not context.allows(url):
             return
         with await context.fetch(url, max_bytes=PROBE_BYTES, retries=0) as fetched:
-            self.answer = answer_of(fetched, context.target.domain, "a path that does not exist")
+            self.answer = await context.answer(fetched, "a path that does not exist")
             self.code = fetched.failure.code if fetched.failure is not None else None
             if fetched.body is not None and fetched.failure is None:
                 self.is_page = True

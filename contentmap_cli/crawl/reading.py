@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import BinaryIO, TypeVar
 
 from contentmap_cli.batches import no_room
+from contentmap_cli.crawl.answers import Answer, answer_of, is_html
 from contentmap_cli.crawl.bodies import Bodies
 from contentmap_cli.crawl.changes import Memory, Reading, read_body
 from contentmap_cli.crawl.options import CrawlOptions
@@ -250,6 +251,13 @@ class Reader:
             )
 
         return read() if fetched.size <= INLINE_ROBOTS else await self._in_thread(read)
+
+    async def answer(self, fetched: FetchedFile, domain: str, name: str) -> Answer:
+        """Return what an answer says (see `answer_of`). A page is looked at in a thread: a long one takes
+        milliseconds."""
+        if not is_html(fetched):
+            return answer_of(fetched, domain, name)
+        return await self._in_thread(lambda: answer_of(fetched, domain, name))
 
     async def links(
         self, html: bytes, base: str, link_headers: Sequence[str]

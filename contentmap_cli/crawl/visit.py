@@ -14,7 +14,7 @@ from dataclasses import replace
 from itertools import islice
 from typing import BinaryIO, Final
 
-from contentmap_cli.crawl.answers import Answer, answer_of
+from contentmap_cli.crawl.answers import Answer
 from contentmap_cli.crawl.context import CrawlContext
 from contentmap_cli.crawl.discovery import Candidate, Decider
 from contentmap_cli.crawl.fetch import Fetcher
@@ -192,7 +192,7 @@ class Visit:
         ) as fetched:
             if probe:
                 await self._soft404.wait()  # what any path gets tells what an answer is worth
-            answer = answer_of(fetched, self._context.target.domain, candidate.url)
+            answer = await self._context.answer(fetched, candidate.url)
             self._refusals = self._refusals + 1 if answer.state is SourceState.REFUSED else 0
             if fetched.not_modified:
                 self._unchanged(candidate, fetched)
