@@ -22,7 +22,8 @@ from contextlib import AbstractAsyncContextManager, ExitStack
 from dataclasses import replace
 from functools import partial
 
-from contentmap_cli.crawl.results import CrawlProgress, Crawls, DomainCrawl
+from contentmap_cli.crawl.crawler import Crawler
+from contentmap_cli.crawl.results import CrawlProgress, DomainCrawl
 from contentmap_cli.errors import Failure
 from contentmap_cli.records.beside import FileEntries
 from contentmap_cli.records.claims import Claim, fence, finish_domain
@@ -66,13 +67,13 @@ async def process_domain(
     session: GuardedSession,
     claim: Claim,
     target: Target,
-    crawler: Crawls,
+    crawler: Crawler,
     remembered: Sequence[RememberedFile] = (),
     progress: Callable[[CrawlProgress], None] | None = None,
     crawled: Callable[[], None] | None = None,
     comparing: Comparing | None = None,
 ) -> DomainSummary:
-    """Crawls `target` and records it through `session`, which the caller began and ends. `crawled` is called
+    """Crawler `target` and records it through `session`, which the caller began and ends. `crawled` is called
     when the network is done with, before the wait for the turn to write.
 
     `comparing` opens a block of a session that only reads; without it all is compared in the turn to write.

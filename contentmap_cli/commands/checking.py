@@ -12,9 +12,10 @@ from contentmap_cli.commands.database import database_for_reading
 from contentmap_cli.commands.known import require_domain
 from contentmap_cli.commands.output import say
 from contentmap_cli.commands.shell import Shell
+from contentmap_cli.crawl.crawler import Crawler
 from contentmap_cli.crawl.hosts import normalise_url
 from contentmap_cli.crawl.parsing import parse_document, parse_lastmod
-from contentmap_cli.crawl.results import Crawls, DomainCrawl
+from contentmap_cli.crawl.results import DomainCrawl
 from contentmap_cli.crawl.robots import Robots
 from contentmap_cli.crawl.spool import RowSpool
 from contentmap_cli.errors import Code, ContentMapError, Failure, NotFound
@@ -70,8 +71,8 @@ def check_file(
         spool.close()
 
 
-async def check_live(shell: Shell, target: Target, crawler: Crawls, wanted: frozenset[str]) -> Checker:
-    """Crawls a site and checks what was found; nothing is recorded."""
+async def check_live(shell: Shell, target: Target, crawler: Crawler, wanted: frozenset[str]) -> Checker:
+    """Crawler a site and checks what was found; nothing is recorded."""
     before = await _earlier(shell, target.domain)
     with await crawler.crawl(target) as crawl:
         now = datetime.now(UTC)

@@ -21,7 +21,7 @@ from contentmap_cli.commands.run import JobRun, deadline
 from contentmap_cli.commands.settings import ScanSettings
 from contentmap_cli.commands.shell import Shell
 from contentmap_cli.commands.watch import ConsoleWatcher
-from contentmap_cli.crawl.crawler_process import HeadStart, crawler_for
+from contentmap_cli.crawl.crawler import Crawler
 from contentmap_cli.errors import AnswerLost, DatabaseUnavailable, Exit, JobHeld
 from contentmap_cli.records import jobs
 from contentmap_cli.records.cancelling import was_cancelled
@@ -50,19 +50,17 @@ async def start_job(
     answer: Answer,
     *,
     committed: Callable[[str], None] | None = None,
-    ahead: HeadStart | None = None,
 ) -> int:
     """Commits a new job with all its domain scans, runs it, answers. Returns the exit code.
 
-    `committed` is called with the job's id as soon as the job stands in the database. The caller
-    has raised the limit on open files: a process that it has begun `ahead` inherits it.
+    `committed` is called with the job's id as soon as the job stands in the database.
     """
+    raise_file_limit()
     job_id, owner = jobs.new_job_id(), new_owner()
     # whatever can be refused is refused before the job stands in the database
     with _answering(answer, job_id) as out:
         options, _ = settings.crawl_options(), settings.expectation
-        crawling = crawler_for(options, len(targets), ahead)
-        async with crawling as crawler, database_for_writing(shell, owner=owner) as database:
+        async with Crawler(options) as crawler, database_for_writing(shell, owner=owner) as database:
             sessions = Sessions(database)
             async with sessions.brief(job_id) as session, session.begin():
                 await jobs.create_job(session, job_id, tenant, targets, settings.recorded(), owner)
@@ -108,7 +106,7 @@ async def resume_job(
                 return await _nothing_left(shell, sessions, tenant, job_id, answer, out, failures=failures)
             settings = given.over(ScanSettings.from_recorded(recorded))
             options = settings.crawl_options()
-            async with crawler_for(options, len(todo)) as crawler:
+            async with Crawler(options) as crawler:
                 run = JobRun(
                     sessions,
                     crawler,

@@ -16,7 +16,8 @@ from functools import partial
 
 from contentmap_cli.batches import no_room
 from contentmap_cli.commands.intake import HANDFUL, Intake, Refused, Taken
-from contentmap_cli.crawl.results import CrawlProgress, Crawls
+from contentmap_cli.crawl.crawler import Crawler
+from contentmap_cli.crawl.results import CrawlProgress
 from contentmap_cli.errors import (
     Code,
     ConnectionLost,
@@ -71,7 +72,7 @@ class Fanout:
     _live: dict[asyncio.Task[None], GuardedSession | None] = field(default_factory=dict, kw_only=True)
 
     async def scan_one(
-        self, taken: Taken, crawler: Crawls, crawled: Callable[[], None] | None = None
+        self, taken: Taken, crawler: Crawler, crawled: Callable[[], None] | None = None
     ) -> DomainSummary:
         """One claimed domain, crawled and recorded in one transaction; or its failure recorded. `crawled` is
         called when the network is done with."""
@@ -138,7 +139,7 @@ class Fanout:
                 return
 
     def stop(self, reason: str) -> None:
-        """Ends the intake. Crawls are given up; a domain that is being written is written to its end."""
+        """Ends the intake. Crawler are given up; a domain that is being written is written to its end."""
         self.stopped_by = self.stopped_by or reason
         for task, session in self._live.items():
             if session is None or not session.writing:
@@ -209,7 +210,7 @@ class JobRun(Fanout):
     `superseded` says that another run took the job over, or that it was cancelled.
     """
 
-    crawler: Crawls
+    crawler: Crawler
     job_id: str
     tenant: str
     owner: str

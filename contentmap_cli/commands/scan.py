@@ -123,17 +123,9 @@ def _start(
     answer: opt.Answer,
     committed: Callable[[str], None] | None = None,
 ) -> int:
-    """Begins the process that crawls, if there is to be one, and loads what records meanwhile."""
-    from contentmap_cli.commands.process import raise_file_limit
-    from contentmap_cli.crawl.crawler_process import HeadStart
+    from contentmap_cli.commands.execute import start_job
 
-    raise_file_limit()
-    with HeadStart(len(targets)) as ahead:
-        from contentmap_cli.commands.execute import start_job
-
-        return run_async(
-            start_job(shell, tenant, targets, settings, answer, committed=committed, ahead=ahead)
-        )
+    return run_async(start_job(shell, tenant, targets, settings, answer, committed=committed))
 
 
 def _hand_over(

@@ -195,10 +195,6 @@ class Segment(Held):
         segment.finish()
         return replace(document, is_gzipped=self.changes.came_gzipped), segment
 
-    def origin(self) -> tuple[str, int, int]:
-        """What it was begun with: the file's URL, room for pages and for sitemaps."""
-        return self._sitemap, self.room, self._child_room
-
     def contents(self) -> Contents:
         """All of it, once it is finished."""
         held = Held()
