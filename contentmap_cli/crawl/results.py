@@ -6,17 +6,12 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from contentmap_cli.crawl.spool import RowSpool, Segment, Spools
+from contentmap_cli.crawl.reading.spool import RowSpool, Segment, Spools
 from contentmap_cli.errors import Code, Failure
-from contentmap_cli.robots import RobotsFile
-from contentmap_cli.rows import RowBatch, RowDelta
-from contentmap_cli.sources import Source
-from contentmap_cli.values import (
-    CrawledFile,
-    Document,
-    FileStatus,
-    ScanStatus,
-)
+from contentmap_cli.models import CrawledFile, Document, FileStatus, ScanStatus
+from contentmap_cli.models.entry_rows import RowBatch, RowDelta
+from contentmap_cli.models.robots import RobotsFile
+from contentmap_cli.models.sources import Source
 
 if TYPE_CHECKING:  # who is sent results needs no parser of robots.txt
     from contentmap_cli.crawl.robots import Robots

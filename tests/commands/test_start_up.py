@@ -11,19 +11,28 @@ from web_sites import serving, urlset
 
 from contentmap_cli.commands.app import app, narrowed
 
-DATABASE = {"sqlalchemy", "aiosqlite", "contentmap_cli.records"}
-SERVER = {"asyncpg", "pgqueuer", "sqlalchemy.dialects.postgresql", "contentmap_cli.records.queue_tables"}
+DATABASE = {"sqlalchemy", "aiosqlite", "contentmap_cli.storage"}
+SERVER = {
+    "asyncpg",
+    "pgqueuer",
+    "sqlalchemy.dialects.postgresql",
+    "contentmap_cli.storage.queue.queue_tables",
+}
 NETWORK = {"aiohttp", "ssl", "asyncio", "contentmap_cli.crawl"}
 READERS = {
     "lxml.etree",
-    "contentmap_cli.crawl.parsing.strict",
-    "contentmap_cli.crawl.parsing.tolerant",
-    "contentmap_cli.crawl.parsing.generator",
+    "contentmap_cli.sitemap.xml.strict",
+    "contentmap_cli.sitemap.xml.tolerant",
+    "contentmap_cli.sitemap.xml.generator",
 }
 NEVER = {
     *("alembic", "rich", "plotly", "pyarrow", "tomllib"),
-    *("contentmap_cli.check", "contentmap_cli.findings", "contentmap_cli.crawl.worker"),
-    *("contentmap_cli.crawl.parsing.html", "contentmap_cli.report.as_csv", "contentmap_cli.report.as_json"),
+    *("contentmap_cli.check", "contentmap_cli.models.findings", "contentmap_cli.crawl.reading.parser_worker"),
+    *(
+        "contentmap_cli.sitemap.html.links",
+        "contentmap_cli.output.writers.csv",
+        "contentmap_cli.output.writers.json",
+    ),
 }
 SITE = {
     "a.test/robots.txt": "Sitemap: http://a.test/sitemap.xml",
