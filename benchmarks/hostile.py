@@ -60,9 +60,7 @@ def scan(pipe: Connection, words: Sequence[str]) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE, ADDRESS_SPACE))
     from contentmap_cli.commands import app
     from contentmap_cli.commands import scan as command
-    from contentmap_cli.crawl import crawler_process
 
-    crawler_process.WORTH_A_PROCESS = sys.maxsize  # the loop that is watched is the one that crawls
     lags: list[tuple[float, float]] = []
 
     def watched(main: Coroutine[Any, Any, int]) -> int:

@@ -26,13 +26,13 @@ from recording import page, record
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from contentmap_cli.records.bulk import Place, insert_rows
-from contentmap_cli.records.contents import EntryFilter, stored_batches
-from contentmap_cli.records.engine import Database, open_database
-from contentmap_cli.records.partitions import partition
-from contentmap_cli.records.schema import create_schema
-from contentmap_cli.records.session import Sessions
-from contentmap_cli.rows import RowBatch
+from contentmap_cli.models.entry_rows import RowBatch
+from contentmap_cli.storage.engine import Database, open_database
+from contentmap_cli.storage.partitions import partition
+from contentmap_cli.storage.reading.contents import EntryFilter, stored_batches
+from contentmap_cli.storage.schema import create_schema
+from contentmap_cli.storage.session import Sessions
+from contentmap_cli.storage.writing.bulk import Place, insert_rows
 
 SETTINGS = {
     "fsync": "on",

@@ -32,18 +32,18 @@ import reading_sites as sites
 from machine import machine
 from measuring import Lag, Peak, fresh, watched_loop
 
-from contentmap_cli.commands.database import database_for_writing
-from contentmap_cli.commands.execute import Answer, start_job
-from contentmap_cli.commands.options import FailOn
-from contentmap_cli.commands.process import calm_collector
-from contentmap_cli.commands.settings import ScanSettings
-from contentmap_cli.commands.shell import Shell
+from contentmap_cli.commands.database.connection import database_for_writing
+from contentmap_cli.commands.engine.job_runner import Answer, start_job
+from contentmap_cli.commands.interface.global_options import GlobalOptions
+from contentmap_cli.commands.interface.options import FailOn
+from contentmap_cli.commands.interface.process_setup import tune_garbage_collector
+from contentmap_cli.commands.settings.crawl_settings import ScanSettings
 from contentmap_cli.crawl.crawler import Crawler
 from contentmap_cli.crawl.options import ConnectTo, CrawlOptions
-from contentmap_cli.crawl.parsing import parse_document
-from contentmap_cli.crawl.spool import RowSpool
-from contentmap_cli.report.formats import Format
-from contentmap_cli.values import Limits, ScanStatus, Target
+from contentmap_cli.crawl.reading.spool import RowSpool
+from contentmap_cli.models import Limits, ScanStatus, Target
+from contentmap_cli.output.formats import Format
+from contentmap_cli.sitemap import parse_document
 
 SITE = "http://big.example"
 TARGET = Target("big.example", (SITE,))
@@ -138,7 +138,7 @@ def crawl(port: int) -> Crawled:
 
     async def run() -> Crawled:
         options = CrawlOptions(connect_to=(ConnectTo(None, None, "127.0.0.1", port),))
-        calm_collector()  # as the scan command does
+        tune_garbage_collector()  # as the scan command does
         peak, start = Peak(), time.perf_counter()
         async with Crawler(options) as crawler:
             async with watched_loop() as lag:
@@ -157,7 +157,7 @@ def scan(port: int) -> Crawled:
     """Scans it into a new SQLite file, as `contentmap scan` does."""
 
     async def run(database: Path) -> Crawled:
-        shell = Shell(db=str(database), quiet=True)
+        shell = GlobalOptions(db=str(database), quiet=True)
         async with database_for_writing(shell):
             pass  # makes the tables, once in a database's life and before any crawl
         peak, start = Peak(), time.perf_counter()

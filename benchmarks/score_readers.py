@@ -17,8 +17,8 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from contentmap_cli.crawl.parsing import parse_document
-from contentmap_cli.values import Entry
+from contentmap_cli.models import Entry
+from contentmap_cli.sitemap import parse_document
 
 SETS = ("corpus", "conformance")
 

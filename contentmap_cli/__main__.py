@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import signal
 
-gc.disable()  # loading modules makes no garbage: `calm_collector` switches collections on for the work
+gc.disable()  # loading modules makes no garbage: `tune_garbage_collector` enables collection
 
 # An interrupt raised while modules load shows a traceback, or is lost in a place that cannot raise it. There
 # is nothing to end in good order yet: where there is, `hear_interrupts` is called.

@@ -65,13 +65,6 @@ class BatchFile:
         length = int.from_bytes(self._file.read(_LENGTH), "big")
         return marshal.loads(self._file.read(length))  # noqa: S302 - our own bytes
 
-    def content(self) -> bytes | None:
-        """All that was written, where it is little enough to be in memory; None where it is on disk."""
-        if self.end > _IN_MEMORY:
-            return None
-        self._file.seek(0)
-        return self._file.read(self.end)
-
     def fileno(self) -> int:
         """The descriptor of the file, which is on disk from now on."""
         return self._file.fileno()

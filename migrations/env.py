@@ -12,9 +12,9 @@ import os
 from alembic import context
 from sqlalchemy import Connection
 
-from contentmap_cli.records.engine import open_database
-from contentmap_cli.records.partitions import of_the_models
-from contentmap_cli.records.schema import VERSION_TABLE, tables_on
+from contentmap_cli.storage.engine import open_database
+from contentmap_cli.storage.partitions import of_the_models
+from contentmap_cli.storage.schema import VERSION_TABLE, tables_on
 
 
 def run(connection: Connection) -> None:

@@ -16,10 +16,10 @@ import pytest
 from fork_server import stop_server
 from postgres_server import PostgresServer, wanted_version
 
-from contentmap_cli.records.engine import Database, open_database
-from contentmap_cli.records.partitions import partition
-from contentmap_cli.records.schema import upgrade_schema
-from contentmap_cli.records.session import Sessions
+from contentmap_cli.storage.engine import Database, open_database
+from contentmap_cli.storage.partitions import partition
+from contentmap_cli.storage.schema import upgrade_schema
+from contentmap_cli.storage.session import Sessions
 
 _numbers = itertools.count()
 PARTITIONS = int(os.environ.get("CONTENTMAP_TEST_PARTITIONS", "1"))

@@ -13,11 +13,11 @@ from contentmap_cli.check.checker import RULES, Checker
 from contentmap_cli.check.documents import FROM_PROBLEMS
 from contentmap_cli.check.languages import is_language
 from contentmap_cli.check.registry import chosen_rules
-from contentmap_cli.crawl.entry_spool import EntrySpool
-from contentmap_cli.crawl.parsing import ProblemCode, parse_document, parse_lastmod
+from contentmap_cli.crawl.reading.entry_spool import EntrySpool
 from contentmap_cli.errors import Failure, UsageError
-from contentmap_cli.findings import CheckedFile, CheckedSite, Severity
-from contentmap_cli.values import DiscoveryMethod, Document, DocumentKind, Entry
+from contentmap_cli.models import DiscoveryMethod, Document, DocumentKind, Entry
+from contentmap_cli.models.findings import CheckedFile, CheckedSite, Severity
+from contentmap_cli.sitemap import ProblemCode, parse_document, parse_lastmod
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 NS = "http://www.sitemaps.org/schemas/sitemap/0.9"

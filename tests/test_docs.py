@@ -15,18 +15,18 @@ from sqlalchemy import text as sql
 
 from contentmap_cli.check.checker import RULES
 from contentmap_cli.crawl.known_paths import PATHS
-from contentmap_cli.crawl.parsing.problems import ProblemCode
 from contentmap_cli.errors import Code, Exit
-from contentmap_cli.findings import CheckSummary, Finding
-from contentmap_cli.records.tables import Base
-from contentmap_cli.report.as_diff import change_object, diff_object
-from contentmap_cli.report.as_map import SiteMap, map_object, map_writer, section_object
-from contentmap_cli.report.formats import Format
-from contentmap_cli.report.objects import check_object, finding_object, robots_object, verdict_object
-from contentmap_cli.robots import RobotsState, RobotsVerdict, RobotsVersion
-from contentmap_cli.sections import Section, SectionCounter
-from contentmap_cli.values import DiscoveryMethod, JobStatus, ScanStatus
-from contentmap_cli.views import Change, Comparison, Counts, Kind, ScanPoint
+from contentmap_cli.models import DiscoveryMethod, JobStatus, ScanStatus
+from contentmap_cli.models.comparison import Change, Comparison, Counts, Kind, ScanPoint
+from contentmap_cli.models.findings import CheckSummary, Finding
+from contentmap_cli.models.robots import RobotsState, RobotsVerdict, RobotsVersion
+from contentmap_cli.models.sections import Section, SectionCounter
+from contentmap_cli.output.answers.diff import change_object, diff_object
+from contentmap_cli.output.answers.map import SiteMap, map_object, map_writer, section_object
+from contentmap_cli.output.formats import Format
+from contentmap_cli.output.objects import check_object, finding_object, robots_object, verdict_object
+from contentmap_cli.sitemap.problems import ProblemCode
+from contentmap_cli.storage.tables import Base
 
 ROOT = Path(__file__).parent.parent
 

@@ -8,9 +8,9 @@ from itertools import product
 import pytest
 
 from contentmap_cli.errors import Code, Failure
-from contentmap_cli.evidence import SHOWN_SOURCES, conclude, worth_recording
-from contentmap_cli.sources import Source, SourceKind, SourceState
-from contentmap_cli.values import ScanStatus
+from contentmap_cli.models import ScanStatus
+from contentmap_cli.models.evidence import SHOWN_SOURCES, conclude, worth_recording
+from contentmap_cli.models.sources import Source, SourceKind, SourceState
 
 WHOLE, PARTIAL, ABSENT = SourceState.WHOLE, SourceState.PARTIAL, SourceState.ABSENT
 STATES = tuple(SourceState)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from contentmap_cli.rows import (
+from contentmap_cli.models import Entry, Lastmod
+from contentmap_cli.models.entry_rows import (
     COLUMNS,
     EXTRA_COLUMNS,
     Row,
@@ -15,7 +16,6 @@ from contentmap_cli.rows import (
     rows_of,
     sorted_unique,
 )
-from contentmap_cli.values import Entry, Lastmod
 
 
 def one(entry: Entry) -> dict[str, object]:

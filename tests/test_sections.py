@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from contentmap_cli.sections import DEEPEST, Periods, Section, SectionCounter, above, folder_of, shown
+from contentmap_cli.models.sections import DEEPEST, Periods, Section, SectionCounter, above, folder_of, shown
 
 FOLDERS = {
     "https://a.test": "https://a.test/",

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from speed_sites import DECLARATION, EXTENSIONS, XMLNS, entries
 
-from contentmap_cli.crawl.parsing import parse_document
-from contentmap_cli.crawl.spool import RowSpool
-from contentmap_cli.values import Limits
+from contentmap_cli.crawl.reading.spool import RowSpool
+from contentmap_cli.models import Limits
+from contentmap_cli.sitemap import parse_document
 
 ENTRIES = 10_000
 SITE = "http://site.example"

@@ -8,15 +8,7 @@ from typing import Any
 
 from speed_sites import changes, location
 
-from contentmap_cli.records import jobs
-from contentmap_cli.records.claims import Claim, claim_domains, fence, finish_domain
-from contentmap_cli.records.engine import Database, open_database
-from contentmap_cli.records.entries import Changes, FileEntries, merge_entries
-from contentmap_cli.records.files import save_files
-from contentmap_cli.records.schema import upgrade_schema
-from contentmap_cli.records.session import Sessions
-from contentmap_cli.rows import Row, RowBatch, sorted_unique
-from contentmap_cli.values import (
+from contentmap_cli.models import (
     CrawledFile,
     DiscoveryMethod,
     Document,
@@ -26,6 +18,14 @@ from contentmap_cli.values import (
     ScanStatus,
     Target,
 )
+from contentmap_cli.models.entry_rows import Row, RowBatch, sorted_unique
+from contentmap_cli.storage.engine import Database, open_database
+from contentmap_cli.storage.jobs import jobs
+from contentmap_cli.storage.jobs.claims import Claim, claim_domains, fence, finish_domain
+from contentmap_cli.storage.schema import upgrade_schema
+from contentmap_cli.storage.session import Sessions
+from contentmap_cli.storage.writing.entries import Changes, FileEntries, merge_entries
+from contentmap_cli.storage.writing.files import save_files
 
 ROWS = 20_000
 ROUNDS = 5

@@ -12,8 +12,8 @@ from contentmap_cli.check.languages import Languages
 from contentmap_cli.check.media import Media
 from contentmap_cli.check.registry import RULES, Family, Notes
 from contentmap_cli.check.urls import Repetitions, Urls
-from contentmap_cli.findings import CheckedFile, CheckedSite, Finding
-from contentmap_cli.values import Entry
+from contentmap_cli.models import Entry
+from contentmap_cli.models.findings import CheckedFile, CheckedSite, Finding
 
 __all__ = ["FAMILIES", "RULES", "Checker"]
 

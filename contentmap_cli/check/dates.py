@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 from typing import ClassVar
 
 from contentmap_cli.check.registry import GOOGLE, PROTOCOL, Family, Notes, rule
-from contentmap_cli.findings import CheckedFile, CheckedSite, Rule
-from contentmap_cli.values import FEED_KINDS, DocumentKind, Entry, Lastmod, Severity
+from contentmap_cli.models import FEED_KINDS, DocumentKind, Entry, Lastmod, Severity
+from contentmap_cli.models.findings import CheckedFile, CheckedSite, Rule
 
 _E, _W, _I = Severity.ERROR, Severity.WARNING, Severity.INFO
 _HONESTY = f"{GOOGLE}/sitemaps/build-sitemap#additional-notes-about-xml-sitemaps"

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from contentmap_cli.check.addresses import origin_of, path_of
 from contentmap_cli.check.documents import is_about_content
 from contentmap_cli.check.registry import GOOGLE, PROTOCOL, RFC_9309, Family, Notes, rule
 from contentmap_cli.check.robots import ROBOTS_HTML
+from contentmap_cli.check.url_parts import origin_of, path_of
 from contentmap_cli.errors import Code
-from contentmap_cli.findings import CheckedFile, CheckedSite
-from contentmap_cli.values import DiscoveryMethod, DocumentKind, Severity
+from contentmap_cli.models import DiscoveryMethod, DocumentKind, Severity
+from contentmap_cli.models.findings import CheckedFile, CheckedSite
 
 _E, _W, _I = Severity.ERROR, Severity.WARNING, Severity.INFO
 

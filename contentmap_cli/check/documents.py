@@ -20,8 +20,8 @@ from contentmap_cli.check.robots import (
     ROBOTS_UNKNOWN,
 )
 from contentmap_cli.errors import Code
-from contentmap_cli.findings import CheckedFile, Rule
-from contentmap_cli.values import DocumentKind, Problem, Severity
+from contentmap_cli.models import DocumentKind, Problem, Severity
+from contentmap_cli.models.findings import CheckedFile, Rule
 
 _E, _W, _I = Severity.ERROR, Severity.WARNING, Severity.INFO
 

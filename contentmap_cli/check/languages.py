@@ -6,11 +6,11 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
-from contentmap_cli.check.addresses import origin_of
 from contentmap_cli.check.hashing import HashBag
 from contentmap_cli.check.registry import EXAMPLES, GOOGLE, Family, Notes, rule
-from contentmap_cli.findings import CheckedFile, CheckedSite, Rule
-from contentmap_cli.values import Attributes, Entry, Severity
+from contentmap_cli.check.url_parts import origin_of
+from contentmap_cli.models import Attributes, Entry, Severity
+from contentmap_cli.models.findings import CheckedFile, CheckedSite, Rule
 
 _E, _W, _I = Severity.ERROR, Severity.WARNING, Severity.INFO
 _PAGE = f"{GOOGLE}/localization/localized-versions"

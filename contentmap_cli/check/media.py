@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from datetime import UTC, timedelta
 from typing import ClassVar
 
-from contentmap_cli.check.addresses import origin_of
 from contentmap_cli.check.languages import LANGUAGES
 from contentmap_cli.check.registry import GOOGLE, Family, Notes, rule
-from contentmap_cli.findings import CheckedFile, CheckedSite, Rule
-from contentmap_cli.values import Attributes, Entry, Severity
+from contentmap_cli.check.url_parts import origin_of
+from contentmap_cli.models import Attributes, Entry, Severity
+from contentmap_cli.models.findings import CheckedFile, CheckedSite, Rule
 
 _E, _W, _I = Severity.ERROR, Severity.WARNING, Severity.INFO
 _IMAGES = f"{GOOGLE}/sitemaps/image-sitemaps"

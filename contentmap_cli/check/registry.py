@@ -8,8 +8,8 @@ from itertools import chain
 from typing import ClassVar
 
 from contentmap_cli.errors import UsageError
-from contentmap_cli.findings import CheckedFile, CheckedSite, Finding, Rule
-from contentmap_cli.values import Entry, Severity
+from contentmap_cli.models import Entry, Severity
+from contentmap_cli.models.findings import CheckedFile, CheckedSite, Finding, Rule
 
 EXAMPLES = 5
 """How many examples a finding has; the others are counted."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from contentmap_cli.check.registry import GOOGLE, PROTOCOL, RFC_9309, rule
-from contentmap_cli.findings import Rule
-from contentmap_cli.values import Severity
+from contentmap_cli.models import Severity
+from contentmap_cli.models.findings import Rule
 
 _E, _W, _I = Severity.ERROR, Severity.WARNING, Severity.INFO
 

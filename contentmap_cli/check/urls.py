@@ -6,12 +6,12 @@ import re
 from collections.abc import Sequence
 from typing import ClassVar
 
-from contentmap_cli.check.addresses import Origin, folder_of, is_private, origin_of, path_of
 from contentmap_cli.check.documents import LIMIT_URL_LENGTH, URL_RELATIVE
 from contentmap_cli.check.hashing import HashBag
 from contentmap_cli.check.registry import EXAMPLES, GOOGLE, PROTOCOL, RFC_9309, Family, Notes, rule
-from contentmap_cli.findings import CheckedFile, CheckedSite, Rule
-from contentmap_cli.values import DocumentKind, Entry, Severity
+from contentmap_cli.check.url_parts import Origin, folder_of, is_private, origin_of, path_of
+from contentmap_cli.models import DocumentKind, Entry, Severity
+from contentmap_cli.models.findings import CheckedFile, CheckedSite, Rule
 
 _E, _W, _I = Severity.ERROR, Severity.WARNING, Severity.INFO
 _RFC_3986 = "https://www.rfc-editor.org/rfc/rfc3986.html"

@@ -11,38 +11,23 @@ from typing import Annotated
 import typer
 
 from contentmap_cli import __version__
-from contentmap_cli.commands import (
-    cancel,
-    check,
-    config,
-    db,
-    diff,
-    jobs,
-    parse,
-    report,
-    resume,
-    robots,
-    scan,
-    sitemaps,
-    status,
-    urls,
-    worker,
-)
-from contentmap_cli.commands import map as map_command
-from contentmap_cli.commands.failing import fail, unexpected
-from contentmap_cli.commands.layers import given_as_flag
-from contentmap_cli.commands.process import leave, open_standard_streams
-from contentmap_cli.commands.shell import (
+from contentmap_cli.commands import cancel, check, config, db, jobs, parse, resume, scan, status, worker
+from contentmap_cli.commands.interface.cli_errors import fail, unexpected
+from contentmap_cli.commands.interface.global_options import (
     ColorOption,
     Config,
     Db,
+    GlobalOptions,
     LogFile,
     LogFormatOption,
     Quiet,
-    Shell,
     Tenant,
     Verbose,
 )
+from contentmap_cli.commands.interface.process_setup import leave, open_standard_streams
+from contentmap_cli.commands.reading import diff, report, robots, sitemaps, urls
+from contentmap_cli.commands.reading import map as map_command
+from contentmap_cli.commands.settings.config_files import given_as_flag
 from contentmap_cli.errors import ContentMapError, Exit, UsageError
 
 app = typer.Typer(
@@ -77,7 +62,7 @@ def global_options(
     ] = False,
 ) -> None:
     """Maps what websites publish: finds sitemaps, reads them, records every URL."""
-    said = Shell(db, tenant, quiet, verbose, log_format, log_file, color, config)
+    said = GlobalOptions(db, tenant, quiet, verbose, log_format, log_file, color, config)
     given = (name for name in context.params if given_as_flag(context, name))
     context.obj = replace(said, given=frozenset(given) - {"version"})
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import typer
 
-from contentmap_cli.commands import options as opt
-from contentmap_cli.commands.calling import command, run_async
-from contentmap_cli.commands.shell import Shell
-from contentmap_cli.report.formats import Format
+from contentmap_cli.commands.interface import options as opt
+from contentmap_cli.commands.interface.command_decorator import command, run_async
+from contentmap_cli.commands.interface.global_options import GlobalOptions
+from contentmap_cli.output.formats import Format
 
 EPILOG = """\
 Examples:
@@ -27,42 +27,42 @@ def register(app: typer.Typer) -> None:
 
 
 def cancel(
-    shell: Shell,
+    cli: GlobalOptions,
     job_id: opt.JobArgument,
     as_json: opt.JsonAlone = False,
 ) -> None:
     """Call a job off, whether it waits or runs, here or on any worker."""
-    run_async(_cancel(shell, job_id, as_json=as_json))
+    run_async(_cancel(cli, job_id, as_json=as_json))
 
 
-async def _cancel(shell: Shell, job_id: str, *, as_json: bool) -> None:
+async def _cancel(cli: GlobalOptions, job_id: str, *, as_json: bool) -> None:
     import sys
 
-    from contentmap_cli.commands.database import database_for_writing
-    from contentmap_cli.commands.known import read_job, require_job
-    from contentmap_cli.commands.output import say, width_of
-    from contentmap_cli.commands.owner import surely_gone
-    from contentmap_cli.records.cancelling import cancel_job
-    from contentmap_cli.records.session import Sessions
-    from contentmap_cli.records.workers import end_sleepers
-    from contentmap_cli.report.formats import status_writer
+    from contentmap_cli.commands.database.connection import database_for_writing
+    from contentmap_cli.commands.database.lookups import read_job, require_job
+    from contentmap_cli.commands.engine.run_id import is_dead
+    from contentmap_cli.commands.interface.answer_output import say, width_of
+    from contentmap_cli.output.formats import status_writer
+    from contentmap_cli.storage.jobs.cancellation import cancel_job
+    from contentmap_cli.storage.queue.workers import end_stale_sessions
+    from contentmap_cli.storage.session import Sessions
 
-    async with database_for_writing(shell, create=False) as database:
+    async with database_for_writing(cli, create=False) as database:
         sessions = Sessions(database)
         async with sessions.brief(job_id) as session, session.begin():
-            await require_job(session, shell.tenant_name, job_id)
-            await end_sleepers(session, job_id, shell.tenant_name, surely_gone)
+            await require_job(session, cli.tenant_name, job_id)
+            await end_stale_sessions(session, job_id, cli.tenant_name, is_dead)
             cancelled = await cancel_job(session, job_id)
-        summary = await read_job(sessions, shell.tenant_name, job_id)
+        summary = await read_job(sessions, cli.tenant_name, job_id)
     status_writer(
         Format.JSON if as_json else Format.TABLE,
         sys.stdout,
         summary,
         width=width_of(sys.stdout),
-        color=shell.colored(sys.stdout),
+        color=cli.colored(sys.stdout),
     ).finish()
     sys.stdout.flush()
     if not cancelled:
-        say(f"{job_id} has ended already: nothing was left to cancel", unless=shell.quiet)
-    elif not shell.quiet:
-        say(f"hint: {shell.in_full(f'`contentmap resume {job_id}` goes on with what is left')}")
+        say(f"{job_id} has ended already: nothing was left to cancel", unless=cli.quiet)
+    elif not cli.quiet:
+        say(f"hint: {cli.in_full(f'`contentmap resume {job_id}` goes on with what is left')}")

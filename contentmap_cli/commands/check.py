@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from contentmap_cli.commands import options as opt
-from contentmap_cli.commands.calling import command, run_async
-from contentmap_cli.commands.shell import Shell
+from contentmap_cli.commands.interface import options as opt
+from contentmap_cli.commands.interface.command_decorator import command, run_async
+from contentmap_cli.commands.interface.global_options import GlobalOptions
 from contentmap_cli.errors import Exit, UsageError
-from contentmap_cli.report.formats import CHECK_FORMATS, RULE_FORMATS, Format
-from contentmap_cli.values import Severity
+from contentmap_cli.models import Severity
+from contentmap_cli.output.formats import CHECK_FORMATS, RULE_FORMATS, Format
 
 if TYPE_CHECKING:
     from contentmap_cli.check.checker import Checker
-    from contentmap_cli.commands.settings import ScanSettings
-    from contentmap_cli.findings import Finding
+    from contentmap_cli.commands.settings.crawl_settings import ScanSettings
+    from contentmap_cli.models.findings import Finding
 
 EPILOG = """\
 Examples:
@@ -46,7 +46,7 @@ def register(app: typer.Typer) -> None:
 
 
 def check(
-    shell: Shell,
+    cli: GlobalOptions,
     targets: Annotated[
         list[str] | None,
         typer.Argument(metavar="TARGET|FILE…", help="Sites, sitemap URLs or files; - for standard input."),
@@ -79,12 +79,12 @@ def check(
     """Check sitemaps against the protocol's rules and good practice; nothing is recorded."""
     from contentmap_cli.check.checker import RULES
     from contentmap_cli.check.registry import chosen_rules
-    from contentmap_cli.commands.documents import said_base
-    from contentmap_cli.commands.output import answer_to, say
-    from contentmap_cli.commands.settings import ScanSettings
-    from contentmap_cli.findings import CheckSummary
-    from contentmap_cli.report.as_findings import write_findings, write_rules
-    from contentmap_cli.report.figures import plural
+    from contentmap_cli.commands.interface.answer_output import answer_to, say
+    from contentmap_cli.commands.interface.document_input import said_base
+    from contentmap_cli.commands.settings.crawl_settings import ScanSettings
+    from contentmap_cli.models.findings import CheckSummary
+    from contentmap_cli.output.answers.findings import write_findings, write_rules
+    from contentmap_cli.output.figures import plural
 
     form = opt.chosen(format, as_json, RULE_FORMATS if list_rules else CHECK_FORMATS)
     wanted = chosen_rules(select or (), ignore or (), severity)
@@ -100,11 +100,11 @@ def check(
     base = said_base(base)
     known = _read_baseline(baseline) if baseline else Counter()
     settings = replace(ScanSettings.of(crawl), full=True)
-    checkers = run_async(_checked(shell, targets, settings, wanted, base, stored=stored))
+    checkers = run_async(_checked(cli, targets, settings, wanted, base, stored=stored))
     found = [finding for checker in checkers for finding in checker.findings()]
     if write_baseline:
         _write_baseline(write_baseline, found)
-        say(f"{plural(len(found), 'finding')} written to {write_baseline}", unless=shell.quiet)
+        say(f"{plural(len(found), 'finding')} written to {write_baseline}", unless=cli.quiet)
         known = Counter({_key(finding): finding.count for finding in found})
     new = [finding for finding in found if known.get(_key(finding), 0) < finding.count]
     summary = CheckSummary(
@@ -116,14 +116,14 @@ def check(
     )
     for checker in checkers:
         for given_up in checker.given_up():
-            say(f"note: {checker.target}: {given_up}", unless=shell.quiet)
+            say(f"note: {checker.target}: {given_up}", unless=cli.quiet)
     with answer_to(output) as out:
-        write_findings(form, out, new, summary, rules, color=shell.colored(out))
+        write_findings(form, out, new, summary, rules, color=cli.colored(out))
     return Exit.NOT_CLEAN if new else Exit.CLEAN
 
 
 async def _checked(
-    shell: Shell,
+    cli: GlobalOptions,
     targets: Sequence[str],
     settings: ScanSettings,
     wanted: frozenset[str],
@@ -132,12 +132,12 @@ async def _checked(
     stored: bool,
 ) -> list[Checker]:
     from contentmap_cli.check.checker import Checker
-    from contentmap_cli.commands.checking import check_file, check_live, check_stored
-    from contentmap_cli.commands.documents import is_robots, opened
-    from contentmap_cli.commands.inputs import domain_name
+    from contentmap_cli.commands.check_runner import check_file, check_live, check_stored
+    from contentmap_cli.commands.interface.document_input import is_robots, opened
+    from contentmap_cli.commands.interface.target_input import domain_name
     from contentmap_cli.crawl.crawler import Crawler
     from contentmap_cli.crawl.targets import parse_target
-    from contentmap_cli.findings import CheckedSite
+    from contentmap_cli.models.findings import CheckedSite
 
     options = settings.crawl_options()
     files = [] if stored else [each for each in targets if _is_file(each)]
@@ -146,7 +146,7 @@ async def _checked(
     if files.count("-") > 1:
         raise UsageError("standard input can be read only once", hint="name it once")
     if stored:
-        return [await check_stored(shell, domain_name(each), wanted) for each in targets]
+        return [await check_stored(cli, domain_name(each), wanted) for each in targets]
     sites = {each: parse_target(each) for each in targets if each not in files}
     checkers = []
     for name in files:
@@ -157,7 +157,7 @@ async def _checked(
         checkers.append(checker)
     if sites:
         async with Crawler(options) as crawler:
-            checkers += [await check_live(shell, site, crawler, wanted) for site in sites.values()]
+            checkers += [await check_live(cli, site, crawler, wanted) for site in sites.values()]
     return checkers
 
 
@@ -200,7 +200,7 @@ def _read_baseline(file: str) -> Counter[tuple[str, str]]:
 
 
 def _write_baseline(file: str, findings: Sequence[Finding]) -> None:
-    from contentmap_cli.commands.output import answer_to
+    from contentmap_cli.commands.interface.answer_output import answer_to
 
     known = [{"rule": each.rule.id, "place": each.place, "count": each.count} for each in findings]
     known.sort(key=lambda each: (str(each["place"]), str(each["rule"])))

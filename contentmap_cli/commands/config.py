@@ -6,11 +6,11 @@ from typing import Any
 
 import typer
 
-from contentmap_cli.commands import options as opt
-from contentmap_cli.commands.calling import command
-from contentmap_cli.commands.layers import SETTINGS, Said, Setting, source_of
-from contentmap_cli.commands.shell import Shell
-from contentmap_cli.report.escape import redact, terminal
+from contentmap_cli.commands.interface import options as opt
+from contentmap_cli.commands.interface.command_decorator import command
+from contentmap_cli.commands.interface.global_options import GlobalOptions
+from contentmap_cli.commands.settings.config_files import SETTINGS, Said, Setting, source_of
+from contentmap_cli.output.escape import redact, terminal
 
 EPILOG = """\
 Examples:
@@ -32,7 +32,7 @@ def register(app: typer.Typer) -> None:
 
 
 def config(
-    shell: Shell,
+    cli: GlobalOptions,
     as_json: opt.JsonAlone = False,
     output: opt.OutputOption = None,
     **values: Any,
@@ -40,11 +40,11 @@ def config(
     """Show every setting, its value and where that comes from. Secrets are not shown."""
     import json
 
-    from contentmap_cli.commands.layers import user_file
-    from contentmap_cli.commands.output import answer_to, width_of
-    from contentmap_cli.report.columns import Cell, Column, Line, Style, write_table
+    from contentmap_cli.commands.interface.answer_output import answer_to, width_of
+    from contentmap_cli.commands.settings.config_files import user_file
+    from contentmap_cli.output.columns import Cell, Column, Line, Style, write_table
 
-    rows = [_row(shell, setting, values) for setting in SETTINGS.values()]
+    rows = [_row(cli, setting, values) for setting in SETTINGS.values()]
     with answer_to(output) as out:
         if as_json:
             answer = {"type": "config", "schema": 1, "user_file": str(user_file()), "settings": rows}
@@ -57,18 +57,18 @@ def config(
             )
             for row in rows
         ]
-        write_table(out, columns, lines, width=width_of(out), color=shell.colored(out))
+        write_table(out, columns, lines, width=width_of(out), color=cli.colored(out))
 
 
-def _row(shell: Shell, setting: Setting, values: dict[str, Any]) -> dict[str, Any]:
-    from contentmap_cli.commands.database import default_file
-    from contentmap_cli.commands.settings import default_body_cache, defaults
+def _row(cli: GlobalOptions, setting: Setting, values: dict[str, Any]) -> dict[str, Any]:
+    from contentmap_cli.commands.database.connection import default_file
+    from contentmap_cli.commands.settings.crawl_settings import default_body_cache, defaults
 
-    context = shell.context
+    context = cli.context
     assert context is not None  # noqa: S101 - every command has one
     name = setting.name
-    source = "COMMANDLINE" if name in shell.given else source_of(context, name)
-    value = values[name] if name in values else getattr(shell, name)
+    source = "COMMANDLINE" if name in cli.given else source_of(context, name)
+    value = values[name] if name in values else getattr(cli, name)
     place = None
     if source == "DEFAULT":
         value = ({"db": str(default_file()), "body_cache": default_body_cache()} | defaults()).get(name)
@@ -91,7 +91,7 @@ _SOURCES = {"COMMANDLINE": "flag", "ENVIRONMENT": "environment", "DEFAULT_MAP": 
 
 def _without_secrets(name: str, value: Any) -> Any:
     """The value as it may be shown: no password, no credentials of a proxy, no value of a header."""
-    from contentmap_cli.records.address import parse_database_address, show_database_address
+    from contentmap_cli.storage.database_url import parse_database_address, show_database_address
 
     if name == "db":
         return show_database_address(parse_database_address(value))

@@ -6,11 +6,11 @@ from typing import Annotated
 
 import typer
 
-from contentmap_cli.commands import options as opt
-from contentmap_cli.commands.calling import command, run_async
-from contentmap_cli.commands.prune import EPILOG as PRUNE
-from contentmap_cli.commands.prune import prune
-from contentmap_cli.commands.shell import Shell
+from contentmap_cli.commands.database.prune import EPILOG as PRUNE
+from contentmap_cli.commands.database.prune import prune
+from contentmap_cli.commands.interface import options as opt
+from contentmap_cli.commands.interface.command_decorator import command, run_async
+from contentmap_cli.commands.interface.global_options import GlobalOptions
 from contentmap_cli.errors import SchemaMismatch
 
 MOST_PARTITIONS = 256
@@ -57,20 +57,20 @@ def register(app: typer.Typer) -> None:
 
 
 def check(
-    shell: Shell,
+    cli: GlobalOptions,
     as_json: opt.JsonAlone = False,
 ) -> int:
     """Say whether the schema is the one this version works with."""
-    return run_async(_check(shell, as_json=as_json))
+    return run_async(_check(cli, as_json=as_json))
 
 
-def upgrade(shell: Shell) -> int:
+def upgrade(cli: GlobalOptions) -> int:
     """Create the schema, or bring it up to date. What is recorded stays."""
-    return run_async(_upgrade(shell))
+    return run_async(_upgrade(cli))
 
 
 def partition(
-    shell: Shell,
+    cli: GlobalOptions,
     partitions: Annotated[
         int,
         typer.Option(
@@ -82,17 +82,17 @@ def partition(
     ] = False,
 ) -> int:
     """Spread the table of URLs over partitions by domain (PostgreSQL). What is recorded stays."""
-    return run_async(_partition(shell, partitions, dry_run=dry_run))
+    return run_async(_partition(cli, partitions, dry_run=dry_run))
 
 
-async def _check(shell: Shell, *, as_json: bool) -> int:
+async def _check(cli: GlobalOptions, *, as_json: bool) -> int:
     import json
 
-    from contentmap_cli.commands.database import opened_as_is, schema_of
-    from contentmap_cli.records.partitions import read_partitions
-    from contentmap_cli.records.schema import HEAD, require_current
+    from contentmap_cli.commands.database.connection import opened_as_is, schema_of
+    from contentmap_cli.storage.partitions import read_partitions
+    from contentmap_cli.storage.schema import HEAD, require_current
 
-    async with opened_as_is(shell, create=False) as database:
+    async with opened_as_is(cli, create=False) as database:
         async with database.engine.connect() as connection:
             state, revision = await schema_of(database, connection)
             partitions = await connection.run_sync(read_partitions)
@@ -113,10 +113,10 @@ async def _check(shell: Shell, *, as_json: bool) -> int:
     return 0
 
 
-async def _upgrade(shell: Shell) -> int:
-    from contentmap_cli.commands.database import opened_as_is, schema_of
-    from contentmap_cli.commands.owner import surely_gone
-    from contentmap_cli.records.schema import (
+async def _upgrade(cli: GlobalOptions) -> int:
+    from contentmap_cli.commands.database.connection import opened_as_is, schema_of
+    from contentmap_cli.commands.engine.run_id import is_dead
+    from contentmap_cli.storage.schema import (
         HEAD,
         SchemaState,
         held_jobs,
@@ -125,14 +125,14 @@ async def _upgrade(shell: Shell) -> int:
         upgrade_schema,
     )
 
-    async with opened_as_is(shell, create=True) as database:
+    async with opened_as_is(cli, create=True) as database:
         async with database.engine.begin() as connection:
             await connection.run_sync(lock_schema)
             state, revision = await schema_of(database, connection)
             if state in (SchemaState.NEWER, SchemaState.FOREIGN):
                 require_current(state, revision, database.shown)
             if state is SchemaState.OLDER:
-                live = [job for job, owner in await connection.run_sync(held_jobs) if not surely_gone(owner)]
+                live = [job for job, owner in await connection.run_sync(held_jobs) if not is_dead(owner)]
                 if live:
                     raise SchemaMismatch(
                         f"a run of an older ContentMap is at work on {live[0]} in {database.shown}",
@@ -144,20 +144,14 @@ async def _upgrade(shell: Shell) -> int:
     return 0
 
 
-async def _partition(shell: Shell, wanted: int, *, dry_run: bool) -> int:
-    from contentmap_cli.commands.database import opened_as_is, schema_of
-    from contentmap_cli.commands.owner import surely_gone
+async def _partition(cli: GlobalOptions, wanted: int, *, dry_run: bool) -> int:
+    from contentmap_cli.commands.database.connection import opened_as_is, schema_of
+    from contentmap_cli.commands.engine.run_id import is_dead
     from contentmap_cli.errors import UsageError
-    from contentmap_cli.records.partitions import (
-        busy_jobs,
-        hold_still,
-        measure,
-        partition,
-        read_partitions,
-    )
-    from contentmap_cli.records.schema import held_jobs, lock_schema, require_current
+    from contentmap_cli.storage.partitions import busy_jobs, hold_still, measure, partition, read_partitions
+    from contentmap_cli.storage.schema import held_jobs, lock_schema, require_current
 
-    async with opened_as_is(shell, create=False) as database:
+    async with opened_as_is(cli, create=False) as database:
         if database.dialect != "postgresql":
             raise UsageError(
                 f"{database.shown} is an SQLite file, and those have no partitions",
@@ -180,7 +174,7 @@ async def _partition(shell: Shell, wanted: int, *, dry_run: bool) -> int:
                 )
                 return 0
             await connection.run_sync(hold_still)
-            held = [job for job, owner in await connection.run_sync(held_jobs) if not surely_gone(owner)]
+            held = [job for job, owner in await connection.run_sync(held_jobs) if not is_dead(owner)]
             live = held or await connection.run_sync(busy_jobs)
             if live:
                 raise SchemaMismatch(

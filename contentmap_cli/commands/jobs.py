@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from contentmap_cli.commands import options as opt
-from contentmap_cli.commands.calling import command, run_async
-from contentmap_cli.commands.shell import Shell
-from contentmap_cli.report.formats import LIST_FORMATS, Format
+from contentmap_cli.commands.interface import options as opt
+from contentmap_cli.commands.interface.command_decorator import command, run_async
+from contentmap_cli.commands.interface.global_options import GlobalOptions
+from contentmap_cli.output.formats import LIST_FORMATS, Format
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -31,7 +31,7 @@ def register(app: typer.Typer) -> None:
 
 
 def jobs(
-    shell: Shell,
+    cli: GlobalOptions,
     limit: Annotated[int, typer.Option(min=1, max=10**9, help="How many, the newest first.")] = 20,
     since: Annotated[
         str | None,
@@ -43,32 +43,37 @@ def jobs(
     output: opt.OutputOption = None,
 ) -> None:
     """List the jobs, the newest first."""
-    from contentmap_cli.commands.inputs import domain_name
-    from contentmap_cli.commands.moments import parse_moment
+    from contentmap_cli.commands.interface.date_arguments import parse_moment
+    from contentmap_cli.commands.interface.target_input import domain_name
 
     moment = parse_moment("--since", since) if since else None
     name = domain_name(domain) if domain else None
-    run_async(_answer(shell, limit, moment, name, opt.chosen(format, as_json, LIST_FORMATS), output))
+    run_async(_answer(cli, limit, moment, name, opt.chosen(format, as_json, LIST_FORMATS), output))
 
 
 async def _answer(
-    shell: Shell, limit: int, since: datetime | None, domain: str | None, format: Format, output: str | None
+    cli: GlobalOptions,
+    limit: int,
+    since: datetime | None,
+    domain: str | None,
+    format: Format,
+    output: str | None,
 ) -> None:
-    from contentmap_cli.commands.database import database_for_reading
-    from contentmap_cli.commands.output import answer_to, say, width_of
-    from contentmap_cli.commands.owner import surely_gone, truthful
-    from contentmap_cli.records.queries import list_jobs
-    from contentmap_cli.records.queue_state import with_queue
-    from contentmap_cli.report.formats import jobs_writer
+    from contentmap_cli.commands.database.connection import database_for_reading
+    from contentmap_cli.commands.engine.run_id import is_dead, truthful
+    from contentmap_cli.commands.interface.answer_output import answer_to, say, width_of
+    from contentmap_cli.output.formats import jobs_writer
+    from contentmap_cli.storage.jobs.job_queries import list_jobs
+    from contentmap_cli.storage.queue.queue_state import with_queue
 
-    async with database_for_reading(shell) as sessions:
+    async with database_for_reading(cli) as sessions:
         async with sessions.read() as session, session.begin():
-            rows = await list_jobs(session, shell.tenant_name, limit=limit, since=since, domain=domain)
-            rows = [await with_queue(session, row, surely_gone) for row in rows]
+            rows = await list_jobs(session, cli.tenant_name, limit=limit, since=since, domain=domain)
+            rows = [await with_queue(session, row, is_dead) for row in rows]
         with answer_to(output) as out:
-            writer = jobs_writer(format, out, width=width_of(out), color=shell.colored(out))
+            writer = jobs_writer(format, out, width=width_of(out), color=cli.colored(out))
             for row in rows:
                 writer.write(truthful(row))
             writer.finish()
     if not rows:
-        say("no job fits", unless=shell.quiet)
+        say("no job fits", unless=cli.quiet)

@@ -6,11 +6,11 @@ from typing import Annotated
 
 import typer
 
-from contentmap_cli.commands import options as opt
-from contentmap_cli.commands.calling import command
-from contentmap_cli.commands.process import calm_collector
-from contentmap_cli.commands.shell import Shell
-from contentmap_cli.report.formats import PARSE_FORMATS, Format
+from contentmap_cli.commands.interface import options as opt
+from contentmap_cli.commands.interface.command_decorator import command
+from contentmap_cli.commands.interface.global_options import GlobalOptions
+from contentmap_cli.commands.interface.process_setup import tune_garbage_collector
+from contentmap_cli.output.formats import PARSE_FORMATS, Format
 
 EPILOG = """\
 Examples:
@@ -29,7 +29,7 @@ def register(app: typer.Typer) -> None:
 
 
 def parse(
-    shell: Shell,
+    cli: GlobalOptions,
     file: Annotated[str, typer.Argument(metavar="FILE|-", help="A file, or - for standard input.")],
     base: Annotated[
         str | None,
@@ -40,11 +40,11 @@ def parse(
     output: opt.OutputOption = None,
 ) -> int:
     """Read one sitemap, feed or robots.txt and show its entries and its problems."""
-    from contentmap_cli.commands.documents import is_robots, opened, said_base
-    from contentmap_cli.commands.parsed import write_parsed
+    from contentmap_cli.commands.interface.document_input import is_robots, opened, said_base
+    from contentmap_cli.commands.parsed_output import write_parsed
 
-    calm_collector()
+    tune_garbage_collector()
     wanted = opt.chosen(format, as_json, PARSE_FORMATS)
     base = said_base(base)
     with opened(file) as source:
-        return write_parsed(shell, source, base, wanted, output, robots=is_robots(file, base))
+        return write_parsed(cli, source, base, wanted, output, robots=is_robots(file, base))

@@ -6,12 +6,12 @@ from typing import Annotated
 
 import typer
 
-from contentmap_cli.commands import options as opt
-from contentmap_cli.commands.calling import command, run_async
+from contentmap_cli.commands.interface import options as opt
+from contentmap_cli.commands.interface.command_decorator import command, run_async
+from contentmap_cli.commands.interface.global_options import GlobalOptions
 from contentmap_cli.commands.scan import refuse_what_no_worker_knows
-from contentmap_cli.commands.shell import Shell
 from contentmap_cli.errors import UsageError
-from contentmap_cli.report.formats import SCAN_FORMATS, Format
+from contentmap_cli.output.formats import SCAN_FORMATS, Format
 
 EPILOG = """\
 Examples:
@@ -37,7 +37,7 @@ def register(app: typer.Typer) -> None:
 
 
 def resume(
-    shell: Shell,
+    cli: GlobalOptions,
     job_id: opt.JobArgument,
     failed: Annotated[bool, typer.Option("--failed", help="Try failed and partial domains again.")] = False,
     *,
@@ -54,21 +54,21 @@ def resume(
     output: opt.OutputOption = None,
 ) -> int:
     """Finish a job that was interrupted, died or was deferred."""
-    from contentmap_cli.commands.execute import resume_job
-    from contentmap_cli.commands.settings import ScanSettings
+    from contentmap_cli.commands.engine.job_runner import resume_job
+    from contentmap_cli.commands.settings.crawl_settings import ScanSettings
 
     given = ScanSettings.of(crawl).on_this_machine()
     given.crawl_options()
     if queue:
-        from contentmap_cli.commands.enqueue import requeue_job, require_queue
+        from contentmap_cli.commands.engine.enqueue import requeue_job, require_queue
 
-        refuse_what_no_worker_knows(shell, given, output)
+        refuse_what_no_worker_knows(cli, given, output)
         form = opt.chosen(format, as_json, (Format.TABLE, Format.JSON))
-        require_queue(shell)
+        require_queue(cli)
         return run_async(
-            requeue_job(shell, job_id, given, failures=failed, priority=priority, as_json=form is Format.JSON)
+            requeue_job(cli, job_id, given, failures=failed, priority=priority, as_json=form is Format.JSON)
         )
     if priority is not None:
         raise UsageError("--priority is for --queue", hint="a scan that runs here waits for no other")
     answer = opt.Answer(opt.chosen(format, as_json, SCAN_FORMATS), output, fail_on)
-    return run_async(resume_job(shell, shell.tenant_name, job_id, given, answer, failures=failed))
+    return run_async(resume_job(cli, cli.tenant_name, job_id, given, answer, failures=failed))

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from contentmap_cli.commands import options as opt
-from contentmap_cli.commands.calling import command, run_async
-from contentmap_cli.commands.shell import Shell
+from contentmap_cli.commands.interface import options as opt
+from contentmap_cli.commands.interface.command_decorator import command, run_async
+from contentmap_cli.commands.interface.global_options import GlobalOptions
 from contentmap_cli.errors import UsageError
-from contentmap_cli.report.formats import SCAN_FORMATS, Format
+from contentmap_cli.output.formats import SCAN_FORMATS, Format
 
 if TYPE_CHECKING:
-    from contentmap_cli.commands.settings import ScanSettings
-    from contentmap_cli.values import Target
+    from contentmap_cli.commands.settings.crawl_settings import ScanSettings
+    from contentmap_cli.models import Target
 
 EPILOG = """\
 Examples:
@@ -44,7 +44,7 @@ def register(app: typer.Typer) -> None:
 
 
 def scan(
-    shell: Shell,
+    cli: GlobalOptions,
     targets: Annotated[
         list[str] | None,
         typer.Argument(metavar="TARGET…", help="Domains, site URLs or sitemap URLs; - reads standard input."),
@@ -80,64 +80,56 @@ def scan(
     output: opt.OutputOption = None,
 ) -> int:
     """Find, fetch and record the sitemaps of one domain or a hundred thousand."""
-    from contentmap_cli.commands.inputs import duplicates_note, read_targets
-    from contentmap_cli.commands.output import say
-    from contentmap_cli.commands.settings import ScanSettings
+    from contentmap_cli.commands.interface.answer_output import say
+    from contentmap_cli.commands.interface.target_input import duplicates_note, read_targets
+    from contentmap_cli.commands.settings.crawl_settings import ScanSettings
 
     settings = ScanSettings.of(crawl).on_this_machine()
     settings.crawl_options()  # what cannot be meant is said now, before the list is read
     if queue:
         if detach or dry_run:
             raise UsageError("--queue goes by itself", hint="leave --detach and --dry-run out")
-        return _hand_over(shell, (targets or [], source), settings, priority, format, as_json, output)
+        return _hand_over(cli, (targets or [], source), settings, priority, format, as_json, output)
     if priority is not None:
         raise UsageError("--priority is for --queue", hint="a scan that runs here waits for no other")
-    tenant = shell.tenant_name
+    tenant = cli.tenant_name
     answer = opt.Answer(opt.chosen(format, as_json, SCAN_FORMATS), output, fail_on)
     found = read_targets(targets or [], source)
     note = duplicates_note(found.duplicates, len(found.duplicates))
     if note:
-        say(note, unless=shell.quiet)
+        say(note, unless=cli.quiet)
     if dry_run:
         return _show(found.targets, answer)
     if detach:
-        from contentmap_cli.commands.detach import in_background
+        from contentmap_cli.commands.engine.detach import in_background
 
         if output is None and answer.format not in (Format.TABLE, Format.JSON):
             raise UsageError(
                 f"a detached scan has nowhere to write {answer.format.value}", hint="name a file with -o"
             )
         return in_background(
-            shell,
-            lambda committed: _start(shell, tenant, found.targets, settings, answer, committed),
+            cli,
+            lambda committed: _start(cli, tenant, found.targets, settings, answer, committed),
             as_json=answer.format is Format.JSON,
         )
-    return _start(shell, tenant, found.targets, settings, answer)
+    return _start(cli, tenant, found.targets, settings, answer)
 
 
 def _start(
-    shell: Shell,
+    cli: GlobalOptions,
     tenant: str,
     targets: Sequence[Target],
     settings: ScanSettings,
     answer: opt.Answer,
     committed: Callable[[str], None] | None = None,
 ) -> int:
-    """Begins the process that crawls, if there is to be one, and loads what records meanwhile."""
-    from contentmap_cli.commands.process import raise_file_limit
-    from contentmap_cli.crawl.crawler_process import HeadStart
+    from contentmap_cli.commands.engine.job_runner import start_job
 
-    raise_file_limit()
-    with HeadStart(len(targets)) as ahead:
-        from contentmap_cli.commands.execute import start_job
-
-        return run_async(
-            start_job(shell, tenant, targets, settings, answer, committed=committed, ahead=ahead)
-        )
+    return run_async(start_job(cli, tenant, targets, settings, answer, committed=committed))
 
 
 def _hand_over(
-    shell: Shell,
+    cli: GlobalOptions,
     targets: tuple[list[str], str | None],
     settings: ScanSettings,
     priority: int | None,
@@ -146,17 +138,17 @@ def _hand_over(
     output: str | None,
 ) -> int:
     """Leaves the work to the workers. What they could not know of is refused, not passed over."""
-    from contentmap_cli.commands.enqueue import enqueue_job, require_queue
+    from contentmap_cli.commands.engine.enqueue import enqueue_job, require_queue
 
     answer = opt.chosen(format, as_json, (Format.TABLE, Format.JSON))
-    refuse_what_no_worker_knows(shell, settings, output)
-    require_queue(shell)
+    refuse_what_no_worker_knows(cli, settings, output)
+    require_queue(cli)
     # these are for a run on this machine, and here they come from its settings
     settings = replace(settings, proxy=None, max_time=None, concurrency=None, body_cache=None)
-    return run_async(enqueue_job(shell, targets, settings, priority=priority, as_json=answer is Format.JSON))
+    return run_async(enqueue_job(cli, targets, settings, priority=priority, as_json=answer is Format.JSON))
 
 
-def refuse_what_no_worker_knows(shell: Shell, settings: ScanSettings, output: str | None) -> None:
+def refuse_what_no_worker_knows(cli: GlobalOptions, settings: ScanSettings, output: str | None) -> None:
     """Raises UsageError for options that are for a run on this machine, rather than passing them over."""
     if output is not None:
         raise UsageError(
@@ -172,12 +164,12 @@ def refuse_what_no_worker_knows(shell: Shell, settings: ScanSettings, output: st
         ("body_cache", "give --body-cache to `contentmap worker`"),
         ("max_time", "stop it with `contentmap cancel` instead"),
     ):
-        if name in shell.flags:
+        if name in cli.flags:
             raise UsageError(f"--{name.replace('_', '-')} is for a scan that runs here", hint=hint)
 
 
 def _show(targets: Sequence[Target], answer: opt.Answer) -> int:
-    from contentmap_cli.commands.output import answer_to
+    from contentmap_cli.commands.interface.answer_output import answer_to
 
     with answer_to(answer.output) as out:
         for target in targets:

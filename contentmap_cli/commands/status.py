@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
-from contentmap_cli.commands import options as opt
-from contentmap_cli.commands.calling import command, run_async
-from contentmap_cli.commands.completion import complete_job
-from contentmap_cli.commands.shell import Shell
+from contentmap_cli.commands.interface import options as opt
+from contentmap_cli.commands.interface.command_decorator import command, run_async
+from contentmap_cli.commands.interface.completion import complete_job
+from contentmap_cli.commands.interface.global_options import GlobalOptions
 from contentmap_cli.errors import Exit
-from contentmap_cli.report.formats import SCAN_FORMATS, Format
-from contentmap_cli.values import JobStatus, ScanStatus
+from contentmap_cli.models import JobStatus, ScanStatus
+from contentmap_cli.output.formats import SCAN_FORMATS, Format
 
 if TYPE_CHECKING:
-    from contentmap_cli.records.session import Sessions
-    from contentmap_cli.values import ErrorGroup, JobSummary
+    from contentmap_cli.models import ErrorGroup, JobSummary
+    from contentmap_cli.storage.session import Sessions
 
 EPILOG = """\
 Examples:
@@ -44,7 +44,7 @@ def register(app: typer.Typer) -> None:
 
 
 def status(
-    shell: Shell,
+    cli: GlobalOptions,
     job_id: Annotated[
         str | None,
         typer.Argument(metavar="JOB_ID", help="The job. Default: the latest.", autocompletion=complete_job),
@@ -62,7 +62,7 @@ def status(
     """Show a job: its progress, its domains, its errors. Works while it runs, from any process."""
     return run_async(
         _answer(
-            shell,
+            cli,
             job_id,
             opt.chosen(format, as_json, SCAN_FORMATS),
             output,
@@ -75,7 +75,7 @@ def status(
 
 
 async def _answer(
-    shell: Shell,
+    cli: GlobalOptions,
     job_id: str | None,
     format: Format,
     output: str | None,
@@ -87,40 +87,46 @@ async def _answer(
 ) -> int:
     import asyncio
 
-    from contentmap_cli.commands.database import database_for_reading
-    from contentmap_cli.commands.known import read_job
-    from contentmap_cli.commands.output import answer_to, has_left, redraw
+    from contentmap_cli.commands.database.connection import database_for_reading
+    from contentmap_cli.commands.database.lookups import read_job
+    from contentmap_cli.commands.interface.answer_output import answer_to, has_left, redraw
 
-    async with database_for_reading(shell) as sessions:
+    async with database_for_reading(cli) as sessions:
         looked_at = time.monotonic()
-        job = await read_job(sessions, shell.tenant_name, job_id)
+        job = await read_job(sessions, cli.tenant_name, job_id)
         with answer_to(output) as out:
             while True:
                 ended = job.status not in (JobStatus.RUNNING, JobStatus.PENDING)
                 if watch or ended or not wait:
                     if watch:
                         redraw(out)
-                    await _write(shell, sessions, job, format, out, failed=failed)
+                    await _write(cli, sessions, job, format, out, failed=failed)
                 if ended or has_left(out) or not (watch or wait):
                     break
                 # a job of a million domains takes a while to add up: half of the time is the others'
                 await asyncio.sleep(max(POLL_SECONDS, time.monotonic() - looked_at))
                 looked_at = time.monotonic()
-                job = await read_job(sessions, shell.tenant_name, job.job_id)
+                job = await read_job(sessions, cli.tenant_name, job.job_id)
     return _exit_code(job) if exit_status else Exit.CLEAN
 
 
 async def _write(
-    shell: Shell, sessions: Sessions, job: JobSummary, format: Format, out: TextIO, *, failed: bool
+    cli: GlobalOptions,
+    sessions: Sessions,
+    job: JobSummary,
+    format: Format,
+    out: TextIO,
+    *,
+    failed: bool,
 ) -> None:
     """Writes the job as it stands: each domain as it is read, or in a table no more than a person reads."""
-    from contentmap_cli.commands.output import has_left, width_of
-    from contentmap_cli.commands.owner import truthful_result
-    from contentmap_cli.records.queries import domain_results, error_groups
-    from contentmap_cli.report.as_table import NAMED
-    from contentmap_cli.report.formats import status_writer
+    from contentmap_cli.commands.engine.run_id import truthful_result
+    from contentmap_cli.commands.interface.answer_output import has_left, width_of
+    from contentmap_cli.output.answers.tables import NAMED
+    from contentmap_cli.output.formats import status_writer
+    from contentmap_cli.storage.jobs.job_queries import domain_results, error_groups
 
-    writer = status_writer(format, out, job, width=width_of(out), color=shell.colored(out))
+    writer = status_writer(format, out, job, width=width_of(out), color=cli.colored(out))
     table = format is Format.TABLE
     statuses, wanted, shown = None, job.total, 0
     errors: list[ErrorGroup] = []
@@ -130,7 +136,7 @@ async def _write(
         wanted = sum(job.domains[status] for status in NOT_CLEAN)
     async with sessions.read(job.job_id) as session, session.begin():
         rows = domain_results(
-            session, job.job_id, shell.tenant_name, statuses=statuses, limit=SHOWN if table else None
+            session, job.job_id, cli.tenant_name, statuses=statuses, limit=SHOWN if table else None
         )
         async for row in rows:
             writer.domain(truthful_result(row, job))

@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from contentmap_cli.commands import options as opt
-from contentmap_cli.commands.calling import command, run_async
-from contentmap_cli.commands.shell import Shell
+from contentmap_cli.commands.interface import options as opt
+from contentmap_cli.commands.interface.command_decorator import command, run_async
+from contentmap_cli.commands.interface.global_options import GlobalOptions
 
 EPILOG = """\
 Examples:
@@ -32,7 +32,7 @@ def register(app: typer.Typer) -> None:
 
 
 def worker(
-    shell: Shell,
+    cli: GlobalOptions,
     concurrency: opt.Concurrency = None,
     proxy: opt.Proxy = None,
     body_cache: opt.BodyCache = None,
@@ -58,12 +58,12 @@ def worker(
     ] = 300.0,
 ) -> int:
     """Do queued scans on this machine. Any number of workers, anywhere, share the work."""
-    from contentmap_cli.commands.enqueue import require_queue
-    from contentmap_cli.commands.settings import ScanSettings
-    from contentmap_cli.commands.work import Terms, work
+    from contentmap_cli.commands.engine.enqueue import require_queue
+    from contentmap_cli.commands.engine.worker_runner import Terms, work
+    from contentmap_cli.commands.settings.crawl_settings import ScanSettings
 
-    require_queue(shell)
+    require_queue(cli)
     settings = ScanSettings(concurrency=concurrency, proxy=proxy, body_cache=body_cache).on_this_machine()
     options = settings.crawl_options()
     terms = Terms(options.concurrency, options.proxy, settings.body_cache, grace, patience, drain)
-    return run_async(work(shell, shell.tenant_name, terms))
+    return run_async(work(cli, cli.tenant_name, terms))

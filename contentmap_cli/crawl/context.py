@@ -5,19 +5,19 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from contentmap_cli.crawl.answers import Answer
-from contentmap_cli.crawl.discovery import Candidate, Decider
-from contentmap_cli.crawl.fetch import NO_VALIDATORS, Ask, Fetcher
-from contentmap_cli.crawl.headers import Validators
-from contentmap_cli.crawl.hosts import origin_of, site_of
-from contentmap_cli.crawl.ledger import Ledger
+from contentmap_cli.crawl.crawl_stats import CrawlStats
+from contentmap_cli.crawl.discovery import Candidate, DiscoveryQueue
+from contentmap_cli.crawl.http.fetch import NO_VALIDATORS, Ask, Fetcher
+from contentmap_cli.crawl.http.headers import Validators
+from contentmap_cli.crawl.http.responses import FetchedFile, Notice
 from contentmap_cli.crawl.options import CrawlOptions
-from contentmap_cli.crawl.reading import Reader
-from contentmap_cli.crawl.responses import FetchedFile, Notice
+from contentmap_cli.crawl.pages.answers import Answer
+from contentmap_cli.crawl.reading.reader import Reader
 from contentmap_cli.crawl.robots import Robots
 from contentmap_cli.errors import Code, Failure
-from contentmap_cli.sources import Source, SourceKind, SourceState
-from contentmap_cli.values import DiscoveryMethod, Target
+from contentmap_cli.models import DiscoveryMethod, Target
+from contentmap_cli.models.hosts import origin_of, site_of
+from contentmap_cli.models.sources import Source, SourceKind, SourceState
 
 log = logging.getLogger("contentmap.crawl")
 
@@ -32,8 +32,8 @@ class CrawlContext:
         options: CrawlOptions,
         fetcher: Fetcher,
         reader: Reader,
-        ledger: Ledger,
-        decider: Decider,
+        ledger: CrawlStats,
+        decider: DiscoveryQueue,
     ) -> None:
         self.target = target
         self.options = options

@@ -6,16 +6,16 @@ import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from contentmap_cli.crawl.bodies import Bodies
-from contentmap_cli.crawl.dialling import Resolver
-from contentmap_cli.crawl.fetch import Fetcher
+from contentmap_cli.crawl.domain_crawl import DomainCrawler
+from contentmap_cli.crawl.http.connector import Resolver
+from contentmap_cli.crawl.http.fetch import Fetcher
+from contentmap_cli.crawl.http.host_slots import HostSlots
 from contentmap_cli.crawl.options import CrawlOptions
-from contentmap_cli.crawl.places import Places
-from contentmap_cli.crawl.processes import ParserProcesses
-from contentmap_cli.crawl.reading import KeptBodies, Reader
+from contentmap_cli.crawl.reading.body_cache import BodyCache
+from contentmap_cli.crawl.reading.parser_processes import ParserProcesses
+from contentmap_cli.crawl.reading.reader import CachedBodies, Reader
 from contentmap_cli.crawl.results import CrawlProgress, DomainCrawl
-from contentmap_cli.crawl.visit import Visit
-from contentmap_cli.values import RememberedFile, Target
+from contentmap_cli.models import RememberedFile, Target
 
 __all__ = ["CrawlProgress", "Crawler", "DomainCrawl"]
 
@@ -34,7 +34,7 @@ class Crawler:
     """
 
     def __init__(
-        self, options: CrawlOptions, resolver: Resolver | None = None, places: Places | None = None
+        self, options: CrawlOptions, resolver: Resolver | None = None, places: HostSlots | None = None
     ) -> None:
         self._options = options
         self._resolver = resolver
@@ -45,7 +45,7 @@ class Crawler:
         self._pool = ThreadPoolExecutor(_PARSERS, thread_name_prefix="contentmap-parse")
         self._processes = ParserProcesses.where_possible(_PARSERS)
         folder = self._options.bodies
-        self._bodies = KeptBodies(Bodies(folder)) if folder is not None else None
+        self._bodies = CachedBodies(BodyCache(folder)) if folder is not None else None
         return self
 
     async def __aexit__(self, *exc: object) -> None:
@@ -68,7 +68,7 @@ class Crawler:
         is called on the event loop after each file.
         """
         log.info("crawling %s", target.domain, extra={"action": "crawl.started", "domain": target.domain})
-        visit = Visit(
+        visit = DomainCrawler(
             target,
             options=self._options,
             fetcher=self._fetcher,

@@ -13,11 +13,10 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from contentmap_cli.crawl.headers import Validators
-from contentmap_cli.crawl.hosts import normalise_url, origin_of, site_of
+from contentmap_cli.crawl.http.headers import Validators
 from contentmap_cli.crawl.scope import Scope, host_of
 from contentmap_cli.errors import Code, Failure
-from contentmap_cli.values import (
+from contentmap_cli.models import (
     FEED_KINDS,
     DiscoveryMethod,
     Document,
@@ -29,6 +28,7 @@ from contentmap_cli.values import (
     RememberedFile,
     Target,
 )
+from contentmap_cli.models.hosts import normalise_url, origin_of, site_of
 
 _GONE = frozenset({"http_404", "http_410"})
 _ROOT_METHODS = frozenset(
@@ -78,7 +78,7 @@ class Candidate(NamedTuple):
         return self.discovered_by in _NAMING_METHODS
 
 
-class Decider:
+class DiscoveryQueue:
     """One domain's discovery: takes what was learned, says what to ask next. Does no I/O."""
 
     def __init__(

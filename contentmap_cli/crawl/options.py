@@ -9,9 +9,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from contentmap_cli import __version__
-from contentmap_cli.crawl.hosts import BadHost, normalise_host
 from contentmap_cli.errors import UsageError
-from contentmap_cli.values import Limits, Probe
+from contentmap_cli.models import Limits, Probe
+from contentmap_cli.models.hosts import BadHost, normalise_host
 
 USER_AGENT = f"ContentMap/{__version__} (sitemap crawler; contentmap-cli)"
 

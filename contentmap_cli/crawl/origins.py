@@ -9,14 +9,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import NamedTuple
 
-from contentmap_cli.crawl.answers import Answer
 from contentmap_cli.crawl.context import CrawlContext, host_port
-from contentmap_cli.crawl.hosts import is_related, origin_of, site_of
-from contentmap_cli.crawl.refusals import PageKind
-from contentmap_cli.crawl.responses import FetchedFile, decoded
+from contentmap_cli.crawl.http.responses import FetchedFile, decoded
+from contentmap_cli.crawl.pages.answers import Answer
+from contentmap_cli.crawl.pages.refusals import PageKind
 from contentmap_cli.crawl.robots import Robots
 from contentmap_cli.errors import Code, Failure
-from contentmap_cli.sources import Source, SourceKind, SourceState
+from contentmap_cli.models.hosts import is_related, origin_of, site_of
+from contentmap_cli.models.sources import Source, SourceKind, SourceState
 
 HOME_PAGE_BYTES = 2 * 1024 * 1024
 

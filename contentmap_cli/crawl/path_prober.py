@@ -9,14 +9,14 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
-from contentmap_cli.crawl.answers import Answer
 from contentmap_cli.crawl.context import CrawlContext
 from contentmap_cli.crawl.discovery import Candidate
+from contentmap_cli.crawl.http.responses import decoded
 from contentmap_cli.crawl.known_paths import FEED_PATHS, MAIN_PATHS, MORE_PATHS, NEWS_PATHS
-from contentmap_cli.crawl.responses import decoded
+from contentmap_cli.crawl.pages.answers import Answer
 from contentmap_cli.errors import Code, Failure
-from contentmap_cli.sources import Source, SourceKind, SourceState
-from contentmap_cli.values import Probe
+from contentmap_cli.models import Probe
+from contentmap_cli.models.sources import Source, SourceKind, SourceState
 
 PER_SECOND: Final = 11
 """Paths that are requested in one second, the one that does not exist among them. With robots.txt, home page

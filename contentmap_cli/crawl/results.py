@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple
 
-from contentmap_cli.crawl.spool import RowSpool, Segment, Spools
+from contentmap_cli.crawl.reading.spool import RowSpool, Segment, Spools
 from contentmap_cli.errors import Code, Failure
-from contentmap_cli.robots import RobotsFile
-from contentmap_cli.rows import RowBatch, RowDelta
-from contentmap_cli.sources import Source
-from contentmap_cli.values import (
-    CrawledFile,
-    Document,
-    FileStatus,
-    RememberedFile,
-    ScanStatus,
-    Target,
-)
+from contentmap_cli.models import CrawledFile, Document, FileStatus, ScanStatus
+from contentmap_cli.models.entry_rows import RowBatch, RowDelta
+from contentmap_cli.models.robots import RobotsFile
+from contentmap_cli.models.sources import Source
 
 if TYPE_CHECKING:  # who is sent results needs no parser of robots.txt
     from contentmap_cli.crawl.robots import Robots
@@ -114,22 +107,6 @@ class DomainCrawl:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-class Crawls(Protocol):
-    """Who crawls domains, here or elsewhere."""
-
-    async def crawl(
-        self,
-        target: Target,
-        remembered: Sequence[RememberedFile] = (),
-        progress: Callable[[CrawlProgress], None] | None = None,
-    ) -> DomainCrawl:
-        """One domain, whole. Raises nothing for what the world did; close the result.
-
-        `remembered` is what an earlier scan recorded, so that unchanged files are not sent again. `progress`
-        is called on the event loop from time to time.
-        """
 
 
 def judge(

@@ -10,15 +10,15 @@ from itertools import pairwise
 
 from protego import Protego
 
-from contentmap_cli.crawl.hosts import origin_of, site_of
-from contentmap_cli.crawl.parsing.document import parse_robots
-from contentmap_cli.crawl.parsing.problems import without_userinfo
-from contentmap_cli.crawl.parsing.robots import RobotsLine
-from contentmap_cli.crawl.parsing.robots_keys import AGENT
-from contentmap_cli.crawl.responses import FetchedFile
+from contentmap_cli.crawl.http.responses import FetchedFile
 from contentmap_cli.errors import Code, Failure
-from contentmap_cli.robots import RobotsFile
-from contentmap_cli.values import Limits, Problem
+from contentmap_cli.models import Limits, Problem
+from contentmap_cli.models.hosts import origin_of, site_of
+from contentmap_cli.models.robots import RobotsFile
+from contentmap_cli.sitemap.document import parse_robots
+from contentmap_cli.sitemap.problems import without_userinfo
+from contentmap_cli.sitemap.robots.keys import AGENT
+from contentmap_cli.sitemap.robots.lines import RobotsLine
 
 _COMMENT = re.compile(r"\(([^()]*)\)")
 _PRODUCT = re.compile(r"[^\s()]+")

@@ -8,12 +8,12 @@ from functools import lru_cache
 
 from protego import Protego
 
-from contentmap_cli.crawl.parsing.document import parse_robots
-from contentmap_cli.crawl.parsing.robots import RobotsLine, RobotsText
-from contentmap_cli.crawl.parsing.robots_keys import AGENT, ALLOW, DISALLOW
 from contentmap_cli.crawl.robots import applying, product_token, relevant_lines
-from contentmap_cli.robots import RobotsVerdict, RobotsVersion
-from contentmap_cli.values import Limits
+from contentmap_cli.models import Limits
+from contentmap_cli.models.robots import RobotsVerdict, RobotsVersion
+from contentmap_cli.sitemap.document import parse_robots
+from contentmap_cli.sitemap.robots.keys import AGENT, ALLOW, DISALLOW
+from contentmap_cli.sitemap.robots.lines import RobotsLine, RobotsText
 
 _CUT = frozenset({"body_too_large", "body_truncated"})
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from contentmap_cli.crawl.hosts import origin_parts, site_of
+from contentmap_cli.models.hosts import origin_parts, site_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import NamedTuple
 
-from contentmap_cli.crawl.hosts import (
+from contentmap_cli.errors import Code, UsageError
+from contentmap_cli.models import Target
+from contentmap_cli.models.hosts import (
     DEFAULT_PORTS,
     PLAIN_HOST,
     BadHost,
@@ -18,8 +20,6 @@ from contentmap_cli.crawl.hosts import (
     split_port,
     without_www,
 )
-from contentmap_cli.errors import Code, UsageError
-from contentmap_cli.values import Target
 
 MAX_TARGET = 4096
 """The longest line that is read as a target, in characters."""

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-from contentmap_cli.records.types import UtcDateTime
+from contentmap_cli.storage.column_types import UtcDateTime
 
 revision = "0003"
 down_revision = "0002"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from contentmap_cli.records.types import UtcDateTime
+from contentmap_cli.storage.column_types import UtcDateTime
 
 revision = "0005"
 down_revision = "0004"

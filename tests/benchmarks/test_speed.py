@@ -25,8 +25,8 @@ from speed_server import NGINX, Listener, claim_port, free_port, serving
 from speed_sites import Style, Truth
 from whole_process import run
 
-from contentmap_cli.crawl.parsing import parse_document
-from contentmap_cli.values import Entry
+from contentmap_cli.models import Entry
+from contentmap_cli.sitemap import parse_document
 
 SPEED = Path(speed_sites.__file__).with_name("speed.py")
 

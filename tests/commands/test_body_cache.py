@@ -16,17 +16,17 @@ import pytest
 from sqlalchemy import select
 from web_sites import Page, Sites, serving
 
-from contentmap_cli.commands.run import JobRun, Watcher
+from contentmap_cli.commands.engine.job_run import JobRun, ProgressListener
 from contentmap_cli.crawl import crawler as crawler_module
-from contentmap_cli.crawl import processes
-from contentmap_cli.crawl.bodies import WORTH_KEEPING
 from contentmap_cli.crawl.crawler import Crawler
 from contentmap_cli.crawl.options import CrawlOptions, parse_connect_to
-from contentmap_cli.records import jobs
-from contentmap_cli.records.engine import Database
-from contentmap_cli.records.session import Sessions
-from contentmap_cli.records.tables import SITEMAP_URLS, URL_CHANGES, Domain, DomainScan, SitemapFile
-from contentmap_cli.values import DomainSummary, Target
+from contentmap_cli.crawl.reading import parser_processes
+from contentmap_cli.crawl.reading.body_cache import WORTH_KEEPING
+from contentmap_cli.models import DomainSummary, Target
+from contentmap_cli.storage.engine import Database
+from contentmap_cli.storage.jobs import jobs
+from contentmap_cli.storage.session import Sessions
+from contentmap_cli.storage.tables import SITEMAP_URLS, URL_CHANGES, Domain, DomainScan, SitemapFile
 
 HOST = "a.test"
 HEAD = '<?xml version="1.0"?>\n<urlset xmlns="http://www.sitemaps.org/schemas/sitemap/0.9">\n'
@@ -84,7 +84,7 @@ EVENTS: dict[int, Event] = {
 }
 
 
-class Kept(Watcher):
+class Kept(ProgressListener):
     """Keeps what is answered."""
 
     def __init__(self) -> None:
@@ -146,7 +146,7 @@ async def test_a_history_is_recorded_alike_with_and_without_the_cache(
 ) -> None:
     """Rows, what they were, facts of files and every count are equal after each scan; and the cache was used
     for all but what could not be told from changes."""
-    monkeypatch.setattr(processes, "IDLE", 60)
+    monkeypatch.setattr(parser_processes, "IDLE", 60)
     caplog.set_level(logging.DEBUG, "contentmap.transaction")
     dice = random.Random(5)
     files: Files = {
@@ -193,7 +193,7 @@ async def test_the_cache_is_held_to_its_size(
     database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """At the end of a run at the latest; what was put there last stays."""
-    monkeypatch.setattr(crawler_module.Bodies.trim, "__defaults__", (1,))
+    monkeypatch.setattr(crawler_module.BodyCache.trim, "__defaults__", (1,))
     files: Files = {"packed": {str(number): "2026-01-01" for number in range(WORTH_KEEPING)}}
     with serving({}) as sites:
         publish(sites, files, {})

@@ -10,12 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from running import alive, children_of
-from trial import wait_until
 from web_sites import Reply, good_site, serving
-
-from contentmap_cli.crawl import child
-from contentmap_cli.crawl.crawler_process import WORTH_A_PROCESS
 
 
 def test_a_detached_scan_goes_on_by_itself(contentmap: Any) -> None:
@@ -51,27 +46,11 @@ def test_a_detached_scan_can_be_ended_and_resumed(contentmap: Any, number: signa
         assert contentmap("resume", job["job_id"], "--json").json["status"] == "complete"
 
 
-@pytest.mark.skipif(not child.possible(), reason="no core for another process")
-def test_a_detached_scan_of_many_crawls_in_a_process_beside_it(contentmap: Any) -> None:
-    """Which begins behind the fork, and ends with the run."""
-    names = [f"{number}.test" for number in range(WORTH_A_PROCESS)]
-    pages = {path: page for name in names for path, page in good_site(name).items()}
-    with serving(pages) as sites:
-        sites.gate.clear()
-        words = ("scan", *(f"http://{name}" for name in names), "--connect-to", sites.connect_to)
-        job = contentmap(*words, "--detach", "--json").json
-        (crawler,) = children_of(job["process"])
-        sites.gate.set()
-        ended = contentmap("status", job["job_id"], "--wait", "--json").json
-    assert (ended["status"], ended["domains"]["ok"]) == ("complete", WORTH_A_PROCESS)
-    wait_until(lambda: not alive(crawler))
-
-
 def test_a_run_killed_before_its_commit_is_told_as_a_shell_would() -> None:
     """The caller ends with 128 and the signal, and prints no id."""
     program = (
-        "import os, sys; from contentmap_cli.commands.detach import in_background; "
-        "from contentmap_cli.commands.shell import Shell; "
+        "import os, sys; from contentmap_cli.commands.engine.detach import in_background; "
+        "from contentmap_cli.commands.interface.global_options import Shell; "
         "sys.exit(in_background(Shell(), lambda committed: os.kill(os.getpid(), 9), as_json=False))"
     )
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)

@@ -9,9 +9,9 @@ from xml.etree import ElementTree
 import pytest
 from web_sites import good_site, serving
 
-from contentmap_cli.commands.expectation import Expectation
+from contentmap_cli.commands.interface.expectation import Expectation
 from contentmap_cli.errors import UsageError
-from contentmap_cli.values import DomainSummary, ScanStatus
+from contentmap_cli.models import DomainSummary, ScanStatus
 
 SITES = (
     good_site("few.test", 3) | good_site("many.test", 12) | {"none.test/robots.txt": 404, "none.test/": "hi"}

@@ -22,8 +22,8 @@ from row_writes import watch_writes, writes_so_far
 from sqlalchemy import select
 from web_sites import Page, Reply, Sites, serving
 
-from contentmap_cli.records.engine import open_database
-from contentmap_cli.records.tables import SITEMAP_URLS, SitemapFile
+from contentmap_cli.storage.engine import open_database
+from contentmap_cli.storage.tables import SITEMAP_URLS, SitemapFile
 
 HOST = "t.test"
 SCANS = 20

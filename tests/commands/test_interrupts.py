@@ -16,7 +16,7 @@ from web_sites import Reply, good_site, serving
 
 INTERRUPT = "import os, signal; os.kill(os.getpid(), signal.SIGINT)"
 ON_A_LOOP = """
-from contentmap_cli.commands.calling import run_async
+from contentmap_cli.commands.interface.command_decorator import run_async
 async def interrupted():
     import asyncio, os, signal
     os.kill(os.getpid(), signal.SIGINT)
@@ -28,7 +28,7 @@ except KeyboardInterrupt:
 """
 AN_ANSWER = """
 import os, signal, sys
-from contentmap_cli.commands.output import answer_to
+from contentmap_cli.commands.interface.answer_output import answer_to
 try:
     with answer_to(sys.argv[1]) as out:
         out.write("half")
@@ -38,7 +38,7 @@ except KeyboardInterrupt:
 """
 ANSWERS_LATE = """
 import asyncio, threading
-from contentmap_cli.commands.calling import run_async
+from contentmap_cli.commands.interface.command_decorator import run_async
 async def interrupted():
     loop, closed = asyncio.get_running_loop(), threading.Event()
     def answer():
@@ -57,7 +57,7 @@ for thread in threads:
 """
 TWICE = """
 import asyncio, os, signal, sys
-from contentmap_cli.commands.execute import signals_to
+from contentmap_cli.commands.engine.job_runner import signals_to
 async def main():
     with signals_to(print, "stopping", lambda: print("leaving", flush=True)):
         for name in sys.argv[1:]:

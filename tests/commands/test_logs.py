@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from web_sites import good_site, serving
 
-from contentmap_cli.commands.logs import JsonFormatter, TextFormatter
+from contentmap_cli.commands.interface.logging_setup import JsonFormatter, TextFormatter
 
 SECRET = "s3cr3t-pass"
 

@@ -12,7 +12,7 @@ import pytest
 from web_sites import urlset
 
 from contentmap_cli.commands import app as commands
-from contentmap_cli.commands.output import answer_to
+from contentmap_cli.commands.interface.answer_output import answer_to
 from contentmap_cli.errors import UsageError
 
 

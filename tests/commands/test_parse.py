@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from contentmap_cli.commands.documents import is_robots
-from contentmap_cli.commands.parsed import write_parsed
-from contentmap_cli.commands.shell import Shell
-from contentmap_cli.report.formats import PARSE_FORMATS, Format
+from contentmap_cli.commands.interface.document_input import is_robots
+from contentmap_cli.commands.interface.global_options import GlobalOptions
+from contentmap_cli.commands.parsed_output import write_parsed
+from contentmap_cli.output.formats import PARSE_FORMATS, Format
 
 HOSTILE = """<urlset xmlns="http://www.sitemaps.org/schemas/sitemap/0.9"
  xmlns:image="http://www.google.com/schemas/sitemap-image/1.1"><url><loc>https://a.test/1</loc>
@@ -21,7 +21,7 @@ PAGE = "<html><body>not found</body></html>"
 
 
 def _parsed(text: str, format: Format, file: Path) -> tuple[int, str]:
-    code = write_parsed(Shell(), io.BytesIO(text.encode()), None, format, str(file), robots=False)
+    code = write_parsed(GlobalOptions(), io.BytesIO(text.encode()), None, format, str(file), robots=False)
     return code, file.read_text(encoding="utf-8")
 
 

@@ -16,24 +16,24 @@ from invariants import faults_in
 from recording import DOMAIN, Listing, page, record, start
 from sqlalchemy import event, func, select, update
 
-from contentmap_cli.commands import prune
-from contentmap_cli.commands.prune import Tally
+from contentmap_cli.commands.database import prune
+from contentmap_cli.commands.database.prune import Tally
 from contentmap_cli.errors import LeaseLost
-from contentmap_cli.records.claims import Claim, fence
-from contentmap_cli.records.comparison import changes_between, history
-from contentmap_cli.records.contents import EntryFilter, find_domain, stored_entries
-from contentmap_cli.records.engine import Database, open_database, without_cascades
-from contentmap_cli.records.jobs import PRUNED, find_job, hold_job
-from contentmap_cli.records.partitions import partition
-from contentmap_cli.records.pruning import TABLES, Retention
-from contentmap_cli.records.queries import job_summary, latest_job_id, list_jobs, recorded_scans
-from contentmap_cli.records.queue import QUEUE_OWNER
-from contentmap_cli.records.schema import upgrade_schema
-from contentmap_cli.records.session import Sessions
-from contentmap_cli.records.tables import Base, DomainScan, Job
-from contentmap_cli.records.types import utc_now
-from contentmap_cli.values import JobStatus, ScanStatus
-from contentmap_cli.views import Comparison, Kind, ScanPoint
+from contentmap_cli.models import JobStatus, ScanStatus
+from contentmap_cli.models.comparison import Comparison, Kind, ScanPoint
+from contentmap_cli.storage.column_types import utc_now
+from contentmap_cli.storage.engine import Database, open_database, without_cascades
+from contentmap_cli.storage.jobs.claims import Claim, fence
+from contentmap_cli.storage.jobs.job_queries import job_summary, latest_job_id, list_jobs, recorded_scans
+from contentmap_cli.storage.jobs.jobs import PRUNED, find_job, hold_job
+from contentmap_cli.storage.maintenance.prune_plan import TABLES, Retention
+from contentmap_cli.storage.partitions import partition
+from contentmap_cli.storage.queue.queue import QUEUE_OWNER
+from contentmap_cli.storage.reading.comparison import changes_between, history
+from contentmap_cli.storage.reading.contents import EntryFilter, find_domain, stored_entries
+from contentmap_cli.storage.schema import upgrade_schema
+from contentmap_cli.storage.session import Sessions
+from contentmap_cli.storage.tables import Base, DomainScan, Job
 
 OTHER = "left.example"
 DAY_0 = datetime(2026, 1, 1, tzinfo=UTC)

@@ -18,17 +18,17 @@ from sqlalchemy import event, func, select
 from sqlalchemy.exc import OperationalError
 from web_sites import Sites, broken_site, good_site, serving
 
-from contentmap_cli.commands.run import JobRun, Watcher
+from contentmap_cli.commands.engine.job_run import JobRun, ProgressListener
 from contentmap_cli.crawl.crawler import Crawler
 from contentmap_cli.crawl.options import CrawlOptions, parse_connect_to
-from contentmap_cli.records import jobs
-from contentmap_cli.records.claims import unfinished
-from contentmap_cli.records.engine import Database
-from contentmap_cli.records.guard import _Refusing
-from contentmap_cli.records.queries import domain_results, job_summary
-from contentmap_cli.records.session import Role, Sessions
-from contentmap_cli.records.tables import SITEMAP_URLS, Domain, DomainScan, SitemapFile
-from contentmap_cli.values import DomainSummary, JobStatus, ScanStatus, Target
+from contentmap_cli.models import DomainSummary, JobStatus, ScanStatus, Target
+from contentmap_cli.storage.engine import Database
+from contentmap_cli.storage.guarded_session import _Refusing
+from contentmap_cli.storage.jobs import jobs
+from contentmap_cli.storage.jobs.claims import unfinished
+from contentmap_cli.storage.jobs.job_queries import domain_results, job_summary
+from contentmap_cli.storage.session import Role, Sessions
+from contentmap_cli.storage.tables import SITEMAP_URLS, Domain, DomainScan, SitemapFile
 
 HOSTS = ("first.test", "victim.test", "third.test")
 VICTIM = "victim.test"
@@ -36,7 +36,7 @@ MOST_CALLS = 60
 CLOSED = "closed transaction"
 
 
-class Kept(Watcher):
+class Kept(ProgressListener):
     """Keeps what a run says of its domains."""
 
     def __init__(self) -> None:
@@ -50,7 +50,7 @@ class Injected(Exception):
     """The fault."""
 
 
-class Fault:
+class HttpError:
     """Fails the Nth database call of the victim's work session: a statement, or the commit."""
 
     def __init__(self, database: Database, fail_at: int, role: Role = Role.WORK) -> None:
@@ -170,7 +170,7 @@ async def test_the_nth_call_of_the_result_transaction_fails(
         async with database.engine.begin() as connection:
             for table in ("sitemap_urls", "sitemap_files", "domain_scans", "jobs", "domains"):
                 await connection.exec_driver_sql(f"DELETE FROM {table}")
-        fault = Fault(database, fail_at)
+        fault = HttpError(database, fail_at)
         try:
             with no_closed_transaction(caplog):
                 async with running(database, three_sites) as (run, targets, kept):
@@ -222,7 +222,7 @@ async def test_a_recovery_that_fails_too_leaves_the_siblings_alone(
     """It is logged as critical, the outcome says that it is not recorded, and resume takes it up again."""
     caplog.set_level(logging.DEBUG, "contentmap")
     logging.getLogger("contentmap").propagate = True
-    faults = [Fault(database, 1), Fault(database, 1, Role.RECOVERY)]
+    faults = [HttpError(database, 1), HttpError(database, 1, Role.RECOVERY)]
     async with running(database, three_sites) as (run, targets, kept):
         await run.run(targets)
         for fault in faults:
@@ -301,7 +301,7 @@ async def test_the_steps_of_a_failing_domain_are_logged_in_order(
     """Begun, first statement, rolled back; then the recovery session's own, to the commit."""
     caplog.set_level(logging.DEBUG, "contentmap")
     logging.getLogger("contentmap").propagate = True
-    fault = Fault(database, 3)
+    fault = HttpError(database, 3)
     async with running(database, three_sites) as (run, targets, _):
         await run.run(targets)
     fault.remove()
@@ -327,7 +327,7 @@ async def test_a_scan_undisturbed_is_what_a_resumed_one_comes_to(
     database: Database, three_sites: Sites
 ) -> None:
     """After a fault, resuming the failed domain reaches the rows of a run without one."""
-    fault = Fault(database, 4)
+    fault = HttpError(database, 4)
     async with running(database, three_sites) as (run, targets, kept):
         await run.run(targets)
         await run.close()

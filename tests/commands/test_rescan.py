@@ -14,9 +14,9 @@ import pytest
 from trial import wait_until
 from web_sites import Reply, broken_site, good_site, serving, urlset
 
-from contentmap_cli.records import jobs
-from contentmap_cli.records.session import Sessions
-from contentmap_cli.values import Target
+from contentmap_cli.models import Target
+from contentmap_cli.storage.jobs import jobs
+from contentmap_cli.storage.session import Sessions
 
 
 def test_resuming_failures_goes_on_with_what_was_recorded(contentmap: Any) -> None:

@@ -15,8 +15,8 @@ import asyncpg
 import pytest
 from web_sites import Page, Reply, broken_site, good_site, index, serving, urlset
 
-from contentmap_cli.records.engine import open_database
-from contentmap_cli.values import ScanStatus
+from contentmap_cli.models import ScanStatus
+from contentmap_cli.storage.engine import open_database
 
 DOMAIN_KEYS = [
     *("type", "schema", "job_id", "domain", "outcome", "sitemaps", "sitemaps_failed", "urls", "added"),

@@ -12,11 +12,11 @@ import pytest
 from web_sites import good_site, serving
 
 from contentmap_cli.commands.app import app
-from contentmap_cli.commands.layers import SETTINGS
-from contentmap_cli.commands.options import CRAWL
+from contentmap_cli.commands.interface.options import CRAWL
 from contentmap_cli.commands.resume import RECORDED
-from contentmap_cli.commands.settings import ScanSettings, defaults
-from contentmap_cli.values import Probe
+from contentmap_cli.commands.settings.config_files import SETTINGS
+from contentmap_cli.commands.settings.crawl_settings import ScanSettings, defaults
+from contentmap_cli.models import Probe
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "contentmap.toml"

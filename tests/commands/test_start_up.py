@@ -3,29 +3,36 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
-from program import MEASURED, Contentmap
+from program import MEASURED
 from web_sites import serving, urlset
 
 from contentmap_cli.commands.app import app, narrowed
-from contentmap_cli.crawl.crawler_process import WORTH_A_PROCESS
 
-DATABASE = {"sqlalchemy", "aiosqlite", "contentmap_cli.records"}
-SERVER = {"asyncpg", "pgqueuer", "sqlalchemy.dialects.postgresql", "contentmap_cli.records.queue_tables"}
+DATABASE = {"sqlalchemy", "aiosqlite", "contentmap_cli.storage"}
+SERVER = {
+    "asyncpg",
+    "pgqueuer",
+    "sqlalchemy.dialects.postgresql",
+    "contentmap_cli.storage.queue.queue_tables",
+}
 NETWORK = {"aiohttp", "ssl", "asyncio", "contentmap_cli.crawl"}
 READERS = {
     "lxml.etree",
-    "contentmap_cli.crawl.parsing.strict",
-    "contentmap_cli.crawl.parsing.tolerant",
-    "contentmap_cli.crawl.parsing.generator",
+    "contentmap_cli.sitemap.xml.strict",
+    "contentmap_cli.sitemap.xml.tolerant",
+    "contentmap_cli.sitemap.xml.generator",
 }
 NEVER = {
     *("alembic", "rich", "plotly", "pyarrow", "tomllib"),
-    *("contentmap_cli.check", "contentmap_cli.findings", "contentmap_cli.crawl.worker"),
-    *("contentmap_cli.crawl.parsing.html", "contentmap_cli.report.as_csv", "contentmap_cli.report.as_json"),
+    *("contentmap_cli.check", "contentmap_cli.models.findings", "contentmap_cli.crawl.reading.parser_worker"),
+    *(
+        "contentmap_cli.sitemap.html.links",
+        "contentmap_cli.output.writers.csv",
+        "contentmap_cli.output.writers.json",
+    ),
 }
 SITE = {
     "a.test/robots.txt": "Sitemap: http://a.test/sitemap.xml",
@@ -87,29 +94,3 @@ def test_one_command_is_built_where_the_line_surely_names_it(line: str, commands
         assert [command.name for command in asked.registered_commands] == commands
         assert not asked.registered_groups
     assert len(app.registered_commands) > 10
-
-
-@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="what runs is read from /proc")
-@pytest.mark.parametrize(
-    ("output", "database", "code"), [("no/folder/x", "map.db", 2), ("x", "/proc/no/map.db", 5)]
-)
-def test_a_scan_of_many_that_is_refused_leaves_no_process(
-    tmp_path: Path, output: str, database: str, code: int
-) -> None:
-    """The one that is to crawl has begun by then, and nothing is to be crawled."""
-    sites = [f"{number}.test" for number in range(WORTH_A_PROCESS)]
-    said = Contentmap(tmp_path, database)("scan", *sites, "-o", output)
-    assert said.code == code
-    assert said.err.count("error:") == 1
-    ours = f"HOME={tmp_path}".encode()
-    assert not [
-        process for process in Path("/proc").glob("[0-9]*/environ") if ours in _read(process).split(b"\0")
-    ]
-
-
-def _read(file: Path) -> bytes:
-    """What is in it; nothing where it is gone or another's."""
-    try:
-        return file.read_bytes()
-    except OSError:
-        return b""

@@ -10,13 +10,13 @@ from typing import Any
 from sqlalchemy import update
 
 from contentmap_cli.commands.status import NOT_CLEAN, SHOWN
-from contentmap_cli.records import jobs
-from contentmap_cli.records.engine import open_database
-from contentmap_cli.records.queries import error_groups, job_summary
-from contentmap_cli.records.schema import upgrade_schema
-from contentmap_cli.records.session import Sessions
-from contentmap_cli.records.tables import DomainScan, Job
-from contentmap_cli.values import ErrorGroup, JobStatus, ScanStatus, Target
+from contentmap_cli.models import ErrorGroup, JobStatus, ScanStatus, Target
+from contentmap_cli.storage.engine import open_database
+from contentmap_cli.storage.jobs import jobs
+from contentmap_cli.storage.jobs.job_queries import error_groups, job_summary
+from contentmap_cli.storage.schema import upgrade_schema
+from contentmap_cli.storage.session import Sessions
+from contentmap_cli.storage.tables import DomainScan, Job
 
 DOMAINS = 420
 SUMS = ("sitemaps", "urls", "added", "removed", "changed")

@@ -11,7 +11,7 @@ import pytest
 from postgres_server import PostgresServer, found_versions
 from web_sites import Page, Reply, good_site, serving, urlset
 
-from contentmap_cli.records.engine import open_database
+from contentmap_cli.storage.engine import open_database
 
 
 async def execute(address: str, statement: str) -> None:

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from web_sites import serving, urlset
 
-from contentmap_cli.commands.output import answer_to
+from contentmap_cli.commands.interface.answer_output import answer_to
 from contentmap_cli.errors import AnswerLost
-from contentmap_cli.report.as_sitemap import SitemapFolder
-from contentmap_cli.values import Entry, Lastmod
+from contentmap_cli.models import Entry, Lastmod
+from contentmap_cli.output.writers.sitemap_xml import SitemapFolder
 
 RICH = """<?xml version="1.0" encoding="UTF-8"?>
 <urlset xmlns="http://www.sitemaps.org/schemas/sitemap/0.9"

@@ -8,13 +8,13 @@ from typing import Any
 
 from web_sites import good_site, serving
 
-from contentmap_cli.commands.run import JobRun, Watcher
+from contentmap_cli.commands.engine.job_run import JobRun, ProgressListener
 from contentmap_cli.crawl.crawler import Crawler, DomainCrawl
 from contentmap_cli.crawl.options import CrawlOptions, parse_connect_to
-from contentmap_cli.records import jobs
-from contentmap_cli.records.engine import Database
-from contentmap_cli.records.session import Sessions
-from contentmap_cli.values import DomainSummary, ScanStatus, Target
+from contentmap_cli.models import DomainSummary, ScanStatus, Target
+from contentmap_cli.storage.engine import Database
+from contentmap_cli.storage.jobs import jobs
+from contentmap_cli.storage.session import Sessions
 
 HOSTS = [f"site{number}.test" for number in range(5)]
 PATIENCE = 20  # seconds, for a machine that is busy
@@ -44,7 +44,7 @@ class Gated(Crawler):
                 self.ahead.set()
 
 
-class Kept(Watcher):
+class Kept(ProgressListener):
     """Keeps what is recorded."""
 
     def __init__(self) -> None:

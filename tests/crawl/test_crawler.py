@@ -16,10 +16,9 @@ from aiohttp import web
 
 from contentmap_cli.crawl.crawler import Crawler, CrawlProgress, DomainCrawl
 from contentmap_cli.crawl.options import ConnectTo, CrawlOptions
-from contentmap_cli.crawl.reading import LARGE
+from contentmap_cli.crawl.reading.reader import LARGE
 from contentmap_cli.crawl.targets import parse_target
-from contentmap_cli.rows import COLUMNS, EXTRA_COLUMNS, URL, lengthened
-from contentmap_cli.values import (
+from contentmap_cli.models import (
     DiscoveryMethod,
     DocumentKind,
     FileStatus,
@@ -28,6 +27,7 @@ from contentmap_cli.values import (
     RememberedFile,
     ScanStatus,
 )
+from contentmap_cli.models.entry_rows import COLUMNS, EXTRA_COLUMNS, URL, lengthened
 
 IN_SCOPE = (*COLUMNS, *EXTRA_COLUMNS).index("in_scope")
 NS = "http://www.sitemaps.org/schemas/sitemap/0.9"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from contentmap_cli.crawl.discovery import Candidate, Decider
+from contentmap_cli.crawl.discovery import Candidate, DiscoveryQueue
 from contentmap_cli.crawl.known_paths import MAIN_PATHS
 from contentmap_cli.crawl.targets import parse_target
 from contentmap_cli.errors import Failure
-from contentmap_cli.values import (
+from contentmap_cli.models import (
     DiscoveryMethod,
     Document,
     DocumentKind,
@@ -23,15 +23,15 @@ from contentmap_cli.values import (
 URLSET, INDEX = DocumentKind.URLSET, DocumentKind.INDEX
 
 
-def decider(target: str = "https://site.test", **changes: Any) -> Decider:
+def decider(target: str = "https://site.test", **changes: Any) -> DiscoveryQueue:
     """A decider for a site that answers on its first origin."""
     options: dict[str, Any] = {"limits": Limits(), "probe": Probe.AUTO, "conditional": True, **changes}
-    made = Decider(parse_target(target), **options)
+    made = DiscoveryQueue(parse_target(target), **options)
     made.settle(parse_target(target).origins[0], ())
     return made
 
 
-def take(made: Decider) -> list[Candidate]:
+def take(made: DiscoveryQueue) -> list[Candidate]:
     """What is queued, taken."""
     found = list(made.queue)
     made.queue.clear()
@@ -85,7 +85,9 @@ def test_a_name_that_no_key_could_hold() -> None:
 
 def test_a_given_sitemap_moves_to_the_origin_that_answers() -> None:
     """What was typed without a scheme is asked for where the site is."""
-    made = Decider(parse_target("site.test/a.xml"), limits=Limits(), probe=Probe.AUTO, conditional=True)
+    made = DiscoveryQueue(
+        parse_target("site.test/a.xml"), limits=Limits(), probe=Probe.AUTO, conditional=True
+    )
     made.settle("http://site.test", ["https://site.test"])
     made.add_roots([])
     assert [each.url for each in take(made)] == ["http://site.test/a.xml"]

@@ -17,12 +17,12 @@ from typing import Any
 
 import pytest
 
-from contentmap_cli.crawl import responses
-from contentmap_cli.crawl.fetch import Ask, Fetcher
-from contentmap_cli.crawl.headers import Validators
+from contentmap_cli.crawl.http import responses
+from contentmap_cli.crawl.http.fetch import Ask, Fetcher
+from contentmap_cli.crawl.http.headers import Validators
+from contentmap_cli.crawl.http.responses import SAMPLE_BYTES, FetchedFile, Notice
 from contentmap_cli.crawl.options import ConnectTo, CrawlOptions
-from contentmap_cli.crawl.responses import SAMPLE_BYTES, FetchedFile, Notice
-from contentmap_cli.values import Limits
+from contentmap_cli.models import Limits
 
 NewSite = Callable[..., Awaitable[Any]]
 NewRaw = Callable[..., Awaitable[int]]

@@ -16,12 +16,12 @@ from typing import Any
 import pytest
 
 from contentmap_cli.crawl.crawler import Crawler
-from contentmap_cli.crawl.dialling import Looked, Resolver
-from contentmap_cli.crawl.fetch import Ask, Fetcher
-from contentmap_cli.crawl.hosts import normalise_host
+from contentmap_cli.crawl.http.connector import Looked, Resolver
+from contentmap_cli.crawl.http.fetch import Ask, Fetcher
 from contentmap_cli.crawl.options import CrawlOptions
 from contentmap_cli.crawl.targets import parse_target
-from contentmap_cli.values import Limits
+from contentmap_cli.models import Limits
+from contentmap_cli.models.hosts import normalise_host
 
 SHUT = ("127.0.0.2", "127.0.0.3", "127.0.0.4")
 OPEN = "127.0.0.5"

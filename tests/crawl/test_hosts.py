@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contentmap_cli.crawl.hosts import normalise_url, origin_of, site_of
+from contentmap_cli.models.hosts import normalise_url, origin_of, site_of
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ import pytest
 from contentmap_cli.crawl.crawler import Crawler, DomainCrawl
 from contentmap_cli.crawl.options import CrawlOptions
 from contentmap_cli.crawl.targets import parse_target
-from contentmap_cli.sources import SourceKind, SourceState
-from contentmap_cli.values import ScanStatus
+from contentmap_cli.models import ScanStatus
+from contentmap_cli.models.sources import SourceKind, SourceState
 
 NewSite = Callable[..., Awaitable[Any]]
 NS = "http://www.sitemaps.org/schemas/sitemap/0.9"
@@ -231,7 +231,7 @@ async def test_a_page_in_the_place_of_a_sitemap_is_no_absence(new_site: NewSite)
 async def test_what_was_named_once_is_read_without_a_name(new_site: NewSite) -> None:
     """A robots.txt that lost its Sitemap line, and an index that lost a child, hide nothing that is
     served."""
-    from contentmap_cli.values import DiscoveryMethod, DocumentKind, RememberedFile
+    from contentmap_cli.models import DiscoveryMethod, DocumentKind, RememberedFile
 
     known = (
         RememberedFile("http://site.test/index.xml", DiscoveryMethod.ROBOTS, kind=DocumentKind.INDEX),
@@ -256,7 +256,7 @@ async def test_what_was_named_once_is_read_without_a_name(new_site: NewSite) -> 
 
 async def test_a_refusing_site_is_not_asked_for_everything_that_was_known(new_site: NewSite) -> None:
     """After three refusals in a row the files that nothing names are not requested, and stay as they were."""
-    from contentmap_cli.values import DiscoveryMethod, DocumentKind, RememberedFile
+    from contentmap_cli.models import DiscoveryMethod, DocumentKind, RememberedFile
 
     known = tuple(
         RememberedFile(f"http://site.test/{number}.xml", DiscoveryMethod.INDEX, kind=DocumentKind.URLSET)

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contentmap_cli.crawl.headers import ReplyHeaders
-from contentmap_cli.crawl.refusals import PageKind, page_kind
+from contentmap_cli.crawl.http.headers import ReplyHeaders
+from contentmap_cli.crawl.pages.refusals import PageKind, page_kind
 
 FOLDER = Path(__file__).parent / "data" / "pages"
 TEXT = (

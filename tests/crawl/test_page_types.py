@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from contentmap_cli.crawl.page_types import PageTypes
-from contentmap_cli.values import Entry
+from contentmap_cli.models import Entry
+from contentmap_cli.sitemap.page_types import PageTypes
 
 SITE = "https://shop.example"
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from contentmap_cli.crawl.headers import ReplyHeaders
-from contentmap_cli.crawl.refusals import PageKind, is_login_url, page_kind, refusal
+from contentmap_cli.crawl.http.headers import ReplyHeaders
+from contentmap_cli.crawl.pages.refusals import PageKind, is_login_url, page_kind, refusal
 
 
 def page(title: str = "Welcome", head: str = "", body: str = "<p>Hello.</p>") -> str:

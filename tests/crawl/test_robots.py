@@ -8,11 +8,11 @@ import time
 
 import pytest
 
-from contentmap_cli.crawl.responses import FetchedFile
+from contentmap_cli.crawl.http.responses import FetchedFile
 from contentmap_cli.crawl.robots import Robots, product_token, read_robots
 from contentmap_cli.errors import Code, Failure
-from contentmap_cli.robots import RobotsState
-from contentmap_cli.values import Limits
+from contentmap_cli.models import Limits
+from contentmap_cli.models.robots import RobotsState
 
 URL = "http://site.test/robots.txt"
 

@@ -16,8 +16,8 @@ from internet.server import running
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from contentmap_cli.records.engine import open_database
-from contentmap_cli.records.tables import SITEMAP_URLS, Base
+from contentmap_cli.storage.engine import open_database
+from contentmap_cli.storage.tables import SITEMAP_URLS, Base
 
 DEMO = Path(__file__).parents[2] / "examples" / "demo"
 SHOP = "lanternbooks.example"

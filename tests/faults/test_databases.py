@@ -23,7 +23,7 @@ from contentmap_cli.errors import Code
 
 on_sqlite = pytest.mark.parametrize("address", ["sqlite"], indirect=True)
 on_postgresql = pytest.mark.parametrize("address", ["postgresql"], indirect=True)
-_NOTICE = "contentmap_cli.records.engine.NOTICE_SECONDS"
+_NOTICE = "contentmap_cli.storage.engine.NOTICE_SECONDS"
 FEW_MORE = 16
 """Requests that may be under way when a run learns that its database is gone: none begins after that."""
 
@@ -119,9 +119,9 @@ def test_the_server_hangs(on_own_server: Trial, own_server: PostgresServer, puls
     felt or not, and goes on when resumed."""
     trial = on_own_server
     quick = {
-        "contentmap_cli.records.pulse.PULSE_SECONDS": pulse,
-        "contentmap_cli.records.pulse.PATIENCE_SECONDS": 2.0,
-        "contentmap_cli.records.engine.CONNECT_SECONDS": 0.5,
+        "contentmap_cli.storage.watchdog.PULSE_SECONDS": pulse,
+        "contentmap_cli.storage.watchdog.PATIENCE_SECONDS": 2.0,
+        "contentmap_cli.storage.engine.CONNECT_SECONDS": 0.5,
     }
     scan = _in_the_middle(trial, aloud=True, fault={"set": quick})
     _signal_all(own_server, signal.SIGSTOP)
@@ -158,7 +158,7 @@ def test_a_reader_of_a_server_that_hangs(on_own_server: Trial, own_server: Postg
     """`status` ends with 5 too."""
     _signal_all(own_server, signal.SIGSTOP)
     try:
-        quick = {"contentmap_cli.records.engine.CONNECT_SECONDS": 1.0}
+        quick = {"contentmap_cli.storage.engine.CONNECT_SECONDS": 1.0}
         said = on_own_server.contentmap("status", fault={"set": quick})
     finally:
         _signal_all(own_server, signal.SIGCONT)
@@ -210,8 +210,8 @@ def test_a_session_asleep_in_its_transaction_holds_nobody_up(
     """Who takes the job over ends it, and gets its rows: the server would wait for it. Awake again the run
     says who took it over, in its last domain and while it records a failure as well."""
     settings = {
-        "contentmap_cli.records.jobs.LEASE_SECONDS": 2.0,
-        "contentmap_cli.commands.run.HEARTBEAT_SECONDS": 600.0,  # it does not hear of it in passing
+        "contentmap_cli.storage.jobs.jobs.LEASE_SECONDS": 2.0,
+        "contentmap_cli.commands.engine.job_run.HEARTBEAT_SECONDS": 600.0,
     }
     scan = trial.start(fault={"point": point, "nth": nth, "do": "stop", "set": PATIENT | settings})
     try:
@@ -246,8 +246,8 @@ def test_a_file_locked_for_good(long_trial: Trial, address: str) -> None:
     """The run waits its time, then ends with 5 and a hint, and crawls no further."""
     file = address.removeprefix("sqlite:///")
     quick = {
-        "contentmap_cli.records.engine.BUSY_TIMEOUT_MS": 1000,
-        "contentmap_cli.records.engine.HURRIED_TIMEOUT_MS": 100,
+        "contentmap_cli.storage.engine.BUSY_TIMEOUT_MS": 1000,
+        "contentmap_cli.storage.engine.HURRIED_TIMEOUT_MS": 100,
         _NOTICE: 0.3,
     }
     scan = _in_the_middle(long_trial, aloud=True, fault={"set": quick})

@@ -12,14 +12,14 @@ from sqlalchemy import update
 from trial import Trial, make_schema, wait_until, wait_until_stopped
 from web_sites import Reply, good_site, serving, urlset
 
-from contentmap_cli.records.engine import open_database
-from contentmap_cli.records.tables import DomainScan, Job
-from contentmap_cli.records.types import utc_now
-from contentmap_cli.values import JobStatus, ScanStatus
+from contentmap_cli.models import JobStatus, ScanStatus
+from contentmap_cli.storage.column_types import utc_now
+from contentmap_cli.storage.engine import open_database
+from contentmap_cli.storage.tables import DomainScan, Job
 
 QUICK = {
-    "contentmap_cli.commands.run.HEARTBEAT_SECONDS": 0.2,
-    "contentmap_cli.records.engine.SERVER_SETTINGS": {"idle_in_transaction_session_timeout": "1s"},
+    "contentmap_cli.commands.engine.job_run.HEARTBEAT_SECONDS": 0.2,
+    "contentmap_cli.storage.engine.SERVER_SETTINGS": {"idle_in_transaction_session_timeout": "1s"},
 }
 
 

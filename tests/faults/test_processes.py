@@ -9,7 +9,6 @@ import subprocess
 import time
 
 import pytest
-from running import alive, children_of
 from trial import Trial, wait_until, wait_until_shut, wait_until_stopped
 
 from contentmap_cli.errors import Code
@@ -100,31 +99,3 @@ def test_an_answer_that_cannot_be_written(trial: Trial, where: str) -> None:
     assert ran.returncode == 3, ran.stderr
     assert (b"could not be written" in ran.stderr) == (where == "/dev/full"), ran.stderr
     trial.check_finished()
-
-
-@on_sqlite
-def test_the_crawling_process_is_killed(long_trial: Trial) -> None:
-    """Another takes its place: the job comes to what it comes to undisturbed."""
-    long_trial.sites.shuts_at = 25
-    scan = long_trial.start()
-    wait_until_shut(long_trial.sites)
-    (crawler,) = children_of(scan.pid)
-    os.kill(crawler, signal.SIGKILL)
-    long_trial.sites.gate.set()
-    said = long_trial.contentmap.end(scan)
-    assert said.code == 3, said.err
-    long_trial.check_finished()
-
-
-@on_sqlite
-def test_the_crawling_process_ends_with_its_parent(long_trial: Trial) -> None:
-    """A run that was killed leaves nobody behind who goes on asking."""
-    long_trial.sites.shuts_at = 25
-    scan = long_trial.start()
-    wait_until_shut(long_trial.sites)
-    (crawler,) = children_of(scan.pid)
-    scan.kill()
-    wait_until(lambda: not alive(crawler))
-    long_trial.sites.gate.set()
-    long_trial.contentmap.end(scan)
-    long_trial.check_resumed()

@@ -27,11 +27,11 @@ from urllib.parse import urlsplit
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from contentmap_cli.crawl.fetch import Ask, Fetcher
+from contentmap_cli.crawl.http.fetch import Ask, Fetcher
+from contentmap_cli.crawl.http.responses import FetchedFile
 from contentmap_cli.crawl.options import CrawlOptions, parse_connect_to
-from contentmap_cli.crawl.responses import FetchedFile
 from contentmap_cli.crawl.robots import read_robots
-from contentmap_cli.values import Limits
+from contentmap_cli.models import Limits
 
 AT_ONCE = 32
 ROBOTS_A_ROUND = 16

@@ -22,10 +22,10 @@ sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parents[1] / 
 
 import damaged_sitemaps as damaged  # noqa: E402 - found on the path set above
 
-from contentmap_cli.crawl.parsing import parse_document, parse_lastmod  # noqa: E402
-from contentmap_cli.crawl.parsing.html import site_links  # noqa: E402
-from contentmap_cli.crawl.refusals import page_kind  # noqa: E402
-from contentmap_cli.values import Document, Entry, Limits  # noqa: E402
+from contentmap_cli.crawl.pages.refusals import page_kind  # noqa: E402
+from contentmap_cli.models import Document, Entry, Limits  # noqa: E402
+from contentmap_cli.sitemap import parse_document, parse_lastmod  # noqa: E402
+from contentmap_cli.sitemap.html.links import site_links  # noqa: E402
 
 LIMITS = Limits(file_urls=5, file_urls_hard=2000, body_bytes=4 * 1024 * 1024, xml_token_bytes=64 * 1024)
 SECONDS_PER_MEGABYTE = 60.0

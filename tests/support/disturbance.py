@@ -17,16 +17,16 @@ import asyncpg
 from queue_trial import QueueTrial
 
 LEASES = {
-    "contentmap_cli.records.workers.LEASE_SECONDS": 2.0,
-    "contentmap_cli.records.queue.STALE_SECONDS": 2.0,
-    "contentmap_cli.commands.queue_run.HEARTBEAT_SECONDS": 0.4,
-    "contentmap_cli.commands.queue_run.LOOK_SECONDS": 0.3,
-    "contentmap_cli.records.places._PULSE": 0.4,
-    "contentmap_cli.records.places._IDLE_LIMIT": "2s",
+    "contentmap_cli.storage.queue.workers.LEASE_SECONDS": 2.0,
+    "contentmap_cli.storage.queue.queue.STALE_SECONDS": 2.0,
+    "contentmap_cli.commands.engine.queue_run.HEARTBEAT_SECONDS": 0.4,
+    "contentmap_cli.commands.engine.queue_run.LOOK_SECONDS": 0.3,
+    "contentmap_cli.storage.queue.host_slots._PULSE": 0.4,
+    "contentmap_cli.storage.queue.host_slots._IDLE_LIMIT": "2s",
 }
 """Leases of two seconds, so that sleep outlasts them and nobody need wait for a minute."""
 PATIENT = {
-    "contentmap_cli.records.engine.SERVER_SETTINGS": {
+    "contentmap_cli.storage.engine.SERVER_SETTINGS": {
         "lock_timeout": "20s",
         "idle_in_transaction_session_timeout": "0",
     }

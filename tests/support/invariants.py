@@ -19,12 +19,12 @@ from typing import Any
 from sqlalchemy import Select, and_, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from contentmap_cli.commands.owner import truthful
-from contentmap_cli.records.engine import Database, open_database
-from contentmap_cli.records.queries import job_summary
-from contentmap_cli.records.session import Sessions
-from contentmap_cli.records.tables import SITEMAP_URLS, Domain, DomainScan, Job, SitemapFile
-from contentmap_cli.values import JobStatus, JobSummary, ScanStatus
+from contentmap_cli.commands.engine.run_id import truthful
+from contentmap_cli.models import JobStatus, JobSummary, ScanStatus
+from contentmap_cli.storage.engine import Database, open_database
+from contentmap_cli.storage.jobs.job_queries import job_summary
+from contentmap_cli.storage.session import Sessions
+from contentmap_cli.storage.tables import SITEMAP_URLS, Domain, DomainScan, Job, SitemapFile
 
 RECORDED = {ScanStatus.OK, ScanStatus.EMPTY, ScanStatus.PARTIAL}
 _U = SITEMAP_URLS.c

@@ -8,17 +8,7 @@ from functools import partial
 
 from sqlalchemy import func, select, update
 
-from contentmap_cli.records import jobs
-from contentmap_cli.records.beside import FileEntries
-from contentmap_cli.records.claims import Claim, claim_domains, fence, finish_domain
-from contentmap_cli.records.differences import Differences
-from contentmap_cli.records.entries import Changes, Compared, compare_ahead, merge_entries
-from contentmap_cli.records.files import drop_files, save_files
-from contentmap_cli.records.session import Sessions
-from contentmap_cli.records.tables import SITEMAP_URLS, DomainScan
-from contentmap_cli.records.types import utc_now
-from contentmap_cli.rows import RowBatch, RowDelta, rows_of, sorted_unique
-from contentmap_cli.values import (
+from contentmap_cli.models import (
     CrawledFile,
     DiscoveryMethod,
     Document,
@@ -30,6 +20,16 @@ from contentmap_cli.values import (
     ScanStatus,
     Target,
 )
+from contentmap_cli.models.entry_rows import RowBatch, RowDelta, rows_of, sorted_unique
+from contentmap_cli.storage.column_types import utc_now
+from contentmap_cli.storage.jobs import jobs
+from contentmap_cli.storage.jobs.claims import Claim, claim_domains, fence, finish_domain
+from contentmap_cli.storage.session import Sessions
+from contentmap_cli.storage.tables import SITEMAP_URLS, DomainScan
+from contentmap_cli.storage.writing.change_set import ChangeSet
+from contentmap_cli.storage.writing.entries import Changes, Compared, compare_ahead, merge_entries
+from contentmap_cli.storage.writing.files import drop_files, save_files
+from contentmap_cli.storage.writing.row_diff import FileEntries
 
 DOMAIN = "shop.example"
 Listing = dict[str, list[Entry]]
@@ -103,7 +103,7 @@ async def record(
         for position, ((name, entries), file) in enumerate(zip(listing.items(), crawled, strict=True))
         if file.status in (FileStatus.OK, FileStatus.PARTIAL)
     }
-    with Differences() as differences:
+    with ChangeSet() as differences:
         compared = None
         if ahead:
             async with sessions.comparing(taken.job_id, domain) as session, session.begin():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contentmap_cli.records.engine import open_database
+from contentmap_cli.storage.engine import open_database
 
 TABLES = ("sitemap_urls", "sitemap_files")
 _VERBS = ("INSERT", "UPDATE", "DELETE")

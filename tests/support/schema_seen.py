@@ -9,9 +9,9 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, inspect
 
-from contentmap_cli.records import schema
-from contentmap_cli.records.partitions import is_partition, of_the_models
-from contentmap_cli.records.schema import tables_on
+from contentmap_cli.storage import schema
+from contentmap_cli.storage.partitions import is_partition, of_the_models
+from contentmap_cli.storage.schema import tables_on
 
 
 def differences(connection: Connection) -> list[object]:

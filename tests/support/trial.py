@@ -18,9 +18,9 @@ from sqlalchemy import select
 from web_sites import Page, Sites, serving
 
 from contentmap_cli.errors import Exit
-from contentmap_cli.records.engine import open_database
-from contentmap_cli.records.schema import upgrade_schema
-from contentmap_cli.records.tables import Job
+from contentmap_cli.storage.engine import open_database
+from contentmap_cli.storage.schema import upgrade_schema
+from contentmap_cli.storage.tables import Job
 
 CONCURRENCY = 4
 

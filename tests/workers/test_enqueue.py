@@ -15,8 +15,8 @@ from program import MEASURED, Contentmap
 from queue_trial import QueueTrial
 from sqlalchemy import text
 
-from contentmap_cli.records.queue import _engine, default_priority
-from contentmap_cli.records.session import Sessions
+from contentmap_cli.storage.queue.queue import _engine, default_priority
+from contentmap_cli.storage.session import Sessions
 
 COUNTS = (
     "SELECT (SELECT count(*) FROM jobs), (SELECT count(*) FROM domains), (SELECT count(*) FROM domain_scans),"

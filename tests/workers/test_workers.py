@@ -99,7 +99,7 @@ def test_a_worker_is_killed(trial: QueueTrial, point: str) -> None:
 def test_killed_between_the_last_commit_and_its_settling(trial: QueueTrial) -> None:
     """All is recorded, and the queue does not know: the next worker settles it and closes the job."""
     trial.enqueue()
-    settle = {"set": {"contentmap_cli.commands.queue_run._SETTLE": 60}}
+    settle = {"set": {"contentmap_cli.commands.engine.queue_run._SETTLE": 60}}
     worker = trial.worker(fault=settle)
     wait_until(lambda: not trial.look().unfinished())
     worker.kill()

@@ -1,0 +1,258 @@
+"""Carries a check out: a live site, a recorded domain or a file, led past the rules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import BinaryIO
+
+from contentmap_cli.check.checker import Checker
+from contentmap_cli.commands.database.connection import database_for_reading
+from contentmap_cli.commands.database.lookups import require_domain
+from contentmap_cli.commands.interface.answer_output import say
+from contentmap_cli.commands.interface.global_options import GlobalOptions
+from contentmap_cli.crawl.crawler import Crawler
+from contentmap_cli.crawl.reading.spool import RowSpool
+from contentmap_cli.crawl.results import DomainCrawl
+from contentmap_cli.crawl.robots import Robots
+from contentmap_cli.errors import Code, ContentMapError, Failure, NotFound
+from contentmap_cli.models import DiscoveryMethod, DocumentKind, Entry, Limits, RememberedFile, Target
+from contentmap_cli.models.entry_rows import entries_of
+from contentmap_cli.models.findings import CheckedFile, CheckedSite
+from contentmap_cli.models.hosts import normalise_url
+from contentmap_cli.models.robots import RobotsFile, RobotsVersion
+from contentmap_cli.output.escape import redact
+from contentmap_cli.sitemap import parse_document, parse_lastmod
+from contentmap_cli.storage.reading.check_input import recorded_files
+from contentmap_cli.storage.reading.contents import EntryFilter, find_domain, stored_entries
+from contentmap_cli.storage.writing.files import remembered_files
+from contentmap_cli.storage.writing.robots_versions import current_robots
+
+SLICE = 1000
+_DEEPEST = 16  # indexes above a file that are looked at: they may name each other in a ring
+
+
+def check_file(
+    checker: Checker, name: str, source: BinaryIO, base: str | None, limits: Limits, *, robots: bool
+) -> None:
+    """Checks one document from a file."""
+    spool = RowSpool()
+    try:
+        segment = spool.segment(base or name, room=limits.file_urls_hard, child_room=limits.file_urls_hard)
+        document = parse_document(source, segment, base=base, limits=limits, robots=robots)
+        segment.finish()
+        file = CheckedFile(
+            name=name,
+            kind=document.kind,
+            entries=document.entries,
+            problems=document.problems,
+            failure=document.failure,
+            url=base,
+            encoding=document.encoding,
+            is_gzipped=document.is_gzipped,
+            decoded_bytes=document.decoded_bytes,
+            has_lastmod=document.has_lastmod,
+            root=document.root,
+        )
+
+        def lead() -> None:
+            checker.start(file)
+            for start in range(0, len(segment.children), SLICE):
+                checker.entries(segment.children[start : start + SLICE])
+            for batch in segment.read():
+                checker.entries(entries_of(batch))
+            checker.end()
+
+        lead()
+        if checker.repeat():
+            lead()
+    finally:
+        spool.close()
+
+
+async def check_live(cli: GlobalOptions, target: Target, crawler: Crawler, wanted: frozenset[str]) -> Checker:
+    """Crawl a site and checks what was found; nothing is recorded."""
+    before = await _earlier(cli, target.domain)
+    with await crawler.crawl(target) as crawl:
+        now = datetime.now(UTC)
+        robots = crawl.robots or Robots()
+        site = CheckedSite(
+            target=target.domain,
+            now=now,
+            allows=robots.allows if robots.rules is not None else None,
+            failures=tuple(
+                dict.fromkeys((*((crawl.failure,) if crawl.failure else ()), *crawl.limits, *crawl.notes))
+            ),
+            robots=_robots(crawl.robots_file),
+        )
+        checker = Checker(site, wanted)
+        files = _crawled(crawl, before, now)
+        for _ in range(2):
+            for index, file in enumerate(files):
+                checker.start(file)
+                for batch in crawl.rows(index):
+                    checker.entries(entries_of(batch))
+                checker.end()
+            if not checker.repeat():
+                break
+    return checker
+
+
+async def check_stored(cli: GlobalOptions, name: str, wanted: frozenset[str]) -> Checker:
+    """Checks what the database has of a domain. Raises NotFound where it was never scanned."""
+    async with (
+        database_for_reading(cli) as sessions,
+        sessions.read(domain=name) as session,
+        session.begin(),
+    ):
+        domain_id = await require_domain(session, cli.tenant_name, name)
+        recorded = await recorded_files(session, domain_id)
+        named = _named(file.url for file, _ in recorded if file.discovered_by is DiscoveryMethod.ROBOTS)
+        dated = [
+            replace(file, index_lastmod=parse_lastmod(said) if said else None) for file, said in recorded
+        ]
+        files = _placed(dated, named)
+        version = await current_robots(session, domain_id)
+        robots = _recorded_robots(version) if version is not None else None
+        checker = Checker(CheckedSite(target=name, now=datetime.now(UTC), robots=robots), wanted)
+        for _ in range(2):
+            waiting = iter(files)
+            current: CheckedFile | None = None
+            batch: list[Entry] = []
+            async for stored in stored_entries(session, domain_id, EntryFilter()):
+                if current is None or stored.sitemap != current.name or len(batch) >= SLICE:
+                    if current is not None and batch:
+                        checker.entries(batch)
+                        batch = []
+                    if current is None or stored.sitemap != current.name:
+                        current = _advance(checker, current, waiting, stored.sitemap)
+                batch.append(stored.entry)
+            if current is not None and batch:
+                checker.entries(batch)
+            _advance(checker, current, waiting, None)
+            if not checker.repeat():
+                break
+    return checker
+
+
+def _advance(
+    checker: Checker, current: CheckedFile | None, waiting: Iterator[CheckedFile], name: str | None
+) -> CheckedFile | None:
+    """Ends a file and begins those up to the one of that name; files without entries pass by in between."""
+    if current is not None:
+        checker.end()
+    for file in waiting:
+        checker.start(file)
+        if file.name == name:
+            return file
+        checker.end()
+    return None
+
+
+def _crawled(crawl: DomainCrawl, before: Mapping[str, RememberedFile], now: datetime) -> list[CheckedFile]:
+    files = []
+    for file in crawl.files:
+        document = file.document
+        earlier = before.get(file.url)
+        digest = document.digest if document is not None and document.complete else None
+        known = earlier is not None and bool(earlier.digest) and bool(digest) and bool(earlier.lastmod)
+        files.append(
+            CheckedFile(
+                name=file.url,
+                kind=document.kind if document else None,
+                entries=document.entries if document else 0,
+                problems=document.problems if document else (),
+                failure=_shown(file.error or (document.failure if document else None)),
+                url=file.url,
+                final_url=file.final_url,
+                discovered_by=file.discovered_by,
+                parent=file.parent,
+                content_type=file.content_type,
+                encoding=document.encoding if document else None,
+                is_gzipped=bool(document and document.is_gzipped),
+                decoded_bytes=document.decoded_bytes if document else 0,
+                has_lastmod=bool(document and document.has_lastmod),
+                root=document.root if document else None,
+                index_lastmod=parse_lastmod(file.lastmod) if file.lastmod else None,
+                was_changed=earlier.digest != digest if known and earlier else None,
+                date_changed=earlier.lastmod != file.lastmod if known and earlier and file.lastmod else None,
+                read_at=now,
+            )
+        )
+    return _placed(files, _named(crawl.robots.sitemaps if crawl.robots is not None else ()))
+
+
+def _robots(file: RobotsFile | None) -> CheckedFile | None:
+    """A robots.txt as a document. That it is an HTML page is said of the site."""
+    if file is None or file.body is None:
+        return None
+    return CheckedFile(
+        name=file.url,
+        kind=DocumentKind.ROBOTS,
+        entries=len(file.sitemaps),
+        problems=tuple(problem for problem in file.problems if problem.code != Code.ROBOTS_IS_HTML),
+        url=file.url,
+        final_url=file.final_url,
+        decoded_bytes=len(file.body),
+    )
+
+
+def _recorded_robots(version: RobotsVersion) -> CheckedFile | None:
+    """A recorded robots.txt as a document."""
+    if version.body is None:
+        return None
+    return CheckedFile(
+        name=version.url,
+        kind=DocumentKind.ROBOTS,
+        problems=version.problems,
+        url=version.url,
+        final_url=version.final_url,
+        decoded_bytes=len(version.body),
+    )
+
+
+def _named(urls: Iterable[str | None]) -> frozenset[str]:
+    """URLs in the spelling that tells whether two are the same."""
+    return frozenset(normalise_url(url) or url for url in urls if url is not None)
+
+
+def _placed(files: Sequence[CheckedFile], named: frozenset[str]) -> list[CheckedFile]:
+    """The files with what robots.txt says of them, itself or through the indexes that it names."""
+    by_url = {file.url: file for file in files}
+    placed = []
+    for file in files:
+        trusted = False
+        at: CheckedFile | None = file
+        for _ in range(_DEEPEST):
+            if at is None or at.url is None:
+                break
+            if at.discovered_by is DiscoveryMethod.ROBOTS or (normalise_url(at.url) or at.url) in named:
+                trusted = True
+                break
+            at = by_url.get(at.parent) if at.parent else None
+        placed.append(replace(file, trusted=trusted, named=trusted or file.parent is not None))
+    return placed
+
+
+def _shown(failure: Failure | None) -> Failure | None:
+    return Failure(failure.code, redact(failure.message)) if failure is not None else None
+
+
+async def _earlier(cli: GlobalOptions, domain: str) -> dict[str, RememberedFile]:
+    """What an earlier scan recorded of a domain's files; nothing where there is none to compare with."""
+    try:
+        async with (
+            database_for_reading(cli) as sessions,
+            sessions.read(domain=domain) as session,
+            session.begin(),
+        ):
+            found = await find_domain(session, cli.tenant_name, domain)
+            if found is None:
+                return {}
+            return {file.url: file for file in (await remembered_files(session, [found])).get(found, [])}
+    except NotFound:  # there is no database yet
+        return {}
+    except ContentMapError as error:
+        say(f"note: no earlier scan to compare with: {redact(error.message)}", unless=cli.quiet)
+        return {}

@@ -1,0 +1,148 @@
+"""Opens the database a command was given, and sees that its schema is one it can work with."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from platformdirs import user_data_path
+from sqlalchemy.engine import URL
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from contentmap_cli.commands.interface.global_options import GlobalOptions
+from contentmap_cli.errors import ContentMapError, DatabaseUnavailable, NotFound, SchemaMismatch
+from contentmap_cli.storage.database_errors import storage_error
+from contentmap_cli.storage.database_url import FILE, parse_database_address, show_database_address
+from contentmap_cli.storage.engine import READ_ONLY, SESSION_NAME, Database, open_database
+from contentmap_cli.storage.jobs.stale_sessions import session_name
+from contentmap_cli.storage.schema import (
+    SchemaState,
+    create_schema,
+    read_version,
+    require_current,
+    require_server,
+)
+from contentmap_cli.storage.session import Sessions
+from contentmap_cli.storage.watchdog import watched
+
+
+def database_address(cli: GlobalOptions) -> URL:
+    """The address the user gave, or the SQLite file in the user's data folder."""
+    return parse_database_address(str(default_file()) if cli.db is None else cli.db)
+
+
+def default_file() -> Path:
+    """`contentmap.db` in the folder that the platform keeps for a program's data."""
+    return user_data_path("contentmap", appauthor=False) / "contentmap.db"
+
+
+@asynccontextmanager
+async def database_for_writing(
+    cli: GlobalOptions, *, create: bool = True, owner: str | None = None
+) -> AsyncIterator[Database]:
+    """The database, with a current schema: an embedded one is made on first use, where `create` says so.
+    `owner` is the run it is opened for, where there is one."""
+    address = database_address(cli)
+    if not create and _is_missing_file(address):
+        raise _nothing_yet(show_database_address(address))
+    if address.drivername == FILE:
+        _make_folder(Path(str(address.database)), own=cli.db is None)
+    name = SESSION_NAME if owner is None else session_name(owner)
+    async with _opened(address, writable=True, name=name) as database, watched(database, address):
+        async with database.engine.begin() as connection:
+            state, revision = await schema_of(database, connection)
+            if state is SchemaState.EMPTY and database.path is not None:
+                await connection.run_sync(create_schema)
+            else:
+                require_current(state, revision, database.shown)
+        database.check_file()
+        yield database
+
+
+@asynccontextmanager
+async def database_for_reading(cli: GlobalOptions) -> AsyncIterator[Sessions]:
+    """Sessions on a database that is there already: asking never creates one."""
+    address = database_address(cli)
+    if _is_missing_file(address):
+        raise _nothing_yet(show_database_address(address))
+    async with _opened(address, writable=False) as database:
+        reading = database.engine.execution_options(**{READ_ONLY: True})
+        async with reading.connect() as connection:
+            state, revision = await schema_of(database, connection)
+            require_current(state, revision, database.shown)
+        yield Sessions(database)
+
+
+async def schema_of(database: Database, connection: AsyncConnection) -> tuple[SchemaState, str | None]:
+    """The state of the schema and its revision. Raises DatabaseUnavailable where the server is too old."""
+    await connection.run_sync(require_server, database.shown)
+    return await connection.run_sync(read_version)
+
+
+@asynccontextmanager
+async def opened_as_is(cli: GlobalOptions, *, create: bool) -> AsyncIterator[Database]:
+    """The database whatever its schema, for the commands that look at or change the schema itself."""
+    address = database_address(cli)
+    if create and address.drivername == FILE:
+        _make_folder(Path(str(address.database)), own=cli.db is None)
+    elif _is_missing_file(address):
+        shown = show_database_address(address)
+        raise SchemaMismatch(f"there is no database {shown}", hint="run `contentmap db upgrade` to make it")
+    async with _opened(address, writable=create) as database:
+        yield database
+
+
+@asynccontextmanager
+async def _opened(address: URL, *, writable: bool, name: str = SESSION_NAME) -> AsyncIterator[Database]:
+    database = open_database(address, writable=writable, name=name)
+    try:
+        yield database
+    except ContentMapError:
+        raise
+    except Exception as error:
+        known = storage_error(error, database.shown)
+        if known is None:
+            raise
+        raise known from error
+    finally:
+        await database.close()
+
+
+def _is_missing_file(address: URL) -> bool:
+    try:
+        return address.drivername == FILE and not Path(str(address.database)).exists()
+    except OSError:
+        return False  # it may be there: opening it says what is wrong
+
+
+def _nothing_yet(shown: str) -> NotFound:
+    return NotFound(
+        f"nothing is recorded yet: there is no database {shown}",
+        hint="run `contentmap scan example.com` first, or name the database with --db",
+    )
+
+
+def _make_folder(file: Path, *, own: bool) -> None:
+    """Makes the folder of the default database; a folder that the user named must be there."""
+    folder = file.absolute().parent
+    try:
+        if own:
+            folder.mkdir(parents=True, exist_ok=True)
+        elif not folder.is_dir():
+            raise DatabaseUnavailable(
+                f"there is no folder {folder} for the database",
+                hint="make it first, or name another database with --db",
+            )
+    except OSError as error:
+        raise DatabaseUnavailable(
+            f"the folder {folder} for the database cannot be made",
+            hint="name a database with --db, in a folder that you may write to",
+        ) from error
+    if file.is_dir():
+        raise DatabaseUnavailable(f"{file} is a folder, not a database", hint="name a file with --db")
+    if file.exists() and not os.access(file, os.W_OK):
+        raise DatabaseUnavailable(
+            f"the database {file} is read-only", hint="give a database that may be written"
+        )

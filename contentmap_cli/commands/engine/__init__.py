@@ -1,0 +1,1 @@
+"""The run engine: claims, fan-out, transactions, recovery, progress and exit codes."""

@@ -1,0 +1,68 @@
+"""A worker's crawlers: one for each way to crawl that its jobs ask for, kept while it may be used again."""
+
+from __future__ import annotations
+
+import json
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+from contentmap_cli.commands.settings.crawl_settings import ScanSettings
+from contentmap_cli.crawl.crawler import Crawler
+from contentmap_cli.crawl.http.host_slots import HostSlots
+
+_IDLE = 2
+"""Crawlers that nobody uses and that are kept all the same: each has threads and connections of its own."""
+
+
+@dataclass
+class _Kept:
+    crawler: Crawler
+    users: int = 0
+
+
+class CrawlerPool:
+    """Gives out crawlers by a job's recorded options. `proxy`, `body_cache` and `concurrency` are the
+    worker's own; places at hosts and addresses are shared by all of them. `close` it."""
+
+    def __init__(
+        self, *, concurrency: int, proxy: str | None, places: HostSlots, body_cache: str | None = None
+    ) -> None:
+        self._concurrency = concurrency
+        self._proxy = proxy
+        self._body_cache = body_cache
+        self._places = places
+        self._kept: OrderedDict[str, _Kept] = OrderedDict()
+
+    @asynccontextmanager
+    async def use(self, options: Mapping[str, Any]) -> AsyncIterator[Crawler]:
+        """A crawler for a job. Raises UsageError where its options cannot be had on this machine."""
+        key = json.dumps(options, sort_keys=True)
+        kept = self._kept.get(key)
+        if kept is None:
+            settings = ScanSettings.from_recorded(options)
+            settings = replace(
+                settings, proxy=self._proxy, concurrency=self._concurrency, body_cache=self._body_cache
+            )
+            crawler = Crawler(settings.crawl_options(), places=self._places)
+            # entering waits for nothing, so nobody comes in between; one that cannot be entered is not kept
+            kept = self._kept[key] = _Kept(await crawler.__aenter__())
+        kept.users += 1
+        self._kept.move_to_end(key)
+        try:
+            yield kept.crawler
+        finally:
+            kept.users -= 1
+            await self._let_go(_IDLE)
+
+    async def close(self) -> None:
+        """Closes all that nobody uses."""
+        await self._let_go(0)
+
+    async def _let_go(self, keep: int) -> None:
+        idle = [key for key, kept in self._kept.items() if not kept.users]
+        for key in idle[: max(0, len(idle) - keep)]:
+            kept = self._kept.pop(key)
+            await kept.crawler.__aexit__(None, None, None)

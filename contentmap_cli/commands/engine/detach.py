@@ -1,0 +1,70 @@
+"""A run that goes on by itself: in a process and a session of its own, once its job is committed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+
+from contentmap_cli.commands.interface.answer_output import say
+from contentmap_cli.commands.interface.global_options import GlobalOptions
+from contentmap_cli.commands.interface.logging_setup import LogFormat
+from contentmap_cli.commands.interface.process_setup import hear_interrupts
+
+Committed = Callable[[str], None]
+
+
+def in_background(cli: GlobalOptions, work: Callable[[Committed], int], *, as_json: bool) -> int:
+    """Prints the id of the job that `work` commits, and leaves `work` running. Returns the exit code.
+
+    `work` is given what to call with the id, and calls it at most once. Until then its errors appear here and
+    its exit code is the one returned. No thread may run and no event loop may exist yet: the process forks.
+    """
+    hear_interrupts()  # the caller's ends the child as well
+    reading, writing = os.pipe()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    child = os.fork()
+    if child == 0:
+        os.close(reading)
+        os.setsid()  # the terminal's end and its Ctrl-C are no longer ours
+
+        def committed(job_id: str) -> None:
+            os.write(writing, job_id.encode())
+            os.close(writing)
+            _leave_the_streams(cli)
+
+        return work(committed)
+    os.close(writing)
+    try:
+        with os.fdopen(reading, "rb") as pipe:
+            job_id = pipe.read().decode()
+    except KeyboardInterrupt:
+        os.kill(child, signal.SIGTERM)
+        raise
+    if not job_id:
+        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        return code if code >= 0 else 128 - code  # ended by a signal: as a shell has it
+    _show(job_id, child, as_json=as_json)
+    say(f"`{cli.in_full(f'contentmap status {job_id} --watch')}` follows it", unless=cli.quiet)
+    return 0
+
+
+def _leave_the_streams(cli: GlobalOptions) -> None:
+    """Lets go of the caller's streams: what is still said goes to a text log, or nowhere."""
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    log = nowhere
+    if cli.log_file is not None and cli.log_format is not LogFormat.JSON:
+        log = os.open(cli.log_file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+    for number, target in ((0, nowhere), (1, nowhere), (2, log)):
+        os.dup2(target, number)
+    for opened in {nowhere, log} - {0, 1, 2}:
+        os.close(opened)
+
+
+def _show(job_id: str, process: int, *, as_json: bool) -> None:
+    import json
+
+    answer = {"type": "detached", "schema": 1, "job_id": job_id, "process": process}
+    print(json.dumps(answer) if as_json else job_id)

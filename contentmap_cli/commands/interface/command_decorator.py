@@ -1,0 +1,205 @@
+"""One way for every command to be called, and one way to run an event loop.
+
+`command(app)` registers a function as a command. Its first parameter is `GlobalOptions`; the global options
+are added to those it declares, so that they may stand before or after the command's name.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import re
+import sys
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from copy import copy
+from dataclasses import dataclass
+from typing import Annotated, Any, TypeVar, get_args, get_type_hints
+
+import typer
+
+from contentmap_cli.commands.interface.cli_errors import fail, unexpected
+from contentmap_cli.commands.interface.global_options import OPTIONS, GlobalOptions
+from contentmap_cli.commands.interface.logging_setup import LogFormat, set_up_logging
+from contentmap_cli.commands.interface.process_setup import (
+    close_quietly,
+    hear_interrupts,
+    ignore_late_answers,
+    tune_garbage_collector,
+)
+from contentmap_cli.commands.settings import config_files
+from contentmap_cli.errors import ContentMapError, Exit, UsageError
+
+T = TypeVar("T")
+_SURROGATE = re.compile("[\x00\ud800-\udfff]")
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """Options, by parameter, that a command takes as one parameter of its own: a mapping of what they say."""
+
+    options: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, annotation: Any) -> Bundle | None:
+        """The bundle that an annotated parameter is, None for any other."""
+        return next((part for part in get_args(annotation)[1:] if isinstance(part, cls)), None)
+
+    def parameters(self) -> list[inspect.Parameter]:
+        """Its options as a signature has them: a switch is off, and anything else None, until it is said."""
+        return [
+            inspect.Parameter(
+                name,
+                inspect.Parameter.KEYWORD_ONLY,
+                annotation=option,
+                default=False if get_args(option)[0] is bool else None,
+            )
+            for name, option in self.options.items()
+        ]
+
+
+def command(
+    app: typer.Typer,
+    name: str | None = None,
+    *,
+    flags_only: frozenset[str] = frozenset(),
+    all_settings: bool = False,
+    **settings: Any,
+) -> Callable[[Callable[..., int | None]], Callable[..., None]]:
+    """Registers a function `f(shell, …) -> exit code or None` as a command of `app`. A parameter that is
+    annotated with a Bundle stands for all of its options, where it stands.
+
+    Neither environment nor settings files speak for the options in `flags_only`. With `all_settings` it also
+    takes, unseen, every option that can be set by the commands registered before it.
+    """
+
+    def register(function: Callable[..., int | None]) -> Callable[..., None]:
+        hints = get_type_hints(function, include_extras=True)
+        own: list[inspect.Parameter] = []
+        bundles: dict[str, Bundle] = {}
+        for parameter in list(inspect.signature(function).parameters.values())[1:]:
+            if parameter.kind is parameter.VAR_KEYWORD:
+                continue
+            hint = hints[parameter.name]
+            if bundle := Bundle.of(hint):
+                bundles[parameter.name] = bundle
+                own += bundle.parameters()
+            else:
+                own.append(parameter.replace(annotation=hint))
+        own = [
+            parameter.replace(annotation=_flag(parameter.annotation))
+            if parameter.name in flags_only
+            else parameter
+            for parameter in own
+        ]
+        context = inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
+        shared = [
+            inspect.Parameter(
+                option,
+                inspect.Parameter.KEYWORD_ONLY,
+                annotation=kind,
+                default=getattr(GlobalOptions, option),
+            )
+            for option, kind in OPTIONS.items()
+        ]
+        if all_settings:
+            own += [
+                inspect.Parameter(
+                    setting.name,
+                    inspect.Parameter.KEYWORD_ONLY,
+                    annotation=_unseen(setting.annotation),
+                    default=None,
+                )
+                for setting in config_files.SETTINGS.values()
+                if setting.name not in OPTIONS
+            ]
+        keyword = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in own]
+        for parameter in (*shared, *keyword):
+            config_files.declare(parameter.name, parameter.annotation)
+
+        @functools.wraps(function)
+        def run(**values: Any) -> None:
+            context: typer.Context = values.pop("context")
+            cli = GlobalOptions.of(context, {option: values.pop(option) for option in OPTIONS})
+            together = {
+                name: {option: values.pop(option) for option in bundle.options}
+                for name, bundle in bundles.items()
+            }
+            raise typer.Exit(_guarded(function, cli, values | together))
+
+        run.__signature__ = inspect.Signature([*keyword, context, *shared])  # type: ignore[attr-defined]
+        run.__annotations__ = {
+            parameter.name: parameter.annotation for parameter in (*keyword, context, *shared)
+        }
+        app.command(name, **settings)(run)
+        return run
+
+    return register
+
+
+def _flag(annotation: Any) -> Any:
+    """The same option, without its environment variable."""
+    return changed(annotation, envvar=None)
+
+
+def _unseen(annotation: Any) -> Any:
+    """The same option, not shown in the help."""
+    return changed(annotation, hidden=True)
+
+
+def changed(annotation: Any, **changes: Any) -> Any:
+    """The same option with something said otherwise, by the names that typer has for it."""
+    kind, option = get_args(annotation)
+    option = copy(option)
+    for name, value in changes.items():
+        setattr(option, name, value)
+    return Annotated[kind, option]
+
+
+def _guarded(function: Callable[..., int | None], cli: GlobalOptions, values: dict[str, Any]) -> int:
+    as_json = bool(values.get("as_json")) or str(values.get("format")) == "json"
+    try:
+        set_up_logging(
+            quiet=cli.quiet,
+            verbose=cli.verbose,
+            file=cli.log_file,
+            as_json=cli.log_format is LogFormat.JSON,
+        )
+        _check_text(cli, values)
+        return function(cli, **values) or Exit.CLEAN
+    except ContentMapError as error:
+        error.hint = cli.in_full(error.hint) if error.hint else None
+        fail(error, as_json=as_json)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return Exit.INTERRUPTED
+    except BrokenPipeError:
+        close_quietly(sys.stdout)
+        return Exit.CLEAN
+    except Exception as error:  # the last line of defence: no traceback reaches a user
+        return unexpected(error, as_json=as_json)
+
+
+def _check_text(cli: GlobalOptions, values: dict[str, Any]) -> None:
+    """Refuses arguments that are no text: bytes that are not UTF-8 reach a program as lone surrogates."""
+    for name, value in (*((name, getattr(cli, name)) for name in OPTIONS), *_one_by_one(values)):
+        for text in value if isinstance(value, list) else [value]:
+            if isinstance(text, str) and _SURROGATE.search(text):
+                raise UsageError(f"the argument for {name.replace('_', '-')} is not UTF-8 text")
+
+
+def _one_by_one(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from value.items()
+        else:
+            yield name, value
+
+
+def run_async(main: Coroutine[Any, Any, T]) -> T:
+    """Runs a command's coroutine on an event loop of its own."""
+    import asyncio
+
+    tune_garbage_collector()
+    ignore_late_answers()
+    hear_interrupts()
+    return asyncio.run(main)

@@ -1,0 +1,187 @@
+"""The global options, which every command has, and what one call said of them."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Annotated, Any, TextIO
+
+import typer
+
+from contentmap_cli.commands.interface.logging_setup import LogFormat
+from contentmap_cli.commands.settings import config_files
+from contentmap_cli.errors import UsageError
+
+_PANEL = "Global options"
+_COMMAND = re.compile(
+    r"(?<![\w/.-])contentmap "
+    r"(?=(?:scan|status|jobs|resume|cancel|worker|urls|sitemaps|map|report|diff|check|db)\b)"
+)
+
+
+class Color(StrEnum):
+    """Whether answers and progress are coloured."""
+
+    AUTO = "auto"
+    ALWAYS = "always"
+    NEVER = "never"
+
+
+Db = Annotated[
+    str | None,
+    typer.Option(
+        "--db",
+        metavar="URL|FILE",
+        envvar="CONTENTMAP_DATABASE_URL",
+        show_envvar=True,
+        help="Where to record. Default: an SQLite file in your data folder.",
+        rich_help_panel=_PANEL,
+    ),
+]
+Tenant = Annotated[
+    str | None,
+    typer.Option(
+        envvar="CONTENTMAP_TENANT", help="Whose jobs and domains. Default: default.", rich_help_panel=_PANEL
+    ),
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only errors on stderr.", rich_help_panel=_PANEL)]
+Verbose = Annotated[
+    int,
+    typer.Option(
+        "--verbose",
+        "-v",
+        count=True,
+        help="Log what happens; twice: each step of each transaction.",
+        rich_help_panel=_PANEL,
+    ),
+]
+LogFormatOption = Annotated[
+    LogFormat | None,
+    typer.Option(
+        "--log-format",
+        envvar="CONTENTMAP_LOG_FORMAT",
+        help="How log lines are written: text or json.",
+        rich_help_panel=_PANEL,
+    ),
+]
+LogFile = Annotated[
+    str | None,
+    typer.Option(
+        "--log-file",
+        metavar="FILE",
+        envvar="CONTENTMAP_LOG_FILE",
+        help="Log there instead of on stderr.",
+        rich_help_panel=_PANEL,
+    ),
+]
+ColorOption = Annotated[
+    Color | None,
+    typer.Option(
+        "--color",
+        envvar="CONTENTMAP_COLOR",
+        help="Colour answers and progress: auto, always or never.",
+        rich_help_panel=_PANEL,
+    ),
+]
+Config = Annotated[
+    str | None,
+    typer.Option(
+        "--config",
+        metavar="FILE",
+        envvar="CONTENTMAP_CONFIG",
+        is_eager=True,
+        callback=config_files.fill_defaults,
+        help="Settings. Default: contentmap.toml, or pyproject.toml, here; over those in your home.",
+        rich_help_panel=_PANEL,
+    ),
+]
+
+
+@dataclass(frozen=True)
+class GlobalOptions:
+    """The global options of one call, wherever they were said; `given` names those that were flags."""
+
+    db: str | None = None
+    tenant: str | None = None
+    quiet: bool = False
+    verbose: int = 0
+    log_format: LogFormat | None = None
+    log_file: str | None = None
+    color: Color | None = None
+    config: str | None = None
+    given: frozenset[str] = frozenset()
+    context: typer.Context | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def flags(self) -> frozenset[str]:
+        """The command's own options that stand on the command line, by their parameters."""
+        context = self.context
+        if context is None:
+            return frozenset()
+        return frozenset(name for name in context.params if config_files.given_as_flag(context, name))
+
+    @property
+    def tenant_name(self) -> str:
+        """The tenant, `default` where none is named."""
+        name = "default" if self.tenant is None else self.tenant.strip()
+        if not name or len(name) > 64 or not name.isprintable():
+            raise UsageError("a tenant is a name of 1 to 64 printable characters", hint="for example: acme")
+        return name
+
+    def colored(self, stream: TextIO) -> bool:
+        """Whether to colour what goes to `stream` (NO_COLOR, FORCE_COLOR and TERM=dumb are heard)."""
+        choice = self.color or Color.AUTO
+        if choice is not Color.AUTO:
+            return choice is Color.ALWAYS
+        if os.environ.get("NO_COLOR"):
+            return False
+        if os.environ.get("FORCE_COLOR"):
+            return True
+        return stream.isatty() and os.environ.get("TERM") != "dumb"
+
+    @classmethod
+    def of(cls, context: typer.Context, values: dict[str, Any]) -> GlobalOptions:
+        """The global options of a command, those before its name under those after it.
+
+        A flag before the name outranks what the environment or a file says after it.
+        """
+        given = frozenset(name for name in OPTIONS if config_files.given_as_flag(context, name))
+        later = cls(**values, given=given, context=context)
+        before = context.obj if isinstance(context.obj, GlobalOptions) else cls()
+        earlier = {name: getattr(before, name) for name in before.given - given}
+        return replace(later, **earlier, given=given | before.given)
+
+    def in_full(self, text: str) -> str:
+        """A hint with the --db and --tenant of this call in the commands it names, ready to be pasted."""
+        from contentmap_cli.storage.database_url import parse_database_address, show_database_address
+
+        options = []
+        if self.db and "db" in self.given and self.db != os.environ.get("CONTENTMAP_DATABASE_URL"):
+            try:
+                options += ["--db", show_database_address(parse_database_address(self.db))]
+            except UsageError:
+                return text
+        if self.tenant and "tenant" in self.given and self.tenant != os.environ.get("CONTENTMAP_TENANT"):
+            options += ["--tenant", self.tenant]
+        if self.config and "config" in self.given:
+            options += ["--config", self.config]
+        if not options:
+            return text
+        words = f"contentmap {shlex.join(options)} "
+        return _COMMAND.sub(lambda match: words, text)
+
+
+OPTIONS: dict[str, Any] = {
+    "db": Db,
+    "tenant": Tenant,
+    "quiet": Quiet,
+    "verbose": Verbose,
+    "log_format": LogFormatOption,
+    "log_file": LogFile,
+    "color": ColorOption,
+    "config": Config,
+}
+"""The global options, by their parameters."""

@@ -1,0 +1,99 @@
+"""`contentmap map`: what a site is made of, section by section."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from contentmap_cli.commands.interface import options as opt
+from contentmap_cli.commands.interface.command_decorator import command, run_async
+from contentmap_cli.commands.interface.global_options import GlobalOptions
+from contentmap_cli.output.formats import LIST_FORMATS, Format
+
+if TYPE_CHECKING:
+    from contentmap_cli.models.sections import SectionCounter
+    from contentmap_cli.storage.session import GuardedSession
+
+EPILOG = """\
+Examples:
+
+  contentmap map example.com
+
+  contentmap map example.com --depth 3 --min-share 0.1
+
+  contentmap map example.com --json
+
+A section is a folder of the path: /blog/ and /blog/a are in /, /blog/a/b is in /blog/ and /blog/a/ too.
+A URL that several sitemaps list counts once.
+
+Exit codes: 0; 5 database; 6 the domain was never scanned.
+"""
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command to the app."""
+    command(app, "map", epilog=EPILOG)(map_)
+
+
+def map_(
+    cli: GlobalOptions,
+    domain: opt.DomainArgument,
+    depth: Annotated[int, typer.Option(min=0, max=12, help="How many folders deep.")] = 2,
+    min_share: Annotated[
+        float,
+        typer.Option(min=0.0, max=100.0, metavar="PERCENT", help="Fold sections with less of the URLs."),
+    ] = 1.0,
+    format: opt.ListFormat = Format.TABLE,
+    as_json: opt.JsonOption = False,
+    output: opt.OutputOption = None,
+) -> None:
+    """Draw a domain as a tree of sections: URLs, share, newest date and freshness of each."""
+    from contentmap_cli.commands.interface.target_input import domain_name
+
+    chosen = opt.chosen(format, as_json, LIST_FORMATS)
+    run_async(_answer(cli, domain_name(domain), depth, min_share / 100, chosen, output))
+
+
+async def _answer(
+    cli: GlobalOptions, name: str, depth: int, share: float, format: Format, output: str | None
+) -> None:
+    from contentmap_cli.commands.database.connection import database_for_reading
+    from contentmap_cli.commands.database.lookups import require_domain
+    from contentmap_cli.commands.interface.answer_output import answer_to, say, width_of
+    from contentmap_cli.output.answers.map import SiteMap, map_writer
+    from contentmap_cli.storage.jobs.job_queries import last_scanned_at
+
+    async with (
+        database_for_reading(cli) as sessions,
+        sessions.read(domain=name) as session,
+        session.begin(),
+    ):
+        domain_id = await require_domain(session, cli.tenant_name, name)
+        scanned = await last_scanned_at(session, domain_id) or datetime.now(UTC)
+        counter = await count_sections(session, domain_id)
+    top = counter.tree()
+    if not top.urls:
+        say(
+            f"no URL of {name} is recorded: `contentmap sitemaps {name}` says why",
+            unless=cli.quiet,
+        )
+    with answer_to(output) as out:
+        writer = map_writer(format, out, width=width_of(out), color=cli.colored(out))
+        least = max(1, round(top.urls * share))
+        writer.write(SiteMap(name, top, depth, least, f"{scanned:%Y-%m}", counter.folded))
+        drawn = width_of(out) is not None
+    if counter.folded and not (format is Format.TABLE and drawn):  # a drawing says it below itself
+        say("note: the smallest sections are counted as part of those above", unless=cli.quiet)
+
+
+async def count_sections(session: GuardedSession, domain_id: int) -> SectionCounter:
+    """The URLs that a domain lists now, counted by section."""
+    from contentmap_cli.models.sections import SectionCounter
+    from contentmap_cli.storage.reading.url_dates import dated_urls
+
+    counter = SectionCounter()
+    async for some in dated_urls(session, domain_id):
+        counter.add(some)
+    return counter

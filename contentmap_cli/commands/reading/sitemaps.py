@@ -1,0 +1,83 @@
+"""`contentmap sitemaps`: the files of a domain, how they were found and what is wrong with them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from contentmap_cli.commands.interface import options as opt
+from contentmap_cli.commands.interface.command_decorator import command, run_async
+from contentmap_cli.commands.interface.global_options import GlobalOptions
+from contentmap_cli.output.formats import LIST_FORMATS, Format
+
+EPILOG = """\
+Examples:
+
+  contentmap sitemaps example.com
+
+  contentmap sitemaps example.com --json
+
+Exit codes: 0; 5 database; 6 the domain was never scanned.
+"""
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command to the app."""
+    command(app, "sitemaps", epilog=EPILOG)(sitemaps)
+
+
+def sitemaps(
+    cli: GlobalOptions,
+    domain: opt.DomainArgument,
+    removed: Annotated[bool, typer.Option("--removed", help="Those that are gone, too.")] = False,
+    format: opt.ListFormat = Format.TABLE,
+    as_json: opt.JsonOption = False,
+    output: opt.OutputOption = None,
+) -> None:
+    """List a domain's sitemap files: type, how found, status, counts, problems."""
+    from contentmap_cli.commands.interface.target_input import domain_name
+
+    chosen = opt.chosen(format, as_json, LIST_FORMATS)
+    run_async(_answer(cli, domain_name(domain), chosen, output, removed=removed))
+
+
+async def _answer(
+    cli: GlobalOptions, name: str, format: Format, output: str | None, *, removed: bool
+) -> None:
+    from contentmap_cli.commands.database.connection import database_for_reading
+    from contentmap_cli.commands.database.lookups import require_domain
+    from contentmap_cli.commands.interface.answer_output import answer_to, say, width_of
+    from contentmap_cli.models.robots import DomainRobots
+    from contentmap_cli.output.answers.lists import robots_note
+    from contentmap_cli.output.formats import files_writer
+    from contentmap_cli.output.scan_note import write_scan
+    from contentmap_cli.storage.jobs.job_queries import last_scan
+    from contentmap_cli.storage.reading.contents import stored_files
+    from contentmap_cli.storage.writing.robots_versions import current_robots
+
+    async with (
+        database_for_reading(cli) as sessions,
+        sessions.read(domain=name) as session,
+        session.begin(),
+    ):
+        domain_id = await require_domain(session, cli.tenant_name, name)
+        with answer_to(output) as out:
+            writer = files_writer(format, out, width=width_of(out), color=cli.colored(out))
+            count = 0
+            async for file in stored_files(session, domain_id, removed=removed):
+                writer.write(file)
+                count += 1
+            robots = await current_robots(session, domain_id)
+            told = DomainRobots(name, robots) if robots is not None and robots.problems else None
+            if told is not None and format is not Format.CSV:
+                writer.write(told)
+            writer.finish()
+            last = await last_scan(session, domain_id)
+            if last is not None and format is Format.TABLE:
+                write_scan(out, last)
+        if told is not None and format is Format.CSV:
+            say(robots_note(told), unless=cli.quiet)
+        if not count:
+            why = f"{last.status}, {last.error.code}: {last.error.message}" if last and last.error else ""
+            say(f"no sitemap of {name} is recorded{f' ({why})' if why else ''}", unless=cli.quiet)

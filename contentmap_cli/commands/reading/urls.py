@@ -1,0 +1,166 @@
+"""`contentmap urls`: the entries of a domain, streamed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from contentmap_cli.commands.interface import options as opt
+from contentmap_cli.commands.interface.command_decorator import command, run_async
+from contentmap_cli.commands.interface.global_options import GlobalOptions
+from contentmap_cli.errors import UsageError
+from contentmap_cli.output.formats import ENTRY_FORMATS, Format
+
+if TYPE_CHECKING:
+    from contentmap_cli.commands.interface.sitemap_folder import SitemapFiles
+    from contentmap_cli.storage.reading.contents import EntryFilter
+
+EPILOG = """\
+Examples:
+
+  contentmap urls example.com --format txt
+
+  contentmap urls example.com --match '*/blog/*' --since 7d --json
+
+  contentmap urls example.com --format csv -o urls.csv
+
+  contentmap urls example.com --format ndjson -o urls.ndjson.gz
+
+  contentmap urls example.com --format xml -o sitemaps/ --gzip
+
+A folder gets sitemaps of at most 50,000 URLs and 50 MiB each, and sitemap.xml, the index of them.
+
+Exit codes: 0; 5 database; 6 the domain was never scanned.
+"""
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command to the app."""
+    command(app, "urls", epilog=EPILOG)(urls)
+
+
+def urls(
+    cli: GlobalOptions,
+    domain: opt.DomainArgument,
+    match: Annotated[str | None, typer.Option(metavar="GLOB", help="Only URLs like this: * and ?.")] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(metavar="WHEN", help="First seen since: a date, a UTC date-time, or 12h, 7d, 2w ago."),
+    ] = None,
+    changed_after: Annotated[
+        str | None, typer.Option(metavar="WHEN", help="With a lastmod after; said as for --since.")
+    ] = None,
+    removed: Annotated[bool, typer.Option("--removed", help="Those that are gone.")] = False,
+    sitemap: Annotated[str | None, typer.Option(metavar="URL", help="Those of one sitemap file.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, max=10**12, help="At most so many.")] = None,
+    format: opt.EntryFormat = Format.TABLE,
+    as_json: opt.JsonOption = False,
+    output: opt.OutputOption = None,
+    base: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Where a folder of sitemaps is published. Default: the site."),
+    ] = None,
+    compressed: Annotated[
+        bool, typer.Option("--gzip", help="Compress the sitemaps of a folder; other files are named *.gz.")
+    ] = False,
+) -> None:
+    """List the URLs a domain publishes, with what its sitemaps say of them."""
+    from contentmap_cli.commands.interface.date_arguments import parse_moment
+    from contentmap_cli.commands.interface.sitemap_folder import SitemapFiles, is_folder
+    from contentmap_cli.commands.interface.target_input import domain_name
+    from contentmap_cli.storage.reading.contents import EntryFilter
+
+    wanted = EntryFilter(
+        sitemap=sitemap,
+        match=match,
+        since=parse_moment("--since", since) if since else None,
+        changed_after=parse_moment("--changed-after", changed_after) if changed_after else None,
+        removed=removed,
+        limit=limit,
+    )
+    chosen = opt.chosen(format, as_json, ENTRY_FORMATS)
+    if chosen is Format.PARQUET and output is not None and output.endswith(".gz"):
+        raise UsageError("a Parquet file is compressed inside", hint=f"-o {output.removesuffix('.gz')}")
+    name = domain_name(domain)
+    if output is not None and is_folder(output):
+        if chosen is not Format.XML:
+            raise UsageError(f"{output} is a folder: only sitemaps are several files", hint="--format xml")
+        run_async(
+            _fill(
+                cli,
+                name,
+                wanted,
+                SitemapFiles(output, base or f"https://{name}/", compressed=compressed),
+            )
+        )
+        return
+    if base is not None or compressed:
+        raise UsageError("--base and --gzip are for a folder of sitemaps", hint="--format xml -o FOLDER/")
+    run_async(_answer(cli, name, wanted, chosen, output))
+
+
+async def _answer(
+    cli: GlobalOptions, name: str, wanted: EntryFilter, format: Format, output: str | None
+) -> None:
+    from contentmap_cli.commands.database.connection import database_for_reading
+    from contentmap_cli.commands.database.lookups import require_domain
+    from contentmap_cli.commands.interface.answer_output import answer_to, has_left, say, width_of
+    from contentmap_cli.output.formats import entries_writer
+    from contentmap_cli.output.writers.sitemap_xml import MOST_URLS
+    from contentmap_cli.storage.reading.contents import stored_batches
+
+    async with (
+        database_for_reading(cli) as sessions,
+        sessions.read(domain=name) as session,
+        session.begin(),
+    ):
+        domain_id = await require_domain(session, cli.tenant_name, name)
+        with answer_to(output) as out:
+            writer = entries_writer(format, out, width=width_of(out), color=cli.colored(out))
+            count = 0
+            async for some in stored_batches(session, domain_id, wanted):
+                writer.write_all(some)
+                count += len(some)
+                if has_left(out):
+                    return
+            writer.finish()
+    if not count:
+        files = f"; `contentmap sitemaps {name}` lists its files" if wanted.sitemap is not None else ""
+        say(f"no URL of {name} fits{cli.in_full(files)}", unless=cli.quiet)
+    elif format is Format.XML and count > MOST_URLS:
+        say(
+            f"note: {count:,} URLs in one sitemap; the protocol allows {MOST_URLS:,} a file: "
+            "-o FOLDER/ writes several",
+            unless=cli.quiet,
+        )
+
+
+async def _fill(cli: GlobalOptions, name: str, wanted: EntryFilter, files: SitemapFiles) -> None:
+    """Writes sitemaps of a size that the protocol allows, and their index, into a folder."""
+    from contentmap_cli.commands.database.connection import database_for_reading
+    from contentmap_cli.commands.database.lookups import require_domain
+    from contentmap_cli.commands.interface.answer_output import say
+    from contentmap_cli.output.figures import plural
+    from contentmap_cli.output.writers.sitemap_xml import SitemapFolder
+    from contentmap_cli.storage.reading.contents import stored_batches
+
+    count = 0
+    async with (
+        database_for_reading(cli) as sessions,
+        sessions.read(domain=name) as session,
+        session.begin(),
+    ):
+        domain_id = await require_domain(session, cli.tenant_name, name)
+        with files.made():
+            with SitemapFolder(files.part, files.address) as folder:
+                async for some in stored_batches(session, domain_id, wanted):
+                    folder.write_all(some)
+                    count += len(some)
+                with files.index() as index:
+                    folder.finish(index)
+            files.publish(folder.parts)
+    say(
+        f"{plural(count, 'URL')} in {plural(folder.parts, 'sitemap')} and an index",
+        unless=cli.quiet,
+    )

@@ -1,0 +1,1 @@
+"""Settings: files, environment, and the options a job records."""

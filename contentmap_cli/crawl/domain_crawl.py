@@ -1,0 +1,351 @@
+"""One domain, from its origins to its last sitemap. Carries out what the `DiscoveryQueue` decides.
+
+origin and robots.txt -> files that are named -> files that nothing names any more
+    -> home page -> other origins -> known paths -> pages of feeds -> DomainCrawl
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from itertools import islice
+from typing import BinaryIO, Final
+
+from contentmap_cli.crawl.context import CrawlContext
+from contentmap_cli.crawl.crawl_stats import CrawlStats
+from contentmap_cli.crawl.discovery import Candidate, DiscoveryQueue
+from contentmap_cli.crawl.http.fetch import Fetcher
+from contentmap_cli.crawl.http.responses import FetchedFile
+from contentmap_cli.crawl.options import CrawlOptions
+from contentmap_cli.crawl.origins import SiteFinder
+from contentmap_cli.crawl.pages.answers import Answer
+from contentmap_cli.crawl.path_prober import PathProber, Soft404Probe
+from contentmap_cli.crawl.reading.reader import Reader
+from contentmap_cli.crawl.reading.reader import Source as Body
+from contentmap_cli.crawl.reading.spool import Segment
+from contentmap_cli.crawl.results import CrawlProgress, DomainCrawl, judge
+from contentmap_cli.errors import Code, Failure
+from contentmap_cli.models import (
+    DiscoveryMethod,
+    Document,
+    DocumentKind,
+    Entry,
+    FileStatus,
+    RememberedFile,
+    Target,
+)
+from contentmap_cli.models.entry_rows import COLUMNS, EXTRA_COLUMNS, lengthened
+from contentmap_cli.models.hosts import is_related
+from contentmap_cli.models.sources import Source, SourceKind, SourceState
+
+log = logging.getLogger("contentmap.crawl")
+
+IN_FLIGHT: Final = 4
+"""Files of one domain that are requested at once; politeness still counts by host."""
+
+NOT_THERE: Final = ("http_3", "http_4", "redirect_", "too_many_redirects", "address_blocked")
+"""How the codes begin that mean, for a path that was only guessed, that there is nothing."""
+
+SLICE: Final = 500
+"""Children of an index that are queued at a time: a few milliseconds' work."""
+
+MOST_REFUSALS: Final = 3
+"""Refusals in a row after which files that nothing names are not requested: the site refuses the crawl."""
+
+NEWS_LOOKED_AT: Final = 2_000
+"""Entries that are looked at to tell a news sitemap, which has at most 1,000."""
+
+_FILE: Final = re.compile(r"\.(?:xml|txt)(?:\.gz)?\Z", re.IGNORECASE)
+"""Names that only a sitemap or a feed can have: a page in its place is a fault of the site."""
+
+_NEWS: Final = (*COLUMNS, *EXTRA_COLUMNS).index("news_count")
+
+
+class DomainCrawler:
+    """One domain's crawl. `run` once."""
+
+    def __init__(
+        self,
+        target: Target,
+        *,
+        options: CrawlOptions,
+        fetcher: Fetcher,
+        reader: Reader,
+        remembered: Sequence[RememberedFile],
+        progress: Callable[[CrawlProgress], None] | None,
+    ) -> None:
+        self._limits = options.limits
+        self._reader = reader
+        self._ledger = CrawlStats(target.domain, options.limits, progress)
+        self._decider = DiscoveryQueue(
+            target,
+            limits=options.limits,
+            probe=options.probe,
+            conditional=options.conditional,
+            remembered=remembered,
+        )
+        self._context = CrawlContext(
+            target,
+            options=options,
+            fetcher=fetcher,
+            reader=reader,
+            ledger=self._ledger,
+            decider=self._decider,
+        )
+        self._finder = SiteFinder(self._context)
+        self._soft404 = Soft404Probe(self._context)
+        self._prober = PathProber(self._context, self._soft404, self._read_queue)
+        self._digests: set[str] = set()
+        self._refusals = 0  # in a row
+
+    async def run(self) -> DomainCrawl:
+        """Crawl the domain. Raises nothing for network or server errors; cancelled, it closes what it
+        opened."""
+        try:
+            await self._crawl()
+        except BaseException:
+            self._reader.spools.close()
+            raise
+        finally:
+            await self._soft404.close()
+            self._context.forget_hosts()
+        self._ledger.notes.extend(self._decider.notes())
+        return self._ledger.result(self._reader.spools, self._decider.limits_hit, self._context.robots)
+
+    async def _crawl(self) -> None:
+        if not await self._finder.settle_first():
+            return
+        self._decider.add_roots(self._context.robots.sitemaps)
+        await self._read_queue()
+        if not self._context.robots.reachable:
+            return
+        while not self._ledger.stopped and self._decider.add_unnamed():
+            await self._read_queue()
+        if self._decider.wants_more and not self._ledger.stopped:
+            await self._finder.search_home_pages()
+            await self._read_queue()
+        if self._decider.wants_more and not self._ledger.stopped:
+            await self._finder.search_other_origins()
+            await self._read_queue()
+        self._finder.note_home_pages()
+        if self._decider.wants_probes and not self._ledger.stopped:
+            await self._prober.run(self._finder.others)
+        while not self._decider.found and not self._ledger.stopped and self._decider.add_feed_page():
+            await self._read_queue()
+        await self._judge_robots()
+        if not self._ledger.urls_left and (self._decider.queue or self._decider.has_unnamed):
+            self._ledger.too_many_urls()  # files were not requested for that
+
+    async def _judge_robots(self) -> None:
+        """A robots.txt that is a page says nothing where every path is one: see what such a path answers."""
+        if self._soft404.is_body_of(self._finder.robots_digest):
+            self._finder.doubt_robots()
+        robots = self._ledger.robots_source
+        if robots is not None and robots.state is SourceState.NOT_UNDERSTOOD and not self._ledger.stopped:
+            self._soft404.start()
+            await self._soft404.wait()
+            self._finder.accept_soft_robots(listed=self._ledger.lists_pages and self._soft404.is_page)
+
+    # -- files
+
+    async def _read_queue(self) -> None:
+        """Read what is queued, and what that queues in turn, breadth first, a few at once."""
+        running: set[asyncio.Task[None]] = set()
+        queue = self._decider.queue
+        try:
+            while running or (queue and not self._ledger.stopped):
+                if not running and len(queue) == 1:
+                    await self._read(queue.popleft())
+                    continue
+                while queue and len(running) < IN_FLIGHT and not self._ledger.stopped:
+                    running.add(asyncio.create_task(self._read(queue.popleft())))
+                done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    task.result()
+        finally:
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
+
+    async def _read(self, candidate: Candidate) -> None:
+        if not self._context.may_request(candidate):
+            return
+        if candidate.unchanged:
+            self._unchanged(candidate, None)
+            return
+        if candidate.discovered_by is DiscoveryMethod.REMEMBERED and self._refusals >= MOST_REFUSALS:
+            failure = Failure(
+                Code.BLOCKED, f"{candidate.url}: not requested, since the site refuses the crawl"
+            )
+            self._ledger.note(Source(SourceKind.SITEMAP, candidate.url, SourceState.REFUSED, failure))
+            return
+        probe = candidate.discovered_by is DiscoveryMethod.KNOWN_PATH
+        with await self._context.fetch(
+            candidate.url,
+            max_bytes=self._limits.body_bytes,
+            validators=self._decider.validators(candidate),
+            retries=0 if probe else None,
+            notice=self._reader.notice(self._decider.known_digest(candidate)),
+        ) as fetched:
+            if probe:
+                await self._soft404.wait()  # what any path gets tells what an answer is worth
+            answer = await self._context.answer(fetched, candidate.url)
+            self._refusals = self._refusals + 1 if answer.state is SourceState.REFUSED else 0
+            if fetched.not_modified:
+                self._unchanged(candidate, fetched)
+            elif fetched.body is None or (fetched.failure is not None and fetched.size == 0):
+                self._missed(candidate, fetched, answer)
+            elif self._decider.arrived(candidate, fetched.final_url):
+                await self._parse(candidate, fetched, fetched.body, answer)
+            elif self._decider.lost_to(candidate, fetched.final_url):
+                lost = Failure(Code.NOT_UNDERSTOOD, f"{candidate.url} redirects to {fetched.final_url}")
+                source = Source(SourceKind.SITEMAP, candidate.url, SourceState.NOT_UNDERSTOOD, lost)
+                self._ledger.note(source)
+
+    def _missed(self, candidate: Candidate, fetched: FetchedFile, answer: Answer) -> None:
+        """Note a file that brought nothing to parse: a failure, unless it was only guessed and is absent."""
+        if not fetched.requests and fetched.retry_after is not None:
+            return  # the host asked for time: what was not requested did not fail
+        failure = fetched.failure or Failure(Code.HTTP_PROTOCOL, "the server sent no body")
+        if candidate.discovered_by is DiscoveryMethod.KNOWN_PATH:
+            if answer.state is SourceState.REFUSED and answer.failure is not None:
+                self._prober.take(answer.state, answer.failure)
+                return
+            if failure.code.startswith(NOT_THERE):
+                return
+            self._prober.unanswered += fetched.status is None
+            if answer.failure is not None:
+                self._prober.take(answer.state, answer.failure)
+            if failure.code == self._soft404.code:
+                return
+        elif self._decider.is_gone(candidate, failure):
+            self._ledger.note(Source(SourceKind.SITEMAP, candidate.url, SourceState.ABSENT))
+            return
+        if answer.state is SourceState.REFUSED and answer.page is not None and answer.failure is not None:
+            failure = answer.failure  # which says more than the status
+        self._ledger.record(candidate, fetched, FileStatus.FAILED, error=failure, answer=answer)
+
+    async def _parse(
+        self, candidate: Candidate, fetched: FetchedFile, body: BinaryIO, answer: Answer
+    ) -> None:
+        source = Body(
+            url=candidate.url,
+            body=body,
+            size=fetched.size,
+            base=fetched.final_url,
+            in_scope=self._decider.scope(candidate),
+            until=self._context.until,
+            content_type=fetched.headers.content_type,
+            cut=fetched.failure is not None,
+        )
+        known = self._decider.known_digest(candidate)
+        if known is not None and fetched.failure is None and not self._decider.needs_content(candidate):
+            source = replace(source, known=known)
+            if not self._reader.remembers(source) and await self._reader.digest(source) == known:
+                self._unchanged(candidate, fetched)
+                return
+        document, segment = await self._reader.read(source, room=lambda: self._ledger.urls_left)
+        if source.known is not None and document.digest == known and document.failure is None:
+            segment.clear()
+            self._unchanged(candidate, fetched)
+            return
+        if document.failure is not None and document.failure.code == Code.DEADLINE:
+            self._ledger.out_of_time()
+        children, segment.children = segment.children, []
+        if self._is_no_sitemap(candidate, fetched, document, answer):
+            segment.clear()
+            return
+        if answer.state is SourceState.ELSEWHERE and self._lists_none_of_ours(document, segment, children):
+            segment.clear()
+            self._ledger.record(candidate, fetched, FileStatus.FAILED, error=answer.failure, answer=answer)
+            return
+        if document.digest is not None:
+            self._digests.add(document.digest)
+        soft = self._soft404.resembles(fetched.final_url, document.digest)
+        status, error = judge(document, segment.entries, fetched.failure, soft=soft)
+        if status is FileStatus.FAILED and answer.failure is not None:
+            error = answer.failure
+        if status is FileStatus.OK and known is not None and document.digest == known:
+            status = FileStatus.UNCHANGED
+            segment.clear()
+        if segment.refused:
+            self._ledger.too_many_urls()
+            status = FileStatus.PARTIAL
+        self._ledger.record(
+            candidate,
+            fetched,
+            status,
+            error=error,
+            document=document,
+            segment=segment,
+            answer=answer,
+            entries=document.entries,
+        )
+        if document.kind is DocumentKind.INDEX:
+            await self._queue_children(candidate, children)
+        news = await self._lists_news_only(document, segment)
+        self._decider.file_done(candidate, status, document, entries=document.entries, news=news)
+
+    def _is_no_sitemap(
+        self, candidate: Candidate, fetched: FetchedFile, document: Document, answer: Answer
+    ) -> bool:
+        """Whether what was only guessed is no sitemap of this site, or the same one under a second name.
+        A page that refuses the crawl is kept as evidence."""
+        probe = candidate.discovered_by is DiscoveryMethod.KNOWN_PATH
+        if candidate.named or candidate.discovered_by is DiscoveryMethod.REMEMBERED:
+            return False
+        soft = self._soft404.resembles(fetched.final_url, document.digest)
+        if answer.failure is not None:
+            failure: Failure | None = answer.failure
+        elif document.kind.is_sitemap or soft or self._soft404.is_page or not _FILE.search(candidate.url):
+            failure = None
+        else:
+            failure = Failure(Code.NOT_UNDERSTOOD, f"{candidate.url}: a page instead of a sitemap")
+        if failure is not None and not soft:
+            state = answer.state if answer.failure is not None else SourceState.NOT_UNDERSTOOD
+            if probe:
+                self._prober.take(state, failure)
+            else:
+                self._ledger.note(Source(SourceKind.SITEMAP, candidate.url, state, failure))
+        return (
+            soft
+            or not document.kind.is_sitemap
+            or answer.state is SourceState.ELSEWHERE
+            or (probe and document.digest in self._digests)
+        )
+
+    def _lists_none_of_ours(self, document: Document, segment: Segment, children: list[Entry]) -> bool:
+        """Whether a file that another site served lists nothing of this one: then it is that site's own."""
+        if document.kind is DocumentKind.INDEX:
+            domain = self._context.target.domain
+            return not any(is_related(child.url, domain) for child in children)
+        return segment.outside >= segment.pages
+
+    def _unchanged(self, candidate: Candidate, fetched: FetchedFile | None) -> None:
+        entries = self._decider.entries_known(candidate)
+        self._ledger.record(candidate, fetched, FileStatus.UNCHANGED, entries=entries)
+        self._decider.file_done(candidate, FileStatus.UNCHANGED, entries=entries)
+
+    async def _queue_children(self, index: Candidate, children: list[Entry]) -> None:
+        """Queue an index's children, with room for others in between: there may be 50,000 of them, which are
+        let go as they are queued."""
+        while children:
+            self._decider.add_children(index, children[:SLICE])
+            del children[:SLICE]
+            await asyncio.sleep(0)
+
+    async def _lists_news_only(self, document: Document, segment: Segment) -> bool:
+        """Whether each entry carries news: such a file lists the articles of two days."""
+        if self._decider.found or document.kind is not DocumentKind.URLSET or segment.changes is not None:
+            return False
+        if "news" not in (document.root or "") or not 0 < segment.pages <= NEWS_LOOKED_AT:
+            return False
+
+        def only_news() -> bool:
+            rows = (row for batch in segment.read() for row in batch)
+            return all(lengthened(row)[_NEWS] for row in islice(rows, NEWS_LOOKED_AT))
+
+        return await asyncio.to_thread(only_news)

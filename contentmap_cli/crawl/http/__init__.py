@@ -1,0 +1,1 @@
+"""HTTP client: connections, address policy, politeness, redirects, retries and response bodies."""

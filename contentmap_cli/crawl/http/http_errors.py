@@ -1,0 +1,85 @@
+"""The one place where the errors of aiohttp, ssl and the system become ours.
+
+Messages are for people and hold nothing that a server sent: no reason phrase, no header, no URL.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import ssl
+from typing import NamedTuple
+
+import aiohttp
+
+from contentmap_cli.crawl.http.address_policy import BlockedAddress
+from contentmap_cli.errors import Code, Failure
+
+
+class HttpError(NamedTuple):
+    """A request that came to nothing: the failure, and whether asking again may help."""
+
+    failure: Failure
+    transient: bool = False
+
+
+EXPECTED = (aiohttp.ClientError, OSError, ssl.SSLError, TimeoutError, ValueError)
+"""What a request may raise for what the world did; `ValueError` for a URL that cannot be asked."""
+
+
+def http_error_of(error: BaseException) -> HttpError:
+    """What an `EXPECTED` error of a request means."""
+    cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
+    if isinstance(cause, BlockedAddress):
+        return HttpError(cause.failure)
+    return _tls(error) or _timeout(error) or _name(error, cause) or _http(error) or _connection(error, cause)
+
+
+def _tls(error: BaseException) -> HttpError | None:
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        reason = getattr(error.certificate_error, "verify_message", "") or "it cannot be verified"
+        return HttpError(Failure(Code.TLS_CERTIFICATE, f"the certificate is not trusted: {reason}"))
+    if isinstance(error, aiohttp.ClientConnectorSSLError | aiohttp.ClientSSLError | ssl.SSLError):
+        inner = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
+        reason = (getattr(inner, "reason", None) or "handshake failed").replace("_", " ").lower()
+        return HttpError(Failure(Code.TLS_ERROR, f"no TLS connection: {reason}"))
+    return None
+
+
+def _timeout(error: BaseException) -> HttpError | None:
+    if isinstance(error, aiohttp.ConnectionTimeoutError):
+        return HttpError(Failure(Code.TIMEOUT, "no connection within the connect timeout"))
+    if isinstance(error, TimeoutError) and not getattr(error, "errno", None):
+        return HttpError(Failure(Code.TIMEOUT, "no answer within the time allowed"), transient=True)
+    return None
+
+
+def _name(error: BaseException, cause: BaseException) -> HttpError | None:
+    if isinstance(error, aiohttp.ClientConnectorDNSError) or isinstance(cause, socket.gaierror):
+        again = getattr(cause, "errno", None) == socket.EAI_AGAIN
+        reason = "the name server gave no answer" if again else "the host name does not exist"
+        return HttpError(Failure(Code.DNS_ERROR, reason), transient=again)
+    return None
+
+
+def _http(error: BaseException) -> HttpError | None:
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        return HttpError(Failure(Code.CONNECT_ERROR, f"the proxy answered with status {error.status}"))
+    if isinstance(error, aiohttp.ClientResponseError):
+        return HttpError(Failure(Code.HTTP_PROTOCOL, "the server's answer is not HTTP, or breaks its rules"))
+    if isinstance(error, aiohttp.ClientPayloadError):
+        return HttpError(Failure(Code.BODY_TRUNCATED, "the connection ended before the body did"))
+    if isinstance(error, aiohttp.InvalidURL | aiohttp.NonHttpUrlClientError | ValueError):
+        return HttpError(Failure(Code.REJECTED_URL, "the URL is not one that can be asked for"))
+    return None
+
+
+def _connection(error: BaseException, cause: BaseException) -> HttpError:
+    where = "the proxy: " if isinstance(error, aiohttp.ClientProxyConnectionError) else ""
+    number = getattr(cause, "errno", None)
+    if isinstance(error, aiohttp.ClientConnectorError):
+        reason = os.strerror(number).lower() if isinstance(number, int) and number > 0 else "no connection"
+        return HttpError(Failure(Code.CONNECT_ERROR, f"{where}{reason}"))
+    return HttpError(
+        Failure(Code.CONNECT_ERROR, "the server closed the connection without an answer"), transient=True
+    )

@@ -1,0 +1,121 @@
+"""What an answer says of a source: read, absent, refused, unreachable, elsewhere or not understood.
+
+Everything that decides on a `SourceState` before a document is parsed is here.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from contentmap_cli.crawl.http.responses import FetchedFile, decoded
+from contentmap_cli.crawl.pages.refusals import REFUSED, PageKind, is_login_url, page_kind, refusal
+from contentmap_cli.errors import Code, Failure
+from contentmap_cli.models.hosts import is_related, origin_of
+from contentmap_cli.models.sources import SourceState
+
+LOOKED_AT = 64 * 1024
+"""Bytes of a page that are looked at."""
+
+HEAD = 4096
+"""Bytes of a body that tell whether it is a page."""
+
+_STATUS = re.compile(r"http_(\d{3})")
+_KINDS = {
+    PageKind.CHALLENGE: "a challenge page",
+    PageKind.LOGIN: "a login page",
+    PageKind.CONSENT: "a consent page",
+    PageKind.PARKED: "the page of a parked or suspended domain",
+    PageKind.MAINTENANCE: "a maintenance page",
+    PageKind.DEFAULT_PAGE: "the default page of a web server",
+}
+_WALLS = (PageKind.LOGIN, PageKind.CONSENT, PageKind.CHALLENGE)
+_HTML = re.compile(
+    rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]{0,200}>\s*)?(?:<!--[^>]{0,2000}-->\s*)?"
+    rb"<(?:!doctype\s+html|html|head|body|meta|title|script|style)\b",
+    re.IGNORECASE,
+)
+
+
+class Answer(NamedTuple):
+    """How a source answered. `failure` is None for what was read; `page` is what kind of page came, where it
+    is none of the site's own."""
+
+    state: SourceState
+    failure: Failure | None = None
+    page: PageKind | None = None
+
+
+def answer_of(fetched: FetchedFile, domain: str, name: str) -> Answer:
+    """Return what an answer says, before its body is parsed.
+
+    `domain` is the target's, `name` is how a message names the source. A body that is no page of a known
+    kind is `whole` here: its parser knows better.
+    """
+    if fetched.status is not None and not is_related(fetched.final_url, domain):
+        page = PageKind.LOGIN if is_login_url(fetched.final_url) else _page(fetched)
+        if page in _WALLS:
+            wall = f"{name} redirects to {_KINDS[page]} at {origin_of(fetched.final_url)}"
+            return Answer(SourceState.REFUSED, Failure(Code.BLOCKED, wall), page)
+        moved = f"{name} redirects to {origin_of(fetched.final_url)}"
+        return Answer(SourceState.ELSEWHERE, Failure(Code.MOVED, moved))
+    if fetched.not_modified:
+        return Answer(SourceState.WHOLE)
+    page = _page(fetched)
+    if fetched.failure is not None and fetched.body is None:
+        return _failed(fetched, fetched.failure, page, name)
+    if fetched.redirects and page is None and is_login_url(fetched.final_url) and is_html(fetched):
+        page = PageKind.LOGIN
+    if page is None or page is PageKind.DEFAULT_PAGE:
+        return Answer(SourceState.WHOLE, page=page)
+    what = _KINDS[page]
+    if page is PageKind.MAINTENANCE:
+        failure = Failure(Code.MAINTENANCE, f"{name} is {what}")
+        return Answer(SourceState.UNREACHABLE, failure, page)
+    code = Code.PARKED if page is PageKind.PARKED else Code.BLOCKED
+    return Answer(SourceState.REFUSED, Failure(code, f"{name} is {what}"), page)
+
+
+def _failed(fetched: FetchedFile, failure: Failure, page: PageKind | None, name: str) -> Answer:
+    if refusal(fetched.status, page) and fetched.status is not None and fetched.retry_after is None:
+        # a plain page of a 403 looks like a challenge's: the status says enough
+        what = f" with {_KINDS[page]}" if page is not None and fetched.status not in REFUSED else ""
+        return Answer(
+            SourceState.REFUSED, Failure(Code.BLOCKED, f"{name} answered {fetched.status}{what}"), page
+        )
+    if fetched.retry_after is not None:
+        return Answer(SourceState.UNREACHABLE, Failure(failure.code, f"{name}: {failure.message}"))
+    return Answer(state_of(failure), Failure(failure.code, f"{name}: {failure.message}"))
+
+
+def state_of(failure: Failure) -> SourceState:
+    """Return the state of a source that failed in this way."""
+    status = _STATUS.fullmatch(failure.code)
+    if status is None:
+        return SourceState.REFUSED if failure.code in (Code.BLOCKED, Code.PARKED) else SourceState.UNREACHABLE
+    number = int(status[1])
+    if number in (404, 410):
+        return SourceState.ABSENT
+    return (
+        SourceState.REFUSED if 400 <= number < 500 and number not in (408, 425) else SourceState.UNREACHABLE
+    )
+
+
+def _page(fetched: FetchedFile) -> PageKind | None:
+    """What kind of page the body is, or the sample of a refused one; None for anything else."""
+    if not is_html(fetched):
+        return None
+    if fetched.body is None:
+        return page_kind(fetched.sample, fetched.headers)
+    data = decoded(fetched.body, LOOKED_AT)
+    fetched.body.seek(0)
+    return page_kind(data, fetched.headers)
+
+
+def is_html(fetched: FetchedFile) -> bool:
+    """Whether a body, or the sample of a refused one, begins as an HTML page does."""
+    if fetched.body is None:
+        return _HTML.match(fetched.sample) is not None
+    head = decoded(fetched.body, HEAD)
+    fetched.body.seek(0)
+    return _HTML.match(head) is not None

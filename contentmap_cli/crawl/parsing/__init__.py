@@ -1,7 +1,0 @@
-"""The sitemap reader: bytes in, entries and problems out. Pure and synchronous, no I/O of its own."""
-
-from contentmap_cli.crawl.parsing.dates import parse_lastmod
-from contentmap_cli.crawl.parsing.document import parse_document
-from contentmap_cli.crawl.parsing.problems import ProblemCode
-
-__all__ = ["ProblemCode", "parse_document", "parse_lastmod"]

@@ -1,0 +1,1 @@
+"""From response bodies to rows on disk: parser threads and processes, spools, the body cache."""

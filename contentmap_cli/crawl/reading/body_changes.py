@@ -1,0 +1,189 @@
+"""One body to rows: only what changed in it, where the body that an earlier scan read is still at hand.
+
+What both bodies have is what the store has; of the rest, the entries that came are made into rows, and the
+URLs of those that went are listed. Wherever that is not certain to come to the same as reading all of it,
+all of it is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from io import BytesIO
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+from contentmap_cli.crawl.reading.body_cache import WORTH_KEEPING, BodyCache, Kept, Packing, decode, packed
+from contentmap_cli.crawl.reading.spool import Beginning, CachedBody, Segment
+from contentmap_cli.crawl.scope import Scope
+from contentmap_cli.models import Document, DocumentKind, Entry, Limits
+from contentmap_cli.models.entry_sink import EntrySink
+from contentmap_cli.sitemap import parse_document
+from contentmap_cli.sitemap.encoding import charset_of
+from contentmap_cli.sitemap.xml.body_diff import Pieces, compare, frame_of, framed, opening_of
+
+MOST = 3
+"""One entry in so many may differ. Where more do, looking their rows up takes longer than reading all."""
+
+_NOTHING = Document(DocumentKind.URLSET, 0, complete=True)
+
+
+class Facts(NamedTuple):
+    """Which fields any entry of a body has."""
+
+    has_lastmod: bool
+    has_priority: bool
+    has_changefreq: bool
+
+
+class Memory(NamedTuple):
+    """Which body an earlier scan recorded of a file, if any, and where bodies lie."""
+
+    bodies: BodyCache
+    known: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How a body is read: the file's `url`, its `base` after redirects, the scope, the limits, its
+    Content-Type."""
+
+    url: str
+    base: str
+    scope: Scope
+    limits: Limits
+    content_type: str | None = None
+    cut: bool = False  # the body ends before the document does
+
+    def __call__(self, source: BinaryIO, segment: Segment) -> Document:
+        """Reads all of it into a segment."""
+        return self.into(segment, source)
+
+    def into(self, sink: EntrySink, source: BinaryIO) -> Document:
+        """Reads a document into any sink."""
+        return parse_document(
+            source,
+            sink,
+            base=self.base,
+            limits=self.limits,
+            in_scope=self.scope,
+            content_type=self.content_type,
+            cut=self.cut,
+        )
+
+    def place(self, bodies: BodyCache, digest: str) -> Path:
+        """Where a body lies that was read like this."""
+        return bodies.name(digest, self.url, self.scope, self.limits, charset_of(self.content_type))
+
+
+def read_body(reading: Reading, source: BinaryIO, segment: Segment, memory: Memory | None) -> Document:
+    """Reads a body into a segment: what changed in it if that is known, else all of it. A body whose digest
+    is the known one has no rows."""
+    if memory is None:
+        return reading(source, segment)
+    document = _read_changes(reading, source, segment, memory) if memory.known is not None else None
+    if document is None:
+        source.seek(0)
+        with Packing(source) as packing:
+            document = reading(source, segment)
+            kept = document.plain and document.entries >= WORTH_KEEPING
+            if kept and not (segment.refused or segment.outside):
+                _keep(reading, memory, document, packing.packed(is_gzipped=document.is_gzipped), segment)
+    return document
+
+
+def _keep(reading: Reading, memory: Memory, document: Document, body: bytes, segment: Segment) -> None:
+    assert document.digest is not None  # noqa: S101 - every document that was read has one
+    place = reading.place(memory.bodies, document.digest)
+    try:
+        segment.kept = CachedBody(place, memory.bodies.store(place, document, body))
+    except OSError as error:
+        segment.unkept = str(error)
+
+
+def _read_changes(reading: Reading, source: BinaryIO, segment: Segment, memory: Memory) -> Document | None:
+    """None, and nothing done, where all must be read."""
+    assert memory.known is not None  # noqa: S101 - the caller asked
+    place = reading.place(memory.bodies, memory.known)
+    if not memory.bodies.has(place):
+        return None
+    new = decode(source, reading.limits)
+    if not new.whole:
+        return None
+    if new.digest == memory.known:
+        memory.bodies.touch(place)
+        return replace(_NOTHING, digest=new.digest)
+    kept = memory.bodies.load(place, reading.limits)
+    if kept is None:
+        return None
+    pieces = compare(kept.body, new.content, kept.document.entries // MOST)
+    if pieces is None:
+        return None
+    entries = kept.document.entries + len(pieces.come) - len(pieces.gone)
+    if not 0 < entries <= min(reading.limits.file_urls, segment.room):
+        return None
+    gone: list[str] = []
+    facts = _read_pieces(reading, kept, new.content, pieces, (segment, _Urls(gone.extend)))
+    if facts is None:
+        segment.clear()
+        return None
+    document = replace(
+        kept.document,
+        entries=entries,
+        digest=new.digest,
+        decoded_bytes=new.size,
+        is_gzipped=new.is_gzipped,
+        has_lastmod=facts.has_lastmod,
+        has_priority=facts.has_priority,
+        has_changefreq=facts.has_changefreq,
+    )
+    body = packed(source, is_gzipped=new.is_gzipped)
+    if not segment.outside and entries >= WORTH_KEEPING:
+        _keep(reading, memory, document, body, segment)
+    segment.changes_only(Beginning(memory.known, kept.document.entries), gone, document, body)
+    return document
+
+
+def _read_pieces(
+    reading: Reading, kept: Kept, new: bytearray, pieces: Pieces, sinks: tuple[Segment, _Urls]
+) -> Facts | None:
+    """Puts what came and what went into the sinks and says which fields the new body has; None if that is not
+    certain."""
+    came = _read(reading, kept.body, pieces.come, sinks[0])
+    went = _read(reading, kept.body, pieces.gone, sinks[1])
+    if came is None or went is None:
+        return None
+    facts = []
+    for name in Facts._fields:
+        before, here, there = (getattr(document, name) for document in (kept.document, came, went))
+        if before and not here and there:  # who had it may be gone: the first entries are asked
+            some = _read(reading, new, opening_of(new), _Urls(lambda _: None))
+            if some is None or not getattr(some, name):
+                return None
+        facts.append(before or here)
+    return Facts(*facts)
+
+
+def _read(
+    reading: Reading, body: bytearray, pieces: Sequence[bytes], sink: Segment | _Urls
+) -> Document | None:
+    """What the parser says of these entries between a body's beginning and end; None unless they are plain,
+    one and all."""
+    frame = frame_of(body)
+    if frame is None or not pieces:
+        return None if frame is None else _NOTHING
+    document = reading.into(sink, BytesIO(framed(body, frame, pieces)))
+    return document if document.plain and document.entries == len(pieces) else None
+
+
+class _Urls:
+    """A sink that keeps URLs alone."""
+
+    def __init__(self, put: Callable[[list[str]], None]) -> None:
+        self._put = put
+
+    def extend(self, entries: Sequence[Entry]) -> None:
+        self._put([entry.url for entry in entries])
+
+    def clear(self) -> None:
+        """A strict reading failed: then none of it counts."""

@@ -1,0 +1,310 @@
+"""A domain's rows on their way from the parsers to the database: on disk, each file's in key order.
+
+What a parser delivers is made into rows at once. They are collected up to a run's length, sorted, and
+written; a file of several runs is merged when it is read. So sorting costs the parser's thread and not the
+loop's, and memory holds a run, or a batch of each, whatever the size of the file.
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, fields, replace
+from io import BytesIO
+from itertools import chain
+from pathlib import Path
+from typing import IO, BinaryIO, NamedTuple
+
+from contentmap_cli.batches import BatchFile, cut
+from contentmap_cli.models import Document, Entry
+from contentmap_cli.models.entry_rows import (
+    URL,
+    Row,
+    RowBatch,
+    extras_length,
+    rows_of,
+    rows_of_plain,
+    sorted_unique,
+    url_of,
+)
+from contentmap_cli.models.entry_sink import PlainEntries
+from contentmap_cli.sitemap.page_types import PageTypes
+
+BATCH = 500
+"""Rows in one batch, at most."""
+
+RUN = 17_000
+"""Rows that are sorted at once. More would no longer lie in a processor's cache when they are written, fewer
+make more runs to merge: a full file of the protocol's comes in three."""
+
+RUN_WEIGHT = 8 * 1024 * 1024
+"""Characters of images, videos, news and alternates that wait to be sorted at the most."""
+
+_FEW = 10
+"""Batches of a run: the offsets of no more than so many take less room in a list than in an array."""
+
+
+class Cancelled(Exception):
+    """The crawl was cancelled while a parser ran in a thread: raised from the sink, to end it."""
+
+
+class Beginning(NamedTuple):
+    """What a segment's changes start from: the digest of an earlier body, and how many entries it had."""
+
+    digest: str
+    entries: int
+
+
+class Changes(NamedTuple):
+    """What a segment holds where its rows are only those that came: offsets of the URLs that went, and of the
+    body, which came gzipped or was made so."""
+
+    since: Beginning
+    gone: list[int]
+    body: int
+    came_gzipped: bool
+
+
+class CachedBody(NamedTuple):
+    """Where a segment's body lies in the cache, and how many bytes that takes."""
+
+    place: Path
+    bytes: int
+
+
+@dataclass(eq=False)
+class Held:
+    """What a segment holds, without the spool: plain data that another process can send."""
+
+    runs: list[Sequence[int]] = field(default_factory=list)  # offsets of batches
+    entries: int = 0
+    pages: int = 0
+    refused: int = 0
+    outside: int = 0  # pages that are not the target's
+    children: list[Entry] = field(default_factory=list)
+    changes: Changes | None = None
+    kept: CachedBody | None = None
+    unkept: str | None = None  # why it could not be put there
+
+    def take(self, other: Held) -> None:
+        """Holds what another one does, from here on."""
+        for each in fields(Held):
+            setattr(self, each.name, getattr(other, each.name))
+
+
+class Contents(NamedTuple):
+    """What a segment holds, and where the spool ends behind it."""
+
+    held: Held
+    end: int
+
+
+class Segment(Held):
+    """The rows of one file, as an `EntrySink`: what is put in lies behind everything that came before.
+
+    Pages beyond `room` are counted in `refused` and dropped. Entries that name sitemaps are no rows: they are
+    kept in `children`, up to `child_room`.
+    """
+
+    def __init__(self, spool: RowSpool, sitemap: str, room: int, child_room: int) -> None:
+        super().__init__()
+        self.spool = spool
+        self._sitemap = sitemap
+        self._page_types = PageTypes(sitemap)
+        self.room = room
+        self._child_room = child_room
+        self._start = spool.end
+        self._waiting: list[Row] = []
+        self._weight = 0
+        self.reading: Callable[[BinaryIO, Segment], Document] | None = None
+        self.cancelled = False
+
+    def cancel(self) -> None:
+        """Ends the parser that fills this segment, from another thread: its next batch raises `Cancelled`."""
+        self.cancelled = True
+
+    def extend(self, entries: Sequence[Entry]) -> None:
+        """Takes the next entries."""
+        if self.cancelled:
+            raise Cancelled
+        pages = [entry for entry in entries if entry.type == "url"]
+        if len(pages) < len(entries):
+            children = [entry for entry in entries if entry.type != "url"]
+            self.children.extend(children[: self._child_room - len(self.children)])
+            self.entries += len(children)
+        self.outside += sum(not entry.in_scope for entry in pages)
+        self._put(rows_of(pages[: max(0, self.room - self.pages)], self._page_types.of), len(pages))
+
+    def extend_plain(self, entries: PlainEntries, *, in_scope: bool) -> None:
+        """Takes the next entries, pages all of them."""
+        if self.cancelled:
+            raise Cancelled
+        rows = rows_of_plain(entries, self._page_types.of_plain(entries), in_scope=in_scope)
+        offered = len(rows)
+        self.outside += 0 if in_scope else offered
+        del rows[max(0, self.room - self.pages) :]
+        self._put(rows, offered)
+
+    def _put(self, rows: list[Row], offered: int) -> None:
+        self.refused += offered - len(rows)
+        self.pages += len(rows)
+        self.entries += len(rows)
+        self._waiting += rows
+        self._weight += extras_length(rows)
+        if len(self._waiting) >= RUN or self._weight >= RUN_WEIGHT:
+            self._write()
+
+    def clear(self) -> None:
+        """Forgets all entries so far; their place in the spool is used again."""
+        self.spool.rewind(self, self._start)
+        self.runs.clear()
+        self._waiting.clear()
+        self._weight = 0
+        self.children.clear()
+        self.changes = None
+        self.entries = self.pages = self.refused = self.outside = 0
+
+    def finish(self) -> None:
+        """Writes what is still waiting."""
+        self._write()
+
+    def changes_only(self, since: Beginning, gone: list[str], document: Document, body: bytes) -> None:
+        """Says that these rows are those that came to a document, and which URLs went from it. Keeps its
+        body, for who must have all rows."""
+        offsets = [self.spool.append(urls) for urls in cut(sorted(gone), BATCH)]
+        self.changes = Changes(since, offsets, self.spool.append((body,)), document.is_gzipped)
+        self.pages = self.entries = document.entries
+
+    def gone(self) -> Iterator[str]:
+        """The URLs that went, in their order."""
+        return chain.from_iterable(map(self.spool.at, self.changes.gone if self.changes else ()))
+
+    def whole(self, spool: RowSpool) -> tuple[Document, Segment]:
+        """All of the body of which this holds the changes, read into another spool by `reading`. The cache
+        lets the body go: to start from it may not do next time either."""
+        assert self.changes is not None  # noqa: S101 - otherwise it is whole
+        assert self.reading is not None  # noqa: S101 - set with them
+        if self.kept is not None:
+            with suppress(OSError):
+                self.kept.place.unlink()
+        segment = spool.segment(self._sitemap, room=self.room, child_room=self._child_room)
+        (body,) = self.spool.at(self.changes.body)
+        document = self.reading(BytesIO(body), segment)
+        segment.finish()
+        return replace(document, is_gzipped=self.changes.came_gzipped), segment
+
+    def contents(self) -> Contents:
+        """All of it, once it is finished."""
+        held = Held()
+        held.take(self)
+        return Contents(held, self.spool.end)
+
+    def adopt(self, contents: Contents) -> None:
+        """Takes what another process has written to this segment's spool."""
+        self.take(contents.held)
+        self.spool.end = contents.end
+
+    def _write(self) -> None:
+        if self._waiting:
+            rows = sorted_unique(self._waiting)
+            self._waiting = []
+            self._weight = 0
+            offsets = [self.spool.put(batch) for batch in _batches(rows)]
+            self.runs.append(array("q", offsets) if len(offsets) > _FEW else offsets)
+
+    def read(self) -> Iterator[RowBatch]:
+        """The rows in the order of their URLs, one for each, in batches of at most `BATCH`."""
+        runs = [map(self.spool.get, run) for run in self.runs]
+        return runs[0] if len(runs) == 1 else _batches(chain.from_iterable(_merged(runs)))
+
+
+class RowSpool(BatchFile):
+    """One file for many segments.
+
+    One segment is written at a time; finished ones may be read in any order, also while another is written.
+    """
+
+    def __init__(self, file: IO[bytes] | None = None, end: int = 0) -> None:
+        super().__init__(file, end)
+        self._last: Segment | None = None
+
+    def segment(self, sitemap: str, *, room: int, child_room: int) -> Segment:
+        """Begins the segment of the file at a URL, behind the last one's end."""
+        self._last = Segment(self, sitemap, room, child_room)
+        return self._last
+
+    def put(self, batch: RowBatch) -> int:
+        """Appends a batch and returns its offset."""
+        return self.append((len(batch.columns), batch.values))
+
+    def get(self, offset: int) -> RowBatch:
+        """The batch that was put at an offset."""
+        return RowBatch.of_values(*self.at(offset))
+
+    def rewind(self, segment: Segment, offset: int) -> None:
+        """Drops everything behind an offset, if that is the segment's own and no later one's."""
+        if segment is self._last:
+            self.end = offset
+
+
+class Spools:
+    """A domain's spools: one for each file that is parsed at the same time."""
+
+    def __init__(self) -> None:
+        self._free: list[RowSpool] = []
+        self._all: list[RowSpool] = []
+
+    @contextmanager
+    def one(self) -> Iterator[RowSpool]:
+        """A spool that nobody else writes to in the meantime."""
+        spool = self._free.pop() if self._free else RowSpool()
+        if spool not in self._all:
+            self._all.append(spool)
+        try:
+            yield spool
+        finally:
+            self._free.append(spool)
+
+    def add(self, spool: RowSpool) -> None:
+        """Closes one more with the others."""
+        self._all.append(spool)
+
+    def __iter__(self) -> Iterator[RowSpool]:
+        return iter(self._all)
+
+    @property
+    def size(self) -> int:
+        """Bytes in all of them."""
+        return sum(spool.end for spool in self._all)
+
+    def close(self) -> None:
+        """Lets all rows go."""
+        for spool in self._all:
+            spool.close()
+
+
+def _merged(runs: Sequence[Iterator[RowBatch]]) -> Iterator[list[Row]]:
+    """Sorted runs as one, in pieces of any size; of equal URLs that of the earliest run stays.
+
+    A batch of each run at a time: what lies up to the first of their ends is complete. Sorting it, which
+    merges in C what is sorted in parts, costs a quarter of taking row by row from a heap.
+    """
+    heads = [([*next(run, ())], run) for run in runs]
+    while heads:
+        end = min(batch[-1][URL] for batch, _ in heads)
+        ready: list[Row] = []
+        left = []
+        for batch, run in heads:
+            cut = bisect_right(batch, end, key=url_of)
+            ready += batch[:cut]
+            rest = batch[cut:] or [*next(run, ())]
+            if rest:
+                left.append((rest, run))
+        heads = left
+        yield sorted_unique(ready)
+
+
+def _batches(rows: Iterable[Row]) -> Iterator[RowBatch]:
+    return map(RowBatch.of, cut(rows, BATCH))

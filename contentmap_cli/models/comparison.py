@@ -1,0 +1,90 @@
+"""What is told of what is recorded: two scans compared, and a site by its sections. Values only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from contentmap_cli.models.statuses import ScanStatus
+
+
+class Kind(StrEnum):
+    """What became of a URL or a sitemap file between two scans."""
+
+    ADDED = "added"
+    REMOVED = "removed"
+    CHANGED = "changed"
+
+
+@dataclass(frozen=True, slots=True)
+class ScanPoint:
+    """A scan of a domain that recorded something: a point of its history."""
+
+    scan_id: int
+    job_id: str
+    status: ScanStatus
+    complete: bool
+    recorded_at: datetime
+    sitemaps: int
+    comparable: bool = True  # not once what scans after it wrote over was pruned
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One difference. `fields` names what is said otherwise of a URL that changed.
+
+    `sitemap` is the file that lists the URL, or listed it; None where the change is a sitemap file's own.
+    """
+
+    kind: Kind
+    url: str
+    sitemap: str | None = None
+    lastmod: str | None = None
+    lastmod_before: str | None = None
+    fields: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Which two scans are compared. Without `before` all is new, unless the scan before was `pruned`."""
+
+    domain: str
+    before: ScanPoint | None
+    after: ScanPoint
+    pruned: bool = False
+
+    @property
+    def removals_withheld(self) -> bool:
+        """Whether what the later scan did not see is still listed, because the scan was not complete."""
+        return not self.after.complete
+
+
+@dataclass(slots=True)
+class Counts:
+    """How many differences there are."""
+
+    added: int = 0
+    removed: int = 0
+    changed: int = 0
+    sitemaps_added: int = 0
+    sitemaps_removed: int = 0
+
+    def add(self, change: Change) -> None:
+        """Counts one."""
+        if change.sitemap is None:
+            if change.kind is Kind.ADDED:
+                self.sitemaps_added += 1
+            else:
+                self.sitemaps_removed += 1
+        elif change.kind is Kind.ADDED:
+            self.added += 1
+        elif change.kind is Kind.REMOVED:
+            self.removed += 1
+        else:
+            self.changed += 1
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return self.added + self.removed + self.changed + self.sitemaps_added + self.sitemaps_removed

@@ -1,0 +1,232 @@
+"""Entries as the store keeps them, and back. Made once, where a document is parsed; pure.
+
+A row is a plain tuple, so that it passes through marshal, sorts and goes to a driver as it is. Nearly all
+rows are of the short shape, COLUMNS; EXTRA_COLUMNS follow only where one of them is not its default.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import chain, islice, repeat
+from operator import eq, itemgetter
+from typing import Any, Final
+
+from contentmap_cli.models.entries import Attributes, Entry, Lastmod
+from contentmap_cli.models.entry_sink import PlainEntries
+
+COLUMNS: Final = (
+    "url",
+    "lastmod",
+    "lastmod_precision",
+    "lastmod_text",
+    "changefreq",
+    "priority",
+    "page_type",
+)
+EXTRA_COLUMNS: Final = ("in_scope", "repaired", "image_count", "video_count", "news_count", "extras")
+ALL_COLUMNS: Final = COLUMNS + EXTRA_COLUMNS
+DEFAULTS: Final = (True, False, 0, 0, 0, None)
+"""What EXTRA_COLUMNS hold for a row of the short shape."""
+
+URL: Final = 0
+LASTMOD: Final = 1
+
+Row = tuple[Any, ...]
+url_of: Final = itemgetter(URL)
+
+# Values are texts, so nothing can hold itself
+_ENCODE: Final = json.JSONEncoder(
+    ensure_ascii=False, check_circular=False, separators=(",", ":"), default=dict
+).encode
+_SHORT: Final = len(COLUMNS)
+_SMALLINT_MAX: Final = 32_767
+_CANONICAL_LENGTH: Final = {"year": 4, "month": 7, "day": 10, "second": 20}
+_UTC_OFFSET: Final = "+00:00"
+
+
+def rows_of(entries: Iterable[Entry], page_type: Callable[[Entry], str | None]) -> list[Row]:
+    """A row for each entry, in their order."""
+    rows: list[Row] = []
+    for entry in entries:
+        url, lastmod, changefreq, priority, in_scope, repaired, images, videos, news, alternates, _ = entry
+        row: Row = (url, *spelled(lastmod), changefreq, priority, page_type(entry))
+        if images or videos or news or alternates or repaired or not in_scope:
+            row += (
+                in_scope,
+                repaired,
+                min(len(images), _SMALLINT_MAX),
+                min(len(videos), _SMALLINT_MAX),
+                min(len(news), _SMALLINT_MAX),
+                encoded_extras(images, videos, news, alternates),
+            )
+        rows.append(row)
+    return rows
+
+
+def rows_of_plain(entries: PlainEntries, page_types: Iterable[str | None], *, in_scope: bool) -> list[Row]:
+    """The same for plain entries, with their page types."""
+    urls, _, seconds, zones, dates, changefreqs, priorities, extras = entries
+    rows: list[Row] = [
+        (url, f"{moment}Z", "second", None if zone == "Z" else zone, changefreq, priority, kind)
+        if moment
+        else (url, *spelled(date), changefreq, priority, kind)
+        for url, moment, zone, date, changefreq, priority, kind in zip(
+            urls, seconds, zones, dates, changefreqs, priorities, page_types, strict=True
+        )
+    ]
+    if in_scope and not extras:
+        return rows
+    bare: Row = () if in_scope else (False, *DEFAULTS[1:])
+    return [
+        (*row, in_scope, False, *more) if more else row + bare
+        for row, more in zip(rows, extras or repeat(None, len(rows)), strict=True)
+    ]
+
+
+def extras_length(rows: Iterable[Row]) -> int:
+    """How many characters the rows' extensions have."""
+    return sum(len(row[-1]) for row in rows if len(row) != _SHORT and row[-1])
+
+
+def sorted_unique(rows: Sequence[Row]) -> list[Row]:
+    """The rows in the order of their URLs' code points, one for each URL: of equal ones the first stays."""
+    ordered = sorted(rows, key=url_of)  # stable: of equal ones the first comes first
+    urls = [row[URL] for row in ordered]
+    if any(map(eq, urls, islice(urls, 1, None))):
+        unique = {row[URL]: row for row in reversed(ordered)}
+        return [*reversed(unique.values())]
+    return ordered
+
+
+@dataclass(frozen=True, slots=True)
+class RowBatch:
+    """Rows of one shape, laid end to end: as a database driver takes them, and cheaper to keep than tuples.
+
+    Iterating gives the rows. `columns` names their values.
+    """
+
+    columns: tuple[str, ...]
+    values: tuple[Any, ...]
+
+    @classmethod
+    def of(cls, rows: Sequence[Row]) -> RowBatch:
+        """The rows in the short shape if all of them have it, otherwise in the long one."""
+        lengths = set(map(len, rows))
+        if len(lengths) > 1:
+            rows = [*map(lengthened, rows)]
+        columns = ALL_COLUMNS if len(ALL_COLUMNS) in lengths else COLUMNS
+        return cls(columns, tuple(chain.from_iterable(rows)))
+
+    @classmethod
+    def of_values(cls, width: int, values: tuple[Any, ...]) -> RowBatch:
+        """A batch that was taken apart into the number of its columns and its values."""
+        return cls(COLUMNS if width == _SHORT else ALL_COLUMNS, values)
+
+    @property
+    def urls(self) -> tuple[str, ...]:
+        """The URL of each row."""
+        return self.values[URL :: len(self.columns)]
+
+    def __len__(self) -> int:
+        return len(self.values) // len(self.columns)
+
+    def __iter__(self) -> Iterator[Row]:
+        # one iterator, as often as a row has values: zip takes a row at a time
+        return zip(*[iter(self.values)] * len(self.columns), strict=True)
+
+
+@dataclass(frozen=True, slots=True)
+class RowDelta:
+    """What came and went in a file since a scan that recorded its body's `digest`, in the order of their
+    URLs. That body had so many `entries`, each with a URL of its own, all in scope. A row that came and is
+    recorded, and whose URL is not among those that went, is listed twice."""
+
+    digest: str
+    entries: int
+    come: Callable[[], Iterable[RowBatch]]
+    gone: Callable[[], Iterable[str]]
+
+
+def entries_of(rows: Iterable[Row]) -> list[Entry]:
+    """The entries that rows of either shape were made from."""
+    entries: list[Entry] = []
+    for row in rows:
+        url, moment, precision, text, changefreq, priority, _ = row[:_SHORT]
+        entry = Entry(url, read_lastmod(moment, precision, text), changefreq, priority)
+        if len(row) != _SHORT:
+            extras: dict[str, Any] = dict(read_extras(row[-1]))
+            entry = entry._replace(in_scope=row[_SHORT], repaired=row[_SHORT + 1], **extras)
+        entries.append(entry)
+    return entries
+
+
+def lengthened(row: Row) -> Row:
+    """The row with COLUMNS and EXTRA_COLUMNS."""
+    return row + DEFAULTS if len(row) == _SHORT else row
+
+
+def canonical(moment: str, precision: str) -> str | None:
+    """How a publisher who writes UTC would spell `moment` at this precision; None for a fraction."""
+    if precision == "minute":
+        return f"{moment[:16]}Z"
+    length = _CANONICAL_LENGTH.get(precision)
+    return moment[:length] if length else None
+
+
+@lru_cache(maxsize=20_000)
+def spelled(lastmod: Lastmod | None) -> tuple[str | None, str | None, str | None]:
+    """The three columns that a lastmod is kept in."""
+    if lastmod is None:
+        return None, None, None
+    moment, precision, text = lastmod
+    if moment is None or precision is None:
+        return moment, precision, text
+    return moment, precision, _spelling(moment, precision, text)
+
+
+def _spelling(moment: str, precision: str, text: str) -> str | None:
+    """What must be kept of a published date: nothing, `+00:00` if that only stands for Z, or all of it."""
+    if precision == "second" and text[19:] == _UTC_OFFSET and text[:19] == moment[:19]:
+        return _UTC_OFFSET
+    return None if text == canonical(moment, precision) else text
+
+
+def read_lastmod(moment: str | None, precision: str | None, text: str | None) -> Lastmod | None:
+    """The Lastmod a row holds."""
+    if moment is None or precision is None:
+        return Lastmod(None, None, text) if text is not None else None
+    if text is None:
+        text = canonical(moment, precision) or moment
+    elif text == _UTC_OFFSET:
+        text = moment[:19] + _UTC_OFFSET
+    return Lastmod(moment, precision, text)
+
+
+def read_extras(extras: str | None) -> dict[str, tuple[Attributes, ...]]:
+    """Images, videos, news and alternates of a row, by the name of their field in Entry."""
+    if not extras:
+        return {}
+    return {name: tuple(items) for name, items in json.loads(extras).items()}
+
+
+def encoded_extras(
+    images: Sequence[Attributes],
+    videos: Sequence[Attributes],
+    news: Sequence[Attributes],
+    alternates: Sequence[Attributes],
+) -> str | None:
+    """Images, videos, news and alternates as a row keeps them; None where there are none of any."""
+    parts = {
+        name: [*items]
+        for name, items in (
+            ("images", images),
+            ("videos", videos),
+            ("news", news),
+            ("alternates", alternates),
+        )
+        if items
+    }
+    return _ENCODE(parts) if parts else None

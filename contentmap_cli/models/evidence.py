@@ -1,0 +1,108 @@
+"""What a scan knows of each source of a domain, and what may be concluded from it. Pure.
+
+    sources (+ limits, deferral, the domain's own failure) -> Conclusion(status, removals, failure)
+
+`conclude` is the only place that decides on an outcome, and on whether URLs may be called removed.
+docs/outcomes.md has its table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from contentmap_cli.errors import Code, Failure
+from contentmap_cli.models.sources import Source, SourceKind, SourceState
+from contentmap_cli.models.statuses import ScanStatus
+
+
+class Conclusion(NamedTuple):
+    """What follows from a scan: the outcome, whether what was not seen may be called removed, and the
+    failure that explains an outcome that is not clean."""
+
+    status: ScanStatus
+    removals: bool
+    failure: Failure | None = None
+
+
+# The reasons in the order in which a person should read them, and the sources of one reason.
+_STATES = (
+    SourceState.ELSEWHERE,
+    SourceState.DISALLOWED,
+    SourceState.REFUSED,
+    SourceState.UNREACHABLE,
+    SourceState.NOT_UNDERSTOOD,
+    SourceState.PARTIAL,
+    SourceState.ABSENT,
+)
+_KINDS = (SourceKind.ROBOTS, SourceKind.SITEMAP, SourceKind.HOME_PAGE, SourceKind.KNOWN_PATHS)
+
+
+def conclude(
+    sources: Sequence[Source],
+    *,
+    error: Failure | None = None,
+    limits: Sequence[Failure] = (),
+    deferred: bool = False,
+) -> Conclusion:
+    """Return what a domain's sources prove.
+
+    `error` is the domain's own failure (no origin answers, say), `limits` are the limits that were hit, and
+    `deferred` says that the site asked to retry later than the run lasts.
+
+    * `ok`: something is listed, and every source was read whole; none that is named is absent.
+    * `empty`: no sitemap was read, and every source was read whole or is absent.
+    * `partial`: a sitemap was read, and one of the conditions of `ok` does not hold.
+    * `deferred`, `failed`: no sitemap was read, and it is not proven that there is none.
+
+    Removals are proven if every source was read whole or is absent, without a limit, deferral or failure.
+    """
+    unproven = [source for source in sources if not source.state.is_proof]
+    missing = [source for source in sources if source.named and source.state is SourceState.ABSENT]
+    cut_short = error is not None or bool(limits) or deferred
+    removals = not unproven and not cut_short
+    failure = error or next(iter(limits), None) or _reason([*unproven, *missing])
+    read = [
+        source
+        for source in sources
+        if source.kind is SourceKind.SITEMAP and source.state in (SourceState.WHOLE, SourceState.PARTIAL)
+    ]
+    if any(source.entries or source.state is SourceState.WHOLE for source in read):
+        if unproven or missing or cut_short:
+            return Conclusion(ScanStatus.PARTIAL, removals, failure)
+        if any(source.entries for source in read):
+            return Conclusion(ScanStatus.OK, removals)
+        names = read[0].url if len(read) == 1 else f"{len(read)} files"
+        return Conclusion(ScanStatus.PARTIAL, removals, Failure(Code.NO_URLS, f"no URLs in {names}"))
+    if deferred:
+        return Conclusion(ScanStatus.DEFERRED, removals, failure)
+    if unproven or missing or cut_short:
+        return Conclusion(ScanStatus.FAILED, removals, failure)
+    return Conclusion(ScanStatus.EMPTY, removals)
+
+
+def _reason(sources: Iterable[Source]) -> Failure | None:
+    """The failure of the source that explains most."""
+    order = sorted(
+        sources, key=lambda source: (_STATES.index(source.state), _KINDS.index(source.kind))
+    )  # stable: of equal ones the first
+    return next((source.failure for source in order if source.failure is not None), None)
+
+
+SHOWN_SOURCES = 20
+"""Sitemap files without proof that are recorded with a scan; the files themselves have a row each."""
+
+
+def worth_recording(sources: Sequence[Source]) -> tuple[Source, ...]:
+    """The evidence as it is recorded with a scan: every robots.txt, home page and group of known paths, and
+    of the sitemap files the first `SHOWN_SOURCES` that prove nothing or are missing."""
+    files = [
+        source
+        for source in sources
+        if source.kind is SourceKind.SITEMAP and source.state is not SourceState.WHOLE
+    ]
+    others = [source for source in sources if source.kind is not SourceKind.SITEMAP][:SHOWN_SOURCES]
+    return tuple(
+        source._replace(failure=None) if source.state.is_proof and not source.named else source
+        for source in (*others, *files[:SHOWN_SOURCES])
+    )

@@ -1,0 +1,1 @@
+"""Answers of one command each, in all of their formats."""

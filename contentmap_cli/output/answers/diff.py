@@ -1,0 +1,301 @@
+"""Two scans compared, for people and for programs; each change is written as it comes."""
+
+from __future__ import annotations
+
+import csv
+import json
+from typing import Protocol, TextIO
+
+from contentmap_cli.models.comparison import Change, Comparison, Counts, Kind, ScanPoint
+from contentmap_cli.output.columns import Style, painted
+from contentmap_cli.output.escape import csv_cell, terminal, url_text
+from contentmap_cli.output.figures import moment, plural
+from contentmap_cli.output.formats import DIFF_FORMATS, Format, refusal
+from contentmap_cli.output.objects import SCHEMA, timestamp
+
+_SIGNS = {Kind.ADDED: "+", Kind.REMOVED: "-", Kind.CHANGED: "~"}
+_STYLES = {Kind.ADDED: Style.GREEN, Kind.REMOVED: Style.RED, Kind.CHANGED: Style.YELLOW}
+COLUMNS = ("domain", "what", "change", "url", "sitemap", "lastmod", "lastmod_before", "fields")
+_DAY_ALONE = "T00:00:00Z"
+
+
+class DiffWriter(Protocol):
+    """Writes one domain after the other: `begin`, its changes, `end`; then `finish`."""
+
+    def begin(self, pair: Comparison) -> None:
+        """Which scans of which domain are compared."""
+
+    def change(self, change: Change) -> None:
+        """Takes the next difference."""
+
+    def end(self, counts: Counts) -> None:
+        """Ends the domain."""
+
+    def finish(self) -> None:
+        """Ends the answer."""
+
+
+def diff_writer(
+    format: Format, out: TextIO, *, job_id: str | None, limit: int | None, color: bool = False
+) -> DiffWriter:
+    """The writer for `diff`; with `job_id` for all domains of a job. `limit` bounds the lines of a table for
+    each domain, None for all. Raises UsageError for a format that `diff` has not."""
+    match format:
+        case Format.TABLE:
+            return DiffTable(out, limit, color)
+        case Format.JSON:
+            return DiffJson(out, job_id)
+        case Format.NDJSON:
+            return DiffNdjson(out)
+        case Format.CSV:
+            return DiffCsv(out)
+        case Format.TXT:
+            return DiffTxt(out)
+        case _:
+            raise refusal(format, DIFF_FORMATS)
+
+
+def change_object(domain: str, change: Change) -> dict[str, object]:
+    """One difference. `what` is url or sitemap; the lastmods are UTC, or the text where it is no date."""
+    return {
+        "type": "change",
+        "domain": domain,
+        "what": _what(change),
+        "change": change.kind.value,
+        "url": change.url,
+        "sitemap": change.sitemap,
+        "lastmod": change.lastmod,
+        "lastmod_before": change.lastmod_before,
+        "fields": list(change.fields),
+    }
+
+
+def diff_object(pair: Comparison, counts: Counts) -> dict[str, object]:
+    """Which scans were compared and what it came to. `from` is null for the first scan of a domain,
+    or where the scan before was pruned."""
+    return {
+        "type": "diff",
+        "schema": SCHEMA,
+        "domain": pair.domain,
+        "from": _point(pair.before) if pair.before else None,
+        "to": _point(pair.after),
+        "removals_withheld": pair.removals_withheld,
+        "added": counts.added,
+        "removed": counts.removed,
+        "changed": counts.changed,
+        "sitemaps_added": counts.sitemaps_added,
+        "sitemaps_removed": counts.sitemaps_removed,
+    }
+
+
+def _point(point: ScanPoint) -> dict[str, object]:
+    return {
+        "job_id": point.job_id,
+        "recorded_at": timestamp(point.recorded_at),
+        "outcome": point.status.value,
+        "complete": point.complete,
+    }
+
+
+def _what(change: Change) -> str:
+    return "sitemap" if change.sitemap is None else "url"
+
+
+class DiffNdjson:
+    """A line a change, then one for the domain."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+        self._pair: Comparison | None = None
+
+    def begin(self, pair: Comparison) -> None:
+        """Keeps the pair: its line comes last."""
+        self._pair = pair
+
+    def change(self, change: Change) -> None:
+        """Writes the change."""
+        if self._pair is not None:
+            self._out.write(json.dumps(change_object(self._pair.domain, change)) + "\n")
+
+    def end(self, counts: Counts) -> None:
+        """Writes the domain's line."""
+        if self._pair is not None:
+            self._out.write(json.dumps(diff_object(self._pair, counts)) + "\n")
+
+    def finish(self) -> None:
+        """Flushes."""
+        self._out.flush()
+
+
+class DiffJson:
+    """The domain's object with its `changes`; of a job an object with one of these for each in `results`.
+
+    `changes` come first: they are written as they are found, and the counts are known behind them.
+    """
+
+    def __init__(self, out: TextIO, job_id: str | None) -> None:
+        self._out = out
+        self._job = job_id
+        self._pair: Comparison | None = None
+        self._first = True
+        self._before = ""
+        if job_id is not None:
+            head = json.dumps({"type": "job_diff", "schema": SCHEMA, "job_id": job_id})
+            out.write(f'{head[:-1]}, "results": [')
+
+    def begin(self, pair: Comparison) -> None:
+        """Opens the domain's object."""
+        self._pair = pair
+        self._out.write(
+            ('\n{"changes": [' if self._first else ',\n{"changes": [').lstrip(
+                "\n" if self._job is None else ""
+            )
+        )
+        self._first, self._before = False, "\n"
+
+    def change(self, change: Change) -> None:
+        """Writes the change."""
+        if self._pair is not None:
+            self._out.write(self._before + json.dumps(change_object(self._pair.domain, change)))
+            self._before = ",\n"
+
+    def end(self, counts: Counts) -> None:
+        """Closes the object with what it came to."""
+        if self._pair is not None:
+            self._out.write(f"], {json.dumps(diff_object(self._pair, counts))[1:]}")
+
+    def finish(self) -> None:
+        """Closes the answer."""
+        self._out.write("\n" if self._job is None else "]}\n")
+        self._out.flush()
+
+
+class DiffCsv:
+    """A header and a line a change, safe for spreadsheets."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+        self._csv = csv.writer(out, lineterminator="\n")
+        self._csv.writerow(COLUMNS)
+        self._domain = ""
+
+    def begin(self, pair: Comparison) -> None:
+        """Keeps the name."""
+        self._domain = pair.domain
+
+    def change(self, change: Change) -> None:
+        """Writes the change."""
+        row = (
+            self._domain,
+            _what(change),
+            change.kind.value,
+            url_text(change.url),
+            url_text(change.sitemap or ""),
+            terminal(change.lastmod or ""),
+            terminal(change.lastmod_before or ""),
+            " ".join(change.fields),
+        )
+        self._csv.writerow([csv_cell(cell) for cell in row])
+
+    def end(self, counts: Counts) -> None:
+        """Nothing: the counts are the sums."""
+
+    def finish(self) -> None:
+        """Flushes."""
+        self._out.flush()
+
+
+class DiffTxt:
+    """`+ URL`, `- URL` or `~ URL`, a line each, sitemap files left out."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+
+    def begin(self, pair: Comparison) -> None:
+        """Nothing."""
+
+    def change(self, change: Change) -> None:
+        """Writes the URL."""
+        if change.sitemap is not None:
+            self._out.write(f"{_SIGNS[change.kind]} {url_text(change.url)}\n")
+
+    def end(self, counts: Counts) -> None:
+        """Nothing."""
+
+    def finish(self) -> None:
+        """Flushes."""
+        self._out.flush()
+
+
+class DiffTable:
+    """For people: which scans, a line a change up to a limit, and the counts."""
+
+    def __init__(self, out: TextIO, limit: int | None, color: bool) -> None:
+        self._out = out
+        self._limit = limit
+        self._color = color
+        self._shown = 0
+        self._domains = 0
+
+    def begin(self, pair: Comparison) -> None:
+        """Writes which scans are compared."""
+        self._out.write("\n" if self._domains else "")
+        self._domains += 1
+        self._shown = 0
+        name = painted(terminal(pair.domain), Style.BOLD, self._color)
+        first = "the scan before it, which was pruned" if pair.pruned else "nothing: it is the first scan"
+        old = _when(pair.before) if pair.before else first
+        self._out.write(f"{name}\n")
+        for word, text in (("from", old), ("to", _when(pair.after))):
+            self._out.write(f"{painted(f'{word:<4}', Style.DIM, self._color)}  {text}\n")
+        if pair.removals_withheld:
+            note = "the later scan was not complete: what it did not see is still listed"
+            self._out.write(f"{painted(note, Style.YELLOW, self._color)}\n")
+        self._out.write("\n")
+
+    def change(self, change: Change) -> None:
+        """Writes the change, as long as the limit allows it."""
+        self._shown += 1
+        if self._limit is not None and self._shown > self._limit:
+            return
+        sign = painted(_SIGNS[change.kind], _STYLES[change.kind], self._color)
+        noun = "sitemap " if change.sitemap is None else ""
+        said = painted(_said(change), Style.DIM, self._color)
+        self._out.write(f"{sign} {noun}{url_text(change.url)}{said}\n")
+
+    def end(self, counts: Counts) -> None:
+        """Writes the counts."""
+        left = self._shown - self._limit if self._limit is not None else 0
+        if left > 0:
+            self._out.write(f"… and {left:,} more (--limit shows more, -o with --format ndjson all)\n")
+        self._out.write("\n" if self._shown else "")
+        urls = f"{plural(counts.added, 'url')} added, {counts.removed:,} removed, {counts.changed:,} changed"
+        files = ""
+        if counts.sitemaps_added or counts.sitemaps_removed:
+            files = f"; {plural(counts.sitemaps_added, 'sitemap')} added, {counts.sitemaps_removed:,} removed"
+        self._out.write(f"{urls if counts.total else 'no differences'}{files}\n")
+
+    def finish(self) -> None:
+        """Flushes."""
+        self._out.flush()
+
+
+def _when(point: ScanPoint) -> str:
+    state = point.status.value if point.complete else f"{point.status.value}, not complete"
+    return f"{moment(point.recorded_at)} UTC  {point.job_id}  {state}"
+
+
+def _said(change: Change) -> str:
+    if change.kind is not Kind.CHANGED:
+        return ""
+    parts = []
+    for field in change.fields:
+        if field == "lastmod":
+            parts.append(f"lastmod {_date(change.lastmod_before)} → {_date(change.lastmod)}")
+        else:
+            parts.append(field)
+    return f"  {', '.join(parts)}"
+
+
+def _date(lastmod: str | None) -> str:
+    return terminal(lastmod.removesuffix(_DAY_ALONE)) if lastmod else "none"

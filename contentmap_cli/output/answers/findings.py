@@ -1,0 +1,112 @@
+"""Findings in every format: a table, JSON, NDJSON, JUnit, SARIF, GitHub annotations."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import TextIO
+
+from contentmap_cli.models import Severity
+from contentmap_cli.models.findings import CheckSummary, Finding, Rule
+from contentmap_cli.output.columns import Style, painted
+from contentmap_cli.output.escape import redact, terminal, xml_text
+from contentmap_cli.output.figures import plural
+from contentmap_cli.output.formats import CHECK_FORMATS, Format
+from contentmap_cli.output.objects import check_object, finding_object, finding_text, rule_object
+from contentmap_cli.output.writers.github import workflow_command
+from contentmap_cli.output.writers.junit import attributes_text
+
+_STYLES = {Severity.ERROR: Style.RED, Severity.WARNING: Style.YELLOW, Severity.INFO: Style.CYAN}
+_COMMANDS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "notice"}
+
+
+def write_findings(
+    format: Format,
+    out: TextIO,
+    findings: Sequence[Finding],
+    summary: CheckSummary,
+    rules: Sequence[Rule],
+    *,
+    color: bool = False,
+) -> None:
+    """Writes the whole answer. `rules` are those that were checked."""
+    if format is Format.SARIF:
+        from contentmap_cli.output.writers.sarif import write_sarif
+
+        write_sarif(out, findings, rules)
+    elif format is Format.JSON:
+        answer = {**check_object(summary), "findings": [finding_object(finding) for finding in findings]}
+        out.write(json.dumps(answer, indent=2, allow_nan=False) + "\n")
+    elif format is Format.NDJSON:
+        out.writelines(json.dumps(finding_object(finding), allow_nan=False) + "\n" for finding in findings)
+        out.write(json.dumps(check_object(summary), allow_nan=False) + "\n")
+    elif format is Format.JUNIT:
+        _junit(out, findings, rules)
+    elif format is Format.GITHUB:
+        for finding in findings:
+            title = f"{finding.rule.id} {finding.place}"
+            line = f",line={finding.line}" if finding.line else ""
+            out.write(workflow_command(_COMMANDS[finding.rule.severity], title, finding_text(finding), line))
+    else:
+        if format not in CHECK_FORMATS:
+            raise ValueError(format)
+        _table(out, findings, summary, color=color)
+
+
+def write_rules(format: Format, out: TextIO, rules: Sequence[Rule]) -> None:
+    """Writes the rules themselves: a line a rule, or objects."""
+    if format is Format.JSON:
+        out.write(json.dumps([rule_object(rule) for rule in rules], indent=2) + "\n")
+    elif format is Format.NDJSON:
+        out.writelines(json.dumps(rule_object(rule)) + "\n" for rule in rules)
+    else:
+        wide = max((len(rule.id) for rule in rules), default=0)
+        out.writelines(f"{rule.id:<{wide}}  {rule.severity.value:<7}  {rule.what}\n" for rule in rules)
+
+
+def _table(out: TextIO, findings: Sequence[Finding], summary: CheckSummary, *, color: bool) -> None:
+    place = None
+    for finding in findings:
+        if finding.place != place:
+            place = finding.place
+            out.write(painted(terminal(redact(place)), Style.BOLD, color) + "\n")
+        severity = painted(f"{finding.rule.severity.value:<7}", _STYLES[finding.rule.severity], color)
+        line = f"line {finding.line}: " if finding.line else ""
+        out.write(f"  {severity}  {finding.rule.id}  {line}{terminal(finding_text(finding))}\n")
+        for example in finding.examples:
+            out.write(f"             {terminal(redact(example))}\n")
+    counts = ", ".join(
+        plural(summary.counts.get(each, 0), each.value)
+        if each is not Severity.INFO
+        else f"{summary.counts.get(each, 0):,} info"
+        for each in Severity
+    )
+    known = f", {summary.known:,} known" if summary.known else ""
+    out.write(f"{counts}{known}; {plural(summary.files, 'file')}, {plural(summary.entries, 'url')}\n")
+
+
+def _junit(out: TextIO, findings: Sequence[Finding], rules: Sequence[Rule]) -> None:
+    """A test case a finding, and one that passes for each rule without any."""
+    broken = {finding.rule.id for finding in findings}
+    clean = [rule for rule in rules if rule.id not in broken]
+    suite = {
+        "name": "contentmap check",
+        "tests": str(len(findings) + len(clean)),
+        "failures": str(len(findings)),
+        "errors": "0",
+        "skipped": "0",
+    }
+    out.write(f'<?xml version="1.0" encoding="UTF-8"?>\n<testsuite{attributes_text(suite)}>\n')
+    for finding in findings:
+        text = finding_text(finding)
+        case = {"classname": f"contentmap.check.{finding.rule.id}", "name": redact(finding.place)}
+        failure = {"type": finding.rule.severity.value, "message": text}
+        detail = "\n".join((*map(redact, finding.examples), finding.rule.why, finding.rule.link))
+        out.write(
+            f"  <testcase{attributes_text(case)}><failure{attributes_text(failure)}>"
+            f"{xml_text(detail)}</failure></testcase>\n"
+        )
+    for rule in clean:
+        case = {"classname": f"contentmap.check.{rule.id}", "name": rule.what}
+        out.write(f"  <testcase{attributes_text(case)}/>\n")
+    out.write("</testsuite>\n")

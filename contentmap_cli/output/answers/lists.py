@@ -1,0 +1,205 @@
+"""Lists for people: jobs, sitemap files, entries."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import ClassVar, TextIO
+
+from contentmap_cli.models import Entry, FileStatus, JobSummary, Lastmod, Problem, StoredEntry, StoredFile
+from contentmap_cli.models.robots import DomainRobots
+from contentmap_cli.output.columns import Cell, Column, Line, Style, painted, write_table
+from contentmap_cli.output.escape import redact, terminal, url_text
+from contentmap_cli.output.figures import duration, moment, number, size
+from contentmap_cli.output.outcomes import elapsed, failure_text, job_status
+
+_JOBS = (
+    Column("JOB"),
+    Column("STATUS"),
+    Column("DOMAINS", right=True),
+    Column("SITEMAPS", right=True, spare=3),
+    Column("URLS", right=True, spare=1),
+    Column("TIME", right=True, spare=2),
+    Column("CREATED (UTC)"),
+)
+_FILES = (
+    Column("STATUS"),
+    Column("TYPE"),
+    Column("FOUND BY"),
+    Column("HTTP", right=True, spare=2),
+    Column("URLS", right=True),
+    Column("SIZE", right=True, spare=1),
+    Column("TIME", right=True, spare=3),
+    Column("SITEMAP", fit=44),
+)
+_FILE_STYLES = {
+    FileStatus.OK: Style.GREEN,
+    FileStatus.PARTIAL: Style.YELLOW,
+    FileStatus.FAILED: Style.RED,
+    FileStatus.UNCHANGED: Style.DIM,
+}
+_TOLD = 3  # problems of a file that are spelled out; the other formats have them all
+
+
+class Aligned:
+    """Lines that are kept until the end: columns are aligned over all of them."""
+
+    columns: ClassVar[tuple[Column, ...]]
+    note: ClassVar[str] = ""
+
+    def __init__(self, out: TextIO, *, width: int | None, color: bool) -> None:
+        self._out = out
+        self._width = width
+        self._color = color
+        self.lines: list[Line] = []
+
+    def finish(self) -> None:
+        """Writes the table."""
+        write_table(self._out, self.columns, self.lines, width=self._width, color=self._color, note=self.note)
+        self._out.flush()
+
+
+class JobsTable(Aligned):
+    """A row a job."""
+
+    columns = _JOBS
+
+    def write(self, row: JobSummary) -> None:
+        """Keeps the row."""
+        took = elapsed(row)
+        status = job_status(row)
+        done = number(row.total) if row.finished == row.total else f"{row.finished:,}/{row.total:,}"
+        self.lines.append(
+            Line(
+                (
+                    Cell(row.job_id),
+                    Cell(status.text.partition(",")[0], status.style),
+                    Cell(done),
+                    Cell(number(row.sitemaps)),
+                    Cell(number(row.urls)),
+                    Cell(duration(took) if took is not None else "", Style.DIM),
+                    Cell(moment(row.created_at), Style.DIM),
+                )
+            )
+        )
+
+
+class FilesTable(Aligned):
+    """A row a sitemap file, with its error or its first problems."""
+
+    columns = _FILES
+    note = "PROBLEMS"
+
+    def __init__(self, out: TextIO, *, width: int | None, color: bool) -> None:
+        super().__init__(out, width=width, color=color)
+        self._robots = ""
+
+    def write(self, row: StoredFile | DomainRobots) -> None:
+        """Keeps the row."""
+        if isinstance(row, DomainRobots):
+            self._robots = robots_note(row)
+            return
+        status = Cell(row.status.value, _FILE_STYLES[row.status])
+        if row.removed_at is not None:
+            status = Cell("removed", Style.DIM)
+        took = "" if row.response_time_ms is None else duration(row.response_time_ms / 1000)
+        self.lines.append(
+            Line(
+                (
+                    status,
+                    Cell(terminal(row.sitemap_type or "")),
+                    Cell(row.discovered_by.value),
+                    Cell("" if row.status_code is None else str(row.status_code)),
+                    Cell(number(row.url_count), Style.PLAIN if row.url_count else Style.DIM),
+                    Cell(size(row.size_bytes), Style.DIM),
+                    Cell(took, Style.DIM),
+                    Cell(url_text(row.url)),
+                ),
+                Cell(file_note(row), Style.DIM),
+            )
+        )
+
+    def finish(self) -> None:
+        """Writes the table, and below it what is wrong with robots.txt."""
+        super().finish()
+        if self._robots:
+            self._out.write(f"{self._robots}\n")
+            self._out.flush()
+
+
+class EntriesTable:
+    """A row an entry, written at once: the columns before the URL have fixed widths, the URL is whole."""
+
+    def __init__(self, out: TextIO, *, width: int | None, color: bool) -> None:
+        self._out = out
+        self._color = color
+        self._whole = width is None
+        self._blank = "-" if width is None else ""
+        self._begun = False
+
+    def write(self, row: StoredEntry | Entry) -> None:
+        """Writes the row, the heading before the first."""
+        if not self._begun:
+            self._begun = True
+            heading = f"{'LASTMOD':<16}  {'CHANGEFREQ':<10}  {'PRIORITY':>8}  URL"
+            self._out.write(painted(heading, Style.DIM, self._color) + "\n")
+        entry, removed = (row.entry, row.removed_at) if isinstance(row, StoredEntry) else (row, None)
+        lastmod = terminal(_lastmod(entry.lastmod)) or self._blank
+        lastmod = lastmod if self._whole else lastmod[:16]
+        changefreq = terminal(entry.changefreq or "") or self._blank
+        priority = self._blank if entry.priority is None else str(entry.priority)
+        text = f"{lastmod:<16}  {changefreq:<10}  {priority:>8}  {url_text(entry.url)}"
+        if removed is not None:
+            text = painted(f"{text}  removed {moment(removed)[:10]}", Style.DIM, self._color)
+        self._out.write(text + "\n")
+
+    def write_all(self, rows: Iterable[StoredEntry | Entry]) -> None:
+        """Writes entries."""
+        for row in rows:
+            self.write(row)
+
+    def finish(self) -> None:
+        """Flushes: an answer of no rows is an empty one."""
+        self._out.flush()
+
+
+def _lastmod(lastmod: Lastmod | None) -> str:
+    """`2026-11-23`, `2026-11-23 20:06`; as published, marked, where it could not be understood."""
+    if lastmod is None:
+        return ""
+    if lastmod.utc is None:
+        return f"?{lastmod.text}"
+    length = {"year": 4, "month": 7, "day": 10}.get(lastmod.precision or "", 16)
+    return lastmod.utc[:length].replace("T", " ")
+
+
+def file_note(row: StoredFile) -> str:
+    """Its error or its first problems, escaped, on one line."""
+    # a problem of the same code says it with its line
+    told_below = {problem.code for problem in row.problems}
+    parts = [failure_text(row.error)] if row.error and row.error.code not in told_below else []
+    told = row.problems[: _TOLD - len(parts)]
+    parts.extend(problem_text(problem) for problem in told)
+    left = sum(problem.count for problem in row.problems[len(told) :])
+    if left:
+        parts.append(f"and {left:,} more")
+    return "; ".join(parts)
+
+
+def problem_text(problem: Problem) -> str:
+    """A problem with its line and its number, escaped."""
+    where = f"line {problem.line}: " if problem.line is not None else ""
+    often = f" ({problem.count:,} times)" if problem.count > 1 else ""
+    return terminal(redact(f"{problem.code}: {where}{problem.message}{often}"))
+
+
+def problems_text(problems: Sequence[Problem], most: int = _TOLD) -> str:
+    """The first problems on one line, escaped."""
+    parts = [problem_text(problem) for problem in problems[:most]]
+    left = sum(problem.count for problem in problems[most:])
+    return "; ".join([*parts, f"and {left:,} more"] if left else parts)
+
+
+def robots_note(row: DomainRobots) -> str:
+    """What is wrong with a robots.txt, escaped, on one line; empty where nothing is."""
+    problems = problems_text(row.version.problems)
+    return f"{url_text(row.version.url)}: {problems}" if problems else ""

@@ -1,0 +1,273 @@
+"""A site by its sections: a tree for people, objects for programs."""
+
+from __future__ import annotations
+
+import json
+import os
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TextIO
+from urllib.parse import unquote
+
+from contentmap_cli.models.sections import Periods, Section, shown
+from contentmap_cli.output.columns import Cell, Column, Line, Style, painted, write_table
+from contentmap_cli.output.escape import terminal, url_text
+from contentmap_cli.output.figures import number, plural
+from contentmap_cli.output.formats import LIST_FORMATS, Format, refusal
+from contentmap_cli.output.objects import SCHEMA
+from contentmap_cli.output.writers.csv import SECTION, CsvRows, cells_of
+
+_COLUMNS = (
+    Column("SECTION", cut=True, fit=44),
+    Column("URLS", right=True),
+    Column("SHARE", right=True, spare=1),
+    Column("NEWEST", spare=2),
+    Column("FRESHNESS", spare=3),
+)
+_BARS = " ▁▂▃▄▅▆▇█"
+_ASCII_BARS = " .:-=+*#@"
+_NARROWEST = 40
+_BRANCHES = ("├─ ", "└─ ", "│  ", "… ")
+_ASCII_BRANCHES = ("|- ", "`- ", "|  ", "")
+
+
+@dataclass(frozen=True, slots=True)
+class SiteMap:
+    """What there is to draw: the tree, how deep to go, and the least URLs of a section that is shown.
+
+    `month` is the one the scan was recorded in: dates beyond it say nothing about freshness.
+    """
+
+    domain: str
+    top: Section
+    depth: int
+    least: int
+    month: str
+    folded: bool = False
+
+
+class MapWriter(Protocol):
+    """Writes one map."""
+
+    def write(self, site: SiteMap) -> None:
+        """Writes the whole answer."""
+
+
+def map_writer(format: Format, out: TextIO, *, width: int | None = None, color: bool = False) -> MapWriter:
+    """The writer for `map`. Parameters and errors as for `scan_writer`."""
+    match format:
+        case Format.TABLE:
+            return _MapTable(out, width, color)
+        case Format.JSON:
+            return _MapJson(out)
+        case Format.NDJSON:
+            return _MapLines(out)
+        case Format.CSV:
+            return _MapCsv(out)
+        case _:
+            raise refusal(format, LIST_FORMATS)
+
+
+def section_object(section: Section, depth: int, total: int) -> dict[str, object]:
+    """One section without those in it. `months` counts by the month of the lastmod."""
+    return {
+        "type": "section",
+        "url": section.url,
+        "depth": depth,
+        "urls": section.urls,
+        "share": round(section.urls / total, 6) if total else 0,
+        "newest": section.newest,
+        "undated": section.undated,
+        "months": dict(sorted(section.months.items())),
+    }
+
+
+def visible(site: SiteMap) -> Iterator[tuple[int, Section, int, int]]:
+    """The sections that are shown, in the order of the tree: depth, section, and how many sections and URLs
+    in it are not shown for being small."""
+
+    def walk(section: Section, depth: int) -> Iterator[tuple[int, Section, int, int]]:
+        large, small = shown(section, site.least) if depth < site.depth else ((), None)
+        yield depth, section, small.sections if small else 0, small.urls if small else 0
+        for below in large:
+            yield from walk(below, depth + 1)
+
+    yield from walk(site.top, 0)
+
+
+def map_object(site: SiteMap) -> dict[str, object]:
+    """The map without its sections: the last line of NDJSON, the head of the JSON document."""
+    return {
+        "type": "map",
+        "schema": SCHEMA,
+        "domain": site.domain,
+        "urls": site.top.urls,
+        "undated": site.top.undated,
+        "newest": site.top.newest,
+        "depth": site.depth,
+        "folded": site.folded,
+    }
+
+
+class _MapJson:
+    """The map with its sections in each other."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+
+    def write(self, site: SiteMap) -> None:
+        total = site.top.urls
+
+        def nested(section: Section, depth: int) -> dict[str, object]:
+            large, small = shown(section, site.least) if depth < site.depth else ((), None)
+            answer = section_object(section, depth, total)
+            answer["sections"] = [nested(below, depth + 1) for below in large]
+            answer["not_shown"] = {"sections": small.sections, "urls": small.urls} if small else None
+            return answer
+
+        json.dump(map_object(site) | {"root": nested(site.top, 0)}, self._out, allow_nan=False, indent=2)
+        self._out.write("\n")
+
+
+class _MapLines:
+    """A line a section in the order of the tree, the map last."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+
+    def write(self, site: SiteMap) -> None:
+        for depth, section, sections, urls in visible(site):
+            answer = section_object(section, depth, site.top.urls)
+            answer["not_shown"] = {"sections": sections, "urls": urls} if depth < site.depth else None
+            self._out.write(json.dumps(answer, allow_nan=False) + "\n")
+        self._out.write(json.dumps(map_object(site), allow_nan=False) + "\n")
+
+
+class _MapCsv:
+    """A line a section."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+
+    def write(self, site: SiteMap) -> None:
+        def to_object(row: tuple[int, Section]) -> dict[str, object]:
+            depth, section = row
+            return section_object(section, depth, site.top.urls)
+
+        rows = CsvRows(self._out, SECTION, cells_of(SECTION, to_object))
+        for depth, section, _, _ in visible(site):
+            rows.write((depth, section))
+        rows.finish()
+
+
+class _MapTable:
+    """A tree on a terminal; off it, a line a section with its whole URL."""
+
+    def __init__(self, out: TextIO, width: int | None, color: bool) -> None:
+        self._out = out
+        self._width = width
+        self._color = color
+        blocks = _draws_blocks()
+        self._bars = _BARS if blocks else _ASCII_BARS
+        self._branches = _BRANCHES if blocks else _ASCII_BRANCHES
+
+    def write(self, site: SiteMap) -> None:
+        periods = Periods(site.top.months, site.month)
+        lines = self._tree(site, periods) if self._width is not None else self._plain(site, periods)
+        write_table(
+            self._out, _COLUMNS, list(lines) if site.top.urls else (), width=self._width, color=self._color
+        )
+        if self._width is not None and site.top.urls:
+            self._legend(site, periods)
+        self._out.flush()
+
+    def _plain(self, site: SiteMap, periods: Periods) -> Iterator[Line]:
+        for _, section, _, _ in visible(site):
+            yield self._line(url_text(section.url), section, site, periods)
+
+    def _tree(self, site: SiteMap, periods: Periods) -> Iterator[Line]:
+        fork, end, along, dots = self._branches
+
+        def walk(section: Section, depth: int, lead: str, branch: str) -> Iterator[Line]:
+            section, chain = _through(section, depth)
+            yield self._line(lead + branch + _name(section, chain), section, site, periods)
+            if depth >= site.depth:
+                return
+            large, small = shown(section, site.least)
+            further = lead + {"": "", fork: along, end: "   "}[branch]
+            for place, below in enumerate(large):
+                last = place == len(large) - 1 and not small.sections
+                yield from walk(below, depth + 1, further, end if last else fork)
+            if small.sections:
+                text = f"{further}{end}{dots}{plural(small.sections, 'smaller section')}"
+                share = _share(small.urls, site.top.urls)
+                cells = [Cell(text), Cell(number(small.urls)), Cell(share), Cell(""), Cell("")]
+                yield Line([Cell(cell.text, Style.DIM) for cell in cells])
+
+        yield from walk(site.top, 0, "", "")
+
+    def _line(self, name: str, section: Section, site: SiteMap, periods: Periods) -> Line:
+        return Line(
+            (
+                Cell(name),
+                Cell(number(section.urls)),
+                Cell(_share(section.urls, site.top.urls)),
+                Cell((section.newest or "")[:10], Style.DIM),
+                Cell(self._spark(periods.counts(section.months)) if section.months else "", Style.CYAN),
+            )
+        )
+
+    def _spark(self, counts: Sequence[int]) -> str:
+        most = max(counts) or 1
+        top = len(self._bars) - 1
+        # the least of something is more than nothing; a blank at an end would be cut off
+        marks = [self._bars[max(1, count * top // most)] if count else "·" for count in counts]
+        return "".join(marks).replace("·", "." if self._bars is _BARS else "_")
+
+    def _legend(self, site: SiteMap, periods: Periods) -> None:
+        reach = f"{periods.labels[0]} to {periods.last}"
+        said = [f"freshness: lastmod by {periods.unit}, {reach}"]
+        if periods.older:
+            said.append("older dates count in the first")
+        if periods.later:
+            said.append("later dates count in the last")
+        if site.top.undated:
+            said.append(f"{plural(site.top.undated, 'url')} without a date")
+        if site.folded:
+            said.append("more sections than are counted one by one: the smallest are part of those above")
+        self._out.write("\n")
+        for line in textwrap.wrap("; ".join(said), max(self._width or 0, _NARROWEST)):
+            self._out.write(f"{painted(line, Style.DIM, self._color)}\n")
+
+
+def _through(section: Section, depth: int) -> tuple[Section, int]:
+    """A folder that holds nothing but one other is drawn as one line with it; how many were passed."""
+    passed = 0
+    while depth and not section.own and len(section.sections) == 1:
+        section, passed = section.sections[0], passed + 1
+    return section, passed
+
+
+def _name(section: Section, passed: int) -> str:
+    """The last folder of its URL as people read it, and those that were passed on the way."""
+    root = section.url.find("/", section.url.find("://") + 3)
+    if not section.url:
+        return "all origins"
+    if root == len(section.url) - 1:
+        return url_text(section.url)
+    folders = section.url[root + 1 : -1].split("/")[-1 - passed :]
+    return terminal("/".join(unquote(folder, errors="replace") for folder in folders)) + "/"
+
+
+def _share(urls: int, total: int) -> str:
+    share = 100 * urls / total if total else 0.0
+    return f"{share:.0f} %" if share >= 9.95 or not share else f"{share:.1f} %"
+
+
+def _draws_blocks(environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether the terminal can be trusted with block elements: a dumb one, or one of an 8-bit locale, not."""
+    if environment.get("TERM") == "dumb":
+        return False
+    locale = environment.get("LC_ALL") or environment.get("LC_CTYPE") or environment.get("LANG") or "utf-8"
+    return "utf" in locale.lower()

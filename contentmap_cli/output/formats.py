@@ -1,0 +1,264 @@
+"""Which format an answer is written in, and the writer for it.
+
+A writer takes rows one by one and is told when the answer ends. A new format is one new file
+(`as_<format>.py`) and its lines here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from enum import StrEnum
+from typing import Protocol, TextIO, TypeVar
+
+from contentmap_cli.errors import UsageError
+from contentmap_cli.models import DomainSummary, Entry, ErrorGroup, JobSummary, StoredEntry, StoredFile
+from contentmap_cli.models.robots import DomainRobots
+
+Row_contra = TypeVar("Row_contra", contravariant=True)
+Row = TypeVar("Row")
+
+
+class Format(StrEnum):
+    """How an answer is written."""
+
+    TABLE = "table"  # for people
+    JSON = "json"  # one document
+    NDJSON = "ndjson"  # an object a line, each as soon as it is known
+    CSV = "csv"  # RFC 4180 with a header line
+    JUNIT = "junit"  # XML for a build server's test view
+    GITHUB = "github"  # GitHub Actions workflow commands
+    TXT = "txt"  # URLs only, one a line
+    XML = "xml"  # a sitemap
+    SARIF = "sarif"  # SARIF 2.1.0 for code scanning
+    PARQUET = "parquet"  # Apache Parquet, with the extra of that name
+
+
+SCAN_FORMATS = (Format.TABLE, Format.JSON, Format.NDJSON, Format.CSV, Format.JUNIT, Format.GITHUB)
+"""What `scan` and `status` can write."""
+
+LIST_FORMATS = (Format.TABLE, Format.JSON, Format.NDJSON, Format.CSV)
+"""What `jobs`, `sitemaps` and `map` can write."""
+
+ENTRY_FORMATS = (*LIST_FORMATS, Format.TXT, Format.XML, Format.PARQUET)
+"""What `urls` can write."""
+
+DIFF_FORMATS = (*LIST_FORMATS, Format.TXT)
+"""What `diff` can write."""
+
+PARSE_FORMATS = (Format.NDJSON, Format.TABLE, Format.JSON, Format.CSV, Format.TXT)
+"""What `parse` can write."""
+
+RULE_FORMATS = (Format.TABLE, Format.JSON, Format.NDJSON)
+"""What `check --list-rules` can write."""
+
+CHECK_FORMATS = (Format.TABLE, Format.JSON, Format.NDJSON, Format.JUNIT, Format.SARIF, Format.GITHUB)
+"""What `check` can write."""
+
+
+class ScanWriter(Protocol):
+    """Writes a job, its domains first."""
+
+    def domain(self, summary: DomainSummary) -> None:
+        """Takes one domain, as it commits."""
+
+    def finish(self, job: JobSummary) -> None:
+        """Takes the job and ends the answer."""
+
+
+class StatusWriter(Protocol):
+    """Writes a job as it stands, in constant memory where the format allows it."""
+
+    def domain(self, summary: DomainSummary) -> None:
+        """Takes the next of its domains."""
+
+    def finish(self, errors: Sequence[ErrorGroup] = (), left_out: int = 0) -> None:
+        """Ends the answer. A table says which errors there are, and how many domains it was not given."""
+
+
+class RowWriter(Protocol[Row_contra]):
+    """Writes a list, row by row."""
+
+    def write(self, row: Row_contra) -> None:
+        """Takes the next row."""
+
+    def finish(self) -> None:
+        """Ends the answer. Without it a list has no end and a table may have no rows."""
+
+
+class EntryWriter(RowWriter[StoredEntry | Entry], Protocol):
+    """Writes entries, one by one or many at once."""
+
+    def write_all(self, rows: Iterable[StoredEntry | Entry]) -> None:
+        """Takes the next rows."""
+
+
+def scan_writer(format: Format, out: TextIO, *, width: int | None = None, color: bool = False) -> ScanWriter:
+    """The writer for `scan`. `width` is that of the terminal in columns, or None when `out` is not one:
+    then a table is plain text with full values. Raises UsageError for a format that `scan` has not."""
+    match format:
+        case Format.TABLE:
+            from contentmap_cli.output.answers.tables import TableScan
+
+            return TableScan(out, width=width, color=color)
+        case Format.JSON:
+            from contentmap_cli.output.writers.json import JsonScan
+
+            return JsonScan(out)
+        case Format.NDJSON:
+            from contentmap_cli.output.writers.ndjson import NdjsonScan
+
+            return NdjsonScan(out)
+        case Format.CSV:
+            from contentmap_cli.output.writers.csv import CsvScan
+
+            return CsvScan(out)
+        case Format.JUNIT:
+            from contentmap_cli.output.writers.junit import JunitScan
+
+            return JunitScan(out)
+        case Format.GITHUB:
+            from contentmap_cli.output.writers.github import GithubScan
+
+            return GithubScan(out)
+        case _:
+            raise refusal(format, SCAN_FORMATS)
+
+
+def status_writer(
+    format: Format, out: TextIO, job: JobSummary, *, width: int | None = None, color: bool = False
+) -> StatusWriter:
+    """The writer for `status`: the same objects as `scan` writes, a table with more about the job."""
+    match format:
+        case Format.TABLE:
+            from contentmap_cli.output.answers.tables import TableStatus
+
+            return TableStatus(out, job, width=width, color=color)
+        case Format.JSON:
+            from contentmap_cli.output.writers.json import JsonStatus
+
+            return JsonStatus(out, job)
+        case _:
+            return _Replay(scan_writer(format, out), job)
+
+
+class _Replay:
+    """Writes a job that is known already the way a running one is written."""
+
+    def __init__(self, writer: ScanWriter, job: JobSummary) -> None:
+        self._writer = writer
+        self._job = job
+
+    def domain(self, summary: DomainSummary) -> None:
+        """Takes the next domain."""
+        self._writer.domain(summary)
+
+    def finish(self, errors: Sequence[ErrorGroup] = (), left_out: int = 0) -> None:
+        """Ends the answer: each domain has said its own error."""
+        self._writer.finish(self._job)
+
+
+def jobs_writer(
+    format: Format, out: TextIO, *, width: int | None = None, color: bool = False
+) -> RowWriter[JobSummary]:
+    """The writer for `jobs`. Parameters and errors as for `scan_writer`."""
+    if format is Format.TABLE:
+        from contentmap_cli.output.answers.lists import JobsTable
+
+        return JobsTable(out, width=width, color=color)
+    from contentmap_cli.output.objects import job_object
+    from contentmap_cli.output.writers.csv import JOB
+
+    return objects_writer(format, out, job_object, JOB, LIST_FORMATS)
+
+
+def files_writer(
+    format: Format, out: TextIO, *, width: int | None = None, color: bool = False
+) -> RowWriter[StoredFile | DomainRobots]:
+    """The writer for `sitemaps`: files, then the robots.txt where it has problems (CSV has no row for it).
+    Parameters and errors as for `scan_writer`."""
+    if format is Format.TABLE:
+        from contentmap_cli.output.answers.lists import FilesTable
+
+        return FilesTable(out, width=width, color=color)
+    from contentmap_cli.output.objects import file_object, robots_object
+    from contentmap_cli.output.writers.csv import FILE
+
+    def to_object(row: StoredFile | DomainRobots) -> dict[str, object]:
+        return file_object(row) if isinstance(row, StoredFile) else robots_object(*row)
+
+    return objects_writer(format, out, to_object, FILE, LIST_FORMATS)
+
+
+def entries_writer(
+    format: Format, out: TextIO, *, width: int | None = None, color: bool = False
+) -> EntryWriter:
+    """The writer for `urls`, in constant memory whatever the format. Otherwise as `scan_writer`."""
+    match format:
+        case Format.TABLE:
+            from contentmap_cli.output.answers.lists import EntriesTable
+
+            return EntriesTable(out, width=width, color=color)
+        case Format.TXT:
+            from contentmap_cli.output.writers.txt import TxtEntries
+
+            return TxtEntries(out)
+        case Format.XML:
+            from contentmap_cli.output.writers.sitemap_xml import SitemapEntries
+
+            return SitemapEntries(out)
+        case Format.PARQUET:
+            from contentmap_cli.output.writers.parquet import ParquetEntries
+
+            return ParquetEntries(out)
+        case Format.JSON:
+            from contentmap_cli.output.writers.entry_text import entry_json
+            from contentmap_cli.output.writers.json import JsonRows
+
+            return JsonRows(out, entry_json)
+        case Format.NDJSON:
+            from contentmap_cli.output.writers.entry_text import entry_json
+            from contentmap_cli.output.writers.ndjson import NdjsonRows
+
+            return NdjsonRows(out, entry_json)
+        case Format.CSV:
+            from contentmap_cli.output.writers.csv import ENTRY, CsvRows
+            from contentmap_cli.output.writers.entry_text import entry_cells
+
+            return CsvRows(out, ENTRY, entry_cells)
+        case _:
+            raise refusal(format, ENTRY_FORMATS)
+
+
+def objects_writer(
+    format: Format,
+    out: TextIO,
+    to_object: Callable[[Row], dict[str, object]],
+    columns: tuple[tuple[str, ...], ...],
+    known: tuple[Format, ...],
+) -> RowWriter[Row]:
+    """The writer for rows as objects, or as CSV lines of these columns. Refuses what is not `known`."""
+    from contentmap_cli.output.objects import to_json
+
+    match format:
+        case Format.JSON:
+            from contentmap_cli.output.writers.json import JsonRows
+
+            return JsonRows(out, lambda row: to_json(to_object(row)))
+        case Format.NDJSON:
+            from contentmap_cli.output.writers.ndjson import NdjsonRows
+
+            return NdjsonRows(out, lambda row: to_json(to_object(row)))
+        case Format.CSV:
+            from contentmap_cli.output.writers.csv import CsvRows, cells_of
+
+            return CsvRows(out, columns, cells_of(columns, to_object))
+        case _:
+            raise refusal(format, known)
+
+
+def refusal(format: Format, known: tuple[Format, ...]) -> UsageError:
+    """The error for a format that an answer does not have, naming those it has."""
+    return UsageError(
+        f"this answer cannot be written as {format.value}",
+        hint=f"--format is one of {', '.join(known)}",
+    )

@@ -1,0 +1,113 @@
+"""What to do next, worked out from what happened."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+
+from contentmap_cli.errors import Code
+from contentmap_cli.models import DomainSummary, JobStatus, JobSummary, ScanStatus
+from contentmap_cli.output.escape import terminal
+from contentmap_cli.output.figures import plural
+
+_MOST = 4
+_MANY_TIMEOUTS = 3
+_REFUSED = (Code.BLOCKED, "http_401", "http_403", "http_407", "http_429", "http_451")
+
+
+def scan_hints(
+    job: JobSummary, results_sample: Sequence[DomainSummary], counts: Mapping[str, int] | None = None
+) -> list[str]:
+    """At most four hints, the most useful first; none where there is nothing to do.
+
+    `results_sample` holds domains that are not clean, and those whose robots.txt has problems; some of them
+    if there are very many. Each hint is one line without `hint:` before it, escaped, and names a command or
+    option. `counts` is how many domains have each code, where the sample is not all of them; a code of which
+    it holds no domain is passed over.
+    """
+    told = _by_code(results_sample, counts or {})
+    hints = [*_unfinished(job), *_whole_job(job), *told, *_partial(results_sample), *_robots(results_sample)]
+    return hints[:_MOST]
+
+
+def _unfinished(job: JobSummary) -> Iterable[str]:
+    waiting = job.total - job.finished
+    deferred = job.domains.get(ScanStatus.DEFERRED, 0)
+    running = job.status is JobStatus.RUNNING and job.alive
+    if not running and waiting:
+        left = plural(waiting + deferred, "domain")
+        yield f"`contentmap resume {job.job_id}` resumes the {left} remaining"
+    elif deferred:
+        asked = plural(deferred, "domain")
+        yield f"{asked} asked to retry later (Retry-After): `contentmap resume {job.job_id}` then"
+
+
+def _whole_job(job: JobSummary) -> Iterable[str]:
+    if job.total > 1 and job.domains.get(ScanStatus.FAILED, 0) == job.total:
+        yield "every domain failed: check this machine's network, or name a proxy with --proxy"
+
+
+def _by_code(results: Sequence[DomainSummary], counts: Mapping[str, int]) -> Iterable[str]:
+    failed = [row for row in results if row.error is not None]
+    found = Counter(str(row.error.code) for row in failed if row.error is not None)
+    codes = Counter({code: max(count, counts.get(code, 0)) for code, count in found.items()})
+
+    def first(code: str) -> str:
+        return next(
+            terminal(row.domain) for row in failed if row.error is not None and row.error.code == code
+        )
+
+    if codes[Code.ADDRESS_BLOCKED]:
+        yield (
+            f"{first(Code.ADDRESS_BLOCKED)} names an address that is not public:"
+            " only if the network is your own, permit it with --allow-net CIDR"
+        )
+    if codes[Code.DNS_ERROR]:
+        others = codes[Code.DNS_ERROR] - 1
+        more = f" and {plural(others, 'other')}" if others else ""
+        yield f"{first(Code.DNS_ERROR)}{more} could not be resolved: check the spelling"
+    if codes[Code.TLS_CERTIFICATE]:
+        domain = first(Code.TLS_CERTIFICATE)
+        yield f"{domain} shows no certificate to trust: `contentmap scan http://{domain}` asks without TLS"
+    if codes[Code.TIMEOUT] >= _MANY_TIMEOUTS:
+        yield "many timeouts: scan fewer domains at once with -c, or wait longer with --timeout"
+    if codes[Code.ROBOTS_UNREACHABLE]:
+        domain = first(Code.ROBOTS_UNREACHABLE)
+        yield f"robots.txt of {domain} could not be read, which forbids a crawl (RFC 9309): retry later"
+    if any(codes[code] for code in _REFUSED):
+        refusing = next(first(code) for code in _REFUSED if codes[code])
+        yield (
+            f"{refusing} refuses the crawl: retry later, name a contact with --user-agent,"
+            " or ask its operator to allow this machine's address"
+        )
+    if codes[Code.DISALLOWED]:
+        domain = first(Code.DISALLOWED)
+        yield f"robots.txt of {domain} forbids the crawl: for a site of your own add --ignore-robots"
+    if codes[Code.MOVED]:
+        yield f"{first(Code.MOVED)} has moved: scan the site that its error names instead"
+    if codes[Code.MAINTENANCE]:
+        yield f"{first(Code.MAINTENANCE)} shows a maintenance page: retry later"
+    if codes[Code.PARKED]:
+        domain = first(Code.PARKED)
+        yield f"{domain} is parked or suspended: check its registration, or remove it from the list"
+    if codes[Code.ROBOTS_IS_HTML] or codes[Code.NOT_UNDERSTOOD]:
+        code = Code.ROBOTS_IS_HTML if codes[Code.ROBOTS_IS_HTML] else Code.NOT_UNDERSTOOD
+        yield f"{first(code)} returns web pages for robots.txt or sitemaps: open them in a browser"
+    if codes[Code.BUDGET_EXHAUSTED] or codes[Code.DEADLINE]:
+        yield "a limit was hit, what was read is kept: raise --max-urls or --domain-time"
+
+
+def _partial(results: Sequence[DomainSummary]) -> Iterable[str]:
+    for row in results:
+        if row.status is ScanStatus.PARTIAL:
+            yield f"`contentmap sitemaps {terminal(row.domain)}` shows which files failed and why"
+            return
+
+
+def _robots(results: Sequence[DomainSummary]) -> Iterable[str]:
+    rows = [row for row in results if row.robots_problems]
+    if rows:
+        domain = terminal(rows[0].domain)
+        found = plural(rows[0].robots_problems, "problem")
+        others = f", {plural(len(rows) - 1, 'other')} too" if len(rows) > 1 else ""
+        yield f"the robots.txt of {domain} has {found}{others}: see `contentmap robots {domain}`"

@@ -1,0 +1,311 @@
+"""The nouns as JSON-ready objects: the contract that scripts read.
+
+Keys come in the documented order and are always there. Times are UTC, ISO 8601, with a `Z`; what is not
+known is null, never "".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from json.encoder import JSONEncoder
+from typing import TYPE_CHECKING, Final
+
+from contentmap_cli.errors import ContentMapError, Failure
+from contentmap_cli.models import (
+    Document,
+    DomainSummary,
+    Entry,
+    JobSummary,
+    Problem,
+    ScanStatus,
+    Severity,
+    StoredEntry,
+    StoredFile,
+)
+from contentmap_cli.models.robots import RobotsVerdict, RobotsVersion
+from contentmap_cli.models.sources import Source
+from contentmap_cli.output.escape import redact
+
+if TYPE_CHECKING:
+    from contentmap_cli.models.findings import CheckSummary, Finding, Rule
+
+SCHEMA = 1
+"""The version of these objects. A key may be added without a new one; none is renamed or removed."""
+
+to_json: Final = JSONEncoder(allow_nan=False).encode
+"""An object as JSON on one line, ASCII only: `json.dumps` would build an encoder for each."""
+
+
+def timestamp(moment: datetime | None) -> str | None:
+    """`2026-11-23T20:06:57Z`, with six decimals only where there is a fraction. A naive time is UTC."""
+    if moment is None:
+        return None
+    moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    return moment.replace(tzinfo=None).isoformat() + "Z"
+
+
+def domain_object(summary: DomainSummary) -> dict[str, object]:
+    """One domain's part of a job: a line of `scan --format ndjson`, an element of `results`.
+
+    `unexpected` is there only where the count of URLs is not what the caller expects.
+    """
+    answer: dict[str, object] = {
+        "type": "domain",
+        "schema": SCHEMA,
+        "job_id": summary.job_id,
+        "domain": summary.domain,
+        "outcome": summary.status.value,
+        "sitemaps": summary.sitemaps,
+        "sitemaps_failed": summary.sitemaps_failed,
+        "urls": summary.urls,
+        "added": summary.added,
+        "removed": summary.removed,
+        "changed": summary.changed,
+        "fetched_bytes": summary.fetched_bytes,
+        "requests": summary.requests,
+        "seconds": round(summary.seconds, 3),
+        "error": _failure(summary.error),
+        "evidence": [source_object(source) for source in summary.evidence],
+    }
+    return answer if summary.unexpected is None else answer | {"unexpected": summary.unexpected}
+
+
+def source_object(source: Source) -> dict[str, object]:
+    """How one source of a domain ended: an element of `evidence`."""
+    return {
+        "source": source.kind.value,
+        "url": source.url,
+        "state": source.state.value,
+        "error": _failure(source.failure),
+    }
+
+
+def job_object(job: JobSummary) -> dict[str, object]:
+    """A job: the last line of NDJSON, the head of the JSON document."""
+    return {
+        "type": "job",
+        "schema": SCHEMA,
+        "job_id": job.job_id,
+        "status": job.status.value,
+        "tenant": job.tenant,
+        "created_at": timestamp(job.created_at),
+        "started_at": timestamp(job.started_at),
+        "finished_at": timestamp(job.finished_at),
+        "progress": round(job.progress, 4),
+        "domains": {"total": job.total} | {status.value: job.domains.get(status, 0) for status in ScanStatus},
+        "sitemaps": job.sitemaps,
+        "urls": job.urls,
+        "added": job.added,
+        "removed": job.removed,
+        "changed": job.changed,
+        "discovery_methods": _counts(job.discovery_methods),
+        "sitemap_types": _counts(job.sitemap_types),
+        "error": redact(job.error) if job.error else None,
+        "queue": _queue(job),
+    }
+
+
+def entry_object(
+    entry: Entry, *, sitemap: str | None = None, discovered_by: str | None = None
+) -> dict[str, object]:
+    """An entry of a sitemap. `lastmod` is the UTC time understood, `lastmod_text` what was published."""
+    lastmod = entry.lastmod
+    return {
+        "type": entry.type,
+        "url": entry.url,
+        "lastmod": lastmod.utc if lastmod else None,
+        "lastmod_precision": lastmod.precision if lastmod else None,
+        "lastmod_text": lastmod.text if lastmod else None,
+        "changefreq": entry.changefreq,
+        "priority": entry.priority,
+        "sitemap": sitemap,
+        "discovered_by": discovered_by,
+        "images": [dict(image) for image in entry.images],
+        "videos": [dict(video) for video in entry.videos],
+        "news": [dict(item) for item in entry.news],
+        "alternates": [dict(alternate) for alternate in entry.alternates],
+        "in_scope": entry.in_scope,
+        "repaired": entry.repaired,
+    }
+
+
+def stored_entry_object(stored: StoredEntry) -> dict[str, object]:
+    """An entry as recorded: also when it was first seen and removed, and what its page is."""
+    return {
+        **entry_object(stored.entry, sitemap=stored.sitemap, discovered_by=stored.discovered_by.value),
+        "page_type": stored.page_type,
+        "first_seen": timestamp(stored.first_seen),
+        "removed_at": timestamp(stored.removed_at),
+    }
+
+
+def any_entry_object(entry: StoredEntry | Entry) -> dict[str, object]:
+    """An entry, recorded or as parsed."""
+    return stored_entry_object(entry) if isinstance(entry, StoredEntry) else entry_object(entry)
+
+
+def document_object(document: Document) -> dict[str, object]:
+    """What `parse` says of a document after its entries."""
+    return {
+        "type": "document",
+        "kind": document.kind.value,
+        "entries": document.entries,
+        "complete": document.complete,
+        "encoding": document.encoding,
+        "problems": [_problem(problem) for problem in document.problems],
+        "error": _failure(document.failure),
+    }
+
+
+def file_object(file: StoredFile) -> dict[str, object]:
+    """A sitemap file as recorded. Sizes in bytes as transferred, times in milliseconds."""
+    return {
+        "type": "sitemap_file",
+        "url": file.url,
+        "status": file.status.value,
+        "discovered_by": file.discovered_by.value,
+        "sitemap_type": file.sitemap_type,
+        "parent": file.parent,
+        "status_code": file.status_code,
+        "url_count": file.url_count,
+        "size_bytes": file.size_bytes,
+        "response_time_ms": file.response_time_ms,
+        "is_gzipped": file.is_gzipped,
+        "has_lastmod": file.has_lastmod,
+        "has_priority": file.has_priority,
+        "has_changefreq": file.has_changefreq,
+        "last_modified": file.last_modified,
+        "generator": file.generator,
+        "content_type": file.content_type,
+        "fetched_at": timestamp(file.fetched_at),
+        "first_seen": timestamp(file.first_seen),
+        "removed_at": timestamp(file.removed_at),
+        "error": _failure(file.error),
+        "problems": [_problem(problem) for problem in file.problems],
+    }
+
+
+def robots_object(domain: str, robots: RobotsVersion) -> dict[str, object]:
+    """A version of a domain's robots.txt. Size in bytes, decoded."""
+    return {
+        "type": "robots",
+        "schema": SCHEMA,
+        "domain": domain,
+        "version": robots.number,
+        "state": robots.state.value,
+        "url": robots.url,
+        "final_url": robots.final_url,
+        "status_code": robots.http_status,
+        "size_bytes": len(robots.body or b""),
+        "digest": robots.digest,
+        "first_seen": timestamp(robots.first_seen),
+        "last_seen": timestamp(robots.last_seen),
+        "problems": [_problem(problem) for problem in robots.problems],
+    }
+
+
+def verdict_object(verdict: RobotsVerdict) -> dict[str, object]:
+    """Whether a robots.txt allows a URL, and which of its lines decides."""
+    return {
+        "type": "robots_test",
+        "schema": SCHEMA,
+        "url": verdict.url,
+        "agent": verdict.agent,
+        "allowed": verdict.allowed,
+        "group": verdict.group,
+        "line": verdict.line,
+        "rule": verdict.rule,
+    }
+
+
+def finding_object(finding: Finding) -> dict[str, object]:
+    """A finding of `check`: a line of NDJSON, an element of `findings`."""
+    return {
+        "type": "finding",
+        "schema": SCHEMA,
+        "rule": finding.rule.id,
+        "severity": finding.rule.severity.value,
+        "target": redact(finding.target),
+        "file": redact(finding.file) if finding.file is not None else None,
+        "line": finding.line,
+        "message": redact(finding.message),
+        "count": finding.count,
+        "examples": [redact(example) for example in finding.examples],
+        "why": finding.rule.why,
+        "link": finding.rule.link,
+    }
+
+
+def finding_text(finding: Finding) -> str:
+    """A finding in one line: what is wrong, what was seen, how often."""
+    what, message = finding.rule.what, redact(finding.message)
+    text = what if message == what else f"{what}: {message}"
+    return f"{text} ({finding.count:,} times)" if finding.count > 1 else text
+
+
+def check_object(summary: CheckSummary) -> dict[str, object]:
+    """What a check came to: the last line of NDJSON, the head of the JSON document."""
+    return {
+        "type": "check",
+        "schema": SCHEMA,
+        "targets": [redact(target) for target in summary.targets],
+        "files": summary.files,
+        "urls": summary.entries,
+        "counts": {severity.value: summary.counts.get(severity, 0) for severity in Severity},
+        "known": summary.known,
+    }
+
+
+def rule_object(rule: Rule) -> dict[str, object]:
+    """A rule of `check --list-rules`."""
+    return {
+        "type": "rule",
+        "id": rule.id,
+        "severity": rule.severity.value,
+        "what": rule.what,
+        "why": rule.why,
+        "link": rule.link,
+    }
+
+
+def error_object(error: ContentMapError) -> dict[str, object]:
+    """The error that ended a command, as `--json` writes it on stderr."""
+    return {
+        "error": {
+            "code": str(error.code),
+            "message": redact(error.message),
+            "hint": redact(error.hint) if error.hint else None,
+        }
+    }
+
+
+def _failure(failure: Failure | None) -> dict[str, object] | None:
+    return {"code": str(failure.code), "message": redact(failure.message)} if failure else None
+
+
+def _queue(job: JobSummary) -> dict[str, object] | None:
+    """How it stands with the workers; null for a job that was not handed to them, or has ended."""
+    if job.workers is None:
+        return None
+    return {
+        "workers": job.workers,
+        "waiting": job.domains.get(ScanStatus.PENDING, 0),
+        "domains_per_second": None if job.rate is None else round(job.rate, 2),
+        "estimated_end": timestamp(job.estimated_end),
+    }
+
+
+def _problem(problem: Problem) -> dict[str, object]:
+    return {
+        "code": str(problem.code),
+        "line": problem.line,
+        "message": redact(problem.message),
+        "count": problem.count,
+    }
+
+
+def _counts(counts: Mapping[str, int]) -> dict[str, int]:
+    # The most frequent first, then by name: the same counts are always written the same way.
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    return {str(key): count for key, count in ordered}

@@ -1,0 +1,18 @@
+"""What the last scan of a domain came to, below the table of its files."""
+
+from __future__ import annotations
+
+from typing import TextIO
+
+from contentmap_cli.models import DomainSummary
+from contentmap_cli.output.outcomes import evidence_lines, outcome_note
+
+
+def write_scan(out: TextIO, scan: DomainSummary) -> None:
+    """Write the outcome of a scan that is not clean, with the sources that prove nothing."""
+    if scan.status.clean:
+        return
+    note = outcome_note(scan)
+    out.write(f"\nlast scan: {scan.status.value}{f', {note}' if note else ''}\n")
+    out.writelines(f"  {line}\n" for line in evidence_lines(scan))
+    out.flush()

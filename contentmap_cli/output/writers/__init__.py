@@ -1,0 +1,1 @@
+"""Writers of file formats, one module for each format."""

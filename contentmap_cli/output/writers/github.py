@@ -1,0 +1,66 @@
+"""GitHub Actions workflow commands: an annotation a domain that is not clean, and one for the job."""
+
+from __future__ import annotations
+
+from typing import TextIO
+
+from contentmap_cli.models import DomainSummary, JobSummary, ScanStatus
+from contentmap_cli.output.escape import redact, terminal
+from contentmap_cli.output.figures import changes, plural
+
+_LEVELS = {
+    ScanStatus.FAILED: "error",
+    ScanStatus.PARTIAL: "warning",
+    ScanStatus.DEFERRED: "warning",
+    ScanStatus.INTERRUPTED: "warning",
+}
+
+
+class GithubScan:
+    """`failed` is an error, and so is another count of URLs than expected; `partial`, `deferred` and
+    `interrupted` are warnings; the job is a notice."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+
+    def domain(self, summary: DomainSummary) -> None:
+        """Writes the annotation, if there is one, and flushes."""
+        level = "error" if summary.unexpected else _LEVELS.get(summary.status)
+        if level is None:
+            return
+        message = f"{plural(summary.sitemaps, 'sitemap')}, {plural(summary.urls, 'url')}"
+        if summary.error:
+            message = f"{summary.error.code}: {summary.error.message} ({message})"
+        if summary.unexpected:
+            message = f"{summary.unexpected}; {message}"
+        self._command(level, f"{summary.domain} {summary.status.value}", message)
+
+    def finish(self, job: JobSummary) -> None:
+        """Writes the notice."""
+        counts = ", ".join(
+            f"{count:,} {status.value}" for status in ScanStatus if (count := job.domains.get(status, 0))
+        )
+        message = f"{plural(job.total, 'domain')}: {counts}" if counts else plural(job.total, "domain")
+        message += f"; {plural(job.sitemaps, 'sitemap')}, {plural(job.urls, 'url')}"
+        changed = changes(job.added, job.removed, job.changed)
+        if changed:
+            message += f" ({changed})"
+        self._command("notice", f"{job.job_id} {job.status.value}", message)
+
+    def _command(self, level: str, title: str, message: str) -> None:
+        self._out.write(workflow_command(level, title, message))
+        self._out.flush()
+
+
+def workflow_command(level: str, title: str, message: str, more: str = "") -> str:
+    """One annotation; `more` are further properties, escaped already, each with a comma before it."""
+    return f"::{level} title={_property(title)}{more}::{_data(message)}\n"
+
+
+def _data(text: str) -> str:
+    # What a terminal would obey is visible first; then the runner's own escapes (@actions/core, command.ts).
+    return terminal(redact(text)).replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _data(text).replace(":", "%3A").replace(",", "%2C")

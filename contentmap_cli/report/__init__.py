@@ -1,1 +1,0 @@
-"""Values to bytes: tables, JSON, NDJSON, CSV and the rest. Knows neither the network nor the database."""

@@ -1,0 +1,165 @@
+"""Bytes as transferred → bytes as meant: bounded, streaming gzip (RFC 1952) by magic number.
+
+A compressed body is never trusted with its own size: each call to zlib may give one chunk at most, and one
+budget covers all layers. What was decoded before damage is kept.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from itertools import chain
+from typing import Any, BinaryIO
+
+from contentmap_cli.errors import Code, Failure
+from contentmap_cli.models import Limits
+from contentmap_cli.sitemap import deflate
+
+CHUNK = 128 * 1024
+GZIP_MAGIC = b"\x1f\x8b"
+
+
+class Body:
+    """One reading of a body from its start. The facts are final once `chunks` is exhausted; `hashed` says
+    that the digest is wanted."""
+
+    def __init__(self, source: BinaryIO, limits: Limits, *, hashed: bool = True) -> None:
+        source.seek(0)
+        self._source = source
+        self._limits = limits
+        self._spent = 0
+        self._members = 0
+        self._digest = hashlib.blake2b(digest_size=16) if hashed else None
+        self.is_gzipped = False
+        self.decoded_bytes = 0
+        self.failure: Failure | None = None
+        self.trailing_garbage = False
+
+    @property
+    def digest(self) -> str:
+        """blake2b-128 of what was decoded so far, hexadecimal."""
+        return self._digest.hexdigest() if self._digest is not None else ""
+
+    def chunks(self) -> Iterator[bytes]:
+        """The decoded body, in pieces of at most `CHUNK` bytes. Sets `failure` instead of raising."""
+        stream: Iterator[bytes] = iter(lambda: self._source.read(CHUNK), b"")
+        for _ in range(self._limits.gzip_layers):
+            magic, stream = _peek(stream)
+            if magic != GZIP_MAGIC:
+                break
+            self.is_gzipped = True
+            stream = self._inflate(stream)
+        else:
+            magic, stream = _peek(stream)
+            if magic == GZIP_MAGIC:
+                self._fail(
+                    Code.UNSUPPORTED_ENCODING, f"gzip more than {self._limits.gzip_layers} layers deep"
+                )
+                return
+        for chunk in stream:
+            allowed = chunk if self.is_gzipped else self._charge(chunk)
+            if self._digest is not None:
+                self._digest.update(allowed)
+            self.decoded_bytes += len(allowed)
+            if allowed:
+                yield allowed
+            if len(allowed) < len(chunk):
+                return
+
+    def drain(self, chunks: Iterator[bytes]) -> None:
+        """Reads to the end without keeping anything, so that digest and size cover the whole body."""
+        for _ in chunks:
+            pass
+
+    def _inflate(self, stream: Iterator[bytes]) -> Iterator[bytes]:
+        """Undoes one layer of gzip, over all its members."""
+        engine = None
+        carry = b""
+        for piece in stream:
+            data = carry + piece
+            carry = b""
+            pending = False  # all input was taken, but output still waits inside zlib
+            while data or pending:
+                if engine is None:
+                    # between members: zero padding is usual (tapes, tar), a lone first magic byte waits
+                    data = data.lstrip(b"\0")
+                    if len(data) < len(GZIP_MAGIC):
+                        carry = data
+                        break
+                    if not data.startswith(GZIP_MAGIC):
+                        self.trailing_garbage = True
+                        return
+                    self._members += 1
+                    if self._members > self._limits.gzip_members:
+                        self._fail(
+                            Code.DECOMPRESS_MEMBERS, f"more than {self._limits.gzip_members} gzip members"
+                        )
+                        return
+                    engine = deflate.LIBRARY.decompressobj(deflate.GZIP_WINDOW)
+                before = engine.copy()
+                try:
+                    out = engine.decompress(data, CHUNK)
+                except deflate.LIBRARY.error as error:
+                    yield from self._spend(_salvage(before, data))
+                    self._fail(Code.BODY_TRUNCATED, f"the gzip data is damaged ({error})")
+                    return
+                yield from self._spend(out)
+                if self.failure is not None:
+                    return
+                if engine.eof:
+                    data, engine, pending = engine.unused_data, None, False
+                else:
+                    data, pending = engine.unconsumed_tail, len(out) == CHUNK
+        if engine is not None:
+            self._fail(Code.BODY_TRUNCATED, "the gzip data ends too early")
+        elif carry:
+            self.trailing_garbage = True
+
+    def _spend(self, out: bytes) -> Iterator[bytes]:
+        allowed = self._charge(out)
+        if allowed:
+            yield allowed
+
+    def _charge(self, data: bytes) -> bytes:
+        """What of the data the budget still allows."""
+        left = self._limits.body_bytes - self._spent
+        self._spent += len(data)
+        if len(data) > left:
+            self._fail(Code.BODY_TOO_LARGE, f"more than {self._limits.body_bytes} bytes decoded")
+            return data[:left]
+        return data
+
+    def _fail(self, code: Code, message: str) -> None:
+        if self.failure is None:
+            self.failure = Failure(code.value, message)
+
+
+def _peek(stream: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
+    """The first two bytes, and the stream as if they had not been looked at."""
+    first = b""
+    for piece in stream:
+        first += piece
+        if len(first) >= len(GZIP_MAGIC):
+            break
+    return first[: len(GZIP_MAGIC)], chain([first] if first else [], stream)
+
+
+def _salvage(engine: Any, data: bytes) -> bytes:
+    """What zlib can give of data that ends in damage, and withholds because it raises in the same call."""
+    out = bytearray()
+    while True:
+        before = engine.copy()
+        try:
+            piece = engine.decompress(data, 4096)
+        except deflate.LIBRARY.error:
+            break
+        if not piece:  # pragma: no cover - the data is damaged, so there is an error to come
+            return bytes(out)
+        out += piece
+        data = engine.unconsumed_tail
+    try:  # a byte in, a byte out: so the last byte before a wrong checksum comes out as well
+        for position in range(len(data)):
+            out += before.decompress(data[position : position + 1])
+    except deflate.LIBRARY.error:
+        pass
+    return bytes(out)

@@ -1,0 +1,330 @@
+"""The desk that every reader brings its finds to: URLs are judged, values checked, entries handed on.
+
+One desk serves one reading of one document; it knows the limits, counts, and keeps the facts.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from functools import cache
+from itertools import repeat
+from typing import NamedTuple, Protocol, cast
+
+from contentmap_cli.models import Attributes, Entry, Lastmod, Limits
+from contentmap_cli.models.entry_sink import ColumnSink, EntrySink, PlainEntries
+from contentmap_cli.sitemap.dates import PLAIN_DATE, is_foreign, parse_lastmod
+from contentmap_cli.sitemap.problems import ProblemCode, Problems, shorten
+from contentmap_cli.sitemap.urls import PLAIN_URL, is_origin, judge
+
+CHANGEFREQS = frozenset({"always", "hourly", "daily", "weekly", "monthly", "yearly", "never"})
+NUMBER = re.compile(r"\+?(?:[0-9]{1,20}(?:[.,][0-9]{0,20})?|[.,][0-9]{1,20})")
+UNSTORABLE = re.compile("[\x00-\x08\x0b-\x1f\ud800-\udfff]")
+CACHED = 20_000  # dates and priorities repeat; a file made to defeat the cache must not fill memory
+
+_new = tuple.__new__
+_OWN_FIELDS = 6  # of an Entry, before its extensions
+
+
+class Extensions(NamedTuple):
+    """What an entry carries beyond the protocol's own four fields."""
+
+    images: tuple[Attributes, ...] = ()
+    videos: tuple[Attributes, ...] = ()
+    news: tuple[Attributes, ...] = ()
+    alternates: tuple[Attributes, ...] = ()
+
+
+NOTHING = Extensions()
+
+
+class HasLine(Protocol):
+    """An element of lxml, as far as it says where it stands."""
+
+    @property
+    def sourceline(self) -> int | None: ...
+
+
+Row = tuple[str, str | None, str | None, str | None, str, Extensions, HasLine]
+"""Texts of loc, lastmod, changefreq and priority; the type of the entry; its extensions; its element."""
+
+
+@cache
+def _takes_columns(kind: type) -> bool:
+    return issubclass(kind, ColumnSink)  # slow: it asks a protocol, and for every small document
+
+
+class HardCap(Exception):
+    """The entries of this file have reached `Limits.file_urls_hard`; the rest is not read."""
+
+
+class EntryBuilder:
+    """Takes the raw texts of entries, makes `Entry` values of them and hands these to the sink in batches."""
+
+    def __init__(
+        self,
+        sink: EntrySink,
+        problems: Problems,
+        limits: Limits,
+        *,
+        base: str | None,
+        in_scope: Callable[[str], bool] | None,
+    ) -> None:
+        self.problems = problems
+        self.limits = limits
+        self.base = base
+        self.entries = 0
+        self.plain = 0  # of these, how many were read the short way
+        self.losses = 0  # entries that may have named a page or sitemap and were not read
+        self.has_unknown = False  # the root holds something that is no entry
+        self.next_link: str | None = None  # the next page of a feed, resolved
+        self._refused = 0
+        self.has_lastmod = False
+        self.has_priority = False
+        self.has_changefreq = False
+        self.swallowed = False  # a loc holds the end tag of its own: a CDATA section ran over it
+        self._sink = sink
+        self._columns = cast(ColumnSink, sink) if _takes_columns(type(sink)) else None
+        self._in_scope = in_scope
+        self._batch: list[Entry] = []
+        self._origins: dict[str, bool] = {}
+        self._dates: dict[str, Lastmod] = {}
+        self._priorities: dict[str, float] = {}
+        self._seen: set[int] = set()
+        self._again = 0
+        self._max_bytes = limits.url_length
+
+    def take(
+        self,
+        loc: str,
+        line: int | None,
+        *,
+        type_: str = "url",
+        lastmod: str | None = None,
+        changefreq: str | None = None,
+        priority: str | None = None,
+        repaired: bool = False,
+        extensions: Extensions = NOTHING,
+        base: str | None = None,
+        relative: bool = False,
+    ) -> bool:
+        """Adds one entry from the texts of its fields, or notes why it cannot be listed (then False).
+
+        `base`, if given, stands in for the document's own (xml:base). `relative`: the format allows relative
+        URLs, as feeds do (RFC 4287 section 4.2.7.1); a sitemap does not.
+        """
+        match = PLAIN_URL.fullmatch(loc)
+        scope = None
+        if match is not None and len(loc) <= self._max_bytes:
+            url = loc
+            scope = self._scope(match[1], url)
+        if scope is None:
+            judged = judge(loc, base or self.base, self._max_bytes)
+            if judged.code is ProblemCode.RELATIVE_URL:  # resolved, which is no mending
+                if not relative:
+                    self.problems.add(judged.code, line, judged.message)
+            elif judged.code is not None:
+                self.problems.add(judged.code, line, judged.message)
+                repaired = repaired or judged.url is not None
+            if judged.url is None:
+                self.swallowed = self.swallowed or "</loc" in loc
+                self._refused += 1
+                self.losses += not judged.no_page
+                return False
+            url = judged.url
+            scope = self._scope(judged.origin, url) or False
+        date = None
+        if lastmod is not None:
+            date = self._dates.get(lastmod) or self._lastmod(lastmod, line, in_feed=relative)
+        if changefreq is not None and changefreq not in CHANGEFREQS:
+            changefreq = self._changefreq(changefreq, line)
+        number = None
+        if priority is not None:
+            number = self._priorities.get(priority)
+            if number is None:
+                number = self._priority(priority, line)
+        # the same as Entry(...), at a third of its cost: this runs a million times in a large scan
+        entry: Entry = _new(Entry, (url, date, changefreq, number, scope, repaired, *extensions, type_))
+        self._batch.append(entry)
+        return True
+
+    def lose(self, code: ProblemCode, line: int | None, message: str) -> None:
+        """Notes an entry that cannot be read and may have named a page or sitemap."""
+        self.problems.add(code, line, message)
+        self.losses += 1
+
+    def take_rows(self, rows: Sequence[Row]) -> None:
+        """The same as `take` for each row, at less cost where a row is what nearly all are."""
+        add = self._batch.append
+        is_plain, max_bytes = PLAIN_URL.fullmatch, self._max_bytes
+        dates, priorities, origins = self._dates, self._priorities, self._origins
+        for loc, lastmod, changefreq, priority, type_, extensions, node in rows:
+            match = is_plain(loc)
+            date = dates.get(lastmod) if lastmod is not None else None
+            number = priorities.get(priority) if priority is not None else None
+            if (
+                match is None
+                or len(loc) > max_bytes
+                or (number is None and priority is not None)
+                or (changefreq is not None and changefreq not in CHANGEFREQS)
+            ):
+                scope = None
+            else:
+                scope = origins.get(match[1])
+            if scope is None:
+                line = node.sourceline
+                self.take(
+                    loc,
+                    line,
+                    type_=type_,
+                    lastmod=lastmod,
+                    changefreq=changefreq,
+                    priority=priority,
+                    extensions=extensions,
+                )
+                continue
+            if date is None and lastmod is not None:
+                if len(lastmod) > 10 and PLAIN_DATE.fullmatch(lastmod):
+                    date = _new(Lastmod, (lastmod[:19] + "Z", "second", lastmod))
+                else:
+                    date = self._lastmod(lastmod, node)
+            add(_new(Entry, (loc, date, changefreq, number, scope, False, *extensions, type_)))
+
+    @property
+    def in_columns(self) -> bool:
+        """Whether plain entries are wanted as columns, with their extras, rather than one by one."""
+        return self._columns is not None
+
+    def take_plain(self, plain: PlainEntries, extensions: Sequence[Extensions] = ()) -> bool:
+        """Delivers plain entries at once, with the extensions of each where these are no columns and any
+        has some. False, and nothing done, where each must be looked at by itself."""
+        urls = plain.urls
+        count = len(urls)
+        self.deliver()
+        if self.entries + count > self.limits.file_urls_hard or max(map(len, urls)) > self._max_bytes:
+            return False
+        scopes = self._scopes(urls)
+        scope = scopes.pop()
+        if scopes or scope is None:
+            return False
+        self.has_lastmod = self.has_lastmod or any(plain.seconds) or any(plain.dates)
+        self.has_changefreq = self.has_changefreq or any(plain.changefreqs)
+        self.has_priority = self.has_priority or any(number is not None for number in plain.priorities)
+        self._note_duplicates(urls)
+        self.entries += count
+        self.plain += count
+        if self._columns is not None:
+            self._columns.extend_plain(plain, in_scope=scope)
+            return True
+        entries = plain.entries(in_scope=scope)
+        if extensions:
+            entries = [
+                _new(Entry, (*entry[:_OWN_FIELDS], *more, "url"))
+                for entry, more in zip(entries, extensions, strict=True)
+            ]
+        self._sink.extend(entries)
+        return True
+
+    def deliver(self) -> None:
+        """Hands the entries taken so far to the sink. Raises `HardCap` once there are too many, refused ones
+        included."""
+        batch = self._batch
+        self._batch = []
+        room = self.limits.file_urls_hard - self.entries
+        over = len(batch) > room or self._refused > self.limits.file_urls_hard
+        del batch[room:]
+        if batch:
+            self._note_facts(batch)
+            self._note_duplicates([entry[0] for entry in batch])
+            self.entries += len(batch)
+            self._sink.extend(batch)
+        if over:
+            raise HardCap
+
+    def close(self) -> None:
+        """Delivers what is left and notes what only the whole shows."""
+        try:
+            self.deliver()
+        finally:
+            if self.has_unknown and not (self.entries or self._refused or self.losses):
+                self.lose(ProblemCode.NOTHING_UNDERSTOOD, None, "the root holds no entry that is known")
+            if self._again:
+                self.problems.add(ProblemCode.DUPLICATE_URL, None, "URLs listed more than once", self._again)
+            if self.entries > self.limits.file_urls:
+                message = f"{self.entries} entries, the protocol allows {self.limits.file_urls}"
+                self.problems.add(ProblemCode.TOO_MANY_URLS, None, message)
+
+    def _note_facts(self, batch: Sequence[Entry]) -> None:
+        self.has_lastmod = self.has_lastmod or any(entry.lastmod is not None for entry in batch)
+        self.has_changefreq = self.has_changefreq or any(entry.changefreq is not None for entry in batch)
+        self.has_priority = self.has_priority or any(entry.priority is not None for entry in batch)
+
+    def _note_duplicates(self, urls: Sequence[str]) -> None:
+        """Counts listings of a URL that was listed before, among as many as the protocol allows in a file."""
+        counted = urls[: max(0, self.limits.file_urls - self.entries)]
+        before = len(self._seen)
+        self._seen.update(map(hash, counted))
+        self._again += len(counted) - (len(self._seen) - before)
+
+    def _lastmod(self, text: str, where: int | HasLine | None, *, in_feed: bool = False) -> Lastmod | None:
+        lastmod = parse_lastmod(text)
+        line = where if isinstance(where, int) or where is None else where.sourceline
+        if lastmod.utc is None:
+            if not lastmod.text:
+                return None
+            self.problems.add(ProblemCode.INVALID_LASTMOD, line, shorten(lastmod.text))
+            return Lastmod(None, None, storable(lastmod.text))
+        if is_foreign(text, in_feed=in_feed):
+            self.problems.add(ProblemCode.LASTMOD_FORMAT, line, shorten(lastmod.text))
+            return lastmod
+        if len(self._dates) >= CACHED:
+            self._dates.clear()
+        self._dates[text] = lastmod
+        return lastmod
+
+    def _changefreq(self, text: str, line: int | None) -> str | None:
+        word = text.strip().lower()
+        if word in CHANGEFREQS:
+            return word
+        if word:
+            self.problems.add(ProblemCode.INVALID_CHANGEFREQ, line, shorten(word))
+        return None
+
+    def _priority(self, text: str, line: int | None) -> float | None:
+        word = text.strip()
+        if not word:
+            return None
+        number = float(word.replace(",", ".")) if NUMBER.fullmatch(word) else None
+        if number is None or number > 1:
+            self.problems.add(ProblemCode.INVALID_PRIORITY, line, shorten(word))
+            return None
+        if len(self._priorities) >= CACHED:
+            self._priorities.clear()
+        self._priorities[text] = number
+        return number
+
+    def _scopes(self, urls: Sequence[str]) -> set[bool | None]:
+        """Whether plain URLs belong to the target: mostly all of one origin, and one answer. None is among
+        the answers where a host cannot be asked."""
+        first = PLAIN_URL.fullmatch(urls[0])
+        origin = first[1] if first else ""
+        if all(map(str.startswith, urls, repeat(f"{origin}/"))):
+            origins = {origin: urls[0]}
+        else:
+            origins = {match[1]: match[0] for url in urls if (match := PLAIN_URL.fullmatch(url))}
+        return {self._scope(name, url) for name, url in origins.items()}
+
+    def _scope(self, origin: str, url: str) -> bool | None:
+        """Whether a URL belongs to the target; None if there can be no such host as its origin names. Without
+        a base a URL may have none."""
+        answer = self._origins.get(origin)
+        if answer is None and (not origin or is_origin(origin)):
+            answer = self._in_scope is None or self._in_scope(url)
+            if origin and len(self._origins) < CACHED:
+                self._origins[origin] = answer
+        return answer
+
+
+def storable(text: str) -> str:
+    """The text without what a database could refuse: NUL, other control characters, lone surrogates."""
+    return text if text.isprintable() else UNSTORABLE.sub("", text)

@@ -1,0 +1,1 @@
+"""Readers of feeds: RSS, Atom and JSON Feed."""

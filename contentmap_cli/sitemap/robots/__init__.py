@@ -1,0 +1,1 @@
+"""Reader of robots.txt (RFC 9309)."""

@@ -1,0 +1,126 @@
+"""What a document is, from how it opens. The name and the media type never decide."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from contentmap_cli.models import DocumentKind
+
+ROOTS = {
+    "urlset": DocumentKind.URLSET,
+    "sitemapindex": DocumentKind.INDEX,
+    "rss": DocumentKind.RSS,
+    "rdf": DocumentKind.RSS,
+    "feed": DocumentKind.ATOM,
+    "html": DocumentKind.HTML,
+}
+# A document whose head was lost still says what it is by its first entry.
+FRAGMENTS = {"url": DocumentKind.URLSET, "sitemap": DocumentKind.INDEX}
+HTML_PARTS = frozenset(
+    {"head", "body", "title", "meta", "link", "script", "style", "div", "p", "br", "b", "i", "font", "center"}
+    | {"h1", "h2", "h3", "table", "form", "span", "a", "img", "pre", "hr", "noscript", "iframe", "section"}
+)
+ROOT_LENGTH = 2000
+SPACE = " \t\r\n\v\f\u00a0\ufeff\u200b\u200c\u200d\u2060\u2028\u2029"
+COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
+INSTRUCTION = re.compile(r"<\?[^<>]*\?>")
+DOCTYPE = re.compile(r"<!DOCTYPE\s*([^\s>\[<]*)([^\[><]*)([\[>]?)", re.IGNORECASE)
+START_TAG = re.compile(r"<(?:[A-Za-z_][\w.-]*:)?([A-Za-z_][\w.-]*)")
+ANY_ROOT = re.compile(r"<(?:[A-Za-z_][\w.-]*:)?(urlset|sitemapindex|rss|rdf|feed|html)\b", re.IGNORECASE)
+SITEMAP_ROOT = re.compile(r"<(?:[A-Za-z_][\w.-]*:)?(urlset|sitemapindex|rss|rdf|feed)\b", re.IGNORECASE)
+URL_LINE = re.compile(
+    r"(?:^|[\r\n])[ \t\u00a0\ufeff]*https?:/[^\s\0]+[ \t\u00a0]*(?=[\r\n]|$)", re.IGNORECASE
+)
+JSON_FEED = re.compile(r'"version"\s*:\s*"https?:\\?/\\?/(?:www\.)?jsonfeed\.org\\?/version', re.IGNORECASE)
+MOST_NULS = 0.1  # of the characters of a text; more are some binary format's
+
+
+class Opening(NamedTuple):
+    """`clean` says that a strict XML parser may try; `forbidden` names a document type that is refused."""
+
+    kind: DocumentKind
+    clean: bool = False
+    forbidden: str | None = None
+
+
+def sniff(head: str) -> Opening:
+    """Judges a document by its first characters (64 KB are plenty)."""
+    position = _skip_space(head, 0)
+    if position == len(head):
+        return Opening(DocumentKind.EMPTY)
+    clean = True
+    while True:
+        position = _skip_space(head, position)
+        match = COMMENT.match(head, position) or INSTRUCTION.match(head, position)
+        if match is None and (match := DOCTYPE.match(head, position)):
+            if is_forbidden(match):
+                return Opening(DocumentKind.UNKNOWN, forbidden=shown(match))
+            clean = False
+        if match is None:
+            break
+        position = match.end()
+    if head.startswith("{", position) and JSON_FEED.search(head, position):
+        return Opening(DocumentKind.JSON_FEED)
+    start = START_TAG.match(head, position)
+    if start is None:
+        return _behind_junk(head, position)
+    name = start[1].lower()
+    if name in ROOTS:
+        return Opening(ROOTS[name], clean)
+    if name in FRAGMENTS:
+        return Opening(FRAGMENTS[name])
+    if name in HTML_PARTS:
+        # what a server-side language complains about often stands before the sitemap
+        root = SITEMAP_ROOT.search(head, position)
+        return Opening(ROOTS[root[1].lower()] if root else DocumentKind.HTML)
+    return Opening(DocumentKind.UNKNOWN)
+
+
+def root_tag(head: str) -> str | None:
+    """The start tag of a sitemap's or feed's root, None if there is none in `ROOT_LENGTH` characters."""
+    root = SITEMAP_ROOT.search(head)
+    if root is None:
+        return None
+    end = head.find(">", root.end(), root.start() + ROOT_LENGTH)
+    return head[root.start() : end + 1] if end >= 0 else None
+
+
+def is_forbidden(doctype: re.Match[str]) -> bool:
+    """Any document type but html, and the one without content that RSS 0.91 asks for (it is never
+    fetched)."""
+    name, _, end = doctype.groups()
+    return name.lower() not in ("html", "rss") or end == "[" or (name.lower() == "rss" and end != ">")
+
+
+def shown(doctype: re.Match[str]) -> str:
+    """The declaration as a message has it."""
+    return f"<!DOCTYPE {doctype[1]}"
+
+
+def _skip_space(head: str, position: int) -> int:
+    length = len(head)
+    while position < length and (head[position] in SPACE or head[position].isspace()):
+        position += 1
+    return position
+
+
+def _behind_junk(head: str, position: int) -> Opening:
+    """A document that does not open with markup that can be read."""
+    root = ANY_ROOT.search(head, position)
+    doctype = DOCTYPE.search(head, position, root.start() if root else len(head))
+    if doctype is not None and is_forbidden(doctype):
+        return Opening(DocumentKind.UNKNOWN, forbidden=shown(doctype))
+    if root is not None:
+        return Opening(ROOTS[root[1].lower()])
+    if doctype is not None:
+        return Opening(DocumentKind.HTML)
+    markup = head.startswith("<", position)  # a comment that is cut off, say: a URL in it is no entry
+    if (
+        not markup
+        and head.count("\0") <= MOST_NULS * len(head)
+        and URL_LINE.search(head, max(position - 1, 0))
+    ):
+        return Opening(DocumentKind.TEXT)
+    fragment = re.search(r"<(url|sitemap)>", head, re.IGNORECASE)
+    return Opening(FRAGMENTS[fragment[1].lower()] if fragment else DocumentKind.UNKNOWN)

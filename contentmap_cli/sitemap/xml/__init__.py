@@ -1,0 +1,1 @@
+"""Readers of XML sitemaps: strict, tolerant and fast paths."""

@@ -1,0 +1,309 @@
+"""Markup that need not be well-formed → start tags, end tags and text, in a stream of bounded memory.
+
+The scanner never guesses what was meant by a tag; it only finds where each ends. `<` that starts no markup is
+text. What it had to bend is counted in the problems.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from enum import Enum, auto
+from typing import NamedTuple
+
+from contentmap_cli.sitemap.problems import ProblemCode, Problems, shorten
+from contentmap_cli.sitemap.sniff import DOCTYPE, is_forbidden, shown
+from contentmap_cli.sitemap.xml.regex_compat import compiled
+
+NAME = r"[A-Za-z_][\w.-]*+(?::[\w.-]++)?+"
+START = compiled(rf"<({NAME})((?:[^<>\"']++|\"[^\"<]*+\"|'[^'<]*+')*+)>")
+LOOSE_START = compiled(rf"<({NAME})([^<>]*+)(>|(?=<)|\Z)")
+END = compiled(rf"</\s*+({NAME})[^<>]*+(>|(?=<)|\Z)")
+# An entry with nothing to mend, as most entries of a broken document are. One match does the work of ten
+# tokens.
+WHOLE_ENTRY = compiled(
+    r"<(url|sitemap)>\s*+<loc>([^<&]++)</loc>\s*+(?:<lastmod>([^<&]*+)</lastmod>\s*+)?+"
+    r"(?:<changefreq>([^<&]*+)</changefreq>\s*+)?+(?:<priority>([^<&]*+)</priority>\s*+)?+</\1>"
+)
+LESS_THAN = compiled(r"<(?:<(?=<))*+")
+INSTRUCTION = compiled(r"<\?[^<>?]*+(?:\?(?!>)[^<>?]*+)*+\?>")
+BOGUS = re.compile(r"<[?!][^<>]*+(?:>|(?=<)|\Z)")
+TEMPLATE_LENGTH = 64 * 1024
+TAG_LENGTH = 256 * 1024
+QUOTED = 4096
+BOGUS_DECLARATIONS = 100_000
+CDATA = "<![CDATA["
+
+
+class Mark(Enum):
+    """What a token is."""
+
+    START = auto()
+    END = auto()
+    TEXT = auto()  # with references still in it
+    DATA = auto()  # a CDATA section: taken as it stands
+    ENTRY = auto()  # a whole plain entry, see WHOLE_ENTRY
+
+
+class Token(NamedTuple):
+    """`text` is the name of a tag or the text; `attributes` the raw inside of a start tag; `exact` says that
+    the tag was written as XML has it; `empty` that it closes itself."""
+
+    mark: Mark
+    text: str
+    line: int
+    attributes: str = ""
+    exact: bool = True
+    empty: bool = False
+    fields: tuple[str | None, ...] = ()  # of an entry: its name, loc, lastmod, changefreq, priority
+
+
+class Unending(Exception):
+    """One piece of markup or text goes on for longer than the limit."""
+
+
+class ForbiddenDoctype(Exception):
+    """A document type declaration that is refused."""
+
+
+class Tokenizer:
+    """Iterates over the tokens of `pieces`. `cut_off` is True once the text ended inside of markup.
+
+    The reader sets `closer` to the end tag of the element that is open: a CDATA section ends there at the
+    latest; and `whole_entries` while plain entries may be given as one token.
+    """
+
+    def __init__(self, pieces: Iterator[str], problems: Problems, longest: int, first_line: int = 1) -> None:
+        self._pieces = pieces
+        self._problems = problems
+        self._longest = longest
+        self._text = ""
+        self._position = 0
+        self._counted = 0
+        self._line = first_line
+        self._ended = False
+        self._offset = 0  # of the buffer in the whole text
+        self._searched: dict[str, int] = {}  # up to where in the whole text there is no such string
+        self._bogus = 0
+        self.closer = "</"
+        self.whole_entries = False
+        self.cut_off = False
+
+    def __iter__(self) -> Iterator[Token]:
+        while True:
+            start = self._text.find("<", self._position)
+            if start < 0:
+                yield from self._text_run(len(self._text))
+                if not self._fill():
+                    yield from self._rest()
+                    return
+                continue
+            if start > self._position:
+                yield self._token(Mark.TEXT, self._text[self._position : start], start)
+                continue
+            if self.whole_entries and (entry := WHOLE_ENTRY.match(self._text, start)):
+                token = Token(Mark.ENTRY, entry[1], self.line(), fields=entry.groups())
+                self._position = entry.end()
+                yield token
+                continue
+            yield from self._markup()
+
+    def line(self) -> int:
+        """The line of the current position, counting from 1."""
+        if self._position > self._counted:
+            self._line += self._text.count("\n", self._counted, self._position)
+            self._counted = self._position
+        return self._line
+
+    def _token(self, mark: Mark, text: str, end: int) -> Token:
+        token = Token(mark, text, self.line())
+        self._position = end
+        return token
+
+    def _text_run(self, end: int) -> Iterator[Token]:
+        """Text up to the end of the buffer, as far as no reference may be cut in two there."""
+        reference = self._text.rfind("&", max(self._position, end - 64), end)
+        if reference >= 0:
+            end = reference
+        if end > self._position:
+            yield self._token(Mark.TEXT, self._text[self._position : end], end)
+
+    def _rest(self) -> Iterator[Token]:
+        if self._position < len(self._text):
+            yield self._token(Mark.TEXT, self._text[self._position :], len(self._text))
+
+    def _fill(self) -> bool:
+        """Reads on, keeping what was not consumed. False at the end."""
+        if self._ended:
+            return False
+        for piece in self._pieces:
+            if piece:
+                self.line()
+                self._offset += self._position
+                self._text = self._text[self._position :] + piece
+                self._position = self._counted = 0
+                return True
+        self._ended = True
+        return False
+
+    def _markup(self) -> Iterator[Token]:
+        """The markup at the current position, which holds `<`."""
+        while len(self._text) - self._position < len(CDATA) and self._fill():
+            pass
+        following = self._text[self._position : self._position + len(CDATA)]
+        if following.startswith("<!--"):
+            self._skip_comment()
+        elif following.upper() == CDATA:
+            yield from self._data()
+        elif following.startswith("</"):
+            yield from self._end_tag()
+        elif following.startswith(("<?", "<!")):
+            self._declaration()
+        elif following.startswith("<%"):
+            yield from self._template()
+        else:
+            yield from self._start_tag()
+
+    def _find(self, string: str, start: int) -> int:
+        """Like `str.find` in the buffer, but no character is searched for the same string twice: markup that
+        never ends must not cost the square of its length."""
+        known = self._searched.get(string, 0) - self._offset
+        if known >= start and self._text.startswith(string, known):
+            return known
+        found = self._text.find(string, max(start, known))
+        end = found if found >= 0 else max(len(self._text) - len(string) + 1, 0)
+        self._searched[string] = max(self._offset + end, self._searched.get(string, 0))
+        return found
+
+    def _whole(self) -> None:
+        """Makes sure that the tag at the position can be seen whole, unless it is too long to be one."""
+        while True:
+            closing = self._find(">", self._position)
+            # a > in quotes does not end a tag: only the next < or enough distance shows that this one did
+            if closing >= 0 and (len(self._text) - closing > QUOTED or self._find("<", closing) >= 0):
+                return
+            if len(self._text) - self._position > TAG_LENGTH or not self._fill():
+                return
+
+    def _skip_comment(self) -> None:
+        line = self.line()
+        self._position += 4
+        while True:
+            end = self._text.find("-->", self._position)
+            if end >= 0:
+                self._position = end + 3
+                return
+            self._position = max(self._position, len(self._text) - 2)
+            if not self._fill():
+                self._position = len(self._text)
+                self.cut_off = True
+                self._problems.add(ProblemCode.BROKEN_MARKUP, line, "a comment that does not end")
+                return
+
+    def _data(self) -> Iterator[Token]:
+        line = self.line()
+        begin = len(CDATA)
+        while True:
+            start = self._position + begin
+            end = self._find("]]>", start)
+            tag = self._text.find(self.closer, start, end if end >= 0 else len(self._text))
+            if end >= 0 and tag < 0:
+                yield self._token(Mark.DATA, self._text[start:end], end + 3)
+                return
+            if tag >= 0:
+                self._problems.add(ProblemCode.BROKEN_MARKUP, line, "a CDATA section that does not end")
+                yield self._token(Mark.DATA, self._text[start:tag], tag)
+                return
+            if len(self._text) - self._position > self._longest:
+                raise Unending
+            if not self._fill():
+                self._problems.add(ProblemCode.BROKEN_MARKUP, line, "a CDATA section that does not end")
+                self._position = len(self._text)
+                self.cut_off = True
+                return
+
+    def _end_tag(self) -> Iterator[Token]:
+        self._whole()
+        match = END.match(self._text, self._position)
+        if match is None:
+            yield from self._literal("an end tag without a name")
+            return
+        cut = not match[2] and match.end() == len(self._text)
+        exact = match[2] == ">"
+        if not exact:
+            self._problems.add(ProblemCode.BROKEN_MARKUP, self.line(), f"</{shorten(match[1], 40)} without >")
+        self.cut_off = self.cut_off or cut
+        token = Token(Mark.END, match[1], self.line(), exact=exact)
+        self._position = match.end()
+        yield token
+
+    def _start_tag(self) -> Iterator[Token]:
+        self._whole()
+        match = START.match(self._text, self._position)
+        exact = match is not None
+        if match is None:
+            match = LOOSE_START.match(self._text, self._position)
+            if match is None:
+                yield from self._literal("a < that starts no tag")
+                return
+            if not match[3] and match.end() == len(self._text) and self._ended:
+                self.cut_off = True
+                self._position = match.end()
+                return
+            exact = False
+            self._problems.add(
+                ProblemCode.BROKEN_MARKUP, self.line(), f"<{shorten(match[1], 40)} is malformed"
+            )
+        attributes = match[2]
+        empty = attributes.endswith("/")
+        token = Token(Mark.START, match[1], self.line(), attributes, exact, empty)
+        self._position = match.end()
+        yield token
+
+    def _declaration(self) -> None:
+        self._whole()
+        text, position = self._text, self._position
+        doctype = DOCTYPE.match(text, position)
+        if doctype is not None:
+            if is_forbidden(doctype):
+                raise ForbiddenDoctype(shown(doctype))
+            self._problems.add(ProblemCode.DOCTYPE_IGNORED, self.line(), shown(doctype))
+            self._position = doctype.end()
+            return
+        match = INSTRUCTION.match(text, position)
+        if match is None and text.startswith(("<?php", "<?="), position):
+            end = self._code_end("?>")
+            if end >= 0:
+                self._position = end
+                return
+        if match is None:
+            self._bogus += 1
+            if self._bogus > BOGUS_DECLARATIONS:
+                raise Unending
+            match = next(BOGUS.finditer(self._text, self._position))  # it begins so, and ends somewhere
+            shape = self._text[self._position : self._position + 20]
+            self._problems.add(ProblemCode.BROKEN_MARKUP, self.line(), f"{shorten(shape)} …")
+        self._position = match.end()
+
+    def _template(self) -> Iterator[Token]:
+        """A template's code is text: a URL that holds some is refused later, other text does not matter."""
+        end = self._code_end("%>")
+        if end < 0:
+            yield from self._literal("a < that starts no tag")
+            return
+        yield self._token(Mark.DATA, self._text[self._position : end], end)
+
+    def _code_end(self, closer: str) -> int:
+        """Where code of a template ends, -1 if that is not in sight."""
+        while True:
+            end = self._find(closer, self._position)
+            if end >= 0:
+                return end + len(closer) if end - self._position < TEMPLATE_LENGTH else -1
+            if len(self._text) - self._position > TEMPLATE_LENGTH or not self._fill():
+                return -1
+
+    def _literal(self, message: str) -> Iterator[Token]:
+        self._problems.add(ProblemCode.BROKEN_MARKUP, self.line(), message)
+        run = LESS_THAN.match(self._text, self._position)
+        length = run.end() - run.start() if run else 1
+        yield self._token(Mark.DATA, "<" * length, self._position + length)

@@ -1,0 +1,1 @@
+"""SQL: engine, guarded sessions, tables, jobs and claims, writing, reading, queue, maintenance."""

@@ -1,0 +1,374 @@
+"""A session that only its owner can end.
+
+A command opens a session and its one `begin()` block; inside that block anybody may run statements
+and nobody may commit, roll back, close, reset or begin anew. The rule is held at run time, at the
+line that breaks it:
+
+* those methods raise while the block is open, and nobody is handed the transaction itself; the block's
+  own exit does not pass through them;
+* a statement from another task than the one that began raises: a session is no meeting place;
+* after a statement failed, the next one raises and the block cannot commit, even where someone
+  swallowed the error: half a domain is never recorded.
+
+Each step is logged from the session's own events: `transaction.begun`, `.first_statement` (the
+moment a connection is taken), `.committed`, `.rolled_back`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import weakref
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, NoReturn, cast
+
+from sqlalchemy import Connection, CursorResult, Dialect, Executable, PoolResetState, Row, event
+from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, AsyncSessionTransaction
+from sqlalchemy.orm import Session, SessionTransaction
+
+from contentmap_cli.errors import TransactionRuleBroken
+from contentmap_cli.storage.one_trip import OneTripConnection
+
+_SESSION = "contentmap_session"
+# leading blanks and comments, then a word that begins, ends or nests a transaction
+_CONTROL = re.compile(
+    r"(?:\s|--[^\n]*\n|/\*.*?\*/)*(?:BEGIN|START\s+TRANSACTION|COMMIT|END|ROLLBACK|ABORT|SAVEPOINT|RELEASE)\b",
+    re.IGNORECASE | re.DOTALL,
+)
+_NO_SYNC = {"synchronize_session": False}
+
+log = logging.getLogger("contentmap.transaction")
+
+
+class Role(StrEnum):
+    """What a session is for; part of every log line it causes."""
+
+    WORK = "work"  # one domain's results
+    RECOVERY = "recovery"  # a failure, after its work session has closed
+    BRIEF = "brief"  # a claim, a heartbeat, the job itself
+    READ = "read"  # answers; never writes
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Whose session this is, for the log."""
+
+    role: Role
+    job: str | None = None
+    domain: str | None = None
+
+
+class _Refusing(Session):
+    """The sync session below: the rule, where statements and transactions really pass."""
+
+    context: Context = Context(Role.READ)
+    turn_taken: bool = True
+    owner_task: asyncio.Task[Any] | None = None
+    failed_with: BaseException | None = None
+    ending: bool = False  # the block's own exit has begun to commit
+    held: Connection | None = None  # its connection, from the first statement of a block to its end
+
+    def begin(self, nested: bool = False) -> SessionTransaction:
+        if nested or self.in_transaction():
+            self._refuse("begin")
+        self.failed_with, self.ending = None, False
+        self.owner_task = asyncio.current_task()
+        return super().begin()
+
+    def begin_nested(self) -> NoReturn:
+        self._refuse("begin_nested")
+
+    def commit(self) -> None:
+        self._refuse_inside("commit")
+        super().commit()
+
+    def rollback(self) -> None:
+        self._refuse_inside("rollback")
+        super().rollback()
+
+    def close(self) -> None:
+        self._refuse_inside("close")
+        super().close()
+
+    def reset(self) -> None:
+        self._refuse_inside("reset")
+        super().reset()
+
+    def invalidate(self) -> None:
+        self._refuse_inside("invalidate")
+        super().invalidate()
+
+    def get_transaction(self) -> SessionTransaction | None:
+        self._refuse_inside("hand out the transaction of")
+        return super().get_transaction()
+
+    def execute(self, *args: Any, **kwargs: Any) -> Any:
+        return self._watched(super().execute, *args, **kwargs)
+
+    def scalar(self, *args: Any, **kwargs: Any) -> Any:
+        return self._watched(super().scalar, *args, **kwargs)
+
+    def scalars(self, *args: Any, **kwargs: Any) -> Any:
+        return self._watched(super().scalars, *args, **kwargs)
+
+    def connection(self, *args: Any, **kwargs: Any) -> Any:
+        return self._watched(super().connection, *args, **kwargs)
+
+    def flush(self, *args: Any, **kwargs: Any) -> None:
+        self._watched(super().flush, *args, **kwargs)
+
+    def send(self, statement: str, parameters: Any) -> CursorResult[Any]:
+        """Runs a statement as the driver takes it."""
+        return cast("CursorResult[Any]", self._watched(self._send, statement, parameters))
+
+    def send_later(self, statement: str, parameters: Any) -> None:
+        """The same, where nobody needs the answer: SQLite may be given it together with the next one."""
+        driver = (self.held or self.connection()).connection.driver_connection
+        with driver.later() if isinstance(driver, OneTripConnection) else nullcontext():
+            self.send(statement, parameters)
+
+    def _send(self, statement: str, parameters: Any) -> CursorResult[Any]:
+        return (self.held or super().connection()).exec_driver_sql(statement, parameters)
+
+    def _watched(self, run: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Runs a statement; a failure of any kind, a cancellation too, is remembered."""
+        self.check()
+        try:
+            return run(*args, **kwargs)
+        except BaseException as error:
+            self.failed_with = self.failed_with or error
+            raise
+
+    def check(self) -> None:
+        """Raises TransactionRuleBroken where this session may not run a statement any more."""
+        if self.failed_with is not None:
+            self._refuse(
+                f"go on after a statement failed ({type(self.failed_with).__name__})", self.failed_with
+            )
+        if self.in_transaction() and asyncio.current_task() is not self.owner_task:
+            self._refuse("run a statement from another task")
+
+    def _refuse_inside(self, verb: str) -> None:
+        if self.in_transaction():
+            self._refuse(verb)
+
+    def _refuse(self, verb: str, cause: BaseException | None = None) -> NoReturn:
+        error = TransactionRuleBroken(
+            f"only the owner's begin() block may end a transaction: refused to {verb} "
+            f"the {self.context.role} session of {self.context.domain or 'the run'}"
+        )
+        # a rule broken and then swallowed must not commit either
+        self.failed_with = self.failed_with or error
+        raise error from cause
+
+
+class GuardedSession(AsyncSession):
+    """What services are given: an AsyncSession that only its owner can end, and its `turn` to write."""
+
+    sync_session_class = _Refusing
+    sync_session: _Refusing
+
+    def __init__(
+        self, engine: AsyncEngine, context: Context, take_turn: Callable[[], Awaitable[None]]
+    ) -> None:
+        super().__init__(engine, expire_on_commit=False, autobegin=False)
+        self.context = self.sync_session.context = context
+        self._take_turn = take_turn
+
+    async def turn(self) -> None:
+        """Waits for this session's turn to write. To be called when the network part is done, before
+        the first statement; the turn ends when the session does."""
+        await self._take_turn()
+        self.sync_session.turn_taken = True
+
+    @property
+    def writing(self) -> bool:
+        """Whether its turn to write has come: from then on it is better let finish than cancelled."""
+        return self.sync_session.turn_taken
+
+    async def __aenter__(self) -> GuardedSession:
+        if self.sync_session.in_transaction():
+            self.sync_session._refuse("enter")
+        await super().__aenter__()
+        return self
+
+    async def __aexit__(self, *exc: Any) -> None:
+        if self.sync_session.in_transaction():
+            await super().__aexit__(*exc)
+        else:
+            self.sync_session.close()  # nothing is held, so there is nothing to wait for
+
+    def begin(self) -> AsyncSessionTransaction:
+        """The one block, for the command that opened the session."""
+        if self.sync_session.in_transaction():
+            self.sync_session._refuse("begin")
+        return super().begin()
+
+    def begin_nested(self) -> NoReturn:
+        """Refused, always."""
+        self.sync_session._refuse("begin_nested")
+
+    async def write(self, statement: Executable, parameters: Mapping[str, Any] | None = None) -> int:
+        """Runs one UPDATE, INSERT or DELETE and returns how many rows it touched. Objects that the
+        session has loaded are not brought up to date."""
+        result = await self.execute(statement, parameters, execution_options=_NO_SYNC)
+        return cast("CursorResult[Any]", result).rowcount
+
+    @property
+    def dialect(self) -> Dialect:
+        """That of the database."""
+        return self.get_bind().dialect
+
+    async def ask(self, statement: str, parameters: Any) -> Sequence[Row[Any]]:
+        """Runs a statement as the driver takes it, and returns its rows with values as the driver has
+        them."""
+        return await self.run_sync(lambda _: self.sync_session.send(statement, parameters).all())
+
+    async def later(self, *statements: tuple[str, Any]) -> None:
+        """Runs statements as the driver takes them, each with its parameters, whose answers nobody needs. On
+        SQLite they may reach the database with the next statement, or with the commit: what it has against
+        them is raised there."""
+
+        def send(_: Session) -> None:
+            for statement, parameters in statements:
+                self.sync_session.send_later(statement, parameters)
+
+        await self.run_sync(send)
+
+    def spoil(self, error: BaseException) -> None:
+        """Remembers a failure that only the driver saw: whoever swallows it, nothing can be committed."""
+        self.sync_session.failed_with = self.sync_session.failed_with or error
+
+    def note(self, action: str, **extra: object) -> None:
+        """Logs a key point of the work with this session's transaction state."""
+        _note(self.sync_session, action, logging.DEBUG, **extra)
+
+
+def guard_engine(engine: AsyncEngine) -> None:
+    """Holds the rule below the session too: on its connection, where a service may reach around it."""
+    event.listen(engine.sync_engine, "handle_error", _remember)
+    event.listen(engine.sync_engine, "savepoint", _refuse_savepoint)
+    event.listen(engine.sync_engine, "commit", _refuse_commit)
+    event.listen(engine.sync_engine, "rollback", _remember_rollback)
+    event.listen(engine.sync_engine, "before_cursor_execute", _refuse_control_text)
+    if engine.dialect.name == "sqlite":
+        event.listen(engine.sync_engine, "reset", _end_left_over)
+
+
+def _end_left_over(connection: Any, _record: Any, state: PoolResetState) -> None:
+    """Ends a transaction that its owner could not end. Mostly there is none, and to say so would be a trip to
+    the connection's thread in vain."""
+    if not state.terminate_only and connection.driver_connection.in_transaction:
+        connection.rollback()
+
+
+def _refuse_savepoint(connection: Connection, name: str) -> None:
+    _refuse_control(connection, "a SAVEPOINT was asked for: transactions never nest here")
+
+
+def _refuse_commit(connection: Connection) -> None:
+    session = _session_of(connection)
+    if session is not None and session.in_transaction() and not session.ending:
+        session._refuse("commit the connection of")
+
+
+def _remember_rollback(connection: Connection) -> None:
+    """Whoever did it, what comes after a rollback must not be committed. The block's own ends the session's
+    transaction anyway."""
+    session = _session_of(connection)
+    if session is not None and session.in_transaction():
+        session.failed_with = session.failed_with or TransactionRuleBroken("the connection was rolled back")
+
+
+def _refuse_control(connection: Connection, message: str) -> NoReturn:
+    error = TransactionRuleBroken(message)
+    session = _session_of(connection)
+    if session is not None:
+        session.failed_with = session.failed_with or error
+    raise error
+
+
+def _refuse_control_text(
+    connection: Connection, cursor: Any, statement: str, parameters: Any, context: Any, executemany: bool
+) -> None:
+    if _CONTROL.match(statement):
+        _refuse_control(connection, "transaction control was sent as text: only the owner's block ends one")
+
+
+def _session_of(connection: Connection) -> _Refusing | None:
+    if connection.invalidated:
+        return None  # nothing is left on it to commit, and to look would raise in the middle of a rollback
+    reference = connection.info.get(_SESSION)
+    session: _Refusing | None = reference() if reference is not None else None
+    return session
+
+
+def _remember(context: ExceptionContext) -> None:
+    if context.connection is None or context.connection.invalidated:
+        return
+    session = _session_of(context.connection)
+    if session is not None and session.in_transaction():
+        session.failed_with = session.failed_with or context.original_exception
+
+
+def _note(session: _Refusing, action: str, level: int, **extra: object) -> None:
+    if not log.isEnabledFor(level):
+        return
+    context = session.context
+    state = session.in_transaction()
+    held = bool(state and session.held)
+    log.log(
+        level,
+        "%s",
+        action,
+        extra={
+            "action": action,
+            "job": context.job,
+            "domain": context.domain,
+            "role": str(context.role),
+            "in_transaction": state,
+            "connection_held": held,
+            **extra,
+        },
+    )
+
+
+@event.listens_for(_Refusing, "after_transaction_create")
+def _created(session: _Refusing, transaction: SessionTransaction) -> None:
+    if transaction.parent is None:
+        session.info["outcome"] = "rolled_back"
+        _note(session, "transaction.begun", logging.DEBUG)
+
+
+@event.listens_for(_Refusing, "after_begin")
+def _connected(session: _Refusing, transaction: SessionTransaction, connection: Connection) -> None:
+    session.held = connection
+    connection.info[_SESSION] = weakref.ref(session)
+    if not session.turn_taken:
+        session._refuse("run a statement before its turn to write")
+    _note(session, "transaction.first_statement", logging.DEBUG)
+
+
+@event.listens_for(_Refusing, "before_commit")
+def _committing(session: _Refusing) -> None:
+    if session.failed_with is not None:
+        session._refuse(f"commit after {type(session.failed_with).__name__}", session.failed_with)
+    session.ending = True
+
+
+@event.listens_for(_Refusing, "after_commit")
+def _committed(session: _Refusing) -> None:
+    session.info["outcome"] = "committed"
+
+
+@event.listens_for(_Refusing, "after_transaction_end")
+def _ended(session: _Refusing, transaction: SessionTransaction) -> None:
+    if transaction.parent is None:
+        session.held = session.owner_task = None
+        outcome = session.info["outcome"]
+        _note(session, f"transaction.{outcome}", logging.DEBUG)

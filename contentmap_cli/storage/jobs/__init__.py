@@ -1,0 +1,1 @@
+"""Jobs and their domain scans: creation, claims, cancellation, queries."""

@@ -1,0 +1,254 @@
+"""What people ask: how a job goes, which jobs there were. Reads only, and never across tenants."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Select, Text, cast, func, select
+from sqlalchemy.engine import Row
+
+from contentmap_cli.errors import Failure
+from contentmap_cli.models import DomainSummary, ErrorGroup, JobStatus, JobSummary, ScanStatus
+from contentmap_cli.storage.column_types import utc_now
+from contentmap_cli.storage.jobs.claims import unpack_evidence
+from contentmap_cli.storage.jobs.jobs import PRUNED, first_comparable
+from contentmap_cli.storage.session import GuardedSession
+from contentmap_cli.storage.tables import Domain, DomainScan, Job
+
+_ROWS_A_FETCH: Final = 1_000
+_SUMS: Final = ("sitemaps", "urls", "added", "removed", "changed")
+_RESULT: Final = tuple(
+    getattr(DomainScan, name)
+    for name in (
+        *("job_id", "status", "sitemaps", "sitemaps_failed", "urls", "added", "removed", "changed"),
+        *("fetched_bytes", "requests", "seconds", "evidence", "error_code", "error_message"),
+    )
+)
+
+
+async def latest_job_id(session: GuardedSession, tenant: str) -> str | None:
+    """The newest job of a tenant, or None."""
+    found = await session.scalar(
+        select(Job.id).where(*_listed(tenant)).order_by(Job.created_at.desc(), Job.id).limit(1)
+    )
+    return str(found) if found is not None else None
+
+
+async def job_summary(session: GuardedSession, job_id: str, tenant: str) -> JobSummary | None:
+    """A job with the sums over its domain scans as they stand now; None where the tenant has no such job."""
+    found = (await session.execute(_jobs(tenant).where(Job.id == job_id))).one_or_none()
+    return await _summarise(session, found) if found is not None else None
+
+
+async def list_jobs(
+    session: GuardedSession,
+    tenant: str,
+    *,
+    limit: int,
+    since: datetime | None = None,
+    domain: str | None = None,
+) -> list[JobSummary]:
+    """The newest jobs first, those created since a moment, or those that scanned a domain."""
+    query = _jobs(tenant).order_by(Job.created_at.desc(), Job.id).limit(limit)
+    if since is not None:
+        query = query.where(Job.created_at >= since)
+    if domain is not None:
+        query = query.where(
+            Job.id.in_(
+                select(DomainScan.job_id)
+                .join(Domain, Domain.id == DomainScan.domain_id)
+                .where(Domain.tenant_id == tenant, Domain.name == domain)
+            )
+        )
+    return [await _summarise(session, row) for row in (await session.execute(query)).all()]
+
+
+async def domain_results(
+    session: GuardedSession,
+    job_id: str,
+    tenant: str,
+    *,
+    statuses: frozenset[ScanStatus] | None = None,
+    limit: int | None = None,
+) -> AsyncIterator[DomainSummary]:
+    """The domain scans of a job, in the order given, as they stand now; constant memory. How their files were
+    found is left out: the job has it."""
+    query = (
+        select(*_RESULT, Domain.name)
+        .join(Domain, Domain.id == DomainScan.domain_id)
+        .where(DomainScan.job_id == job_id, Domain.tenant_id == tenant)
+        .order_by(DomainScan.id)
+        .limit(limit)
+        .execution_options(yield_per=_ROWS_A_FETCH)
+    )
+    if statuses is not None:
+        query = query.where(DomainScan.status.in_(statuses))
+    # row by row would cost a switch of contexts for each
+    async for some in (await session.stream(query)).partitions():
+        for row in some:
+            yield _summary(row, row.name)
+
+
+async def error_groups(session: GuardedSession, job_id: str, *, named: int) -> list[ErrorGroup]:
+    """The errors of a job's domains by code, the most frequent first, with the names of the first of each."""
+    code = DomainScan.error_code
+    numbered = (
+        select(
+            code.label("code"),
+            DomainScan.domain_id,
+            func.count().over(partition_by=code).label("domains"),
+            func.row_number().over(partition_by=code, order_by=DomainScan.id).label("number"),
+        )
+        .where(DomainScan.job_id == job_id, code.is_not(None))
+        .subquery()
+    )
+    first = await session.execute(
+        select(numbered.c.code, numbered.c.domains, Domain.name)
+        .join(Domain, Domain.id == numbered.c.domain_id)
+        .where(numbered.c.number <= named)
+        .order_by(numbered.c.domains.desc(), numbered.c.code, numbered.c.number)
+    )
+    groups: dict[str, ErrorGroup] = {}
+    for row in first:
+        known = groups[row.code].first if row.code in groups else ()
+        groups[row.code] = ErrorGroup(row.code, row.domains, (*known, row.name))
+    return list(groups.values())
+
+
+def summary_of(scan: DomainScan, name: str) -> DomainSummary:
+    """A row of `domain_scans` as the value the rest of the house knows."""
+    return replace(
+        _summary(scan, name), discovery_methods=scan.discovery_methods, sitemap_types=scan.sitemap_types
+    )
+
+
+def _summary(scan: Any, name: str) -> DomainSummary:
+    return DomainSummary(
+        job_id=scan.job_id,
+        domain=name,
+        status=ScanStatus(scan.status),
+        sitemaps=scan.sitemaps,
+        sitemaps_failed=scan.sitemaps_failed,
+        urls=scan.urls,
+        added=scan.added,
+        removed=scan.removed,
+        changed=scan.changed,
+        fetched_bytes=scan.fetched_bytes,
+        requests=scan.requests,
+        seconds=scan.seconds,
+        error=Failure(scan.error_code, scan.error_message or "") if scan.error_code else None,
+        evidence=unpack_evidence(scan.evidence or ()),
+    )
+
+
+async def last_scan(session: GuardedSession, domain_id: int) -> DomainSummary | None:
+    """What the last finished scan of a domain came to, or None."""
+    found = (
+        await session.execute(
+            select(DomainScan, Domain.name)
+            .join(Domain, Domain.last_scan_id == DomainScan.id)
+            .where(Domain.id == domain_id)
+        )
+    ).one_or_none()
+    return summary_of(found[0], found[1]) if found is not None else None
+
+
+async def recorded_scans(
+    session: GuardedSession, domain_id: int, *, limit: int
+) -> list[tuple[datetime, DomainSummary]]:
+    """The newest scans of a domain that recorded something and were not pruned, and when they did; the oldest
+    of them first."""
+    rows = await session.execute(
+        select(DomainScan, Domain.name, (Job.job_type == PRUNED).label("pruned"))
+        .join(Domain, Domain.id == DomainScan.domain_id)
+        .join(Job, Job.id == DomainScan.job_id)
+        .where(DomainScan.domain_id == domain_id, DomainScan.recorded_at.is_not(None))
+        .order_by(DomainScan.recorded_at.desc(), DomainScan.id.desc())
+        .limit(limit)
+    )
+    found = rows.all()[::-1]
+    return [
+        (scan.recorded_at, summary_of(scan, name))
+        for scan, name, _ in found[first_comparable([row.pruned for row in found]) :]
+        if scan.recorded_at is not None
+    ]
+
+
+async def last_scanned_at(session: GuardedSession, domain_id: int) -> datetime | None:
+    """When the last scan of a domain came to an outcome, or None."""
+    found: datetime | None = await session.scalar(
+        select(Domain.last_scanned_at).where(Domain.id == domain_id)
+    )
+    return found
+
+
+def _jobs(tenant: str) -> Select[Job, bool]:
+    alive: ColumnElement[bool] = func.coalesce(Job.lease_until > utc_now(), False)
+    return select(Job, alive.label("alive")).where(*_listed(tenant))
+
+
+def _listed(tenant: str) -> tuple[ColumnElement[bool], ...]:
+    """A tenant's jobs, less those that were pruned."""
+    return Job.tenant_id == tenant, Job.job_type != PRUNED
+
+
+async def _summarise(session: GuardedSession, row: Row[Job, bool]) -> JobSummary:
+    job, alive = row
+    totals: Counter[str] = Counter()
+    states: dict[ScanStatus, int] = dict.fromkeys(ScanStatus, 0)
+    methods: Counter[str] = Counter()
+    types: Counter[str] = Counter()
+    # JSON as its text: most domains say one of a few things, and the server counts how many say which
+    found_by, kinds = (
+        cast(column, Text) for column in (DomainScan.discovery_methods, DomainScan.sitemap_types)
+    )
+    sums = [func.sum(getattr(DomainScan, name)).label(name) for name in _SUMS]
+    grouped = await session.stream(
+        select(DomainScan.status, found_by, kinds, func.count(), *sums)
+        .where(DomainScan.job_id == job.id)
+        .group_by(DomainScan.status, found_by, kinds)
+        .execution_options(yield_per=_ROWS_A_FETCH)
+    )
+    async for some in grouped.partitions():
+        for state, methods_text, types_text, scans, *counts in some:
+            states[ScanStatus(state)] += scans
+            for name, count in zip(_SUMS, counts, strict=True):
+                totals[name] += int(count)
+            for counter, said in ((methods, methods_text), (types, types_text)):
+                for name, count in json.loads(said).items():
+                    counter[name] += count * scans
+    status, error = _live_status(job, bool(alive))
+    return JobSummary(
+        job_id=job.id,
+        status=status,
+        tenant=job.tenant_id,
+        created_at=job.created_at,
+        started_at=job.started_at,
+        finished_at=job.finished_at,
+        domains=states,
+        sitemaps=totals["sitemaps"],
+        urls=totals["urls"],
+        added=totals["added"],
+        removed=totals["removed"],
+        changed=totals["changed"],
+        discovery_methods=dict(sorted(methods.items())),
+        sitemap_types=dict(sorted(types.items())),
+        error=error,
+        heartbeat_at=job.heartbeat_at,
+        alive=bool(alive),
+        owner=job.owner,
+    )
+
+
+def _live_status(job: Job, alive: bool) -> tuple[JobStatus, str | None]:
+    """A run that stopped without saying so still stands as running: its lease tells."""
+    status = JobStatus(job.status)
+    if status is JobStatus.RUNNING and not alive:
+        heard = job.heartbeat_at.strftime("%Y-%m-%d %H:%M:%S UTC") if job.heartbeat_at else "never"
+        return JobStatus.INTERRUPTED, f"died, last heartbeat {heard}"
+    return status, job.error

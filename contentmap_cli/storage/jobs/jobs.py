@@ -1,0 +1,281 @@
+"""Jobs and their domain scans: created, claimed, fenced, finished.
+
+Services: each takes a session inside its owner's block and never begins, commits or rolls back.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from importlib import import_module
+from typing import Any, Final, TypeVar
+
+from sqlalchemy import case, func, insert, or_, select, update
+
+from contentmap_cli.batches import cut
+from contentmap_cli.errors import Code
+from contentmap_cli.models import JobStatus, ScanStatus, Target
+from contentmap_cli.storage.column_types import utc_now
+from contentmap_cli.storage.jobs.claims import LEASE_SECONDS
+from contentmap_cli.storage.session import GuardedSession
+from contentmap_cli.storage.tables import Domain, DomainScan, Job
+
+JOB_TYPE: Final = "sitemap_scan"
+PRUNED: Final = "pruned"
+"""The type of a job that is out of sight: nobody lists, resumes or compares it. It stands there only as long
+as domain scans of it are needed, for when they saw a URL first."""
+
+QUEUE_OWNER: Final = "queue"
+"""Who owns a job that was handed to the workers: all of them. A run's own name has colons."""
+
+ALWAYS_COMPARABLE: Final = 2
+"""So many of a domain's last scans can be compared whatever was pruned: `diff` does that by default."""
+
+_CHUNK = 500
+
+T = TypeVar("T")
+
+
+def new_job_id() -> str:
+    """`sitemap_` and 32 hexadecimal digits."""
+    return f"sitemap_{uuid.uuid4().hex}"
+
+
+async def create_job(
+    session: GuardedSession,
+    job_id: str,
+    tenant: str,
+    targets: Sequence[Target],
+    options: Mapping[str, Any],
+    owner: str | None,
+) -> None:
+    """Writes the job, its domains where they are new, and a pending domain scan for each target."""
+    now = await add_job(session, job_id, tenant, len(targets), options, owner)
+    ids: dict[str, int] = {}
+    for chunk in cut(sorted(target.domain for target in targets), _CHUNK):
+        ids |= await _domain_ids(session, tenant, chunk, now)
+    for scans in cut(targets, _CHUNK):
+        await session.execute(
+            insert(DomainScan),
+            [
+                {
+                    "job_id": job_id,
+                    "domain_id": ids[target.domain],
+                    "status": ScanStatus.PENDING,
+                    "target": pack_target(target),
+                }
+                for target in scans
+            ],
+        )
+    session.note("job.created", domains=len(targets))
+
+
+async def add_job(
+    session: GuardedSession,
+    job_id: str,
+    tenant: str,
+    domains: int,
+    options: Mapping[str, Any],
+    owner: str | None,
+) -> datetime:
+    """Writes the row of a pending job of so many domains, and none of these. Returns when it was made."""
+    now = datetime.now(UTC)
+    session.add(
+        Job(
+            id=job_id,
+            tenant_id=tenant,
+            job_type=JOB_TYPE,
+            status=JobStatus.PENDING,
+            total_domains=domains,
+            options=dict(options),
+            created_at=now,
+            owner=owner,
+        )
+    )
+    await session.flush()
+    return now
+
+
+async def _domain_ids(
+    session: GuardedSession, tenant: str, names: Sequence[str], now: datetime
+) -> dict[str, int]:
+    """The ids of domains, made where they are new. The caller goes through all names in one order, so
+    that two jobs never wait for each other in a ring."""
+    rows = [
+        {"tenant_id": tenant, "name": name, "created_at": now, "sitemap_count": 0, "url_count": 0}
+        for name in names
+    ]
+    await session.execute(_insert_for(session)(Domain).on_conflict_do_nothing(), rows)
+    found = await session.execute(
+        select(Domain.name, Domain.id).where(Domain.tenant_id == tenant, Domain.name.in_(names))
+    )
+    return {row.name: row.id for row in found}
+
+
+def _insert_for(session: GuardedSession) -> Any:
+    """The INSERT that knows ON CONFLICT. A dialect is loaded where it is spoken: it takes a while."""
+    return import_module(f"sqlalchemy.dialects.{session.get_bind().dialect.name}").insert
+
+
+async def find_job(session: GuardedSession, job_id: str, tenant: str, *, lock: bool = False) -> Job | None:
+    """A tenant's job, to the transaction's end if `lock`ed; None where there is none, or it was pruned."""
+    job = await session.get(Job, job_id, with_for_update=lock)
+    return job if job is not None and (job.tenant_id, job.job_type) == (tenant, JOB_TYPE) else None
+
+
+def first_comparable(pruned: Sequence[bool]) -> int:
+    """Of a domain's scans that recorded something, the oldest first: which is the first that can be compared.
+    `pruned` says of each whether its job was. What comes after one that can be compared can be, too."""
+    last = max(len(pruned) - ALWAYS_COMPARABLE, 0)
+    return next((rank for rank in range(last) if not pruned[rank]), last)
+
+
+async def hold_job(session: GuardedSession, job_id: str, owner: str) -> bool:
+    """Makes `owner` the job's one live run, with a fresh lease. False where another live run holds it."""
+    took = await session.write(
+        update(Job)
+        .where(
+            Job.id == job_id,
+            Job.job_type == JOB_TYPE,
+            or_(
+                Job.lease_until.is_(None),
+                Job.lease_until < utc_now(),
+                Job.owner == owner,
+                Job.status.not_in((JobStatus.RUNNING, JobStatus.PENDING)),
+            ),
+        )
+        .values(
+            status=JobStatus.RUNNING,
+            owner=owner,
+            started_at=func.coalesce(Job.started_at, utc_now()),
+            finished_at=None,
+            error=None,
+            heartbeat_at=utc_now(),
+            lease_until=utc_now(LEASE_SECONDS),
+        )
+    )
+    session.note("job.held" if took else "job.refused", owner=owner)
+    return took == 1
+
+
+async def renew_job(session: GuardedSession, job_id: str, owner: str) -> bool:
+    """Renews the lease on a job. False where the job is another run's by now."""
+    renewed = await session.write(
+        update(Job)
+        .where(Job.id == job_id, Job.owner == owner)
+        .values(heartbeat_at=utc_now(), lease_until=utc_now(LEASE_SECONDS))
+    )
+    return renewed == 1
+
+
+async def renew_scans(session: GuardedSession, job_id: str, owner: str) -> None:
+    """Renews the leases on a run's domain scans, less those that are being recorded at the moment: their
+    fence has renewed them, and to wait for one would hold up all the others."""
+    mine = (
+        select(DomainScan.id)
+        .where(
+            DomainScan.job_id == job_id, DomainScan.owner == owner, DomainScan.status == ScanStatus.RUNNING
+        )
+        .with_for_update(skip_locked=True)
+    )
+    await session.write(
+        update(DomainScan).where(DomainScan.id.in_(mine)).values(lease_until=utc_now(LEASE_SECONDS))
+    )
+
+
+async def holder(
+    session: GuardedSession, job_id: str, *, tenant: str | None = None, shared: bool = False
+) -> tuple[str | None, bool]:
+    """Who holds a job now, of this `tenant` where one is named, and whether under a live lease; `shared`: and
+    does to the transaction's end."""
+    query = select(Job.owner, func.coalesce(Job.lease_until > utc_now(), False)).where(Job.id == job_id)
+    if tenant is not None:
+        query = query.where(Job.tenant_id == tenant)
+    found = (await session.execute(query.with_for_update(read=True) if shared else query)).one_or_none()
+    return (None, False) if found is None else (found[0], bool(found[1]))
+
+
+def interruption(reason: str) -> dict[str, Any]:
+    """What a domain scan holds that was taken from its run, or never had one, and can be resumed."""
+    return {
+        "status": ScanStatus.INTERRUPTED,
+        "token": None,
+        "owner": None,
+        "lease_until": None,
+        "finished_at": utc_now(),
+        "error_code": Code.INTERRUPTED,
+        "error_message": reason,
+    }
+
+
+async def _give_back(session: GuardedSession, job_id: str, owner: str, reason: str) -> None:
+    """What this run still holds becomes `interrupted`."""
+    await session.write(
+        update(DomainScan)
+        .where(
+            DomainScan.job_id == job_id, DomainScan.owner == owner, DomainScan.status == ScanStatus.RUNNING
+        )
+        .values(**interruption(reason))
+    )
+
+
+async def interrupt(session: GuardedSession, job_id: str, owner: str, reason: str) -> None:
+    """Gives back what this run still holds: its running domains become `interrupted`, the job too."""
+    await _give_back(session, job_id, owner, reason)
+    await session.write(
+        update(Job)
+        .where(Job.id == job_id, Job.owner == owner)
+        .values(
+            status=JobStatus.INTERRUPTED, finished_at=utc_now(), owner=None, lease_until=None, error=reason
+        )
+    )
+    session.note("job.interrupted", reason=reason)
+
+
+async def finish_job(session: GuardedSession, job_id: str, owner: str) -> JobStatus:
+    """Closes a job from what its domain scans say, and returns the status it ended with. A domain whose
+    outcome could not be recorded is given back first, so that `resume` need not wait for its lease."""
+    await _give_back(session, job_id, owner, "its outcome could not be recorded")
+    counted = await session.execute(
+        select(DomainScan.status, func.count()).where(DomainScan.job_id == job_id).group_by(DomainScan.status)
+    )
+    status = judge_job({ScanStatus(state): count for state, count in counted})
+    await session.write(
+        update(Job)
+        .where(Job.id == job_id, Job.owner == owner)
+        .values(
+            status=status,
+            finished_at=case((Job.finished_at.is_(None), utc_now()), else_=Job.finished_at),
+            owner=None,
+            lease_until=None,
+        )
+    )
+    session.note("job.finished", status=str(status))
+    return status
+
+
+def judge_job(domains: Mapping[ScanStatus, int]) -> JobStatus:
+    """What a job with these outcomes is: unfinished work makes it interrupted, only failures failed."""
+    total = sum(domains.values())
+    if (
+        domains.get(ScanStatus.PENDING)
+        or domains.get(ScanStatus.RUNNING)
+        or domains.get(ScanStatus.INTERRUPTED)
+    ):
+        return JobStatus.INTERRUPTED
+    clean = domains.get(ScanStatus.OK, 0) + domains.get(ScanStatus.EMPTY, 0)
+    if clean == total:
+        return JobStatus.COMPLETE
+    return JobStatus.FAILED if domains.get(ScanStatus.FAILED) == total else JobStatus.PARTIAL
+
+
+def pack_target(target: Target) -> dict[str, Any]:
+    """A target as it stands in its domain scan."""
+    return {
+        "domain": target.domain,
+        "origins": list(target.origins),
+        "sitemaps": list(target.sitemaps),
+        "path": target.path,
+        "more_paths": list(target.more_paths),
+    }

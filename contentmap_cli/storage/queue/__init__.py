@@ -1,0 +1,1 @@
+"""The queue of domain scans and its workers (PostgreSQL)."""

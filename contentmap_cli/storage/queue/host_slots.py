@@ -1,0 +1,266 @@
+"""Places at hosts and addresses, shared by all workers on a server: its advisory locks.
+
+So many locks a key, each held by one session at a time, on a connection that does nothing else. A lock goes
+with its session, so that whoever dies holds no place; a session that is silent for long, because its process
+was stopped, is ended by the server.
+
+Locks are asked for and given back many at a time, a round trip each, and one that may be wanted again at once
+is kept for a moment. Nobody keeps one for long while others may want it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import random
+import time
+from collections import defaultdict, deque
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import Any, Final, Self
+
+import asyncpg
+from sqlalchemy import URL
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from contentmap_cli.storage.engine import CONNECT_SECONDS
+
+PER_KEY: Final = 2
+"""Places at one host, and at one address."""
+
+_LINGER = 0.25  # seconds that a place nobody uses is kept
+_LONGEST = 1.0  # seconds after which it is given back, so that others have their turn
+_POLL = 0.1  # seconds between two attempts for a place that others have
+_PULSE = 10.0
+_IDLE_LIMIT = "30s"
+_BACKOFF = (0.2, 5.0)
+_DIALECTS_OWN = frozenset({"prepared_statement_cache_size", "prepared_statement_name_func"})
+
+_TAKE = (
+    "SELECT CASE WHEN pg_try_advisory_lock(first) THEN 0 WHEN pg_try_advisory_lock(second) THEN 1 END"
+    " FROM unnest($1::bigint[], $2::bigint[]) WITH ORDINALITY AS wanted(first, second, number)"
+    " ORDER BY number"
+)
+_GIVE = "SELECT pg_advisory_unlock(key) FROM unnest($1::bigint[]) AS given(key)"
+
+log = logging.getLogger("contentmap.database")
+
+
+@dataclass(slots=True)
+class _Place:
+    """A lock that this session has."""
+
+    key: str
+    number: int
+    since: float
+    session: int
+    idle_since: float = 0.0
+
+
+class SharedHostSlots:
+    """Gives places at hosts and addresses. An async context manager: it owns a connection.
+
+    While the server cannot be reached nobody is given one; who has one goes on.
+    """
+
+    def __init__(self, address: URL) -> None:
+        self._address = address
+        self._session = 0
+        self._mine: defaultdict[str, set[int]] = defaultdict(set)
+        self._idle: defaultdict[str, list[_Place]] = defaultdict(list)
+        self._waiting: defaultdict[str, deque[asyncio.Future[_Place]]] = defaultdict(deque)
+        self._not_before: dict[str, float] = {}
+        self._given: list[_Place] = []
+        self._wake = asyncio.Event()
+        self._loop: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        self._loop = asyncio.create_task(self._serve(), name="places")
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._loop is not None:
+            self._loop.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._loop
+
+    @asynccontextmanager
+    async def place(self, key: str) -> AsyncIterator[None]:
+        """A place at a host or an address, waited for as long as it takes."""
+        place = await self._get(key)
+        try:
+            yield
+        finally:
+            self._put(place)
+
+    async def _get(self, key: str) -> _Place:
+        idle = self._idle.get(key)
+        if idle:
+            return idle.pop()
+        given: asyncio.Future[_Place] = asyncio.get_running_loop().create_future()
+        self._waiting[key].append(given)
+        self._wake.set()
+        try:
+            return await given
+        except asyncio.CancelledError:
+            if given.done() and not given.cancelled():
+                self._put(given.result())  # it came in the moment nobody wanted it any more
+            raise
+
+    def _put(self, place: _Place) -> None:
+        """A place is free: for the next who waits here, for a moment, or for others."""
+        if place.session != self._session:
+            return  # it went with its session
+        now = time.monotonic()
+        waiting = self._waiting.get(place.key)
+        old = now - place.since > _LONGEST
+        while waiting and not old:
+            given = waiting.popleft()
+            if not given.done():
+                given.set_result(place)
+                return
+        if old:
+            self._not_before[place.key] = now + _POLL * random.uniform(1, 2)  # noqa: S311 - jitter
+            self._given.append(place)
+        else:
+            place.idle_since = now
+            self._idle[place.key].append(place)
+        self._wake.set()
+
+    @property
+    def known(self) -> set[str]:
+        """The hosts and addresses of which something is kept now."""
+        return {*self._mine, *self._idle, *self._waiting, *self._not_before}
+
+    # -- the connection's side
+
+    async def _serve(self) -> None:
+        wait = _BACKOFF[0]
+        while True:
+            try:
+                connection = await self._connect()
+                try:
+                    await connection.execute(f"SET idle_session_timeout = '{_IDLE_LIMIT}'")
+                    # made ready while there is nothing to hold: who falls asleep between making a statement
+                    # ready and running it is not idle to the server, which would keep its locks for it
+                    await self._ask(connection, _TAKE, [], [])
+                    await self._ask(connection, _GIVE, [])
+                    wait = _BACKOFF[0]
+                    await self._work(connection)
+                finally:
+                    connection.terminate()  # its locks go with it
+            except Exception as error:
+                log.warning("places at hosts cannot be had: %s", type(error).__name__)
+            self._lose_all()
+            await asyncio.sleep(wait * random.uniform(0.5, 1.5))  # noqa: S311 - jitter
+            wait = min(wait * 2, _BACKOFF[1])
+
+    async def _connect(self) -> Any:
+        """A connection of the driver's own: nobody begins, resets or pools it."""
+        dialect = create_async_engine(self._address).dialect
+        _, arguments = dialect.create_connect_args(self._address)
+        own = {name: value for name, value in arguments.items() if name not in _DIALECTS_OWN}
+        connection: Any = await asyncpg.connect(
+            timeout=CONNECT_SECONDS,
+            command_timeout=CONNECT_SECONDS,
+            server_settings={"application_name": "contentmap places"},
+            **own,
+        )
+        return connection
+
+    def _lose_all(self) -> None:
+        self._session += 1
+        self._mine.clear()
+        self._idle.clear()
+        self._given.clear()
+
+    async def _work(self, connection: Any) -> None:
+        asked = time.monotonic()
+        while True:
+            now = time.monotonic()
+            self._collect_idle(now)
+            given, self._given = self._given, []
+            if given:
+                await self._ask(connection, _GIVE, [_number(place.key, place.number) for place in given])
+                for place in given:
+                    self._mine[place.key].discard(place.number)
+                    if not self._mine[place.key]:
+                        del self._mine[place.key]
+            wanted = self._wanted(now)
+            if wanted:
+                answers = await self._ask(
+                    connection,
+                    _TAKE,
+                    [_number(key, numbers[0]) for key, numbers in wanted],
+                    [_number(key, numbers[1]) if len(numbers) > 1 else None for key, numbers in wanted],
+                )
+                for (key, numbers), answer in zip(wanted, answers, strict=True):
+                    if answer is None:
+                        self._not_before[key] = time.monotonic() + _POLL * random.uniform(0.5, 1.5)  # noqa: S311
+                    else:
+                        number = numbers[answer]
+                        self._mine[key].add(number)
+                        self._put(_Place(key, number, time.monotonic(), self._session))
+            if given or wanted:
+                asked = now
+            elif now - asked > _PULSE:
+                asked = now
+                await connection.execute("SELECT 1")
+            await self._pause()
+
+    @staticmethod
+    async def _ask(connection: Any, statement: str, *keys: Sequence[Any]) -> list[Any]:
+        return [row[0] for row in await connection.fetch(statement, *keys)]
+
+    def _collect_idle(self, now: float) -> None:
+        for key in list(self._idle):
+            for place in list(self._idle[key]):
+                if now - place.idle_since > _LINGER:
+                    self._idle[key].remove(place)
+                    self._given.append(place)
+            if not self._idle[key]:
+                del self._idle[key]
+
+    def _wanted(self, now: float) -> list[tuple[str, list[int]]]:
+        """What to ask for: a key, and the numbers of which any will do."""
+        wanted: list[tuple[str, list[int]]] = []
+        self._not_before = {key: moment for key, moment in self._not_before.items() if moment > now}
+        for key, waiting in list(self._waiting.items()):
+            while waiting and waiting[0].done():
+                waiting.popleft()
+            if not waiting:
+                del self._waiting[key]
+                continue
+            if key in self._not_before:
+                continue
+            free = [number for number in range(PER_KEY) if number not in self._mine.get(key, ())]
+            random.shuffle(free)
+            if len(waiting) >= len(free):
+                wanted += [(key, [number]) for number in free]
+            else:
+                wanted.append((key, free))
+        return wanted
+
+    async def _pause(self) -> None:
+        """Waits until there may be something to do: at once when a place is asked for."""
+        now = time.monotonic()
+        soon = [_LINGER if self._idle else _PULSE]
+        soon += [
+            max(0.0, self._not_before.get(key, now) - now)
+            for key in self._waiting
+            if len(self._mine.get(key, ())) < PER_KEY  # otherwise who has it here passes it on
+        ]
+        if self._given or not min(soon):
+            return
+        self._wake.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(min(soon)):  # wait_for may lose a cancellation
+                await self._wake.wait()
+
+
+def _number(key: str, number: int) -> int:
+    """The lock of a place: a signed 64-bit number that others are unlikely to have chosen."""
+    digest = hashlib.blake2b(f"contentmap place {number} {key}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big", signed=True)

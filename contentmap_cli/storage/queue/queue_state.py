@@ -1,0 +1,56 @@
+"""How it stands with a job that was handed to the workers: who is alive, what waits, when it may be done."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import func, select
+
+from contentmap_cli.models import JobStatus, JobSummary, ScanStatus
+from contentmap_cli.storage.column_types import utc_now
+from contentmap_cli.storage.jobs.jobs import QUEUE_OWNER
+from contentmap_cli.storage.session import GuardedSession
+from contentmap_cli.storage.tables import DomainScan
+
+RATE_SECONDS = 60.0
+"""The rate is that of the last minute."""
+
+
+async def with_queue(
+    session: GuardedSession, job: JobSummary, gone: Callable[[str | None], bool]
+) -> JobSummary:
+    """A job as its workers see it; any other job is returned as it is. `gone` tells of a worker's name
+    whether it surely is no more, so that its lease need not be waited for."""
+    if job.owner != QUEUE_OWNER:
+        return job
+    from contentmap_cli.storage.queue.queue_tables import WORKERS  # loads PostgreSQL's dialect
+
+    rows = await session.scalars(
+        select(WORKERS.c.owner).where(WORKERS.c.tenant_id == job.tenant, WORKERS.c.lease_until > utc_now())
+    )
+    workers = sum(not gone(owner) for owner in rows)
+    recent = select(func.count(), func.min(DomainScan.finished_at), utc_now()).where(
+        DomainScan.job_id == job.job_id, DomainScan.finished_at > utc_now(-RATE_SECONDS)
+    )
+    finished, first, now = (await session.execute(recent)).one()
+    rate = finished / max((now - first).total_seconds(), 1.0) if first is not None else None
+    left = job.domains[ScanStatus.PENDING] + job.domains[ScanStatus.RUNNING]
+    end = None
+    if rate and workers and left / rate < timedelta.max.total_seconds() / 1e6:
+        end = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=round(left / rate))
+    status, error = job.status, job.error
+    if status is JobStatus.RUNNING and not workers:
+        heard = f"{job.heartbeat_at:%Y-%m-%d %H:%M:%S} UTC" if job.heartbeat_at else "never"
+        status, error = JobStatus.INTERRUPTED, f"its workers died, last heartbeat {heard}; the next goes on"
+    elif status is JobStatus.INTERRUPTED and workers:
+        status, error = JobStatus.PENDING, None  # they are at work on what goes before it
+    return replace(
+        job,
+        workers=workers,
+        rate=rate if workers else None,
+        estimated_end=end,
+        status=status,
+        error=error,
+    )

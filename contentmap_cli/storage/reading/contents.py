@@ -1,0 +1,193 @@
+"""What a domain holds: its sitemap files and its entries, streamed. Reads only, one tenant at a time."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, select
+
+from contentmap_cli.batches import cut
+from contentmap_cli.errors import Failure
+from contentmap_cli.models import DiscoveryMethod, Entry, FileStatus, Problem, StoredEntry, StoredFile
+from contentmap_cli.models.entry_rows import read_extras, read_lastmod
+from contentmap_cli.storage.driver_columns import raw_columns
+from contentmap_cli.storage.session import GuardedSession
+from contentmap_cli.storage.tables import SITEMAP_URLS, Domain, DomainScan, SitemapFile
+
+_T = SITEMAP_URLS.c
+_ROWS_A_FETCH = 5_000
+_READ = (
+    *("sitemap_file_id", "first_scan_id", "removed_scan_id", "page_type", "extras"),
+    *("url", "lastmod", "lastmod_precision", "lastmod_text"),
+    *("changefreq", "priority", "in_scope", "repaired"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class EntryFilter:
+    """Which of a domain's entries are wanted. Everything not given lets everything through."""
+
+    sitemap: str | None = None  # only those this file lists
+    match: str | None = None  # a glob over the whole URL: * and ?
+    since: datetime | None = None  # first seen since
+    changed_after: datetime | None = None  # lastmod after
+    removed: bool = False  # those that are gone, instead of those that are there
+    limit: int | None = None
+
+
+async def find_domain(session: GuardedSession, tenant: str, name: str) -> int | None:
+    """The id of a tenant's domain, or None where it was never scanned."""
+    found = await session.scalar(select(Domain.id).where(Domain.tenant_id == tenant, Domain.name == name))
+    return int(found) if found is not None else None
+
+
+async def known_domains(
+    session: GuardedSession, tenant: str, *, begin: str = "", limit: int = 1000
+) -> list[str]:
+    """Names of a tenant's domains that begin so, the last scanned first."""
+    found = await session.scalars(
+        select(Domain.name)
+        .where(Domain.tenant_id == tenant, Domain.name.startswith(begin, autoescape=True))
+        .order_by(Domain.last_scanned_at.desc(), Domain.name)
+        .limit(limit)
+    )
+    return list(found)
+
+
+async def domain_names(session: GuardedSession, domain_ids: Sequence[int]) -> list[tuple[int, str]]:
+    """Each id with its domain's name, in the order given."""
+    names: dict[int, str] = {}
+    for some in cut(domain_ids, 500):
+        rows = await session.execute(select(Domain.id, Domain.name).where(Domain.id.in_(some)))
+        names |= {row.id: row.name for row in rows}
+    return [(domain_id, names[domain_id]) for domain_id in domain_ids]
+
+
+async def stored_files(
+    session: GuardedSession, domain_id: int, *, removed: bool = False
+) -> AsyncIterator[StoredFile]:
+    """A domain's sitemap files in the order they were first met."""
+    query = (
+        select(SitemapFile)
+        .where(SitemapFile.domain_id == domain_id)
+        .order_by(SitemapFile.id)
+        .execution_options(yield_per=500)
+    )
+    if not removed:
+        query = query.where(SitemapFile.removed_at.is_(None))
+    async for row in await session.stream_scalars(query):
+        yield StoredFile(
+            url=row.url,
+            status=FileStatus(row.status),
+            discovered_by=DiscoveryMethod(row.discovery_method),
+            sitemap_type=row.sitemap_type,
+            parent=row.parent,
+            status_code=row.status_code,
+            url_count=row.url_count,
+            size_bytes=row.size_bytes,
+            response_time_ms=row.response_time_ms,
+            is_gzipped=row.is_gzipped,
+            has_lastmod=row.has_lastmod,
+            has_priority=row.has_priority,
+            has_changefreq=row.has_changefreq,
+            last_modified=row.last_modified,
+            generator=row.generator,
+            content_type=row.content_type,
+            fetched_at=row.fetched_at,
+            first_seen=row.first_seen,
+            removed_at=row.removed_at,
+            error=Failure(row.error_code, row.error_message or "") if row.error_code else None,
+            problems=tuple(Problem(**problem) for problem in row.problems),
+        )
+
+
+async def stored_entries(
+    session: GuardedSession, domain_id: int, wanted: EntryFilter
+) -> AsyncIterator[StoredEntry]:
+    """A domain's entries one by one; see `stored_batches`."""
+    async for batch in stored_batches(session, domain_id, wanted):
+        for entry in batch:
+            yield entry
+
+
+async def stored_batches(
+    session: GuardedSession, domain_id: int, wanted: EntryFilter
+) -> AsyncIterator[list[StoredEntry]]:
+    """A domain's entries, file by file, each file's in the order of their URLs; constant memory.
+
+    Some thousands at once: row by row would cost a switch of contexts for each. What many rows share, their
+    file and their scans, is looked up once and not joined.
+    """
+    files = {
+        row.id: (row.url, DiscoveryMethod(row.discovery_method))
+        for row in await session.execute(
+            select(SitemapFile.id, SitemapFile.url, SitemapFile.discovery_method).where(
+                SitemapFile.domain_id == domain_id
+            )
+        )
+    }
+    scans = {
+        row.id: row.recorded_at
+        for row in await session.execute(
+            select(DomainScan.id, DomainScan.recorded_at).where(DomainScan.domain_id == domain_id)
+        )
+    }
+    query = (
+        select(*raw_columns(session, SITEMAP_URLS, _READ))
+        .where(_T.domain_id == domain_id)
+        .order_by(_T.sitemap_file_id, _T.url)
+        .execution_options(yield_per=_ROWS_A_FETCH)
+    )
+    query = query.where(_T.removed_scan_id.isnot(None) if wanted.removed else _T.removed_scan_id.is_(None))
+    if wanted.sitemap is not None:
+        query = query.where(
+            _T.sitemap_file_id.in_(
+                select(SitemapFile.id).where(
+                    SitemapFile.domain_id == domain_id, SitemapFile.url == wanted.sitemap
+                )
+            )
+        )
+    if wanted.match is not None:
+        query = query.where(_matches(session, wanted.match))
+    if wanted.since is not None:
+        query = query.where(
+            _T.first_scan_id.in_(
+                select(DomainScan.id).where(
+                    DomainScan.domain_id == domain_id, DomainScan.recorded_at >= wanted.since
+                )
+            )
+        )
+    if wanted.changed_after is not None:
+        query = query.where(_T.lastmod > wanted.changed_after)
+    if wanted.limit is not None:
+        query = query.limit(wanted.limit)
+    async for some in (await session.stream(query)).partitions():
+        yield _stored(some, files, scans)
+
+
+def _stored(
+    rows: Iterable[Any],
+    files: Mapping[int, tuple[str, DiscoveryMethod]],
+    scans: Mapping[int | None, datetime | None],
+) -> list[StoredEntry]:
+    entries = []
+    for row in rows:
+        file_id, first, removed, page_type, extras, url, moment, precision, text, *plain = row
+        changefreq, priority, in_scope, repaired = plain
+        media: dict[str, Any] = dict(read_extras(extras)) if extras else {}
+        lastmod = read_lastmod(moment, precision, text)
+        entry = Entry(url, lastmod, changefreq, priority, bool(in_scope), bool(repaired), **media)
+        sitemap, method = files[file_id]
+        entries.append(StoredEntry(entry, sitemap, method, page_type, scans.get(first), scans.get(removed)))
+    return entries
+
+
+def _matches(session: GuardedSession, glob: str) -> ColumnElement[bool]:
+    """Whether a URL fits a glob of * and ?, case and all; SQLite's LIKE would ignore case."""
+    if session.get_bind().dialect.name == "sqlite":
+        return _T.url.op("GLOB")(glob.replace("[", "[[]"))
+    escaped = glob.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return _T.url.like(escaped.replace("*", "%").replace("?", "_"), escape="\\")

@@ -1,0 +1,1 @@
+"""Writing a domain's result: files, entries, changes and history."""

@@ -1,0 +1,185 @@
+"""One file's entries beside what is recorded of them: what must be written of it.
+
+Both are in the order of the key, and are walked side by side. Where only what changed in the file was read,
+only the rows of that are looked up, as long as what is recorded is what the change starts from.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from heapq import merge
+from itertools import chain, groupby
+from operator import itemgetter
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, func, select, true
+
+from contentmap_cli.batches import cut
+from contentmap_cli.models.entry_rows import (
+    COLUMNS,
+    EXTRA_COLUMNS,
+    LASTMOD,
+    URL,
+    Row,
+    RowBatch,
+    RowDelta,
+    lengthened,
+)
+from contentmap_cli.storage.driver_columns import raw_columns
+from contentmap_cli.storage.jobs.claims import Claim
+from contentmap_cli.storage.session import GuardedSession
+from contentmap_cli.storage.tables import SITEMAP_URLS
+from contentmap_cli.storage.writing.bulk import Place
+from contentmap_cli.storage.writing.change_set import CHUNK, Difference
+
+CONTENT_COLUMNS: Final = (*COLUMNS[LASTMOD:], *EXTRA_COLUMNS)
+PUBLISHED: Final = ("lastmod", "lastmod_precision", "lastmod_text", "changefreq", "priority", "extras")
+"""What the site itself says of a URL."""
+ROWS_A_FETCH: Final = 5_000
+
+_T = SITEMAP_URLS.c
+published = itemgetter(*map(CONTENT_COLUMNS.index, PUBLISHED))
+
+
+@dataclass(frozen=True, slots=True)
+class FileEntries:
+    """One file's entries, ready to be merged. `known`: rows of it may be there from an earlier scan. A file
+    that has no row yet has no `file_id`: it can be compared, and not be written. With `delta`, `batches`
+    reads the file first, which takes its time."""
+
+    file_id: int | None
+    known: bool
+    batches: Callable[[], Iterable[RowBatch]]  # in the order of their URLs, one for each
+    whole: bool  # read to its end, with nothing lost: what it does not list is gone from it
+    delta: RowDelta | None = None  # what changed since a scan that may be the one recorded
+
+    def place(self, claim: Claim) -> Place:
+        """Where its rows belong."""
+        assert self.file_id is not None  # noqa: S101 - it has been saved by now
+        return Place(claim.domain_id, self.file_id, claim.scan_id)
+
+    async def all_batches(self) -> Iterable[RowBatch]:
+        """All of its rows, without holding up the event loop."""
+        return self.batches() if self.delta is None else await asyncio.to_thread(self.batches)
+
+
+async def compare_rows(
+    session: GuardedSession, claim: Claim, file: FileEntries, diff: Difference, *, removals: bool
+) -> None:
+    """Walks all of a file's rows beside those recorded."""
+    fresh = chain.from_iterable(await file.all_batches())
+    if not file.known or file.file_id is None:
+        for each in fresh:
+            diff.new.append(each)
+        return
+    row: Row | None = next(fresh, None)
+    async for url, gone, was in _recorded(session, claim.domain_id, file.file_id):
+        while row is not None and row[URL] < url:
+            diff.new.append(row)
+            row = next(fresh, None)
+        if row is not None and row[URL] == url:
+            _note_there(diff, row, gone, was)
+            row = next(fresh, None)
+        elif gone is None:
+            _note_missing(diff, url, sayable=removals and file.whole)
+    while row is not None:
+        diff.new.append(row)
+        row = next(fresh, None)
+
+
+async def compare_delta(
+    session: GuardedSession,
+    claim: Claim,
+    file: FileEntries,
+    digest: str | None,
+    diff: Difference,
+    *,
+    removals: bool,
+) -> bool:
+    """Looks up what changed in a file, whose recorded digest is this one. False, and nothing noted, where
+    what is recorded is not what the change starts from, or a URL is listed twice now: then all of the file
+    must be compared."""
+    delta = file.delta
+    assert delta is not None  # noqa: S101 - the caller asked
+    if delta.digest != digest or not await _is_recorded(session, claim, file, delta):
+        return False
+    came = ((row[URL], row) for row in chain.from_iterable(delta.come()))
+    went = ((url, None) for url in delta.gone())
+    touched = groupby(merge(came, went, key=itemgetter(0)), key=itemgetter(0))
+    changes = ((url, [*both]) for url, both in touched)
+    query = select(_T.url, _T.removed_scan_id, *contents(session)).where(
+        _T.domain_id == claim.domain_id, _T.sitemap_file_id == file.file_id
+    )
+    for some in cut(changes, CHUNK):
+        urls = [url for url, _ in some]
+        found = {old[0]: old for old in await session.execute(query.where(_T.url.in_(urls)))}
+        for url, both in some:
+            row = next((row for _, row in both if row is not None), None)
+            there = len(both) - (row is not None)  # among those that went
+            old = found.get(url)
+            if bool(there) != (old is not None and old[1] is None):
+                diff.clear()
+                return False
+            if row is None:
+                _note_missing(diff, url, sayable=removals and file.whole)
+            elif old is None:
+                diff.new.append(row)
+            else:
+                _note_there(diff, row, old[1], tuple(old[2:]))
+    return True
+
+
+async def _is_recorded(session: GuardedSession, claim: Claim, file: FileEntries, delta: RowDelta) -> bool:
+    """Whether so many rows of the file are there, and live, as the body had entries."""
+    counted = await session.execute(
+        select(func.count(), func.count().filter(_T.in_scope == true())).where(
+            _T.domain_id == claim.domain_id,
+            _T.sitemap_file_id == file.file_id,
+            _T.removed_scan_id.is_(None),
+        )
+    )
+    return tuple(counted.one()) == (delta.entries, delta.entries)
+
+
+def _note_there(diff: Difference, row: Row, gone: int | None, was: Row) -> None:
+    """Notes a row that is recorded, and what is to be written of it."""
+    url = row[URL]
+    if gone is not None:
+        diff.returned.append(row)
+        diff.was.append((url, gone, *published(was)))
+    elif was != (now := lengthened(row)[LASTMOD:]):
+        diff.changed.append(row)
+        if published(was) != published(now):
+            diff.restated.append(url)
+            diff.was.append((url, None, *published(was)))
+
+
+def _note_missing(diff: Difference, url: str, *, sayable: bool) -> None:
+    """Notes a URL that is recorded and not listed any more."""
+    if sayable:
+        diff.missing.append(url)
+    else:
+        diff.withheld = True
+
+
+async def _recorded(
+    session: GuardedSession, domain_id: int, file_id: int
+) -> AsyncIterator[tuple[str, int | None, Row]]:
+    """What is recorded of a file in the order of its URLs: each URL, the scan that saw it go, its content."""
+    query = (
+        select(_T.url, _T.removed_scan_id, *contents(session))
+        .where(_T.domain_id == domain_id, _T.sitemap_file_id == file_id)
+        .order_by(_T.url)
+        .execution_options(yield_per=ROWS_A_FETCH)
+    )
+    # row by row would cost a switch of contexts for each
+    async for some in (await session.stream(query)).partitions():
+        for old in some:
+            yield old[0], old[1], old[2:]
+
+
+def contents(session: GuardedSession, names: Sequence[str] = CONTENT_COLUMNS) -> list[ColumnElement[Any]]:
+    """Columns unconverted: to convert each costs more than to compare it."""
+    return raw_columns(session, SITEMAP_URLS, names)

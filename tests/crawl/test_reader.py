@@ -1,0 +1,123 @@
+"""Parsing off the event loop: prompt, cancellable, and a parser's bug is one file's failure."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import io
+import tempfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import pytest
+
+from contentmap_cli.crawl.reading import body_changes
+from contentmap_cli.crawl.reading.parser_processes import ParserProcesses
+from contentmap_cli.crawl.reading.reader import Reader, Source
+from contentmap_cli.crawl.scope import Scope
+from contentmap_cli.models import DocumentKind, Limits
+from contentmap_cli.models.entry_rows import URL
+
+MANY = 10**9
+
+
+def sitemap(count: int) -> bytes:
+    """A sitemap of so many URLs."""
+    items = "".join(f"<url><loc>http://site.test/{number}</loc></url>\n" for number in range(count))
+    return f'<urlset xmlns="http://www.sitemaps.org/schemas/sitemap/0.9">{items}</urlset>'.encode()
+
+
+def source(body: bytes) -> Source:
+    url = "http://site.test/map.xml"
+    return Source(url, io.BytesIO(body), len(body), url, Scope("site.test"))
+
+
+@pytest.fixture
+def reader() -> Iterator[Reader]:
+    with ThreadPoolExecutor(2) as pool:
+        made = Reader(pool, Limits())
+        yield made
+        made.spools.close()
+
+
+async def test_the_loop_goes_on_while_a_large_file_is_parsed(reader: Reader) -> None:
+    """200,000 URLs in a small gzip: everything else on the loop has its turns meanwhile."""
+    turns = 0
+
+    async def tick() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0.001)
+            turns += 1
+
+    ticking = asyncio.create_task(tick())
+    document, segment = await reader.read(source(gzip.compress(sitemap(200_000))), room=lambda: MANY)
+    ticking.cancel()
+    assert (document.kind, document.entries, segment.entries) == (DocumentKind.URLSET, 200_000, 200_000)
+    assert turns > 10  # hardly one, were it parsed on the loop
+
+
+async def test_cancelled_parsing_ends_before_its_files_are_closed(reader: Reader) -> None:
+    """The thread has stopped by the time that the cancellation is heard, long before the file's end."""
+    reader_task = asyncio.create_task(reader.read(source(sitemap(400_000)), room=lambda: MANY))
+    while not reader.spools.size:  # noqa: ASYNC110 - a thread writes it, which tells nobody
+        await asyncio.sleep(0)
+    reader_task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await reader_task
+    end = reader.spools.size
+    await asyncio.sleep(0.1)
+    assert reader.spools.size == end < 6_000_000  # the whole file takes 13 MB
+
+
+async def test_files_of_a_domain_are_parsed_one_at_a_time(reader: Reader) -> None:
+    """Two large files read at once do not mix in the spool they share."""
+    (_, first), (_, second) = await asyncio.gather(
+        reader.read(source(sitemap(5_000)), room=lambda: MANY),
+        reader.read(source(sitemap(6_000)), room=lambda: MANY),
+    )
+    for segment, count in ((first, 5_000), (second, 6_000)):
+        found = [row[URL] for batch in segment.read() for row in batch]
+        assert found == sorted(f"http://site.test/{number}" for number in range(count))
+
+
+async def test_a_bug_in_a_parser_is_one_files_failure(
+    reader: Reader, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is logged with its traceback and leaves no entries; the next file is read."""
+
+    def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("a bug")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(body_changes, "parse_document", broken)
+        document, segment = await reader.read(source(sitemap(1)), room=lambda: MANY)
+    assert document.failure is not None
+    assert (document.failure.code, segment.entries) == ("internal_error", 0)
+    assert "a bug" in caplog.text
+    document, _ = await reader.read(source(sitemap(1)), room=lambda: MANY)
+    assert document.failure is None
+
+
+async def test_the_charset_of_the_header_reaches_every_parser() -> None:
+    """In line, in a thread and in another process, a header's charset is what the body is read as."""
+    url = "http://site.test/новости"
+    header = "text/xml; charset=windows-1251"
+    processes = ParserProcesses.where_possible(1)
+    with ThreadPoolExecutor(2) as pool:
+        reader = Reader(pool, Limits(), processes)
+        try:
+            for count in (1, 2000, 20_000):
+                body = sitemap(count).replace(
+                    b"</urlset>", f"<url><loc>{url}</loc></url></urlset>".encode("cp1251")
+                )
+                with tempfile.TemporaryFile() as file:
+                    file.write(body)
+                    given = replace(source(body), body=file, content_type=header)
+                    _, segment = await reader.read(given, room=lambda: MANY)
+                assert url in {row[URL] for batch in segment.read() for row in batch}
+        finally:
+            reader.spools.close()
+            if processes is not None:
+                processes.close()

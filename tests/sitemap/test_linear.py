@@ -1,0 +1,56 @@
+"""Texts on which a careless regular expression takes the square of their length, or worse.
+
+Each is of a size at which that is minutes or hours: a process that takes as long is killed, and the test
+fails.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+SECONDS = 30
+"""Each takes less than one; the rest is for a busy machine."""
+
+HTML = "from contentmap_cli.sitemap.html.links import site_links as links\n"
+KIND = "from contentmap_cli.crawl.pages.refusals import page_kind as kind\n"
+URLS = "from contentmap_cli.sitemap.urls import judge\nB = 'https://site.example/'\n"
+DOCUMENT = """
+import io
+from contentmap_cli.sitemap import parse_document
+from contentmap_cli.models import Limits
+class Sink(list):
+    def clear(self): del self[:]
+def parse(text):
+    return parse_document(io.BytesIO(text.encode()), Sink(), base='https://site.example/', limits=Limits())
+"""
+
+WORK = {
+    "an attribute's name without end": HTML + "links(b'<a ' + b'x' * 1_000_000 + b'>', 'https://s.example/')",
+    "quotes that do not end": HTML + "links(b'<a href=\"' * 200_000, 'https://s.example/')",
+    "a file name in pieces": HTML + "links(b'<a href=/' + b'sitemap' * 140_000 + b'>', 'https://s.example/')",
+    "comments that do not end": HTML + "links(b'<!--' * 500_000, 'https://s.example/')",
+    "scripts that do not end": HTML + "links(b'<script>' * 250_000, 'https://s.example/')",
+    "a link header of quotes": HTML + "links(b'', 'https://s.example/', ['<a>;x=\"' * 200_000])",
+    "a link header of '<'": HTML + "links(b'', 'https://s.example/', ['<' * 1_000_000, '<>;' * 300_000])",
+    "names of feeds in pieces": HTML
+    + "links(b'<a href=/' + b'feed-' * 200_000 + b'>', 'https://s.example/')",
+    "tags within tags": KIND + "[kind('<div>' * 20_000) for _ in range(5)]",
+    "elements to be closed": KIND + "[kind('<b><p><table><tr><td>' * 4_000) for _ in range(5)]",
+    "a title of words": KIND + "kind('<title>' + 'bot check ' * 10_000); kind('<title>' + 'a-' * 40_000)",
+    "words of a challenge": KIND + "kind('access your request ' * 100_000); kind('checking your ' * 200)",
+    "attributes without end": KIND + "kind('<a ' + 'b=' * 40_000); kind('<form action=' + '://' * 30_000)",
+    "scripts of a challenge": KIND + "kind('<script>' + 'iframe src=' * 6_000); kind('id=' * 30_000)",
+    "blanks in a URL": URLS + "judge('a' + ' ' * 1_000_000 + 'b', B, 2_000_000)",
+    "a host of dots": URLS + "judge('a' + '.a' * 500_000 + ' b', B, 2_000_000)",
+    "a name without end in a damaged file": DOCUMENT
+    + "parse('<urlset><url ' + 'x' * 900_000 + '><loc>https://site.example/</loc></p>')",
+}
+
+
+@pytest.mark.parametrize("work", WORK.values(), ids=WORK)
+def test_the_time_grows_with_the_length_alone(work: str) -> None:
+    """A text of a million characters is done with at once."""
+    subprocess.run([sys.executable, "-c", work], timeout=SECONDS, check=True, stdin=subprocess.DEVNULL)

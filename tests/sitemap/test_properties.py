@@ -1,0 +1,190 @@
+"""What holds for every sitemap, however it was damaged: tried on written sitemaps and on scrambled ones.
+
+`tests/fuzz/fuzz_parse.py` runs the same for as long as one likes.
+"""
+
+from __future__ import annotations
+
+import io
+import random
+import subprocess
+import sys
+import tracemalloc
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+import damaged_sitemaps as damaged
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from contentmap_cli.models import Document, Entry, Limits
+from contentmap_cli.sitemap import parse_document
+
+SEEDS = st.integers(0, 2**32)
+RELAXED = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+class Kept:
+    """A sink that keeps the entries."""
+
+    def __init__(self) -> None:
+        self.entries: list[Entry] = []
+
+    def extend(self, entries: Sequence[Entry]) -> None:
+        self.entries.extend(entries)
+
+    def clear(self) -> None:
+        self.entries.clear()
+
+
+def parse(data: bytes, limits: Limits | None = None) -> tuple[Document, list[str], list[Entry]]:
+    sink = Kept()
+    document = parse_document(io.BytesIO(data), sink, base=damaged.BASE, limits=limits or Limits())
+    assert document.entries == len(sink.entries)
+    return document, [entry.url for entry in sink.entries], sink.entries
+
+
+def is_in_order(given_urls: Iterable[str], written: Sequence[str]) -> bool:
+    """Whether the first is the second with some left out."""
+    rest = iter(written)
+    return all(any(url == other for other in rest) for url in given_urls)
+
+
+@RELAXED
+@given(SEEDS, st.sampled_from(damaged.ENCODINGS))
+def test_well_formed(seed: int, encoding: str) -> None:
+    """Every URL is listed, in order, none is marked as repaired, and no markup is complained about."""
+    written = damaged.write(random.Random(seed))
+    document, urls, entries = parse(written.text.encode(encoding))
+    assert urls == list(written.urls)
+    assert not any(entry.repaired for entry in entries)
+    codes = {problem.code for problem in document.problems}
+    assert codes <= {"invalid_lastmod", "invalid_changefreq", "invalid_priority"}
+    assert document.complete
+
+
+@pytest.mark.parametrize("damage", damaged.HARMLESS, ids=lambda damage: damage.__name__)
+def test_each_damage_loses_nothing(damage: Callable[[random.Random, str], str]) -> None:
+    """Whatever one kind of damage does to the markup, every URL is listed, in order, and the damage is
+    told."""
+    for seed in range(60):
+        rng = random.Random(seed)
+        written = damaged.write(rng, entries=rng.randint(1, 12))
+        text = damage(rng, written.text)
+        document, urls, _ = parse(text.encode(rng.choice(damaged.ENCODINGS)))
+        assert urls == list(written.urls), (damage.__name__, seed, text)
+        assert document.kind in ("urlset", "index")
+
+
+@RELAXED
+@given(SEEDS)
+def test_damages_together_invent_nothing(seed: int) -> None:
+    """Several kinds of damage at once may cost URLs, but what is listed was written, in order, and a loss is
+    told."""
+    rng = random.Random(seed)
+    written = damaged.write(rng)
+    text = written.text
+    for damage in rng.sample(damaged.HARMLESS, rng.randint(1, 4)):
+        text = damage(rng, text)
+    document, urls, _ = parse(damaged.encode(rng, text))
+    assert is_in_order(urls, written.urls), text
+    assert len(urls) == len(written.urls) or document.problems, text
+
+
+@RELAXED
+@given(SEEDS)
+def test_both_readers_agree(seed: int) -> None:
+    """What the tolerant reader makes of a document is what the strict one makes of it, to the last value."""
+    written = damaged.write(random.Random(seed))
+    _, _, strict = parse(written.text.encode())
+    _, _, tolerant = parse(f"x{written.text}".encode())
+    assert tolerant == strict
+
+
+@RELAXED
+@given(SEEDS)
+def test_doubled(seed: int) -> None:
+    """Two documents in one file are both read."""
+    rng = random.Random(seed)
+    written = damaged.write(rng)
+    document, urls, _ = parse(damaged.doubled(rng, written.text).encode())
+    assert urls == [*written.urls, *written.urls]
+    assert document.complete
+
+
+@RELAXED
+@given(SEEDS, st.floats(0, 1), st.booleans())
+def test_truncated(seed: int, share: float, also_damaged: bool) -> None:
+    """A cut anywhere gives whole URLs from the start, all that are certain, and is told."""
+    rng = random.Random(seed)
+    written = damaged.write(rng)
+    text = damaged.bare_ampersands(rng, written.text) if also_damaged else written.text
+    cut = text[: int(len(text.rstrip()) * share)].rstrip()
+    document, urls, _ = parse(cut.encode())
+    assert urls == list(written.urls[: len(urls)])
+    assert len(urls) >= cut.count("</loc>") - cut.count("<!-- <loc>") - 1
+    if len(urls) < len(written.urls):
+        assert not document.complete
+        assert document.problems
+
+
+@RELAXED
+@given(SEEDS, st.integers(0, 3))
+def test_scrambled(seed: int, times: int) -> None:
+    """Bytes that nobody would write raise nothing, and every entry can be recorded."""
+    rng = random.Random(seed)
+    data = damaged.encode(rng, damaged.write(rng).text)
+    for _ in range(times):
+        data = damaged.scramble(rng, data)
+    document, _, entries = parse(
+        data, Limits(body_bytes=2_000_000, file_urls_hard=1000, xml_token_bytes=50_000)
+    )
+    assert (document.failure is None) == document.complete
+    for entry in entries:
+        assert entry.url.lower().startswith(("http://", "https://"))
+        assert len(entry.url.encode("utf-8")) <= 2048
+        assert entry.priority is None or 0 <= entry.priority <= 1
+
+
+@RELAXED
+@given(st.binary(max_size=3000), st.booleans())
+def test_any_bytes(data: bytes, robots: bool) -> None:
+    """Any bytes at all come back as an outcome."""
+    document = parse_document(io.BytesIO(data), Kept(), base=damaged.BASE, robots=robots)
+    assert document.decoded_bytes >= 0
+
+
+def test_the_fuzzing_program_runs(tmp_path: Path) -> None:
+    """It finds nothing in a second, as it found nothing in an hour."""
+    program = Path(__file__).parents[2] / "fuzz" / "fuzz_parse.py"
+    command = [sys.executable, str(program), "--seconds", "1", "--seed", "1"]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    assert "all came back as outcomes" in result.stdout
+
+
+@pytest.mark.parametrize("end", ["</urlset>", "&</urlset>"], ids=["well-formed", "broken"])
+def test_memory_does_not_grow_with_the_document(end: str) -> None:
+    """A document of 10 MB, read strictly or tolerantly, costs a few megabytes.
+
+    The tree that lxml keeps is not Python's memory and is not measured here; it is freed after each chunk.
+    """
+
+    class Counting:
+        def extend(self, entries: Sequence[Entry]) -> None:
+            """Keeps nothing."""
+
+        def clear(self) -> None:
+            """Has nothing to forget."""
+
+    entry = "<url><loc>https://site.example/{}</loc><lastmod>2024-05-06T07:08:09+00:00</lastmod></url>\n"
+    data = ("<urlset>" + "".join(entry.format(f"{n}/{'x' * 100}") for n in range(55_000)) + end).encode()
+    source = io.BytesIO(data)
+    tracemalloc.start()
+    before, _ = tracemalloc.get_traced_memory()
+    document = parse_document(source, Counting())
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert document.entries == 55_000
+    assert peak - before < 10 * 1024 * 1024

@@ -1,0 +1,179 @@
+"""The structure of the package: dependencies between packages, transactions, sizes.
+
+Read from the source with `ast`, so an import inside a function counts as much as one at the top.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "contentmap_cli"
+SOURCES = sorted(PACKAGE.rglob("*.py"))
+MAX_LINES = 400
+MAX_MODULES = 14
+
+LAYERS = {
+    "errors": 0,
+    "batches": 0,
+    "models": 1,
+    "sitemap": 2,
+    "storage": 2,
+    "check": 2,
+    "output": 2,
+    "crawl": 3,
+    "commands": 4,
+    "__main__": 5,
+    "__init__": 5,  # the public API; `from contentmap_cli import __version__` is allowed everywhere
+}
+"""An import may only point to a lower layer, or stay in the same package."""
+
+FORBIDDEN = {
+    "errors": {"aiohttp", "lxml", "sqlalchemy", "rich", "typer"},
+    "batches": {"aiohttp", "lxml", "sqlalchemy", "rich", "typer"},
+    "models": {"aiohttp", "lxml", "protego", "sqlalchemy", "rich", "typer"},
+    "sitemap": {"aiohttp", "sqlalchemy", "rich", "typer"},
+    "storage": {"aiohttp", "lxml", "protego", "rich", "typer"},
+    "check": {"aiohttp", "lxml", "protego", "sqlalchemy", "aiosqlite", "asyncpg", "alembic", "rich", "typer"},
+    "output": {"aiohttp", "lxml", "protego", "sqlalchemy", "aiosqlite", "asyncpg", "alembic", "typer"},
+    "crawl": {"sqlalchemy", "aiosqlite", "asyncpg", "alembic", "rich", "typer"},
+}
+"""Libraries that a package must not import."""
+
+PURE = {"sitemap", "check"}
+"""Packages without I/O and without an event loop."""
+
+IMPURE_MODULES = {"asyncio", "aiohttp", "socket", "os", "pathlib", "tempfile", "urllib.request"}
+TRANSACTION_METHODS = {"begin", "commit", "rollback", "begin_nested"}
+GUARD = PACKAGE / "storage" / "guarded_session.py"
+"""Overrides the transaction methods in order to refuse them."""
+
+SERVICES_IN_COMMANDS = {PACKAGE / "commands" / "engine" / "domain_scan.py"}
+"""Modules of `commands` that are given a session: they must not end its transaction either."""
+
+
+def package_of(path: Path) -> str:
+    """Return the first folder of a source file below the package, or its own name."""
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def module_name(path: Path) -> str:
+    """Return the dotted name of a source file."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+@cache
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def imports(path: Path) -> Iterator[tuple[str, str]]:
+    """Yield (place, module) for each module that a source file imports, `TYPE_CHECKING` blocks included."""
+    for node in ast.walk(tree_of(path)):
+        place = f"{path.relative_to(ROOT)}:{getattr(node, 'lineno', 0)}"
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield place, alias.name
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{place}: imports are absolute"
+            module = node.module or ""
+            yield place, module
+            for alias in node.names:
+                if (ROOT / Path(*module.split("."), alias.name)).with_suffix(".py").exists():
+                    yield place, f"{module}.{alias.name}"
+
+
+def test_dependencies_point_down() -> None:
+    """A module imports only lower layers, or its own package; a new package is given its layer here first."""
+    wrong = []
+    for path in SOURCES:
+        here = package_of(path)
+        for place, module in imports(path):
+            parts = module.split(".")
+            if parts[0] != "contentmap_cli" or len(parts) == 1:
+                continue
+            if parts[1] != here and LAYERS[parts[1]] >= LAYERS[here]:
+                wrong.append(f"{place} imports {module}")
+    assert not wrong
+
+
+def test_no_cycles() -> None:
+    """No module reaches itself through what it imports."""
+    names = {module_name(path) for path in SOURCES}
+    edges = {
+        module_name(path): {module for _, module in imports(path) if module in names} - {module_name(path)}
+        for path in SOURCES
+    }
+    done: set[str] = set()
+
+    def visit(name: str, trail: tuple[str, ...]) -> None:
+        assert name not in trail, " -> ".join((*trail[trail.index(name) :], name))
+        if name in done:
+            return
+        for target in sorted(edges[name]):
+            # a package's own __init__ runs before its modules: importing it from inside is the same import
+            if not trail or not name.startswith(f"{target}."):
+                visit(target, (*trail, name))
+        done.add(name)
+
+    for name in sorted(edges):
+        visit(name, ())
+
+
+def test_libraries_stay_in_their_packages() -> None:
+    """`crawl` and `sitemap` import no SQL, `storage` no network, `output` and `check` neither."""
+    wrong = [
+        f"{place} imports {module}"
+        for path in SOURCES
+        for place, module in imports(path)
+        if module.split(".")[0] in FORBIDDEN.get(package_of(path), ())
+    ]
+    assert not wrong
+
+
+def test_only_commands_own_transactions() -> None:
+    """Only commands begin, commit or roll back; services take a session. Nobody asks for a SAVEPOINT."""
+    wrong = []
+    for path in SOURCES:
+        service = package_of(path) != "commands" or path in SERVICES_IN_COMMANDS
+        for node in ast.walk(tree_of(path)):
+            if isinstance(node, ast.Attribute) and node.attr == "begin_nested" and path != GUARD:
+                wrong.append(f"{path.relative_to(ROOT)}:{node.lineno} .begin_nested")
+            elif service and path != GUARD and isinstance(node, ast.Call):
+                called = node.func
+                if isinstance(called, ast.Attribute) and called.attr in TRANSACTION_METHODS:
+                    wrong.append(f"{path.relative_to(ROOT)}:{node.lineno} .{called.attr}()")
+    assert not wrong
+
+
+def test_parsers_and_rules_are_pure() -> None:
+    """Bytes in, entries and problems out; values in, findings out: no event loop, no files, no sockets."""
+    wrong = []
+    for path in (path for path in SOURCES if package_of(path) in PURE):
+        wrong += [f"{place} imports {module}" for place, module in imports(path) if module in IMPURE_MODULES]
+        wrong += [
+            f"{path.relative_to(ROOT)}:{node.lineno}"
+            for node in ast.walk(tree_of(path))
+            if isinstance(node, ast.AsyncFunctionDef | ast.Await)
+        ]
+    assert not wrong
+
+
+def test_modules_are_small_and_documented() -> None:
+    """A module holds one idea and opens with a docstring; a folder holds about a dozen modules."""
+    wrong = []
+    for path in SOURCES:
+        lines = len(path.read_text(encoding="utf-8").splitlines())
+        if lines > MAX_LINES:
+            wrong.append(f"{path.relative_to(ROOT)} has {lines} lines")
+        if not ast.get_docstring(tree_of(path)):
+            wrong.append(f"{path.relative_to(ROOT)} has no docstring")
+    for folder in {path.parent for path in SOURCES}:
+        modules = [path.name for path in folder.glob("*.py") if path.name != "__init__.py"]
+        if len(modules) > MAX_MODULES:
+            wrong.append(f"{folder.relative_to(ROOT)} has {len(modules)} modules")
+    assert not wrong
