@@ -39,8 +39,8 @@ def _no_body_cache() -> Iterator[None]:
 def _signals_of_a_terminal() -> Iterator[None]:
     """Start commands with the signals that a terminal's shell gives them, where ours are ignored.
 
-    `nohup` ignores SIGHUP and a script's `&` SIGINT; children inherit that. What is caught instead is reset to
-    the default in a child, and stays without effect here.
+    `nohup` ignores SIGHUP and a script's `&` SIGINT, and children inherit that. A signal with a handler is
+    reset to its default in a child; the handler here does nothing.
     """
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
         if signal.getsignal(number) is signal.SIG_IGN:

@@ -1,12 +1,13 @@
 """Runs commands in forks of one interpreter that has imported ContentMap already.
 
-A new interpreter spends most of a short command on imports. A `ForkedProcess` is a `subprocess.Popen` whose process
-is a fork of a server instead: a child of the test process, with its own pid, signals, descriptors, environment,
-working directory and exit code, and with the usual shutdown of an interpreter. What differs from a new interpreter:
-modules are loaded already, /proc shows the server's command line, and all commands share one hash seed.
+A new interpreter spends most of a short command on imports. A `ForkedProcess` is a `subprocess.Popen` whose
+process is a fork of a server instead: a child of the test process, with its own pid, signals, descriptors,
+environment, working directory and exit code, and with the usual shutdown of an interpreter. What differs
+from a new interpreter: modules are loaded already, /proc shows the server's command line, and all commands
+share one hash seed.
 
-The server has one thread and has done nothing but import. It forks twice; the first fork exits, and its child is
-adopted by the nearest subreaper, which the test process is for that moment. Linux only.
+The server has one thread and has done nothing but import. It forks twice; the first fork exits, and its
+child is adopted by the nearest subreaper, which the test process is for that moment. Linux only.
 """
 
 from __future__ import annotations
@@ -31,7 +32,17 @@ from typing import Any
 
 STARTED_WITH = {"PYTHONWARNINGS": "default,ignore:Binding:DeprecationWarning"}
 """The interpreter's own variables in the server. CPython 3.12.0 to 3.12.3 take SQLite's `?1` for a name."""
-READ_AT_START = ("PYTHON", "LC_", "LANG", "COVERAGE_", "LD_", "TYPER", "_TYPER", "TERMINAL_WIDTH", "GITHUB_ACTIONS")
+READ_AT_START = (
+    "PYTHON",
+    "LC_",
+    "LANG",
+    "COVERAGE_",
+    "LD_",
+    "TYPER",
+    "_TYPER",
+    "TERMINAL_WIDTH",
+    "GITHUB_ACTIONS",
+)
 """Prefixes of variables that are read while an interpreter starts or modules are imported."""
 SUPPORTED = sys.platform == "linux" and "CONTENTMAP_TEST_NEW_INTERPRETERS" not in os.environ
 IMPORTED_LATE = (
@@ -81,7 +92,9 @@ class _Server:
                 cwd="/",
             )
 
-    def fork(self, words: list[str], environment: dict[str, str], cwd: str, descriptors: Sequence[int]) -> int:
+    def fork(
+        self, words: list[str], environment: dict[str, str], cwd: str, descriptors: Sequence[int]
+    ) -> int:
         """Start a command with these descriptors as its 0, 1 and 2. Return the pid of this new child."""
         request = json.dumps([words, environment, cwd]).encode()
         with self._lock:
@@ -146,7 +159,7 @@ def _import_everything() -> None:
 
 
 def _serve(channel: socket.socket) -> list[str]:
-    """Fork for each request. Return, in a fork, the command line to run; exit when the test process is gone."""
+    """Fork for each request. Return, in a fork, the command line to run; exit when the tests have ended."""
     while True:
         head, descriptors, _, _ = socket.recv_fds(channel, LENGTH, 3)
         if len(head) < LENGTH:
@@ -182,9 +195,9 @@ def _become(words: list[str], environment: dict[str, str], cwd: str, descriptors
     os.environ.update(environment)
     time.tzset()
     encoding, errors = sys.stdout.encoding, sys.stdout.errors
-    sys.stdin = sys.__stdin__ = open(0, encoding=encoding, errors=errors, closefd=False)  # noqa: PTH123, SIM115
-    sys.stdout = sys.__stdout__ = open(1, "w", encoding=encoding, errors=errors, closefd=False)  # noqa: PTH123, SIM115
-    sys.stderr = sys.__stderr__ = open(2, "w", 1, encoding, "backslashreplace", closefd=False)  # noqa: PTH123, SIM115
+    sys.stdin = sys.__stdin__ = open(0, encoding=encoding, errors=errors, closefd=False)  # noqa: SIM115
+    sys.stdout = sys.__stdout__ = open(1, "w", encoding=encoding, errors=errors, closefd=False)  # noqa: SIM115
+    sys.stderr = sys.__stderr__ = open(2, "w", 1, encoding, "backslashreplace", closefd=False)  # noqa: SIM115
     return words
 
 
