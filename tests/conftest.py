@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
+import random
 import shutil
 import signal
 from collections.abc import AsyncIterator, Iterator
@@ -25,6 +26,17 @@ _numbers = itertools.count()
 PARTITIONS = int(os.environ.get("CONTENTMAP_TEST_PARTITIONS", "1"))
 """Partitions of the table of URLs on PostgreSQL, in every database that begins with a schema."""
 DATABASES = ("sqlite", "postgresql")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add `--shuffle`."""
+    parser.addoption("--shuffle", type=int, metavar="SEED", help="run in a random order, the same for a seed")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Shuffle the tests if asked to."""
+    if (seed := config.getoption("--shuffle")) is not None:
+        random.Random(seed).shuffle(items)
 
 
 @pytest.fixture(scope="session", autouse=True)

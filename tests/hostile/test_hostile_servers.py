@@ -55,7 +55,8 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sqlite3.Conne
 def test_each_case_has_its_outcome(recorded: sqlite3.Connection) -> None:
     """Outcome, code and number of URLs are what the case says; the good ones finish as if alone."""
     query = (
-        "SELECT d.name, s.status, s.error_code, s.urls FROM domain_scans s JOIN domains d ON d.id = s.domain_id"
+        "SELECT d.name, s.status, s.error_code, s.urls"
+        " FROM domain_scans s JOIN domains d ON d.id = s.domain_id"
     )
     found = {name: tuple(outcome) for name, *outcome in recorded.execute(query)}
     expected = {

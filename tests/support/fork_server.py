@@ -153,6 +153,7 @@ def _import_everything() -> None:
     for name in IMPORTED_LATE:
         with suppress(ModuleNotFoundError):  # another version of the library: it is imported in each fork
             importlib.import_module(name)
+    importlib.import_module("sqlalchemy.orm").configure_mappers()
     assert threading.active_count() == 1, threading.enumerate()
     gc.collect()
     gc.freeze()  # a fork that collects garbage need not copy what is loaded
