@@ -14,7 +14,7 @@ from pathlib import Path
 
 import asyncpg
 import pytest
-from fork_server import stop_server
+from fork_server import stop_servers
 from postgres_server import PostgresServer, wanted_version
 
 from contentmap_cli.storage.engine import Database, open_database
@@ -58,7 +58,7 @@ def _signals_of_a_terminal() -> Iterator[None]:
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, lambda *_: None)
     yield
-    stop_server()
+    stop_servers()
 
 
 @pytest.fixture(scope="session")
