@@ -141,6 +141,9 @@ def stop_servers() -> None:
         _servers.popitem()[1].stop()
 
 
+atexit.register(stop_servers)
+
+
 def _set_subreaper(on: bool) -> None:
     if ctypes.CDLL(None, use_errno=True).prctl(SET_CHILD_SUBREAPER, int(on), 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_CHILD_SUBREAPER)")
