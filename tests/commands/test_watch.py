@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 
-from contentmap_cli.commands.engine.progress import ConsoleProgress
+from contentmap_cli.commands.engine.console_progress import ConsoleProgress
 from contentmap_cli.commands.interface.global_options import GlobalOptions
 from contentmap_cli.errors import Code, Failure
 from contentmap_cli.models import DomainSummary, ScanStatus

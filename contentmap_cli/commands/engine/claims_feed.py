@@ -1,4 +1,4 @@
-"""Where a run's domains come from: claimed a handful at a time, handed out one by one."""
+"""Claims the domains of a job in batches and hands them out one by one."""
 
 from __future__ import annotations
 
@@ -6,109 +6,107 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import NamedTuple
 
 from contentmap_cli.commands.engine.run_id import is_dead
 from contentmap_cli.errors import ConnectionLost, DatabaseUnavailable, Failure, JobHeld
-from contentmap_cli.models import RememberedFile, Target
 from contentmap_cli.storage.database_errors import storage_error
 from contentmap_cli.storage.jobs.claims import Claim, claim_domains
 from contentmap_cli.storage.jobs.jobs import holder
-from contentmap_cli.storage.session import Sessions
+from contentmap_cli.storage.session import GuardedSession, Sessions
 from contentmap_cli.storage.writing.files import remembered_files
 
 log = logging.getLogger("contentmap.run")
 
-HANDFUL = 50
-"""Domains claimed in one transaction: few enough to be started soon, many enough to cost next to nothing."""
+CLAIM_BATCH = 50
+"""Domains claimed in one transaction."""
 
 
-class Taken(NamedTuple):
-    """A domain this run may scan, and what earlier scans know of it."""
+class NotClaimed(NamedTuple):
+    """A domain that this run may not scan: another run has it (a Failure), or the claim raised an error."""
 
-    target: Target
-    claim: Claim
-    remembered: Sequence[RememberedFile]
+    domain: str
+    reason: Failure | Exception
 
 
-class Refused(NamedTuple):
-    """A domain this run may not scan: someone else has it (a Failure), or claiming it failed."""
-
-    target: Target
-    why: Failure | Exception
+async def claim_with_files(
+    session: GuardedSession,
+    job_id: str,
+    tenant: str,
+    domains: Sequence[str],
+    run_id: str,
+    *,
+    failures: bool = False,
+) -> dict[str, Claim | Failure]:
+    """Claim domains of a job, as `claim_domains` does, with the files that earlier scans recorded of them."""
+    answers = await claim_domains(session, job_id, tenant, domains, run_id, failures=failures, gone=is_dead)
+    known = [claim.domain_id for claim in answers.values() if isinstance(claim, Claim) and claim.known]
+    files = await remembered_files(session, known) if known else {}
+    return {
+        domain: replace(answer, remembered=tuple(files[answer.domain_id]))
+        if isinstance(answer, Claim) and answer.domain_id in files
+        else answer
+        for domain, answer in answers.items()
+    }
 
 
 class ClaimsFeed:
-    """Hands out the targets of a job, each once. The transactions that claim them are its own."""
+    """Hands out the domains of a job, each once. It owns the transactions that claim them."""
 
     def __init__(
         self,
         sessions: Sessions,
         job: tuple[str, str, str],
-        targets: Iterator[Target],
+        domains: Iterator[str],
         *,
-        handful: int,
+        batch: int,
         failures_too: bool,
     ) -> None:
         self._sessions = sessions
-        self._job_id, self._tenant, self._owner = job
-        self._targets = targets
-        self._handful = handful
+        self._job_id, self._tenant, self._run_id = job
+        self._domains = domains
+        self._batch = batch
         self._failures_too = failures_too
-        self._waiting: deque[Taken | Refused] = deque()
-        self._again: deque[Target] = deque()
-        self._one_at_a_time = asyncio.Lock()
+        self._claimed: deque[Claim | NotClaimed] = deque()
+        self._to_retry: deque[str] = deque()
+        self._lock = asyncio.Lock()
 
-    async def next(self) -> Taken | Refused | None:
-        """The next domain, or None when there is none left. Never raises for the database's sake.
+    async def next(self) -> Claim | NotClaimed | None:
+        """Return the next domain, or None when none is left. Database errors are returned, not raised.
 
-        A handful whose claim failed is tried once more, domain by domain: what one of them, or a connection
-        that broke, has done is not told of all the others.
+        A batch whose claim failed is retried domain by domain, so that an error that one domain or a lost
+        connection caused is reported for that domain alone.
         """
-        async with self._one_at_a_time:
-            while not self._waiting:
-                alone = bool(self._again)
-                targets = [self._again.popleft()] if alone else list(islice(self._targets, self._handful))
-                if not targets:
+        async with self._lock:
+            while not self._claimed:
+                single = bool(self._to_retry)
+                domains = [self._to_retry.popleft()] if single else list(islice(self._domains, self._batch))
+                if not domains:
                     return None
                 try:
-                    self._waiting.extend(await self._claim(targets))
+                    self._claimed.extend(await self._claim(domains))
                 except Exception as error:
-                    if alone or not self._may_pass(error):
-                        self._waiting.append(Refused(targets.pop(0), error))
-                    self._again.extend(targets)
+                    if single or not self._is_retryable(error):
+                        self._claimed.append(NotClaimed(domains.pop(0), error))
+                    self._to_retry.extend(domains)
                     log.info("a claim failed", extra={"action": "domains.unclaimed", "job": self._job_id})
-            return self._waiting.popleft()
+            return self._claimed.popleft()
 
-    def _may_pass(self, error: Exception) -> bool:
-        """Whether the same may go well with fewer domains, or through another connection."""
+    def _is_retryable(self, error: Exception) -> bool:
+        """Return whether a claim may succeed with fewer domains or through another connection."""
         known = storage_error(error, self._sessions.database.shown) or error
         return isinstance(known, ConnectionLost) or not isinstance(known, DatabaseUnavailable | JobHeld)
 
-    async def _claim(self, targets: Sequence[Target]) -> list[Taken | Refused]:
+    async def _claim(self, domains: Sequence[str]) -> list[Claim | NotClaimed]:
         async with self._sessions.claiming(self._job_id) as session, session.begin():
-            if (await holder(session, self._job_id, shared=True))[0] != self._owner:
+            if (await holder(session, self._job_id, shared=True))[0] != self._run_id:
                 raise JobHeld("another run took the job over")
-            answers = await claim_domains(
-                session,
-                self._job_id,
-                self._tenant,
-                [target.domain for target in targets],
-                self._owner,
-                failures=self._failures_too,
-                gone=is_dead,
+            answers = await claim_with_files(
+                session, self._job_id, self._tenant, domains, self._run_id, failures=self._failures_too
             )
-            known = [
-                answer.domain_id for answer in answers.values() if isinstance(answer, Claim) and answer.known
-            ]
-            remembered = await remembered_files(session, known) if known else {}
-        return [self._hand_out(target, answers[target.domain], remembered) for target in targets]
-
-    @staticmethod
-    def _hand_out(
-        target: Target, answer: Claim | Failure, remembered: dict[int, list[RememberedFile]]
-    ) -> Taken | Refused:
-        if isinstance(answer, Failure):
-            return Refused(target, answer)
-        return Taken(target, answer, remembered.get(answer.domain_id, ()))
+        return [
+            answer if isinstance(answer, Claim) else NotClaimed(domain, answer)
+            for domain, answer in answers.items()
+        ]

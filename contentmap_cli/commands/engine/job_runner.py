@@ -13,8 +13,8 @@ from typing import TextIO
 
 from contentmap_cli.commands.database.connection import database_for_writing
 from contentmap_cli.commands.database.lookups import nothing_left, require_job, unknown_job
+from contentmap_cli.commands.engine.console_progress import ConsoleProgress
 from contentmap_cli.commands.engine.job_run import JobRun, deadline
-from contentmap_cli.commands.engine.progress import ConsoleProgress
 from contentmap_cli.commands.engine.run_id import is_dead, new_run_id
 from contentmap_cli.commands.interface.answer_output import answer_to, goes_to_file, say, width_of
 from contentmap_cli.commands.interface.global_options import GlobalOptions
@@ -67,8 +67,8 @@ async def start_job(
                 await jobs.hold_job(session, job_id, owner)
             if committed is not None:
                 committed(job_id)
-            run = JobRun(sessions, crawler, job_id, tenant, owner, concurrency=options.concurrency)
-            return await _Execution(cli, run, settings, answer, out).carry_out(targets)
+            work = _Work(sessions, crawler, job_id, tenant, owner, targets, options.concurrency)
+            return await _Execution(cli, settings, answer, out).carry_out(work)
 
 
 async def resume_job(
@@ -113,16 +113,8 @@ async def resume_job(
             settings = given.over(ScanSettings.from_recorded(recorded))
             options = settings.crawl_options()
             async with Crawler(options) as crawler:
-                run = JobRun(
-                    sessions,
-                    crawler,
-                    job_id,
-                    tenant,
-                    owner,
-                    concurrency=options.concurrency,
-                    failures_too=failures,
-                )
-                return await _Execution(cli, run, settings, answer, out).carry_out(todo)
+                work = _Work(sessions, crawler, job_id, tenant, owner, todo, options.concurrency, failures)
+                return await _Execution(cli, settings, answer, out).carry_out(work)
 
 
 async def _held(session: GuardedSession, job_id: str) -> JobHeld:
@@ -167,25 +159,46 @@ async def _nothing_left(
     return _exit_code(job, answer.fail_on, ())
 
 
-@dataclass
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """The domains of a job that a run is to scan, and with what."""
+
+    sessions: Sessions
+    crawler: Crawler
+    job_id: str
+    tenant: str
+    run_id: str
+    targets: Sequence[Target]
+    concurrency: int
+    failures_too: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class _Execution:
     """One run with its answer: from the first claim to the exit code."""
 
     cli: GlobalOptions
-    run: JobRun
     settings: ScanSettings
     answer: Answer
     out: TextIO
 
-    async def carry_out(self, targets: Sequence[Target]) -> int:
-        """Scans the targets and returns the exit code."""
-        run, out = self.run, self.out
+    async def carry_out(self, work: _Work) -> int:
+        """Scan the targets and return the exit code."""
+        out = self.out
         writer = scan_writer(self.answer.format, out, width=width_of(out), color=self.cli.colored(out))
         streams = self.answer.format in STREAMED and not goes_to_file(out)
-        watcher = ConsoleProgress(self.cli, run.job_id, len(targets), writer, streams_to_screen=streams)
+        watcher = ConsoleProgress(self.cli, work.job_id, len(work.targets), writer, streams_to_screen=streams)
         watcher.expectation = self.settings.expectation
-        run.watcher = watcher
-        run.concurrency = min(run.concurrency, max(1, len(targets)))
+        run = JobRun(
+            work.sessions,
+            work.crawler,
+            work.job_id,
+            work.tenant,
+            work.run_id,
+            listener=watcher,
+            concurrency=max(1, min(work.concurrency, len(work.targets))),
+            failures_too=work.failures_too,
+        )
         said = "stopping: what is being written is finished first …"
 
         def leaving() -> None:
@@ -195,12 +208,12 @@ class _Execution:
         with signals_to(run.stop, said, leaving) as signals:
             try:
                 with watcher, deadline(run, self.settings.max_time):
-                    await run.run(targets)
+                    await run.run(target.domain for target in work.targets)
             except BaseException:
                 run.stop("stopped by a bug in ContentMap")
-                await self._close()
+                await self._close(run)
                 raise
-            job = await self._close()
+            job = await self._close(run)
         if job is not None:
             writer.finish(job)
         if run.broken is not None:
@@ -221,9 +234,8 @@ class _Execution:
             return Exit.NOT_CLEAN
         return code
 
-    async def _close(self) -> JobSummary | None:
+    async def _close(self, run: JobRun) -> JobSummary | None:
         """Ends the job in the database and reads its summary; None where the database is gone."""
-        run = self.run
         try:
             await run.close()
             async with run.sessions.read(run.job_id) as session, session.begin():
