@@ -16,7 +16,7 @@ import pytest
 from sqlalchemy import select
 from web_sites import Page, Sites, serving
 
-from contentmap_cli.commands.engine.job_run import JobRun
+from contentmap_cli.commands.engine.job.job_run import JobRun
 from contentmap_cli.commands.engine.progress import ProgressListener
 from contentmap_cli.crawl import crawler as crawler_module
 from contentmap_cli.crawl.crawler import Crawler

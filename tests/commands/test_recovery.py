@@ -18,7 +18,7 @@ from sqlalchemy import event, func, select
 from sqlalchemy.exc import OperationalError
 from web_sites import Sites, broken_site, good_site, serving
 
-from contentmap_cli.commands.engine.job_run import JobRun
+from contentmap_cli.commands.engine.job.job_run import JobRun
 from contentmap_cli.commands.engine.progress import ProgressListener
 from contentmap_cli.crawl.crawler import Crawler
 from contentmap_cli.crawl.options import CrawlOptions, parse_connect_to

@@ -8,7 +8,7 @@ from typing import Any
 
 from web_sites import good_site, serving
 
-from contentmap_cli.commands.engine.job_run import JobRun
+from contentmap_cli.commands.engine.job.job_run import JobRun
 from contentmap_cli.commands.engine.progress import ProgressListener
 from contentmap_cli.crawl.crawler import Crawler, DomainCrawl
 from contentmap_cli.crawl.options import CrawlOptions, parse_connect_to

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from contentmap_cli.commands.engine.claims_feed import claim_with_files
+from contentmap_cli.commands.engine.claims import claim_with_files
 from contentmap_cli.errors import Code
 from contentmap_cli.storage.jobs.claims import Claim
 from contentmap_cli.storage.queue.queue import put_back_entries, take_entries

@@ -6,17 +6,15 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from itertools import islice
 from typing import NamedTuple
 
-from contentmap_cli.commands.engine.run_id import is_dead
+from contentmap_cli.commands.engine.claims import claim_with_files
 from contentmap_cli.errors import ConnectionLost, DatabaseUnavailable, Failure, JobHeld
 from contentmap_cli.storage.database_errors import storage_error
-from contentmap_cli.storage.jobs.claims import Claim, claim_domains
+from contentmap_cli.storage.jobs.claims import Claim
 from contentmap_cli.storage.jobs.jobs import holder
-from contentmap_cli.storage.session import GuardedSession, Sessions
-from contentmap_cli.storage.writing.files import remembered_files
+from contentmap_cli.storage.session import Sessions
 
 log = logging.getLogger("contentmap.run")
 
@@ -29,27 +27,6 @@ class NotClaimed(NamedTuple):
 
     domain: str
     reason: Failure | Exception
-
-
-async def claim_with_files(
-    session: GuardedSession,
-    job_id: str,
-    tenant: str,
-    domains: Sequence[str],
-    run_id: str,
-    *,
-    failures: bool = False,
-) -> dict[str, Claim | Failure]:
-    """Claim domains of a job, as `claim_domains` does, with the files that earlier scans recorded of them."""
-    answers = await claim_domains(session, job_id, tenant, domains, run_id, failures=failures, gone=is_dead)
-    known = [claim.domain_id for claim in answers.values() if isinstance(claim, Claim) and claim.known]
-    files = await remembered_files(session, known) if known else {}
-    return {
-        domain: replace(answer, remembered=tuple(files[answer.domain_id]))
-        if isinstance(answer, Claim) and answer.domain_id in files
-        else answer
-        for domain, answer in answers.items()
-    }
 
 
 class ClaimsFeed:

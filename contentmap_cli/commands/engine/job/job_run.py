@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from contentmap_cli.commands.engine.claims_feed import CLAIM_BATCH, ClaimsFeed, NotClaimed
 from contentmap_cli.commands.engine.engine import ScanEngine
 from contentmap_cli.commands.engine.failures import describe, log_outcome
-from contentmap_cli.commands.engine.heartbeat import Heartbeat
+from contentmap_cli.commands.engine.job.claims_feed import CLAIM_BATCH, ClaimsFeed, NotClaimed
+from contentmap_cli.commands.engine.job.heartbeat import Heartbeat
 from contentmap_cli.commands.engine.progress import ProgressListener
 from contentmap_cli.crawl.crawler import Crawler
 from contentmap_cli.errors import Code, ContentMapError, DatabaseUnavailable, Failure, JobHeld
@@ -118,17 +117,3 @@ class JobRun:
         summary = DomainSummary(self.job_id, domain.domain, ScanStatus.INTERRUPTED, error=failure)
         log_outcome(logging.ERROR, "domain.unclaimed", summary, reason)
         return summary
-
-
-@contextlib.contextmanager
-def deadline(run: JobRun, seconds: float | None) -> Iterator[None]:
-    """Stop the run after so many seconds (`--max-time`); None sets no limit."""
-    if seconds is None:
-        yield
-        return
-    loop = asyncio.get_running_loop()
-    timer = loop.call_later(seconds, run.stop, f"--max-time of {seconds:g} s is over")
-    try:
-        yield
-    finally:
-        timer.cancel()
