@@ -22,6 +22,7 @@ from contentmap_cli.errors import TransactionRuleBroken
 from contentmap_cli.models.entry_rows import LASTMOD, Row, RowBatch
 from contentmap_cli.storage.session import GuardedSession
 from contentmap_cli.storage.tables import SITEMAP_URLS
+from contentmap_cli.threads import wait_for_end
 
 _SIZES: Final = (500, 50)
 """Rows of one statement. What is left over goes in with one of its own size: the driver keeps those too."""
@@ -68,7 +69,7 @@ async def _insert_overlapped(connection: AsyncConnection, statements: Iterator[_
             await connection.exec_driver_sql(statement, parameters)
             count += rows
     finally:
-        await asyncio.wait([ahead])  # it reads a file that is closed next
+        await wait_for_end(ahead)  # it reads a file that is closed next
     return count
 
 
