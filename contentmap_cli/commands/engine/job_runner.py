@@ -15,7 +15,7 @@ from contentmap_cli.commands.database.connection import database_for_writing
 from contentmap_cli.commands.database.lookups import nothing_left, require_job, unknown_job
 from contentmap_cli.commands.engine.job_run import JobRun, deadline
 from contentmap_cli.commands.engine.progress import ConsoleProgress
-from contentmap_cli.commands.engine.run_id import is_dead, new_run_id
+from contentmap_cli.commands.engine.run_id import is_dead, is_running, new_run_id
 from contentmap_cli.commands.interface.answer_output import answer_to, goes_to_file, say, width_of
 from contentmap_cli.commands.interface.global_options import GlobalOptions
 from contentmap_cli.commands.interface.options import Answer, FailOn
@@ -95,12 +95,13 @@ async def resume_job(
                 job = await require_job(session, tenant, job_id)
                 recorded, closed = dict(job.options), job.status in _CLOSED
                 await end_stale_sessions(session, job_id, tenant, is_dead)
-                held_by, alive = await jobs.holder(session, job_id)
+                held_by, alive = await jobs.holder(session, job_id, running=is_running)
                 waits = held_by == QUEUE_OWNER
                 if held_by is not None and (not alive or is_dead(held_by)):
                     await jobs.interrupt(session, job_id, held_by, "died")
+                    alive = False
                 todo = [target for target, _ in await unfinished(session, job_id, failures=failures)]
-                if (todo or not closed) and not await jobs.hold_job(session, job_id, owner):
+                if (todo or not closed) and (alive or not await jobs.hold_job(session, job_id, owner)):
                     raise await _held(session, job_id)
                 if waits:  # no worker has it: from here on it is this run's
                     from contentmap_cli.storage.queue.queue import drop_job_entries

@@ -6,7 +6,7 @@ Services: each takes a session inside its owner's block and never begins, commit
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib import import_module
 from typing import Any, Final, TypeVar
@@ -33,6 +33,9 @@ ALWAYS_COMPARABLE: Final = 2
 """So many of a domain's last scans can be compared whatever was pruned: `diff` does that by default."""
 
 _CHUNK = 500
+
+RunCheck = Callable[[str | None], bool]
+"""Says of a run id whether its process certainly runs on this machine."""
 
 T = TypeVar("T")
 
@@ -184,16 +187,36 @@ async def renew_scans(session: GuardedSession, job_id: str, owner: str) -> None:
     )
 
 
+def unknown_run(owner: str | None) -> bool:
+    """Return False: nothing is known of the process of this run."""
+    return False
+
+
+def is_alive(session: GuardedSession, owner: str | None, *, leased: bool, running: RunCheck) -> bool:
+    """Return whether a run is alive: its lease has not expired, or `running` says that its process runs.
+
+    The process counts on SQLite only. There a heartbeat waits behind the transaction that is being written,
+    and a transaction may take longer than a lease."""
+    return leased or (session.dialect.name == "sqlite" and running(owner))
+
+
 async def holder(
-    session: GuardedSession, job_id: str, *, tenant: str | None = None, shared: bool = False
+    session: GuardedSession,
+    job_id: str,
+    *,
+    tenant: str | None = None,
+    shared: bool = False,
+    running: RunCheck = unknown_run,
 ) -> tuple[str | None, bool]:
-    """Who holds a job now, of this `tenant` where one is named, and whether under a live lease; `shared`: and
-    does to the transaction's end."""
+    """Who holds a job now, of this `tenant` where one is named, and whether that run is alive (see
+    `is_alive`); `shared`: and does to the transaction's end."""
     query = select(Job.owner, func.coalesce(Job.lease_until > utc_now(), False)).where(Job.id == job_id)
     if tenant is not None:
         query = query.where(Job.tenant_id == tenant)
     found = (await session.execute(query.with_for_update(read=True) if shared else query)).one_or_none()
-    return (None, False) if found is None else (found[0], bool(found[1]))
+    if found is None:
+        return None, False
+    return found[0], is_alive(session, found[0], leased=bool(found[1]), running=running)
 
 
 def interruption(reason: str) -> dict[str, Any]:
