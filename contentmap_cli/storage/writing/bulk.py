@@ -45,16 +45,13 @@ async def insert_rows(session: GuardedSession, place: Place, batches: Iterable[R
     if session.dialect.name == "postgresql":
         return await _copy(session, place, batches)
     count = 0
+    connection = await session.connection()
     statements = _statements(place, batches)
     for statement, parameters, rows in statements:
-        if rows < _SIZES[0]:
-            await session.later((statement, parameters))
-        else:
-            connection = await session.connection()
-            await connection.exec_driver_sql(statement, parameters)
-            if rows == _SIZES[0] * _STATEMENTS_A_CALL:
-                count += await _insert_overlapped(connection, statements)
+        await connection.exec_driver_sql(statement, parameters)
         count += rows
+        if rows == _SIZES[0] * _STATEMENTS_A_CALL:
+            count += await _insert_overlapped(connection, statements)
     return count
 
 
