@@ -54,7 +54,20 @@ async def create_job(
     owner: str | None,
 ) -> None:
     """Writes the job, its domains where they are new, and a pending domain scan for each target."""
-    now = await add_job(session, job_id, tenant, len(targets), options, owner)
+    now = datetime.now(UTC)
+    session.add(
+        Job(
+            id=job_id,
+            tenant_id=tenant,
+            job_type=JOB_TYPE,
+            status=JobStatus.PENDING,
+            total_domains=len(targets),
+            options=dict(options),
+            created_at=now,
+            owner=owner,
+        )
+    )
+    await session.flush()
     ids: dict[str, int] = {}
     for chunk in cut(sorted(target.domain for target in targets), _CHUNK):
         ids |= await _domain_ids(session, tenant, chunk, now)
@@ -72,32 +85,6 @@ async def create_job(
             ],
         )
     session.note("job.created", domains=len(targets))
-
-
-async def add_job(
-    session: GuardedSession,
-    job_id: str,
-    tenant: str,
-    domains: int,
-    options: Mapping[str, Any],
-    owner: str | None,
-) -> datetime:
-    """Writes the row of a pending job of so many domains, and none of these. Returns when it was made."""
-    now = datetime.now(UTC)
-    session.add(
-        Job(
-            id=job_id,
-            tenant_id=tenant,
-            job_type=JOB_TYPE,
-            status=JobStatus.PENDING,
-            total_domains=domains,
-            options=dict(options),
-            created_at=now,
-            owner=owner,
-        )
-    )
-    await session.flush()
-    return now
 
 
 async def _domain_ids(
