@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from contentmap_cli import sitemap
 from contentmap_cli.sitemap.robots import keys
 from contentmap_cli.sitemap.xml import regex_compat, tokenizer
 
-PARSING = Path(regex_compat.__file__).parent
+PACKAGE = Path(sitemap.__file__).parent
 PIECES = [
     "<",
     "<url>",
@@ -66,7 +67,8 @@ def test_both_forms_find_the_same(pattern: re.Pattern[str], words: list[str]) ->
 
 def test_all_are_compiled_here() -> None:
     """Where the interpreter gets them wrong, no module of the parsers has one as it is written."""
-    modules = [f"contentmap_cli.sitemap.{path.stem}" for path in PARSING.glob("[a-z]*.py")]
+    files = [path.relative_to(PACKAGE).with_suffix("") for path in PACKAGE.rglob("[a-z]*.py")]
+    modules = [".".join(("contentmap_cli.sitemap", *file.parts)) for file in files]
     script = f"""
 import importlib, re, sys
 sys.version_info = (3, 11, 4)
