@@ -9,7 +9,7 @@ from contentmap_cli.crawl.crawl_stats import CrawlStats
 from contentmap_cli.crawl.discovery import Candidate, DiscoveryQueue
 from contentmap_cli.crawl.http.fetch import NO_VALIDATORS, Ask, Fetcher
 from contentmap_cli.crawl.http.headers import Validators
-from contentmap_cli.crawl.http.responses import FetchedFile, Notice
+from contentmap_cli.crawl.http.responses import FetchedFile
 from contentmap_cli.crawl.options import CrawlOptions
 from contentmap_cli.crawl.pages.answers import Answer
 from contentmap_cli.crawl.reading.reader import Reader
@@ -59,7 +59,6 @@ class CrawlContext:
         max_bytes: int,
         validators: Validators = NO_VALIDATORS,
         retries: int | None = None,
-        notice: Notice | None = None,
     ) -> FetchedFile:
         """Request a URL within what is left of the domain's bytes and time, and count it."""
         ask = Ask(
@@ -68,7 +67,6 @@ class CrawlContext:
             until=self._until,
             validators=validators,
             retries=retries,
-            notice=notice,
         )
         fetched = await self._fetcher.fetch(url, ask)
         self.ledger.fetched(fetched)

@@ -188,7 +188,6 @@ class DomainCrawler:
             max_bytes=self._limits.body_bytes,
             validators=self._decider.validators(candidate),
             retries=0 if probe else None,
-            notice=self._reader.notice(self._decider.known_digest(candidate)),
         ) as fetched:
             if probe:
                 await self._soft404.wait()  # what any path gets tells what an answer is worth

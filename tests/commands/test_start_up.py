@@ -27,7 +27,7 @@ READERS = {
 }
 NEVER = {
     *("alembic", "rich", "plotly", "pyarrow", "tomllib"),
-    *("contentmap_cli.check", "contentmap_cli.models.findings", "contentmap_cli.crawl.reading.parser_worker"),
+    *("contentmap_cli.check", "contentmap_cli.models.findings"),
     *(
         "contentmap_cli.sitemap.html.links",
         "contentmap_cli.output.writers.csv",

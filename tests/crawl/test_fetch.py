@@ -20,7 +20,7 @@ import pytest
 from contentmap_cli.crawl.http import responses
 from contentmap_cli.crawl.http.fetch import Ask, Fetcher
 from contentmap_cli.crawl.http.headers import Validators
-from contentmap_cli.crawl.http.responses import SAMPLE_BYTES, FetchedFile, Notice
+from contentmap_cli.crawl.http.responses import SAMPLE_BYTES, FetchedFile
 from contentmap_cli.crawl.options import ConnectTo, CrawlOptions
 from contentmap_cli.models import Limits
 
@@ -388,49 +388,6 @@ async def test_a_drip_is_cut_off(new_raw: NewRaw) -> None:
     port = await new_raw(drips(HEAD + b"X: ", every=0.05))
     async with fetching(raw_options(port, limits=replace(QUICK, request_timeout=0.5))) as fetched:
         assert code(fetched) == "timeout"
-
-
-@pytest.mark.parametrize("head", [HEAD + b"Content-Length: 300000\r\n\r\n", HEAD + b"\r\n"])
-async def test_a_large_body_is_told_of_before_it_is_there(new_raw: NewRaw, head: bytes) -> None:
-    """Once, whether or not it says how long it is: the server sends the rest only when that was heard."""
-    heard = asyncio.Event()
-    told = []
-
-    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(head + b"a" * 200_000)
-        await heard.wait()
-        writer.write(b"a" * 100_000)
-        await writer.drain()
-
-    def hear() -> None:
-        told.append(True)
-        heard.set()
-
-    port = await new_raw(handle)
-    async with fetching(raw_options(port), notice=Notice(200_000, hear)) as fetched:
-        assert (code(fetched), fetched.size, told) == (None, 300_000, [True])
-
-
-async def test_nobody_is_told_of_a_body_that_is_small_or_slow(
-    new_raw: NewRaw, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Nor of one of which no more is read; a slow one is told of when it is nearly there."""
-    told = []
-    notice = Notice(200_000, lambda: told.append(True))
-    port = await new_raw(says(HEAD + b"Content-Length: 199999\r\n\r\n" + b"a" * 199_999))
-    async with fetching(raw_options(port), notice=notice) as fetched:
-        assert (fetched.size, told) == (199_999, [])
-    port = await new_raw(says(HEAD + b"Content-Length: 300000\r\n\r\n" + b"a" * 300_000))
-    async with fetching(raw_options(port), notice=notice, max_bytes=100_000) as fetched:
-        assert (code(fetched), told) == ("body_too_large", [])
-    monkeypatch.setattr(responses, "SOON", 0)
-    port = await new_raw(says(HEAD + b"Content-Length: 300000\r\n\r\n" + b"a" * 299_999))
-    async with fetching(raw_options(port), notice=notice) as fetched:
-        assert (code(fetched), told) == ("body_truncated", [])
-    port = await new_raw(says(HEAD + b"Content-Length: 300000\r\n\r\n" + b"a" * 300_000))
-    async with fetching(raw_options(port), notice=notice) as fetched:
-        assert (code(fetched), told) == (None, [True])
 
 
 async def test_endless_interim_answers(new_raw: NewRaw) -> None:

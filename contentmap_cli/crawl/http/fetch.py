@@ -20,7 +20,7 @@ from contentmap_cli.crawl.http.headers import ReplyHeaders, Validators
 from contentmap_cli.crawl.http.host_slots import HostSlots
 from contentmap_cli.crawl.http.http_errors import EXPECTED, http_error_of
 from contentmap_cli.crawl.http.politeness import HostPaused, Politeness, retry_after
-from contentmap_cli.crawl.http.responses import FetchedFile, Notice, Reply, drain, read_body, read_sample
+from contentmap_cli.crawl.http.responses import FetchedFile, Reply, drain, read_body, read_sample
 from contentmap_cli.crawl.options import CrawlOptions
 from contentmap_cli.errors import Code, Failure, http_code
 from contentmap_cli.models.hosts import normalise_url, site_of
@@ -38,14 +38,13 @@ NO_VALIDATORS = Validators()
 @dataclass(frozen=True, slots=True)
 class Ask:
     """The terms of one fetch. `until` is on the event loop's clock; `site` is the only one that is sent the
-    user's own headers; `retries` None means the run's own number; `notice` is given while the body comes."""
+    user's own headers; `retries` None means the run's own number."""
 
     site: str
     max_bytes: int
     until: float
     validators: Validators = NO_VALIDATORS
     retries: int | None = None
-    notice: Notice | None = None
 
 
 class Fetcher:
@@ -217,7 +216,6 @@ class Fetcher:
                         self._options.limits,
                         max_bytes=ask.max_bytes,
                         until=until,
-                        notice=ask.notice,
                     )
                     if until == ask.until and loop.time() >= until and reply.failure is not None:
                         reply.failure = Failure(Code.DEADLINE, "the domain's time was up")

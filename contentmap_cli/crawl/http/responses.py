@@ -26,9 +26,6 @@ from contentmap_cli.sitemap import deflate
 IN_MEMORY = 256 * 1024
 """Bytes of a body or spool that stay in memory; the rest goes to an unlinked file."""
 
-SOON = 0.5
-"""Seconds that the rest of a large body may take to come when somebody is told of it."""
-
 SAMPLE_BYTES = 16 * 1024
 """Decoded bytes that are kept of the body of an answer other than 200."""
 
@@ -96,13 +93,6 @@ class FetchedFile:
             self.body = None
 
 
-class Notice(NamedTuple):
-    """Who wants to be told, `SOON` before it is there, of a body of at least so many bytes."""
-
-    least: int
-    tell: Callable[[], None]
-
-
 def spool_file() -> BinaryIO:
     """A file of no name: in memory up to `IN_MEMORY`, on disk from then on. The caller closes it."""
     return cast(BinaryIO, SpooledTemporaryFile(IN_MEMORY))
@@ -115,18 +105,17 @@ async def read_body(
     *,
     max_bytes: int,
     until: float,
-    notice: Notice | None = None,
 ) -> None:
     """Reads a body into `reply`, whatever it turns out to be: at most `max_bytes`, no later than `until`.
 
     A Content-Encoding that was not asked for fails with `unsupported_encoding`, unless the content shows that
     the token names nothing that was done to it, or it can be undone. What was read stays in `reply.body`
     whichever way it ends, unless there is no room for it; a failure says why it ended early. `until` is on
-    the event loop's clock. `notice` is given at most once.
+    the event loop's clock.
     """
     reply.body = body = spool_file()
     try:
-        await _receive(response, reply, body, limits, max_bytes=max_bytes, until=until, notice=notice)
+        await _receive(response, reply, body, limits, max_bytes=max_bytes, until=until)
         _keep(lambda: body.seek(0))  # which writes what was not written yet
         if not reply.headers.readable:
             await _undo(reply, body, limits)
@@ -150,12 +139,10 @@ async def _receive(
     *,
     max_bytes: int,
     until: float,
-    notice: Notice | None,
 ) -> None:
     judged = reply.headers.readable
     begin = time.monotonic()
     loop = asyncio.get_running_loop()
-    length = None if response.content_length is None else min(response.content_length, max_bytes)
     try:
         if response.content.is_eof():  # all of it is here, as nearly every small body is
             data = response.content.read_nowait()
@@ -179,9 +166,6 @@ async def _receive(
                 # The library's own read timeout counts bytes that are no body: a chunk's extension, say.
                 clock.reschedule(min(until, loop.time() + limits.read_timeout))
                 passed = time.monotonic() - begin
-                if notice is not None and _comes_soon(reply.size, length, passed, notice.least):
-                    notice.tell()
-                    notice = None
                 if passed > limits.slow_after and reply.size < passed * limits.slow_rate:
                     rate = int(reply.size / passed)
                     reply.failure = Failure(Code.TIMEOUT, f"the body came at {rate} bytes a second")
@@ -191,13 +175,6 @@ async def _receive(
         reply.failure = fault.failure
         if fault.failure.code == Code.CONNECT_ERROR:
             reply.failure = Failure(Code.BODY_TRUNCATED, "the connection ended before the body did")
-
-
-def _comes_soon(size: int, length: int | None, passed: float, least: int) -> bool:
-    """Whether a body has `least` bytes and comes within `SOON` if it goes on as it came. One that does not
-    say its length is taken to be half there."""
-    left = size if length is None else length - size
-    return (size if length is None else length) >= least and left * passed <= SOON * size
 
 
 class _NoRoom(Exception):
