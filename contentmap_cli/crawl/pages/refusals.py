@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from contentmap_cli.crawl.http.headers import ReplyHeaders
-from contentmap_cli.crawl.pages.markers import challenges, pages
+from contentmap_cli.crawl.pages.markers import occurs, pattern
 
 if TYPE_CHECKING:  # a parser of HTML is loaded where a page is met
     from contentmap_cli.sitemap.html.page import HtmlPage
@@ -92,8 +92,8 @@ def _titles(page: HtmlPage) -> tuple[str, ...]:
     return tuple(dict.fromkeys(part.strip(_AROUND) for part in parts if part.strip(_AROUND)))
 
 
-def _named(pattern: re.Pattern[str], titles: tuple[str, ...]) -> bool:
-    return any(pattern.fullmatch(title) for title in titles)
+def _named(markers: str, titles: tuple[str, ...]) -> bool:
+    return any(pattern(markers).fullmatch(title) for title in titles)
 
 
 def _size(text: str) -> int:
@@ -109,7 +109,7 @@ def _within(page: HtmlPage, size: int, links: int) -> bool:
 
 
 def _is_marked_challenge(page: HtmlPage, _: tuple[str, ...]) -> bool:
-    return _within(page, 3000, 15) and challenges.CHALLENGE_CODE.found(page.code)
+    return _within(page, 3000, 15) and occurs("challenge_code", page.code)
 
 
 def _is_worded_challenge(page: HtmlPage, titles: tuple[str, ...]) -> bool:
@@ -122,28 +122,28 @@ def _is_worded_challenge(page: HtmlPage, titles: tuple[str, ...]) -> bool:
     active = page.scripts > 0 or page.refresh is not None
     alone = _within(page, 250, 1)
     score = 0
-    certain = _named(challenges.CHALLENGE_TITLE, titles)
-    denied = _named(challenges.DENIED_TITLE, titles)
+    certain = _named("challenge_title", titles)
+    denied = _named("denied_title", titles)
     if certain or denied:
-        whole = challenges.CHALLENGE_TITLE.fullmatch(titles[0]) is not None
+        whole = pattern("challenge_title").fullmatch(titles[0]) is not None
         score += 3 if whole and active and alone else 2
-    elif _named(challenges.CHALLENGE_TITLE_WEAK, titles):
+    elif _named("challenge_title_weak", titles):
         score += 1
     said = f"{page.text} {page.noscript}"
-    if challenges.CHALLENGE_TEXT.search(said):
+    if pattern("challenge_text").search(said):
         score += 2 if alone else 1
-    if page.fields == 0 and challenges.CAPTCHA_WIDGET.search(page.code):
+    if page.fields == 0 and pattern("captcha_widget").search(page.code):
         active = True
         score += 3 if alone else 2
-    if alone and challenges.CHALLENGE_TEXT_WEAK.search(page.text):
+    if alone and pattern("challenge_text_weak").search(page.text):
         score += 1
     if score == 0:
         return False
-    score += not alone and challenges.CHALLENGE_TEXT_WEAK.search(said) is not None
+    score += not alone and pattern("challenge_text_weak").search(said) is not None
     score += denied and _within(page, 120, 6)
-    score += challenges.NEEDS_SCRIPT.search(page.noscript) is not None
+    score += pattern("needs_script").search(page.noscript) is not None
     score += page.noindex
-    score += active and (_reloads(page) or challenges.CHALLENGE_HINT.found(page.code))
+    score += active and (_reloads(page) or occurs("challenge_hint", page.code))
     return score >= 3 and (active or denied or certain)
 
 
@@ -152,78 +152,85 @@ def _reloads(page: HtmlPage) -> bool:
     refresh = page.refresh is not None and not re.search(
         r"url\s*=\s*[\"']?[^\s\"']", page.refresh, re.IGNORECASE
     )
-    return refresh or challenges.RELOADS.search(page.code) is not None
+    return refresh or pattern("reloads").search(page.code) is not None
 
 
 def _is_login(page: HtmlPage, titles: tuple[str, ...]) -> bool:
-    named = _named(pages.LOGIN_TITLE, titles)
+    named = _named("login_title", titles)
     labels = [label.strip(_AROUND) for label in page.labels.split("\n")]
     if page.passwords:
         if page.passwords > 2 or page.fields > 6:
             return False
         if named:
             return page.links <= 15 and _size(page.outside) <= 1200
-        labelled = any(pages.LOGIN_TITLE.fullmatch(label) for label in labels)
+        labelled = any(pattern("login_title").fullmatch(label) for label in labels)
         return page.links <= 4 and page.headings <= 2 and _size(page.outside) <= (200 if labelled else 60)
-    if pages.LOGIN_CODE.search(page.code) and _within(page, 400, 3):
+    if pattern("login_code").search(page.code) and _within(page, 400, 3):
         return True
     if not page.whole or page.fields > 2 or not _within(page, 500, 6):
         return False
-    asks = pages.LOGIN_FORM.search(page.code) is not None
+    asks = pattern("login_form").search(page.code) is not None
     if named:
-        return asks or any(pages.LOGIN_TITLE.fullmatch(label) for label in labels)
+        return asks or any(pattern("login_title").fullmatch(label) for label in labels)
     return (
-        asks and page.forms > 0 and _within(page, 200, 3) and pages.LOGIN_TEXT.search(page.text) is not None
+        asks
+        and page.forms > 0
+        and _within(page, 200, 3)
+        and pattern("login_text").search(page.text) is not None
     )
 
 
 def _is_consent(page: HtmlPage, titles: tuple[str, ...]) -> bool:
     if not page.forms + page.buttons or not _within(page, 5000, 20):
         return False
-    if pages.CONSENT_CODE.search(page.code):
+    if pattern("consent_code").search(page.code):
         return True
-    if not page.whole or page.headings > 6 or not _named(pages.CONSENT_TITLE, titles):
+    if not page.whole or page.headings > 6 or not _named("consent_title", titles):
         return False
-    return pages.CONSENT_TEXT.search(f"{page.text} {page.title.lower()}") is not None
+    return pattern("consent_text").search(f"{page.text} {page.title.lower()}") is not None
 
 
 def _is_parked(page: HtmlPage, titles: tuple[str, ...]) -> bool:
     if not _within(page, 3000, 40):
         return False
-    if pages.PARKED_CODE.found(page.code):
+    if occurs("parked_code", page.code):
         return True
     if not page.whole or not _within(page, 1500, 25):
         return False
-    if _named(pages.PARKED_TITLE, titles):
+    for_sale = any(
+        pattern("for_sale_title").fullmatch(title) and pattern("about_a_domain").match(title)
+        for title in titles
+    )
+    if for_sale or _named("parked_title", titles):
         return True
-    return _within(page, 700, 15) and pages.PARKED_TEXT.search(page.text) is not None
+    return _within(page, 700, 15) and pattern("parked_text").search(page.text) is not None
 
 
 def _is_maintenance(page: HtmlPage, titles: tuple[str, ...]) -> bool:
     if page.passwords or page.fields > 3 or not page.whole or not _within(page, 1200, 12):
         return False
-    if pages.MAINTENANCE_CODE.search(page.code):
+    if pattern("maintenance_code").search(page.code):
         return True
-    if _named(pages.MAINTENANCE_TITLE, (*titles[:1], page.h1.strip(_AROUND))) or (
-        _within(page, 400, 3) and _named(pages.MAINTENANCE_TITLE, titles)  # beside the site's name
+    if _named("maintenance_title", (*titles[:1], page.h1.strip(_AROUND))) or (
+        _within(page, 400, 3) and _named("maintenance_title", titles)  # beside the site's name
     ):
-        return _within(page, 150, 5) or pages.RETURN_TEXT.search(page.text) is not None
-    if _within(page, 500, 5) and pages.MAINTENANCE_TEXT.search(page.text):
+        return _within(page, 150, 5) or pattern("return_text").search(page.text) is not None
+    if _within(page, 500, 5) and pattern("maintenance_text").search(page.text):
         return True
     return (
         page.scripts == 0
         and page.fields == 0
         and _within(page, 200, 1)
-        and pages.WORK_TEXT.search(page.text) is not None
-        and pages.RETURN_TEXT.search(page.text) is not None
+        and pattern("work_text").search(page.text) is not None
+        and pattern("return_text").search(page.text) is not None
     )
 
 
 def _is_default_page(page: HtmlPage, titles: tuple[str, ...]) -> bool:
     if not page.whole or page.fields > 1 or not _within(page, 6000, 30):
         return False
-    said = {match[0] for match in pages.DEFAULT_TEXT.finditer(page.text)}
-    if _named(pages.DEFAULT_TITLE, titles):
+    said = {match[0] for match in pattern("default_text").finditer(page.text)}
+    if _named("default_title", titles):
         return bool(said) or _within(page, 120, 5)
     if titles and titles[0].startswith("index of /"):
         return page.links <= 6 and page.text.count(" ") <= 20
