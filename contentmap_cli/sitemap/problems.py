@@ -8,7 +8,6 @@ from enum import StrEnum
 
 from contentmap_cli.errors import Code
 from contentmap_cli.models import Problem
-from contentmap_cli.sitemap.xml.regex_compat import compiled
 
 LISTED = 10
 """How many problems of one code are listed one by one; the rest are counted in the last of them."""
@@ -21,7 +20,9 @@ LOOKED_AT = 1024
 USERINFO = re.compile(r"//[^\s/?#]*@")
 # Without a scheme too; a password may hold a raw slash. What follows a colon is a port, not a password, if it
 # is all digits. Each word is tried at its start alone.
-SLASHED = compiled(r"(?<!\S)([^\s/@]*+//)?+(?!\*\*\*@)[^\s/?#:@\[]*+:(?!//|[0-9]*+(?:[/?#]|(?!\S)))[^\s@]*+@")
+SLASHED = re.compile(
+    r"(?<!\S)(?>([^\s/@]*+//)?)(?!\*\*\*@)[^\s/?#:@\[]*+:(?!//|[0-9]*+(?:[/?#]|(?!\S)))[^\s@]*+@"
+)
 
 
 class ProblemCode(StrEnum):

@@ -13,20 +13,19 @@ from urllib.parse import urljoin, urlsplit
 
 from contentmap_cli.models.hosts import DEFAULT_PORTS, HttpUrl, origin_parts, parse_origin, split_http_url
 from contentmap_cli.sitemap.problems import ProblemCode, shorten
-from contentmap_cli.sitemap.xml.regex_compat import compiled
 
-ORIGIN = r"https?://[A-Za-z0-9][A-Za-z0-9.-]*+(?::(?:[1-5][0-9]{4}|[0-9]{1,4}))?+"
+ORIGIN = r"https?://[A-Za-z0-9][A-Za-z0-9.-]*+(?>(?::(?:[1-5][0-9]{4}|[0-9]{1,4}))?)"
 """Scheme, host and port as nearly all URLs have them, as a pattern. Whether there can be such a host is for
 `is_origin` to say."""
 
-PLAIN_URL = compiled(rf"({ORIGIN})(?:[/?#][!#-;=?-Z\[\]_a-z~]*)?")
+PLAIN_URL = re.compile(rf"({ORIGIN})(?:[/?#][!#-;=?-Z\[\]_a-z~]*)?")
 """What nearly all URLs look like; group 1 is the origin. One that does not match may still be a good URL."""
 
 EDGES = " \t\r\n\v\f\u00a0\ufeff\u200b\u200c\u200d\u200e\u200f\u2060\u180e"
 INNER_BREAKS = re.compile(r"(?<! )[ ]*+[\t\r\n]++[ \t\r\n]*+")
 TEMPLATE = re.compile(r"\{\{|\}\}|\{%|%\}|<%|%>|<\?|\$\{")
 FORBIDDEN = re.compile("[\x00-\x1f\x7f\x80-\x9f<>\ud800-\udfff\ufffd\ufffe\uffff]")
-CREDENTIALS = compiled(r"\A((?:[A-Za-z][A-Za-z0-9+.-]*+:)?+//)[^/?#]*@")
+CREDENTIALS = re.compile(r"\A((?>(?:[A-Za-z][A-Za-z0-9+.-]*+:)?)//)[^/?#]*@")
 NO_PAGE = frozenset(
     {"about", "android-app", "blob", "callto", "chrome", "cid", "data", "facetime", "fax", "geo", "intent"}
     | {"ios-app", "irc", "itms", "itms-apps", "itms-services", "javascript", "magnet", "mailto", "maps"}

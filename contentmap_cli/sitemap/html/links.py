@@ -12,7 +12,6 @@ from contentmap_cli.models import DiscoveryMethod
 from contentmap_cli.sitemap.encoding import LENIENT, detect
 from contentmap_cli.sitemap.html.page import HtmlPage, read_page
 from contentmap_cli.sitemap.urls import judge
-from contentmap_cli.sitemap.xml.regex_compat import compiled
 
 READ_BYTES = 2 * 1024 * 1024
 LINKS = 100
@@ -25,11 +24,13 @@ URL_LENGTH = 2048
 SKIPPED = re.compile(
     r"<!--.*?(?:-->|\Z)|<(script|style|template)\b.*?(?:</\1\s*>|\Z)", re.IGNORECASE | re.DOTALL
 )
-TAG = compiled(r"<(link|a|base)(?=[\s/])((?:[^<>\"']++|\"[^\"]{0,4096}+\"|'[^']{0,4096}+')*+)", re.IGNORECASE)
+TAG = re.compile(
+    r"<(link|a|base)(?=[\s/])((?>(?:[^<>\"']++|\"[^\"]{0,4096}+\"|'[^']{0,4096}+')*))", re.IGNORECASE
+)
 ATTRIBUTE = re.compile(r"(?<![^\s=\"'/>])([^\s=\"'/>]++)\s*+=\s*+(?:\"([^\"]*+)\"|'([^']*+)'|([^\s\"'>]++))")
 LINK_VALUE = re.compile(r"<([^<>]*+)>")
-LINK_PARAMETER = compiled(
-    r"\s*+;\s*+(?:([^\s=;,<>\"]++)\s*+(?:=\s*+(?:\"((?:[^\"\\]|\\.)*+)\"|([^\s;,<>\"]*+)))?)?", re.DOTALL
+LINK_PARAMETER = re.compile(
+    r"\s*+;\s*+(?:([^\s=;,<>\"]++)\s*+(?:=\s*+(?:\"((?>(?:[^\"\\]|\\.)*))\"|([^\s;,<>\"]*+)))?)?", re.DOTALL
 )
 # What feed readers look for: RFC 4287, the RSS Advisory Board's autodiscovery, jsonfeed.org, and names that
 # old programs use.

@@ -11,8 +11,6 @@ import re
 from functools import lru_cache
 from typing import NamedTuple
 
-from contentmap_cli.sitemap.xml.regex_compat import compiled
-
 AGENT, ALLOW, DISALLOW, DELAY, SITEMAP = "user-agent", "allow", "disallow", "crawl-delay", "sitemap"
 
 IN_GROUP = frozenset({ALLOW, DISALLOW, DELAY, "request-rate", "visit-time"})
@@ -38,15 +36,15 @@ _NEGATED = ("no", "dis", "block", "deny")
 
 _LONGEST_KEY = 40
 _LEAD = "[\\s\"'\ufeff\u200b\u200e\u2060]*+"
-_KEYED = compiled(
+_KEYED = re.compile(
     rf"{_LEAD}([A-Za-z][A-Za-z _.-]{{0,{_LONGEST_KEY - 1}}}?)[\s\ufeff\u200b]*+([:=;\uff1a]++)[\s:=]*+(.*)",
     re.DOTALL,
 )
-_SPACED = compiled(
+_SPACED = re.compile(
     rf"{_LEAD}(user[ _-]?agents?|disallow|allow|site[ _-]?maps?|crawl[ _-]delay)[\s\u00a0-]++(\S++)\s*+\Z",
     re.IGNORECASE,
 )
-AGAIN = compiled(r"(?:site[ _-]?maps?[\s\u00a0]*+[:=][\s\u00a0:=]*+)++", re.IGNORECASE)
+AGAIN = re.compile(r"(?>(?:site[ _-]?maps?[\s\u00a0]*+[:=][\s\u00a0:=]*+)+)", re.IGNORECASE)
 """The key of a Sitemap line where it is written more than once."""
 
 _ENDS_IN_SCHEME = re.compile(r"[\s-]https?\Z", re.IGNORECASE)

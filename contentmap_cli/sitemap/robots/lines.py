@@ -14,16 +14,15 @@ from typing import NamedTuple
 from contentmap_cli.sitemap.problems import ProblemCode, Problems, shorten
 from contentmap_cli.sitemap.robots.keys import AGENT, IN_GROUP, SITEMAP, Keyed, keyed
 from contentmap_cli.sitemap.robots.values import BARE_URL, sitemap_urls
-from contentmap_cli.sitemap.xml.regex_compat import compiled
 
 _KEY = r"(?:user[ -]?agent|disallow|allow|site-?maps?|crawl-delay|host|clean-param)\s*+:"
-_WRITTEN_OUT = r"(?:(?<!\\)(?:\\++[rn])++|<\s*+br\s*+/?\s*+>|(?:&#(?:1[03]|x0?[ad]);)++)"
+_WRITTEN_OUT = r"(?:(?<!\\)(?>(?:\\++[rn])+)|<\s*+br\s*+/?\s*+>|(?>(?:&#(?:1[03]|x0?[ad]);)+))"
 _ENCODED = r"(?:(?:%0D)?%0A|/n)"
 # A line end written as two characters or as a tag, before what begins a line or ends the text. Elsewhere it
 # may be part of a path.
 _WRITTEN = rf"{_WRITTEN_OUT}(?=\s*(?:\Z|#|\\[rn]|<|&#|[A-Za-z][A-Za-z _-]{{0,30}}[:=]))"
-_WRITTEN_BREAK = compiled(_WRITTEN, re.IGNORECASE)
-_BREAK = compiled(
+_WRITTEN_BREAK = re.compile(_WRITTEN, re.IGNORECASE)
+_BREAK = re.compile(
     _WRITTEN
     # another form of it, or a space, which no rule and no URL holds, before a key
     + rf"|{_ENCODED}(?={_KEY})|(?<!\s)\s++(?={_KEY})"
@@ -31,7 +30,7 @@ _BREAK = compiled(
     + r"|(?<=\S)(?-i:(?=(?:User-[Aa]gent|Disallow|Allow|Sitemap|Crawl-[Dd]elay):\s))",
     re.IGNORECASE,
 )
-_REPEATED_KEY = compiled(r"\s*+site-?maps?\s*+:\s*+\Z", re.IGNORECASE)
+_REPEATED_KEY = re.compile(r"\s*+site-?maps?\s*+:\s*+\Z", re.IGNORECASE)
 _PLAIN = re.compile(r"(User-[Aa]gent|Disallow|Allow|Crawl-[Dd]elay): ?([^\s:\ufffd]*)[ \t]*")
 """A line as nearly all are, with nothing in it to look for."""
 

@@ -8,9 +8,8 @@ from urllib.parse import urlsplit
 
 from contentmap_cli.sitemap.problems import ProblemCode, shorten
 from contentmap_cli.sitemap.urls import EDGES, TEMPLATE, judge
-from contentmap_cli.sitemap.xml.regex_compat import compiled
 
-BARE_URL = compiled(r"\s*+[\"'<]?https?:[/\\]{1,2}[^\s\"'<>]++[\"'>]?\s*+", re.IGNORECASE)
+BARE_URL = re.compile(r"\s*+[\"'<]?https?:[/\\]{1,2}[^\s\"'<>]++[\"'>]?\s*+", re.IGNORECASE)
 """A line that is one URL and nothing else."""
 
 _ONE_URL = re.compile(r"https?://[a-z-]+\.[a-z.-]+/[A-Za-z0-9/._-]*")
@@ -21,15 +20,15 @@ _PLACEHOLDER = re.compile(
     r"|\A(?:https?:/*)?(?:undefined|null|none|nan|false|\[object Object\])(?:/|\Z)"
 )
 _WORDS = re.compile(r"[\s\u00a0\u200b\"'<>]+")
-_JOINED = compiled(
+_JOINED = re.compile(
     r"[,;|]++(?=https?:)|(?<=[a-z0-9])(?=https?://)|(?<=[a-z0-9]/)(?=https?://)", re.IGNORECASE
 )
 _MARKDOWN = re.compile(r"[\[\]()]")
 _ABSOLUTE = re.compile(r"https?\b", re.IGNORECASE)
 _DOCUMENT = re.compile(r"\.(?:xml|gz|txt|rss|atom|json|php|aspx?)\Z", re.IGNORECASE)
-_DOUBLED = compiled(r"(?:https?:/{0,3}+(?=https?:))++", re.IGNORECASE)
+_DOUBLED = re.compile(r"(?>(?:https?:/{0,3}+(?=https?:))+)", re.IGNORECASE)
 _SOUND = re.compile(r"https?://[^/\\]", re.IGNORECASE)
-_SLIPPED = compiled(r"(https?)(?::[/\\]*+|;[/\\]{2}+|[/\\]{2,}+:?+)(?=[^/\\])", re.IGNORECASE)
+_SLIPPED = re.compile(r"(https?)(?::[/\\]*+|;[/\\]{2}+|[/\\]{2,}+:?+)(?=[^/\\])", re.IGNORECASE)
 _AUTHORITY = re.compile(r"[^/\\?#]*")
 _LOOPBACK = re.compile(r"(?:.+\.)?localhost|127(?:\.\d+){3}|0\.0\.0\.0|::1", re.IGNORECASE)
 

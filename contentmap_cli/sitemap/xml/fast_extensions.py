@@ -14,18 +14,19 @@ from typing import Final
 from contentmap_cli.sitemap.entry_builder import NOTHING, Extensions
 from contentmap_cli.sitemap.xml.elements import Role, role_of
 from contentmap_cli.sitemap.xml.extensions import PER_ENTRY, TEXT_LENGTH, VALUES
-from contentmap_cli.sitemap.xml.regex_compat import compiled
 
 _SPACE: Final = r"[ \t\r\n]*+"
-_WORD: Final = r"(?:[^\x00- &<>@\x7f]++|&amp;)++"  # said by what it is not: that compiles twenty times faster
-_TEXT: Final = rf"({_WORD}(?: {_WORD})*+)"
-_RAW: Final = r"(?:[^\x00- &<>@\]\x7f]++|&(?!amp;))++"  # of a CDATA section
-_CDATA: Final = rf"<!\[CDATA\[({_RAW}(?: {_RAW})*+)\]\]>"
-_VALUE: Final = r'((?:[^\x00- "&<>@\x7f]++|&amp;)++)'
-_PARTS: Final = compiled(
+_WORD: Final = (
+    r"(?>(?:[^\x00- &<>@\x7f]++|&amp;)+)"  # said by what it is not: that compiles twenty times faster
+)
+_TEXT: Final = rf"({_WORD}(?>(?: {_WORD})*))"
+_RAW: Final = r"(?>(?:[^\x00- &<>@\]\x7f]++|&(?!amp;))+)"  # of a CDATA section
+_CDATA: Final = rf"<!\[CDATA\[({_RAW}(?>(?: {_RAW})*))\]\]>"
+_VALUE: Final = r'((?>(?:[^\x00- "&<>@\x7f]++|&amp;)+))'
+_PARTS: Final = re.compile(
     rf'<xhtml:link rel="alternate" hreflang="{_VALUE}" href="{_VALUE}" ?/>{_SPACE}'
     rf"|<image:image>{_SPACE}<image:loc>{_TEXT}</image:loc>{_SPACE}"
-    rf"(?:<image:(title|caption)>{_TEXT}</image:\4>{_SPACE})?+</image:image>{_SPACE}"
+    rf"(?>(?:<image:(title|caption)>{_TEXT}</image:\4>{_SPACE})?)</image:image>{_SPACE}"
     rf"|<(image|video|news):([a-z_]{{1,50}})>(?:{_TEXT}|{_CDATA})</\6:\7>{_SPACE}"
     rf"|<(/?(?:image:image|video:video|news:news|news:publication))>{_SPACE}"
 )

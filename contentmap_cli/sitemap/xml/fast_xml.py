@@ -30,7 +30,6 @@ from contentmap_cli.sitemap.xml.body_diff import HEAD, HEAD_BYTES
 from contentmap_cli.sitemap.xml.elements import Role, role_of
 from contentmap_cli.sitemap.xml.extension_shapes import UsualExtensions
 from contentmap_cli.sitemap.xml.fast_extensions import undeclared, usual_extensions_of
-from contentmap_cli.sitemap.xml.regex_compat import compiled
 
 PIECE: Final = 64 * 1024
 """Bytes that are read at once: their columns stay in a processor's cache. A longer entry is not plain."""
@@ -49,16 +48,16 @@ _END: Final = b"</url>"
 
 _SPACE: Final = r"[ \t\r\n]*+"
 _URL: Final = r"[!#-%'-;=?-Z\[\]_a-z~]*+"  # as PLAIN_URL has it, less &
-_PATH: Final = rf"(?:(?:/([A-Za-z]{{1,11}})(?=[/?#.<\s])|(?=[/?#])){_URL}(?:&amp;{_URL})*+)?+"
+_PATH: Final = rf"(?>(?:(?:/([A-Za-z]{{1,11}})(?=[/?#.<\s])|(?=[/?#])){_URL}(?>(?:&amp;{_URL})*))?)"
 _TEXT: Final = r"[ -%'-;=?-~\t\n]*+"
 _COLUMNS: Final = 8
 _LASTMOD: Final = rf"(?:({DAY}{TIME})(Z|\+00:00)(?=<)|({_TEXT}))"
-_ENTRY: Final = compiled(
+_ENTRY: Final = re.compile(
     rf"<url>{_SPACE}<loc>{_SPACE}({ORIGIN}{_PATH}){_SPACE}</loc>{_SPACE}"
-    rf"(?:<lastmod>{_LASTMOD}</lastmod>{_SPACE})?+"
-    rf"(?:<changefreq>([a-z]*+)</changefreq>{_SPACE})?+"
-    rf"(?:<priority>([0-9.]*+)</priority>{_SPACE})?+"
-    rf"(<(?:image|news|video|xhtml):[^<]*+(?:<(?!/url>)[^<]*+)*+)?+"
+    rf"(?>(?:<lastmod>{_LASTMOD}</lastmod>{_SPACE})?)"
+    rf"(?>(?:<changefreq>([a-z]*+)</changefreq>{_SPACE})?)"
+    rf"(?>(?:<priority>([0-9.]*+)</priority>{_SPACE})?)"
+    rf"(?>(<(?:image|news|video|xhtml):[^<]*+(?>(?:<(?!/url>)[^<]*+)*))?)"
     rf"</url>{_SPACE}"
 )
 """An entry and the white space behind it. Groups: URL, first folder if it is a word, moment to the second,

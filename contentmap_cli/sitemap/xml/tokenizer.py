@@ -13,20 +13,19 @@ from typing import NamedTuple
 
 from contentmap_cli.sitemap.problems import ProblemCode, Problems, shorten
 from contentmap_cli.sitemap.sniff import DOCTYPE, is_forbidden, shown
-from contentmap_cli.sitemap.xml.regex_compat import compiled
 
-NAME = r"[A-Za-z_][\w.-]*+(?::[\w.-]++)?+"
-START = compiled(rf"<({NAME})((?:[^<>\"']++|\"[^\"<]*+\"|'[^'<]*+')*+)>")
-LOOSE_START = compiled(rf"<({NAME})([^<>]*+)(>|(?=<)|\Z)")
-END = compiled(rf"</\s*+({NAME})[^<>]*+(>|(?=<)|\Z)")
+NAME = r"[A-Za-z_][\w.-]*+(?>(?::[\w.-]++)?)"
+START = re.compile(rf"<({NAME})((?>(?:[^<>\"']++|\"[^\"<]*+\"|'[^'<]*+')*))>")
+LOOSE_START = re.compile(rf"<({NAME})([^<>]*+)(>|(?=<)|\Z)")
+END = re.compile(rf"</\s*+({NAME})[^<>]*+(>|(?=<)|\Z)")
 # An entry with nothing to mend, as most entries of a broken document are. One match does the work of ten
 # tokens.
-WHOLE_ENTRY = compiled(
-    r"<(url|sitemap)>\s*+<loc>([^<&]++)</loc>\s*+(?:<lastmod>([^<&]*+)</lastmod>\s*+)?+"
-    r"(?:<changefreq>([^<&]*+)</changefreq>\s*+)?+(?:<priority>([^<&]*+)</priority>\s*+)?+</\1>"
+WHOLE_ENTRY = re.compile(
+    r"<(url|sitemap)>\s*+<loc>([^<&]++)</loc>\s*+(?>(?:<lastmod>([^<&]*+)</lastmod>\s*+)?)"
+    r"(?>(?:<changefreq>([^<&]*+)</changefreq>\s*+)?)(?>(?:<priority>([^<&]*+)</priority>\s*+)?)</\1>"
 )
-LESS_THAN = compiled(r"<(?:<(?=<))*+")
-INSTRUCTION = compiled(r"<\?[^<>?]*+(?:\?(?!>)[^<>?]*+)*+\?>")
+LESS_THAN = re.compile(r"<(?>(?:<(?=<))*)")
+INSTRUCTION = re.compile(r"<\?[^<>?]*+(?>(?:\?(?!>)[^<>?]*+)*)\?>")
 BOGUS = re.compile(r"<[?!][^<>]*+(?:>|(?=<)|\Z)")
 TEMPLATE_LENGTH = 64 * 1024
 TAG_LENGTH = 256 * 1024
