@@ -18,7 +18,7 @@ from contentmap_cli.sitemap.encoding import LENIENT, UTF_8, Charset, LenientText
 from contentmap_cli.sitemap.entry_builder import EntryBuilder, HardCap
 from contentmap_cli.sitemap.problems import ProblemCode, Problems
 from contentmap_cli.sitemap.robots.lines import RobotsText, read_robots, wrapped_in_html
-from contentmap_cli.sitemap.sniff import Opening, root_tag, sniff
+from contentmap_cli.sitemap.sniff import Opening, find_generator, root_tag, sniff
 
 HEAD_BYTES = 64 * 1024
 LONG_HEAD_BYTES = 1024 * 1024
@@ -140,8 +140,6 @@ class _Reading:
                 self._read_robots(charset, opening)
             else:
                 if kind in XML_KINDS:
-                    from contentmap_cli.sitemap.xml.generator import find_generator
-
                     self._generator = find_generator(head[:HEAD_BYTES])
                     self._root = root_tag(head)
                 self._read(opening, charset)
@@ -162,8 +160,6 @@ class _Reading:
             problems.add(ProblemCode(failure.code), None, failure.message)
         generator = self._generator
         if generator is None and kind in XML_KINDS:
-            from contentmap_cli.sitemap.xml.generator import find_generator
-
             generator = find_generator(self._tail.decode("utf-8", "replace"))
         found = problems.as_tuple()
         return Document(

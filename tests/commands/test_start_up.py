@@ -23,7 +23,6 @@ READERS = {
     "lxml.etree",
     "contentmap_cli.sitemap.xml.strict",
     "contentmap_cli.sitemap.xml.tolerant",
-    "contentmap_cli.sitemap.xml.generator",
 }
 NEVER = {
     *("alembic", "rich", "plotly", "pyarrow", "tomllib"),

@@ -21,7 +21,7 @@ from contentmap_cli.crawl.http.http_errors import EXPECTED, http_error_of
 from contentmap_cli.crawl.http.protocol import is_broken
 from contentmap_cli.errors import Code, Failure
 from contentmap_cli.models import Limits
-from contentmap_cli.sitemap import deflate
+from contentmap_cli.sitemap.decode import GZIP_WINDOW, deflate
 
 IN_MEMORY = 256 * 1024
 """Bytes of a body or spool that stay in memory; the rest goes to an unlinked file."""
@@ -328,7 +328,7 @@ def decoded(body: BinaryIO, limit: int) -> bytes:
         if not data.startswith(b"\x1f\x8b"):
             break
         try:
-            data = deflate.LIBRARY.decompressobj(deflate.GZIP_WINDOW).decompress(data, limit)
-        except deflate.LIBRARY.error:
+            data = deflate.decompressobj(GZIP_WINDOW).decompress(data, limit)
+        except deflate.error:
             break
     return data

@@ -21,8 +21,7 @@ from typing import Any, BinaryIO, Final, NamedTuple
 from contentmap_cli import __version__
 from contentmap_cli.crawl.scope import Scope
 from contentmap_cli.models import Document, DocumentKind, Limits
-from contentmap_cli.sitemap import deflate
-from contentmap_cli.sitemap.decode import Body
+from contentmap_cli.sitemap.decode import GZIP_WINDOW, Body, deflate
 
 MOST_BYTES: Final = 1024**3
 """Bytes of all bodies together; beyond them, what was used longest ago goes."""
@@ -161,7 +160,7 @@ def packed(source: BinaryIO, *, is_gzipped: bool) -> bytes:
     source.seek(0)
     if is_gzipped:
         return source.read()
-    engine = deflate.LIBRARY.compressobj(1, wbits=deflate.GZIP_WINDOW)
+    engine = deflate.compressobj(1, wbits=GZIP_WINDOW)
     parts = [engine.compress(piece) for piece in iter(lambda: source.read(_PIECE), b"")]
     return b"".join((*parts, engine.flush()))
 

@@ -28,8 +28,7 @@ from contentmap_cli.sitemap.entry_builder import CACHED, CHANGEFREQS, NUMBER, En
 from contentmap_cli.sitemap.urls import ORIGIN
 from contentmap_cli.sitemap.xml.body_diff import HEAD, HEAD_BYTES
 from contentmap_cli.sitemap.xml.elements import Role, role_of
-from contentmap_cli.sitemap.xml.extension_shapes import UsualExtensions
-from contentmap_cli.sitemap.xml.fast_extensions import undeclared, usual_extensions_of
+from contentmap_cli.sitemap.xml.fast_extensions import UsualExtensions, undeclared, usual_extensions_of
 
 PIECE: Final = 64 * 1024
 """Bytes that are read at once: their columns stay in a processor's cache. A longer entry is not plain."""
