@@ -16,7 +16,7 @@ from contentmap_cli.models import Limits, Problem
 from contentmap_cli.models.hosts import origin_of, site_of
 from contentmap_cli.models.robots import RobotsFile
 from contentmap_cli.sitemap.document import parse_robots
-from contentmap_cli.sitemap.problems import without_userinfo
+from contentmap_cli.sitemap.problems import redact_userinfo
 from contentmap_cli.sitemap.robots.keys import AGENT
 from contentmap_cli.sitemap.robots.lines import RobotsLine
 
@@ -135,7 +135,7 @@ def _without_credentials(body: bytes) -> bytes:
     """A body as it may be kept: a URL in it may hold a user name and a password."""
     if b"@" not in body:
         return body
-    return without_userinfo(body.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
+    return redact_userinfo(body.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
 
 
 def _origin(fetched: FetchedFile) -> str:

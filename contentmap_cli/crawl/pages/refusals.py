@@ -162,9 +162,11 @@ def _is_login(page: HtmlPage, titles: tuple[str, ...]) -> bool:
         if page.passwords > 2 or page.fields > 6:
             return False
         if named:
-            return page.links <= 15 and _size(page.outside) <= 1200
+            return page.links <= 15 and _size(page.outside_forms) <= 1200
         labelled = any(pattern("login_title").fullmatch(label) for label in labels)
-        return page.links <= 4 and page.headings <= 2 and _size(page.outside) <= (200 if labelled else 60)
+        return (
+            page.links <= 4 and page.headings <= 2 and _size(page.outside_forms) <= (200 if labelled else 60)
+        )
     if pattern("login_code").search(page.code) and _within(page, 400, 3):
         return True
     if not page.whole or page.fields > 2 or not _within(page, 500, 6):

@@ -21,7 +21,7 @@ from typing import Any, Final, NamedTuple
 
 from contentmap_cli.models.entry_rows import encoded_extras
 from contentmap_cli.models.entry_sink import Extras
-from contentmap_cli.sitemap.entry_builder import NOTHING, Extensions
+from contentmap_cli.sitemap.entry_builder import NO_EXTENSIONS, Extensions
 from contentmap_cli.sitemap.xml.elements import Role, role_of
 from contentmap_cli.sitemap.xml.extensions import PER_ENTRY, TEXT_LENGTH, VALUES
 
@@ -68,7 +68,7 @@ def usual_extensions_of(texts: Sequence[str | None]) -> list[Extensions] | None:
     """The same as `usual_extensions` for many entries; None if one of them is not the usual."""
     found = []
     for text in texts:
-        extensions = usual_extensions(text) if text else NOTHING
+        extensions = usual_extensions(text) if text else NO_EXTENSIONS
         if extensions is None:
             return None
         found.append(extensions)
