@@ -46,7 +46,7 @@ class CrawlerPool:
             settings = replace(
                 settings, proxy=self._proxy, concurrency=self._concurrency, body_cache=self._body_cache
             )
-            crawler = Crawler(settings.crawl_options(), places=self._places)
+            crawler = Crawler(settings.crawl_options(), host_slots=self._places)
             # entering waits for nothing, so nobody comes in between; one that cannot be entered is not kept
             kept = self._kept[key] = _Kept(await crawler.__aenter__())
         kept.users += 1

@@ -21,7 +21,7 @@ from contentmap_cli.commands.interface.target_input import (
     target_lines,
 )
 from contentmap_cli.commands.settings.crawl_settings import ScanSettings
-from contentmap_cli.crawl.targets import TargetError, TargetLine, judge_lines, merge_targets, shown_line
+from contentmap_cli.crawl.targets import TargetError, TargetLine, merge_targets, parse_lines, printable_line
 from contentmap_cli.errors import JobHeld, UsageError
 from contentmap_cli.models import Target
 from contentmap_cli.storage.database_url import FILE
@@ -155,10 +155,10 @@ class _Listing:
         return everything()
 
     def _staged(self) -> Iterator[Staged]:
-        for line, target in judge_lines(self.lines):
+        for line, target in parse_lines(self.lines):
             if isinstance(target, Target):
                 self._position += 1
-                yield Staged(self._position, line.line, shown_line(line).text, target)
+                yield Staged(self._position, line.line, printable_line(line).text, target)
             else:
                 self.errors.append(target)
                 if len(self.errors) == _MOST_ERRORS:

@@ -1,8 +1,4 @@
-"""Places at hosts and addresses that several crawlers share.
-
-Within one crawler `Politeness` counts. Where several work side by side, each may have found a place of its
-own: whoever knows of all of them is asked as well. The crawl does not know how that is found out.
-"""
+"""Connection slots per host and address that are shared by several crawlers."""
 
 from __future__ import annotations
 
@@ -11,15 +7,15 @@ from typing import Protocol
 
 
 class HostSlots(Protocol):
-    """Gives places to crawlers that do not know each other."""
+    """Limits the connections of several crawlers."""
 
     def place(self, key: str) -> AbstractAsyncContextManager[None]:
-        """A place at a host or an address, waited for as long as it takes."""
+        """Wait for a slot at a host or an address."""
 
 
 class LocalHostSlots:
-    """For a crawler that is alone: what it counts itself is all there is."""
+    """For a single crawler, whose `Politeness` counts its own connections."""
 
     def place(self, key: str) -> AbstractAsyncContextManager[None]:
-        """At once."""
+        """Return at once."""
         return nullcontext()

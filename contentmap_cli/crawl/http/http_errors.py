@@ -1,6 +1,6 @@
-"""The one place where the errors of aiohttp, ssl and the system become ours.
+"""Map the errors of aiohttp, ssl and the system to failures.
 
-Messages are for people and hold nothing that a server sent: no reason phrase, no header, no URL.
+Messages contain nothing that a server sent: no reason phrase, header or URL.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from contentmap_cli.errors import Code, Failure
 
 
 class HttpError(NamedTuple):
-    """A request that came to nothing: the failure, and whether asking again may help."""
+    """The failure of a request, and whether a retry may succeed."""
 
     failure: Failure
     transient: bool = False
 
 
 EXPECTED = (aiohttp.ClientError, OSError, ssl.SSLError, TimeoutError, ValueError)
-"""What a request may raise for what the world did; `ValueError` for a URL that cannot be asked."""
+"""Errors of a request that the network or the server causes; `ValueError` for an invalid URL."""
 
 
 def http_error_of(error: BaseException) -> HttpError:
-    """What an `EXPECTED` error of a request means."""
+    """Return the failure that an `EXPECTED` error means."""
     cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
     if isinstance(cause, BlockedAddress):
         return HttpError(cause.failure)
