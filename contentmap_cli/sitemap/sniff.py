@@ -162,7 +162,7 @@ STYLE_SHEET = re.compile(r"<\?xml-stylesheet[^<>]{0,500}")
 
 
 def find_generator(text: str) -> str | None:
-    """The generator named in a piece of a document, at most 100 characters, None if none is."""
+    """Return the program that generated a document, at most 100 characters; None if unknown."""
     lowered = text.lower()
     feed = FEED_GENERATOR.search(text) if "generator" in lowered else None
     if feed is not None and (name := feed[2].strip()):
