@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contentmap_cli.crawl.domain_crawl import DomainCrawler
 from contentmap_cli.crawl.http.connector import Resolver
 from contentmap_cli.crawl.http.fetch import Fetcher
-from contentmap_cli.crawl.http.host_slots import HostSlots
+from contentmap_cli.crawl.http.politeness import HostSlots
 from contentmap_cli.crawl.options import CrawlOptions
 from contentmap_cli.crawl.reading.body_cache import BodyCache
 from contentmap_cli.crawl.reading.parser_processes import ParserProcesses

@@ -64,7 +64,7 @@ class Candidate(NamedTuple):
 
     url: str
     discovered_by: DiscoveryMethod
-    number: int
+    number: int = 0
     parent: str | None = None
     depth: int = 0
     proven: bool = False
@@ -117,24 +117,25 @@ class DiscoveryQueue:
         for url in self._target.sitemaps:
             origin = origin_of(url)
             dead = origin is not None and origin in self._dead_origins
-            self._add(
-                self.origin + url.removeprefix(origin or "") if dead else url,
-                DiscoveryMethod.GIVEN,
-                exempt=True,
-            )
+            given = self.origin + url.removeprefix(origin or "") if dead else url
+            self._add(Candidate(given, DiscoveryMethod.GIVEN, exempt=True))
         for url in robots_sitemaps:
-            self._add(url, DiscoveryMethod.ROBOTS, proven=True, exempt=True)
+            self._add(Candidate(url, DiscoveryMethod.ROBOTS, proven=True, exempt=True))
         for file in self._remembered.values():
             if file.discovered_by in _ROOT_METHODS:
-                self._add(file.url, DiscoveryMethod.REMEMBERED)
+                self._add(Candidate(file.url, DiscoveryMethod.REMEMBERED))
 
     @property
     def has_unreferenced(self) -> bool:
         """Whether `add_unreferenced` has files left."""
-        return any(
-            key not in self._seen and file.unnamed_scans < MAX_UNREFERENCED_SCANS
+        return bool(self._unreferenced())
+
+    def _unreferenced(self) -> list[RememberedFile]:
+        return [
+            file
             for key, file in self._remembered.items()
-        )
+            if key not in self._seen and file.unnamed_scans < MAX_UNREFERENCED_SCANS
+        ]
 
     def add_unreferenced(self) -> bool:
         """Queue recorded files that robots.txt or an index named once and nothing names now. Return whether
@@ -142,15 +143,12 @@ class DiscoveryQueue:
 
         Indexes come before their children. Call it with an empty queue until it returns False.
         """
-        unnamed = [
-            file
-            for key, file in self._remembered.items()
-            if key not in self._seen and file.unnamed_scans < MAX_UNREFERENCED_SCANS
-        ]
+        unnamed = self._unreferenced()
         indexes = [file for file in unnamed if file.kind is DocumentKind.INDEX]
         for file in indexes or unnamed:
             # still proven, so that damage does not change which entries belong to the site
-            self._add(file.url, DiscoveryMethod.REMEMBERED, proven=file.discovered_by in _NAMING_METHODS)
+            proven = file.discovered_by in _NAMING_METHODS
+            self._add(Candidate(file.url, DiscoveryMethod.REMEMBERED, proven=proven))
         return bool(self.queue)
 
     @property
@@ -169,7 +167,7 @@ class DiscoveryQueue:
         """Queue links of the home page within the site."""
         for url, method in links:
             if site_of(url) == self._target.domain:
-                self._add(url, method)
+                self._add(Candidate(url, method))
 
     def add_children(self, index: Candidate, children: Iterable[Entry]) -> None:
         """Queue the children of an index, one level deeper."""
@@ -182,30 +180,22 @@ class DiscoveryQueue:
             lastmod = child.lastmod
             known = unnamed and (normalise_url(child.url) or "") in self._remembered
             self._add(
-                child.url,
-                # children of an index that is no longer named are no longer named either
-                DiscoveryMethod.REMEMBERED if known else DiscoveryMethod.INDEX,
-                parent=index.url,
-                depth=index.depth + 1,
-                proven=index.proven and host_of(child.url) == host,
-                exempt=index.exempt,
-                lastmod=lastmod.text if lastmod else None,
-                unchanged=lastmod is not None and lastmod.precision in _EXACT_PRECISIONS,
+                Candidate(
+                    url=child.url,
+                    # children of an index that is no longer named are no longer named either
+                    discovered_by=DiscoveryMethod.REMEMBERED if known else DiscoveryMethod.INDEX,
+                    parent=index.url,
+                    depth=index.depth + 1,
+                    proven=index.proven and host_of(child.url) == host,
+                    exempt=index.exempt,
+                    lastmod=lastmod.text if lastmod else None,
+                    unchanged=lastmod is not None and lastmod.precision in _EXACT_PRECISIONS,
+                )
             )
 
-    def _add(
-        self,
-        url: str,
-        method: DiscoveryMethod,
-        *,
-        parent: str | None = None,
-        depth: int = 0,
-        proven: bool = False,
-        exempt: bool = False,
-        lastmod: str | None = None,
-        unchanged: bool = False,
-    ) -> None:
-        key = normalise_url(url)
+    def _add(self, candidate: Candidate) -> None:
+        """Queue a candidate under its normalised URL, unless it is known or exceeds a limit."""
+        key = normalise_url(candidate.url)
         if key is None:
             self._unusable += 1
             return
@@ -213,28 +203,17 @@ class DiscoveryQueue:
             self._hit(Code.URL_TOO_LONG, f"a sitemap has a URL of over {self._limits.url_length} bytes")
             return
         if key in self._seen:
-            self._repeated += method not in _OWN_METHODS
+            self._repeated += candidate.discovered_by not in _OWN_METHODS
             return
-        probe = method is DiscoveryMethod.KNOWN_PATH
+        probe = candidate.discovered_by is DiscoveryMethod.KNOWN_PATH
         if self._files >= self._limits.domain_files and not probe:
             self._hit(Code.BUDGET_EXHAUSTED, f"more than {self._limits.domain_files} sitemap files are named")
             return
         self._seen.add(key)
         self._files += not probe
         known = self._remembered.get(key) if self._conditional else None
-        self.queue.append(
-            Candidate(
-                url=key,
-                discovered_by=method,
-                number=len(self._seen),
-                parent=parent,
-                depth=depth,
-                proven=proven,
-                exempt=exempt,
-                lastmod=lastmod,
-                unchanged=unchanged and known is not None and _same_lastmod(known, lastmod),
-            )
-        )
+        unchanged = candidate.unchanged and known is not None and _same_lastmod(known, candidate.lastmod)
+        self.queue.append(candidate._replace(url=key, number=len(self._seen), unchanged=unchanged))
 
     def is_new(self, candidate: Candidate, final_url: str) -> bool:
         """Return whether the target of redirects is new; if so, mark it as seen."""
@@ -299,7 +278,7 @@ class DiscoveryQueue:
         before = len(self.queue)
         for folder in (f"{origin}/" for origin in origins) if origins else self.folders():
             for path in paths:
-                self._add(folder + path, DiscoveryMethod.KNOWN_PATH)
+                self._add(Candidate(folder + path, DiscoveryMethod.KNOWN_PATH))
         fresh = [self.queue.pop() for _ in range(len(self.queue) - before)]
         return fresh[::-1]
 
@@ -311,7 +290,7 @@ class DiscoveryQueue:
                 self._hit(Code.BUDGET_EXHAUSTED, f"feeds have more than {FEED_PAGES} pages")
                 return False
             self._feed_pages_read += 1
-            self._add(url, DiscoveryMethod.FEED_LINK, parent=feed.url, proven=feed.proven)
+            self._add(Candidate(url, DiscoveryMethod.FEED_LINK, parent=feed.url, proven=feed.proven))
             if self.queue:
                 return True
         return False

@@ -11,7 +11,7 @@ from typing import Any
 
 from contentmap_cli.commands.settings.crawl_settings import ScanSettings
 from contentmap_cli.crawl.crawler import Crawler
-from contentmap_cli.crawl.http.host_slots import HostSlots
+from contentmap_cli.crawl.http.politeness import HostSlots
 
 _IDLE = 2
 """Crawlers that nobody uses and that are kept all the same: each has threads and connections of its own."""

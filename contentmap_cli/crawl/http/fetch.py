@@ -17,9 +17,8 @@ from yarl import URL
 
 from contentmap_cli.crawl.http.connector import Connector, Resolver, Route
 from contentmap_cli.crawl.http.headers import ReplyHeaders, Validators
-from contentmap_cli.crawl.http.host_slots import HostSlots
 from contentmap_cli.crawl.http.http_errors import EXPECTED, http_error_of
-from contentmap_cli.crawl.http.politeness import HostPaused, Politeness, retry_after
+from contentmap_cli.crawl.http.politeness import HostPaused, HostSlots, Politeness, retry_after
 from contentmap_cli.crawl.http.responses import FetchedFile, Reply, drain, read_body, read_sample
 from contentmap_cli.crawl.options import CrawlOptions
 from contentmap_cli.errors import Code, Failure, http_code

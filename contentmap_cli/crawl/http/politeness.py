@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from math import inf
+from typing import Protocol
 
-from contentmap_cli.crawl.http.host_slots import HostSlots, LocalHostSlots
+
+class HostSlots(Protocol):
+    """Limits the connections of several crawlers to a host or an address."""
+
+    def place(self, key: str) -> AbstractAsyncContextManager[None]:
+        """Wait for a slot at a host or an address."""
 
 
 @dataclass(slots=True)
@@ -47,7 +53,7 @@ class Politeness:
         delay: float = 0.0,
         host_slots: HostSlots | None = None,
     ) -> None:
-        self._host_slots = host_slots or LocalHostSlots()
+        self._host_slots = host_slots
         self._per_host = per_host
         self._per_address = per_address
         self._delay = delay
@@ -72,23 +78,21 @@ class Politeness:
         state = self._host(host)
         state.users += 1
         try:
-            async with state.slots:
-                if address is None:
-                    async with self._host_slots.place(f"host {host}"):
-                        await _wait(state, max_wait)
-                        yield
-                else:
-                    async with (
-                        self._address_slot(address),
-                        self._host_slots.place(f"host {host}"),
-                        self._host_slots.place(f"address {address}"),
-                    ):
-                        await _wait(state, max_wait)
-                        yield
+            async with (
+                state.slots,
+                nullcontext() if address is None else self._address_slot(address),
+                self._shared_slot(f"host {host}"),
+                nullcontext() if address is None else self._shared_slot(f"address {address}"),
+            ):
+                await _wait(state, max_wait)
+                yield
         finally:
             state.users -= 1
             if state.delay == self._delay and state.idle(asyncio.get_running_loop().time()):
                 self._hosts.pop(host, None)
+
+    def _shared_slot(self, key: str) -> AbstractAsyncContextManager[None]:
+        return nullcontext() if self._host_slots is None else self._host_slots.place(key)
 
     @asynccontextmanager
     async def _address_slot(self, address: str) -> AsyncIterator[None]:
