@@ -300,10 +300,12 @@ class DiscoveryQueue:
         found = []
         if self._repeated:
             found.append(
-                Failure(Code.ALREADY_SEEN, f"{self._repeated} more mentions of files that were read once")
+                Failure(
+                    Code.ALREADY_SEEN, f"{self._repeated} further references to files that were read already"
+                )
             )
         if self._unusable:
-            found.append(Failure(Code.REJECTED_URL, f"{self._unusable} names of sitemaps are no usable URLs"))
+            found.append(Failure(Code.REJECTED_URL, f"{self._unusable} sitemap URLs are invalid"))
         return found
 
     def _hit(self, code: Code, message: str) -> None:

@@ -125,11 +125,13 @@ def parse_header(text: str) -> tuple[str, str]:
     if not colon:
         raise UsageError("--header takes a name, a colon and a value", hint=hint)
     if not _TOKEN.fullmatch(name):
-        raise UsageError("--header: the name is no header name", hint=hint)
+        raise UsageError("--header: the name is not a header name", hint=hint)
     if len(value) > _MAX_HEADER:
         raise UsageError(f"--header: the value of {name} has more than {_MAX_HEADER} characters")
     if re.search(r"[^\t\x20-\x7e]", value):
-        raise UsageError(f"--header: the value of {name} holds characters that no header may", hint=hint)
+        raise UsageError(
+            f"--header: the value of {name} contains characters that are invalid in a header", hint=hint
+        )
     if name.lower() in _HOP_HEADERS:
         raise UsageError(f"--header: {name} belongs to the connection and cannot be set")
     if name.lower() in _OWN_HEADERS:

@@ -138,7 +138,7 @@ class SiteFinder:
         """Mark a robots.txt as not understood if every path has this answer."""
         source = self._context.stats.robots_source
         if source is not None and source.state is SourceState.WHOLE:
-            failure = Failure(Code.NOT_UNDERSTOOD, "robots.txt is what every path answers with")
+            failure = Failure(Code.NOT_UNDERSTOOD, "robots.txt is the page that every path returns")
             self._context.stats.robots_source = source._replace(
                 state=SourceState.NOT_UNDERSTOOD, failure=failure
             )
@@ -277,7 +277,7 @@ def _robots_source(url: str, fetched: FetchedFile, answer: Answer, robots: Robot
         if robots.failure is not None:
             state, failure = SourceState.NOT_UNDERSTOOD, robots.failure
         elif robots.file is not None and not robots.file.understood:
-            failure = Failure(Code.NOT_UNDERSTOOD, "robots.txt holds no line that could be understood")
+            failure = Failure(Code.NOT_UNDERSTOOD, "robots.txt contains no valid line")
             state = SourceState.NOT_UNDERSTOOD
         elif fetched.failure is not None:
             state = SourceState.PARTIAL

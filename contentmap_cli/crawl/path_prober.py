@@ -182,8 +182,6 @@ class PathProber:
         elif answer.state is not SourceState.WHOLE:
             state, failure = answer.state, answer.failure
         elif self._soft404.is_page and (robots is None or not robots.state.is_proof):
-            failure = Failure(
-                Code.NOT_UNDERSTOOD, "every path answers with a page, so that nothing can be concluded"
-            )
+            failure = Failure(Code.NOT_UNDERSTOOD, "every path returns a page, so nothing can be concluded")
             state = SourceState.NOT_UNDERSTOOD
         return Source(SourceKind.KNOWN_PATHS, url, state, failure)

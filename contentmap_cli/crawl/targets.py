@@ -86,10 +86,10 @@ def parse_target(text: str) -> Target:
     if len(text) > MAX_TARGET:
         raise BadTarget(f"the target has {len(text)} characters, more than {MAX_TARGET}")
     if _INVISIBLE.search(text):
-        raise BadTarget("the target holds control or invisible characters", hint="type it again by hand")
+        raise BadTarget("the target contains control or invisible characters", hint="type it again by hand")
     if re.search(r"\s", text):
         raise BadTarget(
-            "the target holds a space", hint="give one target a line, or quote each one by itself"
+            "the target contains a space", hint="give one target a line, or quote each one by itself"
         )
     scheme, rest = _split_scheme(text.replace("\\", "/"))
     end = re.search(r"[/?#]", rest)
@@ -106,7 +106,7 @@ def parse_target(text: str) -> Target:
         and port is None
     ):
         raise BadTarget(
-            f"'{_printable(host)}' has no dot, so it is no domain name",
+            f"'{_printable(host)}' is not a domain name: it has no dot",
             hint=f"did you mean {_printable(host)}.com? A host of your own network: http://{_printable(host)}/",
         )
     return _build(scheme, host, port, tail)
@@ -133,11 +133,11 @@ def _split_scheme(text: str) -> tuple[str | None, str]:
 def _split_authority(authority: str) -> tuple[str, int | None]:
     if "," in authority or ";" in authority:
         raise BadTarget(
-            "the target holds a comma or semicolon", hint="give one target a line, with nothing else"
+            "the target contains a comma or semicolon", hint="give one target a line, with nothing else"
         )
     if authority.count(":") > 1 and not authority.startswith("["):
         raise BadTarget(
-            "the target has too many colons", hint="an IPv6 address stands in brackets: [::1]:8080"
+            "the target has too many colons", hint="write an IPv6 address in brackets: [::1]:8080"
         )
     try:
         host, port = split_port(authority)
@@ -148,9 +148,9 @@ def _split_authority(authority: str) -> tuple[str, int | None]:
             return name, port
         # browsers accept more forms than users type
         if is_address(name) and name != host.removesuffix("."):
-            raise BadHost("the host looks like an IPv4 address, but is none of four numbers up to 255")
+            raise BadHost("the host looks like an IPv4 address, but is not four numbers up to 255")
         if not all(map(_LABEL.fullmatch, name.split("."))):
-            raise BadHost("the host name holds characters that no host name has")
+            raise BadHost("the host name contains invalid characters")
         return name, port
     except BadHost as error:
         raise BadTarget(

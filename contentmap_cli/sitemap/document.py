@@ -236,7 +236,7 @@ class _DocumentParser:
         if len(data) > most or self._body.failure is not None:
             self.cut = True
             if self._body.failure is None:
-                self._problems.add(ProblemCode.BODY_TOO_LARGE, None, f"only {most} bytes of it were read")
+                self._problems.add(ProblemCode.BODY_TOO_LARGE, None, f"only the first {most} bytes were read")
         self.robots_body = bytes(data[:most])
         # RFC 9309 section 2.2: robots.txt is UTF-8
         text = self.robots_body[charset.bom_length :].decode(charset.codec, "replace")
@@ -294,7 +294,7 @@ class _DocumentParser:
         except EntryLimitReached:
             return self._entry_limit()
         except TokenTooLong:
-            message = f"more than {limits.xml_token_bytes} bytes without anything beginning or ending"
+            message = f"more than {limits.xml_token_bytes} bytes without the start or end of an element"
             return _ParseStopped(ProblemCode.XML_TOKEN_TOO_LARGE, message)
         except TooDeep:
             return _ParseStopped(ProblemCode.XML_ERROR, f"elements nested deeper than {limits.xml_depth}")

@@ -83,7 +83,9 @@ def detect(head: bytes, content_type: str | None = None) -> Charset:
             return Charset("utf-8", "utf-8", alternative=as_sent)
         return UTF_8 if _is_utf8(head, sent_codec) else as_sent
     if codec is None:
-        return UTF_8._replace(mismatch=f"declares the encoding {declared}, which cannot be; read as UTF-8")
+        return UTF_8._replace(
+            mismatch=f"declares the encoding {declared}, which is impossible; read as UTF-8"
+        )
     if codec in UTF_8_CODECS:
         return UTF_8
     as_utf8 = UTF_8._replace(mismatch=f"declares the encoding {declared} and is UTF-8")

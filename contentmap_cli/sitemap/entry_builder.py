@@ -249,7 +249,7 @@ class EntryBuilder:
             self.deliver()
         finally:
             if self.has_unknown and not (self.entries or self._refused or self.losses):
-                self.add_loss(ProblemCode.NOTHING_UNDERSTOOD, None, "the root holds no entry that is known")
+                self.add_loss(ProblemCode.NOTHING_UNDERSTOOD, None, "the root contains no known entry")
             if self._duplicates:
                 self.problems.add(
                     ProblemCode.DUPLICATE_URL, None, "URLs listed more than once", self._duplicates

@@ -108,11 +108,11 @@ def _absolute(url: str, base: str | None, max_bytes: int) -> ValidatedUrl:
     _, at, authority = parts.authority.rpartition("@")
     host = _host_of(parts.scheme, authority)
     if host is None:
-        return _rejected("no host that could be asked", url)
+        return _rejected("an invalid host", url)
     code, message = None, ""
     if parts.slashes != "//" or "\\" in url.partition("?")[0].partition("#")[0]:
         if parts.slashes.replace("\\", "/") != "//" and not _is_absolute(parts, host, base):
-            return _rejected("no host that could be asked", url)
+            return _rejected("an invalid host", url)
         code, message = ProblemCode.URL_REPAIRED, shorten(url)
         url = f"{url[: len(parts.scheme)]}://{parts.authority}{parts.path}{parts.query}"
     if len(url.encode("utf-8")) > max_bytes:
@@ -141,7 +141,7 @@ def _has_split_credentials(url: str, parts: HttpUrl) -> bool:
 
 def _credentials_removed(validated: ValidatedUrl, parts: HttpUrl) -> ValidatedUrl:
     authority = (validated.url or "").partition("://")[2].partition("/")[0]
-    message = f"a user name or password stood before {shorten(authority, 80)}"
+    message = f"user name or password removed before {shorten(authority, 80)}"
     return validated._replace(code=ProblemCode.CREDENTIALS_REMOVED, message=message)
 
 

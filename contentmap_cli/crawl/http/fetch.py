@@ -173,7 +173,7 @@ class Fetcher:
             return Reply(failure=Failure(http_code(429), str(paused)))
         except EXPECTED as error:
             if isinstance(error, TimeoutError) and asyncio.get_running_loop().time() >= request.until:
-                return Reply(failure=Failure(Code.DEADLINE, "the domain's time was up"))
+                return Reply(failure=Failure(Code.DEADLINE, "the domain's time limit was reached"))
             fault = http_error_of(error)
             return Reply(failure=fault.failure, transient=fault.transient)
 
@@ -233,7 +233,7 @@ class Fetcher:
                         until=until,
                     )
                     if until == request.until and loop.time() >= until and reply.failure is not None:
-                        reply.failure = Failure(Code.DEADLINE, "the domain's time was up")
+                        reply.failure = Failure(Code.DEADLINE, "the domain's time limit was reached")
             finally:
                 response.close()
         finally:

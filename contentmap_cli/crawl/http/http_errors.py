@@ -50,14 +50,14 @@ def _timeout(error: BaseException) -> HttpError | None:
     if isinstance(error, aiohttp.ConnectionTimeoutError):
         return HttpError(Failure(Code.TIMEOUT, "no connection within the connect timeout"))
     if isinstance(error, TimeoutError) and not getattr(error, "errno", None):
-        return HttpError(Failure(Code.TIMEOUT, "no answer within the time allowed"), transient=True)
+        return HttpError(Failure(Code.TIMEOUT, "no response within the timeout"), transient=True)
     return None
 
 
 def _name(error: BaseException, cause: BaseException) -> HttpError | None:
     if isinstance(error, aiohttp.ClientConnectorDNSError) or isinstance(cause, socket.gaierror):
         again = getattr(cause, "errno", None) == socket.EAI_AGAIN
-        reason = "the name server gave no answer" if again else "the host name does not exist"
+        reason = "the name server did not answer" if again else "the host name does not exist"
         return HttpError(Failure(Code.DNS_ERROR, reason), transient=again)
     return None
 
@@ -66,11 +66,11 @@ def _http(error: BaseException) -> HttpError | None:
     if isinstance(error, aiohttp.ClientHttpProxyError):
         return HttpError(Failure(Code.CONNECT_ERROR, f"the proxy answered with status {error.status}"))
     if isinstance(error, aiohttp.ClientResponseError):
-        return HttpError(Failure(Code.HTTP_PROTOCOL, "the server's answer is not HTTP, or breaks its rules"))
+        return HttpError(Failure(Code.HTTP_PROTOCOL, "the response violates the HTTP protocol"))
     if isinstance(error, aiohttp.ClientPayloadError):
-        return HttpError(Failure(Code.BODY_TRUNCATED, "the connection ended before the body did"))
+        return HttpError(Failure(Code.BODY_TRUNCATED, "the connection was closed before the end of the body"))
     if isinstance(error, aiohttp.InvalidURL | aiohttp.NonHttpUrlClientError | ValueError):
-        return HttpError(Failure(Code.REJECTED_URL, "the URL is not one that can be asked for"))
+        return HttpError(Failure(Code.REJECTED_URL, "the URL cannot be requested"))
     return None
 
 

@@ -38,7 +38,7 @@ class HostPaused(Exception):
     """A host asked for a pause of `seconds`, which is longer than the request can wait."""
 
     def __init__(self, seconds: float) -> None:
-        super().__init__("the host asked to come back later")
+        super().__init__("the host asked to retry later")
         self.seconds = seconds
 
 

@@ -120,12 +120,12 @@ async def read_body(
         with suppress(OSError):
             body.close()
         reply.body = None
-        reply.failure = Failure(Code.STORAGE_ERROR, f"the body cannot be kept: {error}")
+        reply.failure = Failure(Code.STORAGE_ERROR, f"the body cannot be stored: {error}")
     except BaseException:
         body.close()
         raise
     if reply.failure is None and is_broken(response):
-        reply.failure = Failure(Code.HTTP_PROTOCOL, "the body breaks the rules of HTTP")
+        reply.failure = Failure(Code.HTTP_PROTOCOL, "the body violates the HTTP protocol")
 
 
 async def _receive(
@@ -165,13 +165,15 @@ async def _receive(
                 passed = time.monotonic() - begin
                 if passed > limits.slow_after and reply.size < passed * limits.slow_rate:
                     rate = int(reply.size / passed)
-                    reply.failure = Failure(Code.TIMEOUT, f"the body came at {rate} bytes a second")
+                    reply.failure = Failure(Code.TIMEOUT, f"the body arrived at {rate} bytes per second")
                     break
     except EXPECTED as error:
         fault = http_error_of(error)
         reply.failure = fault.failure
         if fault.failure.code == Code.CONNECT_ERROR:
-            reply.failure = Failure(Code.BODY_TRUNCATED, "the connection ended before the body did")
+            reply.failure = Failure(
+                Code.BODY_TRUNCATED, "the connection was closed before the end of the body"
+            )
 
 
 class _StorageFailed(Exception):
@@ -196,7 +198,7 @@ async def _decode_body(reply: Reply, body: BinaryIO, limits: Limits) -> None:
     reply.body = inflated and inflated.body
     if inflated is None:
         reply.size = 0
-        message = "the body is encoded in a way that was not asked for"
+        message = "the body has a content encoding that was not requested"
         reply.failure = Failure(Code.UNSUPPORTED_ENCODING, message)
         return
     reply.size = inflated.size
