@@ -1,8 +1,8 @@
 """The well-known paths of sitemaps and feeds, in the order in which they are requested.
 
-By default 21 are requested at most, two at a time; the rest, names that few sites use, only where the
-user wants all of them. Paths that servers forbid by rule, such as names that begin with a dot, are in neither
-list: their refusal says nothing of a sitemap.
+By default the first three lists are requested at most, two paths at a time; the last one, names that few
+sites use, only with `--probe always`. Paths that servers forbid by rule, such as names that begin with a dot,
+are in none of the lists: their refusal says nothing of a sitemap.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ MAIN_PATHS: Final = (
     "sitemap.txt", "sitemaps.xml", "sitemap1.xml", "sitemapindex.xml", "sitemap.php", "xmlsitemap.php",
     "sitemap_index.xml.gz", "sitemap/sitemap.xml", "sitemaps/sitemap.xml", "sitemap/",
 )  # fmt: skip
-"""Names of a site's one sitemap: once one of them works, the others are other names for it."""
+"""Names of a site's one sitemap: once one of them works, the others are other names for it. The first two are
+requested at the site's other origins as well."""
 
 NEWS_PATHS: Final = ("sitemap_news.xml", "sitemap-news.xml", "news-sitemap.xml")
 """A news sitemap is published beside the site's own, and requested in any case."""
