@@ -21,7 +21,6 @@ from contentmap_cli.commands.engine.progress import ProgressListener
 from contentmap_cli.crawl import crawler as crawler_module
 from contentmap_cli.crawl.crawler import Crawler
 from contentmap_cli.crawl.options import CrawlOptions, parse_connect_to
-from contentmap_cli.crawl.reading import parser_processes
 from contentmap_cli.crawl.reading.body_cache import WORTH_KEEPING
 from contentmap_cli.models import DomainSummary, Target
 from contentmap_cli.storage.engine import Database
@@ -143,11 +142,10 @@ async def recorded(sessions: Sessions, tenant: str) -> dict[str, list[Any]]:
 
 
 async def test_a_history_is_recorded_alike_with_and_without_the_cache(
-    database: Database, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    database: Database, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Rows, what they were, facts of files and every count are equal after each scan; and the cache was used
     for all but what could not be told from changes."""
-    monkeypatch.setattr(parser_processes, "IDLE", 60)
     caplog.set_level(logging.DEBUG, "contentmap.transaction")
     dice = random.Random(5)
     files: Files = {

@@ -12,7 +12,7 @@ from contentmap_cli.commands.database.lookups import nothing_left, require_job, 
 from contentmap_cli.commands.engine.job.answer import RunAnswer, run_answer
 from contentmap_cli.commands.engine.job.console_progress import ConsoleProgress
 from contentmap_cli.commands.engine.job.job_run import JobRun
-from contentmap_cli.commands.engine.run_id import is_dead, new_run_id
+from contentmap_cli.commands.engine.run_id import is_dead, is_running, new_run_id
 from contentmap_cli.commands.engine.stop_signals import deadline, signals_to
 from contentmap_cli.commands.interface.answer_output import say
 from contentmap_cli.commands.interface.global_options import GlobalOptions
@@ -89,12 +89,13 @@ async def resume_job(
                 job = await require_job(session, tenant, job_id)
                 recorded, closed = dict(job.options), job.status in _CLOSED
                 await end_stale_sessions(session, job_id, tenant, is_dead)
-                held_by, alive = await jobs.holder(session, job_id)
+                held_by, alive = await jobs.holder(session, job_id, running=is_running)
                 queued = held_by == QUEUE_OWNER
                 if held_by is not None and (not alive or is_dead(held_by)):
                     await jobs.interrupt(session, job_id, held_by, "died")
+                    alive = False
                 todo = [target for target, _ in await unfinished(session, job_id, failures=failures)]
-                if (todo or not closed) and not await jobs.hold_job(session, job_id, run_id):
+                if (todo or not closed) and (alive or not await jobs.hold_job(session, job_id, run_id)):
                     raise await _job_held(session, job_id)
                 if queued:  # no worker has started it: this run takes it from the queue
                     from contentmap_cli.storage.queue.queue import drop_job_entries
