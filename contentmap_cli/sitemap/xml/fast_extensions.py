@@ -4,10 +4,10 @@ Taken is what generators print: links to languages, images, videos and news whos
 words without `@`, and no reference but `&amp;`. Of anything else nothing is taken, and the parser reads it.
 What is taken equals what `read_extensions` makes of the same text, without a problem.
 
-A generator prints entry after entry in the same tags, with other values. `UsualExtensions` compiles a shape that
-occurs often into a pattern with a group for each value and a template with a field for each. From then on an entry
-costs one match and one format. A value is accepted only if `usual_extensions` would accept it, so the text is the
-same as without shapes.
+A generator prints entry after entry in the same tags, with other values. `UsualExtensions` compiles a shape
+that occurs often into a pattern with a group for each value and a template with a field for each. From then
+on an entry costs one match and one format. A value is accepted only if `usual_extensions` would accept it,
+so the text is the same as without shapes.
 """
 
 from __future__ import annotations
