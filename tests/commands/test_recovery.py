@@ -272,7 +272,8 @@ async def test_a_stopped_run_finishes_recording_a_failure(
             with closing(sqlite3.connect(str(database.engine.url.database), isolation_level=None)) as other:
                 other.execute("BEGIN IMMEDIATE")
                 three_sites.gate.set()
-                await until(lambda: is_logged("transaction.first_statement"))
+                await until(lambda: is_logged("transaction.begun"))
+                await asyncio.sleep(0.05)  # by now it waits for the lock
                 run.stop("stopped by the test")
                 await asyncio.sleep(0.05)
                 other.execute("ROLLBACK")
