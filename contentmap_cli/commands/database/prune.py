@@ -269,12 +269,12 @@ def _in_pieces(found: Sequence[Leftovers]) -> list[list[Leftovers]]:
 
 
 async def _vacuum(database: Database) -> None:
-    from contentmap_cli.commands.engine.run_id import is_dead
+    from contentmap_cli.commands.engine.run_id import is_dead, is_running
     from contentmap_cli.storage.maintenance.vacuum import vacuum
     from contentmap_cli.storage.schema import held_jobs
 
     async with database.engine.begin() as connection:
-        live = [job for job, owner in await connection.run_sync(held_jobs) if not is_dead(owner)]
+        live = await connection.run_sync(held_jobs, is_dead, is_running)
     if live:
         raise SchemaMismatch(
             f"a run is at work on {live[0]} in {database.shown}: what is old was removed, and the file is as "
