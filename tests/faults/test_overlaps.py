@@ -18,7 +18,7 @@ from contentmap_cli.storage.engine import open_database
 from contentmap_cli.storage.tables import DomainScan, Job
 
 QUICK = {
-    "contentmap_cli.commands.engine.job_run.HEARTBEAT_SECONDS": 0.2,
+    "contentmap_cli.commands.engine.job.heartbeat.HEARTBEAT_SECONDS": 0.2,
     "contentmap_cli.storage.engine.SERVER_SETTINGS": {"idle_in_transaction_session_timeout": "1s"},
 }
 

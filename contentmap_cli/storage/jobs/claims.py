@@ -20,7 +20,7 @@ from typing import Any, Final, cast
 from sqlalchemy import ColumnElement, Table, and_, bindparam, exists, func, or_, select, update
 
 from contentmap_cli.errors import Code, Failure, LeaseLost
-from contentmap_cli.models import DomainSummary, ScanStatus, Target
+from contentmap_cli.models import DomainSummary, RememberedFile, ScanStatus, Target
 from contentmap_cli.models.sources import Source, SourceKind, SourceState
 from contentmap_cli.storage.column_types import utc_now
 from contentmap_cli.storage.session import GuardedSession
@@ -41,18 +41,24 @@ _D: Final = _DOMAINS.c
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """One run's right to record one domain scan. The token is the fence: who lost it writes nothing.
+    """One run's right to record one domain scan, and what to scan. A run that lost the token writes nothing.
 
-    `known` says that files of the domain were recorded when it was claimed: worth remembering, and no
-    more, since another job may have recorded it since.
+    `known` says that files of the domain were recorded when it was claimed; another job may have recorded
+    others since. `remembered` are those files, which are requested first and with their validators.
     """
 
     scan_id: int
     domain_id: int
     job_id: str
-    domain: str
+    target: Target
     token: str
     known: bool = False
+    remembered: tuple[RememberedFile, ...] = ()
+
+    @property
+    def domain(self) -> str:
+        """The domain's name."""
+        return self.target.domain
 
 
 def takeable(*, failures: bool = False) -> ColumnElement[bool]:
@@ -68,6 +74,7 @@ _WANTED: Final = (
     select(
         _S.id,
         _S.domain_id,
+        _S.target,
         _D.name,
         exists(select(SitemapFile.id).where(SitemapFile.domain_id == _S.domain_id)).label("known"),
     )
@@ -202,7 +209,9 @@ async def claim_domains(
         elif row.domain_id in busy:
             answers[domain] = await _skip(session, row.id, busy[row.domain_id])
         elif row.id in taken:
-            answers[domain] = Claim(row.id, row.domain_id, job_id, domain, token, bool(row.known))
+            answers[domain] = Claim(
+                row.id, row.domain_id, job_id, unpack_target(row.target), token, bool(row.known)
+            )
         else:
             answers[domain] = Failure(Code.LEASE_LOST, "another run of this job took it")
     session.note("domains.claimed", claimed=len(taken), asked=len(domains))

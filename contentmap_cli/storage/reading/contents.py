@@ -54,9 +54,9 @@ async def find_domain(session: GuardedSession, tenant: str, name: str) -> int | 
 
 
 async def known_domains(
-    session: GuardedSession, tenant: str, *, begin: str = "", limit: int = 1000
+    session: GuardedSession, tenant: str, *, begin: str = "", limit: int | None = 1000
 ) -> list[str]:
-    """Names of a tenant's domains that begin so, the last scanned first."""
+    """Return the names of a tenant's domains that start with `begin`, the last scanned first."""
     found = await session.scalars(
         select(Domain.name)
         .where(Domain.tenant_id == tenant, Domain.name.startswith(begin, autoescape=True))
