@@ -161,7 +161,7 @@ async def test_a_copy_that_comes_first_is_refused(sessions: Sessions, values: Sh
         assert await count(session) == 0
 
 
-@pytest.mark.parametrize("by", ["server", "pulse"])
+@pytest.mark.parametrize("by", ["server", "watchdog"])
 async def test_a_copy_whose_connection_is_lost(sessions: Sessions, address: str, by: str) -> None:
     """It ends, as a database that cannot be reached: by itself the driver would wait for ever for room to
     send the rest."""
@@ -171,8 +171,8 @@ async def test_a_copy_whose_connection_is_lost(sessions: Sessions, address: str,
 
     async def lose_it() -> None:
         await under_way.wait()
-        if by == "pulse":  # the server has been silent for long
-            sessions.database.cut()
+        if by == "watchdog":  # the server has been silent for long
+            sessions.database.terminate_connections()
             return
         connection = await asyncpg.connect(address)
         await connection.execute(

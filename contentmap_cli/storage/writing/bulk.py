@@ -133,7 +133,7 @@ async def copy_records(
         async with _cancelled_on_connection_loss(driver):
             await driver.copy_records_to_table(table, records=records, columns=columns)
     except BaseException as error:
-        session.spoil(error)
+        session.mark_failed(error)
         raise
 
 
