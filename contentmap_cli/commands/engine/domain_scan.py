@@ -29,7 +29,7 @@ from contentmap_cli.models.robots import costly
 from contentmap_cli.storage.jobs.claims import Claim, fence, finish_domain
 from contentmap_cli.storage.session import GuardedSession
 from contentmap_cli.storage.writing.change_set import ChangeSet
-from contentmap_cli.storage.writing.entries import Compared, Unfit, compare_ahead, merge_entries
+from contentmap_cli.storage.writing.entries import Compared, DeltaMismatch, compare_ahead, merge_entries
 from contentmap_cli.storage.writing.files import drop_files, save_files
 from contentmap_cli.storage.writing.robots_versions import save_robots
 from contentmap_cli.storage.writing.row_diff import FileEntries
@@ -98,8 +98,8 @@ async def _compare_before_writing(
                     kept.enter_context(ChangeSet()),
                     removals=crawl.complete,
                 )
-        except Unfit as unfit:
-            crawl = await run_in_thread(crawl.read_whole, unfit.urls)
+        except DeltaMismatch as mismatch:
+            crawl = await run_in_thread(crawl.read_whole, mismatch.urls)
 
 
 def _read_files(crawl: DomainCrawl) -> dict[int, FileEntries]:
