@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable, Sequence
 
 from contentmap_cli.crawl.crawl_stats import CrawlStats
 from contentmap_cli.crawl.discovery import Candidate, DiscoveryQueue
@@ -13,9 +14,10 @@ from contentmap_cli.crawl.http.responses import FetchedFile
 from contentmap_cli.crawl.options import CrawlOptions
 from contentmap_cli.crawl.pages.answers import Answer
 from contentmap_cli.crawl.reading.reader import Reader
+from contentmap_cli.crawl.results import CrawlProgress
 from contentmap_cli.crawl.robots import Robots
 from contentmap_cli.errors import Code, Failure
-from contentmap_cli.models import DiscoveryMethod, Target
+from contentmap_cli.models import DiscoveryMethod, RememberedFile, Target
 from contentmap_cli.models.hosts import origin_of, site_of
 from contentmap_cli.models.sources import Source, SourceKind, SourceState
 
@@ -32,15 +34,21 @@ class CrawlContext:
         options: CrawlOptions,
         fetcher: Fetcher,
         reader: Reader,
-        stats: CrawlStats,
-        discovery: DiscoveryQueue,
+        remembered: Sequence[RememberedFile],
+        progress: Callable[[CrawlProgress], None] | None,
     ) -> None:
         self.target = target
         self.options = options
         self.limits = options.limits
         self.reader = reader
-        self.stats = stats
-        self.discovery = discovery
+        self.stats = CrawlStats(target.domain, options.limits, progress)
+        self.discovery = DiscoveryQueue(
+            target,
+            limits=options.limits,
+            probe=options.probe,
+            conditional=options.conditional,
+            remembered=remembered,
+        )
         self.robots = Robots()
         self.robots_of: dict[str, Robots] = {}  # by origin, of those whose robots.txt was requested
         self._fetcher = fetcher

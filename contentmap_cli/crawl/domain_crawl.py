@@ -9,24 +9,19 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import islice
 from typing import BinaryIO, Final
 
 from contentmap_cli.crawl.context import CrawlContext
-from contentmap_cli.crawl.crawl_stats import CrawlStats
-from contentmap_cli.crawl.discovery import Candidate, DiscoveryQueue
-from contentmap_cli.crawl.http.fetch import Fetcher
+from contentmap_cli.crawl.discovery import Candidate
 from contentmap_cli.crawl.http.responses import FetchedFile
-from contentmap_cli.crawl.options import CrawlOptions
 from contentmap_cli.crawl.origins import SiteFinder
 from contentmap_cli.crawl.pages.answers import Answer
 from contentmap_cli.crawl.path_prober import PathProber, Soft404Probe
-from contentmap_cli.crawl.reading.reader import Reader
 from contentmap_cli.crawl.reading.reader import Source as Body
 from contentmap_cli.crawl.reading.spool import Segment
-from contentmap_cli.crawl.results import CrawlProgress, DomainCrawl, file_outcome
+from contentmap_cli.crawl.results import DomainCrawl, file_outcome
 from contentmap_cli.errors import Code, Failure
 from contentmap_cli.models import (
     DiscoveryMethod,
@@ -34,8 +29,6 @@ from contentmap_cli.models import (
     DocumentKind,
     Entry,
     FileStatus,
-    RememberedFile,
-    Target,
 )
 from contentmap_cli.models.entry_rows import COLUMNS, EXTRA_COLUMNS, lengthened
 from contentmap_cli.models.hosts import is_related
@@ -67,37 +60,15 @@ _NEWS: Final = (*COLUMNS, *EXTRA_COLUMNS).index("news_count")
 class DomainCrawler:
     """Crawls one domain; call `run` once."""
 
-    def __init__(
-        self,
-        target: Target,
-        *,
-        options: CrawlOptions,
-        fetcher: Fetcher,
-        reader: Reader,
-        remembered: Sequence[RememberedFile],
-        progress: Callable[[CrawlProgress], None] | None,
-    ) -> None:
-        self._limits = options.limits
-        self._reader = reader
-        self._stats = CrawlStats(target.domain, options.limits, progress)
-        self._discovery = DiscoveryQueue(
-            target,
-            limits=options.limits,
-            probe=options.probe,
-            conditional=options.conditional,
-            remembered=remembered,
-        )
-        self._context = CrawlContext(
-            target,
-            options=options,
-            fetcher=fetcher,
-            reader=reader,
-            stats=self._stats,
-            discovery=self._discovery,
-        )
-        self._finder = SiteFinder(self._context)
-        self._soft404 = Soft404Probe(self._context)
-        self._prober = PathProber(self._context, self._soft404, self._read_queue)
+    def __init__(self, context: CrawlContext) -> None:
+        self._context = context
+        self._limits = context.limits
+        self._reader = context.reader
+        self._stats = context.stats
+        self._discovery = context.discovery
+        self._finder = SiteFinder(context)
+        self._soft404 = Soft404Probe(context)
+        self._prober = PathProber(context, self._soft404, self._read_queue)
         self._digests: set[str] = set()
         self._refusals = 0  # in a row
 
