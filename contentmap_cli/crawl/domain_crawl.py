@@ -11,7 +11,6 @@ import logging
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from itertools import islice
 from typing import BinaryIO, Final
 
 from contentmap_cli.crawl.context import CrawlContext
@@ -37,7 +36,6 @@ from contentmap_cli.models import (
     RememberedFile,
     Target,
 )
-from contentmap_cli.models.entry_rows import COLUMNS, EXTRA_COLUMNS, lengthened
 from contentmap_cli.models.hosts import is_related
 from contentmap_cli.models.sources import Source, SourceKind, SourceState
 
@@ -55,13 +53,11 @@ SLICE: Final = 500
 MOST_REFUSALS: Final = 3
 """Refusals in a row after which files that nothing names are not requested: the site refuses the crawl."""
 
-NEWS_LOOKED_AT: Final = 2_000
-"""Entries that are looked at to tell a news sitemap, which has at most 1,000."""
+MOST_NEWS: Final = 2_000
+"""Entries that a news sitemap has at most; the protocol allows 1,000."""
 
 _FILE: Final = re.compile(r"\.(?:xml|txt)(?:\.gz)?\Z", re.IGNORECASE)
 """Names that only a sitemap or a feed can have: a page in its place is a fault of the site."""
-
-_NEWS: Final = (*COLUMNS, *EXTRA_COLUMNS).index("news_count")
 
 
 class DomainCrawler:
@@ -285,7 +281,7 @@ class DomainCrawler:
         )
         if document.kind is DocumentKind.INDEX:
             await self._queue_children(candidate, children)
-        news = await self._lists_news_only(document, segment)
+        news = self._lists_news_only(document, segment)
         self._decider.file_done(candidate, status, document, entries=document.entries, news=news)
 
     def _is_no_sitemap(
@@ -336,15 +332,8 @@ class DomainCrawler:
             del children[:SLICE]
             await asyncio.sleep(0)
 
-    async def _lists_news_only(self, document: Document, segment: Segment) -> bool:
+    def _lists_news_only(self, document: Document, segment: Segment) -> bool:
         """Whether each entry carries news: such a file lists the articles of two days."""
-        if self._decider.found or document.kind is not DocumentKind.URLSET or segment.changes is not None:
+        if document.kind is not DocumentKind.URLSET or segment.changes is not None:
             return False
-        if "news" not in (document.root or "") or not 0 < segment.pages <= NEWS_LOOKED_AT:
-            return False
-
-        def only_news() -> bool:
-            rows = (row for batch in segment.read() for row in batch)
-            return all(lengthened(row)[_NEWS] for row in islice(rows, NEWS_LOOKED_AT))
-
-        return await asyncio.to_thread(only_news)
+        return "news" in (document.root or "") and 0 < segment.pages == segment.news <= MOST_NEWS

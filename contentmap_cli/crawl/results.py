@@ -12,6 +12,7 @@ from contentmap_cli.models import CrawledFile, Document, FileStatus, ScanStatus
 from contentmap_cli.models.entry_rows import RowBatch, RowDelta
 from contentmap_cli.models.robots import RobotsFile
 from contentmap_cli.models.sources import Source
+from contentmap_cli.threads import in_thread
 
 if TYPE_CHECKING:  # who is sent results needs no parser of robots.txt
     from contentmap_cli.crawl.robots import Robots
@@ -84,8 +85,11 @@ class DomainCrawl:
         digest, entries = segment.changes.since
         return RowDelta(digest, entries, segment.read, segment.gone)
 
-    def read_whole(self, urls: Collection[str]) -> DomainCrawl:
-        """The same crawl with all entries of these files read. It takes its time, and the spools."""
+    async def read_whole(self, urls: Collection[str]) -> DomainCrawl:
+        """Return the same crawl with all entries of these files read, in a thread. It takes the spools."""
+        return await in_thread(lambda: self._read_whole(urls), stop=self.spools.cancel)
+
+    def _read_whole(self, urls: Collection[str]) -> DomainCrawl:
         files, segments = [*self.files], [*self.segments]
         for index, (file, segment) in enumerate(zip(self.files, self.segments, strict=True)):
             if file.url in urls and segment is not None and segment.changes is not None:

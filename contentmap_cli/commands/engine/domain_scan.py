@@ -14,7 +14,6 @@ then stands at another result, which is seen under the fence, and all is compare
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -115,7 +114,7 @@ async def _compare_ahead(
 
 
 async def _read_whole(crawl: DomainCrawl, urls: Collection[str]) -> DomainCrawl:
-    return await asyncio.to_thread(crawl.read_whole, urls) if urls else crawl
+    return await crawl.read_whole(urls) if urls else crawl
 
 
 def _read_files(crawl: DomainCrawl) -> dict[int, FileEntries]:

@@ -22,6 +22,7 @@ from contentmap_cli.crawl.http.protocol import is_broken
 from contentmap_cli.errors import Code, Failure
 from contentmap_cli.models import Limits
 from contentmap_cli.sitemap.decode import GZIP_WINDOW, deflate
+from contentmap_cli.threads import in_thread
 
 IN_MEMORY = 256 * 1024
 """Bytes of a body or spool that stay in memory; the rest goes to an unlinked file."""
@@ -192,17 +193,20 @@ async def _undo(reply: Reply, body: BinaryIO, limits: Limits) -> None:
     """Leaves a readable body in `reply`, or none and why there is none."""
     if is_readable(_head_of(body)):
         return
-    inflated = None
-    if _may_be_read(body, reply):
-        inflated = await asyncio.to_thread(_inflated, body, limits.body_bytes)
+    plain, inflated = spool_file(), None
+    try:
+        if _may_be_read(body, reply):
+            inflated = await in_thread(lambda: _inflate(body, plain, limits.body_bytes))
+    finally:
+        if inflated is None:
+            plain.close()
     body.close()
-    reply.body = inflated and inflated.body
     if inflated is None:
-        reply.size = 0
+        reply.body, reply.size = None, 0
         message = "the body is encoded in a way that was not asked for"
         reply.failure = Failure(Code.UNSUPPORTED_ENCODING, message)
         return
-    reply.size = inflated.size
+    reply.body, reply.size = plain, inflated.size
     if inflated.size > limits.body_bytes:
         message = f"more than {limits.body_bytes} bytes decoded"
         reply.failure = reply.failure or Failure(Code.BODY_TOO_LARGE, message)
@@ -236,9 +240,8 @@ def _inflates(head: bytes, window: int) -> bool:
 
 
 class _Inflated(NamedTuple):
-    """A body with deflate undone. `whole` says that its data came to its own end."""
+    """How many bytes deflate made of a body, and whether its data came to its own end."""
 
-    body: BinaryIO
     size: int
     whole: bool
 
@@ -259,26 +262,22 @@ def is_readable(head: bytes) -> bool:
     return text.startswith(b"<") or (b":" in text and ascii_bytes > 0.7 * len(text))
 
 
-def _inflated(body: BinaryIO, most: int) -> _Inflated | None:
-    """The body with deflate undone, one byte more than `most` at most; None if it is no deflate at all."""
+def _inflate(body: BinaryIO, plain: BinaryIO, most: int) -> _Inflated | None:
+    """Undo deflate into `plain`, one byte more than `most` at most; None if it is no deflate at all."""
     for window in _ZLIB_WINDOWS:
         body.seek(0)
+        plain.seek(0)
+        plain.truncate()
         engine = zlib.decompressobj(window)
-        plain = spool_file()
         left = most + 1
         try:
             while left and not engine.eof and (data := engine.unconsumed_tail or body.read(_PIECE)):
                 left -= plain.write(engine.decompress(data, min(left, _PIECE)))
         except zlib.error:
             pass  # what came before the damage stays, as with gzip
-        except BaseException:
-            plain.close()
-            raise
-        plain.seek(0)
-        if is_readable(plain.read(_LOOKED_AT)) and plain.tell():
-            plain.seek(0)
-            return _Inflated(plain, most + 1 - left, engine.eof)
-        plain.close()
+        head = _head_of(plain)
+        if head and is_readable(head):
+            return _Inflated(most + 1 - left, engine.eof)
     return None
 
 

@@ -4,9 +4,9 @@ Taken is what generators print: links to languages, images, videos and news whos
 words without `@`, and no reference but `&amp;`. Of anything else nothing is taken, and the parser reads it.
 What is taken equals what `read_extensions` makes of the same text, without a problem.
 
-A generator prints entry after entry in the same tags, with other values. `UsualExtensions` makes a pattern of a
-shape that comes often, with a group for each value, and a text with a place for each; from then on an
-entry costs a match and a format. What stands around the places is what `usual_extensions` makes of the shape's own
+A generator prints entry after entry in the same tags, with other values. `UsualExtensions` makes a pattern of
+a shape that comes often, with a group for each value, and a text with a place for each; from then on an entry
+costs a match and a format. What stands around the places is what `usual_extensions` makes of the shape's own
 tags, and a value is put in only if it would take it: so the text is the same as without shapes.
 """
 
