@@ -8,16 +8,16 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from contentmap_cli.threads import in_thread
+from contentmap_cli.threads import run_in_thread
 
 
 async def test_what_comes_of_it() -> None:
     """The result or the error, from a pool or from the loop's own threads."""
     with ThreadPoolExecutor(1, thread_name_prefix="mine") as pool:
-        assert (await in_thread(lambda: threading.current_thread().name, pool=pool)).startswith("mine")
-    assert await in_thread(lambda: 6 * 7) == 42
+        assert (await run_in_thread(lambda: threading.current_thread().name, pool=pool)).startswith("mine")
+    assert await run_in_thread(lambda: 6 * 7) == 42
     with pytest.raises(ZeroDivisionError):
-        await in_thread(lambda: 1 // 0)
+        await run_in_thread(lambda: 1 // 0)
 
 
 @pytest.mark.parametrize("times", [1, 3])
@@ -32,7 +32,7 @@ async def test_a_cancelled_task_waits_for_its_thread(times: int) -> None:
         ended.set()
         raise OSError("late")
 
-    task = asyncio.create_task(in_thread(work, stop=lambda: stops.append(True)))
+    task = asyncio.create_task(run_in_thread(work, stop=lambda: stops.append(True)))
     await asyncio.to_thread(began.wait)
     for _ in range(times):
         task.cancel()
@@ -49,7 +49,7 @@ async def test_work_of_a_pool_that_is_shut_down() -> None:
     with ThreadPoolExecutor(1) as pool:
         go_on = threading.Event()
         busy = pool.submit(go_on.wait)
-        task = asyncio.create_task(in_thread(lambda: None, pool=pool))
+        task = asyncio.create_task(run_in_thread(lambda: None, pool=pool))
         await asyncio.sleep(0.01)
         pool.shutdown(wait=False, cancel_futures=True)
         with pytest.raises(asyncio.CancelledError):

@@ -54,7 +54,7 @@ def resume(
     output: opt.OutputOption = None,
 ) -> int:
     """Finish a job that was interrupted, died or was deferred."""
-    from contentmap_cli.commands.engine.job_runner import resume_job
+    from contentmap_cli.commands.engine.job.job_runner import resume_job
     from contentmap_cli.commands.settings.crawl_settings import ScanSettings
 
     given = ScanSettings.of(crawl).on_this_machine()

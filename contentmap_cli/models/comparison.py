@@ -1,11 +1,13 @@
-"""What is told of what is recorded: two scans compared, and a site by its sections. Values only."""
+"""Two scans of a domain compared: which scans, and what changed between them."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from contentmap_cli.errors import NotFound
 from contentmap_cli.models.statuses import ScanStatus
 
 
@@ -58,6 +60,33 @@ class Comparison:
     def removals_withheld(self) -> bool:
         """Whether what the later scan did not see is still listed, because the scan was not complete."""
         return not self.after.complete
+
+
+def choose_scans(
+    domain: str, scans: Sequence[ScanPoint], earlier: str | None = None, later: str | None = None
+) -> Comparison:
+    """Choose two scans of a domain by the ids of their jobs.
+
+    `scans` is the domain's history, the oldest first. `later` defaults to the last scan, `earlier` to the one
+    before `later`. Raises NotFound where the history has no such scan.
+    """
+    comparable = [scan for scan in scans if scan.comparable]
+    index_of = {scan.job_id: index for index, scan in enumerate(comparable)}
+    for job in (earlier, later):
+        if job is not None and job not in index_of:
+            if any(scan.job_id == job for scan in scans):
+                message = f"the scan of {domain} by {job} was pruned"
+            else:
+                message = f"{job} has recorded nothing of {domain}, or was pruned"
+            raise NotFound(message, hint=f"`contentmap jobs --domain {domain}` lists the jobs there are")
+    if not comparable:
+        raise NotFound(f"no scan of {domain} has recorded anything", hint=f"contentmap scan {domain}")
+    after = index_of[later] if later is not None else len(comparable) - 1
+    if earlier is not None:
+        return Comparison(domain, comparable[index_of[earlier]], comparable[after])
+    if after:
+        return Comparison(domain, comparable[after - 1], comparable[after])
+    return Comparison(domain, None, comparable[0], pruned=len(comparable) < len(scans))
 
 
 @dataclass(slots=True)

@@ -16,7 +16,8 @@ import pytest
 from sqlalchemy import select
 from web_sites import Page, Sites, serving
 
-from contentmap_cli.commands.engine.job_run import JobRun, ProgressListener
+from contentmap_cli.commands.engine.job.job_run import JobRun
+from contentmap_cli.commands.engine.progress import ProgressListener
 from contentmap_cli.crawl import crawler as crawler_module
 from contentmap_cli.crawl.crawler import Crawler
 from contentmap_cli.crawl.options import CrawlOptions, parse_connect_to
@@ -102,8 +103,8 @@ async def scan(sessions: Sessions, crawler: Crawler, tenant: str) -> DomainSumma
         await jobs.create_job(session, job_id, tenant, targets, {}, "me")
         assert await jobs.hold_job(session, job_id, "me")
     kept = Kept()
-    run = JobRun(sessions, crawler, job_id, tenant, "me", watcher=kept)
-    await run.run(targets)
+    run = JobRun(sessions, crawler, job_id, tenant, "me", listener=kept)
+    await run.run([HOST])
     await run.close()
     (answer,) = kept.answers
     return answer

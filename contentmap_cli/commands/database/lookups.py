@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contentmap_cli.commands.engine.run_id import is_dead, truthful
+from contentmap_cli.commands.engine.run_id import is_dead, is_running, truthful
 from contentmap_cli.errors import NotFound
 from contentmap_cli.models import JobSummary
 from contentmap_cli.storage.jobs.job_queries import job_summary, latest_job_id
@@ -35,7 +35,7 @@ async def require_job(session: GuardedSession, tenant: str, job_id: str, *, lock
 
 async def job_as_it_stands(session: GuardedSession, tenant: str, job_id: str) -> JobSummary:
     """A job with what is known of its run or its workers by now. Raises NotFound."""
-    job = await job_summary(session, job_id, tenant)
+    job = await job_summary(session, job_id, tenant, running=is_running)
     if job is None:
         raise unknown_job(job_id)
     return truthful(await with_queue(session, job, is_dead))

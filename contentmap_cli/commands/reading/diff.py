@@ -11,7 +11,7 @@ from contentmap_cli.commands.interface import options as opt
 from contentmap_cli.commands.interface.command_decorator import command, run_async
 from contentmap_cli.commands.interface.completion import complete_domain, complete_job
 from contentmap_cli.commands.interface.global_options import GlobalOptions
-from contentmap_cli.errors import Exit, NotFound, UsageError
+from contentmap_cli.errors import Exit, UsageError
 from contentmap_cli.output.formats import DIFF_FORMATS, Format
 
 if TYPE_CHECKING:
@@ -108,6 +108,7 @@ async def _answer(
     from contentmap_cli.commands.database.connection import database_for_reading
     from contentmap_cli.commands.database.lookups import require_domain, require_job
     from contentmap_cli.commands.interface.answer_output import answer_to
+    from contentmap_cli.models.comparison import choose_scans
     from contentmap_cli.output.answers.diff import diff_writer
     from contentmap_cli.storage.reading.comparison import history, scanned_domains
     from contentmap_cli.storage.reading.contents import domain_names
@@ -127,12 +128,12 @@ async def _answer(
         picked: Comparison | None = None
         if name is not None:  # before the answer is begun: what cannot be compared leaves no file
             points = await history(session, pairs[0][0])
-            picked = _picked(name, points, *jobs)
+            picked = choose_scans(name, points, *jobs)
         with answer_to(output) as out:
             writer = diff_writer(format, out, job_id=job_id, limit=limit, color=cli.colored(out))
             for domain_id, domain in pairs:
                 points = await history(session, domain_id)
-                pair = picked or _picked(domain, points, None, job_id)
+                pair = picked or choose_scans(domain, points, None, job_id)
                 counts = await _write(session, domain_id, points, pair, writer)
                 changed = changed or counts.total > 0
                 _note(cli, pair, format)
@@ -157,29 +158,6 @@ async def _write(
         writer.change(change)
     writer.end(counts)
     return counts
-
-
-def _picked(name: str, points: Sequence[ScanPoint], earlier: str | None, later: str | None) -> Comparison:
-    """The two scans that were asked for; the earlier is None where the later is the first that is left."""
-    from contentmap_cli.models.comparison import Comparison
-
-    kept = [point for point in points if point.comparable]
-    by_job = {point.job_id: rank for rank, point in enumerate(kept)}
-    for job in (earlier, later):
-        if job is not None and job not in by_job:
-            if any(point.job_id == job for point in points):
-                what = f"the scan of {name} by {job} was pruned"
-            else:
-                what = f"{job} has recorded nothing of {name}, or was pruned"
-            raise NotFound(what, hint=f"`contentmap jobs --domain {name}` lists those there are")
-    if not kept:
-        raise NotFound(f"no scan of {name} has recorded anything", hint=f"contentmap scan {name}")
-    after = by_job[later] if later is not None else len(kept) - 1
-    if earlier is not None:
-        return Comparison(name, kept[by_job[earlier]], kept[after])
-    if after:
-        return Comparison(name, kept[after - 1], kept[after])
-    return Comparison(name, None, kept[0], pruned=len(kept) < len(points))
 
 
 def _note(cli: GlobalOptions, pair: Comparison, format: Format) -> None:

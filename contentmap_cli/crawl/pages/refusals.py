@@ -1,7 +1,7 @@
-"""What kind of page an HTML answer is where it stands in place of the site, and which answers refuse one.
+"""Recognise HTML pages that replace the site's own (challenges, logins, parking pages), and refusals.
 
-Precision comes first: a page of a site that is taken for a challenge makes a whole domain fail. So wording
-counts only in titles, headings and pages that consist of little else, and markup only where it is in effect.
+Precision comes first, since a false positive makes a whole domain fail: wording counts only in titles,
+headings and pages with little else, markup only where it is in effect.
 """
 
 from __future__ import annotations
@@ -19,53 +19,53 @@ if TYPE_CHECKING:  # a parser of HTML is loaded where a page is met
 
 
 class PageKind(StrEnum):
-    """A page that stands in place of the site's own."""
+    """A page that replaces the site's own."""
 
     CHALLENGE = "challenge"
-    """A bot check, or a protection service's refusal."""
+    """A bot check, or the refusal of a protection service."""
 
     LOGIN = "login"
     """A login form, a password gate or a form that leads to a single sign-on."""
 
     CONSENT = "consent"
-    """A question about consent or age before anything is shown."""
+    """A question about consent or age before the site."""
 
     PARKED = "parked"
-    """A domain broker's or registrar's page, or that of a host that has suspended or ended the site."""
+    """The page of a domain broker or registrar, or of a host that suspended the site."""
 
     MAINTENANCE = "maintenance"
-    """The site is closed for a while, or not open yet."""
+    """The site is temporarily closed, or not open yet."""
 
     DEFAULT_PAGE = "default_page"
-    """What a web server or hosting provider shows where nothing has been published."""
+    """The default page of a web server or hosting provider."""
 
 
 REFUSED: Final = frozenset({401, 403, 407, 429, 451})
-NOT_THERE: Final = frozenset({404, 410})
+ABSENT_STATUSES: Final = frozenset({404, 410})
 _IN_PLACE: Final = frozenset(
     {PageKind.CHALLENGE, PageKind.LOGIN, PageKind.CONSENT, PageKind.PARKED, PageKind.MAINTENANCE}
 )
 
 
 def refusal(status: int | None, kind: PageKind | None) -> bool:
-    """Whether an answer refuses what was asked for: by its status, or by the page that came with it.
+    """Return whether an answer is a refusal, by its status or the page that came with it.
 
     A challenge counts with every status but 404 and 410 (services send 202, 405, 428 and 503 with it), other
-    kinds with 200 only. A default page is no refusal: the server has nothing else to show.
+    kinds with 200 only. A default page is no refusal.
     """
     if status is None:
         return False
     if status in REFUSED:
         return True
     if kind is PageKind.CHALLENGE:
-        return status not in NOT_THERE
+        return status not in ABSENT_STATUSES
     return status == 200 and kind in _IN_PLACE
 
 
 def page_kind(html: bytes | str, headers: ReplyHeaders | None = None) -> PageKind | None:
-    """The kind of an HTML page that stands in place of the site's own, None for any other page.
+    """Return the kind of an HTML page that replaces the site's own, None for any other page.
 
-    The first 64 KiB are looked at. `headers` adds the charset and the marks of protection services.
+    At most 64 KiB are read. `headers` adds the charset and the marks of protection services.
     """
     if headers is not None and headers.challenge:
         return PageKind.CHALLENGE
@@ -86,7 +86,8 @@ _AROUND: Final = " .…!,:-–—*。！\"'“”"
 
 
 def _titles(page: HtmlPage) -> tuple[str, ...]:
-    """The title, its parts between separators and the first heading, lower case, without punctuation."""
+    """Return the title, its parts between separators and the first heading, in lower case without
+    punctuation."""
     title = page.title.lower()
     parts = (title, *_SEPARATOR.split(title), page.h1)
     return tuple(dict.fromkeys(part.strip(_AROUND) for part in parts if part.strip(_AROUND)))
@@ -97,7 +98,7 @@ def _named(markers: str, titles: tuple[str, ...]) -> bool:
 
 
 def _size(text: str) -> int:
-    """The length of a text; a character of Chinese, Japanese or Korean says as much as two letters."""
+    """Return the length of a text; a Chinese, Japanese or Korean character counts twice."""
     return len(text) + sum(character >= "\u2e80" for character in text)
 
 
@@ -113,9 +114,9 @@ def _is_marked_challenge(page: HtmlPage, _: tuple[str, ...]) -> bool:
 
 
 def _is_worded_challenge(page: HtmlPage, titles: tuple[str, ...]) -> bool:
-    """Whether a page with little text shows several signs of a challenge.
+    """Return whether a page with little text has several signs of a challenge.
 
-    Wording has to be among them: an application needs JavaScript, sets cookies and may be `noindex` as well.
+    Wording must be among them: applications also need JavaScript, set cookies and may be `noindex`.
     """
     if not page.whole or not _within(page, 800, 6) or page.passwords or page.fields > 1:
         return False
@@ -129,8 +130,8 @@ def _is_worded_challenge(page: HtmlPage, titles: tuple[str, ...]) -> bool:
         score += 3 if whole and active and alone else 2
     elif _named("challenge_title_weak", titles):
         score += 1
-    said = f"{page.text} {page.noscript}"
-    if pattern("challenge_text").search(said):
+    text = f"{page.text} {page.noscript}"
+    if pattern("challenge_text").search(text):
         score += 2 if alone else 1
     if page.fields == 0 and pattern("captcha_widget").search(page.code):
         active = True
@@ -139,7 +140,7 @@ def _is_worded_challenge(page: HtmlPage, titles: tuple[str, ...]) -> bool:
         score += 1
     if score == 0:
         return False
-    score += not alone and pattern("challenge_text_weak").search(said) is not None
+    score += not alone and pattern("challenge_text_weak").search(text) is not None
     score += denied and _within(page, 120, 6)
     score += pattern("needs_script").search(page.noscript) is not None
     score += page.noindex
@@ -148,7 +149,7 @@ def _is_worded_challenge(page: HtmlPage, titles: tuple[str, ...]) -> bool:
 
 
 def _reloads(page: HtmlPage) -> bool:
-    """Whether the page comes again by itself."""
+    """Return whether the page reloads itself."""
     refresh = page.refresh is not None and not re.search(
         r"url\s*=\s*[\"']?[^\s\"']", page.refresh, re.IGNORECASE
     )
@@ -162,9 +163,11 @@ def _is_login(page: HtmlPage, titles: tuple[str, ...]) -> bool:
         if page.passwords > 2 or page.fields > 6:
             return False
         if named:
-            return page.links <= 15 and _size(page.outside) <= 1200
+            return page.links <= 15 and _size(page.outside_forms) <= 1200
         labelled = any(pattern("login_title").fullmatch(label) for label in labels)
-        return page.links <= 4 and page.headings <= 2 and _size(page.outside) <= (200 if labelled else 60)
+        return (
+            page.links <= 4 and page.headings <= 2 and _size(page.outside_forms) <= (200 if labelled else 60)
+        )
     if pattern("login_code").search(page.code) and _within(page, 400, 3):
         return True
     if not page.whole or page.fields > 2 or not _within(page, 500, 6):
@@ -229,12 +232,12 @@ def _is_maintenance(page: HtmlPage, titles: tuple[str, ...]) -> bool:
 def _is_default_page(page: HtmlPage, titles: tuple[str, ...]) -> bool:
     if not page.whole or page.fields > 1 or not _within(page, 6000, 30):
         return False
-    said = {match[0] for match in pattern("default_text").finditer(page.text)}
+    text = {match[0] for match in pattern("default_text").finditer(page.text)}
     if _named("default_title", titles):
-        return bool(said) or _within(page, 120, 5)
+        return bool(text) or _within(page, 120, 5)
     if titles and titles[0].startswith("index of /"):
         return page.links <= 6 and page.text.count(" ") <= 20
-    return len(said) >= 2 and _within(page, 1000, 6)
+    return len(text) >= 2 and _within(page, 1000, 6)
 
 
 _RULES: Final = (
@@ -278,7 +281,7 @@ _RETURN: Final = re.compile(
     r"next|return(?:to|url|uri|path)?|(?:redirect|success|target|forward|back)(?:to|ur[il])?|requesturl"
     r"|continue|goto|destination|dest|camefrom|rurl"
 )
-"""Names of parameters that say where a visitor wanted to go, without punctuation."""
+"""Names of parameters with the return URL, without punctuation."""
 
 _LOGIN_FOLDERS: Final = frozenset(
     {"auth", "login", "signin", "sso", "saml", "saml2", "oauth", "oauth2", "oidc", "cas", "idp"}
@@ -288,7 +291,7 @@ _ACTION: Final = re.compile(r"action|act|do|view|mode|page|module|p|q|op|task|ro
 
 
 def is_login_url(url: str) -> bool:
-    """Whether a URL leads to a login or a single sign-on, by its host, path or query."""
+    """Return whether a URL is that of a login or single sign-on, by its host, path or query."""
     try:
         parts = urlsplit(url.strip())
         host = (parts.hostname or "").rstrip(".")

@@ -24,7 +24,7 @@ from contentmap_cli.crawl.scope import Scope
 from contentmap_cli.errors import Code, Failure
 from contentmap_cli.models import DiscoveryMethod, Document, DocumentKind, Limits
 from contentmap_cli.sitemap.decode import Body
-from contentmap_cli.threads import in_thread
+from contentmap_cli.threads import run_in_thread
 
 log = logging.getLogger("contentmap.crawl")
 
@@ -268,7 +268,7 @@ class Reader:
         return await self._in_thread(lambda: page_facts(html, base).refresh)
 
     async def _in_thread(self, work: Callable[[], T], stop: Callable[[], None] | None = None) -> T:
-        return await in_thread(work, pool=self._pool, stop=stop)
+        return await run_in_thread(work, pool=self._pool, stop=stop)
 
     def _parse(self, source: Source, segment: Segment, memory: Memory | None) -> Document:
         try:

@@ -4,10 +4,10 @@ Taken is what generators print: links to languages, images, videos and news whos
 words without `@`, and no reference but `&amp;`. Of anything else nothing is taken, and the parser reads it.
 What is taken equals what `read_extensions` makes of the same text, without a problem.
 
-A generator prints entry after entry in the same tags, with other values. `UsualExtensions` makes a pattern of
-a shape that comes often, with a group for each value, and a text with a place for each; from then on an entry
-costs a match and a format. What stands around the places is what `usual_extensions` makes of the shape's own
-tags, and a value is put in only if it would take it: so the text is the same as without shapes.
+A generator prints entry after entry in the same tags, with other values. `UsualExtensions` compiles a shape
+that occurs often into a pattern with a group for each value and a template with a field for each. From then
+on an entry costs one match and one format. A value is accepted only if `usual_extensions` would accept it,
+so the text is the same as without shapes.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Any, Final, NamedTuple
 
 from contentmap_cli.models.entry_rows import encoded_extras
 from contentmap_cli.models.entry_sink import Extras
-from contentmap_cli.sitemap.entry_builder import NOTHING, Extensions
+from contentmap_cli.sitemap.entry_builder import NO_EXTENSIONS, Extensions
 from contentmap_cli.sitemap.xml.elements import Role, role_of
 from contentmap_cli.sitemap.xml.extensions import PER_ENTRY, TEXT_LENGTH, VALUES
 
@@ -68,7 +68,7 @@ def usual_extensions_of(texts: Sequence[str | None]) -> list[Extensions] | None:
     """The same as `usual_extensions` for many entries; None if one of them is not the usual."""
     found = []
     for text in texts:
-        extensions = usual_extensions(text) if text else NOTHING
+        extensions = usual_extensions(text) if text else NO_EXTENSIONS
         if extensions is None:
             return None
         found.append(extensions)

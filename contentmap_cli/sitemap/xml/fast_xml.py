@@ -23,7 +23,7 @@ from typing import Final
 
 from contentmap_cli.models import Lastmod
 from contentmap_cli.models.entry_sink import PlainEntries
-from contentmap_cli.sitemap.dates import DAY, TIME, is_foreign, parse_lastmod
+from contentmap_cli.sitemap.dates import DAY, TIME, is_nonstandard, parse_lastmod
 from contentmap_cli.sitemap.entry_builder import CACHED, CHANGEFREQS, NUMBER, EntryBuilder
 from contentmap_cli.sitemap.urls import ORIGIN
 from contentmap_cli.sitemap.xml.body_diff import HEAD, HEAD_BYTES
@@ -133,7 +133,7 @@ class _PlainReader:
         text = "\n".join(urls)
         if "&" in text:
             urls = text.replace("&amp;", "&").split("\n")
-        taken = self._builder.take_plain(
+        taken = self._builder.add_plain(
             PlainEntries(
                 urls,
                 folders,
@@ -158,7 +158,7 @@ class _PlainReader:
                 known[None] = None
         for text in set(dates).difference(self._dates):
             lastmod = _day(text) if text and len(text) == _DAY_LENGTH else parse_lastmod(text or "")
-            if lastmod.text and (lastmod.utc is None or is_foreign(lastmod.text, in_feed=False)):
+            if lastmod.text and (lastmod.utc is None or is_nonstandard(lastmod.text, in_feed=False)):
                 return False
             self._dates[text] = lastmod if lastmod.utc is not None else None
         for word in set(priorities).difference(self._priorities):
