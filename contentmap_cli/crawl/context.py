@@ -16,8 +16,8 @@ from contentmap_cli.crawl.reading.reader import Reader
 from contentmap_cli.crawl.robots import Robots
 from contentmap_cli.errors import Code, Failure
 from contentmap_cli.models import DiscoveryMethod, Target
+from contentmap_cli.models.evidence import Source, SourceKind, SourceState
 from contentmap_cli.models.hosts import origin_of, site_of
-from contentmap_cli.models.sources import Source, SourceKind, SourceState
 
 log = logging.getLogger("contentmap.crawl")
 

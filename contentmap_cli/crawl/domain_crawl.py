@@ -36,8 +36,8 @@ from contentmap_cli.models import (
     RememberedFile,
     Target,
 )
+from contentmap_cli.models.evidence import Source, SourceKind, SourceState
 from contentmap_cli.models.hosts import is_related
-from contentmap_cli.models.sources import Source, SourceKind, SourceState
 
 log = logging.getLogger("contentmap.crawl")
 

@@ -10,8 +10,8 @@ from contentmap_cli.crawl.reading.spool import RowSpool, Segment, Spools
 from contentmap_cli.errors import Code, Failure
 from contentmap_cli.models import CrawledFile, Document, FileStatus, ScanStatus
 from contentmap_cli.models.entry_rows import RowBatch, RowDelta
+from contentmap_cli.models.evidence import Source
 from contentmap_cli.models.robots import RobotsFile
-from contentmap_cli.models.sources import Source
 from contentmap_cli.threads import run_in_thread
 
 if TYPE_CHECKING:

@@ -20,10 +20,10 @@ from contentmap_cli.crawl.reading.parser_processes import ParserProcesses
 from contentmap_cli.crawl.reading.reader import Reader, Source
 from contentmap_cli.crawl.reading.spool import Beginning, RowSpool, Segment, Spools
 from contentmap_cli.crawl.results import DomainCrawl
-from contentmap_cli.crawl.scope import Scope
 from contentmap_cli.errors import Code, Failure
 from contentmap_cli.models import CrawledFile, DiscoveryMethod, Document, DocumentKind, FileStatus, Limits
 from contentmap_cli.models.entry_rows import URL
+from contentmap_cli.models.hosts import Scope
 
 MANY = 10**9
 

@@ -20,9 +20,9 @@ from contentmap_cli.crawl.reading.parser_processes import ParserProcesses, Worke
 from contentmap_cli.crawl.reading.parser_worker import Work
 from contentmap_cli.crawl.reading.spool import Cancelled, RowSpool, Segment, Spools
 from contentmap_cli.crawl.robots import Robots, read_robots
-from contentmap_cli.crawl.scope import Scope
 from contentmap_cli.errors import Code, Failure
 from contentmap_cli.models import DiscoveryMethod, Document, DocumentKind, Limits
+from contentmap_cli.models.hosts import Scope
 from contentmap_cli.sitemap.decode import Body
 from contentmap_cli.threads import run_in_thread
 
