@@ -18,8 +18,8 @@ from contentmap_cli.crawl.results import CrawlProgress
 from contentmap_cli.crawl.robots import Robots
 from contentmap_cli.errors import Code, Failure
 from contentmap_cli.models import DiscoveryMethod, RememberedFile, Target
+from contentmap_cli.models.evidence import Source, SourceKind, SourceState
 from contentmap_cli.models.hosts import origin_of, site_of
-from contentmap_cli.models.sources import Source, SourceKind, SourceState
 
 log = logging.getLogger("contentmap.crawl")
 

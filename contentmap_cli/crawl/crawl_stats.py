@@ -12,8 +12,7 @@ from contentmap_cli.crawl.results import CrawlProgress, DomainCrawl
 from contentmap_cli.crawl.robots import Robots
 from contentmap_cli.errors import Code, Failure
 from contentmap_cli.models import CrawledFile, Document, DocumentKind, FileStatus, Limits
-from contentmap_cli.models.evidence import conclude, worth_recording
-from contentmap_cli.models.sources import Source, SourceKind, SourceState
+from contentmap_cli.models.evidence import Source, SourceKind, SourceState, conclude, worth_recording
 
 
 class CrawlStats:

@@ -14,7 +14,6 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from contentmap_cli.crawl.http.headers import Validators
-from contentmap_cli.crawl.scope import Scope, host_of
 from contentmap_cli.errors import Code, Failure
 from contentmap_cli.models import (
     FEED_KINDS,
@@ -28,7 +27,7 @@ from contentmap_cli.models import (
     RememberedFile,
     Target,
 )
-from contentmap_cli.models.hosts import normalise_url, origin_of, site_of
+from contentmap_cli.models.hosts import Scope, host_of, normalise_url, origin_of, site_of
 
 _GONE = frozenset({"http_404", "http_410"})
 _ROOT_METHODS = frozenset(

@@ -10,7 +10,6 @@ import asyncio
 import logging
 import re
 from dataclasses import replace
-from itertools import islice
 from typing import BinaryIO, Final
 
 from contentmap_cli.crawl.context import CrawlContext
@@ -30,9 +29,8 @@ from contentmap_cli.models import (
     Entry,
     FileStatus,
 )
-from contentmap_cli.models.entry_rows import COLUMNS, EXTRA_COLUMNS, lengthened
+from contentmap_cli.models.evidence import Source, SourceKind, SourceState
 from contentmap_cli.models.hosts import is_related
-from contentmap_cli.models.sources import Source, SourceKind, SourceState
 
 log = logging.getLogger("contentmap.crawl")
 
@@ -48,13 +46,11 @@ CHILDREN_PER_BATCH: Final = 500
 MAX_REFUSALS: Final = 3
 """Consecutive refusals after which files that are no longer named are not requested."""
 
-MAX_NEWS_ROWS: Final = 2_000
-"""Rows that are read to recognise a news sitemap, which has at most 1,000."""
+MAX_NEWS: Final = 2_000
+"""Maximum entries of a news sitemap; the protocol allows 1,000."""
 
 _FILE: Final = re.compile(r"\.(?:xml|txt)(?:\.gz)?\Z", re.IGNORECASE)
 """Names of sitemaps and feeds: an HTML page at such a path is an error of the site."""
-
-_NEWS: Final = (*COLUMNS, *EXTRA_COLUMNS).index("news_count")
 
 
 class DomainCrawler:
@@ -255,7 +251,7 @@ class DomainCrawler:
         )
         if document.kind is DocumentKind.INDEX:
             await self._queue_children(candidate, children)
-        news = await self._lists_news_only(document, segment)
+        news = self._lists_news_only(document, segment)
         self._discovery.record_file(candidate, status, document, entries=document.entries, news=news)
 
     def _is_not_sitemap(
@@ -307,15 +303,8 @@ class DomainCrawler:
             del children[:CHILDREN_PER_BATCH]
             await asyncio.sleep(0)
 
-    async def _lists_news_only(self, document: Document, segment: Segment) -> bool:
+    def _lists_news_only(self, document: Document, segment: Segment) -> bool:
         """Return whether each entry has news: such a file lists the articles of two days."""
-        if self._discovery.found or document.kind is not DocumentKind.URLSET or segment.changes is not None:
+        if document.kind is not DocumentKind.URLSET or segment.changes is not None:
             return False
-        if "news" not in (document.root or "") or not 0 < segment.pages <= MAX_NEWS_ROWS:
-            return False
-
-        def only_news() -> bool:
-            rows = (row for batch in segment.read() for row in batch)
-            return all(lengthened(row)[_NEWS] for row in islice(rows, MAX_NEWS_ROWS))
-
-        return await asyncio.to_thread(only_news)
+        return "news" in (document.root or "") and 0 < segment.pages == segment.news <= MAX_NEWS

@@ -15,8 +15,8 @@ from contentmap_cli.crawl.pages.answers import Answer
 from contentmap_cli.crawl.pages.refusals import PageKind
 from contentmap_cli.crawl.robots import Robots
 from contentmap_cli.errors import Code, Failure
+from contentmap_cli.models.evidence import Source, SourceKind, SourceState
 from contentmap_cli.models.hosts import is_related, origin_of, site_of
-from contentmap_cli.models.sources import Source, SourceKind, SourceState
 
 HOME_PAGE_BYTES = 2 * 1024 * 1024
 

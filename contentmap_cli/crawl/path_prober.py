@@ -16,7 +16,7 @@ from contentmap_cli.crawl.known_paths import FEED_PATHS, MAIN_PATHS, MORE_PATHS,
 from contentmap_cli.crawl.pages.answers import Answer
 from contentmap_cli.errors import Code, Failure
 from contentmap_cli.models import Probe
-from contentmap_cli.models.sources import Source, SourceKind, SourceState
+from contentmap_cli.models.evidence import Source, SourceKind, SourceState
 
 PER_SECOND: Final = 11
 """Maximum paths per second, including the one that cannot exist. With robots.txt, home page and other origins

@@ -10,8 +10,9 @@ from contentmap_cli.crawl.reading.spool import RowSpool, Segment, Spools
 from contentmap_cli.errors import Code, Failure
 from contentmap_cli.models import CrawledFile, Document, FileStatus, ScanStatus
 from contentmap_cli.models.entry_rows import RowBatch, RowDelta
+from contentmap_cli.models.evidence import Source
 from contentmap_cli.models.robots import RobotsFile
-from contentmap_cli.models.sources import Source
+from contentmap_cli.threads import run_in_thread
 
 if TYPE_CHECKING:
     from contentmap_cli.crawl.robots import Robots
@@ -83,8 +84,11 @@ class DomainCrawl:
         digest, entries = segment.changes.since
         return RowDelta(digest, entries, segment.read, segment.gone)
 
-    def read_whole(self, urls: Collection[str]) -> DomainCrawl:
-        """Return the same crawl with all entries of these files read. Blocking: reads the bodies again."""
+    async def read_whole(self, urls: Collection[str]) -> DomainCrawl:
+        """Return the same crawl with all entries of these files read, in a thread. It takes the spools."""
+        return await run_in_thread(self._read_whole, urls, stop=self.spools.cancel)
+
+    def _read_whole(self, urls: Collection[str]) -> DomainCrawl:
         files, segments = [*self.files], [*self.segments]
         for index, (file, segment) in enumerate(zip(self.files, self.segments, strict=True)):
             if file.url in urls and segment is not None and segment.changes is not None:

@@ -42,6 +42,7 @@ _ENCODE: Final = json.JSONEncoder(
     ensure_ascii=False, check_circular=False, separators=(",", ":"), default=dict
 ).encode
 _SHORT: Final = len(COLUMNS)
+_NEWS: Final = ALL_COLUMNS.index("news_count")
 _SMALLINT_MAX: Final = 32_767
 _CANONICAL_LENGTH: Final = {"year": 4, "month": 7, "day": 10, "second": 20}
 _UTC_OFFSET: Final = "+00:00"
@@ -89,6 +90,11 @@ def rows_of_plain(entries: PlainEntries, page_types: Iterable[str | None], *, in
 def extras_length(rows: Iterable[Row]) -> int:
     """How many characters the rows' extensions have."""
     return sum(len(row[-1]) for row in rows if len(row) != _SHORT and row[-1])
+
+
+def news_count(rows: Iterable[Row]) -> int:
+    """Return how many of the rows carry news."""
+    return sum(len(row) != _SHORT and row[_NEWS] > 0 for row in rows)
 
 
 def sorted_unique(rows: Sequence[Row]) -> list[Row]:

@@ -8,12 +8,13 @@ import gzip
 import random
 import socket
 import struct
+import threading
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 
@@ -305,6 +306,38 @@ async def test_deflate_is_undone(new_site: NewSite, window: int, content: bytes)
         assert code(fetched) is None
         assert fetched.body is not None
         assert (fetched.body.read(), fetched.size) == (content, len(content))
+
+
+async def test_a_cancelled_fetch_closes_its_body_after_the_thread_that_reads_it(
+    new_site: NewSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Deflate is undone in a thread."""
+    began, go_on = threading.Event(), threading.Event()
+    inflate, seen = responses._inflate, []
+
+    def slow(body: BinaryIO, plain: BinaryIO, most: int) -> object:
+        began.set()
+        go_on.wait()
+        seen.append(body.closed or plain.closed)
+        return inflate(body, plain, most)
+
+    monkeypatch.setattr(responses, "_inflate", slow)
+    body = _deflated(b"http://site.test/1\n" * 500, 15)
+    site = await new_site({"/map.xml": (200, {"Content-Encoding": "deflate"}, body)})
+
+    async def fetch() -> None:
+        async with fetching(site.options()):
+            pass
+
+    fetch_task = asyncio.create_task(fetch())
+    await asyncio.to_thread(began.wait)
+    for _ in range(2):  # an interrupt, and the end of the domain's time
+        fetch_task.cancel()
+        await asyncio.sleep(0.02)
+    go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await fetch_task
+    assert seen == [False]
 
 
 async def test_deflate_that_is_cut_off_or_too_large(new_site: NewSite) -> None:

@@ -11,7 +11,7 @@ from contentmap_cli.crawl.crawler import Crawler, DomainCrawl
 from contentmap_cli.crawl.options import CrawlOptions
 from contentmap_cli.crawl.targets import parse_target
 from contentmap_cli.models import ScanStatus
-from contentmap_cli.models.sources import SourceKind, SourceState
+from contentmap_cli.models.evidence import SourceKind, SourceState
 
 NewSite = Callable[..., Awaitable[Any]]
 NS = "http://www.sitemaps.org/schemas/sitemap/0.9"

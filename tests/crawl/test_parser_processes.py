@@ -27,9 +27,9 @@ from contentmap_cli.crawl.reading.parser_processes import ParserProcesses
 from contentmap_cli.crawl.reading.parser_worker import LENGTH, Work, serve
 from contentmap_cli.crawl.reading.reader import LARGE, Reader, Source
 from contentmap_cli.crawl.reading.spool import RowSpool, Segment, Spools
-from contentmap_cli.crawl.scope import Scope
 from contentmap_cli.models import DocumentKind, Limits
 from contentmap_cli.models.entry_rows import Row
+from contentmap_cli.models.hosts import Scope
 
 MANY = 10**9
 URL = "http://site.test/map.xml"
@@ -286,7 +286,7 @@ def test_processes_end_with_a_parent_that_was_killed(tmp_path: Path) -> None:
 import asyncio, sys
 from contentmap_cli.crawl.reading.body_changes import Reading
 from contentmap_cli.crawl.reading.parser_processes import ParserProcesses
-from contentmap_cli.crawl.scope import Scope
+from contentmap_cli.models.hosts import Scope
 from contentmap_cli.crawl.reading.parser_worker import Work
 from contentmap_cli.models import Limits
 

@@ -34,7 +34,6 @@ from contentmap_cli.storage.writing.entries import Compared, Unfit, compare_ahea
 from contentmap_cli.storage.writing.files import drop_files, save_files
 from contentmap_cli.storage.writing.robots_versions import save_robots
 from contentmap_cli.storage.writing.row_diff import FileEntries
-from contentmap_cli.threads import run_in_thread
 
 WORTH_COMPARING_AHEAD = 5_000
 """Entries of a domain. Fewer are compared in its turn to write, in less time than one more session takes."""
@@ -100,7 +99,7 @@ async def _compare_ahead(
 
 
 async def _read_whole(crawl: DomainCrawl, urls: Collection[str]) -> DomainCrawl:
-    return await run_in_thread(crawl.read_whole, urls) if urls else crawl
+    return await crawl.read_whole(urls) if urls else crawl
 
 
 def _read_files(crawl: DomainCrawl) -> dict[int, FileEntries]:

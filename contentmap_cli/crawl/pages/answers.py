@@ -8,8 +8,8 @@ from typing import NamedTuple
 from contentmap_cli.crawl.http.responses import FetchedFile, decoded
 from contentmap_cli.crawl.pages.refusals import REFUSED, PageKind, is_login_url, page_kind, refusal
 from contentmap_cli.errors import Code, Failure
+from contentmap_cli.models.evidence import SourceState
 from contentmap_cli.models.hosts import is_related, origin_of
-from contentmap_cli.models.sources import SourceState
 
 LOOKED_AT = 64 * 1024
 """Bytes of a page that are read."""

@@ -15,9 +15,9 @@ from typing import BinaryIO, NamedTuple
 
 from contentmap_cli.crawl.reading.body_cache import WORTH_KEEPING, BodyCache, Kept, decode, packed
 from contentmap_cli.crawl.reading.spool import Beginning, CachedBody, Segment
-from contentmap_cli.crawl.scope import Scope
 from contentmap_cli.models import Document, DocumentKind, Entry, Limits
 from contentmap_cli.models.entry_sink import EntrySink
+from contentmap_cli.models.hosts import Scope
 from contentmap_cli.sitemap import parse_document
 from contentmap_cli.sitemap.encoding import charset_of
 from contentmap_cli.sitemap.xml.body_diff import Pieces, compare, frame_of, framed, opening_of

@@ -20,10 +20,11 @@ from contentmap_cli.crawl.reading.parser_processes import ParserProcesses, Worke
 from contentmap_cli.crawl.reading.parser_worker import Work
 from contentmap_cli.crawl.reading.spool import Cancelled, RowSpool, Segment, Spools
 from contentmap_cli.crawl.robots import Robots, read_robots
-from contentmap_cli.crawl.scope import Scope
 from contentmap_cli.errors import Code, Failure
 from contentmap_cli.models import DiscoveryMethod, Document, DocumentKind, Limits
+from contentmap_cli.models.hosts import Scope
 from contentmap_cli.sitemap.decode import Body
+from contentmap_cli.threads import run_in_thread
 
 log = logging.getLogger("contentmap.crawl")
 
@@ -267,17 +268,7 @@ class Reader:
         return await self._in_thread(lambda: page_facts(html, base).refresh)
 
     async def _in_thread(self, work: Callable[[], T], stop: Callable[[], None] | None = None) -> T:
-        """The work's result. Cancelled, it tells the work to stop and waits until it has: the thread reads a
-        body and writes a spool that are closed next."""
-        running = asyncio.get_running_loop().run_in_executor(self._pool, work)
-        try:
-            return await asyncio.shield(running)
-        except asyncio.CancelledError:
-            if stop is not None:
-                stop()
-            await asyncio.wait([running])
-            running.exception()
-            raise
+        return await run_in_thread(work, pool=self._pool, stop=stop)
 
     def _parse(self, source: Source, segment: Segment, memory: Memory | None) -> Document:
         try:
