@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gzip
 import hashlib
-import os
 import random
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
@@ -16,7 +15,6 @@ from aiohttp import web
 
 from contentmap_cli.crawl.crawler import Crawler, CrawlProgress, DomainCrawl
 from contentmap_cli.crawl.options import ConnectTo, CrawlOptions
-from contentmap_cli.crawl.reading.reader import LARGE
 from contentmap_cli.crawl.targets import parse_target
 from contentmap_cli.models import (
     DiscoveryMethod,
@@ -98,44 +96,8 @@ async def test_robots_names_a_sitemap(new_site: NewSite) -> None:
     assert result.requests == 2
 
 
-@pytest.mark.parametrize("whole", [True, False])
-async def test_a_parser_starts_while_a_large_file_comes(new_site: NewSite, whole: bool) -> None:
-    """The server sends the rest only then, or hangs up; no process is left either way."""
-    body = urlset(*(f"http://site.test/{number}" for number in range(9_000))).encode()
-    assert len(body) > LARGE + 50_000
-    numbers: list[int] = []
-
-    async def answer(request: web.Request) -> web.StreamResponse:
-        response = web.StreamResponse()
-        response.content_length = len(body)
-        await response.prepare(request)
-        await response.write(body[:-50_000])
-        while not numbers:
-            await asyncio.sleep(0.01)
-            numbers.extend(processes.numbers)
-        if whole:
-            await response.write(body[-50_000:])
-        else:
-            assert request.transport is not None
-            request.transport.abort()
-        return response
-
-    site = await new_site({"/map.xml": answer})
-    async with Crawler(site.options(retries=0)) as crawler:
-        if crawler._processes is None:
-            pytest.skip("a machine of one core parses in threads")
-        processes = crawler._processes
-        opened.append(await crawler.crawl(parse_target("http://site.test/map.xml")))
-        assert processes.numbers == numbers
-    (file,) = opened[-1].files
-    assert file.status is (FileStatus.OK if whole else FileStatus.PARTIAL)
-    for number in numbers:
-        with pytest.raises(ProcessLookupError):
-            os.kill(number, 0)
-
-
 async def test_no_parser_starts_for_a_file_that_need_not_be_parsed(new_site: NewSite) -> None:
-    """Its digest is known, and without the cache of bodies it is only compared."""
+    """Its digest is known, and without a response cache it is only compared."""
     body = urlset(*(f"http://site.test/{number}" for number in range(9_000)))
     site = await new_site({"/map.xml": body})
     known = RememberedFile(
@@ -146,7 +108,7 @@ async def test_no_parser_starts_for_a_file_that_need_not_be_parsed(new_site: New
     )
     async with Crawler(site.options()) as crawler:
         opened.append(await crawler.crawl(parse_target("http://site.test/map.xml"), (known,)))
-        assert crawler._processes is None or crawler._processes.numbers == []
+        assert crawler._processes is None or crawler._processes.pids == []
     assert [file.status for file in opened[-1].files] == [FileStatus.UNCHANGED]
 
 
