@@ -77,7 +77,7 @@ class CrawlContext:
             retries=retries,
         )
         fetched = await self._fetcher.fetch(url, request)
-        self.stats.fetched(fetched)
+        self.stats.count_fetch(fetched)
         return fetched
 
     async def answer(self, fetched: FetchedFile, name: str) -> Answer:
@@ -108,7 +108,7 @@ class CrawlContext:
             return True
         if self.robots.reachable and candidate.discovered_by is not DiscoveryMethod.KNOWN_PATH:
             failure = Failure(Code.DISALLOWED, f"{candidate.url}: robots.txt disallows it")
-            self.stats.note(Source(SourceKind.SITEMAP, candidate.url, SourceState.DISALLOWED, failure))
+            self.stats.add_source(Source(SourceKind.SITEMAP, candidate.url, SourceState.DISALLOWED, failure))
         log.debug("robots.txt disallows %s", candidate.url, extra={"action": "robots.disallowed"})
         return False
 

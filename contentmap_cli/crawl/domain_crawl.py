@@ -46,7 +46,7 @@ CHILDREN_PER_BATCH: Final = 500
 MAX_REFUSALS: Final = 3
 """Consecutive refusals after which files that are no longer named are not requested."""
 
-MAX_NEWS: Final = 2_000
+MAX_NEWS_ROWS: Final = 2_000
 """Maximum entries of a news sitemap; the protocol allows 1,000."""
 
 _FILE: Final = re.compile(r"\.(?:xml|txt)(?:\.gz)?\Z", re.IGNORECASE)
@@ -146,7 +146,7 @@ class DomainCrawler:
             failure = Failure(
                 Code.BLOCKED, f"{candidate.url}: not requested, because the site refuses the crawl"
             )
-            self._stats.note(Source(SourceKind.SITEMAP, candidate.url, SourceState.REFUSED, failure))
+            self._stats.add_source(Source(SourceKind.SITEMAP, candidate.url, SourceState.REFUSED, failure))
             return
         probe = candidate.discovered_by is DiscoveryMethod.KNOWN_PATH
         with await self._context.fetch(
@@ -168,7 +168,7 @@ class DomainCrawler:
             elif self._discovery.is_replaced(candidate, fetched.final_url):
                 lost = Failure(Code.NOT_UNDERSTOOD, f"{candidate.url} redirects to {fetched.final_url}")
                 source = Source(SourceKind.SITEMAP, candidate.url, SourceState.NOT_UNDERSTOOD, lost)
-                self._stats.note(source)
+                self._stats.add_source(source)
 
     def _record_missing(self, candidate: Candidate, fetched: FetchedFile, answer: Answer) -> None:
         """Record a file without a body: a failure, unless the path was guessed and is absent."""
@@ -177,21 +177,21 @@ class DomainCrawler:
         failure = fetched.failure or Failure(Code.HTTP_PROTOCOL, "the server sent no body")
         if candidate.discovered_by is DiscoveryMethod.KNOWN_PATH:
             if answer.state is SourceState.REFUSED and answer.failure is not None:
-                self._prober.take(answer.state, answer.failure)
+                self._prober.add_outcome(answer.state, answer.failure)
                 return
             if failure.code.startswith(ABSENT_CODES):
                 return
             self._prober.unanswered += fetched.status is None
             if answer.failure is not None:
-                self._prober.take(answer.state, answer.failure)
+                self._prober.add_outcome(answer.state, answer.failure)
             if failure.code == self._soft404.code:
                 return
         elif self._discovery.is_gone(candidate, failure):
-            self._stats.note(Source(SourceKind.SITEMAP, candidate.url, SourceState.ABSENT))
+            self._stats.add_source(Source(SourceKind.SITEMAP, candidate.url, SourceState.ABSENT))
             return
         if answer.state is SourceState.REFUSED and answer.page is not None and answer.failure is not None:
             failure = answer.failure  # more specific than the status
-        self._stats.record(candidate, fetched, FileStatus.FAILED, error=failure, answer=answer)
+        self._stats.add_file(candidate, fetched, FileStatus.FAILED, error=failure, answer=answer)
 
     async def _parse(
         self, candidate: Candidate, fetched: FetchedFile, body: BinaryIO, answer: Answer
@@ -225,7 +225,7 @@ class DomainCrawler:
             return
         if answer.state is SourceState.ELSEWHERE and self._lists_other_site_only(document, segment, children):
             segment.clear()
-            self._stats.record(candidate, fetched, FileStatus.FAILED, error=answer.failure, answer=answer)
+            self._stats.add_file(candidate, fetched, FileStatus.FAILED, error=answer.failure, answer=answer)
             return
         if document.digest is not None:
             self._digests.add(document.digest)
@@ -239,7 +239,7 @@ class DomainCrawler:
         if segment.refused:
             self._stats.too_many_urls()
             status = FileStatus.PARTIAL
-        self._stats.record(
+        self._stats.add_file(
             candidate,
             fetched,
             status,
@@ -274,9 +274,9 @@ class DomainCrawler:
         if failure is not None and not soft:
             state = answer.state if answer.failure is not None else SourceState.NOT_UNDERSTOOD
             if probe:
-                self._prober.take(state, failure)
+                self._prober.add_outcome(state, failure)
             else:
-                self._stats.note(Source(SourceKind.SITEMAP, candidate.url, state, failure))
+                self._stats.add_source(Source(SourceKind.SITEMAP, candidate.url, state, failure))
         return (
             soft
             or not document.kind.is_sitemap
@@ -293,7 +293,7 @@ class DomainCrawler:
 
     def _unchanged(self, candidate: Candidate, fetched: FetchedFile | None) -> None:
         entries = self._discovery.known_entries(candidate)
-        self._stats.record(candidate, fetched, FileStatus.UNCHANGED, entries=entries)
+        self._stats.add_file(candidate, fetched, FileStatus.UNCHANGED, entries=entries)
         self._discovery.record_file(candidate, FileStatus.UNCHANGED, entries=entries)
 
     async def _queue_children(self, index: Candidate, children: list[Entry]) -> None:
@@ -307,4 +307,4 @@ class DomainCrawler:
         """Return whether each entry has news: such a file lists the articles of two days."""
         if document.kind is not DocumentKind.URLSET or segment.changes is not None:
             return False
-        return "news" in (document.root or "") and 0 < segment.pages == segment.news <= MAX_NEWS
+        return "news" in (document.root or "") and 0 < segment.pages == segment.news <= MAX_NEWS_ROWS

@@ -110,11 +110,11 @@ def test_probes_in_every_folder_once() -> None:
     made = discovery("https://site.test/project/")
     made.add_roots(["https://site.test/sitemap.xml"])
     take(made)
-    found = [each.url for each in made.probes(MAIN_PATHS)]
+    found = [each.url for each in made.known_path_candidates(MAIN_PATHS)]
     assert found[0] == "https://site.test/project/sitemap.xml"
     assert "https://site.test/sitemap.xml" not in found
     assert len(found) == 2 * len(MAIN_PATHS) - 1
-    assert made.probes(MAIN_PATHS) == []
+    assert made.known_path_candidates(MAIN_PATHS) == []
 
 
 def test_when_to_look_further() -> None:
@@ -267,4 +267,4 @@ def test_the_number_of_files_is_limited() -> None:
     made.add_roots([f"https://site.test/{number}.xml" for number in range(5)])
     assert len(take(made)) == 2
     assert list(made.limits_hit) == ["budget_exhausted"]
-    assert len(made.probes(MAIN_PATHS)) == len(MAIN_PATHS)
+    assert len(made.known_path_candidates(MAIN_PATHS)) == len(MAIN_PATHS)

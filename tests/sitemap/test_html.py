@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contentmap_cli.models import DiscoveryMethod
-from contentmap_cli.sitemap.html.links import PageMetadata, page_facts, site_links
+from contentmap_cli.sitemap.html.links import PageMetadata, page_metadata, site_links
 
 BASE = "https://site.example/"
 LINK, FEED = DiscoveryMethod.HTML_LINK, DiscoveryMethod.FEED_LINK
@@ -261,8 +261,8 @@ def test_link_headers(headers: list[str], expected: list[str]) -> None:
 )
 def test_page_facts(html: str, expected: PageMetadata) -> None:
     """Title, redirect by markup and canonical URL, in text and in bytes."""
-    assert page_facts(html, BASE) == expected
-    assert page_facts(html.encode(), BASE) == expected
+    assert page_metadata(html, BASE) == expected
+    assert page_metadata(html.encode(), BASE) == expected
 
 
 def test_utf16() -> None:
@@ -291,4 +291,4 @@ def test_any_bytes(html: bytes, base: str) -> None:
     """No page and no base raises."""
     for url, _ in site_links(b"<a href='/sitemap.xml'>" + html, base, [html.decode("latin-1")]):
         assert url.startswith(("http://", "https://"))
-    page_facts(b"<base href=/x/><link rel=canonical href=" + html, base)
+    page_metadata(b"<base href=/x/><link rel=canonical href=" + html, base)

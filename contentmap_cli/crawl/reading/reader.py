@@ -263,9 +263,9 @@ class Reader:
 
     async def refresh(self, html: bytes, base: str) -> str | None:
         """Return the URL that a home page sends browsers to (`meta http-equiv=refresh`), or None."""
-        from contentmap_cli.sitemap.html.links import page_facts
+        from contentmap_cli.sitemap.html.links import page_metadata
 
-        return await self._in_thread(lambda: page_facts(html, base).refresh)
+        return await self._in_thread(lambda: page_metadata(html, base).refresh)
 
     async def _in_thread(self, work: Callable[[], T], stop: Callable[[], None] | None = None) -> T:
         return await run_in_thread(work, pool=self._pool, stop=stop)
