@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import ipaddress
 import re
 from dataclasses import dataclass, field
@@ -19,8 +20,8 @@ _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")  # RFC 9110 section 5.
 _PORT = re.compile(r"[0-9]{1,5}")
 _OWN_HEADERS = {
     "accept-encoding": "the crawler decodes gzip itself and nothing else",
-    "if-modified-since": "conditional requests are made by the crawler: see --full",
-    "if-none-match": "conditional requests are made by the crawler: see --full",
+    "if-modified-since": "conditional requests are made by the crawler: see --refresh",
+    "if-none-match": "conditional requests are made by the crawler: see --refresh",
     "range": "files are read whole",
     "user-agent": "use --user-agent",
 }
@@ -52,6 +53,7 @@ class CrawlOptions:
     """How a run crawls. Times in seconds.
 
     `ca_file` is a PEM file of certificate authorities trusted besides the system's, for staging servers.
+    Without `verify_tls` no certificate is verified.
     `bodies` is the folder of the cache of bodies (see `crawl.bodies`), None where there is none.
     """
 
@@ -68,6 +70,7 @@ class CrawlOptions:
     obey_robots: bool = True
     concurrency: int = 100
     ca_file: str | None = None
+    verify_tls: bool = True
     bodies: Path | None = None
     retries: int = 2  # after the first attempt
     backoff: float = 1.0  # before the first retry; doubles, with jitter
@@ -137,6 +140,20 @@ def parse_header(text: str) -> tuple[str, str]:
     if name.lower() in _OWN_HEADERS:
         raise UsageError(f"--header: {name} is the crawler's own", hint=_OWN_HEADERS[name.lower()])
     return name, value
+
+
+def parse_user(text: str) -> tuple[str, str]:
+    """Return the Authorization header for `USER:PASSWORD` (RFC 7617, UTF-8).
+
+    Raise UsageError, which never repeats the text.
+    """
+    hint = "write it as USER:PASSWORD"
+    user, colon, _ = text.partition(":")
+    if not colon or not user:
+        raise UsageError("--user requires a user name, a colon and a password", hint=hint)
+    if re.search(r"[\x00-\x1f\x7f]", text) or len(text) > _MAX_HEADER // 2:
+        raise UsageError("--user: control characters, or too long", hint=hint)
+    return "Authorization", f"Basic {base64.b64encode(text.encode()).decode('ascii')}"
 
 
 def parse_proxy(text: str) -> str:

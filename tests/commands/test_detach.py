@@ -21,7 +21,7 @@ def test_a_detached_scan_goes_on_by_itself(contentmap: Any) -> None:
         said = contentmap(*words, "-o", "answer.csv", "--format", "csv")
         assert (said.code, said.out.count("\n")) == (0, 1), said.err
         job_id = said.out.strip()
-        assert contentmap("status", job_id, "--exit-status").code == 8
+        assert contentmap("status", job_id, "--exit-code").code == 8
         waiting = contentmap.start("status", job_id, "--wait", "--json")
         sites.gate.set()
         waited = contentmap.end(waiting)

@@ -192,7 +192,7 @@ def test_pages_of_a_feed() -> None:
 
 
 def test_validators_are_for_files_whose_content_is_not_needed() -> None:
-    """An index is always read, an unknown kind too, and nothing is conditional with `--full`."""
+    """An index is always read, an unknown kind too, and nothing is conditional with `--refresh`."""
     known = [
         remembered("set.xml", DiscoveryMethod.ROBOTS, etag='"1"', kind=URLSET),
         remembered("index.xml", DiscoveryMethod.ROBOTS, etag='"2"', kind=INDEX),

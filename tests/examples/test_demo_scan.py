@@ -60,7 +60,7 @@ def tour(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tour]:
     """All sites, scanned once in one job."""
     database = tmp_path_factory.mktemp("demo") / "demo.db"
     with running() as (internet, port):
-        arguments = ("scan", "--from", str(DEMO / "domains.txt"), "--format", "ndjson")
+        arguments = ("scan", "--input-file", str(DEMO / "domains.txt"), "--format", "ndjson")
         yield Tour(internet, port, database, contentmap(database, *arguments, *mapped(port)))
 
 

@@ -9,6 +9,7 @@ read timeout.
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 import ssl
 import time
@@ -25,6 +26,8 @@ from aiohttp.http_exceptions import HttpProcessingError
 from contentmap_cli.crawl.http.address_policy import AddressPolicy, BlockedAddress, guarded_socket_factory
 from contentmap_cli.crawl.options import CrawlOptions
 from contentmap_cli.models.hosts import is_address, origin_parts
+
+log = logging.getLogger("contentmap.crawl")
 
 MAX_HEAD = 256 * 1024
 """Maximum bytes of a response head, interim responses included."""
@@ -222,6 +225,8 @@ class Connector:
     checked like the system's."""
 
     def __init__(self, options: CrawlOptions, resolver: Resolver | None = None) -> None:
+        if not options.verify_tls:
+            log.warning("TLS certificates are not verified", extra={"action": "tls.unverified"})
         self._rules = options.connect_to
         self._proxy = _proxy_parts(options.proxy)
         self.policy = AddressPolicy(
@@ -235,7 +240,7 @@ class Connector:
             resolver=self.resolver,
             use_dns_cache=False,
             socket_factory=guarded_socket_factory(self.policy),
-            ssl=_tls_context(options.ca_file),
+            ssl=_tls_context(options.ca_file, verify=options.verify_tls),
             keepalive_timeout=_KEEPALIVE_SECONDS,
         )
         use_bounded_handler(self.connector)
@@ -307,8 +312,10 @@ def _proxy_parts(proxy: str | None) -> tuple[str, int] | None:
     return None if parts is None else parts[1:]
 
 
-def _tls_context(ca_file: str | None) -> ssl.SSLContext | bool:
-    """Return the verifying context: the system's authorities (True), and those of a file if given."""
+def _tls_context(ca_file: str | None, *, verify: bool) -> ssl.SSLContext | bool:
+    """Return how to verify certificates: by the system's authorities (True) and a file's, or not (False)."""
+    if not verify:
+        return False
     if ca_file is None:
         return True
     context = ssl.create_default_context()

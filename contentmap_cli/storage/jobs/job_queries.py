@@ -39,6 +39,12 @@ async def latest_job_id(session: GuardedSession, tenant: str) -> str | None:
     return str(found) if found is not None else None
 
 
+async def job_ids(session: GuardedSession, tenant: str, *, prefix: str, limit: int) -> list[str]:
+    """Return at most `limit` ids of a tenant's jobs that begin with `prefix`, newest first."""
+    query = select(Job.id).where(*_listed(tenant), Job.id.startswith(prefix, autoescape=True))
+    return list(await session.scalars(query.order_by(Job.created_at.desc(), Job.id).limit(limit)))
+
+
 async def job_summary(
     session: GuardedSession, job_id: str, tenant: str, *, running: RunCheck = unknown_run
 ) -> JobSummary | None:
