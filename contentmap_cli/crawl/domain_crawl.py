@@ -14,7 +14,6 @@ from dataclasses import replace
 from typing import BinaryIO, Final
 
 from contentmap_cli.crawl.context import CrawlContext
-from contentmap_cli.crawl.crawl_stats import CrawlStats
 from contentmap_cli.crawl.discovery import Candidate, DiscoveryQueue
 from contentmap_cli.crawl.http.fetch import Fetcher
 from contentmap_cli.crawl.http.responses import FetchedFile
@@ -25,7 +24,7 @@ from contentmap_cli.crawl.path_prober import PathProber, Soft404Probe
 from contentmap_cli.crawl.reading.reader import Reader
 from contentmap_cli.crawl.reading.reader import Source as Body
 from contentmap_cli.crawl.reading.spool import Segment
-from contentmap_cli.crawl.results import CrawlProgress, DomainCrawl, file_outcome
+from contentmap_cli.crawl.results import CrawlProgress, CrawlStats, DomainCrawl, file_outcome
 from contentmap_cli.errors import Code, Failure
 from contentmap_cli.models import (
     DiscoveryMethod,

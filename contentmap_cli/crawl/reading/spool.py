@@ -21,6 +21,7 @@ from contentmap_cli.batches import BatchFile, cut
 from contentmap_cli.models import Document, Entry, Limits
 from contentmap_cli.models.entry_rows import (
     URL,
+    PageTypes,
     Row,
     RowBatch,
     extras_length,
@@ -33,7 +34,6 @@ from contentmap_cli.models.entry_rows import (
 from contentmap_cli.models.entry_sink import EntrySink, PlainEntries
 from contentmap_cli.models.hosts import Scope
 from contentmap_cli.sitemap import parse_document
-from contentmap_cli.sitemap.page_types import PageTypes
 
 BATCH = 500
 """Rows in one batch, at most."""
