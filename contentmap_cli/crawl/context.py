@@ -6,7 +6,6 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 
-from contentmap_cli.crawl.crawl_stats import CrawlStats
 from contentmap_cli.crawl.discovery import Candidate, DiscoveryQueue
 from contentmap_cli.crawl.http.fetch import NO_VALIDATORS, Fetcher, FetchRequest
 from contentmap_cli.crawl.http.headers import Validators
@@ -14,7 +13,7 @@ from contentmap_cli.crawl.http.responses import FetchedFile
 from contentmap_cli.crawl.options import CrawlOptions
 from contentmap_cli.crawl.pages.answers import Answer
 from contentmap_cli.crawl.reading.reader import Reader
-from contentmap_cli.crawl.results import CrawlProgress
+from contentmap_cli.crawl.results import CrawlProgress, CrawlStats
 from contentmap_cli.crawl.robots import Robots
 from contentmap_cli.errors import Code, Failure
 from contentmap_cli.models import DiscoveryMethod, RememberedFile, Target

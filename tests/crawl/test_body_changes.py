@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from contentmap_cli.crawl.reading.body_cache import BodyCache
-from contentmap_cli.crawl.reading.body_changes import Memory, Reading, read_body
-from contentmap_cli.crawl.reading.spool import RowSpool, Segment
+from contentmap_cli.crawl.reading.body_changes import Memory, read_body
+from contentmap_cli.crawl.reading.spool import Reading, RowSpool, Segment
 from contentmap_cli.models import Document, Limits
 from contentmap_cli.models.entry_rows import URL, Row, lengthened
 from contentmap_cli.models.hosts import Scope

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from contentmap_cli.crawl.http.connector import matches
 from contentmap_cli.crawl.options import (
     ConnectTo,
     parse_allow_net,
@@ -51,9 +52,9 @@ def test_connect_to_refuses_with_a_hint(text: str) -> None:
 
 def test_connect_to_matches_exactly_what_it_names() -> None:
     """A rule matches its host and port; None matches any."""
-    assert ConnectTo("a.example", 443, "127.0.0.1", 1).matches("a.example", 443)
-    assert not ConnectTo("a.example", 443, "127.0.0.1", 1).matches("b.a.example", 443)
-    assert not ConnectTo(None, 443, "127.0.0.1", 1).matches("a.example", 80)
+    assert matches(ConnectTo("a.example", 443, "127.0.0.1", 1), "a.example", 443)
+    assert not matches(ConnectTo("a.example", 443, "127.0.0.1", 1), "b.a.example", 443)
+    assert not matches(ConnectTo(None, 443, "127.0.0.1", 1), "a.example", 80)
 
 
 def test_allow_net_is_a_network() -> None:

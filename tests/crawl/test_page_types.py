@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from contentmap_cli.models import Entry
-from contentmap_cli.sitemap.page_types import PageTypes
+from contentmap_cli.models.entry_rows import PageTypes
 
 SITE = "https://shop.example"
 

@@ -14,11 +14,10 @@ from typing import BinaryIO
 
 import pytest
 
-from contentmap_cli.crawl.reading import body_changes
-from contentmap_cli.crawl.reading.body_changes import Reading
+from contentmap_cli.crawl.reading import spool
 from contentmap_cli.crawl.reading.parser_processes import ParserProcesses
 from contentmap_cli.crawl.reading.reader import Reader, Source
-from contentmap_cli.crawl.reading.spool import Beginning, RowSpool, Segment, Spools
+from contentmap_cli.crawl.reading.spool import Beginning, Reading, RowSpool, Segment, Spools
 from contentmap_cli.crawl.results import DomainCrawl
 from contentmap_cli.errors import Code, Failure
 from contentmap_cli.models import CrawledFile, DiscoveryMethod, Document, DocumentKind, FileStatus, Limits
@@ -97,7 +96,7 @@ async def test_a_bug_in_a_parser_is_one_files_failure(
         raise RuntimeError("a bug")
 
     with monkeypatch.context() as patch:
-        patch.setattr(body_changes, "parse_document", broken)
+        patch.setattr(spool, "parse_document", broken)
         document, segment = await reader.read(source(sitemap(1)), room=lambda: MANY)
     assert document.failure is not None
     assert (document.failure.code, segment.entries) == ("internal_error", 0)

@@ -24,7 +24,7 @@ from aiohttp.client_proto import ResponseHandler
 from aiohttp.http_exceptions import HttpProcessingError
 
 from contentmap_cli.crawl.http.address_policy import AddressPolicy, BlockedAddress, guarded_socket_factory
-from contentmap_cli.crawl.options import CrawlOptions
+from contentmap_cli.crawl.options import ConnectTo, CrawlOptions
 from contentmap_cli.models.hosts import is_address, origin_parts
 
 log = logging.getLogger("contentmap.crawl")
@@ -220,6 +220,11 @@ class Route(NamedTuple):
     exempt: bool = False
 
 
+def matches(rule: ConnectTo, host: str, port: int) -> bool:
+    """Return whether a rule of `--connect-to` applies to a normalised host and port."""
+    return rule.host in (None, host) and rule.port in (None, port)
+
+
 class Connector:
     """Owns the resolver and the policy. `connector` is for one aiohttp session. Addresses of a `resolver` are
     checked like the system's."""
@@ -253,7 +258,7 @@ class Connector:
         scheme, host, port = parts
         authority, slash, rest = url.partition("://")[2].partition("/")
         for rule in self._rules:
-            if rule.matches(host, port):
+            if matches(rule, host, port):
                 address = f"[{rule.address}]" if ":" in rule.address else rule.address
                 return Route(
                     url=f"{scheme}://{address}:{rule.to_port or port}{slash}{rest}",
@@ -271,7 +276,7 @@ class Connector:
         connect to.
         """
         _, host, port = origin_parts(url) or ("", "", 0)
-        if self._proxy is None and any(rule.matches(host, port) for rule in self._rules):
+        if self._proxy is None and any(matches(rule, host, port) for rule in self._rules):
             return None
         try:
             async with asyncio.timeout(seconds):

@@ -15,10 +15,10 @@ from contentmap_cli.crawl.http.responses import FetchedFile
 from contentmap_cli.crawl.options import CrawlOptions
 from contentmap_cli.crawl.pages.answers import Answer, answer_of, is_html
 from contentmap_cli.crawl.reading.body_cache import BodyCache
-from contentmap_cli.crawl.reading.body_changes import Memory, Reading, read_body
+from contentmap_cli.crawl.reading.body_changes import Memory, cached_path, read_body
 from contentmap_cli.crawl.reading.parser_processes import ParserProcesses, WorkerDied
 from contentmap_cli.crawl.reading.parser_worker import Work
-from contentmap_cli.crawl.reading.spool import Cancelled, RowSpool, Segment, Spools
+from contentmap_cli.crawl.reading.spool import Cancelled, Reading, RowSpool, Segment, Spools
 from contentmap_cli.crawl.robots import Robots, read_robots
 from contentmap_cli.errors import Code, Failure
 from contentmap_cli.models import DiscoveryMethod, Document, DocumentKind, Limits
@@ -138,7 +138,7 @@ class Reader:
         if self._bodies is None or source.known is None:
             return False
         cache = self._bodies.cache
-        return cache.has(self._reading(source).place(cache, source.known))
+        return cache.has(cached_path(self._reading(source), cache, source.known))
 
     def _reading(self, source: Source) -> Reading:
         return Reading(
@@ -272,7 +272,11 @@ class Reader:
 
     def _parse(self, source: Source, segment: Segment, memory: Memory | None) -> Document:
         try:
-            document = read_body(self._reading(source), source.body, segment, memory)
+            reading = self._reading(source)
+            if memory is None:
+                document = reading(source.body, segment)
+            else:
+                document = read_body(reading, source.body, segment, memory)
             segment.finish()
         except Cancelled:
             return _broken("the crawl was cancelled")

@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import IO, BinaryIO, NamedTuple
 
 from contentmap_cli.batches import BatchFile, cut
-from contentmap_cli.models import Document, Entry
+from contentmap_cli.models import Document, Entry, Limits
 from contentmap_cli.models.entry_rows import (
     URL,
+    PageTypes,
     Row,
     RowBatch,
     extras_length,
@@ -30,8 +31,9 @@ from contentmap_cli.models.entry_rows import (
     sorted_unique,
     url_of,
 )
-from contentmap_cli.models.entry_sink import PlainEntries
-from contentmap_cli.sitemap.page_types import PageTypes
+from contentmap_cli.models.entry_sink import EntrySink, PlainEntries
+from contentmap_cli.models.hosts import Scope
+from contentmap_cli.sitemap import parse_document
 
 BATCH = 500
 """Rows in one batch, at most."""
@@ -73,6 +75,31 @@ class CachedBody(NamedTuple):
 
     place: Path
     bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Reads a body: the `url` of the file, its `base` after redirects, the scope, the limits, its
+    Content-Type. `cut`: the body ends before the document does."""
+
+    url: str
+    base: str
+    scope: Scope
+    limits: Limits
+    content_type: str | None = None
+    cut: bool = False
+
+    def __call__(self, source: BinaryIO, sink: EntrySink) -> Document:
+        """Read all of a body into a sink."""
+        return parse_document(
+            source,
+            sink,
+            base=self.base,
+            limits=self.limits,
+            in_scope=self.scope,
+            content_type=self.content_type,
+            cut=self.cut,
+        )
 
 
 @dataclass(eq=False)
