@@ -23,8 +23,8 @@ from contentmap_cli.models import (
     StoredEntry,
     StoredFile,
 )
+from contentmap_cli.models.evidence import Source
 from contentmap_cli.models.robots import RobotsVerdict, RobotsVersion
-from contentmap_cli.models.sources import Source
 from contentmap_cli.output.escape import redact
 
 if TYPE_CHECKING:

@@ -15,15 +15,16 @@ from contentmap_cli.crawl.http.responses import FetchedFile
 from contentmap_cli.crawl.options import CrawlOptions
 from contentmap_cli.crawl.pages.answers import Answer, answer_of, is_html
 from contentmap_cli.crawl.reading.body_cache import BodyCache
-from contentmap_cli.crawl.reading.body_changes import Memory, Reading, read_body
+from contentmap_cli.crawl.reading.body_changes import Memory, cached_path, read_body
 from contentmap_cli.crawl.reading.parser_processes import ParserProcesses, WorkerDied
 from contentmap_cli.crawl.reading.parser_worker import Work
-from contentmap_cli.crawl.reading.spool import Cancelled, RowSpool, Segment, Spools
+from contentmap_cli.crawl.reading.spool import Cancelled, Reading, RowSpool, Segment, Spools
 from contentmap_cli.crawl.robots import Robots, read_robots
-from contentmap_cli.crawl.scope import Scope
 from contentmap_cli.errors import Code, Failure
 from contentmap_cli.models import DiscoveryMethod, Document, DocumentKind, Limits
+from contentmap_cli.models.hosts import Scope
 from contentmap_cli.sitemap.decode import Body
+from contentmap_cli.threads import run_in_thread
 
 log = logging.getLogger("contentmap.crawl")
 
@@ -137,7 +138,7 @@ class Reader:
         if self._bodies is None or source.known is None:
             return False
         cache = self._bodies.cache
-        return cache.has(self._reading(source).place(cache, source.known))
+        return cache.has(cached_path(self._reading(source), cache, source.known))
 
     def _reading(self, source: Source) -> Reading:
         return Reading(
@@ -262,26 +263,20 @@ class Reader:
 
     async def refresh(self, html: bytes, base: str) -> str | None:
         """Return the URL that a home page sends browsers to (`meta http-equiv=refresh`), or None."""
-        from contentmap_cli.sitemap.html.links import page_facts
+        from contentmap_cli.sitemap.html.links import page_metadata
 
-        return await self._in_thread(lambda: page_facts(html, base).refresh)
+        return await self._in_thread(lambda: page_metadata(html, base).refresh)
 
     async def _in_thread(self, work: Callable[[], T], stop: Callable[[], None] | None = None) -> T:
-        """The work's result. Cancelled, it tells the work to stop and waits until it has: the thread reads a
-        body and writes a spool that are closed next."""
-        running = asyncio.get_running_loop().run_in_executor(self._pool, work)
-        try:
-            return await asyncio.shield(running)
-        except asyncio.CancelledError:
-            if stop is not None:
-                stop()
-            await asyncio.wait([running])
-            running.exception()
-            raise
+        return await run_in_thread(work, pool=self._pool, stop=stop)
 
     def _parse(self, source: Source, segment: Segment, memory: Memory | None) -> Document:
         try:
-            document = read_body(self._reading(source), source.body, segment, memory)
+            reading = self._reading(source)
+            if memory is None:
+                document = reading(source.body, segment)
+            else:
+                document = read_body(reading, source.body, segment, memory)
             segment.finish()
         except Cancelled:
             return _broken("the crawl was cancelled")
