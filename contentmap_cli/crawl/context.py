@@ -11,7 +11,7 @@ from contentmap_cli.crawl.http.fetch import NO_VALIDATORS, Fetcher, FetchRequest
 from contentmap_cli.crawl.http.headers import Validators
 from contentmap_cli.crawl.http.responses import FetchedFile
 from contentmap_cli.crawl.options import CrawlOptions
-from contentmap_cli.crawl.pages.answers import Answer
+from contentmap_cli.crawl.pages.answers import Answer, answer_of, is_html
 from contentmap_cli.crawl.reading.reader import Reader
 from contentmap_cli.crawl.results import CrawlProgress, CrawlStats
 from contentmap_cli.crawl.robots import Robots
@@ -51,13 +51,8 @@ class CrawlContext:
         self.robots = Robots()
         self.robots_of: dict[str, Robots] = {}  # by origin, of those whose robots.txt was requested
         self._fetcher = fetcher
-        self._until = asyncio.get_running_loop().time() + options.limits.domain_time
+        self.until = asyncio.get_running_loop().time() + options.limits.domain_time
         self._hosts = {host_port(origin) for origin in target.origins}
-
-    @property
-    def until(self) -> float:
-        """The deadline of the domain, on the event loop's clock."""
-        return self._until
 
     async def fetch(
         self,
@@ -71,7 +66,7 @@ class CrawlContext:
         request = FetchRequest(
             site=self.target.domain,
             max_bytes=min(max_bytes, self.stats.bytes_left),
-            until=self._until,
+            until=self.until,
             validators=validators,
             retries=retries,
         )
@@ -80,8 +75,10 @@ class CrawlContext:
         return fetched
 
     async def answer(self, fetched: FetchedFile, name: str) -> Answer:
-        """Classify an answer; `name` is the name of the source in messages."""
-        return await self.reader.answer(fetched, self.target.domain, name)
+        """Classify an answer; `name` is the name of the source in messages. HTML is read in a thread."""
+        if not is_html(fetched):
+            return answer_of(fetched, self.target.domain, name)
+        return await self.reader.in_thread(lambda: answer_of(fetched, self.target.domain, name))
 
     def set_delay(self, seconds: float) -> None:
         """Set the Crawl-delay for every host of the site."""

@@ -146,7 +146,8 @@ class SiteFinder:
     @property
     def robots_digest(self) -> str | None:
         """The digest of the robots.txt of the site's origin."""
-        return _digest(self.current) if self.current is not None else None
+        robots = self.current.robots.file if self.current is not None else None
+        return robots.digest if robots is not None else None
 
     def accept_missing_robots(self, *, listed: bool) -> None:
         """Treat an HTML page as no robots.txt, if pages are `listed` and it never named a file."""

@@ -161,7 +161,7 @@ class CrawlStats:
         self._files: list[tuple[int, CrawledFile, Segment | None]] = []
         self._hits: dict[str, Failure] = {}
         self._requests = self._bytes = self._urls = 0
-        self._deferred = False
+        self.deferred = False
         self._sources: list[Source] = []
         self.notes: list[Failure] = []
         self.error: Failure | None = None
@@ -183,11 +183,6 @@ class CrawlStats:
         return Code.DEADLINE in self._hits or not self.bytes_left or not self.urls_left
 
     @property
-    def deferred(self) -> bool:
-        """Whether the site asked to retry later than the run allows."""
-        return self._deferred
-
-    @property
     def lists_pages(self) -> bool:
         """Whether a sitemap file lists pages."""
         return any(source.entries for source in self._sources)
@@ -196,7 +191,7 @@ class CrawlStats:
         """Count a fetch."""
         self._requests += fetched.requests
         self._bytes += fetched.size
-        self._deferred = self._deferred or fetched.retry_after is not None
+        self.deferred = self.deferred or fetched.retry_after is not None
         if fetched.failure is not None and fetched.failure.code == Code.DEADLINE:
             self.out_of_time()
         if not self.bytes_left:
@@ -268,7 +263,7 @@ class CrawlStats:
         files = tuple(file for _, file, _ in self._files)
         limits = tuple({**more_limits, **self._hits}.values())
         sources = [*([self.robots_source] if self.robots_source is not None else []), *self._sources]
-        concluded = conclude(sources, error=self.error, limits=limits, deferred=self._deferred)
+        concluded = conclude(sources, error=self.error, limits=limits, deferred=self.deferred)
         return DomainCrawl(
             domain=self._domain,
             files=files,

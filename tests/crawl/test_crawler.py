@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import hashlib
+import os
 import random
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
@@ -15,6 +16,7 @@ from aiohttp import web
 
 from contentmap_cli.crawl.crawler import Crawler, CrawlProgress, DomainCrawl
 from contentmap_cli.crawl.options import ConnectTo, CrawlOptions
+from contentmap_cli.crawl.reading.reader import LARGE
 from contentmap_cli.crawl.targets import parse_target
 from contentmap_cli.models import (
     DiscoveryMethod,
@@ -94,6 +96,22 @@ async def test_robots_names_a_sitemap(new_site: NewSite) -> None:
     assert urls(result) == {"http://site.test/map.xml": ["http://site.test/a", "http://site.test/b"]}
     assert site.paths == ["/robots.txt", "/map.xml"]
     assert result.requests == 2
+
+
+async def test_no_process_is_left(new_site: NewSite) -> None:
+    """A large file is parsed in a process that the crawler ends."""
+    body = urlset(*(f"http://site.test/{number}" for number in range(9_000)))
+    assert len(body) > LARGE
+    site = await new_site({"/map.xml": body})
+    async with Crawler(site.options()) as crawler:
+        if crawler._processes is None:
+            pytest.skip("a machine of one core parses in threads")
+        opened.append(await crawler.crawl(parse_target("http://site.test/map.xml")))
+        (pid,) = crawler._processes.pids
+        os.kill(pid, 0)
+    assert opened[-1].files[0].status is FileStatus.OK
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
 
 
 async def test_no_parser_starts_for_a_file_that_need_not_be_parsed(new_site: NewSite) -> None:

@@ -13,7 +13,6 @@ from typing import BinaryIO, TypeVar
 from contentmap_cli.batches import no_room
 from contentmap_cli.crawl.http.responses import FetchedFile
 from contentmap_cli.crawl.options import CrawlOptions
-from contentmap_cli.crawl.pages.answers import Answer, answer_of, is_html
 from contentmap_cli.crawl.reading.body_cache import BodyCache
 from contentmap_cli.crawl.reading.body_changes import Memory, cached_path, read_body
 from contentmap_cli.crawl.reading.parser_processes import ParserProcesses, WorkerDied
@@ -129,7 +128,7 @@ class Reader:
                 segment = spool.segment(source.url, room=room(), child_room=self._limits.domain_files + 1)
                 document = await self._read(source, spool, segment)
                 if self._bodies is not None and self._bodies.note(segment):
-                    await self._in_thread(self._bodies.cache.trim)
+                    await self.in_thread(self._bodies.cache.trim)
                 segment.reading = self._reading(source)
                 return document, segment
 
@@ -166,7 +165,7 @@ class Reader:
         packed = body.read(2) == _GZIP
         body.seek(0)
         if self._processes is not None and (
-            source.size >= LARGE or (packed and await self._in_thread(lambda: self._swells(body)))
+            source.size >= LARGE or (packed and await self.in_thread(lambda: self._swells(body)))
         ):
             try:
                 if (number := _descriptor(body)) is not None:
@@ -177,7 +176,7 @@ class Reader:
         if source.size <= INLINE and not packed:
             return self._parse(source, segment, None)
         memory = self._memory(source)
-        return await self._in_thread(lambda: self._parse(source, segment, memory), stop=segment.cancel)
+        return await self.in_thread(lambda: self._parse(source, segment, memory), stop=segment.cancel)
 
     def _memory(self, source: Source) -> Memory | None:
         return None if self._bodies is None else Memory(self._bodies.cache, source.known)
@@ -231,7 +230,7 @@ class Reader:
             body.drain(body.chunks())
             return body.digest if body.failure is None else None
 
-        return await self._in_thread(read)
+        return await self.in_thread(read)
 
     async def robots(self, fetched: FetchedFile, options: CrawlOptions) -> Robots:
         """What a fetched robots.txt means."""
@@ -244,14 +243,7 @@ class Reader:
                 delay_cap=options.crawl_delay_cap,
             )
 
-        return read() if fetched.size <= INLINE_ROBOTS else await self._in_thread(read)
-
-    async def answer(self, fetched: FetchedFile, domain: str, name: str) -> Answer:
-        """Return what an answer says (see `answer_of`). A page is looked at in a thread: a long one takes
-        milliseconds."""
-        if not is_html(fetched):
-            return answer_of(fetched, domain, name)
-        return await self._in_thread(lambda: answer_of(fetched, domain, name))
+        return read() if fetched.size <= INLINE_ROBOTS else await self.in_thread(read)
 
     async def links(
         self, html: bytes, base: str, link_headers: Sequence[str]
@@ -259,15 +251,16 @@ class Reader:
         """Return what a home page and its Link headers link to that may be a sitemap or feed."""
         from contentmap_cli.sitemap.html.links import site_links  # most sites name their sitemaps
 
-        return await self._in_thread(lambda: site_links(html, base, link_headers))
+        return await self.in_thread(lambda: site_links(html, base, link_headers))
 
     async def refresh(self, html: bytes, base: str) -> str | None:
         """Return the URL that a home page sends browsers to (`meta http-equiv=refresh`), or None."""
         from contentmap_cli.sitemap.html.links import page_metadata
 
-        return await self._in_thread(lambda: page_metadata(html, base).refresh)
+        return await self.in_thread(lambda: page_metadata(html, base).refresh)
 
-    async def _in_thread(self, work: Callable[[], T], stop: Callable[[], None] | None = None) -> T:
+    async def in_thread(self, work: Callable[[], T], stop: Callable[[], None] | None = None) -> T:
+        """Return what `work` returns in one of the parsing threads (see `run_in_thread`)."""
         return await run_in_thread(work, pool=self._pool, stop=stop)
 
     def _parse(self, source: Source, segment: Segment, memory: Memory | None) -> Document:
