@@ -2,7 +2,7 @@
 
 Two families, never mixed:
 
-* `ContentMapError` is an exception that ends a command, with a stable code, a message, a hint and an exit code.
+* `ContentMapError` is an exception that ends a command: it has a code, a message, a hint and an exit code.
 * `Failure` is a value: why a sitemap file or a domain failed. The other files and domains are not affected.
 """
 
