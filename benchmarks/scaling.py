@@ -132,7 +132,7 @@ def measure(
         asyncio.run(execute(server.address(), f"CREATE DATABASE scaling_{number}"))
         contentmap = Contentmap(folder, server.address(f"scaling_{number}"))
         assert contentmap("db", "upgrade").code == 0
-        job = ["scan", "--from", str(sites), "--connect-to", f"::127.0.0.1:{port}", "-q"]
+        job = ["scan", "-i", str(sites), "--connect-to", f"::127.0.0.1:{port}", "-q"]
         queued = 0.0
         if workers:
             started = time.monotonic()

@@ -130,7 +130,7 @@ def scan(cases: Sequence[Case], port: int, database: Path) -> dict[str, Any]:
     done = subprocess.run(
         [
             str(COMMAND),
-            *("--db", str(database), "--quiet", "scan", "--from", "-", "--format", "json"),
+            *("--db", str(database), "--quiet", "scan", "--input-file", "-", "--format", "json"),
             *("--connect-to", f"::127.0.0.1:{port}", "--probe", "never"),
             "--ignore-robots",  # what it forbids and how long it asks to wait is not the matter here
             *("--domain-time", str(DOMAIN_SECONDS), "--timeout", "20", "--body-cache", "off"),

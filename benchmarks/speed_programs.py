@@ -87,7 +87,13 @@ def scan(
     return [
         *CONTENTMAP,
         *("--db", database or str(folder / "map.db"), *logged),
-        *("scan", "--from", str(write_sites(folder, made.sites)), "--connect-to", f"::127.0.0.1:{port}"),
+        *(
+            "scan",
+            "--input-file",
+            str(write_sites(folder, made.sites)),
+            "--connect-to",
+            f"::127.0.0.1:{port}",
+        ),
         *("--format", "json", "--output", str(folder / "answer.json")),
         *("--body-cache", str(folder / "bodies"), *options),
     ]

@@ -19,6 +19,7 @@ MAX_MODULES = 14
 LAYERS = {
     "errors": 0,
     "batches": 0,
+    "threads": 0,
     "models": 1,
     "sitemap": 2,
     "storage": 2,
@@ -35,6 +36,7 @@ LAYERS = {
 FORBIDDEN = {
     "errors": {"aiohttp", "lxml", "sqlalchemy", "rich", "typer"},
     "batches": {"aiohttp", "lxml", "sqlalchemy", "rich", "typer"},
+    "threads": {"aiohttp", "lxml", "sqlalchemy", "rich", "typer"},
     "models": {"aiohttp", "lxml", "protego", "sqlalchemy", "rich", "typer"},
     "sitemap": {"aiohttp", "sqlalchemy", "rich", "typer"},
     "storage": {"aiohttp", "lxml", "protego", "rich", "typer"},

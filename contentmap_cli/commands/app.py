@@ -24,19 +24,30 @@ from contentmap_cli.commands.interface.global_options import (
     Tenant,
     Verbose,
 )
+from contentmap_cli.commands.interface.help_pages import SETTINGS, HelpGroup
 from contentmap_cli.commands.interface.process_setup import leave, open_standard_streams
 from contentmap_cli.commands.reading import diff, report, robots, sitemaps, urls
 from contentmap_cli.commands.reading import map as map_command
 from contentmap_cli.commands.settings.config_files import given_as_flag
 from contentmap_cli.errors import ContentMapError, Exit, UsageError
 
+EPILOG = """\
+Examples:
+  contentmap scan example.com
+  contentmap status
+  contentmap urls example.com --format csv -o urls.csv
+
+Options of a command: `contentmap COMMAND --help`
+"""
 app = typer.Typer(
     name="contentmap",
-    help="Maps what websites publish: finds sitemaps, reads them, records every URL.",
+    cls=HelpGroup,
+    help="Find the sitemaps of websites and record every URL they list.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Start with: contentmap scan example.com",
+    rich_markup_mode=None,
+    context_settings=SETTINGS,
+    epilog=EPILOG,
 )
 
 
@@ -58,10 +69,10 @@ def global_options(
     color: ColorOption = None,
     config: Config = None,
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """Maps what websites publish: finds sitemaps, reads them, records every URL."""
+    """Find the sitemaps of websites and record every URL they list."""
     said = GlobalOptions(db, tenant, quiet, verbose, log_format, log_file, color, config)
     given = (name for name in context.params if given_as_flag(context, name))
     context.obj = replace(said, given=frozenset(given) - {"version"})
@@ -80,15 +91,15 @@ _TAKES_VALUE = frozenset({"--db", "--tenant", "--log-format", "--log-file", "--c
 
 
 def main() -> None:
-    """Runs the command line and exits with its code."""
+    """Run the command line and exit with its code."""
     open_standard_streams()
     leave(_run())
 
 
 def narrowed(words: Sequence[str]) -> typer.Typer:
-    """The app as this command line needs it: with one command alone, where the line surely names it.
+    """Return the app with only the command that a command line names, or with all where that is not certain.
 
-    To build the parser of all commands takes longer than to read the settings files.
+    Building the parsers of all commands takes longer than reading the settings files.
     """
     values = 0
     for word in words:
@@ -108,7 +119,7 @@ def narrowed(words: Sequence[str]) -> typer.Typer:
 
 
 def _run() -> int:
-    as_json = "--json" in sys.argv  # of a command line that cannot be read nothing more is known
+    as_json = "--json" in sys.argv  # the only option that is known before the command line is parsed
     try:
         return int(narrowed(sys.argv[1:])(standalone_mode=False) or Exit.CLEAN)
     except typer.Abort:
@@ -121,9 +132,10 @@ def _run() -> int:
         if not hasattr(error, "format_message"):
             return unexpected(error, as_json=as_json)
         context = getattr(error, "ctx", None)
-        if not error.format_message():
-            return Exit.USAGE  # it has printed the help already
+        if type(error).__name__ == "NoArgsIsHelpError":
+            print(error.format_message(), file=sys.stderr)
+            return Exit.USAGE
         path = context.command_path if context else "contentmap"
         message = error.format_message().replace("Value error, ", "")
-        fail(UsageError(message, hint=f"`{path} --help` shows what it takes"), as_json=as_json)
+        fail(UsageError(message, hint=f"see `{path} --help`"), as_json=as_json)
         return Exit.USAGE

@@ -1,4 +1,4 @@
-"""`contentmap cancel`: calls a job off."""
+"""`contentmap cancel`: cancel a job."""
 
 from __future__ import annotations
 
@@ -11,13 +11,12 @@ from contentmap_cli.output.formats import Format
 
 EPILOG = """\
 Examples:
+  contentmap cancel sitemap_0123
 
-  contentmap cancel sitemap_0123456789abcdef0123456789abcdef
+Recorded results are kept. A running scan stops within seconds and exits with 3. `contentmap resume` finishes
+a cancelled job.
 
-What is being written is finished, and what was recorded stays. The rest is interrupted: `contentmap resume`
-goes on with it. A scan that runs in another terminal notices within seconds and ends with 3.
-
-Exit codes: 0, also where it has ended already; 5 database, 6 no such job.
+Exit codes: 0, also for a job that has ended; 5 database; 6 no such job.
 """
 
 
@@ -31,7 +30,7 @@ def cancel(
     job_id: opt.JobArgument,
     as_json: opt.JsonAlone = False,
 ) -> None:
-    """Call a job off, whether it waits or runs, here or on any worker."""
+    """Cancel a queued or running job."""
     run_async(_cancel(cli, job_id, as_json=as_json))
 
 
@@ -39,7 +38,7 @@ async def _cancel(cli: GlobalOptions, job_id: str, *, as_json: bool) -> None:
     import sys
 
     from contentmap_cli.commands.database.connection import database_for_writing
-    from contentmap_cli.commands.database.lookups import read_job, require_job
+    from contentmap_cli.commands.database.lookups import find_job_id, read_job, require_job
     from contentmap_cli.commands.engine.run_id import is_dead
     from contentmap_cli.commands.interface.answer_output import say, width_of
     from contentmap_cli.output.formats import status_writer
@@ -49,7 +48,8 @@ async def _cancel(cli: GlobalOptions, job_id: str, *, as_json: bool) -> None:
 
     async with database_for_writing(cli, create=False) as database:
         sessions = Sessions(database)
-        async with sessions.brief(job_id) as session, session.begin():
+        async with sessions.brief() as session, session.begin():
+            job_id = await find_job_id(session, cli.tenant_name, job_id)
             await require_job(session, cli.tenant_name, job_id)
             await end_stale_sessions(session, job_id, cli.tenant_name, is_dead)
             cancelled = await cancel_job(session, job_id)
@@ -63,6 +63,6 @@ async def _cancel(cli: GlobalOptions, job_id: str, *, as_json: bool) -> None:
     ).finish()
     sys.stdout.flush()
     if not cancelled:
-        say(f"{job_id} has ended already: nothing was left to cancel", unless=cli.quiet)
+        say(f"nothing to cancel: {job_id} has ended", unless=cli.quiet)
     elif not cli.quiet:
-        say(f"hint: {cli.in_full(f'`contentmap resume {job_id}` goes on with what is left')}")
+        say(f"hint: {cli.in_full(f'finish it with `contentmap resume {job_id}`')}")

@@ -1,4 +1,4 @@
-"""`contentmap check`: the rules of the protocol and good practice, for sites, recorded domains and files."""
+"""`contentmap check`: check sites, recorded domains and files against the rules."""
 
 from __future__ import annotations
 
@@ -26,17 +26,13 @@ if TYPE_CHECKING:
 
 EPILOG = """\
 Examples:
-
   contentmap check example.com
-
   contentmap check sitemap.xml --base https://example.com/sitemap.xml
-
   contentmap check example.com --stored --format sarif -o sitemap.sarif
 
-  contentmap check --list-rules
-
-Exit codes: 0 nothing found; 3 findings; 2 usage; 5 database; 6 never scanned (--stored).
+Exit codes: 0 no findings; 2 usage; 3 findings; 5 database; 6 never scanned.
 """
+_LEVELS = f"Minimum severity: {'|'.join(severity.value for severity in Severity)}"
 _FILE_ENDINGS = (".xml", ".gz", ".txt", ".rss", ".atom")
 
 
@@ -49,34 +45,34 @@ def check(
     cli: GlobalOptions,
     targets: Annotated[
         list[str] | None,
-        typer.Argument(metavar="TARGET|FILE…", help="Sites, sitemap URLs or files; - for standard input."),
+        typer.Argument(metavar="TARGET", help="Site, sitemap URL or file; - reads standard input."),
     ] = None,
     stored: Annotated[
-        bool, typer.Option("--stored", help="Check what is recorded, without a network.")
+        bool, typer.Option("--stored", help="Check the recorded domain, without network.")
     ] = False,
-    base: Annotated[str | None, typer.Option(metavar="URL", help="Where a file came from: its URL.")] = None,
+    base: Annotated[str | None, typer.Option(metavar="URL", help="URL of a file given as TARGET.")] = None,
     select: Annotated[
         list[str] | None,
-        typer.Option(metavar="RULE", help="Only these rules, by id or its beginning. Repeatable."),
+        typer.Option(metavar="RULE", help="Only rules whose id begins so. Repeatable."),
     ] = None,
     ignore: Annotated[
-        list[str] | None, typer.Option(metavar="RULE", help="Without these rules. Repeatable.")
+        list[str] | None, typer.Option(metavar="RULE", help="Exclude rules whose id begins so. Repeatable.")
     ] = None,
-    severity: Annotated[Severity, typer.Option(help="The least to report.")] = Severity.INFO,
+    severity: Annotated[Severity, typer.Option(metavar="LEVEL", help=_LEVELS)] = Severity.INFO,
     baseline: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Findings known already: not reported again.")
+        str | None, typer.Option(metavar="FILE", help="Suppress the findings listed in this file.")
     ] = None,
     write_baseline: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Write what is found there, as known from now on.")
+        str | None, typer.Option(metavar="FILE", help="Write the findings to a baseline file.")
     ] = None,
-    list_rules: Annotated[bool, typer.Option("--list-rules", help="Show all rules.")] = False,
+    list_rules: Annotated[bool, typer.Option("--list-rules", help="List all rules and exit.")] = False,
     *,
     crawl: opt.CheckCrawl,
     format: opt.CheckFormat = Format.TABLE,
     as_json: opt.JsonOption = False,
     output: opt.OutputOption = None,
 ) -> int:
-    """Check sitemaps against the protocol's rules and good practice; nothing is recorded."""
+    """Check sitemaps against the protocol and good practice."""
     from contentmap_cli.check.checker import RULES
     from contentmap_cli.check.registry import chosen_rules
     from contentmap_cli.commands.interface.answer_output import answer_to, say
@@ -94,12 +90,12 @@ def check(
             write_rules(form, out, rules)
         return Exit.CLEAN
     if not targets:
-        raise UsageError("no target was given", hint="name a site or a file, or - for standard input")
+        raise UsageError("no target given", hint="name a site or a file, or - for standard input")
     if write_baseline == "-":
-        raise UsageError("--write-baseline takes a file", hint="standard output is for the answer")
+        raise UsageError("--write-baseline requires a file name", hint="name a file other than -")
     base = said_base(base)
     known = _read_baseline(baseline) if baseline else Counter()
-    settings = replace(ScanSettings.of(crawl), full=True)
+    settings = replace(ScanSettings.of(crawl), refresh=True)
     checkers = run_async(_checked(cli, targets, settings, wanted, base, stored=stored))
     found = [finding for checker in checkers for finding in checker.findings()]
     if write_baseline:
@@ -115,8 +111,8 @@ def check(
         known=len(found) - len(new),
     )
     for checker in checkers:
-        for given_up in checker.given_up():
-            say(f"note: {checker.target}: {given_up}", unless=cli.quiet)
+        for limit in checker.given_up():
+            say(f"note: {checker.target}: {limit}", unless=cli.quiet)
     with answer_to(output) as out:
         write_findings(form, out, new, summary, rules, color=cli.colored(out))
     return Exit.NOT_CLEAN if new else Exit.CLEAN
@@ -142,9 +138,9 @@ async def _checked(
     options = settings.crawl_options()
     files = [] if stored else [each for each in targets if _is_file(each)]
     if base is not None and not files:
-        raise UsageError("--base says where a file came from, and no file is named", hint="leave it out")
+        raise UsageError("--base requires a file as target", hint="omit --base")
     if files.count("-") > 1:
-        raise UsageError("standard input can be read only once", hint="name it once")
+        raise UsageError("standard input is named twice", hint="name it once")
     if stored:
         return [await check_stored(cli, domain_name(each), wanted) for each in targets]
     sites = {each: parse_target(each) for each in targets if each not in files}
@@ -162,7 +158,7 @@ async def _checked(
 
 
 def _is_file(text: str) -> bool:
-    """Whether an argument names a file. Raises UsageError where it can mean nothing else and is none."""
+    """Return whether a target is a file. Raise UsageError for a missing file that can only be a file."""
     if text == "-":
         return True
     if "://" in text:
@@ -172,13 +168,13 @@ def _is_file(text: str) -> bool:
         if path.is_file():
             return True
         if path.is_dir() and ("/" in text or "." not in text):
-            raise UsageError(f"{text} is a folder", hint=f"name its files: {path / '*.xml'}")
+            raise UsageError(f"{text} is a folder", hint=f"name the files in it: {path / '*.xml'}")
     except OSError:
         return False
     first, slash, _ = text.partition("/")
     may_be_a_host = bool(slash) and (first == "localhost" or "." in first or ":" in first)
     if (text.lower().endswith(_FILE_ENDINGS) and not may_be_a_host) or text.startswith((".", "/")):
-        raise UsageError(f"there is no file {text}", hint="a sitemap on the web is named by its whole URL")
+        raise UsageError(f"no such file: {text}", hint="name a sitemap on the web by its full URL")
     return False
 
 
@@ -194,9 +190,9 @@ def _read_baseline(file: str) -> Counter[tuple[str, str]]:
             {(str(each["rule"]), str(each["place"])): int(each["count"]) for each in content["findings"]}
         )
     except OSError as error:
-        raise UsageError(f"the baseline {file} cannot be read", hint=hint) from error
+        raise UsageError(f"cannot read the baseline {file}", hint=hint) from error
     except (ValueError, KeyError, TypeError):
-        raise UsageError(f"{file} is no baseline", hint=hint) from None
+        raise UsageError(f"invalid baseline: {file}", hint=hint) from None
 
 
 def _write_baseline(file: str, findings: Sequence[Finding]) -> None:

@@ -1,4 +1,4 @@
-"""Carries a check out: a live site, a recorded domain or a file, led past the rules."""
+"""Checks a live site, a recorded domain or a file against the rules."""
 
 from __future__ import annotations
 
@@ -24,19 +24,23 @@ from contentmap_cli.models.hosts import normalise_url
 from contentmap_cli.models.robots import RobotsFile, RobotsVersion
 from contentmap_cli.output.escape import redact
 from contentmap_cli.sitemap import parse_document, parse_lastmod
-from contentmap_cli.storage.reading.check_input import recorded_files
-from contentmap_cli.storage.reading.contents import EntryFilter, find_domain, stored_entries
+from contentmap_cli.storage.reading.contents import (
+    EntryFilter,
+    find_domain,
+    recorded_files,
+    stored_entries,
+)
 from contentmap_cli.storage.writing.files import remembered_files
 from contentmap_cli.storage.writing.robots_versions import current_robots
 
 SLICE = 1000
-_DEEPEST = 16  # indexes above a file that are looked at: they may name each other in a ring
+_DEEPEST = 16  # index files followed upwards; they may form a cycle
 
 
 def check_file(
     checker: Checker, name: str, source: BinaryIO, base: str | None, limits: Limits, *, robots: bool
 ) -> None:
-    """Checks one document from a file."""
+    """Check one document from a file."""
     spool = RowSpool()
     try:
         segment = spool.segment(base or name, room=limits.file_urls_hard, child_room=limits.file_urls_hard)
@@ -56,7 +60,7 @@ def check_file(
             root=document.root,
         )
 
-        def lead() -> None:
+        def feed() -> None:
             checker.start(file)
             for start in range(0, len(segment.children), SLICE):
                 checker.entries(segment.children[start : start + SLICE])
@@ -64,15 +68,15 @@ def check_file(
                 checker.entries(entries_of(batch))
             checker.end()
 
-        lead()
+        feed()
         if checker.repeat():
-            lead()
+            feed()
     finally:
         spool.close()
 
 
 async def check_live(cli: GlobalOptions, target: Target, crawler: Crawler, wanted: frozenset[str]) -> Checker:
-    """Crawl a site and checks what was found; nothing is recorded."""
+    """Crawl a site and check the result. Nothing is recorded."""
     before = await _earlier(cli, target.domain)
     with await crawler.crawl(target) as crawl:
         now = datetime.now(UTC)
@@ -100,7 +104,7 @@ async def check_live(cli: GlobalOptions, target: Target, crawler: Crawler, wante
 
 
 async def check_stored(cli: GlobalOptions, name: str, wanted: frozenset[str]) -> Checker:
-    """Checks what the database has of a domain. Raises NotFound where it was never scanned."""
+    """Check a recorded domain. Raise NotFound if it was never scanned."""
     async with (
         database_for_reading(cli) as sessions,
         sessions.read(domain=name) as session,
@@ -112,7 +116,7 @@ async def check_stored(cli: GlobalOptions, name: str, wanted: frozenset[str]) ->
         dated = [
             replace(file, index_lastmod=parse_lastmod(said) if said else None) for file, said in recorded
         ]
-        files = _placed(dated, named)
+        files = _with_origin(dated, named)
         version = await current_robots(session, domain_id)
         robots = _recorded_robots(version) if version is not None else None
         checker = Checker(CheckedSite(target=name, now=datetime.now(UTC), robots=robots), wanted)
@@ -139,7 +143,7 @@ async def check_stored(cli: GlobalOptions, name: str, wanted: frozenset[str]) ->
 def _advance(
     checker: Checker, current: CheckedFile | None, waiting: Iterator[CheckedFile], name: str | None
 ) -> CheckedFile | None:
-    """Ends a file and begins those up to the one of that name; files without entries pass by in between."""
+    """End the current file and start the next ones up to `name`; files in between have no entries."""
     if current is not None:
         checker.end()
     for file in waiting:
@@ -180,11 +184,11 @@ def _crawled(crawl: DomainCrawl, before: Mapping[str, RememberedFile], now: date
                 read_at=now,
             )
         )
-    return _placed(files, _named(crawl.robots.sitemaps if crawl.robots is not None else ()))
+    return _with_origin(files, _named(crawl.robots.sitemaps if crawl.robots is not None else ()))
 
 
 def _robots(file: RobotsFile | None) -> CheckedFile | None:
-    """A robots.txt as a document. That it is an HTML page is said of the site."""
+    """Return a robots.txt as a document. The problem `robots_is_html` is reported for the site instead."""
     if file is None or file.body is None:
         return None
     return CheckedFile(
@@ -199,7 +203,7 @@ def _robots(file: RobotsFile | None) -> CheckedFile | None:
 
 
 def _recorded_robots(version: RobotsVersion) -> CheckedFile | None:
-    """A recorded robots.txt as a document."""
+    """Return a recorded robots.txt as a document."""
     if version.body is None:
         return None
     return CheckedFile(
@@ -213,14 +217,14 @@ def _recorded_robots(version: RobotsVersion) -> CheckedFile | None:
 
 
 def _named(urls: Iterable[str | None]) -> frozenset[str]:
-    """URLs in the spelling that tells whether two are the same."""
+    """Return URLs in normalised form."""
     return frozenset(normalise_url(url) or url for url in urls if url is not None)
 
 
-def _placed(files: Sequence[CheckedFile], named: frozenset[str]) -> list[CheckedFile]:
-    """The files with what robots.txt says of them, itself or through the indexes that it names."""
+def _with_origin(files: Sequence[CheckedFile], named: frozenset[str]) -> list[CheckedFile]:
+    """Mark the files that robots.txt names, directly or through an index file."""
     by_url = {file.url: file for file in files}
-    placed = []
+    marked = []
     for file in files:
         trusted = False
         at: CheckedFile | None = file
@@ -231,8 +235,8 @@ def _placed(files: Sequence[CheckedFile], named: frozenset[str]) -> list[Checked
                 trusted = True
                 break
             at = by_url.get(at.parent) if at.parent else None
-        placed.append(replace(file, trusted=trusted, named=trusted or file.parent is not None))
-    return placed
+        marked.append(replace(file, trusted=trusted, named=trusted or file.parent is not None))
+    return marked
 
 
 def _shown(failure: Failure | None) -> Failure | None:
@@ -240,7 +244,7 @@ def _shown(failure: Failure | None) -> Failure | None:
 
 
 async def _earlier(cli: GlobalOptions, domain: str) -> dict[str, RememberedFile]:
-    """What an earlier scan recorded of a domain's files; nothing where there is none to compare with."""
+    """Return the files that an earlier scan recorded, by URL; empty without an earlier scan."""
     try:
         async with (
             database_for_reading(cli) as sessions,

@@ -1,4 +1,4 @@
-"""`contentmap config`: every setting, what it is and who said so."""
+"""`contentmap config`: every setting, its value and its origin."""
 
 from __future__ import annotations
 
@@ -14,20 +14,18 @@ from contentmap_cli.output.escape import redact, terminal
 
 EPILOG = """\
 Examples:
-
   contentmap config
-
   contentmap config --config staging.toml --json
 
-A flag comes first, then the environment, then contentmap.toml or [tool.contentmap] of pyproject.toml in the
-working directory, then your own config.toml, then the default.
+Precedence: option, environment variable, contentmap.toml or [tool.contentmap] in pyproject.toml of the
+working directory, config.toml of the user, default.
 
-Exit codes: 0; 2 a settings file or variable says something that cannot be meant.
+Exit codes: 0; 2 invalid settings file or variable.
 """
 
 
 def register(app: typer.Typer) -> None:
-    """Adds the command to the app, whose other commands say what can be set."""
+    """Add the command to the app. The commands added before define the settings."""
     command(app, "config", all_settings=True, epilog=EPILOG)(config)
 
 
@@ -37,7 +35,7 @@ def config(
     output: opt.OutputOption = None,
     **values: Any,
 ) -> None:
-    """Show every setting, its value and where that comes from. Secrets are not shown."""
+    """Show every setting with its value and origin, without secrets."""
     import json
 
     from contentmap_cli.commands.interface.answer_output import answer_to, width_of
@@ -75,8 +73,8 @@ def _row(cli: GlobalOptions, setting: Setting, values: dict[str, Any]) -> dict[s
     elif source == "ENVIRONMENT":
         place = setting.variable
     elif source == "DEFAULT_MAP":
-        said: dict[str, Said] = context.meta["contentmap.said"]
-        place = said[name].place
+        found: dict[str, Said] = context.meta["contentmap.said"]
+        place = found[name].place
     return {
         "name": setting.key,
         "value": _without_secrets(name, value),
@@ -90,17 +88,19 @@ _SOURCES = {"COMMANDLINE": "flag", "ENVIRONMENT": "environment", "DEFAULT_MAP": 
 
 
 def _without_secrets(name: str, value: Any) -> Any:
-    """The value as it may be shown: no password, no credentials of a proxy, no value of a header."""
+    """Return the value without passwords, proxy credentials and header values."""
     from contentmap_cli.storage.database_url import parse_database_address, show_database_address
 
     if name == "db":
         return show_database_address(parse_database_address(value))
     if name == "header":
         return [f"{text.partition(':')[0].strip()}: ***" for text in value or ()]
+    if name == "user":
+        return "***" if value else value
     if isinstance(value, list):
         return [redact(str(item)) for item in value]
     if name == "proxy" and value and "://" not in value:
-        return "***"  # no URL, so nobody can tell which part of it is secret
+        return "***"  # not a URL: any part may be secret
     return redact(value) if isinstance(value, str) else value
 
 

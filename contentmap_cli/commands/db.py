@@ -1,4 +1,4 @@
-"""`contentmap db`: the schema of the database, and what is old in it."""
+"""`contentmap db`: schema, partitions and pruning of the database."""
 
 from __future__ import annotations
 
@@ -11,43 +11,43 @@ from contentmap_cli.commands.database.prune import prune
 from contentmap_cli.commands.interface import options as opt
 from contentmap_cli.commands.interface.command_decorator import command, run_async
 from contentmap_cli.commands.interface.global_options import GlobalOptions
+from contentmap_cli.commands.interface.help_pages import SETTINGS, HelpGroup
 from contentmap_cli.errors import SchemaMismatch
 
 MOST_PARTITIONS = 256
-"""More would need more locks in one transaction than a server has by default (max_locks_per_transaction)."""
+"""Limit set by PostgreSQL's default of max_locks_per_transaction."""
 
 CHECK = """\
 Examples:
-
   contentmap db check --json
 
-Exit codes: 0 the schema is current; 5 it is not, or the database cannot be reached.
+Exit codes: 0 current schema; 5 other schema, or database unavailable.
 """
 UPGRADE = """\
 Examples:
-
   contentmap db upgrade --db postgresql://user@localhost/contentmap
 
-Exit codes: 0; 5 the database cannot be reached or upgraded.
+Exit codes: 0; 5 database unavailable, or not upgradable.
 """
 PARTITION = """\
 Examples:
-
   contentmap db partition --partitions 32 --dry-run
-
   contentmap db partition --partitions 32
-
   contentmap db partition --partitions 1
 
-Exit codes: 0; 2 the database is not on PostgreSQL; 5 a run is at work, or the database cannot be reached or
-changed.
+Exit codes: 0; 2 not PostgreSQL; 5 database in use or unavailable.
 """
 
 
 def register(app: typer.Typer) -> None:
     """Adds the commands to the app."""
     group = typer.Typer(
-        name="db", help="Check or upgrade the database's schema, remove what is old.", no_args_is_help=True
+        name="db",
+        cls=HelpGroup,
+        help="Check, upgrade, partition or prune the database.",
+        no_args_is_help=True,
+        rich_markup_mode=None,
+        context_settings=SETTINGS,
     )
     command(group, "check", epilog=CHECK)(check)
     command(group, "upgrade", epilog=UPGRADE)(upgrade)
@@ -60,12 +60,12 @@ def check(
     cli: GlobalOptions,
     as_json: opt.JsonAlone = False,
 ) -> int:
-    """Say whether the schema is the one this version works with."""
+    """Check that the schema is the one this version requires."""
     return run_async(_check(cli, as_json=as_json))
 
 
 def upgrade(cli: GlobalOptions) -> int:
-    """Create the schema, or bring it up to date. What is recorded stays."""
+    """Create or upgrade the schema. Data is kept."""
     return run_async(_upgrade(cli))
 
 
@@ -74,14 +74,16 @@ def partition(
     partitions: Annotated[
         int,
         typer.Option(
-            "--partitions", min=1, max=MOST_PARTITIONS, metavar="N", help="So many; 1 goes back to one table."
+            "--partitions",
+            min=1,
+            max=MOST_PARTITIONS,
+            metavar="N",
+            help="Number of partitions; 1 for a plain table.",
         ),
     ],
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what it would move, and move nothing.")
-    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be moved.")] = False,
 ) -> int:
-    """Spread the table of URLs over partitions by domain (PostgreSQL). What is recorded stays."""
+    """Partition the table of URLs by domain (PostgreSQL). Data is kept."""
     return run_async(_partition(cli, partitions, dry_run=dry_run))
 
 
@@ -135,8 +137,8 @@ async def _upgrade(cli: GlobalOptions) -> int:
                 live = [job for job, owner in await connection.run_sync(held_jobs) if not is_dead(owner)]
                 if live:
                     raise SchemaMismatch(
-                        f"a run of an older ContentMap is at work on {live[0]} in {database.shown}",
-                        hint="wait for its end, or stop it and resume the job after the upgrade",
+                        f"{database.shown} is in use by an older ContentMap running {live[0]}",
+                        hint="wait until it has ended, or stop it and resume the job after the upgrade",
                     )
             await connection.run_sync(upgrade_schema)
         was = "already there" if state is SchemaState.CURRENT else f"was {revision or 'empty'}"
@@ -154,7 +156,7 @@ async def _partition(cli: GlobalOptions, wanted: int, *, dry_run: bool) -> int:
     async with opened_as_is(cli, create=False) as database:
         if database.dialect != "postgresql":
             raise UsageError(
-                f"{database.shown} is an SQLite file, and those have no partitions",
+                f"SQLite has no partitions: {database.shown}",
                 hint="name a PostgreSQL database with --db",
             )
         async with database.engine.begin() as connection:
@@ -163,7 +165,7 @@ async def _partition(cli: GlobalOptions, wanted: int, *, dry_run: bool) -> int:
             require_current(state, revision, database.shown)
             now = await connection.run_sync(read_partitions)
             if now == wanted:
-                print(f"{database.shown}: {_spread(now)} (already so)")
+                print(f"{database.shown}: {_spread(now)} (unchanged)")
                 return 0
             if dry_run:
                 rows, size = await connection.run_sync(measure)
@@ -178,8 +180,8 @@ async def _partition(cli: GlobalOptions, wanted: int, *, dry_run: bool) -> int:
             live = held or await connection.run_sync(busy_jobs)
             if live:
                 raise SchemaMismatch(
-                    f"a run is at work on {live[0]} in {database.shown}",
-                    hint="wait for its end, or stop it and resume the job afterwards",
+                    f"{database.shown} is in use by a run of {live[0]}",
+                    hint="wait until it has ended, or stop it and resume the job afterwards",
                 )
             rows, size = await connection.run_sync(partition, wanted)
         print(

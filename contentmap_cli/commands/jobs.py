@@ -1,4 +1,4 @@
-"""`contentmap jobs`: which jobs there were."""
+"""`contentmap jobs`: list of jobs."""
 
 from __future__ import annotations
 
@@ -16,12 +16,10 @@ if TYPE_CHECKING:
 
 EPILOG = """\
 Examples:
-
   contentmap jobs --limit 5
-
   contentmap jobs --since 2026-01-31 --domain example.com --json
 
-Exit codes: 0, also where there are none; 5 database.
+Exit codes: 0; 5 database.
 """
 
 
@@ -32,23 +30,25 @@ def register(app: typer.Typer) -> None:
 
 def jobs(
     cli: GlobalOptions,
-    limit: Annotated[int, typer.Option(min=1, max=10**9, help="How many, the newest first.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, max=10**9, metavar="N", help="Maximum number of jobs.")] = 20,
     since: Annotated[
         str | None,
-        typer.Option(metavar="WHEN", help="Created since: a date, a UTC date-time, or 12h, 7d, 2w ago."),
+        typer.Option(metavar="WHEN", help="Created since then: a date, UTC date-time, 12h, 7d or 2w."),
     ] = None,
-    domain: Annotated[str | None, typer.Option(help="Only jobs that scan this domain.")] = None,
+    domain: Annotated[
+        str | None, typer.Option(metavar="DOMAIN", help="Only jobs that scan this domain.")
+    ] = None,
     format: opt.ListFormat = Format.TABLE,
     as_json: opt.JsonOption = False,
     output: opt.OutputOption = None,
 ) -> None:
-    """List the jobs, the newest first."""
-    from contentmap_cli.commands.interface.date_arguments import parse_moment
+    """List jobs, newest first."""
+    from contentmap_cli.commands.interface.argument_values import parse_date
     from contentmap_cli.commands.interface.target_input import domain_name
 
-    moment = parse_moment("--since", since) if since else None
+    created = parse_date("--since", since) if since else None
     name = domain_name(domain) if domain else None
-    run_async(_answer(cli, limit, moment, name, opt.chosen(format, as_json, LIST_FORMATS), output))
+    run_async(_answer(cli, limit, created, name, opt.chosen(format, as_json, LIST_FORMATS), output))
 
 
 async def _answer(
@@ -60,7 +60,7 @@ async def _answer(
     output: str | None,
 ) -> None:
     from contentmap_cli.commands.database.connection import database_for_reading
-    from contentmap_cli.commands.engine.run_id import is_dead, truthful
+    from contentmap_cli.commands.engine.run_id import is_dead, is_running, truthful
     from contentmap_cli.commands.interface.answer_output import answer_to, say, width_of
     from contentmap_cli.output.formats import jobs_writer
     from contentmap_cli.storage.jobs.job_queries import list_jobs
@@ -68,7 +68,9 @@ async def _answer(
 
     async with database_for_reading(cli) as sessions:
         async with sessions.read() as session, session.begin():
-            rows = await list_jobs(session, cli.tenant_name, limit=limit, since=since, domain=domain)
+            rows = await list_jobs(
+                session, cli.tenant_name, limit=limit, since=since, domain=domain, running=is_running
+            )
             rows = [await with_queue(session, row, is_dead) for row in rows]
         with answer_to(output) as out:
             writer = jobs_writer(format, out, width=width_of(out), color=cli.colored(out))
@@ -76,4 +78,4 @@ async def _answer(
                 writer.write(truthful(row))
             writer.finish()
     if not rows:
-        say("no job fits", unless=cli.quiet)
+        say("no jobs match", unless=cli.quiet)

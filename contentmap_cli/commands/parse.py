@@ -1,4 +1,4 @@
-"""`contentmap parse`: one document, no database, no network."""
+"""`contentmap parse`: parse one document without database and network."""
 
 from __future__ import annotations
 
@@ -14,12 +14,10 @@ from contentmap_cli.output.formats import PARSE_FORMATS, Format
 
 EPILOG = """\
 Examples:
-
   contentmap parse sitemap.xml.gz
-
   contentmap parse - --base https://example.com/sitemap.xml < sitemap.xml
 
-Exit codes: 0 read whole; 3 something is missing or it is no sitemap; 2 the file cannot be read.
+Exit codes: 0 complete; 2 unreadable file; 3 incomplete, or not a sitemap.
 """
 
 
@@ -30,16 +28,18 @@ def register(app: typer.Typer) -> None:
 
 def parse(
     cli: GlobalOptions,
-    file: Annotated[str, typer.Argument(metavar="FILE|-", help="A file, or - for standard input.")],
+    file: Annotated[
+        str, typer.Argument(metavar="FILE", help="Sitemap, feed or robots.txt; - reads standard input.")
+    ],
     base: Annotated[
         str | None,
-        typer.Option(metavar="URL", help="Where it came from: relative URLs are resolved against it."),
+        typer.Option(metavar="URL", help="URL of the file, the base of relative URLs."),
     ] = None,
     format: opt.ParseFormat = Format.NDJSON,
     as_json: opt.JsonOption = False,
     output: opt.OutputOption = None,
 ) -> int:
-    """Read one sitemap, feed or robots.txt and show its entries and its problems."""
+    """Parse a sitemap, feed or robots.txt: print entries and problems."""
     from contentmap_cli.commands.interface.document_input import is_robots, opened, said_base
     from contentmap_cli.commands.parsed_output import write_parsed
 

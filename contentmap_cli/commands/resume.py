@@ -1,4 +1,4 @@
-"""`contentmap resume`: finishes what a scan left unfinished."""
+"""`contentmap resume`: finish an unfinished job."""
 
 from __future__ import annotations
 
@@ -9,26 +9,23 @@ import typer
 from contentmap_cli.commands.interface import options as opt
 from contentmap_cli.commands.interface.command_decorator import command, run_async
 from contentmap_cli.commands.interface.global_options import GlobalOptions
-from contentmap_cli.commands.scan import refuse_what_no_worker_knows
+from contentmap_cli.commands.interface.help_pages import MORE
+from contentmap_cli.commands.scan import require_queueable
 from contentmap_cli.errors import UsageError
 from contentmap_cli.output.formats import SCAN_FORMATS, Format
 
 EPILOG = """\
 Examples:
+  contentmap resume
+  contentmap resume sitemap_0123
+  contentmap resume sitemap_0123 --failed --queue
 
-  contentmap resume sitemap_0123456789abcdef0123456789abcdef
+The options recorded with the job apply. --header, --user and --proxy are not recorded: give them again.
 
-  contentmap resume sitemap_0123456789abcdef0123456789abcdef --failed
-
-  contentmap resume sitemap_0123456789abcdef0123456789abcdef --failed --queue
-
-The job's own options hold, whatever the settings say today. --header and --proxy are never recorded: they
-come from the settings or are given again.
-
-Exit codes: as for scan; 6 no such job, 75 another run holds the job.
+Exit codes: as for scan; 6 no such job; 75 another run holds the job.
 """
 RECORDED = frozenset(opt.RESUMED.options) - opt.SECRET - opt.LOCAL
-"""What the job has recorded, so that neither the environment nor a settings file changes it later."""
+"""Options recorded with the job. The environment and settings files do not change them."""
 
 
 def register(app: typer.Typer) -> None:
@@ -38,23 +35,29 @@ def register(app: typer.Typer) -> None:
 
 def resume(
     cli: GlobalOptions,
-    job_id: opt.JobArgument,
-    failed: Annotated[bool, typer.Option("--failed", help="Try failed and partial domains again.")] = False,
+    job_id: opt.LatestJob = None,
+    failed: Annotated[bool, typer.Option("--failed", help="Retry failed and partial domains.")] = False,
     *,
     crawl: opt.ResumedCrawl,
-    queue: Annotated[
-        bool, typer.Option("--queue", help="Leave it to `contentmap worker`, anywhere.")
-    ] = False,
+    queue: Annotated[bool, typer.Option("--queue", help="Leave the job to workers.")] = False,
     priority: Annotated[
-        int | None, typer.Option(min=0, max=100, help="With --queue: the larger goes first.")
+        int | None,
+        typer.Option(
+            min=0,
+            max=100,
+            metavar="N",
+            help="Priority of a queued job, 0 to 100; higher runs first.",
+            rich_help_panel=MORE,
+        ),
     ] = None,
     fail_on: opt.FailOnOption = opt.FailOn.ANY,
     format: opt.ScanFormat = Format.TABLE,
     as_json: opt.JsonOption = False,
     output: opt.OutputOption = None,
 ) -> int:
-    """Finish a job that was interrupted, died or was deferred."""
-    from contentmap_cli.commands.engine.job_runner import resume_job
+    """Finish a job that was interrupted or has deferred domains."""
+    from contentmap_cli.commands.database.lookups import named_job
+    from contentmap_cli.commands.engine.job.job_runner import resume_job
     from contentmap_cli.commands.settings.crawl_settings import ScanSettings
 
     given = ScanSettings.of(crawl).on_this_machine()
@@ -62,13 +65,15 @@ def resume(
     if queue:
         from contentmap_cli.commands.engine.enqueue import requeue_job, require_queue
 
-        refuse_what_no_worker_knows(cli, given, output)
+        require_queueable(cli, given, output)
         form = opt.chosen(format, as_json, (Format.TABLE, Format.JSON))
         require_queue(cli)
+        job = run_async(named_job(cli, job_id))
         return run_async(
-            requeue_job(cli, job_id, given, failures=failed, priority=priority, as_json=form is Format.JSON)
+            requeue_job(cli, job, given, failures=failed, priority=priority, as_json=form is Format.JSON)
         )
     if priority is not None:
-        raise UsageError("--priority is for --queue", hint="a scan that runs here waits for no other")
+        raise UsageError("--priority requires --queue", hint="add --queue or omit --priority")
     answer = opt.Answer(opt.chosen(format, as_json, SCAN_FORMATS), output, fail_on)
-    return run_async(resume_job(cli, cli.tenant_name, job_id, given, answer, failures=failed))
+    job = run_async(named_job(cli, job_id))
+    return run_async(resume_job(cli, cli.tenant_name, job, given, answer, failures=failed))

@@ -1,4 +1,4 @@
-"""`contentmap status`: how a job went, or goes."""
+"""`contentmap status`: progress and result of a job."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import typer
 
 from contentmap_cli.commands.interface import options as opt
 from contentmap_cli.commands.interface.command_decorator import command, run_async
-from contentmap_cli.commands.interface.completion import complete_job
 from contentmap_cli.commands.interface.global_options import GlobalOptions
 from contentmap_cli.errors import Exit
 from contentmap_cli.models import JobStatus, ScanStatus
@@ -21,21 +20,18 @@ if TYPE_CHECKING:
 
 EPILOG = """\
 Examples:
-
   contentmap status
+  contentmap status sitemap_0123 --failed
+  contentmap status --wait --exit-code
 
-  contentmap status sitemap_0123456789abcdef0123456789abcdef --failed
+The table shows at most 200 domains, of a larger job those that have errors. Other formats show all.
 
-  contentmap status --wait --exit-status
-
-A table has at most 200 domains: of a larger job the first that are not clean. Other formats have them all.
-
-Exit codes: 0; 6 no such job; with --exit-status also 3 not clean, 4 every domain failed, 8 still running.
+Exit codes: 0; 6 no such job; with --exit-code also 3 errors, 4 every domain failed, 8 still running.
 """
 NOT_CLEAN = frozenset(status for status in ScanStatus if status.finished and not status.clean)
 POLL_SECONDS = 1.0
 SHOWN = 200
-"""Rows of a table: of a job with more domains, the first of those that are not clean."""
+"""Maximum rows of a table. For a job with more domains it shows those that have errors."""
 
 
 def register(app: typer.Typer) -> None:
@@ -45,21 +41,18 @@ def register(app: typer.Typer) -> None:
 
 def status(
     cli: GlobalOptions,
-    job_id: Annotated[
-        str | None,
-        typer.Argument(metavar="JOB_ID", help="The job. Default: the latest.", autocompletion=complete_job),
-    ] = None,
-    watch: Annotated[bool, typer.Option("--watch", help="Show it again and again until it ends.")] = False,
-    wait: Annotated[bool, typer.Option("--wait", help="Answer only when it has ended.")] = False,
-    failed: Annotated[bool, typer.Option("--failed", help="Only the domains that are not clean.")] = False,
-    exit_status: Annotated[
-        bool, typer.Option("--exit-status", help="Let the exit code say how the job went.")
+    job_id: opt.LatestJob = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Refresh until the job has ended.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until the job has ended.")] = False,
+    failed: Annotated[bool, typer.Option("--failed", help="Only domains that have errors.")] = False,
+    exit_code: Annotated[
+        bool, typer.Option("--exit-code", help="Set the exit code by the outcome of the job.")
     ] = False,
     format: opt.ScanFormat = Format.TABLE,
     as_json: opt.JsonOption = False,
     output: opt.OutputOption = None,
 ) -> int:
-    """Show a job: its progress, its domains, its errors. Works while it runs, from any process."""
+    """Show the progress, domains and errors of a job."""
     return run_async(
         _answer(
             cli,
@@ -69,7 +62,7 @@ def status(
             watch=watch,
             wait=wait,
             failed=failed,
-            exit_status=exit_status,
+            exit_code=exit_code,
         )
     )
 
@@ -83,7 +76,7 @@ async def _answer(
     watch: bool,
     wait: bool,
     failed: bool,
-    exit_status: bool,
+    exit_code: bool,
 ) -> int:
     import asyncio
 
@@ -92,7 +85,7 @@ async def _answer(
     from contentmap_cli.commands.interface.answer_output import answer_to, has_left, redraw
 
     async with database_for_reading(cli) as sessions:
-        looked_at = time.monotonic()
+        read_at = time.monotonic()
         job = await read_job(sessions, cli.tenant_name, job_id)
         with answer_to(output) as out:
             while True:
@@ -103,11 +96,11 @@ async def _answer(
                     await _write(cli, sessions, job, format, out, failed=failed)
                 if ended or has_left(out) or not (watch or wait):
                     break
-                # a job of a million domains takes a while to add up: half of the time is the others'
-                await asyncio.sleep(max(POLL_SECONDS, time.monotonic() - looked_at))
-                looked_at = time.monotonic()
+                # summing up a job of a million domains takes time: use at most half of it
+                await asyncio.sleep(max(POLL_SECONDS, time.monotonic() - read_at))
+                read_at = time.monotonic()
                 job = await read_job(sessions, cli.tenant_name, job.job_id)
-    return _exit_code(job) if exit_status else Exit.CLEAN
+    return _exit_code(job) if exit_code else Exit.CLEAN
 
 
 async def _write(
@@ -119,7 +112,7 @@ async def _write(
     *,
     failed: bool,
 ) -> None:
-    """Writes the job as it stands: each domain as it is read, or in a table no more than a person reads."""
+    """Write the current state of the job; a table has at most `SHOWN` rows."""
     from contentmap_cli.commands.engine.run_id import truthful_result
     from contentmap_cli.commands.interface.answer_output import has_left, width_of
     from contentmap_cli.output.answers.tables import NAMED
@@ -130,7 +123,7 @@ async def _write(
     table = format is Format.TABLE
     statuses, wanted, shown = None, job.total, 0
     errors: list[ErrorGroup] = []
-    if failed or (table and job.total > SHOWN):  # what is clean, or still to come, needs no row
+    if failed or (table and job.total > SHOWN):  # leave out clean and pending domains
         statuses = NOT_CLEAN | ({ScanStatus.RUNNING} if job.status is JobStatus.INTERRUPTED else set())
     if failed:
         wanted = sum(job.domains[status] for status in NOT_CLEAN)

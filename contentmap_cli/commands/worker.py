@@ -1,4 +1,4 @@
-"""`contentmap worker`: does queued work on this machine."""
+"""`contentmap worker`: run queued scans."""
 
 from __future__ import annotations
 
@@ -12,17 +12,14 @@ from contentmap_cli.commands.interface.global_options import GlobalOptions
 
 EPILOG = """\
 Examples:
-
   contentmap worker --db postgresql://user@host/database
-
   contentmap worker -c 200 --drain
 
-It takes what `contentmap scan --queue` left, of its tenant, until it is told to end: once (Ctrl-C, SIGTERM),
-and it takes nothing more, finishes what it can and hands back the rest; twice, and it leaves at once. A job's
-own options hold for its domains. `contentmap status` shows the workers and what waits.
+A worker runs the jobs that `contentmap scan --queue` has queued for its tenant. The first Ctrl-C or SIGTERM
+stops it after the running domains, up to --shutdown-timeout; domains that are not finished return to the
+queue. The second one stops it at once.
 
-Exit codes: 0 it was told to end, or the queue is empty (--drain); 2 usage, or no server; 5 the database was
-gone for too long.
+Exit codes: 0 stopped, or queue empty (--drain); 2 usage; 5 database unavailable.
 """
 
 
@@ -36,28 +33,31 @@ def worker(
     concurrency: opt.Concurrency = None,
     proxy: opt.Proxy = None,
     body_cache: opt.BodyCache = None,
-    drain: Annotated[bool, typer.Option("--drain", help="End when the queue is empty.")] = False,
-    grace: Annotated[
+    drain: Annotated[bool, typer.Option("--drain", help="Exit when the queue is empty.")] = False,
+    shutdown_timeout: Annotated[
         float,
         typer.Option(
+            "--shutdown-timeout",
             "--stop-within",
             min=0.0,
             max=opt.MOST_SECONDS,
             metavar="SECONDS",
-            help="Once told to end: time for the domains under way. What is not done then is handed back.",
+            help="Wait for running domains.",
         ),
     ] = 20.0,
-    patience: Annotated[
+    database_timeout: Annotated[
         float,
         typer.Option(
+            "--database-timeout",
+            "--patience",
             min=0.0,
             max=opt.MOST_SECONDS,
             metavar="SECONDS",
-            help="How long to wait for a database that cannot be reached, also at the start.",
+            help="Wait for an unreachable database.",
         ),
     ] = 300.0,
 ) -> int:
-    """Do queued scans on this machine. Any number of workers, anywhere, share the work."""
+    """Run queued scans on this machine."""
     from contentmap_cli.commands.engine.enqueue import require_queue
     from contentmap_cli.commands.engine.worker_runner import Terms, work
     from contentmap_cli.commands.settings.crawl_settings import ScanSettings
@@ -65,5 +65,7 @@ def worker(
     require_queue(cli)
     settings = ScanSettings(concurrency=concurrency, proxy=proxy, body_cache=body_cache).on_this_machine()
     options = settings.crawl_options()
-    terms = Terms(options.concurrency, options.proxy, settings.body_cache, grace, patience, drain)
+    terms = Terms(
+        options.concurrency, options.proxy, settings.body_cache, shutdown_timeout, database_timeout, drain
+    )
     return run_async(work(cli, cli.tenant_name, terms))

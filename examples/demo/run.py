@@ -64,7 +64,7 @@ def say(text: str) -> None:
 def show(demo: Demo) -> None:
     """The tour's first day."""
     say("# Fifty domains, most in good order, some empty, some broken, some hostile. One job.")
-    demo.scan("--from", str(DEMO / "domains.txt"), expect=NOT_CLEAN)
+    demo.scan("-i", str(DEMO / "domains.txt"), expect=NOT_CLEAN)
     say("# What failed, and why.")
     demo.look("status", "--failed")
     say("# A cinema with one good file, one that answers 500, and one that breaks off.")

@@ -37,7 +37,7 @@ def main() -> int:
             internet.day = arguments.day
             print(
                 f"{len(build())} sites on 127.0.0.1:{port}; Ctrl-C stops. In another terminal:\n\n"
-                f"  contentmap --db demo.db scan --from {DOMAINS} --connect-to ::127.0.0.1:{port}\n\n"
+                f"  contentmap --db demo.db scan -i {DOMAINS} --connect-to ::127.0.0.1:{port}\n\n"
                 "The last option sends every name and every address here, those outside the demo included.",
                 flush=True,
             )

@@ -29,12 +29,15 @@ def entries(domain: str, since: str | None) -> list[tuple[str, str]]:
     """(first seen, URL) of what was first seen after a moment, the oldest first."""
     words = [CONTENTMAP, "--quiet", "urls", domain, "--format", "ndjson"]
     ran = subprocess.run(  # noqa: S603 - the command of whoever calls
-        [*words, "--since", since] if since else words, stdout=subprocess.PIPE, check=False, encoding="utf-8"
+        [*words, "--first-seen-after", since] if since else words,
+        stdout=subprocess.PIPE,
+        check=False,
+        encoding="utf-8",
     )
     if ran.returncode:
         raise SystemExit(ran.returncode)  # it has said why
     rows = (json.loads(line) for line in ran.stdout.splitlines())
-    # --since has the moment itself too: what one scan recorded was all seen at the same moment
+    # --first-seen-after includes the time itself: all URLs of one scan have the same time
     return sorted({(row["first_seen"], row["url"]) for row in rows if row["first_seen"] != since})
 
 

@@ -21,7 +21,7 @@ def test_a_detached_scan_goes_on_by_itself(contentmap: Any) -> None:
         said = contentmap(*words, "-o", "answer.csv", "--format", "csv")
         assert (said.code, said.out.count("\n")) == (0, 1), said.err
         job_id = said.out.strip()
-        assert contentmap("status", job_id, "--exit-status").code == 8
+        assert contentmap("status", job_id, "--exit-code").code == 8
         waiting = contentmap.start("status", job_id, "--wait", "--json")
         sites.gate.set()
         waited = contentmap.end(waiting)
@@ -49,7 +49,7 @@ def test_a_detached_scan_can_be_ended_and_resumed(contentmap: Any, number: signa
 def test_a_run_killed_before_its_commit_is_told_as_a_shell_would() -> None:
     """The caller ends with 128 and the signal, and prints no id."""
     program = (
-        "import os, sys; from contentmap_cli.commands.engine.detach import in_background; "
+        "import os, sys; from contentmap_cli.commands.engine.job.detach import in_background; "
         "from contentmap_cli.commands.interface.global_options import Shell; "
         "sys.exit(in_background(Shell(), lambda committed: os.kill(os.getpid(), 9), as_json=False))"
     )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+import sqlite3
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -108,6 +110,43 @@ def test_an_incomplete_scan_says_that_it_removes_nothing(contentmap: Any) -> Non
     answer = contentmap("diff", HOST, "--json").json
     assert (answer["removals_withheld"], answer["removed"], answer["added"]) == (True, 0, 1)
     assert answer["to"]["complete"] is False
+
+
+def test_dates_name_scans(on_sqlite: Any) -> None:
+    """A date stands for the last scan until then; --since for --from; a note if there was no scan yet."""
+    days = ("2026-11-01", "2026-11-03", "2026-11-05")
+    with serving({}) as sites:
+        jobs = [scan(on_sqlite, sites, a=urlset(*map(url, "abc"[: number + 1]))) for number in range(3)]
+    with closing(sqlite3.connect(on_sqlite.database)) as database, database:
+        for job, day in zip(jobs, days, strict=True):
+            database.execute(
+                "update domain_scans set recorded_at = ? || substr(recorded_at, 11) where job_id = ?",
+                (day, job),
+            )
+
+    def compared(*words: str) -> tuple[str, str, str]:
+        said = on_sqlite("diff", HOST, "--json", *words)
+        assert said.code == 0, said.err
+        return said.json["from"]["job_id"], said.json["to"]["job_id"], said.err
+
+    first, second, third = jobs
+    assert compared("--from", "2026-11-02") == (first, third, "")
+    assert compared("--since", "2026-11-04T12:00Z") == (second, third, "")
+    assert compared("--since", "1m")[0] == third
+    assert compared("--to", "2026-11-04") == (first, second, "")
+    assert compared("--from", "2026-11-02", "--to", "2026-11-04") == (first, second, "")
+    assert compared("--from", first, "--to", "2026-11-04") == (first, second, "")
+    before = compared("--since", "2026-01-01")
+    assert before[:2] == (first, third)
+    assert before[2].startswith(f"note: {HOST}: the first recorded scan is of 2026-11-01")
+    for words, code in (
+        (("--to", "2026-01-01"), 6),
+        (("--from", "2026-11-04", "--to", "2026-11-02"), 2),
+        (("--from", "2026-13-01"), 2),
+        (("--since", first), 2),
+    ):
+        said = on_sqlite("diff", HOST, *words)
+        assert (said.code, "hint:" in said.err) == (code, True), words
 
 
 def test_exit_codes(contentmap: Any) -> None:

@@ -6,7 +6,12 @@ import json
 import subprocess
 import sys
 
+import pytest
+from typer.main import get_command
+from typer.testing import CliRunner
+
 from contentmap_cli.commands.app import app
+from contentmap_cli.commands.interface.help_pages import split_epilog
 
 HEAVY = ("sqlalchemy", "aiohttp", "lxml", "alembic", "asyncpg", "aiosqlite")
 ASK = """
@@ -30,16 +35,57 @@ def _commands() -> list[tuple[list[str], str]]:
     return found
 
 
+def _help(words: list[str]) -> list[str]:
+    said = CliRunner().invoke(app, [*words, "--help"])
+    assert said.exit_code == 0
+    return said.output.splitlines()
+
+
 def test_every_help_ends_with_examples_and_exit_codes() -> None:
-    """A reader sees how it is used and what its exit codes mean, and can copy an example as one line."""
+    """Each help has examples that fit on a line and are commands that parse, and names its exit codes."""
     commands = _commands()
     assert len(commands) >= 10
     for words, epilog in commands:
         name = " ".join(["contentmap", *words])
-        examples, _, codes = epilog.partition("Exit codes:")
-        assert f"\n  {name}" in examples or f"| {name}" in examples, name
-        assert codes.strip(), name
-        assert max(len(line) for line in examples.splitlines() if line.startswith("  ")) <= 78, name
+        examples, blocks = split_epilog(epilog)
+        assert examples and all(f"  {name}" in line and len(line) <= 78 for line in examples), name
+        assert blocks[-1].startswith("Exit codes: "), name
+
+
+@pytest.mark.parametrize("words", [words for words, _ in _commands()], ids=" ".join)
+def test_a_help_fits_on_one_screen(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """At 80 columns: at most 40 lines, the examples first, one line an option, no types or variables."""
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = _help(words)
+    assert 8 <= len(lines) <= 40
+    assert max(map(len, lines)) <= 80
+    assert lines.index("Examples:") <= 4
+    assert not [line for line in lines if "<bool>" in line or "CONTENTMAP_" in line or "--db URL" in line]
+    assert "Global options: see `contentmap --help`" in lines
+    options = [line for line in lines if line.startswith(("  -", "                        "))]
+    assert [line for line in options if not line.startswith("  -")] == []
+
+
+def test_no_sentence_names_a_default() -> None:
+    """Defaults are shown in brackets."""
+    root = get_command(app)
+    with root.make_context("contentmap", ["--help"], resilient_parsing=True) as context:
+        for words, _ in _commands():
+            command = root
+            for word in words:
+                command = command.get_command(context, word)  # type: ignore[attr-defined]
+            for parameter in command.get_params(context):
+                text = parameter.help or ""  # type: ignore[attr-defined]
+                assert "default" not in text.lower(), (words, parameter.name)
+                assert text.count(". ") <= 1, (words, parameter.name)
+
+
+def test_every_option_of_a_panel_is_named_once() -> None:
+    """Options of rare use are named in one line, which is not lost."""
+    text = " ".join(_help(["scan"]))
+    for option in ("--probe", "--priority", "--allow-net", "--input-file", "--insecure"):
+        assert text.count(f"{option} ") + text.count(f"{option},") == 1, option
+    assert "--from" not in text
 
 
 def test_no_help_loads_what_is_heavy() -> None:

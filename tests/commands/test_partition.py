@@ -43,7 +43,7 @@ def test_spread_scan_and_back(contentmap_at: Callable[[str], Contentmap], postgr
             assert (done.code, said in done.out) == (0, True), done
         assert contentmap("db", "partition", "--partitions", "3").code == 0
         assert contentmap("db", "check").out.endswith("current, URLs in 3 partitions\n")
-        again = contentmap(*scan, "--full").json
+        again = contentmap(*scan, "--refresh").json
         found = [again[name] for name in ("urls", "added", "removed", "changed")]
         assert found == [len(before), 0, 0, 0]
         assert contentmap("urls", "a.test", "--format", "ndjson").lines == before

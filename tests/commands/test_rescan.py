@@ -46,13 +46,13 @@ def test_a_finished_job_is_left_as_it_is(contentmap: Any) -> None:
 
 
 def test_a_full_scan_remembers_what_was_found_before(contentmap: Any) -> None:
-    """--full fetches everything anew; a file that only an earlier scan was told of is no exception."""
+    """--refresh fetches everything anew; a file that only an earlier scan was told of is no exception."""
     pages = good_site("a.test") | {"a.test/special.xml": urlset("http://a.test/special")}
     with serving(pages) as sites:
         reach = ("--connect-to", sites.connect_to, "--json")
         contentmap("scan", "http://a.test/special.xml", *reach)
         contentmap("scan", "http://a.test", *reach)
-        full = contentmap("scan", "http://a.test", "--full", *reach).json
+        full = contentmap("scan", "http://a.test", "--refresh", *reach).json
     assert (full["removed"], full["urls"]) == (0, 4)
 
 

@@ -130,14 +130,14 @@ def test_status_works_while_the_scan_runs(contentmap: Any) -> None:
         try:
             job = _wait_for(contentmap, lambda job: job["domains"]["ok"] == 1)
             assert (job["status"], job["progress"], job["urls"]) == ("running", 0.5, 3)
-            assert contentmap("status", "--exit-status").code == 8
+            assert contentmap("status", "--exit-code").code == 8
             release.set()
             assert scan.wait(60) == 0
         finally:
             release.set()
             scan.kill()
             scan.communicate()
-    assert contentmap("status", "--exit-status").code == 0
+    assert contentmap("status", "--exit-code").code == 0
     assert contentmap("status", "--json").json["progress"] == 1.0
 
 
@@ -201,7 +201,7 @@ def test_a_closed_pipe_is_quiet_and_the_scan_goes_on(contentmap: Any) -> None:
 
 def test_what_was_given_twice_is_dropped_and_said(on_sqlite: Any) -> None:
     """www and apex are one site; the note names the line."""
-    said = on_sqlite("scan", "--from", "-", "--dry-run", stdin=b"a.test\n\n# comment\nwww.a.test\nb.test\n")
+    said = on_sqlite("scan", "-i", "-", "--dry-run", stdin=b"a.test\n\n# comment\nwww.a.test\nb.test\n")
     assert said.code == 0
     assert [line.split()[0] for line in said.out.splitlines()] == ["a.test", "b.test"]
     assert "duplicate" in said.err
@@ -211,7 +211,7 @@ def test_what_was_given_twice_is_dropped_and_said(on_sqlite: Any) -> None:
 def test_all_bad_targets_are_named_before_anything_runs(on_sqlite: Any, tmp_path: Path) -> None:
     """Exit 2 with a line number each, and no database was made."""
     (tmp_path / "list").write_text("good.test\nbad host\nftp://x.test\nalso.good.test\nhttp://:80\n")
-    said = on_sqlite("scan", "--from", "list")
+    said = on_sqlite("scan", "-i", "list")
     assert said.code == 2
     assert [number for number in (1, 2, 3, 4, 5) if f"line {number}:" in said.err] == [2, 3, 5]
     assert "hint:" in said.err
@@ -225,7 +225,7 @@ def test_all_bad_targets_are_named_before_anything_runs(on_sqlite: Any, tmp_path
         (("scan", "-"), b"", 2, "list is empty"),
         (("scan", "-"), b"# nothing\n\n", 2, "list is empty"),
         (("scan", "-"), b"\x89PNG\r\n\x1a\n\x00\x00", 2, "not a text file"),
-        (("scan", "--from", "no-such-file"), None, 2, "cannot be read"),
+        (("scan", "-i", "no-such-file"), None, 2, "cannot be read"),
         (("scan", "a.test", "--connect-to", "nonsense"), None, 2, "--connect-to"),
         (("scan", "a.test", "--connect-to", "a:b:c:d"), None, 2, "--connect-to"),
         (("scan", "a.test", "--allow-net", "10.0.0.0/99"), None, 2, "--allow-net"),

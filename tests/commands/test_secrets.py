@@ -146,7 +146,15 @@ def test_no_secret_comes_out_of_a_run(contentmap: Any, address: str, tmp_path: P
     with serving(pages) as sites:
         secret_target = f"http://{s['user']}:{s['password']}@a.test"
         crawl = (
-            *("scan", secret_target, "--from", str(words), "http://c.test", "http://d.test", "--full"),
+            *(
+                "scan",
+                secret_target,
+                "-i",
+                str(words),
+                "http://c.test",
+                "http://d.test",
+                "--refresh",
+            ),
             *("--header", f"X-Key: {s['header']}", "--header", f"Authorization: Bearer {s['token']}"),
             *("--connect-to", sites.connect_to),
         )

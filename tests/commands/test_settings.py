@@ -138,10 +138,10 @@ def test_resume_hears_flags_alone_for_what_is_recorded() -> None:
 
 def test_nothing_said_leaves_what_is_recorded_and_no_delay_is_a_delay() -> None:
     """What was said goes over what a job has recorded: 0 seconds were said, a switch that is off was not."""
-    job = ScanSettings(delay=5.0, full=True, allow_net=("10.0.0.0/8",), probe=Probe.NEVER)
+    job = ScanSettings(delay=5.0, refresh=True, allow_net=("10.0.0.0/8",), probe=Probe.NEVER)
     recorded = ScanSettings.from_recorded(json.loads(json.dumps(job.recorded())))
     assert recorded == job
-    nothing = dict.fromkeys(CRAWL) | {"full": False, "allow_private": False}
+    nothing = dict.fromkeys(CRAWL) | {"refresh": False, "insecure": False, "allow_private": False}
     assert ScanSettings.of(nothing).over(recorded) == job
     assert ScanSettings.of(nothing | {"delay": 0.0}).over(recorded).delay == 0.0
     assert ScanSettings(delay=0.0, header=("A: b",), proxy="http://p.test").recorded() == {"delay": 0.0}

@@ -20,30 +20,32 @@ CALLS = """
 5 --db text.xml jobs | --db . jobs | --db postgresql://u@127.0.0.1:1/x jobs
 6 --db none.db jobs
 2 scan | scan --nonsense a.test | scan a.test -c 0 | scan a.test -c many | scan 'not a domain' | scan ''
-2 scan --from none.txt | scan --from . | scan --from empty.txt | scan a.test --format xml
+2 scan -i none.txt | scan -i . | scan -i empty.txt | scan a.test --format xml
 2 scan a.test --json --format csv | scan a.test --connect-to x | scan a.test --allow-net x | scan a.test -o x/
 2 scan a.test --queue | scan a.test --priority 5 | scan a.test --expect-urls 5:1 | scan a.test --ca-file none
 2 status --nonsense | status x y | status --format xml | status --watch --format xml
-6 status x | cancel x | resume x | diff --job x | diff a.test --from x | report JOB -o x.html
+6 status x | resume | report -o x.html | cancel x | resume x | diff --job x | report JOB -o x.html
 2 jobs --limit 0 | jobs --since x | jobs --domain 'a b' | jobs x | jobs --format junit
-2 resume | resume x --nonsense | resume x --priority 3 | resume x -c 0 | resume x --queue
+2 resume x --nonsense | resume x --priority 3 | resume x -c 0 | resume x --queue
 2 cancel | cancel --failed | cancel x y | cancel x --format csv
-2 urls | urls 'a b' | urls a.test --since x | urls a.test --limit 0 | urls a.test --format junit
+2 urls | urls 'a b' | urls a.test --first-seen-after x | urls a.test --limit 0 | urls a.test --format junit
 2 urls a.test --gzip | urls a.test --format csv -o new/ | urls a.test --format xml -o new/ --base x
 2 urls a.test --json --format txt | urls a.test --format parquet -o x.parquet.gz
 6 urls a.test | urls a.test --format xml -o new/ | sitemaps a.test | map a.test | diff a.test
 6 report a.test -o x.html | check a.test --stored
 2 sitemaps | sitemaps a.test --format txt | sitemaps a.test --nonsense | sitemaps a.test b
 2 map | map a.test --depth -1 | map a.test --min-share 200 | map a.test --format xml
-2 report | report x -o x.html | report a.test --json -o x.html | report a.test x
+2 report x -o x.html | report a.test --json -o x.html | report a.test x
 2 diff | diff a.test --job x | diff --job x --from x | diff a.test --format xml
+2 diff a.test --from x | diff a.test --from 7d --since 7d | diff --job x --since 7d
+2 diff a.test --to 2026-13-01 | scan a.test -u x | scan a.test -u :x | scan a.test -u x:y -H Authorization:z
 2 check | check none.xml | check ./none | check 'a b' | check --select zzz text.xml
 2 check text.xml --severity x | check text.xml --baseline none | check text.xml --format csv
 2 check text.xml --base x | check text.xml --base http://[ | check a.test --base https://a.test/
 2 check text.xml --baseline text.xml | check folder | check a.test --stored --base https://a.test/
 2 check - - | check text.xml --write-baseline none/x
 2 parse | parse none.xml | parse . | parse text.xml --base x | parse text.xml --format xml | parse text.xml x
-2 worker | worker x | worker -c 0 | worker --patience -1 | worker --nonsense
+2 worker | worker x | worker -c 0 | worker --database-timeout -1 | worker --nonsense
 2 config x | config --format csv | config --config none.toml | config -o none/x
 2 db x | db check x | db check --format csv | db upgrade x | db upgrade --json | db partition
 2 db partition --partitions 0 | db partition --partitions x | db partition --partitions 4

@@ -45,7 +45,7 @@ def test_a_night_without_trouble_says_nothing(tmp_path: Path) -> None:
         pages["a.test/sitemap.xml"] = 410
         bad = _run(tmp_path, str(NIGHTLY), **settings)
     assert bad.returncode == 4 and bad.stderr == ""
-    assert bad.stdout.startswith(f"contentmap scan --from {targets} ended with 4\n")
+    assert bad.stdout.startswith(f"contentmap scan -i {targets} ended with 4\n")
     assert bad.stdout.count("http_410") >= 2
     missing = _run(tmp_path, str(NIGHTLY), CONTENTMAP_TARGETS="/no/such/file")
     assert missing.returncode == 2 and "hint:" in missing.stdout

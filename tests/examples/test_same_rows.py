@@ -41,7 +41,7 @@ def scanned(sqlite_address: str, postgres_address: str) -> list[str]:
         reach = [word for mapping in connect_to(port) for word in ("--connect-to", mapping)]
         for address in addresses:
             assert contentmap(address, "db", "upgrade").returncode == 0
-            done = contentmap(address, "scan", "--from", str(DEMO / "domains.txt"), "--json", *reach)
+            done = contentmap(address, "scan", "--input-file", str(DEMO / "domains.txt"), "--json", *reach)
             assert done.returncode == 3, done.stderr
         internet.day = 2
         for address in addresses:

@@ -5,14 +5,18 @@ A page is its body, a status, or a `Reply`. What is asked for is counted.
 
 from __future__ import annotations
 
+import ssl
 import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 XML = "application/xml"
+TLS = Path(__file__).parent.parent / "crawl" / "data"
+"""Folder of a self-signed certificate and its key, for tls.test, *.tls.test and 127.0.0.1."""
 
 
 @dataclass(frozen=True)
@@ -78,8 +82,8 @@ class Sites:
 
 
 @contextmanager
-def serving(pages: dict[str, Page]) -> Iterator[Sites]:
-    """Serves the pages on a free port of 127.0.0.1 until the block ends."""
+def serving(pages: dict[str, Page], *, tls: bool = False) -> Iterator[Sites]:
+    """Serves the pages on a free port of 127.0.0.1 until the block ends, with `tls` over https."""
     sites = Sites(pages)
 
     class Handler(BaseHTTPRequestHandler):
@@ -120,6 +124,10 @@ def serving(pages: dict[str, Page]) -> Iterator[Sites]:
             pass  # a crawler that hangs up is part of the tests
 
     server = Server(("127.0.0.1", 0), Handler)
+    if tls:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(TLS / "tls-cert.pem", TLS / "tls-key.pem")
+        server.socket = context.wrap_socket(server.socket, server_side=True)
     sites.port = server.server_address[1]
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()

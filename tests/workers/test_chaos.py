@@ -63,7 +63,7 @@ def test_a_server_that_stays_away(
         trial = QueueTrial(Contentmap(tmp_path, server.address()), sites, pages, undisturbed.expected)
         trial.enqueue()
         sites.shuts_at = 12
-        worker = trial.worker("--patience", "0.5", "--stop-within", "0")
+        worker = trial.worker("--database-timeout", "0.5", "--shutdown-timeout", "0")
         wait_until_shut(sites)
         server.stop()
         sites.gate.set()
@@ -85,7 +85,7 @@ def test_a_server_that_comes_later(
         trial = QueueTrial(Contentmap(tmp_path, server.address()), sites, pages, undisturbed.expected)
         trial.enqueue()
         server.stop()
-        said = trial.contentmap.end(trial.worker("--patience", "0.3"))
+        said = trial.contentmap.end(trial.worker("--database-timeout", "0.3"))
         assert (said.code, "waiting for it" in said.err) == (5, True), said.err
         assert "cannot be reached" in said.err
         logs = [tmp_path / "told.log", tmp_path / "works.log"]

@@ -70,13 +70,13 @@ def test_a_list_is_judged_whole(trial: QueueTrial) -> None:
     and those that say nothing new are told of."""
     file = trial.contentmap.folder / "list.txt"
     file.write_text("a.test\nno good\nb.test\nx..y\n")
-    said = trial.contentmap("scan", "--queue", "--from", str(file))
+    said = trial.contentmap("scan", "--queue", "--input-file", str(file))
     assert said.code == 2
     assert "line 2: no good" in said.err
     assert "line 4: x..y" in said.err
     assert trial.ask(COUNTS) == [(0, 0, 0, 0, 0)]
     file.write_text("a.test\nb.test # again and again\nhttp://a.test/sitemap-7.xml\n\nwww.b.test\nb.test\n")
-    said = trial.contentmap("scan", "--queue", "--from", str(file), "--json")
+    said = trial.contentmap("scan", "--queue", "--input-file", str(file), "--json")
     assert said.code == 0, said.err
     assert (said.json["type"], said.json["domains"], said.json["priority"]) == ("queued", 2, 60)
     assert "2 duplicates dropped: www.b.test (line 5), b.test (line 6)" in said.err

@@ -35,7 +35,7 @@ def test_the_unit() -> None:
     assert service["Restart"] == "on-failure"
     words = service["ExecStart"].split()
     assert words[1] == "worker"
-    assert int(service["TimeoutStopSec"]) > float(words[words.index("--stop-within") + 1])
+    assert int(service["TimeoutStopSec"]) > float(words[words.index("--shutdown-timeout") + 1])
     source = (Path(__file__).parents[2] / "contentmap_cli" / "commands" / "worker.py").read_text()
     for option in re.findall(r"--([a-z-]+)", service["ExecStart"]):
         assert f'"--{option}"' in source or f"    {option}:" in source

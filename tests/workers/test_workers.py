@@ -64,10 +64,10 @@ def test_a_worker_is_told_to_end(trial: QueueTrial) -> None:
 
 
 def test_a_domain_that_takes_too_long_is_handed_back(trial: QueueTrial) -> None:
-    """After --stop-within its crawl is given up, and another worker begins it anew at once."""
+    """After --shutdown-timeout its crawl is given up, and another worker begins it anew at once."""
     trial.enqueue()
     trial.sites.gate.clear()
-    worker = trial.contentmap.start("worker", "-c", "2", "--stop-within", "0.2")
+    worker = trial.contentmap.start("worker", "-c", "2", "--shutdown-timeout", "0.2")
     wait_until(lambda: len(crawled(trial)) >= 2)
     worker.send_signal(signal.SIGTERM)
     said = trial.contentmap.end(worker)

@@ -1,32 +1,40 @@
-"""The jobs and domains that a command is asked about: as they are recorded, or NotFound with a hint."""
+"""Finds the jobs and domains that a command names, or raises NotFound with a hint."""
 
 from __future__ import annotations
 
-from contentmap_cli.commands.engine.run_id import is_dead, truthful
-from contentmap_cli.errors import NotFound
+import re
+
+from contentmap_cli.commands.database.connection import database_for_reading
+from contentmap_cli.commands.engine.run_id import is_dead, is_running, truthful
+from contentmap_cli.commands.interface.global_options import GlobalOptions
+from contentmap_cli.errors import NotFound, UsageError
 from contentmap_cli.models import JobSummary
-from contentmap_cli.storage.jobs.job_queries import job_summary, latest_job_id
+from contentmap_cli.storage.jobs.job_queries import job_ids, job_summary, latest_job_id
 from contentmap_cli.storage.jobs.jobs import find_job
 from contentmap_cli.storage.queue.queue_state import with_queue
 from contentmap_cli.storage.reading.contents import find_domain, known_domains
 from contentmap_cli.storage.session import GuardedSession, Sessions
 from contentmap_cli.storage.tables import Job
 
+JOB_PREFIX = "sitemap_"
+_JOB_ID = re.compile(rf"{JOB_PREFIX}[0-9a-f]{{32}}", re.ASCII)
+_SHOWN = 5  # ids listed for an ambiguous prefix
+
 
 async def require_domain(session: GuardedSession, tenant: str, name: str) -> int:
-    """The id of a domain. Raises NotFound, naming a known domain that is spelled much like it."""
+    """Return the id of a domain. Raise NotFound; the hint names a similar domain."""
     found = await find_domain(session, tenant, name)
     if found is not None:
         return found
     from difflib import get_close_matches
 
     near = get_close_matches(name, await known_domains(session, tenant), n=1, cutoff=0.8)
-    hint = f"did you mean {near[0]}?" if near else f"scan it first: contentmap scan {name}"
+    hint = f"did you mean {near[0]}?" if near else f"run `contentmap scan {name}` first"
     raise NotFound(f"{name} was never scanned", hint=hint)
 
 
 async def require_job(session: GuardedSession, tenant: str, job_id: str, *, locked: bool = False) -> Job:
-    """The row of a job, `locked` until the transaction ends. Raises NotFound where this tenant has none."""
+    """Return a job, `locked` until the transaction ends. Raise NotFound if the tenant has no such job."""
     job = await find_job(session, job_id, tenant, lock=locked)
     if job is None:
         raise unknown_job(job_id)
@@ -34,31 +42,61 @@ async def require_job(session: GuardedSession, tenant: str, job_id: str, *, lock
 
 
 async def job_as_it_stands(session: GuardedSession, tenant: str, job_id: str) -> JobSummary:
-    """A job with what is known of its run or its workers by now. Raises NotFound."""
-    job = await job_summary(session, job_id, tenant)
+    """Return a job with the state of its run or its workers. Raise NotFound."""
+    job = await job_summary(session, job_id, tenant, running=is_running)
     if job is None:
         raise unknown_job(job_id)
     return truthful(await with_queue(session, job, is_dead))
 
 
 async def read_job(sessions: Sessions, tenant: str, job_id: str | None) -> JobSummary:
-    """A job as it stands, the latest where none is named. Raises NotFound."""
+    """Return the job with this id or prefix, the latest one for None. Raise NotFound."""
     async with sessions.read(job_id) as session, session.begin():
-        wanted = job_id or await latest_job_id(session, tenant)
-        if wanted is None:
+        return await job_as_it_stands(session, tenant, await find_job_id(session, tenant, job_id))
+
+
+async def find_job_id(session: GuardedSession, tenant: str, text: str | None) -> str:
+    """Return the id of the job that `text` is a unique prefix of, of the latest job for None.
+
+    A complete id is returned as it is. Raise NotFound for no match, UsageError for several.
+    """
+    if text is None:
+        latest = await latest_job_id(session, tenant)
+        if latest is None:
             raise NotFound("no job is recorded yet", hint="run `contentmap scan example.com` first")
-        return await job_as_it_stands(session, tenant, wanted)
+        return latest
+    if _JOB_ID.fullmatch(text):
+        return text
+    ids = await job_ids(session, tenant, prefix=text, limit=_SHOWN + 1)
+    if not ids:
+        raise unknown_job(text)
+    if len(ids) > 1:
+        more = ["…"] if len(ids) > _SHOWN else []
+        raise UsageError(
+            f"ambiguous job id: {text!r} is a prefix of several ids",
+            hint="give more characters of the id",
+            details=[*ids[:_SHOWN], *more],
+        )
+    return ids[0]
+
+
+async def named_job(cli: GlobalOptions, text: str | None) -> str:
+    """Return what `find_job_id` does, reading the database only if `text` is not a complete id."""
+    if text is not None and _JOB_ID.fullmatch(text):
+        return text
+    async with database_for_reading(cli) as sessions, sessions.read() as session, session.begin():
+        return await find_job_id(session, cli.tenant_name, text)
 
 
 def nothing_left(job_id: str, *, failures: bool) -> str:
-    """That a job needs no run. Where failures were not tried again either, the option for that."""
-    again = "" if failures else "; --failed tries failed and partial domains again"
-    return f"nothing is left to do in {job_id}{again}"
+    """Return the message for a job without unfinished domains; it names --failed unless `failures`."""
+    again = "" if failures else "; retry failed and partial domains with --failed"
+    return f"nothing to do: {job_id} is finished{again}"
 
 
 def unknown_job(job_id: str) -> NotFound:
-    """The error for a job that this tenant does not have."""
+    """Return the error for a job that the tenant does not have."""
     return NotFound(
-        f"no job {job_id[:80]!r} is recorded",
-        hint="`contentmap jobs` lists those there are; old ones may have been pruned",
+        f"no such job: {job_id[:80]!r}",
+        hint="list the jobs with `contentmap jobs`; old jobs may have been pruned",
     )

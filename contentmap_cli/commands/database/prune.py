@@ -1,4 +1,4 @@
-"""`contentmap db prune`: removes what is too old, in short transactions."""
+"""`contentmap db prune`: remove old jobs in short transactions."""
 
 from __future__ import annotations
 
@@ -25,40 +25,36 @@ if TYPE_CHECKING:
     from contentmap_cli.storage.session import Sessions
 
 ROWS = 5_000
-"""Rows of one transaction: some tens of milliseconds."""
+"""Rows per transaction, some tens of milliseconds."""
 
 DOMAINS = 50
-"""Domains that are looked at, and held, at once."""
+"""Domains selected and locked at once."""
 
 FILES_SECONDS = 60.0
-"""So long at most for sitemap files, on the server. Before PostgreSQL 18 it reads its whole table of URLs for
-each that goes, since the key leads with the domain; what is left goes next time."""
+"""Time limit for removing sitemap files on PostgreSQL. Before version 18 each removal reads the whole
+table of URLs, because its key leads with the domain. The next call removes the remaining files."""
 
 EPILOG = """\
 Examples:
-
   contentmap db prune --older-than 90d --dry-run
-
   contentmap db prune --older-than 90d --json
-
   contentmap db prune --older-than 2026-01-31 --unfinished
 
-Of a domain the last two scans stay, and all that is listed now. It may run beside scans, and be stopped and
-run again at any time.
+The last two scans of a domain and the URLs that are listed now are kept. Pruning may run during scans and may
+be interrupted.
 
-Exit codes: 0, also where nothing is that old; 2 usage; 5 the database cannot be reached, or with --vacuum a
-run is at work; 6 there is no database.
+Exit codes: 0; 2 usage; 5 database unavailable, or in use (--vacuum); 6 no database.
 """
 
 
 @dataclass
 class Tally:
-    """What was removed, or would be."""
+    """What was removed or would be removed."""
 
     rows: Counter[str] = field(default_factory=Counter)
-    unfinished: int = 0  # jobs that are old enough, and kept for `resume`
-    busy: int = 0  # domains that were left alone, since they are being scanned
-    files_left: int = 0  # sitemap files for which there was no time
+    unfinished: int = 0  # old jobs kept because they can be resumed
+    busy: int = 0  # domains skipped because they are being scanned
+    files_left: int = 0  # sitemap files skipped for lack of time
     files_took: float = 0.0  # seconds
 
 
@@ -66,29 +62,23 @@ def prune(
     cli: GlobalOptions,
     older_than: Annotated[
         str,
-        typer.Option(
-            metavar="WHEN", help="Jobs that ended before: 90d, 12w, 36h ago, a date, a UTC date-time."
-        ),
+        typer.Option(metavar="WHEN", help="Jobs that ended before: 90d, 12w, 36h, a date or date-time."),
     ],
     unfinished: Annotated[
-        bool, typer.Option("--unfinished", help="Also jobs that old which `resume` could still finish.")
+        bool, typer.Option("--unfinished", help="Also remove jobs that can still be resumed.")
     ] = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what it would remove, and remove nothing.")
-    ] = False,
-    vacuum: Annotated[
-        bool, typer.Option("--vacuum", help="Then make an SQLite file smaller: nobody can write meanwhile.")
-    ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="As a JSON object.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be removed.")] = False,
+    vacuum: Annotated[bool, typer.Option("--vacuum", help="Shrink the SQLite file; blocks writers.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object.")] = False,
 ) -> int:
-    """Remove old jobs, and what is kept only to compare them: a database does not grow for ever."""
-    from contentmap_cli.commands.interface.date_arguments import parse_moment
+    """Remove old jobs and the history that only they need."""
+    from contentmap_cli.commands.interface.argument_values import parse_date
 
-    before = parse_moment("--older-than", older_than)
+    before = parse_date("--older-than", older_than)
     if before > datetime.now(UTC):
-        raise UsageError(f"--older-than: {older_than[:40]} is yet to come", hint="name a moment of the past")
+        raise UsageError(f"--older-than: {older_than[:40]} is in the future", hint="use a date in the past")
     if dry_run and vacuum:
-        raise UsageError("--dry-run changes nothing, and --vacuum does", hint="leave one of them out")
+        raise UsageError("--dry-run and --vacuum exclude each other", hint="use one of them")
     return run_async(
         _prune(cli, before, unfinished=unfinished, dry_run=dry_run, vacuum=vacuum, as_json=as_json)
     )
@@ -117,7 +107,9 @@ async def _prune(
     else:
         async with database_for_writing(cli, create=False) as database:
             if vacuum and database.dialect == "postgresql":
-                raise UsageError("--vacuum is for SQLite files", hint="a server's autovacuum does it")
+                raise UsageError(
+                    "--vacuum requires an SQLite file", hint="omit it: PostgreSQL has autovacuum"
+                )
             without_cascades(database)
             await _remove(Sessions(database), rule, tally)
             if vacuum:
@@ -126,12 +118,12 @@ async def _prune(
                 free = await _free(database)
             shown = database.shown
     _answer(cli, rule, tally, shown, dry_run=dry_run, as_json=as_json)
-    _say_what_is_left(cli, tally, free)
+    _print_notes(cli, tally, free)
     return 0
 
 
 async def _count(sessions: Sessions, rule: Retention, tally: Tally) -> None:
-    """Counts what would go, in transactions that only read, a few domains each."""
+    """Count what would be removed, in read-only transactions of a few domains."""
     from sqlalchemy import or_
 
     from contentmap_cli.storage.maintenance.prune_plan import count_jobs
@@ -165,7 +157,7 @@ async def _remove(sessions: Sessions, rule: Retention, tally: Tally) -> None:
 async def _found(
     sessions: Sessions, rule: Retention, pruned: ColumnElement[bool]
 ) -> AsyncIterator[list[Leftovers]]:
-    """What is left over, some domains at a time."""
+    """Yield what is to be removed, some domains at a time."""
     from contentmap_cli.storage.maintenance.prune_plan import domains_with_leftovers, find_leftovers
 
     after = 0
@@ -185,7 +177,7 @@ async def _remove_leftovers(sessions: Sessions, found: Sequence[Leftovers], tall
     busy: set[int] = set()
     for large in prune.LARGE:
         await _remove_rows(sessions, large, [each for each in found if large.count(each)], busy, tally)
-    for some in _in_pieces(found):
+    for some in _batches(found):
         async with sessions.brief() as session, session.begin():
             free = await _hold(session, some, busy)
             removed: Counter[str] = Counter()
@@ -201,7 +193,7 @@ async def _remove_leftovers(sessions: Sessions, found: Sequence[Leftovers], tall
 async def _remove_rows(
     sessions: Sessions, large: LargeTable, found: Sequence[Leftovers], busy: set[int], tally: Tally
 ) -> None:
-    """Removes rows of a large table: found in a session that reads, removed in one that writes."""
+    """Remove rows of a large table: select keys in a reading session, delete in a writing one."""
     from contentmap_cli.storage.maintenance.prune import drop_rows, next_keys
 
     waiting = deque(each for each in found if each.domain_id not in busy)
@@ -229,7 +221,7 @@ async def _remove_rows(
 
 
 async def _remove_files(sessions: Sessions, left: Leftovers, busy: set[int], tally: Tally) -> None:
-    """Removes a domain's files: on a server one a transaction, for each may take it a while."""
+    """Remove the files of a domain; on PostgreSQL one per transaction, since each may be slow."""
     from contentmap_cli.storage.maintenance.prune import drop_files
 
     server = sessions.database.dialect == "postgresql"
@@ -246,7 +238,7 @@ async def _remove_files(sessions: Sessions, left: Leftovers, busy: set[int], tal
 
 
 async def _hold(session: Any, found: Sequence[Leftovers], busy: set[int]) -> list[Leftovers]:
-    """Those of these domains that may be cleared up now. One that was busy once is left for the next time."""
+    """Lock and return the domains that are not being scanned; add the others to `busy`."""
     from contentmap_cli.storage.maintenance.prune import hold_domains
 
     wanted = {each.domain_id for each in found if each.domain_id not in busy}
@@ -255,17 +247,17 @@ async def _hold(session: Any, found: Sequence[Leftovers], busy: set[int]) -> lis
     return [each for each in found if each.domain_id in held]
 
 
-def _in_pieces(found: Sequence[Leftovers]) -> list[list[Leftovers]]:
-    """Domains whose small rows go in one transaction."""
-    pieces: list[list[Leftovers]] = []
+def _batches(found: Sequence[Leftovers]) -> list[list[Leftovers]]:
+    """Group the domains whose small rows are removed in one transaction."""
+    batches: list[list[Leftovers]] = []
     rows = ROWS
     for each in found:
         if rows >= ROWS:
-            pieces.append([])
+            batches.append([])
             rows = 0
-        pieces[-1].append(each)
+        batches[-1].append(each)
         rows += len(each.file_changes) + len(each.scans) + 1
-    return pieces
+    return batches
 
 
 async def _vacuum(database: Database) -> None:
@@ -277,9 +269,9 @@ async def _vacuum(database: Database) -> None:
         live = [job for job, owner in await connection.run_sync(held_jobs) if not is_dead(owner)]
     if live:
         raise SchemaMismatch(
-            f"a run is at work on {live[0]} in {database.shown}: what is old was removed, and the file is as "
-            "large as before",
-            hint="run it again with --vacuum when no scan runs",
+            f"{database.shown} is in use by a run of {live[0]}: old rows were removed, the file was not "
+            "shrunk",
+            hint="run it again with --vacuum when no scan is running",
         )
     await vacuum(database)
 
@@ -323,29 +315,29 @@ def _answer(
         print(f"{table:<20}  {tally.rows[table]:>13,}")
 
 
-def _say_what_is_left(cli: GlobalOptions, tally: Tally, free: int) -> None:
+def _print_notes(cli: GlobalOptions, tally: Tally, free: int) -> None:
     from contentmap_cli.commands.interface.answer_output import say
     from contentmap_cli.output.figures import plural, size
 
     if tally.unfinished:
         them = plural(tally.unfinished, "job")
         say(
-            f"note: {them} that old can still be resumed and stayed: --unfinished removes them too",
+            f"note: kept {them} that can still be resumed; remove them with --unfinished",
             unless=cli.quiet,
         )
     if tally.busy:
         say(
-            f"note: {plural(tally.busy, 'domain')} left for the next time, being scanned",
+            f"note: skipped {plural(tally.busy, 'domain')} being scanned; run it again later",
             unless=cli.quiet,
         )
     if tally.files_left:
         say(
-            f"note: {plural(tally.files_left, 'sitemap file')} left for the next time: each takes a server "
-            "before PostgreSQL 18 a look through all URLs",
+            f"note: skipped {plural(tally.files_left, 'sitemap file')} for lack of time "
+            "(slow before PostgreSQL 18); run it again",
             unless=cli.quiet,
         )
     if free:
         say(
-            f"note: {size(free)} of the file are free and are used again; --vacuum gives them back",
+            f"note: {size(free)} of the file are free for reuse; shrink it with --vacuum",
             unless=cli.quiet,
         )

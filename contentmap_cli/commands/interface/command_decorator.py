@@ -1,7 +1,7 @@
-"""One way for every command to be called, and one way to run an event loop.
+"""Registers commands, reports their errors, and runs their coroutines.
 
-`command(app)` registers a function as a command. Its first parameter is `GlobalOptions`; the global options
-are added to those it declares, so that they may stand before or after the command's name.
+`command(app)` registers a function as a command. Its first parameter is `GlobalOptions`. The global options
+are added to the options it declares, so they are accepted before and after the command's name.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import typer
 
 from contentmap_cli.commands.interface.cli_errors import fail, unexpected
 from contentmap_cli.commands.interface.global_options import OPTIONS, GlobalOptions
+from contentmap_cli.commands.interface.help_pages import SETTINGS, HelpCommand
 from contentmap_cli.commands.interface.logging_setup import LogFormat, set_up_logging
 from contentmap_cli.commands.interface.process_setup import (
     close_quietly,
@@ -35,17 +36,17 @@ _SURROGATE = re.compile("[\x00\ud800-\udfff]")
 
 @dataclass(frozen=True)
 class Bundle:
-    """Options, by parameter, that a command takes as one parameter of its own: a mapping of what they say."""
+    """Options by parameter name. A command takes their values as one mapping."""
 
     options: Mapping[str, Any]
 
     @classmethod
     def of(cls, annotation: Any) -> Bundle | None:
-        """The bundle that an annotated parameter is, None for any other."""
+        """Return the bundle in an annotation, None if there is none."""
         return next((part for part in get_args(annotation)[1:] if isinstance(part, cls)), None)
 
     def parameters(self) -> list[inspect.Parameter]:
-        """Its options as a signature has them: a switch is off, and anything else None, until it is said."""
+        """Return the options as parameters of a signature; a flag defaults to False, others to None."""
         return [
             inspect.Parameter(
                 name,
@@ -65,11 +66,11 @@ def command(
     all_settings: bool = False,
     **settings: Any,
 ) -> Callable[[Callable[..., int | None]], Callable[..., None]]:
-    """Registers a function `f(shell, …) -> exit code or None` as a command of `app`. A parameter that is
-    annotated with a Bundle stands for all of its options, where it stands.
+    """Register a function `f(cli, …) -> exit code or None` as a command of `app`.
 
-    Neither environment nor settings files speak for the options in `flags_only`. With `all_settings` it also
-    takes, unseen, every option that can be set by the commands registered before it.
+    A parameter annotated with a Bundle is replaced by the options of the bundle. Options in `flags_only` are
+    read from the command line only, not from the environment or settings files. With `all_settings` the
+    command also accepts, as hidden options, the settings of all commands registered before it.
     """
 
     def register(function: Callable[..., int | None]) -> Callable[..., None]:
@@ -96,7 +97,7 @@ def command(
             inspect.Parameter(
                 option,
                 inspect.Parameter.KEYWORD_ONLY,
-                annotation=kind,
+                annotation=_hidden(kind),
                 default=getattr(GlobalOptions, option),
             )
             for option, kind in OPTIONS.items()
@@ -106,7 +107,7 @@ def command(
                 inspect.Parameter(
                     setting.name,
                     inspect.Parameter.KEYWORD_ONLY,
-                    annotation=_unseen(setting.annotation),
+                    annotation=_hidden(setting.annotation),
                     default=None,
                 )
                 for setting in config_files.SETTINGS.values()
@@ -130,24 +131,24 @@ def command(
         run.__annotations__ = {
             parameter.name: parameter.annotation for parameter in (*keyword, context, *shared)
         }
-        app.command(name, **settings)(run)
+        app.command(name, cls=HelpCommand, context_settings=SETTINGS, **settings)(run)
         return run
 
     return register
 
 
 def _flag(annotation: Any) -> Any:
-    """The same option, without its environment variable."""
+    """Return the same option without its environment variable."""
     return changed(annotation, envvar=None)
 
 
-def _unseen(annotation: Any) -> Any:
-    """The same option, not shown in the help."""
+def _hidden(annotation: Any) -> Any:
+    """Return the same option, hidden from the help."""
     return changed(annotation, hidden=True)
 
 
 def changed(annotation: Any, **changes: Any) -> Any:
-    """The same option with something said otherwise, by the names that typer has for it."""
+    """Return a copy of an option with other attributes of typer's OptionInfo."""
     kind, option = get_args(annotation)
     option = copy(option)
     for name, value in changes.items():
@@ -175,19 +176,19 @@ def _guarded(function: Callable[..., int | None], cli: GlobalOptions, values: di
     except BrokenPipeError:
         close_quietly(sys.stdout)
         return Exit.CLEAN
-    except Exception as error:  # the last line of defence: no traceback reaches a user
+    except Exception as error:  # a bug: the user sees no traceback
         return unexpected(error, as_json=as_json)
 
 
 def _check_text(cli: GlobalOptions, values: dict[str, Any]) -> None:
-    """Refuses arguments that are no text: bytes that are not UTF-8 reach a program as lone surrogates."""
-    for name, value in (*((name, getattr(cli, name)) for name in OPTIONS), *_one_by_one(values)):
+    """Raise UsageError for arguments that are not UTF-8; Python decodes such bytes to lone surrogates."""
+    for name, value in (*((name, getattr(cli, name)) for name in OPTIONS), *_option_values(values)):
         for text in value if isinstance(value, list) else [value]:
             if isinstance(text, str) and _SURROGATE.search(text):
-                raise UsageError(f"the argument for {name.replace('_', '-')} is not UTF-8 text")
+                raise UsageError(f"invalid argument for {name.replace('_', '-')}: not UTF-8 text")
 
 
-def _one_by_one(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+def _option_values(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     for name, value in values.items():
         if isinstance(value, Mapping):
             yield from value.items()
@@ -196,7 +197,7 @@ def _one_by_one(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 
 
 def run_async(main: Coroutine[Any, Any, T]) -> T:
-    """Runs a command's coroutine on an event loop of its own."""
+    """Run a coroutine on a new event loop and return its result."""
     import asyncio
 
     tune_garbage_collector()

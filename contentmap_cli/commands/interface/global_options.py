@@ -11,11 +11,11 @@ from typing import Annotated, Any, TextIO
 
 import typer
 
+from contentmap_cli.commands.interface.help_pages import GLOBAL
 from contentmap_cli.commands.interface.logging_setup import LogFormat
 from contentmap_cli.commands.settings import config_files
 from contentmap_cli.errors import UsageError
 
-_PANEL = "Global options"
 _COMMAND = re.compile(
     r"(?<![\w/.-])contentmap "
     r"(?=(?:scan|status|jobs|resume|cancel|worker|urls|sitemaps|map|report|diff|check|db)\b)"
@@ -36,26 +36,30 @@ Db = Annotated[
         "--db",
         metavar="URL|FILE",
         envvar="CONTENTMAP_DATABASE_URL",
-        show_envvar=True,
-        help="Where to record. Default: an SQLite file in your data folder.",
-        rich_help_panel=_PANEL,
+        help="SQLite file or PostgreSQL URL.",
+        show_default="in the user's folder",
+        rich_help_panel=GLOBAL,
     ),
 ]
 Tenant = Annotated[
     str | None,
     typer.Option(
-        envvar="CONTENTMAP_TENANT", help="Whose jobs and domains. Default: default.", rich_help_panel=_PANEL
+        envvar="CONTENTMAP_TENANT",
+        metavar="NAME",
+        help="Tenant (namespace) to use.",
+        show_default="default",
+        rich_help_panel=GLOBAL,
     ),
 ]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only errors on stderr.", rich_help_panel=_PANEL)]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print only errors.", rich_help_panel=GLOBAL)]
 Verbose = Annotated[
     int,
     typer.Option(
         "--verbose",
         "-v",
         count=True,
-        help="Log what happens; twice: each step of each transaction.",
-        rich_help_panel=_PANEL,
+        help="Log events (-v) or every step (-vv).",
+        rich_help_panel=GLOBAL,
     ),
 ]
 LogFormatOption = Annotated[
@@ -63,8 +67,10 @@ LogFormatOption = Annotated[
     typer.Option(
         "--log-format",
         envvar="CONTENTMAP_LOG_FORMAT",
-        help="How log lines are written: text or json.",
-        rich_help_panel=_PANEL,
+        metavar="FORMAT",
+        help="Log format: text or json.",
+        show_default="text",
+        rich_help_panel=GLOBAL,
     ),
 ]
 LogFile = Annotated[
@@ -73,8 +79,9 @@ LogFile = Annotated[
         "--log-file",
         metavar="FILE",
         envvar="CONTENTMAP_LOG_FILE",
-        help="Log there instead of on stderr.",
-        rich_help_panel=_PANEL,
+        help="Log file.",
+        show_default="stderr",
+        rich_help_panel=GLOBAL,
     ),
 ]
 ColorOption = Annotated[
@@ -82,8 +89,10 @@ ColorOption = Annotated[
     typer.Option(
         "--color",
         envvar="CONTENTMAP_COLOR",
-        help="Colour answers and progress: auto, always or never.",
-        rich_help_panel=_PANEL,
+        metavar="WHEN",
+        help="Color output: auto, always or never.",
+        show_default="auto",
+        rich_help_panel=GLOBAL,
     ),
 ]
 Config = Annotated[
@@ -94,8 +103,9 @@ Config = Annotated[
         envvar="CONTENTMAP_CONFIG",
         is_eager=True,
         callback=config_files.fill_defaults,
-        help="Settings. Default: contentmap.toml, or pyproject.toml, here; over those in your home.",
-        rich_help_panel=_PANEL,
+        help="Settings file.",
+        show_default="contentmap.toml, pyproject.toml",
+        rich_help_panel=GLOBAL,
     ),
 ]
 

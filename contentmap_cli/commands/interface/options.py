@@ -1,15 +1,16 @@
-"""The options that several commands share, each declared once."""
+"""Options that several commands share."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Annotated, Any, Final, NamedTuple, get_args
+from typing import Annotated, Any, Final, NamedTuple
 
 import typer
 
 from contentmap_cli.commands.interface import completion
 from contentmap_cli.commands.interface.command_decorator import Bundle, changed
+from contentmap_cli.commands.interface.help_pages import MORE
 from contentmap_cli.errors import UsageError
 from contentmap_cli.models import Probe
 from contentmap_cli.output.formats import (
@@ -25,7 +26,7 @@ from contentmap_cli.output.formats import (
 
 
 class FailOn(StrEnum):
-    """When a finished scan counts as a failure."""
+    """When a finished scan exits with 3 or 4: a domain has errors, every domain failed, or never."""
 
     ANY = "any"
     ALL = "all"
@@ -33,7 +34,7 @@ class FailOn(StrEnum):
 
 
 class Answer(NamedTuple):
-    """How a run answers: format, file and when it counts as failed."""
+    """Output of a run: format, file, and when the exit code says that it failed."""
 
     format: Format
     output: str | None
@@ -41,44 +42,44 @@ class Answer(NamedTuple):
 
 
 MOST_SECONDS = 31_536_000.0
-"""A year: more is meant as no limit, and infinity is no number that JSON knows."""
+"""One year, the largest number of seconds that an option takes. Infinity has no JSON form."""
 
 _CRAWL = "Crawling"
-_REACH = "Reaching sites"
+_NETWORK = "Network"
 
 
 def _format(*formats: Format) -> Any:
-    names = ", ".join(formats[:-1]) + f" or {formats[-1]}"
-
     def read(text: str) -> Format:
         try:
             return Format(text)
         except ValueError:
             raise typer.BadParameter(f"{text!r} is not one of {', '.join(formats)}.") from None
 
-    def begun(incomplete: str) -> list[str]:
+    def complete(incomplete: str) -> list[str]:
         return [format.value for format in formats if format.startswith(incomplete)]
 
-    return typer.Option(
-        "--format",
-        metavar="FORMAT",
-        help=f"How to write the answer: {names}.",
-        parser=read,
-        autocompletion=begun,
-    )
+    names = "|".join(format for format in formats if format is not Format.JSON)
+    return typer.Option("--format", metavar="FORMAT", help=names, parser=read, autocompletion=complete)
 
 
 DomainArgument = Annotated[
     str,
-    typer.Argument(
-        metavar="DOMAIN", help="A domain that was scanned.", autocompletion=completion.complete_domain
-    ),
+    typer.Argument(metavar="DOMAIN", help="Scanned domain.", autocompletion=completion.complete_domain),
 ]
 JobArgument = Annotated[
     str,
     typer.Argument(
         metavar="JOB_ID",
-        help="The job, as scan and jobs print it.",
+        help="Job id or unique prefix of one.",
+        autocompletion=completion.complete_job,
+    ),
+]
+LatestJob = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="JOB_ID",
+        help="Job id or unique prefix of one.",
+        show_default="latest job",
         autocompletion=completion.complete_job,
     ),
 ]
@@ -88,16 +89,11 @@ CheckFormat = Annotated[Format, _format(*CHECK_FORMATS)]
 EntryFormat = Annotated[Format, _format(*ENTRY_FORMATS)]
 DiffFormat = Annotated[Format, _format(*DIFF_FORMATS)]
 ParseFormat = Annotated[Format, _format(*PARSE_FORMATS)]
-JsonOption = Annotated[bool, typer.Option("--json", help="The same as --format json.")]
-JsonAlone = Annotated[bool, typer.Option("--json", help="As a JSON object.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Same as --format json.")]
+JsonAlone = Annotated[bool, typer.Option("--json", help="Print a JSON object.")]
 OutputOption = Annotated[
     str | None,
-    typer.Option(
-        "--output",
-        "-o",
-        metavar="FILE",
-        help="Write the answer there, compressed where its name ends in .gz.",
-    ),
+    typer.Option("--output", "-o", metavar="FILE", help="Output file; *.gz is compressed."),
 ]
 
 FailOnOption = Annotated[
@@ -105,7 +101,9 @@ FailOnOption = Annotated[
     typer.Option(
         "--fail-on",
         envvar="CONTENTMAP_FAIL_ON",
-        help="When to exit with 3 or 4: any (a domain is not clean), all (every domain failed) or never.",
+        metavar="WHEN",
+        help="Exit with 3 or 4: any (a domain has errors), all (every domain failed) or never.",
+        rich_help_panel=MORE,
     ),
 ]
 
@@ -115,7 +113,8 @@ ExpectUrls = Annotated[
         "--expect-urls",
         envvar="CONTENTMAP_EXPECT_URLS",
         metavar="MIN[:MAX]",
-        help="Exit with 3 where a domain has fewer URLs, or more.",
+        help="Expected number of URLs per domain; exit with 3 otherwise.",
+        rich_help_panel=MORE,
     ),
 ]
 
@@ -127,7 +126,9 @@ Concurrency = Annotated[
         min=1,
         max=5000,
         envvar="CONTENTMAP_CONCURRENCY",
-        help="Domains at once. Default: 100.",
+        metavar="N",
+        help="Number of domains at once.",
+        show_default="100",
         rich_help_panel=_CRAWL,
     ),
 ]
@@ -136,7 +137,9 @@ MaxUrls = Annotated[
     typer.Option(
         envvar="CONTENTMAP_MAX_URLS",
         min=1,
-        help="At most so many URLs of a domain. Default: 5,000,000.",
+        metavar="N",
+        help="Maximum number of URLs per domain.",
+        show_default="5000000",
         rich_help_panel=_CRAWL,
     ),
 ]
@@ -145,8 +148,9 @@ MaxFileSize = Annotated[
     typer.Option(
         envvar="CONTENTMAP_MAX_FILE_SIZE",
         metavar="SIZE",
-        help="Maximum size of a file, decompressed, such as 61MiB or 100MB. Default: 50MiB.",
-        rich_help_panel=_CRAWL,
+        help="Maximum size of a decompressed file, for example 61MiB or 100MB.",
+        show_default="50MiB",
+        rich_help_panel=MORE,
     ),
 ]
 MaxTime = Annotated[
@@ -156,7 +160,7 @@ MaxTime = Annotated[
         min=0.1,
         max=MOST_SECONDS,
         metavar="SECONDS",
-        help="Stop the whole run after so long; `contentmap resume` goes on.",
+        help="Time limit of the run; the job can be resumed.",
         rich_help_panel=_CRAWL,
     ),
 ]
@@ -167,7 +171,8 @@ DomainTime = Annotated[
         min=0.1,
         max=MOST_SECONDS,
         metavar="SECONDS",
-        help="Time for one domain. Default: 900.",
+        help="Time limit per domain.",
+        show_default="900",
         rich_help_panel=_CRAWL,
     ),
 ]
@@ -178,7 +183,8 @@ Timeout = Annotated[
         min=0.1,
         max=MOST_SECONDS,
         metavar="SECONDS",
-        help="Time for one request, of which 15 may be silent. Default: 60.",
+        help="Request timeout in seconds.",
+        show_default="60",
         rich_help_panel=_CRAWL,
     ),
 ]
@@ -189,7 +195,7 @@ Delay = Annotated[
         min=0.0,
         max=MOST_SECONDS,
         metavar="SECONDS",
-        help="Least pause between two requests to a host. Its robots.txt may ask for a longer one.",
+        help="Minimum delay between requests to a host.",
         rich_help_panel=_CRAWL,
     ),
 ]
@@ -198,14 +204,19 @@ ProbeOption = Annotated[
     typer.Option(
         "--probe",
         envvar="CONTENTMAP_PROBE",
-        help="Ask for well-known sitemap paths: auto (where nothing else names a sitemap), always or never.",
-        rich_help_panel=_CRAWL,
+        metavar="WHEN",
+        help="Request known sitemap paths: auto (if no sitemap is named), always or never.",
+        show_default="auto",
+        rich_help_panel=MORE,
     ),
 ]
-Full = Annotated[
+Refresh = Annotated[
     bool,
     typer.Option(
-        "--full", envvar="CONTENTMAP_FULL", help="Fetch and read everything anew.", rich_help_panel=_CRAWL
+        "--refresh",
+        envvar="CONTENTMAP_REFRESH",
+        help="Fetch and parse unchanged files again.",
+        rich_help_panel=_CRAWL,
     ),
 ]
 IgnoreRobots = Annotated[
@@ -213,30 +224,52 @@ IgnoreRobots = Annotated[
     typer.Option(
         "--ignore-robots",
         envvar="CONTENTMAP_IGNORE_ROBOTS",
-        help="Crawl where robots.txt forbids it or cannot be read. For sites of your own.",
+        help="Ignore robots.txt. For your own sites only.",
         rich_help_panel=_CRAWL,
     ),
 ]
 UserAgent = Annotated[
     str | None,
     typer.Option(
-        envvar="CONTENTMAP_USER_AGENT", help="Name and contact shown to sites.", rich_help_panel=_REACH
+        "--user-agent",
+        "-A",
+        envvar="CONTENTMAP_USER_AGENT",
+        metavar="TEXT",
+        help="User-Agent header.",
+        rich_help_panel=_NETWORK,
     ),
 ]
 Header = Annotated[
     list[str] | None,
     typer.Option(
         "--header",
+        "-H",
         envvar="CONTENTMAP_HEADER",
         metavar="NAME:VALUE",
-        help="Send this header to the scanned sites. Repeatable.",
-        rich_help_panel=_REACH,
+        help="Request header for the targets. Repeatable.",
+        rich_help_panel=_NETWORK,
+    ),
+]
+User = Annotated[
+    str | None,
+    typer.Option(
+        "--user",
+        "-u",
+        envvar="CONTENTMAP_USER",
+        metavar="USER:PASSWORD",
+        help="HTTP basic authentication for the targets.",
+        rich_help_panel=_NETWORK,
     ),
 ]
 Proxy = Annotated[
     str | None,
     typer.Option(
-        envvar="CONTENTMAP_PROXY", metavar="URL", help="Fetch through this proxy.", rich_help_panel=_REACH
+        "--proxy",
+        "-x",
+        envvar="CONTENTMAP_PROXY",
+        metavar="URL",
+        help="HTTP proxy.",
+        rich_help_panel=_NETWORK,
     ),
 ]
 ConnectToOption = Annotated[
@@ -244,9 +277,9 @@ ConnectToOption = Annotated[
     typer.Option(
         "--connect-to",
         envvar="CONTENTMAP_CONNECT_TO",
-        metavar="HOST:PORT:ADDR:PORT",
-        help="Reach a host elsewhere, as with curl; empty HOST or PORT: any. Repeatable.",
-        rich_help_panel=_REACH,
+        metavar="MAP",
+        help="HOST:PORT:ADDR:PORT, as in curl. Repeatable.",
+        rich_help_panel=_NETWORK,
     ),
 ]
 AllowPrivate = Annotated[
@@ -254,8 +287,8 @@ AllowPrivate = Annotated[
     typer.Option(
         "--allow-private",
         envvar="CONTENTMAP_ALLOW_PRIVATE",
-        help="Also reach private and loopback addresses.",
-        rich_help_panel=_REACH,
+        help="Allow private and loopback addresses.",
+        rich_help_panel=_NETWORK,
     ),
 ]
 AllowNet = Annotated[
@@ -264,8 +297,8 @@ AllowNet = Annotated[
         "--allow-net",
         envvar="CONTENTMAP_ALLOW_NET",
         metavar="CIDR",
-        help="Also reach this network. Repeatable.",
-        rich_help_panel=_REACH,
+        help="Allow the addresses of a private network. Repeatable.",
+        rich_help_panel=MORE,
     ),
 ]
 CaFile = Annotated[
@@ -274,8 +307,18 @@ CaFile = Annotated[
         "--ca-file",
         envvar="CONTENTMAP_CA_FILE",
         metavar="FILE",
-        help="Trust these certificate authorities as well (PEM).",
-        rich_help_panel=_REACH,
+        help="Additional certificate authorities (PEM).",
+        rich_help_panel=MORE,
+    ),
+]
+Insecure = Annotated[
+    bool,
+    typer.Option(
+        "--insecure",
+        "-k",
+        envvar="CONTENTMAP_INSECURE",
+        help="Do not verify TLS certificates.",
+        rich_help_panel=_NETWORK,
     ),
 ]
 BodyCache = Annotated[
@@ -284,16 +327,16 @@ BodyCache = Annotated[
         "--body-cache",
         envvar="CONTENTMAP_BODY_CACHE",
         metavar="FOLDER",
-        help="Keep large files there, to read only what changed next time; off: nowhere.",
-        rich_help_panel=_CRAWL,
+        help="Response cache for large files; `off` disables it.",
+        rich_help_panel=MORE,
     ),
 ]
 
-SECRET: Final = frozenset({"header", "proxy"})
-"""What may carry credentials is never recorded: it is given again."""
+SECRET: Final = frozenset({"header", "user", "proxy"})
+"""Options that may hold credentials. They are never recorded with a job."""
 
 LOCAL: Final = frozenset({"body_cache"})
-"""What is a matter of the machine that does the work is not recorded either."""
+"""Options of the machine that runs the scan. They are not recorded either."""
 
 CRAWL: Final[dict[str, Any]] = {
     "concurrency": Concurrency,
@@ -304,19 +347,21 @@ CRAWL: Final[dict[str, Any]] = {
     "timeout": Timeout,
     "delay": Delay,
     "probe": ProbeOption,
-    "full": Full,
+    "refresh": Refresh,
     "ignore_robots": IgnoreRobots,
     "user_agent": UserAgent,
     "header": Header,
+    "user": User,
     "proxy": Proxy,
     "connect_to": ConnectToOption,
     "allow_private": AllowPrivate,
     "allow_net": AllowNet,
     "ca_file": CaFile,
+    "insecure": Insecure,
     "body_cache": BodyCache,
     "expect_urls": ExpectUrls,
 }
-"""How to crawl, in the order of the help. Each is a field of `ScanSettings`."""
+"""The crawl options in the order of the help. Each is a field of `ScanSettings`."""
 
 
 def _without(*names: str) -> Bundle:
@@ -324,30 +369,27 @@ def _without(*names: str) -> Bundle:
 
 
 def _of_the_job(bundle: Bundle) -> Bundle:
-    """The same options where the default is what a job has recorded."""
-    return Bundle(
-        {
-            name: changed(option, help=str(get_args(option)[1].help).partition(" Default:")[0])
-            for name, option in bundle.options.items()
-        }
-    )
+    """Return the same options without a default: the job has recorded their values."""
+    return Bundle({name: changed(option, show_default=False) for name, option in bundle.options.items()})
 
 
 SCANNED: Final = Bundle(CRAWL)
 RESUMED: Final = _of_the_job(
-    _without("max_urls", "max_file_size", "probe", "full", "ignore_robots", "user_agent")
+    _without("max_urls", "max_file_size", "probe", "refresh", "ignore_robots", "user_agent")
 )
-CHECKED: Final = _without("concurrency", "max_time", "full", "body_cache", "expect_urls")
+CHECKED: Final = _without("concurrency", "max_time", "refresh", "body_cache", "expect_urls")
 ScanCrawl = Annotated[Mapping[str, Any], SCANNED]
 ResumedCrawl = Annotated[Mapping[str, Any], RESUMED]
 CheckCrawl = Annotated[Mapping[str, Any], CHECKED]
 
 
 def chosen(format: Format, as_json: bool, allowed: tuple[Format, ...]) -> Format:
-    """The format asked for, `--json` being a short word for one. Raises UsageError for one that this answer
-    does not have, or for two."""
+    """Return the format that --format and --json select.
+
+    Raises UsageError for a format that is not in `allowed`, and for --json with another format.
+    """
     if as_json and format is not allowed[0] and format is not Format.JSON:
-        raise UsageError(f"--json and --format {format.value} ask for two answers", hint="give one of them")
+        raise UsageError(f"--json and --format {format.value} exclude each other", hint="use one of them")
     wanted = Format.JSON if as_json else format
     if wanted not in allowed:
         raise refusal(wanted, allowed)

@@ -1,8 +1,9 @@
-"""`contentmap diff`: what came, went and changed between two scans."""
+"""`contentmap diff`: changes of a domain between two scans."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -19,17 +20,19 @@ if TYPE_CHECKING:
     from contentmap_cli.output.answers.diff import DiffWriter
     from contentmap_cli.storage.session import GuardedSession
 
+ScanName = str | datetime | None
+"""A job id, or a date for the last scan until then; None for the default scan."""
 SHOWN = 100
 EPILOG = """\
 Examples:
-
   contentmap diff example.com
+  contentmap diff example.com --since 7d --format csv -o changes.csv
+  contentmap diff --job sitemap_0123 --exit-code --json
 
-  contentmap diff example.com --from sitemap_0123… --format csv -o changes.csv
+SCAN is a job id, a unique prefix of one, or WHEN: a date, a UTC date-time or an age such as 7d, for the last
+scan before then.
 
-  contentmap diff --job sitemap_0123… --exit-code --json
-
-Exit codes: 0; 3 there are changes and --exit-code was given; 5 database; 6 no such domain or job.
+Exit codes: 0; 3 changes (--exit-code); 5 database; 6 no such domain or job.
 """
 
 
@@ -44,8 +47,7 @@ def diff(
         str | None,
         typer.Argument(
             metavar="DOMAIN",
-            help="A domain that was scanned.",
-            show_default=False,
+            help="Scanned domain.",
             autocompletion=complete_domain,
         ),
     ] = None,
@@ -53,60 +55,74 @@ def diff(
         str | None,
         typer.Option(
             "--from",
-            metavar="JOB_ID",
-            help="The earlier scan. Default: the one before the other.",
+            metavar="SCAN",
+            help="Earlier scan.",
+            show_default="the one before --to",
             autocompletion=complete_job,
         ),
     ] = None,
     later: Annotated[
         str | None,
         typer.Option(
-            "--to", metavar="JOB_ID", help="The later scan. Default: the last.", autocompletion=complete_job
+            "--to",
+            metavar="SCAN",
+            help="Later scan.",
+            show_default="latest",
+            autocompletion=complete_job,
         ),
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option(metavar="WHEN", help="Changes since then: the same as --from WHEN.")
     ] = None,
     job: Annotated[
         str | None,
         typer.Option(
             "--job",
             metavar="JOB_ID",
-            help="Each domain of a job, against its scan before.",
+            help="Compare all domains of a job with their previous scan.",
             autocompletion=complete_job,
         ),
     ] = None,
-    exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit with 3 if anything changed.")] = False,
+    exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit with 3 if there are changes.")] = False,
     limit: Annotated[
-        int | None, typer.Option(min=0, max=10**12, help=f"Lines of a table. Default: {SHOWN} a domain.")
-    ] = None,
+        int, typer.Option(min=0, max=10**12, metavar="N", help="Maximum table rows per domain.")
+    ] = SHOWN,
     format: opt.DiffFormat = Format.TABLE,
     as_json: opt.JsonOption = False,
     output: opt.OutputOption = None,
 ) -> int:
-    """Say what was added, removed and changed between two scans: by default the last two."""
+    """Show what was added, removed and changed between two scans."""
+    from contentmap_cli.commands.interface.argument_values import parse_date
     from contentmap_cli.commands.interface.target_input import domain_name
 
-    if (domain is None) == (job is None) or (job is not None and (earlier or later)):
+    if (domain is None) == (job is None) or (job is not None and (earlier or later or since)):
         raise UsageError(
-            "give a DOMAIN, with --from and --to if you like, or --job alone",
-            hint="contentmap diff example.com",
+            "DOMAIN, with --from, --to or --since, and --job exclude each other",
+            hint="use one of them, for example `contentmap diff example.com`",
         )
+    if earlier and since:
+        raise UsageError("--from and --since exclude each other", hint="use one of them")
+    scans = (
+        parse_date("--since", since) if since else _scan_named("--from", earlier),
+        _scan_named("--to", later),
+    )
     chosen = opt.chosen(format, as_json, DIFF_FORMATS)
     name = domain_name(domain) if domain is not None else None
-    shown = SHOWN if limit is None else limit
-    changed = run_async(_answer(cli, name, (earlier, later), job, shown, chosen, output))
+    changed = run_async(_answer(cli, name, scans, job, limit, chosen, output))
     return Exit.NOT_CLEAN if changed and exit_code else Exit.CLEAN
 
 
 async def _answer(
     cli: GlobalOptions,
     name: str | None,
-    jobs: tuple[str | None, str | None],
+    scans: tuple[ScanName, ScanName],
     job_id: str | None,
     limit: int,
     format: Format,
     output: str | None,
 ) -> bool:
     from contentmap_cli.commands.database.connection import database_for_reading
-    from contentmap_cli.commands.database.lookups import require_domain, require_job
+    from contentmap_cli.commands.database.lookups import find_job_id, require_domain, require_job
     from contentmap_cli.commands.interface.answer_output import answer_to
     from contentmap_cli.models.comparison import choose_scans
     from contentmap_cli.output.answers.diff import diff_writer
@@ -115,25 +131,31 @@ async def _answer(
 
     async with (
         database_for_reading(cli) as sessions,
-        sessions.read(job=job_id, domain=name) as session,
+        sessions.read(domain=name) as session,
         session.begin(),
     ):
         pairs: list[tuple[int, str]] = []
         if name is not None:
             pairs = [(await require_domain(session, cli.tenant_name, name), name)]
         elif job_id is not None:
+            job_id = await find_job_id(session, cli.tenant_name, job_id)
             await require_job(session, cli.tenant_name, job_id)
             pairs = await domain_names(session, await scanned_domains(session, job_id))
         changed = False
-        picked: Comparison | None = None
-        if name is not None:  # before the answer is begun: what cannot be compared leaves no file
+        selected: Comparison | None = None
+        if name is not None:  # select the scans before the output file is opened
             points = await history(session, pairs[0][0])
-            picked = choose_scans(name, points, *jobs)
+            earlier, later = [
+                await find_job_id(session, cli.tenant_name, scan) if isinstance(scan, str) else scan
+                for scan in scans
+            ]
+            selected = choose_scans(name, points, earlier, later)
+            _note_start(cli, selected, earlier)
         with answer_to(output) as out:
             writer = diff_writer(format, out, job_id=job_id, limit=limit, color=cli.colored(out))
             for domain_id, domain in pairs:
                 points = await history(session, domain_id)
-                pair = picked or choose_scans(domain, points, None, job_id)
+                pair = selected or choose_scans(domain, points, None, job_id)
                 counts = await _write(session, domain_id, points, pair, writer)
                 changed = changed or counts.total > 0
                 _note(cli, pair, format)
@@ -160,22 +182,49 @@ async def _write(
     return counts
 
 
+def _scan_named(option: str, text: str | None) -> ScanName:
+    """Return the job id or its prefix, or the date, that an option names. Raise UsageError for neither."""
+    from contentmap_cli.commands.database.lookups import JOB_PREFIX
+    from contentmap_cli.commands.interface.argument_values import parse_date
+
+    if text is None or text.startswith(JOB_PREFIX):
+        return text
+    try:
+        return parse_date(option, text)
+    except UsageError as error:
+        raise UsageError(
+            f"{option}: invalid job id or date: {text[:40]!r}", hint=f"name a job, or {error.hint}"
+        ) from None
+
+
+def _note_start(cli: GlobalOptions, pair: Comparison, earlier: ScanName) -> None:
+    """Print a note if the comparison starts later than the date that was asked for."""
+    from contentmap_cli.commands.interface.answer_output import say
+
+    before = pair.before
+    if isinstance(earlier, datetime) and before is not None and before.recorded_at > earlier:
+        say(
+            f"note: {pair.domain}: the first recorded scan is of {before.recorded_at:%Y-%m-%d %H:%M:%S} UTC",
+            unless=cli.quiet,
+        )
+
+
 def _note(cli: GlobalOptions, pair: Comparison, format: Format) -> None:
-    """What a reader of the changes alone would not know."""
+    """Print notes on scans that are incomplete or were pruned."""
     from contentmap_cli.commands.interface.answer_output import say
 
     if format is not Format.TABLE and pair.removals_withheld:
         say(
-            f"note: {pair.domain}: the later scan was not complete: what it did not see is still listed",
+            f"note: {pair.domain}: the later scan was not complete: URLs it did not see stay listed",
             unless=cli.quiet,
         )
     if format is not Format.TABLE and pair.pruned:
         say(
-            f"note: {pair.domain}: the scan before was pruned: these are the changes since it all the same",
+            f"note: {pair.domain}: the previous scan was pruned; the changes since it are complete",
             unless=cli.quiet,
         )
     if pair.before is not None and not pair.before.complete:
         say(
-            f"note: {pair.domain}: the earlier scan was not complete: removals may be older than it",
+            f"note: {pair.domain}: the earlier scan was not complete: removals may be older",
             unless=cli.quiet,
         )

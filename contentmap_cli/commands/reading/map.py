@@ -1,4 +1,4 @@
-"""`contentmap map`: what a site is made of, section by section."""
+"""`contentmap map`: URL counts of a domain by section."""
 
 from __future__ import annotations
 
@@ -18,17 +18,14 @@ if TYPE_CHECKING:
 
 EPILOG = """\
 Examples:
-
   contentmap map example.com
-
   contentmap map example.com --depth 3 --min-share 0.1
-
   contentmap map example.com --json
 
-A section is a folder of the path: /blog/ and /blog/a are in /, /blog/a/b is in /blog/ and /blog/a/ too.
-A URL that several sitemaps list counts once.
+A section is a folder of the URL path: /blog/a/b is in /, /blog/ and /blog/a/. A URL counts once, however many
+sitemaps list it.
 
-Exit codes: 0; 5 database; 6 the domain was never scanned.
+Exit codes: 0; 5 database; 6 domain never scanned.
 """
 
 
@@ -40,16 +37,18 @@ def register(app: typer.Typer) -> None:
 def map_(
     cli: GlobalOptions,
     domain: opt.DomainArgument,
-    depth: Annotated[int, typer.Option(min=0, max=12, help="How many folders deep.")] = 2,
+    depth: Annotated[int, typer.Option(min=0, max=12, metavar="N", help="Depth of the tree.")] = 2,
     min_share: Annotated[
         float,
-        typer.Option(min=0.0, max=100.0, metavar="PERCENT", help="Fold sections with less of the URLs."),
+        typer.Option(
+            min=0.0, max=100.0, metavar="PERCENT", help="Fold sections with a smaller share of the URLs."
+        ),
     ] = 1.0,
     format: opt.ListFormat = Format.TABLE,
     as_json: opt.JsonOption = False,
     output: opt.OutputOption = None,
 ) -> None:
-    """Draw a domain as a tree of sections: URLs, share, newest date and freshness of each."""
+    """Show the sections of a domain with URL counts, shares and dates."""
     from contentmap_cli.commands.interface.target_input import domain_name
 
     chosen = opt.chosen(format, as_json, LIST_FORMATS)
@@ -76,7 +75,7 @@ async def _answer(
     top = counter.tree()
     if not top.urls:
         say(
-            f"no URL of {name} is recorded: `contentmap sitemaps {name}` says why",
+            f"no URL of {name} is recorded; see `contentmap sitemaps {name}`",
             unless=cli.quiet,
         )
     with answer_to(output) as out:
@@ -84,16 +83,16 @@ async def _answer(
         least = max(1, round(top.urls * share))
         writer.write(SiteMap(name, top, depth, least, f"{scanned:%Y-%m}", counter.folded))
         drawn = width_of(out) is not None
-    if counter.folded and not (format is Format.TABLE and drawn):  # a drawing says it below itself
-        say("note: the smallest sections are counted as part of those above", unless=cli.quiet)
+    if counter.folded and not (format is Format.TABLE and drawn):  # the drawing has its own note
+        say("note: the smallest sections are counted in their parent", unless=cli.quiet)
 
 
 async def count_sections(session: GuardedSession, domain_id: int) -> SectionCounter:
-    """The URLs that a domain lists now, counted by section."""
+    """Count the listed URLs of a domain by section."""
     from contentmap_cli.models.sections import SectionCounter
-    from contentmap_cli.storage.reading.url_dates import dated_urls
+    from contentmap_cli.storage.reading.contents import dated_urls
 
     counter = SectionCounter()
-    async for some in dated_urls(session, domain_id):
-        counter.add(some)
+    async for batch in dated_urls(session, domain_id):
+        counter.add(batch)
     return counter

@@ -1,8 +1,7 @@
-"""`contentmap report`: a page for a browser on a domain or a job."""
+"""`contentmap report`: HTML report on a domain or a job."""
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
@@ -19,19 +18,16 @@ if TYPE_CHECKING:
     from contentmap_cli.output.answers.html_report import DomainPage, JobPage
     from contentmap_cli.storage.session import GuardedSession
 
-_JOB = re.compile(r"sitemap_[0-9a-f]{32}", re.ASCII)
 _SCANS = 60
 EPILOG = """\
 Examples:
-
   contentmap report example.com -o example.html
+  contentmap report sitemap_0123 -o job.html
 
-  contentmap report sitemap_0123456789abcdef0123456789abcdef -o job.html
-
-The page holds all it needs and asks no server for anything. It needs the extra `report`:
+The page is self-contained and loads nothing from a server. Requires the extra `report`:
 pip install 'contentmap-cli[report]'
 
-Exit codes: 0; 2 plotly is missing, or the file cannot be written; 5 database; 6 no such domain or job.
+Exit codes: 0; 2 usage, or plotly is missing; 5 database; 6 no such domain or job.
 """
 
 
@@ -43,33 +39,40 @@ def register(app: typer.Typer) -> None:
 def report(
     cli: GlobalOptions,
     subject: Annotated[
-        str,
-        typer.Argument(metavar="DOMAIN|JOB_ID", help="What the page is on.", autocompletion=complete_subject),
-    ],
+        str | None,
+        typer.Argument(
+            metavar="DOMAIN|JOB_ID",
+            help="Domain, job id or unique prefix of one.",
+            show_default="latest job",
+            autocompletion=complete_subject,
+        ),
+    ] = None,
     output: Annotated[
-        str | None, typer.Option("--output", "-o", metavar="FILE", help="Write the page there.")
+        str | None, typer.Option("--output", "-o", metavar="FILE", help="Output file; *.gz is compressed.")
     ] = None,
 ) -> None:
-    """Write a page on a domain or a job: sections, freshness, changes, files, problems."""
+    """Write an HTML report on a domain or a job."""
     import sys
 
     from contentmap_cli.output.answers.html_page import plotly_source
 
     if output is None and sys.stdout.isatty():
-        raise UsageError("a page is no text for a terminal", hint="name a file with -o")
-    plotly_source()  # what is missing is said before the database is asked
+        raise UsageError("the report is not written to a terminal", hint="name a file with -o")
+    plotly_source()  # fail before the database is opened
     run_async(_answer(cli, subject, output))
 
 
-async def _answer(cli: GlobalOptions, subject: str, output: str | None) -> None:
+async def _answer(cli: GlobalOptions, subject: str | None, output: str | None) -> None:
     from contentmap_cli.commands.database.connection import database_for_reading
+    from contentmap_cli.commands.database.lookups import JOB_PREFIX, find_job_id
     from contentmap_cli.commands.interface.answer_output import answer_to
     from contentmap_cli.commands.interface.target_input import domain_name
     from contentmap_cli.output.answers.html_report import write_domain_page, write_job_page
 
     async with database_for_reading(cli) as sessions, sessions.read() as session, session.begin():
-        if _JOB.fullmatch(subject):
-            job = await _job_page(session, cli.tenant_name, subject)
+        if subject is None or subject.startswith(JOB_PREFIX):
+            job_id = await find_job_id(session, cli.tenant_name, subject)
+            job = await _job_page(session, cli.tenant_name, job_id)
             with answer_to(output) as out:
                 write_job_page(out, job)
             return

@@ -1,4 +1,4 @@
-"""`contentmap robots`: the robots.txt of a domain, its versions, and what it says of a URL."""
+"""`contentmap robots`: recorded versions of a robots.txt, and tests of URLs."""
 
 from __future__ import annotations
 
@@ -19,14 +19,11 @@ if TYPE_CHECKING:
 
 EPILOG = """\
 Examples:
-
   contentmap robots example.com
-
   contentmap robots example.com --diff
-
   contentmap robots example.com --test /private/ --agent Googlebot
 
-Exit codes: 0; 3 a URL is disallowed and --exit-code was given; 5 database; 6 no such domain or version.
+Exit codes: 0; 3 a URL is disallowed (--exit-code); 5 database; 6 no such domain or version.
 """
 
 
@@ -38,24 +35,25 @@ def register(app: typer.Typer) -> None:
 def robots(
     cli: GlobalOptions,
     domain: opt.DomainArgument,
-    history: Annotated[bool, typer.Option("--history", help="List all versions.")] = False,
-    diff: Annotated[bool, typer.Option("--diff", help="Show what changed between two versions.")] = False,
+    history: Annotated[bool, typer.Option("--history", help="List all recorded versions.")] = False,
+    diff: Annotated[bool, typer.Option("--diff", help="Compare two versions.")] = False,
     earlier: Annotated[
         int | None,
         typer.Option(
-            "--from", min=1, metavar="VERSION", help="The earlier version. Default: the one before."
+            "--from", min=1, metavar="VERSION", help="Earlier version.", show_default="the previous"
         ),
     ] = None,
     later: Annotated[
         int | None,
-        typer.Option("--to", min=1, metavar="VERSION", help="The later version. Default: the latest."),
+        typer.Option("--to", min=1, metavar="VERSION", help="Later version.", show_default="latest"),
     ] = None,
     test: Annotated[
-        list[str] | None, typer.Option("--test", metavar="URL", help="Say whether it is allowed. Repeatable.")
+        list[str] | None,
+        typer.Option("--test", metavar="URL", help="Test whether a URL is allowed. Repeatable."),
     ] = None,
     agent: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="The crawler to test for, by its name. Default: ContentMap."),
+        typer.Option(metavar="NAME", help="User agent of --test.", show_default="ContentMap"),
     ] = None,
     exit_code: Annotated[
         bool, typer.Option("--exit-code", help="Exit with 3 if a tested URL is disallowed.")
@@ -64,19 +62,19 @@ def robots(
     as_json: opt.JsonOption = False,
     output: opt.OutputOption = None,
 ) -> int:
-    """Show a domain's robots.txt as last recorded, its versions, or what it says of a URL."""
+    """Show the recorded robots.txt of a domain, or test URLs against it."""
     from contentmap_cli.commands.interface.target_input import domain_name
 
     if bool(history) + bool(diff or earlier or later) + bool(test) > 1:
-        raise UsageError("--history, --diff and --test are answers of their own", hint="give one of them")
+        raise UsageError("--history, --diff and --test exclude each other", hint="use one of them")
     if (agent is not None or exit_code) and not test:
-        raise UsageError("--agent and --exit-code belong to --test", hint="name a URL with --test URL")
+        raise UsageError("--agent and --exit-code require --test", hint="add --test URL")
     chosen = opt.chosen(format, as_json, LIST_FORMATS)
     name = domain_name(domain)
     versions = run_async(_versions(cli, name))
     if test:
         if not versions:
-            raise NotFound(f"no robots.txt of {name} is recorded", hint=f"contentmap scan {name}")
+            raise NotFound(f"no robots.txt of {name} is recorded", hint=f"run `contentmap scan {name}`")
         allowed = _write_tests(cli, versions[-1], test, agent or "ContentMap", chosen, output)
         return Exit.NOT_CLEAN if exit_code and not allowed else Exit.CLEAN
     pair = _pair(cli, name, versions, earlier, later) if diff or earlier or later else None
@@ -85,7 +83,7 @@ def robots(
 
 
 async def _versions(cli: GlobalOptions, name: str) -> list[RobotsVersion]:
-    """All versions; where there is none, a note says why."""
+    """Return all versions. If there are none, print a note with the reason."""
     from contentmap_cli.commands.database.connection import database_for_reading
     from contentmap_cli.commands.database.lookups import require_domain
     from contentmap_cli.commands.interface.answer_output import say
@@ -102,8 +100,7 @@ async def _versions(cli: GlobalOptions, name: str) -> list[RobotsVersion]:
         last = await last_scan(session, domain_id) if not versions else None
     if not versions:
         why = f"{last.status}, {last.error.code}: {last.error.message}" if last and last.error else ""
-        why = why or "it was refused or could not be reached, or the last scan is older than this record"
-        say(f"no robots.txt of {name} is recorded ({why})", unless=cli.quiet)
+        say(f"no robots.txt of {name} is recorded{f': {why}' if why else ''}", unless=cli.quiet)
     return versions
 
 
@@ -114,25 +111,27 @@ def _pair(
     earlier: int | None,
     later: int | None,
 ) -> tuple[RobotsVersion, RobotsVersion]:
-    """The two versions to compare. Raises NotFound where one of them is not recorded."""
+    """Return the two versions to compare. Raise NotFound if one of them is not recorded."""
     from contentmap_cli.commands.interface.answer_output import say
+    from contentmap_cli.output.figures import plural
 
     if not versions:
         raise NotFound(
-            f"no robots.txt of {name} is recorded", hint=f"`contentmap sitemaps {name}` shows its last scan"
+            f"no robots.txt of {name} is recorded",
+            hint=f"show the last scan with `contentmap sitemaps {name}`",
         )
     if len(versions) == 1 and earlier is None and later is None:
-        say(f"the robots.txt of {name} has not changed since it was first seen", unless=cli.quiet)
+        say(f"the robots.txt of {name} has one version", unless=cli.quiet)
         return versions[0], versions[0]
     last = later if later is not None else len(versions)
     first = earlier if earlier is not None else last - 1
     by_number = {version.number: version for version in versions}
     for number in (first, last):
         if number not in by_number:
-            there = f"there are {len(versions)}" if len(versions) != 1 else "there is 1"
+            count = plural(len(versions), "version")
             raise NotFound(
-                f"no version {number} of the robots.txt of {name} is recorded: {there}",
-                hint=f"contentmap robots {name} --history",
+                f"the robots.txt of {name} has no version {number}: {count} recorded",
+                hint=f"list them with `contentmap robots {name} --history`",
             )
     return by_number[first], by_number[last]
 
@@ -171,7 +170,7 @@ def _write_tests(
     format: Format,
     output: str | None,
 ) -> bool:
-    """Writes what the robots.txt says of each URL; returns whether all are allowed."""
+    """Write the verdict on each URL and return whether all are allowed."""
     from contentmap_cli.commands.interface.answer_output import answer_to, width_of
     from contentmap_cli.crawl.robots_verdict import decide, read_version
     from contentmap_cli.models.hosts import site_of
@@ -180,7 +179,9 @@ def _write_tests(
     whole = [urljoin(version.url, url) for url in urls]
     for url in whole:
         if site_of(url) != site_of(version.url):
-            raise UsageError(f"--test: {url} is no URL of this site", hint=f"its robots.txt is {version.url}")
+            raise UsageError(
+                f"--test: {url} is not a URL of this site", hint=f"its robots.txt is {version.url}"
+            )
     text = read_version(version)
     verdicts = [decide(text, url, agent) for url in whole]
     with answer_to(output) as out:

@@ -1,4 +1,4 @@
-"""`contentmap sitemaps`: the files of a domain, how they were found and what is wrong with them."""
+"""`contentmap sitemaps`: sitemap files of a domain."""
 
 from __future__ import annotations
 
@@ -13,12 +13,10 @@ from contentmap_cli.output.formats import LIST_FORMATS, Format
 
 EPILOG = """\
 Examples:
-
   contentmap sitemaps example.com
-
   contentmap sitemaps example.com --json
 
-Exit codes: 0; 5 database; 6 the domain was never scanned.
+Exit codes: 0; 5 database; 6 domain never scanned.
 """
 
 
@@ -30,12 +28,12 @@ def register(app: typer.Typer) -> None:
 def sitemaps(
     cli: GlobalOptions,
     domain: opt.DomainArgument,
-    removed: Annotated[bool, typer.Option("--removed", help="Those that are gone, too.")] = False,
+    removed: Annotated[bool, typer.Option("--removed", help="Also files that are no longer listed.")] = False,
     format: opt.ListFormat = Format.TABLE,
     as_json: opt.JsonOption = False,
     output: opt.OutputOption = None,
 ) -> None:
-    """List a domain's sitemap files: type, how found, status, counts, problems."""
+    """List the sitemap files of a domain with their status and problems."""
     from contentmap_cli.commands.interface.target_input import domain_name
 
     chosen = opt.chosen(format, as_json, LIST_FORMATS)
@@ -69,15 +67,15 @@ async def _answer(
                 writer.write(file)
                 count += 1
             robots = await current_robots(session, domain_id)
-            told = DomainRobots(name, robots) if robots is not None and robots.problems else None
-            if told is not None and format is not Format.CSV:
-                writer.write(told)
+            problems = DomainRobots(name, robots) if robots is not None and robots.problems else None
+            if problems is not None and format is not Format.CSV:
+                writer.write(problems)
             writer.finish()
             last = await last_scan(session, domain_id)
             if last is not None and format is Format.TABLE:
                 write_scan(out, last)
-        if told is not None and format is Format.CSV:
-            say(robots_note(told), unless=cli.quiet)
+        if problems is not None and format is Format.CSV:
+            say(robots_note(problems), unless=cli.quiet)
         if not count:
             why = f"{last.status}, {last.error.code}: {last.error.message}" if last and last.error else ""
-            say(f"no sitemap of {name} is recorded{f' ({why})' if why else ''}", unless=cli.quiet)
+            say(f"no sitemap of {name} is recorded{f': {why}' if why else ''}", unless=cli.quiet)

@@ -1,4 +1,4 @@
-"""`contentmap urls`: the entries of a domain, streamed."""
+"""`contentmap urls`: entries of a domain."""
 
 from __future__ import annotations
 
@@ -18,20 +18,14 @@ if TYPE_CHECKING:
 
 EPILOG = """\
 Examples:
-
-  contentmap urls example.com --format txt
-
-  contentmap urls example.com --match '*/blog/*' --since 7d --json
-
   contentmap urls example.com --format csv -o urls.csv
-
-  contentmap urls example.com --format ndjson -o urls.ndjson.gz
-
+  contentmap urls example.com --match '*/blog/*' --first-seen-after 7d --json
   contentmap urls example.com --format xml -o sitemaps/ --gzip
 
-A folder gets sitemaps of at most 50,000 URLs and 50 MiB each, and sitemap.xml, the index of them.
+-o FOLDER/ writes sitemaps of at most 50,000 URLs and 50 MiB, and their index sitemap.xml.
+WHEN is a date, a UTC date-time, or an age such as 12h, 7d or 2w.
 
-Exit codes: 0; 5 database; 6 the domain was never scanned.
+Exit codes: 0; 5 database; 6 domain never scanned.
 """
 
 
@@ -43,30 +37,33 @@ def register(app: typer.Typer) -> None:
 def urls(
     cli: GlobalOptions,
     domain: opt.DomainArgument,
-    match: Annotated[str | None, typer.Option(metavar="GLOB", help="Only URLs like this: * and ?.")] = None,
-    since: Annotated[
-        str | None,
-        typer.Option(metavar="WHEN", help="First seen since: a date, a UTC date-time, or 12h, 7d, 2w ago."),
+    match: Annotated[
+        str | None, typer.Option(metavar="GLOB", help="Only URLs that match the pattern (*, ?).")
     ] = None,
-    changed_after: Annotated[
-        str | None, typer.Option(metavar="WHEN", help="With a lastmod after; said as for --since.")
+    first_seen_after: Annotated[
+        str | None, typer.Option(metavar="WHEN", help="Only URLs first seen after then.")
     ] = None,
-    removed: Annotated[bool, typer.Option("--removed", help="Those that are gone.")] = False,
-    sitemap: Annotated[str | None, typer.Option(metavar="URL", help="Those of one sitemap file.")] = None,
-    limit: Annotated[int | None, typer.Option(min=1, max=10**12, help="At most so many.")] = None,
+    lastmod_after: Annotated[
+        str | None, typer.Option(metavar="WHEN", help="Only URLs with a later lastmod.")
+    ] = None,
+    removed: Annotated[bool, typer.Option("--removed", help="Only URLs that are no longer listed.")] = False,
+    sitemap: Annotated[
+        str | None, typer.Option(metavar="URL", help="Only URLs of this sitemap file.")
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, max=10**12, metavar="N", help="Maximum number of URLs.")
+    ] = None,
     format: opt.EntryFormat = Format.TABLE,
     as_json: opt.JsonOption = False,
     output: opt.OutputOption = None,
     base: Annotated[
         str | None,
-        typer.Option(metavar="URL", help="Where a folder of sitemaps is published. Default: the site."),
+        typer.Option(metavar="URL", help="Base URL of sitemaps in a folder.", show_default="site"),
     ] = None,
-    compressed: Annotated[
-        bool, typer.Option("--gzip", help="Compress the sitemaps of a folder; other files are named *.gz.")
-    ] = False,
+    compressed: Annotated[bool, typer.Option("--gzip", help="Compress the sitemaps in a folder.")] = False,
 ) -> None:
-    """List the URLs a domain publishes, with what its sitemaps say of them."""
-    from contentmap_cli.commands.interface.date_arguments import parse_moment
+    """List the URLs in the sitemaps of a domain."""
+    from contentmap_cli.commands.interface.argument_values import parse_date
     from contentmap_cli.commands.interface.sitemap_folder import SitemapFiles, is_folder
     from contentmap_cli.commands.interface.target_input import domain_name
     from contentmap_cli.storage.reading.contents import EntryFilter
@@ -74,20 +71,20 @@ def urls(
     wanted = EntryFilter(
         sitemap=sitemap,
         match=match,
-        since=parse_moment("--since", since) if since else None,
-        changed_after=parse_moment("--changed-after", changed_after) if changed_after else None,
+        since=parse_date("--first-seen-after", first_seen_after) if first_seen_after else None,
+        changed_after=parse_date("--lastmod-after", lastmod_after) if lastmod_after else None,
         removed=removed,
         limit=limit,
     )
     chosen = opt.chosen(format, as_json, ENTRY_FORMATS)
     if chosen is Format.PARQUET and output is not None and output.endswith(".gz"):
-        raise UsageError("a Parquet file is compressed inside", hint=f"-o {output.removesuffix('.gz')}")
+        raise UsageError("a Parquet file is already compressed", hint=f"use -o {output.removesuffix('.gz')}")
     name = domain_name(domain)
     if output is not None and is_folder(output):
         if chosen is not Format.XML:
-            raise UsageError(f"{output} is a folder: only sitemaps are several files", hint="--format xml")
+            raise UsageError(f"{output} is a folder: only --format xml writes one", hint="add --format xml")
         run_async(
-            _fill(
+            _write_folder(
                 cli,
                 name,
                 wanted,
@@ -96,7 +93,7 @@ def urls(
         )
         return
     if base is not None or compressed:
-        raise UsageError("--base and --gzip are for a folder of sitemaps", hint="--format xml -o FOLDER/")
+        raise UsageError("--base and --gzip require a folder of sitemaps", hint="add --format xml -o FOLDER/")
     run_async(_answer(cli, name, wanted, chosen, output))
 
 
@@ -119,25 +116,25 @@ async def _answer(
         with answer_to(output) as out:
             writer = entries_writer(format, out, width=width_of(out), color=cli.colored(out))
             count = 0
-            async for some in stored_batches(session, domain_id, wanted):
-                writer.write_all(some)
-                count += len(some)
+            async for batch in stored_batches(session, domain_id, wanted):
+                writer.write_all(batch)
+                count += len(batch)
                 if has_left(out):
                     return
             writer.finish()
     if not count:
-        files = f"; `contentmap sitemaps {name}` lists its files" if wanted.sitemap is not None else ""
-        say(f"no URL of {name} fits{cli.in_full(files)}", unless=cli.quiet)
+        files = f"; list the files with `contentmap sitemaps {name}`" if wanted.sitemap is not None else ""
+        say(f"no URLs of {name} match{cli.in_full(files)}", unless=cli.quiet)
     elif format is Format.XML and count > MOST_URLS:
         say(
-            f"note: {count:,} URLs in one sitemap; the protocol allows {MOST_URLS:,} a file: "
-            "-o FOLDER/ writes several",
+            f"note: {count:,} URLs in one sitemap; the protocol allows {MOST_URLS:,} per file: "
+            "use -o FOLDER/",
             unless=cli.quiet,
         )
 
 
-async def _fill(cli: GlobalOptions, name: str, wanted: EntryFilter, files: SitemapFiles) -> None:
-    """Writes sitemaps of a size that the protocol allows, and their index, into a folder."""
+async def _write_folder(cli: GlobalOptions, name: str, wanted: EntryFilter, files: SitemapFiles) -> None:
+    """Write sitemaps of at most the protocol's size, and their index, into a folder."""
     from contentmap_cli.commands.database.connection import database_for_reading
     from contentmap_cli.commands.database.lookups import require_domain
     from contentmap_cli.commands.interface.answer_output import say
@@ -154,9 +151,9 @@ async def _fill(cli: GlobalOptions, name: str, wanted: EntryFilter, files: Sitem
         domain_id = await require_domain(session, cli.tenant_name, name)
         with files.made():
             with SitemapFolder(files.part, files.address) as folder:
-                async for some in stored_batches(session, domain_id, wanted):
-                    folder.write_all(some)
-                    count += len(some)
+                async for batch in stored_batches(session, domain_id, wanted):
+                    folder.write_all(batch)
+                    count += len(batch)
                 with files.index() as index:
                     folder.finish(index)
             files.publish(folder.parts)

@@ -1,16 +1,16 @@
-"""How to crawl, as the user said it: what a job records so that `resume` goes on the same way."""
+"""Crawl options as the user gave them. A job records them for `resume`."""
 
 from __future__ import annotations
 
 import ssl
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Self
 
+from contentmap_cli.commands.interface.argument_values import parse_size
 from contentmap_cli.commands.interface.expectation import Expectation
 from contentmap_cli.commands.interface.options import LOCAL, SECRET
-from contentmap_cli.commands.interface.sizes import parse_size
 from contentmap_cli.crawl.options import (
     USER_AGENT,
     CrawlOptions,
@@ -18,6 +18,7 @@ from contentmap_cli.crawl.options import (
     parse_connect_to,
     parse_header,
     parse_proxy,
+    parse_user,
     parse_user_agent,
 )
 from contentmap_cli.errors import UsageError
@@ -39,33 +40,35 @@ class ScanSettings:
     delay: float | None = None
     user_agent: str | None = None
     header: tuple[str, ...] = ()
+    user: str | None = None
     proxy: str | None = None
     connect_to: tuple[str, ...] = ()
     allow_private: bool = False
     allow_net: tuple[str, ...] = ()
     ca_file: str | None = None
+    insecure: bool = False
     probe: Probe | None = None
-    full: bool = False
+    refresh: bool = False
     ignore_robots: bool = False
     expect_urls: str | None = None
     body_cache: str | None = None
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Self:
-        """The settings that options say, by the names of their parameters: lists, and None for no word."""
-        said: dict[str, Any] = {
+        """Return the settings for option values by parameter name; None for an option that is not given."""
+        given: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value
             for name, value in values.items()
             if value is not None
         }
-        return cls(**said)
+        return cls(**given)
 
     def on_this_machine(self) -> Self:
-        """The same, with this machine's own where nothing is said of it."""
+        """Return the same settings with the default response cache of this machine."""
         return replace(self, body_cache=self.body_cache or default_body_cache())
 
-    def _said(self) -> dict[str, Any]:
-        """Those that were given. A number that is nothing was: no delay is a delay."""
+    def _given(self) -> dict[str, Any]:
+        """Return the settings that were given. 0 counts as given."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         return {
             name: value
@@ -74,16 +77,16 @@ class ScanSettings:
         }
 
     def recorded(self) -> dict[str, Any]:
-        """What stands in the job: everything that was said and is no secret."""
+        """Return what the job records: the settings that were given, without secrets."""
         return {
             name: list(value) if isinstance(value, tuple) else value
-            for name, value in self._said().items()
+            for name, value in self._given().items()
             if name not in SECRET | LOCAL
         }
 
     @classmethod
     def from_recorded(cls, recorded: Mapping[str, Any]) -> Self:
-        """The settings a job was started with. Names that this version does not know are passed over."""
+        """Return the settings recorded with a job. Unknown names are ignored."""
         known = {field.name for field in fields(cls)}
         values = {name: value for name, value in recorded.items() if name in known}
         if "probe" in values:
@@ -91,16 +94,16 @@ class ScanSettings:
         return cls.of(values)
 
     def over(self, earlier: Self) -> Self:
-        """These settings on top of earlier ones."""
-        return replace(earlier, **self._said())
+        """Return `earlier` updated with these settings."""
+        return replace(earlier, **self._given())
 
     @property
     def expectation(self) -> Expectation | None:
-        """What is expected of each domain. Raises UsageError for what cannot be meant."""
+        """Return the expected number of URLs. Raise UsageError for an invalid range."""
         return Expectation.parse(self.expect_urls) if self.expect_urls is not None else None
 
     def crawl_options(self) -> CrawlOptions:
-        """The crawl wing's own options. Raises UsageError for what cannot be meant."""
+        """Return the options of the crawler. Raise UsageError for an invalid value."""
         base = Limits()
         limits = replace(
             base,
@@ -117,27 +120,28 @@ class ScanSettings:
             allow_nets=tuple(parse_allow_net(text) for text in self.allow_net),
             connect_to=tuple(parse_connect_to(text) for text in self.connect_to),
             user_agent=parse_user_agent(self.user_agent) if self.user_agent else USER_AGENT,
-            headers=tuple(parse_header(text) for text in self.header),
+            headers=_headers(self.header, self.user),
             proxy=parse_proxy(self.proxy) if self.proxy else None,
             delay=self.delay,
             probe=self.probe or Probe.AUTO,
-            conditional=not self.full,
+            conditional=not self.refresh,
             obey_robots=not self.ignore_robots,
             concurrency=self.concurrency or CrawlOptions.concurrency,
             ca_file=_certificates(self.ca_file),
+            verify_tls=not self.insecure,
             bodies=_folder(self.body_cache),
         )
 
 
 def default_body_cache() -> str:
-    """The folder of the cache of bodies where nobody names another."""
+    """Return the default folder of the response cache."""
     from platformdirs import user_cache_path
 
     return str(user_cache_path("contentmap", appauthor=False) / "bodies")
 
 
 def defaults() -> dict[str, Any]:
-    """What holds where nothing is said, by the option's parameter. The rest is not set by default."""
+    """Return the defaults by parameter name. Other settings have no default."""
     limits = Limits()
     return {
         "tenant": "default",
@@ -150,9 +154,10 @@ def defaults() -> dict[str, Any]:
         "domain_time": limits.domain_time,
         "timeout": limits.request_timeout,
         "probe": Probe.AUTO.value,
-        "full": False,
+        "refresh": False,
         "ignore_robots": False,
         "allow_private": False,
+        "insecure": False,
         "user_agent": USER_AGENT,
         "header": [],
         "connect_to": [],
@@ -160,27 +165,39 @@ def defaults() -> dict[str, Any]:
     }
 
 
+def _headers(headers: Sequence[str], user: str | None) -> tuple[tuple[str, str], ...]:
+    """Return the request headers of --header and --user. Raise UsageError if both set Authorization."""
+    parsed = tuple(parse_header(text) for text in headers)
+    if user is None:
+        return parsed
+    if any(name.lower() == "authorization" for name, _ in parsed):
+        raise UsageError("--user and --header both set Authorization", hint="use one of them")
+    return (*parsed, parse_user(user))
+
+
 def _size(text: str | None) -> int | None:
     return parse_size("--max-file-size", text) if text is not None else None
 
 
 def _folder(name: str | None) -> Path | None:
-    """Where bodies are kept; None for nowhere. Raises UsageError for the home of somebody unknown."""
+    """Return the folder of the response cache, None if it is off. Raise UsageError for an unknown home."""
     if name in (None, "", OFF):
         return None
     try:
         return Path(str(name)).expanduser()
     except RuntimeError:
-        raise UsageError(f"--body-cache: no home is known for {name}", hint="name a folder, or off") from None
+        raise UsageError(
+            f"--body-cache: unknown home directory: {name}", hint="name a folder, or off"
+        ) from None
 
 
 def _certificates(file: str | None) -> str | None:
-    """The name of a file of certificate authorities, tried now rather than when the first site is asked."""
+    """Return the name of a PEM file after loading it. Raise UsageError if it cannot be loaded."""
     if file is not None:
         try:
             ssl.create_default_context(cafile=file)
         except (OSError, ssl.SSLError) as error:
             raise UsageError(
-                f"--ca-file: {file} cannot be read as certificates", hint="name a file in PEM form"
+                f"--ca-file: cannot load certificates from {file}", hint="name a file in PEM format"
             ) from (error if error.errno and not isinstance(error, ssl.SSLError) else None)
     return file
