@@ -1,4 +1,4 @@
-"""How an error that ends a command is said to a person."""
+"""The text of an error that ends a command."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from contentmap_cli.output.escape import redact, terminal
 
 
 def render_error(error: ContentMapError, cause: str | None) -> str:
-    """`error: what (cause)`, a line for each detail, and after a blank line `hint: …` where there is one.
+    """Return `error: message (cause)`, a line for each detail, and after a blank line `hint: …`, if there
+    is one.
 
-    There is no line break at the end. The hint's own line breaks stay, so that it can hold a command to
-    copy; its secrets and controls do not.
+    Without a line break at the end. Line breaks in the hint are kept, so that it can contain a command to
+    copy; control characters and secrets are removed.
     """
     what = terminal(redact(error.message))
     lines = [f"error: {what} ({terminal(redact(cause))})" if cause else f"error: {what}"]

@@ -1,4 +1,4 @@
-"""What to do next, worked out from what happened."""
+"""Hints: what to do next, derived from the results."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _REFUSED = (Code.BLOCKED, "http_401", "http_403", "http_407", "http_429", "http_
 def scan_hints(
     job: JobSummary, results_sample: Sequence[DomainSummary], counts: Mapping[str, int] | None = None
 ) -> list[str]:
-    """At most four hints, the most useful first; none where there is nothing to do.
+    """Return at most four hints, the most useful first.
 
-    `results_sample` holds domains that are not clean, and those whose robots.txt has problems; some of them
-    if there are very many. Each hint is one line without `hint:` before it, escaped, and names a command or
-    option. `counts` is how many domains have each code, where the sample is not all of them; a code of which
-    it holds no domain is passed over.
+    `results_sample` has domains with errors and those whose robots.txt has problems, not all of them if there
+    are very many. `counts` is the number of domains by code, if the sample is not complete; a code without a
+    domain in the sample is ignored. Each hint is one escaped line without `hint:`, and names a command or
+    option.
     """
     told = _by_code(results_sample, counts or {})
     hints = [*_unfinished(job), *_whole_job(job), *told, *_partial(results_sample), *_robots(results_sample)]
