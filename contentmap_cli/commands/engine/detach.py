@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contentmap_cli.commands.interface.answer_output import say
 from contentmap_cli.commands.interface.global_options import GlobalOptions
 from contentmap_cli.commands.interface.logging_setup import LogFormat
-from contentmap_cli.commands.interface.process_setup import hear_interrupts
+from contentmap_cli.commands.interface.process_setup import enable_interrupts
 
 Committed = Callable[[str], None]
 
@@ -21,7 +21,7 @@ def in_background(cli: GlobalOptions, work: Callable[[Committed], int], *, as_js
     `work` is given what to call with the id, and calls it at most once. Until then its errors appear here and
     its exit code is the one returned. No thread may run and no event loop may exist yet: the process forks.
     """
-    hear_interrupts()  # the caller's ends the child as well
+    enable_interrupts()  # the caller's ends the child as well
     reading, writing = os.pipe()
     sys.stdout.flush()
     sys.stderr.flush()

@@ -1,4 +1,4 @@
-"""Sizes as people type them: a number of bytes, or one with a unit."""
+"""Sizes on the command line: bytes, or a number with a unit."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from contentmap_cli.errors import UsageError
 
 MOST_BYTES = 5 * 1024**3
-"""What one domain may send in all: no file can be larger."""
+"""Limit of bytes per domain, and so of a file."""
 
 _SIZE = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,6})?)\s*(?:([kmg])(i?b)?|b|bytes)?", re.ASCII | re.IGNORECASE)
 _POWERS = {"k": 1, "m": 2, "g": 3}
@@ -16,15 +16,15 @@ _POWERS = {"k": 1, "m": 2, "g": 3}
 def parse_size(option: str, text: str) -> int:
     """Return the bytes of `52428800`, `61MiB`, `61M` (binary, as curl has it) or `100MB` (decimal).
 
-    Raises UsageError that names `option`.
+    Raise UsageError that names `option`.
     """
     found = _SIZE.fullmatch(text.strip().replace("_", ""))
     hint = "write bytes or a unit, for example 61MiB, 100MB or 52428800"
     if found is None:
-        raise UsageError(f"{option}: {text[:40]!r} is no size", hint=hint)
+        raise UsageError(f"{option}: invalid size: {text[:40]!r}", hint=hint)
     number, unit, rest = found.groups()
     base = 1000 if (rest or "").lower() == "b" else 1024
     size = int(float(number) * base ** _POWERS.get((unit or "").lower(), 0))
     if not 1 <= size <= MOST_BYTES:
-        raise UsageError(f"{option}: {text[:40]} is not from 1 byte to 5 GiB", hint=hint)
+        raise UsageError(f"{option}: not between 1 byte and 5 GiB: {text[:40]}", hint=hint)
     return size
