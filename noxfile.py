@@ -64,7 +64,7 @@ def coverage(session: nox.Session) -> None:
     """
     session.install("-e", ".[test,parquet]", "coverage>=7.10")
     session.run("coverage", "erase")
-    session.run("coverage", "run", "-m", "pytest", "-q", *(session.posargs or ["-n", "2"]))
+    session.run("coverage", "run", "-m", "pytest", "-q", *(session.posargs or ["-n", "2", "-m", ""]))
     broken = [file for file in Path().glob(".coverage.*") if not _is_whole(file)]
     for file in broken:
         file.unlink()

@@ -33,7 +33,7 @@ from machine import machine
 from measuring import Lag, Peak, fresh, watched_loop
 
 from contentmap_cli.commands.database.connection import database_for_writing
-from contentmap_cli.commands.engine.job_runner import Answer, start_job
+from contentmap_cli.commands.engine.job.job_runner import Answer, start_job
 from contentmap_cli.commands.interface.global_options import GlobalOptions
 from contentmap_cli.commands.interface.options import FailOn
 from contentmap_cli.commands.interface.process_setup import tune_garbage_collector

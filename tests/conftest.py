@@ -1,15 +1,20 @@
-"""Fixtures for every test: a real database of each kind, made anew for each test."""
+"""Fixtures for every test: a new database of each kind for each test, copied from one with the schema."""
 
 from __future__ import annotations
 
 import asyncio
 import itertools
 import os
+import random
+import shutil
+import signal
 from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import asyncpg
 import pytest
+from fork_server import stop_server
 from postgres_server import PostgresServer, wanted_version
 
 from contentmap_cli.storage.engine import Database, open_database
@@ -19,8 +24,19 @@ from contentmap_cli.storage.session import Sessions
 
 _numbers = itertools.count()
 PARTITIONS = int(os.environ.get("CONTENTMAP_TEST_PARTITIONS", "1"))
-"""So many partitions of the table of URLs on PostgreSQL, in every test that begins with a schema."""
+"""Partitions of the table of URLs on PostgreSQL, in every database that begins with a schema."""
 DATABASES = ("sqlite", "postgresql")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add `--shuffle`."""
+    parser.addoption("--shuffle", type=int, metavar="SEED", help="run in a random order, the same for a seed")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Shuffle the tests if asked to."""
+    if (seed := config.getoption("--shuffle")) is not None:
+        random.Random(seed).shuffle(items)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -29,6 +45,20 @@ def _no_body_cache() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CONTENTMAP_BODY_CACHE", "off")
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _signals_of_a_terminal() -> Iterator[None]:
+    """Start commands with the signals that a terminal's shell gives them, where ours are ignored.
+
+    `nohup` ignores SIGHUP and a script's `&` SIGINT, and children inherit that. A signal with a handler is
+    reset to its default in a child; the handler here does nothing.
+    """
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
+    yield
+    stop_server()
 
 
 @pytest.fixture(scope="session")
@@ -49,26 +79,64 @@ def postgres_server() -> Iterator[str]:
         server.remove()
 
 
-@pytest.fixture
-def postgres_address(postgres_server: str) -> Iterator[str]:
-    """The address of an empty database on the server."""
-    name = f"contentmap_test_{os.getpid()}_{next(_numbers)}"
-    asyncio.run(_on_server(postgres_server, f"CREATE DATABASE {name}"))
-    yield postgres_server.rpartition("/")[0] + f"/{name}"
-    asyncio.run(_on_server(postgres_server, f"DROP DATABASE {name} WITH (FORCE)"))
+@pytest.fixture(scope="session")
+def postgres_template(postgres_server: str) -> Iterator[str]:
+    """The name of a database on the server with the current schema, to copy."""
+    with _new_database(postgres_server) as address:
+        asyncio.run(_make_schema(address))
+        yield address.rpartition("/")[2]
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An SQLite file with the current schema, to copy."""
+    file = tmp_path_factory.mktemp("template") / "template.db"
+    asyncio.run(_make_schema(f"sqlite:///{file}"))
+    return file
 
 
 @pytest.fixture
-def sqlite_address(tmp_path: Path) -> str:
-    """The address of an SQLite file that is not there yet."""
+def postgres_address(postgres_server: str, postgres_template: str) -> Iterator[str]:
+    """The address of a database on the server, with the current schema and no rows."""
+    with _new_database(postgres_server, f"TEMPLATE {postgres_template}") as address:
+        yield address
+
+
+@pytest.fixture
+def sqlite_address(tmp_path: Path, sqlite_template: Path) -> str:
+    """The address of an SQLite file with the current schema and no rows."""
+    shutil.copyfile(sqlite_template, tmp_path / "test.db")
     return f"sqlite:///{tmp_path / 'test.db'}"
 
 
 @pytest.fixture(params=DATABASES)
 def address(request: pytest.FixtureRequest) -> str:
-    """The address of an empty database, once on SQLite and once on PostgreSQL."""
+    """The address of a database with the current schema, once on SQLite and once on PostgreSQL."""
     name = "sqlite_address" if request.param == "sqlite" else "postgres_address"
     return str(request.getfixturevalue(name))
+
+
+@pytest.fixture
+def empty_postgres_address(postgres_server: str) -> Iterator[str]:
+    """The address of a database on the server without a table."""
+    with _new_database(postgres_server) as address:
+        yield address
+
+
+@pytest.fixture(params=DATABASES)
+def empty_address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The address of a database without a table: an SQLite file that does not exist, and PostgreSQL."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'test.db'}"
+    return str(request.getfixturevalue("empty_postgres_address"))
+
+
+@contextmanager
+def _new_database(server: str, options: str = "") -> Iterator[str]:
+    name = f"contentmap_test_{os.getpid()}_{next(_numbers)}"
+    asyncio.run(_on_server(server, f"CREATE DATABASE {name} {options}"))
+    yield server.rpartition("/")[0] + f"/{name}"
+    asyncio.run(_on_server(server, f"DROP DATABASE {name} WITH (FORCE)"))
 
 
 async def _on_server(server: str, statement: str) -> None:
@@ -79,14 +147,20 @@ async def _on_server(server: str, statement: str) -> None:
         await connection.close()
 
 
-@pytest.fixture
-async def database(address: str) -> AsyncIterator[Database]:
-    """An open database with the current schema."""
+async def _make_schema(address: str) -> None:
+    """Do what `contentmap db upgrade` does."""
     opened = open_database(address)
     async with opened.engine.begin() as connection:
         await connection.run_sync(upgrade_schema)
         if PARTITIONS > 1 and opened.dialect == "postgresql":
             await connection.run_sync(partition, PARTITIONS)
+    await opened.close()
+
+
+@pytest.fixture
+async def database(address: str) -> AsyncIterator[Database]:
+    """An open database with the current schema."""
+    opened = open_database(address)
     yield opened
     await opened.close()
 

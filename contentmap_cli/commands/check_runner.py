@@ -24,8 +24,12 @@ from contentmap_cli.models.hosts import normalise_url
 from contentmap_cli.models.robots import RobotsFile, RobotsVersion
 from contentmap_cli.output.escape import redact
 from contentmap_cli.sitemap import parse_document, parse_lastmod
-from contentmap_cli.storage.reading.check_input import recorded_files
-from contentmap_cli.storage.reading.contents import EntryFilter, find_domain, stored_entries
+from contentmap_cli.storage.reading.contents import (
+    EntryFilter,
+    find_domain,
+    recorded_files,
+    stored_entries,
+)
 from contentmap_cli.storage.writing.files import remembered_files
 from contentmap_cli.storage.writing.robots_versions import current_robots
 

@@ -43,7 +43,7 @@ def jobs(
     output: opt.OutputOption = None,
 ) -> None:
     """List jobs, newest first."""
-    from contentmap_cli.commands.interface.date_arguments import parse_date
+    from contentmap_cli.commands.interface.argument_values import parse_date
     from contentmap_cli.commands.interface.target_input import domain_name
 
     created = parse_date("--since", since) if since else None
@@ -60,7 +60,7 @@ async def _answer(
     output: str | None,
 ) -> None:
     from contentmap_cli.commands.database.connection import database_for_reading
-    from contentmap_cli.commands.engine.run_id import is_dead, truthful
+    from contentmap_cli.commands.engine.run_id import is_dead, is_running, truthful
     from contentmap_cli.commands.interface.answer_output import answer_to, say, width_of
     from contentmap_cli.output.formats import jobs_writer
     from contentmap_cli.storage.jobs.job_queries import list_jobs
@@ -68,7 +68,9 @@ async def _answer(
 
     async with database_for_reading(cli) as sessions:
         async with sessions.read() as session, session.begin():
-            rows = await list_jobs(session, cli.tenant_name, limit=limit, since=since, domain=domain)
+            rows = await list_jobs(
+                session, cli.tenant_name, limit=limit, since=since, domain=domain, running=is_running
+            )
             rows = [await with_queue(session, row, is_dead) for row in rows]
         with answer_to(output) as out:
             writer = jobs_writer(format, out, width=width_of(out), color=cli.colored(out))

@@ -57,7 +57,7 @@ def resume(
 ) -> int:
     """Finish a job that was interrupted or has deferred domains."""
     from contentmap_cli.commands.database.lookups import named_job
-    from contentmap_cli.commands.engine.job_runner import resume_job
+    from contentmap_cli.commands.engine.job.job_runner import resume_job
     from contentmap_cli.commands.settings.crawl_settings import ScanSettings
 
     given = ScanSettings.of(crawl).on_this_machine()

@@ -98,7 +98,7 @@ def scan(
     if dry_run:
         return _print_targets(found.targets, answer)
     if detach:
-        from contentmap_cli.commands.engine.detach import in_background
+        from contentmap_cli.commands.engine.job.detach import in_background
 
         if output is None and answer.format not in (Format.TABLE, Format.JSON):
             raise UsageError(
@@ -120,7 +120,7 @@ def _start(
     answer: opt.Answer,
     committed: Callable[[str], None] | None = None,
 ) -> int:
-    from contentmap_cli.commands.engine.job_runner import start_job
+    from contentmap_cli.commands.engine.job.job_runner import start_job
 
     return run_async(start_job(cli, tenant, targets, settings, answer, committed=committed))
 

@@ -17,9 +17,10 @@ from contentmap_cli.models.sources import Source, SourceKind, SourceState
 
 
 class CrawlStats:
-    """Counts what one crawl requested and read; of each limit the first mention counts.
+    """Counts requests, bytes and URLs, and collects files and sources.
 
-    `error` is the domain's own failure, `robots_source` is how the robots.txt of the site's origin ended.
+    `error` is the failure of the domain itself, `robots_source` the outcome of the robots.txt of the site's
+    origin.
     """
 
     def __init__(
@@ -39,27 +40,27 @@ class CrawlStats:
 
     @property
     def bytes_left(self) -> int:
-        """What the domain may still send."""
+        """The remaining bytes of the domain."""
         return max(0, self._limits.domain_bytes - self._bytes)
 
     @property
     def urls_left(self) -> int:
-        """How many entries the domain may still have."""
+        """The remaining URLs of the domain."""
         return max(0, self._limits.domain_urls - self._urls)
 
     @property
     def stopped(self) -> bool:
-        """Whether a limit of the whole domain ends the crawl here."""
+        """Whether a limit of the domain ends the crawl."""
         return Code.DEADLINE in self._hits or not self.bytes_left or not self.urls_left
 
     @property
     def deferred(self) -> bool:
-        """Whether the site asked to retry later than the run lasts."""
+        """Whether the site asked to retry later than the run allows."""
         return self._deferred
 
     @property
     def lists_pages(self) -> bool:
-        """Whether a sitemap file that was read lists pages."""
+        """Whether a sitemap file lists pages."""
         return any(source.entries for source in self._sources)
 
     def fetched(self, fetched: FetchedFile) -> None:
@@ -73,19 +74,19 @@ class CrawlStats:
             self.hit(Code.BUDGET_EXHAUSTED, f"the domain has more than {self._limits.domain_bytes} bytes")
 
     def out_of_time(self) -> None:
-        """The domain's time is up."""
+        """Record that the domain's time limit is reached."""
         self.hit(Code.DEADLINE, f"the domain took longer than {self._limits.domain_time:g} seconds")
 
     def too_many_urls(self) -> None:
-        """Entries were dropped because there are more than the domain may have."""
+        """Record that URLs were dropped because of the limit."""
         self.hit(Code.BUDGET_EXHAUSTED, f"the domain has more than {self._limits.domain_urls} URLs")
 
     def hit(self, code: Code, message: str) -> None:
-        """A limit was hit; what was read until then is kept."""
+        """Record the first message of a limit."""
         self._hits.setdefault(code, Failure(code, message))
 
     def note(self, source: Source) -> None:
-        """Keep how a source ended that is no file of the result."""
+        """Record a source that is not a file of the result."""
         self._sources.append(source)
 
     def record(
@@ -100,9 +101,9 @@ class CrawlStats:
         answer: Answer | None = None,
         entries: int = 0,
     ) -> None:
-        """Keep one sitemap file; without `fetched` it was not requested at all.
+        """Record one sitemap file; `fetched` is None if it was not requested.
 
-        `answer` is what the answer says before its body is read, `entries` how many pages the file lists.
+        `answer` is the answer before its body is parsed, `entries` the number of pages that the file lists.
         """
         self._sources.append(_file_source(candidate, status, error, document, answer, entries))
         headers = fetched.headers if fetched else None
@@ -164,7 +165,7 @@ def _file_source(
     answer: Answer | None,
     entries: int,
 ) -> Source:
-    """How a sitemap file ended, as evidence."""
+    """Return the outcome of a sitemap file as a source."""
     failure = error or (document.failure if document is not None else None)
     state = SourceState.WHOLE
     if status is FileStatus.PARTIAL:
@@ -180,5 +181,5 @@ def _file_source(
     if failure is not None and candidate.url not in failure.message:
         shown = Failure(failure.code, f"{candidate.url}: {failure.message}")
     if document is not None and document.kind is DocumentKind.INDEX:
-        entries = 0  # its children list pages, it does not
+        entries = 0  # pages are listed by its children
     return Source(SourceKind.SITEMAP, candidate.url, state, shown, candidate.named, entries)

@@ -1,4 +1,4 @@
-"""The network wing's one way in: targets in, `DomainCrawl` values out."""
+"""The entry point of this package: targets in, `DomainCrawl` values out."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contentmap_cli.crawl.domain_crawl import DomainCrawler
 from contentmap_cli.crawl.http.connector import Resolver
 from contentmap_cli.crawl.http.fetch import Fetcher
-from contentmap_cli.crawl.http.host_slots import HostSlots
+from contentmap_cli.crawl.http.politeness import HostSlots
 from contentmap_cli.crawl.options import CrawlOptions
 from contentmap_cli.crawl.reading.body_cache import BodyCache
 from contentmap_cli.crawl.reading.parser_processes import ParserProcesses
@@ -27,21 +27,21 @@ domain's file from holding up the rest."""
 
 
 class Crawler:
-    """Crawls domains, any number at once. An async context manager: it owns connections, threads, processes.
+    """Crawls domains concurrently. An async context manager: it owns connections, threads and processes.
 
-    How many domains are crawled at once is the caller's business; `options.concurrency` only sizes the pool
-    of name look-ups. `places` are asked for where crawlers elsewhere ask the same hosts.
+    The caller limits how many domains are crawled at once; `options.concurrency` only sizes the DNS pool.
+    `host_slots` limits connections across crawlers.
     """
 
     def __init__(
-        self, options: CrawlOptions, resolver: Resolver | None = None, places: HostSlots | None = None
+        self, options: CrawlOptions, resolver: Resolver | None = None, host_slots: HostSlots | None = None
     ) -> None:
         self._options = options
         self._resolver = resolver
-        self._places = places
+        self._host_slots = host_slots
 
     async def __aenter__(self) -> Crawler:
-        self._fetcher = await Fetcher(self._options, self._resolver, self._places).__aenter__()
+        self._fetcher = await Fetcher(self._options, self._resolver, self._host_slots).__aenter__()
         self._pool = ThreadPoolExecutor(_PARSERS, thread_name_prefix="contentmap-parse")
         self._processes = ParserProcesses.where_possible(_PARSERS)
         folder = self._options.bodies
@@ -62,13 +62,13 @@ class Crawler:
         remembered: Sequence[RememberedFile] = (),
         progress: Callable[[CrawlProgress], None] | None = None,
     ) -> DomainCrawl:
-        """One domain, whole. Raises nothing for what the world did; close the result.
+        """Crawl one domain. Raise nothing for network or server errors; close the result.
 
-        `remembered` is what an earlier scan recorded, so that unchanged files are not sent again. `progress`
-        is called on the event loop after each file.
+        `remembered` are the files of an earlier scan, for conditional requests. `progress` is called on the
+        event loop after each file.
         """
         log.info("crawling %s", target.domain, extra={"action": "crawl.started", "domain": target.domain})
-        visit = DomainCrawler(
+        domain_crawler = DomainCrawler(
             target,
             options=self._options,
             fetcher=self._fetcher,
@@ -76,7 +76,7 @@ class Crawler:
             remembered=remembered,
             progress=progress,
         )
-        result = await visit.run()
+        result = await domain_crawler.run()
         log.info(
             "crawled %s: %s, %d files",
             target.domain,

@@ -1,7 +1,7 @@
-"""One domain, from its origins to its last sitemap. Carries out what the `DiscoveryQueue` decides.
+"""Crawl one domain, from its origins to its last sitemap, in the order of the `DiscoveryQueue`.
 
-origin and robots.txt -> files that are named -> files that nothing names any more
-    -> home page -> other origins -> known paths -> pages of feeds -> DomainCrawl
+origin and robots.txt -> named files -> files that are no longer named -> home page -> other origins -> known
+paths -> pages of feeds -> DomainCrawl
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from contentmap_cli.crawl.path_prober import PathProber, Soft404Probe
 from contentmap_cli.crawl.reading.reader import Reader
 from contentmap_cli.crawl.reading.reader import Source as Body
 from contentmap_cli.crawl.reading.spool import Segment
-from contentmap_cli.crawl.results import CrawlProgress, DomainCrawl, judge
+from contentmap_cli.crawl.results import CrawlProgress, DomainCrawl, file_outcome
 from contentmap_cli.errors import Code, Failure
 from contentmap_cli.models import (
     DiscoveryMethod,
@@ -43,29 +43,29 @@ from contentmap_cli.models.sources import Source, SourceKind, SourceState
 
 log = logging.getLogger("contentmap.crawl")
 
-IN_FLIGHT: Final = 4
-"""Files of one domain that are requested at once; politeness still counts by host."""
+CONCURRENT_FILES: Final = 4
+"""Files of one domain that are requested concurrently, within the limits of politeness."""
 
-NOT_THERE: Final = ("http_3", "http_4", "redirect_", "too_many_redirects", "address_blocked")
-"""How the codes begin that mean, for a path that was only guessed, that there is nothing."""
+ABSENT_CODES: Final = ("http_3", "http_4", "redirect_", "too_many_redirects", "address_blocked")
+"""Prefixes of the codes that mean that a guessed path is absent."""
 
-SLICE: Final = 500
-"""Children of an index that are queued at a time: a few milliseconds' work."""
+CHILDREN_PER_BATCH: Final = 500
+"""Children of an index that are queued per batch, which takes a few milliseconds."""
 
-MOST_REFUSALS: Final = 3
-"""Refusals in a row after which files that nothing names are not requested: the site refuses the crawl."""
+MAX_REFUSALS: Final = 3
+"""Consecutive refusals after which files that are no longer named are not requested."""
 
-NEWS_LOOKED_AT: Final = 2_000
-"""Entries that are looked at to tell a news sitemap, which has at most 1,000."""
+MAX_NEWS_ROWS: Final = 2_000
+"""Rows that are read to recognise a news sitemap, which has at most 1,000."""
 
 _FILE: Final = re.compile(r"\.(?:xml|txt)(?:\.gz)?\Z", re.IGNORECASE)
-"""Names that only a sitemap or a feed can have: a page in its place is a fault of the site."""
+"""Names of sitemaps and feeds: an HTML page at such a path is an error of the site."""
 
 _NEWS: Final = (*COLUMNS, *EXTRA_COLUMNS).index("news_count")
 
 
 class DomainCrawler:
-    """One domain's crawl. `run` once."""
+    """Crawls one domain; call `run` once."""
 
     def __init__(
         self,
@@ -79,8 +79,8 @@ class DomainCrawler:
     ) -> None:
         self._limits = options.limits
         self._reader = reader
-        self._ledger = CrawlStats(target.domain, options.limits, progress)
-        self._decider = DiscoveryQueue(
+        self._stats = CrawlStats(target.domain, options.limits, progress)
+        self._discovery = DiscoveryQueue(
             target,
             limits=options.limits,
             probe=options.probe,
@@ -92,8 +92,8 @@ class DomainCrawler:
             options=options,
             fetcher=fetcher,
             reader=reader,
-            ledger=self._ledger,
-            decider=self._decider,
+            stats=self._stats,
+            discovery=self._discovery,
         )
         self._finder = SiteFinder(self._context)
         self._soft404 = Soft404Probe(self._context)
@@ -102,8 +102,7 @@ class DomainCrawler:
         self._refusals = 0  # in a row
 
     async def run(self) -> DomainCrawl:
-        """Crawl the domain. Raises nothing for network or server errors; cancelled, it closes what it
-        opened."""
+        """Crawl the domain. Raise nothing for network or server errors. Close the spools on cancellation."""
         try:
             await self._crawl()
         except BaseException:
@@ -112,55 +111,55 @@ class DomainCrawler:
         finally:
             await self._soft404.close()
             self._context.forget_hosts()
-        self._ledger.notes.extend(self._decider.notes())
-        return self._ledger.result(self._reader.spools, self._decider.limits_hit, self._context.robots)
+        self._stats.notes.extend(self._discovery.notes())
+        return self._stats.result(self._reader.spools, self._discovery.limits_hit, self._context.robots)
 
     async def _crawl(self) -> None:
-        if not await self._finder.settle_first():
+        if not await self._finder.select_first():
             return
-        self._decider.add_roots(self._context.robots.sitemaps)
+        self._discovery.add_roots(self._context.robots.sitemaps)
         await self._read_queue()
         if not self._context.robots.reachable:
             return
-        while not self._ledger.stopped and self._decider.add_unnamed():
+        while not self._stats.stopped and self._discovery.add_unreferenced():
             await self._read_queue()
-        if self._decider.wants_more and not self._ledger.stopped:
+        if self._discovery.wants_more and not self._stats.stopped:
             await self._finder.search_home_pages()
             await self._read_queue()
-        if self._decider.wants_more and not self._ledger.stopped:
+        if self._discovery.wants_more and not self._stats.stopped:
             await self._finder.search_other_origins()
             await self._read_queue()
-        self._finder.note_home_pages()
-        if self._decider.wants_probes and not self._ledger.stopped:
+        self._finder.record_home_pages()
+        if self._discovery.probes_paths and not self._stats.stopped:
             await self._prober.run(self._finder.others)
-        while not self._decider.found and not self._ledger.stopped and self._decider.add_feed_page():
+        while not self._discovery.found and not self._stats.stopped and self._discovery.add_feed_page():
             await self._read_queue()
-        await self._judge_robots()
-        if not self._ledger.urls_left and (self._decider.queue or self._decider.has_unnamed):
-            self._ledger.too_many_urls()  # files were not requested for that
+        await self._check_robots()
+        if not self._stats.urls_left and (self._discovery.queue or self._discovery.has_unreferenced):
+            self._stats.too_many_urls()  # files were not requested
 
-    async def _judge_robots(self) -> None:
-        """A robots.txt that is a page says nothing where every path is one: see what such a path answers."""
-        if self._soft404.is_body_of(self._finder.robots_digest):
-            self._finder.doubt_robots()
-        robots = self._ledger.robots_source
-        if robots is not None and robots.state is SourceState.NOT_UNDERSTOOD and not self._ledger.stopped:
+    async def _check_robots(self) -> None:
+        """Compare a robots.txt that is a page with the answer for a path that does not exist."""
+        if self._soft404.has_body(self._finder.robots_digest):
+            self._finder.discard_soft_robots()
+        robots = self._stats.robots_source
+        if robots is not None and robots.state is SourceState.NOT_UNDERSTOOD and not self._stats.stopped:
             self._soft404.start()
             await self._soft404.wait()
-            self._finder.accept_soft_robots(listed=self._ledger.lists_pages and self._soft404.is_page)
+            self._finder.accept_missing_robots(listed=self._stats.lists_pages and self._soft404.is_page)
 
     # -- files
 
     async def _read_queue(self) -> None:
-        """Read what is queued, and what that queues in turn, breadth first, a few at once."""
+        """Read the queued files and those they add, breadth first, several at once."""
         running: set[asyncio.Task[None]] = set()
-        queue = self._decider.queue
+        queue = self._discovery.queue
         try:
-            while running or (queue and not self._ledger.stopped):
+            while running or (queue and not self._stats.stopped):
                 if not running and len(queue) == 1:
                     await self._read(queue.popleft())
                     continue
-                while queue and len(running) < IN_FLIGHT and not self._ledger.stopped:
+                while queue and len(running) < CONCURRENT_FILES and not self._stats.stopped:
                     running.add(asyncio.create_task(self._read(queue.popleft())))
                 done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
                 for task in done:
@@ -176,57 +175,56 @@ class DomainCrawler:
         if candidate.unchanged:
             self._unchanged(candidate, None)
             return
-        if candidate.discovered_by is DiscoveryMethod.REMEMBERED and self._refusals >= MOST_REFUSALS:
+        if candidate.discovered_by is DiscoveryMethod.REMEMBERED and self._refusals >= MAX_REFUSALS:
             failure = Failure(
-                Code.BLOCKED, f"{candidate.url}: not requested, since the site refuses the crawl"
+                Code.BLOCKED, f"{candidate.url}: not requested, because the site refuses the crawl"
             )
-            self._ledger.note(Source(SourceKind.SITEMAP, candidate.url, SourceState.REFUSED, failure))
+            self._stats.note(Source(SourceKind.SITEMAP, candidate.url, SourceState.REFUSED, failure))
             return
         probe = candidate.discovered_by is DiscoveryMethod.KNOWN_PATH
         with await self._context.fetch(
             candidate.url,
             max_bytes=self._limits.body_bytes,
-            validators=self._decider.validators(candidate),
+            validators=self._discovery.validators(candidate),
             retries=0 if probe else None,
-            notice=self._reader.notice(self._decider.known_digest(candidate)),
         ) as fetched:
             if probe:
-                await self._soft404.wait()  # what any path gets tells what an answer is worth
+                await self._soft404.wait()  # to recognise soft 404s
             answer = await self._context.answer(fetched, candidate.url)
             self._refusals = self._refusals + 1 if answer.state is SourceState.REFUSED else 0
             if fetched.not_modified:
                 self._unchanged(candidate, fetched)
             elif fetched.body is None or (fetched.failure is not None and fetched.size == 0):
-                self._missed(candidate, fetched, answer)
-            elif self._decider.arrived(candidate, fetched.final_url):
+                self._record_missing(candidate, fetched, answer)
+            elif self._discovery.is_new(candidate, fetched.final_url):
                 await self._parse(candidate, fetched, fetched.body, answer)
-            elif self._decider.lost_to(candidate, fetched.final_url):
+            elif self._discovery.is_replaced(candidate, fetched.final_url):
                 lost = Failure(Code.NOT_UNDERSTOOD, f"{candidate.url} redirects to {fetched.final_url}")
                 source = Source(SourceKind.SITEMAP, candidate.url, SourceState.NOT_UNDERSTOOD, lost)
-                self._ledger.note(source)
+                self._stats.note(source)
 
-    def _missed(self, candidate: Candidate, fetched: FetchedFile, answer: Answer) -> None:
-        """Note a file that brought nothing to parse: a failure, unless it was only guessed and is absent."""
+    def _record_missing(self, candidate: Candidate, fetched: FetchedFile, answer: Answer) -> None:
+        """Record a file without a body: a failure, unless the path was guessed and is absent."""
         if not fetched.requests and fetched.retry_after is not None:
-            return  # the host asked for time: what was not requested did not fail
+            return  # not requested: the host asked to retry later
         failure = fetched.failure or Failure(Code.HTTP_PROTOCOL, "the server sent no body")
         if candidate.discovered_by is DiscoveryMethod.KNOWN_PATH:
             if answer.state is SourceState.REFUSED and answer.failure is not None:
                 self._prober.take(answer.state, answer.failure)
                 return
-            if failure.code.startswith(NOT_THERE):
+            if failure.code.startswith(ABSENT_CODES):
                 return
             self._prober.unanswered += fetched.status is None
             if answer.failure is not None:
                 self._prober.take(answer.state, answer.failure)
             if failure.code == self._soft404.code:
                 return
-        elif self._decider.is_gone(candidate, failure):
-            self._ledger.note(Source(SourceKind.SITEMAP, candidate.url, SourceState.ABSENT))
+        elif self._discovery.is_gone(candidate, failure):
+            self._stats.note(Source(SourceKind.SITEMAP, candidate.url, SourceState.ABSENT))
             return
         if answer.state is SourceState.REFUSED and answer.page is not None and answer.failure is not None:
-            failure = answer.failure  # which says more than the status
-        self._ledger.record(candidate, fetched, FileStatus.FAILED, error=failure, answer=answer)
+            failure = answer.failure  # more specific than the status
+        self._stats.record(candidate, fetched, FileStatus.FAILED, error=failure, answer=answer)
 
     async def _parse(
         self, candidate: Candidate, fetched: FetchedFile, body: BinaryIO, answer: Answer
@@ -236,45 +234,45 @@ class DomainCrawler:
             body=body,
             size=fetched.size,
             base=fetched.final_url,
-            in_scope=self._decider.scope(candidate),
+            in_scope=self._discovery.scope(candidate),
             until=self._context.until,
             content_type=fetched.headers.content_type,
             cut=fetched.failure is not None,
         )
-        known = self._decider.known_digest(candidate)
-        if known is not None and fetched.failure is None and not self._decider.needs_content(candidate):
+        known = self._discovery.known_digest(candidate)
+        if known is not None and fetched.failure is None and not self._discovery.needs_content(candidate):
             source = replace(source, known=known)
             if not self._reader.remembers(source) and await self._reader.digest(source) == known:
                 self._unchanged(candidate, fetched)
                 return
-        document, segment = await self._reader.read(source, room=lambda: self._ledger.urls_left)
+        document, segment = await self._reader.read(source, room=lambda: self._stats.urls_left)
         if source.known is not None and document.digest == known and document.failure is None:
             segment.clear()
             self._unchanged(candidate, fetched)
             return
         if document.failure is not None and document.failure.code == Code.DEADLINE:
-            self._ledger.out_of_time()
+            self._stats.out_of_time()
         children, segment.children = segment.children, []
-        if self._is_no_sitemap(candidate, fetched, document, answer):
+        if self._is_not_sitemap(candidate, fetched, document, answer):
             segment.clear()
             return
-        if answer.state is SourceState.ELSEWHERE and self._lists_none_of_ours(document, segment, children):
+        if answer.state is SourceState.ELSEWHERE and self._lists_other_site_only(document, segment, children):
             segment.clear()
-            self._ledger.record(candidate, fetched, FileStatus.FAILED, error=answer.failure, answer=answer)
+            self._stats.record(candidate, fetched, FileStatus.FAILED, error=answer.failure, answer=answer)
             return
         if document.digest is not None:
             self._digests.add(document.digest)
-        soft = self._soft404.resembles(fetched.final_url, document.digest)
-        status, error = judge(document, segment.entries, fetched.failure, soft=soft)
+        soft = self._soft404.matches(fetched.final_url, document.digest)
+        status, error = file_outcome(document, segment.entries, fetched.failure, soft=soft)
         if status is FileStatus.FAILED and answer.failure is not None:
             error = answer.failure
         if status is FileStatus.OK and known is not None and document.digest == known:
             status = FileStatus.UNCHANGED
             segment.clear()
         if segment.refused:
-            self._ledger.too_many_urls()
+            self._stats.too_many_urls()
             status = FileStatus.PARTIAL
-        self._ledger.record(
+        self._stats.record(
             candidate,
             fetched,
             status,
@@ -287,17 +285,19 @@ class DomainCrawler:
         if document.kind is DocumentKind.INDEX:
             await self._queue_children(candidate, children)
         news = await self._lists_news_only(document, segment)
-        self._decider.file_done(candidate, status, document, entries=document.entries, news=news)
+        self._discovery.record_file(candidate, status, document, entries=document.entries, news=news)
 
-    def _is_no_sitemap(
+    def _is_not_sitemap(
         self, candidate: Candidate, fetched: FetchedFile, document: Document, answer: Answer
     ) -> bool:
-        """Whether what was only guessed is no sitemap of this site, or the same one under a second name.
-        A page that refuses the crawl is kept as evidence."""
+        """Return whether a file that was only guessed is no sitemap of this site, or a duplicate.
+
+        A page that refuses the crawl is recorded as evidence.
+        """
         probe = candidate.discovered_by is DiscoveryMethod.KNOWN_PATH
         if candidate.named or candidate.discovered_by is DiscoveryMethod.REMEMBERED:
             return False
-        soft = self._soft404.resembles(fetched.final_url, document.digest)
+        soft = self._soft404.matches(fetched.final_url, document.digest)
         if answer.failure is not None:
             failure: Failure | None = answer.failure
         elif document.kind.is_sitemap or soft or self._soft404.is_page or not _FILE.search(candidate.url):
@@ -309,7 +309,7 @@ class DomainCrawler:
             if probe:
                 self._prober.take(state, failure)
             else:
-                self._ledger.note(Source(SourceKind.SITEMAP, candidate.url, state, failure))
+                self._stats.note(Source(SourceKind.SITEMAP, candidate.url, state, failure))
         return (
             soft
             or not document.kind.is_sitemap
@@ -317,35 +317,34 @@ class DomainCrawler:
             or (probe and document.digest in self._digests)
         )
 
-    def _lists_none_of_ours(self, document: Document, segment: Segment, children: list[Entry]) -> bool:
-        """Whether a file that another site served lists nothing of this one: then it is that site's own."""
+    def _lists_other_site_only(self, document: Document, segment: Segment, children: list[Entry]) -> bool:
+        """Return whether a file served by another site lists nothing of this one."""
         if document.kind is DocumentKind.INDEX:
             domain = self._context.target.domain
             return not any(is_related(child.url, domain) for child in children)
         return segment.outside >= segment.pages
 
     def _unchanged(self, candidate: Candidate, fetched: FetchedFile | None) -> None:
-        entries = self._decider.entries_known(candidate)
-        self._ledger.record(candidate, fetched, FileStatus.UNCHANGED, entries=entries)
-        self._decider.file_done(candidate, FileStatus.UNCHANGED, entries=entries)
+        entries = self._discovery.known_entries(candidate)
+        self._stats.record(candidate, fetched, FileStatus.UNCHANGED, entries=entries)
+        self._discovery.record_file(candidate, FileStatus.UNCHANGED, entries=entries)
 
     async def _queue_children(self, index: Candidate, children: list[Entry]) -> None:
-        """Queue an index's children, with room for others in between: there may be 50,000 of them, which are
-        let go as they are queued."""
+        """Queue the children of an index in batches, yielding to other tasks and freeing memory."""
         while children:
-            self._decider.add_children(index, children[:SLICE])
-            del children[:SLICE]
+            self._discovery.add_children(index, children[:CHILDREN_PER_BATCH])
+            del children[:CHILDREN_PER_BATCH]
             await asyncio.sleep(0)
 
     async def _lists_news_only(self, document: Document, segment: Segment) -> bool:
-        """Whether each entry carries news: such a file lists the articles of two days."""
-        if self._decider.found or document.kind is not DocumentKind.URLSET or segment.changes is not None:
+        """Return whether each entry has news: such a file lists the articles of two days."""
+        if self._discovery.found or document.kind is not DocumentKind.URLSET or segment.changes is not None:
             return False
-        if "news" not in (document.root or "") or not 0 < segment.pages <= NEWS_LOOKED_AT:
+        if "news" not in (document.root or "") or not 0 < segment.pages <= MAX_NEWS_ROWS:
             return False
 
         def only_news() -> bool:
             rows = (row for batch in segment.read() for row in batch)
-            return all(lengthened(row)[_NEWS] for row in islice(rows, NEWS_LOOKED_AT))
+            return all(lengthened(row)[_NEWS] for row in islice(rows, MAX_NEWS_ROWS))
 
         return await asyncio.to_thread(only_news)

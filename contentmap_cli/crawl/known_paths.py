@@ -1,8 +1,7 @@
-"""The well-known paths of sitemaps and feeds, in the order in which they are requested.
+"""The known paths of sitemaps and feeds, in the order of requests.
 
-By default 21 are requested at most, two at a time; the rest, names that few sites use, only where the
-user wants all of them. Paths that servers forbid by rule, such as names that begin with a dot, are in neither
-list: their refusal says nothing of a sitemap.
+By default at most 21 are requested; the rest are rarer names, for `--probe always`. Paths that servers often
+forbid, such as names that begin with a dot, are left out, since their refusal would prove nothing.
 """
 
 from __future__ import annotations
@@ -14,13 +13,13 @@ MAIN_PATHS: Final = (
     "sitemap.txt", "sitemaps.xml", "sitemap1.xml", "sitemapindex.xml", "sitemap.php", "xmlsitemap.php",
     "sitemap_index.xml.gz", "sitemap/sitemap.xml", "sitemaps/sitemap.xml", "sitemap/",
 )  # fmt: skip
-"""Names of a site's one sitemap: once one of them works, the others are other names for it."""
+"""Names of a site's main sitemap: one is enough."""
 
 NEWS_PATHS: Final = ("sitemap_news.xml", "sitemap-news.xml", "news-sitemap.xml")
-"""A news sitemap is published beside the site's own, and requested in any case."""
+"""Names of a news sitemap, which exists next to the main one and is always requested."""
 
 FEED_PATHS: Final = ("feed/", "rss.xml", "atom.xml")
-"""Feeds: requested last, where nothing else is found."""
+"""Feeds: requested last, if nothing else is found."""
 
 MORE_PATHS: Final = (
     "1_index_sitemap.xml", "post-sitemap.xml", "page-sitemap.xml",
@@ -30,6 +29,6 @@ MORE_PATHS: Final = (
     "media/sitemap.xml", "pub/sitemap.xml", "sitemap_news.xml.gz", "sitemap-news.xml.gz",
     "product-sitemap.xml", "category-sitemap.xml", "feed.xml", "index.xml", "rss",
 )  # fmt: skip
-"""Names that fewer sites use: requested with `--probe always`."""
+"""Rarer names: requested with `--probe always`."""
 
 PATHS: Final = (*MAIN_PATHS, *NEWS_PATHS, *FEED_PATHS, *MORE_PATHS)

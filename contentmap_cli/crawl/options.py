@@ -1,4 +1,4 @@
-"""How to crawl: the options as one value, and the readers of those that are written as text."""
+"""The options of a crawl, and parsers of those that are written as text."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _MAX_HEADER = 8000
 
 @dataclass(frozen=True, slots=True)
 class ConnectTo:
-    """Sends requests for `host` and `port` (None: any) to `address` and `to_port` (None: the same port)."""
+    """Connects requests for `host` and `port` (None: any) to `address` and `to_port` (None: same port)."""
 
     host: str | None
     port: int | None
@@ -44,7 +44,7 @@ class ConnectTo:
     to_port: int | None
 
     def matches(self, host: str, port: int) -> bool:
-        """Whether a request for this normalised host and port goes elsewhere."""
+        """Return whether the rule applies to this normalised host and port."""
         return self.host in (None, host) and self.port in (None, port)
 
 
@@ -74,14 +74,14 @@ class CrawlOptions:
     bodies: Path | None = None
     retries: int = 2  # after the first attempt
     backoff: float = 1.0  # before the first retry; doubles, with jitter
-    retry_after_cap: float = 120.0  # who asks for more is left for another run
+    retry_after_cap: float = 120.0  # longer waits defer the domain
     crawl_delay_cap: float = 10.0
     per_host: int = 2  # connections at once
     per_address: int = 2  # connections at once to one public address, whatever the host
 
 
 def parse_connect_to(text: str) -> ConnectTo:
-    """curl's `HOST:PORT:ADDR:PORT`; an empty HOST or PORT means any. Raises `UsageError`."""
+    """Parse curl's `HOST:PORT:ADDR:PORT`; an empty HOST or PORT means any. Raise `UsageError`."""
     hint = "write HOST:PORT:ADDR:PORT, as in example.com:443:127.0.0.1:8443 or ::[::1]:8080"
     parts = re.fullmatch(r"(\[[^\]]*\]|[^:\[\]]*):([^:]*):(\[[^\]]*\]|[^:\[\]]*):([^:]*)", text.strip())
     if parts is None:
@@ -111,7 +111,7 @@ def _port(text: str, hint: str) -> int | None:
 
 
 def parse_allow_net(text: str) -> str:
-    """A network to open to the crawl, as CIDR (`10.1.0.0/16`) or one address. Raises `UsageError`."""
+    """Parse a network in CIDR notation (`10.1.0.0/16`) or an address. Raise `UsageError`."""
     try:
         return str(ipaddress.ip_network(text.strip().strip("[]"), strict=False))
     except ValueError:
@@ -121,18 +121,20 @@ def parse_allow_net(text: str) -> str:
 
 
 def parse_header(text: str) -> tuple[str, str]:
-    """A request header from `Name: value`. Raises `UsageError`, which never repeats the value."""
+    """Parse a request header `Name: value`. Raise `UsageError`, which does not quote the value."""
     hint = "write it as in 'X-Api-Key: abc'"
     name, colon, value = text.partition(":")
     name, value = name.strip(" \t"), value.strip(" \t")
     if not colon:
         raise UsageError("--header takes a name, a colon and a value", hint=hint)
     if not _TOKEN.fullmatch(name):
-        raise UsageError("--header: the name is no header name", hint=hint)
+        raise UsageError("--header: the name is not a header name", hint=hint)
     if len(value) > _MAX_HEADER:
         raise UsageError(f"--header: the value of {name} has more than {_MAX_HEADER} characters")
     if re.search(r"[^\t\x20-\x7e]", value):
-        raise UsageError(f"--header: the value of {name} holds characters that no header may", hint=hint)
+        raise UsageError(
+            f"--header: the value of {name} contains characters that are invalid in a header", hint=hint
+        )
     if name.lower() in _HOP_HEADERS:
         raise UsageError(f"--header: {name} belongs to the connection and cannot be set")
     if name.lower() in _OWN_HEADERS:
@@ -155,7 +157,8 @@ def parse_user(text: str) -> tuple[str, str]:
 
 
 def parse_proxy(text: str) -> str:
-    """The URL of an HTTP proxy, credentials allowed. Raises `UsageError`, which never repeats it."""
+    """Parse the URL of an HTTP proxy, with or without credentials. Raise `UsageError`, which does not quote
+    it."""
     hint = "write it as in http://proxy.example:3128"
     try:
         parts = urlsplit(text.strip())
@@ -169,7 +172,7 @@ def parse_proxy(text: str) -> str:
 
 
 def parse_user_agent(text: str) -> str:
-    """A User-Agent header's value (RFC 9110 section 10.1.5). Raises `UsageError`."""
+    """Parse the value of a User-Agent header (RFC 9110 section 10.1.5). Raise `UsageError`."""
     text = text.strip()
     if not text or len(text) > 500 or re.search(r"[^\x20-\x7e]", text):
         raise UsageError(

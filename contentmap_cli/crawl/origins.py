@@ -1,7 +1,7 @@
-"""Which of a target's origins serves the site: apex or www, http or https.
+"""Find the origin of a target that serves the site: apex or www, http or https.
 
-The first origin that answers is tried first. Where it lists nothing, the others are looked at before known
-paths are requested: their robots.txt, and their home page where the first one shows none of the site's own.
+The first origin that answers is used. If it lists nothing, the robots.txt and home pages of the others are
+requested before known paths.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ _READ = (SourceState.WHOLE, SourceState.PARTIAL)
 
 
 class OriginRobots(NamedTuple):
-    """What one origin answered for robots.txt. `origin` is where the answer came from."""
+    """The answer of one origin for robots.txt. `origin` is where the answer came from."""
 
     origin: str
     robots: Robots
     source: Source
-    spoke: bool  # HTTP was spoken at all
+    responded: bool  # there was an HTTP response
 
     @property
     def usable(self) -> bool:
@@ -42,104 +42,104 @@ class SiteFinder:
 
     def __init__(self, context: CrawlContext) -> None:
         self._context = context
-        self._asked: dict[str, OriginRobots] = {}
-        self._dead: list[str] = []
-        self._nameless: set[str] = set()
-        self._homes: list[Source] = []
-        self._doubt: Source | None = None  # an origin that could not be read before the current one
-        self._home_is_own = False  # the home page shows the site, as far as can be told
+        self._results: dict[str, OriginRobots] = {}
+        self._unreachable: list[str] = []
+        self._unresolved_hosts: set[str] = set()
+        self._home_sources: list[Source] = []
+        self._skipped_source: Source | None = None  # of an origin before the current one
+        self._home_is_usable = False  # the home page is one of the site
         self._disallowed = False  # the home page may not be requested
         self.current: OriginRobots | None = None
-        self.others: list[str] = []  # origins that answer, beside the current one
+        self.others: list[str] = []  # further origins that answer
 
-    async def settle_first(self) -> bool:
-        """Settle on the first origin that can be the site's; False if there is none."""
+    async def select_first(self) -> bool:
+        """Select the first origin that can be the site's; return False if there is none."""
         fallback: OriginRobots | None = None
         first: Failure | None = None
         for origin in self._context.target.origins:
             if fallback is not None and host_port(origin) == host_port(fallback.origin):
-                continue  # the same host over the other scheme would say the same
-            if self._context.ledger.deferred:
+                continue  # same host, other scheme
+            if self._context.stats.deferred:
                 break
-            found = await self._ask(origin, retries=0 if fallback is not None else None)
+            found = await self._request_robots(origin, retries=0 if fallback is not None else None)
             if found is None:
                 continue
-            if not found.spoke:
-                self._dead.append(origin)
+            if not found.responded:
+                self._unreachable.append(origin)
                 first = first or found.source.failure
                 continue
             if found.usable and (fallback is None or found.source.state in _READ):
-                self._settle(found)
-                self._doubt = fallback.source if fallback is not None else None
+                self._select(found)
+                self._skipped_source = fallback.source if fallback is not None else None
                 return True
             fallback = fallback or found
         if fallback is not None:
-            return await self._settle_fallback(fallback)
-        self._context.ledger.error = first or Failure(
+            return await self._select_fallback(fallback)
+        self._context.stats.error = first or Failure(
             Code.CONNECT_ERROR, "the target has no origin to request"
         )
         return False
 
-    async def _settle_fallback(self, found: OriginRobots) -> bool:
-        """No origin has a robots.txt of its own: unreachable, which forbids a crawl, or at another site."""
+    async def _select_fallback(self, found: OriginRobots) -> bool:
+        """Handle a site whose origins are all unreachable or redirect to another site."""
         context = self._context
         if found.source.state is SourceState.ELSEWHERE:
             home = await self._home(f"{found.origin}/")
             if home.state is SourceState.ELSEWHERE and home.failure is not None:
-                context.ledger.note(found.source)
+                context.stats.note(found.source)
                 moved = home.failure.message.replace("the home page", "the site", 1)
-                context.ledger.error = Failure(Code.MOVED, moved)
+                context.stats.error = Failure(Code.MOVED, moved)
                 return False
-        self._settle(found)
+        self._select(found)
         return True
 
-    async def _ask(self, origin: str, *, retries: int | None = None) -> OriginRobots | None:
-        """Read an origin's robots.txt; None where that was done, or its name does not exist."""
+    async def _request_robots(self, origin: str, *, retries: int | None = None) -> OriginRobots | None:
+        """Read an origin's robots.txt; None if that was done before, or the host does not exist."""
         context = self._context
         host = host_port(origin)
-        if host in self._nameless or origin in self._asked or context.ledger.stopped:
+        if host in self._unresolved_hosts or origin in self._results or context.stats.stopped:
             return None
         url = f"{origin}/robots.txt"
         with await context.fetch(url, max_bytes=context.limits.robots_bytes, retries=retries) as fetched:
-            spoke = fetched.status is not None or fetched.retry_after is not None
-            if fetched.failure is not None and fetched.failure.code == Code.DNS_ERROR and not spoke:
-                self._nameless.add(host)
+            responded = fetched.status is not None or fetched.retry_after is not None
+            if fetched.failure is not None and fetched.failure.code == Code.DNS_ERROR and not responded:
+                self._unresolved_hosts.add(host)
             robots = await context.reader.robots(fetched, context.options)
             answer = await context.answer(fetched, "robots.txt")
             final = origin_of(fetched.final_url)
             if final is None or site_of(final) != context.target.domain:
                 final = origin
-            found = OriginRobots(final, robots, _robots_source(url, fetched, answer, robots), spoke)
-        self._asked[origin] = self._asked[final] = found
-        if spoke:
+            found = OriginRobots(final, robots, _robots_source(url, fetched, answer, robots), responded)
+        self._results[origin] = self._results[final] = found
+        if responded:
             context.robots_of[final] = robots if found.source.state is not SourceState.ELSEWHERE else Robots()
         return found
 
-    def _settle(self, found: OriginRobots) -> None:
-        """Make an origin the site's: its robots.txt counts from here on."""
+    def _select(self, found: OriginRobots) -> None:
+        """Make an origin the site's: its robots.txt applies from now on."""
         context, robots = self._context, found.robots
         self.current = found
-        context.decider.settle(found.origin, self._dead)
+        context.discovery.select_origin(found.origin, self._unreachable)
         if robots.delay is not None and context.options.obey_robots:
             context.set_delay(robots.delay)
-        self._homes.clear()  # what an origin answers that does not serve the site proves nothing
+        self._home_sources.clear()  # of an origin that does not serve the site
         if robots.failure is not None and not robots.reachable and context.options.obey_robots:
             refused = found.source.state is SourceState.REFUSED
-            context.ledger.error = found.source.failure if refused else robots.failure
+            context.stats.error = found.source.failure if refused else robots.failure
         elif found.source.state is SourceState.ELSEWHERE:
             own = tuple(url for url in robots.sitemaps if site_of(url) == context.target.domain)
             robots = replace(robots, sitemaps=own)
         elif robots.failure is not None:
             robots = Robots(product=robots.product, file=robots.file)
         context.robots = robots
-        context.ledger.robots_source = found.source
+        context.stats.robots_source = found.source
 
-    def doubt_robots(self) -> None:
-        """A robots.txt that is what every path answers with says nothing."""
-        source = self._context.ledger.robots_source
+    def discard_soft_robots(self) -> None:
+        """Mark a robots.txt as not understood if every path has this answer."""
+        source = self._context.stats.robots_source
         if source is not None and source.state is SourceState.WHOLE:
-            failure = Failure(Code.NOT_UNDERSTOOD, "robots.txt is what every path answers with")
-            self._context.ledger.robots_source = source._replace(
+            failure = Failure(Code.NOT_UNDERSTOOD, "robots.txt is the page that every path returns")
+            self._context.stats.robots_source = source._replace(
                 state=SourceState.NOT_UNDERSTOOD, failure=failure
             )
 
@@ -148,35 +148,33 @@ class SiteFinder:
         """The digest of the robots.txt of the site's origin."""
         return _digest(self.current) if self.current is not None else None
 
-    def accept_soft_robots(self, *, listed: bool) -> None:
-        """A robots.txt that is an HTML page where every path is one: the site has none, if it ever lists
-        something and never named a file in one."""
-        ledger, source = self._context.ledger, self._context.ledger.robots_source
+    def accept_missing_robots(self, *, listed: bool) -> None:
+        """Treat an HTML page as no robots.txt, if pages are `listed` and it never named a file."""
+        stats, source = self._context.stats, self._context.stats.robots_source
         if source is None or source.state is not SourceState.NOT_UNDERSTOOD or source.failure is None:
             return
-        if listed and not self._context.decider.robots_named_files:
-            ledger.notes.append(source.failure)
-            ledger.robots_source = source._replace(state=SourceState.ABSENT, failure=None)
+        if listed and not self._context.discovery.had_robots_sitemaps:
+            stats.notes.append(source.failure)
+            stats.robots_source = source._replace(state=SourceState.ABSENT, failure=None)
 
-    def note_home_pages(self) -> None:
-        """Keep how the home pages of the site's origin ended, once no other origin can take its place."""
-        for source in self._homes:
-            self._context.ledger.note(source)
-        if self._doubt is not None and not self._context.robots.sitemaps:
-            self._context.ledger.note(self._doubt)
+    def record_home_pages(self) -> None:
+        """Record the outcome of the home pages of the site's origin."""
+        for source in self._home_sources:
+            self._context.stats.note(source)
+        if self._skipped_source is not None and not self._context.robots.sitemaps:
+            self._context.stats.note(self._skipped_source)
 
     # -- home pages
 
     async def search_home_pages(self) -> None:
-        """Queue what the home pages of the site's folders link to. A home page that redirects to another
-        origin of the site makes that origin the site's."""
-        for folder in self._context.decider.folders():
-            if self._context.ledger.stopped:
+        """Queue the links of the home pages of the site's folders. A redirect may select another origin."""
+        for folder in self._context.discovery.folders():
+            if self._context.stats.stopped:
                 return
             if not self._context.allows(folder):
                 failure = Failure(Code.DISALLOWED, f"robots.txt disallows {folder} and names no sitemap")
                 source = Source(SourceKind.HOME_PAGE, folder, SourceState.DISALLOWED, failure)
-                self._homes.append(source)
+                self._home_sources.append(source)
                 self._disallowed = True
                 continue
             await self._home(folder, note=True)
@@ -187,9 +185,9 @@ class SiteFinder:
         with await context.fetch(url, max_bytes=HOME_PAGE_BYTES) as fetched:
             answer = await context.answer(fetched, "the home page")
             if answer.state is SourceState.ELSEWHERE or fetched.body is None:
-                self._home_is_own = False
+                self._home_is_usable = False
                 if note:
-                    self._homes.append(Source(SourceKind.HOME_PAGE, url, answer.state, answer.failure))
+                    self._home_sources.append(Source(SourceKind.HOME_PAGE, url, answer.state, answer.failure))
                 return answer
             html = decoded(fetched.body, HOME_PAGE_BYTES)
             if fetched.failure is not None and answer.state is SourceState.WHOLE:
@@ -203,7 +201,7 @@ class SiteFinder:
         ):
             moved = Failure(Code.MOVED, f"the home page redirects to {final}")
             answer = Answer(SourceState.ELSEWHERE, moved)
-        if answer.page is PageKind.DEFAULT_PAGE:  # the server has lost the site, or never had it
+        if answer.page is PageKind.DEFAULT_PAGE:  # not a page of the site
             lost = Failure(Code.NOT_UNDERSTOOD, "the home page is the default page of a web server")
             answer = Answer(SourceState.NOT_UNDERSTOOD, lost, answer.page)
         if (
@@ -216,38 +214,40 @@ class SiteFinder:
         ):
             await self._switch(final)
         if note:
-            self._homes.append(Source(SourceKind.HOME_PAGE, url, answer.state, answer.failure))
-        self._home_is_own = answer.state is SourceState.WHOLE
+            self._home_sources.append(Source(SourceKind.HOME_PAGE, url, answer.state, answer.failure))
+        self._home_is_usable = answer.state is SourceState.WHOLE
         if answer.state is not SourceState.ELSEWHERE:
-            context.decider.add_links(links)
+            context.discovery.add_links(links)
         return answer
 
     async def _switch(self, origin: str) -> None:
-        """Settle on another origin if its robots.txt can be read, and queue the sitemaps that it names."""
-        found = self._asked.get(origin) or await self._ask(origin)
-        if found is not None and found.usable and found.spoke:
-            self._settle(found)
-            self._context.decider.add_roots(found.robots.sitemaps)
+        """Select another origin if its robots.txt can be read, and queue the sitemaps in it."""
+        found = self._results.get(origin) or await self._request_robots(origin)
+        if found is not None and found.usable and found.responded:
+            self._select(found)
+            self._context.discovery.add_roots(found.robots.sitemaps)
 
     # -- the other origins
 
     async def search_other_origins(self) -> None:
-        """Look at the origins that were not needed so far, where the current one lists nothing: the first
-        whose robots.txt names sitemaps is the site's, else the first with a home page of its own where the
-        current one has none."""
+        """Try the other origins if the current one lists nothing.
+
+        The first one whose robots.txt names sitemaps is selected, else the first one with a home page if the
+        current one has none.
+        """
         current = self.current
         if current is None or current.robots.sitemaps:
-            return  # a robots.txt that names sitemaps is that of the site
+            return
         context = self._context
         answering: list[str] = []
         for origin in self._context.target.origins:
             same_host = host_port(origin) == host_port(current.origin)
-            if (same_host and self._home_is_own) or any(
+            if (same_host and self._home_is_usable) or any(
                 host_port(origin) == host_port(other) for other in answering
             ):
                 continue
-            found = await self._ask(origin, retries=0)
-            if found is None or not found.spoke or not found.usable or found.origin == current.origin:
+            found = await self._request_robots(origin, retries=0)
+            if found is None or not found.responded or not found.usable or found.origin == current.origin:
                 continue
             if found.robots.sitemaps:
                 await self._switch(found.origin)
@@ -258,26 +258,26 @@ class SiteFinder:
                 answering.append(found.origin)
         if self._disallowed:
             return
-        if not self._home_is_own:
+        if not self._home_is_usable:
             for origin in answering:
                 home = f"{origin}/"
                 if context.allows(home):
                     await self._home(home)
-                if self._home_is_own:
+                if self._home_is_usable:
                     await self._switch(origin)
-                    self._homes.append(Source(SourceKind.HOME_PAGE, home, SourceState.WHOLE))
+                    self._home_sources.append(Source(SourceKind.HOME_PAGE, home, SourceState.WHOLE))
                     return
         self.others = answering
 
 
 def _robots_source(url: str, fetched: FetchedFile, answer: Answer, robots: Robots) -> Source:
-    """How a robots.txt ended, as evidence."""
+    """Return the outcome of a robots.txt as a source."""
     state, failure = answer.state, answer.failure
     if state is SourceState.WHOLE and fetched.body is not None:
         if robots.failure is not None:
             state, failure = SourceState.NOT_UNDERSTOOD, robots.failure
         elif robots.file is not None and not robots.file.understood:
-            failure = Failure(Code.NOT_UNDERSTOOD, "robots.txt holds no line that could be understood")
+            failure = Failure(Code.NOT_UNDERSTOOD, "robots.txt contains no valid line")
             state = SourceState.NOT_UNDERSTOOD
         elif fetched.failure is not None:
             state = SourceState.PARTIAL

@@ -1,4 +1,4 @@
-"""Well-known paths of a site for which nothing names a sitemap: paced, and given up at the first refusal."""
+"""Request the known paths of a site without a named sitemap, at a limited rate, until the first refusal."""
 
 from __future__ import annotations
 
@@ -19,12 +19,11 @@ from contentmap_cli.models import Probe
 from contentmap_cli.models.sources import Source, SourceKind, SourceState
 
 PER_SECOND: Final = 11
-"""Paths that are requested in one second, the one that does not exist among them. With robots.txt, home page
-and the other origins that makes at most 15 requests. Rules that ban scanners allow bursts of 40 requests, or
-ten paths that do not exist."""
+"""Maximum paths per second, including the one that cannot exist. With robots.txt, home page and other origins
+at most 15 requests: common rules against scanners allow 40, or ten absent paths."""
 
-MOST_UNANSWERED: Final = 2
-"""Known paths that may end without any answer before the rest is not requested."""
+MAX_UNANSWERED: Final = 2
+"""Known paths without an answer after which no more are requested."""
 
 PROBE_BYTES: Final = 256 * 1024
 
@@ -39,9 +38,10 @@ _ORDER: Final = (
 
 
 class Soft404Probe:
-    """How a host answers for a path that cannot exist.
+    """Requests a path that cannot exist.
 
-    `answer` is None until it is known. A host that answers with a body (`is_page`) does so for every path.
+    `answer` is None until it is known. `is_page` says that the host answers with a body, as it does for every
+    path.
     """
 
     def __init__(self, context: CrawlContext) -> None:
@@ -54,33 +54,33 @@ class Soft404Probe:
         self.is_page = False
 
     def start(self) -> None:
-        """Request the path, once, beside whatever else goes on."""
+        """Start the request, once."""
         if self._task is None:
             self._task = asyncio.create_task(self._request())
 
     async def wait(self) -> None:
-        """Wait for the answer, if it was requested."""
+        """Wait for the answer, if the request was started."""
         if self._task is not None:
             await asyncio.shield(self._task)
 
     async def close(self) -> None:
-        """Cancel the request, if it is still under way."""
+        """Cancel the request if it is running."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
-    def resembles(self, final_url: str, digest: str | None) -> bool:
-        """Whether an answer is the one that any path gets: a soft 404."""
+    def matches(self, final_url: str, digest: str | None) -> bool:
+        """Return whether an answer equals that of the path that cannot exist: a soft 404."""
         redirected = self._final_url is not None and final_url == self._final_url
-        return redirected or self.is_body_of(digest)
+        return redirected or self.has_body(digest)
 
-    def is_body_of(self, digest: str | None) -> bool:
-        """Whether a body is the one that any path gets."""
+    def has_body(self, digest: str | None) -> bool:
+        """Return whether this is the digest of the answer."""
         return digest is not None and digest == self._digest
 
     async def _request(self) -> None:
         context = self._context
-        url = f"{context.decider.origin}/{secrets.token_hex(12)}.xml"
+        url = f"{context.discovery.origin}/{secrets.token_hex(12)}.xml"
         if not context.allows(url):
             return
         with await context.fetch(url, max_bytes=PROBE_BYTES, retries=0) as fetched:
@@ -94,7 +94,7 @@ class Soft404Probe:
 
 
 class PathProber:
-    """Requests well-known paths, two at a time, until one name of each kind is found."""
+    """Requests known paths, two at a time, until one of each kind is found."""
 
     def __init__(
         self, context: CrawlContext, soft404: Soft404Probe, read_queue: Callable[[], Awaitable[None]]
@@ -102,47 +102,46 @@ class PathProber:
         self._context = context
         self._soft404 = soft404
         self._read_queue = read_queue
-        self._starts: deque[float] = deque(maxlen=PER_SECOND)
-        self._disallowed = False  # robots.txt forbids one of the principal paths
+        self._request_times: deque[float] = deque(maxlen=PER_SECOND)
+        self._disallowed = False  # robots.txt disallows one of the main paths
         self._requested = 0
-        self.unanswered = 0  # known paths that gave no answer at all
-        self._ended: dict[SourceState, Failure] = {}  # the first path that ended in a way that proves nothing
+        self.unanswered = 0  # paths without any answer
+        self._outcomes: dict[SourceState, Failure] = {}  # first failure by state, absent paths excluded
 
     def take(self, state: SourceState, failure: Failure) -> None:
-        """Note a path that ended in another way than one that does not exist."""
-        self._ended.setdefault(state, failure)
+        """Record the first path with this state."""
+        self._outcomes.setdefault(state, failure)
 
     async def run(self, others: Sequence[str]) -> None:
-        """Request the paths of the site, the principal ones of its other origins, and note how that ended."""
-        decider = self._context.decider
+        """Request the site's paths and the main ones of its other origins, and record the outcome."""
+        discovery = self._context.discovery
         everything = self._context.options.probe is Probe.ALWAYS
         await self._pace(1)
         self._soft404.start()
         await self._probe(MAIN_PATHS, everything=everything)
-        if others and not decider.found:
+        if others and not discovery.found:
             await self._probe(MAIN_PATHS[:2], origins=others, everything=everything)
         await self._probe(NEWS_PATHS, everything=True)
-        if everything or not self._context.ledger.lists_pages:
+        if everything or not self._context.stats.lists_pages:
             await self._probe(FEED_PATHS, everything=everything)
         if everything:
             await self._probe(MORE_PATHS, everything=True)
         await self._soft404.wait()
-        self._context.ledger.note(self._source())
+        self._context.stats.note(self._source())
 
     async def _probe(self, paths: Sequence[str], *, everything: bool, origins: Sequence[str] = ()) -> None:
         context = self._context
-        waiting = context.decider.probes(paths, origins)
-        while waiting and not context.ledger.stopped and (everything or not context.decider.found):
+        waiting = context.discovery.probes(paths, origins)
+        while waiting and not context.stats.stopped and (everything or not context.discovery.found):
             answer = self._soft404.answer
             if answer is not None and answer.state is SourceState.REFUSED and answer.failure is not None:
                 self.take(answer.state, answer.failure)
-            if SourceState.REFUSED in self._ended or self.unanswered > MOST_UNANSWERED:
+            if SourceState.REFUSED in self._outcomes or self.unanswered > MAX_UNANSWERED:
                 return
             allowed: list[Candidate] = []
-            robots = context.ledger.robots_source
-            careful = (
-                robots is not None and robots.state is SourceState.REFUSED
-            )  # it is likely to refuse again
+            robots = context.stats.robots_source
+            # likely to refuse again
+            careful = robots is not None and robots.state is SourceState.REFUSED
             while waiting and len(allowed) < (1 if careful and not self._requested else 2):
                 candidate = waiting.pop(0)
                 if context.may_request(candidate):
@@ -151,28 +150,28 @@ class PathProber:
                     self._disallowed = self._disallowed or candidate.url.endswith(_PRINCIPAL)
             await self._pace(len(allowed))
             self._requested += len(allowed)
-            context.decider.queue.extend(allowed)
+            context.discovery.queue.extend(allowed)
             await self._read_queue()
 
     async def _pace(self, count: int) -> None:
-        """Wait until no more than `PER_SECOND` requests began in the last second."""
+        """Wait until fewer than `PER_SECOND` requests were started in the last second."""
         loop = asyncio.get_running_loop()
         for _ in range(count):
             now = loop.time()
-            if len(self._starts) == PER_SECOND and now - self._starts[0] < 1:
-                await asyncio.sleep(self._starts[0] + 1 - now)
-            self._starts.append(loop.time())
+            if len(self._request_times) == PER_SECOND and now - self._request_times[0] < 1:
+                await asyncio.sleep(self._request_times[0] + 1 - now)
+            self._request_times.append(loop.time())
 
     def _source(self) -> Source:
-        """How the known paths ended, as one source."""
-        url = f"{self._context.decider.origin}/"
-        answer, robots = self._soft404.answer, self._context.ledger.robots_source
+        """Return the outcome of the known paths as one source."""
+        url = f"{self._context.discovery.origin}/"
+        answer, robots = self._soft404.answer, self._context.stats.robots_source
         state, failure = SourceState.ABSENT, None
-        listed = self._context.ledger.lists_pages
-        order = _ORDER[:2] if listed else _ORDER  # a page in the place of one name says nothing of another
-        ended = next((each for each in order if each in self._ended), None)
+        listed = self._context.stats.lists_pages
+        order = _ORDER[:2] if listed else _ORDER  # a page at one path proves nothing for others
+        ended = next((each for each in order if each in self._outcomes), None)
         if ended is not None:
-            state, failure = ended, self._ended[ended]
+            state, failure = ended, self._outcomes[ended]
         elif self._disallowed and not listed:
             failure = Failure(
                 Code.DISALLOWED, "robots.txt disallows the paths of sitemaps and names no sitemap"
@@ -183,8 +182,6 @@ class PathProber:
         elif answer.state is not SourceState.WHOLE:
             state, failure = answer.state, answer.failure
         elif self._soft404.is_page and (robots is None or not robots.state.is_proof):
-            failure = Failure(
-                Code.NOT_UNDERSTOOD, "every path answers with a page, so that nothing can be concluded"
-            )
+            failure = Failure(Code.NOT_UNDERSTOOD, "every path returns a page, so nothing can be concluded")
             state = SourceState.NOT_UNDERSTOOD
         return Source(SourceKind.KNOWN_PATHS, url, state, failure)

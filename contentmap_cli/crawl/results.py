@@ -1,4 +1,4 @@
-"""What a domain's crawl comes to: its files, its rows on disk, its limits and its status."""
+"""The result of a domain's crawl: files, spooled rows, limits and status."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from contentmap_cli.models.entry_rows import RowBatch, RowDelta
 from contentmap_cli.models.robots import RobotsFile
 from contentmap_cli.models.sources import Source
 
-if TYPE_CHECKING:  # who is sent results needs no parser of robots.txt
+if TYPE_CHECKING:
     from contentmap_cli.crawl.robots import Robots
 
 
@@ -23,11 +23,11 @@ LOSS_CODES = frozenset(
         "nothing_understood",
     }
 )
-"""Problems of a document that may stand for an entry that was not read."""
+"""Problems that may mean an unread entry."""
 
 
 class CrawlProgress(NamedTuple):
-    """How far a domain's crawl has come. Sizes in bytes."""
+    """The progress of a domain's crawl. Sizes in bytes."""
 
     domain: str
     files: int
@@ -38,12 +38,11 @@ class CrawlProgress(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class DomainCrawl:
-    """All that a crawl found out about one domain. Close it, or use it as a context manager: it owns spools.
+    """The result of one domain's crawl. Close it, or use it as a context manager: it owns spools.
 
-    `error` is the domain's own failure, `failure` is the reason of an outcome that is not clean, `limits` are
-    the limits that were hit, `notes` is what is worth knowing and no failure. `complete` says that every
-    source was read whole or is absent, so that what is missing now is removed. `evidence` is how the sources
-    ended.
+    `error` is the failure of the domain itself, `failure` the reason of an outcome with errors, `limits` the
+    limits that were reached. `complete` says that every source was read completely or is absent, so that
+    missing URLs are removed. `evidence` is how the sources ended.
     """
 
     domain: str
@@ -59,25 +58,25 @@ class DomainCrawl:
     evidence: tuple[Source, ...]
     spools: Spools = field(repr=False)
     segments: tuple[Segment | None, ...] = field(repr=False)
-    robots: Robots | None = field(default=None, repr=False)  # what it allows and which sitemaps it names
-    robots_file: RobotsFile | None = field(default=None, repr=False)  # of the site's origin, as plain data
+    robots: Robots | None = field(default=None, repr=False)
+    robots_file: RobotsFile | None = field(default=None, repr=False)  # of the site's origin
 
     @classmethod
     def failed(cls, domain: str, error: Failure) -> DomainCrawl:
-        """A crawl that came to nothing."""
+        """Return the result of a crawl that failed completely."""
         return cls(
             domain, (), 0, 0, error, error, (), (), False, ScanStatus.FAILED, (), Spools(), ()
         )  # fmt: skip
 
     def rows(self, index: int) -> Iterator[RowBatch]:
-        """The rows of `files[index]` in the order of their URLs, one for each, in batches of at most 500."""
+        """Yield the rows of `files[index]` ordered by URL, in batches of at most 500."""
         segment = self.segments[index]
         if segment is None:
             return iter(())
         return (segment if segment.changes is None else self._whole(segment)[1]).read()
 
     def delta(self, index: int) -> RowDelta | None:
-        """What changed in `files[index]` since an earlier scan, where that is all that was read."""
+        """Return the changes of `files[index]` since an earlier scan, if only those were read."""
         segment = self.segments[index]
         if segment is None or segment.changes is None:
             return None
@@ -85,7 +84,7 @@ class DomainCrawl:
         return RowDelta(digest, entries, segment.read, segment.gone)
 
     def read_whole(self, urls: Collection[str]) -> DomainCrawl:
-        """The same crawl with all entries of these files read. It takes its time, and the spools."""
+        """Return the same crawl with all entries of these files read. Blocking: reads the bodies again."""
         files, segments = [*self.files], [*self.segments]
         for index, (file, segment) in enumerate(zip(self.files, self.segments, strict=True)):
             if file.url in urls and segment is not None and segment.changes is not None:
@@ -99,7 +98,7 @@ class DomainCrawl:
         return segment.whole(spool)
 
     def close(self) -> None:
-        """Lets the rows go."""
+        """Close the spools."""
         self.spools.close()
 
     def __enter__(self) -> DomainCrawl:
@@ -109,11 +108,13 @@ class DomainCrawl:
         self.close()
 
 
-def judge(
+def file_outcome(
     document: Document, entries: int, fetch_failure: Failure | None, *, soft: bool
 ) -> tuple[FileStatus, Failure | None]:
-    """Return what became of a file that was parsed, and why it is not whole. A document that holds entries,
-    or says that it is a sitemap, is never a failure altogether, unless all that it lists was refused."""
+    """Return the status of a parsed file, and why it is not complete.
+
+    A document with entries, or with the root of a sitemap, fails only if all its entries were refused.
+    """
     failure = fetch_failure or document.failure
     if not document.kind.is_sitemap or soft:
         code = Code.SOFT_404 if soft else Code.NOT_A_SITEMAP
@@ -128,7 +129,7 @@ def judge(
 
 
 def _losses(document: Document) -> str:
-    """How much of a document could not be read, and the first reason."""
+    """Describe how much of a document could not be read, and the first reason."""
     first = next((each for each in document.problems if each.code in LOSS_CODES), None)
     where = "" if first is None else f"; first: {first.message}"
     if first is not None and first.line is not None:

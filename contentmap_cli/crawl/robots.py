@@ -1,4 +1,4 @@
-"""robots.txt (RFC 9309): what it allows, how long it asks to wait, which sitemaps it names."""
+"""robots.txt (RFC 9309): its rules, Crawl-delay and sitemaps."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from contentmap_cli.models import Limits, Problem
 from contentmap_cli.models.hosts import origin_of, site_of
 from contentmap_cli.models.robots import RobotsFile
 from contentmap_cli.sitemap.document import parse_robots
-from contentmap_cli.sitemap.problems import without_userinfo
+from contentmap_cli.sitemap.problems import redact_userinfo
 from contentmap_cli.sitemap.robots.keys import AGENT
 from contentmap_cli.sitemap.robots.lines import RobotsLine
 
@@ -34,7 +34,7 @@ _BROWSERS = frozenset(
 class Robots:
     """What one robots.txt means for this crawl. Delay in seconds.
 
-    `failure` says why there are no rules to go by; `reachable` is False where that forbids everything.
+    `failure` says why there are no rules; `reachable` is False if that disallows everything.
     """
 
     rules: Protego | None = None
@@ -46,18 +46,17 @@ class Robots:
     file: RobotsFile | None = None
 
     def allows(self, url: str) -> bool:
-        """Whether the rules let this crawler ask for a URL (section 2.2.2)."""
+        """Return whether the rules allow this crawler to request a URL (section 2.2.2)."""
         if not self.reachable:
             return False
         return self.rules is None or self.rules.can_fetch(url, self.product)
 
 
 def product_token(user_agent: str) -> str:
-    """The part of a User-Agent that robots.txt groups are matched with (section 2.2.1).
+    """Return the product token of a User-Agent, which selects the group of robots.txt (section 2.2.1).
 
-    It is the first product, or where that is a browser's, as in `Mozilla/5.0 (compatible; ExampleBot/1.0;
-    +URL)`, the one that names the crawler: behind `compatible` in a comment, or else the first product that
-    is no browser's.
+    It is the first product. If that is a browser's, as in `Mozilla/5.0 (compatible; ExampleBot/1.0; +URL)`,
+    it is the one after `compatible` in a comment, or else the first product that is not a browser's.
     """
     first = _leading_token(user_agent)
     if first.lower() not in _BROWSERS:
@@ -80,18 +79,17 @@ def _leading_token(text: str) -> str:
 
 
 def is_absent(failure: Failure, status: int | None) -> bool:
-    """Whether a server has said that it has no robots.txt: 4xx, or redirects without end (section 2.3.1).
-
-    429 is a plea for time, not an answer.
-    """
+    """Return whether there is no robots.txt: 4xx except 429, or invalid redirects (section 2.3.1)."""
     if failure.code in (Code.TOO_MANY_REDIRECTS, Code.REDIRECT_LOOP, Code.REDIRECT_SCHEME):
         return True
     return status is not None and 400 <= status < 500 and status != 429
 
 
 def read_robots(fetched: FetchedFile, *, limits: Limits, user_agent: str, delay_cap: float) -> Robots:
-    """What a fetched robots.txt means: absent allows everything, unreachable nothing. Pure but for the body's
-    file. A body cut at the size limit counts up to its last whole line (section 2.5)."""
+    """Parse a fetched robots.txt: an absent one allows everything, an unreachable one nothing.
+
+    A body cut at the size limit counts up to its last complete line (section 2.5).
+    """
     product = product_token(user_agent)
     failure = fetched.failure
     cut = failure is not None and failure.code in (Code.BODY_TOO_LARGE, Code.BODY_TRUNCATED)
@@ -132,31 +130,30 @@ def read_robots(fetched: FetchedFile, *, limits: Limits, user_agent: str, delay_
 
 
 def _without_credentials(body: bytes) -> bytes:
-    """A body as it may be kept: a URL in it may hold a user name and a password."""
+    """Remove user names and passwords in URLs."""
     if b"@" not in body:
         return body
-    return without_userinfo(body.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
+    return redact_userinfo(body.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
 
 
 def _origin(fetched: FetchedFile) -> str:
-    """The origin that was asked, or that of the same site which it redirects to."""
+    """Return the requested origin, or the one of the same site to which it redirects."""
     asked, answered = (origin_of(url) or "" for url in (fetched.url, fetched.final_url))
     return answered if answered and site_of(fetched.final_url) == site_of(fetched.url) else asked
 
 
 def relevant_lines(lines: Iterable[RobotsLine], product: str) -> Iterator[str]:
-    """The groups for this crawler and for everyone, in order, without what is meant for others (section 2.2).
+    """Yield the rules of the groups for this crawler and for all, in order (section 2.2).
 
-    The parser's work grows with agents times rules: half a megabyte of a stranger's agents would keep it busy
-    for minutes.
+    Other groups are left out because the time of the parser grows with agents times rules.
     """
-    for agents, line in applying(lines, product):
+    for agents, line in applicable_lines(lines, product):
         yield f"User-agent: {agents}" if line.key == AGENT else f"{line.key}: {line.value}"
 
 
-def applying(lines: Iterable[RobotsLine], product: str) -> Iterator[tuple[str, RobotsLine]]:
-    """The lines of the groups that name this crawler or everyone, each with the agents that it applies to:
-    its own product token, `*`, or both with a comma between."""
+def applicable_lines(lines: Iterable[RobotsLine], product: str) -> Iterator[tuple[str, RobotsLine]]:
+    """Yield the lines of the groups for this crawler or for all, with the agents: the product token, `*`, or
+    both."""
     kept: dict[str, None] = {}
     naming = False
     for line in lines:
@@ -175,6 +172,6 @@ def applying(lines: Iterable[RobotsLine], product: str) -> Iterator[tuple[str, R
 
 
 def agent_token(value: str) -> str:
-    """The product token of a User-agent line, `*` where it is for everyone."""
+    """Return the product token of a User-agent line, or `*`."""
     words = value.split(None, 1)
     return "*" if words and words[0] == "*" else _leading_token(words[0]) if words else ""

@@ -1,4 +1,4 @@
-"""Explains what a robots.txt says of a URL: which group applies, and which of its lines decides."""
+"""Explain what a robots.txt says about a URL: the group that applies and the rule that decides."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from protego import Protego
 
-from contentmap_cli.crawl.robots import applying, product_token, relevant_lines
+from contentmap_cli.crawl.robots import applicable_lines, product_token, relevant_lines
 from contentmap_cli.models import Limits
 from contentmap_cli.models.robots import RobotsVerdict, RobotsVersion
 from contentmap_cli.sitemap.document import parse_robots
@@ -19,7 +19,7 @@ _CUT = frozenset({"body_too_large", "body_truncated"})
 
 
 def read_version(version: RobotsVersion) -> RobotsText | None:
-    """What a recorded robots.txt says; None where there is none, or an HTML page in its place."""
+    """Parse a recorded robots.txt; None if there is none, or an HTML page instead."""
     if version.body is None:
         return None
     cut = any(problem.code in _CUT for problem in version.problems)
@@ -27,9 +27,9 @@ def read_version(version: RobotsVersion) -> RobotsText | None:
 
 
 def decide(robots: RobotsText | None, url: str, agent: str) -> RobotsVerdict:
-    """Whether `agent`, a product token or a whole User-Agent, may request `url`, and why.
+    """Return whether `agent`, a product token or User-Agent, may request `url`, and the deciding rule.
 
-    The longest rule that matches decides, and `Allow` where two are equally long (section 2.2.2).
+    The longest matching rule decides, `Allow` if two are equally long (RFC 9309 section 2.2.2).
     """
     product = product_token(agent)
     lines = robots.lines if robots is not None else ()
@@ -45,8 +45,8 @@ def decide(robots: RobotsText | None, url: str, agent: str) -> RobotsVerdict:
 
 
 def _group(lines: Iterable[RobotsLine], product: str) -> tuple[str | None, list[RobotsLine]]:
-    """The user agent of the group that applies, and its rules: the crawler's own, or that for everyone."""
-    found = list(applying(lines, product))
+    """Return the user agent of the group that applies, and its rules."""
+    found = list(applicable_lines(lines, product))
     names = [agents for agents, line in found if line.key == AGENT]
     group = next((name for name in names if name != "*"), "*" if names else None)
     return group, [

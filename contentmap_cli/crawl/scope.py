@@ -9,20 +9,20 @@ from contentmap_cli.models.hosts import origin_parts, site_of
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Whether a URL belongs to the target, as plain data that another process can ask too.
+    """Tells whether a URL belongs to the target. Can be sent to another process.
 
-    `host` is that of a file which the target's robots.txt vouches for: it may list its own pages.
+    `host` is that of a file which the target's robots.txt names: such a file may list its own pages.
     """
 
     site: str
     host: str | None = None
 
     def __call__(self, url: str) -> bool:
-        """Whether it is the target's site, or the host that is vouched for."""
+        """Return whether a URL is on the target's site or on `host`."""
         return site_of(url) == self.site or (self.host is not None and host_of(url) == self.host)
 
 
 def host_of(url: str) -> str | None:
-    """The normalised host of an http or https URL; None for anything else."""
+    """Return the normalised host of an http or https URL; None for others."""
     parts = origin_parts(url)
     return None if parts is None else parts[1]

@@ -1,4 +1,4 @@
-"""What the user typed, made into targets. Pure: text in, `Target` values or a message for a person out."""
+"""Parse targets: text in, `Target` values or an error for the user out. No I/O."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ from contentmap_cli.models.hosts import (
 )
 
 MAX_TARGET = 4096
-"""The longest line that is read as a target, in characters."""
-SHOWN = 120
-"""How much of a refused line an error repeats, in characters."""
+"""Maximum length of a target, in characters."""
+SHOWN_LENGTH = 120
+"""Characters of an invalid line that an error quotes."""
 
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
 _OTHER_SCHEME = re.compile(
     r"(mailto|javascript|data|file|tel|about|urn|ftp|blob|ssh|git|https?):(?!\d)", re.IGNORECASE
 )
 _CREDENTIALS = re.compile(r"(?<![^/\s])[^/\s]*@")
-# A password may hold a raw slash. What follows a colon is a port, not a password, if it is all digits.
+# With a slash in the password. Only digits after a colon are a port.
 _SLASHED = re.compile(r"(^|//)[^\s/?#:@\[]*:(?!//|[0-9]*(?:[/?#]|$))[^\s@]*@")
-_UNSEEN = re.compile(
+_INVISIBLE = re.compile(
     r"[\x00-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202e\u2028\u2029\u2066-\u2069\ufeff\ud800-\udfff]"
 )
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?")
@@ -43,20 +43,20 @@ _NAMED = re.compile(r"sitemap|feed", re.IGNORECASE)
 
 
 class BadTarget(UsageError):
-    """What was typed names no site that can be scanned."""
+    """The text names no site that can be scanned."""
 
     code = Code.BAD_TARGET
 
 
 class TargetLine(NamedTuple):
-    """One line of a target list; `line` counts from 1 and is None for the command line itself."""
+    """One line of a target list; `line` counts from 1, None on the command line."""
 
     text: str
     line: int | None = None
 
 
 class TargetError(NamedTuple):
-    """A line that names no site: where it stood, what it said (shortened, no credentials), and why."""
+    """An invalid line: its number, its text (shortened, no credentials), and the reason."""
 
     line: int | None
     text: str
@@ -65,31 +65,31 @@ class TargetError(NamedTuple):
 
 
 class TargetList(NamedTuple):
-    """A list of targets, each domain once, in the order in which the domains first came."""
+    """A list of targets, one per domain, in the order of their first line."""
 
     targets: tuple[Target, ...]
-    duplicates: tuple[TargetLine, ...]  # say nothing that an earlier line did not say
+    duplicates: tuple[TargetLine, ...]  # add nothing to an earlier line
     errors: tuple[TargetError, ...]
 
 
 def parse_target(text: str) -> Target:
-    """One site, from a domain, an origin, a folder's URL or a sitemap's URL; raises `BadTarget`.
+    """Parse a domain, origin, folder's URL or sitemap's URL into a target. Raise `BadTarget`.
 
-    Credentials in a URL are dropped. The origins come in the order to ask: the scheme typed first, else
-    https; the host typed first, then its apex or www twin.
+    Credentials are removed. Origins are in the order of requests: the typed scheme first, else https; the
+    typed host first, then with or without www.
     """
     text = text.strip(" \t\r\n\ufeff")
     if PLAIN_HOST.fullmatch(text):
-        return Target(without_www(text), _origins(None, text, None))  # so is nearly every line of a long list
+        return Target(without_www(text), _origins(None, text, None))  # the usual form
     if not text:
         raise BadTarget("the target is empty", hint="name a domain, such as example.com")
     if len(text) > MAX_TARGET:
         raise BadTarget(f"the target has {len(text)} characters, more than {MAX_TARGET}")
-    if _UNSEEN.search(text):
-        raise BadTarget("the target holds control or invisible characters", hint="type it again by hand")
+    if _INVISIBLE.search(text):
+        raise BadTarget("the target contains control or invisible characters", hint="type it again by hand")
     if re.search(r"\s", text):
         raise BadTarget(
-            "the target holds a space", hint="give one target a line, or quote each one by itself"
+            "the target contains a space", hint="give one target a line, or quote each one by itself"
         )
     scheme, rest = _split_scheme(text.replace("\\", "/"))
     end = re.search(r"[/?#]", rest)
@@ -106,8 +106,8 @@ def parse_target(text: str) -> Target:
         and port is None
     ):
         raise BadTarget(
-            f"'{_shown(host)}' has no dot, so it is no domain name",
-            hint=f"did you mean {_shown(host)}.com? A host of your own network: http://{_shown(host)}/",
+            f"'{_printable(host)}' is not a domain name: it has no dot",
+            hint=f"did you mean {_printable(host)}.com? A host of your own network: http://{_printable(host)}/",
         )
     return _build(scheme, host, port, tail)
 
@@ -118,7 +118,7 @@ def _split_scheme(text: str) -> tuple[str | None, str]:
         scheme = match[1].lower()
         if scheme not in DEFAULT_PORTS:
             raise BadTarget(
-                f"'{_shown(scheme)}:' cannot be crawled", hint="only http and https sites can be scanned"
+                f"'{_printable(scheme)}:' cannot be crawled", hint="only http and https sites can be scanned"
             )
         return scheme, text[match.end() :]
     other = _OTHER_SCHEME.match(text)
@@ -133,11 +133,11 @@ def _split_scheme(text: str) -> tuple[str | None, str]:
 def _split_authority(authority: str) -> tuple[str, int | None]:
     if "," in authority or ";" in authority:
         raise BadTarget(
-            "the target holds a comma or semicolon", hint="give one target a line, with nothing else"
+            "the target contains a comma or semicolon", hint="give one target a line, with nothing else"
         )
     if authority.count(":") > 1 and not authority.startswith("["):
         raise BadTarget(
-            "the target has too many colons", hint="an IPv6 address stands in brackets: [::1]:8080"
+            "the target has too many colons", hint="write an IPv6 address in brackets: [::1]:8080"
         )
     try:
         host, port = split_port(authority)
@@ -146,11 +146,11 @@ def _split_authority(authority: str) -> tuple[str, int | None]:
         name = normalise_host(host)
         if name.startswith("["):
             return name, port
-        # what a browser would take is more than what somebody means to type
+        # browsers accept more forms than users type
         if is_address(name) and name != host.removesuffix("."):
-            raise BadHost("the host looks like an IPv4 address, but is none of four numbers up to 255")
+            raise BadHost("the host looks like an IPv4 address, but is not four numbers up to 255")
         if not all(map(_LABEL.fullmatch, name.split("."))):
-            raise BadHost("the host name holds characters that no host name has")
+            raise BadHost("the host name contains invalid characters")
         return name, port
     except BadHost as error:
         raise BadTarget(
@@ -184,41 +184,41 @@ def _folder(origin: str, path: str) -> str:
 
 
 def _origins(scheme: str | None, host: str, port: int | None) -> tuple[str, ...]:
-    """A port typed with a scheme is one server and no other; a port alone may speak either scheme."""
+    """Return the origins. A port with a scheme is one server; a port alone may speak either scheme."""
     if port is not None:
         schemes = (scheme,) if scheme else ("https", "http")
         return tuple(f"{each}://{host}:{port}" for each in schemes)
     first, second = ("http", "https") if scheme == "http" else ("https", "http")
     origins = (f"{first}://{host}", f"{second}://{host}")
-    twin = _twin(host)
+    twin = _www_variant(host)
     return origins if twin is None else (*origins, f"{first}://{twin}", f"{second}://{twin}")
 
 
-def _twin(host: str) -> str | None:
-    """The other name of the same site, if there can be one."""
+def _www_variant(host: str) -> str | None:
+    """Return the host with or without www, if there is such a name."""
     if host.startswith("www."):
         apex = without_www(host)
         return apex if apex != host else None
     return None if "." not in host or is_address(host) else f"www.{host}"
 
 
-def _shown(text: str) -> str:
-    """A line as an error may repeat it: short, visible characters only, no credentials."""
-    text = _UNSEEN.sub("\N{REPLACEMENT CHARACTER}", text[:MAX_TARGET].strip())
+def _printable(text: str) -> str:
+    """Return a line as an error may quote it: short, visible characters only, no credentials."""
+    text = _INVISIBLE.sub("\N{REPLACEMENT CHARACTER}", text[:MAX_TARGET].strip())
     text = _CREDENTIALS.sub("", _SLASHED.sub(r"\1", text))
-    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
+    return text if len(text) <= SHOWN_LENGTH else f"{text[:SHOWN_LENGTH]}…"
 
 
 def group_targets(lines: Iterable[TargetLine]) -> TargetList:
-    """Each domain once: lines of one domain that name other sitemaps or folders are merged into its target.
+    """Return one target per domain: lines with other sitemaps or folders of a domain are merged into it.
 
-    Blank lines and `#` comments are skipped. A line that adds nothing is a duplicate; a line that names no
-    site is an error and its neighbours go on. Neither repeats credentials.
+    Blank lines and `#` comments are skipped. A line that adds nothing is a duplicate, an invalid line is an
+    error; neither quotes credentials.
     """
     found: dict[str, Target] = {}
     duplicates: list[TargetLine] = []
     errors: list[TargetError] = []
-    for line, target in judge_lines(lines):
+    for line, target in parse_lines(lines):
         if isinstance(target, TargetError):
             errors.append(target)
             continue
@@ -227,13 +227,13 @@ def group_targets(lines: Iterable[TargetLine]) -> TargetList:
             continue
         merged = merge_targets(known, target)
         if merged is known:
-            duplicates.append(shown_line(line))
+            duplicates.append(printable_line(line))
         found[target.domain] = merged
     return TargetList(tuple(found.values()), tuple(duplicates), tuple(errors))
 
 
-def judge_lines(lines: Iterable[TargetLine]) -> Iterator[tuple[TargetLine, Target | TargetError]]:
-    """Each line that says something, and the target that it names, or why it names none."""
+def parse_lines(lines: Iterable[TargetLine]) -> Iterator[tuple[TargetLine, Target | TargetError]]:
+    """Yield each line that is not blank, with its target or error."""
     for line in lines:
         text = _without_comment(line.text)
         if not text:
@@ -241,12 +241,12 @@ def judge_lines(lines: Iterable[TargetLine]) -> Iterator[tuple[TargetLine, Targe
         try:
             yield line, parse_target(text)
         except BadTarget as error:
-            yield line, TargetError(line.line, _shown(text), error.message, error.hint)
+            yield line, TargetError(line.line, _printable(text), error.message, error.hint)
 
 
-def shown_line(line: TargetLine) -> TargetLine:
-    """A line as it may be repeated: short, without its comment, no credentials."""
-    return TargetLine(_shown(_without_comment(line.text)), line.line)
+def printable_line(line: TargetLine) -> TargetLine:
+    """Return a line as it may be quoted: short, without comment, no credentials."""
+    return TargetLine(_printable(_without_comment(line.text)), line.line)
 
 
 def _without_comment(text: str) -> str:
@@ -257,8 +257,8 @@ def _without_comment(text: str) -> str:
 
 
 def merge_targets(known: Target, other: Target) -> Target:
-    """Two targets of one domain in one, or `known` itself where the other adds nothing. A bare sitemap URL
-    names no folder: its `/` asks for nothing more."""
+    """Merge two targets of one domain. Return `known` itself if the other adds nothing; a sitemap URL's `/`
+    is no folder."""
     sitemaps = tuple(url for url in other.sitemaps if url not in known.sitemaps)
     folders = (known.path, *known.more_paths)
     paths = () if other.path in folders or (other.sitemaps and other.path == "/") else (other.path,)

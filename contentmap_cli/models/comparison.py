@@ -1,12 +1,17 @@
-"""What is told of what is recorded: two scans compared, and a site by its sections. Values only."""
+"""Two scans of a domain compared: which scans, and what changed between them."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from contentmap_cli.errors import NotFound, UsageError
 from contentmap_cli.models.statuses import ScanStatus
+
+ScanName = str | datetime | None
+"""A job id, or a date for the last scan recorded until then; None for the default scan."""
 
 
 class Kind(StrEnum):
@@ -58,6 +63,52 @@ class Comparison:
     def removals_withheld(self) -> bool:
         """Whether what the later scan did not see is still listed, because the scan was not complete."""
         return not self.after.complete
+
+
+def choose_scans(
+    domain: str, scans: Sequence[ScanPoint], earlier: ScanName = None, later: ScanName = None
+) -> Comparison:
+    """Choose two scans of a domain, each by the id of its job or by a date.
+
+    `scans` is the domain's history, the oldest first. `later` defaults to the last scan, `earlier` to the
+    one before `later`; `before` is None if the later one is the first that is left. A date stands for the
+    last scan recorded until then; for an earlier date than the first scan, `before` is the first scan. Raise
+    NotFound if there is no scan to compare, UsageError if the dates are in the wrong order.
+    """
+    kept = [scan for scan in scans if scan.comparable]
+    if not kept:
+        raise NotFound(f"no scan of {domain} has recorded anything", hint=f"run `contentmap scan {domain}`")
+    after = len(kept) - 1 if later is None else _position(domain, scans, kept, later)
+    if after is None:
+        raise NotFound(
+            f"no scan of {domain} is recorded until {later:%Y-%m-%d %H:%M:%S} UTC", hint=_jobs_hint(domain)
+        )
+    if earlier is not None:
+        before = _position(domain, scans, kept, earlier) or 0
+        if isinstance(earlier, datetime) and before > after:
+            raise UsageError("--from is later than --to", hint="exchange the two dates")
+        return Comparison(domain, kept[before], kept[after])
+    if after:
+        return Comparison(domain, kept[after - 1], kept[after])
+    return Comparison(domain, None, kept[0], pruned=len(kept) < len(scans))
+
+
+def _position(
+    domain: str, scans: Sequence[ScanPoint], kept: Sequence[ScanPoint], scan: str | datetime
+) -> int | None:
+    """Return the position in `kept` of a job's scan, or of the last scan recorded until a date, or None."""
+    if isinstance(scan, datetime):
+        return max((index for index, point in enumerate(kept) if point.recorded_at <= scan), default=None)
+    for index, point in enumerate(kept):
+        if point.job_id == scan:
+            return index
+    if any(point.job_id == scan for point in scans):
+        raise NotFound(f"the scan of {domain} by {scan} was pruned", hint=_jobs_hint(domain))
+    raise NotFound(f"{scan} has no recorded scan of {domain}", hint=_jobs_hint(domain))
+
+
+def _jobs_hint(domain: str) -> str:
+    return f"list the jobs with `contentmap jobs --domain {domain}`"
 
 
 @dataclass(slots=True)

@@ -87,3 +87,8 @@ class StoredEntry:
     page_type: str | None
     first_seen: datetime | None
     removed_at: datetime | None
+
+    @property
+    def url(self) -> str:
+        """The URL of the entry."""
+        return self.entry.url

@@ -98,7 +98,7 @@ def normalise_host(host: str) -> str:
         longest = max(map(len, labels))
         raise BadHost(f"a part of the host name has {longest} characters, {MAX_LABEL} is the most")
     if _FORBIDDEN.search(host):
-        raise BadHost("the host name holds characters that no host name has")
+        raise BadHost("the host name contains invalid characters")
     return host
 
 
@@ -125,7 +125,7 @@ def _ipv4(parts: list[str]) -> str:
             raise ValueError
         return str(ipaddress.IPv4Address(packed))
     except ValueError:
-        raise BadHost("the host looks like an IPv4 address, but is none of four numbers up to 255") from None
+        raise BadHost("the host looks like an IPv4 address, but is not four numbers up to 255") from None
 
 
 def _ipv4_number(text: str) -> int:
@@ -151,7 +151,7 @@ def _to_ascii(host: str) -> str:
     try:
         mapped = idna.uts46_remap(host, std3_rules=False)
     except idna.IDNAError as error:
-        raise BadHost("the host name holds characters that no host name has") from error
+        raise BadHost("the host name contains invalid characters") from error
     labels = mapped.split(".")
     hyphens = any(label.startswith("-") or label.endswith("-") or label[2:4] == "--" for label in labels)
     if not isinstance(cause, idna.InvalidCodepoint) and not hyphens:

@@ -1,4 +1,4 @@
-"""The sitemap reader: bytes in, entries and problems out. Pure and synchronous, no I/O of its own."""
+"""Parse sitemaps, feeds and robots.txt: bytes in, entries and problems out. Synchronous, without I/O."""
 
 from contentmap_cli.sitemap.dates import parse_lastmod
 from contentmap_cli.sitemap.document import parse_document

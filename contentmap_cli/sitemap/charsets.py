@@ -1,8 +1,7 @@
-"""The labels of character sets and what they mean on the web: the WHATWG Encoding Standard, section 4.2.
+"""Map charset labels to codecs, as the WHATWG Encoding Standard (section 4.2) does.
 
-A label is compared by its letters and digits alone, so `iso-8859-2`, `ISO8859_2` and `iso88592` are one.
-Where the standard decodes a label with more characters than its name has (gb2312 as GBK, Shift_JIS with the
-characters of Windows, iso-8859-9 as windows-1254), so does the codec here.
+Labels are compared by their letters and digits: `iso-8859-2`, `ISO8859_2` and `iso88592` are equal. Where the
+standard uses a superset for a label (gb2312 as GBK, iso-8859-9 as windows-1254), so does this table.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ _LABELS: Final = {
     "cp874": "dos874 iso885911 tis620 windows874",
     "cp1250": "cp1250 windows1250 xcp1250",
     "cp1251": "cp1251 windows1251 xcp1251",
-    # HTML section 13.2.3.2 reads a document that is labelled x-user-defined as windows-1252
+    # HTML section 13.2.3.2: x-user-defined means windows-1252
     "cp1252": "cp1252 cp819 csisolatin1 ibm819 iso88591 iso885911987 isoir100 l1 latin1 windows1252 xcp1252"
     " xuserdefined",
     "cp1253": "cp1253 windows1253 xcp1253",
@@ -52,19 +51,19 @@ _LABELS: Final = {
     "cp949": "cseuckr csksc56011987 euckr isoir149 korean ksc56011987 ksc56011989 ksc5601 windows949",
 }
 _CODECS: Final = {label: codec for codec, labels in _LABELS.items() for label in labels.split()}
-_NO_TEXT: Final = frozenset(
+_REFUSED_LABELS: Final = frozenset(
     {"csiso2022kr", "hzgb2312", "iso2022cn", "iso2022cnext", "iso2022kr", "replacement"}
 )
-"""Labels that the standard refuses to decode, for the harm that these encodings can do."""
+"""Labels that the standard maps to `replacement`, for security reasons."""
 
 MULTIBYTE: Final = frozenset({"gb18030", "big5hkscs", "euc_jp", "iso2022_jp_ext", "cp932", "cp949"})
 STATEFUL: Final = frozenset({"iso2022_jp_ext"})
-"""Codecs whose text beyond ASCII is written in ASCII bytes."""
+"""Codecs that write text beyond ASCII in ASCII bytes."""
 
-SECOND: Final = {"big5hkscs": "cp950", "euc_jp": "euc_jis_2004"}
-"""What reads the characters that a codec lacks and the standard's table has."""
+SECOND_CODECS: Final = {"big5hkscs": "cp950", "euc_jp": "euc_jis_2004"}
+"""Codecs for characters of the standard's table that the first codec lacks."""
 
-# Python knows codecs that are no character sets (rot13, unicode_escape); these families are.
+# Python has codecs that are not charsets (rot13, unicode_escape); these families are.
 _CHARACTER_SETS: Final = re.compile(
     r"iso8859|latin|cp\d|windows|koi8|gb|big5|shift_jis|euc|mac|tis|kz1048|ptcp|johab|hp-roman8"
 )
@@ -73,14 +72,14 @@ _IGNORED: Final = re.compile(r"[^a-z0-9]")
 
 
 def codec_of(label: str) -> str | None:
-    """Return Python's name of the character set that a label names, None if it is none that contains ASCII.
+    """Return Python's codec for a label; None if it is unknown or no superset of ASCII.
 
-    `ascii` is returned for the labels of US-ASCII. The standard has them mean windows-1252; UTF-8 contains
-    ASCII as well.
+    Return `ascii` for the labels of US-ASCII. The standard maps them to windows-1252; here they are read as
+    UTF-8.
     """
     label = label.strip().lower()
     folded = _IGNORED.sub("", label)
-    if folded in _NO_TEXT:
+    if folded in _REFUSED_LABELS:
         return None
     if folded in _CODECS:
         return _CODECS[folded]

@@ -1,6 +1,6 @@
-"""Dates as sitemaps and feeds write them: W3C date-times, their sloppy relatives, and RFC 822 dates of RSS.
+"""Parse the dates of sitemaps and feeds: W3C date-times, similar forms, and RFC 822 dates.
 
-A date is understood or it is not: 03/04/2024 could be March or April, so it stays text.
+An ambiguous date such as 03/04/2024 is not parsed and kept as text.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ from functools import cache
 from contentmap_cli.models import Lastmod
 
 TEXT_LENGTH = 100
-"""How much of a date's text is kept; no date is that long."""
+"""Characters of a date's text that are kept."""
 
 DAY = (
     r"(?:19|20)[0-9]{2}-(?:(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])"
     r"|(?:0[13-9]|1[0-2])-(?:29|30)|(?:0[13578]|1[02])-31)"
 )
-"""A day that exists, as a pattern; 29 February is left to the calendar."""
+"""Pattern of a valid day, 29 February excepted."""
 
 TIME = r"T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
 
-# What nearly all sitemaps hold, accepted without further thought: every such day exists, no shift is needed.
-PLAIN_DATE = re.compile(rf"{DAY}(?:{TIME}(?:Z|\+00:00))?")
+# The usual forms: always valid and in UTC.
+USUAL_DATE = re.compile(rf"{DAY}(?:{TIME}(?:Z|\+00:00))?")
 _CLOCK = (
     r"(?P<hour>[0-9]{1,2}):(?P<minute>[0-9]{2})(?::(?P<second>[0-9]{2})(?:[.,](?P<fraction>[0-9]{1,12}))?)?"
 )
@@ -36,7 +36,7 @@ W3C = (
     r"(?:[-/.](?P<month>[0-9]{1,2})"
     r"(?:[-/.](?P<day>[0-9]{1,2})"
     rf"(?:(?:[Tt]|\s+|\s*,\s*|(?<=[-/.][0-9]{{2}})(?=[0-9]{{2}}:)){_CLOCK}"
-    # Go prints the zone's name and a monotonic clock behind the offset, Java the zone's name in brackets
+    # Go appends the zone's name and a monotonic clock, Java the zone's name in brackets
     rf"{_HALF}\s*(?P<zone>[Zz]|(?:UTC|GMT)?{_OFFSET}(?:\s+(?:[A-Z]{{2,5}}|{_OFFSET}))?|[A-Z]{{2,5}})?"
     r"(?:\s+m=[+-][0-9.]{1,20})?(?:\[[\w/+-]{1,40}\])?)?)?)?"
 )
@@ -55,24 +55,24 @@ NAMED = (
     rf"(?P<year>[0-9]{{4}})(?:\s*,?\s+{_CLOCK}{_HALF}"
     rf"(?:\s*(?P<zone>(?:GMT|UTC)?{_OFFSET}|[A-Za-z]{{1,5}}))?{_COMMENT})?"
 )
-"""`March 5, 2024`, and what JavaScript prints: `Tue Mar 05 2024 16:06:13 GMT+0100 (CET)`."""
+"""`March 5, 2024`, and JavaScript: `Tue Mar 05 2024 16:06:13 GMT+0100 (CET)`."""
 
 CTIME = (
     rf"{_WEEKDAY}(?P<month>[A-Za-z]{{3,9}})\s+(?P<day>[0-9]{{1,2}})\s+{_CLOCK}"
     rf"(?:\s+(?P<zone>(?:GMT|UTC)?{_OFFSET}|[A-Za-z]{{1,5}}))?\s+(?P<year>[0-9]{{4}})"
 )
-"""What C and Java print: `Tue Mar 05 16:06:13 CET 2024`."""
+"""C and Java: `Tue Mar 05 16:06:13 CET 2024`."""
 
 DATE_COMMAND = CTIME.replace(
     r"(?P<month>[A-Za-z]{3,9})\s+(?P<day>[0-9]{1,2})", r"(?P<day>[0-9]{1,2})\s+(?P<month>[A-Za-z]{3,9})"
 )
-"""`Tue 5 Mar 16:06:13 CET 2024`, likewise."""
+"""The `date` command: `Tue 5 Mar 16:06:13 CET 2024`."""
 
-ORDINARY = re.compile(r"[0-9][0-9TtZz:.,/+\s-]*(?:UTC|GMT)?")
-"""The W3C forms and their sloppy relatives, by their characters."""
+W3C_LIKE = re.compile(r"[0-9][0-9TtZz:.,/+\s-]*(?:UTC|GMT)?")
+"""The characters of the W3C forms and similar ones."""
 
 XSD_DATE = re.compile(rf"({DAY})(?:Z|[+-](?:0[0-9]|1[0-3]):[0-5][0-9]|[+-]14:00)")
-"""A day with a zone, which the protocol's schema allows (XML Schema part 2, section 3.2.9)."""
+"""A day with a zone, valid by the protocol's schema (XML Schema part 2, section 3.2.9)."""
 
 OFFSET_PARTS = re.compile(r"([+-][0-9]{1,2}):?([0-9]{2})?")
 
@@ -116,16 +116,15 @@ ZONE_HOURS |= {"AWST": 8, "NZST": 12, "NZDT": 13, "AKST": -9, "AKDT": -8, "HST":
 
 
 def parse_lastmod(text: str) -> Lastmod:
-    """A date as published, and as UTC to the second if it can be understood.
+    """Parse a date into UTC with the precision of a second.
 
-    All forms of the W3C note (a date alone means midnight UTC), the same with a space for the T, slashes,
-    single digits or no time zone (UTC is assumed), ISO 8601 basic format, RFC 822 dates, and what common
-    programs print where nobody formats a date. A zone of letters that is not known counts as UTC (RFC 5322
-    section 4.3). Never guesses between two dates and never raises: what is not understood, does not exist
-    (30 February) or leaves the years 1 to 9999 is `Lastmod(None, None, text)`. The text is trimmed and kept
-    to `TEXT_LENGTH` characters.
+    Accepted are all forms of the W3C note (a date alone means midnight UTC), the same with a space for the T,
+    slashes, single digits or no time zone (then UTC), ISO 8601 basic format, RFC 822 dates, and the default
+    output of common programs. An unknown zone of letters counts as UTC (RFC 5322 section 4.3). Return
+    `Lastmod(None, None, text)` for anything else, for days that do not exist and for years outside 1 to 9999.
+    Never raises. The text is trimmed and cut to `TEXT_LENGTH` characters.
     """
-    if PLAIN_DATE.fullmatch(text):
+    if USUAL_DATE.fullmatch(text):
         if len(text) == 10:
             return Lastmod(f"{text}T00:00:00Z", "day", text)
         return Lastmod(f"{text[:19]}Z", "second", text)
@@ -134,7 +133,7 @@ def parse_lastmod(text: str) -> Lastmod:
     text = text.strip().strip("\ufeff\u200b").strip()
     if len(text) > TEXT_LENGTH:
         return Lastmod(None, None, text[:TEXT_LENGTH])
-    match = next(filter(None, (form.fullmatch(text) for form in _odd_forms())), None)
+    match = next(filter(None, (form.fullmatch(text) for form in _other_formats())), None)
     if match is None:
         return Lastmod(None, None, text)
     parts = match.groupdict()
@@ -142,21 +141,20 @@ def parse_lastmod(text: str) -> Lastmod:
     return Lastmod(utc, _precision(parts), text) if utc is not None else Lastmod(None, None, text)
 
 
-def is_foreign(text: str, *, in_feed: bool) -> bool:
-    """Return whether a date that is understood is in a form of some program's own: neither a W3C form nor one
-    close to it, nor in a feed one of RFC 822."""
+def is_nonstandard(text: str, *, in_feed: bool) -> bool:
+    """Return whether a parsed date has no W3C form, no similar form, and in a feed no RFC 822 form."""
     text = text.strip()
-    return not (ORDINARY.fullmatch(text) or (in_feed and re.fullmatch(RFC_822, text, re.ASCII) is not None))
+    return not (W3C_LIKE.fullmatch(text) or (in_feed and re.fullmatch(RFC_822, text, re.ASCII) is not None))
 
 
 @cache
-def _odd_forms() -> tuple[re.Pattern[str], ...]:
-    """The forms that most sitemaps do without: compiled where the first one comes."""
+def _other_formats() -> tuple[re.Pattern[str], ...]:
+    """Compile the less usual forms at their first use."""
     return tuple(map(re.compile, (W3C, COMPACT, RFC_822, NAMED, CTIME, DATE_COMMAND)))
 
 
 def _utc(parts: dict[str, str | None]) -> str | None:
-    """`YYYY-MM-DDTHH:MM:SSZ`, or None if there is no such moment."""
+    """Return `YYYY-MM-DDTHH:MM:SSZ`, or None if the date does not exist."""
     offset = _offset(parts["zone"], by_rfc_822=(parts["month"] or "").isalpha())
     if offset is None:
         return None
@@ -166,14 +164,14 @@ def _utc(parts: dict[str, str | None]) -> str | None:
             if not 1 <= hour <= 12:
                 return None
             hour = hour % 12 + 12 * (half in "Pp")
-        midnight = hour == 24 and not int(parts["minute"] or 0) and not second  # ISO 8601: the end of the day
+        midnight = hour == 24 and not int(parts["minute"] or 0) and not second  # ISO 8601: end of the day
         moment = datetime(
             _year(parts["year"] or ""),
             _month(parts["month"]),
             int(parts["day"] or 1),
             0 if midnight else hour,
             int(parts["minute"] or 0),
-            min(second, 59) if second == 60 else second,  # a leap second has no place in a datetime
+            min(second, 59) if second == 60 else second,  # datetime has no leap seconds
             tzinfo=timezone(offset),
         )
         if midnight:
@@ -186,7 +184,7 @@ def _utc(parts: dict[str, str | None]) -> str | None:
 
 
 def _year(text: str) -> int:
-    """RFC 2822 section 4.3: two digits up to 49 are of this century."""
+    """Return the year; two digits up to 49 mean 20xx (RFC 2822 section 4.3)."""
     year = int(text)
     return year + (2000 if year < 50 else 1900) if len(text) == 2 else year
 
@@ -198,12 +196,12 @@ def _month(text: str | None) -> int:
 
 
 def _offset(zone: str | None, *, by_rfc_822: bool) -> timedelta | None:
-    """The offset from UTC, zero if none is named, None if the name or the number is unknown."""
+    """Return the offset from UTC: zero if there is none, None if it is unknown or out of range."""
     if zone is None or zone == "":
         return timedelta(0)
     zone = zone.split()[0]
     if zone.isalpha():
-        # RFC 5322 section 4.3: names that are not defined say nothing of the offset
+        # RFC 5322 section 4.3: the offset of an undefined name is unknown
         known = ZONE_HOURS.get(zone.upper())
         if known is None and (not zone.isupper() or not by_rfc_822 or zone in ("AM", "PM")):
             return None

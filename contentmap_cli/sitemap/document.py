@@ -1,4 +1,4 @@
-"""One document from bytes to entries: decoded, sniffed, read strictly, and tolerantly where that fails."""
+"""Parse one document: decode it, detect its kind, parse it strictly, and tolerantly where that fails."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from contentmap_cli.models import Document, DocumentKind, Entry, Limits
 from contentmap_cli.models.entry_sink import EntrySink
 from contentmap_cli.sitemap.decode import Body
 from contentmap_cli.sitemap.encoding import LENIENT, UTF_8, Charset, LenientText, StrictText, detect
-from contentmap_cli.sitemap.entry_builder import EntryBuilder, HardCap
+from contentmap_cli.sitemap.entry_builder import EntryBuilder, EntryLimitReached
 from contentmap_cli.sitemap.problems import ProblemCode, Problems
 from contentmap_cli.sitemap.robots.lines import RobotsText, read_robots, wrapped_in_html
-from contentmap_cli.sitemap.sniff import Opening, root_tag, sniff
+from contentmap_cli.sitemap.sniff import ForbiddenDoctype, Opening, find_generator, root_tag, sniff
 
 HEAD_BYTES = 64 * 1024
 LONG_HEAD_BYTES = 1024 * 1024
@@ -38,25 +38,23 @@ def parse_document(
     content_type: str | None = None,
     cut: bool = False,
 ) -> Document:
-    """Reads one document: a urlset, a sitemap index, a text sitemap, a feed or a robots.txt, maybe
-    compressed.
+    """Parse one document: a urlset, sitemap index, text sitemap, feed or robots.txt, compressed or not.
 
-    `source` holds the body as transferred and is read from its start, in pieces; it may be read a second
-    time. Entries go to `sink` in batches and in document order; when a strict reading fails, `sink.clear()`
-    is called and a tolerant one starts over. `base` is the URL the document came from: relative URLs are
-    resolved against it. The content decides what the document is, except that a `base` ending in /robots.txt,
-    or `robots`, means robots.txt. `in_scope` is asked about one URL of each origin. `content_type` is the
-    HTTP header of the body, whose charset counts. `cut` says that `source` ends before the document does.
+    `source` is the body as transferred. It is read in chunks from its start, and a second time after a strict
+    parser fails; `sink.clear()` is called in between. `sink` receives entries in batches, in document order.
+    `base` is the URL of the document, against which relative URLs are resolved. The content decides the kind;
+    only a `base` that ends in /robots.txt, or `robots`, means robots.txt. `in_scope` is called with one URL
+    per origin. `content_type` is the header's value. `cut` says that `source` ends before the document does.
 
-    Nothing in the content raises: what is wrong with it is in the problems and the failure of the `Document`.
+    Content raises nothing: faults are in the problems and the failure of the `Document`.
     """
-    reading = _Reading(source, sink, base, limits, in_scope, content_type)
-    reading.cut = cut
-    return reading.run(robots=robots or _names_robots(base))
+    parser = _DocumentParser(source, sink, base, limits, in_scope, content_type)
+    parser.cut = cut
+    return parser.run(robots=robots or _is_robots_url(base))
 
 
 class ParsedRobots(NamedTuple):
-    """A robots.txt: the document, what it says (None for an HTML page), and its decoded bytes."""
+    """A parsed robots.txt: the document, its rules (None for an HTML page), and its decoded bytes."""
 
     document: Document
     text: RobotsText | None
@@ -64,39 +62,39 @@ class ParsedRobots(NamedTuple):
 
 
 def parse_robots(source: BinaryIO, *, base: str | None, limits: Limits, cut: bool = False) -> ParsedRobots:
-    """Reads a robots.txt as `parse_document` does, at most `limits.robots_bytes` of it.
+    """Parse at most `limits.robots_bytes` of a robots.txt, as `parse_document` does.
 
-    `cut` says that `source` ends before the document does: then its last line does not count.
+    `cut` says that `source` ends before the document does: the last line is then ignored.
     """
-    reading = _Reading(source, _Nowhere(), base, _of_robots(limits), None, None)
-    reading.cut = cut
-    return ParsedRobots(reading.run(robots=True), reading.robots, reading.robots_body)
+    parser = _DocumentParser(source, _NullSink(), base, _robots_limits(limits), None, None)
+    parser.cut = cut
+    return ParsedRobots(parser.run(robots=True), parser.robots, parser.robots_body)
 
 
 @lru_cache(maxsize=8)
-def _of_robots(limits: Limits) -> Limits:
+def _robots_limits(limits: Limits) -> Limits:
     return replace(limits, body_bytes=limits.robots_bytes)
 
 
-class _Nowhere:
-    """Where the entries of a robots.txt go: its text has them already."""
+class _NullSink:
+    """Discards entries: those of a robots.txt are in its `RobotsText`."""
 
     def extend(self, entries: Sequence[Entry]) -> None:
-        """Takes entries."""
+        """Ignore the entries."""
 
     def clear(self) -> None:
-        """Takes entries back."""
+        """Do nothing."""
 
 
-class _Stopped(Exception):
-    """The document cannot be read on, for a reason that its failure names."""
+class _ParseStopped(Exception):
+    """The rest of the document cannot be parsed; `failure` says why."""
 
     def __init__(self, code: ProblemCode, message: str) -> None:
         super().__init__(message)
         self.failure = Failure(code.value, message)
 
 
-class _Reading:
+class _DocumentParser:
     """The state of one `parse_document`."""
 
     def __init__(
@@ -128,7 +126,7 @@ class _Reading:
         head = _head_text(self._head, charset)
         opening = sniff(head)
         if not robots and opening.kind in (DocumentKind.UNKNOWN, DocumentKind.HTML) and not opening.forbidden:
-            # a thousand warnings of a server-side language may stand before the root
+            # output of a server-side language, such as warnings, may precede the root
             self._read_ahead(LONG_HEAD_BYTES)
             head = _head_text(self._head, charset)
             opening = sniff(head)
@@ -140,30 +138,26 @@ class _Reading:
                 self._read_robots(charset, opening)
             else:
                 if kind in XML_KINDS:
-                    from contentmap_cli.sitemap.xml.generator import find_generator
-
                     self._generator = find_generator(head[:HEAD_BYTES])
                     self._root = root_tag(head)
                 self._read(opening, charset)
-        except _Stopped as stopped:
+        except _ParseStopped as stopped:
             failure = stopped.failure
         self._body.drain(self._chunks)
         return self._document(kind, failure)
 
     def _document(self, kind: DocumentKind, failure: Failure | None) -> Document:
         body, builder, problems, charset = self._body, self._builder, self._problems, self._charset
-        if charset.lie is not None:
-            problems.add(ProblemCode.WRONG_ENCODING, 1, charset.lie)
+        if charset.mismatch is not None:
+            problems.add(ProblemCode.WRONG_ENCODING, 1, charset.mismatch)
         if body.trailing_garbage:
             problems.add(ProblemCode.TRAILING_GARBAGE, None, "bytes after the end of the gzip data")
         if body.failure is not None:
-            failure = body.failure  # it explains whatever else was found
+            failure = body.failure  # the cause of any later failure
         if failure is not None and not problems.has(ProblemCode(failure.code)):
             problems.add(ProblemCode(failure.code), None, failure.message)
         generator = self._generator
         if generator is None and kind in XML_KINDS:
-            from contentmap_cli.sitemap.xml.generator import find_generator
-
             generator = find_generator(self._tail.decode("utf-8", "replace"))
         found = problems.as_tuple()
         return Document(
@@ -192,8 +186,8 @@ class _Reading:
     # -- the body
 
     def _start_over(self) -> None:
-        """Opens the body at its start; `_head` has its first bytes, without mark and blanks, `_chunks` the
-        rest."""
+        """Open the body at its start. `_head` gets its first bytes, without leading white space, `_chunks`
+        the rest."""
         self._body = Body(self._source, self._limits)
         self._problems = Problems()
         self._builder = EntryBuilder(
@@ -205,7 +199,7 @@ class _Reading:
         self._read_ahead(HEAD_BYTES)
 
     def _read_ahead(self, length: int) -> None:
-        """Reads until the head has so many bytes; blanks before the first markup do not count."""
+        """Read until `_head` has `length` bytes. White space before the first markup is dropped."""
         head = bytearray(self._head)
         while len(head) < length and (chunk := next(self._chunks, None)) is not None:
             head += chunk
@@ -215,7 +209,7 @@ class _Reading:
         self._head = bytes(head)
 
     def _rest(self, charset: Charset) -> Iterator[bytes]:
-        """The whole document from its first markup on; sets the line that it starts on."""
+        """Return the document from its first markup on, and set the number of its first line."""
         head = self._head[charset.bom_length :]
         if charset.codec == "utf-8":
             stripped = head.lstrip(BLANK)
@@ -242,16 +236,16 @@ class _Reading:
         if len(data) > most or self._body.failure is not None:
             self.cut = True
             if self._body.failure is None:
-                self._problems.add(ProblemCode.BODY_TOO_LARGE, None, f"only {most} bytes of it were read")
+                self._problems.add(ProblemCode.BODY_TOO_LARGE, None, f"only the first {most} bytes were read")
         self.robots_body = bytes(data[:most])
-        # RFC 9309: UTF-8; a byte that is not is never part of a URL that could be asked for
+        # RFC 9309 section 2.2: robots.txt is UTF-8
         text = self.robots_body[charset.bom_length :].decode(charset.codec, "replace")
-        if self.cut:  # half a rule is none (section 2.5)
+        if self.cut:  # an incomplete rule is ignored (section 2.5)
             text = text[: max(text.rfind("\n"), text.rfind("\r")) + 1]
         length = self._limits.url_length
         html = opening.kind is DocumentKind.HTML
         if html and not wrapped_in_html(text, base=self._base, url_length=length):
-            raise _Stopped(ProblemCode.ROBOTS_IS_HTML, "an HTML page was served as robots.txt")
+            raise _ParseStopped(ProblemCode.ROBOTS_IS_HTML, "an HTML page was served as robots.txt")
         if charset.bom_length:
             self._problems.add(ProblemCode.BYTE_ORDER_MARK, 1, charset.name)
         if charset.codec != "utf-8":
@@ -260,34 +254,35 @@ class _Reading:
         self.robots = read_robots(text, self._problems, base=self._base, url_length=length, html=html)
         self._problems.line_offset = 0
         for number, url, repaired in self.robots.sitemaps:
-            self._builder.take(url, number, type_="sitemap", repaired=repaired)
+            self._builder.add(url, number, type_="sitemap", repaired=repaired)
         self._close_builder(None)
 
     def _read(self, opening: Opening, charset: Charset) -> None:
         if opening.forbidden is not None:
-            raise _Stopped(ProblemCode.XML_DTD_FORBIDDEN, f"{opening.forbidden}: document types are refused")
+            raise _ParseStopped(
+                ProblemCode.XML_DTD_FORBIDDEN, f"{opening.forbidden}: document types are refused"
+            )
         if opening.kind is DocumentKind.EMPTY:
-            raise _Stopped(ProblemCode.NOT_A_SITEMAP, "the document is empty")
+            raise _ParseStopped(ProblemCode.NOT_A_SITEMAP, "the document is empty")
         if opening.kind is DocumentKind.HTML:
-            raise _Stopped(ProblemCode.NOT_A_SITEMAP, "an HTML page, not a sitemap")
+            raise _ParseStopped(ProblemCode.NOT_A_SITEMAP, "an HTML page, not a sitemap")
         if opening.kind is DocumentKind.UNKNOWN:
-            raise _Stopped(ProblemCode.NOT_A_SITEMAP, "neither a sitemap nor a feed nor a list of URLs")
+            raise _ParseStopped(ProblemCode.NOT_A_SITEMAP, "neither a sitemap nor a feed nor a list of URLs")
         self._close_builder(self._read_entries(opening, charset))
 
-    def _close_builder(self, stopped: _Stopped | None) -> None:
-        """Delivers what is left, then raises what stopped the reading, if something did."""
+    def _close_builder(self, stopped: _ParseStopped | None) -> None:
+        """Deliver the remaining entries, then raise what stopped the parser, if anything did."""
         try:
             self._builder.close()
-        except HardCap:
-            stopped = stopped or self._hard_cap()
+        except EntryLimitReached:
+            stopped = stopped or self._entry_limit()
         if stopped is not None:
             raise stopped
 
-    def _read_entries(self, opening: Opening, charset: Charset) -> _Stopped | None:
-        """Reads all entries that can be read; returns what ended that too early, if anything did."""
-        # the readers are loaded where there is something to read: a robots.txt needs none of them
-        from contentmap_cli.sitemap.xml.strict import Forbidden
-        from contentmap_cli.sitemap.xml.tokenizer import ForbiddenDoctype, Unending
+    def _read_entries(self, opening: Opening, charset: Charset) -> _ParseStopped | None:
+        """Read all entries that can be read. Return what stopped the parser early, if anything did."""
+        # imported here: a robots.txt needs none of these modules
+        from contentmap_cli.sitemap.xml.tokenizer import TokenTooLong
         from contentmap_cli.sitemap.xml.tolerant import TooDeep
 
         limits = self._limits
@@ -296,25 +291,25 @@ class _Reading:
                 self._read_text(opening.kind, charset)
             elif not opening.clean or not self._read_strictly(opening.kind, charset):
                 self._read_tolerantly(opening.kind, charset)
-        except HardCap:
-            return self._hard_cap()
-        except Unending:
-            message = f"more than {limits.xml_token_bytes} bytes without anything beginning or ending"
-            return _Stopped(ProblemCode.XML_TOKEN_TOO_LARGE, message)
+        except EntryLimitReached:
+            return self._entry_limit()
+        except TokenTooLong:
+            message = f"more than {limits.xml_token_bytes} bytes without the start or end of an element"
+            return _ParseStopped(ProblemCode.XML_TOKEN_TOO_LARGE, message)
         except TooDeep:
-            return _Stopped(ProblemCode.XML_ERROR, f"elements nested deeper than {limits.xml_depth}")
-        except (Forbidden, ForbiddenDoctype):
-            return _Stopped(ProblemCode.XML_DTD_FORBIDDEN, "document types are refused")
-        except _Stopped as stopped:
+            return _ParseStopped(ProblemCode.XML_ERROR, f"elements nested deeper than {limits.xml_depth}")
+        except ForbiddenDoctype:
+            return _ParseStopped(ProblemCode.XML_DTD_FORBIDDEN, "document types are refused")
+        except _ParseStopped as stopped:
             return stopped
         return None
 
-    def _hard_cap(self) -> _Stopped:
+    def _entry_limit(self) -> _ParseStopped:
         message = f"more than {self._limits.file_urls_hard} entries; the rest was not read"
-        return _Stopped(ProblemCode.TOO_MANY_URLS, message)
+        return _ParseStopped(ProblemCode.TOO_MANY_URLS, message)
 
     def _read_strictly(self, kind: DocumentKind, charset: Charset) -> bool:
-        """Reads well-formed XML. False if it is not; then nothing that was read counts."""
+        """Read well-formed XML. Return False if it is not well-formed; the parser then starts over."""
         from contentmap_cli.sitemap.xml.strict import NotWellFormed, read_feed, read_sitemap
 
         read = read_sitemap if kind in (DocumentKind.URLSET, DocumentKind.INDEX) else read_feed
@@ -323,7 +318,7 @@ class _Reading:
             chunks = self._rest(charset)
             self._problems.line_offset = self._first_line - 1
             read(text.encode(chunks), self._builder)
-            if self._builder.swallowed:
+            if self._builder.cdata_overrun:
                 raise NotWellFormed("a CDATA section does not end where its element does", None)
         except NotWellFormed as error:
             message, line = error.message, error.line
@@ -344,14 +339,14 @@ class _Reading:
 
         text = LenientText(charset)
         pieces = text.decode(self._rest(charset))
-        scanner = Tokenizer(pieces, self._problems, self._limits.xml_token_bytes, self._first_line)
-        reader = TolerantReader(scanner, self._builder, kind)
+        tokenizer = Tokenizer(pieces, self._problems, self._limits.xml_token_bytes, self._first_line)
+        reader = TolerantReader(tokenizer, self._builder, kind)
         try:
             reader.read()
         finally:
             self._note_damage(text)
         if reader.ended_early:
-            raise _Stopped(ProblemCode.XML_ERROR, "the document ends before its last element does")
+            raise _ParseStopped(ProblemCode.XML_ERROR, "the document ends before its last element does")
 
     def _read_text(self, kind: DocumentKind, charset: Charset) -> None:
         from contentmap_cli.sitemap.feeds.json_feed import BadJson, read_json_feed
@@ -366,7 +361,7 @@ class _Reading:
             else:
                 read_json_feed(pieces, self._builder)
         except BadJson as error:
-            raise _Stopped(ProblemCode.NOT_A_SITEMAP, str(error)) from None
+            raise _ParseStopped(ProblemCode.NOT_A_SITEMAP, str(error)) from None
         finally:
             self._note_damage(text)
 
@@ -378,12 +373,12 @@ class _Reading:
 
 
 def _head_text(head: bytes, charset: Charset) -> str:
-    """The first bytes as text; a character that is cut at the end is left out."""
+    """Decode the first bytes, without a last character that is cut."""
     decoder = codecs.getincrementaldecoder(charset.codec)(LENIENT)
     return decoder.decode(head[charset.bom_length :])
 
 
-def _names_robots(base: str | None) -> bool:
+def _is_robots_url(base: str | None) -> bool:
     try:
         return base is not None and urlsplit(base).path.lower().endswith("/robots.txt")
     except ValueError:

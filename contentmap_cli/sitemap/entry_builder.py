@@ -1,6 +1,6 @@
-"""The desk that every reader brings its finds to: URLs are judged, values checked, entries handed on.
+"""Build entries: validate URLs, check values, and deliver entries to the sink in batches.
 
-One desk serves one reading of one document; it knows the limits, counts, and keeps the facts.
+Every reader of a format uses one builder per document. The builder applies the limits and counts.
 """
 
 from __future__ import annotations
@@ -13,21 +13,21 @@ from typing import NamedTuple, Protocol, cast
 
 from contentmap_cli.models import Attributes, Entry, Lastmod, Limits
 from contentmap_cli.models.entry_sink import ColumnSink, EntrySink, PlainEntries
-from contentmap_cli.sitemap.dates import PLAIN_DATE, is_foreign, parse_lastmod
+from contentmap_cli.sitemap.dates import USUAL_DATE, is_nonstandard, parse_lastmod
 from contentmap_cli.sitemap.problems import ProblemCode, Problems, shorten
-from contentmap_cli.sitemap.urls import PLAIN_URL, is_origin, judge
+from contentmap_cli.sitemap.urls import PLAIN_URL, is_origin, validate_url
 
 CHANGEFREQS = frozenset({"always", "hourly", "daily", "weekly", "monthly", "yearly", "never"})
 NUMBER = re.compile(r"\+?(?:[0-9]{1,20}(?:[.,][0-9]{0,20})?|[.,][0-9]{1,20})")
 UNSTORABLE = re.compile("[\x00-\x08\x0b-\x1f\ud800-\udfff]")
-CACHED = 20_000  # dates and priorities repeat; a file made to defeat the cache must not fill memory
+CACHED = 20_000  # distinct dates or priorities that are cached
 
 _new = tuple.__new__
 _OWN_FIELDS = 6  # of an Entry, before its extensions
 
 
 class Extensions(NamedTuple):
-    """What an entry carries beyond the protocol's own four fields."""
+    """Images, videos, news and alternates of an entry."""
 
     images: tuple[Attributes, ...] = ()
     videos: tuple[Attributes, ...] = ()
@@ -35,31 +35,31 @@ class Extensions(NamedTuple):
     alternates: tuple[Attributes, ...] = ()
 
 
-NOTHING = Extensions()
+NO_EXTENSIONS = Extensions()
 
 
-class HasLine(Protocol):
-    """An element of lxml, as far as it says where it stands."""
+class HasSourceLine(Protocol):
+    """An lxml element, as far as its line number is concerned."""
 
     @property
     def sourceline(self) -> int | None: ...
 
 
-Row = tuple[str, str | None, str | None, str | None, str, Extensions, HasLine]
-"""Texts of loc, lastmod, changefreq and priority; the type of the entry; its extensions; its element."""
+Row = tuple[str, str | None, str | None, str | None, str, Extensions, HasSourceLine]
+"""loc, lastmod, changefreq and priority as text; type, extensions and element of the entry."""
 
 
 @cache
-def _takes_columns(kind: type) -> bool:
-    return issubclass(kind, ColumnSink)  # slow: it asks a protocol, and for every small document
+def _is_column_sink(kind: type) -> bool:
+    return issubclass(kind, ColumnSink)  # cached: the check of a protocol is slow
 
 
-class HardCap(Exception):
-    """The entries of this file have reached `Limits.file_urls_hard`; the rest is not read."""
+class EntryLimitReached(Exception):
+    """The file has more entries than `Limits.file_urls_hard`; the rest is not read."""
 
 
 class EntryBuilder:
-    """Takes the raw texts of entries, makes `Entry` values of them and hands these to the sink in batches."""
+    """Makes `Entry` values from the texts of their fields and passes them to the sink in batches."""
 
     def __init__(
         self,
@@ -74,27 +74,27 @@ class EntryBuilder:
         self.limits = limits
         self.base = base
         self.entries = 0
-        self.plain = 0  # of these, how many were read the short way
+        self.plain = 0  # entries delivered by `add_plain`
         self.losses = 0  # entries that may have named a page or sitemap and were not read
-        self.has_unknown = False  # the root holds something that is no entry
+        self.has_unknown = False  # the root contains something that is not an entry
         self.next_link: str | None = None  # the next page of a feed, resolved
         self._refused = 0
         self.has_lastmod = False
         self.has_priority = False
         self.has_changefreq = False
-        self.swallowed = False  # a loc holds the end tag of its own: a CDATA section ran over it
+        self.cdata_overrun = False  # a CDATA section contains the end tag of its loc
         self._sink = sink
-        self._columns = cast(ColumnSink, sink) if _takes_columns(type(sink)) else None
+        self._columns = cast(ColumnSink, sink) if _is_column_sink(type(sink)) else None
         self._in_scope = in_scope
         self._batch: list[Entry] = []
         self._origins: dict[str, bool] = {}
         self._dates: dict[str, Lastmod] = {}
         self._priorities: dict[str, float] = {}
         self._seen: set[int] = set()
-        self._again = 0
+        self._duplicates = 0
         self._max_bytes = limits.url_length
 
-    def take(
+    def add(
         self,
         loc: str,
         line: int | None,
@@ -104,14 +104,14 @@ class EntryBuilder:
         changefreq: str | None = None,
         priority: str | None = None,
         repaired: bool = False,
-        extensions: Extensions = NOTHING,
+        extensions: Extensions = NO_EXTENSIONS,
         base: str | None = None,
         relative: bool = False,
     ) -> bool:
-        """Adds one entry from the texts of its fields, or notes why it cannot be listed (then False).
+        """Add one entry, or record why it is refused and return False.
 
-        `base`, if given, stands in for the document's own (xml:base). `relative`: the format allows relative
-        URLs, as feeds do (RFC 4287 section 4.2.7.1); a sitemap does not.
+        `base`, if given, replaces the base URL of the document (xml:base). `relative` says that the format
+        allows relative URLs: feeds do (RFC 4287 section 4.2.7.1), sitemaps do not.
         """
         match = PLAIN_URL.fullmatch(loc)
         scope = None
@@ -119,20 +119,20 @@ class EntryBuilder:
             url = loc
             scope = self._scope(match[1], url)
         if scope is None:
-            judged = judge(loc, base or self.base, self._max_bytes)
-            if judged.code is ProblemCode.RELATIVE_URL:  # resolved, which is no mending
+            validated = validate_url(loc, base or self.base, self._max_bytes)
+            if validated.code is ProblemCode.RELATIVE_URL:  # resolved, not repaired
                 if not relative:
-                    self.problems.add(judged.code, line, judged.message)
-            elif judged.code is not None:
-                self.problems.add(judged.code, line, judged.message)
-                repaired = repaired or judged.url is not None
-            if judged.url is None:
-                self.swallowed = self.swallowed or "</loc" in loc
+                    self.problems.add(validated.code, line, validated.message)
+            elif validated.code is not None:
+                self.problems.add(validated.code, line, validated.message)
+                repaired = repaired or validated.url is not None
+            if validated.url is None:
+                self.cdata_overrun = self.cdata_overrun or "</loc" in loc
                 self._refused += 1
-                self.losses += not judged.no_page
+                self.losses += not validated.is_no_page
                 return False
-            url = judged.url
-            scope = self._scope(judged.origin, url) or False
+            url = validated.url
+            scope = self._scope(validated.origin, url) or False
         date = None
         if lastmod is not None:
             date = self._dates.get(lastmod) or self._lastmod(lastmod, line, in_feed=relative)
@@ -143,18 +143,18 @@ class EntryBuilder:
             number = self._priorities.get(priority)
             if number is None:
                 number = self._priority(priority, line)
-        # the same as Entry(...), at a third of its cost: this runs a million times in a large scan
+        # a third of the cost of Entry(...)
         entry: Entry = _new(Entry, (url, date, changefreq, number, scope, repaired, *extensions, type_))
         self._batch.append(entry)
         return True
 
-    def lose(self, code: ProblemCode, line: int | None, message: str) -> None:
-        """Notes an entry that cannot be read and may have named a page or sitemap."""
+    def add_loss(self, code: ProblemCode, line: int | None, message: str) -> None:
+        """Record an entry that cannot be read and may have named a page or sitemap."""
         self.problems.add(code, line, message)
         self.losses += 1
 
-    def take_rows(self, rows: Sequence[Row]) -> None:
-        """The same as `take` for each row, at less cost where a row is what nearly all are."""
+    def add_rows(self, rows: Sequence[Row]) -> None:
+        """Add each row as `add` does, faster for rows of the usual form."""
         add = self._batch.append
         is_plain, max_bytes = PLAIN_URL.fullmatch, self._max_bytes
         dates, priorities, origins = self._dates, self._priorities, self._origins
@@ -173,7 +173,7 @@ class EntryBuilder:
                 scope = origins.get(match[1])
             if scope is None:
                 line = node.sourceline
-                self.take(
+                self.add(
                     loc,
                     line,
                     type_=type_,
@@ -184,7 +184,7 @@ class EntryBuilder:
                 )
                 continue
             if date is None and lastmod is not None:
-                if len(lastmod) > 10 and PLAIN_DATE.fullmatch(lastmod):
+                if len(lastmod) > 10 and USUAL_DATE.fullmatch(lastmod):
                     date = _new(Lastmod, (lastmod[:19] + "Z", "second", lastmod))
                 else:
                     date = self._lastmod(lastmod, node)
@@ -192,12 +192,14 @@ class EntryBuilder:
 
     @property
     def in_columns(self) -> bool:
-        """Whether plain entries are wanted as columns, with their extras, rather than one by one."""
+        """Whether the sink takes plain entries as columns."""
         return self._columns is not None
 
-    def take_plain(self, plain: PlainEntries, extensions: Sequence[Extensions] = ()) -> bool:
-        """Delivers plain entries at once, with the extensions of each where these are no columns and any
-        has some. False, and nothing done, where each must be looked at by itself."""
+    def add_plain(self, plain: PlainEntries, extensions: Sequence[Extensions] = ()) -> bool:
+        """Deliver plain entries at once. Return False, having done nothing, if they must be added one by one.
+
+        `extensions` are those of each entry, where the sink takes no columns and any entry has some.
+        """
         urls = plain.urls
         count = len(urls)
         self.deliver()
@@ -210,7 +212,7 @@ class EntryBuilder:
         self.has_lastmod = self.has_lastmod or any(plain.seconds) or any(plain.dates)
         self.has_changefreq = self.has_changefreq or any(plain.changefreqs)
         self.has_priority = self.has_priority or any(number is not None for number in plain.priorities)
-        self._note_duplicates(urls)
+        self._count_duplicates(urls)
         self.entries += count
         self.plain += count
         if self._columns is not None:
@@ -226,7 +228,7 @@ class EntryBuilder:
         return True
 
     def deliver(self) -> None:
-        """Hands the entries taken so far to the sink. Raises `HardCap` once there are too many, refused ones
+        """Pass the entries so far to the sink. Raise `EntryLimitReached` above the limit, refused entries
         included."""
         batch = self._batch
         self._batch = []
@@ -234,39 +236,43 @@ class EntryBuilder:
         over = len(batch) > room or self._refused > self.limits.file_urls_hard
         del batch[room:]
         if batch:
-            self._note_facts(batch)
-            self._note_duplicates([entry[0] for entry in batch])
+            self._update_flags(batch)
+            self._count_duplicates([entry[0] for entry in batch])
             self.entries += len(batch)
             self._sink.extend(batch)
         if over:
-            raise HardCap
+            raise EntryLimitReached
 
     def close(self) -> None:
-        """Delivers what is left and notes what only the whole shows."""
+        """Deliver the remaining entries and record the problems of the file as a whole."""
         try:
             self.deliver()
         finally:
             if self.has_unknown and not (self.entries or self._refused or self.losses):
-                self.lose(ProblemCode.NOTHING_UNDERSTOOD, None, "the root holds no entry that is known")
-            if self._again:
-                self.problems.add(ProblemCode.DUPLICATE_URL, None, "URLs listed more than once", self._again)
+                self.add_loss(ProblemCode.NOTHING_UNDERSTOOD, None, "the root contains no known entry")
+            if self._duplicates:
+                self.problems.add(
+                    ProblemCode.DUPLICATE_URL, None, "URLs listed more than once", self._duplicates
+                )
             if self.entries > self.limits.file_urls:
                 message = f"{self.entries} entries, the protocol allows {self.limits.file_urls}"
                 self.problems.add(ProblemCode.TOO_MANY_URLS, None, message)
 
-    def _note_facts(self, batch: Sequence[Entry]) -> None:
+    def _update_flags(self, batch: Sequence[Entry]) -> None:
         self.has_lastmod = self.has_lastmod or any(entry.lastmod is not None for entry in batch)
         self.has_changefreq = self.has_changefreq or any(entry.changefreq is not None for entry in batch)
         self.has_priority = self.has_priority or any(entry.priority is not None for entry in batch)
 
-    def _note_duplicates(self, urls: Sequence[str]) -> None:
-        """Counts listings of a URL that was listed before, among as many as the protocol allows in a file."""
+    def _count_duplicates(self, urls: Sequence[str]) -> None:
+        """Count repeated URLs, among as many URLs as the protocol allows in a file."""
         counted = urls[: max(0, self.limits.file_urls - self.entries)]
         before = len(self._seen)
         self._seen.update(map(hash, counted))
-        self._again += len(counted) - (len(self._seen) - before)
+        self._duplicates += len(counted) - (len(self._seen) - before)
 
-    def _lastmod(self, text: str, where: int | HasLine | None, *, in_feed: bool = False) -> Lastmod | None:
+    def _lastmod(
+        self, text: str, where: int | HasSourceLine | None, *, in_feed: bool = False
+    ) -> Lastmod | None:
         lastmod = parse_lastmod(text)
         line = where if isinstance(where, int) or where is None else where.sourceline
         if lastmod.utc is None:
@@ -274,7 +280,7 @@ class EntryBuilder:
                 return None
             self.problems.add(ProblemCode.INVALID_LASTMOD, line, shorten(lastmod.text))
             return Lastmod(None, None, storable(lastmod.text))
-        if is_foreign(text, in_feed=in_feed):
+        if is_nonstandard(text, in_feed=in_feed):
             self.problems.add(ProblemCode.LASTMOD_FORMAT, line, shorten(lastmod.text))
             return lastmod
         if len(self._dates) >= CACHED:
@@ -304,8 +310,7 @@ class EntryBuilder:
         return number
 
     def _scopes(self, urls: Sequence[str]) -> set[bool | None]:
-        """Whether plain URLs belong to the target: mostly all of one origin, and one answer. None is among
-        the answers where a host cannot be asked."""
+        """Return the answers of `in_scope` for plain URLs, one per origin; None for an invalid host."""
         first = PLAIN_URL.fullmatch(urls[0])
         origin = first[1] if first else ""
         if all(map(str.startswith, urls, repeat(f"{origin}/"))):
@@ -315,8 +320,7 @@ class EntryBuilder:
         return {self._scope(name, url) for name, url in origins.items()}
 
     def _scope(self, origin: str, url: str) -> bool | None:
-        """Whether a URL belongs to the target; None if there can be no such host as its origin names. Without
-        a base a URL may have none."""
+        """Return whether a URL belongs to the target; None if the host of its origin is invalid."""
         answer = self._origins.get(origin)
         if answer is None and (not origin or is_origin(origin)):
             answer = self._in_scope is None or self._in_scope(url)
@@ -326,5 +330,5 @@ class EntryBuilder:
 
 
 def storable(text: str) -> str:
-    """The text without what a database could refuse: NUL, other control characters, lone surrogates."""
+    """Remove what a database could refuse: NUL, other control characters, lone surrogates."""
     return text if text.isprintable() else UNSTORABLE.sub("", text)

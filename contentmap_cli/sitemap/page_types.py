@@ -1,4 +1,4 @@
-"""What kind of page a URL is, as far as its sitemap and its path say so."""
+"""Guess the type of a page from its sitemap, its markup and its path."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from contentmap_cli.models import Entry
 from contentmap_cli.models.entry_sink import PlainEntries
 
-# Words as generators use them in sitemap names and sites in paths; singular is the answer.
+# Page type by words in sitemap names and paths.
 _WORDS: Final[dict[str, tuple[str, ...]]] = {
     "product": ("product", "products", "shop", "item", "items"),
     "category": ("category", "categories", "collection", "collections", "tag", "tags", "topic", "topics"),
@@ -29,26 +29,26 @@ _HOME = re.compile(r"https?://[^/?#]*/?")
 
 
 class PageTypes:
-    """Names the page types of the entries of one sitemap; None where nothing tells.
+    """Determines the page types of one sitemap's entries; None if unknown.
 
-    News and video markup of the entry itself decides first, then the name of its sitemap
-    (`post-sitemap.xml`), then the first folder of its path (`/blog/…`).
+    News or video markup of the entry comes first, then the name of the sitemap (`post-sitemap.xml`), then the
+    first folder of the path (`/blog/…`).
     """
 
     def __init__(self, sitemap_url: str) -> None:
         name = urlsplit(sitemap_url).path.rpartition("/")[2].lower()
-        self._named = next((_TYPE_OF[word] for word in _WORD.findall(name) if word in _TYPE_OF), None)
+        self._sitemap_type = next((_TYPE_OF[word] for word in _WORD.findall(name) if word in _TYPE_OF), None)
 
     def of(self, entry: Entry) -> str | None:
-        """The page type of one entry."""
+        """Return the page type of one entry."""
         if entry.news:
             return "news"
         if entry.videos:
             return "video"
-        return self._named or self._by_path(entry.url)
+        return self._sitemap_type or self._by_path(entry.url)
 
     def of_plain(self, entries: PlainEntries) -> Sequence[str | None]:
-        """The page types of plain entries, in their order."""
+        """Return the page types of plain entries, in their order."""
         found = self._by_paths(entries)
         if not entries.extras:
             return found
@@ -59,8 +59,8 @@ class PageTypes:
 
     def _by_paths(self, entries: PlainEntries) -> Sequence[str | None]:
         urls, folders = entries.urls, entries.folders
-        if self._named is not None:
-            return [self._named] * len(urls)
+        if self._sitemap_type is not None:
+            return [self._sitemap_type] * len(urls)
         kinds = {folder: _TYPE_OF.get(folder.lower()) if folder else None for folder in set(folders)}
         found = [*map(kinds.__getitem__, folders)]
         shortest = min(map(len, urls))

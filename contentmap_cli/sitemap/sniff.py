@@ -1,4 +1,4 @@
-"""What a document is, from how it opens. The name and the media type never decide."""
+"""Detect the kind of a document by its first characters. File name and media type are not considered."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 from typing import NamedTuple
 
 from contentmap_cli.models import DocumentKind
+from contentmap_cli.sitemap.problems import shorten
 
 ROOTS = {
     "urlset": DocumentKind.URLSET,
@@ -15,7 +16,7 @@ ROOTS = {
     "feed": DocumentKind.ATOM,
     "html": DocumentKind.HTML,
 }
-# A document whose head was lost still says what it is by its first entry.
+# The first entry shows the kind of a document whose head is missing.
 FRAGMENTS = {"url": DocumentKind.URLSET, "sitemap": DocumentKind.INDEX}
 HTML_PARTS = frozenset(
     {"head", "body", "title", "meta", "link", "script", "style", "div", "p", "br", "b", "i", "font", "center"}
@@ -33,11 +34,15 @@ URL_LINE = re.compile(
     r"(?:^|[\r\n])[ \t\u00a0\ufeff]*https?:/[^\s\0]+[ \t\u00a0]*(?=[\r\n]|$)", re.IGNORECASE
 )
 JSON_FEED = re.compile(r'"version"\s*:\s*"https?:\\?/\\?/(?:www\.)?jsonfeed\.org\\?/version', re.IGNORECASE)
-MOST_NULS = 0.1  # of the characters of a text; more are some binary format's
+MAX_NUL_RATIO = 0.1  # share of the characters of a text; above it, the data is binary
+
+
+class ForbiddenDoctype(Exception):
+    """The document declares a document type that is refused."""
 
 
 class Opening(NamedTuple):
-    """`clean` says that a strict XML parser may try; `forbidden` names a document type that is refused."""
+    """The detected kind. `clean`: suitable for a strict XML parser. `forbidden`: a refused document type."""
 
     kind: DocumentKind
     clean: bool = False
@@ -45,7 +50,7 @@ class Opening(NamedTuple):
 
 
 def sniff(head: str) -> Opening:
-    """Judges a document by its first characters (64 KB are plenty)."""
+    """Detect the kind of a document by its first characters (64 KB are enough)."""
     position = _skip_space(head, 0)
     if position == len(head):
         return Opening(DocumentKind.EMPTY)
@@ -55,7 +60,7 @@ def sniff(head: str) -> Opening:
         match = COMMENT.match(head, position) or INSTRUCTION.match(head, position)
         if match is None and (match := DOCTYPE.match(head, position)):
             if is_forbidden(match):
-                return Opening(DocumentKind.UNKNOWN, forbidden=shown(match))
+                return Opening(DocumentKind.UNKNOWN, forbidden=doctype_label(match))
             clean = False
         if match is None:
             break
@@ -64,21 +69,21 @@ def sniff(head: str) -> Opening:
         return Opening(DocumentKind.JSON_FEED)
     start = START_TAG.match(head, position)
     if start is None:
-        return _behind_junk(head, position)
+        return _sniff_after_junk(head, position)
     name = start[1].lower()
     if name in ROOTS:
         return Opening(ROOTS[name], clean)
     if name in FRAGMENTS:
         return Opening(FRAGMENTS[name])
     if name in HTML_PARTS:
-        # what a server-side language complains about often stands before the sitemap
+        # output of a server-side language may precede the sitemap
         root = SITEMAP_ROOT.search(head, position)
         return Opening(ROOTS[root[1].lower()] if root else DocumentKind.HTML)
     return Opening(DocumentKind.UNKNOWN)
 
 
 def root_tag(head: str) -> str | None:
-    """The start tag of a sitemap's or feed's root, None if there is none in `ROOT_LENGTH` characters."""
+    """Return the start tag of a sitemap's or feed's root; None if not within `ROOT_LENGTH` characters."""
     root = SITEMAP_ROOT.search(head)
     if root is None:
         return None
@@ -87,14 +92,13 @@ def root_tag(head: str) -> str | None:
 
 
 def is_forbidden(doctype: re.Match[str]) -> bool:
-    """Any document type but html, and the one without content that RSS 0.91 asks for (it is never
-    fetched)."""
+    """Return whether a document type is refused: all but html, and RSS 0.91 without a subset."""
     name, _, end = doctype.groups()
     return name.lower() not in ("html", "rss") or end == "[" or (name.lower() == "rss" and end != ">")
 
 
-def shown(doctype: re.Match[str]) -> str:
-    """The declaration as a message has it."""
+def doctype_label(doctype: re.Match[str]) -> str:
+    """Return the declaration as it is shown in messages."""
     return f"<!DOCTYPE {doctype[1]}"
 
 
@@ -105,22 +109,69 @@ def _skip_space(head: str, position: int) -> int:
     return position
 
 
-def _behind_junk(head: str, position: int) -> Opening:
-    """A document that does not open with markup that can be read."""
+def _sniff_after_junk(head: str, position: int) -> Opening:
+    """Detect the kind of a document that does not start with readable markup."""
     root = ANY_ROOT.search(head, position)
     doctype = DOCTYPE.search(head, position, root.start() if root else len(head))
     if doctype is not None and is_forbidden(doctype):
-        return Opening(DocumentKind.UNKNOWN, forbidden=shown(doctype))
+        return Opening(DocumentKind.UNKNOWN, forbidden=doctype_label(doctype))
     if root is not None:
         return Opening(ROOTS[root[1].lower()])
     if doctype is not None:
         return Opening(DocumentKind.HTML)
-    markup = head.startswith("<", position)  # a comment that is cut off, say: a URL in it is no entry
+    markup = head.startswith("<", position)  # such as an unterminated comment: a URL in it is not an entry
     if (
         not markup
-        and head.count("\0") <= MOST_NULS * len(head)
+        and head.count("\0") <= MAX_NUL_RATIO * len(head)
         and URL_LINE.search(head, max(position - 1, 0))
     ):
         return Opening(DocumentKind.TEXT)
     fragment = re.search(r"<(url|sitemap)>", head, re.IGNORECASE)
     return Opening(FRAGMENTS[fragment[1].lower()] if fragment else DocumentKind.UNKNOWN)
+
+
+# -- which program made a document
+
+GENERATED_BY = re.compile(
+    r"(?:generated|created|powered|produced)\s+(?:\S+\s+){0,4}?(?:by|with|using)[:\s]+(?:the\s+)?"
+    r"([^<>\n]{2,100}?)\s*(?:-->|\n|$| on \d| at \d)",
+    re.IGNORECASE,
+)
+GENERATOR_KEY = re.compile(
+    r"""(?:sitemap-)?generator(?:-url)?\s*[=:]\s*["']?([^"'<>\n]{2,100}?)["']?\s*(?:-->|\n|\s\w+=|$)""",
+    re.IGNORECASE,
+)
+GENERATOR_COMMENT = re.compile(r"<!--(.{0,2000}?)-->", re.DOTALL)
+FEED_GENERATOR = re.compile(
+    r"<(?:\w+:)?generator\b([^>]{0,300})>\s*(?:<!\[CDATA\[)?([^<\]]{0,200})", re.IGNORECASE
+)
+STYLE_SHEETS = (
+    ("wordpress-seo", "Yoast SEO"),
+    ("main-sitemap.xsl", "Yoast SEO"),
+    ("seo-by-rank-math", "Rank Math"),
+    ("all-in-one-seo", "All in One SEO"),
+    ("aioseo", "All in One SEO"),
+    ("wp-sitemap", "WordPress"),
+    ("google-sitemap-generator", "XML Sitemap Generator for WordPress"),
+    ("jetpack", "Jetpack"),
+    ("autodescription", "The SEO Framework"),
+    ("squirrly", "Squirrly SEO"),
+)
+STYLE_SHEET = re.compile(r"<\?xml-stylesheet[^<>]{0,500}")
+"""In a text in lower case."""
+
+
+def find_generator(text: str) -> str | None:
+    """Return the program that generated a document, at most 100 characters; None if unknown."""
+    lowered = text.lower()
+    feed = FEED_GENERATOR.search(text) if "generator" in lowered else None
+    if feed is not None and (name := feed[2].strip()):
+        return shorten(name, 100)
+    for comment in GENERATOR_COMMENT.finditer(text):
+        match = GENERATED_BY.search(comment[1] + "\n") or GENERATOR_KEY.search(comment[1] + "\n")
+        if match is not None:
+            return shorten(match[1].strip(" .-*"), 100) or None
+    sheet = STYLE_SHEET.search(lowered) if "<?xml-stylesheet" in lowered else None
+    if sheet is not None:
+        return next((name for mark, name in STYLE_SHEETS if mark in sheet[0]), None)
+    return None

@@ -1,4 +1,4 @@
-"""Text sitemaps: one URL a line. Lines end with CR LF, LF or CR."""
+"""Read text sitemaps: one URL per line (CR LF, LF or CR)."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from contentmap_cli.sitemap.urls import trim
 LINE_END = re.compile(r"\r\n|\n|\r")
 HTTP_URL = re.compile(r"https?://\S+", re.IGNORECASE)
 ANY_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:\S+")
-# A scheme and a host anywhere, a path, or the name of a host with a path: what is broken and named a page.
+# A scheme and host anywhere, a path, or a host name with a path: probably a damaged URL.
 DAMAGED = re.compile(r"https?:|://|/\S+\Z|(?:www\.|[a-z0-9-]+(?:\.[a-z0-9-]+)+/)\S*\Z", re.IGNORECASE)
 
 
 def read_text(pieces: Iterator[str], builder: EntryBuilder, is_cut: Callable[[], bool]) -> None:
-    """Reads a text sitemap. Lines that start with `#` are comments; other lines that are not one absolute URL
-    are counted as problems, and as losses where they may have been one.
+    """Read a text sitemap. Lines that start with `#` are comments.
 
-    `is_cut` is asked at the end whether the text ends before the document does: then its last line may be
-    half a URL, which is a loss."""
+    Other lines that are not one absolute URL are problems, and losses where they may be a damaged URL.
+    `is_cut` is called at the end: where the text ends before the document does, the last line is a loss.
+    """
     last = ""
     number = 0
     for number, line in lines(pieces, builder.limits.url_length * 4):
@@ -29,20 +29,20 @@ def read_text(pieces: Iterator[str], builder: EntryBuilder, is_cut: Callable[[],
             _read_line(last, number - 1, builder)
         last = line
     if trim(last) and is_cut():
-        builder.lose(ProblemCode.CUT_OFF_ENTRY, number, shorten(trim(last), 120))
+        builder.add_loss(ProblemCode.CUT_OFF_ENTRY, number, shorten(trim(last), 120))
     else:
         _read_line(last, number, builder)
 
 
 def _read_line(line: str, number: int, builder: EntryBuilder) -> None:
-    """Takes the URL of a line, if it is one."""
+    """Add the URL of a line, if it is one."""
     text = trim(line)
     if not text or text.startswith("#"):
         return
     if HTTP_URL.fullmatch(text) or ANY_SCHEME.fullmatch(text):
-        builder.take(text, number)
+        builder.add(text, number)
     elif "\0" in text or DAMAGED.match(text) or "://" in text:
-        builder.lose(ProblemCode.NOT_A_URL_LINE, number, shorten(text, 120))
+        builder.add_loss(ProblemCode.NOT_A_URL_LINE, number, shorten(text, 120))
     else:
         builder.problems.add(ProblemCode.NOT_A_URL_LINE, number, shorten(text, 120))
     if not number % 5000:
@@ -50,20 +50,19 @@ def _read_line(line: str, number: int, builder: EntryBuilder) -> None:
 
 
 def lines(pieces: Iterator[str], longest: int) -> Iterator[tuple[int, str]]:
-    """Numbered lines. What a line has beyond `longest` characters is not kept (it is then too long
-    anyway)."""
+    """Yield numbered lines, each cut to `longest` + 1 characters."""
     number = 1
     rest = ""
     for piece in pieces:
-        held = ""
+        pending = ""
         text = rest + piece
-        if text.endswith("\r"):  # may be half of a CR LF
-            text, held = text[:-1], "\r"
+        if text.endswith("\r"):  # the LF of a CR LF may follow
+            text, pending = text[:-1], "\r"
         found = LINE_END.split(text)
         for line in found[:-1]:
             yield number, line
             number += 1
-        rest = found[-1][: longest + 1] + held
+        rest = found[-1][: longest + 1] + pending
     for line in LINE_END.split(rest):
         yield number, line
         number += 1

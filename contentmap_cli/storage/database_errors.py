@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import socket
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from sqlalchemy import exc
 
@@ -83,6 +85,23 @@ _CONNECTION = (
     r"connect|closed|reset|refused|terminat|shutting down|starting up|timeout|timed out|timeouterror|"
     r"name or service not known|name resolution|CannotConnectNow"
 )
+
+
+@contextmanager
+def storage_errors(shown: str) -> Iterator[None]:
+    """Raise the ContentMapError for what a database driver raises in the block; any other error passes.
+
+    `shown` is the database's address as `show_database_address` gives it.
+    """
+    try:
+        yield
+    except ContentMapError:
+        raise
+    except Exception as error:
+        known = storage_error(error, shown)
+        if known is None:
+            raise
+        raise known from error
 
 
 def storage_error(error: BaseException, shown: str) -> ContentMapError | None:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 from weakref import WeakSet
@@ -16,7 +15,7 @@ from sqlalchemy import URL, Connection, event
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from contentmap_cli.errors import DatabaseUnavailable
-from contentmap_cli.storage import one_trip
+from contentmap_cli.storage import sqlite_driver
 from contentmap_cli.storage.database_url import FILE, parse_database_address, show_database_address
 
 BUSY_TIMEOUT_MS = 60_000
@@ -37,6 +36,8 @@ WRITERS = {"sqlite": 1, "postgresql": 8}
 COMPARISONS = 2
 """Domains that are compared at once: one in the database, one in the interpreter."""
 READ_ONLY = "contentmap_read_only"
+BEGINS = "contentmap_begins"
+"""Execution option of the statement that begins a transaction, the only one the guard lets pass."""
 SESSION_NAME = "contentmap"
 """What a server shows of a session (`application_name`)."""
 
@@ -99,7 +100,7 @@ def open_database(address: str | URL, *, writable: bool = True, name: str = SESS
             pool_size=5,
             max_overflow=5,
             pool_reset_on_return=None,  # the guard looks whether there is something to end
-            connect_args={"timeout": BUSY_TIMEOUT_MS / 1000, "async_creator_fn": one_trip.connect},
+            connect_args={"timeout": BUSY_TIMEOUT_MS / 1000, "async_creator_fn": sqlite_driver.connect},
         )
         path = Path(str(url.database))
     else:
@@ -169,35 +170,30 @@ def _sqlite_connect(database: Database, writable: bool) -> Callable[[Any, Any], 
 
 
 def _sqlite_begin(database: Database) -> Callable[[Connection], None]:
-    watch = partial(_telling_of_a_wait, database)
-
     def begin(connection: Connection) -> None:
         # IMMEDIATE: a transaction that reads first and writes later would find the file locked, at once
         # and whatever the timeout, as soon as anyone else had written in between.
         read_only = connection.get_execution_options().get(READ_ONLY)
         if database.hurried:
             connection.exec_driver_sql(f"PRAGMA busy_timeout={HURRIED_TIMEOUT_MS}")
-        driver: Any = connection.connection.driver_connection
-        if read_only:
-            driver.begin_with_next("BEGIN DEFERRED")
-        else:
-            driver.begin_with_next("BEGIN IMMEDIATE", watch)
+        with nullcontext() if read_only else _telling_of_a_wait(database):
+            statement = "BEGIN DEFERRED" if read_only else "BEGIN IMMEDIATE"
+            connection.exec_driver_sql(statement, execution_options={BEGINS: True})
 
     return begin
 
 
 @contextmanager
-def _telling_of_a_wait(database: Database, waits: Callable[[], bool] = lambda: True) -> Iterator[None]:
-    """Says that another process has the file, once that has lasted a while: nobody should wait in silence."""
+def _telling_of_a_wait(database: Database) -> Iterator[None]:
+    """Log that another process has the file, once that has lasted a while."""
 
     def tell() -> None:
-        if waits():
-            log.warning(
-                "another process has locked the database %s: waiting for it, up to %d s",
-                database.shown,
-                (HURRIED_TIMEOUT_MS if database.hurried else BUSY_TIMEOUT_MS) // 1000,
-                extra={"action": "database.locked"},
-            )
+        log.warning(
+            "another process has locked the database %s: waiting for it, up to %d s",
+            database.shown,
+            (HURRIED_TIMEOUT_MS if database.hurried else BUSY_TIMEOUT_MS) // 1000,
+            extra={"action": "database.locked"},
+        )
 
     # the statement runs in the driver's thread, and the loop is free to look at the clock
     notice = asyncio.get_running_loop().call_later(NOTICE_SECONDS, tell)

@@ -20,19 +20,18 @@ import asyncio
 import logging
 import re
 import weakref
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NoReturn, cast
 
-from sqlalchemy import Connection, CursorResult, Dialect, Executable, PoolResetState, Row, event
+from sqlalchemy import Connection, CursorResult, Dialect, Executable, PoolResetState, event
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, AsyncSessionTransaction
 from sqlalchemy.orm import Session, SessionTransaction
 
 from contentmap_cli.errors import TransactionRuleBroken
-from contentmap_cli.storage.one_trip import OneTripConnection
+from contentmap_cli.storage.engine import BEGINS
 
 _SESSION = "contentmap_session"
 # leading blanks and comments, then a word that begins, ends or nests a transaction
@@ -121,19 +120,6 @@ class _Refusing(Session):
 
     def flush(self, *args: Any, **kwargs: Any) -> None:
         self._watched(super().flush, *args, **kwargs)
-
-    def send(self, statement: str, parameters: Any) -> CursorResult[Any]:
-        """Runs a statement as the driver takes it."""
-        return cast("CursorResult[Any]", self._watched(self._send, statement, parameters))
-
-    def send_later(self, statement: str, parameters: Any) -> None:
-        """The same, where nobody needs the answer: SQLite may be given it together with the next one."""
-        driver = (self.held or self.connection()).connection.driver_connection
-        with driver.later() if isinstance(driver, OneTripConnection) else nullcontext():
-            self.send(statement, parameters)
-
-    def _send(self, statement: str, parameters: Any) -> CursorResult[Any]:
-        return (self.held or super().connection()).exec_driver_sql(statement, parameters)
 
     def _watched(self, run: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Runs a statement; a failure of any kind, a cancellation too, is remembered."""
@@ -224,22 +210,6 @@ class GuardedSession(AsyncSession):
         """That of the database."""
         return self.get_bind().dialect
 
-    async def ask(self, statement: str, parameters: Any) -> Sequence[Row[Any]]:
-        """Runs a statement as the driver takes it, and returns its rows with values as the driver has
-        them."""
-        return await self.run_sync(lambda _: self.sync_session.send(statement, parameters).all())
-
-    async def later(self, *statements: tuple[str, Any]) -> None:
-        """Runs statements as the driver takes them, each with its parameters, whose answers nobody needs. On
-        SQLite they may reach the database with the next statement, or with the commit: what it has against
-        them is raised there."""
-
-        def send(_: Session) -> None:
-            for statement, parameters in statements:
-                self.sync_session.send_later(statement, parameters)
-
-        await self.run_sync(send)
-
     def spoil(self, error: BaseException) -> None:
         """Remembers a failure that only the driver saw: whoever swallows it, nothing can be committed."""
         self.sync_session.failed_with = self.sync_session.failed_with or error
@@ -296,7 +266,7 @@ def _refuse_control(connection: Connection, message: str) -> NoReturn:
 def _refuse_control_text(
     connection: Connection, cursor: Any, statement: str, parameters: Any, context: Any, executemany: bool
 ) -> None:
-    if _CONTROL.match(statement):
+    if _CONTROL.match(statement) and not context.execution_options.get(BEGINS):
         _refuse_control(connection, "transaction control was sent as text: only the owner's block ends one")
 
 

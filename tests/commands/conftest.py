@@ -1,8 +1,7 @@
-"""The command as a user runs it, on an empty database."""
+"""The command as a user runs it, on a database without rows."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,13 +17,8 @@ def contentmap_at(tmp_path: Path) -> Callable[[str], Contentmap]:
 
 @pytest.fixture
 def contentmap(tmp_path: Path, address: str) -> Contentmap:
-    """The command on an empty database, once on SQLite (made on first use) and once on PostgreSQL."""
-    program = Contentmap(tmp_path, address)
-    if not address.startswith("sqlite"):
-        assert program("db", "upgrade").code == 0
-        if (partitions := os.environ.get("CONTENTMAP_TEST_PARTITIONS")) is not None:
-            assert program("db", "partition", "--partitions", partitions).code == 0
-    return program
+    """The command on a database without rows, once on SQLite and once on PostgreSQL."""
+    return Contentmap(tmp_path, address)
 
 
 @pytest.fixture

@@ -16,11 +16,11 @@ import pytest
 from sqlalchemy import select
 from web_sites import Page, Sites, serving
 
-from contentmap_cli.commands.engine.job_run import JobRun, ProgressListener
+from contentmap_cli.commands.engine.job.job_run import JobRun
+from contentmap_cli.commands.engine.progress import ProgressListener
 from contentmap_cli.crawl import crawler as crawler_module
 from contentmap_cli.crawl.crawler import Crawler
 from contentmap_cli.crawl.options import CrawlOptions, parse_connect_to
-from contentmap_cli.crawl.reading import parser_processes
 from contentmap_cli.crawl.reading.body_cache import WORTH_KEEPING
 from contentmap_cli.models import DomainSummary, Target
 from contentmap_cli.storage.engine import Database
@@ -103,8 +103,8 @@ async def scan(sessions: Sessions, crawler: Crawler, tenant: str) -> DomainSumma
         await jobs.create_job(session, job_id, tenant, targets, {}, "me")
         assert await jobs.hold_job(session, job_id, "me")
     kept = Kept()
-    run = JobRun(sessions, crawler, job_id, tenant, "me", watcher=kept)
-    await run.run(targets)
+    run = JobRun(sessions, crawler, job_id, tenant, "me", listener=kept)
+    await run.run([HOST])
     await run.close()
     (answer,) = kept.answers
     return answer
@@ -142,11 +142,10 @@ async def recorded(sessions: Sessions, tenant: str) -> dict[str, list[Any]]:
 
 
 async def test_a_history_is_recorded_alike_with_and_without_the_cache(
-    database: Database, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    database: Database, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Rows, what they were, facts of files and every count are equal after each scan; and the cache was used
     for all but what could not be told from changes."""
-    monkeypatch.setattr(parser_processes, "IDLE", 60)
     caplog.set_level(logging.DEBUG, "contentmap.transaction")
     dice = random.Random(5)
     files: Files = {

@@ -49,7 +49,7 @@ def test_a_detached_scan_can_be_ended_and_resumed(contentmap: Any, number: signa
 def test_a_run_killed_before_its_commit_is_told_as_a_shell_would() -> None:
     """The caller ends with 128 and the signal, and prints no id."""
     program = (
-        "import os, sys; from contentmap_cli.commands.engine.detach import in_background; "
+        "import os, sys; from contentmap_cli.commands.engine.job.detach import in_background; "
         "from contentmap_cli.commands.interface.global_options import Shell; "
         "sys.exit(in_background(Shell(), lambda committed: os.kill(os.getpid(), 9), as_json=False))"
     )

@@ -57,7 +57,7 @@ for thread in threads:
 """
 TWICE = """
 import asyncio, os, signal, sys
-from contentmap_cli.commands.engine.job_runner import signals_to
+from contentmap_cli.commands.engine.stop_signals import signals_to
 async def main():
     with signals_to(print, "stopping", lambda: print("leaving", flush=True)):
         for name in sys.argv[1:]:

@@ -18,7 +18,8 @@ from sqlalchemy import event, func, select
 from sqlalchemy.exc import OperationalError
 from web_sites import Sites, broken_site, good_site, serving
 
-from contentmap_cli.commands.engine.job_run import JobRun, ProgressListener
+from contentmap_cli.commands.engine.job.job_run import JobRun
+from contentmap_cli.commands.engine.progress import ProgressListener
 from contentmap_cli.crawl.crawler import Crawler
 from contentmap_cli.crawl.options import CrawlOptions, parse_connect_to
 from contentmap_cli.models import DomainSummary, JobStatus, ScanStatus, Target
@@ -96,7 +97,7 @@ def three_sites() -> Iterator[Sites]:
 
 
 @asynccontextmanager
-async def running(database: Database, sites: Sites) -> AsyncIterator[tuple[JobRun, list[Target], Kept]]:
+async def running(database: Database, sites: Sites) -> AsyncIterator[tuple[JobRun, Kept]]:
     """A job over the three sites, held and ready to run."""
     sessions = Sessions(database)
     targets = [Target(host, (f"http://{host}",)) for host in HOSTS]
@@ -107,7 +108,7 @@ async def running(database: Database, sites: Sites) -> AsyncIterator[tuple[JobRu
     options = CrawlOptions(connect_to=(parse_connect_to(sites.connect_to),), backoff=0.01, retries=0)
     kept = Kept()
     async with Crawler(options) as crawler:
-        yield JobRun(sessions, crawler, job_id, "default", "me", watcher=kept, concurrency=3), targets, kept
+        yield JobRun(sessions, crawler, job_id, "default", "me", listener=kept, concurrency=3), kept
 
 
 @contextmanager
@@ -173,8 +174,8 @@ async def test_the_nth_call_of_the_result_transaction_fails(
         fault = HttpError(database, fail_at)
         try:
             with no_closed_transaction(caplog):
-                async with running(database, three_sites) as (run, targets, kept):
-                    await run.run(targets)
+                async with running(database, three_sites) as (run, kept):
+                    await run.run(HOSTS)
                     status = await run.close()
         finally:
             fault.remove()
@@ -210,8 +211,8 @@ async def test_a_bulk_insert_the_database_refuses_leaves_nothing(
     async with database.engine.begin() as connection:
         for statement in TRIGGERS[database.dialect]:
             await connection.exec_driver_sql(statement)
-    async with running(database, three_sites) as (run, targets, kept):
-        await run.run(targets)
+    async with running(database, three_sites) as (run, kept):
+        await run.run(HOSTS)
         await run.close()
     await _check(run, kept, victim_failed=True)
 
@@ -223,8 +224,8 @@ async def test_a_recovery_that_fails_too_leaves_the_siblings_alone(
     caplog.set_level(logging.DEBUG, "contentmap")
     logging.getLogger("contentmap").propagate = True
     faults = [HttpError(database, 1), HttpError(database, 1, Role.RECOVERY)]
-    async with running(database, three_sites) as (run, targets, kept):
-        await run.run(targets)
+    async with running(database, three_sites) as (run, kept):
+        await run.run(HOSTS)
         for fault in faults:
             assert fault.hit
             fault.remove()
@@ -259,9 +260,9 @@ async def test_a_claim_that_fails_is_tried_domain_by_domain(
     database: Database, three_sites: Sites, error: Exception
 ) -> None:
     """What spoiled the claim of a handful is not told of every domain in it."""
-    async with running(database, three_sites) as (run, targets, kept):
+    async with running(database, three_sites) as (run, kept):
         with failing_claims(database, 1, error):
-            await run.run(targets)
+            await run.run(HOSTS)
         assert await run.close() is JobStatus.PARTIAL
     await _check(run, kept, victim_failed=False)
 
@@ -270,9 +271,9 @@ async def test_one_domain_that_cannot_be_claimed_is_told_alone(
     database: Database, three_sites: Sites
 ) -> None:
     """The others are scanned; it is left to `resume`, and what is said of it is what is recorded."""
-    async with running(database, three_sites) as (run, targets, kept):
+    async with running(database, three_sites) as (run, kept):
         with failing_claims(database, 2, Injected("the fault")):
-            await run.run(targets)
+            await run.run(HOSTS)
         said = {domain: summary.status for domain, summary in kept.summaries.items()}
         assert said["first.test"] is ScanStatus.INTERRUPTED
         assert said["third.test"] is ScanStatus.OK
@@ -286,9 +287,9 @@ async def test_claims_of_a_database_that_is_full_stop_the_intake(
     database: Database, three_sites: Sites
 ) -> None:
     """One domain is told of, none is asked for anything, and the run says why it ended."""
-    async with running(database, three_sites) as (run, targets, kept):
+    async with running(database, three_sites) as (run, kept):
         with failing_claims(database, 9, Injected("database or disk is full")):
-            await run.run(targets)
+            await run.run(HOSTS)
         assert run.broken is not None
         assert "is full" in run.broken.message
         assert (len(kept.summaries), three_sites.asked) == (1, [])
@@ -302,8 +303,8 @@ async def test_the_steps_of_a_failing_domain_are_logged_in_order(
     caplog.set_level(logging.DEBUG, "contentmap")
     logging.getLogger("contentmap").propagate = True
     fault = HttpError(database, 3)
-    async with running(database, three_sites) as (run, targets, _):
-        await run.run(targets)
+    async with running(database, three_sites) as (run, _):
+        await run.run(HOSTS)
     fault.remove()
     steps = [
         (str(record.__dict__.get("role", "")), record.__dict__["action"])
@@ -328,14 +329,14 @@ async def test_a_scan_undisturbed_is_what_a_resumed_one_comes_to(
 ) -> None:
     """After a fault, resuming the failed domain reaches the rows of a run without one."""
     fault = HttpError(database, 4)
-    async with running(database, three_sites) as (run, targets, kept):
-        await run.run(targets)
+    async with running(database, three_sites) as (run, kept):
+        await run.run(HOSTS)
         await run.close()
         fault.remove()
         async with run.sessions.brief() as session, session.begin():
             assert await jobs.hold_job(session, run.job_id, "me")
         run.failures_too = True
-        await run.run([target for target in targets if target.domain == VICTIM])
+        await run.run([VICTIM])
         await run.close()
     await _check(run, kept, victim_failed=False)
     async with run.sessions.read() as session, session.begin():

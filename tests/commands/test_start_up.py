@@ -23,11 +23,10 @@ READERS = {
     "lxml.etree",
     "contentmap_cli.sitemap.xml.strict",
     "contentmap_cli.sitemap.xml.tolerant",
-    "contentmap_cli.sitemap.xml.generator",
 }
 NEVER = {
     *("alembic", "rich", "plotly", "pyarrow", "tomllib"),
-    *("contentmap_cli.check", "contentmap_cli.models.findings", "contentmap_cli.crawl.reading.parser_worker"),
+    *("contentmap_cli.check", "contentmap_cli.models.findings"),
     *(
         "contentmap_cli.sitemap.html.links",
         "contentmap_cli.output.writers.csv",

@@ -8,7 +8,8 @@ from typing import Any
 
 from web_sites import good_site, serving
 
-from contentmap_cli.commands.engine.job_run import JobRun, ProgressListener
+from contentmap_cli.commands.engine.job.job_run import JobRun
+from contentmap_cli.commands.engine.progress import ProgressListener
 from contentmap_cli.crawl.crawler import Crawler, DomainCrawl
 from contentmap_cli.crawl.options import CrawlOptions, parse_connect_to
 from contentmap_cli.models import DomainSummary, ScanStatus, Target
@@ -70,7 +71,7 @@ async def test_the_next_domain_is_crawled_while_others_wait_to_write(database: D
         async with Gated(options) as crawler:
             kept = Kept()
             run = asyncio.create_task(
-                JobRun(sessions, crawler, job_id, "default", "me", watcher=kept, concurrency=2).run(targets)
+                JobRun(sessions, crawler, job_id, "default", "me", listener=kept, concurrency=2).run(HOSTS)
             )
             async with AsyncExitStack() as turns, asyncio.timeout(PATIENCE):
                 await crawler.full.wait()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 
-from contentmap_cli.commands.engine.progress import ConsoleProgress
+from contentmap_cli.commands.engine.job.answer import RunAnswer
+from contentmap_cli.commands.engine.job.console_progress import ConsoleProgress
 from contentmap_cli.commands.interface.global_options import GlobalOptions
 from contentmap_cli.errors import Code, Failure
 from contentmap_cli.models import DomainSummary, ScanStatus
@@ -13,8 +14,8 @@ from contentmap_cli.output.formats import Format, scan_writer
 
 def test_each_code_keeps_a_domain_however_many_there_are() -> None:
     """The hints name a domain for each kind of error: the last of thousands too, in bounded memory."""
-    writer = scan_writer(Format.NDJSON, io.StringIO())
-    watcher = ConsoleProgress(GlobalOptions(quiet=True), "sitemap_0", 1001, writer, streams_to_screen=False)
+    answer = RunAnswer(lambda: scan_writer(Format.NDJSON, io.StringIO()), streams_to_screen=False)
+    watcher = ConsoleProgress(GlobalOptions(quiet=True), "sitemap_0", 1001, answer)
     for number in range(1000):
         timeout = Failure(Code.TIMEOUT, "too slow")
         watcher.finished(DomainSummary("sitemap_0", f"{number}.test", ScanStatus.FAILED, error=timeout))

@@ -144,7 +144,7 @@ def test_allow_net_opens_one_network() -> None:
 
 def test_consent_is_for_one_address_and_port() -> None:
     """A port beside the one named, or an address beside it, stays shut."""
-    policy = AddressPolicy(consented=[("127.0.0.1", 8080)])
+    policy = AddressPolicy(allowed=[("127.0.0.1", 8080)])
     assert policy.check("127.0.0.1", 8080) is None
     assert policy.check("127.0.0.1", 8081) is not None
     assert policy.check("127.0.0.2", 8080) is not None

@@ -7,31 +7,25 @@ import os
 import stat
 import subprocess
 import sys
-import tempfile
-import threading
-from collections.abc import Iterator
-from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO, cast
 
 import pytest
 
-from contentmap_cli.crawl.reading.body_cache import WORTH_A_THREAD, BodyCache, Packing
+from contentmap_cli.crawl.reading.body_cache import BodyCache
 from contentmap_cli.crawl.scope import Scope
 from contentmap_cli.models import Document, DocumentKind, Limits
-from contentmap_cli.sitemap import deflate
 
 LIMITS = Limits()
 BODY = b"<urlset><url>" + bytes(range(48, 58)) * 1_000
 WRITER = """
 import sys
 from pathlib import Path
-from contentmap_cli.crawl.reading.body_cache import Bodies
+from contentmap_cli.crawl.reading.body_cache import BodyCache
 from contentmap_cli.models import Document, DocumentKind
 packed = sys.stdin.buffer.read()
 for _ in range(60):
     document = Document(DocumentKind.URLSET, 7, complete=True, decoded_bytes=int(sys.argv[2]))
-    Bodies(Path(sys.argv[1]).parent).store(Path(sys.argv[1]), document, packed)
+    BodyCache(Path(sys.argv[1]).parent).store(Path(sys.argv[1]), document, packed)
 """
 
 
@@ -115,127 +109,17 @@ def test_a_folder_that_is_none(tmp_path: Path) -> None:
     bodies.trim(0)
 
 
-@pytest.fixture
-def large(tmp_path: Path) -> Iterator[BinaryIO]:
-    """A plain body that is worth a thread, as a file that was opened to be read."""
-    path = tmp_path / "large.xml"
-    path.write_bytes((BODY * (1 + WORTH_A_THREAD // len(BODY)))[: WORTH_A_THREAD + 77])
-    with path.open("rb") as file:
-        yield file
-
-
-def packers() -> list[threading.Thread]:
-    """The threads that pack now."""
-    return [thread for thread in threading.enumerate() if thread.name == "contentmap-pack"]
-
-
-def test_a_large_body_is_packed_while_it_is_read(large: BinaryIO) -> None:
-    """Its reader, wherever it stands, loses nothing; and it is the same body."""
-    with Packing(large) as packing:
-        assert packing._thread is not None
-        content = large.read(1_000)
-        content += b"".join(iter(lambda: large.read(100_000), b""))
-        kept = packing.packed(is_gzipped=False)
-    assert gzip.decompress(kept) == content
-    assert content == Path(large.name).read_bytes()
-    assert not packers()
-
-
-def test_a_body_that_is_not_to_be_kept_is_not_packed_to_its_end(
-    large: BinaryIO, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Who leaves waits for the piece that is in work, and nothing touches the file from then on."""
-    pread, asked = os.pread, []
-    leaving, in_work = threading.Event(), threading.Event()
-
-    def waits(descriptor: int, length: int, offset: int) -> bytes:
-        asked.append(offset)
-        if asked[1:]:
-            in_work.set()
-            leaving.wait()
-        return pread(descriptor, length, offset)
-
-    class Left(Packing):
-        def __exit__(self, *exc: object) -> None:
-            threading.Timer(0.05, leaving.set).start()
-            super().__exit__(*exc)
-
-    monkeypatch.setattr(os, "pread", waits)
-    with Left(large):
-        in_work.wait()
-    assert not packers()
-    assert asked == [0, 0]  # what it begins with, and one piece
-
-
-@pytest.mark.parametrize("kind", ["small", "compressed", "no sitemap", "in memory", "spooled", "written"])
-def test_what_needs_no_thread_has_none(kind: str, large: BinaryIO, tmp_path: Path) -> None:
-    """It is packed all the same, when it is asked for. What may be written to is not all in its file yet."""
-    content = large.read()
-    if kind == "small":
-        content = content[: WORTH_A_THREAD - 1]
-    if kind == "compressed":
-        content = gzip.compress(b"<urlset>" + os.urandom(WORTH_A_THREAD), 0)
-    if kind == "no sitemap":
-        content = content.replace(b"<urlset", b"<weblist")
-    path = tmp_path / "other"
-    path.write_bytes(content)
-    source: BinaryIO = path.open("r+b" if kind == "written" else "rb")
-    if kind == "in memory":
-        source.close()
-        source = BytesIO(content)
-    if kind == "spooled":
-        source.close()
-        source = cast("BinaryIO", tempfile.SpooledTemporaryFile(max_size=2**30))  # noqa: SIM115 - closed below
-        source.write(content)
-    with source, Packing(source) as packing:
-        assert packing._thread is None
-        kept = packing.packed(is_gzipped=kind == "compressed")
-    assert kept == content if kind == "compressed" else gzip.decompress(kept) == content
-
-
-def test_no_room_for_a_thread(large: BinaryIO, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Then it is packed when it is asked for."""
-
-    def refused(_: threading.Thread) -> None:
-        raise RuntimeError("can't start new thread")
-
-    monkeypatch.setattr(threading.Thread, "start", refused)
-    with Packing(large) as packing:
-        kept = packing.packed(is_gzipped=False)
-    assert gzip.decompress(kept) == Path(large.name).read_bytes()
-
-
-@pytest.mark.parametrize("error", [OSError("the disk is gone"), MemoryError(), deflate.LIBRARY.error("full")])
-def test_a_body_that_cannot_be_packed_beside_its_parser(
-    error: Exception, large: BinaryIO, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Then it is packed afterwards, whole."""
-    pread, asked = os.pread, []
-
-    def breaks(descriptor: int, length: int, offset: int) -> bytes:
-        asked.append(offset)
-        if len(asked) > 2:
-            raise error
-        return pread(descriptor, length, offset)
-
-    monkeypatch.setattr(os, "pread", breaks)
-    with Packing(large) as packing:
-        kept = packing.packed(is_gzipped=False)
-    assert len(asked) == 3
-    assert gzip.decompress(kept) == Path(large.name).read_bytes()
-
-
 def test_a_disk_that_is_full_leaves_nothing_behind(tmp_path: Path) -> None:
     """What did not fit in is gone again."""
     script = f"""
 import resource, signal
 from pathlib import Path
-from contentmap_cli.crawl.reading.body_cache import Bodies
+from contentmap_cli.crawl.reading.body_cache import BodyCache
 from contentmap_cli.models import Document, DocumentKind
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (5_000, 5_000))
 try:
-    Bodies(Path({str(tmp_path)!r})).store(
+    BodyCache(Path({str(tmp_path)!r})).store(
         Path({str(tmp_path)!r}) / "body", Document(DocumentKind.URLSET, 1, complete=True), b"x" * 9_000
     )
 except OSError as error:

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from contentmap_cli.crawl.reading import body_cache
 from contentmap_cli.crawl.reading.body_cache import BodyCache
 from contentmap_cli.crawl.reading.body_changes import Memory, Reading, read_body
 from contentmap_cli.crawl.reading.spool import RowSpool, Segment
@@ -248,19 +247,8 @@ def test_a_small_file_is_not_kept(trial: Trial) -> None:
     assert not trial.bodies.folder.exists()
 
 
-def test_a_large_file_is_packed_beside_its_parser_and_kept(
-    trial: Trial, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_large_file_is_packed_and_kept(trial: Trial, tmp_path: Path) -> None:
     """What is kept is the body; what no later scan could start from is not kept."""
-    monkeypatch.setattr(body_cache, "WORTH_A_THREAD", 1_000)
-    packed: list[bool] = []
-    pack = body_cache.Packing._pack
-
-    def noted(packing: body_cache.Packing, descriptor: int) -> None:
-        pack(packing, descriptor)
-        packed.append(packing._whole)
-
-    monkeypatch.setattr(body_cache.Packing, "_pack", noted)
     whole = [entry(number) for number in range(COUNT)]
     refused = [*whole, entry(10**6)]
     for entries, kept in ((whole, True), (refused, False)):
@@ -275,7 +263,6 @@ def test_a_large_file_is_packed_beside_its_parser_and_kept(
             found = trial.bodies.load(segment.kept.place, trial.reading.limits)
             assert found is not None
             assert (bytes(found.body), found.document) == (path.read_bytes(), document)
-            assert packed == [True]
 
 
 def test_more_entries_than_there_is_room_for_are_read_the_ordinary_way(trial: Trial) -> None:

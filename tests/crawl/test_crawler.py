@@ -594,7 +594,7 @@ async def test_the_domains_time(new_site: NewSite) -> None:
 
 
 async def test_come_back_later(new_site: NewSite) -> None:
-    """A Retry-After beyond the run's patience defers the domain, at once and without asking again."""
+    """A Retry-After beyond the run's maximum wait defers the domain, at once and without asking again."""
     site = await new_site({"*": (429, {"Retry-After": "3600"}, b"")})
     result = await crawl(site.options())
     assert (result.status, result.complete) == (ScanStatus.DEFERRED, False)

@@ -1,4 +1,4 @@
-"""The decider, without a network: what is asked for, in which order, and what is believed."""
+"""The discovery queue, without a network: what is asked for, in which order, and what is believed."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from contentmap_cli.models import (
 URLSET, INDEX = DocumentKind.URLSET, DocumentKind.INDEX
 
 
-def decider(target: str = "https://site.test", **changes: Any) -> DiscoveryQueue:
-    """A decider for a site that answers on its first origin."""
+def discovery(target: str = "https://site.test", **changes: Any) -> DiscoveryQueue:
+    """A discovery queue for a site that answers on its first origin."""
     options: dict[str, Any] = {"limits": Limits(), "probe": Probe.AUTO, "conditional": True, **changes}
     made = DiscoveryQueue(parse_target(target), **options)
-    made.settle(parse_target(target).origins[0], ())
+    made.select_origin(parse_target(target).origins[0], ())
     return made
 
 
@@ -48,7 +48,7 @@ def remembered(name: str, method: DiscoveryMethod, **facts: Any) -> RememberedFi
 
 def test_order_and_repetition() -> None:
     """Given, then robots.txt, then remembered; the same URL in another spelling is the same file."""
-    made = decider(
+    made = discovery(
         "https://site.test/given.xml",
         remembered=[
             remembered("old.xml", DiscoveryMethod.KNOWN_PATH),
@@ -67,7 +67,7 @@ def test_order_and_repetition() -> None:
 
 def test_names_that_are_no_urls() -> None:
     """They are counted and never repeated, since nobody can say what is in them."""
-    made = decider()
+    made = discovery()
     made.add_roots(["http://ann:pw@bad host/", "https://[x/"])
     assert take(made) == []
     assert [note.code for note in made.notes()] == ["rejected_url"]
@@ -76,7 +76,7 @@ def test_names_that_are_no_urls() -> None:
 
 def test_a_name_that_no_key_could_hold() -> None:
     """What counts is its length as it is asked for and recorded: a Chinese letter takes nine bytes."""
-    made = decider()
+    made = discovery()
     fits = "https://site.test/" + "\N{CJK UNIFIED IDEOGRAPH-4E00}" * 225
     made.add_roots([fits, fits + "\N{CJK UNIFIED IDEOGRAPH-4E00}"])
     assert [len(each.url) for each in take(made)] == [18 + 225 * 9]
@@ -88,14 +88,14 @@ def test_a_given_sitemap_moves_to_the_origin_that_answers() -> None:
     made = DiscoveryQueue(
         parse_target("site.test/a.xml"), limits=Limits(), probe=Probe.AUTO, conditional=True
     )
-    made.settle("http://site.test", ["https://site.test"])
+    made.select_origin("http://site.test", ["https://site.test"])
     made.add_roots([])
     assert [each.url for each in take(made)] == ["http://site.test/a.xml"]
 
 
 def test_links_stay_on_the_site() -> None:
     """The home page may link to www, not to a stranger."""
-    made = decider()
+    made = discovery()
     made.add_links(
         [
             ("https://www.site.test/a.xml", DiscoveryMethod.HTML_LINK),
@@ -107,7 +107,7 @@ def test_links_stay_on_the_site() -> None:
 
 def test_probes_in_every_folder_once() -> None:
     """Below the target's path first, then at the root; what was asked for is not asked for again."""
-    made = decider("https://site.test/project/")
+    made = discovery("https://site.test/project/")
     made.add_roots(["https://site.test/sitemap.xml"])
     take(made)
     found = [each.url for each in made.probes(MAIN_PATHS)]
@@ -119,31 +119,31 @@ def test_probes_in_every_folder_once() -> None:
 
 def test_when_to_look_further() -> None:
     """A working sitemap ends the search, a failed file or a mere feed does not."""
-    made = decider()
+    made = discovery()
     made.add_roots(["https://site.test/a.xml"])
     named = take(made)[0]
     made.add_links([("https://site.test/feed", DiscoveryMethod.FEED_LINK)])
     feed = take(made)[0]
-    made.file_done(named, FileStatus.FAILED, document(URLSET))
-    made.file_done(feed, FileStatus.OK, document(DocumentKind.RSS), entries=9)
-    made.file_done(named, FileStatus.OK, document(DocumentKind.ATOM), entries=9)  # named or not
-    made.file_done(named, FileStatus.OK, document(URLSET), entries=0)
-    made.file_done(named, FileStatus.OK, document(URLSET), entries=9, news=True)
-    made.file_done(named, FileStatus.OK, document(INDEX), entries=9)  # its children list pages, it does not
+    made.record_file(named, FileStatus.FAILED, document(URLSET))
+    made.record_file(feed, FileStatus.OK, document(DocumentKind.RSS), entries=9)
+    made.record_file(named, FileStatus.OK, document(DocumentKind.ATOM), entries=9)  # named or not
+    made.record_file(named, FileStatus.OK, document(URLSET), entries=0)
+    made.record_file(named, FileStatus.OK, document(URLSET), entries=9, news=True)
+    made.record_file(named, FileStatus.OK, document(INDEX), entries=9)  # its children list pages, it does not
     assert made.wants_more
-    assert made.wants_probes
-    made.file_done(named, FileStatus.PARTIAL, document(URLSET), entries=1)
+    assert made.probes_paths
+    made.record_file(named, FileStatus.PARTIAL, document(URLSET), entries=1)
     assert not made.wants_more
-    assert not made.wants_probes
-    assert not decider(probe=Probe.NEVER).wants_probes
-    always = decider(probe=Probe.ALWAYS)
-    always.file_done(named, FileStatus.OK, document(URLSET), entries=1)
-    assert always.wants_probes
+    assert not made.probes_paths
+    assert not discovery(probe=Probe.NEVER).probes_paths
+    always = discovery(probe=Probe.ALWAYS)
+    always.record_file(named, FileStatus.OK, document(URLSET), entries=1)
+    assert always.probes_paths
 
 
 def test_files_that_nothing_names_any_more() -> None:
     """They are queued once nothing else is, indexes first, and not after seven whole scans without a name."""
-    made = decider(
+    made = discovery(
         remembered=[
             remembered("child.xml", DiscoveryMethod.INDEX, kind=URLSET),
             remembered("index.xml", DiscoveryMethod.ROBOTS, kind=INDEX),
@@ -154,7 +154,7 @@ def test_files_that_nothing_names_any_more() -> None:
     made.add_roots([])
     assert take(made) == []
     seen = []
-    while made.add_unnamed():
+    while made.add_unreferenced():
         seen.append([each.url.rpartition("/")[2] for each in take(made)])
     assert seen == [["index.xml"], ["child.xml", "six.xml"]]
 
@@ -167,9 +167,9 @@ def test_a_found_file_that_is_gone_starts_the_search_again() -> None:
         remembered("child.xml", DiscoveryMethod.INDEX, kind=URLSET),
     ]
     for name, lost in (("child.xml", False), ("guessed.xml", True)):
-        made = decider(remembered=known)
+        made = discovery(remembered=known)
         made.add_roots([])
-        made.add_unnamed()
+        made.add_unreferenced()
         (gone,) = (each for each in take(made) if each.url.endswith(name))
         made.found = True
         assert made.is_gone(gone, Failure("http_410", ""))
@@ -178,16 +178,16 @@ def test_a_found_file_that_is_gone_starts_the_search_again() -> None:
 
 def test_pages_of_a_feed() -> None:
     """The next page is queued with the feed as its parent; a page that names itself ends the chain."""
-    made = decider()
+    made = discovery()
     made.add_links([("https://site.test/feed", DiscoveryMethod.FEED_LINK)])
     (feed,) = take(made)
-    made.file_done(
+    made.record_file(
         feed, FileStatus.OK, document(DocumentKind.ATOM, next_url="https://site.test/feed?2"), entries=1
     )
     assert made.add_feed_page()
     (page,) = take(made)
     assert (page.url, page.parent) == ("https://site.test/feed?2", "https://site.test/feed")
-    made.file_done(page, FileStatus.OK, document(DocumentKind.ATOM, next_url=page.url), entries=1)
+    made.record_file(page, FileStatus.OK, document(DocumentKind.ATOM, next_url=page.url), entries=1)
     assert not made.add_feed_page()
 
 
@@ -199,7 +199,7 @@ def test_validators_are_for_files_whose_content_is_not_needed() -> None:
         remembered("what.xml", DiscoveryMethod.ROBOTS, etag='"3"'),
     ]
     for conditional, expected in ((True, ['"1"', None, None]), (False, [None] * 3)):
-        made = decider(remembered=known, conditional=conditional)
+        made = discovery(remembered=known, conditional=conditional)
         made.add_roots([file.url for file in known])
         assert [made.validators(each).etag for each in take(made)] == expected
 
@@ -213,7 +213,7 @@ def test_what_an_indexs_date_is_worth() -> None:
         "index.xml": ("second", {"kind": INDEX}, False),
         "unknown.xml": ("second", {}, False),
     }
-    made = decider(
+    made = discovery(
         remembered=[
             remembered(name, DiscoveryMethod.INDEX, lastmod="x", **facts)
             for name, (_, facts, _) in cases.items()
@@ -233,7 +233,7 @@ def test_what_an_indexs_date_is_worth() -> None:
 
 def test_who_is_in_scope() -> None:
     """The site, with or without www; the host of a file that robots.txt vouches for; nobody else."""
-    made = decider()
+    made = discovery()
     made.add_roots(["https://shop.test/index.xml"])
     vouched = take(made)[0]
     made.add_children(vouched, [Entry("https://shop.test/a.xml"), Entry("https://else.test/b.xml")])
@@ -253,7 +253,7 @@ def test_who_is_in_scope() -> None:
 
 def test_gone_is_for_what_nobody_names() -> None:
     """404 of a remembered file is the end of it; of a named one it is a failure; 403 always is."""
-    made = decider(remembered=[remembered("old.xml", DiscoveryMethod.GIVEN)])
+    made = discovery(remembered=[remembered("old.xml", DiscoveryMethod.GIVEN)])
     made.add_roots(["https://site.test/named.xml"])
     named, old = take(made)
     gone, refused = Failure("http_404", ""), Failure("http_403", "")
@@ -264,7 +264,7 @@ def test_gone_is_for_what_nobody_names() -> None:
 
 def test_the_number_of_files_is_limited() -> None:
     """Names beyond the limit are dropped and the limit is reported; probes do not count."""
-    made = decider(limits=Limits(domain_files=2))
+    made = discovery(limits=Limits(domain_files=2))
     made.add_roots([f"https://site.test/{number}.xml" for number in range(5)])
     assert len(take(made)) == 2
     assert list(made.limits_hit) == ["budget_exhausted"]

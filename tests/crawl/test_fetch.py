@@ -18,9 +18,9 @@ from typing import Any
 import pytest
 
 from contentmap_cli.crawl.http import responses
-from contentmap_cli.crawl.http.fetch import Ask, Fetcher
+from contentmap_cli.crawl.http.fetch import Fetcher, FetchRequest
 from contentmap_cli.crawl.http.headers import Validators
-from contentmap_cli.crawl.http.responses import SAMPLE_BYTES, FetchedFile, Notice
+from contentmap_cli.crawl.http.responses import SAMPLE_BYTES, FetchedFile
 from contentmap_cli.crawl.options import ConnectTo, CrawlOptions
 from contentmap_cli.models import Limits
 
@@ -45,7 +45,7 @@ async def fetching(
     options: CrawlOptions, url: str = "http://site.test/map.xml", **terms: Any
 ) -> AsyncIterator[FetchedFile]:
     """One fetch, closed afterwards."""
-    ask = Ask(site="site.test", max_bytes=10_000_000, until=asyncio.get_running_loop().time() + 20)
+    ask = FetchRequest(site="site.test", max_bytes=10_000_000, until=asyncio.get_running_loop().time() + 20)
     async with Fetcher(options) as fetcher:
         with await fetcher.fetch(url, replace(ask, **terms)) as fetched:
             yield fetched
@@ -390,49 +390,6 @@ async def test_a_drip_is_cut_off(new_raw: NewRaw) -> None:
         assert code(fetched) == "timeout"
 
 
-@pytest.mark.parametrize("head", [HEAD + b"Content-Length: 300000\r\n\r\n", HEAD + b"\r\n"])
-async def test_a_large_body_is_told_of_before_it_is_there(new_raw: NewRaw, head: bytes) -> None:
-    """Once, whether or not it says how long it is: the server sends the rest only when that was heard."""
-    heard = asyncio.Event()
-    told = []
-
-    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(head + b"a" * 200_000)
-        await heard.wait()
-        writer.write(b"a" * 100_000)
-        await writer.drain()
-
-    def hear() -> None:
-        told.append(True)
-        heard.set()
-
-    port = await new_raw(handle)
-    async with fetching(raw_options(port), notice=Notice(200_000, hear)) as fetched:
-        assert (code(fetched), fetched.size, told) == (None, 300_000, [True])
-
-
-async def test_nobody_is_told_of_a_body_that_is_small_or_slow(
-    new_raw: NewRaw, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Nor of one of which no more is read; a slow one is told of when it is nearly there."""
-    told = []
-    notice = Notice(200_000, lambda: told.append(True))
-    port = await new_raw(says(HEAD + b"Content-Length: 199999\r\n\r\n" + b"a" * 199_999))
-    async with fetching(raw_options(port), notice=notice) as fetched:
-        assert (fetched.size, told) == (199_999, [])
-    port = await new_raw(says(HEAD + b"Content-Length: 300000\r\n\r\n" + b"a" * 300_000))
-    async with fetching(raw_options(port), notice=notice, max_bytes=100_000) as fetched:
-        assert (code(fetched), told) == ("body_too_large", [])
-    monkeypatch.setattr(responses, "SOON", 0)
-    port = await new_raw(says(HEAD + b"Content-Length: 300000\r\n\r\n" + b"a" * 299_999))
-    async with fetching(raw_options(port), notice=notice) as fetched:
-        assert (code(fetched), told) == ("body_truncated", [])
-    port = await new_raw(says(HEAD + b"Content-Length: 300000\r\n\r\n" + b"a" * 300_000))
-    async with fetching(raw_options(port), notice=notice) as fetched:
-        assert (code(fetched), told) == (None, [True])
-
-
 async def test_endless_interim_answers(new_raw: NewRaw) -> None:
     """A server that says `100 Continue` for ever is left after the request's time."""
 
@@ -513,7 +470,7 @@ async def test_retry_after_is_honoured(new_site: NewSite) -> None:
         return "ok" if len(site.asked) > 1 else (503, {"Retry-After": "1"}, b"")
 
     site.pages["/map.xml"] = busy
-    ask = Ask(site="site.test", max_bytes=1000, until=asyncio.get_running_loop().time() + 20)
+    ask = FetchRequest(site="site.test", max_bytes=1000, until=asyncio.get_running_loop().time() + 20)
     async with Fetcher(site.options(per_host=1)) as fetcher:
         fetched, other = await asyncio.gather(
             *(fetcher.fetch(f"http://site.test/{name}.xml", ask) for name in ("map", "other"))
@@ -528,7 +485,7 @@ async def test_retry_after_is_honoured(new_site: NewSite) -> None:
 async def test_retry_after_beyond_patience(new_site: NewSite) -> None:
     """A long one is not waited for, and until then the host is not asked at all."""
     site = await new_site({"*": (503, {"Retry-After": "500"}, b"")})
-    ask = Ask(site="site.test", max_bytes=1000, until=asyncio.get_running_loop().time() + 20)
+    ask = FetchRequest(site="site.test", max_bytes=1000, until=asyncio.get_running_loop().time() + 20)
     async with Fetcher(site.options()) as fetcher:
         first = await fetcher.fetch("http://site.test/a", ask)
         second = await fetcher.fetch("http://site.test/b", ask)
@@ -580,7 +537,7 @@ async def test_cookies_are_not_kept(new_site: NewSite) -> None:
 async def test_connections_are_used_again(new_site: NewSite) -> None:
     """Requests to one host share a connection, also after a 404."""
     site = await new_site({"/a": "ok", "/c": "ok"})
-    ask = Ask(site="site.test", max_bytes=1000, until=asyncio.get_running_loop().time() + 20)
+    ask = FetchRequest(site="site.test", max_bytes=1000, until=asyncio.get_running_loop().time() + 20)
     async with Fetcher(site.options()) as fetcher:
         for path in ("a", "missing", "c"):
             (await fetcher.fetch(f"http://site.test/{path}", ask)).close()
@@ -703,7 +660,7 @@ async def test_connection_is_used_again_after_a_sample(new_site: NewSite) -> Non
         return (403, {"Content-Type": "text/html"}, REFUSED)
 
     site = await new_site({"*": refuse})
-    ask = Ask(site="site.test", max_bytes=10_000, until=asyncio.get_running_loop().time() + 20)
+    ask = FetchRequest(site="site.test", max_bytes=10_000, until=asyncio.get_running_loop().time() + 20)
     async with Fetcher(site.options(retries=0)) as fetcher:
         for path in ("a", "b"):
             with await fetcher.fetch(f"http://site.test/{path}", ask) as fetched:

@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 from contentmap_cli.crawl.crawler import Crawler
-from contentmap_cli.crawl.http.connector import Looked, Resolver
-from contentmap_cli.crawl.http.fetch import Ask, Fetcher
+from contentmap_cli.crawl.http.connector import Addresses, Resolver
+from contentmap_cli.crawl.http.fetch import Fetcher, FetchRequest
 from contentmap_cli.crawl.options import CrawlOptions
 from contentmap_cli.crawl.targets import parse_target
 from contentmap_cli.models import Limits
@@ -37,7 +37,7 @@ class Answers(Resolver):
         self._table = table
         self.asked: Counter[str] = Counter()
 
-    async def addresses(self, host: str) -> Looked:
+    async def addresses(self, host: str) -> Addresses:
         answers = self._table.get(host)
         if answers is None:
             raise socket.gaierror(socket.EAI_NONAME, "no such name")
@@ -72,7 +72,7 @@ class Wire:
 
     async def fetch(self, url: str, resolver: Resolver | None = None) -> str | None:
         """Fetches a URL; its failure's code, None for success."""
-        ask = Ask(site="site.test", max_bytes=10_000, until=asyncio.get_running_loop().time() + 10)
+        ask = FetchRequest(site="site.test", max_bytes=10_000, until=asyncio.get_running_loop().time() + 10)
         async with Fetcher(self.options(), resolver) as fetcher:
             with await fetcher.fetch(url, ask) as fetched:
                 return fetched.failure.code if fetched.failure else None

@@ -23,7 +23,7 @@ from running import alive
 
 from contentmap_cli.crawl.reading import parser_processes as processes_module
 from contentmap_cli.crawl.reading.body_changes import Reading
-from contentmap_cli.crawl.reading.parser_processes import ParserProcesses, Turns
+from contentmap_cli.crawl.reading.parser_processes import ParserProcesses
 from contentmap_cli.crawl.reading.parser_worker import LENGTH, Work, serve
 from contentmap_cli.crawl.reading.reader import LARGE, Reader, Source
 from contentmap_cli.crawl.reading.spool import RowSpool, Segment, Spools
@@ -102,13 +102,12 @@ async def test_a_process_gives_what_a_thread_gives(
     make_reader: Callable[..., Reader], processes: ParserProcesses, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The same document and the same rows, several at once, in processes that are used again."""
-    monkeypatch.setattr(processes_module, "IDLE", 600)  # the one that has nothing more to do stays
     here, there = make_reader(apart=False), make_reader()
     bodies = [sitemap(8_000 + 100 * number, number) for number in range(4)]
     expected = [await here.read(source(body), room=lambda: MANY) for body in bodies]
-    assert processes.numbers == []
+    assert processes.pids == []
     found = await asyncio.gather(*(there.read(source(body), room=lambda: MANY) for body in bodies))
-    assert len(processes.numbers) == 2
+    assert len(processes.pids) == 2
     for (document, segment), (other, others) in zip(expected, found, strict=True):
         assert document == other
         assert document.entries == segment.entries == others.entries > 0
@@ -144,7 +143,7 @@ async def test_a_killed_process_is_one_files_failure(
     reader = make_reader()
     reading = asyncio.create_task(reader.read(source(sitemap(400_000)), room=lambda: MANY))
     await _one_runs(processes)
-    (victim,) = processes.numbers
+    (victim,) = processes.pids
     await _reads(victim)
     os.kill(victim, signal.SIGKILL)
     document, segment = await reading
@@ -153,36 +152,31 @@ async def test_a_killed_process_is_one_files_failure(
     assert "died" in caplog.text
     document, segment = await reader.read(source(sitemap(9_000)), room=lambda: MANY)
     assert (document.failure, len(rows(segment))) == (None, 9_000)
-    assert victim not in processes.numbers
+    assert victim not in processes.pids
 
 
-@pytest.mark.parametrize("when", ["before the next file", "as the next file is handed to it"])
 async def test_a_process_killed_while_it_waits_fails_no_file(
-    make_reader: Callable[..., Reader],
-    processes: ParserProcesses,
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
-    when: str,
+    make_reader: Callable[..., Reader], processes: ParserProcesses, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """By whom or what it may be: it had not begun with the next file, which another process reads."""
-    monkeypatch.setattr(processes_module, "IDLE", 600)
+    """The next file is read by another process."""
     reader = make_reader()
     await reader.read(source(sitemap(9_000)), room=lambda: MANY)
-    (victim,) = processes.numbers
-    if when == "before the next file":
-        os.kill(victim, signal.SIGKILL)
-        await _gone(victim)
-        document, segment = await reader.read(source(sitemap(9_000)), room=lambda: MANY)
-    else:
-        os.kill(victim, signal.SIGSTOP)  # it takes nothing up of what it is handed
-        reading = asyncio.create_task(reader.read(source(sitemap(9_000)), room=lambda: MANY))
-        await _handed_over(processes)
-        os.kill(victim, signal.SIGKILL)
-        document, segment = await reading
+    (victim,) = processes.pids
+    os.kill(victim, signal.SIGKILL)
+    await asyncio.to_thread(os.waitid, os.P_PID, victim, os.WEXITED | os.WNOWAIT)
+    document, segment = await reader.read(source(sitemap(9_000)), room=lambda: MANY)
     assert (document.failure, len(rows(segment))) == (None, 9_000)
-    assert len(processes.numbers) == 1
-    assert victim not in processes.numbers
+    assert len(processes.pids) == 1
+    assert victim not in processes.pids
     assert "died" not in caplog.text
+
+
+async def test_closing_kills_all(make_reader: Callable[..., Reader], processes: ParserProcesses) -> None:
+    """Those that wait for a document as well."""
+    await make_reader().read(source(sitemap(9_000)), room=lambda: MANY)
+    (waiting,) = processes.pids
+    processes.close()
+    assert (processes.pids, alive(waiting)) == ([], False)
 
 
 async def test_a_bug_in_a_process_is_one_files_failure(
@@ -228,7 +222,7 @@ async def test_a_body_without_a_file_is_parsed_here(
     body = sitemap(9_000)
     held = Source(URL, io.BytesIO(body), len(body), URL, Scope("site.test"))
     document, segment = await make_reader().read(held, room=lambda: MANY)
-    assert (document.failure, len(rows(segment)), processes.numbers) == (None, 9_000, [])
+    assert (document.failure, len(rows(segment)), processes.pids) == (None, 9_000, [])
 
 
 def test_a_request_in_pieces(tmp_path: Path) -> None:
@@ -259,7 +253,7 @@ async def test_the_deadline_ends_the_wait(
     until = asyncio.get_running_loop().time() + 0.5
     document, segment = await make_reader().read(source(sitemap(600_000), until), room=lambda: MANY)
     assert document.failure is not None
-    assert (document.failure.code, rows(segment), processes.numbers) == ("deadline", [], [])
+    assert (document.failure.code, rows(segment), processes.pids) == ("deadline", [], [])
 
 
 async def test_a_cancelled_reading_kills_its_process(
@@ -268,84 +262,11 @@ async def test_a_cancelled_reading_kills_its_process(
     """When the cancellation is heard, nobody writes to the spool any more."""
     reading = asyncio.create_task(make_reader().read(source(sitemap(400_000)), room=lambda: MANY))
     await _one_runs(processes)
-    (number,) = processes.numbers
+    (number,) = processes.pids
     reading.cancel()
     with pytest.raises(asyncio.CancelledError):
         await reading
     assert not alive(number)
-
-
-async def test_a_process_with_nothing_to_do_ends(
-    make_reader: Callable[..., Reader], processes: ParserProcesses, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Its memory is given back; the next large file starts another."""
-    monkeypatch.setattr(processes_module, "IDLE", 0.1)
-    reader = make_reader()
-    numbers = []
-    for _ in range(2):
-        reading = asyncio.create_task(reader.read(source(sitemap(9_000)), room=lambda: MANY))
-        await _one_runs(processes)
-        numbers += processes.numbers
-        document, _ = await reading
-        assert document.failure is None
-        async with asyncio.timeout(60):
-            while processes.numbers:  # noqa: ASYNC110 - the code under test has no event for a test to wait for
-                await asyncio.sleep(0.01)
-        assert not alive(numbers[-1])
-    assert len(set(numbers)) == 2
-
-
-async def test_a_process_is_ready_before_its_document(
-    make_reader: Callable[..., Reader], processes: ParserProcesses, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It is the one that parses, however often it was asked for, and no more are started than may run."""
-    monkeypatch.setattr(processes_module, "IDLE", 600)
-    processes.prepare()
-    processes.prepare()
-    (ready,) = processes.numbers
-    reader = make_reader()
-    await asyncio.gather(*(reader.read(source(sitemap(9_000)), room=lambda: MANY) for _ in range(2)))
-    assert ready in processes.numbers
-    assert len(processes.numbers) == 2
-    processes.prepare()
-    assert len(processes.numbers) == 2
-    reading = asyncio.gather(*(reader.read(source(sitemap(400_000)), room=lambda: MANY) for _ in range(2)))
-    for number in processes.numbers:
-        await _reads(number)
-    processes.prepare()  # as many as may run have work
-    assert len(processes.numbers) == 2
-    reading.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await reading
-
-
-async def test_a_process_whose_document_does_not_come_ends(
-    processes: ParserProcesses, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """By itself, counted from when it was last asked for, or with the others."""
-    monkeypatch.setattr(processes_module, "IDLE", 0.4)
-    processes.prepare()
-    (number,) = processes.numbers
-    await asyncio.sleep(0.25)
-    processes.prepare()
-    await asyncio.sleep(0.25)
-    assert alive(number)
-    await asyncio.sleep(0.4)
-    assert (processes.numbers, alive(number)) == ([], False)
-    processes.prepare()
-    (number,) = processes.numbers
-    processes.close()
-    assert (processes.numbers, alive(number)) == ([], False)
-    await asyncio.sleep(0.5)  # its time is over, and nothing is left to do
-
-
-async def test_where_no_process_can_be_started_none_is_ready(
-    processes: ParserProcesses, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """That is for whoever has a document to say."""
-    monkeypatch.setattr(processes_module.sys, "executable", "/nonexistent/python")
-    processes.prepare()
-    assert processes.numbers == []
 
 
 async def test_where_no_process_can_be_started_a_thread_parses(
@@ -364,7 +285,7 @@ def test_processes_end_with_a_parent_that_was_killed(tmp_path: Path) -> None:
     script = f"""
 import asyncio, sys
 from contentmap_cli.crawl.reading.body_changes import Reading
-from contentmap_cli.crawl.reading.parser_processes import ParserProcesses, Turns
+from contentmap_cli.crawl.reading.parser_processes import ParserProcesses
 from contentmap_cli.crawl.scope import Scope
 from contentmap_cli.crawl.reading.parser_worker import Work
 from contentmap_cli.models import Limits
@@ -375,10 +296,10 @@ async def run():
     work = Work(reading, None, 10**9, 10, 0)
     with open({str(body)!r}, "rb") as source, open({str(tmp_path / "spool")!r}, "w+b") as spool:
         parsing = asyncio.create_task(processes.parse(work, source.fileno(), spool.fileno()))
-        while not processes.numbers:
+        while not processes.pids:
             await asyncio.sleep(0.01)
         await asyncio.sleep(0.5)
-        print(*processes.numbers, flush=True)
+        print(*processes.pids, flush=True)
         await parsing
 
 asyncio.run(run())
@@ -397,16 +318,22 @@ asyncio.run(run())
 
 def test_a_process_loads_the_parser_and_no_more() -> None:
     """Neither the network nor the database: each process would hold them in memory."""
-    script = "import sys, contentmap_cli.crawl.reading.parser_worker; print(*sys.modules)"
+    script = (
+        "import socket, sys; from contentmap_cli.crawl.reading import parser_worker as worker;"
+        "worker.serve = lambda _: print(*sys.modules, flush=True); worker.main()"
+    )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True, env=environment)
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        command = [sys.executable, "-c", script]
+        ran = subprocess.run(command, stdin=theirs, capture_output=True, check=True, env=environment)
     loaded = set(ran.stdout.decode().split())
     assert "lxml.etree" in loaded
     assert loaded.isdisjoint({"aiohttp", "asyncio", "sqlalchemy", "typer", "rich"})
 
 
 async def _one_runs(processes: ParserProcesses) -> None:
-    while not processes.numbers:  # noqa: ASYNC110 - the code under test has no event for a test to wait for
+    while not processes.pids:  # noqa: ASYNC110 - the code under test has no event for a test to wait for
         await asyncio.sleep(0.01)
 
 
@@ -419,52 +346,3 @@ async def _reads(number: int) -> None:
 async def _gone(number: int) -> None:
     while alive(number):  # noqa: ASYNC110 - nor is it a child that may be waited for here
         await asyncio.sleep(0.01)
-
-
-async def _handed_over(processes: ParserProcesses) -> None:
-    """Waits until a process that takes nothing up has been sent a document."""
-    while processes._idle:  # noqa: ASYNC110
-        await asyncio.sleep(0)
-    await asyncio.sleep(0.05)
-
-
-async def test_every_second_turn_goes_to_the_shortest() -> None:
-    """Small documents pass huge ones that wait; the oldest has its turn all the same."""
-    turns = Turns(1)
-    went: list[str] = []
-    release = asyncio.Event()
-
-    async def work(name: str, size: int) -> None:
-        async with turns.turn(size):
-            went.append(name)
-            await release.wait()
-
-    sizes = {"first": 50, "huge": 100, "huger": 200, "hugest": 300, "small": 1, "mid": 2, "tiny": 0}
-    tasks = {name: asyncio.create_task(work(name, size)) for name, size in sizes.items()}
-    await asyncio.sleep(0)
-    tasks["mid"].cancel()
-    release.set()
-    await asyncio.gather(*tasks.values(), return_exceptions=True)
-    assert went == ["first", "tiny", "huge", "small", "huger", "hugest"]
-
-
-async def test_a_turn_is_not_lost_with_who_waited_for_it() -> None:
-    """Cancelled while it waits, or in the moment in which it is given its turn."""
-    turns = Turns(2)
-    release = asyncio.Event()
-
-    async def work() -> None:
-        async with turns.turn(1):
-            await release.wait()
-
-    tasks = [asyncio.create_task(work()) for _ in range(6)]
-    await asyncio.sleep(0)
-    tasks[2].cancel()
-    tasks[0].cancel()  # gives its turn to the fourth, which is cancelled before it can begin
-    await asyncio.sleep(0)
-    tasks[3].cancel()
-    release.set()
-    await asyncio.gather(*tasks, return_exceptions=True)
-    async with asyncio.timeout(60), turns.turn(1), turns.turn(1):
-        pass
-    assert [task.cancelled() for task in tasks] == [True, False, True, True, False, False]

@@ -23,7 +23,7 @@ async def most_at_once(politeness: Politeness, turns: list[tuple[str, str | None
 
     async def take(host: str, address: str | None) -> None:
         nonlocal taken, peak
-        async with politeness.turn(host, address):
+        async with politeness.slot(host, address):
             taken += 1
             peak = max(peak, taken)
             await asyncio.sleep(0.02)
@@ -53,7 +53,7 @@ async def test_a_delay_is_kept_between_starts() -> None:
     begin = loop.time()
 
     async def take() -> None:
-        async with politeness.turn("a"):
+        async with politeness.slot("a"):
             starts.append(loop.time())
 
     await asyncio.gather(*(take() for _ in range(5)))
@@ -66,11 +66,11 @@ async def test_a_pause_holds_for_everyone() -> None:
     politeness = Politeness()
     loop = asyncio.get_running_loop()
     politeness.pause("c", 600)
-    async with asyncio.timeout(60), politeness.turn("b"):
+    async with asyncio.timeout(60), politeness.slot("b"):
         pass
     politeness.pause("a", 0.2)
     begin = loop.time()
-    async with politeness.turn("a"):
+    async with politeness.slot("a"):
         assert loop.time() - begin > 0.19
 
 
@@ -80,7 +80,7 @@ async def test_a_pause_that_begins_during_a_delay() -> None:
     loop = asyncio.get_running_loop()
 
     async def take() -> float:
-        async with politeness.turn("a"):
+        async with politeness.slot("a"):
             return loop.time()
 
     await take()
@@ -97,11 +97,11 @@ async def test_a_pause_beyond_patience() -> None:
 
     async def impatient() -> float:
         with pytest.raises(HostPaused) as caught:
-            async with politeness.turn("a", patience=5):
+            async with politeness.slot("a", max_wait=5):
                 pass
         return caught.value.seconds
 
-    async with politeness.turn("a"):
+    async with politeness.slot("a"):
         queued = asyncio.create_task(impatient())
         await asyncio.sleep(0.01)
         politeness.pause("a", 500)
@@ -113,10 +113,10 @@ async def test_nothing_is_kept_of_hosts_that_are_done() -> None:
     """A crawl of a million hosts does not remember each."""
     politeness = Politeness()
     for number in range(100):
-        async with politeness.turn(f"host-{number}", f"address-{number}"):
+        async with politeness.slot(f"host-{number}", f"address-{number}"):
             pass
     politeness.set_delay("slow", 0.02)
-    async with politeness.turn("slow"):
+    async with politeness.slot("slow"):
         pass
     politeness.forget("slow")
     assert "slow" in politeness._hosts  # who comes back at once waits all the same
@@ -127,7 +127,7 @@ async def test_nothing_is_kept_of_hosts_that_are_done() -> None:
 async def test_a_turn_that_is_cancelled_is_given_back() -> None:
     """Who gives up waiting takes no place with him."""
     politeness = Politeness(per_host=1)
-    async with politeness.turn("a"):
+    async with politeness.slot("a"):
         waiting = asyncio.create_task(most_at_once(politeness, [("a", None)]))
         await asyncio.sleep(0.01)
         waiting.cancel()

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from contentmap_cli.crawl.http.headers import ReplyHeaders
+from contentmap_cli.crawl.pages import refusals
+from contentmap_cli.crawl.pages.markers import markers, pattern
 from contentmap_cli.crawl.pages.refusals import PageKind, is_login_url, page_kind, refusal
 
 
@@ -143,3 +148,12 @@ def test_login_urls(url: str) -> None:
 def test_other_urls(url: str) -> None:
     """A word in an article's name, an account's own page, a return address without a login."""
     assert not is_login_url(url)
+
+
+def test_every_table_of_markers_is_used() -> None:
+    """Each compiles and is named in the rules, and the rules name no other."""
+    source = Path(refusals.__file__).read_text(encoding="utf-8")
+    named = set(re.findall(r'(?:pattern|occurs|_named)\("(\w+)"', source))
+    assert named == set(markers())
+    for name in named:
+        assert pattern(name).pattern

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from many_sites import small_sites
 from program import Contentmap
-from trial import Trial, make_schema, undisturbed_run
+from trial import Trial, undisturbed_run
 from web_sites import Page, serving
 
 LATE = 0.02
@@ -71,6 +70,5 @@ def _trial(
 ) -> Iterator[Trial]:
     expected = undisturbed(pages).expected
     contentmap = Contentmap(folder, address)
-    asyncio.run(make_schema(address))
     with serving(pages) as sites:
         yield Trial(contentmap, sites, pages, expected)

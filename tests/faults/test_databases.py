@@ -211,7 +211,7 @@ def test_a_session_asleep_in_its_transaction_holds_nobody_up(
     says who took it over, in its last domain and while it records a failure as well."""
     settings = {
         "contentmap_cli.storage.jobs.jobs.LEASE_SECONDS": 2.0,
-        "contentmap_cli.commands.engine.job_run.HEARTBEAT_SECONDS": 600.0,
+        "contentmap_cli.commands.engine.job.heartbeat.HEARTBEAT_SECONDS": 600.0,
     }
     scan = trial.start(fault={"point": point, "nth": nth, "do": "stop", "set": PATIENT | settings})
     try:

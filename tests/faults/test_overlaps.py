@@ -18,7 +18,7 @@ from contentmap_cli.storage.engine import open_database
 from contentmap_cli.storage.tables import DomainScan, Job
 
 QUICK = {
-    "contentmap_cli.commands.engine.job_run.HEARTBEAT_SECONDS": 0.2,
+    "contentmap_cli.commands.engine.job.heartbeat.HEARTBEAT_SECONDS": 0.2,
     "contentmap_cli.storage.engine.SERVER_SETTINGS": {"idle_in_transaction_session_timeout": "1s"},
 }
 
@@ -83,6 +83,30 @@ def test_two_jobs_want_one_domain(tmp_path: Path, address: str) -> None:
         sites.pages |= pages
         resumed = contentmap("resume", second.json["job_id"], "--json")
     assert (resumed.code, resumed.json["status"]) == (0, "complete"), resumed.err
+
+
+@pytest.mark.parametrize("address", ["sqlite"], indirect=True)
+def test_a_lease_that_expires_during_a_long_write(trial: Trial) -> None:
+    """On SQLite the heartbeat waits for the transaction that is being written: the run is alive all the same,
+    while its process runs. Suspended or gone, its lease counts."""
+    trial.sites.gate.clear()
+    writer = trial.start()
+    wait_until(lambda: trial.look().job is not None and bool(trial.sites.asked))
+    asyncio.run(let_leases_run_out(trial.contentmap.database))
+    status = trial.contentmap("status", trial.job_id, "--json")
+    listed = trial.contentmap("jobs", "--json")
+    assert (status.json["status"], listed.json[0]["status"]) == ("running", "running")
+    held = trial.resume()
+    assert (held.code, f":{writer.pid}:" in held.err) == (75, True), held.err
+    asyncio.run(let_leases_run_out(trial.contentmap.database))
+    writer.send_signal(signal.SIGSTOP)
+    wait_until_stopped(writer)
+    asyncio.run(let_leases_run_out(trial.contentmap.database))
+    assert trial.contentmap("status", trial.job_id, "--json").json["status"] == "interrupted"
+    writer.send_signal(signal.SIGCONT)
+    trial.sites.gate.set()
+    assert trial.contentmap.end(writer).code == 3
+    trial.check_finished()
 
 
 @pytest.mark.parametrize("point", ["domain.crawl_complete", "brief:transaction.committed"])

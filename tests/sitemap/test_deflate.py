@@ -11,18 +11,19 @@ import zlib
 
 import pytest
 
+from contentmap_cli.crawl.reading import body_cache
 from contentmap_cli.crawl.reading.body_cache import packed
 from contentmap_cli.errors import Failure
 from contentmap_cli.models import Limits
-from contentmap_cli.sitemap import deflate
+from contentmap_cli.sitemap import decode
 from contentmap_cli.sitemap.decode import CHUNK, Body
 
 LIMITS = Limits(body_bytes=300_000, gzip_members=3)
 WITHOUT = """
 import sys, zlib
 sys.modules["zlib_ng"] = None
-from contentmap_cli.sitemap import deflate
-assert deflate.LIBRARY is zlib
+from contentmap_cli.sitemap import decode
+assert decode.deflate is zlib
 from contentmap_cli.crawl.reading.body_cache import decode, packed
 from contentmap_cli.models import Limits
 from io import BytesIO
@@ -39,10 +40,10 @@ def outcome(data: bytes) -> tuple[bytes, bool, Failure | None, bool]:
 
 def agreed(data: bytes, monkeypatch: pytest.MonkeyPatch) -> Failure | None:
     """What both libraries say went wrong."""
-    assert deflate.LIBRARY is not zlib
+    assert decode.deflate is not zlib
     fast = outcome(data)
     with monkeypatch.context() as patch:
-        patch.setattr(deflate, "LIBRARY", zlib)
+        patch.setattr(decode, "deflate", zlib)
         assert fast == outcome(data), data.hex()
     return fast[2]
 
@@ -121,10 +122,10 @@ def test_each_reads_what_the_other_wrote(monkeypatch: pytest.MonkeyPatch) -> Non
     """A body that one installation keeps is read by another."""
     data = content(random.Random(5)) * 20
     assert len(data) > CHUNK
-    for writer, reader in ((deflate.LIBRARY, zlib), (zlib, deflate.LIBRARY)):
-        monkeypatch.setattr(deflate, "LIBRARY", writer)
+    for writer, reader in ((decode.deflate, zlib), (zlib, decode.deflate)):
+        monkeypatch.setattr(body_cache, "deflate", writer)
         kept = packed(io.BytesIO(data), is_gzipped=False)
-        monkeypatch.setattr(deflate, "LIBRARY", reader)
+        monkeypatch.setattr(decode, "deflate", reader)
         assert outcome(kept) == (data, True, None, False)
 
 

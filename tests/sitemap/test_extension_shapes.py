@@ -15,8 +15,8 @@ from contentmap_cli.models import Document, Limits
 from contentmap_cli.models.entry_rows import Row, encoded_extras
 from contentmap_cli.models.entry_sink import Extras
 from contentmap_cli.sitemap import parse_document
-from contentmap_cli.sitemap.xml import extension_shapes, fast_xml
-from contentmap_cli.sitemap.xml.extension_shapes import UsualExtensions
+from contentmap_cli.sitemap.xml import fast_extensions, fast_xml
+from contentmap_cli.sitemap.xml.fast_extensions import UsualExtensions
 from tests.sitemap.test_fast_extensions import NAMESPACES, ODD_VALUES, VALUES
 from tests.sitemap.test_fast_xml import NAMESPACE, SITE
 
@@ -92,7 +92,7 @@ def test_rows_are_the_same_both_ways(
 ) -> None:
     """Rows with the text of all that an entry carries, problems and facts, whatever the values are."""
     monkeypatch.setattr(fast_xml, "PIECE", 3000)
-    monkeypatch.setattr(extension_shapes, "_OFTEN", 2)
+    monkeypatch.setattr(fast_extensions, "_OFTEN", 2)
     for seed in range(25):
         short, long = both_ways(printed(seed, 60, *odd, share=share))
         assert short == long, seed
@@ -102,7 +102,7 @@ def test_rows_are_the_same_both_ways(
 def test_one_odd_value_in_a_known_shape(shape: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A shape lets nothing through that would not be taken without it, wherever it stands."""
     monkeypatch.setattr(fast_xml, "PIECE", 1000)
-    monkeypatch.setattr(extension_shapes, "_OFTEN", 1)
+    monkeypatch.setattr(fast_extensions, "_OFTEN", 1)
     usual = [f"<url><loc>{SITE}/{n}</loc>{shape.format(*['x'] * 9)}</url>" for n in range(9)]
     for value in (*ODD_VALUES, *ODD, *ESCAPED, *LONG, "&lt;", "&", "a &b", "é&eacute;"):
         for place in range(shape.count("{}")):
@@ -117,7 +117,7 @@ def test_one_odd_value_in_a_known_shape(shape: str, monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize("character", ["x", "\\", "&amp;", "\u00e9"])
 def test_a_value_is_as_long_with_a_shape_as_without(character: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The limit is one of characters as published."""
-    monkeypatch.setattr(extension_shapes, "_OFTEN", 1)
+    monkeypatch.setattr(fast_extensions, "_OFTEN", 1)
     reader = UsualExtensions()
     for length, taken_too in ((1, True), (1, True), (4096, True), (4097, False)):
         read = reader.read([SHAPES[6].format("n", "en", character * length)])
@@ -130,7 +130,7 @@ def test_a_value_is_as_long_with_a_shape_as_without(character: str, monkeypatch:
 @pytest.mark.parametrize("value", [" x", "x ", " ", "", "x  y", "x>", "@"])
 def test_a_value_alone_is_judged_like_one_of_many(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also the first and the last of those that are looked at together."""
-    monkeypatch.setattr(extension_shapes, "_OFTEN", 1)
+    monkeypatch.setattr(fast_extensions, "_OFTEN", 1)
     reader = UsualExtensions()
     video = "<video:video><video:title>{}</video:title></video:video>"
     for _ in range(2):
@@ -140,7 +140,7 @@ def test_a_value_alone_is_judged_like_one_of_many(value: str, monkeypatch: pytes
 
 def test_the_text_is_what_was_always_written(monkeypatch: pytest.MonkeyPatch) -> None:
     """A rescan compares it with what is recorded: another spelling would count as a change."""
-    monkeypatch.setattr(extension_shapes, "_OFTEN", 1)
+    monkeypatch.setattr(fast_extensions, "_OFTEN", 1)
     text = (
         f"{LINK.format('de', f'{SITE}/de?a&amp;b')}\n<image:image><image:loc>{SITE}/i</image:loc>"
         '<image:title>say "so" \\ caf\u00e9</image:title></image:image><news:news><news:publication>'
@@ -163,7 +163,7 @@ def test_the_text_is_what_was_always_written(monkeypatch: pytest.MonkeyPatch) ->
 def test_most_entries_are_read_by_their_shape(monkeypatch: pytest.MonkeyPatch) -> None:
     """Few are looked at by themselves, whatever stands in them, and all are taken."""
     looked_at: list[str] = []
-    usual = extension_shapes.usual_extensions
+    usual = fast_extensions.usual_extensions
 
     def counting(text: str) -> object:
         looked_at.append(text)
@@ -178,7 +178,7 @@ def test_most_entries_are_read_by_their_shape(monkeypatch: pytest.MonkeyPatch) -
         return found
 
     monkeypatch.setattr(UsualExtensions, "read", reading)
-    monkeypatch.setattr(extension_shapes, "usual_extensions", counting)
+    monkeypatch.setattr(fast_extensions, "usual_extensions", counting)
     monkeypatch.setattr(fast_xml, "PIECE", 10_000)
     for given in (SHAPES[:3], SHAPES[3:6], SHAPES[5:8]):
         looked_at.clear()
@@ -190,15 +190,15 @@ def test_most_entries_are_read_by_their_shape(monkeypatch: pytest.MonkeyPatch) -
 
 def test_shapes_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """A document made of nothing but new shapes costs no more than so many of them."""
-    monkeypatch.setattr(extension_shapes, "_OFTEN", 1)
+    monkeypatch.setattr(fast_extensions, "_OFTEN", 1)
     made: list[str] = []
-    shape_of = extension_shapes._shape_of
+    shape_of = fast_extensions._shape_of
 
     def counting(text: str) -> object:
         made.append(text)
         return shape_of(text)
 
-    monkeypatch.setattr(extension_shapes, "_shape_of", counting)
+    monkeypatch.setattr(fast_extensions, "_shape_of", counting)
     names = ["t" + "_" * number for number in range(30)]
     alike = [f"<video:video><video:{name}>x</video:{name}></video:video>" for name in names]
     others = ["<image:image><image:loc>x</image:loc></image:image>" * number for number in range(1, 200)]

@@ -165,14 +165,14 @@ def test_limits_hold_on_the_short_way(most: int) -> None:
 def taken(text: str, monkeypatch: pytest.MonkeyPatch) -> int:
     """How many entries of a document were taken the short way."""
     counts: list[int] = []
-    take: Callable[..., bool] = EntryBuilder.take_plain
+    take: Callable[..., bool] = EntryBuilder.add_plain
 
     def counting(builder: EntryBuilder, entries: PlainEntries, extensions: Sequence[Extensions]) -> bool:
         done = take(builder, entries, extensions)
         counts.append(len(entries.urls) if done else 0)
         return done
 
-    monkeypatch.setattr(EntryBuilder, "take_plain", counting)
+    monkeypatch.setattr(EntryBuilder, "add_plain", counting)
     parse(text.encode())
     return sum(counts)
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contentmap_cli.models import DiscoveryMethod
-from contentmap_cli.sitemap.html.links import PageFacts, page_facts, site_links
+from contentmap_cli.sitemap.html.links import PageMetadata, page_facts, site_links
 
 BASE = "https://site.example/"
 LINK, FEED = DiscoveryMethod.HTML_LINK, DiscoveryMethod.FEED_LINK
@@ -234,32 +234,32 @@ def test_link_headers(headers: list[str], expected: list[str]) -> None:
 @pytest.mark.parametrize(
     ("html", "expected"),
     [
-        ("<title> A &amp; B\n</title>", PageFacts("A & B", None, None)),
+        ("<title> A &amp; B\n</title>", PageMetadata("A & B", None, None)),
         (
             "<meta http-equiv=Refresh content='0; URL=/en/'>",
-            PageFacts(None, "https://site.example/en/", None),
+            PageMetadata(None, "https://site.example/en/", None),
         ),
         (
             '<META HTTP-EQUIV="refresh" CONTENT="5;url=\'https://b.example/?a=1&amp;b=2\'">',
-            PageFacts(None, "https://b.example/?a=1&b=2", None),
+            PageMetadata(None, "https://b.example/?a=1&b=2", None),
         ),
-        ("<meta http-equiv=refresh content='0,/x'>", PageFacts(None, "https://site.example/x", None)),
-        ("<meta http-equiv=refresh content='300'>", PageFacts(None, None, None)),
-        ("<meta http-equiv=refresh content='0; url='>", PageFacts(None, None, None)),
-        ("<meta http-equiv=refresh content='0; url=javascript:x()'>", PageFacts(None, None, None)),
+        ("<meta http-equiv=refresh content='0,/x'>", PageMetadata(None, "https://site.example/x", None)),
+        ("<meta http-equiv=refresh content='300'>", PageMetadata(None, None, None)),
+        ("<meta http-equiv=refresh content='0; url='>", PageMetadata(None, None, None)),
+        ("<meta http-equiv=refresh content='0; url=javascript:x()'>", PageMetadata(None, None, None)),
         (
             "<noscript><meta http-equiv=refresh content='0; url=/no-script'></noscript>",
-            PageFacts(None, None, None),
+            PageMetadata(None, None, None),
         ),
-        ("<!-- <meta http-equiv=refresh content='0; url=/x'> -->", PageFacts(None, None, None)),
+        ("<!-- <meta http-equiv=refresh content='0; url=/x'> -->", PageMetadata(None, None, None)),
         (
             "<base href='/de/'><link rel=canonical href='start'><link rel=canonical href='/second'>",
-            PageFacts(None, None, "https://site.example/de/start"),
+            PageMetadata(None, None, "https://site.example/de/start"),
         ),
-        ("", PageFacts(None, None, None)),
+        ("", PageMetadata(None, None, None)),
     ],
 )
-def test_page_facts(html: str, expected: PageFacts) -> None:
+def test_page_facts(html: str, expected: PageMetadata) -> None:
     """Title, redirect by markup and canonical URL, in text and in bytes."""
     assert page_facts(html, BASE) == expected
     assert page_facts(html.encode(), BASE) == expected

@@ -16,7 +16,7 @@ SECONDS = 30
 
 HTML = "from contentmap_cli.sitemap.html.links import site_links as links\n"
 KIND = "from contentmap_cli.crawl.pages.refusals import page_kind as kind\n"
-URLS = "from contentmap_cli.sitemap.urls import judge\nB = 'https://site.example/'\n"
+URLS = "from contentmap_cli.sitemap.urls import validate_url\nB = 'https://site.example/'\n"
 DOCUMENT = """
 import io
 from contentmap_cli.sitemap import parse_document
@@ -43,8 +43,8 @@ WORK = {
     "words of a challenge": KIND + "kind('access your request ' * 100_000); kind('checking your ' * 200)",
     "attributes without end": KIND + "kind('<a ' + 'b=' * 40_000); kind('<form action=' + '://' * 30_000)",
     "scripts of a challenge": KIND + "kind('<script>' + 'iframe src=' * 6_000); kind('id=' * 30_000)",
-    "blanks in a URL": URLS + "judge('a' + ' ' * 1_000_000 + 'b', B, 2_000_000)",
-    "a host of dots": URLS + "judge('a' + '.a' * 500_000 + ' b', B, 2_000_000)",
+    "blanks in a URL": URLS + "validate_url('a' + ' ' * 1_000_000 + 'b', B, 2_000_000)",
+    "a host of dots": URLS + "validate_url('a' + '.a' * 500_000 + ' b', B, 2_000_000)",
     "a name without end in a damaged file": DOCUMENT
     + "parse('<urlset><url ' + 'x' * 900_000 + '><loc>https://site.example/</loc></p>')",
 }

@@ -9,8 +9,9 @@ import pytest
 from contentmap_cli.models import DocumentKind, Entry, Limits
 from contentmap_cli.sitemap.entry_builder import EntryBuilder
 from contentmap_cli.sitemap.problems import Problems
+from contentmap_cli.sitemap.sniff import ForbiddenDoctype
 from contentmap_cli.sitemap.xml import tokenizer, tolerant
-from contentmap_cli.sitemap.xml.strict import Forbidden, read_feed
+from contentmap_cli.sitemap.xml.strict import read_feed
 
 HOST = "https://site.example"
 TWO = f"<url><loc>{HOST}/1</loc></url>\n<url><loc>{HOST}/2</loc></url>"
@@ -376,7 +377,7 @@ def test_time_grows_with_the_size_alone(parse: Any, piece: str, inside: str) -> 
 def test_markup_that_never_comes_to_anything(parse: Any, piece: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Too many declarations of nothing, or elements without an entry, end the reading."""
     monkeypatch.setattr(tokenizer, "BOGUS_DECLARATIONS", 1000)
-    monkeypatch.setattr(tolerant, "FRUITLESS_TOKENS", 2000)
+    monkeypatch.setattr(tolerant, "MAX_TOKENS_WITHOUT_ENTRY", 2000)
     first = "<urlset>&<url><loc>https://site.example/1</loc></url>"
     reading = parse(first + piece * 1_100 + "<url><loc>https://site.example/2</loc></url></urlset>")
     assert (reading.urls, reading.failure) == ([f"{HOST}/1"], "xml_token_too_large")
@@ -394,5 +395,5 @@ def test_a_feed_says_itself_that_it_has_no_document_type() -> None:
     kept: list[Entry] = []
     builder = EntryBuilder(kept, Problems(), Limits(), base=HOST, in_scope=None)
     feed = b'<!DOCTYPE rss [<!ENTITY a "b">]><rss><channel><item><link>https://site.example/&a;</link></item>'
-    with pytest.raises(Forbidden):
+    with pytest.raises(ForbiddenDoctype):
         read_feed(iter([feed, b"</channel></rss>"]), builder)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from contentmap_cli.sitemap.problems import ProblemCode
-from contentmap_cli.sitemap.urls import judge
+from contentmap_cli.sitemap.urls import validate_url
 
 BASE = "https://site.example/maps/sitemap.xml"
 AS_PUBLISHED = [
@@ -124,29 +124,29 @@ REPAIRED = {
 @pytest.mark.parametrize("text", AS_PUBLISHED)
 def test_listed_as_published(text: str) -> None:
     """An absolute http(s) URL is not rewritten."""
-    judged = judge(text, BASE, 2048)
-    assert (judged.url, judged.code) == (text, None)
+    validated = validate_url(text, BASE, 2048)
+    assert (validated.url, validated.code) == (text, None)
 
 
 @pytest.mark.parametrize(("text", "url"), REPAIRED.items())
 def test_repaired(text: str, url: str) -> None:
     """What every browser reads as one absolute URL is listed as that, and flagged."""
-    judged = judge(text, BASE, 2048)
-    assert (judged.url, judged.code) == (url, ProblemCode.URL_REPAIRED)
-    assert judge(url, BASE, 2048).code is None
-    assert judged.origin.lower() == judge(url, BASE, 2048).origin.lower()
+    validated = validate_url(text, BASE, 2048)
+    assert (validated.url, validated.code) == (url, ProblemCode.URL_REPAIRED)
+    assert validate_url(url, BASE, 2048).code is None
+    assert validated.origin.lower() == validate_url(url, BASE, 2048).origin.lower()
 
 
 def test_a_scheme_alone_is_absolute_where_it_is_another_one() -> None:
     """URL Standard section 4.4: only a base of the same scheme makes such a reference a relative one."""
-    assert judge("http:shop.test", BASE, 2048).url == "http://shop.test"
-    assert judge("https:shop.test", None, 2048).url == "https://shop.test"
+    assert validate_url("http:shop.test", BASE, 2048).url == "http://shop.test"
+    assert validate_url("https:shop.test", None, 2048).url == "https://shop.test"
 
 
 @pytest.mark.parametrize(("text", "url"), RESOLVED.items())
 def test_resolved(text: str, url: str) -> None:
     """White space goes, a relative URL is resolved against the document's."""
-    assert judge(text, BASE, 2048).url == url
+    assert validate_url(text, BASE, 2048).url == url
 
 
 @pytest.mark.parametrize("base", [BASE, None])
@@ -166,17 +166,17 @@ def test_resolved(text: str, url: str) -> None:
 )
 def test_credentials_are_left_out(text: str, url: str, base: str | None) -> None:
     """A user name or password is not recorded, and the problem that says so does not repeat it."""
-    judged = judge(text, base, 2048)
-    assert (judged.url, judged.code) == (url, ProblemCode.CREDENTIALS_REMOVED)
-    assert "@" not in judged.origin
-    assert "s3cr3t" not in judged.message
+    validated = validate_url(text, base, 2048)
+    assert (validated.url, validated.code) == (url, ProblemCode.CREDENTIALS_REMOVED)
+    assert "@" not in validated.origin
+    assert "s3cr3t" not in validated.message
 
 
 def test_credentials_of_relative_urls() -> None:
     """Those after `//` go, with a base and without, and those of the base itself."""
-    assert judge("//user:s3cr3t@site.example/a", BASE, 2048).url == "https://site.example/a"
-    assert judge("//user:s3cr3t@site.example/a", None, 2048).url == "//site.example/a"
-    assert judge("/a", "https://user:s3cr3t@site.example/", 2048).url == "https://site.example/a"
+    assert validate_url("//user:s3cr3t@site.example/a", BASE, 2048).url == "https://site.example/a"
+    assert validate_url("//user:s3cr3t@site.example/a", None, 2048).url == "//site.example/a"
+    assert validate_url("/a", "https://user:s3cr3t@site.example/", 2048).url == "https://site.example/a"
 
 
 @pytest.mark.parametrize(
@@ -198,22 +198,22 @@ def test_credentials_of_relative_urls() -> None:
 )
 def test_what_is_refused_is_told_without_credentials(text: str) -> None:
     """The problem of a refused URL repeats its beginning, and no password, wherever its end is."""
-    judged = judge(text, BASE, 1024)
-    assert judged.url is None
-    assert "s3cr3t" not in judged.message, judged.message
+    validated = validate_url(text, BASE, 1024)
+    assert validated.url is None
+    assert "s3cr3t" not in validated.message, validated.message
 
 
 @pytest.mark.parametrize("text", REJECTED)
 def test_rejected(text: str) -> None:
     """What could not be requested is refused with its reason."""
-    judged = judge(text, BASE, 2048)
-    assert (judged.url, judged.code) == (None, ProblemCode.REJECTED_URL)
-    assert judged.message.isprintable()
+    validated = validate_url(text, BASE, 2048)
+    assert (validated.url, validated.code) == (None, ProblemCode.REJECTED_URL)
+    assert validated.message.isprintable()
 
 
 def test_relative_without_a_base() -> None:
     """A relative URL that cannot be resolved is kept as it is."""
-    assert judge("/a", None, 2048).url == "/a"
+    assert validate_url("/a", None, 2048).url == "/a"
 
 
 @pytest.mark.parametrize(
@@ -228,9 +228,9 @@ def test_relative_without_a_base() -> None:
 )
 def test_own_host_without_scheme(text: str, url: str) -> None:
     """A loc that starts with the site's own host was never meant as a folder; other words are folders."""
-    judged = judge(text, BASE, 2048)
-    assert judged.url == url
-    assert (judged.code is ProblemCode.SCHEME_ADDED) == (url == f"https://{text}")
+    validated = validate_url(text, BASE, 2048)
+    assert validated.url == url
+    assert (validated.code is ProblemCode.SCHEME_ADDED) == (url == f"https://{text}")
 
 
 @pytest.mark.parametrize("letter", ["a", "ü", "|"])
@@ -238,21 +238,21 @@ def test_length_in_bytes(letter: str) -> None:
     """The limit counts UTF-8 bytes, of the URL as it would be requested."""
     room = (2048 - len("https://site.example/")) // len(letter.encode())
     fits = "https://site.example/" + letter * room
-    assert judge(fits, BASE, 2048).url == fits
-    judged = judge(fits + letter, BASE, 2048)
-    assert (judged.url, judged.code) == (None, ProblemCode.URL_TOO_LONG)
+    assert validate_url(fits, BASE, 2048).url == fits
+    validated = validate_url(fits + letter, BASE, 2048)
+    assert (validated.url, validated.code) == (None, ProblemCode.URL_TOO_LONG)
 
 
 def test_relative_is_measured_after_resolution() -> None:
     """A short relative URL may be too long once resolved."""
     base = "https://site.example/" + "a" * 2040 + "/"
-    assert judge("bbb", base, 2048).code is ProblemCode.URL_TOO_LONG
+    assert validate_url("bbb", base, 2048).code is ProblemCode.URL_TOO_LONG
 
 
 @pytest.mark.parametrize("text", ["", " ", "\u00a0\ufeff", "\n\t"])
 def test_empty(text: str) -> None:
     """White space alone is no URL."""
-    assert judge(text, BASE, 2048).code is ProblemCode.MISSING_URL
+    assert validate_url(text, BASE, 2048).code is ProblemCode.MISSING_URL
 
 
 def test_a_scheme_is_added_to_what_can_be_a_url() -> None:
@@ -261,12 +261,12 @@ def test_a_scheme_is_added_to_what_can_be_a_url() -> None:
         ("site.example:99999/", "rejected_url"),
         ("site.example/" + "x" * 3000, "url_too_long"),
     ):
-        judged = judge(text, BASE, 2048)
-        assert (judged.url, judged.code) == (None, code)
+        validated = validate_url(text, BASE, 2048)
+        assert (validated.url, validated.code) == (None, code)
 
 
 @pytest.mark.parametrize("text", ["/x", "site.example/x", "x"])
 def test_a_base_that_is_no_url(text: str) -> None:
     """What only a base could complete is refused; nothing is raised."""
-    judged = judge(text, "http://[::1/", 2048)
-    assert (judged.url, judged.code) == (None, ProblemCode.REJECTED_URL)
+    validated = validate_url(text, "http://[::1/", 2048)
+    assert (validated.url, validated.code) == (None, ProblemCode.REJECTED_URL)

@@ -1,4 +1,4 @@
-"""Well-formed urlsets and indexes: what is read of them, and how it is judged."""
+"""Well-formed urlsets and indexes: what is read of them, and how it is validated."""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import string
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -192,7 +193,7 @@ async def test_a_lost_claim_writes_nothing(sessions: Sessions) -> None:
     with pytest.raises(LeaseLost):
         async with sessions.work(taken.job_id, DOMAIN) as session, session.begin():
             await session.turn()
-            stolen = Claim(taken.scan_id, taken.domain_id, taken.job_id, taken.domain, "another token")
+            stolen = replace(taken, token="another token")
             await fence(session, stolen)
 
 

@@ -194,12 +194,12 @@ async def test_migrations_with_rows_inside(database: Database) -> None:
         assert await connection.run_sync(differences) == []
 
 
-async def test_every_revision_can_be_gone_back_to(address: str) -> None:
+async def test_every_revision_can_be_gone_back_to(empty_address: str) -> None:
     """Step by step up, step by step down."""
     revisions = [
         script.revision for script in ScriptDirectory(str(schema.migrations_folder())).walk_revisions()
     ][::-1]
-    opened = open_database(address)
+    opened = open_database(empty_address)
     for revision in (*revisions, *revisions[-2::-1], "base"):
         async with opened.engine.begin() as connection:
             move = schema.downgrade_schema if revision == "base" else schema.upgrade_schema
@@ -222,9 +222,9 @@ async def test_an_unknown_revision_is_no_bug(database: Database) -> None:
     assert caught.value.hint
 
 
-async def test_a_failed_upgrade_leaves_nothing(address: str) -> None:
+async def test_a_failed_upgrade_leaves_nothing(empty_address: str) -> None:
     """The whole upgrade is one transaction."""
-    opened = open_database(address)
+    opened = open_database(empty_address)
 
     def upgrade_and_fail(connection: Connection) -> None:
         schema.upgrade_schema(connection)
@@ -256,9 +256,9 @@ async def test_another_version_is_refused_with_what_to_do(
 
 
 @pytest.mark.parametrize("table", ["jobs", "workers"])
-async def test_another_programs_tables_are_not_touched(address: str, table: str) -> None:
+async def test_another_programs_tables_are_not_touched(empty_address: str, table: str) -> None:
     """A table of ours without our version table is somebody else's, one of the queue's too."""
-    opened = open_database(address)
+    opened = open_database(empty_address)
     if table not in {name for tables in tables_on(opened.dialect) for name in tables.tables}:
         pytest.skip("a file has no queue")
     async with opened.engine.begin() as connection:
@@ -270,9 +270,9 @@ async def test_another_programs_tables_are_not_touched(address: str, table: str)
     await opened.close()
 
 
-async def test_upgrades_at_once_take_turns(address: str) -> None:
+async def test_upgrades_at_once_take_turns(empty_address: str) -> None:
     """Four who upgrade one empty database end with one schema, and none with an error."""
-    opened = open_database(address)
+    opened = open_database(empty_address)
 
     async def upgrade() -> None:
         async with opened.engine.begin() as connection:

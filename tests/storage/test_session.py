@@ -15,7 +15,7 @@ from typing import cast
 
 import pytest
 from sqlalchemy import func, select, text
-from sqlalchemy.exc import DBAPIError, IntegrityError, InvalidRequestError
+from sqlalchemy.exc import IntegrityError, InvalidRequestError
 from sqlalchemy.orm import SessionTransaction
 
 from contentmap_cli.errors import TransactionRuleBroken
@@ -219,39 +219,6 @@ async def test_an_error_below_the_session_counts_too(sessions: Sessions) -> None
                 await connection.exec_driver_sql("INSERT INTO no_such_table VALUES (1)")
             except Exception:
                 logging.getLogger(__name__).debug("swallowed on purpose")
-    assert await _count(sessions) == 0
-
-
-async def test_a_statement_whose_answer_nobody_needs_is_watched_too(sessions: Sessions) -> None:
-    """It fails where it runs, at the latest with the commit, and whoever swallows that commits nothing."""
-    bad = ("INSERT INTO no_such_table VALUES (1)", ())
-    with pytest.raises((DBAPIError, TransactionRuleBroken)):
-        async with sessions.brief() as session, session.begin():
-            await _write(session)
-            with contextlib.suppress(DBAPIError):
-                await session.later(bad)
-    with pytest.raises(TransactionRuleBroken, match="commit"):
-        async with sessions.brief() as session, session.begin():
-            await _write(session)
-            with contextlib.suppress(DBAPIError):
-                await session.later(bad)
-                await session.ask("SELECT 1", ())
-            with pytest.raises(TransactionRuleBroken, match="after a statement failed"):
-                await session.ask("SELECT 1", ())
-    with pytest.raises(TransactionRuleBroken, match="another task"):
-        async with sessions.brief() as session, session.begin():
-            await _write(session)
-            await asyncio.create_task(session.later(("SELECT 1", ())))
-    assert await _count(sessions) == 0
-
-
-async def test_control_cannot_be_sent_to_be_run_later(sessions: Sessions) -> None:
-    """The rule holds at the line that breaks it."""
-    with pytest.raises(TransactionRuleBroken):
-        async with sessions.brief() as session, session.begin():
-            await _write(session)
-            await session.later(("COMMIT", ()))
-            pytest.fail("the line after the broken rule was reached")
     assert await _count(sessions) == 0
 
 

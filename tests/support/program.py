@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fork_server import STARTED_WITH, ForkedProcess, can_fork
+
 FAULTY = Path(__file__).with_name("faulty.py")
 PATIENCE = 180
 """Seconds after which a program counts as one that hangs: far more than any takes where it is alone."""
@@ -48,8 +50,7 @@ class Contentmap:
             "HOME": str(folder),
             "XDG_DATA_HOME": str(folder / "data"),
             "COLUMNS": "200",
-            # CPython 3.12.0 to 3.12.3 take SQLite's numbered `?1` for a name
-            "PYTHONWARNINGS": "default,ignore:Binding:DeprecationWarning",
+            **STARTED_WITH,
             **MEASURED,
         }
 
@@ -65,33 +66,34 @@ class Contentmap:
         timeout: float = PATIENCE,
         fault: Mapping[str, Any] | None = None,
     ) -> Said:
-        ran = subprocess.run(
-            self.words(*arguments, fault=fault),
-            input=stdin,
-            stdin=subprocess.DEVNULL if stdin is None else None,
-            capture_output=True,
-            env=self.environment,
-            cwd=self.folder,
-            timeout=timeout,
-            check=False,
-        )
-        return self._said(ran.returncode, ran.stdout, ran.stderr)
+        process = self._start(arguments, fault, subprocess.DEVNULL if stdin is None else subprocess.PIPE)
+        return self.end(process, timeout, stdin=stdin)
 
     def start(self, *arguments: str, fault: Mapping[str, Any] | None = None) -> subprocess.Popen[bytes]:
         """Starts it and leaves it running."""
-        return subprocess.Popen(
-            self.words(*arguments, fault=fault),
-            stdin=subprocess.DEVNULL,
+        return self._start(arguments, fault, subprocess.DEVNULL)
+
+    def _start(
+        self, arguments: tuple[str, ...], fault: Mapping[str, Any] | None, stdin: int
+    ) -> subprocess.Popen[bytes]:
+        words = self.words(*arguments, fault=fault)
+        # a fault of these kinds must be there before a module is imported
+        forked = can_fork(self.environment) and not {"clock", "set"} & set(fault or ())
+        return (ForkedProcess if forked else subprocess.Popen)(
+            words[1:] if forked else words,
+            stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env=self.environment,
             cwd=self.folder,
         )
 
-    def end(self, process: subprocess.Popen[bytes], timeout: float = PATIENCE) -> Said:
+    def end(
+        self, process: subprocess.Popen[bytes], timeout: float = PATIENCE, *, stdin: bytes | None = None
+    ) -> Said:
         """Waits for a started one, and says what it answered; one that does not end is killed."""
         try:
-            out, err = process.communicate(timeout=timeout)
+            out, err = process.communicate(stdin, timeout=timeout)
         except BaseException:
             process.kill()
             process.communicate()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import pytest
 from many_sites import small_sites
 from program import Contentmap
 from queue_trial import QueueTrial
-from trial import Trial, make_schema, undisturbed_run
+from trial import Trial, undisturbed_run
 from web_sites import Page, serving
 
 LATE = 0.02
@@ -45,6 +44,5 @@ def trial(
     tmp_path: Path, postgres_address: str, pages: dict[str, Page], undisturbed: Trial
 ) -> Iterator[QueueTrial]:
     """A database with a schema, and sites to scan."""
-    asyncio.run(make_schema(postgres_address))
     with serving(pages) as sites:
         yield QueueTrial(Contentmap(tmp_path, postgres_address), sites, pages, undisturbed.expected)

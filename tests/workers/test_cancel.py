@@ -100,7 +100,7 @@ def test_a_scan_in_another_terminal(tmp_path: Path, address: str) -> None:
     hosts = ("a.test", "b.test", "c.test")
     pages = {key: page for host in hosts for key, page in good_site(host).items()}
     with serving(pages) as sites:
-        looks = {"set": {"contentmap_cli.commands.engine.job_run._LOOKS": 60}}
+        looks = {"set": {"contentmap_cli.commands.engine.job.heartbeat.CHECKS_PER_HEARTBEAT": 60}}
         words = ("scan", *(f"http://{host}" for host in hosts), "-c", "1", "--json")
         sites.shuts_at = 2
         scan = contentmap.start(*words, "--connect-to", sites.connect_to, fault=looks)

@@ -11,7 +11,7 @@ from trial import wait_until, wait_until_stopped
 
 LEASE_OF_A_RUN = {
     "contentmap_cli.storage.jobs.jobs.LEASE_SECONDS": 2.0,
-    "contentmap_cli.commands.engine.job_run.HEARTBEAT_SECONDS": 0.4,
+    "contentmap_cli.commands.engine.job.heartbeat.HEARTBEAT_SECONDS": 0.4,
 }
 IMPATIENT = {"contentmap_cli.storage.engine.SERVER_SETTINGS": {"lock_timeout": "10s"}}
 

@@ -6,14 +6,14 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from platformdirs import user_data_path
 from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from contentmap_cli.commands.interface.global_options import GlobalOptions
-from contentmap_cli.errors import ContentMapError, DatabaseUnavailable, NotFound, SchemaMismatch
-from contentmap_cli.storage.database_errors import storage_error
+from contentmap_cli.errors import DatabaseUnavailable, NotFound, SchemaMismatch
+from contentmap_cli.storage.database_errors import storage_errors
 from contentmap_cli.storage.database_url import FILE, parse_database_address, show_database_address
 from contentmap_cli.storage.engine import READ_ONLY, SESSION_NAME, Database, open_database
 from contentmap_cli.storage.jobs.stale_sessions import session_name
@@ -26,6 +26,9 @@ from contentmap_cli.storage.schema import (
 )
 from contentmap_cli.storage.session import Sessions
 from contentmap_cli.storage.watchdog import watched
+
+if TYPE_CHECKING:
+    from contentmap_cli.commands.interface.global_options import GlobalOptions
 
 
 def database_address(cli: GlobalOptions) -> URL:
@@ -64,8 +67,14 @@ async def database_for_writing(
 
 @asynccontextmanager
 async def database_for_reading(cli: GlobalOptions) -> AsyncIterator[Sessions]:
-    """Open read-only sessions on an existing database."""
-    address = database_address(cli)
+    """Open read-only sessions on the database of a command."""
+    async with open_for_reading(database_address(cli)) as sessions:
+        yield sessions
+
+
+@asynccontextmanager
+async def open_for_reading(address: URL) -> AsyncIterator[Sessions]:
+    """Open read-only sessions on an existing database with a current schema."""
     if _is_missing_file(address):
         raise _nothing_yet(show_database_address(address))
     async with _opened(address, writable=False) as database:
@@ -99,14 +108,8 @@ async def opened_as_is(cli: GlobalOptions, *, create: bool) -> AsyncIterator[Dat
 async def _opened(address: URL, *, writable: bool, name: str = SESSION_NAME) -> AsyncIterator[Database]:
     database = open_database(address, writable=writable, name=name)
     try:
-        yield database
-    except ContentMapError:
-        raise
-    except Exception as error:
-        known = storage_error(error, database.shown)
-        if known is None:
-            raise
-        raise known from error
+        with storage_errors(database.shown):
+            yield database
     finally:
         await database.close()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from contentmap_cli.commands.database.connection import database_for_reading
-from contentmap_cli.commands.engine.run_id import is_dead, truthful
+from contentmap_cli.commands.engine.run_id import is_dead, is_running, truthful
 from contentmap_cli.commands.interface.global_options import GlobalOptions
 from contentmap_cli.errors import NotFound, UsageError
 from contentmap_cli.models import JobSummary
@@ -43,7 +43,7 @@ async def require_job(session: GuardedSession, tenant: str, job_id: str, *, lock
 
 async def job_as_it_stands(session: GuardedSession, tenant: str, job_id: str) -> JobSummary:
     """Return a job with the state of its run or its workers. Raise NotFound."""
-    job = await job_summary(session, job_id, tenant)
+    job = await job_summary(session, job_id, tenant, running=is_running)
     if job is None:
         raise unknown_job(job_id)
     return truthful(await with_queue(session, job, is_dead))

@@ -72,7 +72,7 @@ def prune(
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object.")] = False,
 ) -> int:
     """Remove old jobs and the history that only they need."""
-    from contentmap_cli.commands.interface.date_arguments import parse_date
+    from contentmap_cli.commands.interface.argument_values import parse_date
 
     before = parse_date("--older-than", older_than)
     if before > datetime.now(UTC):

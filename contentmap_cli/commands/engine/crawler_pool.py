@@ -11,7 +11,7 @@ from typing import Any
 
 from contentmap_cli.commands.settings.crawl_settings import ScanSettings
 from contentmap_cli.crawl.crawler import Crawler
-from contentmap_cli.crawl.http.host_slots import HostSlots
+from contentmap_cli.crawl.http.politeness import HostSlots
 
 _IDLE = 2
 """Crawlers that nobody uses and that are kept all the same: each has threads and connections of its own."""
@@ -46,7 +46,7 @@ class CrawlerPool:
             settings = replace(
                 settings, proxy=self._proxy, concurrency=self._concurrency, body_cache=self._body_cache
             )
-            crawler = Crawler(settings.crawl_options(), places=self._places)
+            crawler = Crawler(settings.crawl_options(), host_slots=self._places)
             # entering waits for nothing, so nobody comes in between; one that cannot be entered is not kept
             kept = self._kept[key] = _Kept(await crawler.__aenter__())
         kept.users += 1

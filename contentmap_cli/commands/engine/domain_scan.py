@@ -14,18 +14,18 @@ then stands at another result, which is seen under the fence, and all is compare
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Sequence
-from contextlib import AbstractAsyncContextManager, ExitStack
+from collections.abc import Collection, Iterable
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 
+from contentmap_cli.commands.engine.progress import DomainProgress
 from contentmap_cli.crawl.crawler import Crawler
-from contentmap_cli.crawl.results import CrawlProgress, DomainCrawl
+from contentmap_cli.crawl.results import DomainCrawl
 from contentmap_cli.errors import Failure
-from contentmap_cli.models import DomainSummary, FileStatus, RememberedFile, ScanStatus, Target
+from contentmap_cli.models import DomainSummary, FileStatus, ScanStatus
 from contentmap_cli.models.robots import costly
 from contentmap_cli.storage.jobs.claims import Claim, fence, finish_domain
 from contentmap_cli.storage.session import GuardedSession
@@ -34,74 +34,59 @@ from contentmap_cli.storage.writing.entries import Compared, Unfit, compare_ahea
 from contentmap_cli.storage.writing.files import drop_files, save_files
 from contentmap_cli.storage.writing.robots_versions import save_robots
 from contentmap_cli.storage.writing.row_diff import FileEntries
+from contentmap_cli.threads import run_in_thread
 
 WORTH_COMPARING_AHEAD = 5_000
 """Entries of a domain. Fewer are compared in its turn to write, in less time than one more session takes."""
 
 _UNREAD = frozenset({ScanStatus.FAILED, ScanStatus.DEFERRED})
 
-Comparing = Callable[[], AbstractAsyncContextManager[GuardedSession]]
-
 
 class DomainFailed(Exception):
-    """Nothing of a domain could be read, so there is nothing for its work session to record."""
+    """Nothing of a domain could be read, so the work session has nothing to record."""
 
     def __init__(self, crawl: DomainCrawl, failure: Failure, seconds: float) -> None:
         super().__init__(failure.message)
+        self.crawl = crawl  # closed by now: its figures, evidence and robots.txt remain
         self.failure = failure
-        self.status = crawl.status
-        self.evidence = crawl.evidence
-        self.robots = crawl.robots_file
-        self.requests = crawl.requests
-        self.fetched_bytes = crawl.fetched_bytes
         self.seconds = seconds
 
 
 async def process_domain(
-    session: GuardedSession,
-    claim: Claim,
-    target: Target,
-    crawler: Crawler,
-    remembered: Sequence[RememberedFile] = (),
-    progress: Callable[[CrawlProgress], None] | None = None,
-    crawled: Callable[[], None] | None = None,
-    comparing: Comparing | None = None,
+    session: GuardedSession, claim: Claim, crawler: Crawler, progress: DomainProgress
 ) -> DomainSummary:
-    """Crawl `target` and record it through `session`, which the caller began and ends. `crawled` is called
-    when the network is done with, before the wait for the turn to write.
+    """Crawl the claimed domain and record it through `session`, which the caller began and ends.
 
-    `comparing` opens a block of a session that only reads; without it all is compared in the turn to write.
-    Returns what it came to. Raises DomainFailed where there is nothing to record, LeaseLost where
-    another run has taken the domain over, and whatever the database raises.
+    Returns the outcome. Raises DomainFailed where nothing could be read, LeaseLost where another run has
+    taken the domain over, and whatever the database raises.
     """
     started = time.monotonic()
     session.note("domain.crawl_started")
-    with await crawler.crawl(target, remembered, progress) as crawl, ExitStack() as kept:
+    with await crawler.crawl(claim.target, claim.remembered, progress.updated) as crawl, ExitStack() as kept:
         session.note("domain.crawl_complete", status=str(crawl.status), files=len(crawl.files))
         seconds = time.monotonic() - started
-        if crawled is not None:
-            crawled()
+        progress.crawled()
         if crawl.status in _UNREAD and not crawl.files and crawl.failure is not None:
             raise DomainFailed(crawl, crawl.failure, seconds)
-        read, ahead = await _compare_ahead(claim, crawl, comparing, kept)
+        read, ahead = await _compare_ahead(claim, crawl, progress, kept)
         await session.turn()
         first_scan = not await fence(session, claim)
         return await _store(session, claim, read, seconds, ahead, first_scan=first_scan)
 
 
 async def _compare_ahead(
-    claim: Claim, crawl: DomainCrawl, comparing: Comparing | None, kept: ExitStack
+    claim: Claim, crawl: DomainCrawl, progress: DomainProgress, kept: ExitStack
 ) -> tuple[DomainCrawl, Compared | None]:
     """What there is to write, if that is worth finding before the turn to write, and the crawl that it is of:
     where only changes of files were read, and those are not changes of what is recorded, all is read."""
     deltas = {file.url for index, file in enumerate(crawl.files) if crawl.delta(index) is not None}
-    if comparing is None or not claim.known:
+    if not claim.known:
         return await _read_whole(crawl, deltas), None
     if not deltas and _entries_read(crawl) < WORTH_COMPARING_AHEAD:
         return crawl, None
     while True:
         try:
-            async with comparing() as reading:
+            async with progress.reading() as reading:
                 return crawl, await compare_ahead(
                     reading,
                     claim,
@@ -115,7 +100,7 @@ async def _compare_ahead(
 
 
 async def _read_whole(crawl: DomainCrawl, urls: Collection[str]) -> DomainCrawl:
-    return await asyncio.to_thread(crawl.read_whole, urls) if urls else crawl
+    return await run_in_thread(crawl.read_whole, urls) if urls else crawl
 
 
 def _read_files(crawl: DomainCrawl) -> dict[int, FileEntries]:

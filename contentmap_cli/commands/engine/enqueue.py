@@ -5,41 +5,22 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 
-from contentmap_cli.batches import cut
 from contentmap_cli.commands.database.connection import database_address, database_for_writing
 from contentmap_cli.commands.database.lookups import nothing_left, require_job
 from contentmap_cli.commands.engine.run_id import is_dead
 from contentmap_cli.commands.interface.answer_output import say
 from contentmap_cli.commands.interface.global_options import GlobalOptions
-from contentmap_cli.commands.interface.target_input import (
-    SHOWN_DUPLICATES,
-    check_targets,
-    duplicates_note,
-    target_lines,
-)
+from contentmap_cli.commands.interface.target_input import duplicates_note, read_targets
 from contentmap_cli.commands.settings.crawl_settings import ScanSettings
-from contentmap_cli.crawl.targets import TargetError, TargetLine, judge_lines, merge_targets, shown_line
 from contentmap_cli.errors import JobHeld, UsageError
-from contentmap_cli.models import Target
 from contentmap_cli.storage.database_url import FILE
 from contentmap_cli.storage.jobs import jobs
-from contentmap_cli.storage.jobs.target_staging import (
-    Staged,
-    create_staged_job,
-    merge_repeated,
-    open_stage,
-    repeated,
-    stage,
-)
 from contentmap_cli.storage.queue.queue import default_priority, enqueue_scans, require_engine
 from contentmap_cli.storage.queue.workers import end_stale_sessions, reopen_job, reopen_scans
-from contentmap_cli.storage.session import GuardedSession, Sessions
+from contentmap_cli.storage.session import Sessions
 
-_CHUNK = 5000
-_MOST_ERRORS = 1000
 _REDRAW_SECONDS = 0.2
 
 
@@ -66,24 +47,27 @@ async def enqueue_job(
     Raises UsageError, with nothing recorded, where a target names no site.
     """
     job_id, tenant = jobs.new_job_id(), cli.tenant_name
-    listing = _Listing(target_lines(*targets), _Progress(on=sys.stderr.isatty() and not cli.quiet))
-    ahead = listing.read_ahead()  # a list that comes slowly is waited for before a transaction is begun
+    found = read_targets(*targets)
+    total = len(found.targets)
+    chosen = default_priority(total) if priority is None else priority
+    progress = _Progress(on=sys.stderr.isatty() and not cli.quiet)
     async with database_for_writing(cli) as database:
         sessions = Sessions(database)
+        progress.show(f"{total:,} targets read, being recorded …")
         try:
             async with sessions.brief(job_id) as session, session.begin():
-                total = await listing.record(session, ahead, job_id, tenant, settings)
-                chosen = default_priority(total) if priority is None else priority
+                recorded = settings.recorded()
+                await jobs.create_job(session, job_id, tenant, found.targets, recorded, jobs.QUEUE_OWNER)
                 await enqueue_scans(
                     session,
                     job_id,
                     tenant,
                     chosen,
-                    progress=lambda done: listing.progress.show(f"{done:,} of {total:,} queued"),
+                    progress=lambda done: progress.show(f"{done:,} of {total:,} queued"),
                 )
         finally:
-            listing.progress.clear()
-    note = duplicates_note(listing.duplicates, listing.dropped)
+            progress.clear()
+    note = duplicates_note(found.duplicates, len(found.duplicates))
     if note:
         say(note, unless=cli.quiet)
     return _say_queued(cli, job_id, total, chosen, as_json=as_json)
@@ -129,81 +113,6 @@ def _say_queued(cli: GlobalOptions, job_id: str, domains: int, priority: int, *,
     sys.stdout.flush()
     say(f"`{cli.in_full(f'contentmap status {job_id} --watch')}` follows it", unless=cli.quiet)
     return 0
-
-
-@dataclass
-class _Listing:
-    """A list on its way to the server, a few thousand lines at a time."""
-
-    lines: Iterator[TargetLine]
-    progress: _Progress
-    errors: list[TargetError] = field(default_factory=list)
-    duplicates: list[TargetLine] = field(default_factory=list)
-    dropped: int = 0
-    _position: int = 0
-
-    def read_ahead(self) -> Iterator[Staged]:
-        """The targets, the first of which has been read already."""
-        staged = self._staged()
-        first = next(staged, None)
-
-        def everything() -> Iterator[Staged]:
-            if first is not None:
-                yield first
-                yield from staged
-
-        return everything()
-
-    def _staged(self) -> Iterator[Staged]:
-        for line, target in judge_lines(self.lines):
-            if isinstance(target, Target):
-                self._position += 1
-                yield Staged(self._position, line.line, shown_line(line).text, target)
-            else:
-                self.errors.append(target)
-                if len(self.errors) == _MOST_ERRORS:
-                    return  # all of them cannot be meant, and nobody reads on
-
-    async def record(
-        self,
-        session: GuardedSession,
-        staged: Iterator[Staged],
-        job_id: str,
-        tenant: str,
-        settings: ScanSettings,
-    ) -> int:
-        """Writes the job and its domain scans, and returns how many."""
-        await open_stage(session)
-        for some in cut(staged, _CHUNK):
-            await stage(session, some)
-            self.progress.show(f"{self._position:,} targets read")
-        check_targets(self.errors, self._position)
-        self.progress.show(f"{self._position:,} targets read, being recorded …")
-        await self._merge(session)
-        return await create_staged_job(session, job_id, tenant, settings.recorded(), jobs.QUEUE_OWNER)
-
-    async def _merge(self, session: GuardedSession) -> None:
-        """Several lines of one domain become one target; those that add nothing are told of."""
-        merged: list[tuple[int, Target]] = []
-        first: Staged | None = None
-        known: Target | None = None
-        said: list[Staged] = []
-        async for one in repeated(session):
-            if first is None or known is None or one.target.domain != known.domain:
-                if first is not None and known is not None and known is not first.target:
-                    merged.append((first.position, known))
-                first, known = one, one.target
-                continue
-            both = merge_targets(known, one.target)
-            if both is known:
-                self.dropped += 1
-                said = sorted([*said, one], key=lambda line: line.position)[:SHOWN_DUPLICATES]
-            known = both
-        if first is not None and known is not None and known is not first.target:
-            merged.append((first.position, known))
-        self.duplicates = [TargetLine(one.said, one.line) for one in said]
-        if first is not None:
-            await merge_repeated(session, merged)
 
 
 class _Progress:

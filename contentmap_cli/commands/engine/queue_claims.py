@@ -7,10 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from contentmap_cli.commands.engine.claims_feed import Taken
-from contentmap_cli.commands.engine.run_id import is_dead
+from contentmap_cli.commands.engine.claims import claim_with_files
 from contentmap_cli.errors import Code
-from contentmap_cli.storage.jobs.claims import Claim, claim_domains, unpack_target
+from contentmap_cli.storage.jobs.claims import Claim
 from contentmap_cli.storage.queue.queue import put_back_entries, take_entries
 from contentmap_cli.storage.queue.workers import (
     QueuedScan,
@@ -20,7 +19,6 @@ from contentmap_cli.storage.queue.workers import (
     release_scans,
 )
 from contentmap_cli.storage.session import GuardedSession, Sessions
-from contentmap_cli.storage.writing.files import remembered_files
 
 BUSY_SECONDS = 5.0
 """What another worker holds is looked at again after so long."""
@@ -31,13 +29,8 @@ class Held:
     """A domain that this worker scans: its entry in the queue, its claim, its job's options."""
 
     entry: int
-    taken: Taken
+    claim: Claim
     options: Mapping[str, Any]
-
-    @property
-    def claim(self) -> Claim:
-        """The right to record it."""
-        return self.taken.claim
 
 
 @dataclass(slots=True)
@@ -100,23 +93,14 @@ class QueueClaims:
         options: Mapping[str, Any],
     ) -> Sequence[int]:
         """Claims a job's domain scans; returns the entries of those that another worker has just taken."""
-        answers = await claim_domains(
-            session,
-            job_id,
-            self.tenant,
-            [scan.domain for scan in wanted.values()],
-            self.owner,
-            gone=is_dead,
+        answers = await claim_with_files(
+            session, job_id, self.tenant, [scan.domain for scan in wanted.values()], self.owner
         )
-        known = [one.domain_id for one in answers.values() if isinstance(one, Claim) and one.known]
-        remembered = await remembered_files(session, known) if known else {}
         lost = []
         for entry, scan in wanted.items():
             answer = answers[scan.domain]
             if isinstance(answer, Claim):
-                files = remembered.get(answer.domain_id, ())
-                taken = Taken(unpack_target(scan.target), answer, files)
-                batch.held.append(Held(entry, taken, options))
+                batch.held.append(Held(entry, answer, options))
             elif answer.code == Code.DOMAIN_BUSY:  # recorded as skipped
                 batch.needless.append((entry, job_id))
             else:

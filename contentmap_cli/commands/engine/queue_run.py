@@ -18,12 +18,12 @@ from dataclasses import dataclass, field
 
 from contentmap_cli.commands.database.database_retry import DatabaseRetry
 from contentmap_cli.commands.engine.crawler_pool import CrawlerPool
-from contentmap_cli.commands.engine.job_run import Fanout
+from contentmap_cli.commands.engine.engine import ScanEngine
 from contentmap_cli.commands.engine.queue_claims import Held, QueueClaims
 from contentmap_cli.commands.engine.run_id import is_dead
 from contentmap_cli.errors import ContentMapError, DatabaseUnavailable, UsageError
-from contentmap_cli.models import DomainSummary, ScanStatus
-from contentmap_cli.storage.jobs.claims import LEASE_SECONDS, Claim
+from contentmap_cli.models import ScanStatus
+from contentmap_cli.storage.jobs.claims import LEASE_SECONDS
 from contentmap_cli.storage.queue.queue import anything_left, put_back_entries, repair_queue, settle_entries
 from contentmap_cli.storage.queue.workers import (
     close_if_done,
@@ -36,6 +36,7 @@ from contentmap_cli.storage.queue.workers import (
     renew_worker,
     still_queued,
 )
+from contentmap_cli.storage.session import Sessions
 
 log = logging.getLogger("contentmap.worker")
 
@@ -52,14 +53,17 @@ _FAREWELL = 15.0
 
 
 @dataclass
-class QueueRun(Fanout):
+class QueueRun:
     """One worker. `grace`: seconds that domains have to finish once it is told to end; `patience`: what
     waits for a database that is gone; `drain`: end when nothing is left. `finished` counts domains."""
 
+    sessions: Sessions
     crawlers: CrawlerPool
     tenant: str
     owner: str
     patience: DatabaseRetry
+    concurrency: int = field(default=1, kw_only=True)
+    stopped_by: str | None = field(default=None, kw_only=True)
     worker: uuid.UUID = field(default_factory=uuid.uuid4, kw_only=True)
     grace: float = field(default=20.0, kw_only=True)
     drain: bool = field(default=False, kw_only=True)
@@ -71,7 +75,11 @@ class QueueRun(Fanout):
     _jobs: set[str] = field(default_factory=set, kw_only=True)
     _stop: asyncio.Event = field(default_factory=asyncio.Event, kw_only=True)
     _freed: asyncio.Event = field(default_factory=asyncio.Event, kw_only=True)
-    _lost: set[int] = field(default_factory=set, kw_only=True)
+
+    def __post_init__(self) -> None:
+        self.engine = ScanEngine(
+            self.sessions, concurrency=self.concurrency, on_database_lost=self.patience.missed
+        )
 
     async def run(self) -> None:
         """Works until the queue is empty (`drain`) or `stop` is called, and gives back what is left. Raises
@@ -166,14 +174,12 @@ class QueueRun(Fanout):
         self._jobs.add(held.claim.job_id)
         task = asyncio.create_task(self._scan(held), name=f"scan {held.claim.domain}")
         self._held[task] = held
-        self._live[task] = None
         task.add_done_callback(self._ended)
 
     async def _scan(self, held: Held) -> None:
         try:
             async with self.crawlers.use(held.options) as crawler:
-                self.watcher.started(held.claim.domain)
-                summary = await self.scan_one(held.taken, crawler)
+                summary = await self.engine.scan_one(held.claim, crawler)
         except UsageError as error:  # a file of certificates, for instance, that this machine does not have
             log.warning(
                 "%s cannot be scanned here: %s",
@@ -183,38 +189,21 @@ class QueueRun(Fanout):
             )
             self._undone.append((held, _LATER))
             return
-        lost = held.claim.scan_id in self._lost
-        self._lost.discard(held.claim.scan_id)
-        if lost or summary.status in (ScanStatus.INTERRUPTED, ScanStatus.SKIPPED):
+        if summary.status in (ScanStatus.INTERRUPTED, ScanStatus.SKIPPED):
             # not recorded: it waits again, unless another worker has it by now
             self._undone.append((held, 0.0))
             return
         self.finished += 1
         self._done.append((held.entry, held.claim.job_id))
-        self.watcher.finished(summary)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         held = self._held.pop(task)
-        self._live.pop(task, None)
         self._freed.set()
         if task.cancelled():
             self._undone.append((held, 0.0))
         elif (error := task.exception()) is not None:
             log.error("a domain was given back", exc_info=error, extra={"action": "worker.bug"})
             self._undone.append((held, _LATER))
-
-    async def _record_failure(self, claim: Claim, error: Exception) -> DomainSummary:
-        """As in every run, but for the database's own failures: nothing is recorded of them, the domain waits
-        again instead."""
-        if self.patience.missed(error):
-            return self._failed(claim, error)
-        return await super()._record_failure(claim, error)
-
-    def _unrecorded(self, claim: Claim) -> None:
-        self._lost.add(claim.scan_id)
-
-    def _mind_the_database(self, error: Exception, *, again: bool = False) -> None:
-        self.patience.missed(error)
 
     # -- settling
 
@@ -265,9 +254,7 @@ class QueueRun(Fanout):
 
     def _give_up(self, tasks: Iterable[asyncio.Task[None]]) -> None:
         for task in tasks:
-            session = self._live.get(task)
-            if session is None or not session.writing:
-                task.cancel()
+            self.engine.cancel(task)
 
     async def _leave(self) -> None:
         """Settles what is done and hands the rest back. A database that is gone hears of it by the lease."""

@@ -1,4 +1,4 @@
-"""Who holds a job: a name for a live run, and whether a run with such a name can still be alive."""
+"""Run ids: which process a run is, and whether that process is still running."""
 
 from __future__ import annotations
 
@@ -6,45 +6,82 @@ import hashlib
 import os
 import socket
 import uuid
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from contentmap_cli.models import DomainSummary, JobStatus, JobSummary, ScanStatus
 
-_PLACE_LENGTH = 8
+_MACHINE_LENGTH = 8
+_STARTED = 19
+"""Position of the start time among the fields of /proc/PID/stat that follow the name (proc(5), field 22)."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Process:
+    """What a run id says: the process of a run, named so that it can be recognised on its own machine."""
+
+    host: str
+    machine: str  # digest of the boot and the PID namespace
+    number: str
+    started: str  # clock ticks since boot; empty where there is no /proc
+
+    @property
+    def is_local(self) -> bool:
+        """Whether its number is one of this boot and this PID namespace."""
+        return (self.host, self.machine) == (socket.gethostname()[:60], _machine()) and self.number.isdigit()
 
 
 def new_run_id() -> str:
-    """A name for this run that no other run has: host, place, process and a few random digits."""
-    return f"{socket.gethostname()[:60]}:{_place()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+    """Return a unique id for a run: host, machine, process number, its start time and a random part."""
+    started = _state(str(os.getpid()))[1]
+    parts = (socket.gethostname()[:60], _machine(), str(os.getpid()), started, uuid.uuid4().hex[:8])
+    return ":".join(parts)
 
 
 def is_dead(owner: str | None) -> bool:
-    """Whether the run of this name cannot be alive: its process was in this very place and is no more.
-
-    Anywhere else nobody can tell, and its lease decides.
-    """
-    parts = (owner or "").split(":")
-    if len(parts) != 4 or parts[:2] != [socket.gethostname()[:60], _place()] or not parts[2].isdigit():
+    """Return whether the process of this run has certainly ended. False for a process of another machine."""
+    process = _process_of(owner)
+    if process is None or not process.is_local:
         return False
     try:
-        os.kill(int(parts[2]), 0)
+        os.kill(int(process.number), 0)
     except ProcessLookupError:
         return True
     except (OSError, OverflowError):
         return False
-    return False
+    state, started = _state(process.number)
+    return bool(state) and started != process.started  # the number belongs to a later process
 
 
-def _place() -> str:
-    """This boot of this machine and, where there are containers, this space of process numbers."""
+def is_running(owner: str | None) -> bool:
+    """Return whether the process of this run is certainly running on this machine, and not suspended."""
+    process = _process_of(owner)
+    if process is None or not process.is_local:
+        return False
+    state, started = _state(process.number)
+    return state not in ("", "T", "t", "Z", "X") and started == process.started
+
+
+def _process_of(owner: str | None) -> _Process | None:
+    parts = (owner or "").split(":")
+    return _Process(*parts[:4]) if len(parts) == 5 else None
+
+
+def _state(number: str) -> tuple[str, str]:
+    """The state of a process, as proc(5) abbreviates it, and its start time; empty without /proc."""
+    fields = _read(f"/proc/{number}/stat").rpartition(")")[2].split()
+    return (fields[0], fields[_STARTED]) if len(fields) > _STARTED else ("", "")
+
+
+def _machine() -> str:
+    """A digest of this boot of this machine and, where there are containers, of the PID namespace."""
     marks = (_read("/proc/sys/kernel/random/boot_id"), _link("/proc/self/ns/pid"))
-    return hashlib.blake2b("|".join(marks).encode(), digest_size=_PLACE_LENGTH // 2).hexdigest()
+    return hashlib.blake2b("|".join(marks).encode(), digest_size=_MACHINE_LENGTH // 2).hexdigest()
 
 
 def _read(path: str) -> str:
     try:
-        return Path(path).read_text(encoding="ascii")
+        return Path(path).read_text(encoding="utf-8", errors="replace")
     except OSError:
         return ""
 

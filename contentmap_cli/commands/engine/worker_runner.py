@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from contentmap_cli.commands.database.connection import database_address, database_for_writing
 from contentmap_cli.commands.database.database_retry import DatabaseRetry
 from contentmap_cli.commands.engine.crawler_pool import CrawlerPool
-from contentmap_cli.commands.engine.job_runner import signals_to
 from contentmap_cli.commands.engine.queue_run import QueueRun
 from contentmap_cli.commands.engine.run_id import new_run_id
+from contentmap_cli.commands.engine.stop_signals import signals_to
 from contentmap_cli.commands.interface.answer_output import say
 from contentmap_cli.commands.interface.global_options import GlobalOptions
 from contentmap_cli.commands.interface.process_setup import raise_file_limit

@@ -12,7 +12,7 @@ from contentmap_cli.commands.interface import options as opt
 from contentmap_cli.commands.interface.command_decorator import command, run_async
 from contentmap_cli.commands.interface.completion import complete_domain, complete_job
 from contentmap_cli.commands.interface.global_options import GlobalOptions
-from contentmap_cli.errors import Exit, NotFound, UsageError
+from contentmap_cli.errors import Exit, UsageError
 from contentmap_cli.output.formats import DIFF_FORMATS, Format
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def diff(
     output: opt.OutputOption = None,
 ) -> int:
     """Show what was added, removed and changed between two scans."""
-    from contentmap_cli.commands.interface.date_arguments import parse_date
+    from contentmap_cli.commands.interface.argument_values import parse_date
     from contentmap_cli.commands.interface.target_input import domain_name
 
     if (domain is None) == (job is None) or (job is not None and (earlier or later or since)):
@@ -124,6 +124,7 @@ async def _answer(
     from contentmap_cli.commands.database.connection import database_for_reading
     from contentmap_cli.commands.database.lookups import find_job_id, require_domain, require_job
     from contentmap_cli.commands.interface.answer_output import answer_to
+    from contentmap_cli.models.comparison import choose_scans
     from contentmap_cli.output.answers.diff import diff_writer
     from contentmap_cli.storage.reading.comparison import history, scanned_domains
     from contentmap_cli.storage.reading.contents import domain_names
@@ -148,13 +149,13 @@ async def _answer(
                 await find_job_id(session, cli.tenant_name, scan) if isinstance(scan, str) else scan
                 for scan in scans
             ]
-            selected = _select(name, points, earlier, later)
+            selected = choose_scans(name, points, earlier, later)
             _note_start(cli, selected, earlier)
         with answer_to(output) as out:
             writer = diff_writer(format, out, job_id=job_id, limit=limit, color=cli.colored(out))
             for domain_id, domain in pairs:
                 points = await history(session, domain_id)
-                pair = selected or _select(domain, points, None, job_id)
+                pair = selected or choose_scans(domain, points, None, job_id)
                 counts = await _write(session, domain_id, points, pair, writer)
                 changed = changed or counts.total > 0
                 _note(cli, pair, format)
@@ -184,7 +185,7 @@ async def _write(
 def _scan_named(option: str, text: str | None) -> ScanName:
     """Return the job id or its prefix, or the date, that an option names. Raise UsageError for neither."""
     from contentmap_cli.commands.database.lookups import JOB_PREFIX
-    from contentmap_cli.commands.interface.date_arguments import parse_date
+    from contentmap_cli.commands.interface.argument_values import parse_date
 
     if text is None or text.startswith(JOB_PREFIX):
         return text
@@ -194,50 +195,6 @@ def _scan_named(option: str, text: str | None) -> ScanName:
         raise UsageError(
             f"{option}: invalid job id or date: {text[:40]!r}", hint=f"name a job, or {error.hint}"
         ) from None
-
-
-def _select(name: str, points: Sequence[ScanPoint], earlier: ScanName, later: ScanName) -> Comparison:
-    """Return the two scans to compare; `before` is None if the later one is the first that is left.
-
-    A date stands for the last scan recorded until then. For an earlier date than the first scan, `before` is
-    the first scan. Raise NotFound if there is no scan to compare.
-    """
-    from contentmap_cli.models.comparison import Comparison
-
-    kept = [point for point in points if point.comparable]
-    if not kept:
-        raise NotFound(f"no scan of {name} has recorded anything", hint=f"run `contentmap scan {name}`")
-    after = len(kept) - 1 if later is None else _rank(name, points, kept, later)
-    if after is None:
-        raise NotFound(
-            f"no scan of {name} is recorded until {later:%Y-%m-%d %H:%M:%S} UTC", hint=_jobs_hint(name)
-        )
-    if earlier is not None:
-        before = _rank(name, points, kept, earlier) or 0
-        if isinstance(earlier, datetime) and before > after:
-            raise UsageError("--from is later than --to", hint="exchange the two dates")
-        return Comparison(name, kept[before], kept[after])
-    if after:
-        return Comparison(name, kept[after - 1], kept[after])
-    return Comparison(name, None, kept[0], pruned=len(kept) < len(points))
-
-
-def _rank(
-    name: str, points: Sequence[ScanPoint], kept: Sequence[ScanPoint], scan: str | datetime
-) -> int | None:
-    """Return the position in `kept` of a job's scan, or of the last scan recorded until a date, or None."""
-    if isinstance(scan, datetime):
-        return max((rank for rank, point in enumerate(kept) if point.recorded_at <= scan), default=None)
-    for rank, point in enumerate(kept):
-        if point.job_id == scan:
-            return rank
-    if any(point.job_id == scan for point in points):
-        raise NotFound(f"the scan of {name} by {scan} was pruned", hint=_jobs_hint(name))
-    raise NotFound(f"{scan} has no recorded scan of {name}", hint=_jobs_hint(name))
-
-
-def _jobs_hint(name: str) -> str:
-    return f"list the jobs with `contentmap jobs --domain {name}`"
 
 
 def _note_start(cli: GlobalOptions, pair: Comparison, earlier: ScanName) -> None:

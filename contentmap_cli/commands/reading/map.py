@@ -90,7 +90,7 @@ async def _answer(
 async def count_sections(session: GuardedSession, domain_id: int) -> SectionCounter:
     """Count the listed URLs of a domain by section."""
     from contentmap_cli.models.sections import SectionCounter
-    from contentmap_cli.storage.reading.url_dates import dated_urls
+    from contentmap_cli.storage.reading.contents import dated_urls
 
     counter = SectionCounter()
     async for batch in dated_urls(session, domain_id):

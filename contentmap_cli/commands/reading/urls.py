@@ -63,7 +63,7 @@ def urls(
     compressed: Annotated[bool, typer.Option("--gzip", help="Compress the sitemaps in a folder.")] = False,
 ) -> None:
     """List the URLs in the sitemaps of a domain."""
-    from contentmap_cli.commands.interface.date_arguments import parse_date
+    from contentmap_cli.commands.interface.argument_values import parse_date
     from contentmap_cli.commands.interface.sitemap_folder import SitemapFiles, is_folder
     from contentmap_cli.commands.interface.target_input import domain_name
     from contentmap_cli.storage.reading.contents import EntryFilter

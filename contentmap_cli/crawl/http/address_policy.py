@@ -1,8 +1,7 @@
-"""The guard: which addresses a crawl may dial.
+"""The address policy: which addresses a crawl may connect to (protection against SSRF).
 
-What a stranger's robots.txt, sitemap or redirect names must not reach the machine's own network. The policy
-is asked at one place only, where a socket is made for an address (`guarded_socket_factory`): past every
-look-up, redirect and way to spell an address.
+It is applied where a socket is made for an address (`guarded_socket_factory`), after every DNS lookup and
+redirect.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ AddressInfo = tuple[int | socket.AddressFamily, int | socket.SocketKind, int, st
 _LINK_LOCAL = ("169.254.0.0/16", "fe80::/10", "fec0::/10")
 _LOOPBACK = ("127.0.0.0/8", "::1/128")
 _PRIVATE = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")
-_METADATA = (  # of cloud machines: a secret for whoever asks, some of it at addresses that count as public
+_METADATA = (  # metadata services of clouds, some at public addresses
     "168.63.129.16/32",
     "169.254.169.254/32",
     "100.100.100.200/32",
@@ -29,9 +28,9 @@ _METADATA = (  # of cloud machines: a secret for whoever asks, some of it at add
     "fd00:ec2::254/128",
     "fd20:ce::254/128",
 )
-_RELAYS = ("192.88.99.0/24", "64:ff9b:1::/48")  # lead to wherever the local network sends them
-_LATER = ("3fff::/20",)  # RFC 9637, younger than the registry of some Pythons
-_GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")  # all that IANA hands out of IPv6
+_RELAY_NETS = ("192.88.99.0/24", "64:ff9b:1::/48")  # routed by the local network
+_RECENT_NETS = ("3fff::/20",)  # RFC 9637, unknown to older Pythons
+_GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")  # all IPv6 that IANA allocates
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")  # RFC 6052
 _SIIT = ipaddress.IPv6Network("::ffff:0:0:0/96")  # RFC 2765
 _COMPATIBLE = ipaddress.IPv6Network("::/96")  # RFC 4291 section 2.5.5.1
@@ -51,24 +50,23 @@ _NAMED = (
     (_networks(_LINK_LOCAL), "link-local"),
     (_networks(_LOOPBACK), "loopback"),
     (_networks(_PRIVATE), "private network"),
-    (_networks(_RELAYS + _LATER), "reserved"),
+    (_networks(_RELAY_NETS + _RECENT_NETS), "reserved"),
 )
 
 
 class BlockedAddress(PermissionError):
-    """Raised where the socket would have been made; `failure` says which address and why.
+    """Raised instead of making a socket; `failure` names the address and the reason.
 
-    Its text is the same for all addresses, so that several refused ones of one host are still this error
-    after the connector has folded them into one.
+    The text is the same for all addresses, so that the connector keeps this type when several addresses fail.
     """
 
     def __init__(self, failure: Failure) -> None:
-        super().__init__(errno.EACCES, "the address is not one that this crawl may dial")
+        super().__init__(errno.EACCES, "the address is not allowed")
         self.failure = failure
 
 
 def embedded(address: Address) -> Iterator[Address]:
-    """The address, and every IPv4 address that a translator or tunnel would find inside it."""
+    """Yield the address, and every IPv4 address that a translator or tunnel would extract from it."""
     yield address
     if isinstance(address, ipaddress.IPv4Address):
         return
@@ -85,9 +83,8 @@ def embedded(address: Address) -> Iterator[Address]:
         yield low
 
 
-def _judged(parts: tuple[Address, ...]) -> tuple[Address, ...]:
-    """Of `embedded`, what decides: a translator's prefix says nothing, what it leads to does. ISATAP has no
-    prefix: whether a network has such a tunnel cannot be seen, so both addresses have to be public."""
+def _decisive(parts: tuple[Address, ...]) -> tuple[Address, ...]:
+    """Return the parts of `embedded` that must be public: those inside a prefix, but for ISATAP both."""
     return parts if len(parts) == 1 or _is_isatap(parts[0]) else parts[1:]
 
 
@@ -96,10 +93,10 @@ def _is_isatap(address: Address) -> bool:
 
 
 class AddressPolicy:
-    """Says of an address and port whether the crawl may connect to it.
+    """Decides whether the crawl may connect to an address and port.
 
-    `allow_private` opens loopback and private networks, `allow_nets` any network by CIDR, `consented` single
-    addresses with their port (None: any port) that the user named himself.
+    `allow_private` allows loopback and private networks, `allow_nets` networks in CIDR notation, `allowed`
+    single addresses with a port (None: any port) that the user named.
     """
 
     def __init__(
@@ -107,35 +104,35 @@ class AddressPolicy:
         *,
         allow_private: bool = False,
         allow_nets: Iterable[str] = (),
-        consented: Iterable[tuple[str, int | None]] = (),
+        allowed: Iterable[tuple[str, int | None]] = (),
     ) -> None:
         self._opened = _networks(allow_nets)
         self._allow_private = allow_private
-        self._consented = {(ipaddress.ip_address(address), port) for address, port in consented}
+        self._allowed = {(ipaddress.ip_address(address), port) for address, port in allowed}
 
-    def consent(self, address: str, port: int | None) -> None:
-        """Opens one address and port: the user named a host that has it, such as his proxy."""
-        self._consented.add((ipaddress.ip_address(address), port))
+    def allow(self, address: str, port: int | None) -> None:
+        """Allow one address and port that the user named, such as the proxy."""
+        self._allowed.add((ipaddress.ip_address(address), port))
 
-    def is_consented(self, address: str, port: int) -> bool:
-        """Whether the user named this very address."""
-        return self._is_consented(ipaddress.ip_address(address), port)
+    def is_allowed(self, address: str, port: int) -> bool:
+        """Return whether the user named this address."""
+        return self._is_allowed(ipaddress.ip_address(address), port)
 
-    def _is_consented(self, address: Address, port: int) -> bool:
-        return (address, port) in self._consented or (address, None) in self._consented
+    def _is_allowed(self, address: Address, port: int) -> bool:
+        return (address, port) in self._allowed or (address, None) in self._allowed
 
     def check(self, address: str, port: int) -> Failure | None:
-        """None if the address may be dialled, else the failure `address_blocked` that says why not."""
+        """Return None if the address is allowed, else a failure `address_blocked` with the reason."""
         try:
             parsed = ipaddress.ip_address(address)
-            if self._is_consented(parsed, port):
+            if self._is_allowed(parsed, port):
                 return None
             parts = tuple(embedded(parsed))
         except ValueError:
-            return Failure(Code.ADDRESS_BLOCKED, "the address is not one this crawl can read")
+            return Failure(Code.ADDRESS_BLOCKED, "the address is invalid")
         if any(part in network for part in parts for network in self._opened):
             return None
-        for part in _judged(parts):
+        for part in _decisive(parts):
             reason = self._reason(part)
             if reason is not None:
                 return Failure(Code.ADDRESS_BLOCKED, f"the address {address} is not public ({reason})")
@@ -155,7 +152,7 @@ class AddressPolicy:
 
 
 def guarded_socket_factory(policy: AddressPolicy) -> Callable[[AddressInfo], socket.socket]:
-    """Makes sockets for aiohttp's connector; raises `BlockedAddress` where the policy refuses the address."""
+    """Return a socket factory for aiohttp's connector that raises `BlockedAddress`."""
 
     def make(info: AddressInfo) -> socket.socket:
         family, kind, protocol, _, address = info

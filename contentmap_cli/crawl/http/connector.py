@@ -1,4 +1,4 @@
-"""From a URL to a socket: look-ups, `--connect-to`, the guard, TLS and the proxy."""
+"""Connect to the origin of a URL: DNS lookups, `--connect-to`, address policy, TLS and proxy."""
 
 from __future__ import annotations
 
@@ -15,65 +15,66 @@ import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from contentmap_cli.crawl.http.address_policy import AddressPolicy, BlockedAddress, guarded_socket_factory
-from contentmap_cli.crawl.http.protocol import bound
+from contentmap_cli.crawl.http.protocol import use_bounded_handler
 from contentmap_cli.crawl.options import CrawlOptions
 from contentmap_cli.models.hosts import is_address, origin_parts
 
 log = logging.getLogger("contentmap.crawl")
 
 MAX_THREADS = 512
-"""Look-ups at once. The interpreter's default pool has a few threads a core, and a crawl waits for it."""
+"""Maximum number of concurrent lookups."""
 
 _CACHED_HOSTS = 10_000
-_KEPT = 60.0  # seconds
-_KEPT_FAILURE = 10.0
-_IDLE = 5.0  # seconds that an unused connection is kept
+_CACHE_SECONDS = 60.0
+_FAILURE_CACHE_SECONDS = 10.0
+_KEEPALIVE_SECONDS = 5.0
 
 _FAMILIES = frozenset({socket.AF_INET, socket.AF_INET6})
 
-Looked = tuple[tuple[socket.AddressFamily, str], ...]
+Addresses = tuple[tuple[socket.AddressFamily, str], ...]
 
 
 class Resolver(AbstractResolver):
-    """getaddrinfo in threads of its own, with a short cache; several askers of one name share one look-up."""
+    """Runs getaddrinfo in its own threads, with a short cache. Concurrent requests for a name share one
+    lookup."""
 
     def __init__(self, threads: int) -> None:
         self._pool = ThreadPoolExecutor(
             max(1, min(threads, MAX_THREADS)), thread_name_prefix="contentmap-dns"
         )
-        self._cache: OrderedDict[str, tuple[float, Looked | socket.gaierror]] = OrderedDict()
-        self._asked: dict[str, asyncio.Future[Looked]] = {}
+        self._cache: OrderedDict[str, tuple[float, Addresses | socket.gaierror]] = OrderedDict()
+        self._lookups: dict[str, asyncio.Future[Addresses]] = {}
 
-    async def addresses(self, host: str) -> Looked:
-        """All addresses of a name, in the system's order of preference. Raises `socket.gaierror`."""
+    async def addresses(self, host: str) -> Addresses:
+        """Return all addresses of a name, in the system's order. Raise `socket.gaierror`."""
         known = self._cache.get(host)
         if known is not None and known[0] > time.monotonic():
             if isinstance(known[1], socket.gaierror):
                 raise socket.gaierror(*known[1].args)
             return known[1]
-        asked = self._asked.get(host)
-        if asked is None:
-            asked = self._asked[host] = asyncio.ensure_future(self._look_up(host))
-            asked.add_done_callback(lambda done: self._answered(host, done))
-        return await asyncio.shield(asked)  # who gives up waiting must not end the look-up of the others
+        lookup = self._lookups.get(host)
+        if lookup is None:
+            lookup = self._lookups[host] = asyncio.ensure_future(self._look_up(host))
+            lookup.add_done_callback(lambda done: self._forget_lookup(host, done))
+        return await asyncio.shield(lookup)  # cancelling one waiter must not cancel the lookup of others
 
-    def _answered(self, host: str, done: asyncio.Future[Looked]) -> None:
-        self._asked.pop(host, None)
+    def _forget_lookup(self, host: str, done: asyncio.Future[Addresses]) -> None:
+        self._lookups.pop(host, None)
         if not done.cancelled():
-            done.exception()  # taken here, in case every asker has gone
+            done.exception()  # retrieve it, in case every waiter was cancelled
 
-    async def _look_up(self, host: str) -> Looked:
+    async def _look_up(self, host: str) -> Addresses:
         loop = asyncio.get_running_loop()
         try:
             answers = await loop.run_in_executor(self._pool, _getaddrinfo, host)
         except socket.gaierror as error:
             if error.errno != socket.EAI_AGAIN:
-                self._keep(host, error, _KEPT_FAILURE)
+                self._keep(host, error, _FAILURE_CACHE_SECONDS)
             raise
-        self._keep(host, answers, _KEPT)
+        self._keep(host, answers, _CACHE_SECONDS)
         return answers
 
-    def _keep(self, host: str, answer: Looked | socket.gaierror, seconds: float) -> None:
+    def _keep(self, host: str, answer: Addresses | socket.gaierror, seconds: float) -> None:
         self._cache[host] = (time.monotonic() + seconds, answer)
         self._cache.move_to_end(host)
         while len(self._cache) > _CACHED_HOSTS:
@@ -82,7 +83,7 @@ class Resolver(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
-        """What aiohttp's connector asks for, all families. Raises `socket.gaierror`."""
+        """Return the addresses in the form of aiohttp's connector. Raise `socket.gaierror`."""
         return [
             ResolveResult(
                 hostname=host,
@@ -96,13 +97,13 @@ class Resolver(AbstractResolver):
         ]
 
     async def close(self) -> None:
-        """Lets go of the threads; look-ups under way end by themselves."""
-        for asked in list(self._asked.values()):
-            asked.cancel()
+        """Shut down the threads; running lookups finish by themselves."""
+        for lookup in list(self._lookups.values()):
+            lookup.cancel()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _getaddrinfo(host: str) -> Looked:
+def _getaddrinfo(host: str) -> Addresses:
     answers = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG)
     found = ((family, str(address[0])) for family, _, _, _, address in answers)
     usable = tuple(dict.fromkeys(each for each in found if each[0] in _FAMILIES))
@@ -112,9 +113,9 @@ def _getaddrinfo(host: str) -> Looked:
 
 
 class Route(NamedTuple):
-    """How one URL is asked for: the URL to dial, and the `Host` and TLS server name if they are not its own.
+    """How to request a URL: the URL to connect to, and `Host` and TLS server name if they differ from it.
 
-    `host` is what politeness counts by. `exempt` says that the user himself named the address.
+    `host` is the key for politeness. `exempt` says that the user named the address.
     """
 
     url: str
@@ -125,10 +126,8 @@ class Route(NamedTuple):
 
 
 class Connector:
-    """Owns resolver and policy; knows the way to every URL. `connector` is for one aiohttp session.
-
-    What a `resolver` of the caller's own answers is as little trusted as the system's.
-    """
+    """Owns the resolver and the policy. `connector` is for one aiohttp session. Addresses of a `resolver` are
+    checked like the system's."""
 
     def __init__(self, options: CrawlOptions, resolver: Resolver | None = None) -> None:
         if not options.verify_tls:
@@ -138,21 +137,21 @@ class Connector:
         self.policy = AddressPolicy(
             allow_private=options.allow_private,
             allow_nets=options.allow_nets,
-            consented=[(rule.address, rule.to_port or rule.port) for rule in options.connect_to],
+            allowed=[(rule.address, rule.to_port or rule.port) for rule in options.connect_to],
         )
         self.resolver = resolver or Resolver(options.concurrency)
         self.connector = aiohttp.TCPConnector(
-            limit=0,  # politeness and the caller's concurrency are the limits
+            limit=0,  # limited by politeness and the caller
             resolver=self.resolver,
             use_dns_cache=False,
             socket_factory=guarded_socket_factory(self.policy),
             ssl=_tls_context(options.ca_file, verify=options.verify_tls),
-            keepalive_timeout=_IDLE,
+            keepalive_timeout=_KEEPALIVE_SECONDS,
         )
-        bound(self.connector)
+        use_bounded_handler(self.connector)
 
     def route(self, url: str) -> Route:
-        """The way to a normalised URL. Raises `ValueError` for one that is none."""
+        """Return the route of a normalised URL. Raise `ValueError` for other URLs."""
         parts = origin_parts(url)
         if parts is None:
             raise ValueError("not an http or https URL")
@@ -171,10 +170,10 @@ class Connector:
         return Route(url=url, host=authority)
 
     async def address(self, url: str, seconds: float) -> str | None:
-        """The address that politeness counts by: None where the user named the address or a proxy dials.
+        """Return the address that politeness counts; None if the user named it or a proxy connects.
 
-        Raises `socket.gaierror`, also when the look-up takes longer than `seconds`, and `BlockedAddress` for
-        a literal that a proxy would be asked to dial.
+        Raise `socket.gaierror`, also after `seconds`, and `BlockedAddress` for a literal that a proxy would
+        connect to.
         """
         _, host, port = origin_parts(url) or ("", "", 0)
         if self._proxy is None and any(rule.matches(host, port) for rule in self._rules):
@@ -183,32 +182,32 @@ class Connector:
             async with asyncio.timeout(seconds):
                 return await self._address(host, port)
         except TimeoutError as error:
-            raise socket.gaierror(socket.EAI_AGAIN, "the look-up took too long") from error
+            raise socket.gaierror(socket.EAI_AGAIN, "the DNS lookup timed out") from error
 
     async def _address(self, host: str, port: int) -> str | None:
         if self._proxy is not None:
-            await self._consent_to_proxy(*self._proxy)
+            await self._allow_proxy(*self._proxy)
             if is_address(host):
-                self._refuse_blocked(host.strip("[]"), port)
+                self._check_address(host.strip("[]"), port)
             return None
         literal = host.strip("[]") if is_address(host) else (await self.resolver.addresses(host))[0][1]
-        return None if self.policy.is_consented(literal, port) else literal
+        return None if self.policy.is_allowed(literal, port) else literal
 
-    def _refuse_blocked(self, address: str, port: int) -> None:
-        # The proxy's socket is the only one that is made here, so the guard at the socket sees no target.
+    def _check_address(self, address: str, port: int) -> None:
+        # The only socket is that of the proxy, so the socket factory cannot check the target.
         failure = self.policy.check(address, port)
         if failure is not None:
             raise BlockedAddress(failure)
 
-    async def _consent_to_proxy(self, host: str, port: int) -> None:
+    async def _allow_proxy(self, host: str, port: int) -> None:
         literals = (
             [host.strip("[]")] if is_address(host) else [a for _, a in await self.resolver.addresses(host)]
         )
         for literal in literals:
-            self.policy.consent(literal, port)
+            self.policy.allow(literal, port)
 
     async def close(self) -> None:
-        """Closes connections and look-ups."""
+        """Close connections and resolver."""
         await self.connector.close()
         await self.resolver.close()
 

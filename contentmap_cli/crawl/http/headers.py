@@ -1,4 +1,4 @@
-"""Headers: what makes a request conditional, and those of an answer that the crawl keeps."""
+"""The headers of conditional requests, and the response headers that the crawl keeps."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import aiohttp
 _HEADER_SHOWN = 500
 _LINK_HEADERS = 20
 _LINK_LENGTH = 8 * 1024
-# Response headers by which a protection service marks its own page, and what they hold then ("" is any
-# value). Those that it adds to pages of the site as well (x-datadome, x-iinfo, cf-ray) are not among them.
+# Headers of pages of protection services, and the prefixes of their values. Headers that such a service adds
+# to pages of the site as well (x-datadome, x-iinfo, cf-ray) are excluded.
 _CHALLENGE_HEADERS: Mapping[str, tuple[str, ...]] = {
     "cf-mitigated": ("challenge",),  # developers.cloudflare.com, "Detect a challenge page response"
     "x-amzn-waf-action": ("challenge", "captcha"),  # AWS WAF developer guide
-    "x-dd-b": ("",),  # DataDome, on its own answers only
+    "x-dd-b": ("",),  # DataDome, on its own pages only
     "x-sucuri-block": ("",),
     "x-vercel-mitigated": ("challenge", "deny"),
     "sg-captcha": ("challenge",),  # SiteGround
@@ -28,22 +28,22 @@ _ENCODINGS = frozenset({"", "identity", "gzip", "x-gzip"})
 
 @dataclass(frozen=True, slots=True)
 class Validators:
-    """What makes a request conditional (RFC 9110 section 13): as the server sent them earlier."""
+    """The validators of conditional requests (RFC 9110 section 13), as the server sent them earlier."""
 
     etag: str | None = None
     last_modified: str | None = None
 
     def headers(self) -> dict[str, str]:
-        """`If-None-Match` and `If-Modified-Since`; empty if there is nothing to compare with."""
+        """Return `If-None-Match` and `If-Modified-Since`; empty without validators."""
         found = {"If-None-Match": self.etag, "If-Modified-Since": self.last_modified}
         return {name: value for name, value in found.items() if value and not _CONTROL.search(value)}
 
 
 class ReplyHeaders(NamedTuple):
-    """The headers that the crawl keeps, each cleaned of control characters and cut to a sane length.
+    """The response headers that the crawl keeps, without control characters and cut to a maximum length.
 
-    `link` has the values of all `Link` headers (RFC 8288), not parsed. `challenge` says that a header marks
-    the answer as the challenge or refusal of a protection service, whatever its status.
+    `link` has the values of all `Link` headers (RFC 8288). `challenge` says that a header marks the response
+    as the challenge or refusal of a protection service.
     """
 
     content_type: str | None = None
@@ -58,7 +58,7 @@ class ReplyHeaders(NamedTuple):
 
     @classmethod
     def of(cls, response: aiohttp.ClientResponse) -> ReplyHeaders:
-        """What a response's headers say."""
+        """Return the headers of a response."""
         headers = response.headers
         return cls(
             content_type=_clean(headers.get("Content-Type")),
@@ -77,7 +77,7 @@ class ReplyHeaders(NamedTuple):
 
     @property
     def readable(self) -> bool:
-        """Whether the body is said to be plain or gzip, which is all that was asked for."""
+        """Whether the Content-Encoding is identity or gzip, which were requested."""
         return all(coding in _ENCODINGS for coding in self.codings)
 
     @property

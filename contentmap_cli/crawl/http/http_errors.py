@@ -1,6 +1,6 @@
-"""The one place where the errors of aiohttp, ssl and the system become ours.
+"""Map the errors of aiohttp, ssl and the system to failures.
 
-Messages are for people and hold nothing that a server sent: no reason phrase, no header, no URL.
+Messages contain nothing that a server sent: no reason phrase, header or URL.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from contentmap_cli.errors import Code, Failure
 
 
 class HttpError(NamedTuple):
-    """A request that came to nothing: the failure, and whether asking again may help."""
+    """The failure of a request, and whether a retry may succeed."""
 
     failure: Failure
     transient: bool = False
 
 
 EXPECTED = (aiohttp.ClientError, OSError, ssl.SSLError, TimeoutError, ValueError)
-"""What a request may raise for what the world did; `ValueError` for a URL that cannot be asked."""
+"""Errors of a request that the network or the server causes; `ValueError` for an invalid URL."""
 
 
 def http_error_of(error: BaseException) -> HttpError:
-    """What an `EXPECTED` error of a request means."""
+    """Return the failure that an `EXPECTED` error means."""
     cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
     if isinstance(cause, BlockedAddress):
         return HttpError(cause.failure)
@@ -50,14 +50,14 @@ def _timeout(error: BaseException) -> HttpError | None:
     if isinstance(error, aiohttp.ConnectionTimeoutError):
         return HttpError(Failure(Code.TIMEOUT, "no connection within the connect timeout"))
     if isinstance(error, TimeoutError) and not getattr(error, "errno", None):
-        return HttpError(Failure(Code.TIMEOUT, "no answer within the time allowed"), transient=True)
+        return HttpError(Failure(Code.TIMEOUT, "no response within the timeout"), transient=True)
     return None
 
 
 def _name(error: BaseException, cause: BaseException) -> HttpError | None:
     if isinstance(error, aiohttp.ClientConnectorDNSError) or isinstance(cause, socket.gaierror):
         again = getattr(cause, "errno", None) == socket.EAI_AGAIN
-        reason = "the name server gave no answer" if again else "the host name does not exist"
+        reason = "the name server did not answer" if again else "the host name does not exist"
         return HttpError(Failure(Code.DNS_ERROR, reason), transient=again)
     return None
 
@@ -66,11 +66,11 @@ def _http(error: BaseException) -> HttpError | None:
     if isinstance(error, aiohttp.ClientHttpProxyError):
         return HttpError(Failure(Code.CONNECT_ERROR, f"the proxy answered with status {error.status}"))
     if isinstance(error, aiohttp.ClientResponseError):
-        return HttpError(Failure(Code.HTTP_PROTOCOL, "the server's answer is not HTTP, or breaks its rules"))
+        return HttpError(Failure(Code.HTTP_PROTOCOL, "the response violates the HTTP protocol"))
     if isinstance(error, aiohttp.ClientPayloadError):
-        return HttpError(Failure(Code.BODY_TRUNCATED, "the connection ended before the body did"))
+        return HttpError(Failure(Code.BODY_TRUNCATED, "the connection was closed before the end of the body"))
     if isinstance(error, aiohttp.InvalidURL | aiohttp.NonHttpUrlClientError | ValueError):
-        return HttpError(Failure(Code.REJECTED_URL, "the URL is not one that can be asked for"))
+        return HttpError(Failure(Code.REJECTED_URL, "the URL cannot be requested"))
     return None
 
 

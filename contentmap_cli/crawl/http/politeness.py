@@ -1,147 +1,155 @@
-"""Politeness: how many connections a host and an address bear, and how long to wait between requests."""
+"""Politeness: limits on concurrent connections per host and address, and delays between requests."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from math import inf
+from typing import Protocol
 
-from contentmap_cli.crawl.http.host_slots import HostSlots, LocalHostSlots
+
+class HostSlots(Protocol):
+    """Limits the connections of several crawlers to a host or an address."""
+
+    def place(self, key: str) -> AbstractAsyncContextManager[None]:
+        """Wait for a slot at a host or an address."""
 
 
 @dataclass(slots=True)
-class _Gate:
-    """One host or address. Times are the event loop's."""
+class _HostState:
+    """The state of one host or address. Times are on the event loop's clock."""
 
-    places: asyncio.Semaphore
+    slots: asyncio.Semaphore
     delay: float = 0.0
     next_start: float = 0.0
     paused_until: float = 0.0
     users: int = field(default=0)
 
     def idle(self, now: float) -> bool:
-        """Whether nothing would be lost by forgetting it."""
+        """Return whether the state has no information to keep."""
         return not self.users and self.next_start <= now and self.paused_until <= now
 
 
 class HostPaused(Exception):
-    """A host has asked to be left alone for longer than the asker can wait: for `seconds` more."""
+    """A host asked for a pause of `seconds`, which is longer than the request can wait."""
 
     def __init__(self, seconds: float) -> None:
-        super().__init__("the host asked to come back later")
+        super().__init__("the host asked to retry later")
         self.seconds = seconds
 
 
 class Politeness:
-    """Gives turns: so many at once for a host and for an address, `delay` seconds apart."""
+    """Limits concurrent requests per host and per address; requests to a host start `delay` seconds apart."""
 
     def __init__(
-        self, *, per_host: int = 2, per_address: int = 2, delay: float = 0.0, places: HostSlots | None = None
+        self,
+        *,
+        per_host: int = 2,
+        per_address: int = 2,
+        delay: float = 0.0,
+        host_slots: HostSlots | None = None,
     ) -> None:
-        self._places = places or LocalHostSlots()
+        self._host_slots = host_slots
         self._per_host = per_host
         self._per_address = per_address
         self._delay = delay
-        self._hosts: dict[str, _Gate] = {}
-        self._addresses: dict[str, _Gate] = {}
+        self._hosts: dict[str, _HostState] = {}
+        self._addresses: dict[str, _HostState] = {}
 
-    def _host(self, host: str) -> _Gate:
-        gate = self._hosts.get(host)
-        if gate is None:
-            gate = self._hosts[host] = _Gate(asyncio.Semaphore(self._per_host), self._delay)
-        return gate
+    def _host(self, host: str) -> _HostState:
+        state = self._hosts.get(host)
+        if state is None:
+            state = self._hosts[host] = _HostState(asyncio.Semaphore(self._per_host), self._delay)
+        return state
 
     @asynccontextmanager
-    async def turn(
-        self, host: str, address: str | None = None, *, patience: float = inf
+    async def slot(
+        self, host: str, address: str | None = None, *, max_wait: float = inf
     ) -> AsyncIterator[None]:
-        """Waits for a place at the host, then at the address, then for the host's delay or pause to pass.
+        """Wait for a slot at the host, then at the address, then for the host's delay or pause.
 
-        Places are taken in this order by everyone, so that nobody waits in a circle; of those that are shared
-        with other crawlers too, once there is one here. Raises `HostPaused` if
-        the pause lasts longer than `patience` seconds.
+        All requests take slots in this order, so that there is no deadlock. Slots shared with other crawlers
+        are taken last. Raise `HostPaused` if the pause is longer than `max_wait` seconds.
         """
-        gate = self._host(host)
-        gate.users += 1
+        state = self._host(host)
+        state.users += 1
         try:
-            async with gate.places:
-                if address is None:
-                    async with self._places.place(f"host {host}"):
-                        await _wait(gate, patience)
-                        yield
-                else:
-                    async with (
-                        self._address_turn(address),
-                        self._places.place(f"host {host}"),
-                        self._places.place(f"address {address}"),
-                    ):
-                        await _wait(gate, patience)
-                        yield
-        finally:
-            gate.users -= 1
-            if gate.delay == self._delay and gate.idle(asyncio.get_running_loop().time()):
-                self._hosts.pop(host, None)
-
-    @asynccontextmanager
-    async def _address_turn(self, address: str) -> AsyncIterator[None]:
-        gate = self._addresses.get(address)
-        if gate is None:
-            gate = self._addresses[address] = _Gate(asyncio.Semaphore(self._per_address))
-        gate.users += 1
-        try:
-            async with gate.places:
+            async with (
+                state.slots,
+                nullcontext() if address is None else self._address_slot(address),
+                self._shared_slot(f"host {host}"),
+                nullcontext() if address is None else self._shared_slot(f"address {address}"),
+            ):
+                await _wait(state, max_wait)
                 yield
         finally:
-            gate.users -= 1
-            if not gate.users:
+            state.users -= 1
+            if state.delay == self._delay and state.idle(asyncio.get_running_loop().time()):
+                self._hosts.pop(host, None)
+
+    def _shared_slot(self, key: str) -> AbstractAsyncContextManager[None]:
+        return nullcontext() if self._host_slots is None else self._host_slots.place(key)
+
+    @asynccontextmanager
+    async def _address_slot(self, address: str) -> AsyncIterator[None]:
+        state = self._addresses.get(address)
+        if state is None:
+            state = self._addresses[address] = _HostState(asyncio.Semaphore(self._per_address))
+        state.users += 1
+        try:
+            async with state.slots:
+                yield
+        finally:
+            state.users -= 1
+            if not state.users:
                 self._addresses.pop(address, None)
 
     def set_delay(self, host: str, seconds: float) -> None:
-        """A host asks for this many seconds between requests; the run's own delay is the least there is."""
+        """Set the seconds between requests to a host, at least the run's own delay."""
         self._host(host).delay = max(seconds, self._delay)
 
     def pause(self, host: str, seconds: float) -> None:
-        """Nothing is asked of a host for so long."""
-        gate = self._host(host)
-        gate.paused_until = max(gate.paused_until, asyncio.get_running_loop().time() + seconds)
+        """Send no request to a host for this many seconds."""
+        state = self._host(host)
+        state.paused_until = max(state.paused_until, asyncio.get_running_loop().time() + seconds)
 
     def forget(self, host: str) -> None:
-        """A domain is done: what its host asked for is dropped once nobody uses it and no wait is left."""
-        gate = self._hosts.get(host)
-        if gate is None or gate.users:
+        """Drop the state of a host as soon as it is unused and no wait is left."""
+        state = self._hosts.get(host)
+        if state is None or state.users:
             return
         loop = asyncio.get_running_loop()
-        if gate.idle(loop.time()):
+        if state.idle(loop.time()):
             del self._hosts[host]
         else:
-            loop.call_at(max(gate.next_start, gate.paused_until), self.forget, host)
+            loop.call_at(max(state.next_start, state.paused_until), self.forget, host)
 
 
-async def _wait(gate: _Gate, patience: float) -> None:
+async def _wait(state: _HostState, max_wait: float) -> None:
     loop = asyncio.get_running_loop()
     while True:
         now = loop.time()
-        if gate.paused_until - now > patience:
-            raise HostPaused(gate.paused_until - now)
-        start = max(now, gate.next_start, gate.paused_until)
+        if state.paused_until - now > max_wait:
+            raise HostPaused(state.paused_until - now)
+        start = max(now, state.next_start, state.paused_until)
         if start <= now:
             break
-        if gate.delay and start == gate.next_start:
-            gate.next_start = start + gate.delay  # taken: the next one starts after this one
+        if state.delay and start == state.next_start:
+            state.next_start = start + state.delay  # reserved: the next request starts later
             await asyncio.sleep(start - now)
-            if gate.paused_until <= loop.time():
+            if state.paused_until <= loop.time():
                 return
         else:
             await asyncio.sleep(start - now)
-    gate.next_start = now + gate.delay
+    state.next_start = now + state.delay
 
 
 def retry_after(value: str | None) -> float | None:
-    """The seconds that a Retry-After header asks for (RFC 9110 section 10.2.3); None if unusable."""
+    """Return the seconds of a Retry-After header (RFC 9110 section 10.2.3); None if it is invalid."""
     if value is None:
         return None
     value = value.strip()

@@ -1,4 +1,4 @@
-"""What came back: one exchange's `Reply`, a whole fetch's `FetchedFile`, and a body read within bounds."""
+"""The `Reply` of one exchange, the `FetchedFile` of a whole fetch, and limited reading of bodies."""
 
 from __future__ import annotations
 
@@ -21,33 +21,28 @@ from contentmap_cli.crawl.http.http_errors import EXPECTED, http_error_of
 from contentmap_cli.crawl.http.protocol import is_broken
 from contentmap_cli.errors import Code, Failure
 from contentmap_cli.models import Limits
-from contentmap_cli.sitemap import deflate
+from contentmap_cli.sitemap.decode import GZIP_WINDOW, deflate
 
 IN_MEMORY = 256 * 1024
 """Bytes of a body or spool that stay in memory; the rest goes to an unlinked file."""
 
-SOON = 0.5
-"""Seconds that the rest of a large body may take to come when somebody is told of it."""
-
 SAMPLE_BYTES = 16 * 1024
-"""Decoded bytes that are kept of the body of an answer other than 200."""
+"""Decoded bytes that are kept of the body of a response other than 200."""
 
-_DRAINED = 64 * 1024
+_DRAIN_BYTES = 64 * 1024
 _DRAIN_SECONDS = 2.0
 _SAMPLED = frozenset({"", "text/html", "text/plain", "application/xhtml+xml"})
-_ZLIB_WINDOWS = (
-    15,
-    -15,
-)  # "deflate" is the zlib format (RFC 9110 section 8.4.1.2), and raw from some servers
-_LOOKED_AT = 1024
+# "deflate" is the zlib format (RFC 9110 section 8.4.1.2); some servers send raw deflate
+_ZLIB_WINDOWS = (15, -15)
+_HEAD_BYTES = 1024
 _PIECE = 64 * 1024
-_NO_TEXT = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
-_MARKS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
+_BINARY = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
+_BOMS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
 
 
 @dataclass(slots=True)
 class Reply:
-    """One exchange: a status, headers and for 200 a body; or a failure; or both if the body broke off."""
+    """One exchange: status, headers and for 200 a body; a failure; or both if the body was truncated."""
 
     status: int | None = None
     headers: ReplyHeaders = NO_HEADERS
@@ -60,13 +55,13 @@ class Reply:
 
 @dataclass(slots=True)
 class FetchedFile:
-    """What became of one URL, redirects followed and retries made. Close it, or use it as a context manager.
+    """The outcome of one URL, after redirects and retries. Close it, or use it as a context manager.
 
-    `body` is there for status 200 only, at its start, bytes as transferred (gzip is not undone). With a
-    `failure` as well it holds what was read until then. `size` in bytes; `ms` is the last request's time to
-    its last byte; `retry_after` is set when the server asked for more patience than the run has, in seconds.
-    `sample` is the beginning of the page that came with another status than 200: at most `SAMPLE_BYTES`, gzip
-    undone, of HTML or plain text only.
+    `body` is the body as transferred (not decompressed), at its start, for status 200 only; with a `failure`
+    it is what was read until then. `size` in bytes. `ms` is the time of the last request until its last byte.
+    `retry_after` is set, in seconds, when the server asked for a longer wait than the run allows. `sample` is
+    the beginning of the body of another status: at most `SAMPLE_BYTES`, decompressed, HTML or plain text
+    only.
     """
 
     url: str
@@ -90,21 +85,14 @@ class FetchedFile:
         self.close()
 
     def close(self) -> None:
-        """Lets the body go."""
+        """Close the body."""
         if self.body is not None:
             self.body.close()
             self.body = None
 
 
-class Notice(NamedTuple):
-    """Who wants to be told, `SOON` before it is there, of a body of at least so many bytes."""
-
-    least: int
-    tell: Callable[[], None]
-
-
 def spool_file() -> BinaryIO:
-    """A file of no name: in memory up to `IN_MEMORY`, on disk from then on. The caller closes it."""
+    """Open an unnamed temporary file, in memory up to `IN_MEMORY` bytes. The caller closes it."""
     return cast(BinaryIO, SpooledTemporaryFile(IN_MEMORY))
 
 
@@ -115,31 +103,29 @@ async def read_body(
     *,
     max_bytes: int,
     until: float,
-    notice: Notice | None = None,
 ) -> None:
-    """Reads a body into `reply`, whatever it turns out to be: at most `max_bytes`, no later than `until`.
+    """Read a body into `reply`: at most `max_bytes`, until the time `until` of the event loop.
 
-    A Content-Encoding that was not asked for fails with `unsupported_encoding`, unless the content shows that
-    the token names nothing that was done to it, or it can be undone. What was read stays in `reply.body`
-    whichever way it ends, unless there is no room for it; a failure says why it ended early. `until` is on
-    the event loop's clock. `notice` is given at most once.
+    A Content-Encoding that was not requested fails with `unsupported_encoding`, unless the body is not
+    encoded in fact, or is deflate. `reply.body` keeps what was read in every case, unless it cannot be
+    stored; a failure says why it ended early.
     """
     reply.body = body = spool_file()
     try:
-        await _receive(response, reply, body, limits, max_bytes=max_bytes, until=until, notice=notice)
-        _keep(lambda: body.seek(0))  # which writes what was not written yet
+        await _receive(response, reply, body, limits, max_bytes=max_bytes, until=until)
+        _keep(lambda: body.seek(0))  # flushes
         if not reply.headers.readable:
-            await _undo(reply, body, limits)
-    except _NoRoom as error:
+            await _decode_body(reply, body, limits)
+    except _StorageFailed as error:
         with suppress(OSError):
             body.close()
         reply.body = None
-        reply.failure = Failure(Code.STORAGE_ERROR, f"the body cannot be kept: {error}")
+        reply.failure = Failure(Code.STORAGE_ERROR, f"the body cannot be stored: {error}")
     except BaseException:
         body.close()
         raise
     if reply.failure is None and is_broken(response):
-        reply.failure = Failure(Code.HTTP_PROTOCOL, "the body breaks the rules of HTTP")
+        reply.failure = Failure(Code.HTTP_PROTOCOL, "the body violates the HTTP protocol")
 
 
 async def _receive(
@@ -150,14 +136,12 @@ async def _receive(
     *,
     max_bytes: int,
     until: float,
-    notice: Notice | None,
 ) -> None:
-    judged = reply.headers.readable
+    checked = reply.headers.readable
     begin = time.monotonic()
     loop = asyncio.get_running_loop()
-    length = None if response.content_length is None else min(response.content_length, max_bytes)
     try:
-        if response.content.is_eof():  # all of it is here, as nearly every small body is
+        if response.content.is_eof():  # a small body is usually complete here
             data = response.content.read_nowait()
             reply.size = min(len(data), max_bytes)
             _keep(partial(body.write, data[:max_bytes]))
@@ -169,60 +153,52 @@ async def _receive(
                 room = max_bytes - reply.size
                 reply.size += min(len(chunk), room)
                 _keep(partial(body.write, chunk[:room] if len(chunk) > room else chunk))
-                if not judged and reply.size >= _LOOKED_AT:
-                    judged = True
-                    if not _may_be_read(body, reply):
-                        break  # the rest would be of no more use
+                if not checked and reply.size >= _HEAD_BYTES:
+                    checked = True
+                    if not _can_be_decoded(body, reply):
+                        break
                 if len(chunk) > room:
                     reply.failure = Failure(Code.BODY_TOO_LARGE, f"the body is larger than {max_bytes} bytes")
                     break
-                # The library's own read timeout counts bytes that are no body: a chunk's extension, say.
+                # aiohttp's read timeout also counts bytes outside the body, such as chunk extensions.
                 clock.reschedule(min(until, loop.time() + limits.read_timeout))
                 passed = time.monotonic() - begin
-                if notice is not None and _comes_soon(reply.size, length, passed, notice.least):
-                    notice.tell()
-                    notice = None
                 if passed > limits.slow_after and reply.size < passed * limits.slow_rate:
                     rate = int(reply.size / passed)
-                    reply.failure = Failure(Code.TIMEOUT, f"the body came at {rate} bytes a second")
+                    reply.failure = Failure(Code.TIMEOUT, f"the body arrived at {rate} bytes per second")
                     break
     except EXPECTED as error:
         fault = http_error_of(error)
         reply.failure = fault.failure
         if fault.failure.code == Code.CONNECT_ERROR:
-            reply.failure = Failure(Code.BODY_TRUNCATED, "the connection ended before the body did")
+            reply.failure = Failure(
+                Code.BODY_TRUNCATED, "the connection was closed before the end of the body"
+            )
 
 
-def _comes_soon(size: int, length: int | None, passed: float, least: int) -> bool:
-    """Whether a body has `least` bytes and comes within `SOON` if it goes on as it came. One that does not
-    say its length is taken to be half there."""
-    left = size if length is None else length - size
-    return (size if length is None else length) >= least and left * passed <= SOON * size
-
-
-class _NoRoom(Exception):
-    """The system does not take a body: told from the network's own errors, which are OSErrors as well."""
+class _StorageFailed(Exception):
+    """The body cannot be stored. Network errors are OSErrors as well, hence this type."""
 
 
 def _keep(write: Callable[[], object]) -> None:
     try:
         write()
     except OSError as error:
-        raise _NoRoom((error.strerror or "no room").lower()) from error
+        raise _StorageFailed((error.strerror or "no room").lower()) from error
 
 
-async def _undo(reply: Reply, body: BinaryIO, limits: Limits) -> None:
-    """Leaves a readable body in `reply`, or none and why there is none."""
+async def _decode_body(reply: Reply, body: BinaryIO, limits: Limits) -> None:
+    """Replace a deflated body by its decoded form; without a readable body, set the failure."""
     if is_readable(_head_of(body)):
         return
     inflated = None
-    if _may_be_read(body, reply):
-        inflated = await asyncio.to_thread(_inflated, body, limits.body_bytes)
+    if _can_be_decoded(body, reply):
+        inflated = await asyncio.to_thread(_inflate, body, limits.body_bytes)
     body.close()
     reply.body = inflated and inflated.body
     if inflated is None:
         reply.size = 0
-        message = "the body is encoded in a way that was not asked for"
+        message = "the body has a content encoding that was not requested"
         reply.failure = Failure(Code.UNSUPPORTED_ENCODING, message)
         return
     reply.size = inflated.size
@@ -236,30 +212,29 @@ async def _undo(reply: Reply, body: BinaryIO, limits: Limits) -> None:
 
 def _head_of(body: BinaryIO) -> bytes:
     body.seek(0)
-    head = body.read(_LOOKED_AT)
+    head = body.read(_HEAD_BYTES)
     body.seek(0)
     return head
 
 
-def _may_be_read(body: BinaryIO, reply: Reply) -> bool:
-    """Whether a body whose first bytes are there is readable, or would be with deflate undone. It is left at
-    its end."""
+def _can_be_decoded(body: BinaryIO, reply: Reply) -> bool:
+    """Return whether the first bytes are readable, also after inflating. The position is then at the end."""
     head = _head_of(body)
     body.seek(0, 2)
     if is_readable(head):
         return True
-    return "deflate" in reply.headers.codings and any(_inflates(head, window) for window in _ZLIB_WINDOWS)
+    return "deflate" in reply.headers.codings and any(_is_deflated(head, window) for window in _ZLIB_WINDOWS)
 
 
-def _inflates(head: bytes, window: int) -> bool:
+def _is_deflated(head: bytes, window: int) -> bool:
     with suppress(zlib.error):
-        plain = zlib.decompressobj(window).decompress(head, _LOOKED_AT)
+        plain = zlib.decompressobj(window).decompress(head, _HEAD_BYTES)
         return bool(plain) and is_readable(plain)
     return False
 
 
 class _Inflated(NamedTuple):
-    """A body with deflate undone. `whole` says that its data came to its own end."""
+    """An inflated body. `whole` says that its data is complete."""
 
     body: BinaryIO
     size: int
@@ -269,21 +244,21 @@ class _Inflated(NamedTuple):
 def is_readable(head: bytes) -> bool:
     """Return whether a body is gzip or text by its first bytes, whatever coding its headers name.
 
-    Text is markup, or mostly ASCII with a colon in it, as robots.txt, a text sitemap and JSON are.
+    Text is markup, or mostly ASCII with a colon, like robots.txt, text sitemaps and JSON.
     """
-    if not head or head.startswith((b"\x1f\x8b", *_MARKS)):
+    if not head or head.startswith((b"\x1f\x8b", *_BOMS)):
         return True
     if head[:2] in (b"<\0", b"\0<"):
         return True
     text = head.lstrip()
-    if _NO_TEXT.search(text.replace(b"\0", b"", 8)):
+    if _BINARY.search(text.replace(b"\0", b"", 8)):
         return False
     ascii_bytes = sum(byte < 0x80 for byte in text)
     return text.startswith(b"<") or (b":" in text and ascii_bytes > 0.7 * len(text))
 
 
-def _inflated(body: BinaryIO, most: int) -> _Inflated | None:
-    """The body with deflate undone, one byte more than `most` at most; None if it is no deflate at all."""
+def _inflate(body: BinaryIO, most: int) -> _Inflated | None:
+    """Inflate a body to at most `most` + 1 bytes; None if it is not deflate."""
     for window in _ZLIB_WINDOWS:
         body.seek(0)
         engine = zlib.decompressobj(window)
@@ -293,12 +268,12 @@ def _inflated(body: BinaryIO, most: int) -> _Inflated | None:
             while left and not engine.eof and (data := engine.unconsumed_tail or body.read(_PIECE)):
                 left -= plain.write(engine.decompress(data, min(left, _PIECE)))
         except zlib.error:
-            pass  # what came before the damage stays, as with gzip
+            pass  # keep what precedes the damage, as with gzip
         except BaseException:
             plain.close()
             raise
         plain.seek(0)
-        if is_readable(plain.read(_LOOKED_AT)) and plain.tell():
+        if is_readable(plain.read(_HEAD_BYTES)) and plain.tell():
             plain.seek(0)
             return _Inflated(plain, most + 1 - left, engine.eof)
         plain.close()
@@ -306,29 +281,27 @@ def _inflated(body: BinaryIO, most: int) -> _Inflated | None:
 
 
 async def drain(response: aiohttp.ClientResponse) -> None:
-    """Reads the rest of a small body that nobody wants, so that its connection can be used again."""
-    if (response.content_length or 0) <= _DRAINED:
-        await _read_rest(response, _DRAINED)
+    """Read the rest of a small body, so that its connection can be reused."""
+    if (response.content_length or 0) <= _DRAIN_BYTES:
+        await _read_rest(response, _DRAIN_BYTES)
 
 
 async def read_sample(response: aiohttp.ClientResponse, reply: Reply) -> None:
-    """Read `reply.sample` of an answer other than 200.
+    """Read `reply.sample` of a response other than 200.
 
-    A small body is read to its end, so that its connection can be used again, a larger one no further than
-    the sample needs.
+    A small body is read to its end, so that its connection can be reused.
     """
     media_type = (reply.headers.content_type or "").partition(";")[0].strip().lower()
     if media_type not in _SAMPLED or not reply.headers.readable:
         await drain(response)
         return
-    small = (response.content_length or 0) <= _DRAINED
-    data = await _read_rest(response, _DRAINED if small else SAMPLE_BYTES)
+    small = (response.content_length or 0) <= _DRAIN_BYTES
+    data = await _read_rest(response, _DRAIN_BYTES if small else SAMPLE_BYTES)
     reply.sample = decoded(io.BytesIO(data), SAMPLE_BYTES)
 
 
 async def _read_rest(response: aiohttp.ClientResponse, most: int) -> bytes:
-    """What comes of a body within `_DRAIN_SECONDS`, until there are more than `most` bytes of it; its first
-    `SAMPLE_BYTES` are returned."""
+    """Read a body for at most `_DRAIN_SECONDS` and `most` bytes. Return its first `SAMPLE_BYTES`."""
     if response.content.is_eof():
         return response.content.read_nowait(SAMPLE_BYTES)
     size = 0
@@ -344,14 +317,14 @@ async def _read_rest(response: aiohttp.ClientResponse, most: int) -> bytes:
 
 
 def decoded(body: BinaryIO, limit: int) -> bytes:
-    """The first `limit` bytes of a body with up to two layers of gzip undone; damage ends it early."""
+    """Return the first `limit` bytes of a body, with up to two layers of gzip decompressed."""
     body.seek(0)
     data = body.read(limit)
     for _ in range(2):
         if not data.startswith(b"\x1f\x8b"):
             break
         try:
-            data = deflate.LIBRARY.decompressobj(deflate.GZIP_WINDOW).decompress(data, limit)
-        except deflate.LIBRARY.error:
+            data = deflate.decompressobj(GZIP_WINDOW).decompress(data, limit)
+        except deflate.error:
             break
     return data

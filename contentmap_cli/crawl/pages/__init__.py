@@ -1,1 +1,1 @@
-"""What a response is evidence of: a sitemap, an absence, a refusal or another page."""
+"""Classify responses: a sitemap, an absence, a refusal or another page."""

@@ -1,7 +1,4 @@
-"""What an answer says of a source: read, absent, refused, unreachable, elsewhere or not understood.
-
-Everything that decides on a `SourceState` before a document is parsed is here.
-"""
+"""Classify answers by state before they are parsed: whole, absent, refused, unreachable or elsewhere."""
 
 from __future__ import annotations
 
@@ -15,10 +12,10 @@ from contentmap_cli.models.hosts import is_related, origin_of
 from contentmap_cli.models.sources import SourceState
 
 LOOKED_AT = 64 * 1024
-"""Bytes of a page that are looked at."""
+"""Bytes of a page that are read."""
 
 HEAD = 4096
-"""Bytes of a body that tell whether it is a page."""
+"""Bytes of a body that show whether it is a page."""
 
 _STATUS = re.compile(r"http_(\d{3})")
 _KINDS = {
@@ -29,7 +26,7 @@ _KINDS = {
     PageKind.MAINTENANCE: "a maintenance page",
     PageKind.DEFAULT_PAGE: "the default page of a web server",
 }
-_WALLS = (PageKind.LOGIN, PageKind.CONSENT, PageKind.CHALLENGE)
+_ACCESS_PAGES = (PageKind.LOGIN, PageKind.CONSENT, PageKind.CHALLENGE)
 _HTML = re.compile(
     rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]{0,200}>\s*)?(?:<!--[^>]{0,2000}-->\s*)?"
     rb"<(?:!doctype\s+html|html|head|body|meta|title|script|style)\b",
@@ -38,8 +35,8 @@ _HTML = re.compile(
 
 
 class Answer(NamedTuple):
-    """How a source answered. `failure` is None for what was read; `page` is what kind of page came, where it
-    is none of the site's own."""
+    """How a source answered. `failure` is None if it was read; `page` is the kind of a page that is not the
+    site's own."""
 
     state: SourceState
     failure: Failure | None = None
@@ -47,14 +44,14 @@ class Answer(NamedTuple):
 
 
 def answer_of(fetched: FetchedFile, domain: str, name: str) -> Answer:
-    """Return what an answer says, before its body is parsed.
+    """Classify an answer before its body is parsed.
 
-    `domain` is the target's, `name` is how a message names the source. A body that is no page of a known
-    kind is `whole` here: its parser knows better.
+    `domain` is that of the target, `name` the name of the source in messages. A body that is no page of a
+    known kind is `whole`; its parser decides.
     """
     if fetched.status is not None and not is_related(fetched.final_url, domain):
         page = PageKind.LOGIN if is_login_url(fetched.final_url) else _page(fetched)
-        if page in _WALLS:
+        if page in _ACCESS_PAGES:
             wall = f"{name} redirects to {_KINDS[page]} at {origin_of(fetched.final_url)}"
             return Answer(SourceState.REFUSED, Failure(Code.BLOCKED, wall), page)
         moved = f"{name} redirects to {origin_of(fetched.final_url)}"
@@ -78,7 +75,7 @@ def answer_of(fetched: FetchedFile, domain: str, name: str) -> Answer:
 
 def _failed(fetched: FetchedFile, failure: Failure, page: PageKind | None, name: str) -> Answer:
     if refusal(fetched.status, page) and fetched.status is not None and fetched.retry_after is None:
-        # a plain page of a 403 looks like a challenge's: the status says enough
+        # a plain page with status 403 resembles a challenge
         what = f" with {_KINDS[page]}" if page is not None and fetched.status not in REFUSED else ""
         return Answer(
             SourceState.REFUSED, Failure(Code.BLOCKED, f"{name} answered {fetched.status}{what}"), page
@@ -89,7 +86,7 @@ def _failed(fetched: FetchedFile, failure: Failure, page: PageKind | None, name:
 
 
 def state_of(failure: Failure) -> SourceState:
-    """Return the state of a source that failed in this way."""
+    """Return the state of a source with this failure."""
     status = _STATUS.fullmatch(failure.code)
     if status is None:
         return SourceState.REFUSED if failure.code in (Code.BLOCKED, Code.PARKED) else SourceState.UNREACHABLE
@@ -102,7 +99,7 @@ def state_of(failure: Failure) -> SourceState:
 
 
 def _page(fetched: FetchedFile) -> PageKind | None:
-    """What kind of page the body is, or the sample of a refused one; None for anything else."""
+    """Return the kind of an HTML body, or of the sample of a refusal; None if there is none."""
     if not is_html(fetched):
         return None
     if fetched.body is None:
@@ -113,7 +110,7 @@ def _page(fetched: FetchedFile) -> PageKind | None:
 
 
 def is_html(fetched: FetchedFile) -> bool:
-    """Whether a body, or the sample of a refused one, begins as an HTML page does."""
+    """Return whether a body, or the sample of a refusal, begins like an HTML page."""
     if fetched.body is None:
         return _HTML.match(fetched.sample) is not None
     head = decoded(fetched.body, HEAD)

@@ -1,7 +1,7 @@
-"""What kind of page an HTML answer is where it stands in place of the site, and which answers refuse one.
+"""Recognise HTML pages that replace the site's own (challenges, logins, parking pages), and refusals.
 
-Precision comes first: a page of a site that is taken for a challenge makes a whole domain fail. So wording
-counts only in titles, headings and pages that consist of little else, and markup only where it is in effect.
+Precision comes first, since a false positive makes a whole domain fail: wording counts only in titles,
+headings and pages with little else, markup only where it is in effect.
 """
 
 from __future__ import annotations
@@ -12,60 +12,60 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from contentmap_cli.crawl.http.headers import ReplyHeaders
-from contentmap_cli.crawl.pages.markers import challenges, pages
+from contentmap_cli.crawl.pages.markers import occurs, pattern
 
 if TYPE_CHECKING:  # a parser of HTML is loaded where a page is met
     from contentmap_cli.sitemap.html.page import HtmlPage
 
 
 class PageKind(StrEnum):
-    """A page that stands in place of the site's own."""
+    """A page that replaces the site's own."""
 
     CHALLENGE = "challenge"
-    """A bot check, or a protection service's refusal."""
+    """A bot check, or the refusal of a protection service."""
 
     LOGIN = "login"
     """A login form, a password gate or a form that leads to a single sign-on."""
 
     CONSENT = "consent"
-    """A question about consent or age before anything is shown."""
+    """A question about consent or age before the site."""
 
     PARKED = "parked"
-    """A domain broker's or registrar's page, or that of a host that has suspended or ended the site."""
+    """The page of a domain broker or registrar, or of a host that suspended the site."""
 
     MAINTENANCE = "maintenance"
-    """The site is closed for a while, or not open yet."""
+    """The site is temporarily closed, or not open yet."""
 
     DEFAULT_PAGE = "default_page"
-    """What a web server or hosting provider shows where nothing has been published."""
+    """The default page of a web server or hosting provider."""
 
 
 REFUSED: Final = frozenset({401, 403, 407, 429, 451})
-NOT_THERE: Final = frozenset({404, 410})
+ABSENT_STATUSES: Final = frozenset({404, 410})
 _IN_PLACE: Final = frozenset(
     {PageKind.CHALLENGE, PageKind.LOGIN, PageKind.CONSENT, PageKind.PARKED, PageKind.MAINTENANCE}
 )
 
 
 def refusal(status: int | None, kind: PageKind | None) -> bool:
-    """Whether an answer refuses what was asked for: by its status, or by the page that came with it.
+    """Return whether an answer is a refusal, by its status or the page that came with it.
 
     A challenge counts with every status but 404 and 410 (services send 202, 405, 428 and 503 with it), other
-    kinds with 200 only. A default page is no refusal: the server has nothing else to show.
+    kinds with 200 only. A default page is no refusal.
     """
     if status is None:
         return False
     if status in REFUSED:
         return True
     if kind is PageKind.CHALLENGE:
-        return status not in NOT_THERE
+        return status not in ABSENT_STATUSES
     return status == 200 and kind in _IN_PLACE
 
 
 def page_kind(html: bytes | str, headers: ReplyHeaders | None = None) -> PageKind | None:
-    """The kind of an HTML page that stands in place of the site's own, None for any other page.
+    """Return the kind of an HTML page that replaces the site's own, None for any other page.
 
-    The first 64 KiB are looked at. `headers` adds the charset and the marks of protection services.
+    At most 64 KiB are read. `headers` adds the charset and the marks of protection services.
     """
     if headers is not None and headers.challenge:
         return PageKind.CHALLENGE
@@ -86,18 +86,19 @@ _AROUND: Final = " .…!,:-–—*。！\"'“”"
 
 
 def _titles(page: HtmlPage) -> tuple[str, ...]:
-    """The title, its parts between separators and the first heading, lower case, without punctuation."""
+    """Return the title, its parts between separators and the first heading, in lower case without
+    punctuation."""
     title = page.title.lower()
     parts = (title, *_SEPARATOR.split(title), page.h1)
     return tuple(dict.fromkeys(part.strip(_AROUND) for part in parts if part.strip(_AROUND)))
 
 
-def _named(pattern: re.Pattern[str], titles: tuple[str, ...]) -> bool:
-    return any(pattern.fullmatch(title) for title in titles)
+def _named(markers: str, titles: tuple[str, ...]) -> bool:
+    return any(pattern(markers).fullmatch(title) for title in titles)
 
 
 def _size(text: str) -> int:
-    """The length of a text; a character of Chinese, Japanese or Korean says as much as two letters."""
+    """Return the length of a text; a Chinese, Japanese or Korean character counts twice."""
     return len(text) + sum(character >= "\u2e80" for character in text)
 
 
@@ -109,125 +110,134 @@ def _within(page: HtmlPage, size: int, links: int) -> bool:
 
 
 def _is_marked_challenge(page: HtmlPage, _: tuple[str, ...]) -> bool:
-    return _within(page, 3000, 15) and challenges.CHALLENGE_CODE.found(page.code)
+    return _within(page, 3000, 15) and occurs("challenge_code", page.code)
 
 
 def _is_worded_challenge(page: HtmlPage, titles: tuple[str, ...]) -> bool:
-    """Whether a page with little text shows several signs of a challenge.
+    """Return whether a page with little text has several signs of a challenge.
 
-    Wording has to be among them: an application needs JavaScript, sets cookies and may be `noindex` as well.
+    Wording must be among them: applications also need JavaScript, set cookies and may be `noindex`.
     """
     if not page.whole or not _within(page, 800, 6) or page.passwords or page.fields > 1:
         return False
     active = page.scripts > 0 or page.refresh is not None
     alone = _within(page, 250, 1)
     score = 0
-    certain = _named(challenges.CHALLENGE_TITLE, titles)
-    denied = _named(challenges.DENIED_TITLE, titles)
+    certain = _named("challenge_title", titles)
+    denied = _named("denied_title", titles)
     if certain or denied:
-        whole = challenges.CHALLENGE_TITLE.fullmatch(titles[0]) is not None
+        whole = pattern("challenge_title").fullmatch(titles[0]) is not None
         score += 3 if whole and active and alone else 2
-    elif _named(challenges.CHALLENGE_TITLE_WEAK, titles):
+    elif _named("challenge_title_weak", titles):
         score += 1
-    said = f"{page.text} {page.noscript}"
-    if challenges.CHALLENGE_TEXT.search(said):
+    text = f"{page.text} {page.noscript}"
+    if pattern("challenge_text").search(text):
         score += 2 if alone else 1
-    if page.fields == 0 and challenges.CAPTCHA_WIDGET.search(page.code):
+    if page.fields == 0 and pattern("captcha_widget").search(page.code):
         active = True
         score += 3 if alone else 2
-    if alone and challenges.CHALLENGE_TEXT_WEAK.search(page.text):
+    if alone and pattern("challenge_text_weak").search(page.text):
         score += 1
     if score == 0:
         return False
-    score += not alone and challenges.CHALLENGE_TEXT_WEAK.search(said) is not None
+    score += not alone and pattern("challenge_text_weak").search(text) is not None
     score += denied and _within(page, 120, 6)
-    score += challenges.NEEDS_SCRIPT.search(page.noscript) is not None
+    score += pattern("needs_script").search(page.noscript) is not None
     score += page.noindex
-    score += active and (_reloads(page) or challenges.CHALLENGE_HINT.found(page.code))
+    score += active and (_reloads(page) or occurs("challenge_hint", page.code))
     return score >= 3 and (active or denied or certain)
 
 
 def _reloads(page: HtmlPage) -> bool:
-    """Whether the page comes again by itself."""
+    """Return whether the page reloads itself."""
     refresh = page.refresh is not None and not re.search(
         r"url\s*=\s*[\"']?[^\s\"']", page.refresh, re.IGNORECASE
     )
-    return refresh or challenges.RELOADS.search(page.code) is not None
+    return refresh or pattern("reloads").search(page.code) is not None
 
 
 def _is_login(page: HtmlPage, titles: tuple[str, ...]) -> bool:
-    named = _named(pages.LOGIN_TITLE, titles)
+    named = _named("login_title", titles)
     labels = [label.strip(_AROUND) for label in page.labels.split("\n")]
     if page.passwords:
         if page.passwords > 2 or page.fields > 6:
             return False
         if named:
-            return page.links <= 15 and _size(page.outside) <= 1200
-        labelled = any(pages.LOGIN_TITLE.fullmatch(label) for label in labels)
-        return page.links <= 4 and page.headings <= 2 and _size(page.outside) <= (200 if labelled else 60)
-    if pages.LOGIN_CODE.search(page.code) and _within(page, 400, 3):
+            return page.links <= 15 and _size(page.outside_forms) <= 1200
+        labelled = any(pattern("login_title").fullmatch(label) for label in labels)
+        return (
+            page.links <= 4 and page.headings <= 2 and _size(page.outside_forms) <= (200 if labelled else 60)
+        )
+    if pattern("login_code").search(page.code) and _within(page, 400, 3):
         return True
     if not page.whole or page.fields > 2 or not _within(page, 500, 6):
         return False
-    asks = pages.LOGIN_FORM.search(page.code) is not None
+    asks = pattern("login_form").search(page.code) is not None
     if named:
-        return asks or any(pages.LOGIN_TITLE.fullmatch(label) for label in labels)
+        return asks or any(pattern("login_title").fullmatch(label) for label in labels)
     return (
-        asks and page.forms > 0 and _within(page, 200, 3) and pages.LOGIN_TEXT.search(page.text) is not None
+        asks
+        and page.forms > 0
+        and _within(page, 200, 3)
+        and pattern("login_text").search(page.text) is not None
     )
 
 
 def _is_consent(page: HtmlPage, titles: tuple[str, ...]) -> bool:
     if not page.forms + page.buttons or not _within(page, 5000, 20):
         return False
-    if pages.CONSENT_CODE.search(page.code):
+    if pattern("consent_code").search(page.code):
         return True
-    if not page.whole or page.headings > 6 or not _named(pages.CONSENT_TITLE, titles):
+    if not page.whole or page.headings > 6 or not _named("consent_title", titles):
         return False
-    return pages.CONSENT_TEXT.search(f"{page.text} {page.title.lower()}") is not None
+    return pattern("consent_text").search(f"{page.text} {page.title.lower()}") is not None
 
 
 def _is_parked(page: HtmlPage, titles: tuple[str, ...]) -> bool:
     if not _within(page, 3000, 40):
         return False
-    if pages.PARKED_CODE.found(page.code):
+    if occurs("parked_code", page.code):
         return True
     if not page.whole or not _within(page, 1500, 25):
         return False
-    if _named(pages.PARKED_TITLE, titles):
+    for_sale = any(
+        pattern("for_sale_title").fullmatch(title) and pattern("about_a_domain").match(title)
+        for title in titles
+    )
+    if for_sale or _named("parked_title", titles):
         return True
-    return _within(page, 700, 15) and pages.PARKED_TEXT.search(page.text) is not None
+    return _within(page, 700, 15) and pattern("parked_text").search(page.text) is not None
 
 
 def _is_maintenance(page: HtmlPage, titles: tuple[str, ...]) -> bool:
     if page.passwords or page.fields > 3 or not page.whole or not _within(page, 1200, 12):
         return False
-    if pages.MAINTENANCE_CODE.search(page.code):
+    if pattern("maintenance_code").search(page.code):
         return True
-    if _named(pages.MAINTENANCE_TITLE, (*titles[:1], page.h1.strip(_AROUND))) or (
-        _within(page, 400, 3) and _named(pages.MAINTENANCE_TITLE, titles)  # beside the site's name
+    if _named("maintenance_title", (*titles[:1], page.h1.strip(_AROUND))) or (
+        _within(page, 400, 3) and _named("maintenance_title", titles)  # beside the site's name
     ):
-        return _within(page, 150, 5) or pages.RETURN_TEXT.search(page.text) is not None
-    if _within(page, 500, 5) and pages.MAINTENANCE_TEXT.search(page.text):
+        return _within(page, 150, 5) or pattern("return_text").search(page.text) is not None
+    if _within(page, 500, 5) and pattern("maintenance_text").search(page.text):
         return True
     return (
         page.scripts == 0
         and page.fields == 0
         and _within(page, 200, 1)
-        and pages.WORK_TEXT.search(page.text) is not None
-        and pages.RETURN_TEXT.search(page.text) is not None
+        and pattern("work_text").search(page.text) is not None
+        and pattern("return_text").search(page.text) is not None
     )
 
 
 def _is_default_page(page: HtmlPage, titles: tuple[str, ...]) -> bool:
     if not page.whole or page.fields > 1 or not _within(page, 6000, 30):
         return False
-    said = {match[0] for match in pages.DEFAULT_TEXT.finditer(page.text)}
-    if _named(pages.DEFAULT_TITLE, titles):
-        return bool(said) or _within(page, 120, 5)
+    text = {match[0] for match in pattern("default_text").finditer(page.text)}
+    if _named("default_title", titles):
+        return bool(text) or _within(page, 120, 5)
     if titles and titles[0].startswith("index of /"):
         return page.links <= 6 and page.text.count(" ") <= 20
-    return len(said) >= 2 and _within(page, 1000, 6)
+    return len(text) >= 2 and _within(page, 1000, 6)
 
 
 _RULES: Final = (
@@ -271,7 +281,7 @@ _RETURN: Final = re.compile(
     r"next|return(?:to|url|uri|path)?|(?:redirect|success|target|forward|back)(?:to|ur[il])?|requesturl"
     r"|continue|goto|destination|dest|camefrom|rurl"
 )
-"""Names of parameters that say where a visitor wanted to go, without punctuation."""
+"""Names of parameters with the return URL, without punctuation."""
 
 _LOGIN_FOLDERS: Final = frozenset(
     {"auth", "login", "signin", "sso", "saml", "saml2", "oauth", "oauth2", "oidc", "cas", "idp"}
@@ -281,7 +291,7 @@ _ACTION: Final = re.compile(r"action|act|do|view|mode|page|module|p|q|op|task|ro
 
 
 def is_login_url(url: str) -> bool:
-    """Whether a URL leads to a login or a single sign-on, by its host, path or query."""
+    """Return whether a URL is that of a login or single sign-on, by its host, path or query."""
     try:
         parts = urlsplit(url.strip())
         host = (parts.hostname or "").rstrip(".")

@@ -13,18 +13,15 @@ import hashlib
 import json
 import os
 import tempfile
-import threading
-from collections.abc import Iterator
 from dataclasses import dataclass
-from io import BufferedReader, BytesIO
+from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO, Final, NamedTuple
 
 from contentmap_cli import __version__
 from contentmap_cli.crawl.scope import Scope
 from contentmap_cli.models import Document, DocumentKind, Limits
-from contentmap_cli.sitemap import deflate
-from contentmap_cli.sitemap.decode import GZIP_MAGIC, Body
+from contentmap_cli.sitemap.decode import GZIP_WINDOW, Body, deflate
 
 MOST_BYTES: Final = 1024**3
 """Bytes of all bodies together; beyond them, what was used longest ago goes."""
@@ -36,14 +33,8 @@ _MAGIC: Final = b"contentmap body 1"
 _READING: Final = 2
 """To be raised where a parser makes other rows of the same body."""
 
-WORTH_A_THREAD: Final = 4 * 1024 * 1024
-"""Bytes of a plain body. To pack a smaller one takes no time worth saving."""
-
 _PIECE: Final = 1024 * 1024
-"""Bytes that are compressed at once: between them the thread waits for the interpreter's lock, up to 5 ms."""
-
-_HEAD: Final = 4 * 1024
-"""Bytes in which an ordinary sitemap's first tag is found."""
+"""Bytes that are compressed at once."""
 
 _ROOM: Final = 0.9  # of `MOST_BYTES`, once something had to go
 _FACTS: Final = ("entries", "decoded_bytes", "has_lastmod", "has_priority", "has_changefreq")
@@ -165,74 +156,13 @@ def decode(source: BinaryIO, limits: Limits, *, hashed: bool = True) -> Decoded:
 
 
 def packed(source: BinaryIO, *, is_gzipped: bool) -> bytes:
-    """A body as it came if that is compressed, and compressed cheaply otherwise."""
+    """Return a body as it came if that is compressed, and compressed cheaply otherwise."""
     source.seek(0)
     if is_gzipped:
         return source.read()
-    return b"".join(_compressed(iter(lambda: source.read(_PIECE), b"")))
-
-
-class Packing:
-    """A large plain body that is compressed beside its parser, on a thread: that needs no interpreter's lock.
-    A context manager; once it is left nothing reads the body any more.
-
-    Only a file that was opened to be read has all of its body behind its descriptor, and stays as it is; any
-    other body, and a small or a compressed one, is left to `packed`.
-    """
-
-    def __init__(self, source: BinaryIO) -> None:
-        self._source = source
-        self._parts: list[bytes] = []
-        self._whole = False
-        self._unwanted = False
-        self._thread: threading.Thread | None = None
-
-    def __enter__(self) -> Packing:
-        if isinstance(self._source, BufferedReader):
-            with contextlib.suppress(OSError, RuntimeError):  # without a thread it is done afterwards
-                self._begin(self._source.fileno())
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._unwanted = True
-        if self._thread is not None:
-            self._thread.join()
-
-    def packed(self, *, is_gzipped: bool) -> bytes:
-        """The same as `packed` gives."""
-        if self._thread is not None:
-            self._thread.join()
-            parts, self._parts = self._parts, []
-            if self._whole:
-                return b"".join(parts)
-            del parts
-        return packed(self._source, is_gzipped=is_gzipped)
-
-    def _begin(self, descriptor: int) -> None:
-        if os.fstat(descriptor).st_size < WORTH_A_THREAD:
-            return
-        head = os.pread(descriptor, _HEAD, 0)
-        if b"<urlset" in head and not head.startswith(GZIP_MAGIC):  # nothing else is kept
-            thread = threading.Thread(target=self._pack, args=(descriptor,), name="contentmap-pack")
-            thread.start()
-            self._thread = thread
-
-    def _pack(self, descriptor: int) -> None:
-        with contextlib.suppress(OSError, MemoryError, deflate.LIBRARY.error):  # then it is done afterwards
-            self._parts.extend(_compressed(self._pieces(descriptor)))
-            self._whole = True
-
-    def _pieces(self, descriptor: int) -> Iterator[bytes]:
-        offset = 0
-        while not self._unwanted and (piece := os.pread(descriptor, _PIECE, offset)):
-            offset += len(piece)
-            yield piece
-
-
-def _compressed(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    engine = deflate.LIBRARY.compressobj(1, wbits=deflate.GZIP_WINDOW)
-    yield from map(engine.compress, pieces)
-    yield engine.flush()
+    engine = deflate.compressobj(1, wbits=GZIP_WINDOW)
+    parts = [engine.compress(piece) for piece in iter(lambda: source.read(_PIECE), b"")]
+    return b"".join((*parts, engine.flush()))
 
 
 def _checksum(facts: bytes, packed: bytes) -> bytes:

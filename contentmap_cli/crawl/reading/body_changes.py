@@ -13,7 +13,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from contentmap_cli.crawl.reading.body_cache import WORTH_KEEPING, BodyCache, Kept, Packing, decode, packed
+from contentmap_cli.crawl.reading.body_cache import WORTH_KEEPING, BodyCache, Kept, decode, packed
 from contentmap_cli.crawl.reading.spool import Beginning, CachedBody, Segment
 from contentmap_cli.crawl.scope import Scope
 from contentmap_cli.models import Document, DocumentKind, Entry, Limits
@@ -84,11 +84,10 @@ def read_body(reading: Reading, source: BinaryIO, segment: Segment, memory: Memo
     document = _read_changes(reading, source, segment, memory) if memory.known is not None else None
     if document is None:
         source.seek(0)
-        with Packing(source) as packing:
-            document = reading(source, segment)
-            kept = document.plain and document.entries >= WORTH_KEEPING
-            if kept and not (segment.refused or segment.outside):
-                _keep(reading, memory, document, packing.packed(is_gzipped=document.is_gzipped), segment)
+        document = reading(source, segment)
+        kept = document.plain and document.entries >= WORTH_KEEPING
+        if kept and not (segment.refused or segment.outside):
+            _keep(reading, memory, document, packed(source, is_gzipped=document.is_gzipped), segment)
     return document
 
 

@@ -1,4 +1,4 @@
-"""The other side of `processes`: a process that parses large documents, one after the other.
+"""A process that parses large documents, one after the other: the other side of `parser_processes`.
 
 Started with one end of a socket as its standard input. A request is a pickled `Work`, with the descriptors of
 the body and of the spool; the answer a pickled `Done`. It ends when the socket does, whatever it is doing.
@@ -9,23 +9,45 @@ from __future__ import annotations
 import gc
 import os
 import pickle
+import select
+import signal
 import socket
+import threading
 import traceback
+from typing import Final, NamedTuple
 
 from contentmap_cli.batches import no_room
-from contentmap_cli.crawl.reading.body_changes import read_body
-from contentmap_cli.crawl.reading.child_process import live_with_parent
-from contentmap_cli.crawl.reading.parser_messages import LENGTH, Done, Work
-from contentmap_cli.crawl.reading.spool import RowSpool
-from contentmap_cli.sitemap.xml import strict, tolerant
+from contentmap_cli.crawl.reading.body_changes import Memory, Reading, read_body
+from contentmap_cli.crawl.reading.spool import Contents, RowSpool
+from contentmap_cli.models import Document
 
-__all__ = ["main", "strict", "tolerant"]  # the readers are loaded before any work comes
+LENGTH: Final = 8
+"""Bytes before each message that say how long it is."""
 
-_REQUEST = 64 * 1024
+_REQUEST: Final = 64 * 1024
+
+
+class Work(NamedTuple):
+    """A document to parse; `end` is where the spool ends."""
+
+    reading: Reading
+    memory: Memory | None
+    room: int
+    child_room: int
+    end: int
+
+
+class Done(NamedTuple):
+    """The result: a document and its rows, that no room was left for them, or the traceback of a bug."""
+
+    document: Document | None = None
+    contents: Contents | None = None
+    full: str | None = None
+    bug: str | None = None
 
 
 def parse(work: Work, body: int, spool: int) -> Done:
-    """Parses the body behind one descriptor into the spool behind another. Closes both."""
+    """Parse the body behind one descriptor into the spool behind another. Closes both."""
     try:
         with open(body, "rb") as source, open(spool, "r+b", buffering=0) as file:
             rows = RowSpool(file, work.end)
@@ -39,7 +61,7 @@ def parse(work: Work, body: int, spool: int) -> Done:
 
 
 def serve(channel: socket.socket) -> None:
-    """Answers requests until the other end closes."""
+    """Answer requests until the other end closes."""
     while True:
         request, descriptors, _, _ = socket.recv_fds(channel, _REQUEST, 2)
         if not request:
@@ -54,11 +76,23 @@ def serve(channel: socket.socket) -> None:
 
 
 def main() -> None:
-    """The process."""
-    live_with_parent()
+    """The process. Signals reach the whole group, and only the parent decides what follows from them."""
+    from contentmap_cli.sitemap.xml import strict, tolerant  # noqa: F401 - loaded before any work comes
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     # A parser makes a few cycles a document and a hundred thousand objects: they are collected in between.
     gc.collect()
     gc.freeze()
     gc.disable()
     with socket.socket(fileno=os.dup(0)) as channel:
         serve(channel)
+
+
+def _end_with_parent() -> None:
+    """End the process once nobody is there to receive the answer."""
+    poller = select.poll()
+    poller.register(0, 0)  # a hang-up is always reported
+    poller.poll()
+    os._exit(0)

@@ -11,13 +11,13 @@ from dataclasses import dataclass, replace
 from typing import BinaryIO, TypeVar
 
 from contentmap_cli.batches import no_room
-from contentmap_cli.crawl.http.responses import FetchedFile, Notice
+from contentmap_cli.crawl.http.responses import FetchedFile
 from contentmap_cli.crawl.options import CrawlOptions
 from contentmap_cli.crawl.pages.answers import Answer, answer_of, is_html
 from contentmap_cli.crawl.reading.body_cache import BodyCache
 from contentmap_cli.crawl.reading.body_changes import Memory, Reading, read_body
-from contentmap_cli.crawl.reading.parser_messages import Work
 from contentmap_cli.crawl.reading.parser_processes import ParserProcesses, WorkerDied
+from contentmap_cli.crawl.reading.parser_worker import Work
 from contentmap_cli.crawl.reading.spool import Cancelled, RowSpool, Segment, Spools
 from contentmap_cli.crawl.robots import Robots, read_robots
 from contentmap_cli.crawl.scope import Scope
@@ -132,13 +132,6 @@ class Reader:
                 segment.reading = self._reading(source)
                 return document, segment
 
-    def notice(self, known: str | None) -> Notice | None:
-        """Has a process ready for a body that is large enough to be parsed there. One whose `known` digest is
-        all that an earlier scan left need not be parsed at all."""
-        if self._processes is None or (known is not None and self._bodies is None):
-            return None
-        return Notice(LARGE, self._processes.prepare)
-
     def remembers(self, source: Source) -> bool:
         """Whether the body that an earlier scan recorded is at hand, so that only changes need be read."""
         if self._bodies is None or source.known is None:
@@ -206,7 +199,7 @@ class Reader:
         )
         try:
             async with asyncio.timeout_at(source.until):
-                done = await processes.parse(work, body, spool.fileno(), size=source.size)
+                done = await processes.parse(work, body, spool.fileno())
         except TimeoutError:
             message = f"the domain took longer than {self._limits.domain_time:g} seconds"
             return _broken(message, Code.DEADLINE)

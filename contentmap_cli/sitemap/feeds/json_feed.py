@@ -1,4 +1,5 @@
-"""JSON Feed 1.0 and 1.1 (jsonfeed.org): one page an item. Read whole, so its size is limited."""
+"""Read JSON Feed 1.0 and 1.1 (jsonfeed.org): one page per item. The document is loaded whole, so its size is
+limited."""
 
 from __future__ import annotations
 
@@ -8,11 +9,11 @@ from itertools import chain
 from typing import Any, Final
 
 from contentmap_cli.sitemap.entry_builder import EntryBuilder
-from contentmap_cli.sitemap.feeds.rss_atom import HTTP_URL, note_next
+from contentmap_cli.sitemap.feeds.rss_atom import HTTP_URL, set_next_page
 from contentmap_cli.sitemap.problems import ProblemCode
 
 LONGEST: Final = 20 * 1024 * 1024
-"""Characters of a document. A tree of Python objects takes about ten times as much memory."""
+"""Characters of a document. Its objects take about ten times as much memory."""
 
 _URLS: Final = ("url", "external_url")
 _DATES: Final = ("date_modified", "date_published")
@@ -20,20 +21,20 @@ _DELIVER_EVERY: Final = 1000
 
 
 class BadJson(Exception):
-    """The document is not read: too long, broken, or nested too deep. The text is a message for a person."""
+    """The document is too long, malformed, or nested too deep. The text is the message for users."""
 
 
 def read_json_feed(pieces: Iterator[str], builder: EntryBuilder) -> None:
-    """Reads a feed: of each item its `url`, else `external_url`, else an `id` that is a URL.
+    """Read a feed: of each item the `url`, else `external_url`, else an `id` that is a URL.
 
-    Raises `BadJson`, and what the desk raises.
+    Raise `BadJson`, and what the builder raises.
     """
     feed = _loaded(pieces)
     items = feed.get("items") if isinstance(feed, dict) else None
     if not isinstance(items, list):
         builder.has_unknown = True
         return
-    note_next(_text(feed, "next_url"), builder, builder.base)
+    set_next_page(_text(feed, "next_url"), builder, builder.base)
     for number, item in enumerate(items, start=1):
         _read_item(item, builder)
         if number % _DELIVER_EVERY == 0:
@@ -64,11 +65,11 @@ def _read_item(item: Any, builder: EntryBuilder) -> None:
     )
     url = next(filter(None, texts), None)
     if url is None:
-        note = builder.problems.add if fields.get("attachments") else builder.lose
+        note = builder.problems.add if fields.get("attachments") else builder.add_loss
         note(ProblemCode.MISSING_URL, None, "an item that names no page")
         return
     date = next(filter(None, (_text(fields, name) for name in _DATES)), None)
-    builder.take(url, None, lastmod=date, relative=True)
+    builder.add(url, None, lastmod=date, relative=True)
 
 
 def _text(fields: dict[str, Any], name: str) -> str:

@@ -1,7 +1,7 @@
-"""RSS 0.9 to 2.0, RDF and Atom: one page an item, with the date it was published or changed.
+"""Read RSS 0.9 to 2.0, RDF and Atom: one page per item, with its date of publication or change.
 
-Of several links the page is chosen as feed readers choose it: what can be requested before what cannot, HTML
-before other types, the format's own element before what stands in for it.
+Of several links, feed readers choose as follows: URLs that can be requested first, HTML before other types,
+the format's own element before substitutes.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from urllib.parse import urljoin, urlsplit
 
 from contentmap_cli.sitemap.entry_builder import EntryBuilder
 from contentmap_cli.sitemap.problems import ProblemCode
-from contentmap_cli.sitemap.urls import SCHEME, judge, trim
+from contentmap_cli.sitemap.urls import SCHEME, trim, validate_url
 from contentmap_cli.sitemap.xml.elements import Element, Role, Roles, split_tag, text_of
 
 XML_BASE = "{http://www.w3.org/XML/1998/namespace}base"
@@ -22,17 +22,17 @@ ATOM = ("http://www.w3.org/2005/Atom", "http://purl.org/atom/ns#", "atom", "atom
 HTTP_URL = re.compile(r"https?:/\S+", re.IGNORECASE)
 RELATIONS = "http://www.iana.org/assignments/relation/"
 PAGES_OF_FEEDS = ("next", "prev-archive")
-"""Relations that lead on in a paged feed (RFC 5005 section 3) and in an archived one (section 4)."""
+"""Relations to the next page of a paged (RFC 5005 section 3) or archived feed (section 4)."""
 
 HTML_TYPES = frozenset({"", "text/html", "application/xhtml+xml"})
-"""Media types of a page; a link that names none is taken for one."""
+"""Media types of a page, also assumed for a link without a type."""
 
-# What says best when the page changed, first.
+# Elements with the date of the last change, best first.
 DATES = ("updated", "modified", "pubdate", "published", "issued", "created", "date")
 
 
 class Link(NamedTuple):
-    """What may be the page of an item. Lower ranks come first."""
+    """A candidate for the page of an item. The lowest rank wins."""
 
     rank: int
     url: str
@@ -40,7 +40,7 @@ class Link(NamedTuple):
 
 
 def resolve_base(base: str | None, steps: Iterable[str | None]) -> str | None:
-    """The base URL after a chain of xml:base attributes, outermost first."""
+    """Return the base URL after a chain of xml:base attributes, outermost first."""
     for step in steps:
         if step:
             try:
@@ -59,37 +59,13 @@ def read_item(
     base: str | None,
     repaired: bool = False,
 ) -> None:
-    """Reads an RSS `item`: its `link`, else what stands in for it.
+    """Read an RSS `item` or an Atom `entry`, and add its page.
 
-    That is, in this order, a link of Atom, a `guid` that is a permanent link, the original link of
-    FeedBurner, the name of an RDF resource, and any other `guid` that is an http(s) URL.
+    The page of an item is its `link`, else the first of: a link of Atom, a `guid` that is a permanent link,
+    FeedBurner's original link, the name of an RDF resource, another `guid` that is an http(s) URL. The page
+    of an entry is its link with `rel=alternate` or without `rel`, else the first of these.
     """
-    _read(element, builder, roles, line, base=base, repaired=repaired, in_atom=False)
-
-
-def read_atom_entry(
-    element: Element,
-    builder: EntryBuilder,
-    roles: Roles,
-    line: int | None,
-    *,
-    base: str | None,
-    repaired: bool = False,
-) -> None:
-    """Reads an Atom `entry`: its link that is `rel=alternate` or has no `rel`, else what stands in for it."""
-    _read(element, builder, roles, line, base=base, repaired=repaired, in_atom=True)
-
-
-def _read(
-    element: Element,
-    builder: EntryBuilder,
-    roles: Roles,
-    line: int | None,
-    *,
-    base: str | None,
-    repaired: bool,
-    in_atom: bool,
-) -> None:
+    in_atom = roles[element.tag] is not Role.ITEM
     base = resolve_base(base, [element.get(XML_BASE)])
     links: list[Link] = []
     dates: dict[str, str] = {}
@@ -107,17 +83,17 @@ def _read(
     if HTTP_URL.fullmatch(about):
         links.append(Link(7, about, base))
     if not links:
-        # an item of a podcast is a file, and names no page by itself
-        note = builder.problems.add if attached else builder.lose
+        # an item of a podcast is a file without a page
+        note = builder.problems.add if attached else builder.add_loss
         note(ProblemCode.MISSING_URL, line, "an item that names no page")
         return
     chosen = min(links, key=lambda link: (not _is_usable(link.url), link.rank))
     date = next((dates[name] for name in DATES if dates.get(name, "").strip()), None)
-    builder.take(chosen.url, line, lastmod=date, repaired=repaired, base=chosen.base, relative=True)
+    builder.add(chosen.url, line, lastmod=date, repaired=repaired, base=chosen.base, relative=True)
 
 
 def _links_of(child: Element, role: Role, *, in_atom: bool) -> Iterator[tuple[int, str]]:
-    """What a child of an item says of the page, with its rank."""
+    """Yield the links in a child of an item, with their ranks."""
     if role is Role.LINK:
         href = child.get("href")
         of_rss = not in_atom and split_tag(child.tag)[0] not in ATOM
@@ -136,22 +112,22 @@ def _links_of(child: Element, role: Role, *, in_atom: bool) -> Iterator[tuple[in
 
 
 def relation_of(link: Element) -> str:
-    """The `rel` of a link, without what the registry's own URL puts before it."""
+    """Return the `rel` of a link, without the prefix of the IANA registry."""
     return (link.get("rel") or "").strip().lower().removeprefix(RELATIONS)
 
 
-def note_page(link: Element, builder: EntryBuilder, base: str | None) -> None:
-    """Notes where a feed goes on, if this link of the feed itself says it."""
+def record_next_page(link: Element, builder: EntryBuilder, base: str | None) -> None:
+    """Record the next page of a feed if this link of the feed names it."""
     relation = relation_of(link)
     if relation not in PAGES_OF_FEEDS or (builder.next_link is not None and relation != "next"):
         return
     base = resolve_base(base, [link.get(XML_BASE)])
-    note_next(link.get("href") or "", builder, base)
+    set_next_page(link.get("href") or "", builder, base)
 
 
-def note_next(text: str, builder: EntryBuilder, base: str | None) -> None:
-    """Notes the URL of the next page of a feed, if it can be requested and is another one."""
-    url = judge(text, base, builder.limits.url_length).url if text.strip() else None
+def set_next_page(text: str, builder: EntryBuilder, base: str | None) -> None:
+    """Record the URL of the next page of a feed if it can be requested and differs from the current one."""
+    url = validate_url(text, base, builder.limits.url_length).url if text.strip() else None
     if url is not None and urlsplit(url).netloc and url != builder.base:
         builder.next_link = url
 
@@ -163,6 +139,6 @@ def _is_attached(child: Element, role: Role) -> bool:
 
 
 def _is_usable(url: str) -> bool:
-    """Whether a link is an http(s) URL or relative to one."""
+    """Return whether a link is relative or an http(s) URL."""
     scheme = SCHEME.match(url)
     return scheme is None or "." in scheme[1] or scheme[1].lower() in ("http", "https")

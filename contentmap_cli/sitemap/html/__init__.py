@@ -1,1 +1,1 @@
-"""Readers of HTML pages: links to sitemaps, and what a page is for."""
+"""Parsers of HTML pages: links to sitemaps, and the features that show the kind of a page."""

@@ -1,4 +1,4 @@
-"""Sitemaps and feeds that a home page points to, in its markup and in its `Link` headers."""
+"""Find the sitemaps and feeds that a home page links to, in its markup and its `Link` headers."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from urllib.parse import urljoin, urlsplit
 from contentmap_cli.models import DiscoveryMethod
 from contentmap_cli.sitemap.encoding import LENIENT, detect
 from contentmap_cli.sitemap.html.page import HtmlPage, read_page
-from contentmap_cli.sitemap.urls import judge
-from contentmap_cli.sitemap.xml.regex_compat import compiled
+from contentmap_cli.sitemap.urls import validate_url
 
 READ_BYTES = 2 * 1024 * 1024
 LINKS = 100
 VISIBLE_FEEDS = 3
-"""Feeds that are taken from visible links, where no `rel=alternate` names one."""
+"""Feeds that are taken from visible links, if there is no `rel=alternate`."""
 
 URL_LENGTH = 2048
 
-# Possessive throughout: whatever the page is, each character is looked at a bounded number of times.
+# Possessive quantifiers: the time is linear in the size of the page.
 SKIPPED = re.compile(
     r"<!--.*?(?:-->|\Z)|<(script|style|template)\b.*?(?:</\1\s*>|\Z)", re.IGNORECASE | re.DOTALL
 )
-TAG = compiled(r"<(link|a|base)(?=[\s/])((?:[^<>\"']++|\"[^\"]{0,4096}+\"|'[^']{0,4096}+')*+)", re.IGNORECASE)
+TAG = re.compile(
+    r"<(link|a|base)(?=[\s/])((?>(?:[^<>\"']++|\"[^\"]{0,4096}+\"|'[^']{0,4096}+')*))", re.IGNORECASE
+)
 ATTRIBUTE = re.compile(r"(?<![^\s=\"'/>])([^\s=\"'/>]++)\s*+=\s*+(?:\"([^\"]*+)\"|'([^']*+)'|([^\s\"'>]++))")
 LINK_VALUE = re.compile(r"<([^<>]*+)>")
-LINK_PARAMETER = compiled(
-    r"\s*+;\s*+(?:([^\s=;,<>\"]++)\s*+(?:=\s*+(?:\"((?:[^\"\\]|\\.)*+)\"|([^\s;,<>\"]*+)))?)?", re.DOTALL
+LINK_PARAMETER = re.compile(
+    r"\s*+;\s*+(?:([^\s=;,<>\"]++)\s*+(?:=\s*+(?:\"((?>(?:[^\"\\]|\\.)*))\"|([^\s;,<>\"]*+)))?)?", re.DOTALL
 )
-# What feed readers look for: RFC 4287, the RSS Advisory Board's autodiscovery, jsonfeed.org, and names that
-# old programs use.
+# RFC 4287, the RSS Advisory Board's autodiscovery, jsonfeed.org, and types of old programs.
 FEED_TYPES = frozenset(
     {"application/rss+xml", "application/atom+xml", "application/rdf+xml", "application/feed+json"}
     | {"text/rss+xml", "text/atom+xml", "text/rdf+xml", "text/rss", "text/atom", "text/x-rss", "text/x-atom"}
@@ -41,7 +41,7 @@ FEED_TYPES = frozenset(
 )
 XML_TYPES = frozenset({"text/xml", "application/xml", "application/x-xml"})
 JSON_TYPES = frozenset({"application/json", "text/json", "application/x-json"})
-# Alternates of those two that are no feeds: oEmbed, OpenSearch, Really Simple Discovery, REST APIs.
+# Alternates of these types that are not feeds: oEmbed, OpenSearch, Really Simple Discovery, REST APIs.
 NO_FEED = re.compile(
     r"oembed|opensearch|\brsd\b|wlwmanifest|manifest\b|wp-json|xmlrpc|\bapi\b", re.IGNORECASE
 )
@@ -68,28 +68,28 @@ SITEMAP_NAME = re.compile(r"site-?_?map", re.IGNORECASE)
 REFRESH = re.compile(r"[\d.\s]*+[;,]?\s*+(?:url\s*+=\s*+)?[\"']?([^\"']*+)", re.IGNORECASE)
 
 
-class PageFacts(NamedTuple):
-    """What a page says of itself. `refresh` and `canonical` are absolute http(s) URLs."""
+class PageMetadata(NamedTuple):
+    """Metadata of a page. `refresh` and `canonical` are absolute http(s) URLs."""
 
     title: str | None
     refresh: str | None
     canonical: str | None
 
 
-class _Found(NamedTuple):
+class _Link(NamedTuple):
     url: str
     method: DiscoveryMethod
     visible: bool = False
 
 
 def site_links(html: bytes, base: str, link_headers: Iterable[str] = ()) -> list[tuple[str, DiscoveryMethod]]:
-    """Return the sitemaps, then the feeds that a home page names, resolved, each once, at most `LINKS`.
+    """Return the sitemaps, then the feeds that a home page links to: absolute URLs without duplicates, at
+    most `LINKS`.
 
     Sitemaps are `rel=sitemap` in `link_headers` (values of `Link`, RFC 8288), in `<link>` and in `<a>`, and
-    every `<a>` whose target is named like a sitemap file. Feeds are `rel=alternate` with the type of a feed.
-    Where there is none, they are at most `VISIBLE_FEEDS` links within the site whose target is named like a
-    feed. Feeds of comments count only where there is no other. Only the first `READ_BYTES` are looked at.
-    Never raises.
+    each `<a>` whose target has the name of a sitemap file. Feeds are `rel=alternate` with the type of a feed,
+    or else at most `VISIBLE_FEEDS` links within the site whose target has the name of a feed. Comment feeds
+    are returned only if there are no others. At most `READ_BYTES` are read. Never raises.
     """
     found = [*_header_links(link_headers, base), *_markup_links(html, base)]
     sitemaps = dict.fromkeys(each.url for each in found if each.method is DiscoveryMethod.HTML_LINK)
@@ -104,15 +104,15 @@ def site_links(html: bytes, base: str, link_headers: Iterable[str] = ()) -> list
     return links[:LINKS]
 
 
-def page_facts(html: bytes | str, base: str) -> PageFacts:
-    """Return the title, the target of a `<meta http-equiv=refresh>` and the canonical URL of a page.
+def page_facts(html: bytes | str, base: str) -> PageMetadata:
+    """Return the title, the target of a `<meta http-equiv=refresh>` and the canonical URL of a page, None if
+    missing.
 
-    Each is None where there is none; a refresh that loads the same page again has no target. The first 64 KiB
-    are looked at. Never raises.
+    A refresh of the same page has no target. At most 64 KiB are read. Never raises.
     """
     page = read_page(html)
     target = REFRESH.match(page.refresh) if page.refresh else None
-    return PageFacts(
+    return PageMetadata(
         title=page.title or None,
         refresh=_absolute(page, target[1] if target else None, base),
         canonical=_absolute(page, page.canonical, base),
@@ -128,24 +128,24 @@ def _absolute(page: HtmlPage, href: str | None, base: str) -> str | None:
 
 
 def _without_comments(urls: Iterable[str]) -> list[str]:
-    """The feeds without those of comments, if there are others."""
+    """Remove comment feeds, if there are others."""
     every = list(urls)
     return [url for url in every if not COMMENTS_FEED.search(url)] or every
 
 
-def _header_links(values: Iterable[str], base: str) -> Iterator[_Found]:
+def _header_links(values: Iterable[str], base: str) -> Iterator[_Link]:
     for value in values:
         for href, parameters in _link_values(value):
-            if "anchor" in parameters:  # then it is not this page that links
+            if "anchor" in parameters:  # a link of another resource
                 continue
             method = _link_method(parameters, href)
             url = _resolve(href, base) if method is not None else None
             if method is not None and url is not None:
-                yield _Found(url, method)
+                yield _Link(url, method)
 
 
 def _link_values(value: str) -> Iterator[tuple[str, dict[str, str]]]:
-    """The targets of a `Link` header and their parameters, of each the first (section 3)."""
+    """Yield the targets of a `Link` header with the first value of each parameter (RFC 8288 section 3)."""
     end = 0
     while (target := LINK_VALUE.search(value, end)) is not None:
         parameters: dict[str, str] = {}
@@ -159,8 +159,8 @@ def _link_values(value: str) -> Iterator[tuple[str, dict[str, str]]]:
         yield target[1].strip(), parameters
 
 
-def _markup_links(html: bytes, base: str) -> Iterator[_Found]:
-    """What the markup links to, in document order, at most `LINKS` of each kind."""
+def _markup_links(html: bytes, base: str) -> Iterator[_Link]:
+    """Yield the links of the markup in document order, at most `LINKS` of each kind."""
     charset = detect(html[:4096])
     text = html[:READ_BYTES].decode(charset.codec, LENIENT)
     seen: dict[tuple[DiscoveryMethod, bool], set[str]] = {}
@@ -188,11 +188,11 @@ def _markup_links(html: bytes, base: str) -> Iterator[_Found]:
         if url is None or len(urls) >= LINKS or (visible and not _same_site(url, document)):
             continue
         urls.add(url)
-        yield _Found(url, method, visible)
+        yield _Link(url, method, visible)
 
 
 def _link_method(attributes: dict[str, str], href: str) -> DiscoveryMethod | None:
-    """What a `<link>` or a `Link` header names."""
+    """Return what a `<link>` or a `Link` header refers to."""
     rel = attributes.get("rel", "").lower().split()
     media_type = attributes.get("type", "").partition(";")[0].strip().lower()
     if "sitemap" in rel:
@@ -212,7 +212,7 @@ def _link_method(attributes: dict[str, str], href: str) -> DiscoveryMethod | Non
 
 
 def _anchor_method(attributes: dict[str, str], href: str) -> tuple[DiscoveryMethod | None, bool]:
-    """What an `<a>` names, and whether nothing but its look says so."""
+    """Return what an `<a>` refers to, and whether only its target shows it."""
     rel = attributes.get("rel", "").lower().split()
     media_type = attributes.get("type", "").partition(";")[0].strip().lower()
     path, _, query = href.partition("#")[0].partition("?")
@@ -224,30 +224,30 @@ def _anchor_method(attributes: dict[str, str], href: str) -> tuple[DiscoveryMeth
 
 
 def _names_feed(path: str, query: str) -> bool:
-    """Whether a URL is named as feeds are: `/rss.xml`, `/blog/feed/`, `?feed=rss2`."""
+    """Return whether a URL has the name of a feed: `/rss.xml`, `/blog/feed/`, `?feed=rss2`."""
     name = path.rstrip("/")[-120:].rpartition("/")[2]
     blogger = path.endswith("/feeds/posts/default")
     return blogger or FEED_NAME.fullmatch(name) is not None or FEED_QUERY.search(query) is not None
 
 
 def _same_site(url: str, base: str) -> bool:
-    """Whether a URL is on the host of the page, on it without `www`, or below that."""
+    """Return whether a URL is on the page's host, without `www`, or on a subdomain of it."""
     host, own = ((urlsplit(each).hostname or "").removeprefix("www.") for each in (url, base))
     return host == own or host.endswith(f".{own}")
 
 
 def _resolve(href: str, base: str) -> str | None:
-    """The URL that is linked to, without its fragment. `feed:` stands for http or before another URL."""
+    """Return the absolute URL without its fragment. `feed:` means http or precedes another URL."""
     if href[:5].lower() == "feed:":
         href = f"http:{href[5:]}" if href[5:].startswith("//") else href[5:]
     if not href or len(href) > URL_LENGTH:
         return None
-    url = judge(href, base, URL_LENGTH).url
+    url = validate_url(href, base, URL_LENGTH).url
     return url.partition("#")[0] if url is not None and urlsplit(url).netloc else None
 
 
 def _names_sitemap(path: str) -> bool:
-    """Whether a path ends like `sitemap-1.xml.gz` or `sitemaps/pages.xml`."""
+    """Return whether a path ends like `sitemap-1.xml.gz` or `sitemaps/pages.xml`."""
     folders, _, name = path.rpartition("/")
     extension = EXTENSION.search(name[-12:])
     if extension is None:

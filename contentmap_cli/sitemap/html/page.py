@@ -1,54 +1,56 @@
-"""The parts of an HTML page that show what it is for: title, visible text, scripts, links and form fields."""
+"""Extract the features of an HTML page that show its kind: title, visible text, scripts, links and form
+fields."""
 
 from __future__ import annotations
 
-import codecs
 import re
 from contextlib import suppress
 from typing import Any, NamedTuple
 
 from lxml import etree
 
+from contentmap_cli.sitemap.charsets import codec_of
 from contentmap_cli.sitemap.encoding import LENIENT, detect
 
 READ_BYTES = 64 * 1024
-"""Bytes, or characters, of a page that are looked at."""
+"""Bytes, or characters, of a page that are read."""
 
-MOST_TEXT = 10_000
-MOST_LINKS = 100
-"""What is read of a page ends with the element after so many characters of text, or so many links."""
+MAX_TEXT = 10_000
+MAX_LINKS = 100
+"""Reading ends after this many characters of text, or links."""
 
 TITLE_LENGTH = 300
 CHARSET = re.compile(rb"charset\s*+=\s*+[\"']?([A-Za-z0-9][A-Za-z0-9_.:-]{0,40})", re.IGNORECASE)
-CHARACTER_SET = re.compile(r"utf-8|iso8859|cp\d|windows|koi8|gb|big5|shift_jis|euc|mac|tis")
 SPACE = re.compile(r"\s+")
-UNSEEN = frozenset({"script", "style", "template", "title", "noscript", "svg", "option", "iframe", "object"})
+HIDDEN_TAGS = frozenset(
+    {"script", "style", "template", "title", "noscript", "svg", "option", "iframe", "object"}
+)
 BLOCKS = frozenset({"h1", "h2", "h3", "h4", "p", "div", "br", "li", "td", "tr", "form", "label"})
 COUNTED = {"h1": "headings", "h2": "headings", "h3": "headings"} | {
     "button": "buttons",
     "form": "forms",
     "script": "scripts",
 }
-NO_FIELDS = frozenset({"hidden", "submit", "button", "image", "reset", "checkbox", "radio"})
+NON_TEXT_INPUTS = frozenset({"hidden", "submit", "button", "image", "reset", "checkbox", "radio"})
 BUTTONS = frozenset({"submit", "button", "image"})
-NO_LINKS = ("#", "javascript:", "mailto:", "tel:", "data:")
+NON_PAGE_LINKS = ("#", "javascript:", "mailto:", "tel:", "data:")
 
 
 class HtmlPage(NamedTuple):
-    """One page. Text is lower case with single spaces, but for `title`, `refresh`, `canonical` and `base`.
+    """The features of a page.
 
-    `text` is the visible text, `outside` the part of it that is in no form, `h1` the first level 1 heading.
-    `code` has a line `tag attribute=value` for each attribute but style, and the inline scripts: what a
-    product leaves its marks in, and no text that only quotes them. `links`, `fields` (visible form fields),
-    `passwords`, `forms`, `buttons` and `headings` are counts; `labels` has the buttons' text. `refresh` is
-    the content of a `<meta http-equiv=refresh>` that stands in no noscript. `whole` is False where the page
-    goes on after what was read.
+    Text is in lower case with single spaces, except `title`, `refresh`, `canonical` and `base`. `text` is the
+    visible text, `outside_forms` the part that is not in a form, `h1` the first level 1 heading. `code` has a
+    line `tag attribute=value` per attribute except style, and the inline scripts. `links`, `fields` (visible
+    form fields), `passwords`, `forms`, `buttons` and `headings` are counts. `labels` is the text of buttons.
+    `refresh` is the content of a `<meta http-equiv=refresh>` outside noscript. `whole` is False if only the
+    beginning was read.
     """
 
     title: str = ""
     h1: str = ""
     text: str = ""
-    outside: str = ""
+    outside_forms: str = ""
     noscript: str = ""
     code: str = ""
     labels: str = ""
@@ -67,54 +69,47 @@ class HtmlPage(NamedTuple):
 
 
 def read_page(html: bytes | str, content_type: str | None = None) -> HtmlPage:
-    """Read the first `READ_BYTES` of a page. `content_type` is the header's value. Never raises."""
+    """Read the first `READ_BYTES` of a page. `content_type` is the value of the header. Never raises."""
     head = html[:READ_BYTES]
     text = head if isinstance(head, str) else _decode(head, content_type)
-    reader = _Reader()
-    target: Any = reader  # the library asks for fewer methods than its stub does
+    reader = _PageTarget()
+    target: Any = reader  # the stub requires more methods than lxml
     parser = etree.HTMLParser(target=target, encoding="utf-8", huge_tree=True)
     whole = len(html) < READ_BYTES
-    with suppress(etree.LxmlError):  # an empty document, say: what was read until then counts
+    with suppress(etree.LxmlError):  # such as for an empty document
         try:
             etree.fromstring(text.replace("\0", " ").encode("utf-8", "replace"), parser)
-        except _Enough:
+        except _LimitReached:
             whole = False
     return reader.page(whole=whole)
 
 
 def _decode(head: bytes, content_type: str | None) -> str:
-    """The text of a page: byte order mark, header, `<meta charset>`, UTF-8."""
+    """Decode a page by its byte order mark, the header, `<meta charset>` or as UTF-8."""
     found = detect(head[:4096])
     if found.codec == "utf-8" and not found.bom_length:
         named = CHARSET.search((content_type or "").encode("ascii", "ignore")) or CHARSET.search(head[:4096])
-        if named is not None and (codec := _character_set(named[1].decode("ascii"))) is not None:
+        codec = codec_of(named[1].decode("ascii")) if named is not None else None
+        if codec is not None:
             return head.decode(codec, LENIENT)
     return head[found.bom_length :].decode(found.codec, LENIENT)
 
 
-def _character_set(label: str) -> str | None:
-    try:
-        name = codecs.lookup(label).name
-    except (LookupError, ValueError):
-        return None
-    return name if CHARACTER_SET.match(name) else None
+class _LimitReached(Exception):
+    """The page has more text or links than the limits."""
 
 
-class _Enough(Exception):
-    """More text or links than any page has that stands in place of a site."""
-
-
-class _Reader:
-    """A parser target: collects what the tags and the text say, in document order."""
+class _PageTarget:
+    """A parser target of lxml that collects the features of a page."""
 
     def __init__(self) -> None:
         self._open: dict[str, int] = {}
-        self._unseen = 0
+        self._hidden_depth = 0
         self._length = 0
         self._title: list[str] = []
         self._h1: list[str] = []
         self._text: list[str] = []
-        self._outside: list[str] = []
+        self._outside_forms: list[str] = []
         self._noscript: list[str] = []
         self._code: list[str] = []
         self._labels: list[str] = []
@@ -127,19 +122,19 @@ class _Reader:
         self._base: str | None = None
 
     def start(self, tag: str, attributes: dict[str, str]) -> None:
-        """A start tag."""
-        if self._length > MOST_TEXT or self._counts["links"] > MOST_LINKS:
-            raise _Enough
+        """Handle a start tag."""
+        if self._length > MAX_TEXT or self._counts["links"] > MAX_LINKS:
+            raise _LimitReached
         values = {name.lower(): value or "" for name, value in attributes.items()}
         for name, value in values.items():
             if name != "style":
                 self._code.append(f"{tag} {name}={value}".lower())
         self._open[tag] = self._open.get(tag, 0) + 1
-        self._unseen += tag in UNSEEN
+        self._hidden_depth += tag in HIDDEN_TAGS
         if tag in COUNTED:
             self._counts[COUNTED[tag]] += 1
         elif tag == "a" and "href" in values:
-            self._counts["links"] += not values["href"].strip().lower().startswith(NO_LINKS)
+            self._counts["links"] += not values["href"].strip().lower().startswith(NON_PAGE_LINKS)
         elif tag in ("input", "textarea", "select"):
             self._field(values)
         elif tag == "meta":
@@ -150,20 +145,20 @@ class _Reader:
             self._base = self._base or values.get("href", "").strip() or None
         if tag in BLOCKS:
             self._text.append(" ")
-            self._outside.append(" ")
+            self._outside_forms.append(" ")
 
     def end(self, tag: str) -> None:
-        """An end tag, also one that is implied."""
+        """Handle an end tag, explicit or implied."""
         if self._in(tag):
             self._open[tag] -= 1
-            self._unseen -= tag in UNSEEN
+            self._hidden_depth -= tag in HIDDEN_TAGS
         if tag == "h1" and self._h1:
-            self._h1.append("\0")  # only the first one is wanted
+            self._h1.append("\0")  # end of the first heading
         self._text.append(" ")
-        self._outside.append(" ")
+        self._outside_forms.append(" ")
 
     def data(self, text: str) -> None:
-        """Text between tags."""
+        """Handle text."""
         if self._in("script"):
             self._code.append(text.lower())
         elif self._in("noscript"):
@@ -171,18 +166,18 @@ class _Reader:
                 self._noscript.append(text)
         elif self._in("title") and not self._in("svg"):
             self._title.append(text)
-        elif not self._unseen:
+        elif not self._hidden_depth:
             self._length += len(text)
             self._text.append(text)
             if not self._in("form"):
-                self._outside.append(text)
+                self._outside_forms.append(text)
             if self._in("h1"):
                 self._h1.append(text)
             if self._in("button"):
                 self._labels.append(f"{text}\n")
 
     def close(self) -> None:
-        """The end of the document."""
+        """Do nothing at the end of the document."""
 
     def _in(self, tag: str) -> bool:
         return self._open.get(tag, 0) > 0
@@ -194,7 +189,7 @@ class _Reader:
         if kind in BUTTONS:
             self._counts["buttons"] += 1
             self._labels.append(f"{values.get('value', '')}\n")
-        elif kind not in NO_FIELDS:
+        elif kind not in NON_TEXT_INPUTS:
             self._counts["fields"] += 1
 
     def _meta(self, values: dict[str, str]) -> None:
@@ -206,12 +201,12 @@ class _Reader:
             self._refresh = self._refresh or content or None
 
     def page(self, *, whole: bool) -> HtmlPage:
-        """What was read."""
+        """Return the features."""
         return HtmlPage(
             title=_one_line("".join(self._title))[:TITLE_LENGTH],
             h1=_one_line("".join(self._h1).partition("\0")[0]).lower()[:TITLE_LENGTH],
             text=_one_line("".join(self._text)).lower(),
-            outside=_one_line("".join(self._outside)).lower(),
+            outside_forms=_one_line("".join(self._outside_forms)).lower(),
             noscript=_one_line("".join(self._noscript)).lower(),
             code="\n".join(self._code),
             labels="".join(self._labels).lower(),

@@ -1,1 +1,1 @@
-"""Reader of robots.txt (RFC 9309)."""
+"""Parsers of robots.txt (RFC 9309)."""

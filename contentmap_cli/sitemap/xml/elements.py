@@ -1,8 +1,8 @@
-"""What an element means, whoever built it: lxml, or the tolerant reader.
+"""The meaning of elements, for trees of lxml and of the tolerant reader.
 
-Core elements go by their local name in any namespace; what belongs to an extension goes by the extension's
-namespace, or by its usual prefix where none is declared. Where an extension's namespace is the entry's own
-(some generators make it the default one), core elements are read in it too.
+Core elements are recognised by local name in any namespace, those of an extension by its namespace, or by its
+usual prefix if none is declared. Where the namespace of an extension is that of the entry, core elements are
+recognised in it too.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from enum import Enum, auto
 from functools import lru_cache
 from typing import Any, Protocol
 
-_NAMESPACES = 100  # of extensions that are told apart as an entry's own
-DEPTH = 64  # elements nested deeper than this inside a field hold no text of it
+_NAMESPACES = 100  # namespaces of extensions as an entry's own that are distinguished
+DEPTH = 64  # levels of elements in a field whose text belongs to it
 
 
 class Element(Protocol):
@@ -32,7 +32,7 @@ class Element(Protocol):
 
 
 class Role(Enum):
-    """What an element is to a reader of sitemaps and feeds."""
+    """The role of an element in sitemaps and feeds."""
 
     URL = auto()
     SITEMAP = auto()
@@ -50,7 +50,7 @@ class Role(Enum):
     DATE = auto()
     OTHER = auto()
 
-    __hash__ = object.__hash__  # members are unique; Enum's own hash is a call into Python
+    __hash__ = object.__hash__  # faster: Enum's hash is a Python function
 
 
 EXTENSION_ROLES = frozenset({Role.IMAGE, Role.VIDEO, Role.NEWS, Role.LINK})
@@ -77,7 +77,7 @@ CORE = {
     "date": Role.DATE,
 }
 OWN_ELEMENT = {"image": Role.IMAGE, "video": Role.VIDEO, "news": Role.NEWS}
-EXTENSION_MARKS = (
+EXTENSION_NAMESPACES = (
     ("sitemap-image", "image"),
     ("sitemap-video", "video"),
     ("sitemap-news", "news"),
@@ -91,13 +91,12 @@ EXTENSION_MARKS = (
 PREFIXES = frozenset({"image", "video", "news", "mobile", "pagemap", "geo", "xhtml", "media", "itunes"})
 
 
-def family(namespace: str) -> str | None:
-    """The extension that a namespace (or an undeclared prefix) belongs to, None for the core and the
-    unknown."""
+def extension_of(namespace: str) -> str | None:
+    """Return the extension of a namespace or undeclared prefix; None for the core and unknown ones."""
     lowered = namespace.lower()
     if lowered in PREFIXES:
         return lowered
-    for mark, name in EXTENSION_MARKS:
+    for mark, name in EXTENSION_NAMESPACES:
         if mark in lowered:
             return name
     return None
@@ -105,21 +104,20 @@ def family(namespace: str) -> str | None:
 
 @lru_cache(maxsize=1024)
 def split_tag(tag: str) -> tuple[str, str]:
-    """Namespace and local name of `{namespace}local`."""
+    """Split `{namespace}local` into namespace and local name."""
     namespace, _, local = tag.rpartition("}")
     return namespace[1:], local
 
 
 ENTRY_NAMES = frozenset({"url", "sitemap"})
-"""No extension has such an element: what is called so is an entry in any namespace."""
+"""Names of entries in any namespace: no extension has such an element."""
 
 
 def role_of(tag: str, core: str | None = None) -> Role:
-    """The role of an element by its tag; the reader caches the answer. `core` is the namespace of the entry
-    that it stands in."""
+    """Return the role of an element by its tag. `core` is the namespace of its entry."""
     namespace, local = split_tag(tag)
     local = local.lower()
-    extension = None if local in ENTRY_NAMES or namespace == core else family(namespace)
+    extension = None if local in ENTRY_NAMES or namespace == core else extension_of(namespace)
     if extension is None:
         return CORE.get(local, Role.OTHER)
     if extension == "xhtml":
@@ -128,7 +126,7 @@ def role_of(tag: str, core: str | None = None) -> Role:
 
 
 class Roles(dict[Any, Role]):
-    """Roles by tag, each looked up once. Comments and instructions, whose tag is no text, are OTHER."""
+    """Cached roles by tag. Comments and instructions, whose tag is not text, are OTHER."""
 
     def __init__(self, core: str | None = None) -> None:
         super().__init__()
@@ -136,14 +134,14 @@ class Roles(dict[Any, Role]):
         self._others: dict[str, Roles] = {}
 
     def inside(self, entry: Any) -> Roles:
-        """Roles of what stands in an entry: others than these if its namespace is an extension's."""
+        """Return the roles inside an entry, which differ if its namespace is that of an extension."""
         namespace = split_tag(entry)[0] if isinstance(entry, str) else ""
-        if namespace == self.core or family(namespace) is None or len(self._others) > _NAMESPACES:
+        if namespace == self.core or extension_of(namespace) is None or len(self._others) > _NAMESPACES:
             return self
         return self._others.setdefault(namespace, Roles(namespace))
 
     def of_extension(self, tag: Any) -> Role:
-        """The role of an element that has an extension's prefix."""
+        """Return the role of an element with an extension's prefix."""
         return role_of(tag) if isinstance(tag, str) else Role.OTHER
 
     def __missing__(self, tag: object) -> Role:
@@ -154,7 +152,7 @@ class Roles(dict[Any, Role]):
 
 
 def text_of(element: Element, depth: int = DEPTH) -> str:
-    """All character data of an element, that of its children included; comments and instructions are none."""
+    """Return the character data of an element and its children, without comments and instructions."""
     if not len(element):
         return element.text or ""
     parts = [element.text or ""]

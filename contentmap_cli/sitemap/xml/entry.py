@@ -1,18 +1,15 @@
-"""One `url` or `sitemap` element → entries."""
+"""Read a `url` or `sitemap` element into entries."""
 
 from __future__ import annotations
 
-from contentmap_cli.sitemap.entry_builder import NOTHING, EntryBuilder
+from contentmap_cli.sitemap.entry_builder import NO_EXTENSIONS, EntryBuilder
 from contentmap_cli.sitemap.problems import ProblemCode
 from contentmap_cli.sitemap.xml.elements import EXTENSION_ROLES, Element, Role, Roles, text_of
 from contentmap_cli.sitemap.xml.extensions import read_extensions
 
 
 def loc_texts(loc: Element, roles: Roles) -> list[str]:
-    """The texts of a loc: one, unless another loc was put inside of it.
-
-    Fields that were put inside do not belong to its text; elements that mean nothing do.
-    """
+    """Return the text of a loc, and of each loc nested in it, without the text of other fields."""
     if not len(loc):
         return [loc.text or ""]
     parts = [loc.text or ""]
@@ -36,10 +33,10 @@ def read_entry(
     type_: str,
     repaired: bool = False,
 ) -> None:
-    """Reads one `url` or `sitemap` with all it holds.
+    """Read a `url` or `sitemap` element.
 
-    Each loc is an entry of its own, with the fields up to the next one. Without any, the element's own text
-    is the URL. Fields never leak to another element.
+    Each loc is one entry, with the fields up to the next loc. Without a loc, the element's own text is the
+    URL.
     """
     roles = roles.inside(element.tag)
     found: list[dict[Role, str]] = []
@@ -48,7 +45,7 @@ def read_entry(
     for child in element:
         role = roles[child.tag]
         if roles.core is not None and getattr(child, "prefix", None) != getattr(element, "prefix", None):
-            role = roles.of_extension(child.tag)  # image:loc beside loc, both in the extension's namespace
+            role = roles.of_extension(child.tag)  # image:loc next to loc, both in the extension's namespace
         if role is Role.LOC:
             for text in loc_texts(child, roles):
                 if not text.strip():
@@ -65,12 +62,12 @@ def read_entry(
     if Role.LOC not in fields:
         own = own_text(element)
         if not own.strip():
-            builder.lose(ProblemCode.MISSING_URL, line, f"a {type_} without a loc")
+            builder.add_loss(ProblemCode.MISSING_URL, line, f"a {type_} without a loc")
             return
         fields[Role.LOC] = own
-    extensions = read_extensions(parts, builder, roles, line) if parts else NOTHING
+    extensions = read_extensions(parts, builder, roles, line) if parts else NO_EXTENSIONS
     for fields in found:
-        builder.take(
+        builder.add(
             fields[Role.LOC],
             line,
             type_=type_,
@@ -80,9 +77,9 @@ def read_entry(
             repaired=repaired,
             extensions=extensions,
         )
-        extensions = NOTHING
+        extensions = NO_EXTENSIONS
 
 
 def own_text(element: Element) -> str:
-    """The character data that stands directly in an element."""
+    """Return the character data directly in an element."""
     return (element.text or "") + "".join([child.tail or "" for child in element])

@@ -1,15 +1,15 @@
-"""Images, videos, news and language alternates of an entry, as attributes by name.
+"""Read images, videos, news and language alternates of an entry into attributes by name.
 
-A value is named by its element (`thumbnail_loc`), an attribute by element and attribute
-(`restriction_relationship`), a nested value by both elements (`publication_name`, `tvshow_show_title`; the
-language of a news publication is `language`). What is repeated (`tag`) is joined by commas.
+A value has the name of its element (`thumbnail_loc`), an attribute those of element and attribute
+(`restriction_relationship`), a nested value those of both elements (`publication_name`, `tvshow_show_title`;
+`language` for the language of a news publication). Repeated values (`tag`) are joined by commas.
 """
 
 from __future__ import annotations
 
 from contentmap_cli.sitemap.entry_builder import EntryBuilder, Extensions, storable
 from contentmap_cli.sitemap.problems import ProblemCode
-from contentmap_cli.sitemap.urls import without_credentials
+from contentmap_cli.sitemap.urls import strip_credentials
 from contentmap_cli.sitemap.xml.elements import Element, Role, Roles, split_tag, text_of
 
 PER_ENTRY = 1000
@@ -22,10 +22,10 @@ _USUAL_ATTRIBUTES = frozenset({"rel", "hreflang", "href"})
 def read_extensions(
     parts: list[Element], builder: EntryBuilder, roles: Roles, line: int | None
 ) -> Extensions:
-    """Reads the image, video, news and link elements of one entry.
+    """Read the image, video, news and link elements of an entry.
 
-    At most `PER_ENTRY` of each, `VALUES` values in each, `TEXT_LENGTH` characters in each of these; what is
-    beyond is noted as a problem. A value that is a URL loses its user name and password.
+    Limits: `PER_ENTRY` elements of each kind, `VALUES` values in each, `TEXT_LENGTH` characters per value;
+    exceeding one is a problem. Credentials in URLs are removed.
     """
     kinds: dict[Role, list[dict[str, str]]] = {Role.IMAGE: [], Role.VIDEO: [], Role.NEWS: [], Role.LINK: []}
     for part in parts:
@@ -54,12 +54,12 @@ def read_extensions(
 
 
 def _local(key: str) -> str:
-    """The name of an attribute in any namespace and any case: some generators write hrefLang."""
+    """Return the local name of an attribute in lower case: some generators write hrefLang."""
     return split_tag(key)[1].lower()
 
 
 def _means_alternate(link: Element) -> bool:
-    """Whether a link that is no alternate was meant as one: not as one for another medium or type."""
+    """Return whether an invalid alternate was meant as one, and not for another medium or type."""
     given = {_local(key): value.strip().lower() for key, value in link.items()}
     if "hreflang" in given:
         return True
@@ -67,7 +67,7 @@ def _means_alternate(link: Element) -> bool:
 
 
 def _alternate(link: Element) -> dict[str, str]:
-    """`hreflang` and `href` (and `media`) of a language alternate; nothing of any other link."""
+    """Return `hreflang`, `href` and `media` of a language alternate; nothing for another link."""
     given = dict(link.items())
     if not given.keys() >= _USUAL_ATTRIBUTES:
         given = {_local(key): value for key, value in given.items()}
@@ -77,15 +77,15 @@ def _alternate(link: Element) -> dict[str, str]:
     values = {}
     for name in ("hreflang", "href", "media"):
         text = given.get(name)
-        if text and (value := storable(without_credentials(text.strip())[:TEXT_LENGTH])):
+        if text and (value := storable(strip_credentials(text.strip())[:TEXT_LENGTH])):
             values[name] = value
-    return values if "hreflang" in values and "href" in values else {}  # white space alone names no language
+    return values if "hreflang" in values and "href" in values else {}  # not white space only
 
 
 def _add_children(
     values: dict[str, str], element: Element, role: Role, prefix: str = "", depth: int = 2
 ) -> bool:
-    """Adds the values of an element's children, nested ones to a depth of two. Whether some were cut."""
+    """Add the values of an element's children, two levels deep. Return whether some were cut."""
     cut = False
     for child in element:
         tag = child.tag
@@ -102,7 +102,7 @@ def _add_children(
                 elif len(values) >= VALUES:
                     cut = True
                 elif text:
-                    values[name] = text if "@" not in text else without_credentials(text)
+                    values[name] = text if "@" not in text else strip_credentials(text)
         elif depth > 1 and any(isinstance(part.tag, str) for part in child):
             cut |= _add_children(values, child, role, f"{name}_", depth - 1)
         else:
@@ -118,8 +118,8 @@ def _name(prefix: str, local: str, role: Role) -> str:
 
 
 def _add(values: dict[str, str], name: str, text: str) -> bool:
-    """Adds one value, to one of the same name by a comma. Whether it was cut or left out."""
-    text = without_credentials(storable(text))
+    """Add a value, appended after a comma if the name exists. Return whether it was cut or dropped."""
+    text = strip_credentials(storable(text))
     if not text:
         return False
     name = name[:NAME_LENGTH]

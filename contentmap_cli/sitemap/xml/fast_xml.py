@@ -23,14 +23,12 @@ from typing import Final
 
 from contentmap_cli.models import Lastmod
 from contentmap_cli.models.entry_sink import PlainEntries
-from contentmap_cli.sitemap.dates import DAY, TIME, is_foreign, parse_lastmod
+from contentmap_cli.sitemap.dates import DAY, TIME, is_nonstandard, parse_lastmod
 from contentmap_cli.sitemap.entry_builder import CACHED, CHANGEFREQS, NUMBER, EntryBuilder
 from contentmap_cli.sitemap.urls import ORIGIN
 from contentmap_cli.sitemap.xml.body_diff import HEAD, HEAD_BYTES
 from contentmap_cli.sitemap.xml.elements import Role, role_of
-from contentmap_cli.sitemap.xml.extension_shapes import UsualExtensions
-from contentmap_cli.sitemap.xml.fast_extensions import undeclared, usual_extensions_of
-from contentmap_cli.sitemap.xml.regex_compat import compiled
+from contentmap_cli.sitemap.xml.fast_extensions import UsualExtensions, undeclared, usual_extensions_of
 
 PIECE: Final = 64 * 1024
 """Bytes that are read at once: their columns stay in a processor's cache. A longer entry is not plain."""
@@ -49,16 +47,16 @@ _END: Final = b"</url>"
 
 _SPACE: Final = r"[ \t\r\n]*+"
 _URL: Final = r"[!#-%'-;=?-Z\[\]_a-z~]*+"  # as PLAIN_URL has it, less &
-_PATH: Final = rf"(?:(?:/([A-Za-z]{{1,11}})(?=[/?#.<\s])|(?=[/?#])){_URL}(?:&amp;{_URL})*+)?+"
+_PATH: Final = rf"(?>(?:(?:/([A-Za-z]{{1,11}})(?=[/?#.<\s])|(?=[/?#])){_URL}(?>(?:&amp;{_URL})*))?)"
 _TEXT: Final = r"[ -%'-;=?-~\t\n]*+"
 _COLUMNS: Final = 8
 _LASTMOD: Final = rf"(?:({DAY}{TIME})(Z|\+00:00)(?=<)|({_TEXT}))"
-_ENTRY: Final = compiled(
+_ENTRY: Final = re.compile(
     rf"<url>{_SPACE}<loc>{_SPACE}({ORIGIN}{_PATH}){_SPACE}</loc>{_SPACE}"
-    rf"(?:<lastmod>{_LASTMOD}</lastmod>{_SPACE})?+"
-    rf"(?:<changefreq>([a-z]*+)</changefreq>{_SPACE})?+"
-    rf"(?:<priority>([0-9.]*+)</priority>{_SPACE})?+"
-    rf"(<(?:image|news|video|xhtml):[^<]*+(?:<(?!/url>)[^<]*+)*+)?+"
+    rf"(?>(?:<lastmod>{_LASTMOD}</lastmod>{_SPACE})?)"
+    rf"(?>(?:<changefreq>([a-z]*+)</changefreq>{_SPACE})?)"
+    rf"(?>(?:<priority>([0-9.]*+)</priority>{_SPACE})?)"
+    rf"(?>(<(?:image|news|video|xhtml):[^<]*+(?>(?:<(?!/url>)[^<]*+)*))?)"
     rf"</url>{_SPACE}"
 )
 """An entry and the white space behind it. Groups: URL, first folder if it is a word, moment to the second,
@@ -135,7 +133,7 @@ class _PlainReader:
         text = "\n".join(urls)
         if "&" in text:
             urls = text.replace("&amp;", "&").split("\n")
-        taken = self._builder.take_plain(
+        taken = self._builder.add_plain(
             PlainEntries(
                 urls,
                 folders,
@@ -160,7 +158,7 @@ class _PlainReader:
                 known[None] = None
         for text in set(dates).difference(self._dates):
             lastmod = _day(text) if text and len(text) == _DAY_LENGTH else parse_lastmod(text or "")
-            if lastmod.text and (lastmod.utc is None or is_foreign(lastmod.text, in_feed=False)):
+            if lastmod.text and (lastmod.utc is None or is_nonstandard(lastmod.text, in_feed=False)):
                 return False
             self._dates[text] = lastmod if lastmod.utc is not None else None
         for word in set(priorities).difference(self._priorities):

@@ -1,4 +1,4 @@
-"""Character and entity references in text that need not be well-formed."""
+"""Resolve character and entity references in text that need not be well-formed."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ XML_ENTITIES = {"amp": "&", "lt": "<", "gt": ">", "quot": '"', "apos": "'"}
 
 
 def resolve(text: str) -> tuple[str, int, int]:
-    """The text with its references resolved, how many `&` stand alone, how many entities only HTML knows.
+    """Return the text with references resolved, the number of bare `&`, and the number of HTML entities.
 
-    What is no reference stays as it is: `?a=1&copy=2` holds none, since a reference ends with `;`.
+    A reference ends with `;`: in `?a=1&copy=2` there is none.
     """
     if "&" not in text:
         return text, 0, 0

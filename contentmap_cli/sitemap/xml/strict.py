@@ -1,10 +1,10 @@
-"""The fast way through well-formed XML: lxml's push parser, and a harvest of what is finished after each
-chunk. Plain entries at the start of a urlset do not even reach it (see `plain`).
+"""Read well-formed XML with lxml's pull parser. Plain entries at the start of a urlset are read by
+`fast_xml`.
 
-The tree in memory is never larger than about a chunk: a processing instruction, put in after the XML
-declaration, gives the live root without asking for an event per element, and every finished child of the root
-is read and deleted before the next chunk is fed. Nothing is recovered here: libxml2 turns `?a=1&b=2` into
-`?a=1=2` if it may. At the first error `NotWellFormed` is raised, and the tolerant reader starts over.
+After each chunk the finished children of the root are read and deleted, so that the tree in memory stays as
+small as a chunk. A processing instruction, inserted after the XML declaration, gives access to the root
+without an event per element. Nothing is recovered, since libxml2 would turn `?a=1&b=2` into `?a=1=2`: the
+first error raises `NotWellFormed`, and the tolerant reader starts over.
 """
 
 from __future__ import annotations
@@ -15,30 +15,30 @@ from typing import Any
 
 from lxml import etree
 
-from contentmap_cli.sitemap.entry_builder import NOTHING, EntryBuilder, Row
+from contentmap_cli.sitemap.entry_builder import NO_EXTENSIONS, EntryBuilder, Row
 from contentmap_cli.sitemap.feeds.rss_atom import (
     XML_BASE,
-    note_page,
-    read_atom_entry,
     read_item,
+    record_next_page,
     resolve_base,
 )
 from contentmap_cli.sitemap.problems import ProblemCode
+from contentmap_cli.sitemap.sniff import ForbiddenDoctype
 from contentmap_cli.sitemap.xml.elements import EXTENSION_ROLES, Role, Roles
 from contentmap_cli.sitemap.xml.entry import read_entry
 from contentmap_cli.sitemap.xml.extensions import read_extensions
 from contentmap_cli.sitemap.xml.fast_xml import read_plain
 
 DECLARATION = re.compile(rb"<\?xml[^<>]*\?>")
-MARK = b"<?contentmap root?>"
-# libxml2 waits for the `;` of a bare & to the end of the document: what stalls is broken rather than large.
-STALLED = "nothing begins or ends for too long"
+ROOT_INSTRUCTION = b"<?contentmap root?>"
+# libxml2 searches the `;` of a bare & to the end of the document.
+STALLED = "no element begins or ends within the limit"
 ENTRY_TYPES = {Role.URL: "url", Role.SITEMAP: "sitemap"}
-ENTRY_TOKENS = 16  # one entry may be this many times as large as one token
+ENTRY_TOKENS = 16  # maximum size of an entry, in maximum tokens
 
 
 class NotWellFormed(Exception):
-    """The XML breaks its own rules at `line`; nothing that was read of it may be kept."""
+    """The XML is not well-formed at `line`; discard what was read."""
 
     def __init__(self, message: str, line: int | None) -> None:
         super().__init__(message)
@@ -46,36 +46,32 @@ class NotWellFormed(Exception):
         self.line = line
 
 
-class Forbidden(Exception):
-    """The document declares a document type."""
-
-
 def read_sitemap(chunks: Iterator[bytes], builder: EntryBuilder) -> None:
-    """Reads a urlset or sitemapindex in UTF-8, beginning with its first markup."""
-    harvest = _Harvest(builder)
+    """Read a urlset or sitemapindex in UTF-8, starting with its first markup."""
+    reader = _RootReader(builder)
     parser = _parser(events=("pi",), remove_comments=True, remove_blank_text=True)
     try:
-        for chunk in _marked(read_plain(chunks, builder)):
+        for chunk in _with_root_instruction(read_plain(chunks, builder)):
             parser.feed(chunk)
-            harvest.gather(parser, len(chunk) if not chunk.isspace() else 0)
+            reader.read_finished(parser, len(chunk) if not chunk.isspace() else 0)
         parser.close()
     except etree.XMLSyntaxError as error:
         raise _not_well_formed(error) from error
-    harvest.finish()
+    reader.finish()
 
 
 def read_feed(chunks: Iterator[bytes], builder: EntryBuilder) -> None:
-    """Reads an RSS or Atom feed in UTF-8, beginning with its first markup."""
+    """Read an RSS or Atom feed in UTF-8, starting with its first markup."""
     roles = Roles()
     parser = _parser(
         events=("start", "end"), tag=("{*}item", "{*}entry"), remove_comments=True, remove_pis=True
     )
-    silent = 0
+    bytes_since_entry = 0
     open_items = 0
     try:
         for chunk in chunks:
             parser.feed(chunk)
-            silent += len(chunk)
+            bytes_since_entry += len(chunk)
             for event, element in parser.read_events():
                 if event == "start":
                     if not open_items:
@@ -83,12 +79,12 @@ def read_feed(chunks: Iterator[bytes], builder: EntryBuilder) -> None:
                     open_items += 1
                     continue
                 open_items -= 1
-                silent = 0
+                bytes_since_entry = 0
                 _read_feed_element(element, builder, roles)
                 if not open_items:
-                    _forget(element, builder, roles)
+                    _discard(element, builder, roles)
             builder.deliver()
-            if silent > builder.limits.xml_token_bytes * (ENTRY_TOKENS if open_items else 1):
+            if bytes_since_entry > builder.limits.xml_token_bytes * (ENTRY_TOKENS if open_items else 1):
                 raise NotWellFormed(STALLED, None)
         root = parser.close()
     except etree.XMLSyntaxError as error:
@@ -96,31 +92,31 @@ def read_feed(chunks: Iterator[bytes], builder: EntryBuilder) -> None:
     _refuse_doctype(root)
     for parent in (root, *root):
         for child in parent:
-            _note_page(child, builder, roles)
+            _record_next_page(child, builder, roles)
 
 
-class _Harvest:
+class _RootReader:
     """Reads and deletes the finished children of a root that is still being parsed."""
 
     def __init__(self, builder: EntryBuilder) -> None:
         self._builder = builder
         self._roles = Roles()
         self._root: Any = None
-        self._mark: Any = None
-        self._careful = False
-        self._silent = 0
-        self._size = 0
+        self._instruction: Any = None
+        self._has_instructions = False
+        self._bytes_since_entry = 0
+        self._node_count = 0
 
-    def gather(self, parser: etree.XMLPullParser, fed: int) -> None:
-        """Takes what the last chunk finished."""
+    def read_finished(self, parser: etree.XMLPullParser, fed: int) -> None:
+        """Read the children that the last chunk of `fed` bytes finished."""
         for _, instruction in parser.read_events():
-            if self._mark is None:
-                self._mark = instruction
+            if self._instruction is None:
+                self._instruction = instruction
             else:
-                self._careful = True  # an instruction splits the text that it stands in
+                self._has_instructions = True  # an instruction splits the text around it
         if self._root is None and not self._find_root():
-            self._silent += fed
-            if self._silent > self._builder.limits.xml_token_bytes:
+            self._bytes_since_entry += fed
+            if self._bytes_since_entry > self._builder.limits.xml_token_bytes:
                 raise NotWellFormed(STALLED, None)
             return
         root = self._root
@@ -129,47 +125,44 @@ class _Harvest:
             self._read(root[:finished])
             del root[:finished]
             self._builder.deliver()
-            self._silent = self._size = 0
+            self._bytes_since_entry = self._node_count = 0
         else:
-            self._watch(fed)
+            self._check_progress(fed)
 
     def finish(self) -> None:
-        """Takes what is left once the document has ended well."""
+        """Read the remaining children at the end of the document."""
         if self._root is not None:
             self._builder.has_unknown |= bool(self._root.text and self._root.text.strip())
             self._read(self._root[:])
             self._builder.deliver()
 
     def _find_root(self) -> bool:
-        node = self._mark
+        node = self._instruction
         while node is not None and not isinstance(node.tag, str):
             node = node.getnext()
-        if self._mark is None or node is None:
+        if self._instruction is None or node is None:
             return False
         _refuse_doctype(node)
         self._root = node
         return True
 
-    def _watch(self, fed: int) -> None:
-        """An entry may be long, but something must happen in it."""
-        self._silent += fed
+    def _check_progress(self, fed: int) -> None:
+        """Raise `NotWellFormed` if an entry is too large, or got no new element within the limit."""
+        self._bytes_since_entry += fed
         limit = self._builder.limits.xml_token_bytes
-        if self._silent <= limit:
+        if self._bytes_since_entry <= limit:
             return
         size = sum(1 for _ in self._root.iter())
-        if size == self._size or self._silent > limit * ENTRY_TOKENS:
+        if size == self._node_count or self._bytes_since_entry > limit * ENTRY_TOKENS:
             raise NotWellFormed(STALLED, None)
-        self._size = size
+        self._node_count = size
 
-    def _read(self, nodes: list[Any]) -> None:  # noqa: PLR0912 - one loop, unrolled: it is where the time goes
-        """The hot loop: the four core fields of plain entries; everything else takes `read_entry`."""
+    def _read(self, nodes: list[Any]) -> None:  # noqa: PLR0912 - unrolled for speed
+        """Read the core fields of plain entries; pass others to `read_entry`. This is the hot loop."""
         builder, roles = self._builder, self._roles
-        url_, sitemap_ = (
-            Role.URL,
-            Role.SITEMAP,
-        )  # locals: looking up a member of an Enum costs more than the rest
+        url_, sitemap_ = Role.URL, Role.SITEMAP  # locals: looking up Enum members is slow
         loc_, lastmod_, changefreq_, priority_ = Role.LOC, Role.LASTMOD, Role.CHANGEFREQ, Role.PRIORITY
-        careful = self._careful
+        has_instructions = self._has_instructions
         rows: list[Row] = []
         for node in nodes:
             kind = roles[node.tag]
@@ -178,13 +171,13 @@ class _Harvest:
             elif kind is sitemap_:
                 type_ = "sitemap"
             else:
-                builder.take_rows(rows)
+                builder.add_rows(rows)
                 rows.clear()
                 self._read_other(node, kind)
                 continue
             loc = lastmod = changefreq = priority = None
             parts: list[Any] = []
-            plain = not careful
+            plain = not has_instructions
             for child in node:
                 role = roles[child.tag]
                 if role is loc_:
@@ -203,18 +196,20 @@ class _Harvest:
                     plain = False
                     break
             if plain and loc is not None and not loc.isspace():
-                extensions = read_extensions(parts, builder, roles, node.sourceline) if parts else NOTHING
+                extensions = (
+                    read_extensions(parts, builder, roles, node.sourceline) if parts else NO_EXTENSIONS
+                )
                 rows.append((loc, lastmod, changefreq, priority, type_, extensions, node))
             else:
-                builder.take_rows(rows)
+                builder.add_rows(rows)
                 rows.clear()
                 read_entry(node, builder, roles, node.sourceline, type_=type_)
-        builder.take_rows(rows)
+        builder.add_rows(rows)
 
     def _read_other(self, node: Any, kind: Role) -> None:
-        """A child of the root that is no entry: a loc there is not counted, entries inside of it are."""
+        """Read a child of the root that is not an entry: entries inside it count, a loc does not."""
         if kind is Role.LOC:
-            self._builder.lose(ProblemCode.STRAY_LOC, node.sourceline, "a loc outside of url and sitemap")
+            self._builder.add_loss(ProblemCode.STRAY_LOC, node.sourceline, "a loc outside of url and sitemap")
             return
         if not isinstance(node.tag, str):
             return
@@ -238,45 +233,43 @@ def _parser(**options: Any) -> etree.XMLPullParser:
     )
 
 
-def _marked(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """The document with a processing instruction of ours where the first one may stand."""
+def _with_root_instruction(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Insert the processing instruction at the first position where one is allowed."""
     first = b""
     while not first and (chunk := next(chunks, None)) is not None:
         first = chunk.lstrip()
     declaration = DECLARATION.match(first)
     end = declaration.end() if declaration else 0
-    yield first[:end] + MARK + first[end:]
+    yield first[:end] + ROOT_INSTRUCTION + first[end:]
     yield from chunks
 
 
 def _refuse_doctype(element: Any) -> None:
     if element.getroottree().docinfo.internalDTD is not None:
-        raise Forbidden
+        raise ForbiddenDoctype
 
 
 def _read_feed_element(element: Any, builder: EntryBuilder, roles: Roles) -> None:
-    base = _base_of(element, builder)
-    read = read_item if roles[element.tag] is Role.ITEM else read_atom_entry
-    read(element, builder, roles, element.sourceline, base=base)
+    read_item(element, builder, roles, element.sourceline, base=_xml_base(element, builder))
 
 
-def _base_of(element: Any, builder: EntryBuilder) -> str | None:
+def _xml_base(element: Any, builder: EntryBuilder) -> str | None:
     steps = [ancestor.get(XML_BASE) for ancestor in element.iterancestors()]
     return resolve_base(builder.base, reversed(steps))
 
 
-def _note_page(element: Any, builder: EntryBuilder, roles: Roles) -> None:
+def _record_next_page(element: Any, builder: EntryBuilder, roles: Roles) -> None:
     if roles[element.tag] is Role.LINK:
-        note_page(element, builder, _base_of(element, builder))
+        record_next_page(element, builder, _xml_base(element, builder))
 
 
-def _forget(element: Any, builder: EntryBuilder, roles: Roles) -> None:
-    """Drops an item and all that stands before it."""
+def _discard(element: Any, builder: EntryBuilder, roles: Roles) -> None:
+    """Delete an item and its preceding siblings."""
     element.clear()
     parent = element.getparent()
     if parent is not None:
         while element.getprevious() is not None:
-            _note_page(parent[0], builder, roles)
+            _record_next_page(parent[0], builder, roles)
             del parent[0]
 
 

@@ -1,7 +1,7 @@
-"""Markup that need not be well-formed → start tags, end tags and text, in a stream of bounded memory.
+"""Tokenize markup that need not be well-formed: start tags, end tags and text, as a stream in bounded memory.
 
-The scanner never guesses what was meant by a tag; it only finds where each ends. `<` that starts no markup is
-text. What it had to bend is counted in the problems.
+The tokenizer only finds where each tag ends. A `<` that starts no markup is text. Repairs are added to the
+problems.
 """
 
 from __future__ import annotations
@@ -12,21 +12,19 @@ from enum import Enum, auto
 from typing import NamedTuple
 
 from contentmap_cli.sitemap.problems import ProblemCode, Problems, shorten
-from contentmap_cli.sitemap.sniff import DOCTYPE, is_forbidden, shown
-from contentmap_cli.sitemap.xml.regex_compat import compiled
+from contentmap_cli.sitemap.sniff import DOCTYPE, ForbiddenDoctype, doctype_label, is_forbidden
 
-NAME = r"[A-Za-z_][\w.-]*+(?::[\w.-]++)?+"
-START = compiled(rf"<({NAME})((?:[^<>\"']++|\"[^\"<]*+\"|'[^'<]*+')*+)>")
-LOOSE_START = compiled(rf"<({NAME})([^<>]*+)(>|(?=<)|\Z)")
-END = compiled(rf"</\s*+({NAME})[^<>]*+(>|(?=<)|\Z)")
-# An entry with nothing to mend, as most entries of a broken document are. One match does the work of ten
-# tokens.
-WHOLE_ENTRY = compiled(
-    r"<(url|sitemap)>\s*+<loc>([^<&]++)</loc>\s*+(?:<lastmod>([^<&]*+)</lastmod>\s*+)?+"
-    r"(?:<changefreq>([^<&]*+)</changefreq>\s*+)?+(?:<priority>([^<&]*+)</priority>\s*+)?+</\1>"
+NAME = r"[A-Za-z_][\w.-]*+(?>(?::[\w.-]++)?)"
+START = re.compile(rf"<({NAME})((?>(?:[^<>\"']++|\"[^\"<]*+\"|'[^'<]*+')*))>")
+LOOSE_START = re.compile(rf"<({NAME})([^<>]*+)(>|(?=<)|\Z)")
+END = re.compile(rf"</\s*+({NAME})[^<>]*+(>|(?=<)|\Z)")
+# A well-formed entry. One match replaces ten tokens.
+WHOLE_ENTRY = re.compile(
+    r"<(url|sitemap)>\s*+<loc>([^<&]++)</loc>\s*+(?>(?:<lastmod>([^<&]*+)</lastmod>\s*+)?)"
+    r"(?>(?:<changefreq>([^<&]*+)</changefreq>\s*+)?)(?>(?:<priority>([^<&]*+)</priority>\s*+)?)</\1>"
 )
-LESS_THAN = compiled(r"<(?:<(?=<))*+")
-INSTRUCTION = compiled(r"<\?[^<>?]*+(?:\?(?!>)[^<>?]*+)*+\?>")
+LESS_THAN = re.compile(r"<(?>(?:<(?=<))*)")
+INSTRUCTION = re.compile(r"<\?[^<>?]*+(?>(?:\?(?!>)[^<>?]*+)*)\?>")
 BOGUS = re.compile(r"<[?!][^<>]*+(?:>|(?=<)|\Z)")
 TEMPLATE_LENGTH = 64 * 1024
 TAG_LENGTH = 256 * 1024
@@ -35,21 +33,23 @@ BOGUS_DECLARATIONS = 100_000
 CDATA = "<![CDATA["
 
 
-class Mark(Enum):
-    """What a token is."""
+class TokenKind(Enum):
+    """The kind of a token."""
 
     START = auto()
     END = auto()
-    TEXT = auto()  # with references still in it
-    DATA = auto()  # a CDATA section: taken as it stands
+    TEXT = auto()  # references are not resolved
+    DATA = auto()  # a CDATA section
     ENTRY = auto()  # a whole plain entry, see WHOLE_ENTRY
 
 
 class Token(NamedTuple):
-    """`text` is the name of a tag or the text; `attributes` the raw inside of a start tag; `exact` says that
-    the tag was written as XML has it; `empty` that it closes itself."""
+    """A token. `text` is the name of a tag, or the text; `attributes` is the unparsed inside of a start tag.
 
-    mark: Mark
+    `exact` says that the tag is well-formed, `empty` that it is self-closing.
+    """
+
+    kind: TokenKind
     text: str
     line: int
     attributes: str = ""
@@ -58,19 +58,15 @@ class Token(NamedTuple):
     fields: tuple[str | None, ...] = ()  # of an entry: its name, loc, lastmod, changefreq, priority
 
 
-class Unending(Exception):
-    """One piece of markup or text goes on for longer than the limit."""
-
-
-class ForbiddenDoctype(Exception):
-    """A document type declaration that is refused."""
+class TokenTooLong(Exception):
+    """A piece of markup or text is longer than the limit."""
 
 
 class Tokenizer:
-    """Iterates over the tokens of `pieces`. `cut_off` is True once the text ended inside of markup.
+    """Iterates over the tokens of `pieces`. `cut_off` is True if the text ends inside markup.
 
-    The reader sets `closer` to the end tag of the element that is open: a CDATA section ends there at the
-    latest; and `whole_entries` while plain entries may be given as one token.
+    The reader sets `closer` to the end tag of the open element, where an unterminated CDATA section ends, and
+    `whole_entries` where plain entries may be returned as one token.
     """
 
     def __init__(self, pieces: Iterator[str], problems: Problems, longest: int, first_line: int = 1) -> None:
@@ -83,7 +79,7 @@ class Tokenizer:
         self._line = first_line
         self._ended = False
         self._offset = 0  # of the buffer in the whole text
-        self._searched: dict[str, int] = {}  # up to where in the whole text there is no such string
+        self._searched: dict[str, int] = {}  # end of the searched part of the whole text, by string
         self._bogus = 0
         self.closer = "</"
         self.whole_entries = False
@@ -99,41 +95,41 @@ class Tokenizer:
                     return
                 continue
             if start > self._position:
-                yield self._token(Mark.TEXT, self._text[self._position : start], start)
+                yield self._token(TokenKind.TEXT, self._text[self._position : start], start)
                 continue
             if self.whole_entries and (entry := WHOLE_ENTRY.match(self._text, start)):
-                token = Token(Mark.ENTRY, entry[1], self.line(), fields=entry.groups())
+                token = Token(TokenKind.ENTRY, entry[1], self.line(), fields=entry.groups())
                 self._position = entry.end()
                 yield token
                 continue
             yield from self._markup()
 
     def line(self) -> int:
-        """The line of the current position, counting from 1."""
+        """Return the line of the current position, counting from 1."""
         if self._position > self._counted:
             self._line += self._text.count("\n", self._counted, self._position)
             self._counted = self._position
         return self._line
 
-    def _token(self, mark: Mark, text: str, end: int) -> Token:
-        token = Token(mark, text, self.line())
+    def _token(self, kind: TokenKind, text: str, end: int) -> Token:
+        token = Token(kind, text, self.line())
         self._position = end
         return token
 
     def _text_run(self, end: int) -> Iterator[Token]:
-        """Text up to the end of the buffer, as far as no reference may be cut in two there."""
+        """Yield text up to the end of the buffer, except a reference that may be cut there."""
         reference = self._text.rfind("&", max(self._position, end - 64), end)
         if reference >= 0:
             end = reference
         if end > self._position:
-            yield self._token(Mark.TEXT, self._text[self._position : end], end)
+            yield self._token(TokenKind.TEXT, self._text[self._position : end], end)
 
     def _rest(self) -> Iterator[Token]:
         if self._position < len(self._text):
-            yield self._token(Mark.TEXT, self._text[self._position :], len(self._text))
+            yield self._token(TokenKind.TEXT, self._text[self._position :], len(self._text))
 
     def _fill(self) -> bool:
-        """Reads on, keeping what was not consumed. False at the end."""
+        """Append the next piece to the unread text. Return False at the end."""
         if self._ended:
             return False
         for piece in self._pieces:
@@ -147,7 +143,7 @@ class Tokenizer:
         return False
 
     def _markup(self) -> Iterator[Token]:
-        """The markup at the current position, which holds `<`."""
+        """Read the markup at the current position, which is a `<`."""
         while len(self._text) - self._position < len(CDATA) and self._fill():
             pass
         following = self._text[self._position : self._position + len(CDATA)]
@@ -165,8 +161,7 @@ class Tokenizer:
             yield from self._start_tag()
 
     def _find(self, string: str, start: int) -> int:
-        """Like `str.find` in the buffer, but no character is searched for the same string twice: markup that
-        never ends must not cost the square of its length."""
+        """Search the buffer as `str.find` does, remembering what was searched: the time stays linear."""
         known = self._searched.get(string, 0) - self._offset
         if known >= start and self._text.startswith(string, known):
             return known
@@ -175,11 +170,11 @@ class Tokenizer:
         self._searched[string] = max(self._offset + end, self._searched.get(string, 0))
         return found
 
-    def _whole(self) -> None:
-        """Makes sure that the tag at the position can be seen whole, unless it is too long to be one."""
+    def _buffer_tag(self) -> None:
+        """Read on until the buffer has the whole tag at the position, or its length exceeds the limit."""
         while True:
             closing = self._find(">", self._position)
-            # a > in quotes does not end a tag: only the next < or enough distance shows that this one did
+            # a > in quotes does not end a tag: the next < or enough text after it shows that this one does
             if closing >= 0 and (len(self._text) - closing > QUOTED or self._find("<", closing) >= 0):
                 return
             if len(self._text) - self._position > TAG_LENGTH or not self._fill():
@@ -208,14 +203,14 @@ class Tokenizer:
             end = self._find("]]>", start)
             tag = self._text.find(self.closer, start, end if end >= 0 else len(self._text))
             if end >= 0 and tag < 0:
-                yield self._token(Mark.DATA, self._text[start:end], end + 3)
+                yield self._token(TokenKind.DATA, self._text[start:end], end + 3)
                 return
             if tag >= 0:
                 self._problems.add(ProblemCode.BROKEN_MARKUP, line, "a CDATA section that does not end")
-                yield self._token(Mark.DATA, self._text[start:tag], tag)
+                yield self._token(TokenKind.DATA, self._text[start:tag], tag)
                 return
             if len(self._text) - self._position > self._longest:
-                raise Unending
+                raise TokenTooLong
             if not self._fill():
                 self._problems.add(ProblemCode.BROKEN_MARKUP, line, "a CDATA section that does not end")
                 self._position = len(self._text)
@@ -223,7 +218,7 @@ class Tokenizer:
                 return
 
     def _end_tag(self) -> Iterator[Token]:
-        self._whole()
+        self._buffer_tag()
         match = END.match(self._text, self._position)
         if match is None:
             yield from self._literal("an end tag without a name")
@@ -233,12 +228,12 @@ class Tokenizer:
         if not exact:
             self._problems.add(ProblemCode.BROKEN_MARKUP, self.line(), f"</{shorten(match[1], 40)} without >")
         self.cut_off = self.cut_off or cut
-        token = Token(Mark.END, match[1], self.line(), exact=exact)
+        token = Token(TokenKind.END, match[1], self.line(), exact=exact)
         self._position = match.end()
         yield token
 
     def _start_tag(self) -> Iterator[Token]:
-        self._whole()
+        self._buffer_tag()
         match = START.match(self._text, self._position)
         exact = match is not None
         if match is None:
@@ -256,18 +251,18 @@ class Tokenizer:
             )
         attributes = match[2]
         empty = attributes.endswith("/")
-        token = Token(Mark.START, match[1], self.line(), attributes, exact, empty)
+        token = Token(TokenKind.START, match[1], self.line(), attributes, exact, empty)
         self._position = match.end()
         yield token
 
     def _declaration(self) -> None:
-        self._whole()
+        self._buffer_tag()
         text, position = self._text, self._position
         doctype = DOCTYPE.match(text, position)
         if doctype is not None:
             if is_forbidden(doctype):
-                raise ForbiddenDoctype(shown(doctype))
-            self._problems.add(ProblemCode.DOCTYPE_IGNORED, self.line(), shown(doctype))
+                raise ForbiddenDoctype(doctype_label(doctype))
+            self._problems.add(ProblemCode.DOCTYPE_IGNORED, self.line(), doctype_label(doctype))
             self._position = doctype.end()
             return
         match = INSTRUCTION.match(text, position)
@@ -279,22 +274,22 @@ class Tokenizer:
         if match is None:
             self._bogus += 1
             if self._bogus > BOGUS_DECLARATIONS:
-                raise Unending
-            match = next(BOGUS.finditer(self._text, self._position))  # it begins so, and ends somewhere
+                raise TokenTooLong
+            match = next(BOGUS.finditer(self._text, self._position))  # always matches
             shape = self._text[self._position : self._position + 20]
             self._problems.add(ProblemCode.BROKEN_MARKUP, self.line(), f"{shorten(shape)} …")
         self._position = match.end()
 
     def _template(self) -> Iterator[Token]:
-        """A template's code is text: a URL that holds some is refused later, other text does not matter."""
+        """Return a template's code as text."""
         end = self._code_end("%>")
         if end < 0:
             yield from self._literal("a < that starts no tag")
             return
-        yield self._token(Mark.DATA, self._text[self._position : end], end)
+        yield self._token(TokenKind.DATA, self._text[self._position : end], end)
 
     def _code_end(self, closer: str) -> int:
-        """Where code of a template ends, -1 if that is not in sight."""
+        """Return where the code of a template ends, or -1."""
         while True:
             end = self._find(closer, self._position)
             if end >= 0:
@@ -306,4 +301,4 @@ class Tokenizer:
         self._problems.add(ProblemCode.BROKEN_MARKUP, self.line(), message)
         run = LESS_THAN.match(self._text, self._position)
         length = run.end() - run.start() if run else 1
-        yield self._token(Mark.DATA, "<" * length, self._position + length)
+        yield self._token(TokenKind.DATA, "<" * length, self._position + length)

@@ -1,7 +1,7 @@
-"""XML that is not well-formed, read entry by entry: everything that is certain, nothing that is invented.
+"""Read XML that is not well-formed, entry by entry, listing only what is certain.
 
-Only what happens inside an entry is kept, as a small tree that the same code reads as a strict parser's. A
-URL whose end cannot be seen is never listed.
+Each entry becomes a small tree, which the code of the strict parser reads. A URL whose end is unknown is not
+listed.
 """
 
 from __future__ import annotations
@@ -13,19 +13,18 @@ from contentmap_cli.models import DocumentKind
 from contentmap_cli.sitemap.entry_builder import EntryBuilder
 from contentmap_cli.sitemap.feeds.rss_atom import (
     XML_BASE,
-    note_page,
-    read_atom_entry,
     read_item,
+    record_next_page,
     resolve_base,
 )
 from contentmap_cli.sitemap.problems import ProblemCode, shorten
 from contentmap_cli.sitemap.sniff import ROOTS
-from contentmap_cli.sitemap.xml.elements import Role, Roles, family
+from contentmap_cli.sitemap.xml.elements import Role, Roles, extension_of
 from contentmap_cli.sitemap.xml.entry import read_entry
 from contentmap_cli.sitemap.xml.references import resolve
-from contentmap_cli.sitemap.xml.tokenizer import Mark, Token, Tokenizer, Unending
+from contentmap_cli.sitemap.xml.tokenizer import Token, Tokenizer, TokenKind, TokenTooLong
 
-# A name is tried where it begins and nowhere else: a name without end must not cost the square of its length.
+# A name is matched at its start only: the time stays linear for a name without end.
 ATTRIBUTE = re.compile(
     r"(?<![^\s=<>\"'/])([^\s=<>\"'/]++)\s*+=\s*+(?:\"([^\"]*+)\"|'([^']*+)'|([^\s\"'<>]++))"
 )
@@ -37,12 +36,11 @@ ENTRY_NAMES = {
     DocumentKind.ATOM: {"entry": "entry"},
 }
 SITEMAP_ROOTS = frozenset({"urlset", "sitemapindex"})
-PREFIXES_KEPT = 64
+MAX_PREFIXES = 64
 DELIVER_EVERY = 1000
-TEXT_KEPT = 16 * 1024
-FRUITLESS_TOKENS = 250_000
-"""More pieces of markup than this without an entry are no sitemap, and reading them costs the time of
-many."""
+MAX_TEXT = 16 * 1024
+MAX_TOKENS_WITHOUT_ENTRY = 250_000
+"""A document with more tokens in a row without an entry is not read on."""
 
 
 class TooDeep(Exception):
@@ -50,55 +48,54 @@ class TooDeep(Exception):
 
 
 class TolerantReader:
-    """Reads a document token by token. `ended_early` says that it stops inside of something."""
+    """Reads a document token by token. `ended_early` says that it ends inside an element."""
 
-    def __init__(self, scanner: Tokenizer, builder: EntryBuilder, kind: DocumentKind) -> None:
+    def __init__(self, tokenizer: Tokenizer, builder: EntryBuilder, kind: DocumentKind) -> None:
         self.ended_early = False
-        self._scanner = scanner
+        self._tokenizer = tokenizer
         self._builder = builder
         self._problems = builder.problems
         self._roles = Roles()
         self._names = ENTRY_NAMES[kind]
-        self._root: str | None = None  # local name of the root that is open
+        self._root: str | None = None  # local name of the open root
         self._roots = 0
         self._root_base: str | None = None
         self._prefixes: dict[str, str] = {}
-        self._core_prefix = ""  # that of the root, whatever it is declared as
-        self._stack: list[
-            tuple[str, Element, str]
-        ] = []  # local name, element, name as written; first the entry
+        self._core_prefix = ""  # prefix of the root
+        # local name, element, name as written; the entry comes first
+        self._stack: list[tuple[str, Element, str]] = []
         self._line = 1
-        self._silent = 0  # characters since the last tag
-        self._fruitless = 0  # tokens since the last entry
+        self._chars_since_tag = 0
+        self._tokens_since_entry = 0
         self._repaired = False
-        self._waiting = 0
+        self._undelivered = 0
 
     def read(self) -> None:
-        """Reads to the end. Raises `ForbiddenDoctype`, `Unending`, or what the desk raises."""
-        for token in self._scanner:
-            self._fruitless += 1
-            if self._fruitless > FRUITLESS_TOKENS:
-                raise Unending
-            if token.mark is Mark.ENTRY:
-                self._take_whole(token)
-            elif token.mark is Mark.START:
-                self._silent = 0
+        """Read to the end. Raise `ForbiddenDoctype`, `TokenTooLong`, `TooDeep` or errors of the builder."""
+        for token in self._tokenizer:
+            self._tokens_since_entry += 1
+            if self._tokens_since_entry > MAX_TOKENS_WITHOUT_ENTRY:
+                raise TokenTooLong
+            if token.kind is TokenKind.ENTRY:
+                self._add_whole_entry(token)
+            elif token.kind is TokenKind.START:
+                self._chars_since_tag = 0
                 self._start(token)
-            elif token.mark is Mark.END:
-                self._silent = 0
+            elif token.kind is TokenKind.END:
+                self._chars_since_tag = 0
                 self._end(token)
             else:
                 self._characters(token)
-            if self._waiting >= DELIVER_EVERY:
-                self._waiting = 0
+            if self._undelivered >= DELIVER_EVERY:
+                self._undelivered = 0
                 self._builder.deliver()
         self._finish()
 
-    def _take_whole(self, token: Token) -> None:
+    def _add_whole_entry(self, token: Token) -> None:
         name, loc, lastmod, changefreq, priority = token.fields
-        self._waiting += 1
-        self._fruitless = self._silent = 0
-        self._builder.take(
+        self._undelivered += 1
+        self._tokens_since_entry = self._chars_since_tag = 0
+        self._builder.add(
             loc or "",
             token.line,
             type_=name or "url",
@@ -119,16 +116,16 @@ class TolerantReader:
         if name in ROOTS and self._is_root(name, prefix):
             self._open_root(name, token)
         elif not self._stack:
-            if name in self._names and self._core(prefix):
+            if name in self._names and self._is_core(prefix):
                 self._open_entry(name, token, prefix, local)
-            elif name == "loc" and self._core(prefix) and "url" in self._names:
-                self._builder.lose(ProblemCode.STRAY_LOC, token.line, "a loc outside of url and sitemap")
+            elif name == "loc" and self._is_core(prefix) and "url" in self._names:
+                self._builder.add_loss(ProblemCode.STRAY_LOC, token.line, "a loc outside of url and sitemap")
             elif self._root in SITEMAP_ROOTS:
                 self._builder.has_unknown = True
             elif name == "link" and "url" not in self._names:
                 link = Element(self._tag(prefix, local), self._attributes(token.attributes))
-                note_page(link, self._builder, self._root_base)
-        elif name in self._names and self._core(prefix) and not token.empty:
+                record_next_page(link, self._builder, self._root_base)
+        elif name in self._names and self._is_core(prefix) and not token.empty:
             self._missing_end(token.line, self._stack[0][0])
             self._close_entry()
             self._open_entry(name, token, prefix, local)
@@ -150,7 +147,7 @@ class TolerantReader:
                 del self._stack[max(depth, 1) :]
                 if depth == 0:
                     self._close_entry()
-                self._watch_field()
+                self._update_tokenizer()
                 return
             if name != self._root:
                 self._unexpected(token)
@@ -160,24 +157,24 @@ class TolerantReader:
         if name == self._root:
             self._root = None
             self._root_base = None
-            self._scanner.cut_off = False  # `</urlset` at the end: nothing but its > is missing
+            self._tokenizer.cut_off = False  # `</urlset` at the end: only the > is missing
         elif name in self._names or self._root is None:
             self._unexpected(token)
 
     def _unexpected(self, token: Token) -> None:
-        """An end tag of something that is not open: in a loc it shows where the URL ends."""
+        """Handle the end tag of an element that is not open: in a loc, the URL ends there."""
         self._problems.add(ProblemCode.UNEXPECTED_END_TAG, token.line, f"</{shorten(token.text, 40)}>")
         self._repaired = True
         if self._stack and self._roles[self._stack[-1][1].tag] is Role.LOC:
             self._close_field()
             self._stack.pop()
-            self._watch_field()
+            self._update_tokenizer()
 
     # -- roots
 
     def _is_root(self, name: str, prefix: str) -> bool:
-        """`<rss>` or `<feed>` may be an ordinary element inside of an entry; a urlset never is."""
-        return (self._core(prefix) or not self._roots) and (
+        """Return whether a tag opens a root. Inside an entry, `<rss>` and `<feed>` do not."""
+        return (self._is_core(prefix) or not self._roots) and (
             not self._stack or name in ("urlset", "sitemapindex")
         )
 
@@ -192,7 +189,7 @@ class TolerantReader:
             if self._roots > 1:
                 self._problems.add(ProblemCode.SEVERAL_ROOTS, token.line, f"another <{name}>")
             self._names = ENTRY_NAMES[kind]
-            self._watch_field()
+            self._update_tokenizer()
             self._root = None if token.empty else name
             self._root_base = resolve_base(
                 self._builder.base, [self._attributes(token.attributes).get(XML_BASE)]
@@ -207,31 +204,29 @@ class TolerantReader:
         self._stack = [(name, element, token.text)]
         self._line = token.line
         self._repaired = not token.exact
-        self._watch_field()
+        self._update_tokenizer()
 
     def _close_entry(self) -> None:
-        """Reads the entry that is open, its last field included if its end can be told."""
+        """Read the open entry, with its last field if the end of the field is known."""
         self._close_field()
         name, element, _ = self._stack[0]
         self._stack = []
-        self._watch_field()
-        self._waiting += 1
-        self._fruitless = 0
+        self._update_tokenizer()
+        self._undelivered += 1
+        self._tokens_since_entry = 0
         builder, roles, repaired = self._builder, self._roles, self._repaired
-        if name == "item":
+        if name in ("item", "entry"):
             read_item(element, builder, roles, self._line, base=self._root_base, repaired=repaired)
-        elif name == "entry":
-            read_atom_entry(element, builder, roles, self._line, base=self._root_base, repaired=repaired)
         else:
             read_entry(element, builder, roles, self._line, type_=name, repaired=repaired)
 
-    # -- what is in an entry
+    # -- contents of an entry
 
     def _open_child(self, name: str, token: Token, prefix: str, local: str) -> None:
         tag = self._tag(prefix, local)
         top = self._stack[-1][1]
         if self._roles[top.tag] in FIELDS and len(self._stack) == 2:
-            known = self._roles[tag] is not Role.OTHER or family(self._namespace(prefix)) is not None
+            known = self._roles[tag] is not Role.OTHER or extension_of(self._namespace(prefix)) is not None
             doubled = self._roles[tag] is Role.LOC and not (top.text or "").strip()
             if known and not doubled:
                 self._missing_end(token.line, self._stack[-1][0])
@@ -245,10 +240,10 @@ class TolerantReader:
         child = SubElement(self._stack[-1][1], tag, self._attributes(token.attributes))
         if not token.empty:
             self._stack.append((name, child, token.text))
-        self._watch_field()
+        self._update_tokenizer()
 
     def _close_field(self) -> None:
-        """A field whose own end tag is missing ends at the first white space."""
+        """End a loc without an end tag at its first white space."""
         if len(self._stack) < 2:
             return
         field = self._stack[1][1]
@@ -261,17 +256,16 @@ class TolerantReader:
         self._problems.add(ProblemCode.MISSING_END_TAG, line, f"<{shorten(name, 40)}> is not closed")
         self._repaired = True
 
-    def _watch_field(self) -> None:
-        """Tells the scanner where a CDATA section must end: no field holds a tag, other elements not their
-        own."""
+    def _update_tokenizer(self) -> None:
+        """Tell the tokenizer where a CDATA section ends at the latest: fields contain no tags."""
         in_field = len(self._stack) == 2 and self._roles[self._stack[1][1].tag] in FIELDS
-        self._scanner.whole_entries = not self._stack and "url" in self._names
-        self._scanner.closer = "</" if in_field or not self._stack else f"</{self._stack[-1][2]}"
+        self._tokenizer.whole_entries = not self._stack and "url" in self._names
+        self._tokenizer.closer = "</" if in_field or not self._stack else f"</{self._stack[-1][2]}"
 
     def _characters(self, token: Token) -> None:
-        self._silent += 0 if token.text.isspace() else len(token.text)
-        if self._silent > self._builder.limits.xml_token_bytes:
-            raise Unending
+        self._chars_since_tag += 0 if token.text.isspace() else len(token.text)
+        if self._chars_since_tag > self._builder.limits.xml_token_bytes:
+            raise TokenTooLong
         if not self._stack:
             if self._root in SITEMAP_ROOTS:
                 self._builder.has_unknown |= not token.text.isspace()
@@ -281,15 +275,15 @@ class TolerantReader:
                     self._problems.add(ProblemCode.JUNK_OUTSIDE_ROOT, token.line, shorten(text, 80))
             return
         text = token.text
-        if token.mark is Mark.TEXT:
+        if token.kind is TokenKind.TEXT:
             text = self._resolve(text, token.line)
         self._add_text(text)
 
     def _add_text(self, text: str) -> None:
         top = self._stack[-1][1]
         kept = (top[-1].tail if len(top) else top.text) or ""
-        if len(kept) > max(TEXT_KEPT, 2 * self._builder.limits.url_length):
-            return  # too long for a URL or any other value already; joining more would cost the square of it
+        if len(kept) > max(MAX_TEXT, 2 * self._builder.limits.url_length):
+            return  # too long for any value: joining more would take quadratic time
         if len(top):
             top[-1].tail = kept + text
         else:
@@ -309,14 +303,14 @@ class TolerantReader:
 
     def _note_prefixes(self, attributes: str) -> None:
         for name, double, single, _ in ATTRIBUTE.findall(attributes):
-            if name.startswith("xmlns:") and len(self._prefixes) < PREFIXES_KEPT:
+            if name.startswith("xmlns:") and len(self._prefixes) < MAX_PREFIXES:
                 self._prefixes.setdefault(name[6:], double or single)
 
     def _namespace(self, prefix: str) -> str:
         return self._prefixes.get(prefix, prefix)
 
-    def _core(self, prefix: str) -> bool:
-        return prefix in ("", self._core_prefix) or family(self._namespace(prefix)) is None
+    def _is_core(self, prefix: str) -> bool:
+        return prefix in ("", self._core_prefix) or extension_of(self._namespace(prefix)) is None
 
     def _tag(self, prefix: str, local: str) -> str:
         core = prefix in ("", self._core_prefix)
@@ -333,18 +327,20 @@ class TolerantReader:
     # -- the end
 
     def _finish(self) -> None:
-        """Lists the last entry of a document that ends inside of it, if its URL was closed."""
+        """Add the last entry of a truncated document, if its URL is complete."""
         if not self._roots:
             self._problems.add(ProblemCode.XML_ERROR, None, "no root element")
-        self.ended_early = self._scanner.cut_off or bool(self._stack) or self._root is not None
+        self.ended_early = self._tokenizer.cut_off or bool(self._stack) or self._root is not None
         if self._stack:
             entry = self._stack[0][1]
             if len(self._stack) > 1:
-                entry.remove(self._stack[1][1])  # the field that is cut off
+                entry.remove(self._stack[1][1])  # the truncated field
             self._stack = self._stack[:1]
             self._repaired = True
             if any(self._roles[child.tag] in (Role.LOC, Role.LINK) for child in entry):
                 self._close_entry()
             else:
-                self._builder.lose(ProblemCode.CUT_OFF_ENTRY, self._line, "the document ends inside an entry")
+                self._builder.add_loss(
+                    ProblemCode.CUT_OFF_ENTRY, self._line, "the document ends inside an entry"
+                )
         self._builder.deliver()

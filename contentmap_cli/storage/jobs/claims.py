@@ -20,10 +20,9 @@ from typing import Any, Final, cast
 from sqlalchemy import ColumnElement, Table, and_, bindparam, exists, func, or_, select, update
 
 from contentmap_cli.errors import Code, Failure, LeaseLost
-from contentmap_cli.models import DomainSummary, ScanStatus, Target
+from contentmap_cli.models import DomainSummary, RememberedFile, ScanStatus, Target
 from contentmap_cli.models.sources import Source, SourceKind, SourceState
 from contentmap_cli.storage.column_types import utc_now
-from contentmap_cli.storage.prepared import Prepared
 from contentmap_cli.storage.session import GuardedSession
 from contentmap_cli.storage.tables import Domain, DomainScan, SitemapFile
 
@@ -42,18 +41,24 @@ _D: Final = _DOMAINS.c
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """One run's right to record one domain scan. The token is the fence: who lost it writes nothing.
+    """One run's right to record one domain scan, and what to scan. A run that lost the token writes nothing.
 
-    `known` says that files of the domain were recorded when it was claimed: worth remembering, and no
-    more, since another job may have recorded it since.
+    `known` says that files of the domain were recorded when it was claimed; another job may have recorded
+    others since. `remembered` are those files, which are requested first and with their validators.
     """
 
     scan_id: int
     domain_id: int
     job_id: str
-    domain: str
+    target: Target
     token: str
     known: bool = False
+    remembered: tuple[RememberedFile, ...] = ()
+
+    @property
+    def domain(self) -> str:
+        """The domain's name."""
+        return self.target.domain
 
 
 def takeable(*, failures: bool = False) -> ColumnElement[bool]:
@@ -69,6 +74,7 @@ _WANTED: Final = (
     select(
         _S.id,
         _S.domain_id,
+        _S.target,
         _D.name,
         exists(select(SitemapFile.id).where(SitemapFile.domain_id == _S.domain_id)).label("known"),
     )
@@ -120,13 +126,13 @@ _SKIP: Final = (
     )
 )
 _LAST: Final = select(_D.last_scan_id).where(_D.id == bindparam("domain"))
-_FENCE: Final = Prepared(
+_FENCE: Final = (
     update(_SCANS)
     .where(_S.id == bindparam("scan"), _S.token == bindparam("held_token"), _S.status == ScanStatus.RUNNING)
     .values(lease_until=utc_now(LEASE_SECONDS))
     .returning(_LAST.scalar_subquery())
 )
-_DOMAIN_LOCK: Final = Prepared(_LAST.with_for_update(key_share=True))
+_DOMAIN_LOCK: Final = _LAST.with_for_update(key_share=True)
 _STANDING: Final = select(_D.last_scan_id, _D.last_scanned_at, _D.url_count).where(
     _D.id == bindparam("domain")
 )
@@ -135,7 +141,7 @@ _RESULT: Final = (
     *("discovery_methods", "sitemap_types", "limits", "evidence", "error_code", "error_message"),
 )
 _SUMS: Final = ("added", "removed", "changed")
-_FINISH: Final = Prepared(
+_FINISH: Final = (
     update(_SCANS)
     .where(_S.id == bindparam("scan"), _S.token == bindparam("held_token"))
     .values(
@@ -156,10 +162,7 @@ _SET_LAST: Final = (
         last_status=bindparam("new_status"), last_scan_id=bindparam("new_scan"), last_scanned_at=utc_now()
     )
 )
-_SEEN: Final = Prepared(_SET_LAST)
-_RECORDED: Final = Prepared(
-    _SET_LAST.values(sitemap_count=bindparam("new_sitemaps"), url_count=bindparam("new_urls"))
-)
+_RECORDED: Final = _SET_LAST.values(sitemap_count=bindparam("new_sitemaps"), url_count=bindparam("new_urls"))
 
 
 async def claim_domains(
@@ -206,7 +209,9 @@ async def claim_domains(
         elif row.domain_id in busy:
             answers[domain] = await _skip(session, row.id, busy[row.domain_id])
         elif row.id in taken:
-            answers[domain] = Claim(row.id, row.domain_id, job_id, domain, token, bool(row.known))
+            answers[domain] = Claim(
+                row.id, row.domain_id, job_id, unpack_target(row.target), token, bool(row.known)
+            )
         else:
             answers[domain] = Failure(Code.LEASE_LOST, "another run of this job took it")
     session.note("domains.claimed", claimed=len(taken), asked=len(domains))
@@ -245,14 +250,14 @@ async def fence(session: GuardedSession, claim: Claim) -> bool:
     to the end: two jobs that record one domain do so one after the other.
     """
     ours = {"scan": claim.scan_id, "held_token": claim.token, "domain": claim.domain_id}
-    found = await session.ask(*_FENCE.filled(session.dialect, ours))
+    found = (await session.execute(_FENCE, ours)).all()
     if len(found) != 1:
         raise LeaseLost(
             f"the claim on {claim.domain} was lost to another run", hint="its result is the other run's"
         )
     if session.dialect.name == "postgresql":  # SQLite has locked it all by now
         # asked again: what the fence says of it may be from before the lock
-        found = await session.ask(*_DOMAIN_LOCK.filled(session.dialect, ours))
+        found = (await session.execute(_DOMAIN_LOCK, ours)).all()
     session.note("domain.fenced", scan=claim.scan_id)
     return found[0][0] is not None
 
@@ -310,8 +315,8 @@ async def finish_domain(
     recorded = summary.status in (ScanStatus.OK, ScanStatus.PARTIAL, ScanStatus.EMPTY)
     if recorded or summary.urls or summary.removed:
         seen |= {"new_sitemaps": summary.sitemaps, "new_urls": summary.urls}
-    last = _RECORDED if "new_urls" in seen else _SEEN
-    await session.later(_FINISH.filled(session.dialect, result), last.filled(session.dialect, seen))
+    await session.write(_FINISH, result)
+    await session.write(_RECORDED if "new_urls" in seen else _SET_LAST, seen)
     session.note("domain.recorded", status=str(summary.status))
 
 

@@ -16,7 +16,7 @@ from contentmap_cli.errors import Failure
 from contentmap_cli.models import DomainSummary, ErrorGroup, JobStatus, JobSummary, ScanStatus
 from contentmap_cli.storage.column_types import utc_now
 from contentmap_cli.storage.jobs.claims import unpack_evidence
-from contentmap_cli.storage.jobs.jobs import PRUNED, first_comparable
+from contentmap_cli.storage.jobs.jobs import PRUNED, RunCheck, first_comparable, is_alive, unknown_run
 from contentmap_cli.storage.session import GuardedSession
 from contentmap_cli.storage.tables import Domain, DomainScan, Job
 
@@ -45,10 +45,14 @@ async def job_ids(session: GuardedSession, tenant: str, *, prefix: str, limit: i
     return list(await session.scalars(query.order_by(Job.created_at.desc(), Job.id).limit(limit)))
 
 
-async def job_summary(session: GuardedSession, job_id: str, tenant: str) -> JobSummary | None:
-    """A job with the sums over its domain scans as they stand now; None where the tenant has no such job."""
+async def job_summary(
+    session: GuardedSession, job_id: str, tenant: str, *, running: RunCheck = unknown_run
+) -> JobSummary | None:
+    """A job with the sums over its domain scans as they stand now; None where the tenant has no such job.
+
+    `running` says of a run id whether its process certainly runs (see `is_alive`)."""
     found = (await session.execute(_jobs(tenant).where(Job.id == job_id))).one_or_none()
-    return await _summarise(session, found) if found is not None else None
+    return await _summarise(session, found, running) if found is not None else None
 
 
 async def list_jobs(
@@ -58,6 +62,7 @@ async def list_jobs(
     limit: int,
     since: datetime | None = None,
     domain: str | None = None,
+    running: RunCheck = unknown_run,
 ) -> list[JobSummary]:
     """The newest jobs first, those created since a moment, or those that scanned a domain."""
     query = _jobs(tenant).order_by(Job.created_at.desc(), Job.id).limit(limit)
@@ -71,7 +76,7 @@ async def list_jobs(
                 .where(Domain.tenant_id == tenant, Domain.name == domain)
             )
         )
-    return [await _summarise(session, row) for row in (await session.execute(query)).all()]
+    return [await _summarise(session, row, running) for row in (await session.execute(query)).all()]
 
 
 async def domain_results(
@@ -203,8 +208,9 @@ def _listed(tenant: str) -> tuple[ColumnElement[bool], ...]:
     return Job.tenant_id == tenant, Job.job_type != PRUNED
 
 
-async def _summarise(session: GuardedSession, row: Row[Job, bool]) -> JobSummary:
-    job, alive = row
+async def _summarise(session: GuardedSession, row: Row[Job, bool], running: RunCheck) -> JobSummary:
+    job, leased = row
+    alive = is_alive(session, job.owner, leased=bool(leased), running=running)
     totals: Counter[str] = Counter()
     states: dict[ScanStatus, int] = dict.fromkeys(ScanStatus, 0)
     methods: Counter[str] = Counter()
@@ -228,7 +234,7 @@ async def _summarise(session: GuardedSession, row: Row[Job, bool]) -> JobSummary
             for counter, said in ((methods, methods_text), (types, types_text)):
                 for name, count in json.loads(said).items():
                     counter[name] += count * scans
-    status, error = _live_status(job, bool(alive))
+    status, error = _live_status(job, alive)
     return JobSummary(
         job_id=job.id,
         status=status,
@@ -246,7 +252,7 @@ async def _summarise(session: GuardedSession, row: Row[Job, bool]) -> JobSummary
         sitemap_types=dict(sorted(types.items())),
         error=error,
         heartbeat_at=job.heartbeat_at,
-        alive=bool(alive),
+        alive=alive,
         owner=job.owner,
     )
 

@@ -6,7 +6,7 @@ Services: each takes a session inside its owner's block and never begins, commit
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib import import_module
 from typing import Any, Final, TypeVar
@@ -34,6 +34,9 @@ ALWAYS_COMPARABLE: Final = 2
 
 _CHUNK = 500
 
+RunCheck = Callable[[str | None], bool]
+"""Says of a run id whether its process certainly runs on this machine."""
+
 T = TypeVar("T")
 
 
@@ -51,7 +54,20 @@ async def create_job(
     owner: str | None,
 ) -> None:
     """Writes the job, its domains where they are new, and a pending domain scan for each target."""
-    now = await add_job(session, job_id, tenant, len(targets), options, owner)
+    now = datetime.now(UTC)
+    session.add(
+        Job(
+            id=job_id,
+            tenant_id=tenant,
+            job_type=JOB_TYPE,
+            status=JobStatus.PENDING,
+            total_domains=len(targets),
+            options=dict(options),
+            created_at=now,
+            owner=owner,
+        )
+    )
+    await session.flush()
     ids: dict[str, int] = {}
     for chunk in cut(sorted(target.domain for target in targets), _CHUNK):
         ids |= await _domain_ids(session, tenant, chunk, now)
@@ -69,32 +85,6 @@ async def create_job(
             ],
         )
     session.note("job.created", domains=len(targets))
-
-
-async def add_job(
-    session: GuardedSession,
-    job_id: str,
-    tenant: str,
-    domains: int,
-    options: Mapping[str, Any],
-    owner: str | None,
-) -> datetime:
-    """Writes the row of a pending job of so many domains, and none of these. Returns when it was made."""
-    now = datetime.now(UTC)
-    session.add(
-        Job(
-            id=job_id,
-            tenant_id=tenant,
-            job_type=JOB_TYPE,
-            status=JobStatus.PENDING,
-            total_domains=domains,
-            options=dict(options),
-            created_at=now,
-            owner=owner,
-        )
-    )
-    await session.flush()
-    return now
 
 
 async def _domain_ids(
@@ -184,16 +174,36 @@ async def renew_scans(session: GuardedSession, job_id: str, owner: str) -> None:
     )
 
 
+def unknown_run(owner: str | None) -> bool:
+    """Return False: nothing is known of the process of this run."""
+    return False
+
+
+def is_alive(session: GuardedSession, owner: str | None, *, leased: bool, running: RunCheck) -> bool:
+    """Return whether a run is alive: its lease has not expired, or `running` says that its process runs.
+
+    The process counts on SQLite only. There a heartbeat waits behind the transaction that is being written,
+    and a transaction may take longer than a lease."""
+    return leased or (session.dialect.name == "sqlite" and running(owner))
+
+
 async def holder(
-    session: GuardedSession, job_id: str, *, tenant: str | None = None, shared: bool = False
+    session: GuardedSession,
+    job_id: str,
+    *,
+    tenant: str | None = None,
+    shared: bool = False,
+    running: RunCheck = unknown_run,
 ) -> tuple[str | None, bool]:
-    """Who holds a job now, of this `tenant` where one is named, and whether under a live lease; `shared`: and
-    does to the transaction's end."""
+    """Who holds a job now, of this `tenant` where one is named, and whether that run is alive (see
+    `is_alive`); `shared`: and does to the transaction's end."""
     query = select(Job.owner, func.coalesce(Job.lease_until > utc_now(), False)).where(Job.id == job_id)
     if tenant is not None:
         query = query.where(Job.tenant_id == tenant)
     found = (await session.execute(query.with_for_update(read=True) if shared else query)).one_or_none()
-    return (None, False) if found is None else (found[0], bool(found[1]))
+    if found is None:
+        return None, False
+    return found[0], is_alive(session, found[0], leased=bool(found[1]), running=running)
 
 
 def interruption(reason: str) -> dict[str, Any]:

@@ -5,14 +5,23 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, func, select
 
 from contentmap_cli.batches import cut
 from contentmap_cli.errors import Failure
-from contentmap_cli.models import DiscoveryMethod, Entry, FileStatus, Problem, StoredEntry, StoredFile
+from contentmap_cli.models import (
+    DiscoveryMethod,
+    DocumentKind,
+    Entry,
+    FileStatus,
+    Problem,
+    StoredEntry,
+    StoredFile,
+)
 from contentmap_cli.models.entry_rows import read_extras, read_lastmod
+from contentmap_cli.models.findings import CheckedFile
 from contentmap_cli.storage.driver_columns import raw_columns
 from contentmap_cli.storage.session import GuardedSession
 from contentmap_cli.storage.tables import SITEMAP_URLS, Domain, DomainScan, SitemapFile
@@ -45,9 +54,9 @@ async def find_domain(session: GuardedSession, tenant: str, name: str) -> int | 
 
 
 async def known_domains(
-    session: GuardedSession, tenant: str, *, begin: str = "", limit: int = 1000
+    session: GuardedSession, tenant: str, *, begin: str = "", limit: int | None = 1000
 ) -> list[str]:
-    """Names of a tenant's domains that begin so, the last scanned first."""
+    """Return the names of a tenant's domains that start with `begin`, the last scanned first."""
     found = await session.scalars(
         select(Domain.name)
         .where(Domain.tenant_id == tenant, Domain.name.startswith(begin, autoescape=True))
@@ -191,3 +200,53 @@ def _matches(session: GuardedSession, glob: str) -> ColumnElement[bool]:
         return _T.url.op("GLOB")(glob.replace("[", "[[]"))
     escaped = glob.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
     return _T.url.like(escaped.replace("*", "%").replace("?", "_"), escape="\\")
+
+
+async def dated_urls(
+    session: GuardedSession, domain_id: int
+) -> AsyncIterator[Sequence[tuple[str, str | None]]]:
+    """Every URL of a domain with its lastmod as ISO 8601 text in UTC, some thousands at once.
+
+    One that several files list comes once, with its latest date.
+    """
+    now = (_T.domain_id == domain_id, _T.removed_scan_id.is_(None))
+    # rows are counted, not what the files say: one that broke off still lists what it listed before
+    listed = await session.scalar(select(func.count()).select_from(SITEMAP_URLS).where(*now))
+    different = await session.scalar(select(Domain.url_count).where(Domain.id == domain_id))
+    url, lastmod = raw_columns(session, SITEMAP_URLS, ("url", "lastmod"))
+    query = select(url, lastmod).where(*now)
+    if listed != different:  # some are listed twice: to make them one takes three times as long
+        query = select(url, func.max(lastmod)).where(*now).group_by(_T.url)
+    query = query.execution_options(yield_per=2 * _ROWS_A_FETCH)
+    async for some in (await session.stream(query)).partitions():
+        yield cast("Sequence[Any]", some)
+
+
+async def recorded_files(session: GuardedSession, domain_id: int) -> list[tuple[CheckedFile, str | None]]:
+    """A domain's files that are not gone, in the order of their entries, each with its index's lastmod."""
+    rows = await session.scalars(
+        select(SitemapFile)
+        .where(SitemapFile.domain_id == domain_id, SitemapFile.removed_at.is_(None))
+        .order_by(SitemapFile.id)
+    )
+    return [(_checked_file(row), row.lastmod) for row in rows]
+
+
+def _checked_file(row: SitemapFile) -> CheckedFile:
+    return CheckedFile(
+        name=row.url,
+        kind=DocumentKind(row.sitemap_type) if row.sitemap_type else None,
+        entries=row.url_count,
+        problems=tuple(Problem(**problem) for problem in row.problems),
+        failure=Failure(row.error_code, row.error_message or "") if row.error_code else None,
+        url=row.url,
+        final_url=row.final_url,
+        discovered_by=DiscoveryMethod(row.discovery_method),
+        parent=row.parent,
+        content_type=row.content_type,
+        encoding=row.encoding,
+        is_gzipped=row.is_gzipped,
+        decoded_bytes=row.decoded_bytes,
+        has_lastmod=row.has_lastmod,
+        read_at=row.fetched_at,
+    )

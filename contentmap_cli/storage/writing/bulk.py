@@ -22,6 +22,7 @@ from contentmap_cli.errors import TransactionRuleBroken
 from contentmap_cli.models.entry_rows import LASTMOD, Row, RowBatch
 from contentmap_cli.storage.session import GuardedSession
 from contentmap_cli.storage.tables import SITEMAP_URLS
+from contentmap_cli.threads import wait_for_end
 
 _SIZES: Final = (500, 50)
 """Rows of one statement. What is left over goes in with one of its own size: the driver keeps those too."""
@@ -44,16 +45,13 @@ async def insert_rows(session: GuardedSession, place: Place, batches: Iterable[R
     if session.dialect.name == "postgresql":
         return await _copy(session, place, batches)
     count = 0
+    connection = await session.connection()
     statements = _statements(place, batches)
     for statement, parameters, rows in statements:
-        if rows < _SIZES[0]:
-            await session.later((statement, parameters))
-        else:
-            connection = await session.connection()
-            await connection.exec_driver_sql(statement, parameters)
-            if rows == _SIZES[0] * _STATEMENTS_A_CALL:
-                count += await _insert_overlapped(connection, statements)
+        await connection.exec_driver_sql(statement, parameters)
         count += rows
+        if rows == _SIZES[0] * _STATEMENTS_A_CALL:
+            count += await _insert_overlapped(connection, statements)
     return count
 
 
@@ -68,7 +66,7 @@ async def _insert_overlapped(connection: AsyncConnection, statements: Iterator[_
             await connection.exec_driver_sql(statement, parameters)
             count += rows
     finally:
-        await asyncio.wait([ahead])  # it reads a file that is closed next
+        await wait_for_end(ahead)  # it reads a file that is closed next
     return count
 
 

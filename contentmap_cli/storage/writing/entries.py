@@ -12,7 +12,6 @@ a page type, for instance, is our own.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -40,6 +39,7 @@ from contentmap_cli.storage.writing.row_diff import (
     contents,
     published,
 )
+from contentmap_cli.threads import run_in_thread
 
 _T = SITEMAP_URLS.c
 T = TypeVar("T")
@@ -192,7 +192,7 @@ async def _insert_all(session: GuardedSession, claim: Claim, files: Sequence[Fil
             await insert_rows(session, file.place(claim), counted(await file.all_batches()))
         if counter.added <= _COUNTED_HERE:
             return counter.count()
-        return await asyncio.to_thread(counter.count)
+        return await run_in_thread(counter.count)
 
 
 async def _weigh(session: GuardedSession, domain_id: int, differences: ChangeSet) -> Weight:

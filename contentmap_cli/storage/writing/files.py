@@ -12,7 +12,6 @@ from sqlalchemy import Table, insert, select, update
 from contentmap_cli.batches import cut
 from contentmap_cli.models import CrawledFile, DiscoveryMethod, DocumentKind, FileStatus, RememberedFile
 from contentmap_cli.storage.jobs.claims import Claim
-from contentmap_cli.storage.prepared import Prepared
 from contentmap_cli.storage.session import GuardedSession
 from contentmap_cli.storage.tables import SitemapFile
 from contentmap_cli.storage.writing.history import log_files
@@ -22,7 +21,6 @@ _READ: Final = frozenset({FileStatus.OK, FileStatus.UNCHANGED})
 _NAMED: Final = frozenset({DiscoveryMethod.ROBOTS, DiscoveryMethod.INDEX})
 _NOT_MODIFIED: Final = 304  # RFC 9110 section 15.4.5
 _INSERT: Final = insert(_FILES).returning(_FILES.c.id, _FILES.c.url)
-_INSERT_ONE: Final = Prepared(_INSERT, [column.name for column in _FILES.c if column.name != "id"])
 _BLANK: Final[dict[str, Any]] = {column.name: None for column in _FILES.c if column.name != "id"} | {
     "discovery_method": DiscoveryMethod.REMEMBERED,
     "size_bytes": 0,
@@ -76,7 +74,7 @@ async def save_files(
     for some in cut(new_files, SLICE):  # an index may name fifty thousand
         new = [_row(claim, file, now) for file in some]
         # by their URLs, not by their order: so all of them go in with one statement
-        ids |= await _insert(session, new)
+        ids |= {row.url: row.id for row in await session.execute(_INSERT, new)}
     came = [ids[file.url] for file in new_files] if before else []
     for url, row in before.items():
         if url in first_mention:
@@ -107,15 +105,6 @@ def _unnamed_scans(file: CrawledFile, row: SitemapFile, *, whole: bool) -> int:
     if file.discovered_by is not DiscoveryMethod.REMEMBERED or row.discovery_method not in _NAMED:
         return 0
     return row.unnamed_scans + whole
-
-
-async def _insert(session: GuardedSession, new: list[dict[str, Any]]) -> dict[str, int]:
-    """Inserts files and returns the ids of their rows by URL."""
-    if len(new) == 1:
-        rows = await session.ask(*_INSERT_ONE.filled(session.dialect, new[0]))
-    else:
-        rows = (await session.execute(_INSERT, new)).all()
-    return {row.url: row.id for row in rows}
 
 
 def _method(file: CrawledFile, row: SitemapFile | None) -> str:

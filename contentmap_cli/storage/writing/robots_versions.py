@@ -11,7 +11,6 @@ from sqlalchemy import Table, and_, bindparam, func, insert, or_, select, update
 from contentmap_cli.models import Problem
 from contentmap_cli.models.robots import RobotsFile, RobotsState, RobotsVersion
 from contentmap_cli.storage.jobs.claims import Claim
-from contentmap_cli.storage.prepared import Prepared
 from contentmap_cli.storage.session import GuardedSession
 from contentmap_cli.storage.tables import RobotsVersionRow
 
@@ -26,17 +25,13 @@ _SAME: Final = and_(
     _V.state == bindparam("new_state", type_=_V.state.type),
     or_(_V.state != RobotsState.READ, _V.digest == bindparam("new_digest", type_=_V.digest.type)),
 )
-_SEEN: Final = Prepared(
-    update(_VERSIONS).where(_V.id == _LATEST, _SAME).values(last_seen=_NOW, **_GIVEN).returning(_V.id)
-)
-_NEW: Final = Prepared(
-    insert(_VERSIONS).values(
-        domain_id=bindparam("domain", type_=_V.domain_id.type),
-        **{name: bindparam(f"new_{name}", type_=_V[name].type) for name in ("state", "digest", "body")},
-        **_GIVEN,
-        first_seen=_NOW,
-        last_seen=_NOW,
-    )
+_SEEN: Final = update(_VERSIONS).where(_V.id == _LATEST, _SAME).values(last_seen=_NOW, **_GIVEN)
+_NEW: Final = insert(_VERSIONS).values(
+    domain_id=bindparam("domain", type_=_V.domain_id.type),
+    **{name: bindparam(f"new_{name}", type_=_V[name].type) for name in ("state", "digest", "body")},
+    **_GIVEN,
+    first_seen=_NOW,
+    last_seen=_NOW,
 )
 
 
@@ -62,8 +57,8 @@ async def save_robots(
         "new_digest": robots.digest,
         "new_body": robots.body,
     }
-    if first_scan or not await session.ask(*_SEEN.filled(session.dialect, values)):
-        await session.later(_NEW.filled(session.dialect, values))
+    if first_scan or not await session.write(_SEEN, values):
+        await session.write(_NEW, values)
         session.note("robots.saved", state=str(state))
 
 

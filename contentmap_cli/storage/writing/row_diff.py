@@ -6,7 +6,6 @@ only the rows of that are looked up, as long as what is recorded is what the cha
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from heapq import merge
@@ -33,6 +32,7 @@ from contentmap_cli.storage.session import GuardedSession
 from contentmap_cli.storage.tables import SITEMAP_URLS
 from contentmap_cli.storage.writing.bulk import Place
 from contentmap_cli.storage.writing.change_set import CHUNK, Difference
+from contentmap_cli.threads import run_in_thread
 
 CONTENT_COLUMNS: Final = (*COLUMNS[LASTMOD:], *EXTRA_COLUMNS)
 PUBLISHED: Final = ("lastmod", "lastmod_precision", "lastmod_text", "changefreq", "priority", "extras")
@@ -62,7 +62,7 @@ class FileEntries:
 
     async def all_batches(self) -> Iterable[RowBatch]:
         """All of its rows, without holding up the event loop."""
-        return self.batches() if self.delta is None else await asyncio.to_thread(self.batches)
+        return self.batches() if self.delta is None else await run_in_thread(self.batches)
 
 
 async def compare_rows(

@@ -1,0 +1,439 @@
+"""Small faults put into the package one at a time, and whether the tests notice each.
+
+usage: python benchmarks/mutants.py choose TREE [TREE …] [--count N] [--seed S] > mutants.json
+       python benchmarks/mutants.py run TREE PYTHON mutants.json [--only ID,ID …] [-n N] [--output FILE]
+
+`choose` draws mutants by lot: each line of a function has the same chance, then one mutation of its
+statement. A mutant is named by its function, the text of its statement, the kind of mutation and which one
+of that kind it is, so that it is found again where modules have moved. With several trees it must exist in
+each.
+
+`run` copies the tree, applies each mutant to the copy and runs the tests there until the first one fails:
+first the folders that belong to the mutated package, then the rest, then those marked `campaign`. PYTHON is
+that of an environment with the tests' dependencies; the copy has an environment of its own, where the
+package is the copy. A test that also fails without a mutant is left out. One that fails is repeated, so
+that chance kills nobody. Prints a line per mutant, then the survivors. Exit code 1 if there are any.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import json
+import os
+import random
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+PACKAGE = "contentmap_cli"
+FIRST = {
+    "storage": ("storage", "records", "commands", "faults"),
+    "records": ("records", "storage", "commands", "faults"),
+    "output": ("output", "report", "commands"),
+    "report": ("report", "output", "commands"),
+    "sitemap": ("sitemap", "crawl"),
+    "parsing": ("crawl/parsing", "sitemap", "crawl"),
+    "crawl": ("crawl", "sitemap", "commands"),
+    "check": ("test_check_rules.py", "commands", "output", "report"),
+    "commands": ("commands", "workers", "faults", "output", "report"),
+}
+"""Where the tests of a package are, by the name of its folder; the rest of the tests follows."""
+SWAPPED: dict[type[ast.cmpop], type[ast.cmpop]] = {
+    ast.Lt: ast.LtE,
+    ast.LtE: ast.Lt,
+    ast.Gt: ast.GtE,
+    ast.GtE: ast.Gt,
+    ast.Eq: ast.NotEq,
+    ast.NotEq: ast.Eq,
+    ast.Is: ast.IsNot,
+    ast.IsNot: ast.Is,
+    ast.In: ast.NotIn,
+    ast.NotIn: ast.In,
+}
+FAILED = re.compile(r"^(?:FAILED|ERROR) (\S+?)(?: - .*)?$", re.M)
+SECONDS = 2400
+"""Time for all tests of one mutant; one that takes longer hangs, which is noticed."""
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A mutation: the `nth` of its `kind` in a statement of a function."""
+
+    function: str
+    statement: str
+    kind: str
+    nth: int
+    of_class: str
+    module: str
+
+    @property
+    def id(self) -> str:
+        """A short name, the same in every tree."""
+        text = "\0".join((self.function, self.statement, self.kind, str(self.nth)))
+        return f"{random.Random(text).getrandbits(32):08x}"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a mutant is in a tree: the text of the file from `start` to `end` becomes `text`."""
+
+    mutant: Mutant
+    file: Path
+    line: int
+    lines: int
+    start: int
+    end: int
+    text: str
+
+
+def places(tree: Path) -> list[Place]:
+    """Every mutation of every statement in every function of the package."""
+    found: list[Place] = []
+    for file in sorted((tree / PACKAGE).rglob("*.py")):
+        if "migrations" not in file.parts:
+            found += _in_file(file)
+    return found
+
+
+def _in_file(file: Path) -> Iterator[Place]:
+    source = file.read_text(encoding="utf-8")
+    starts = [0]
+    for line in source.splitlines(keepends=True):
+        starts.append(starts[-1] + len(line.encode()))
+    for function, of_class in _functions(ast.parse(source)):
+        for statement in _statements(function):
+            header = _header(statement)
+            counted: Counter[str] = Counter()
+            for kind, node, text in _mutations(statement):
+                mutant = Mutant(function.name, header, kind, counted[kind], of_class, file.stem)
+                counted[kind] += 1
+                assert node.end_lineno is not None and node.end_col_offset is not None
+                yield Place(
+                    mutant,
+                    file,
+                    statement.lineno,
+                    1 + (_last_line(statement) - statement.lineno),
+                    starts[node.lineno - 1] + node.col_offset,
+                    starts[node.end_lineno - 1] + node.end_col_offset,
+                    text,
+                )
+
+
+def _functions(
+    node: ast.AST, of_class: str = ""
+) -> Iterator[tuple[ast.FunctionDef | ast.AsyncFunctionDef, str]]:
+    """All functions, each with the class that it belongs to."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield child, of_class
+        yield from _functions(child, child.name if isinstance(child, ast.ClassDef) else of_class)
+
+
+def _statements(function: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[ast.stmt]:
+    """Its statements, those of functions inside it left to them, the docstring left out."""
+    waiting: list[ast.AST] = list(function.body[1 if ast.get_docstring(function) is not None else 0 :])
+    while waiting:
+        node = waiting.pop(0)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            continue
+        if isinstance(node, ast.stmt):
+            yield node
+        waiting[:0] = [
+            child
+            for child in ast.iter_child_nodes(node)
+            if isinstance(child, ast.stmt | ast.excepthandler | ast.match_case)
+        ]
+
+
+def _header(statement: ast.stmt) -> str:
+    """A statement as one text, without those inside it."""
+    text = ast.unparse(statement)
+    return text.split("\n", 1)[0] if hasattr(statement, "body") else text
+
+
+def _last_line(statement: ast.stmt) -> int:
+    body: Sequence[ast.AST] = getattr(statement, "body", None) or getattr(statement, "cases", ())
+    first = body[0] if body else None
+    last = first.lineno - 1 if isinstance(first, ast.stmt) else statement.end_lineno
+    return max(statement.lineno, last or 0)
+
+
+def _mutations(statement: ast.stmt) -> Iterator[tuple[str, ast.expr | ast.stmt, str]]:
+    """What can be changed in a statement: the kind, what is replaced, and by what."""
+    if _droppable(statement):
+        yield "drop", statement, "pass"
+    if isinstance(statement, ast.Return) and ast.unparse(statement) not in ("return", "return None"):
+        yield "return None", statement, "return None"
+    for node in _expressions(statement):
+        if isinstance(node, ast.Compare) and len(node.ops) == 1:
+            swapped = ast.Compare(node.left, [SWAPPED[type(node.ops[0])]()], node.comparators)
+            yield "swap", node, f"({ast.unparse(swapped)})"
+        elif isinstance(node, ast.BoolOp):
+            other = ast.BoolOp(ast.Or() if isinstance(node.op, ast.And) else ast.And(), node.values)
+            yield "and/or", node, f"({ast.unparse(other)})"
+        elif isinstance(node, ast.Constant) and (text := _other_constant(node.value)) is not None:
+            yield "constant", node, text
+    for test in _conditions(statement):
+        yield "negate", test, f"(not ({ast.unparse(test)}))"
+
+
+def _droppable(statement: ast.stmt) -> bool:
+    """Whether a function without the statement still runs: no name stays unbound."""
+    if isinstance(statement, ast.Expr):
+        return isinstance(statement.value, ast.Call | ast.Await)
+    if isinstance(statement, ast.Assign):
+        return all(isinstance(each, ast.Attribute | ast.Subscript) for each in statement.targets)
+    return isinstance(statement, ast.AugAssign | ast.Raise | ast.Delete | ast.Continue | ast.Break)
+
+
+def _other_constant(value: object) -> str | None:
+    """Another constant of the same type, as source; None where there is none."""
+    if isinstance(value, bool):
+        return str(not value)
+    if isinstance(value, int):
+        return str(value + 1)
+    return repr(value[:0]) if isinstance(value, str | bytes) and value else None
+
+
+def _expressions(statement: ast.stmt) -> Iterator[ast.expr]:
+    """The expressions of a statement in their order, without annotations and f-strings."""
+    waiting: list[ast.AST] = [statement]
+    while waiting:
+        node = waiting.pop(0)
+        if isinstance(node, ast.expr):
+            yield node
+        if isinstance(node, ast.JoinedStr) or node.__class__.__name__ == "TemplateStr":
+            continue
+        own = getattr(node, "annotation", None)
+        waiting[:0] = [
+            child
+            for child in ast.iter_child_nodes(node)
+            if child is not own and not isinstance(child, ast.stmt | ast.excepthandler | ast.match_case)
+        ]
+
+
+def _conditions(statement: ast.stmt) -> Iterator[ast.expr]:
+    if isinstance(statement, ast.If | ast.While) and not isinstance(statement.test, ast.Constant):
+        yield statement.test
+    for node in _expressions(statement):
+        if isinstance(node, ast.IfExp):
+            yield node.test
+
+
+def find(mutant: Mutant, among: Sequence[Place]) -> Place | None:
+    """Find a mutant in another tree. Of several, the one of the same class and module comes first."""
+    same = [each for each in among if each.mutant.id == mutant.id]
+    same.sort(key=lambda each: (each.mutant.of_class != mutant.of_class, each.mutant.module != mutant.module))
+    return same[0] if same else None
+
+
+def choose(trees: Sequence[Path], count: int, seed: int) -> tuple[list[Mutant], int]:
+    """Draw mutants of the first tree that are in all of them, and say how many were drawn that are not."""
+    here, *others = [places(tree) for tree in trees]
+    lot = random.Random(seed)
+    by_statement: dict[tuple[Path, int, str], list[Place]] = {}
+    for place in here:
+        by_statement.setdefault((place.file, place.line, place.mutant.statement), []).append(place)
+    statements = list(by_statement.values())
+    weights = [group[0].lines for group in statements]
+    chosen: dict[str, Mutant] = {}
+    lost = 0
+    while len(chosen) < count:
+        mutant = lot.choice(lot.choices(statements, weights)[0]).mutant
+        if mutant.id in chosen:
+            continue
+        if all(find(mutant, other) is not None for other in others):
+            chosen[mutant.id] = mutant
+        else:
+            lost += 1
+    return list(chosen.values()), lost
+
+
+class Copy:
+    """A copy of a tree with an environment in which the package is the copy."""
+
+    def __init__(self, tree: Path, python: Path, folder: Path, workers: int) -> None:
+        self.tree = folder / "tree"
+        listed = subprocess.run(
+            ["git", "-C", tree, "ls-files", "-z"], check=True, capture_output=True, text=True
+        ).stdout
+        for name in listed.split("\0"):
+            if name and (tree / name).is_file():
+                (self.tree / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(tree / name, self.tree / name)
+        subprocess.run([python, "-m", "venv", "--without-pip", folder / "venv"], check=True)
+        self.python = folder / "venv" / "bin" / "python"
+        show = "import sysconfig; print(sysconfig.get_path('purelib'), sysconfig.get_path('scripts'))"
+        theirs, scripts = subprocess.run(
+            [python, "-c", show], check=True, capture_output=True, text=True
+        ).stdout.split()
+        ours = subprocess.run(
+            [self.python, "-c", show], check=True, capture_output=True, text=True
+        ).stdout.split()
+        (Path(ours[0]) / "copy.pth").write_text(f"{self.tree}\n{theirs}\n", encoding="utf-8")
+        script = (Path(scripts) / "contentmap").read_text(encoding="utf-8").split("\n", 1)[1]
+        (Path(ours[1]) / "contentmap").write_text(f"#!{self.python}\n{script}", encoding="utf-8")
+        (Path(ours[1]) / "contentmap").chmod(0o755)
+        self.workers = workers
+        self.left_out: list[str] = []
+
+    def test(self, *words: str, workers: int | None = None) -> tuple[int | None, list[str]]:
+        """Run tests. Return pytest's exit code, None if they did not end in time, and those that failed."""
+        number = self.workers if workers is None else workers
+        parallel = ["-n", str(number)] if number > 1 else []
+        command = [
+            self.python,
+            "-m",
+            "pytest",
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            "-p",
+            "no:randomly",
+            *parallel,
+        ]
+        for each in self.left_out:
+            command += ["--deselect", each]
+        environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+        process = subprocess.Popen(
+            [*command, *words],
+            cwd=self.tree,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        try:
+            said, _ = process.communicate(timeout=SECONDS)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, 9)
+            process.communicate()
+            return None, []
+        return process.returncode, FAILED.findall(said)
+
+    def has_campaigns(self) -> bool:
+        """Whether some tests carry the marker."""
+        return "campaign" in (self.tree / "pyproject.toml").read_text(encoding="utf-8")
+
+
+def in_order(tree: Path, file: Path) -> list[str]:
+    """The tests in the order in which they are run for a mutant in this file: its package's first."""
+    tests = tree / "tests"
+    parents = file.relative_to(tree / PACKAGE).parts[:-1][::-1] or (file.stem,)
+    names = next((FIRST[part] for part in parents if part in FIRST), ("commands", "crawl"))
+    first = [tests / name for name in names if (tests / name).exists()]
+    rest = [each for each in sorted(tests.iterdir()) if each.is_dir() or each.name.startswith("test_")]
+    ordered = [*first, *(each for each in rest if each not in first)]
+    return [
+        str(each.relative_to(tree)) for each in ordered if each.name not in ("support", "__pycache__", "fuzz")
+    ]
+
+
+def killed_by(copy: Copy, place: Place) -> str:
+    """Apply a mutant, run the tests, take it back. Return what noticed it, or nothing."""
+    whole = place.file.read_bytes()
+    mutated = whole[: place.start] + place.text.encode() + whole[place.end :]
+    compile(mutated, str(place.file), "exec")
+    place.file.write_bytes(mutated)
+    by_chance: list[str] = []
+    stages = [("-x", *in_order(copy.tree, place.file))]
+    if copy.has_campaigns():
+        stages.append(("-x", "-m", "campaign", "tests"))
+    try:
+        for stage in stages:
+            while True:
+                code, failed = copy.test(
+                    *stage, *(word for each in by_chance for word in ("--deselect", each))
+                )
+                if code is None:
+                    return "time"
+                if code in (0, 5):  # 5: nothing to run
+                    break
+                if not failed:
+                    return f"pytest's exit code {code}"
+                if copy.test(failed[0], *stage[1:3] if stage[1] == "-m" else (), workers=1)[0] != 0:
+                    return failed[0]
+                by_chance.append(failed[0])
+    finally:
+        place.file.write_bytes(whole)
+    return ""
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the tests against each mutant, and report."""
+    mutants = [Mutant(**each) for each in json.loads(arguments.mutants.read_text(encoding="utf-8"))]
+    if arguments.only:
+        mutants = [each for each in mutants if each.id in arguments.only.split(",")]
+    survivors: list[str] = []
+    count: Counter[str] = Counter()
+    with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
+        copy = Copy(arguments.tree.resolve(), arguments.python.absolute(), Path(folder), arguments.workers)
+        there = places(copy.tree)
+        if not arguments.trusted:
+            copy.left_out = copy.test("tests")[1]
+            _say(arguments, f"fail without a mutant: {', '.join(copy.left_out) or 'none'}")
+        for number, mutant in enumerate(mutants, 1):
+            place = find(mutant, there)
+            begun = time.monotonic()
+            by = "" if place is None else killed_by(copy, place)
+            state = "not in this tree" if place is None else "killed" if by else "SURVIVED"
+            count[state] += 1
+            if state == "SURVIVED":
+                survivors.append(mutant.id)
+            where = "" if place is None else f"{place.file.relative_to(copy.tree)}:{place.line} "
+            _say(
+                arguments,
+                f"{number}/{len(mutants)} {mutant.id} {state} {time.monotonic() - begun:.0f} s {where}"
+                f"{mutant.function}: {mutant.kind} {mutant.nth} in `{mutant.statement}`{by and f' by {by}'}",
+            )
+    told = ", ".join(f"{number} {state}" for state, number in count.items())
+    _say(arguments, f"{len(mutants)} mutants: {told}; survivors: {','.join(survivors) or 'none'}")
+    return 1 if survivors else 0
+
+
+def _say(arguments: argparse.Namespace, line: str) -> None:
+    print(line, flush=True)
+    if arguments.output is not None:
+        with arguments.output.open("a", encoding="utf-8") as kept:
+            kept.write(line + "\n")
+
+
+def main() -> int:
+    """Read the command line and do what it says."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    chooser = commands.add_parser("choose")
+    chooser.add_argument("trees", nargs="+", type=Path)
+    chooser.add_argument("--count", type=int, default=60)
+    chooser.add_argument("--seed", type=int, default=1)
+    runner = commands.add_parser("run")
+    runner.add_argument("tree", type=Path)
+    runner.add_argument("python", type=Path)
+    runner.add_argument("mutants", type=Path)
+    runner.add_argument("--only", help="ids of mutants, with commas")
+    runner.add_argument("--trusted", action="store_true", help="leave out the run without a mutant")
+    runner.add_argument("-n", dest="workers", type=int, default=2)
+    runner.add_argument("--output", type=Path, help="append each line to this file as well")
+    arguments = parser.parse_args()
+    if arguments.command == "run":
+        return run(arguments)
+    mutants, lost = choose(arguments.trees, arguments.count, arguments.seed)
+    print(json.dumps([asdict(each) for each in mutants], indent=1))
+    print(f"{len(mutants)} chosen; {lost} more were drawn that are not in every tree", file=sys.stderr)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,154 @@
+"""Crawl sites without recording anything."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterator, Mapping, Sequence
+from types import TracebackType
+from typing import Self
+
+from contentmap_cli.commands.settings.crawl_settings import ScanSettings
+from contentmap_cli.crawl import crawler as engine
+from contentmap_cli.crawl.results import DomainCrawl
+from contentmap_cli.crawl.targets import parse_target
+from contentmap_cli.errors import Failure
+from contentmap_cli.models import CrawledFile, Entry, FileStatus, Probe, Problem, ScanStatus
+from contentmap_cli.models.entry_rows import entries_of
+
+_READ = frozenset({FileStatus.OK, FileStatus.PARTIAL})
+
+
+class CrawlResult:
+    """What a crawl found out about one site. Its entries are in temporary files.
+
+    The files are deleted by `close()`, at the end of a `with` block, or with the object.
+    """
+
+    def __init__(self, crawl: DomainCrawl) -> None:
+        self._crawl = crawl
+        self._close = weakref.finalize(self, crawl.close)
+
+    @property
+    def domain(self) -> str:
+        """The site's name: lower case, A-labels, without `www.`, with a port that is not the scheme's own."""
+        return self._crawl.domain
+
+    @property
+    def outcome(self) -> ScanStatus:
+        """`ok`, `empty`, `partial`, `failed` or `deferred`, as docs/outcomes.md defines them."""
+        return self._crawl.status
+
+    @property
+    def failure(self) -> Failure | None:
+        """The code and message that explain an outcome other than `ok` and `empty`."""
+        return self._crawl.failure
+
+    @property
+    def complete(self) -> bool:
+        """Whether every source was read whole or proven absent, so that what is not listed does not exist."""
+        return self._crawl.complete
+
+    @property
+    def files(self) -> tuple[CrawledFile, ...]:
+        """The sitemaps, indexes and feeds that were requested, with the result of each."""
+        return self._crawl.files
+
+    @property
+    def problems(self) -> Mapping[str, tuple[Problem, ...]]:
+        """The problems of each document that has some, by URL; robots.txt included."""
+        found: dict[str, tuple[Problem, ...]] = {}
+        robots = self._crawl.robots_file
+        if robots is not None and robots.problems:
+            found[robots.url] = robots.problems
+        for file in self.files:
+            if file.document is not None and file.document.problems:
+                found.setdefault(file.url, file.document.problems)
+        return found
+
+    def entries(self) -> Iterator[Entry]:
+        """Yield the pages that the files list, file by file, each file's in the order of their URLs.
+
+        A URL comes once for each file that lists it. Reads from disk, in constant memory.
+        """
+        if not self._close.alive:
+            raise ValueError("the crawl result is closed")
+        seen: set[str] = set()
+        for index, file in enumerate(self.files):
+            if file.status in _READ and file.url not in seen:
+                seen.add(file.url)
+                for batch in self._crawl.rows(index):
+                    yield from entries_of(batch)
+
+    def close(self) -> None:
+        """Delete the entries. May be called more than once."""
+        self._close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<CrawlResult {self.domain}: {self.outcome}, {len(self.files)} files>"
+
+
+class Crawler:
+    """Crawls sites, several at once where `crawl` is awaited concurrently. Use it with `async with`.
+
+    The options have the names and the defaults of the command line (docs/reference.md). Times are in seconds.
+    Raises `contentmap_cli.errors.UsageError` for a value that cannot be used.
+    """
+
+    def __init__(
+        self,
+        *,
+        user_agent: str | None = None,
+        header: Sequence[str] = (),
+        proxy: str | None = None,
+        connect_to: Sequence[str] = (),
+        allow_private: bool = False,
+        allow_net: Sequence[str] = (),
+        ca_file: str | None = None,
+        delay: float | None = None,
+        timeout: float | None = None,
+        domain_time: float | None = None,
+        max_urls: int | None = None,
+        max_file_size: str | None = None,
+        probe: Probe | str = Probe.AUTO,
+        ignore_robots: bool = False,
+    ) -> None:
+        settings = ScanSettings(
+            user_agent=user_agent,
+            header=tuple(header),
+            proxy=proxy,
+            connect_to=tuple(connect_to),
+            allow_private=allow_private,
+            allow_net=tuple(allow_net),
+            ca_file=ca_file,
+            delay=delay,
+            timeout=timeout,
+            domain_time=domain_time,
+            max_urls=max_urls,
+            max_file_size=max_file_size,
+            probe=Probe(probe),
+            ignore_robots=ignore_robots,
+        )
+        self._engine = engine.Crawler(settings.crawl_options())
+
+    async def crawl(self, target: str) -> CrawlResult:
+        """Crawl one site: a domain, an origin, a folder's URL or a sitemap's URL.
+
+        A site that cannot be read is a result with the outcome `failed`, not an exception. Raises
+        `contentmap_cli.errors.UsageError` for a target that names no site.
+        """
+        return CrawlResult(await self._engine.crawl(parse_target(target)))
+
+    async def __aenter__(self) -> Self:
+        await self._engine.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._engine.__aexit__(kind, error, trace)

@@ -1,0 +1,260 @@
+"""Read what `contentmap scan` recorded, from synchronous code.
+
+The functions of `storage.reading` are coroutines on a guarded asynchronous session. A store runs them on an
+event loop in a thread of its own. So a notebook, whose own loop is running, can call it like any synchronous
+code, SQLite and PostgreSQL are read in the same way, and no query exists twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Self, TypeVar
+
+from contentmap_cli.commands.database.connection import open_for_reading
+from contentmap_cli.commands.database.lookups import require_domain
+from contentmap_cli.commands.engine.run_id import is_dead, truthful
+from contentmap_cli.crawl.targets import parse_target
+from contentmap_cli.models import JobSummary, StoredEntry, StoredFile
+from contentmap_cli.models.comparison import Change, Kind, ScanPoint, choose_scans
+from contentmap_cli.storage.database_errors import storage_errors
+from contentmap_cli.storage.database_url import parse_database_address, show_database_address
+from contentmap_cli.storage.jobs.job_queries import list_jobs
+from contentmap_cli.storage.queue.queue_state import with_queue
+from contentmap_cli.storage.reading.comparison import changes_between, history
+from contentmap_cli.storage.reading.contents import EntryFilter, known_domains, stored_batches, stored_files
+from contentmap_cli.storage.session import GuardedSession
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Diff:
+    """The changes of a domain between two scans.
+
+    Attributes:
+        domain: the domain's name.
+        before: the earlier scan; None where the later one is the first that is recorded.
+        after: the later scan.
+        changes: sitemap files first, then URLs in the order of their code points.
+        removals_withheld: whether the later scan was incomplete, so that URLs it did not see count as listed.
+    """
+
+    domain: str
+    before: ScanPoint | None
+    after: ScanPoint
+    changes: tuple[Change, ...]
+    removals_withheld: bool
+
+    @property
+    def added(self) -> tuple[str, ...]:
+        """The URLs that only the later scan lists."""
+        return self._urls(Kind.ADDED)
+
+    @property
+    def removed(self) -> tuple[str, ...]:
+        """The URLs that only the earlier scan lists."""
+        return self._urls(Kind.REMOVED)
+
+    @property
+    def changed(self) -> tuple[str, ...]:
+        """The URLs that both list, with another lastmod, changefreq, priority or extension."""
+        return self._urls(Kind.CHANGED)
+
+    def _urls(self, kind: Kind) -> tuple[str, ...]:
+        return tuple(
+            change.url for change in self.changes if change.kind is kind and change.sitemap is not None
+        )
+
+
+class Store:
+    """A database of scans, opened for reading. Close it, or use it as a context manager.
+
+    `address` is an SQLite file or a database URL (`sqlite:///map.db`, `postgresql://user@host/database`);
+    `tenant` is the namespace that is read. Opening never creates a database. It may be used from several
+    threads, and inside a running event loop, which it blocks while it reads.
+
+    Raises exceptions of `contentmap_cli.errors`: `NotFound` where there is no database, domain or job,
+    `SchemaMismatch` and `DatabaseUnavailable` where the database cannot be read, `UsageError` for an address
+    or a domain that cannot be understood.
+    """
+
+    def __init__(self, address: str | os.PathLike[str], *, tenant: str = "default") -> None:
+        url = parse_database_address(os.fspath(address))
+        self._shown = show_database_address(url)
+        self._tenant = tenant
+        self._closed = False
+        self._stack = AsyncExitStack()
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="contentmap-store", daemon=True)
+        self._thread.start()
+        try:
+            self._sessions = self._run(self._stack.enter_async_context(open_for_reading(url)))
+        except BaseException:
+            self.close()
+            raise
+
+    def domains(self) -> list[str]:
+        """Return the names of the domains that were scanned, the last scanned first."""
+        return self._read(lambda session: known_domains(session, self._tenant, limit=None))
+
+    def jobs(self, *, domain: str | None = None, limit: int = 20) -> list[JobSummary]:
+        """Return the newest jobs, the newest first; those that scan `domain` where one is given."""
+        name = parse_target(domain).domain if domain is not None else None
+
+        async def read(session: GuardedSession) -> list[JobSummary]:
+            found = await list_jobs(session, self._tenant, limit=limit, domain=name)
+            return [truthful(await with_queue(session, job, is_dead)) for job in found]
+
+        return self._read(read)
+
+    def sitemaps(self, domain: str, *, removed: bool = False) -> list[StoredFile]:
+        """Return the sitemap files of a domain, in the order they were first seen.
+
+        With `removed`, those that no longer exist as well.
+        """
+        domain_id = self._domain_id(domain)
+
+        async def read(session: GuardedSession) -> list[StoredFile]:
+            return [file async for file in stored_files(session, domain_id, removed=removed)]
+
+        return self._read(read)
+
+    def entries(
+        self,
+        domain: str,
+        *,
+        sitemap: str | None = None,
+        match: str | None = None,
+        first_seen_after: datetime | None = None,
+        lastmod_after: datetime | None = None,
+        removed: bool = False,
+        limit: int | None = None,
+    ) -> Iterator[StoredEntry]:
+        """Iterate over the entries of a domain, file by file, each file's in the order of their URLs.
+
+        `sitemap` is the URL of the only file to read, `match` a glob over the whole URL (`*` and `?`). Of the
+        two times, a naive one is UTC. `removed` asks for the URLs that are no longer listed instead of those
+        that are. The database is read while the iterator is, in one transaction and constant memory.
+        """
+        domain_id = self._domain_id(domain)
+        wanted = EntryFilter(
+            sitemap=sitemap,
+            match=match,
+            since=_utc(first_seen_after),
+            changed_after=_utc(lastmod_after),
+            removed=removed,
+            limit=limit,
+        )
+        return self._stream(lambda session: stored_batches(session, domain_id, wanted))
+
+    def diff(self, domain: str, *, earlier: str | None = None, later: str | None = None) -> Diff:
+        """Return what changed between two scans of a domain, each named by the id of its job.
+
+        `later` defaults to the last scan, `earlier` to the one before `later`. Changes are held in memory.
+        """
+        domain_id = self._domain_id(domain)
+        name = parse_target(domain).domain
+
+        async def read(session: GuardedSession) -> Diff:
+            points = await history(session, domain_id)
+            pair = choose_scans(name, points, earlier, later)
+            changes = [change async for change in changes_between(session, domain_id, points, pair)]
+            return Diff(name, pair.before, pair.after, tuple(changes), pair.removals_withheld)
+
+        return self._read(read)
+
+    def close(self) -> None:
+        """Close all connections and end iterators that are still open. May be called more than once."""
+        if not self._closed:
+            self._closed = True
+            self._submit(self._shut_down())
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join()
+            self._loop.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<Store {self._shown}{' (closed)' if self._closed else ''}>"
+
+    def _domain_id(self, domain: str) -> int:
+        name = parse_target(domain).domain
+        return self._read(lambda session: require_domain(session, self._tenant, name))
+
+    def _read(self, work: Callable[[GuardedSession], Awaitable[T]]) -> T:
+        """Run `work` in one read-only transaction."""
+
+        async def read() -> T:
+            async with self._sessions.read() as session, session.begin():
+                return await work(session)
+
+        return self._run(read())
+
+    def _stream(self, batches: Callable[[GuardedSession], AsyncIterator[Sequence[T]]]) -> Iterator[T]:
+        """Yield the items of `batches` in one read-only transaction.
+
+        A guarded session belongs to the task that began its transaction, so that one task reads all batches
+        and hands them over; it is one batch ahead at most.
+        """
+        queue: asyncio.Queue[Sequence[T] | Exception | None] = asyncio.Queue(1)
+
+        async def produce() -> None:
+            try:
+                with storage_errors(self._shown):
+                    async with self._sessions.read() as session, session.begin():
+                        async for batch in batches(session):
+                            await queue.put(batch)
+            except Exception as error:
+                await queue.put(error)  # raised by the reader
+            else:
+                await queue.put(None)
+
+        async def start() -> asyncio.Task[None]:
+            return asyncio.create_task(produce())
+
+        task = self._run(start())
+        try:
+            while (batch := self._run(queue.get())) is not None:
+                if isinstance(batch, Exception):
+                    raise batch
+                yield from batch
+        finally:
+            if not self._closed:
+                self._loop.call_soon_threadsafe(task.cancel)
+
+    async def _shut_down(self) -> None:
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+        await self._stack.aclose()
+
+    def _run(self, work: Coroutine[Any, Any, T]) -> T:
+        if self._closed:
+            work.close()
+            raise ValueError("the store is closed")
+        with storage_errors(self._shown):
+            return self._submit(work)
+
+    def _submit(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine on the store's own loop and wait for it."""
+        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        try:
+            return future.result()
+        except BaseException:  # an interrupt of the waiting thread must not leave it running
+            future.cancel()
+            raise
+
+
+def _utc(moment: datetime | None) -> datetime | None:
+    return moment.replace(tzinfo=UTC) if moment is not None and moment.tzinfo is None else moment

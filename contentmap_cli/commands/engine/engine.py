@@ -1,0 +1,126 @@
+"""The scan engine: scans claimed domains, each in one transaction. `scan`, `resume` and `worker` use it.
+
+    scan_one(claim) ── work session, begin() ── process_domain ──> committed
+                 └── any exception, after that session has closed ── record_failure ── recovery session
+
+What happens to one domain does not affect the others. This module and `failures.write_failure` own the
+transactions: `process_domain` and the services below it are given a session and never end it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from contentmap_cli.commands.engine.domain_scan import DomainFailed, process_domain
+from contentmap_cli.commands.engine.failures import (
+    describe,
+    failed_summary,
+    log_outcome,
+    summary_of,
+    write_failure,
+)
+from contentmap_cli.commands.engine.progress import DomainProgress, ProgressListener
+from contentmap_cli.crawl.crawler import Crawler
+from contentmap_cli.errors import Code, ConnectionLost, DatabaseUnavailable, Failure, LeaseLost
+from contentmap_cli.models import DomainSummary, ScanStatus
+from contentmap_cli.storage.database_errors import storage_error
+from contentmap_cli.storage.jobs.claims import Claim
+from contentmap_cli.storage.session import GuardedSession, Sessions
+
+
+@dataclass(slots=True)
+class _Scan:
+    """The state of one running scan."""
+
+    session: GuardedSession | None = None
+    failed: bool = False
+
+    @property
+    def recording(self) -> bool:
+        """Whether a result or a failure is being recorded, which is finished rather than cancelled."""
+        return self.failed or (self.session is not None and self.session.writing)
+
+
+class ScanEngine:
+    """Scans claimed domains. At most `concurrency` are crawled at once; one that waits to be written is not
+    counted. `on_database_lost` is called when the database is unavailable."""
+
+    def __init__(
+        self,
+        sessions: Sessions,
+        *,
+        concurrency: int,
+        on_database_lost: Callable[[DatabaseUnavailable], object],
+        listener: ProgressListener | None = None,
+    ) -> None:
+        self.sessions = sessions
+        self._slots = asyncio.Semaphore(concurrency)
+        self._on_database_lost = on_database_lost
+        self._listener = listener or ProgressListener()
+        self._scans: dict[asyncio.Task[Any] | None, _Scan] = {}
+
+    async def scan_one(self, claim: Claim, crawler: Crawler) -> DomainSummary:
+        """Crawl one claimed domain and record it in one transaction, or record why that failed.
+
+        Returns the outcome, which is recorded unless it is `interrupted` or `skipped`. Raises CancelledError.
+        """
+        task = asyncio.current_task()
+        scan = self._scans[task] = _Scan()
+        try:
+            async with DomainProgress(claim, self._listener, self._slots, self.sessions) as progress:
+                try:
+                    async with self.sessions.work(claim.job_id, claim.domain) as session, session.begin():
+                        scan.session = session
+                        summary = await process_domain(session, claim, crawler, progress)
+                except Exception as error:  # the session has closed: the failure is recorded in another
+                    scan.failed = True
+                    summary = await self.record_failure(claim, error)
+            self._listener.finished(summary)
+            return summary
+        finally:
+            del self._scans[task]
+
+    async def record_failure(self, claim: Claim, error: Exception) -> DomainSummary:
+        """Record why a domain failed in a session of its own, and return the outcome.
+
+        Raises nothing, so that the other domains go on."""
+        shown = self.sessions.database.shown
+        summary = failed_summary(claim, error, shown)
+        if not isinstance(error, DomainFailed):
+            bug = summary.error is not None and summary.error.code == Code.INTERNAL_ERROR
+            log_outcome(logging.ERROR, "domain.failed", summary, error if bug else None)
+        if isinstance(error, LeaseLost):
+            return summary  # the domain is recorded by the run that took it over
+        if self.database_failed(error, retried=False):
+            return summary  # nothing can be recorded; the claim ends with the run or its lease
+        try:
+            await write_failure(self.sessions, claim, summary, error)
+        except LeaseLost as lost:
+            return summary_of(claim, ScanStatus.SKIPPED, Failure(lost.code, lost.message))
+        except Exception as second:
+            self.database_failed(second)
+            reason = Failure(Code.STORAGE_ERROR, f"not recorded: {describe(second, shown).message}")
+            summary = summary_of(claim, ScanStatus.INTERRUPTED, reason)
+            log_outcome(logging.CRITICAL, "domain.unrecorded", summary, second)
+            return summary
+        log_outcome(logging.INFO, "transaction.recovered", summary)
+        return summary
+
+    def database_failed(self, error: Exception, *, retried: bool = True) -> bool:
+        """Return whether `error` says that the database is unavailable, and report it if so. One lost
+        connection counts only where the operation was `retried`."""
+        known = storage_error(error, self.sessions.database.shown)
+        if not isinstance(known, DatabaseUnavailable) or (isinstance(known, ConnectionLost) and not retried):
+            return False
+        self._on_database_lost(known)
+        return True
+
+    def cancel(self, task: asyncio.Task[Any]) -> None:
+        """Cancel a task that scans domains, unless it is recording a result or a failure at the moment."""
+        scan = self._scans.get(task)
+        if scan is None or not scan.recording:
+            task.cancel()

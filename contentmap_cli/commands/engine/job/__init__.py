@@ -1,0 +1,1 @@
+"""One run of a job by this process: claims, heartbeat, progress, answer and exit code."""

@@ -1,0 +1,34 @@
+"""Work in a thread that a cancelled caller waits for, since the work uses what the caller closes next."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+async def run_in_thread(work: Callable[..., T], *arguments: Any) -> T:
+    """Return what `work` returns, run in a thread. Cancelled, it waits for the thread's end first, and then
+    raises CancelledError. A thread cannot be interrupted."""
+    running = asyncio.ensure_future(asyncio.to_thread(work, *arguments))
+    try:
+        return await asyncio.shield(running)
+    finally:
+        await wait_for_end(running)
+
+
+async def wait_for_end(running: asyncio.Future[Any]) -> None:
+    """Wait until a future is done, however often the caller is cancelled meanwhile; then raise
+    CancelledError if it was."""
+    cancelled: asyncio.CancelledError | None = None
+    while not running.done():
+        try:
+            await asyncio.wait([running])
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if not running.cancelled():
+        running.exception()  # retrieved: the caller has what it needs of it
+    if cancelled is not None:
+        raise cancelled
