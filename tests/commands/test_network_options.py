@@ -86,7 +86,7 @@ def test_short_options(on_sqlite: Any, tmp_path: Path) -> None:
     with serving(site("http", "a.test")) as sites:
         words = ("scan", "-i", "list.txt", "-A", "Tester/1", "-H", "X-Key: 1", "--json")
         said = on_sqlite(*words, "-x", f"http://127.0.0.1:{sites.port}")
-        assert [row["outcome"] for row in said.json["results"]] == ["ok"]
         seen = [headers for _, headers in sites.heard]
-    assert seen
+    assert [row["domain"] for row in said.json["results"]] == ["a.test"]
+    assert sites.asked[0] == "a.testhttp://a.test/robots.txt"  # a proxy is sent the whole URL
     assert {(headers["User-Agent"], headers.get("X-Key")) for headers in seen} == {("Tester/1", "1")}
