@@ -123,4 +123,4 @@ def test_a_job_that_is_not_there(tmp_path: Path, address: str) -> None:
     """Exit 6, as everywhere."""
     asyncio.run(make_schema(address))
     said = Contentmap(tmp_path, address)("cancel", "sitemap_0")
-    assert (said.code, "no job 'sitemap_0'" in said.err) == (6, True)
+    assert (said.code, "no such job: 'sitemap_0'" in said.err) == (6, True)

@@ -106,7 +106,7 @@ def answer_to(path: str | None, *, named: str | None = None, hint: str = _HINT) 
         yield cast("TextIO", stdout)
         stdout.flush()
         if stdout.lost:
-            raise AnswerLost(f"cannot write the output: {stdout.lost}", hint=_AGAIN)
+            raise AnswerLost(f"the answer could not be written: {stdout.lost}", hint=_AGAIN)
         return
     final, named = Path(path), named or path
     if path.endswith("/") and not final.exists():
@@ -118,7 +118,7 @@ def answer_to(path: str | None, *, named: str | None = None, hint: str = _HINT) 
             with stream:
                 yield stream
         except OSError as error:
-            raise AnswerLost(f"cannot write {named}", hint=_AGAIN) from error
+            raise AnswerLost(f"{named} could not be written", hint=_AGAIN) from error
         return
     final = final.resolve()  # follow symbolic links
     partial = final.with_name(f".{final.name}.{os.getpid()}.part")
@@ -130,7 +130,7 @@ def answer_to(path: str | None, *, named: str | None = None, hint: str = _HINT) 
             partial.chmod(stat.S_IMODE(final.stat().st_mode))
         partial.replace(final)
     except OSError as error:
-        raise AnswerLost(f"cannot write {named}", hint=_AGAIN) from error
+        raise AnswerLost(f"{named} could not be written", hint=_AGAIN) from error
     finally:
         with contextlib.suppress(OSError):
             partial.unlink(missing_ok=True)

@@ -32,7 +32,7 @@ def unexpected(error: Exception, *, as_json: bool = False) -> int:
     known: ContentMapError
     if isinstance(error, OSError):
         # errors of input files and databases are ContentMapErrors: this is the output
-        known = AnswerLost(f"cannot write the output: {error.strerror or error}")
+        known = AnswerLost(f"the answer could not be written: {error.strerror or error}")
     else:
         known = ContentMapError(
             f"a bug in ContentMap: {type(error).__name__}",

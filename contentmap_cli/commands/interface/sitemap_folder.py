@@ -76,7 +76,7 @@ class SitemapFiles:
                 if _PART.fullmatch(file.name) and file.name not in names:
                     file.unlink()
         except OSError as error:
-            raise AnswerLost(f"cannot write {self._named}", hint="run the command again") from error
+            raise AnswerLost(f"{self._named} could not be written", hint="run the command again") from error
 
     @contextlib.contextmanager
     def made(self) -> Iterator[None]:
