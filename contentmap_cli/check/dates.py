@@ -23,50 +23,50 @@ JUST_NOW = timedelta(minutes=5)
 OLDEST = "1995-01-01"  # no page of the web that is still served has not been touched since
 
 LASTMOD_FORMAT = rule(
-    "lastmod-format", _W, "a lastmod that is no W3C date-time",
-    "It was understood all the same; readers that validate ignore it.", _W3C_NOTE,
+    "lastmod-format", _W, "lastmod not in W3C date-time format",
+    "ContentMap understands it; validating readers ignore it.", _W3C_NOTE,
 )  # fmt: skip
 LASTMOD_MISSING = rule(
     "lastmod-missing", _I, "no lastmod in the whole file",
-    "Crawlers use it to fetch what changed; without it they have to guess.", f"{PROTOCOL}#lastmoddef",
+    "Crawlers use it to fetch changed pages; without it they have to guess.", f"{PROTOCOL}#lastmoddef",
 )  # fmt: skip
 LASTMOD_FUTURE = rule(
     "lastmod-future", _E, "a lastmod in the future",
-    "A page cannot have been changed later than now: dates of such a file are not believed.",
+    "A page cannot have changed in the future: search engines ignore the dates of such files.",
     f"{PROTOCOL}#lastmoddef",
 )  # fmt: skip
 LASTMOD_ANCIENT = rule(
     "lastmod-ancient", _W, "a lastmod from before 1995",
-    "As a rule a date that was never set (1970-01-01 is zero in Unix time).", f"{PROTOCOL}#lastmoddef",
+    "Usually a date that was not set (1970-01-01 is zero in Unix time).", f"{PROTOCOL}#lastmoddef",
 )  # fmt: skip
 LASTMOD_EQUAL = rule(
     "lastmod-equal", _W, "the same lastmod on every entry",
-    "The date of the file, or of a deployment, rather than of the pages: search engines stop using it.",
+    "Usually the date of the file or a deployment: search engines ignore it.",
     _HONESTY,
 )  # fmt: skip
 LASTMOD_NOW = rule(
-    "lastmod-now", _W, "every lastmod is the moment of the request",
-    "The generator writes the current time: the date says nothing, and search engines stop using it.",
+    "lastmod-now", _W, "every lastmod is the time of the request",
+    "The generator writes the current time: search engines ignore it.",
     _HONESTY,
 )  # fmt: skip
 LASTMOD_INDEX = rule(
     "lastmod-index", _W, "an index's lastmod older than its child's newest entry",
-    "Crawlers that go by the index do not fetch the child and miss what is new.",
+    "Crawlers that rely on the index do not fetch the child and miss the changes.",
     f"{PROTOCOL}#index",
 )  # fmt: skip
 LASTMOD_TOUCHED = rule(
     "lastmod-touched", _W, "a new lastmod in the index for a file that did not change",
-    "Compared with the last recorded scan: the date moves without a reason, so it is not believed.",
+    "Compared with the last recorded scan. Search engines ignore dates that change without a change.",
     _HONESTY,
 )  # fmt: skip
 LASTMOD_STALE = rule(
     "lastmod-stale", _W, "a file that changed while its lastmod in the index did not",
-    "Compared with the last recorded scan: crawlers that go by the index miss the change.",
+    "Compared with the last recorded scan. Crawlers that rely on the index miss the change.",
     f"{PROTOCOL}#index",
 )  # fmt: skip
 PRIORITY_EQUAL = rule(
     "priority-equal", _I, "the same priority on every entry",
-    "A priority only ranks the pages of one site against each other; one value for all says nothing.",
+    "Priorities rank the pages of a site; one value for all has no effect.",
     f"{PROTOCOL}#prioritydef",
 )  # fmt: skip
 

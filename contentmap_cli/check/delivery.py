@@ -14,7 +14,7 @@ _E, _W, _I = Severity.ERROR, Severity.WARNING, Severity.INFO
 
 SITE_UNREACHABLE = rule(
     "site-unreachable", _E, "a site that cannot be checked",
-    "No answer, or none that means anything: nothing else could be looked at.",
+    "No usable response; nothing else could be checked.",
     f"{PROTOCOL}#informing",
 )  # fmt: skip
 SITE_EMPTY = rule(
@@ -22,12 +22,12 @@ SITE_EMPTY = rule(
     "Crawlers then know only the pages that others link to.", f"{PROTOCOL}#informing",
 )  # fmt: skip
 SITE_INCOMPLETE = rule(
-    "site-incomplete", _W, "a site that was not read whole",
-    "A limit of this run was reached: what lies beyond was not checked.", f"{PROTOCOL}#index",
+    "site-incomplete", _W, "a site that was not read completely",
+    "A limit of this run was reached; the rest was not checked.", f"{PROTOCOL}#index",
 )  # fmt: skip
 HTTP_FAILED = rule(
     "http-failed", _E, "a file that cannot be fetched",
-    "It is named as a sitemap, and a crawler gets nothing from it.", f"{PROTOCOL}#informing",
+    "It is named as a sitemap and crawlers cannot read it.", f"{PROTOCOL}#informing",
 )  # fmt: skip
 HTTP_REDIRECT = rule(
     "http-redirect", _W, "a file that redirects",
@@ -35,31 +35,31 @@ HTTP_REDIRECT = rule(
     f"{GOOGLE}/sitemaps/build-sitemap",
 )  # fmt: skip
 HTTP_TYPE = rule(
-    "http-type", _W, "a Content-Type that does not fit",
-    "XML goes as application/xml or text/xml, text as text/plain, gzip as application/gzip.",
+    "http-type", _W, "wrong Content-Type",
+    "Expected: application/xml or text/xml, text/plain for text, application/gzip for gzip.",
     "https://www.rfc-editor.org/rfc/rfc7303.html#section-9.1",
 )  # fmt: skip
 HTTP_GZIP = rule(
     "http-gzip", _W, "a file named .gz that is not gzipped",
-    "Readers that go by the name fail to unpack it.", f"{PROTOCOL}#index",
+    "Readers that rely on the name fail to decompress it.", f"{PROTOCOL}#index",
 )  # fmt: skip
 ROBOTS_UNREACHABLE = rule(
     "robots-unreachable", _E, "a robots.txt that cannot be read",
-    "On a server error crawlers must take the whole site as forbidden.",
+    "After a server error crawlers must treat the whole site as disallowed.",
     f"{RFC_9309}#section-2.3.1.4",
 )  # fmt: skip
 ROBOTS_ORPHAN = rule(
     "robots-orphan", _W, "a sitemap that neither robots.txt nor an index names",
-    "Only who guesses its name finds it: a Sitemap line in robots.txt tells every crawler.",
+    "Crawlers cannot find it without guessing: add a Sitemap line to robots.txt.",
     f"{PROTOCOL}#submit_robots",
 )  # fmt: skip
 ROBOTS_BLOCKED = rule(
-    "robots-blocked", _E, "a sitemap that robots.txt forbids",
-    "Crawlers that obey robots.txt do not fetch it.", f"{RFC_9309}#section-2.2.2",
+    "robots-blocked", _E, "a sitemap that robots.txt disallows",
+    "Crawlers that respect robots.txt do not fetch it.", f"{RFC_9309}#section-2.2.2",
 )  # fmt: skip
 INDEX_NESTED = rule(
     "index-nested", _E, "an index inside an index",
-    "An index names sitemaps; most readers do not go a level deeper.",
+    "Most readers do not support nested indexes.",
     f"{GOOGLE}/sitemaps/large-sitemaps",
 )  # fmt: skip
 INDEX_HOST = rule(

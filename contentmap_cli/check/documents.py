@@ -49,7 +49,7 @@ LIMIT_URLS = rule(
 )  # fmt: skip
 LIMIT_SIZE = rule(
     "limit-size", _E, "larger than 50 MiB, uncompressed",
-    "Readers cut the file there or refuse it: split it and name the parts in an index.", f"{PROTOCOL}#index",
+    "Readers truncate or refuse the file: split it and name the parts in an index.", f"{PROTOCOL}#index",
 )  # fmt: skip
 LIMIT_URL_LENGTH = rule(
     "limit-url-length", _E, "a URL of 2,048 characters or more",
@@ -57,25 +57,25 @@ LIMIT_URL_LENGTH = rule(
 )  # fmt: skip
 DOCUMENT_KIND = rule(
     "document-kind", _E, "not a sitemap, feed or list of URLs",
-    "Nothing of it is read. An HTML page here is often an error page that is served with status 200.",
+    "It is not read. An HTML page is often an error page served with status 200.",
     f"{PROTOCOL}#xmlTagDefinitions",
 )  # fmt: skip
 DOCUMENT_EMPTY = rule(
     "document-empty", _W, "no entry at all",
-    "The protocol asks for one entry at least; an empty file is reported as an error by search engines.",
+    "The protocol requires at least one entry; search engines report an empty file as an error.",
     f"{PROTOCOL}#urldef",
 )  # fmt: skip
 DOCUMENT_TRUNCATED = rule(
     "document-truncated", _E, "cut off before its end",
-    "What stood behind the cut is lost, and strict readers refuse all of it.", f"{PROTOCOL}#validating",
+    "The rest is lost, and strict readers refuse the file.", f"{PROTOCOL}#validating",
 )  # fmt: skip
 DOCUMENT_COMPRESSION = rule(
     "document-compression", _E, "damaged or unusual compression",
-    "gzip in one layer and one piece is what every reader undoes.", f"{PROTOCOL}#index",
+    "Not every reader supports more than one gzip layer or member.", f"{PROTOCOL}#index",
 )  # fmt: skip
 DOCUMENT_LINE = rule(
     "document-line", _E, "a line of a text sitemap that is not one URL",
-    "A text sitemap holds URLs, one a line, and nothing else.", f"{PROTOCOL}#otherformats",
+    "A text sitemap holds one URL per line and nothing else.", f"{PROTOCOL}#otherformats",
 )  # fmt: skip
 XML_BROKEN = rule(
     "xml-broken", _E, "XML that is not well-formed",
@@ -83,112 +83,112 @@ XML_BROKEN = rule(
 )  # fmt: skip
 XML_AMPERSAND = rule(
     "xml-ampersand", _E, "an & that is not escaped",
-    "XML wants &amp;. Strict readers refuse the file, lenient ones may alter the URL.",
+    "XML requires &amp;. Strict readers refuse the file, others may change the URL.",
     f"{PROTOCOL}#escaping",
 )  # fmt: skip
 XML_ENTITY = rule(
-    "xml-entity", _E, "an entity that only HTML knows",
-    "XML knows five entities; anything else is an error.", f"{PROTOCOL}#escaping",
+    "xml-entity", _E, "an HTML entity",
+    "XML defines five entities; others are errors.", f"{PROTOCOL}#escaping",
 )  # fmt: skip
 XML_TAGS = rule(
     "xml-tags", _E, "tags that do not match or are malformed",
-    "Strict readers refuse the file, lenient ones have to guess where an entry ends.",
+    "Strict readers refuse the file, others have to guess where an entry ends.",
     f"{XML}#sec-starttags",
 )  # fmt: skip
 XML_JUNK = rule(
     "xml-junk", _E, "text outside of the root element",
-    "Nothing may stand before the XML declaration or behind the root: often a program's own warnings.",
+    "Only comments are allowed outside the root. Often these are warnings of a program.",
     f"{XML}#sec-well-formed",
 )  # fmt: skip
 XML_ROOTS = rule(
     "xml-roots", _E, "several documents in one file",
-    "A document has one root; strict readers stop behind the first.", f"{XML}#sec-well-formed",
+    "A document has one root; strict readers stop after the first.", f"{XML}#sec-well-formed",
 )  # fmt: skip
 XML_DOCTYPE = rule(
     "xml-doctype", _E, "a document type declaration",
-    "The protocol has none, and careful readers refuse it for the harm that entities can do.",
+    "The protocol has none; secure readers refuse it because of entity attacks.",
     f"{PROTOCOL}#validating",
 )  # fmt: skip
 XML_SIZE = rule(
-    "xml-size", _E, "one piece of markup that does not end",
-    "A tag, comment or text of megabytes is a fault of its generator; readers give up.",
+    "xml-size", _E, "markup or text that is too large",
+    "A tag, comment or text of megabytes is an error of the generator; readers stop.",
     f"{PROTOCOL}#validating",
 )  # fmt: skip
 ENCODING_DECLARED = rule(
-    "encoding-declared", _E, "text that is not in the encoding it declares",
-    "Strict readers stop at the first byte that does not fit.", f"{XML}#charencoding",
+    "encoding-declared", _E, "text not in its declared encoding",
+    "Strict readers stop at the first invalid byte.", f"{XML}#charencoding",
 )  # fmt: skip
 ENCODING_UTF8 = rule(
     "encoding-utf8", _E, "not encoded in UTF-8",
-    "The protocol asks for UTF-8; other encodings are read by some and garbled by others.",
+    "The protocol requires UTF-8; not all readers support other encodings.",
     f"{PROTOCOL}#escaping",
 )  # fmt: skip
 NAMESPACE_MISSING = rule(
     "namespace-missing", _E, "no namespace on the root element",
-    "Validating readers refuse the file: without the namespace it is no sitemap.", f"{PROTOCOL}#urlsetdef",
+    "Validating readers refuse the file.", f"{PROTOCOL}#urlsetdef",
 )  # fmt: skip
 NAMESPACE_WRONG = rule(
     "namespace-wrong", _E, "not the protocol's namespace on the root element",
-    "A namespace is compared letter by letter; https, or a slash at its end, makes it another one.",
+    "Namespaces are compared exactly: https or a trailing slash makes another one.",
     f"{PROTOCOL}#urlsetdef",
 )  # fmt: skip
 NAMESPACE_OLD = rule(
     "namespace-old", _W, "the namespace of an older protocol",
-    "It stands for the protocol from before sitemaps.org, which newer readers need not know.",
+    "It is the protocol before sitemaps.org, which newer readers may not support.",
     f"{PROTOCOL}#urlsetdef",
 )  # fmt: skip
 NAMESPACE_EXTENSION = rule(
     "namespace-extension", _E, "a wrong namespace for an extension",
-    "Images, videos, news and alternates go by their namespace: under another one they are not seen.",
+    "Readers ignore extensions with another namespace.",
     f"{PROTOCOL}#extending",
 )  # fmt: skip
 ENTRY_URL_MISSING = rule(
     "entry-url-missing", _E, "an entry without a loc",
-    "The loc is the one thing that an entry must have.", f"{PROTOCOL}#locdef",
+    "The loc is required.", f"{PROTOCOL}#locdef",
 )  # fmt: skip
 ENTRY_STRAY = rule(
     "entry-stray", _E, "a loc outside of url and sitemap",
-    "It belongs to no entry, so no reader lists it.", f"{PROTOCOL}#locdef",
+    "It belongs to no entry; readers ignore it.", f"{PROTOCOL}#locdef",
 )  # fmt: skip
 ENTRY_CHANGEFREQ = rule(
-    "entry-changefreq", _E, "not one of the protocol's seven words",
-    "always, hourly, daily, weekly, monthly, yearly or never; anything else fails validation.",
+    "entry-changefreq", _E, "invalid changefreq",
+    "Valid: always, hourly, daily, weekly, monthly, yearly, never. Other values fail validation.",
     f"{PROTOCOL}#changefreqdef",
 )  # fmt: skip
 ENTRY_PRIORITY = rule(
-    "entry-priority", _E, "a priority that is not a number from 0.0 to 1.0",
-    "Anything else fails validation and says nothing.", f"{PROTOCOL}#prioritydef",
+    "entry-priority", _E, "invalid priority",
+    "Valid: a number from 0.0 to 1.0. Other values fail validation.", f"{PROTOCOL}#prioritydef",
 )  # fmt: skip
 ENTRY_EXTENSION = rule(
     "entry-extension", _W, "an extension value that is too long, or too many of them",
-    "Readers cut or drop it.", f"{GOOGLE}/sitemaps/combine-sitemap-extensions",
+    "Readers truncate or ignore it.", f"{GOOGLE}/sitemaps/combine-sitemap-extensions",
 )  # fmt: skip
 LASTMOD_INVALID = rule(
-    "lastmod-invalid", _E, "a lastmod that cannot be understood",
-    "A date that is no W3C date-time is ignored, or fails validation.", f"{PROTOCOL}#lastmoddef",
+    "lastmod-invalid", _E, "invalid lastmod",
+    "Readers ignore it or fail validation.", f"{PROTOCOL}#lastmoddef",
 )  # fmt: skip
 URL_INVALID = rule(
-    "url-invalid", _E, "not an http or https URL that could be asked for",
-    "No reader can fetch it: a template that was not filled in, a stray character, another scheme.",
+    "url-invalid", _E, "not a valid http or https URL",
+    "No reader can fetch it. Often a template placeholder, a stray character or another scheme.",
     f"{PROTOCOL}#locdef",
 )  # fmt: skip
 URL_CREDENTIALS = rule(
     "url-credentials", _E, "a URL with a user name in it",
-    "Credentials in a public file are everybody's, and readers drop such URLs or the credentials in them.",
+    "Credentials in a public file are public; readers drop such URLs or the credentials.",
     "https://www.rfc-editor.org/rfc/rfc3986.html#section-3.2.1",
 )  # fmt: skip
 URL_RELATIVE = rule(
     "url-relative", _E, "a URL that is not absolute",
-    "A loc begins with http or https and names its host; readers drop what does not.", f"{PROTOCOL}#locdef",
+    "A loc is an absolute URL; readers drop others.", f"{PROTOCOL}#locdef",
 )  # fmt: skip
 URL_SLASHES = rule(
-    "url-slashes", _W, "a URL with other slashes than two behind its scheme and one between its parts",
-    "Browsers read `http:/host` and backslashes as they were meant; other readers drop such URLs.",
+    "url-slashes", _W, "a URL with missing, extra or back slashes",
+    "Browsers repair such URLs; other readers drop them.",
     f"{PROTOCOL}#locdef",
 )  # fmt: skip
 URL_DUPLICATE = rule(
     "url-duplicate", _W, "a URL listed more than once in a file",
-    "It wastes room, and two dates for one page cancel each other.", f"{PROTOCOL}#urldef",
+    "It is redundant, and two dates for one page contradict each other.", f"{PROTOCOL}#urldef",
 )  # fmt: skip
 IMAGE_COUNT = rule(
     "image-count", _E, "more than 1,000 images for one URL",

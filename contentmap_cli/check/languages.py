@@ -45,26 +45,26 @@ MOST_LINKS = 10_000_000
 _MOST_HOSTS = 1000
 
 HREFLANG_CODE = rule(
-    "hreflang-code", _E, "an hreflang that is no language code",
-    "ISO 639-1, then perhaps a script, then perhaps an ISO 3166-1 region (en-GB, not en-UK), or x-default.",
+    "hreflang-code", _E, "invalid hreflang code",
+    "Valid: ISO 639-1, optional script, optional ISO 3166-1 region (en-GB, not en-UK), or x-default.",
     f"{_PAGE}#language-codes",
 )  # fmt: skip
 HREFLANG_URL = rule(
-    "hreflang-url", _E, "an alternate that is no absolute URL",
-    "An alternate's href names scheme and host, or it leads nowhere.", f"{_PAGE}#sitemap",
+    "hreflang-url", _E, "alternate with a relative URL",
+    "The href of an alternate is an absolute URL; others are ignored.", f"{_PAGE}#sitemap",
 )  # fmt: skip
 HREFLANG_SELF = rule(
     "hreflang-self", _W, "an entry that is not among its own alternates",
-    "Each version lists itself as well as all others, or the set may be ignored.",
+    "Each version lists itself and all others, or the set may be ignored.",
     f"{_PAGE}#all-method-guidelines",
 )  # fmt: skip
 HREFLANG_REPEATED = rule(
     "hreflang-repeated", _W, "one hreflang for two different URLs in an entry",
-    "Nobody can tell which of them is meant.", f"{_PAGE}#all-method-guidelines",
+    "It is ambiguous which URL is meant.", f"{_PAGE}#all-method-guidelines",
 )  # fmt: skip
 HREFLANG_RETURN = rule(
-    "hreflang-return", _E, "an alternate that does not link back",
-    "If two pages do not point to each other, the link is ignored.", f"{_PAGE}#all-method-guidelines",
+    "hreflang-return", _E, "missing return link",
+    "If two pages do not link to each other, the link is ignored.", f"{_PAGE}#all-method-guidelines",
 )  # fmt: skip
 
 _CODE = re.compile(r"([a-z]{2,3})(?:-([a-z]{4}))?(?:-([a-z]{2}|[0-9]{3}))?")

@@ -25,11 +25,11 @@ LONGEST_DESCRIPTION = 2_048
 
 IMAGE_URL = rule(
     "image-url", _E, "an image without an absolute URL",
-    "image:loc is the one thing that an image must have.", f"{_IMAGES}#image-sitemap-tag-definitions",
+    "image:loc is required.", f"{_IMAGES}#image-sitemap-tag-definitions",
 )  # fmt: skip
 IMAGE_RETIRED = rule(
-    "image-retired", _I, "image tags that are not read any more",
-    "caption, title, geo_location and license were retired in 2022: they only make the file larger.",
+    "image-retired", _I, "retired image tags",
+    "caption, title, geo_location and license were retired in 2022.",
     _IMAGES,
 )  # fmt: skip
 VIDEO_REQUIRED = rule(
@@ -43,32 +43,32 @@ VIDEO_VALUE = rule(
     f"{_VIDEOS}#video-sitemap-tag-definitions",
 )  # fmt: skip
 VIDEO_RETIRED = rule(
-    "video-retired", _I, "video tags that are not read any more",
-    "category, gallery_loc, price and tvshow were retired: they only make the file larger.", _VIDEOS,
+    "video-retired", _I, "retired video tags",
+    "category, gallery_loc, price and tvshow were retired.", _VIDEOS,
 )  # fmt: skip
 NEWS_REQUIRED = rule(
     "news-required", _E, "a news entry without a required field",
     "publication name and language, publication_date and title are required.", _NEWS,
 )  # fmt: skip
 NEWS_LANGUAGE = rule(
-    "news-language", _E, "a news language that is no ISO 639 code",
-    "Two or three letters, or zh-cn and zh-tw.", _NEWS,
+    "news-language", _E, "invalid news language",
+    "Valid: an ISO 639 code of two or three letters, zh-cn or zh-tw.", _NEWS,
 )  # fmt: skip
 NEWS_DATE = rule(
-    "news-date", _E, "a news publication_date that is no W3C date-time",
-    "An article whose date is not understood is not taken for news.", _NEWS,
+    "news-date", _E, "invalid news publication_date",
+    "An article without a valid W3C date-time is not treated as news.", _NEWS,
 )  # fmt: skip
 NEWS_OLD = rule(
     "news-old", _W, "a news entry older than two days",
-    "Only articles of the last two days belong into a news sitemap.", _NEWS,
+    "A news sitemap lists only articles of the last two days.", _NEWS,
 )  # fmt: skip
 NEWS_COUNT = rule(
     "news-count", _E, "more than 1,000 news entries in a file",
     "The rest is not read: split the file.", _NEWS,
 )  # fmt: skip
 NEWS_RETIRED = rule(
-    "news-retired", _I, "news tags that are not read any more",
-    "access, genres, geo_locations, keywords and stock_tickers only make the file larger.", _NEWS,
+    "news-retired", _I, "retired news tags",
+    "access, genres, geo_locations, keywords and stock_tickers were retired.", _NEWS,
 )  # fmt: skip
 
 _IMAGE_RETIRED = ("caption", "title", "geo_location", "license")

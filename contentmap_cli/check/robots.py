@@ -12,26 +12,26 @@ _E, _W, _I = Severity.ERROR, Severity.WARNING, Severity.INFO
 
 LIMIT_ROBOTS = rule(
     "limit-robots", _W, "a robots.txt larger than 500 KiB",
-    "Crawlers need not read beyond that, so what stands there may not count.",
+    "Crawlers may ignore the rest.",
     f"{RFC_9309}#section-2.5",
 )  # fmt: skip
 ROBOTS_HTML = rule(
     "robots-html", _E, "an HTML page served as robots.txt",
-    "Its rules and its Sitemap lines do not count.", f"{RFC_9309}#section-2.3",
+    "Crawlers find no rules and no Sitemap lines in it.", f"{RFC_9309}#section-2.3",
 )  # fmt: skip
 ROBOTS_CONTENT = rule(
-    "robots-content", _E, "a robots.txt without a line that robots.txt has",
-    "Something else is served at its address; crawlers take it for permission to fetch everything.",
+    "robots-content", _E, "a robots.txt without any valid line",
+    "Another document is served; crawlers treat it as allowing everything.",
     f"{RFC_9309}#section-2.2",
 )  # fmt: skip
 ROBOTS_LINES = rule(
-    "robots-lines", _E, "several lines of robots.txt on one",
-    "Most crawlers read one key per line: rules and sitemaps behind the first are lost.",
+    "robots-lines", _E, "several robots.txt lines on one line",
+    "Most crawlers read one key per line and ignore the rest.",
     f"{RFC_9309}#section-2.2",
 )  # fmt: skip
 ROBOTS_SITEMAP = rule(
     "robots-sitemap", _E, "a Sitemap line that is not one absolute URL",
-    "Crawlers that read strictly do not find the sitemap.", f"{PROTOCOL}#submit_robots",
+    "Strict crawlers do not find the sitemap.", f"{PROTOCOL}#submit_robots",
 )  # fmt: skip
 ROBOTS_KEY = rule(
     "robots-key", _W, "a key that is misspelt or has no colon",
@@ -39,10 +39,10 @@ ROBOTS_KEY = rule(
 )  # fmt: skip
 ROBOTS_GROUP = rule(
     "robots-group", _W, "a rule before the first User-agent line",
-    "It belongs to no group, so it applies to no crawler.", f"{RFC_9309}#section-2.2.1",
+    "It belongs to no group and applies to no crawler.", f"{RFC_9309}#section-2.2.1",
 )  # fmt: skip
 ROBOTS_UNKNOWN = rule(
-    "robots-unknown", _I, "a line that no standard for robots.txt defines",
+    "robots-unknown", _I, "a line that no robots.txt standard defines",
     "Crawlers ignore it.", f"{RFC_9309}#section-2.2.4",
 )  # fmt: skip
 ROBOTS_ENCODING = rule(

@@ -22,51 +22,51 @@ MOST_HASHES = 10_000_000
 
 URL_HOST = rule(
     "url-host", _E, "a URL on another host than its file",
-    "A file may list its own host only, unless that host's robots.txt names the file.",
+    "A file lists only URLs of its host, unless the robots.txt of the other host names the file.",
     f"{PROTOCOL}#location",
 )  # fmt: skip
 URL_LOCATION = rule(
-    "url-location", _W, "a URL outside of the folder that its file lies in",
-    "A file counts for its own folder and what lies below, unless robots.txt names the file.",
+    "url-location", _W, "a URL outside of the folder of its file",
+    "A file is valid for its folder and subfolders, unless robots.txt names the file.",
     f"{PROTOCOL}#location",
 )  # fmt: skip
 URL_HTTP = rule(
     "url-http", _W, "an http URL in an https site",
-    "It is another URL than the https one, as a rule only a redirect to it.",
+    "It is another URL than the https one, usually a redirect to it.",
     f"{PROTOCOL}#location",
 )  # fmt: skip
 URL_PRIVATE = rule(
     "url-private", _E, "a URL on a host that the public web cannot reach",
-    "localhost, a private address or a name for tests: the base URL of the generator was never set.",
+    "localhost, a private address or a test name: the base URL of the generator is not set.",
     f"{PROTOCOL}#locdef",
 )  # fmt: skip
 URL_ESCAPE = rule(
     "url-escape", _E, "a URL with characters that must be percent-encoded",
-    "Spaces, quotes, brackets or letters beyond ASCII stand percent-encoded in a URL.",
+    "Spaces, quotes, brackets and non-ASCII characters must be percent-encoded.",
     f"{PROTOCOL}#escaping",
 )  # fmt: skip
 URL_PERCENT = rule(
-    "url-percent", _E, "a % that begins no percent-encoding",
-    "Servers and readers disagree on what it means; a % as such is %25.", f"{_RFC_3986}#section-2.1",
+    "url-percent", _E, "a % without percent-encoding",
+    "Servers and readers interpret it differently; a literal % is %25.", f"{_RFC_3986}#section-2.1",
 )  # fmt: skip
 URL_FRAGMENT = rule(
     "url-fragment", _W, "a URL with a fragment",
-    "What follows the # is never sent to a server: the page is the one without it.",
+    "The fragment is not sent to the server; the page is the URL without it.",
     f"{_RFC_3986}#section-3.5",
 )  # fmt: skip
 URL_SESSION = rule(
     "url-session", _W, "a URL with a session id",
-    "Each visitor gets another one: the same page is listed under ever new URLs.",
+    "The same page is listed under changing URLs.",
     f"{GOOGLE}/url-structure",
 )  # fmt: skip
 URL_BLOCKED = rule(
-    "url-blocked", _E, "a URL that robots.txt forbids",
-    "Asking for a visit and forbidding it contradict each other: crawlers do not fetch it.",
+    "url-blocked", _E, "a URL that robots.txt disallows",
+    "Crawlers do not fetch it.",
     f"{RFC_9309}#section-2.2.2",
 )  # fmt: skip
 URL_REPEATED = rule(
     "url-repeated", _W, "a URL listed in more than one file",
-    "It uses up room, and the files may give it different dates.", f"{PROTOCOL}#index",
+    "It is redundant, and the files may give it different dates.", f"{PROTOCOL}#index",
 )  # fmt: skip
 
 # RFC 3986 section 2: reserved and unreserved characters, and the %
