@@ -35,6 +35,7 @@ def own_server() -> Iterator[PostgresServer]:
     server.more["synchronous_commit"] = "on"  # it is stopped at once: what was committed must be there again
     try:
         server.start()
+        asyncio.run(make_schema(server.address("template1")))  # every database made on it has the schema
         yield server
     finally:
         with suppress(ProcessLookupError):
@@ -48,7 +49,6 @@ def on_own_server(long_trial: Trial, own_server: PostgresServer, address: str) -
     name = address.rpartition("/")[2]
     asyncio.run(_run_on(own_server.address(), f"CREATE DATABASE {name}"))
     long_trial.contentmap.database = own_server.address(name)
-    asyncio.run(make_schema(long_trial.contentmap.database))
     return long_trial
 
 
