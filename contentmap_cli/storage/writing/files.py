@@ -83,9 +83,7 @@ async def save_files(
                 came.append(row.id)
             file = first_mention[url]
             stands = file.status is FileStatus.UNCHANGED and row.status in _READ and row.removed_at is None
-            unnamed = _unnamed_scans(
-                file, row, whole=whole
-            )  # before the update below
+            unnamed = _unnamed_scans(file, row, whole=whole)  # before the update below
             for name, value in (_asked(file) if stands else _facts(claim, file, now)).items():
                 setattr(row, name, value)
             row.unnamed_scans = unnamed
