@@ -40,7 +40,7 @@ Exit codes: 0; 2 not PostgreSQL; 5 database in use or unavailable.
 
 
 def register(app: typer.Typer) -> None:
-    """Adds the commands to the app."""
+    """Add the command to the app."""
     group = typer.Typer(
         name="db",
         cls=HelpGroup,

@@ -19,7 +19,11 @@ def test_an_sqlite_file_has_no_partitions(on_sqlite: Callable[..., Any]) -> None
     """A usage error with a hint."""
     assert on_sqlite("db", "upgrade").code == 0
     said = on_sqlite("db", "partition", "--partitions", "4")
-    assert (said.code, "no partitions" in said.err, "hint: name a PostgreSQL" in said.err) == (2, True, True)
+    assert (said.code, "has no partitions" in said.err, "hint: name a PostgreSQL" in said.err) == (
+        2,
+        True,
+        True,
+    )
 
 
 def test_spread_scan_and_back(

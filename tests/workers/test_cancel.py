@@ -120,4 +120,4 @@ def test_a_scan_in_another_terminal(tmp_path: Path, address: str) -> None:
 def test_a_job_that_is_not_there(tmp_path: Path, address: str) -> None:
     """Exit 6, as everywhere."""
     said = Contentmap(tmp_path, address)("cancel", "sitemap_0")
-    assert (said.code, "no job 'sitemap_0'" in said.err) == (6, True)
+    assert (said.code, "no such job: 'sitemap_0'" in said.err) == (6, True)

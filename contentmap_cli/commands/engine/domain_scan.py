@@ -33,7 +33,6 @@ from contentmap_cli.storage.writing.entries import Compared, DeltaMismatch, comp
 from contentmap_cli.storage.writing.files import drop_files, save_files
 from contentmap_cli.storage.writing.robots_versions import save_robots
 from contentmap_cli.storage.writing.row_diff import FileEntries
-from contentmap_cli.threads import run_in_thread
 
 WORTH_COMPARING_AHEAD = 5_000
 """Number of entries from which a domain is compared before its session may write. For fewer, a session of
@@ -99,7 +98,7 @@ async def _compare_before_writing(
                     removals=crawl.complete,
                 )
         except DeltaMismatch as mismatch:
-            crawl = await run_in_thread(crawl.read_whole, mismatch.urls)
+            crawl = await crawl.read_whole(mismatch.urls)
 
 
 def _read_files(crawl: DomainCrawl) -> dict[int, FileEntries]:

@@ -21,7 +21,7 @@ from sqlalchemy import ColumnElement, Table, and_, bindparam, exists, func, or_,
 
 from contentmap_cli.errors import Code, Failure, LeaseLost
 from contentmap_cli.models import DomainSummary, RememberedFile, ScanStatus, Target
-from contentmap_cli.models.sources import Source, SourceKind, SourceState
+from contentmap_cli.models.evidence import Source, SourceKind, SourceState
 from contentmap_cli.storage.column_types import utc_now
 from contentmap_cli.storage.session import GuardedSession
 from contentmap_cli.storage.tables import Domain, DomainScan, SitemapFile
