@@ -35,7 +35,7 @@ SHOWN = 200
 
 
 def register(app: typer.Typer) -> None:
-    """Adds the command to the app."""
+    """Add the command to the app."""
     command(app, "status", epilog=EPILOG)(status)
 
 

@@ -86,7 +86,7 @@ class SiteFinder:
         if found.source.state is SourceState.ELSEWHERE:
             home = await self._home(f"{found.origin}/")
             if home.state is SourceState.ELSEWHERE and home.failure is not None:
-                context.stats.note(found.source)
+                context.stats.add_source(found.source)
                 moved = home.failure.message.replace("the home page", "the site", 1)
                 context.stats.error = Failure(Code.MOVED, moved)
                 return False
@@ -161,9 +161,9 @@ class SiteFinder:
     def record_home_pages(self) -> None:
         """Record the outcome of the home pages of the site's origin."""
         for source in self._home_sources:
-            self._context.stats.note(source)
+            self._context.stats.add_source(source)
         if self._skipped_source is not None and not self._context.robots.sitemaps:
-            self._context.stats.note(self._skipped_source)
+            self._context.stats.add_source(self._skipped_source)
 
     # -- home pages
 

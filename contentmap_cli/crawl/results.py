@@ -187,7 +187,7 @@ class CrawlStats:
         """Whether a sitemap file lists pages."""
         return any(source.entries for source in self._sources)
 
-    def fetched(self, fetched: FetchedFile) -> None:
+    def count_fetch(self, fetched: FetchedFile) -> None:
         """Count a fetch."""
         self._requests += fetched.requests
         self._bytes += fetched.size
@@ -195,25 +195,27 @@ class CrawlStats:
         if fetched.failure is not None and fetched.failure.code == Code.DEADLINE:
             self.out_of_time()
         if not self.bytes_left:
-            self.hit(Code.BUDGET_EXHAUSTED, f"the domain has more than {self._limits.domain_bytes} bytes")
+            self.record_limit(
+                Code.BUDGET_EXHAUSTED, f"the domain has more than {self._limits.domain_bytes} bytes"
+            )
 
     def out_of_time(self) -> None:
         """Record that the domain's time limit is reached."""
-        self.hit(Code.DEADLINE, f"the domain took longer than {self._limits.domain_time:g} seconds")
+        self.record_limit(Code.DEADLINE, f"the domain took longer than {self._limits.domain_time:g} seconds")
 
     def too_many_urls(self) -> None:
         """Record that URLs were dropped because of the limit."""
-        self.hit(Code.BUDGET_EXHAUSTED, f"the domain has more than {self._limits.domain_urls} URLs")
+        self.record_limit(Code.BUDGET_EXHAUSTED, f"the domain has more than {self._limits.domain_urls} URLs")
 
-    def hit(self, code: Code, message: str) -> None:
+    def record_limit(self, code: Code, message: str) -> None:
         """Record the first message of a limit."""
         self._hits.setdefault(code, Failure(code, message))
 
-    def note(self, source: Source) -> None:
+    def add_source(self, source: Source) -> None:
         """Record a source that is not a file of the result."""
         self._sources.append(source)
 
-    def record(
+    def add_file(
         self,
         candidate: Candidate,
         fetched: FetchedFile | None,

@@ -1,7 +1,7 @@
-"""Entries as the store keeps them, and back. Made once, where a document is parsed; pure.
+"""Entries as rows of the database, and back. Rows are made once, where a document is parsed.
 
-A row is a plain tuple, so that it passes through marshal, sorts and goes to a driver as it is. Nearly all
-rows are of the short shape, COLUMNS; EXTRA_COLUMNS follow only where one of them is not its default. The page
+A row is a plain tuple, which can be marshalled, sorted and passed to a database driver as it is. Nearly all
+rows have the short form, COLUMNS; EXTRA_COLUMNS follow only if one of them differs from its default. The page
 type of a URL is derived from its sitemap and its path.
 """
 
@@ -32,7 +32,7 @@ COLUMNS: Final = (
 EXTRA_COLUMNS: Final = ("in_scope", "repaired", "image_count", "video_count", "news_count", "extras")
 ALL_COLUMNS: Final = COLUMNS + EXTRA_COLUMNS
 DEFAULTS: Final = (True, False, 0, 0, 0, None)
-"""What EXTRA_COLUMNS hold for a row of the short shape."""
+"""The values of EXTRA_COLUMNS in a row of the short form."""
 
 URL: Final = 0
 LASTMOD: Final = 1
@@ -40,7 +40,7 @@ LASTMOD: Final = 1
 Row = tuple[Any, ...]
 url_of: Final = itemgetter(URL)
 
-# Values are texts, so nothing can hold itself
+# the values are strings: no circular references
 _ENCODE: Final = json.JSONEncoder(
     ensure_ascii=False, check_circular=False, separators=(",", ":"), default=dict
 ).encode
@@ -52,7 +52,7 @@ _UTC_OFFSET: Final = "+00:00"
 
 
 def rows_of(entries: Iterable[Entry], page_type: Callable[[Entry], str | None]) -> list[Row]:
-    """A row for each entry, in their order."""
+    """Return a row for each entry, in their order."""
     rows: list[Row] = []
     for entry in entries:
         url, lastmod, changefreq, priority, in_scope, repaired, images, videos, news, alternates, _ = entry
@@ -71,7 +71,7 @@ def rows_of(entries: Iterable[Entry], page_type: Callable[[Entry], str | None]) 
 
 
 def rows_of_plain(entries: PlainEntries, page_types: Iterable[str | None], *, in_scope: bool) -> list[Row]:
-    """The same for plain entries, with their page types."""
+    """Return a row for each of these plain entries, with its page type."""
     urls, _, seconds, zones, dates, changefreqs, priorities, extras = entries
     rows: list[Row] = [
         (url, f"{moment}Z", "second", None if zone == "Z" else zone, changefreq, priority, kind)
@@ -91,7 +91,7 @@ def rows_of_plain(entries: PlainEntries, page_types: Iterable[str | None], *, in
 
 
 def extras_length(rows: Iterable[Row]) -> int:
-    """How many characters the rows' extensions have."""
+    """Return the number of characters in the rows' extensions."""
     return sum(len(row[-1]) for row in rows if len(row) != _SHORT and row[-1])
 
 
@@ -101,8 +101,8 @@ def news_count(rows: Iterable[Row]) -> int:
 
 
 def sorted_unique(rows: Sequence[Row]) -> list[Row]:
-    """The rows in the order of their URLs' code points, one for each URL: of equal ones the first stays."""
-    ordered = sorted(rows, key=url_of)  # stable: of equal ones the first comes first
+    """Return the rows in the order of their URLs' code points, the first one of each URL."""
+    ordered = sorted(rows, key=url_of)  # stable: the first of equal ones stays first
     urls = [row[URL] for row in ordered]
     if any(map(eq, urls, islice(urls, 1, None))):
         unique = {row[URL]: row for row in reversed(ordered)}
@@ -112,9 +112,9 @@ def sorted_unique(rows: Sequence[Row]) -> list[Row]:
 
 @dataclass(frozen=True, slots=True)
 class RowBatch:
-    """Rows of one shape, laid end to end: as a database driver takes them, and cheaper to keep than tuples.
+    """Rows of one form in one flat tuple, as database drivers take them; smaller than tuples of tuples.
 
-    Iterating gives the rows. `columns` names their values.
+    Iterate to get the rows. `columns` names their values.
     """
 
     columns: tuple[str, ...]
@@ -122,7 +122,7 @@ class RowBatch:
 
     @classmethod
     def of(cls, rows: Sequence[Row]) -> RowBatch:
-        """The rows in the short shape if all of them have it, otherwise in the long one."""
+        """Return the rows in the short form if all of them have it, otherwise in the long one."""
         lengths = set(map(len, rows))
         if len(lengths) > 1:
             rows = [*map(lengthened, rows)]
@@ -131,7 +131,7 @@ class RowBatch:
 
     @classmethod
     def of_values(cls, width: int, values: tuple[Any, ...]) -> RowBatch:
-        """A batch that was taken apart into the number of its columns and its values."""
+        """Return a batch from the number of its columns and its flat values."""
         return cls(COLUMNS if width == _SHORT else ALL_COLUMNS, values)
 
     @property
@@ -143,15 +143,18 @@ class RowBatch:
         return len(self.values) // len(self.columns)
 
     def __iter__(self) -> Iterator[Row]:
-        # one iterator, as often as a row has values: zip takes a row at a time
+        # the same iterator once per column: zip takes one row at a time
         return zip(*[iter(self.values)] * len(self.columns), strict=True)
 
 
 @dataclass(frozen=True, slots=True)
 class RowDelta:
-    """What came and went in a file since a scan that recorded its body's `digest`, in the order of their
-    URLs. That body had so many `entries`, each with a URL of its own, all in scope. A row that came and is
-    recorded, and whose URL is not among those that went, is listed twice."""
+    """The changes of a file since the scan that recorded the body with this `digest`.
+
+    That body had `entries` entries, all with different URLs and in scope. `come` gives the new rows and
+    `gone` the URLs no longer listed, both in the order of their URLs. A new row whose URL is recorded and not
+    in `gone` is listed twice.
+    """
 
     digest: str
     entries: int
@@ -160,7 +163,7 @@ class RowDelta:
 
 
 def entries_of(rows: Iterable[Row]) -> list[Entry]:
-    """The entries that rows of either shape were made from."""
+    """Return the entries that rows of either form were made from."""
     entries: list[Entry] = []
     for row in rows:
         url, moment, precision, text, changefreq, priority, _ = row[:_SHORT]
@@ -173,12 +176,12 @@ def entries_of(rows: Iterable[Row]) -> list[Entry]:
 
 
 def lengthened(row: Row) -> Row:
-    """The row with COLUMNS and EXTRA_COLUMNS."""
+    """Return the row with COLUMNS and EXTRA_COLUMNS."""
     return row + DEFAULTS if len(row) == _SHORT else row
 
 
 def canonical(moment: str, precision: str) -> str | None:
-    """How a publisher who writes UTC would spell `moment` at this precision; None for a fraction."""
+    """Return the spelling of `moment` in UTC at this precision; None for a fraction."""
     if precision == "minute":
         return f"{moment[:16]}Z"
     length = _CANONICAL_LENGTH.get(precision)
@@ -187,7 +190,7 @@ def canonical(moment: str, precision: str) -> str | None:
 
 @lru_cache(maxsize=20_000)
 def spelled(lastmod: Lastmod | None) -> tuple[str | None, str | None, str | None]:
-    """The three columns that a lastmod is kept in."""
+    """Return the three columns that store a lastmod."""
     if lastmod is None:
         return None, None, None
     moment, precision, text = lastmod
@@ -197,14 +200,15 @@ def spelled(lastmod: Lastmod | None) -> tuple[str | None, str | None, str | None
 
 
 def _spelling(moment: str, precision: str, text: str) -> str | None:
-    """What must be kept of a published date: nothing, `+00:00` if that only stands for Z, or all of it."""
+    """Return what must be stored of a published date: None, `+00:00` if that only stands for Z, or all of
+    it."""
     if precision == "second" and text[19:] == _UTC_OFFSET and text[:19] == moment[:19]:
         return _UTC_OFFSET
     return None if text == canonical(moment, precision) else text
 
 
 def read_lastmod(moment: str | None, precision: str | None, text: str | None) -> Lastmod | None:
-    """The Lastmod a row holds."""
+    """Return the Lastmod that a row stores."""
     if moment is None or precision is None:
         return Lastmod(None, None, text) if text is not None else None
     if text is None:
@@ -215,7 +219,7 @@ def read_lastmod(moment: str | None, precision: str | None, text: str | None) ->
 
 
 def read_extras(extras: str | None) -> dict[str, tuple[Attributes, ...]]:
-    """Images, videos, news and alternates of a row, by the name of their field in Entry."""
+    """Return images, videos, news and alternates of a row, by the name of their field in Entry."""
     if not extras:
         return {}
     return {name: tuple(items) for name, items in json.loads(extras).items()}
@@ -227,7 +231,7 @@ def encoded_extras(
     news: Sequence[Attributes],
     alternates: Sequence[Attributes],
 ) -> str | None:
-    """Images, videos, news and alternates as a row keeps them; None where there are none of any."""
+    """Return images, videos, news and alternates as a row stores them; None if there are none."""
     parts = {
         name: [*items]
         for name, items in (

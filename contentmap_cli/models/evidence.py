@@ -1,9 +1,10 @@
-"""What a scan knows of each source of a domain, and what may be concluded from it. Pure.
+"""The outcome of a scan, derived from how each source of the domain ended. Pure.
 
     sources (+ limits, deferral, the domain's own failure) -> Conclusion(status, removals, failure)
 
 A source is a robots.txt, a home page, the group of known paths, or a sitemap file. `conclude` is the only
-place that decides on an outcome, and on whether URLs may be called removed. docs/outcomes.md has its table.
+function that decides on an outcome, and on whether URLs may be called removed. docs/outcomes.md has its
+table.
 """
 
 from __future__ import annotations
@@ -60,15 +61,15 @@ class Source(NamedTuple):
 
 
 class Conclusion(NamedTuple):
-    """What follows from a scan: the outcome, whether what was not seen may be called removed, and the
-    failure that explains an outcome that is not clean."""
+    """The conclusion of a scan: the outcome, whether URLs that were not seen count as removed, and the
+    failure that explains an outcome other than `ok` and `empty`."""
 
     status: ScanStatus
     removals: bool
     failure: Failure | None = None
 
 
-# The reasons in the order in which a person should read them, and the sources of one reason.
+# the order in which failures explain an outcome: by state, then by kind of source
 _STATES = (
     SourceState.ELSEWHERE,
     SourceState.DISALLOWED,
@@ -90,8 +91,8 @@ def conclude(
 ) -> Conclusion:
     """Return what a domain's sources prove.
 
-    `error` is the domain's own failure (no origin answers, say), `limits` are the limits that were hit, and
-    `deferred` says that the site asked to retry later than the run lasts.
+    `error` is the domain's own failure (no origin answers, for example), `limits` are the limits that were
+    reached, and `deferred` says that the site asked to retry later than the run lasts.
 
     * `ok`: something is listed, and every source was read whole; none that is named is absent.
     * `empty`: no sitemap was read, and every source was read whole or is absent.
@@ -125,10 +126,10 @@ def conclude(
 
 
 def _reason(sources: Iterable[Source]) -> Failure | None:
-    """The failure of the source that explains most."""
+    """Return the failure of the source that explains most."""
     order = sorted(
         sources, key=lambda source: (_STATES.index(source.state), _KINDS.index(source.kind))
-    )  # stable: of equal ones the first
+    )  # stable: the first of equal ones
     return next((source.failure for source in order if source.failure is not None), None)
 
 
@@ -137,8 +138,11 @@ SHOWN_SOURCES = 20
 
 
 def worth_recording(sources: Sequence[Source]) -> tuple[Source, ...]:
-    """The evidence as it is recorded with a scan: every robots.txt, home page and group of known paths, and
-    of the sitemap files the first `SHOWN_SOURCES` that prove nothing or are missing."""
+    """Return the evidence that is recorded with a scan.
+
+    It has every robots.txt, home page and group of known paths, and the first `SHOWN_SOURCES` sitemap files
+    that prove nothing or are missing.
+    """
     files = [
         source
         for source in sources

@@ -32,7 +32,7 @@ Exit codes: 0; 2 usage, or plotly is missing; 5 database; 6 no such domain or jo
 
 
 def register(app: typer.Typer) -> None:
-    """Adds the command to the app."""
+    """Add the command to the app."""
     command(app, "report", epilog=EPILOG)(report)
 
 

@@ -164,12 +164,12 @@ class Resolver(AbstractResolver):
             answers = await loop.run_in_executor(self._pool, _getaddrinfo, host)
         except socket.gaierror as error:
             if error.errno != socket.EAI_AGAIN:
-                self._keep(host, error, _FAILURE_CACHE_SECONDS)
+                self._cache_answer(host, error, _FAILURE_CACHE_SECONDS)
             raise
-        self._keep(host, answers, _CACHE_SECONDS)
+        self._cache_answer(host, answers, _CACHE_SECONDS)
         return answers
 
-    def _keep(self, host: str, answer: Addresses | socket.gaierror, seconds: float) -> None:
+    def _cache_answer(self, host: str, answer: Addresses | socket.gaierror, seconds: float) -> None:
         self._cache[host] = (time.monotonic() + seconds, answer)
         self._cache.move_to_end(host)
         while len(self._cache) > _CACHED_HOSTS:

@@ -114,7 +114,7 @@ async def read_body(
     reply.body = body = spool_file()
     try:
         await _receive(response, reply, body, limits, max_bytes=max_bytes, until=until)
-        _keep(lambda: body.seek(0))  # flushes
+        _store(lambda: body.seek(0))  # flushes
         if not reply.headers.readable:
             await _decode_body(reply, body, limits)
     except _StorageFailed as error:
@@ -145,7 +145,7 @@ async def _receive(
         if response.content.is_eof():  # a small body is usually complete here
             data = response.content.read_nowait()
             reply.size = min(len(data), max_bytes)
-            _keep(partial(body.write, data[:max_bytes]))
+            _store(partial(body.write, data[:max_bytes]))
             if len(data) > max_bytes:
                 reply.failure = Failure(Code.BODY_TOO_LARGE, f"the body is larger than {max_bytes} bytes")
             return
@@ -153,7 +153,7 @@ async def _receive(
             async for chunk in response.content.iter_any():
                 room = max_bytes - reply.size
                 reply.size += min(len(chunk), room)
-                _keep(partial(body.write, chunk[:room] if len(chunk) > room else chunk))
+                _store(partial(body.write, chunk[:room] if len(chunk) > room else chunk))
                 if not checked and reply.size >= _HEAD_BYTES:
                     checked = True
                     if not _can_be_decoded(body, reply):
@@ -181,7 +181,7 @@ class _StorageFailed(Exception):
     """The body cannot be stored. Network errors are OSErrors as well, hence this type."""
 
 
-def _keep(write: Callable[[], object]) -> None:
+def _store(write: Callable[[], object]) -> None:
     try:
         write()
     except OSError as error:

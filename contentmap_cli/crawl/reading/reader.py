@@ -255,9 +255,9 @@ class Reader:
 
     async def refresh(self, html: bytes, base: str) -> str | None:
         """Return the URL that a home page sends browsers to (`meta http-equiv=refresh`), or None."""
-        from contentmap_cli.sitemap.html.links import page_facts
+        from contentmap_cli.sitemap.html.links import page_metadata
 
-        return await self.in_thread(lambda: page_facts(html, base).refresh)
+        return await self.in_thread(lambda: page_metadata(html, base).refresh)
 
     async def in_thread(self, work: Callable[[], T], stop: Callable[[], None] | None = None) -> T:
         """Return what `work` returns in one of the parsing threads (see `run_in_thread`)."""
