@@ -13,6 +13,7 @@ import os
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from tempfile import SpooledTemporaryFile
+from threading import Lock
 from typing import IO, Any, TypeVar
 
 T = TypeVar("T")
@@ -47,23 +48,27 @@ class BatchFile:
         if file is None:
             file = SpooledTemporaryFile(_IN_MEMORY, buffering=0)  # noqa: SIM115 - closed by close()
         self._file: IO[bytes] = file
+        self._lock = Lock()  # a thread may read while another closes the file, or puts in the next batch
         self.end = end
 
     def append(self, batch: list[Any] | tuple[Any, ...]) -> int:
         """Write one batch at the end and return its offset. Raises OSError if the disk is full."""
         offset, data = self.end, marshal.dumps(batch, _FORMAT)
         data = len(data).to_bytes(_LENGTH, "big") + data
-        self._file.seek(offset)
-        if self._file.write(data) != len(data):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        with self._lock:
+            self._file.seek(offset)
+            if self._file.write(data) != len(data):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         self.end += len(data)
         return offset
 
     def at(self, offset: int) -> Any:
         """Return the batch that begins at an offset."""
-        self._file.seek(offset)
-        length = int.from_bytes(self._file.read(_LENGTH), "big")
-        return marshal.loads(self._file.read(length))  # noqa: S302 - our own bytes
+        with self._lock:
+            self._file.seek(offset)
+            length = int.from_bytes(self._file.read(_LENGTH), "big")
+            data = self._file.read(length)
+        return marshal.loads(data)  # noqa: S302 - our own bytes
 
     def fileno(self) -> int:
         """Return the descriptor of the file, which is on disk from now on."""
@@ -71,4 +76,5 @@ class BatchFile:
 
     def close(self) -> None:
         """Close and delete the file."""
-        self._file.close()
+        with self._lock:
+            self._file.close()

@@ -24,7 +24,7 @@ Exit codes: 0; 5 database.
 
 
 def register(app: typer.Typer) -> None:
-    """Adds the command to the app."""
+    """Add the command to the app."""
     command(app, "jobs", epilog=EPILOG)(jobs)
 
 

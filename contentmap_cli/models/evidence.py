@@ -2,18 +2,62 @@
 
     sources (+ limits, deferral, the domain's own failure) -> Conclusion(status, removals, failure)
 
-`conclude` is the only function that decides on an outcome, and on whether URLs may be called removed.
-docs/outcomes.md has its table.
+A source is a robots.txt, a home page, the group of known paths, or a sitemap file. `conclude` is the only
+function that decides on an outcome, and on whether URLs may be called removed. docs/outcomes.md has its
+table.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from enum import StrEnum
 from typing import NamedTuple
 
 from contentmap_cli.errors import Code, Failure
-from contentmap_cli.models.sources import Source, SourceKind, SourceState
 from contentmap_cli.models.statuses import ScanStatus
+
+
+class SourceKind(StrEnum):
+    """What a source is."""
+
+    ROBOTS = "robots"  # robots.txt of one origin
+    HOME_PAGE = "home_page"  # the page that is searched for links
+    KNOWN_PATHS = "known_paths"  # the well-known paths, as one group
+    SITEMAP = "sitemap"  # one sitemap file, index or feed
+
+
+class SourceState(StrEnum):
+    """How the request for a source ended, as far as it is evidence."""
+
+    WHOLE = "whole"  # read whole
+    PARTIAL = "partial"  # read in part: entries or children refused, cut off, a limit
+    ABSENT = "absent"  # 404 or 410
+    REFUSED = "refused"  # 401, 403, 407, 429, 451, a challenge or login page whatever its status
+    DISALLOWED = "disallowed"  # robots.txt forbids asking for it
+    UNREACHABLE = "unreachable"  # 5xx, a timeout, TLS, DNS, a connection that failed
+    ELSEWHERE = "elsewhere"  # redirected to another site
+    NOT_UNDERSTOOD = "not_understood"  # answered with something else, such as an HTML page
+
+    @property
+    def is_proof(self) -> bool:
+        """Whether it is known what the source lists: all of it was read, or it does not exist."""
+        return self in (SourceState.WHOLE, SourceState.ABSENT)
+
+
+class Source(NamedTuple):
+    """One source and how it ended.
+
+    `failure` says why it is not `whole`; its code is the domain's where this source decides the outcome.
+    `named`: the user, robots.txt or an index says that it exists. `entries`: how many pages and sitemaps it
+    lists, as read in this scan or, where it did not change, in the scan that read it.
+    """
+
+    kind: SourceKind
+    url: str
+    state: SourceState
+    failure: Failure | None = None
+    named: bool = False
+    entries: int = 0
 
 
 class Conclusion(NamedTuple):

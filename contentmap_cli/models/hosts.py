@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import quote, unquote_to_bytes
@@ -92,14 +93,14 @@ def normalise_host(host: str) -> str:
     host = host.lower().removesuffix(".")
     labels = host.split(".")
     if not host or "" in labels:
-        raise BadHost("the host name has an empty part" if host else "there is no host name")
+        raise BadHost("the host name has an empty label" if host else "there is no host name")
     if len(host) > MAX_HOST:
-        raise BadHost(f"the host name has {len(host)} characters, {MAX_HOST} is the most there can be")
+        raise BadHost(f"the host name has {len(host)} characters; the maximum is {MAX_HOST}")
     if _NUMBER.fullmatch(labels[-1]):
         return _ipv4(labels)
     if any(len(label) > MAX_LABEL for label in labels):
         longest = max(map(len, labels))
-        raise BadHost(f"a part of the host name has {longest} characters, {MAX_LABEL} is the most")
+        raise BadHost(f"a label of the host name has {longest} characters; the maximum is {MAX_LABEL}")
     if _FORBIDDEN.search(host):
         raise BadHost("the host name contains invalid characters")
     return host
@@ -114,9 +115,9 @@ def _ipv6(host: str) -> str:
     try:
         address = ipaddress.IPv6Address(host.removeprefix("[").removesuffix("]"))
     except ValueError:
-        raise BadHost("the brackets hold no IPv6 address") from None
+        raise BadHost("invalid IPv6 address in brackets") from None
     if address.scope_id is not None or not host.endswith("]"):
-        raise BadHost("the brackets hold no IPv6 address that a URL can name")
+        raise BadHost("invalid IPv6 address in brackets")
     return f"[{address.compressed}]"
 
 
@@ -143,7 +144,7 @@ def _unquoted(host: str) -> str:
     try:
         return unquote_to_bytes(host).decode()
     except UnicodeDecodeError:
-        raise BadHost("the host name is percent-encoded, and not as UTF-8") from None
+        raise BadHost("the percent-encoded host name is not UTF-8") from None
 
 
 def _to_ascii(host: str) -> str:
@@ -158,7 +159,7 @@ def _to_ascii(host: str) -> str:
     labels = mapped.split(".")
     hyphens = any(label.startswith("-") or label.endswith("-") or label[2:4] == "--" for label in labels)
     if not isinstance(cause, idna.InvalidCodepoint) and not hyphens:
-        raise BadHost("the international host name breaks the rules of IDNA") from cause
+        raise BadHost("the host name is not allowed by IDNA 2008") from cause
     return ".".join(
         label if label.isascii() else f"xn--{label.encode('punycode').decode()}" for label in labels
     )
@@ -281,3 +282,24 @@ def _without_dots(path: str) -> str:
         if number == len(segments):
             kept.append("")
     return "/" + "/".join(kept)
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Tells whether a URL belongs to the target. Can be sent to another process.
+
+    `host` is that of a file which the target's robots.txt names: such a file may list its own pages.
+    """
+
+    site: str
+    host: str | None = None
+
+    def __call__(self, url: str) -> bool:
+        """Return whether a URL is on the target's site or on `host`."""
+        return site_of(url) == self.site or (self.host is not None and host_of(url) == self.host)
+
+
+def host_of(url: str) -> str | None:
+    """Return the normalised host of an http or https URL; None for others."""
+    parts = origin_parts(url)
+    return None if parts is None else parts[1]

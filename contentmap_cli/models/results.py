@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from contentmap_cli.errors import Failure
-from contentmap_cli.models.sources import Source
+from contentmap_cli.models.evidence import Source
 from contentmap_cli.models.statuses import JobStatus, ScanStatus
 
 

@@ -1,4 +1,4 @@
-"""The text of an error that ends a command."""
+"""Text of an error that ends a command."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ from contentmap_cli.output.escape import redact, terminal
 
 
 def render_error(error: ContentMapError, cause: str | None) -> str:
-    """Return `error: message (cause)`, a line for each detail, and after a blank line `hint: …`, if there
-    is one.
+    """Return `error: what: cause`, a line per detail, and after a blank line `hint: …` if there is one.
 
-    Without a line break at the end. Line breaks in the hint are kept, so that it can contain a command to
-    copy; control characters and secrets are removed.
+    Secrets and control characters are removed; line breaks of the hint are kept. There is no line break at
+    the end.
     """
     what = terminal(redact(error.message))
-    lines = [f"error: {what} ({terminal(redact(cause))})" if cause else f"error: {what}"]
+    lines = [f"error: {what}: {terminal(redact(cause))}" if cause else f"error: {what}"]
     lines += [f"  {terminal(redact(detail))}" for detail in error.details]
     if error.hint:
         first, *rest = (terminal(redact(line)) for line in error.hint.splitlines())

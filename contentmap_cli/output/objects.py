@@ -23,8 +23,8 @@ from contentmap_cli.models import (
     StoredEntry,
     StoredFile,
 )
+from contentmap_cli.models.evidence import Source
 from contentmap_cli.models.robots import RobotsVerdict, RobotsVersion
-from contentmap_cli.models.sources import Source
 from contentmap_cli.output.escape import redact
 
 if TYPE_CHECKING:
@@ -306,6 +306,6 @@ def _problem(problem: Problem) -> dict[str, object]:
 
 
 def _counts(counts: Mapping[str, int]) -> dict[str, int]:
-    # The most frequent first, then by name: the same counts are always written the same way.
+    # the most frequent first, then by name
     ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     return {str(key): count for key, count in ordered}

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from contentmap_cli.errors import Failure
 from contentmap_cli.models import DomainSummary, JobStatus, JobSummary, ScanStatus
-from contentmap_cli.models.sources import SourceKind
+from contentmap_cli.models.evidence import SourceKind
 from contentmap_cli.output.columns import Cell, Style
 from contentmap_cli.output.escape import redact, terminal
 from contentmap_cli.output.figures import moment

@@ -81,7 +81,7 @@ def test_dates_held_against_an_earlier_scan(contentmap: Any) -> None:
 @pytest.mark.parametrize("text", ["absent.xml", "maps/absent.xml.gz", "./absent", "/no/such/file", "."])
 def test_a_file_that_is_not_there_is_no_site(text: str) -> None:
     """What can only mean a file is told as one that is missing."""
-    with pytest.raises(UsageError, match="there is no file"):
+    with pytest.raises(UsageError, match="no such file"):
         _is_file(text)
 
 

@@ -42,10 +42,10 @@ def parse_size(option: str, text: str) -> int:
     found = _SIZE.fullmatch(text.strip().replace("_", ""))
     hint = "write bytes or a unit, for example 61MiB, 100MB or 52428800"
     if found is None:
-        raise UsageError(f"{option}: {text[:40]!r} is not a size", hint=hint)
+        raise UsageError(f"{option}: invalid size: {text[:40]!r}", hint=hint)
     number, unit, rest = found.groups()
     base = 1000 if (rest or "").lower() == "b" else 1024
     size = int(float(number) * base ** _POWERS.get((unit or "").lower(), 0))
     if not 1 <= size <= MOST_BYTES:
-        raise UsageError(f"{option}: {text[:40]} is not from 1 byte to 5 GiB", hint=hint)
+        raise UsageError(f"{option}: not between 1 byte and 5 GiB: {text[:40]}", hint=hint)
     return size

@@ -37,7 +37,7 @@ Exit codes: 0; 3 changes (--exit-code); 5 database; 6 no such domain or job.
 
 
 def register(app: typer.Typer) -> None:
-    """Adds the command to the app."""
+    """Add the command to the app."""
     command(app, "diff", epilog=EPILOG)(diff)
 
 

@@ -28,7 +28,7 @@ Exit codes: 0; 3 a URL is disallowed (--exit-code); 5 database; 6 no such domain
 
 
 def register(app: typer.Typer) -> None:
-    """Adds the command to the app."""
+    """Add the command to the app."""
     command(app, "robots", epilog=EPILOG)(robots)
 
 

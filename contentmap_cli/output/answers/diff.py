@@ -253,13 +253,13 @@ class DiffTable:
         self._domains += 1
         self._shown = 0
         name = painted(terminal(pair.domain), Style.BOLD, self._color)
-        first = "the scan before it, which was pruned" if pair.pruned else "nothing: it is the first scan"
+        first = "pruned" if pair.pruned else "none: this is the first scan"
         old = _when(pair.before) if pair.before else first
         self._out.write(f"{name}\n")
         for word, text in (("from", old), ("to", _when(pair.after))):
             self._out.write(f"{painted(f'{word:<4}', Style.DIM, self._color)}  {text}\n")
         if pair.removals_withheld:
-            note = "the later scan was not complete: what it did not see is still listed"
+            note = "the later scan was not complete: URLs it did not see count as listed"
             self._out.write(f"{painted(note, Style.YELLOW, self._color)}\n")
         self._out.write("\n")
 
@@ -270,14 +270,14 @@ class DiffTable:
             return
         sign = painted(_SIGNS[change.kind], _STYLES[change.kind], self._color)
         noun = "sitemap " if change.sitemap is None else ""
-        said = painted(_said(change), Style.DIM, self._color)
-        self._out.write(f"{sign} {noun}{url_text(change.url)}{said}\n")
+        details = painted(_details(change), Style.DIM, self._color)
+        self._out.write(f"{sign} {noun}{url_text(change.url)}{details}\n")
 
     def end(self, counts: Counts) -> None:
         """Write the counts."""
         left = self._shown - self._limit if self._limit is not None else 0
         if left > 0:
-            self._out.write(f"… and {left:,} more (--limit shows more, -o with --format ndjson all)\n")
+            self._out.write(f"… and {left:,} more (--limit N shows more, --format ndjson all)\n")
         self._out.write("\n" if self._shown else "")
         urls = f"{plural(counts.added, 'url')} added, {counts.removed:,} removed, {counts.changed:,} changed"
         files = ""
@@ -295,7 +295,7 @@ def _when(point: ScanPoint) -> str:
     return f"{moment(point.recorded_at)} UTC  {point.job_id}  {state}"
 
 
-def _said(change: Change) -> str:
+def _details(change: Change) -> str:
     if change.kind is not Kind.CHANGED:
         return ""
     parts = []

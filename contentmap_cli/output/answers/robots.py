@@ -166,9 +166,9 @@ def _head(robots: RobotsVersion, versions: int) -> Iterator[str]:
     seen = f"seen from {moment(robots.first_seen)} to {moment(robots.last_seen)} UTC"
     match robots.state:
         case RobotsState.ABSENT:
-            yield f"there is none: HTTP {robots.http_status}; everything is allowed; {which}, {seen}"
+            yield f"not found: HTTP {robots.http_status}; everything is allowed; {which}, {seen}"
         case RobotsState.NOT_UNDERSTOOD:
-            yield f"another document is served in its place; everything is allowed; {which}, {seen}"
+            yield f"another document is served; everything is allowed; {which}, {seen}"
         case RobotsState.READ:
             yield f"{size(len(robots.body or b''))}; {which}, {seen}"
     if robots.problems:

@@ -11,7 +11,7 @@ from contentmap_cli.output.escape import redact, terminal
 from contentmap_cli.output.figures import changes, duration, moment, number, plural
 from contentmap_cli.output.outcomes import SCAN_STYLES, elapsed, job_status, outcome_note
 
-# The further down, the nearer to the prompt of whoever ran the command.
+# from top to bottom: rows that need attention are nearest to the prompt
 _ORDER = (
     ScanStatus.PENDING,
     ScanStatus.RUNNING,
@@ -31,8 +31,8 @@ _DOMAINS = (
     Column("CHANGES", spare=1),
     Column("TIME", right=True, spare=2),
 )
-NAMED = 3
-"""Domains that are named beside an error that many have."""
+MAX_NAMES = 3
+"""Domains that are named for each error code."""
 
 
 class TableScan:
@@ -57,7 +57,7 @@ class TableScan:
         heading = _domain_total(job) + (f" in {duration(took)}" if took is not None else "")
         counts = _outcomes(job, self._color)
         self._out.write(f"{heading}: {counts}\n" if counts else f"{heading}\n")
-        self._out.write(f"{_findings(job)}\n")
+        self._out.write(f"{_totals(job)}\n")
         status = job_status(job)
         self._out.write(f"job {job.job_id} {painted(status.text, status.style, self._color)}\n")
         if job.error:
@@ -96,11 +96,11 @@ class TableStatus:
         if not errors:
             return
         self._out.write("\n")
-        columns = (Column("ERROR"), Column("DOMAINS", right=True), Column("WHERE", fit=NAMED * 16))
+        columns = (Column("ERROR"), Column("DOMAINS", right=True), Column("WHERE", fit=MAX_NAMES * 16))
         lines = []
         for group in errors:
-            names = ", ".join(terminal(name) for name in group.first[:NAMED])
-            more = f" and {group.domains - NAMED:,} more" if group.domains > NAMED else ""
+            names = ", ".join(terminal(name) for name in group.first[:MAX_NAMES])
+            more = f" and {group.domains - MAX_NAMES:,} more" if group.domains > MAX_NAMES else ""
             lines.append(Line((Cell(terminal(group.code)), Cell(number(group.domains)), Cell(names + more))))
         write_table(self._out, columns, lines, width=self._width or 0, color=self._color)
 
@@ -148,7 +148,7 @@ def _outcomes(job: JobSummary, color: bool) -> str:
     )
 
 
-def _findings(job: JobSummary) -> str:
+def _totals(job: JobSummary) -> str:
     changed = changes(job.added, job.removed, job.changed)
     found = f"{plural(job.sitemaps, 'sitemap')}, {plural(job.urls, 'url')}"
     return f"{found} ({changed})" if changed else found

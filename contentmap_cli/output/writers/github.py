@@ -58,7 +58,7 @@ def workflow_command(level: str, title: str, message: str, more: str = "") -> st
 
 
 def _data(text: str) -> str:
-    # What a terminal would obey is visible first; then the runner's own escapes (@actions/core, command.ts).
+    # first as for a terminal, then the runner's own escapes (@actions/core, command.ts)
     return terminal(redact(text)).replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
