@@ -67,7 +67,7 @@ def cell_width(text: str) -> int:
     return cell_len(text)
 
 
-def painted(text: str, style: Style, color: bool) -> str:
+def styled(text: str, style: Style, color: bool) -> str:
     """Return the text in a style, or unchanged without colour."""
     return f"\x1b[{style}m{text}\x1b[0m" if color and style and text else text
 
@@ -111,7 +111,7 @@ def write_table(
         if below and line.note.text:
             room = max((width or 0) - len(_INDENT), _MIN_CELL)
             for text in textwrap.wrap(line.note.text, room, break_long_words=False, break_on_hyphens=False):
-                out.write(f"{_INDENT}{painted(text, line.note.style, color)}\n")
+                out.write(f"{_INDENT}{styled(text, line.note.style, color)}\n")
 
 
 def _total(widths: Sequence[int], shown: Sequence[int]) -> int:
@@ -146,11 +146,11 @@ def _write(
     for position, (index, cell) in enumerate(zip(shown, cells, strict=True)):
         text = _cut(cell.text, widths[index]) if columns[index].cut else cell.text
         room = widths[index] - cell_width(text)
-        styled = painted(text, cell.style, color)
+        content = styled(text, cell.style, color)
         last = position == len(shown) - 1 and not note.text
-        parts.append(" " * room + styled if columns[index].right else styled + " " * (0 if last else room))
+        parts.append(" " * room + content if columns[index].right else content + " " * (0 if last else room))
     if note.text:
-        parts.append(painted(note.text, note.style, color))
+        parts.append(styled(note.text, note.style, color))
     # strips the padding of an empty last cell only: values never end in a space
     out.write((" " * GAP).join(parts).rstrip(" ") + "\n")
 

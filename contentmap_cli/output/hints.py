@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contentmap_cli.errors import Code
 from contentmap_cli.models import DomainSummary, JobStatus, JobSummary, ScanStatus
 from contentmap_cli.output.escape import terminal
-from contentmap_cli.output.figures import plural
+from contentmap_cli.output.number_format import plural
 
 _MAX_HINTS = 4
 _MANY_TIMEOUTS = 3

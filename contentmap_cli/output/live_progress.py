@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Self, TextIO
 from contentmap_cli.models import DomainSummary, ScanStatus
 from contentmap_cli.output.columns import Style
 from contentmap_cli.output.escape import terminal
-from contentmap_cli.output.figures import clock, duration, number, plural, size
+from contentmap_cli.output.number_format import clock, duration, number, plural, size
 from contentmap_cli.output.outcomes import SCAN_STYLES, failure_text
 from contentmap_cli.output.progress import ActiveDomain, ScanProgress
 

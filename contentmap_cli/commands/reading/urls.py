@@ -137,7 +137,7 @@ async def _write_folder(cli: GlobalOptions, name: str, wanted: EntryFilter, file
     from contentmap_cli.commands.database.connection import database_for_reading
     from contentmap_cli.commands.database.lookups import require_domain
     from contentmap_cli.commands.interface.answer_output import say
-    from contentmap_cli.output.figures import plural
+    from contentmap_cli.output.number_format import plural
     from contentmap_cli.output.writers.sitemap_xml import SitemapFolder
     from contentmap_cli.storage.reading.contents import stored_batches
 

@@ -7,10 +7,10 @@ import json
 from typing import Protocol, TextIO
 
 from contentmap_cli.models.comparison import Change, Comparison, Counts, Kind, ScanPoint
-from contentmap_cli.output.columns import Style, painted
+from contentmap_cli.output.columns import Style, styled
 from contentmap_cli.output.escape import csv_cell, terminal, url_text
-from contentmap_cli.output.figures import moment, plural
 from contentmap_cli.output.formats import DIFF_FORMATS, Format, refusal
+from contentmap_cli.output.number_format import moment, plural
 from contentmap_cli.output.objects import SCHEMA, timestamp
 
 _SIGNS = {Kind.ADDED: "+", Kind.REMOVED: "-", Kind.CHANGED: "~"}
@@ -252,15 +252,15 @@ class DiffTable:
         self._out.write("\n" if self._domains else "")
         self._domains += 1
         self._shown = 0
-        name = painted(terminal(pair.domain), Style.BOLD, self._color)
+        name = styled(terminal(pair.domain), Style.BOLD, self._color)
         first = "pruned" if pair.pruned else "none: this is the first scan"
         old = _when(pair.before) if pair.before else first
         self._out.write(f"{name}\n")
         for word, text in (("from", old), ("to", _when(pair.after))):
-            self._out.write(f"{painted(f'{word:<4}', Style.DIM, self._color)}  {text}\n")
+            self._out.write(f"{styled(f'{word:<4}', Style.DIM, self._color)}  {text}\n")
         if pair.removals_withheld:
             note = "the later scan was not complete: URLs it did not see count as listed"
-            self._out.write(f"{painted(note, Style.YELLOW, self._color)}\n")
+            self._out.write(f"{styled(note, Style.YELLOW, self._color)}\n")
         self._out.write("\n")
 
     def change(self, change: Change) -> None:
@@ -268,9 +268,9 @@ class DiffTable:
         self._shown += 1
         if self._limit is not None and self._shown > self._limit:
             return
-        sign = painted(_SIGNS[change.kind], _STYLES[change.kind], self._color)
+        sign = styled(_SIGNS[change.kind], _STYLES[change.kind], self._color)
         noun = "sitemap " if change.sitemap is None else ""
-        details = painted(_details(change), Style.DIM, self._color)
+        details = styled(_details(change), Style.DIM, self._color)
         self._out.write(f"{sign} {noun}{url_text(change.url)}{details}\n")
 
     def end(self, counts: Counts) -> None:

@@ -17,7 +17,7 @@ from typing import Any, TextIO
 
 from contentmap_cli.errors import UsageError
 from contentmap_cli.output.escape import redact, terminal
-from contentmap_cli.output.figures import number
+from contentmap_cli.output.number_format import number
 
 
 def plotly_source() -> str:

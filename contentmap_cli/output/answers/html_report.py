@@ -24,7 +24,7 @@ from contentmap_cli.output.answers.html_page import (
 )
 from contentmap_cli.output.answers.lists import file_note
 from contentmap_cli.output.escape import terminal, url_text
-from contentmap_cli.output.figures import duration, moment, number, plural, size
+from contentmap_cli.output.number_format import duration, moment, number, plural, size
 from contentmap_cli.output.outcomes import elapsed, failure_text, job_status
 
 MAX_ROWS = 5_000

@@ -7,9 +7,9 @@ from typing import ClassVar, TextIO
 
 from contentmap_cli.models import Entry, FileStatus, JobSummary, Lastmod, Problem, StoredEntry, StoredFile
 from contentmap_cli.models.robots import DomainRobots
-from contentmap_cli.output.columns import Cell, Column, Line, Style, painted, write_table
+from contentmap_cli.output.columns import Cell, Column, Line, Style, styled, write_table
 from contentmap_cli.output.escape import redact, terminal, url_text
-from contentmap_cli.output.figures import duration, moment, number, size
+from contentmap_cli.output.number_format import duration, moment, number, size
 from contentmap_cli.output.outcomes import elapsed, failure_text, job_status
 
 _JOBS = (
@@ -141,7 +141,7 @@ class EntriesTable:
         if not self._has_heading:
             self._has_heading = True
             heading = f"{'LASTMOD':<16}  {'CHANGEFREQ':<10}  {'PRIORITY':>8}  URL"
-            self._out.write(painted(heading, Style.DIM, self._color) + "\n")
+            self._out.write(styled(heading, Style.DIM, self._color) + "\n")
         entry, removed = (row.entry, row.removed_at) if isinstance(row, StoredEntry) else (row, None)
         lastmod = terminal(_lastmod(entry.lastmod)) or self._blank
         lastmod = lastmod if self._off_terminal else lastmod[:16]
@@ -149,7 +149,7 @@ class EntriesTable:
         priority = self._blank if entry.priority is None else str(entry.priority)
         text = f"{lastmod:<16}  {changefreq:<10}  {priority:>8}  {url_text(entry.url)}"
         if removed is not None:
-            text = painted(f"{text}  removed {moment(removed)[:10]}", Style.DIM, self._color)
+            text = styled(f"{text}  removed {moment(removed)[:10]}", Style.DIM, self._color)
         self._out.write(text + "\n")
 
     def write_all(self, rows: Iterable[StoredEntry | Entry]) -> None:

@@ -11,10 +11,10 @@ from typing import Protocol, TextIO
 from urllib.parse import unquote
 
 from contentmap_cli.models.sections import Periods, Section, split_by_size
-from contentmap_cli.output.columns import Cell, Column, Line, Style, painted, write_table
+from contentmap_cli.output.columns import Cell, Column, Line, Style, styled, write_table
 from contentmap_cli.output.escape import terminal, url_text
-from contentmap_cli.output.figures import number, plural
 from contentmap_cli.output.formats import LIST_FORMATS, Format, refusal
+from contentmap_cli.output.number_format import number, plural
 from contentmap_cli.output.objects import SCHEMA
 from contentmap_cli.output.writers.csv import SECTION, CsvRows, cells_of
 
@@ -240,7 +240,7 @@ class _MapTable:
             notes.append("too many sections: the smallest are counted as part of their parents")
         self._out.write("\n")
         for line in textwrap.wrap("; ".join(notes), max(self._width or 0, _MIN_WIDTH)):
-            self._out.write(f"{painted(line, Style.DIM, self._color)}\n")
+            self._out.write(f"{styled(line, Style.DIM, self._color)}\n")
 
 
 def _skip_single(section: Section, depth: int) -> tuple[Section, int]:

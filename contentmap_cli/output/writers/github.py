@@ -6,7 +6,7 @@ from typing import TextIO
 
 from contentmap_cli.models import DomainSummary, JobSummary, ScanStatus
 from contentmap_cli.output.escape import redact, terminal
-from contentmap_cli.output.figures import changes, plural
+from contentmap_cli.output.number_format import changes, plural
 
 _LEVELS = {
     ScanStatus.FAILED: "error",
