@@ -111,7 +111,7 @@ def check(
         known=len(found) - len(new),
     )
     for checker in checkers:
-        for limit in checker.given_up():
+        for limit in checker.incomplete():
             say(f"note: {checker.target}: {limit}", unless=cli.quiet)
     with answer_to(output) as out:
         write_findings(form, out, new, summary, rules, color=cli.colored(out))
