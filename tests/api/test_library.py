@@ -197,7 +197,7 @@ def test_a_stored_domain(recorded: tuple[str, list[str]]) -> None:
         assert [job.status for job in store.jobs(domain=HOST, limit=1)] == ["complete"]
         with pytest.raises(NotFound, match=r"other\.test was never scanned"):
             store.entries("other.test")
-        with pytest.raises(NotFound, match="has recorded nothing"):
+        with pytest.raises(NotFound, match="has no recorded scan"):
             store.diff(HOST, earlier="sitemap_0")
     with Store(address, tenant="other") as store:
         assert store.domains() == []

@@ -448,7 +448,7 @@ def test_a_file_becomes_smaller_only_if_asked(contentmap: Any) -> None:
     asyncio.run(scanned(contentmap.database, 300))
     dry = contentmap(*words, "--dry-run").out.splitlines()
     said = contentmap(*words)
-    assert (said.code, "sitemap_url_changes" in said.out, "--vacuum gives them back" in said.err) == (
+    assert (said.code, "sitemap_url_changes" in said.out, "shrink it with --vacuum" in said.err) == (
         0,
         True,
         True,
