@@ -58,7 +58,7 @@ SWAPPED: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.In: ast.NotIn,
     ast.NotIn: ast.In,
 }
-FAILED = re.compile(r"^(?:FAILED|ERROR) (\S+?)(?: - .*)?$", re.M)
+FAILED = re.compile(r"^(?:FAILED|ERROR) (tests/.+?)(?: - .*)?$", re.M)
 SECONDS = 2400
 """Time for all tests of one mutant; one that takes longer hangs, which is noticed."""
 
@@ -326,17 +326,18 @@ class Copy:
         return "campaign" in (self.tree / "pyproject.toml").read_text(encoding="utf-8")
 
 
-def in_order(tree: Path, file: Path) -> list[str]:
-    """The tests in the order in which they are run for a mutant in this file: its package's first."""
+def in_order(tree: Path, file: Path) -> tuple[list[str], list[str]]:
+    """The tests that belong to the package of a mutant in this file, and the others."""
     tests = tree / "tests"
     parents = file.relative_to(tree / PACKAGE).parts[:-1][::-1] or (file.stem,)
     names = next((FIRST[part] for part in parents if part in FIRST), ("commands", "crawl"))
     first = [tests / name for name in names if (tests / name).exists()]
-    rest = [each for each in sorted(tests.iterdir()) if each.is_dir() or each.name.startswith("test_")]
-    ordered = [*first, *(each for each in rest if each not in first)]
-    return [
-        str(each.relative_to(tree)) for each in ordered if each.name not in ("support", "__pycache__", "fuzz")
+    rest = [
+        each
+        for each in sorted(tests.iterdir())
+        if each not in first and any(each.rglob("test_*.py") if each.is_dir() else [each.match("test_*.py")])
     ]
+    return [str(each.relative_to(tree)) for each in first], [str(each.relative_to(tree)) for each in rest]
 
 
 def killed_by(copy: Copy, place: Place) -> str:
@@ -346,7 +347,7 @@ def killed_by(copy: Copy, place: Place) -> str:
     compile(mutated, str(place.file), "exec")
     place.file.write_bytes(mutated)
     by_chance: list[str] = []
-    stages = [("-x", *in_order(copy.tree, place.file))]
+    stages = [("-x", *words) for words in in_order(copy.tree, place.file) if words]
     if copy.has_campaigns():
         stages.append(("-x", "-m", "campaign", "tests"))
     try:

@@ -127,11 +127,9 @@ def test_the_reference_is_what_the_commands_say() -> None:
 
 
 def test_every_test_named_in_the_transaction_model_exists() -> None:
-    """Each way to get it wrong names the tests that show what stops it."""
+    """Each mistake names the tests that show what prevents it."""
     text = (ROOT / "docs" / "transactions.md").read_text(encoding="utf-8")
-    rows = [
-        line for line in text.split("## Ways to get")[1].split("\n## ")[0].splitlines() if line[:2] == "| "
-    ]
+    rows = [line for line in text.split("## Mistakes")[1].split("\n## ")[0].splitlines() if line[:2] == "| "]
     sources = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
     written = set(re.findall(r"^(?:async )?def (test_\w+)", sources, re.M))
     assert all(re.findall(r"`test_\w+`", row) for row in rows[1:])

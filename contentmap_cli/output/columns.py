@@ -1,9 +1,8 @@
-"""Aligned columns of text, on a terminal and off it.
+"""Aligned text columns, on a terminal and elsewhere.
 
-Off a terminal every value is whole, every line has every column and an empty cell is `-`, so that grep and
-awk can work on it; only a note, which comes last, may be missing. On a terminal the table is fitted to the
-width: columns that can be spared go first, then long cells are cut with an ellipsis; notes that do not fit
-beside their row go below it.
+Elsewhere every value is complete, every line has every column and an empty cell is `-`, for grep and awk;
+only a note, which comes last, may be missing. On a terminal the table is fitted to the width: optional
+columns are dropped first, then long cells are cut with an ellipsis; notes that do not fit go below their row.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ _INDENT = "    "
 
 
 class Style(StrEnum):
-    """The few looks there are: SGR parameters (ECMA-48 section 8.3.117), empty for plain."""
+    """Text styles: SGR parameters (ECMA-48 section 8.3.117), empty for plain text."""
 
     PLAIN = ""
     BOLD = "1"
@@ -31,24 +30,25 @@ class Style(StrEnum):
 
 
 class Cell(NamedTuple):
-    """Text that is escaped already, and its look."""
+    """Escaped text and its style."""
 
     text: str
     style: Style = Style.PLAIN
 
 
 class Line(NamedTuple):
-    """A row: a cell a column, and what is to be said about the row as a whole."""
+    """A row: one cell per column, and a note on the row."""
 
     cells: Sequence[Cell]
     note: Cell = Cell("")
 
 
 class Column(NamedTuple):
-    """A column. `spare` columns may go on a narrow terminal, the highest first; 0 stays always.
+    """A column. `spare` columns may be dropped on a narrow terminal, the highest number first; 0 stays
+    always.
 
-    `fit` bounds the width a column may ask for before others are spared: cells wider than that are cut with
-    an ellipsis where there is no room (`cut`), or run on (the last column only).
+    `fit` is the width up to which others are dropped in favour of the column: wider cells are cut with an
+    ellipsis (`cut`), or run on (the last column only).
     """
 
     title: str
@@ -59,7 +59,7 @@ class Column(NamedTuple):
 
 
 def cell_width(text: str) -> int:
-    """How many columns of a terminal the text takes: two for a wide character, none for a combining one."""
+    """Return the terminal columns of a text: two for a wide character, none for a combining one."""
     if text.isascii():
         return len(text)
     from rich.cells import cell_len
@@ -68,7 +68,7 @@ def cell_width(text: str) -> int:
 
 
 def painted(text: str, style: Style, color: bool) -> str:
-    """The text in its look, or as it is without colour."""
+    """Return the text in a style, or unchanged without colour."""
     return f"\x1b[{style}m{text}\x1b[0m" if color and style and text else text
 
 
@@ -81,8 +81,7 @@ def write_table(
     color: bool,
     note: str = "",
 ) -> None:
-    """Writes a heading and the lines; nothing at all when there are none. `note` heads the notes, if
-    the lines have any."""
+    """Write a heading and the lines; nothing if there are no lines. `note` is the heading of the notes."""
     if not lines:
         return
     widths = [
@@ -120,7 +119,7 @@ def _total(widths: Sequence[int], shown: Sequence[int]) -> int:
 
 
 def _fitted(columns: Sequence[Column], widths: list[int], shown: list[int], width: int) -> list[int]:
-    """Which columns stay at this width. Narrows `widths` of those that may be cut."""
+    """Return the indexes of the columns that fit. Reduces `widths` of those that may be cut."""
     asked = [min(wide, column.fit or wide) for column, wide in zip(columns, widths, strict=True)]
     while _total(asked, shown) > width:
         spare = max(shown, key=lambda index: columns[index].spare)

@@ -1,4 +1,4 @@
-"""A running scan on a terminal: a live table, or a line a finished domain where there is no terminal."""
+"""Progress of a scan: a live table on a terminal, elsewhere a line per finished domain."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ _RICH_STYLES = {
 
 
 def finished_line(summary: DomainSummary, done: int, total: int) -> str:
-    """A finished domain as one plain line without its end, aligned with its neighbours, escaped.
+    """Return a finished domain as one plain line, aligned with others, escaped.
 
-    `[12/40] partial   shop.example    3 sitemaps    1,204 urls   0.41 s  http_500: …`
+    `[12/40] partial shop.example 3 sitemaps 1,204 urls 0.41 s http_500: …`
     """
     counter = f"[{done:>{len(str(total))}}/{total}]"
     sitemaps = f"{summary.sitemaps:>3,} {'sitemap ' if summary.sitemaps == 1 else 'sitemaps'}"
@@ -55,10 +55,10 @@ def finished_line(summary: DomainSummary, done: int, total: int) -> str:
 
 
 class LiveTable:
-    """Shows a `ScanProgress` on a terminal, in place, while the block runs; leaves nothing behind.
+    """Shows a `ScanProgress` on a terminal, in place, during a `with` block, and removes it at the end.
 
-    It is never taller than the terminal, so nothing scrolls. Where the cursor cannot be moved (`stream` is
-    no terminal, or TERM=dumb) it shows nothing. Lines that others write to stderr meanwhile appear above.
+    It is never taller than the terminal, so that nothing scrolls. If the cursor cannot be moved (`stream` is
+    not a terminal, or TERM=dumb) it shows nothing. Other lines written to stderr appear above it.
     """
 
     def __init__(self, progress: ScanProgress, stream: TextIO, *, color: bool) -> None:
@@ -99,7 +99,7 @@ class LiveTable:
             self._live = None
 
     def render(self) -> Group:
-        """The table as it stands, at most as tall as the terminal less one line."""
+        """Return the table, at most one line less than the terminal's height."""
         from rich.console import Group
 
         width, height = self._console.width, self._console.height

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -13,6 +14,7 @@ from sqlalchemy import (
     PrimaryKeyConstraint,
     String,
     Table,
+    func,
     inspect,
     select,
     text,
@@ -101,10 +103,17 @@ def require_current(state: SchemaState, revision: str | None, shown: str) -> Non
     raise SchemaMismatch(f"the database {shown} {what}", hint="run `contentmap db upgrade`")
 
 
-def held_jobs(connection: Connection) -> list[tuple[str, str | None]]:
-    """Jobs under a live lease and who holds them. Any schema that ever was has these columns."""
-    held = select(Job.id, Job.owner).where(Job.lease_until > utc_now()).order_by(Job.created_at)
-    return [(job, owner) for job, owner in connection.execute(held)]
+def held_jobs(
+    connection: Connection, dead: Callable[[str | None], bool], running: Callable[[str | None], bool]
+) -> list[str]:
+    """Return the jobs of live runs, the oldest first. `dead` and `running` say of a run id whether its
+    process has certainly ended, or certainly runs; for any other the lease counts. Any schema has these
+    columns."""
+    leased = func.coalesce(Job.lease_until > utc_now(), False)
+    held = select(Job.id, Job.owner, leased).where(Job.lease_until.is_not(None)).order_by(Job.created_at)
+    return [
+        job for job, owner, lease in connection.execute(held) if not dead(owner) and (lease or running(owner))
+    ]
 
 
 def lock_schema(connection: Connection) -> None:

@@ -26,9 +26,11 @@ def test_an_sqlite_file_has_no_partitions(on_sqlite: Callable[..., Any]) -> None
     )
 
 
-def test_spread_scan_and_back(contentmap_at: Callable[[str], Contentmap], postgres_address: str) -> None:
+def test_spread_scan_and_back(
+    contentmap_at: Callable[[str], Contentmap], empty_postgres_address: str
+) -> None:
     """A dry run moves nothing, a second run neither; rescans find what is there; and all comes back."""
-    contentmap = contentmap_at(postgres_address)
+    contentmap = contentmap_at(empty_postgres_address)
     without_partitions(contentmap)
     with serving(good_site("a.test")) as sites:
         scan = ("scan", "http://a.test", "--connect-to", sites.connect_to, "--json")
@@ -54,10 +56,10 @@ def test_spread_scan_and_back(contentmap_at: Callable[[str], Contentmap], postgr
 
 
 def test_refused_under_a_running_scan(
-    contentmap_at: Callable[[str], Contentmap], postgres_address: str
+    contentmap_at: Callable[[str], Contentmap], empty_postgres_address: str
 ) -> None:
     """A table is not swapped under a run; one that was killed is in nobody's way."""
-    contentmap = contentmap_at(postgres_address)
+    contentmap = contentmap_at(empty_postgres_address)
     without_partitions(contentmap)
     pages: dict[str, Page] = {
         "slow.test/robots.txt": "Sitemap: http://slow.test/s.xml\n",

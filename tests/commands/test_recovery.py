@@ -7,16 +7,18 @@ nothing is left `running`.
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import logging
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, closing, contextmanager
 from typing import Any
 
 import pytest
 from sqlalchemy import event, func, select
 from sqlalchemy.exc import OperationalError
-from web_sites import Sites, broken_site, good_site, serving
+from web_sites import Reply, Sites, broken_site, good_site, serving
 
 from contentmap_cli.commands.engine.job.job_run import JobRun
 from contentmap_cli.commands.engine.progress import ProgressListener
@@ -237,6 +239,52 @@ async def test_a_recovery_that_fails_too_leaves_the_siblings_alone(
         async with run.sessions.read() as session, session.begin():
             todo = await unfinished(session, run.job_id)
     assert [target.domain for target, _ in todo] == [VICTIM]
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait until something has happened."""
+    while not condition():  # noqa: ASYNC110 - another thread makes it so
+        await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("address", ["sqlite"], indirect=True)
+async def test_a_stopped_run_finishes_recording_a_failure(
+    database: Database, three_sites: Sites, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Another process has locked the file when the failure is to be recorded, and the run is stopped
+    meanwhile: the failure is recorded as soon as the lock is free, the crawls are cancelled."""
+    caplog.set_level(logging.DEBUG, "contentmap")
+    logging.getLogger("contentmap").propagate = True
+    three_sites.pages[f"{VICTIM}/robots.txt"] = 501  # nothing can be read, and it is not retried
+    three_sites.pages["third.test/robots.txt"] = Reply(b"", wait=60)
+    three_sites.gate.clear()
+
+    def is_logged(action: str) -> bool:
+        return any(
+            record.__dict__.get("action") == action and record.__dict__.get("role") == Role.RECOVERY
+            for record in caplog.records
+        )
+
+    async with running(database, three_sites) as (run, kept):
+        running_task = asyncio.create_task(run.run([VICTIM, "third.test"]))
+        async with asyncio.timeout(60):
+            await until(lambda: len(three_sites.asked) == 2)
+            with closing(sqlite3.connect(str(database.engine.url.database), isolation_level=None)) as other:
+                other.execute("BEGIN IMMEDIATE")
+                three_sites.gate.set()
+                await until(lambda: is_logged("transaction.begun"))
+                await asyncio.sleep(0.05)  # by now it waits for the lock
+                run.stop("stopped by the test")
+                await asyncio.sleep(0.05)
+                other.execute("ROLLBACK")
+            await running_task
+        assert await run.close() is JobStatus.INTERRUPTED
+        async with run.sessions.read() as session, session.begin():
+            results = {row.domain: row async for row in domain_results(session, run.job_id, "default")}
+    assert results[VICTIM].error is not None
+    assert (results[VICTIM].status, results[VICTIM].error.code) == (ScanStatus.FAILED, "robots_unreachable")
+    assert kept.summaries[VICTIM].status is ScanStatus.FAILED
+    assert results["third.test"].status is ScanStatus.INTERRUPTED
 
 
 @contextmanager

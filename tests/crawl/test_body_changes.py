@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from contentmap_cli.crawl.reading.body_cache import BodyCache
-from contentmap_cli.crawl.reading.body_changes import Memory, Reading, read_body
-from contentmap_cli.crawl.reading.spool import RowSpool, Segment
-from contentmap_cli.crawl.scope import Scope
+from contentmap_cli.crawl.reading.body_changes import Memory, read_body
+from contentmap_cli.crawl.reading.spool import Reading, RowSpool, Segment
 from contentmap_cli.models import Document, Limits
 from contentmap_cli.models.entry_rows import URL, Row, lengthened
+from contentmap_cli.models.hosts import Scope
 
 HEAD = (
     '<?xml version="1.0" encoding="UTF-8"?>\n<urlset xmlns="http://www.sitemaps.org/schemas/sitemap/0.9"'

@@ -12,8 +12,7 @@ from contentmap_cli.crawl.reading import entry_spool, spool
 from contentmap_cli.crawl.reading.entry_spool import EntrySpool
 from contentmap_cli.crawl.reading.spool import BATCH, RUN, Cancelled, RowSpool, Segment
 from contentmap_cli.models import Entry, Lastmod
-from contentmap_cli.models.entry_rows import URL, Row, lengthened, rows_of
-from contentmap_cli.sitemap.page_types import PageTypes
+from contentmap_cli.models.entry_rows import URL, PageTypes, Row, lengthened, rows_of
 
 MANY = 10**9
 SITEMAP = "http://site.test/map.xml"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from program import Contentmap, Said
 from sqlalchemy import update
-from trial import Trial, make_schema, wait_until, wait_until_stopped
+from trial import Trial, wait_until, wait_until_stopped
 from web_sites import Reply, good_site, serving, urlset
 
 from contentmap_cli.models import JobStatus, ScanStatus
@@ -62,7 +62,6 @@ def test_many_resumes_at_once(trial: Trial) -> None:
 
 def test_two_jobs_want_one_domain(tmp_path: Path, address: str) -> None:
     """The second says which job has the domain, does the rest, and takes it up when resumed."""
-    asyncio.run(make_schema(address))
     contentmap = Contentmap(tmp_path, address)
     pages = good_site("both.test") | good_site("other.test")
     slow = Reply(urlset("http://both.test/page-0").encode(), wait=30)

@@ -15,7 +15,7 @@ from contentmap_cli.models import CrawledFile, DiscoveryMethod, FileStatus
 from contentmap_cli.models.entry_rows import RowBatch, RowDelta, rows_of
 from contentmap_cli.storage.jobs.claims import fence
 from contentmap_cli.storage.session import Sessions
-from contentmap_cli.storage.writing.bulk import Place, insert_rows
+from contentmap_cli.storage.writing.bulk import SharedValues, insert_rows
 from contentmap_cli.storage.writing.files import save_files
 from contentmap_cli.storage.writing.row_diff import FileEntries
 
@@ -82,6 +82,6 @@ async def test_the_rows_of_an_insert(sessions: Sessions) -> None:
             await fence(session, claim)
             file = CrawledFile(f"https://{DOMAIN}/a.xml", FileStatus.OK, DiscoveryMethod.ROBOTS)
             (file_id,) = (await save_files(session, claim, [file], whole=True, first_scan=True)).ids
-            await insert_rows(session, Place(claim.domain_id, file_id, claim.scan_id), batches())
+            await insert_rows(session, SharedValues(claim.domain_id, file_id, claim.scan_id), batches())
 
     assert not await cancelled_twice(insert(), reading)

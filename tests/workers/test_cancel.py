@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import signal
 from pathlib import Path
 
 import pytest
 from program import Contentmap
 from queue_trial import QueueTrial
-from trial import make_schema, wait_until, wait_until_shut
+from trial import wait_until, wait_until_shut
 from web_sites import good_site, serving
 
 
@@ -95,7 +94,6 @@ def test_failed_domains_are_tried_again(trial: QueueTrial) -> None:
 
 def test_a_scan_in_another_terminal(tmp_path: Path, address: str) -> None:
     """It notices, stops, answers with what there is and exits with 3; `resume` goes on."""
-    asyncio.run(make_schema(address))
     contentmap = Contentmap(tmp_path, address)
     hosts = ("a.test", "b.test", "c.test")
     pages = {key: page for host in hosts for key, page in good_site(host).items()}
@@ -121,6 +119,5 @@ def test_a_scan_in_another_terminal(tmp_path: Path, address: str) -> None:
 @pytest.mark.parametrize("address", ["sqlite"], indirect=True)
 def test_a_job_that_is_not_there(tmp_path: Path, address: str) -> None:
     """Exit 6, as everywhere."""
-    asyncio.run(make_schema(address))
     said = Contentmap(tmp_path, address)("cancel", "sitemap_0")
     assert (said.code, "no such job: 'sitemap_0'" in said.err) == (6, True)

@@ -261,12 +261,12 @@ def _batches(found: Sequence[Leftovers]) -> list[list[Leftovers]]:
 
 
 async def _vacuum(database: Database) -> None:
-    from contentmap_cli.commands.engine.run_id import is_dead
+    from contentmap_cli.commands.engine.run_id import is_dead, is_running
     from contentmap_cli.storage.maintenance.vacuum import vacuum
     from contentmap_cli.storage.schema import held_jobs
 
     async with database.engine.begin() as connection:
-        live = [job for job, owner in await connection.run_sync(held_jobs) if not is_dead(owner)]
+        live = await connection.run_sync(held_jobs, is_dead, is_running)
     if live:
         raise SchemaMismatch(
             f"{database.shown} is in use by a run of {live[0]}: old rows were removed, the file was not "

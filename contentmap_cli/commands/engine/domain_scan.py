@@ -1,22 +1,21 @@
 """Crawl one domain and store the result.
 
-    target --crawl--> DomainCrawl --compare--(the turn to write)--> files, entries, changes --> DomainSummary
+    claim ── crawl ──> DomainCrawl ── compare ──> changes ── wait to write, fence, store ──> DomainSummary
 
-The session is the caller's, inside its one `begin()` block. All of the network comes first: no
-statement runs before the last byte has arrived and been parsed, so the transaction holds a
-connection and a lock only while it writes. Where much was read of a domain that is known, it is
-compared with what is recorded in a session that only reads, before the turn to write.
+The session belongs to the caller, which began its block and ends it. The network comes first: the first
+statement runs after the last response was parsed, so that the transaction holds a connection and locks only
+while rows are written.
 
-Between that and the turn nobody else records the domain: other jobs pass it over while this claim's
-lease lives. A run that sleeps past its lease may find that another has recorded it meanwhile. The domain
-then stands at another result, which is seen under the fence, and all is compared again.
+A large domain that is known is compared with what is recorded before its session may write, in a session that
+only reads. Meanwhile no other job records the domain, as long as the claim's lease is renewed. If another run
+recorded it all the same, because this one was suspended, `merge_entries` notices and compares again.
 """
 
 from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
@@ -30,14 +29,14 @@ from contentmap_cli.models.robots import costly
 from contentmap_cli.storage.jobs.claims import Claim, fence, finish_domain
 from contentmap_cli.storage.session import GuardedSession
 from contentmap_cli.storage.writing.change_set import ChangeSet
-from contentmap_cli.storage.writing.entries import Compared, Unfit, compare_ahead, merge_entries
+from contentmap_cli.storage.writing.entries import Compared, DeltaMismatch, compare_ahead, merge_entries
 from contentmap_cli.storage.writing.files import drop_files, save_files
 from contentmap_cli.storage.writing.robots_versions import save_robots
 from contentmap_cli.storage.writing.row_diff import FileEntries
-from contentmap_cli.threads import run_in_thread
 
 WORTH_COMPARING_AHEAD = 5_000
-"""Entries of a domain. Fewer are compared in its turn to write, in less time than one more session takes."""
+"""Number of entries from which a domain is compared before its session may write. For fewer, a session of
+its own takes longer than it saves."""
 
 _UNREAD = frozenset({ScanStatus.FAILED, ScanStatus.DEFERRED})
 
@@ -68,21 +67,24 @@ async def process_domain(
         progress.crawled()
         if crawl.status in _UNREAD and not crawl.files and crawl.failure is not None:
             raise DomainFailed(crawl, crawl.failure, seconds)
-        read, ahead = await _compare_ahead(claim, crawl, progress, kept)
+        read, compared = crawl, None
+        if claim.known:
+            read, compared = await _compare_before_writing(claim, crawl, progress, kept)
         await session.turn()
         first_scan = not await fence(session, claim)
-        return await _store(session, claim, read, seconds, ahead, first_scan=first_scan)
+        return await _store(session, claim, read, seconds, compared, first_scan=first_scan)
 
 
-async def _compare_ahead(
+async def _compare_before_writing(
     claim: Claim, crawl: DomainCrawl, progress: DomainProgress, kept: ExitStack
 ) -> tuple[DomainCrawl, Compared | None]:
-    """What there is to write, if that is worth finding before the turn to write, and the crawl that it is of:
-    where only changes of files were read, and those are not changes of what is recorded, all is read."""
-    deltas = {file.url for index, file in enumerate(crawl.files) if crawl.delta(index) is not None}
-    if not claim.known:
-        return await _read_whole(crawl, deltas), None
-    if not deltas and _entries_read(crawl) < WORTH_COMPARING_AHEAD:
+    """Compare the crawl of a known domain with what is recorded, where that is worth a session of its own.
+
+    Returns what is to be written, None where it is compared while writing, and the crawl that this refers to:
+    a file of which only changes were read is read whole if they are not changes of what is recorded.
+    """
+    has_deltas = any(crawl.delta(index) is not None for index in range(len(crawl.files)))
+    if not has_deltas and _entries_read(crawl) < WORTH_COMPARING_AHEAD:
         return crawl, None
     while True:
         try:
@@ -95,16 +97,12 @@ async def _compare_ahead(
                     kept.enter_context(ChangeSet()),
                     removals=crawl.complete,
                 )
-        except Unfit as unfit:
-            crawl = await _read_whole(crawl, unfit.urls)
-
-
-async def _read_whole(crawl: DomainCrawl, urls: Collection[str]) -> DomainCrawl:
-    return await run_in_thread(crawl.read_whole, urls) if urls else crawl
+        except DeltaMismatch as mismatch:
+            crawl = await crawl.read_whole(mismatch.urls)
 
 
 def _read_files(crawl: DomainCrawl) -> dict[int, FileEntries]:
-    """The files whose entries were read, by position. Of a file that is mentioned twice, the first is."""
+    """Return the files whose entries were read, by position; of a file that is listed twice, the first."""
     first: dict[str, int] = {}
     for index, file in enumerate(crawl.files):
         first.setdefault(file.url, index)
@@ -122,6 +120,7 @@ def _read_files(crawl: DomainCrawl) -> dict[int, FileEntries]:
 
 
 def _entries_read(crawl: DomainCrawl) -> int:
+    """Return how many entries the files of a crawl have."""
     return sum(
         file.document.entries
         for file in crawl.files
@@ -134,10 +133,12 @@ async def _store(
     claim: Claim,
     crawl: DomainCrawl,
     seconds: float,
-    ahead: Compared | None,
+    compared: Compared | None,
     *,
     first_scan: bool,
 ) -> DomainSummary:
+    """Write robots.txt, files, entries and the outcome; the session is fenced. `first_scan`: nothing of the
+    domain is recorded yet."""
     await save_robots(session, claim, crawl.robots_file, first_scan=first_scan)
     saved = await save_files(session, claim, crawl.files, whole=crawl.complete, first_scan=first_scan)
     entries = [
@@ -152,9 +153,10 @@ async def _store(
         (*vanished, *saved.absent) if crawl.complete else (),
         first_scan=not saved.known,
         removals=crawl.complete,
-        ahead=ahead,
+        ahead=compared,
     )
-    await drop_files(session, claim, vanished)
+    if vanished:
+        await drop_files(session, claim, vanished)
     good = [index for index, file in enumerate(crawl.files) if file.status is not FileStatus.FAILED]
     summary = DomainSummary(
         job_id=claim.job_id,

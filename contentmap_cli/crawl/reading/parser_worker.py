@@ -17,8 +17,8 @@ import traceback
 from typing import Final, NamedTuple
 
 from contentmap_cli.batches import no_room
-from contentmap_cli.crawl.reading.body_changes import Memory, Reading, read_body
-from contentmap_cli.crawl.reading.spool import Contents, RowSpool
+from contentmap_cli.crawl.reading.body_changes import Memory, read_body
+from contentmap_cli.crawl.reading.spool import Contents, Reading, RowSpool
 from contentmap_cli.models import Document
 
 LENGTH: Final = 8

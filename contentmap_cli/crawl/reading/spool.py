@@ -18,19 +18,22 @@ from pathlib import Path
 from typing import IO, BinaryIO, NamedTuple
 
 from contentmap_cli.batches import BatchFile, cut
-from contentmap_cli.models import Document, Entry
+from contentmap_cli.models import Document, Entry, Limits
 from contentmap_cli.models.entry_rows import (
     URL,
+    PageTypes,
     Row,
     RowBatch,
     extras_length,
+    news_count,
     rows_of,
     rows_of_plain,
     sorted_unique,
     url_of,
 )
-from contentmap_cli.models.entry_sink import PlainEntries
-from contentmap_cli.sitemap.page_types import PageTypes
+from contentmap_cli.models.entry_sink import EntrySink, PlainEntries
+from contentmap_cli.models.hosts import Scope
+from contentmap_cli.sitemap import parse_document
 
 BATCH = 500
 """Rows in one batch, at most."""
@@ -74,6 +77,31 @@ class CachedBody(NamedTuple):
     bytes: int
 
 
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Reads a body: the `url` of the file, its `base` after redirects, the scope, the limits, its
+    Content-Type. `cut`: the body ends before the document does."""
+
+    url: str
+    base: str
+    scope: Scope
+    limits: Limits
+    content_type: str | None = None
+    cut: bool = False
+
+    def __call__(self, source: BinaryIO, sink: EntrySink) -> Document:
+        """Read all of a body into a sink."""
+        return parse_document(
+            source,
+            sink,
+            base=self.base,
+            limits=self.limits,
+            in_scope=self.scope,
+            content_type=self.content_type,
+            cut=self.cut,
+        )
+
+
 @dataclass(eq=False)
 class Held:
     """What a segment holds, without the spool: plain data that another process can send."""
@@ -83,6 +111,7 @@ class Held:
     pages: int = 0
     refused: int = 0
     outside: int = 0  # pages that are not the target's
+    news: int = 0  # pages that carry news
     children: list[Entry] = field(default_factory=list)
     changes: Changes | None = None
     kept: CachedBody | None = None
@@ -119,15 +148,14 @@ class Segment(Held):
         self._waiting: list[Row] = []
         self._weight = 0
         self.reading: Callable[[BinaryIO, Segment], Document] | None = None
-        self.cancelled = False
 
     def cancel(self) -> None:
         """Ends the parser that fills this segment, from another thread: its next batch raises `Cancelled`."""
-        self.cancelled = True
+        self.spool.cancelled = True
 
     def extend(self, entries: Sequence[Entry]) -> None:
         """Takes the next entries."""
-        if self.cancelled:
+        if self.spool.cancelled:
             raise Cancelled
         pages = [entry for entry in entries if entry.type == "url"]
         if len(pages) < len(entries):
@@ -139,7 +167,7 @@ class Segment(Held):
 
     def extend_plain(self, entries: PlainEntries, *, in_scope: bool) -> None:
         """Takes the next entries, pages all of them."""
-        if self.cancelled:
+        if self.spool.cancelled:
             raise Cancelled
         rows = rows_of_plain(entries, self._page_types.of_plain(entries), in_scope=in_scope)
         offered = len(rows)
@@ -153,6 +181,7 @@ class Segment(Held):
         self.entries += len(rows)
         self._waiting += rows
         self._weight += extras_length(rows)
+        self.news += news_count(rows)
         if len(self._waiting) >= RUN or self._weight >= RUN_WEIGHT:
             self._write()
 
@@ -164,7 +193,7 @@ class Segment(Held):
         self._weight = 0
         self.children.clear()
         self.changes = None
-        self.entries = self.pages = self.refused = self.outside = 0
+        self.entries = self.pages = self.refused = self.outside = self.news = 0
 
     def finish(self) -> None:
         """Writes what is still waiting."""
@@ -229,6 +258,7 @@ class RowSpool(BatchFile):
     def __init__(self, file: IO[bytes] | None = None, end: int = 0) -> None:
         super().__init__(file, end)
         self._last: Segment | None = None
+        self.cancelled = False
 
     def segment(self, sitemap: str, *, room: int, child_room: int) -> Segment:
         """Begins the segment of the file at a URL, behind the last one's end."""
@@ -255,6 +285,7 @@ class Spools:
     def __init__(self) -> None:
         self._free: list[RowSpool] = []
         self._all: list[RowSpool] = []
+        self._cancelled = False
 
     @contextmanager
     def one(self) -> Iterator[RowSpool]:
@@ -268,8 +299,15 @@ class Spools:
             self._free.append(spool)
 
     def add(self, spool: RowSpool) -> None:
-        """Closes one more with the others."""
+        """Close one more with the others."""
+        spool.cancelled = self._cancelled
         self._all.append(spool)
+
+    def cancel(self) -> None:
+        """End the parsers that fill them, from another thread: their next batch raises `Cancelled`."""
+        self._cancelled = True
+        for spool in self._all:
+            spool.cancelled = True
 
     def __iter__(self) -> Iterator[RowSpool]:
         return iter(self._all)

@@ -1,4 +1,4 @@
-"""Findings in every format: a table, JSON, NDJSON, JUnit, SARIF, GitHub annotations."""
+"""The output of `check`: a table, JSON, NDJSON, JUnit, SARIF or GitHub annotations."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def write_findings(
     *,
     color: bool = False,
 ) -> None:
-    """Writes the whole answer. `rules` are those that were checked."""
+    """Write all findings. `rules` are those that were checked."""
     if format is Format.SARIF:
         from contentmap_cli.output.writers.sarif import write_sarif
 
@@ -54,7 +54,7 @@ def write_findings(
 
 
 def write_rules(format: Format, out: TextIO, rules: Sequence[Rule]) -> None:
-    """Writes the rules themselves: a line a rule, or objects."""
+    """Write the rules: one line per rule, or objects."""
     if format is Format.JSON:
         out.write(json.dumps([rule_object(rule) for rule in rules], indent=2) + "\n")
     elif format is Format.NDJSON:
@@ -86,7 +86,7 @@ def _table(out: TextIO, findings: Sequence[Finding], summary: CheckSummary, *, c
 
 
 def _junit(out: TextIO, findings: Sequence[Finding], rules: Sequence[Rule]) -> None:
-    """A test case a finding, and one that passes for each rule without any."""
+    """Write a test case for each finding, and one that passes for each rule without findings."""
     broken = {finding.rule.id for finding in findings}
     clean = [rule for rule in rules if rule.id not in broken]
     suite = {

@@ -1,4 +1,4 @@
-"""One self-contained page on a domain or a job: it asks nobody for anything and opens without a network."""
+"""HTML reports on a domain or a job: self-contained, readable without a network."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _SCAN_COLUMNS = ("Scan (UTC)", "Outcome", "Sitemaps", "URLs", "Added", "Removed"
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """A scan of a domain that recorded something, and when it did."""
+    """A scan of a domain that recorded something, and its time."""
 
     recorded_at: datetime
     summary: DomainSummary
@@ -47,7 +47,7 @@ class Scan:
 
 @dataclass(frozen=True, slots=True)
 class DomainPage:
-    """What a domain's page is made of. `scans` are the newest, in order; `month` is that of the last."""
+    """The content of a domain's report. `scans` are the newest, in order; `month` is that of the last."""
 
     domain: str
     top: Section
@@ -60,7 +60,7 @@ class DomainPage:
 
 @dataclass(frozen=True, slots=True)
 class JobPage:
-    """What a job's page is made of: some of its domains, those that are not clean first."""
+    """The content of a job's report: some of its domains, those with errors first."""
 
     job: JobSummary
     results: Sequence[DomainSummary]
@@ -69,7 +69,7 @@ class JobPage:
 
 
 def write_domain_page(out: TextIO, page: DomainPage) -> None:
-    """Writes the page of a domain."""
+    """Write the report on a domain."""
     last = page.scans[-1] if page.scans else None
     facts = [
         ("URLs", number(page.top.urls)),
@@ -115,7 +115,7 @@ def write_domain_page(out: TextIO, page: DomainPage) -> None:
 
 
 def write_job_page(out: TextIO, page: JobPage) -> None:
-    """Writes the page of a job."""
+    """Write the report on a job."""
     job = page.job
     took = elapsed(job)
     facts = [
@@ -145,8 +145,10 @@ def write_job_page(out: TextIO, page: JobPage) -> None:
 
 
 def _treemap(top: Section, month: str) -> dict[str, list[Any]]:
-    """The largest sections as plotly's treemap wants them, each with its parent; an age of 0 is as new as the
-    last scan, 1 five years older or without a date."""
+    """Return the largest sections as plotly's treemap takes them, each with its parent.
+
+    Ages are 0 for a date as new as the last scan to 1 for five years or more, or no date.
+    """
     kept = [("", top)]
     for _, section in kept:  # it grows while it is walked: the upper levels come first
         if len(kept) >= _MOST_SECTIONS:
@@ -198,8 +200,10 @@ def _tree(top: Section) -> str:
 
 
 def _by_period(top: Section, month: str) -> tuple[str, dict[str, int]]:
-    """What a bar is, and URLs by the month it begins with; what is older than the bars reach, or newer than
-    the scan, is one bar each."""
+    """Return the name of a period and the number of URLs by the first month of each.
+
+    Dates before the first period, and dates after the scan, are counted in one bar each.
+    """
     periods = Periods(top.months, month, _BARS)
     begins = periods.labels
     inside = {each: count for each, count in top.months.items() if begins[0] <= each <= month}

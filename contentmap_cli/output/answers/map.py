@@ -1,4 +1,4 @@
-"""A site by its sections: a tree for people, objects for programs."""
+"""The output of `map`: a tree of sections, or objects."""
 
 from __future__ import annotations
 
@@ -34,9 +34,10 @@ _ASCII_BRANCHES = ("|- ", "`- ", "|  ", "")
 
 @dataclass(frozen=True, slots=True)
 class SiteMap:
-    """What there is to draw: the tree, how deep to go, and the least URLs of a section that is shown.
+    """The map of a site: the tree, the maximum depth, and the least number of URLs of a section that is
+    listed.
 
-    `month` is the one the scan was recorded in: dates beyond it say nothing about freshness.
+    `month` is that of the scan: later dates say nothing about freshness.
     """
 
     domain: str
@@ -51,11 +52,11 @@ class MapWriter(Protocol):
     """Writes one map."""
 
     def write(self, site: SiteMap) -> None:
-        """Writes the whole answer."""
+        """Write the map."""
 
 
 def map_writer(format: Format, out: TextIO, *, width: int | None = None, color: bool = False) -> MapWriter:
-    """The writer for `map`. Parameters and errors as for `scan_writer`."""
+    """Return the writer for `map`. Parameters and errors as for `scan_writer`."""
     match format:
         case Format.TABLE:
             return _MapTable(out, width, color)
@@ -70,7 +71,8 @@ def map_writer(format: Format, out: TextIO, *, width: int | None = None, color: 
 
 
 def section_object(section: Section, depth: int, total: int) -> dict[str, object]:
-    """One section without those in it. `months` counts by the month of the lastmod."""
+    """Return the JSON object of a section without its subsections. `months` counts by the month of
+    lastmod."""
     return {
         "type": "section",
         "url": section.url,
@@ -84,8 +86,8 @@ def section_object(section: Section, depth: int, total: int) -> dict[str, object
 
 
 def visible(site: SiteMap) -> Iterator[tuple[int, Section, int, int]]:
-    """The sections that are shown, in the order of the tree: depth, section, and how many sections and URLs
-    in it are not shown for being small."""
+    """Yield the listed sections in pre-order: depth, section, and the number of its subsections and their
+    URLs that are too small to be listed."""
 
     def walk(section: Section, depth: int) -> Iterator[tuple[int, Section, int, int]]:
         large, small = shown(section, site.least) if depth < site.depth else ((), None)
@@ -97,7 +99,7 @@ def visible(site: SiteMap) -> Iterator[tuple[int, Section, int, int]]:
 
 
 def map_object(site: SiteMap) -> dict[str, object]:
-    """The map without its sections: the last line of NDJSON, the head of the JSON document."""
+    """Return the JSON object of the map without its sections."""
     return {
         "type": "map",
         "schema": SCHEMA,
@@ -111,7 +113,7 @@ def map_object(site: SiteMap) -> dict[str, object]:
 
 
 class _MapJson:
-    """The map with its sections in each other."""
+    """The map with nested sections."""
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
@@ -131,7 +133,7 @@ class _MapJson:
 
 
 class _MapLines:
-    """A line a section in the order of the tree, the map last."""
+    """One line per section in pre-order, then the map."""
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
@@ -145,7 +147,7 @@ class _MapLines:
 
 
 class _MapCsv:
-    """A line a section."""
+    """One line per section."""
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
@@ -162,7 +164,7 @@ class _MapCsv:
 
 
 class _MapTable:
-    """A tree on a terminal; off it, a line a section with its whole URL."""
+    """A tree on a terminal; elsewhere one line per section with its whole URL."""
 
     def __init__(self, out: TextIO, width: int | None, color: bool) -> None:
         self._out = out
@@ -242,7 +244,10 @@ class _MapTable:
 
 
 def _through(section: Section, depth: int) -> tuple[Section, int]:
-    """A folder that holds nothing but one other is drawn as one line with it; how many were passed."""
+    """Follow folders that contain only one other folder: they are drawn as one line.
+
+    Return the last of them and how many were skipped.
+    """
     passed = 0
     while depth and not section.own and len(section.sections) == 1:
         section, passed = section.sections[0], passed + 1
@@ -250,7 +255,8 @@ def _through(section: Section, depth: int) -> tuple[Section, int]:
 
 
 def _name(section: Section, passed: int) -> str:
-    """The last folder of its URL as people read it, and those that were passed on the way."""
+    """Return the last folder of the section's URL, decoded, preceded by the `passed` folders that were
+    skipped."""
     root = section.url.find("/", section.url.find("://") + 3)
     if not section.url:
         return "all origins"
@@ -266,7 +272,7 @@ def _share(urls: int, total: int) -> str:
 
 
 def _draws_blocks(environment: Mapping[str, str] = os.environ) -> bool:
-    """Whether the terminal can be trusted with block elements: a dumb one, or one of an 8-bit locale, not."""
+    """Return whether the terminal can show block elements: it is not dumb, and its locale is UTF-8."""
     if environment.get("TERM") == "dumb":
         return False
     locale = environment.get("LC_ALL") or environment.get("LC_CTYPE") or environment.get("LANG") or "utf-8"

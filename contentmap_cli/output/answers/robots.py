@@ -1,4 +1,4 @@
-"""robots.txt for people and programs: the current one, its versions, their difference, and tests of URLs."""
+"""The output of `robots`: the current robots.txt, its versions, their difference, and tests of URLs."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _LINE_END = re.compile(r"\r\n|\n|\r")
 def robots_writer(
     format: Format, out: TextIO, domain: str, *, width: int | None = None, color: bool = False
 ) -> RowWriter[RobotsVersion]:
-    """The writer for `robots --history`. Parameters and errors as for `formats.scan_writer`."""
+    """Return the writer for `robots --history`. Parameters and errors as for `formats.scan_writer`."""
     if format is Format.TABLE:
         return VersionsTable(out, width=width, color=color)
     from contentmap_cli.output.writers.csv import ROBOTS
@@ -42,7 +42,7 @@ def robots_writer(
 def verdicts_writer(
     format: Format, out: TextIO, *, width: int | None = None, color: bool = False
 ) -> RowWriter[RobotsVerdict]:
-    """The writer for `robots --test`."""
+    """Return the writer for `robots --test`. Parameters and errors as for `formats.scan_writer`."""
     if format is Format.TABLE:
         return VerdictsTable(out, width=width, color=color)
     from contentmap_cli.output.writers.csv import VERDICT
@@ -51,7 +51,7 @@ def verdicts_writer(
 
 
 class VersionsTable(Aligned):
-    """A row a version."""
+    """One row per version."""
 
     columns: ClassVar[tuple[Column, ...]] = (
         Column("VERSION", right=True),
@@ -65,7 +65,7 @@ class VersionsTable(Aligned):
     note = "PROBLEMS"
 
     def write(self, row: RobotsVersion) -> None:
-        """Keeps the row."""
+        """Collect the row."""
         cells = (
             Cell(str(row.number)),
             Cell(_STATES[row.state], _STATE_STYLES[row.state]),
@@ -79,7 +79,7 @@ class VersionsTable(Aligned):
 
 
 class VerdictsTable(Aligned):
-    """A row a URL."""
+    """One row per URL."""
 
     columns: ClassVar[tuple[Column, ...]] = (
         Column("ANSWER"),
@@ -91,7 +91,7 @@ class VerdictsTable(Aligned):
     )
 
     def write(self, row: RobotsVerdict) -> None:
-        """Keeps the row."""
+        """Collect the row."""
         answer = Cell("allowed", Style.GREEN) if row.allowed else Cell("disallowed", Style.RED)
         line = "" if row.line is None else str(row.line)
         cells = (
@@ -104,9 +104,9 @@ class VerdictsTable(Aligned):
 def write_robots(
     format: Format, out: TextIO, domain: str, robots: RobotsVersion, versions: int, *, color: bool
 ) -> None:
-    """Writes the robots.txt of a domain: what is known of it, its problems, its text.
+    """Write the robots.txt of a domain: facts, problems, text.
 
-    JSON and NDJSON hold the same as one object; CSV has no room for the text.
+    JSON and NDJSON have the same as one object; CSV is without the text.
     """
     match format:
         case Format.TABLE:
@@ -127,7 +127,7 @@ def write_robots(
 def write_difference(
     format: Format, out: TextIO, domain: str, before: RobotsVersion, after: RobotsVersion, *, color: bool
 ) -> None:
-    """Writes the difference between two versions, as `diff -u` does."""
+    """Write the difference between two versions, as `diff -u` does."""
     lines = [
         terminal(line)
         for line in difflib.unified_diff(
@@ -152,13 +152,13 @@ def write_difference(
 
 
 def text_lines(robots: RobotsVersion) -> list[str]:
-    """The lines of a robots.txt as they were served."""
+    """Return the lines of a robots.txt as they were served."""
     lines = _LINE_END.split(robots.text)
     return lines[:-1] if lines and not lines[-1] else lines
 
 
 def _head(robots: RobotsVersion, versions: int) -> Iterator[str]:
-    """What is known of it, as comment lines of a robots.txt, so that the whole still is one."""
+    """Yield the facts as comment lines of a robots.txt, so that the output is a valid one."""
     yield url_text(robots.url)
     if robots.final_url != robots.url:
         yield f"redirected to {url_text(robots.final_url)}"

@@ -1,4 +1,4 @@
-"""Tables of a job for people: calm, aligned, few colours, what needs attention nearest to the prompt."""
+"""Tables of a job. Rows that need attention come last, nearest to the prompt."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ NAMED = 3
 
 
 class TableScan:
-    """At the end, a row a domain with its error, then three lines about the job."""
+    """One row per domain with its error, then three lines about the job."""
 
     def __init__(self, out: TextIO, *, width: int | None, color: bool) -> None:
         self._out = out
@@ -45,11 +45,11 @@ class TableScan:
         self._results: list[DomainSummary] = []
 
     def domain(self, summary: DomainSummary) -> None:
-        """Keeps the domain: columns are aligned over all rows."""
+        """Collect the domain, since columns are aligned over all rows."""
         self._results.append(summary)
 
     def finish(self, job: JobSummary) -> None:
-        """Writes the table and the job."""
+        """Write the table and the job."""
         write_domains(self._out, self._results, width=self._width, color=self._color)
         if self._results:
             self._out.write("\n")
@@ -66,7 +66,7 @@ class TableScan:
 
 
 class TableStatus:
-    """A row for each domain it is given, then the job's facts and its errors by kind."""
+    """One row for each domain it is given, then the facts of the job and its errors by code."""
 
     def __init__(self, out: TextIO, job: JobSummary, *, width: int | None, color: bool) -> None:
         self._out = out
@@ -76,11 +76,11 @@ class TableStatus:
         self._rows: list[DomainSummary] = []
 
     def domain(self, summary: DomainSummary) -> None:
-        """Keeps the domain: columns are aligned over all rows."""
+        """Collect the domain, since columns are aligned over all rows."""
         self._rows.append(summary)
 
     def finish(self, errors: Sequence[ErrorGroup] = (), left_out: int = 0) -> None:
-        """Writes the whole answer."""
+        """Write the table, the facts and the errors."""
         write_domains(self._out, self._rows, width=self._width, color=self._color)
         if left_out:
             more = f"{plural(left_out, 'more domain')}: `--format csv` or `ndjson` lists them all"
@@ -106,7 +106,7 @@ class TableStatus:
 
 
 def write_domains(out: TextIO, results: Iterable[DomainSummary], *, width: int | None, color: bool) -> None:
-    """Writes a row a domain: the clean ones first, then by name."""
+    """Write one row per domain: those without errors first, then by name."""
     ordered = sorted(results, key=lambda row: (_ORDER.index(row.status), row.domain))
     write_table(out, _DOMAINS, [_line(row) for row in ordered], width=width, color=color, note="ERROR")
 

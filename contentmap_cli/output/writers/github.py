@@ -1,4 +1,4 @@
-"""GitHub Actions workflow commands: an annotation a domain that is not clean, and one for the job."""
+"""GitHub Actions workflow commands: an annotation for each domain with errors, and one for the job."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _LEVELS = {
 
 
 class GithubScan:
-    """`failed` is an error, and so is another count of URLs than expected; `partial`, `deferred` and
-    `interrupted` are warnings; the job is a notice."""
+    """`failed` and an unexpected number of URLs are errors, `partial`, `deferred` and `interrupted` are
+    warnings, the job is a notice."""
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
 
     def domain(self, summary: DomainSummary) -> None:
-        """Writes the annotation, if there is one, and flushes."""
+        """Write the annotation, if there is one, and flush."""
         level = "error" if summary.unexpected else _LEVELS.get(summary.status)
         if level is None:
             return
@@ -36,7 +36,7 @@ class GithubScan:
         self._command(level, f"{summary.domain} {summary.status.value}", message)
 
     def finish(self, job: JobSummary) -> None:
-        """Writes the notice."""
+        """Write the notice."""
         counts = ", ".join(
             f"{count:,} {status.value}" for status in ScanStatus if (count := job.domains.get(status, 0))
         )
@@ -53,7 +53,7 @@ class GithubScan:
 
 
 def workflow_command(level: str, title: str, message: str, more: str = "") -> str:
-    """One annotation; `more` are further properties, escaped already, each with a comma before it."""
+    """Return one annotation; `more` are further properties, escaped, each after a comma."""
     return f"::{level} title={_property(title)}{more}::{_data(message)}\n"
 
 

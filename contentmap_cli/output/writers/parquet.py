@@ -13,9 +13,9 @@ ROWS_A_GROUP = 50_000
 
 
 class ParquetEntries:
-    """A row an entry, with the columns of the CSV; dates are UTC timestamps, media are counts.
+    """One row per entry, with the columns of the CSV; dates are UTC timestamps, media are counts.
 
-    Raises UsageError where pyarrow is missing or `out` is a terminal.
+    Raises UsageError if pyarrow is not installed or `out` is a terminal.
     """
 
     def __init__(self, out: TextIO) -> None:
@@ -52,18 +52,18 @@ class ParquetEntries:
         self._rows: list[tuple[Any, ...]] = []
 
     def write(self, row: StoredEntry | Entry) -> None:
-        """Keeps the entry until a row group is full."""
+        """Add the entry; write a full row group."""
         self._rows.append(_cells(row))
         if len(self._rows) >= ROWS_A_GROUP:
             self._group()
 
     def write_all(self, rows: Iterable[StoredEntry | Entry]) -> None:
-        """Takes entries."""
+        """Add several entries."""
         for row in rows:
             self.write(row)
 
     def finish(self) -> None:
-        """Writes the last row group and the footer: without it the file cannot be read."""
+        """Write the last row group and the footer, without which the file cannot be read."""
         if self._rows:
             self._group()
         self._writer.close()

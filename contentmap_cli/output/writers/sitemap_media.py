@@ -1,8 +1,7 @@
-"""Images, videos and news of an entry as a sitemap has them: Google's extensions, by name and in their order.
+"""Images, videos and news of an entry as elements of Google's sitemap extensions.
 
-Entries keep each value under the name of its element, an attribute under both names
-(`restriction_relationship`). What bears another name is left out: an element of somebody's own belongs into a
-namespace of their own.
+An Entry has each value under the name of its element, and an attribute under both names
+(`restriction_relationship`). Other names are left out.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ _ATTRIBUTES: Final = {
 
 
 def media(entry: Entry) -> str:
-    """The elements of an entry's images, videos and news, one after the other."""
+    """Return the elements of an entry's images, videos and news."""
     parts = [f"<image:image>{_values('image', each, _IMAGE)}</image:image>" for each in entry.images]
     parts += [f"<video:video>{_values('video', each, _VIDEO)}</video:video>" for each in entry.videos]
     parts += [

@@ -88,7 +88,8 @@ async def save_files(
             row.unnamed_scans = unnamed
     if before:
         await session.flush()
-    await log_files(session, claim, came, gone=False)
+    if came:
+        await log_files(session, claim, came, gone=False)
     session.note("files.saved", files=len(first_mention))
     return SavedFiles(
         tuple(ids[file.url] if first_mention[file.url] is file else None for file in files),

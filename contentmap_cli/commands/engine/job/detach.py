@@ -1,4 +1,4 @@
-"""A run that goes on by itself: in a process and a session of its own, once its job is committed."""
+"""Run a scan in the background (`scan --detach`): in a process and session of its own."""
 
 from __future__ import annotations
 
@@ -16,24 +16,25 @@ Committed = Callable[[str], None]
 
 
 def in_background(cli: GlobalOptions, work: Callable[[Committed], int], *, as_json: bool) -> int:
-    """Prints the id of the job that `work` commits, and leaves `work` running. Returns the exit code.
+    """Run `work` in a child process and print the id of the job that it commits. Returns the exit code.
 
-    `work` is given what to call with the id, and calls it at most once. Until then its errors appear here and
-    its exit code is the one returned. No thread may run and no event loop may exist yet: the process forks.
+    `work` is given a function that it calls with the job's id, at most once. Until then its errors appear on
+    this process's streams and its exit code is returned. The process forks, so no thread may run and no event
+    loop may exist yet.
     """
-    enable_interrupts()  # the caller's ends the child as well
+    enable_interrupts()  # an interrupt of the parent stops the child as well
     reading, writing = os.pipe()
     sys.stdout.flush()
     sys.stderr.flush()
     child = os.fork()
     if child == 0:
         os.close(reading)
-        os.setsid()  # the terminal's end and its Ctrl-C are no longer ours
+        os.setsid()  # signals of the terminal no longer reach the child
 
         def committed(job_id: str) -> None:
             os.write(writing, job_id.encode())
             os.close(writing)
-            _leave_the_streams(cli)
+            _redirect_streams(cli)
 
         return work(committed)
     os.close(writing)
@@ -45,14 +46,14 @@ def in_background(cli: GlobalOptions, work: Callable[[Committed], int], *, as_js
         raise
     if not job_id:
         code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-        return code if code >= 0 else 128 - code  # ended by a signal: as a shell has it
+        return code if code >= 0 else 128 - code  # ended by a signal: the exit code that a shell reports
     _show(job_id, child, as_json=as_json)
     say(f"`{cli.in_full(f'contentmap status {job_id} --watch')}` follows it", unless=cli.quiet)
     return 0
 
 
-def _leave_the_streams(cli: GlobalOptions) -> None:
-    """Lets go of the caller's streams: what is still said goes to a text log, or nowhere."""
+def _redirect_streams(cli: GlobalOptions) -> None:
+    """Redirect the standard streams to /dev/null, and stderr to the log file where it is plain text."""
     nowhere = os.open(os.devnull, os.O_RDWR)
     log = nowhere
     if cli.log_file is not None and cli.log_format is not LogFormat.JSON:
