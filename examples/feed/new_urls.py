@@ -2,9 +2,9 @@
 
 usage: python new_urls.py DOMAIN STATE -- COMMAND [ARGUMENT ...]
 
-COMMAND reads URLs from standard input, one per line, at most 1,000 per call. STATE is a file with the time of the
-last URLs. It is written only after COMMAND has exited with 0, so no URL is skipped. If COMMAND fails, all batches
-of that scan are repeated by the next call, so COMMAND must accept a URL twice.
+COMMAND reads URLs from standard input, one per line, at most 1,000 per call. STATE is a file with the time of
+the last URLs. It is written only after COMMAND has exited with 0, so no URL is skipped. If COMMAND fails, all
+batches of that scan are repeated by the next call, so COMMAND must accept a URL twice.
 
 New URLs are held in memory and sorted. For the first call these are all URLs of the site.
 
