@@ -20,7 +20,7 @@ from web_sites import good_site, serving
 BASH, FISH, ZSH = map(shutil.which, ("bash", "fish", "zsh"))
 PATIENT = """
 import sys
-from contentmap_cli.commands import completion
+from contentmap_cli.commands.interface import completion
 from contentmap_cli.__main__ import main
 
 sys.argv[0] = "contentmap"

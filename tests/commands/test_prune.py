@@ -428,7 +428,7 @@ def test_as_the_operator_types_it(contentmap: Any) -> None:
         "sitemap_url_changes": 58,
     }
     gone = contentmap("diff", DOMAIN, "--from", jobs[1])
-    assert (gone.code, "was pruned" in gone.err, f"jobs --domain {DOMAIN}` lists" in gone.err) == (
+    assert (gone.code, "was pruned" in gone.err, f"jobs --domain {DOMAIN}`" in gone.err) == (
         6,
         True,
         True,
