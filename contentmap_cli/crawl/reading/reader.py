@@ -8,9 +8,10 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import BinaryIO, TypeVar
 
-from contentmap_cli.batches import no_room
+from contentmap_cli.batches import disk_full_message
 from contentmap_cli.crawl.http.responses import FetchedFile
 from contentmap_cli.crawl.options import CrawlOptions
 from contentmap_cli.crawl.reading.body_cache import BodyCache
@@ -235,14 +236,13 @@ class Reader:
     async def robots(self, fetched: FetchedFile, options: CrawlOptions) -> Robots:
         """What a fetched robots.txt means."""
 
-        def read() -> Robots:
-            return read_robots(
-                fetched,
-                limits=self._limits,
-                user_agent=options.user_agent,
-                delay_cap=options.crawl_delay_cap,
-            )
-
+        read = partial(
+            read_robots,
+            fetched,
+            limits=self._limits,
+            user_agent=options.user_agent,
+            delay_cap=options.crawl_delay_cap,
+        )
         return read() if fetched.size <= INLINE_ROBOTS else await self.in_thread(read)
 
     async def links(
@@ -275,7 +275,7 @@ class Reader:
             return _broken("the crawl was cancelled")
         except Exception as error:
             segment.clear()
-            if (full := no_room(error)) is not None:
+            if (full := disk_full_message(error)) is not None:
                 return _broken(full, Code.STORAGE_ERROR)
             log.exception(
                 "parser failed on %s", source.base, extra={"action": "parse.failed", "url": source.base}
