@@ -109,7 +109,7 @@ def test_what_has_no_page(contentmap: Any, on_sqlite: Any, tmp_path: Path) -> No
     with serving(SITES) as sites:
         contentmap("scan", "http://a.test/one.xml", "--connect-to", sites.connect_to)
     for subject, hint in (
-        ("elsewhere.example", "contentmap scan elsewhere.example"),
+        ("elsewhere.example", "scan elsewhere.example` first"),
         (f"sitemap_{'0' * 32}", "`contentmap jobs`"),
     ):
         said = contentmap("report", subject, "-o", str(file))
