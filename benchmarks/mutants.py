@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import hashlib
 import json
 import os
 import random
@@ -58,7 +59,7 @@ SWAPPED: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.In: ast.NotIn,
     ast.NotIn: ast.In,
 }
-FAILED = re.compile(r"^(?:FAILED|ERROR) (\S+?)(?: - .*)?$", re.M)
+FAILED = re.compile(r"^(?:FAILED|ERROR) (tests/.+?)(?: - .*)?$", re.M)
 SECONDS = 2400
 """Time for all tests of one mutant; one that takes longer hangs, which is noticed."""
 
@@ -78,7 +79,7 @@ class Mutant:
     def id(self) -> str:
         """A short name, the same in every tree."""
         text = "\0".join((self.function, self.statement, self.kind, str(self.nth)))
-        return f"{random.Random(text).getrandbits(32):08x}"
+        return hashlib.blake2s(text.encode(), digest_size=4).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -238,6 +239,7 @@ def find(mutant: Mutant, among: Sequence[Place]) -> Place | None:
 def choose(trees: Sequence[Path], count: int, seed: int) -> tuple[list[Mutant], int]:
     """Draw mutants of the first tree that are in all of them, and say how many were drawn that are not."""
     here, *others = [places(tree) for tree in trees]
+    elsewhere = [{each.mutant.id for each in other} for other in others]
     lot = random.Random(seed)
     by_statement: dict[tuple[Path, int, str], list[Place]] = {}
     for place in here:
@@ -250,7 +252,7 @@ def choose(trees: Sequence[Path], count: int, seed: int) -> tuple[list[Mutant], 
         mutant = lot.choice(lot.choices(statements, weights)[0]).mutant
         if mutant.id in chosen:
             continue
-        if all(find(mutant, other) is not None for other in others):
+        if all(mutant.id in there for there in elsewhere):
             chosen[mutant.id] = mutant
         else:
             lost += 1
@@ -326,17 +328,18 @@ class Copy:
         return "campaign" in (self.tree / "pyproject.toml").read_text(encoding="utf-8")
 
 
-def in_order(tree: Path, file: Path) -> list[str]:
-    """The tests in the order in which they are run for a mutant in this file: its package's first."""
+def in_order(tree: Path, file: Path) -> tuple[list[str], list[str]]:
+    """The tests that belong to the package of a mutant in this file, and the others."""
     tests = tree / "tests"
     parents = file.relative_to(tree / PACKAGE).parts[:-1][::-1] or (file.stem,)
     names = next((FIRST[part] for part in parents if part in FIRST), ("commands", "crawl"))
     first = [tests / name for name in names if (tests / name).exists()]
-    rest = [each for each in sorted(tests.iterdir()) if each.is_dir() or each.name.startswith("test_")]
-    ordered = [*first, *(each for each in rest if each not in first)]
-    return [
-        str(each.relative_to(tree)) for each in ordered if each.name not in ("support", "__pycache__", "fuzz")
+    rest = [
+        each
+        for each in sorted(tests.iterdir())
+        if each not in first and any(each.rglob("test_*.py") if each.is_dir() else [each.match("test_*.py")])
     ]
+    return [str(each.relative_to(tree)) for each in first], [str(each.relative_to(tree)) for each in rest]
 
 
 def killed_by(copy: Copy, place: Place) -> str:
@@ -346,7 +349,7 @@ def killed_by(copy: Copy, place: Place) -> str:
     compile(mutated, str(place.file), "exec")
     place.file.write_bytes(mutated)
     by_chance: list[str] = []
-    stages = [("-x", *in_order(copy.tree, place.file))]
+    stages = [("-x", *words) for words in in_order(copy.tree, place.file) if words]
     if copy.has_campaigns():
         stages.append(("-x", "-m", "campaign", "tests"))
     try:

@@ -32,7 +32,7 @@ from contentmap_cli.storage.partitions import partition
 from contentmap_cli.storage.reading.contents import EntryFilter, stored_batches
 from contentmap_cli.storage.schema import create_schema
 from contentmap_cli.storage.session import Sessions
-from contentmap_cli.storage.writing.bulk import Place, insert_rows
+from contentmap_cli.storage.writing.bulk import SharedValues, insert_rows
 
 SETTINGS = {
     "fsync": "on",
@@ -153,7 +153,7 @@ class Bench:
             self.domains += 1
             async with self.sessions.brief("bench") as session, session.begin():
                 await session.execute(text("SELECT 1"))
-                place = Place(self.domains, self.domains, 1)
+                place = SharedValues(self.domains, self.domains, 1)
                 self.rows += await insert_rows(session, place, batches(self.domains))
         seconds, rows = time.monotonic() - started, self.rows - before
         written = (await self.wal() - wal) / rows

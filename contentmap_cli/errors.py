@@ -1,9 +1,9 @@
-"""Ground floor: what can go wrong, said once.
+"""Exceptions, error codes and exit codes.
 
 Two families, never mixed:
 
-* `ContentMapError` ends a command. It carries a stable code, a message, a hint and the exit code.
-* `Failure` is a value. A sitemap file or a domain that failed carries one, and its neighbours go on.
+* `ContentMapError` is an exception that ends a command: it has a code, a message, a hint and an exit code.
+* `Failure` is a value: why a sitemap file or a domain failed. The other files and domains are not affected.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from enum import StrEnum
 
 
 class Exit:
-    """Exit codes of the command line. Scripts depend on them: they never change meaning."""
+    """Exit codes of the command line. Scripts depend on them: a code never changes its meaning."""
 
     CLEAN = 0
     BUG = 1
@@ -32,7 +32,7 @@ class Exit:
 class Code(StrEnum):
     """Outcome codes of a file or a domain: stable, machine-readable, listed in docs/outcomes.md.
 
-    A status that HTTP itself names is not listed here: it is `http_` and the status, as in `http_404`.
+    The code of an HTTP status is not listed here: it is `http_` and the status, as in `http_404`.
     """
 
     BAD_TARGET = "bad_target"
@@ -80,21 +80,22 @@ class Code(StrEnum):
 
 
 def http_code(status: int) -> str:
-    """The outcome code of an HTTP status that is not success (RFC 9110 section 15), e.g. `http_404`."""
+    """Return the outcome code of an unsuccessful HTTP status (RFC 9110 section 15), e.g. `http_404`."""
     return f"http_{status}"
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """What failed, as a value: `code` is a `Code` or `http_<status>`, `message` a line for a person."""
+    """Why something failed, as a value: `code` is a `Code` or `http_<status>`, `message` one line of text."""
 
     code: str
     message: str
 
 
 class ContentMapError(Exception):
-    """Ends a command: `error: message (cause)`, its details, a blank line, `hint: …`, then `exit_code`.
+    """An error that ends a command.
 
+    It is printed as `error: message (cause)`, its `details`, a line each, a blank line and `hint: …`.
     Subclasses set `code` and `exit_code`; both are part of the command line's contract.
     """
 
@@ -104,44 +105,44 @@ class ContentMapError(Exception):
     def __init__(self, message: str, *, hint: str | None = None, details: Sequence[str] = ()) -> None:
         super().__init__(message)
         self.message = message
-        self.details = tuple(details)  # a line each, where one message is about several things
+        self.details = tuple(details)  # further lines of the message
         self.hint = hint
 
 
 class UsageError(ContentMapError):
-    """The command line, a settings file or an input list says something that cannot be done."""
+    """The command line, a settings file or an input list asks for something that cannot be done."""
 
     code = "usage"
     exit_code = Exit.USAGE
 
 
 class DatabaseUnavailable(ContentMapError):
-    """The database cannot be reached, is full, is read-only or went away. What was recorded stays."""
+    """The database cannot be reached, is full, is read-only or was lost. What was recorded is kept."""
 
     code = "database_unavailable"
     exit_code = Exit.DATABASE
 
 
 class ConnectionLost(DatabaseUnavailable):
-    """A connection to the database broke or could not be made: another attempt tells whether all is lost."""
+    """A connection to the database was lost or could not be made. A retry may succeed."""
 
 
 class StorageRefused(ContentMapError):
-    """The database answered with an error that is neither ours nor a known state of its own."""
+    """The database answered with an error of another kind than those above."""
 
     code = "storage_error"
     exit_code = Exit.DATABASE
 
 
 class SchemaMismatch(ContentMapError):
-    """The database holds no schema, an older one, a newer one, or another program's tables."""
+    """The database has no schema, an older one, a newer one, or another program's tables."""
 
     code = "schema_mismatch"
     exit_code = Exit.DATABASE
 
 
 class AnswerLost(ContentMapError):
-    """The work was done, and its answer could not be written to where it was to go."""
+    """The work was done, and its output could not be written."""
 
     code = "answer_lost"
     exit_code = Exit.NOT_CLEAN
@@ -162,14 +163,14 @@ class JobHeld(ContentMapError):
 
 
 class LeaseLost(ContentMapError):
-    """The claim on a domain scan is another run's by now: nothing of this run may be written for it."""
+    """Another run holds the claim on the domain scan by now: this run must not write its result."""
 
     code = "lease_lost"
     exit_code = Exit.NOT_CLEAN
 
 
 class TransactionRuleBroken(ContentMapError):
-    """A bug in ContentMap: someone other than a transaction's owner tried to end, nest or share it."""
+    """A bug in ContentMap: code other than a transaction's owner tried to end, nest or share it."""
 
     code = "transaction_rule_broken"
     exit_code = Exit.BUG

@@ -4,17 +4,30 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from concurrent.futures import Executor
 from typing import Any, TypeVar
 
 T = TypeVar("T")
 
 
-async def run_in_thread(work: Callable[..., T], *arguments: Any) -> T:
-    """Return what `work` returns, run in a thread. Cancelled, it waits for the thread's end first, and then
-    raises CancelledError. A thread cannot be interrupted."""
-    running = asyncio.ensure_future(asyncio.to_thread(work, *arguments))
+async def run_in_thread(
+    work: Callable[..., T],
+    *arguments: Any,
+    pool: Executor | None = None,
+    stop: Callable[[], None] | None = None,
+) -> T:
+    """Return what `work` returns, run in a thread of `pool`, or of the event loop's own.
+
+    Cancelled, it calls `stop`, waits for the thread's end, since a thread cannot be interrupted, and then
+    raises CancelledError.
+    """
+    running = asyncio.get_running_loop().run_in_executor(pool, work, *arguments)
     try:
         return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        if stop is not None:
+            stop()
+        raise
     finally:
         await wait_for_end(running)
 

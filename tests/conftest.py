@@ -8,13 +8,14 @@ import os
 import random
 import shutil
 import signal
+import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import asyncpg
 import pytest
-from fork_server import stop_server
+from fork_server import stop_servers
 from postgres_server import PostgresServer, wanted_version
 
 from contentmap_cli.storage.engine import Database, open_database
@@ -34,7 +35,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Shuffle the tests if asked to."""
+    """Shuffle the tests if asked to, and let Hypothesis take its time beside other processes."""
+    if "hypothesis" in sys.modules:
+        from hypothesis import HealthCheck, settings
+
+        settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+        settings.load_profile("suite")
     if (seed := config.getoption("--shuffle")) is not None:
         random.Random(seed).shuffle(items)
 
@@ -58,7 +64,7 @@ def _signals_of_a_terminal() -> Iterator[None]:
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, lambda *_: None)
     yield
-    stop_server()
+    stop_servers()
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,7 @@
-"""The rules of the sitemap protocol and of good practice: values in, findings out.
+"""The rules of `check`: the sitemap protocol and good practice. Values in, findings out.
 
     CheckedSite, CheckedFile, entries --Checker--> families of rules --Notes--> findings
 
-A family is one file: its rules, and a class that looks at files and entries as they pass by. Nothing here
-reads a file, a socket or a database, and nothing keeps an entry: memory holds a few bytes for each URL.
+A family is one module: its rules, and a class that is given each file and its entries. Nothing here reads a
+file, a socket or a database. Entries are not kept: memory holds a few bytes per URL.
 """

@@ -1,4 +1,4 @@
-"""Leads files and entries past every family of rules, once or twice, and gives back the findings."""
+"""Runs every family of rules over files and entries, once or twice, and returns the findings."""
 
 from __future__ import annotations
 
@@ -23,67 +23,69 @@ FAMILIES: Final[tuple[type[Family], ...]] = (
 
 
 class Checker:
-    """One target's check: `start`, `entries` and `end` for each file, then `finish`.
+    """The check of one target: `start`, `entries` and `end` for each file, then `finish`.
 
-    Where that answers True, the same files and entries are led past once more (`start`, `entries`), before
-    `findings` ends it.
+    If `finish` returns True, give it the same files and entries once more (`start`, `entries`). Then call
+    `findings`.
     """
 
-    def __init__(self, site: CheckedSite, wanted: Collection[str] = frozenset(RULES)) -> None:
+    def __init__(self, site: CheckedSite, selected: Collection[str] = frozenset(RULES)) -> None:
         self.target = site.target
-        self._notes = Notes(site.target, wanted)
+        self._notes = Notes(site.target, selected)
         self._families = [family(site, self._notes) for family in FAMILIES]
-        self._looking = [family for family in self._families if self._notes.wants(*family.sees)]
+        self._entry_families = [
+            family for family in self._families if self._notes.is_selected(*family.entry_rules)
+        ]
         self._file: CheckedFile | None = None
-        self._again: list[Family] | None = None
+        self._second_pass: list[Family] | None = None
         self.files = 0
         self.seen = 0
 
     def start(self, file: CheckedFile) -> None:
-        """The next file."""
+        """Begin the next file."""
         self._file = file
-        if self._again is None:
+        if self._second_pass is None:
             self.files += 1
             for family in self._families:
                 family.start(file)
 
     def entries(self, entries: Sequence[Entry]) -> None:
-        """The next entries of that file: each URL of a file comes once."""
+        """Check the next entries of that file, in which each URL occurs once."""
         file = self._file
         if file is None:
-            raise ValueError("entries of no file")
-        if self._again is not None:
-            for family in self._again:
-                family.again(file, entries)
+            raise ValueError("entries() before start()")
+        if self._second_pass is not None:
+            for family in self._second_pass:
+                family.second_pass(file, entries)
             return
         self.seen += len(entries)
-        for family in self._looking:
+        for family in self._entry_families:
             family.entries(file, entries)
 
     def end(self) -> None:
-        """That file has ended."""
-        if self._again is None and self._file is not None:
+        """End that file."""
+        if self._second_pass is None and self._file is not None:
             for family in self._families:
                 family.end(self._file)
         self._file = None
 
     def finish(self) -> bool:
-        """All files have been seen; True if they are wanted a second time."""
+        """End the first pass. Returns True if a second one is needed."""
         for family in self._families:
             family.finish()
-        self._again = [family for family in self._looking if family.wants_more]
-        return bool(self._again)
+        self._second_pass = [family for family in self._entry_families if family.needs_second_pass]
+        return bool(self._second_pass)
 
     def repeat(self) -> bool:
-        """`finish` after the first time round; False after the second."""
-        return self._again is None and self.finish()
+        """Call `finish` after the first pass and return its result; return False after the second one."""
+        return self._second_pass is None and self.finish()
 
-    def given_up(self) -> list[str]:
-        """What was not compared because there was too much of it, a sentence a rule."""
-        return [family.given_up for family in self._looking if family.given_up]
+    def incomplete(self) -> list[str]:
+        """Return a sentence for each rule that could not be checked completely."""
+        return [family.incomplete for family in self._entry_families if family.incomplete]
 
     def findings(self) -> list[Finding]:
-        """What was found."""
-        for family in self._again or ():
+        """Return the findings."""
+        for family in self._second_pass or ():
             family.conclude()
         return self._notes.findings()

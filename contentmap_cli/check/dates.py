@@ -1,4 +1,4 @@
-"""Rules about lastmod: whether it is there, is a date, and can be believed."""
+"""Rules about lastmod and priority: present, valid and credible."""
 
 from __future__ import annotations
 
@@ -12,60 +12,60 @@ from contentmap_cli.models import FEED_KINDS, DocumentKind, Entry, Lastmod, Seve
 from contentmap_cli.models.findings import CheckedFile, CheckedSite, Rule
 
 _E, _W, _I = Severity.ERROR, Severity.WARNING, Severity.INFO
-_HONESTY = f"{GOOGLE}/sitemaps/build-sitemap#additional-notes-about-xml-sitemaps"
+_ACCURACY = f"{GOOGLE}/sitemaps/build-sitemap#additional-notes-about-xml-sitemaps"
 _W3C_NOTE = "https://www.w3.org/TR/NOTE-datetime"
 
-FEW = 10
-"""Entries below which equal dates prove nothing."""
+MIN_DATES = 10
+"""Fewer equal dates prove nothing."""
 AHEAD = timedelta(minutes=10)  # clocks differ
-DAY_AHEAD = timedelta(hours=14)  # somewhere it is that day already
+DAY_AHEAD = timedelta(hours=14)  # that date has begun in some time zone
 JUST_NOW = timedelta(minutes=5)
-OLDEST = "1995-01-01"  # no page of the web that is still served has not been touched since
+OLDEST = "1995-01-01"  # the year after the first search engines
 
 LASTMOD_FORMAT = rule(
-    "lastmod-format", _W, "a lastmod that is no W3C date-time",
-    "It was understood all the same; readers that validate ignore it.", _W3C_NOTE,
+    "lastmod-format", _W, "lastmod is not a W3C date-time",
+    "It was understood; readers that validate ignore it.", _W3C_NOTE,
 )  # fmt: skip
 LASTMOD_MISSING = rule(
-    "lastmod-missing", _I, "no lastmod in the whole file",
+    "lastmod-missing", _I, "no lastmod in the file",
     "Crawlers use it to fetch what changed; without it they have to guess.", f"{PROTOCOL}#lastmoddef",
 )  # fmt: skip
 LASTMOD_FUTURE = rule(
-    "lastmod-future", _E, "a lastmod in the future",
-    "A page cannot have been changed later than now: dates of such a file are not believed.",
+    "lastmod-future", _E, "lastmod in the future",
+    "A page cannot have changed in the future: search engines do not trust the dates of such a file.",
     f"{PROTOCOL}#lastmoddef",
 )  # fmt: skip
 LASTMOD_ANCIENT = rule(
-    "lastmod-ancient", _W, "a lastmod from before 1995",
-    "As a rule a date that was never set (1970-01-01 is zero in Unix time).", f"{PROTOCOL}#lastmoddef",
+    "lastmod-ancient", _W, "lastmod before 1995",
+    "Usually a date that was never set (1970-01-01 is zero in Unix time).", f"{PROTOCOL}#lastmoddef",
 )  # fmt: skip
 LASTMOD_EQUAL = rule(
-    "lastmod-equal", _W, "the same lastmod on every entry",
-    "The date of the file, or of a deployment, rather than of the pages: search engines stop using it.",
-    _HONESTY,
+    "lastmod-equal", _W, "same lastmod on every entry",
+    "The date of the file or of a deployment, not of the pages: search engines stop using it.",
+    _ACCURACY,
 )  # fmt: skip
 LASTMOD_NOW = rule(
-    "lastmod-now", _W, "every lastmod is the moment of the request",
+    "lastmod-now", _W, "every lastmod is the time of the request",
     "The generator writes the current time: the date says nothing, and search engines stop using it.",
-    _HONESTY,
+    _ACCURACY,
 )  # fmt: skip
 LASTMOD_INDEX = rule(
-    "lastmod-index", _W, "an index's lastmod older than its child's newest entry",
-    "Crawlers that go by the index do not fetch the child and miss what is new.",
+    "lastmod-index", _W, "lastmod in the index older than the newest entry of the file",
+    "Crawlers that rely on the index do not fetch the file and miss new entries.",
     f"{PROTOCOL}#index",
 )  # fmt: skip
 LASTMOD_TOUCHED = rule(
-    "lastmod-touched", _W, "a new lastmod in the index for a file that did not change",
-    "Compared with the last recorded scan: the date moves without a reason, so it is not believed.",
-    _HONESTY,
+    "lastmod-touched", _W, "new lastmod in the index for an unchanged file",
+    "Compared with the last recorded scan: the date changes without a reason, so it is not trusted.",
+    _ACCURACY,
 )  # fmt: skip
 LASTMOD_STALE = rule(
-    "lastmod-stale", _W, "a file that changed while its lastmod in the index did not",
-    "Compared with the last recorded scan: crawlers that go by the index miss the change.",
+    "lastmod-stale", _W, "file changed, but not its lastmod in the index",
+    "Compared with the last recorded scan: crawlers that rely on the index miss the change.",
     f"{PROTOCOL}#index",
 )  # fmt: skip
 PRIORITY_EQUAL = rule(
-    "priority-equal", _I, "the same priority on every entry",
+    "priority-equal", _I, "same priority on every entry",
     "A priority only ranks the pages of one site against each other; one value for all says nothing.",
     f"{PROTOCOL}#prioritydef",
 )  # fmt: skip
@@ -78,9 +78,9 @@ _DAILY = frozenset({"day", "month", "year"})
 
 
 class Dates(Family):
-    """lastmod and priority over a whole file."""
+    """Checks lastmod and priority of a whole file."""
 
-    sees: ClassVar[tuple[Rule, ...]] = (
+    entry_rules: ClassVar[tuple[Rule, ...]] = (
         *(LASTMOD_FORMAT, LASTMOD_MISSING, LASTMOD_FUTURE, LASTMOD_ANCIENT, LASTMOD_EQUAL, LASTMOD_NOW),
         *(LASTMOD_INDEX, PRIORITY_EQUAL),
     )
@@ -94,13 +94,13 @@ class Dates(Family):
         self._now = now
         self._latest = _text(now + AHEAD)
         self._latest_day = _text(now + DAY_AHEAD)
-        self._seen = self._dated = self._recent = self._ranked = 0
+        self._seen = self._dated = self._recent = self._prioritized = 0
         self._dates: set[str] = set()
         self._newest: Lastmod | None = None
         self._priorities: set[float] = set()
 
     def start(self, file: CheckedFile) -> None:
-        """Starts anew; dates are held against the moment at which the file was read."""
+        """Begin a file. Dates are compared with the time at which it was read."""
         self._reset(file.read_at or self.site.now)
         if file.was_changed is not None and file.date_changed is not None:
             if file.date_changed and not file.was_changed:
@@ -109,12 +109,12 @@ class Dates(Family):
                 self.notes.add(LASTMOD_STALE, file, LASTMOD_STALE.what)
 
     def entries(self, file: CheckedFile, entries: Sequence[Entry]) -> None:
-        """Looks at each date."""
+        """Check the date of each entry."""
         feed = file.kind in FEED_KINDS
         for entry in entries:
             self._seen += 1
             if entry.priority is not None:
-                self._ranked += 1
+                self._prioritized += 1
                 if len(self._priorities) < 2:
                     self._priorities.add(entry.priority)
             lastmod = entry.lastmod
@@ -123,13 +123,13 @@ class Dates(Family):
             self._dated += 1
             if not feed and not _W3C.fullmatch(lastmod.text):
                 self.notes.add(LASTMOD_FORMAT, file, LASTMOD_FORMAT.what, example=lastmod.text)
-            self._weigh(file, entry.url, lastmod, lastmod.utc)
+            self._check_date(file, entry.url, lastmod, lastmod.utc)
 
-    def _weigh(self, file: CheckedFile, url: str, lastmod: Lastmod, utc: str) -> None:
+    def _check_date(self, file: CheckedFile, url: str, lastmod: Lastmod, utc: str) -> None:
         if len(self._dates) < 2:
             self._dates.add(utc)
         daily = lastmod.precision in _DAILY
-        if utc > (self._latest_day if daily else self._latest):  # one form, so texts compare as moments do
+        if utc > (self._latest_day if daily else self._latest):  # one format, so texts compare like times
             self.notes.add(LASTMOD_FUTURE, file, LASTMOD_FUTURE.what, example=f"{url} {lastmod.text}")
         elif utc < OLDEST:
             self.notes.add(LASTMOD_ANCIENT, file, LASTMOD_ANCIENT.what, example=f"{url} {lastmod.text}")
@@ -141,23 +141,27 @@ class Dates(Family):
             self._newest = lastmod
 
     def end(self, file: CheckedFile) -> None:
-        """Says what only the whole shows."""
+        """Check what only the whole file shows."""
         add = self.notes.add
         if self._seen and not file.has_lastmod and not self._dated and file.kind is not DocumentKind.TEXT:
-            add(LASTMOD_MISSING, file, f"none of {self._seen:,} entries has one")
-        if self._dated >= FEW:
+            add(LASTMOD_MISSING, file, f"none of {self._seen:,} entries has a lastmod")
+        if self._dated >= MIN_DATES:
             if self._recent == self._dated:
                 add(LASTMOD_NOW, file, f"all {self._dated:,} dates, read at {_text(self._now)}")
             elif len(self._dates) == 1:
                 add(LASTMOD_EQUAL, file, f"all {self._dated:,} dates are {next(iter(self._dates))}")
-        if self._ranked >= FEW and self._ranked == self._seen and len(self._priorities) == 1:
-            add(PRIORITY_EQUAL, file, f"all {self._ranked:,} are {next(iter(self._priorities)):g}")
-        said, newest = file.index_lastmod, self._newest
-        if said is not None and said.utc and newest is not None and newest.utc:
-            coarse = said.precision in _DAILY or newest.precision in _DAILY
-            older = said.utc[:10] < newest.utc[:10] if coarse else said.utc < newest.utc
+        if self._prioritized >= MIN_DATES and self._prioritized == self._seen and len(self._priorities) == 1:
+            add(
+                PRIORITY_EQUAL,
+                file,
+                f"all {self._prioritized:,} priorities are {next(iter(self._priorities)):g}",
+            )
+        index_date, newest = file.index_lastmod, self._newest
+        if index_date is not None and index_date.utc and newest is not None and newest.utc:
+            coarse = index_date.precision in _DAILY or newest.precision in _DAILY
+            older = index_date.utc[:10] < newest.utc[:10] if coarse else index_date.utc < newest.utc
             if older and newest.utc <= self._latest_day:
-                add(LASTMOD_INDEX, file, f"the index says {said.text}, the newest entry {newest.text}")
+                add(LASTMOD_INDEX, file, f"index: {index_date.text}, newest entry: {newest.text}")
 
 
 def _text(moment: datetime) -> str:

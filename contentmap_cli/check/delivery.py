@@ -1,4 +1,4 @@
-"""Rules about how files are delivered and found: status, redirects, media types, robots.txt, indexes."""
+"""Rules about delivery and discovery: status, redirects, media types, robots.txt, indexes."""
 
 from __future__ import annotations
 
@@ -13,57 +13,57 @@ from contentmap_cli.models.findings import CheckedFile, CheckedSite
 _E, _W, _I = Severity.ERROR, Severity.WARNING, Severity.INFO
 
 SITE_UNREACHABLE = rule(
-    "site-unreachable", _E, "a site that cannot be checked",
-    "No answer, or none that means anything: nothing else could be looked at.",
+    "site-unreachable", _E, "site cannot be checked",
+    "No usable answer: nothing else could be checked.",
     f"{PROTOCOL}#informing",
 )  # fmt: skip
 SITE_EMPTY = rule(
-    "site-empty", _W, "no sitemap was found",
+    "site-empty", _W, "no sitemap found",
     "Crawlers then know only the pages that others link to.", f"{PROTOCOL}#informing",
 )  # fmt: skip
 SITE_INCOMPLETE = rule(
-    "site-incomplete", _W, "a site that was not read whole",
-    "A limit of this run was reached: what lies beyond was not checked.", f"{PROTOCOL}#index",
+    "site-incomplete", _W, "site not read completely",
+    "A limit of this run was reached: the rest was not checked.", f"{PROTOCOL}#index",
 )  # fmt: skip
 HTTP_FAILED = rule(
-    "http-failed", _E, "a file that cannot be fetched",
+    "http-failed", _E, "file cannot be fetched",
     "It is named as a sitemap, and a crawler gets nothing from it.", f"{PROTOCOL}#informing",
 )  # fmt: skip
 HTTP_REDIRECT = rule(
-    "http-redirect", _W, "a file that redirects",
+    "http-redirect", _W, "file redirects",
     "Each fetch costs a second request, and some readers do not follow: name the final URL.",
     f"{GOOGLE}/sitemaps/build-sitemap",
 )  # fmt: skip
 HTTP_TYPE = rule(
-    "http-type", _W, "a Content-Type that does not fit",
-    "XML goes as application/xml or text/xml, text as text/plain, gzip as application/gzip.",
+    "http-type", _W, "wrong Content-Type",
+    "XML is application/xml or text/xml, text is text/plain, gzip is application/gzip.",
     "https://www.rfc-editor.org/rfc/rfc7303.html#section-9.1",
 )  # fmt: skip
 HTTP_GZIP = rule(
-    "http-gzip", _W, "a file named .gz that is not gzipped",
-    "Readers that go by the name fail to unpack it.", f"{PROTOCOL}#index",
+    "http-gzip", _W, "file named .gz is not gzipped",
+    "Readers that rely on the name fail to unpack it.", f"{PROTOCOL}#index",
 )  # fmt: skip
 ROBOTS_UNREACHABLE = rule(
-    "robots-unreachable", _E, "a robots.txt that cannot be read",
-    "On a server error crawlers must take the whole site as forbidden.",
+    "robots-unreachable", _E, "robots.txt cannot be read",
+    "On a server error crawlers must treat the whole site as disallowed.",
     f"{RFC_9309}#section-2.3.1.4",
 )  # fmt: skip
 ROBOTS_ORPHAN = rule(
-    "robots-orphan", _W, "a sitemap that neither robots.txt nor an index names",
-    "Only who guesses its name finds it: a Sitemap line in robots.txt tells every crawler.",
+    "robots-orphan", _W, "sitemap not named by robots.txt or an index",
+    "Crawlers can only guess its name: a Sitemap line in robots.txt tells all of them.",
     f"{PROTOCOL}#submit_robots",
 )  # fmt: skip
 ROBOTS_BLOCKED = rule(
-    "robots-blocked", _E, "a sitemap that robots.txt forbids",
+    "robots-blocked", _E, "sitemap disallowed by robots.txt",
     "Crawlers that obey robots.txt do not fetch it.", f"{RFC_9309}#section-2.2.2",
 )  # fmt: skip
 INDEX_NESTED = rule(
-    "index-nested", _E, "an index inside an index",
-    "An index names sitemaps; most readers do not go a level deeper.",
+    "index-nested", _E, "index inside an index",
+    "An index names sitemaps; most readers do not follow a second level.",
     f"{GOOGLE}/sitemaps/large-sitemaps",
 )  # fmt: skip
 INDEX_HOST = rule(
-    "index-host", _E, "an index that names a file on another host",
+    "index-host", _E, "index names a file on another host",
     "An index may only name files of its own site, unless robots.txt names it.", f"{PROTOCOL}#index",
 )  # fmt: skip
 
@@ -73,19 +73,19 @@ _GZIP_TYPES = frozenset(
     {"application/gzip", "application/x-gzip", "application/octet-stream", "binary/octet-stream"}
 )
 _NOTES = frozenset({Code.ROBOTS_IS_HTML, Code.ALREADY_SEEN})
-"""What is told of a site and is no reason for having found nothing."""
+"""Notes on a site that do not explain why no file was found."""
 _GUESSED = frozenset({DiscoveryMethod.KNOWN_PATH, DiscoveryMethod.HTML_LINK, DiscoveryMethod.REMEMBERED})
 
 
 class Delivery(Family):
-    """How each file came, and how the site leads to it."""
+    """Checks how each file is delivered, and how the site names it."""
 
     def __init__(self, site: CheckedSite, notes: Notes) -> None:
         super().__init__(site, notes)
         self._files = 0
 
     def start(self, file: CheckedFile) -> None:
-        """Looks at a file's answer and its place."""
+        """Check the response to a file, and where it is named."""
         self._files += 1
         failure = file.failure
         if failure is not None and not is_about_content(failure.code):
@@ -99,34 +99,34 @@ class Delivery(Family):
         if file.parent is not None:
             self._child(file)
         elif file.named is False and file.discovered_by in _GUESSED and failure is None:
-            self.notes.add(ROBOTS_ORPHAN, file, "no Sitemap line of robots.txt names it")
+            self.notes.add(ROBOTS_ORPHAN, file, "no Sitemap line of robots.txt names the file")
         if self.site.allows is not None and not self.site.allows(file.url):
             self.notes.add(ROBOTS_BLOCKED, file, ROBOTS_BLOCKED.what)
 
     def _type(self, file: CheckedFile) -> None:
         if path_of(file.address or "").lower().endswith(".gz") and not file.is_gzipped and file.decoded_bytes:
             self.notes.add(HTTP_GZIP, file, HTTP_GZIP.what)
-        said = (file.content_type or "").partition(";")[0].strip().lower()
-        if not said or file.kind is None or not file.kind.is_sitemap:
+        media_type = (file.content_type or "").partition(";")[0].strip().lower()
+        if not media_type or file.kind is None or not file.kind.is_sitemap:
             return
         if file.kind is DocumentKind.TEXT:
-            fits = said == "text/plain"
+            fits = media_type == "text/plain"
         elif file.kind is DocumentKind.JSON_FEED:
-            fits = said == "application/json" or said.endswith("+json")
+            fits = media_type == "application/json" or media_type.endswith("+json")
         else:
-            fits = said in _XML_TYPES or said.endswith("+xml") or said in _FEED_TYPES
-        if not fits and not (file.is_gzipped and said in _GZIP_TYPES):
-            self.notes.add(HTTP_TYPE, file, f"{said[:100]} for a {file.kind.value}")
+            fits = media_type in _XML_TYPES or media_type.endswith("+xml") or media_type in _FEED_TYPES
+        if not fits and not (file.is_gzipped and media_type in _GZIP_TYPES):
+            self.notes.add(HTTP_TYPE, file, f"{media_type[:100]} for a {file.kind.value}")
 
     def _child(self, file: CheckedFile) -> None:
         if file.kind is DocumentKind.INDEX:
             self.notes.add(INDEX_NESTED, file, INDEX_NESTED.what, example=file.parent)
-        mine, its = origin_of(file.url), origin_of(file.parent)
-        if mine is not None and its is not None and mine.site != its.site and not file.trusted:
-            self.notes.add(INDEX_HOST, file, f"the index lies on {its.host}", example=file.parent)
+        own, parent = origin_of(file.url), origin_of(file.parent)
+        if own is not None and parent is not None and own.site != parent.site and not file.trusted:
+            self.notes.add(INDEX_HOST, file, f"the index is on {parent.host}", example=file.parent)
 
     def finish(self) -> None:
-        """Says what is about the site as a whole."""
+        """Check the site as a whole."""
         for failure in self.site.failures:
             text = f"{failure.code}: {failure.message}"
             if failure.code == Code.ROBOTS_UNREACHABLE:
@@ -143,7 +143,7 @@ class Delivery(Family):
 
 
 def _target(url: str) -> str:
-    """A URL as far as a redirect tells it from another one."""
+    """Return the part of a URL in which a redirect may differ: no fragment, no default port."""
     origin = origin_of(url)
     rest = url.partition("://")[2]
     slash = rest.find("/")

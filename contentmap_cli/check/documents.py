@@ -1,6 +1,6 @@
-"""Rules about a document as a whole: its markup, its encoding, its namespaces, its limits.
+"""Rules about a document as a whole: markup, encoding, namespaces, limits.
 
-Most of them say what the reader said: a problem of a document is a finding.
+Most findings are problems that the parser reported.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from contentmap_cli.models.findings import CheckedFile, Rule
 
 _E, _W, _I = Severity.ERROR, Severity.WARNING, Severity.INFO
 
-MOST_ENTRIES = 50_000
-MOST_BYTES = 50 * 1024 * 1024
-MOST_ROBOTS_BYTES = 500 * 1024  # RFC 9309 section 2.5: the least that every reader must take
+MAX_ENTRIES = 50_000
+MAX_BYTES = 50 * 1024 * 1024
+MAX_ROBOTS_BYTES = 500 * 1024  # RFC 9309 section 2.5: what every reader must accept
 
 NAMESPACE = "http://www.sitemaps.org/schemas/sitemap/0.9"
 OLD_NAMESPACES = frozenset(
@@ -48,147 +48,147 @@ LIMIT_URLS = rule(
     f"{PROTOCOL}#index",
 )  # fmt: skip
 LIMIT_SIZE = rule(
-    "limit-size", _E, "larger than 50 MiB, uncompressed",
+    "limit-size", _E, "larger than 50 MiB uncompressed",
     "Readers cut the file there or refuse it: split it and name the parts in an index.", f"{PROTOCOL}#index",
 )  # fmt: skip
 LIMIT_URL_LENGTH = rule(
-    "limit-url-length", _E, "a URL of 2,048 characters or more",
+    "limit-url-length", _E, "URL of 2,048 characters or more",
     "A loc must have less than 2,048 characters; longer ones are not read.", f"{PROTOCOL}#locdef",
 )  # fmt: skip
 DOCUMENT_KIND = rule(
     "document-kind", _E, "not a sitemap, feed or list of URLs",
-    "Nothing of it is read. An HTML page here is often an error page that is served with status 200.",
+    "Nothing of it is read. An HTML page here is often an error page served with status 200.",
     f"{PROTOCOL}#xmlTagDefinitions",
 )  # fmt: skip
 DOCUMENT_EMPTY = rule(
-    "document-empty", _W, "no entry at all",
-    "The protocol asks for one entry at least; an empty file is reported as an error by search engines.",
+    "document-empty", _W, "no entries",
+    "The protocol requires at least one entry; search engines report an empty file as an error.",
     f"{PROTOCOL}#urldef",
 )  # fmt: skip
 DOCUMENT_TRUNCATED = rule(
-    "document-truncated", _E, "cut off before its end",
-    "What stood behind the cut is lost, and strict readers refuse all of it.", f"{PROTOCOL}#validating",
+    "document-truncated", _E, "truncated document",
+    "Everything after the cut is lost, and strict readers refuse the whole file.", f"{PROTOCOL}#validating",
 )  # fmt: skip
 DOCUMENT_COMPRESSION = rule(
     "document-compression", _E, "damaged or unusual compression",
-    "gzip in one layer and one piece is what every reader undoes.", f"{PROTOCOL}#index",
+    "Every reader supports one layer of gzip with one member.", f"{PROTOCOL}#index",
 )  # fmt: skip
 DOCUMENT_LINE = rule(
-    "document-line", _E, "a line of a text sitemap that is not one URL",
-    "A text sitemap holds URLs, one a line, and nothing else.", f"{PROTOCOL}#otherformats",
+    "document-line", _E, "line of a text sitemap is not one URL",
+    "A text sitemap has one URL per line and nothing else.", f"{PROTOCOL}#otherformats",
 )  # fmt: skip
 XML_BROKEN = rule(
-    "xml-broken", _E, "XML that is not well-formed",
-    "A strict parser stops at the first error; what follows is not read.", f"{PROTOCOL}#validating",
+    "xml-broken", _E, "XML is not well-formed",
+    "A strict parser stops at the first error; the rest is not read.", f"{PROTOCOL}#validating",
 )  # fmt: skip
 XML_AMPERSAND = rule(
-    "xml-ampersand", _E, "an & that is not escaped",
-    "XML wants &amp;. Strict readers refuse the file, lenient ones may alter the URL.",
+    "xml-ampersand", _E, "unescaped &",
+    "XML requires &amp;. Strict readers refuse the file, lenient ones may alter the URL.",
     f"{PROTOCOL}#escaping",
 )  # fmt: skip
 XML_ENTITY = rule(
-    "xml-entity", _E, "an entity that only HTML knows",
-    "XML knows five entities; anything else is an error.", f"{PROTOCOL}#escaping",
+    "xml-entity", _E, "HTML entity in XML",
+    "XML defines five entities; anything else is an error.", f"{PROTOCOL}#escaping",
 )  # fmt: skip
 XML_TAGS = rule(
-    "xml-tags", _E, "tags that do not match or are malformed",
+    "xml-tags", _E, "mismatched or malformed tags",
     "Strict readers refuse the file, lenient ones have to guess where an entry ends.",
     f"{XML}#sec-starttags",
 )  # fmt: skip
 XML_JUNK = rule(
-    "xml-junk", _E, "text outside of the root element",
-    "Nothing may stand before the XML declaration or behind the root: often a program's own warnings.",
+    "xml-junk", _E, "text outside the root element",
+    "Only white space and comments may precede or follow the root: often this is a program's own warning.",
     f"{XML}#sec-well-formed",
 )  # fmt: skip
 XML_ROOTS = rule(
     "xml-roots", _E, "several documents in one file",
-    "A document has one root; strict readers stop behind the first.", f"{XML}#sec-well-formed",
+    "A document has one root; strict readers stop after the first.", f"{XML}#sec-well-formed",
 )  # fmt: skip
 XML_DOCTYPE = rule(
-    "xml-doctype", _E, "a document type declaration",
-    "The protocol has none, and careful readers refuse it for the harm that entities can do.",
+    "xml-doctype", _E, "document type declaration",
+    "The protocol has none, and readers refuse it because entities can be abused.",
     f"{PROTOCOL}#validating",
 )  # fmt: skip
 XML_SIZE = rule(
-    "xml-size", _E, "one piece of markup that does not end",
-    "A tag, comment or text of megabytes is a fault of its generator; readers give up.",
+    "xml-size", _E, "unterminated markup",
+    "A tag, comment or text of megabytes is an error of the generator; readers give up.",
     f"{PROTOCOL}#validating",
 )  # fmt: skip
 ENCODING_DECLARED = rule(
-    "encoding-declared", _E, "text that is not in the encoding it declares",
-    "Strict readers stop at the first byte that does not fit.", f"{XML}#charencoding",
+    "encoding-declared", _E, "bytes that are invalid in the declared encoding",
+    "Strict readers stop at the first invalid byte.", f"{XML}#charencoding",
 )  # fmt: skip
 ENCODING_UTF8 = rule(
     "encoding-utf8", _E, "not encoded in UTF-8",
-    "The protocol asks for UTF-8; other encodings are read by some and garbled by others.",
+    "The protocol requires UTF-8; some readers garble other encodings.",
     f"{PROTOCOL}#escaping",
 )  # fmt: skip
 NAMESPACE_MISSING = rule(
     "namespace-missing", _E, "no namespace on the root element",
-    "Validating readers refuse the file: without the namespace it is no sitemap.", f"{PROTOCOL}#urlsetdef",
+    "Validating readers refuse the file: without the namespace it is not a sitemap.", f"{PROTOCOL}#urlsetdef",
 )  # fmt: skip
 NAMESPACE_WRONG = rule(
-    "namespace-wrong", _E, "not the protocol's namespace on the root element",
-    "A namespace is compared letter by letter; https, or a slash at its end, makes it another one.",
+    "namespace-wrong", _E, "wrong namespace on the root element",
+    "Namespaces are compared character by character; https or a trailing slash makes it another one.",
     f"{PROTOCOL}#urlsetdef",
 )  # fmt: skip
 NAMESPACE_OLD = rule(
-    "namespace-old", _W, "the namespace of an older protocol",
-    "It stands for the protocol from before sitemaps.org, which newer readers need not know.",
+    "namespace-old", _W, "namespace of an older protocol",
+    "The protocol before sitemaps.org, which newer readers may not know.",
     f"{PROTOCOL}#urlsetdef",
 )  # fmt: skip
 NAMESPACE_EXTENSION = rule(
-    "namespace-extension", _E, "a wrong namespace for an extension",
-    "Images, videos, news and alternates go by their namespace: under another one they are not seen.",
+    "namespace-extension", _E, "wrong namespace for an extension",
+    "Images, videos, news and alternates are recognised by their namespace only.",
     f"{PROTOCOL}#extending",
 )  # fmt: skip
 ENTRY_URL_MISSING = rule(
-    "entry-url-missing", _E, "an entry without a loc",
-    "The loc is the one thing that an entry must have.", f"{PROTOCOL}#locdef",
+    "entry-url-missing", _E, "entry without a loc",
+    "loc is the only required element of an entry.", f"{PROTOCOL}#locdef",
 )  # fmt: skip
 ENTRY_STRAY = rule(
-    "entry-stray", _E, "a loc outside of url and sitemap",
-    "It belongs to no entry, so no reader lists it.", f"{PROTOCOL}#locdef",
+    "entry-stray", _E, "loc outside url and sitemap",
+    "It belongs to no entry, so readers do not list it.", f"{PROTOCOL}#locdef",
 )  # fmt: skip
 ENTRY_CHANGEFREQ = rule(
-    "entry-changefreq", _E, "not one of the protocol's seven words",
+    "entry-changefreq", _E, "invalid changefreq",
     "always, hourly, daily, weekly, monthly, yearly or never; anything else fails validation.",
     f"{PROTOCOL}#changefreqdef",
 )  # fmt: skip
 ENTRY_PRIORITY = rule(
-    "entry-priority", _E, "a priority that is not a number from 0.0 to 1.0",
-    "Anything else fails validation and says nothing.", f"{PROTOCOL}#prioritydef",
+    "entry-priority", _E, "priority is not a number from 0.0 to 1.0",
+    "Anything else fails validation and is ignored.", f"{PROTOCOL}#prioritydef",
 )  # fmt: skip
 ENTRY_EXTENSION = rule(
-    "entry-extension", _W, "an extension value that is too long, or too many of them",
+    "entry-extension", _W, "extension value too long, or too many of them",
     "Readers cut or drop it.", f"{GOOGLE}/sitemaps/combine-sitemap-extensions",
 )  # fmt: skip
 LASTMOD_INVALID = rule(
-    "lastmod-invalid", _E, "a lastmod that cannot be understood",
-    "A date that is no W3C date-time is ignored, or fails validation.", f"{PROTOCOL}#lastmoddef",
+    "lastmod-invalid", _E, "invalid lastmod",
+    "Anything but a W3C date-time is ignored, or fails validation.", f"{PROTOCOL}#lastmoddef",
 )  # fmt: skip
 URL_INVALID = rule(
-    "url-invalid", _E, "not an http or https URL that could be asked for",
-    "No reader can fetch it: a template that was not filled in, a stray character, another scheme.",
+    "url-invalid", _E, "not a valid http or https URL",
+    "No reader can fetch it: an unfilled template, a stray character, another scheme.",
     f"{PROTOCOL}#locdef",
 )  # fmt: skip
 URL_CREDENTIALS = rule(
-    "url-credentials", _E, "a URL with a user name in it",
-    "Credentials in a public file are everybody's, and readers drop such URLs or the credentials in them.",
+    "url-credentials", _E, "URL with a user name",
+    "Credentials in a public file are public, and readers drop such URLs or the credentials in them.",
     "https://www.rfc-editor.org/rfc/rfc3986.html#section-3.2.1",
 )  # fmt: skip
 URL_RELATIVE = rule(
-    "url-relative", _E, "a URL that is not absolute",
-    "A loc begins with http or https and names its host; readers drop what does not.", f"{PROTOCOL}#locdef",
+    "url-relative", _E, "URL is not absolute",
+    "A loc begins with http or https and names its host; readers drop other values.", f"{PROTOCOL}#locdef",
 )  # fmt: skip
 URL_SLASHES = rule(
-    "url-slashes", _W, "a URL with other slashes than two behind its scheme and one between its parts",
-    "Browsers read `http:/host` and backslashes as they were meant; other readers drop such URLs.",
+    "url-slashes", _W, "wrong number or kind of slashes in a URL",
+    "Browsers accept `http:/host` and backslashes; other readers drop such URLs.",
     f"{PROTOCOL}#locdef",
 )  # fmt: skip
 URL_DUPLICATE = rule(
-    "url-duplicate", _W, "a URL listed more than once in a file",
-    "It wastes room, and two dates for one page cancel each other.", f"{PROTOCOL}#urldef",
+    "url-duplicate", _W, "URL listed more than once in a file",
+    "It wastes space, and two dates for one page contradict each other.", f"{PROTOCOL}#urldef",
 )  # fmt: skip
 IMAGE_COUNT = rule(
     "image-count", _E, "more than 1,000 images for one URL",
@@ -235,7 +235,7 @@ FROM_PROBLEMS: dict[str, Rule] = {
     "duplicate_url": URL_DUPLICATE,
     "not_a_url_line": DOCUMENT_LINE,
 }
-"""The rule that each problem of a document breaks. A test holds it against the reader's own codes."""
+"""The rule that each problem of a document breaks. A test compares it with the parser's codes."""
 
 _QUOTED = frozenset(
     {
@@ -244,7 +244,7 @@ _QUOTED = frozenset(
         *(ROBOTS_LINES, ROBOTS_SITEMAP, ROBOTS_KEY, ROBOTS_GROUP, ROBOTS_UNKNOWN),
     }
 )
-"""Rules whose problems say which value it was: that is an example, and the rule's own words the message."""
+"""Rules whose problems quote a value: it is an example, and the message is that of the rule."""
 _BODY_FAILURES = frozenset(
     {
         *(
@@ -259,44 +259,42 @@ _BODY_FAILURES = frozenset(
         "entries_refused",
     }
 )
-"""What a file can fail with once it has been sent: about its content, not its delivery."""
+"""Failure codes that are about a file's content, not its delivery."""
 _ATTRIBUTE = re.compile(r"""\s(xmlns(?::[\w.-]+)?)\s*=\s*(?:"([^"]*)"|'([^']*)')""")
 _ROOT_NAME = re.compile(r"<(?:([\w.-]+):)?[\w.-]+")
 _EXTENSION_MARK = re.compile(r"sitemap-(image|video|news)|1999/(xhtml)")
 
 
 def is_about_content(code: str) -> bool:
-    """Whether a file failed for what it holds rather than for how it was delivered."""
+    """Return whether a failure code is about a file's content rather than its delivery."""
     return code in _BODY_FAILURES
 
 
 class Documents(Family):
-    """What the reader said of a document, and what its head says."""
+    """Checks the problems that the parser reported, limits and the root element."""
 
     def start(self, file: CheckedFile) -> None:
-        """Looks at the document's problems, limits, encoding and namespaces."""
+        """Check the document's problems, limits, encoding and namespaces."""
         for problem in file.problems:
-            if problem.code != "lastmod_format":  # said of every date, by the rule's own family
+            if problem.code != "lastmod_format":  # reported by `dates`, for every date
                 self._problem(file, problem)
-        told = {problem.code for problem in file.problems}
+        reported = {problem.code for problem in file.problems}
         failure = file.failure
-        if failure is not None and failure.code not in told and is_about_content(failure.code):
+        if failure is not None and failure.code not in reported and is_about_content(failure.code):
             broken = FROM_PROBLEMS.get(failure.code, DOCUMENT_KIND)
             self.notes.add(broken, file, failure.message)
         if file.kind is DocumentKind.ROBOTS:
-            if file.decoded_bytes > MOST_ROBOTS_BYTES and Code.BODY_TOO_LARGE not in told:
+            if file.decoded_bytes > MAX_ROBOTS_BYTES and Code.BODY_TOO_LARGE not in reported:
                 self.notes.add(LIMIT_ROBOTS, file, f"{file.decoded_bytes:,} bytes")
             return
-        if file.decoded_bytes > MOST_BYTES and Code.BODY_TOO_LARGE not in told:
+        if file.decoded_bytes > MAX_BYTES and Code.BODY_TOO_LARGE not in reported:
             self.notes.add(
-                LIMIT_SIZE, file, f"{file.decoded_bytes:,} bytes, the protocol allows {MOST_BYTES:,}"
+                LIMIT_SIZE, file, f"{file.decoded_bytes:,} bytes; the protocol allows {MAX_BYTES:,}"
             )
         if file.kind is None or not file.kind.is_sitemap:
             return
-        if file.entries > MOST_ENTRIES and Code.TOO_MANY_URLS not in told:
-            self.notes.add(
-                LIMIT_URLS, file, f"{file.entries:,} entries, the protocol allows {MOST_ENTRIES:,}"
-            )
+        if file.entries > MAX_ENTRIES and Code.TOO_MANY_URLS not in reported:
+            self.notes.add(LIMIT_URLS, file, f"{file.entries:,} entries; the protocol allows {MAX_ENTRIES:,}")
         if not file.entries and failure is None:
             self.notes.add(DOCUMENT_EMPTY, file, f"the {file.kind.value} has no entries")
         if file.encoding is not None and file.encoding.lower() not in ("utf-8", "utf8", "ascii", "us-ascii"):
@@ -305,7 +303,7 @@ class Documents(Family):
             self._namespaces(file, file.root)
 
     def finish(self) -> None:
-        """Looks at the site's own robots.txt."""
+        """Check the site's robots.txt."""
         if self.site.robots is not None:
             self.start(self.site.robots)
 
@@ -331,7 +329,7 @@ class Documents(Family):
         prefix = name[1] if name else None
         own = declared.get(f"xmlns:{prefix}" if prefix else "xmlns")
         if own is None or not own.strip():
-            self.notes.add(NAMESPACE_MISSING, file, f"it should be {NAMESPACE}")
+            self.notes.add(NAMESPACE_MISSING, file, f"expected {NAMESPACE}")
         elif own.strip() in OLD_NAMESPACES:
             self.notes.add(NAMESPACE_OLD, file, f"{own[:200]} instead of {NAMESPACE}")
         elif own != NAMESPACE:

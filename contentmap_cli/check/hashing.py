@@ -1,4 +1,4 @@
-"""Which of very many texts occur twice, or only on one side, for eight bytes each."""
+"""Finds texts that occur twice, or on one side only, among millions, with eight bytes for each."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ _BUCKETS = 64
 
 
 class HashBag:
-    """64-bit hashes of texts, in the order in which they came, up to `room` of them.
+    """64-bit hashes of texts, at most `room` of them.
 
-    Two texts are taken for one if their hashes are equal: among five million, with a probability of one in a
-    million. `overflowed` says that there were more than it holds.
+    Texts with equal hashes count as equal; among five million that happens with a probability of one in a
+    million. `overflowed` says that there were more than `room`.
     """
 
     def __init__(self, room: int) -> None:
@@ -22,7 +22,7 @@ class HashBag:
         self.overflowed = False
 
     def add(self, numbers: Iterable[int]) -> None:
-        """Takes the next hashes."""
+        """Add hashes."""
         put = self._put
         for number in numbers:
             if not self._left:
@@ -35,7 +35,8 @@ class HashBag:
         return map(sorted, self._buckets)
 
     def repeated(self, sample: int) -> tuple[int, set[int]]:
-        """How many different ones came more than once, and up to `sample` of these."""
+        """Return the number of different hashes that were added more than once, and up to `sample` of
+        them."""
         count = 0
         found: set[int] = set()
         for numbers in self._sorted():
@@ -50,7 +51,7 @@ class HashBag:
         return count, found
 
     def missing_from(self, other: HashBag, sample: int) -> tuple[int, set[int]]:
-        """How many different ones are not in another bag, and up to `sample` of these."""
+        """Return the number of different hashes that are not in `other`, and up to `sample` of them."""
         count = 0
         found: set[int] = set()
         for mine, theirs in zip(self._buckets, other._buckets, strict=True):

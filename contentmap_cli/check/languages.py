@@ -25,7 +25,7 @@ LANGUAGES = frozenset(
         "tr ts tt tw ty ug uk ur uz ve vi vo wa wo xh yi yo za zh zu iw in ji mo "
     ).split()
 )
-"""ISO 639-1, with the old codes that are still in use."""
+"""ISO 639-1, with older codes still in use."""
 REGIONS = frozenset(
     (  # noqa: SIM905 - a line a code would bury the file
         "AD AE AF AG AI AL AM AO AQ AR AS AT AU AW AX AZ BA BB BD BE BF BG BH BI BJ BL BM BN BO BQ BR BS BT "
@@ -38,40 +38,40 @@ REGIONS = frozenset(
         "UM US UY UZ VA VC VE VG VI VN VU WF WS YE YT ZA ZM ZW XK "
     ).split()
 )
-"""ISO 3166-1 alpha-2, and Kosovo's code in use."""
+"""ISO 3166-1 alpha-2, and XK for Kosovo."""
 
-MOST_LINKS = 10_000_000
-"""Alternates that are held against each other, each way: a hundred and sixty megabytes."""
-_MOST_HOSTS = 1000
+MAX_LINKS = 10_000_000
+"""Alternates that are compared, in each direction: 160 MB."""
+_MAX_HOSTS = 1000
 
 HREFLANG_CODE = rule(
-    "hreflang-code", _E, "an hreflang that is no language code",
-    "ISO 639-1, then perhaps a script, then perhaps an ISO 3166-1 region (en-GB, not en-UK), or x-default.",
+    "hreflang-code", _E, "invalid hreflang code",
+    "ISO 639-1, optionally a script, optionally an ISO 3166-1 region (en-GB, not en-UK), or x-default.",
     f"{_PAGE}#language-codes",
 )  # fmt: skip
 HREFLANG_URL = rule(
-    "hreflang-url", _E, "an alternate that is no absolute URL",
-    "An alternate's href names scheme and host, or it leads nowhere.", f"{_PAGE}#sitemap",
+    "hreflang-url", _E, "alternate is not an absolute URL",
+    "The href of an alternate must have a scheme and a host.", f"{_PAGE}#sitemap",
 )  # fmt: skip
 HREFLANG_SELF = rule(
-    "hreflang-self", _W, "an entry that is not among its own alternates",
+    "hreflang-self", _W, "entry missing from its own alternates",
     "Each version lists itself as well as all others, or the set may be ignored.",
     f"{_PAGE}#all-method-guidelines",
 )  # fmt: skip
 HREFLANG_REPEATED = rule(
-    "hreflang-repeated", _W, "one hreflang for two different URLs in an entry",
-    "Nobody can tell which of them is meant.", f"{_PAGE}#all-method-guidelines",
+    "hreflang-repeated", _W, "same hreflang for two URLs in an entry",
+    "It is ambiguous which of them is meant.", f"{_PAGE}#all-method-guidelines",
 )  # fmt: skip
 HREFLANG_RETURN = rule(
-    "hreflang-return", _E, "an alternate that does not link back",
-    "If two pages do not point to each other, the link is ignored.", f"{_PAGE}#all-method-guidelines",
+    "hreflang-return", _E, "missing return link",
+    "If two pages do not link to each other, the link is ignored.", f"{_PAGE}#all-method-guidelines",
 )  # fmt: skip
 
 _CODE = re.compile(r"([a-z]{2,3})(?:-([a-z]{4}))?(?:-([a-z]{2}|[0-9]{3}))?")
 
 
 def is_language(code: str) -> bool:
-    """Whether an hreflang is one: a language, perhaps a script, perhaps a region; or x-default."""
+    """Return whether an hreflang is valid: a language, optionally a script and a region; or x-default."""
     code = code.lower()
     if code == "x-default":
         return True
@@ -84,26 +84,26 @@ def is_language(code: str) -> bool:
 
 
 class Languages(Family):
-    """Alternates by themselves, and each way by the hashes of their pairs."""
+    """Checks alternates one by one, and their return links by the hashes of (page, alternate) pairs."""
 
-    sees: ClassVar[tuple[Rule, ...]] = (
+    entry_rules: ClassVar[tuple[Rule, ...]] = (
         *(HREFLANG_CODE, HREFLANG_URL, HREFLANG_SELF, HREFLANG_REPEATED, HREFLANG_RETURN),
     )
 
     def __init__(self, site: CheckedSite, notes: Notes) -> None:
         super().__init__(site, notes)
-        # the links back that there should be, by the host of the page that should have them: which hosts the
-        # files can speak for is known when all of them have been seen
-        self._due: dict[str, HashBag] = {}
-        self._back = HashBag(MOST_LINKS)
-        self._comparing = notes.wants(HREFLANG_RETURN)
+        # required return links by the host of the page that must have them: only hosts whose pages the files
+        # list are checked, and these are known at the end
+        self._required: dict[str, HashBag] = {}
+        self._links_seen = HashBag(MAX_LINKS)
+        self._comparing = notes.is_selected(HREFLANG_RETURN)
         self._hosts: set[str] = set()
         self._count = 0
         self._sample: set[int] = set()
         self._found: dict[tuple[str, str], CheckedFile] = {}
 
     def entries(self, file: CheckedFile, entries: Sequence[Entry]) -> None:
-        """Looks at the alternates of each entry."""
+        """Check the alternates of each entry."""
         add = self.notes.add
         for entry in entries:
             if not entry.alternates:
@@ -119,48 +119,48 @@ class Languages(Family):
             if entry.url not in links.values():
                 add(HREFLANG_SELF, file, HREFLANG_SELF.what, example=entry.url)
             if self._comparing:
-                self._take(entry.url, set(links.values()))
+                self._add_links(entry.url, set(links.values()))
 
-    def _take(self, url: str, hrefs: set[str]) -> None:
+    def _add_links(self, url: str, hrefs: set[str]) -> None:
         origin = origin_of(url)
-        if origin is not None and len(self._hosts) < _MOST_HOSTS:
+        if origin is not None and len(self._hosts) < _MAX_HOSTS:
             self._hosts.add(origin.host)
         hrefs.discard(url)
-        self._back.add(hash((url, href)) for href in hrefs)
+        self._links_seen.add(hash((url, href)) for href in hrefs)
         for href in hrefs:
             other = origin_of(href)
             if other is None:
                 continue
-            due = self._due.get(other.host)
-            if due is None and len(self._due) < _MOST_HOSTS:
-                due = self._due[other.host] = HashBag(MOST_LINKS)
-            if due is not None:
-                due.add((hash((href, url)),))
+            required = self._required.get(other.host)
+            if required is None and len(self._required) < _MAX_HOSTS:
+                required = self._required[other.host] = HashBag(MAX_LINKS)
+            if required is not None:
+                required.add((hash((href, url)),))
 
     def finish(self) -> None:
-        """Holds the pairs against each other, unless there were too many to hold."""
-        if self._back.overflowed:  # each link is due once at most, so there are no more of those
-            self.given_up = f"{HREFLANG_RETURN.id} was not checked: more than {MOST_LINKS:,} alternates"
+        """Compare links and return links, unless there were too many."""
+        if self._links_seen.overflowed:  # required links are never more than links
+            self.incomplete = f"{HREFLANG_RETURN.id} was not checked: more than {MAX_LINKS:,} alternates"
             return
-        for host, due in self._due.items():
+        for host, required in self._required.items():
             if host in self._hosts:
-                count, sample = due.missing_from(self._back, EXAMPLES - len(self._sample))
+                count, sample = required.missing_from(self._links_seen, EXAMPLES - len(self._sample))
                 self._count += count
                 self._sample |= sample
-        self.wants_more = self._count > 0
+        self.needs_second_pass = self._count > 0
 
-    def again(self, file: CheckedFile, entries: Sequence[Entry]) -> None:
-        """Finds out which links the sample stands for."""
+    def second_pass(self, file: CheckedFile, entries: Sequence[Entry]) -> None:
+        """Find the links whose hashes are in the sample."""
         for entry in entries:
             for _, href in _links(entry.alternates):
                 if hash((href, entry.url)) in self._sample and href != entry.url:
                     self._found[entry.url, href] = file
 
     def conclude(self) -> None:
-        """Notes them."""
+        """Report the missing return links."""
         for number, (url, href) in enumerate(sorted(self._found)):
             more = self._count - len(self._found) if not number else 0
-            example = f"{url} names {href}"
+            example = f"{url} links to {href}"
             self.notes.add(HREFLANG_RETURN, None, HREFLANG_RETURN.what, example=example, count=1 + more)
 
 

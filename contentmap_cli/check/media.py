@@ -18,63 +18,63 @@ _IMAGES = f"{GOOGLE}/sitemaps/image-sitemaps"
 _VIDEOS = f"{GOOGLE}/sitemaps/video-sitemaps"
 _NEWS = f"{GOOGLE}/sitemaps/news-sitemap"
 
-MOST_NEWS = 1_000
+MAX_NEWS = 1_000
 NEWS_AGE = timedelta(days=2)
-LONGEST_VIDEO = 28_800
-LONGEST_DESCRIPTION = 2_048
+MAX_VIDEO_SECONDS = 28_800
+MAX_DESCRIPTION = 2_048
 
 IMAGE_URL = rule(
-    "image-url", _E, "an image without an absolute URL",
-    "image:loc is the one thing that an image must have.", f"{_IMAGES}#image-sitemap-tag-definitions",
+    "image-url", _E, "image without an absolute URL",
+    "image:loc is the only required element of an image.", f"{_IMAGES}#image-sitemap-tag-definitions",
 )  # fmt: skip
 IMAGE_RETIRED = rule(
-    "image-retired", _I, "image tags that are not read any more",
+    "image-retired", _I, "retired image tags",
     "caption, title, geo_location and license were retired in 2022: they only make the file larger.",
     _IMAGES,
 )  # fmt: skip
 VIDEO_REQUIRED = rule(
-    "video-required", _E, "a video without a required field",
+    "video-required", _E, "video without a required field",
     "thumbnail_loc, title, description and one of content_loc and player_loc are required.",
     f"{_VIDEOS}#video-sitemap-tag-definitions",
 )  # fmt: skip
 VIDEO_VALUE = rule(
-    "video-value", _E, "a video field out of its range",
+    "video-value", _E, "video field out of range",
     "duration is 1 to 28800 seconds, rating 0.0 to 5.0, a description has at most 2,048 characters.",
     f"{_VIDEOS}#video-sitemap-tag-definitions",
 )  # fmt: skip
 VIDEO_RETIRED = rule(
-    "video-retired", _I, "video tags that are not read any more",
+    "video-retired", _I, "retired video tags",
     "category, gallery_loc, price and tvshow were retired: they only make the file larger.", _VIDEOS,
 )  # fmt: skip
 NEWS_REQUIRED = rule(
-    "news-required", _E, "a news entry without a required field",
+    "news-required", _E, "news entry without a required field",
     "publication name and language, publication_date and title are required.", _NEWS,
 )  # fmt: skip
 NEWS_LANGUAGE = rule(
-    "news-language", _E, "a news language that is no ISO 639 code",
-    "Two or three letters, or zh-cn and zh-tw.", _NEWS,
+    "news-language", _E, "invalid news language",
+    "Two or three letters of ISO 639, or zh-cn and zh-tw.", _NEWS,
 )  # fmt: skip
 NEWS_DATE = rule(
-    "news-date", _E, "a news publication_date that is no W3C date-time",
-    "An article whose date is not understood is not taken for news.", _NEWS,
+    "news-date", _E, "invalid news publication_date",
+    "An article without a valid W3C date-time is not accepted as news.", _NEWS,
 )  # fmt: skip
 NEWS_OLD = rule(
-    "news-old", _W, "a news entry older than two days",
-    "Only articles of the last two days belong into a news sitemap.", _NEWS,
+    "news-old", _W, "news entry older than two days",
+    "A news sitemap should only have articles of the last two days.", _NEWS,
 )  # fmt: skip
 NEWS_COUNT = rule(
     "news-count", _E, "more than 1,000 news entries in a file",
     "The rest is not read: split the file.", _NEWS,
 )  # fmt: skip
 NEWS_RETIRED = rule(
-    "news-retired", _I, "news tags that are not read any more",
+    "news-retired", _I, "retired news tags",
     "access, genres, geo_locations, keywords and stock_tickers only make the file larger.", _NEWS,
 )  # fmt: skip
 
 _IMAGE_RETIRED = ("caption", "title", "geo_location", "license")
-_VIDEO_NEEDED = ("thumbnail_loc", "title", "description")
+_VIDEO_REQUIRED = ("thumbnail_loc", "title", "description")
 _VIDEO_RETIRED = ("category", "gallery_loc", "price", "tvshow")
-_NEWS_NEEDED = ("publication_name", "language", "publication_date", "title")
+_NEWS_REQUIRED = ("publication_name", "language", "publication_date", "title")
 _NEWS_RETIRED = ("access", "genres", "geo_locations", "keywords", "stock_tickers")
 _NUMBER = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?")
 _DATE = re.compile(
@@ -84,9 +84,9 @@ _DATE = re.compile(
 
 
 class Media(Family):
-    """Each image, video and news item by itself."""
+    """Checks each image, video and news item."""
 
-    sees: ClassVar[tuple[Rule, ...]] = (
+    entry_rules: ClassVar[tuple[Rule, ...]] = (
         *(IMAGE_URL, IMAGE_RETIRED, VIDEO_REQUIRED, VIDEO_VALUE, VIDEO_RETIRED),
         *(NEWS_REQUIRED, NEWS_LANGUAGE, NEWS_DATE, NEWS_OLD, NEWS_COUNT, NEWS_RETIRED),
     )
@@ -97,13 +97,13 @@ class Media(Family):
         self._oldest = ""
 
     def start(self, file: CheckedFile) -> None:
-        """Counts from zero, and by the moment at which the file was read."""
+        """Begin a file. News are compared with the time at which it was read."""
         self._news = 0
         now = (file.read_at or self.site.now).astimezone(UTC)
         self._oldest = f"{now - NEWS_AGE:%Y-%m-%d}"
 
     def entries(self, file: CheckedFile, entries: Sequence[Entry]) -> None:
-        """Looks at what each entry carries."""
+        """Check the images, videos and news of each entry."""
         for entry in entries:
             for image in entry.images:
                 self._image(file, entry.url, image)
@@ -113,8 +113,8 @@ class Media(Family):
                 self._item(file, entry.url, item)
 
     def end(self, file: CheckedFile) -> None:
-        """Says whether there were too many news entries."""
-        if self._news > MOST_NEWS:
+        """Check the number of news entries."""
+        if self._news > MAX_NEWS:
             self.notes.add(NEWS_COUNT, file, f"{self._news:,} news entries")
 
     def _image(self, file: CheckedFile, url: str, image: Attributes) -> None:
@@ -123,7 +123,7 @@ class Media(Family):
         self._retired(IMAGE_RETIRED, file, image, _IMAGE_RETIRED)
 
     def _video(self, file: CheckedFile, url: str, video: Attributes) -> None:
-        missing = [name for name in _VIDEO_NEEDED if not video.get(name)]
+        missing = [name for name in _VIDEO_REQUIRED if not video.get(name)]
         if not (video.get("content_loc") or video.get("player_loc")):
             missing.append("content_loc or player_loc")
         if missing:
@@ -131,10 +131,10 @@ class Media(Family):
             self.notes.add(VIDEO_REQUIRED, file, VIDEO_REQUIRED.what, example=example)
         bad = [
             f"{name} {value[:40]}"
-            for name, least, most in (("duration", 1, LONGEST_VIDEO), ("rating", 0, 5))
+            for name, least, most in (("duration", 1, MAX_VIDEO_SECONDS), ("rating", 0, 5))
             if (value := video.get(name)) and not (_NUMBER.fullmatch(value) and least <= float(value) <= most)
         ]
-        if len(video.get("description", "")) > LONGEST_DESCRIPTION:
+        if len(video.get("description", "")) > MAX_DESCRIPTION:
             bad.append("description")
         if bad:
             self.notes.add(VIDEO_VALUE, file, VIDEO_VALUE.what, example=f"{', '.join(bad)} on {url}")
@@ -142,7 +142,7 @@ class Media(Family):
 
     def _item(self, file: CheckedFile, url: str, item: Attributes) -> None:
         self._news += 1
-        missing = [name for name in _NEWS_NEEDED if not item.get(name)]
+        missing = [name for name in _NEWS_REQUIRED if not item.get(name)]
         if missing:
             self.notes.add(NEWS_REQUIRED, file, NEWS_REQUIRED.what, example=f"{', '.join(missing)} on {url}")
         language = item.get("language", "").lower()
@@ -153,7 +153,7 @@ class Media(Family):
         match = _DATE.fullmatch(date)
         if date and match is None:
             self.notes.add(NEWS_DATE, file, NEWS_DATE.what, example=f"{date[:60]} on {url}")
-        elif match is not None and match[1] < self._oldest:  # by days: a time zone is no reason to complain
+        elif match is not None and match[1] < self._oldest:  # by days, whatever the time zone
             self.notes.add(NEWS_OLD, file, NEWS_OLD.what, example=f"{date} on {url}")
         self._retired(NEWS_RETIRED, file, item, _NEWS_RETIRED)
 

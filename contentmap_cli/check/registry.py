@@ -1,4 +1,4 @@
-"""Every rule by its id, and where findings are noted."""
+"""The registry of rules, and the collection of findings."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from contentmap_cli.models import Entry, Severity
 from contentmap_cli.models.findings import CheckedFile, CheckedSite, Finding, Rule
 
 EXAMPLES = 5
-"""How many examples a finding has; the others are counted."""
+"""Examples per finding; further ones are only counted."""
 
 PROTOCOL = "https://www.sitemaps.org/protocol.html"
 GOOGLE = "https://developers.google.com/search/docs/crawling-indexing"
@@ -20,13 +20,13 @@ XML = "https://www.w3.org/TR/xml/"
 RFC_9309 = "https://www.rfc-editor.org/rfc/rfc9309.html"
 
 RULES: dict[str, Rule] = {}
-"""Every rule by its id, family by family. Whole once `checker` is imported."""
+"""Every rule by its id, family by family. Complete once `checker` is imported."""
 
 
 def rule(name: str, severity: Severity, what: str, why: str, link: str) -> Rule:
-    """Enters a rule into the registry."""
+    """Create a rule and add it to the registry."""
     if name in RULES:
-        raise ValueError(f"two rules are called {name}")
+        raise ValueError(f"duplicate rule id: {name}")
     RULES[name] = Rule(name, severity, what, why, link)
     return RULES[name]
 
@@ -34,26 +34,28 @@ def rule(name: str, severity: Severity, what: str, why: str, link: str) -> Rule:
 def chosen_rules(
     select: Sequence[str] = (), ignore: Sequence[str] = (), least: Severity = Severity.INFO
 ) -> frozenset[str]:
-    """The ids of the rules that are wanted: those that `select` names (all, if it names none), less those
-    that `ignore` names and those below `least`. A name is an id or the beginning of ids.
+    """Return the ids of the selected rules.
 
-    Raises UsageError for a name that fits none.
+    They are those that `select` names (all if it is empty), without those that `ignore` names and those below
+    the severity `least`. A name is an id or a prefix of ids. Raises UsageError for a name that matches none.
     """
     for option, names in (("--select", select), ("--ignore", ignore)):
         for name in names:
-            if not _begins(name, RULES):
+            if not _with_prefix(name, RULES):
                 raise UsageError(
                     f"{option}: no rule begins with '{name[:80]}'", hint="see contentmap check --list-rules"
                 )
-    chosen = _named(select) if select else frozenset(RULES)
-    return frozenset(name for name in chosen - _named(ignore) if RULES[name].severity.weight >= least.weight)
+    chosen = _matching(select) if select else frozenset(RULES)
+    return frozenset(
+        name for name in chosen - _matching(ignore) if RULES[name].severity.weight >= least.weight
+    )
 
 
-def _named(names: Iterable[str]) -> frozenset[str]:
-    return frozenset(chain.from_iterable(_begins(name, RULES) for name in names))
+def _matching(names: Iterable[str]) -> frozenset[str]:
+    return frozenset(chain.from_iterable(_with_prefix(name, RULES) for name in names))
 
 
-def _begins(name: str, ids: Iterable[str]) -> list[str]:
+def _with_prefix(name: str, ids: Iterable[str]) -> list[str]:
     return [each for each in ids if name and each.startswith(name)]
 
 
@@ -66,16 +68,16 @@ class _Note:
 
 
 class Notes:
-    """Findings in the making: one for each rule and file, with a count and the first few examples."""
+    """Collects findings: one per rule and file, with a count and the first few examples."""
 
-    def __init__(self, target: str, wanted: Collection[str]) -> None:
+    def __init__(self, target: str, selected: Collection[str]) -> None:
         self._target = target
-        self._wanted = wanted
+        self._selected = selected
         self._notes: dict[tuple[str | None, str], _Note] = {}
 
-    def wants(self, *rules: Rule) -> bool:
-        """Whether any of these rules is to be checked."""
-        return any(each.id in self._wanted for each in rules)
+    def is_selected(self, *rules: Rule) -> bool:
+        """Return whether any of these rules is selected."""
+        return any(each.id in self._selected for each in rules)
 
     def add(
         self,
@@ -87,8 +89,8 @@ class Notes:
         line: int | None = None,
         count: int = 1,
     ) -> None:
-        """Notes that a rule is broken. The first message and line stand for all of the same file."""
-        if broken.id not in self._wanted:
+        """Record an occurrence. Message and line of the first one are those of the finding."""
+        if broken.id not in self._selected:
             return
         key = (file.name if file else None, broken.id)
         note = self._notes.get(key)
@@ -101,7 +103,8 @@ class Notes:
             note.examples.append(example[:2048])
 
     def findings(self) -> list[Finding]:
-        """All of them: what is about the target first, then file by file, in the order of the registry."""
+        """Return the findings: those about the target, then those of each file, in the order of the
+        registry."""
         order = {name: number for number, name in enumerate(RULES)}
         files = {
             file: number for number, file in enumerate(dict.fromkeys(file for file, _ in self._notes), 1)
@@ -119,36 +122,35 @@ class Notes:
 
 
 class Family:
-    """A family of rules. Files come one after the other: `start`, `entries` any number of times, `end`.
+    """A family of rules. Each file is given to `start`, `entries` (any number of times) and `end`.
 
-    After the last, `finish`. Where `wants_more` is true then, all files come once more through `again`, and
-    `conclude` ends it. `sees` are its rules that look at entries: with none of them wanted, it gets none.
-    `given_up` says, after `finish`, what was too much to be checked whole.
+    `finish` follows the last file. If `needs_second_pass` is true then, all entries are given to
+    `second_pass`, and `conclude` follows. `entry_rules` are the rules that need entries: if none of them is
+    selected, `entries` is not called. After `finish`, `incomplete` says what could not be checked completely.
     """
 
-    sees: ClassVar[tuple[Rule, ...]] = ()
+    entry_rules: ClassVar[tuple[Rule, ...]] = ()
 
     def __init__(self, site: CheckedSite, notes: Notes) -> None:
         self.site = site
         self.notes = notes
-        self.wants_more = False
-        self.given_up: str | None = None
-        """What was not compared because there was too much of it."""
+        self.needs_second_pass = False
+        self.incomplete: str | None = None
 
     def start(self, file: CheckedFile) -> None:
-        """A file begins."""
+        """Begin a file."""
 
     def entries(self, file: CheckedFile, entries: Sequence[Entry]) -> None:
-        """The next entries of a file."""
+        """Check the next entries of a file."""
 
     def end(self, file: CheckedFile) -> None:
-        """A file has ended."""
+        """End a file."""
 
     def finish(self) -> None:
-        """All files have been seen."""
+        """End the first pass."""
 
-    def again(self, file: CheckedFile, entries: Sequence[Entry]) -> None:
-        """The same entries a second time."""
+    def second_pass(self, file: CheckedFile, entries: Sequence[Entry]) -> None:
+        """Look at entries in the second pass."""
 
     def conclude(self) -> None:
-        """All files have been seen again."""
+        """End the second pass."""

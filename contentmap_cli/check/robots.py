@@ -1,4 +1,4 @@
-"""Rules about the lines of a robots.txt. Whether and how it is delivered is checked in `delivery`."""
+"""Rules about the lines of a robots.txt. Its delivery is checked in `delivery`."""
 
 from __future__ import annotations
 
@@ -11,42 +11,42 @@ from contentmap_cli.models.findings import Rule
 _E, _W, _I = Severity.ERROR, Severity.WARNING, Severity.INFO
 
 LIMIT_ROBOTS = rule(
-    "limit-robots", _W, "a robots.txt larger than 500 KiB",
-    "Crawlers need not read beyond that, so what stands there may not count.",
+    "limit-robots", _W, "robots.txt larger than 500 KiB",
+    "Crawlers need not read more than that, so later rules may be ignored.",
     f"{RFC_9309}#section-2.5",
 )  # fmt: skip
 ROBOTS_HTML = rule(
-    "robots-html", _E, "an HTML page served as robots.txt",
-    "Its rules and its Sitemap lines do not count.", f"{RFC_9309}#section-2.3",
+    "robots-html", _E, "HTML page served as robots.txt",
+    "Its rules and its Sitemap lines are ignored.", f"{RFC_9309}#section-2.3",
 )  # fmt: skip
 ROBOTS_CONTENT = rule(
-    "robots-content", _E, "a robots.txt without a line that robots.txt has",
-    "Something else is served at its address; crawlers take it for permission to fetch everything.",
+    "robots-content", _E, "robots.txt without any valid line",
+    "Another document is served at its address; crawlers then fetch everything.",
     f"{RFC_9309}#section-2.2",
 )  # fmt: skip
 ROBOTS_LINES = rule(
-    "robots-lines", _E, "several lines of robots.txt on one",
-    "Most crawlers read one key per line: rules and sitemaps behind the first are lost.",
+    "robots-lines", _E, "several robots.txt lines in one",
+    "Most crawlers read one key per line: rules and sitemaps after the first are lost.",
     f"{RFC_9309}#section-2.2",
 )  # fmt: skip
 ROBOTS_SITEMAP = rule(
-    "robots-sitemap", _E, "a Sitemap line that is not one absolute URL",
-    "Crawlers that read strictly do not find the sitemap.", f"{PROTOCOL}#submit_robots",
+    "robots-sitemap", _E, "Sitemap line is not one absolute URL",
+    "Strict crawlers do not find the sitemap.", f"{PROTOCOL}#submit_robots",
 )  # fmt: skip
 ROBOTS_KEY = rule(
-    "robots-key", _W, "a key that is misspelt or has no colon",
+    "robots-key", _W, "misspelt key or missing colon",
     "Some crawlers accept it and others ignore the line.", f"{RFC_9309}#section-2.2",
 )  # fmt: skip
 ROBOTS_GROUP = rule(
-    "robots-group", _W, "a rule before the first User-agent line",
+    "robots-group", _W, "rule before the first User-agent line",
     "It belongs to no group, so it applies to no crawler.", f"{RFC_9309}#section-2.2.1",
 )  # fmt: skip
 ROBOTS_UNKNOWN = rule(
-    "robots-unknown", _I, "a line that no standard for robots.txt defines",
+    "robots-unknown", _I, "line that no robots.txt standard defines",
     "Crawlers ignore it.", f"{RFC_9309}#section-2.2.4",
 )  # fmt: skip
 ROBOTS_ENCODING = rule(
-    "robots-encoding", _W, "a robots.txt that is not plain UTF-8",
+    "robots-encoding", _W, "robots.txt is not plain UTF-8",
     "Crawlers may drop the characters, or the first line after a byte order mark.",
     f"{GOOGLE}/robots/robots_txt#file-format",
 )  # fmt: skip
@@ -62,7 +62,7 @@ ROBOTS_PROBLEMS: Final[dict[str, Rule]] = {
     "rule_without_agent": ROBOTS_GROUP,
     "byte_order_mark": ROBOTS_ENCODING,
 }
-"""The rules that problems break which only a robots.txt has."""
+"""The rules for problems that only a robots.txt has."""
 
 IN_ROBOTS: Final[dict[str, Rule]] = {
     **ROBOTS_PROBLEMS,
@@ -71,4 +71,4 @@ IN_ROBOTS: Final[dict[str, Rule]] = {
     "wrong_encoding": ROBOTS_ENCODING,
     "body_too_large": LIMIT_ROBOTS,
 }
-"""The rule that a problem breaks in a robots.txt, where that is not the one it breaks in a sitemap."""
+"""The rules for problems in a robots.txt, where they differ from those in a sitemap."""

@@ -1,4 +1,4 @@
-"""URLs taken apart, as far as rules compare them."""
+"""Parts of URLs that the rules compare."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ PORTS = {"http": 80, "https": 443}
 
 
 class Origin(NamedTuple):
-    """Scheme, host in lower case and port of a URL."""
+    """Scheme, lower-case host and port of a URL."""
 
     scheme: str
     host: str
@@ -20,7 +20,7 @@ class Origin(NamedTuple):
 
     @property
     def site(self) -> tuple[str, int | None]:
-        """The host without `www.`, and the port where it is not the scheme's own."""
+        """The host without `www.`, and a port that is not the scheme's own."""
         return self.host.removeprefix("www."), None if self.port in PORTS.values() else self.port
 
 
@@ -34,13 +34,13 @@ def _origin(scheme: str, netloc: str) -> Origin | None:
     if not host or scheme not in PORTS:
         return None
     if not host.isascii():
-        with suppress(UnicodeError):  # then it is compared as it is
+        with suppress(UnicodeError):  # compared unencoded
             host = host.encode("idna").decode("ascii")
     return Origin(scheme, host.removesuffix("."), port or PORTS[scheme])
 
 
 def origin_of(url: str | None) -> Origin | None:
-    """The origin of an http or https URL, None for anything else."""
+    """Return the origin of an http or https URL, None for any other text."""
     scheme, separator, rest = (url or "").partition("://")
     if not separator:
         return None
@@ -50,7 +50,7 @@ def origin_of(url: str | None) -> Origin | None:
 
 
 def path_of(url: str) -> str:
-    """The path of a URL, at least `/`."""
+    """Return the path of a URL, at least `/`."""
     rest = url.partition("://")[2]
     rest = rest.partition("#")[0].partition("?")[0]
     slash = rest.find("/")
@@ -58,14 +58,17 @@ def path_of(url: str) -> str:
 
 
 def folder_of(url: str) -> str:
-    """The folder that a URL lies in, with its last slash."""
+    """Return the folder of a URL's path, with a slash at its end."""
     return path_of(url).rpartition("/")[0] + "/"
 
 
 @lru_cache(maxsize=4096)
 def is_private(host: str) -> bool:
-    """Whether a host is one that the public web cannot reach: localhost, a private address, a name of one
-    word or of a domain that is reserved for such use (RFC 2606, RFC 6762, RFC 8375)."""
+    """Return whether a host is not reachable from the public web.
+
+    That is localhost, a private address, a name of one label, or a name in a domain reserved for such use
+    (RFC 2606, RFC 6762, RFC 8375).
+    """
     try:
         return not ipaddress.ip_address(host.strip("[]")).is_global
     except ValueError:

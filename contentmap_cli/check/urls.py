@@ -1,4 +1,4 @@
-"""Rules about the URLs that a file lists: their spelling, their host, their place, their repetition."""
+"""Rules about the URLs that a file lists: spelling, host, folder, repetition."""
 
 from __future__ import annotations
 
@@ -16,57 +16,57 @@ from contentmap_cli.models.findings import CheckedFile, CheckedSite, Rule
 _E, _W, _I = Severity.ERROR, Severity.WARNING, Severity.INFO
 _RFC_3986 = "https://www.rfc-editor.org/rfc/rfc3986.html"
 
-MOST_CHARACTERS = 2_047
-MOST_HASHES = 10_000_000
-"""URLs that are held against each other: eighty megabytes."""
+MAX_URL_LENGTH = 2_047
+MAX_HASHES = 10_000_000
+"""URLs that are compared: 80 MB."""
 
 URL_HOST = rule(
-    "url-host", _E, "a URL on another host than its file",
+    "url-host", _E, "URL on another host than its file",
     "A file may list its own host only, unless that host's robots.txt names the file.",
     f"{PROTOCOL}#location",
 )  # fmt: skip
 URL_LOCATION = rule(
-    "url-location", _W, "a URL outside of the folder that its file lies in",
-    "A file counts for its own folder and what lies below, unless robots.txt names the file.",
+    "url-location", _W, "URL outside the folder of its file",
+    "A file is valid for its own folder and below, unless robots.txt names the file.",
     f"{PROTOCOL}#location",
 )  # fmt: skip
 URL_HTTP = rule(
-    "url-http", _W, "an http URL in an https site",
-    "It is another URL than the https one, as a rule only a redirect to it.",
+    "url-http", _W, "http URL in an https site",
+    "It is another URL than the https one, usually a redirect to it.",
     f"{PROTOCOL}#location",
 )  # fmt: skip
 URL_PRIVATE = rule(
-    "url-private", _E, "a URL on a host that the public web cannot reach",
-    "localhost, a private address or a name for tests: the base URL of the generator was never set.",
+    "url-private", _E, "URL on a host that is not public",
+    "localhost, a private address or a test name: the base URL of the generator was never set.",
     f"{PROTOCOL}#locdef",
 )  # fmt: skip
 URL_ESCAPE = rule(
-    "url-escape", _E, "a URL with characters that must be percent-encoded",
-    "Spaces, quotes, brackets or letters beyond ASCII stand percent-encoded in a URL.",
+    "url-escape", _E, "URL with characters that must be percent-encoded",
+    "Spaces, quotes, brackets and non-ASCII letters must be percent-encoded in a URL.",
     f"{PROTOCOL}#escaping",
 )  # fmt: skip
 URL_PERCENT = rule(
-    "url-percent", _E, "a % that begins no percent-encoding",
-    "Servers and readers disagree on what it means; a % as such is %25.", f"{_RFC_3986}#section-2.1",
+    "url-percent", _E, "% that is not a percent-encoding",
+    "Servers and readers disagree on its meaning; a literal % is %25.", f"{_RFC_3986}#section-2.1",
 )  # fmt: skip
 URL_FRAGMENT = rule(
-    "url-fragment", _W, "a URL with a fragment",
-    "What follows the # is never sent to a server: the page is the one without it.",
+    "url-fragment", _W, "URL with a fragment",
+    "The fragment is never sent to the server: the page is the URL without it.",
     f"{_RFC_3986}#section-3.5",
 )  # fmt: skip
 URL_SESSION = rule(
-    "url-session", _W, "a URL with a session id",
+    "url-session", _W, "URL with a session id",
     "Each visitor gets another one: the same page is listed under ever new URLs.",
     f"{GOOGLE}/url-structure",
 )  # fmt: skip
 URL_BLOCKED = rule(
-    "url-blocked", _E, "a URL that robots.txt forbids",
-    "Asking for a visit and forbidding it contradict each other: crawlers do not fetch it.",
+    "url-blocked", _E, "URL disallowed by robots.txt",
+    "Listing a page and disallowing it contradict each other: crawlers do not fetch it.",
     f"{RFC_9309}#section-2.2.2",
 )  # fmt: skip
 URL_REPEATED = rule(
-    "url-repeated", _W, "a URL listed in more than one file",
-    "It uses up room, and the files may give it different dates.", f"{PROTOCOL}#index",
+    "url-repeated", _W, "URL listed in more than one file",
+    "It wastes space, and the files may give it different dates.", f"{PROTOCOL}#index",
 )  # fmt: skip
 
 # RFC 3986 section 2: reserved and unreserved characters, and the %
@@ -80,9 +80,9 @@ _SPELLING = (URL_ESCAPE, URL_PERCENT, URL_FRAGMENT, URL_SESSION)
 
 
 class Urls(Family):
-    """Each URL by itself, and against the file that lists it."""
+    """Checks each URL, and compares it with the file that lists it."""
 
-    sees: ClassVar[tuple[Rule, ...]] = (
+    entry_rules: ClassVar[tuple[Rule, ...]] = (
         *(URL_HOST, URL_LOCATION, URL_HTTP, URL_PRIVATE, URL_BLOCKED, LIMIT_URL_LENGTH, URL_RELATIVE),
         *_SPELLING,
     )
@@ -94,21 +94,21 @@ class Urls(Family):
         self._secure = False
         self._insecure: list[str] = []
         self._insecure_count = 0
-        self._blocking = site.allows is not None and notes.wants(URL_BLOCKED)
+        self._blocking = site.allows is not None and notes.is_selected(URL_BLOCKED)
 
     def start(self, file: CheckedFile) -> None:
-        """Remembers where the file lies."""
+        """Begin a file: determine its origin and folder."""
         self._own = origin_of(file.address)
         self._folder = folder_of(file.address) if file.address and not file.trusted else "/"
         self._secure = self._own is not None and self._own.scheme == "https"
         self._insecure, self._insecure_count = [], 0
 
     def entries(self, file: CheckedFile, entries: Sequence[Entry]) -> None:
-        """Looks at each URL."""
+        """Check each URL."""
         is_plain = _PLAIN.fullmatch
         for entry in entries:
             url = entry.url
-            if len(url) > MOST_CHARACTERS:
+            if len(url) > MAX_URL_LENGTH:
                 self.notes.add(
                     LIMIT_URL_LENGTH,
                     file,
@@ -121,7 +121,7 @@ class Urls(Family):
             if origin is None:
                 self.notes.add(URL_RELATIVE, file, URL_RELATIVE.what, example=url)
                 continue
-            self._place(file, url, origin)
+            self._compare(file, url, origin)
             if (
                 self._blocking
                 and self.site.allows is not None
@@ -131,7 +131,7 @@ class Urls(Family):
                 self.notes.add(URL_BLOCKED, file, URL_BLOCKED.what, example=url)
 
     def end(self, file: CheckedFile) -> None:
-        """Notes http URLs once it is clear that the file is of an https site."""
+        """Report http URLs, if the file is of an https site."""
         if self._secure and self._insecure_count:
             for number, url in enumerate(self._insecure):
                 more = self._insecure_count - len(self._insecure) if not number else 0
@@ -148,11 +148,11 @@ class Urls(Family):
         if _SESSION.search(url):
             add(URL_SESSION, file, URL_SESSION.what, example=url)
 
-    def _place(self, file: CheckedFile, url: str, origin: Origin) -> None:
+    def _compare(self, file: CheckedFile, url: str, origin: Origin) -> None:
         if is_private(origin.host) and (self._own is None or self._own.host != origin.host):
             self.notes.add(URL_PRIVATE, file, URL_PRIVATE.what, example=url)
         if origin.scheme == "https":
-            self._secure = self._secure or self._own is None  # a file of no known place: its URLs tell
+            self._secure = self._secure or self._own is None  # the file's own URL is not known
         else:
             self._insecure_count += 1
             if len(self._insecure) < EXAMPLES:
@@ -160,51 +160,51 @@ class Urls(Family):
         if self._own is None:
             return
         if origin.host != self._own.host:
-            if not self._vouched(file, origin):
-                self.notes.add(URL_HOST, file, f"the file lies on {self._own.host}", example=url)
+            if not self._is_trusted(file, origin):
+                self.notes.add(URL_HOST, file, f"the file is on {self._own.host}", example=url)
         elif (
             self._folder != "/"
             and file.kind is not DocumentKind.INDEX
             and not path_of(url).startswith(self._folder)
         ):
-            self.notes.add(URL_LOCATION, file, f"the file lies in {self._folder[:200]}", example=url)
+            self.notes.add(URL_LOCATION, file, f"the file is in {self._folder[:200]}", example=url)
 
-    def _vouched(self, file: CheckedFile, origin: Origin) -> bool:
-        """Whether robots.txt names the file, so that it may list the pages of the target's own host."""
+    def _is_trusted(self, file: CheckedFile, origin: Origin) -> bool:
+        """Return whether robots.txt names the file, so that it may list pages of the target's own host."""
         return file.trusted and self.site.is_site and origin.host in _hosts(self.site.target)
 
 
 class Repetitions(Family):
-    """URLs that more than one file lists, found by their hashes."""
+    """Finds URLs that more than one file lists, by their hashes."""
 
-    sees: ClassVar[tuple[Rule, ...]] = (URL_REPEATED,)
+    entry_rules: ClassVar[tuple[Rule, ...]] = (URL_REPEATED,)
 
     def __init__(self, site: CheckedSite, notes: Notes) -> None:
         super().__init__(site, notes)
-        self._bag = HashBag(MOST_HASHES)
+        self._bag = HashBag(MAX_HASHES)
         self._files = 0
         self._count = 0
         self._sample: set[int] = set()
         self._found: dict[str, list[str]] = {}
 
     def start(self, file: CheckedFile) -> None:
-        """Counts the files and forgets which URLs this one has listed."""
+        """Count the files."""
         self._files += 1
 
     def entries(self, file: CheckedFile, entries: Sequence[Entry]) -> None:
-        """Takes a hash of each page's URL; those of one file come sorted and once, or are made so."""
+        """Add the hash of each page's URL, once per file."""
         self._bag.add({hash(entry.url) for entry in entries if entry.type == "url"})
 
     def finish(self) -> None:
-        """Counts what is there twice."""
+        """Count the repeated URLs."""
         if self._files > 1:
             if self._bag.overflowed:
-                self.given_up = f"{URL_REPEATED.id} compared the first {MOST_HASHES:,} URLs only"
+                self.incomplete = f"{URL_REPEATED.id} compared the first {MAX_HASHES:,} URLs only"
             self._count, self._sample = self._bag.repeated(EXAMPLES)
-            self.wants_more = self._count > 0
+            self.needs_second_pass = self._count > 0
 
-    def again(self, file: CheckedFile, entries: Sequence[Entry]) -> None:
-        """Finds out which URLs and files the sample stands for."""
+    def second_pass(self, file: CheckedFile, entries: Sequence[Entry]) -> None:
+        """Find the URLs and files whose hashes are in the sample."""
         for entry in entries:
             if hash(entry.url) in self._sample:
                 files = self._found.setdefault(entry.url, [])
@@ -212,7 +212,7 @@ class Repetitions(Family):
                     files.append(file.name)
 
     def conclude(self) -> None:
-        """Notes them."""
+        """Report the repeated URLs."""
         message = URL_REPEATED.what
         for number, (url, files) in enumerate(sorted(self._found.items())):
             more = self._count - len(self._found) if not number else 0

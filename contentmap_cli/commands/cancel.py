@@ -21,7 +21,7 @@ Exit codes: 0, also for a job that has ended; 5 database; 6 no such job.
 
 
 def register(app: typer.Typer) -> None:
-    """Adds the command to the app."""
+    """Add the command to the app."""
     command(app, "cancel", epilog=EPILOG)(cancel)
 
 

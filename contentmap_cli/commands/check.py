@@ -37,7 +37,7 @@ _FILE_ENDINGS = (".xml", ".gz", ".txt", ".rss", ".atom")
 
 
 def register(app: typer.Typer) -> None:
-    """Adds the command to the app."""
+    """Add the command to the app."""
     command(app, "check", epilog=EPILOG)(check)
 
 
@@ -76,11 +76,11 @@ def check(
     from contentmap_cli.check.checker import RULES
     from contentmap_cli.check.registry import chosen_rules
     from contentmap_cli.commands.interface.answer_output import answer_to, say
-    from contentmap_cli.commands.interface.document_input import said_base
+    from contentmap_cli.commands.interface.document_input import checked_base
     from contentmap_cli.commands.settings.crawl_settings import ScanSettings
     from contentmap_cli.models.findings import CheckSummary
     from contentmap_cli.output.answers.findings import write_findings, write_rules
-    from contentmap_cli.output.figures import plural
+    from contentmap_cli.output.number_format import plural
 
     form = opt.chosen(format, as_json, RULE_FORMATS if list_rules else CHECK_FORMATS)
     wanted = chosen_rules(select or (), ignore or (), severity)
@@ -93,7 +93,7 @@ def check(
         raise UsageError("no target given", hint="name a site or a file, or - for standard input")
     if write_baseline == "-":
         raise UsageError("--write-baseline requires a file name", hint="name a file other than -")
-    base = said_base(base)
+    base = checked_base(base)
     known = _read_baseline(baseline) if baseline else Counter()
     settings = replace(ScanSettings.of(crawl), refresh=True)
     checkers = run_async(_checked(cli, targets, settings, wanted, base, stored=stored))
@@ -111,7 +111,7 @@ def check(
         known=len(found) - len(new),
     )
     for checker in checkers:
-        for limit in checker.given_up():
+        for limit in checker.incomplete():
             say(f"note: {checker.target}: {limit}", unless=cli.quiet)
     with answer_to(output) as out:
         write_findings(form, out, new, summary, rules, color=cli.colored(out))

@@ -9,7 +9,7 @@ import typer
 from contentmap_cli.commands.interface import options as opt
 from contentmap_cli.commands.interface.command_decorator import command
 from contentmap_cli.commands.interface.global_options import GlobalOptions
-from contentmap_cli.commands.settings.config_files import SETTINGS, Said, Setting, source_of
+from contentmap_cli.commands.settings.config_files import SETTINGS, FileValue, Setting, source_of
 from contentmap_cli.output.escape import redact, terminal
 
 EPILOG = """\
@@ -73,7 +73,7 @@ def _row(cli: GlobalOptions, setting: Setting, values: dict[str, Any]) -> dict[s
     elif source == "ENVIRONMENT":
         place = setting.variable
     elif source == "DEFAULT_MAP":
-        found: dict[str, Said] = context.meta["contentmap.said"]
+        found: dict[str, FileValue] = context.meta["contentmap.settings"]
         place = found[name].place
     return {
         "name": setting.key,

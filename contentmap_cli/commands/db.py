@@ -40,7 +40,7 @@ Exit codes: 0; 2 not PostgreSQL; 5 database in use or unavailable.
 
 
 def register(app: typer.Typer) -> None:
-    """Adds the commands to the app."""
+    """Add the command to the app."""
     group = typer.Typer(
         name="db",
         cls=HelpGroup,
@@ -117,7 +117,7 @@ async def _check(cli: GlobalOptions, *, as_json: bool) -> int:
 
 async def _upgrade(cli: GlobalOptions) -> int:
     from contentmap_cli.commands.database.connection import opened_as_is, schema_of
-    from contentmap_cli.commands.engine.run_id import is_dead
+    from contentmap_cli.commands.engine.run_id import is_dead, is_running
     from contentmap_cli.storage.schema import (
         HEAD,
         SchemaState,
@@ -134,7 +134,7 @@ async def _upgrade(cli: GlobalOptions) -> int:
             if state in (SchemaState.NEWER, SchemaState.FOREIGN):
                 require_current(state, revision, database.shown)
             if state is SchemaState.OLDER:
-                live = [job for job, owner in await connection.run_sync(held_jobs) if not is_dead(owner)]
+                live = await connection.run_sync(held_jobs, is_dead, is_running)
                 if live:
                     raise SchemaMismatch(
                         f"{database.shown} is in use by an older ContentMap running {live[0]}",
@@ -148,7 +148,7 @@ async def _upgrade(cli: GlobalOptions) -> int:
 
 async def _partition(cli: GlobalOptions, wanted: int, *, dry_run: bool) -> int:
     from contentmap_cli.commands.database.connection import opened_as_is, schema_of
-    from contentmap_cli.commands.engine.run_id import is_dead
+    from contentmap_cli.commands.engine.run_id import is_dead, is_running
     from contentmap_cli.errors import UsageError
     from contentmap_cli.storage.partitions import busy_jobs, hold_still, measure, partition, read_partitions
     from contentmap_cli.storage.schema import held_jobs, lock_schema, require_current
@@ -176,7 +176,7 @@ async def _partition(cli: GlobalOptions, wanted: int, *, dry_run: bool) -> int:
                 )
                 return 0
             await connection.run_sync(hold_still)
-            held = [job for job, owner in await connection.run_sync(held_jobs) if not is_dead(owner)]
+            held = await connection.run_sync(held_jobs, is_dead, is_running)
             live = held or await connection.run_sync(busy_jobs)
             if live:
                 raise SchemaMismatch(

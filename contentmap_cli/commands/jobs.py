@@ -24,7 +24,7 @@ Exit codes: 0; 5 database.
 
 
 def register(app: typer.Typer) -> None:
-    """Adds the command to the app."""
+    """Add the command to the app."""
     command(app, "jobs", epilog=EPILOG)(jobs)
 
 
@@ -43,7 +43,7 @@ def jobs(
     output: opt.OutputOption = None,
 ) -> None:
     """List jobs, newest first."""
-    from contentmap_cli.commands.interface.date_arguments import parse_date
+    from contentmap_cli.commands.interface.argument_values import parse_date
     from contentmap_cli.commands.interface.target_input import domain_name
 
     created = parse_date("--since", since) if since else None

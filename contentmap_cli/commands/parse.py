@@ -22,7 +22,7 @@ Exit codes: 0 complete; 2 unreadable file; 3 incomplete, or not a sitemap.
 
 
 def register(app: typer.Typer) -> None:
-    """Adds the command to the app."""
+    """Add the command to the app."""
     command(app, "parse", epilog=EPILOG)(parse)
 
 
@@ -40,11 +40,11 @@ def parse(
     output: opt.OutputOption = None,
 ) -> int:
     """Parse a sitemap, feed or robots.txt: print entries and problems."""
-    from contentmap_cli.commands.interface.document_input import is_robots, opened, said_base
+    from contentmap_cli.commands.interface.document_input import checked_base, is_robots, opened
     from contentmap_cli.commands.parsed_output import write_parsed
 
     tune_garbage_collector()
     wanted = opt.chosen(format, as_json, PARSE_FORMATS)
-    base = said_base(base)
+    base = checked_base(base)
     with opened(file) as source:
         return write_parsed(cli, source, base, wanted, output, robots=is_robots(file, base))

@@ -1,4 +1,4 @@
-"""Writes one parsed document: its entries, then what is to be said of it as a whole."""
+"""Writes a parsed document: its entries, then the document with its problems."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from contentmap_cli.crawl.reading.entry_spool import EntrySpool
 from contentmap_cli.errors import Exit
 from contentmap_cli.models import Document, FileStatus, Limits
 from contentmap_cli.output.escape import redact
-from contentmap_cli.output.figures import plural
 from contentmap_cli.output.formats import Format, entries_writer
+from contentmap_cli.output.number_format import plural
 from contentmap_cli.output.objects import document_object, to_json
 from contentmap_cli.output.writers.entry_text import entry_json
 from contentmap_cli.sitemap import parse_document
@@ -26,9 +26,9 @@ def write_parsed(
     *,
     robots: bool,
 ) -> int:
-    """Parses `source` and writes it. Returns 0 when it was read whole, 3 when something is missing."""
+    """Parse `source` and write it. Return 0 if it was read completely, 3 otherwise."""
     limits = Limits()
-    # the entries wait in the spool: a strict reading that fails late is taken back and read anew
+    # entries are spooled: strict parsing that fails late is repeated in tolerant mode
     with EntrySpool() as spool:
         document = parse_document(source, spool, base=base, limits=limits, robots=robots)
         with answer_to(output) as out:
@@ -63,7 +63,7 @@ def _write(cli: GlobalOptions, document: Document, spool: EntrySpool, format: Fo
 
 
 def _say(document: Document) -> None:
-    """The document and its problems on stderr, for formats that have no place for them."""
+    """Print the document and its problems on stderr, for formats that cannot hold them."""
     state = FileStatus.OK if document.complete and document.failure is None else FileStatus.PARTIAL
     if not document.kind.is_sitemap and document.failure is not None:
         state = FileStatus.FAILED

@@ -29,7 +29,7 @@ RECORDED = frozenset(opt.RESUMED.options) - opt.SECRET - opt.LOCAL
 
 
 def register(app: typer.Typer) -> None:
-    """Adds the command to the app."""
+    """Add the command to the app."""
     command(app, "resume", flags_only=RECORDED, epilog=EPILOG)(resume)
 
 

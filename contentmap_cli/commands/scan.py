@@ -30,7 +30,7 @@ Exit codes: 0; 3 errors; 4 every domain failed; 5 database; 130 interrupted.
 
 
 def register(app: typer.Typer) -> None:
-    """Adds the command to the app."""
+    """Add the command to the app."""
     command(app, "scan", epilog=EPILOG)(scan)
 
 

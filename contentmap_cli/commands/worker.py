@@ -24,7 +24,7 @@ Exit codes: 0 stopped, or queue empty (--drain); 2 usage; 5 database unavailable
 
 
 def register(app: typer.Typer) -> None:
-    """Adds the command to the app."""
+    """Add the command to the app."""
     command(app, "worker", epilog=EPILOG)(worker)
 
 

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable, Sequence
 
-from contentmap_cli.crawl.crawl_stats import CrawlStats
 from contentmap_cli.crawl.discovery import Candidate, DiscoveryQueue
 from contentmap_cli.crawl.http.fetch import NO_VALIDATORS, Fetcher, FetchRequest
 from contentmap_cli.crawl.http.headers import Validators
 from contentmap_cli.crawl.http.responses import FetchedFile
 from contentmap_cli.crawl.options import CrawlOptions
-from contentmap_cli.crawl.pages.answers import Answer
+from contentmap_cli.crawl.pages.answers import Answer, answer_of, is_html
 from contentmap_cli.crawl.reading.reader import Reader
+from contentmap_cli.crawl.results import CrawlProgress, CrawlStats
 from contentmap_cli.crawl.robots import Robots
 from contentmap_cli.errors import Code, Failure
-from contentmap_cli.models import DiscoveryMethod, Target
+from contentmap_cli.models import DiscoveryMethod, RememberedFile, Target
+from contentmap_cli.models.evidence import Source, SourceKind, SourceState
 from contentmap_cli.models.hosts import origin_of, site_of
-from contentmap_cli.models.sources import Source, SourceKind, SourceState
 
 log = logging.getLogger("contentmap.crawl")
 
@@ -32,25 +33,26 @@ class CrawlContext:
         options: CrawlOptions,
         fetcher: Fetcher,
         reader: Reader,
-        stats: CrawlStats,
-        discovery: DiscoveryQueue,
+        remembered: Sequence[RememberedFile],
+        progress: Callable[[CrawlProgress], None] | None,
     ) -> None:
         self.target = target
         self.options = options
         self.limits = options.limits
         self.reader = reader
-        self.stats = stats
-        self.discovery = discovery
+        self.stats = CrawlStats(target.domain, options.limits, progress)
+        self.discovery = DiscoveryQueue(
+            target,
+            limits=options.limits,
+            probe=options.probe,
+            conditional=options.conditional,
+            remembered=remembered,
+        )
         self.robots = Robots()
         self.robots_of: dict[str, Robots] = {}  # by origin, of those whose robots.txt was requested
         self._fetcher = fetcher
-        self._until = asyncio.get_running_loop().time() + options.limits.domain_time
+        self.until = asyncio.get_running_loop().time() + options.limits.domain_time
         self._hosts = {host_port(origin) for origin in target.origins}
-
-    @property
-    def until(self) -> float:
-        """The deadline of the domain, on the event loop's clock."""
-        return self._until
 
     async def fetch(
         self,
@@ -64,17 +66,19 @@ class CrawlContext:
         request = FetchRequest(
             site=self.target.domain,
             max_bytes=min(max_bytes, self.stats.bytes_left),
-            until=self._until,
+            until=self.until,
             validators=validators,
             retries=retries,
         )
         fetched = await self._fetcher.fetch(url, request)
-        self.stats.fetched(fetched)
+        self.stats.count_fetch(fetched)
         return fetched
 
     async def answer(self, fetched: FetchedFile, name: str) -> Answer:
-        """Classify an answer; `name` is the name of the source in messages."""
-        return await self.reader.answer(fetched, self.target.domain, name)
+        """Classify an answer; `name` is the name of the source in messages. HTML is read in a thread."""
+        if not is_html(fetched):
+            return answer_of(fetched, self.target.domain, name)
+        return await self.reader.in_thread(lambda: answer_of(fetched, self.target.domain, name))
 
     def set_delay(self, seconds: float) -> None:
         """Set the Crawl-delay for every host of the site."""
@@ -100,7 +104,7 @@ class CrawlContext:
             return True
         if self.robots.reachable and candidate.discovered_by is not DiscoveryMethod.KNOWN_PATH:
             failure = Failure(Code.DISALLOWED, f"{candidate.url}: robots.txt disallows it")
-            self.stats.note(Source(SourceKind.SITEMAP, candidate.url, SourceState.DISALLOWED, failure))
+            self.stats.add_source(Source(SourceKind.SITEMAP, candidate.url, SourceState.DISALLOWED, failure))
         log.debug("robots.txt disallows %s", candidate.url, extra={"action": "robots.disallowed"})
         return False
 

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+from contentmap_cli.crawl.context import CrawlContext
 from contentmap_cli.crawl.domain_crawl import DomainCrawler
 from contentmap_cli.crawl.http.connector import Resolver
 from contentmap_cli.crawl.http.fetch import Fetcher
@@ -68,7 +69,7 @@ class Crawler:
         event loop after each file.
         """
         log.info("crawling %s", target.domain, extra={"action": "crawl.started", "domain": target.domain})
-        domain_crawler = DomainCrawler(
+        context = CrawlContext(
             target,
             options=self._options,
             fetcher=self._fetcher,
@@ -76,7 +77,7 @@ class Crawler:
             remembered=remembered,
             progress=progress,
         )
-        result = await domain_crawler.run()
+        result = await DomainCrawler(context).run()
         log.info(
             "crawled %s: %s, %d files",
             target.domain,

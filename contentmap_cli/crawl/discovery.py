@@ -14,7 +14,6 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from contentmap_cli.crawl.http.headers import Validators
-from contentmap_cli.crawl.scope import Scope, host_of
 from contentmap_cli.errors import Code, Failure
 from contentmap_cli.models import (
     FEED_KINDS,
@@ -28,7 +27,7 @@ from contentmap_cli.models import (
     RememberedFile,
     Target,
 )
-from contentmap_cli.models.hosts import normalise_url, origin_of, site_of
+from contentmap_cli.models.hosts import Scope, host_of, normalise_url, origin_of, site_of
 
 _GONE = frozenset({"http_404", "http_410"})
 _ROOT_METHODS = frozenset(
@@ -46,7 +45,7 @@ MAX_UNREFERENCED_SCANS = 7
 """Complete scans in a row for which a file that is no longer named is requested: its robots.txt or index may
 be damaged without a sign of it."""
 
-FEED_PAGES = 500
+MAX_FEED_PAGES = 500
 """Maximum pages of paged feeds (RFC 5005 section 3) per domain."""
 
 _OWN_METHODS = frozenset({DiscoveryMethod.REMEMBERED, DiscoveryMethod.KNOWN_PATH})
@@ -175,7 +174,9 @@ class DiscoveryQueue:
         unnamed = self._is_unreferenced(index)
         for child in children:
             if index.depth >= self._limits.index_depth:
-                self._hit(Code.DEPTH_EXCEEDED, f"indexes are nested deeper than {self._limits.index_depth}")
+                self._record_limit(
+                    Code.DEPTH_EXCEEDED, f"indexes are nested deeper than {self._limits.index_depth}"
+                )
                 return
             lastmod = child.lastmod
             known = unnamed and (normalise_url(child.url) or "") in self._remembered
@@ -200,14 +201,18 @@ class DiscoveryQueue:
             self._unusable += 1
             return
         if len(key) > self._limits.url_length:  # normalising may have made it longer
-            self._hit(Code.URL_TOO_LONG, f"a sitemap has a URL of over {self._limits.url_length} bytes")
+            self._record_limit(
+                Code.URL_TOO_LONG, f"a sitemap has a URL of over {self._limits.url_length} bytes"
+            )
             return
         if key in self._seen:
             self._repeated += candidate.discovered_by not in _OWN_METHODS
             return
         probe = candidate.discovered_by is DiscoveryMethod.KNOWN_PATH
         if self._files >= self._limits.domain_files and not probe:
-            self._hit(Code.BUDGET_EXHAUSTED, f"more than {self._limits.domain_files} sitemap files are named")
+            self._record_limit(
+                Code.BUDGET_EXHAUSTED, f"more than {self._limits.domain_files} sitemap files are named"
+            )
             return
         self._seen.add(key)
         self._files += not probe
@@ -273,7 +278,7 @@ class DiscoveryQueue:
         paths = dict.fromkeys((self._target.path, *self._target.more_paths, "/"))
         return tuple(f"{self.origin}{path}" for path in paths)
 
-    def probes(self, paths: Sequence[str], origins: Sequence[str] = ()) -> list[Candidate]:
+    def known_path_candidates(self, paths: Sequence[str], origins: Sequence[str] = ()) -> list[Candidate]:
         """Return the known paths below each folder, or below other origins, that are not seen yet."""
         before = len(self.queue)
         for folder in (f"{origin}/" for origin in origins) if origins else self.folders():
@@ -286,8 +291,8 @@ class DiscoveryQueue:
         """Queue the next page of a paged feed. Return False if there is none, or the limit is reached."""
         while self._feed_pages:
             feed, url = self._feed_pages.popleft()
-            if self._feed_pages_read >= FEED_PAGES:
-                self._hit(Code.BUDGET_EXHAUSTED, f"feeds have more than {FEED_PAGES} pages")
+            if self._feed_pages_read >= MAX_FEED_PAGES:
+                self._record_limit(Code.BUDGET_EXHAUSTED, f"feeds have more than {MAX_FEED_PAGES} pages")
                 return False
             self._feed_pages_read += 1
             self._add(Candidate(url, DiscoveryMethod.FEED_LINK, parent=feed.url, proven=feed.proven))
@@ -308,7 +313,7 @@ class DiscoveryQueue:
             found.append(Failure(Code.REJECTED_URL, f"{self._unusable} sitemap URLs are invalid"))
         return found
 
-    def _hit(self, code: Code, message: str) -> None:
+    def _record_limit(self, code: Code, message: str) -> None:
         self.limits_hit.setdefault(code, Failure(code, message))
 
     def _is_unreferenced(self, candidate: Candidate) -> bool:

@@ -9,24 +9,18 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import Callable, Sequence
 from dataclasses import replace
-from itertools import islice
 from typing import BinaryIO, Final
 
 from contentmap_cli.crawl.context import CrawlContext
-from contentmap_cli.crawl.crawl_stats import CrawlStats
-from contentmap_cli.crawl.discovery import Candidate, DiscoveryQueue
-from contentmap_cli.crawl.http.fetch import Fetcher
+from contentmap_cli.crawl.discovery import Candidate
 from contentmap_cli.crawl.http.responses import FetchedFile
-from contentmap_cli.crawl.options import CrawlOptions
 from contentmap_cli.crawl.origins import SiteFinder
 from contentmap_cli.crawl.pages.answers import Answer
 from contentmap_cli.crawl.path_prober import PathProber, Soft404Probe
-from contentmap_cli.crawl.reading.reader import Reader
 from contentmap_cli.crawl.reading.reader import Source as Body
 from contentmap_cli.crawl.reading.spool import Segment
-from contentmap_cli.crawl.results import CrawlProgress, DomainCrawl, file_outcome
+from contentmap_cli.crawl.results import DomainCrawl, file_outcome
 from contentmap_cli.errors import Code, Failure
 from contentmap_cli.models import (
     DiscoveryMethod,
@@ -34,12 +28,9 @@ from contentmap_cli.models import (
     DocumentKind,
     Entry,
     FileStatus,
-    RememberedFile,
-    Target,
 )
-from contentmap_cli.models.entry_rows import COLUMNS, EXTRA_COLUMNS, lengthened
+from contentmap_cli.models.evidence import Source, SourceKind, SourceState
 from contentmap_cli.models.hosts import is_related
-from contentmap_cli.models.sources import Source, SourceKind, SourceState
 
 log = logging.getLogger("contentmap.crawl")
 
@@ -56,48 +47,24 @@ MAX_REFUSALS: Final = 3
 """Consecutive refusals after which files that are no longer named are not requested."""
 
 MAX_NEWS_ROWS: Final = 2_000
-"""Rows that are read to recognise a news sitemap, which has at most 1,000."""
+"""Maximum entries of a news sitemap; the protocol allows 1,000."""
 
 _FILE: Final = re.compile(r"\.(?:xml|txt)(?:\.gz)?\Z", re.IGNORECASE)
 """Names of sitemaps and feeds: an HTML page at such a path is an error of the site."""
-
-_NEWS: Final = (*COLUMNS, *EXTRA_COLUMNS).index("news_count")
 
 
 class DomainCrawler:
     """Crawls one domain; call `run` once."""
 
-    def __init__(
-        self,
-        target: Target,
-        *,
-        options: CrawlOptions,
-        fetcher: Fetcher,
-        reader: Reader,
-        remembered: Sequence[RememberedFile],
-        progress: Callable[[CrawlProgress], None] | None,
-    ) -> None:
-        self._limits = options.limits
-        self._reader = reader
-        self._stats = CrawlStats(target.domain, options.limits, progress)
-        self._discovery = DiscoveryQueue(
-            target,
-            limits=options.limits,
-            probe=options.probe,
-            conditional=options.conditional,
-            remembered=remembered,
-        )
-        self._context = CrawlContext(
-            target,
-            options=options,
-            fetcher=fetcher,
-            reader=reader,
-            stats=self._stats,
-            discovery=self._discovery,
-        )
-        self._finder = SiteFinder(self._context)
-        self._soft404 = Soft404Probe(self._context)
-        self._prober = PathProber(self._context, self._soft404, self._read_queue)
+    def __init__(self, context: CrawlContext) -> None:
+        self._context = context
+        self._limits = context.limits
+        self._reader = context.reader
+        self._stats = context.stats
+        self._discovery = context.discovery
+        self._finder = SiteFinder(context)
+        self._soft404 = Soft404Probe(context)
+        self._prober = PathProber(context, self._soft404, self._read_queue)
         self._digests: set[str] = set()
         self._refusals = 0  # in a row
 
@@ -179,7 +146,7 @@ class DomainCrawler:
             failure = Failure(
                 Code.BLOCKED, f"{candidate.url}: not requested, because the site refuses the crawl"
             )
-            self._stats.note(Source(SourceKind.SITEMAP, candidate.url, SourceState.REFUSED, failure))
+            self._stats.add_source(Source(SourceKind.SITEMAP, candidate.url, SourceState.REFUSED, failure))
             return
         probe = candidate.discovered_by is DiscoveryMethod.KNOWN_PATH
         with await self._context.fetch(
@@ -201,7 +168,7 @@ class DomainCrawler:
             elif self._discovery.is_replaced(candidate, fetched.final_url):
                 lost = Failure(Code.NOT_UNDERSTOOD, f"{candidate.url} redirects to {fetched.final_url}")
                 source = Source(SourceKind.SITEMAP, candidate.url, SourceState.NOT_UNDERSTOOD, lost)
-                self._stats.note(source)
+                self._stats.add_source(source)
 
     def _record_missing(self, candidate: Candidate, fetched: FetchedFile, answer: Answer) -> None:
         """Record a file without a body: a failure, unless the path was guessed and is absent."""
@@ -210,21 +177,21 @@ class DomainCrawler:
         failure = fetched.failure or Failure(Code.HTTP_PROTOCOL, "the server sent no body")
         if candidate.discovered_by is DiscoveryMethod.KNOWN_PATH:
             if answer.state is SourceState.REFUSED and answer.failure is not None:
-                self._prober.take(answer.state, answer.failure)
+                self._prober.add_outcome(answer.state, answer.failure)
                 return
             if failure.code.startswith(ABSENT_CODES):
                 return
             self._prober.unanswered += fetched.status is None
             if answer.failure is not None:
-                self._prober.take(answer.state, answer.failure)
+                self._prober.add_outcome(answer.state, answer.failure)
             if failure.code == self._soft404.code:
                 return
         elif self._discovery.is_gone(candidate, failure):
-            self._stats.note(Source(SourceKind.SITEMAP, candidate.url, SourceState.ABSENT))
+            self._stats.add_source(Source(SourceKind.SITEMAP, candidate.url, SourceState.ABSENT))
             return
         if answer.state is SourceState.REFUSED and answer.page is not None and answer.failure is not None:
             failure = answer.failure  # more specific than the status
-        self._stats.record(candidate, fetched, FileStatus.FAILED, error=failure, answer=answer)
+        self._stats.add_file(candidate, fetched, FileStatus.FAILED, error=failure, answer=answer)
 
     async def _parse(
         self, candidate: Candidate, fetched: FetchedFile, body: BinaryIO, answer: Answer
@@ -258,7 +225,7 @@ class DomainCrawler:
             return
         if answer.state is SourceState.ELSEWHERE and self._lists_other_site_only(document, segment, children):
             segment.clear()
-            self._stats.record(candidate, fetched, FileStatus.FAILED, error=answer.failure, answer=answer)
+            self._stats.add_file(candidate, fetched, FileStatus.FAILED, error=answer.failure, answer=answer)
             return
         if document.digest is not None:
             self._digests.add(document.digest)
@@ -272,7 +239,7 @@ class DomainCrawler:
         if segment.refused:
             self._stats.too_many_urls()
             status = FileStatus.PARTIAL
-        self._stats.record(
+        self._stats.add_file(
             candidate,
             fetched,
             status,
@@ -284,7 +251,7 @@ class DomainCrawler:
         )
         if document.kind is DocumentKind.INDEX:
             await self._queue_children(candidate, children)
-        news = await self._lists_news_only(document, segment)
+        news = self._lists_news_only(document, segment)
         self._discovery.record_file(candidate, status, document, entries=document.entries, news=news)
 
     def _is_not_sitemap(
@@ -307,9 +274,9 @@ class DomainCrawler:
         if failure is not None and not soft:
             state = answer.state if answer.failure is not None else SourceState.NOT_UNDERSTOOD
             if probe:
-                self._prober.take(state, failure)
+                self._prober.add_outcome(state, failure)
             else:
-                self._stats.note(Source(SourceKind.SITEMAP, candidate.url, state, failure))
+                self._stats.add_source(Source(SourceKind.SITEMAP, candidate.url, state, failure))
         return (
             soft
             or not document.kind.is_sitemap
@@ -326,7 +293,7 @@ class DomainCrawler:
 
     def _unchanged(self, candidate: Candidate, fetched: FetchedFile | None) -> None:
         entries = self._discovery.known_entries(candidate)
-        self._stats.record(candidate, fetched, FileStatus.UNCHANGED, entries=entries)
+        self._stats.add_file(candidate, fetched, FileStatus.UNCHANGED, entries=entries)
         self._discovery.record_file(candidate, FileStatus.UNCHANGED, entries=entries)
 
     async def _queue_children(self, index: Candidate, children: list[Entry]) -> None:
@@ -336,15 +303,8 @@ class DomainCrawler:
             del children[:CHILDREN_PER_BATCH]
             await asyncio.sleep(0)
 
-    async def _lists_news_only(self, document: Document, segment: Segment) -> bool:
+    def _lists_news_only(self, document: Document, segment: Segment) -> bool:
         """Return whether each entry has news: such a file lists the articles of two days."""
-        if self._discovery.found or document.kind is not DocumentKind.URLSET or segment.changes is not None:
+        if document.kind is not DocumentKind.URLSET or segment.changes is not None:
             return False
-        if "news" not in (document.root or "") or not 0 < segment.pages <= MAX_NEWS_ROWS:
-            return False
-
-        def only_news() -> bool:
-            rows = (row for batch in segment.read() for row in batch)
-            return all(lengthened(row)[_NEWS] for row in islice(rows, MAX_NEWS_ROWS))
-
-        return await asyncio.to_thread(only_news)
+        return "news" in (document.root or "") and 0 < segment.pages == segment.news <= MAX_NEWS_ROWS

@@ -43,10 +43,6 @@ class ConnectTo:
     address: str
     to_port: int | None
 
-    def matches(self, host: str, port: int) -> bool:
-        """Return whether the rule applies to this normalised host and port."""
-        return self.host in (None, host) and self.port in (None, port)
-
 
 @dataclass(frozen=True)
 class CrawlOptions:

@@ -15,8 +15,8 @@ from contentmap_cli.crawl.pages.answers import Answer
 from contentmap_cli.crawl.pages.refusals import PageKind
 from contentmap_cli.crawl.robots import Robots
 from contentmap_cli.errors import Code, Failure
+from contentmap_cli.models.evidence import Source, SourceKind, SourceState
 from contentmap_cli.models.hosts import is_related, origin_of, site_of
-from contentmap_cli.models.sources import Source, SourceKind, SourceState
 
 HOME_PAGE_BYTES = 2 * 1024 * 1024
 
@@ -86,7 +86,7 @@ class SiteFinder:
         if found.source.state is SourceState.ELSEWHERE:
             home = await self._home(f"{found.origin}/")
             if home.state is SourceState.ELSEWHERE and home.failure is not None:
-                context.stats.note(found.source)
+                context.stats.add_source(found.source)
                 moved = home.failure.message.replace("the home page", "the site", 1)
                 context.stats.error = Failure(Code.MOVED, moved)
                 return False
@@ -146,7 +146,8 @@ class SiteFinder:
     @property
     def robots_digest(self) -> str | None:
         """The digest of the robots.txt of the site's origin."""
-        return _digest(self.current) if self.current is not None else None
+        robots = self.current.robots.file if self.current is not None else None
+        return robots.digest if robots is not None else None
 
     def accept_missing_robots(self, *, listed: bool) -> None:
         """Treat an HTML page as no robots.txt, if pages are `listed` and it never named a file."""
@@ -160,9 +161,9 @@ class SiteFinder:
     def record_home_pages(self) -> None:
         """Record the outcome of the home pages of the site's origin."""
         for source in self._home_sources:
-            self._context.stats.note(source)
+            self._context.stats.add_source(source)
         if self._skipped_source is not None and not self._context.robots.sitemaps:
-            self._context.stats.note(self._skipped_source)
+            self._context.stats.add_source(self._skipped_source)
 
     # -- home pages
 

@@ -16,7 +16,7 @@ from contentmap_cli.crawl.known_paths import FEED_PATHS, MAIN_PATHS, MORE_PATHS,
 from contentmap_cli.crawl.pages.answers import Answer
 from contentmap_cli.errors import Code, Failure
 from contentmap_cli.models import Probe
-from contentmap_cli.models.sources import Source, SourceKind, SourceState
+from contentmap_cli.models.evidence import Source, SourceKind, SourceState
 
 PER_SECOND: Final = 11
 """Maximum paths per second, including the one that cannot exist. With robots.txt, home page and other origins
@@ -27,7 +27,7 @@ MAX_UNANSWERED: Final = 2
 
 PROBE_BYTES: Final = 256 * 1024
 
-_PRINCIPAL: Final = tuple(f"/{path}" for path in MAIN_PATHS[:2])
+_MAIN: Final = tuple(f"/{path}" for path in MAIN_PATHS[:2])
 
 _ORDER: Final = (
     SourceState.REFUSED,
@@ -108,46 +108,46 @@ class PathProber:
         self.unanswered = 0  # paths without any answer
         self._outcomes: dict[SourceState, Failure] = {}  # first failure by state, absent paths excluded
 
-    def take(self, state: SourceState, failure: Failure) -> None:
+    def add_outcome(self, state: SourceState, failure: Failure) -> None:
         """Record the first path with this state."""
         self._outcomes.setdefault(state, failure)
 
     async def run(self, others: Sequence[str]) -> None:
         """Request the site's paths and the main ones of its other origins, and record the outcome."""
         discovery = self._context.discovery
-        everything = self._context.options.probe is Probe.ALWAYS
+        all_paths = self._context.options.probe is Probe.ALWAYS
         await self._pace(1)
         self._soft404.start()
-        await self._probe(MAIN_PATHS, everything=everything)
+        await self._probe(MAIN_PATHS, all_paths=all_paths)
         if others and not discovery.found:
-            await self._probe(MAIN_PATHS[:2], origins=others, everything=everything)
-        await self._probe(NEWS_PATHS, everything=True)
-        if everything or not self._context.stats.lists_pages:
-            await self._probe(FEED_PATHS, everything=everything)
-        if everything:
-            await self._probe(MORE_PATHS, everything=True)
+            await self._probe(MAIN_PATHS[:2], origins=others, all_paths=all_paths)
+        await self._probe(NEWS_PATHS, all_paths=True)
+        if all_paths or not self._context.stats.lists_pages:
+            await self._probe(FEED_PATHS, all_paths=all_paths)
+        if all_paths:
+            await self._probe(MORE_PATHS, all_paths=True)
         await self._soft404.wait()
-        self._context.stats.note(self._source())
+        self._context.stats.add_source(self._source())
 
-    async def _probe(self, paths: Sequence[str], *, everything: bool, origins: Sequence[str] = ()) -> None:
+    async def _probe(self, paths: Sequence[str], *, all_paths: bool, origins: Sequence[str] = ()) -> None:
         context = self._context
-        waiting = context.discovery.probes(paths, origins)
-        while waiting and not context.stats.stopped and (everything or not context.discovery.found):
+        remaining = context.discovery.known_path_candidates(paths, origins)
+        while remaining and not context.stats.stopped and (all_paths or not context.discovery.found):
             answer = self._soft404.answer
             if answer is not None and answer.state is SourceState.REFUSED and answer.failure is not None:
-                self.take(answer.state, answer.failure)
+                self.add_outcome(answer.state, answer.failure)
             if SourceState.REFUSED in self._outcomes or self.unanswered > MAX_UNANSWERED:
                 return
             allowed: list[Candidate] = []
             robots = context.stats.robots_source
             # likely to refuse again
             careful = robots is not None and robots.state is SourceState.REFUSED
-            while waiting and len(allowed) < (1 if careful and not self._requested else 2):
-                candidate = waiting.pop(0)
+            while remaining and len(allowed) < (1 if careful and not self._requested else 2):
+                candidate = remaining.pop(0)
                 if context.may_request(candidate):
                     allowed.append(candidate)
                 else:
-                    self._disallowed = self._disallowed or candidate.url.endswith(_PRINCIPAL)
+                    self._disallowed = self._disallowed or candidate.url.endswith(_MAIN)
             await self._pace(len(allowed))
             self._requested += len(allowed)
             context.discovery.queue.extend(allowed)

@@ -1,17 +1,22 @@
-"""The result of a domain's crawl: files, spooled rows, limits and status."""
+"""The result of a domain's crawl (files, spooled rows, limits, status), and the statistics behind it."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
+from contentmap_cli.crawl.discovery import Candidate
+from contentmap_cli.crawl.http.responses import FetchedFile
+from contentmap_cli.crawl.pages.answers import Answer, state_of
 from contentmap_cli.crawl.reading.spool import RowSpool, Segment, Spools
+from contentmap_cli.crawl.robots import Robots
 from contentmap_cli.errors import Code, Failure
-from contentmap_cli.models import CrawledFile, Document, FileStatus, ScanStatus
+from contentmap_cli.models import CrawledFile, Document, DocumentKind, FileStatus, Limits, ScanStatus
 from contentmap_cli.models.entry_rows import RowBatch, RowDelta
+from contentmap_cli.models.evidence import Source, SourceKind, SourceState, conclude, worth_recording
 from contentmap_cli.models.robots import RobotsFile
-from contentmap_cli.models.sources import Source
+from contentmap_cli.threads import run_in_thread
 
 if TYPE_CHECKING:
     from contentmap_cli.crawl.robots import Robots
@@ -83,8 +88,11 @@ class DomainCrawl:
         digest, entries = segment.changes.since
         return RowDelta(digest, entries, segment.read, segment.gone)
 
-    def read_whole(self, urls: Collection[str]) -> DomainCrawl:
-        """Return the same crawl with all entries of these files read. Blocking: reads the bodies again."""
+    async def read_whole(self, urls: Collection[str]) -> DomainCrawl:
+        """Return the same crawl with all entries of these files read, in a thread. It takes the spools."""
+        return await run_in_thread(self._read_whole, urls, stop=self.spools.cancel)
+
+    def _read_whole(self, urls: Collection[str]) -> DomainCrawl:
         files, segments = [*self.files], [*self.segments]
         for index, (file, segment) in enumerate(zip(self.files, self.segments, strict=True)):
             if file.url in urls and segment is not None and segment.changes is not None:
@@ -135,3 +143,169 @@ def _losses(document: Document) -> str:
     if first is not None and first.line is not None:
         where = f"; first, line {first.line}: {first.message}"
     return f"{document.losses:,} of {document.entries + document.losses:,} entries could not be read{where}"
+
+
+class CrawlStats:
+    """Counts requests, bytes and URLs, and collects files and sources.
+
+    `error` is the failure of the domain itself, `robots_source` the outcome of the robots.txt of the site's
+    origin.
+    """
+
+    def __init__(
+        self, domain: str, limits: Limits, progress: Callable[[CrawlProgress], None] | None = None
+    ) -> None:
+        self._domain = domain
+        self._limits = limits
+        self._progress = progress
+        self._files: list[tuple[int, CrawledFile, Segment | None]] = []
+        self._hits: dict[str, Failure] = {}
+        self._requests = self._bytes = self._urls = 0
+        self.deferred = False
+        self._sources: list[Source] = []
+        self.notes: list[Failure] = []
+        self.error: Failure | None = None
+        self.robots_source: Source | None = None
+
+    @property
+    def bytes_left(self) -> int:
+        """The remaining bytes of the domain."""
+        return max(0, self._limits.domain_bytes - self._bytes)
+
+    @property
+    def urls_left(self) -> int:
+        """The remaining URLs of the domain."""
+        return max(0, self._limits.domain_urls - self._urls)
+
+    @property
+    def stopped(self) -> bool:
+        """Whether a limit of the domain ends the crawl."""
+        return Code.DEADLINE in self._hits or not self.bytes_left or not self.urls_left
+
+    @property
+    def lists_pages(self) -> bool:
+        """Whether a sitemap file lists pages."""
+        return any(source.entries for source in self._sources)
+
+    def count_fetch(self, fetched: FetchedFile) -> None:
+        """Count a fetch."""
+        self._requests += fetched.requests
+        self._bytes += fetched.size
+        self.deferred = self.deferred or fetched.retry_after is not None
+        if fetched.failure is not None and fetched.failure.code == Code.DEADLINE:
+            self.out_of_time()
+        if not self.bytes_left:
+            self.record_limit(
+                Code.BUDGET_EXHAUSTED, f"the domain has more than {self._limits.domain_bytes} bytes"
+            )
+
+    def out_of_time(self) -> None:
+        """Record that the domain's time limit is reached."""
+        self.record_limit(Code.DEADLINE, f"the domain took longer than {self._limits.domain_time:g} seconds")
+
+    def too_many_urls(self) -> None:
+        """Record that URLs were dropped because of the limit."""
+        self.record_limit(Code.BUDGET_EXHAUSTED, f"the domain has more than {self._limits.domain_urls} URLs")
+
+    def record_limit(self, code: Code, message: str) -> None:
+        """Record the first message of a limit."""
+        self._hits.setdefault(code, Failure(code, message))
+
+    def add_source(self, source: Source) -> None:
+        """Record a source that is not a file of the result."""
+        self._sources.append(source)
+
+    def add_file(
+        self,
+        candidate: Candidate,
+        fetched: FetchedFile | None,
+        status: FileStatus,
+        *,
+        error: Failure | None = None,
+        document: Document | None = None,
+        segment: Segment | None = None,
+        answer: Answer | None = None,
+        entries: int = 0,
+    ) -> None:
+        """Record one sitemap file; `fetched` is None if it was not requested.
+
+        `answer` is the answer before its body is parsed, `entries` the number of pages that the file lists.
+        """
+        self._sources.append(_file_source(candidate, status, error, document, answer, entries))
+        headers = fetched.headers if fetched else None
+        file = CrawledFile(
+            url=candidate.url,
+            status=status,
+            discovered_by=candidate.discovered_by,
+            parent=candidate.parent,
+            final_url=fetched.final_url if fetched else None,
+            document=document,
+            error=error,
+            http_status=fetched.status if fetched else None,
+            content_type=headers.content_type if headers else None,
+            etag=headers.etag if headers else None,
+            last_modified=headers.last_modified if headers else None,
+            size_bytes=fetched.size if fetched else 0,
+            response_ms=fetched.ms if fetched else None,
+            lastmod=candidate.lastmod,
+        )
+        self._files.append((candidate.number, file, segment))
+        if segment is not None:
+            self._urls += segment.pages
+        if self._progress is not None:
+            self._progress(
+                CrawlProgress(self._domain, len(self._files), self._urls, self._requests, self._bytes)
+            )
+
+    def result(self, spools: Spools, more_limits: dict[str, Failure], robots: Robots) -> DomainCrawl:
+        """Return the result, files in the order of discovery."""
+        self._files.sort(key=lambda each: each[0])
+        files = tuple(file for _, file, _ in self._files)
+        limits = tuple({**more_limits, **self._hits}.values())
+        sources = [*([self.robots_source] if self.robots_source is not None else []), *self._sources]
+        concluded = conclude(sources, error=self.error, limits=limits, deferred=self.deferred)
+        return DomainCrawl(
+            domain=self._domain,
+            files=files,
+            requests=self._requests,
+            fetched_bytes=self._bytes,
+            error=self.error,
+            failure=concluded.failure,
+            limits=limits,
+            notes=tuple(self.notes),
+            complete=concluded.removals,
+            status=concluded.status,
+            evidence=worth_recording(sources),
+            spools=spools,
+            segments=tuple(segment for _, _, segment in self._files),
+            robots=robots,
+            robots_file=robots.file,
+        )
+
+
+def _file_source(
+    candidate: Candidate,
+    status: FileStatus,
+    error: Failure | None,
+    document: Document | None,
+    answer: Answer | None,
+    entries: int,
+) -> Source:
+    """Return the outcome of a sitemap file as a source."""
+    failure = error or (document.failure if document is not None else None)
+    state = SourceState.WHOLE
+    if status is FileStatus.PARTIAL:
+        state = SourceState.PARTIAL
+    elif status is FileStatus.FAILED:
+        if answer is not None and answer.state is not SourceState.WHOLE:
+            state = answer.state
+        elif document is None:
+            state = state_of(failure) if failure is not None else SourceState.UNREACHABLE
+        else:
+            state = SourceState.PARTIAL if document.kind.is_sitemap else SourceState.NOT_UNDERSTOOD
+    shown = failure
+    if failure is not None and candidate.url not in failure.message:
+        shown = Failure(failure.code, f"{candidate.url}: {failure.message}")
+    if document is not None and document.kind is DocumentKind.INDEX:
+        entries = 0  # pages are listed by its children
+    return Source(SourceKind.SITEMAP, candidate.url, state, shown, candidate.named, entries)

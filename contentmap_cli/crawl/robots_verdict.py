@@ -12,7 +12,7 @@ from contentmap_cli.crawl.robots import applicable_lines, product_token, relevan
 from contentmap_cli.models import Limits
 from contentmap_cli.models.robots import RobotsVerdict, RobotsVersion
 from contentmap_cli.sitemap.document import parse_robots
-from contentmap_cli.sitemap.robots.keys import AGENT, ALLOW, DISALLOW
+from contentmap_cli.sitemap.robots.fields import AGENT, ALLOW, DISALLOW
 from contentmap_cli.sitemap.robots.lines import RobotsLine, RobotsText
 
 _CUT = frozenset({"body_too_large", "body_truncated"})

@@ -15,7 +15,7 @@ ScanName = str | datetime | None
 
 
 class Kind(StrEnum):
-    """What became of a URL or a sitemap file between two scans."""
+    """What happened to a URL or a sitemap file between two scans."""
 
     ADDED = "added"
     REMOVED = "removed"
@@ -24,7 +24,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ScanPoint:
-    """A scan of a domain that recorded something: a point of its history."""
+    """A scan of a domain that recorded something."""
 
     scan_id: int
     job_id: str
@@ -32,14 +32,14 @@ class ScanPoint:
     complete: bool
     recorded_at: datetime
     sitemaps: int
-    comparable: bool = True  # not once what scans after it wrote over was pruned
+    comparable: bool = True  # False once later changes were pruned
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One difference. `fields` names what is said otherwise of a URL that changed.
+    """One change. `fields` names the values that differ in a changed URL.
 
-    `sitemap` is the file that lists the URL, or listed it; None where the change is a sitemap file's own.
+    `sitemap` is the file that lists the URL, or listed it; None if the change is that of a sitemap file.
     """
 
     kind: Kind
@@ -52,7 +52,10 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Which two scans are compared. Without `before` all is new, unless the scan before was `pruned`."""
+    """The two scans that are compared.
+
+    `before` is None if there is no earlier scan, or if it was `pruned`: then every URL counts as added.
+    """
 
     domain: str
     before: ScanPoint | None
@@ -61,7 +64,7 @@ class Comparison:
 
     @property
     def removals_withheld(self) -> bool:
-        """Whether what the later scan did not see is still listed, because the scan was not complete."""
+        """Whether URLs that the later scan did not see count as listed, because it was incomplete."""
         return not self.after.complete
 
 
@@ -113,7 +116,7 @@ def _jobs_hint(domain: str) -> str:
 
 @dataclass(slots=True)
 class Counts:
-    """How many differences there are."""
+    """The number of changes of each kind."""
 
     added: int = 0
     removed: int = 0
@@ -122,7 +125,7 @@ class Counts:
     sitemaps_removed: int = 0
 
     def add(self, change: Change) -> None:
-        """Counts one."""
+        """Count one change."""
         if change.sitemap is None:
             if change.kind is Kind.ADDED:
                 self.sitemaps_added += 1
@@ -137,5 +140,5 @@ class Counts:
 
     @property
     def total(self) -> int:
-        """All of them."""
+        """The number of all changes."""
         return self.added + self.removed + self.changed + self.sitemaps_added + self.sitemaps_removed

@@ -15,10 +15,10 @@ Attributes = Mapping[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something in a document that is not as the protocol has it, and what was done about it.
+    """A deviation of a document from the protocol, and what was done about it.
 
-    `line` counts from 1 and is None where no line applies. `count` is how often the same thing happened;
-    the first few are listed one by one, the rest are folded into the last.
+    `line` counts from 1 and is None where no line applies. `count` is the number of occurrences: the first
+    few are listed one by one, the rest are counted in the last of them.
     """
 
     code: str
@@ -30,8 +30,8 @@ class Problem:
 class Lastmod(NamedTuple):
     """A W3C date-time or RSS date as published.
 
-    `utc` is `YYYY-MM-DDTHH:MM:SSZ` (a date alone means midnight UTC), or None where the text cannot be
-    understood. `precision` is year, month, day, minute, second or fraction, None likewise.
+    `utc` is `YYYY-MM-DDTHH:MM:SSZ` (a date without a time means midnight UTC), or None if the text cannot be
+    parsed. `precision` is year, month, day, minute, second or fraction, or None likewise.
     """
 
     utc: str | None
@@ -40,8 +40,10 @@ class Lastmod(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """One entry of a sitemap: a page, or (`type` is "sitemap") another sitemap. Always recordable:
-    whatever a database could refuse was refused before, with a Problem."""
+    """One entry of a sitemap: a page, or (`type` is "sitemap") another sitemap.
+
+    A database can store every Entry: values that it would refuse were refused by the parser, with a Problem.
+    """
 
     url: str
     lastmod: Lastmod | None = None
@@ -58,15 +60,15 @@ class Entry(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """What a parser says of one document once it has read it (its entries went to the sink).
+    """The result of parsing one document. Its entries are in the sink.
 
-    `losses` counts entries that may have named a page or a sitemap and were not read. `next_url` is the page
-    of a paged feed that follows (RFC 5005), as an absolute http or https URL.
+    `losses` counts entries that may have named a page or a sitemap and could not be read. `next_url` is the
+    next page of a paged feed (RFC 5005), an absolute http or https URL.
     """
 
     kind: DocumentKind
     entries: int
-    complete: bool  # False when something is missing at the end, or was lost on the way
+    complete: bool  # False if it is cut off or has losses
     encoding: str | None = None
     problems: tuple[Problem, ...] = ()
     failure: Failure | None = None  # why it could not be read whole, or at all
@@ -80,6 +82,5 @@ class Document:
     root: str | None = None  # the start tag of an XML document, as published, at most 2,000 characters
     losses: int = 0
     next_url: str | None = None
-    # all its entries were read as plain ones and none stands there twice (see `parsing.pieces`): how it was
-    # read is not what it is
+    # whether all its entries are plain and different (see `sitemap.xml.body_diff`); not part of its value
     plain: bool = field(default=False, compare=False)

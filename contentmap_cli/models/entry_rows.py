@@ -1,18 +1,21 @@
-"""Entries as the store keeps them, and back. Made once, where a document is parsed; pure.
+"""Entries as rows of the database, and back. Rows are made once, where a document is parsed.
 
-A row is a plain tuple, so that it passes through marshal, sorts and goes to a driver as it is. Nearly all
-rows are of the short shape, COLUMNS; EXTRA_COLUMNS follow only where one of them is not its default.
+A row is a plain tuple, which can be marshalled, sorted and passed to a database driver as it is. Nearly all
+rows have the short form, COLUMNS; EXTRA_COLUMNS follow only if one of them differs from its default. The page
+type of a URL is derived from its sitemap and its path.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain, islice, repeat
 from operator import eq, itemgetter
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from contentmap_cli.models.entries import Attributes, Entry, Lastmod
 from contentmap_cli.models.entry_sink import PlainEntries
@@ -29,7 +32,7 @@ COLUMNS: Final = (
 EXTRA_COLUMNS: Final = ("in_scope", "repaired", "image_count", "video_count", "news_count", "extras")
 ALL_COLUMNS: Final = COLUMNS + EXTRA_COLUMNS
 DEFAULTS: Final = (True, False, 0, 0, 0, None)
-"""What EXTRA_COLUMNS hold for a row of the short shape."""
+"""The values of EXTRA_COLUMNS in a row of the short form."""
 
 URL: Final = 0
 LASTMOD: Final = 1
@@ -37,22 +40,23 @@ LASTMOD: Final = 1
 Row = tuple[Any, ...]
 url_of: Final = itemgetter(URL)
 
-# Values are texts, so nothing can hold itself
+# the values are strings: no circular references
 _ENCODE: Final = json.JSONEncoder(
     ensure_ascii=False, check_circular=False, separators=(",", ":"), default=dict
 ).encode
 _SHORT: Final = len(COLUMNS)
+_NEWS: Final = ALL_COLUMNS.index("news_count")
 _SMALLINT_MAX: Final = 32_767
 _CANONICAL_LENGTH: Final = {"year": 4, "month": 7, "day": 10, "second": 20}
 _UTC_OFFSET: Final = "+00:00"
 
 
 def rows_of(entries: Iterable[Entry], page_type: Callable[[Entry], str | None]) -> list[Row]:
-    """A row for each entry, in their order."""
+    """Return a row for each entry, in their order."""
     rows: list[Row] = []
     for entry in entries:
         url, lastmod, changefreq, priority, in_scope, repaired, images, videos, news, alternates, _ = entry
-        row: Row = (url, *spelled(lastmod), changefreq, priority, page_type(entry))
+        row: Row = (url, *lastmod_columns(lastmod), changefreq, priority, page_type(entry))
         if images or videos or news or alternates or repaired or not in_scope:
             row += (
                 in_scope,
@@ -67,12 +71,12 @@ def rows_of(entries: Iterable[Entry], page_type: Callable[[Entry], str | None]) 
 
 
 def rows_of_plain(entries: PlainEntries, page_types: Iterable[str | None], *, in_scope: bool) -> list[Row]:
-    """The same for plain entries, with their page types."""
+    """Return a row for each of these plain entries, with its page type."""
     urls, _, seconds, zones, dates, changefreqs, priorities, extras = entries
     rows: list[Row] = [
         (url, f"{moment}Z", "second", None if zone == "Z" else zone, changefreq, priority, kind)
         if moment
-        else (url, *spelled(date), changefreq, priority, kind)
+        else (url, *lastmod_columns(date), changefreq, priority, kind)
         for url, moment, zone, date, changefreq, priority, kind in zip(
             urls, seconds, zones, dates, changefreqs, priorities, page_types, strict=True
         )
@@ -86,14 +90,15 @@ def rows_of_plain(entries: PlainEntries, page_types: Iterable[str | None], *, in
     ]
 
 
-def extras_length(rows: Iterable[Row]) -> int:
-    """How many characters the rows' extensions have."""
-    return sum(len(row[-1]) for row in rows if len(row) != _SHORT and row[-1])
+def count_extras(rows: Iterable[Row]) -> tuple[int, int]:
+    """Return the number of characters in the rows' extensions, and how many of the rows carry news."""
+    rich = [row for row in rows if len(row) != _SHORT]
+    return sum(len(row[-1]) for row in rich if row[-1]), sum(row[_NEWS] > 0 for row in rich)
 
 
 def sorted_unique(rows: Sequence[Row]) -> list[Row]:
-    """The rows in the order of their URLs' code points, one for each URL: of equal ones the first stays."""
-    ordered = sorted(rows, key=url_of)  # stable: of equal ones the first comes first
+    """Return the rows in the order of their URLs' code points, the first one of each URL."""
+    ordered = sorted(rows, key=url_of)  # stable: the first of equal ones stays first
     urls = [row[URL] for row in ordered]
     if any(map(eq, urls, islice(urls, 1, None))):
         unique = {row[URL]: row for row in reversed(ordered)}
@@ -103,9 +108,9 @@ def sorted_unique(rows: Sequence[Row]) -> list[Row]:
 
 @dataclass(frozen=True, slots=True)
 class RowBatch:
-    """Rows of one shape, laid end to end: as a database driver takes them, and cheaper to keep than tuples.
+    """Rows of one form in one flat tuple, as database drivers take them; smaller than tuples of tuples.
 
-    Iterating gives the rows. `columns` names their values.
+    Iterate to get the rows. `columns` names their values.
     """
 
     columns: tuple[str, ...]
@@ -113,16 +118,16 @@ class RowBatch:
 
     @classmethod
     def of(cls, rows: Sequence[Row]) -> RowBatch:
-        """The rows in the short shape if all of them have it, otherwise in the long one."""
+        """Return the rows in the short form if all of them have it, otherwise in the long one."""
         lengths = set(map(len, rows))
         if len(lengths) > 1:
-            rows = [*map(lengthened, rows)]
+            rows = [*map(with_extra_columns, rows)]
         columns = ALL_COLUMNS if len(ALL_COLUMNS) in lengths else COLUMNS
         return cls(columns, tuple(chain.from_iterable(rows)))
 
     @classmethod
     def of_values(cls, width: int, values: tuple[Any, ...]) -> RowBatch:
-        """A batch that was taken apart into the number of its columns and its values."""
+        """Return a batch from the number of its columns and its flat values."""
         return cls(COLUMNS if width == _SHORT else ALL_COLUMNS, values)
 
     @property
@@ -134,15 +139,18 @@ class RowBatch:
         return len(self.values) // len(self.columns)
 
     def __iter__(self) -> Iterator[Row]:
-        # one iterator, as often as a row has values: zip takes a row at a time
+        # the same iterator once per column: zip takes one row at a time
         return zip(*[iter(self.values)] * len(self.columns), strict=True)
 
 
 @dataclass(frozen=True, slots=True)
 class RowDelta:
-    """What came and went in a file since a scan that recorded its body's `digest`, in the order of their
-    URLs. That body had so many `entries`, each with a URL of its own, all in scope. A row that came and is
-    recorded, and whose URL is not among those that went, is listed twice."""
+    """The changes of a file since the scan that recorded the body with this `digest`.
+
+    That body had `entries` entries, all with different URLs and in scope. `come` gives the new rows and
+    `gone` the URLs no longer listed, both in the order of their URLs. A new row whose URL is recorded and not
+    in `gone` is listed twice.
+    """
 
     digest: str
     entries: int
@@ -151,7 +159,7 @@ class RowDelta:
 
 
 def entries_of(rows: Iterable[Row]) -> list[Entry]:
-    """The entries that rows of either shape were made from."""
+    """Return the entries that rows of either form were made from."""
     entries: list[Entry] = []
     for row in rows:
         url, moment, precision, text, changefreq, priority, _ = row[:_SHORT]
@@ -163,13 +171,13 @@ def entries_of(rows: Iterable[Row]) -> list[Entry]:
     return entries
 
 
-def lengthened(row: Row) -> Row:
-    """The row with COLUMNS and EXTRA_COLUMNS."""
+def with_extra_columns(row: Row) -> Row:
+    """Return the row with COLUMNS and EXTRA_COLUMNS."""
     return row + DEFAULTS if len(row) == _SHORT else row
 
 
 def canonical(moment: str, precision: str) -> str | None:
-    """How a publisher who writes UTC would spell `moment` at this precision; None for a fraction."""
+    """Return the spelling of `moment` in UTC at this precision; None for a fraction."""
     if precision == "minute":
         return f"{moment[:16]}Z"
     length = _CANONICAL_LENGTH.get(precision)
@@ -177,8 +185,8 @@ def canonical(moment: str, precision: str) -> str | None:
 
 
 @lru_cache(maxsize=20_000)
-def spelled(lastmod: Lastmod | None) -> tuple[str | None, str | None, str | None]:
-    """The three columns that a lastmod is kept in."""
+def lastmod_columns(lastmod: Lastmod | None) -> tuple[str | None, str | None, str | None]:
+    """Return the three columns that store a lastmod."""
     if lastmod is None:
         return None, None, None
     moment, precision, text = lastmod
@@ -188,14 +196,15 @@ def spelled(lastmod: Lastmod | None) -> tuple[str | None, str | None, str | None
 
 
 def _spelling(moment: str, precision: str, text: str) -> str | None:
-    """What must be kept of a published date: nothing, `+00:00` if that only stands for Z, or all of it."""
+    """Return what must be stored of a published date: None, `+00:00` if that only stands for Z, or all of
+    it."""
     if precision == "second" and text[19:] == _UTC_OFFSET and text[:19] == moment[:19]:
         return _UTC_OFFSET
     return None if text == canonical(moment, precision) else text
 
 
 def read_lastmod(moment: str | None, precision: str | None, text: str | None) -> Lastmod | None:
-    """The Lastmod a row holds."""
+    """Return the Lastmod that a row stores."""
     if moment is None or precision is None:
         return Lastmod(None, None, text) if text is not None else None
     if text is None:
@@ -206,7 +215,7 @@ def read_lastmod(moment: str | None, precision: str | None, text: str | None) ->
 
 
 def read_extras(extras: str | None) -> dict[str, tuple[Attributes, ...]]:
-    """Images, videos, news and alternates of a row, by the name of their field in Entry."""
+    """Return images, videos, news and alternates of a row, by the name of their field in Entry."""
     if not extras:
         return {}
     return {name: tuple(items) for name, items in json.loads(extras).items()}
@@ -218,7 +227,7 @@ def encoded_extras(
     news: Sequence[Attributes],
     alternates: Sequence[Attributes],
 ) -> str | None:
-    """Images, videos, news and alternates as a row keeps them; None where there are none of any."""
+    """Return images, videos, news and alternates as a row stores them; None if there are none."""
     parts = {
         name: [*items]
         for name, items in (
@@ -230,3 +239,69 @@ def encoded_extras(
         if items
     }
     return _ENCODE(parts) if parts else None
+
+
+# Page type by words in sitemap names and paths.
+_WORDS: Final[dict[str, tuple[str, ...]]] = {
+    "product": ("product", "products", "shop", "item", "items"),
+    "category": ("category", "categories", "collection", "collections", "tag", "tags", "topic", "topics"),
+    "post": ("post", "posts", "blog", "blogs", "article", "articles", "story", "stories"),
+    "news": ("news",),
+    "author": ("author", "authors"),
+    "event": ("event", "events"),
+    "video": ("video", "videos"),
+    "image": ("image", "images"),
+    "page": ("page", "pages"),
+}
+_TYPE_OF: Final = {word: kind for kind, words in _WORDS.items() for word in words}
+_WORD = re.compile(r"[a-z]+")
+_FIRST_SEGMENT = re.compile(r"https?://[^/?#]*/([A-Za-z]+)(?=[/?#.]|$)")
+_HOME = re.compile(r"https?://[^/?#]*/?")
+
+
+class PageTypes:
+    """Determines the page types of one sitemap's entries; None if unknown.
+
+    News or video markup of the entry comes first, then the name of the sitemap (`post-sitemap.xml`), then the
+    first folder of the path (`/blog/…`).
+    """
+
+    def __init__(self, sitemap_url: str) -> None:
+        name = urlsplit(sitemap_url).path.rpartition("/")[2].lower()
+        self._sitemap_type = next((_TYPE_OF[word] for word in _WORD.findall(name) if word in _TYPE_OF), None)
+
+    def of(self, entry: Entry) -> str | None:
+        """Return the page type of one entry."""
+        if entry.news:
+            return "news"
+        if entry.videos:
+            return "video"
+        return self._sitemap_type or self._by_path(entry.url)
+
+    def of_plain(self, entries: PlainEntries) -> Sequence[str | None]:
+        """Return the page types of plain entries, in their order."""
+        found = self._by_paths(entries)
+        if not entries.extras:
+            return found
+        return [
+            kind if extras is None else "news" if extras[2] else "video" if extras[1] else kind
+            for kind, extras in zip(found, entries.extras, strict=True)
+        ]
+
+    def _by_paths(self, entries: PlainEntries) -> Sequence[str | None]:
+        urls, folders = entries.urls, entries.folders
+        if self._sitemap_type is not None:
+            return [self._sitemap_type] * len(urls)
+        kinds = {folder: _TYPE_OF.get(folder.lower()) if folder else None for folder in set(folders)}
+        found = [*map(kinds.__getitem__, folders)]
+        shortest = min(map(len, urls))
+        if _HOME.fullmatch(next(url for url in urls if len(url) == shortest)):
+            return [kind or self._by_path(url) for kind, url in zip(found, urls, strict=True)]
+        return found
+
+    @staticmethod
+    def _by_path(url: str) -> str | None:
+        segment = _FIRST_SEGMENT.match(url)
+        if segment is not None:
+            return _TYPE_OF.get(segment[1].lower())
+        return "home" if _HOME.fullmatch(url) else None

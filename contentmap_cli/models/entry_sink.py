@@ -1,4 +1,4 @@
-"""Where a parser puts what it reads: entries one by one, or many plain ones as columns."""
+"""Interfaces to which a parser delivers entries: one by one, or plain ones as columns."""
 
 from __future__ import annotations
 
@@ -8,16 +8,15 @@ from typing import NamedTuple, Protocol, runtime_checkable
 from contentmap_cli.models.entries import Entry, Lastmod
 
 Extras = tuple[int, int, int, str]
-"""What an entry carries beyond its own fields: how many images, videos and news, and a row's text of them."""
+"""The extensions of an entry: number of images, videos and news items, and their JSON text in a row."""
 
 
 class PlainEntries(NamedTuple):
-    """Entries that have the protocol's four fields and what is usual behind them, as columns of equal length.
+    """Entries with the protocol's four fields and common extensions, as columns of equal length.
 
-    A lastmod is in `seconds` and `zones` where it is published to the second and in UTC
-    (`YYYY-MM-DDTHH:MM:SS` and `Z` or `+00:00`), otherwise in `dates`. `folders` holds the first folder of a
-    path, or the name of a file there, if it is a short word of letters. `extras` is empty where no entry
-    carries any.
+    A lastmod is in `seconds` and `zones` if it is published to the second and in UTC (`YYYY-MM-DDTHH:MM:SS`
+    and `Z` or `+00:00`), otherwise in `dates`. `folders` has the first folder of a path, or the name of a
+    file there, if it is a short word of letters. `extras` is empty if no entry has extensions.
     """
 
     urls: Sequence[str]
@@ -30,7 +29,7 @@ class PlainEntries(NamedTuple):
     extras: Sequence[Extras | None] = ()
 
     def entries(self, *, in_scope: bool) -> list[Entry]:
-        """The same, entry by entry, without their extras."""
+        """Return the entries one by one, without their extensions."""
         return [
             Entry(
                 url,
@@ -44,13 +43,13 @@ class PlainEntries(NamedTuple):
 
 
 class EntrySink(Protocol):
-    """Where a parser puts entries, batch by batch, in document order."""
+    """The interface to which a parser delivers entries, batch by batch, in document order."""
 
     def extend(self, entries: Sequence[Entry]) -> None:
-        """Takes the next entries."""
+        """Add the next entries."""
 
     def clear(self) -> None:
-        """Forgets all entries so far: the strict reading failed and a tolerant one starts over."""
+        """Drop all entries so far: the strict reading failed and a tolerant one starts over."""
 
 
 @runtime_checkable
@@ -58,4 +57,4 @@ class ColumnSink(Protocol):
     """An entry sink that takes plain entries as columns, too."""
 
     def extend_plain(self, entries: PlainEntries, *, in_scope: bool) -> None:
-        """Takes the next entries, pages all of them."""
+        """Add the next entries, all of them pages."""

@@ -1,31 +1,75 @@
-"""What a scan knows of each source of a domain, and what may be concluded from it. Pure.
+"""The outcome of a scan, derived from how each source of the domain ended. Pure.
 
     sources (+ limits, deferral, the domain's own failure) -> Conclusion(status, removals, failure)
 
-`conclude` is the only place that decides on an outcome, and on whether URLs may be called removed.
-docs/outcomes.md has its table.
+A source is a robots.txt, a home page, the group of known paths, or a sitemap file. `conclude` is the only
+function that decides on an outcome, and on whether URLs may be called removed. docs/outcomes.md has its
+table.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from enum import StrEnum
 from typing import NamedTuple
 
 from contentmap_cli.errors import Code, Failure
-from contentmap_cli.models.sources import Source, SourceKind, SourceState
 from contentmap_cli.models.statuses import ScanStatus
 
 
+class SourceKind(StrEnum):
+    """What a source is."""
+
+    ROBOTS = "robots"  # robots.txt of one origin
+    HOME_PAGE = "home_page"  # the page that is searched for links
+    KNOWN_PATHS = "known_paths"  # the well-known paths, as one group
+    SITEMAP = "sitemap"  # one sitemap file, index or feed
+
+
+class SourceState(StrEnum):
+    """How the request for a source ended, as far as it is evidence."""
+
+    WHOLE = "whole"  # read whole
+    PARTIAL = "partial"  # read in part: entries or children refused, cut off, a limit
+    ABSENT = "absent"  # 404 or 410
+    REFUSED = "refused"  # 401, 403, 407, 429, 451, a challenge or login page whatever its status
+    DISALLOWED = "disallowed"  # robots.txt forbids asking for it
+    UNREACHABLE = "unreachable"  # 5xx, a timeout, TLS, DNS, a connection that failed
+    ELSEWHERE = "elsewhere"  # redirected to another site
+    NOT_UNDERSTOOD = "not_understood"  # answered with something else, such as an HTML page
+
+    @property
+    def is_proof(self) -> bool:
+        """Whether it is known what the source lists: all of it was read, or it does not exist."""
+        return self in (SourceState.WHOLE, SourceState.ABSENT)
+
+
+class Source(NamedTuple):
+    """One source and how it ended.
+
+    `failure` says why it is not `whole`; its code is the domain's where this source decides the outcome.
+    `named`: the user, robots.txt or an index says that it exists. `entries`: how many pages and sitemaps it
+    lists, as read in this scan or, where it did not change, in the scan that read it.
+    """
+
+    kind: SourceKind
+    url: str
+    state: SourceState
+    failure: Failure | None = None
+    named: bool = False
+    entries: int = 0
+
+
 class Conclusion(NamedTuple):
-    """What follows from a scan: the outcome, whether what was not seen may be called removed, and the
-    failure that explains an outcome that is not clean."""
+    """The conclusion of a scan: the outcome, whether URLs that were not seen count as removed, and the
+    failure that explains an outcome other than `ok` and `empty`."""
 
     status: ScanStatus
     removals: bool
     failure: Failure | None = None
 
 
-# The reasons in the order in which a person should read them, and the sources of one reason.
+# the order in which failures explain an outcome: by state, then by kind of source
 _STATES = (
     SourceState.ELSEWHERE,
     SourceState.DISALLOWED,
@@ -47,8 +91,8 @@ def conclude(
 ) -> Conclusion:
     """Return what a domain's sources prove.
 
-    `error` is the domain's own failure (no origin answers, say), `limits` are the limits that were hit, and
-    `deferred` says that the site asked to retry later than the run lasts.
+    `error` is the domain's own failure (no origin answers, for example), `limits` are the limits that were
+    reached, and `deferred` says that the site asked to retry later than the run lasts.
 
     * `ok`: something is listed, and every source was read whole; none that is named is absent.
     * `empty`: no sitemap was read, and every source was read whole or is absent.
@@ -82,10 +126,10 @@ def conclude(
 
 
 def _reason(sources: Iterable[Source]) -> Failure | None:
-    """The failure of the source that explains most."""
+    """Return the failure of the source that explains most."""
     order = sorted(
         sources, key=lambda source: (_STATES.index(source.state), _KINDS.index(source.kind))
-    )  # stable: of equal ones the first
+    )  # stable: the first of equal ones
     return next((source.failure for source in order if source.failure is not None), None)
 
 
@@ -94,8 +138,11 @@ SHOWN_SOURCES = 20
 
 
 def worth_recording(sources: Sequence[Source]) -> tuple[Source, ...]:
-    """The evidence as it is recorded with a scan: every robots.txt, home page and group of known paths, and
-    of the sitemap files the first `SHOWN_SOURCES` that prove nothing or are missing."""
+    """Return the evidence that is recorded with a scan.
+
+    It has every robots.txt, home page and group of known paths, and the first `SHOWN_SOURCES` sitemap files
+    that prove nothing or are missing.
+    """
     files = [
         source
         for source in sources

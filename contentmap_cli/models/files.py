@@ -1,4 +1,4 @@
-"""Sitemap files: as a crawl fetched them, and as they are stored."""
+"""Sitemap files: as a crawl requested them, and as they are stored."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from contentmap_cli.models.statuses import DiscoveryMethod, DocumentKind, FileSt
 
 @dataclass(frozen=True, slots=True)
 class CrawledFile:
-    """One sitemap file as one scan found it. Its entries are in the crawl's spool, under its index."""
+    """One sitemap file as one scan found it. Its entries are in the crawl's spool, at the same index."""
 
     url: str
     status: FileStatus
@@ -27,7 +27,7 @@ class CrawledFile:
     last_modified: str | None = None  # the header, as sent (RFC 9110 section 8.8.2)
     size_bytes: int = 0  # as transferred
     response_ms: int | None = None  # to the last byte, of the last request
-    lastmod: str | None = None  # what the index that names it says of it, as published
+    lastmod: str | None = None  # its lastmod in the index that names it, as published
 
     @property
     def is_absent(self) -> bool:
@@ -37,7 +37,7 @@ class CrawledFile:
 
 @dataclass(frozen=True, slots=True)
 class RememberedFile:
-    """What an earlier scan recorded of a sitemap file, so that this one can ask cheaply."""
+    """What an earlier scan recorded of a sitemap file, for conditional requests."""
 
     url: str
     discovered_by: DiscoveryMethod
@@ -46,13 +46,13 @@ class RememberedFile:
     digest: str | None = None
     kind: DocumentKind | None = None
     lastmod: str | None = None
-    entries: int | None = None  # how many it listed when it was read
-    unnamed_scans: int = 0  # whole scans in a row in which nothing named it
+    entries: int | None = None  # number of entries when it was last read
+    unnamed_scans: int = 0  # complete scans in a row in which nothing named it
 
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
-    """A sitemap file as the database has it. One line of `sitemaps`."""
+    """A sitemap file in the database: one line of `sitemaps`."""
 
     url: str
     status: FileStatus
@@ -79,7 +79,7 @@ class StoredFile:
 
 @dataclass(frozen=True, slots=True)
 class StoredEntry:
-    """An entry as the database has it. One line of `urls`."""
+    """An entry in the database: one line of `urls`."""
 
     entry: Entry
     sitemap: str

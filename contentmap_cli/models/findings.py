@@ -1,4 +1,4 @@
-"""What a check looks at and what it finds: values that the rules take and give. No I/O."""
+"""Input and results of `check`: values that the rules take and return."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from contentmap_cli.models.statuses import DiscoveryMethod, DocumentKind, Severi
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One thing that is checked. `id` is stable and begins with the name of its family (`lastmod-future`)."""
+    """One rule. `id` is stable and begins with the name of its family (`lastmod-future`)."""
 
     id: str
     severity: Severity
     what: str  # what is wrong, in a few words
-    why: str  # a line on why it matters
-    link: str  # the section that says so
+    why: str  # why it matters, one line
+    link: str  # the section of the standard
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Where a rule is broken: once for each file, however often it happens there.
+    """A rule that a file breaks: one finding per file, however many occurrences there are.
 
-    `file` is the sitemap's URL or a file's name, None where it is about the target as a whole. `line` counts
-    from 1 and is that of the first place, None where none is known. `count` says how often; `examples` are
-    the first few URLs or values.
+    `file` is the sitemap's URL or a file's name, None if the finding is about the target as a whole. `line`
+    counts from 1 and is that of the first occurrence, None if unknown. `count` is the number of occurrences,
+    `examples` are the first few URLs or values.
     """
 
     rule: Rule
@@ -41,13 +41,13 @@ class Finding:
 
     @property
     def place(self) -> str:
-        """The file, or the target where it is about all of it."""
+        """The file, or the target if the finding is about all of it."""
         return self.file or self.target
 
 
 @dataclass(frozen=True, slots=True)
 class CheckSummary:
-    """What a check came to: its targets, its findings by severity, and how many were known already."""
+    """The result of a check: its targets, its findings by severity, and how many were suppressed as known."""
 
     targets: tuple[str, ...]
     files: int
@@ -57,18 +57,19 @@ class CheckSummary:
 
     @property
     def findings(self) -> int:
-        """How many findings are reported."""
+        """The number of findings that are reported."""
         return sum(self.counts.values())
 
 
 @dataclass(frozen=True, slots=True)
 class CheckedFile:
-    """One document as the rules see it, wherever it comes from. What a source cannot tell is None.
+    """One document as the rules see it, live, recorded or from a file. What a source does not tell is
+    None.
 
-    `name` is what findings call it. `url` is where it was asked for, `final_url` where it was found.
-    `trusted`: robots.txt names it, itself or through an index, so that it may list any page of the site.
-    `named`: robots.txt or an index names it. `index_lastmod` is what its index says of it. `was_changed` and
-    `date_changed` hold content and `index_lastmod` against an earlier scan. `read_at` is when it was read.
+    `name` is how findings name it. `url` was requested, `final_url` answered. `trusted`: robots.txt names it,
+    directly or through an index, so that it may list any page of the site. `named`: robots.txt or an index
+    names it. `index_lastmod` is the lastmod in its index. `was_changed` and `date_changed` compare content
+    and `index_lastmod` with an earlier scan. `read_at` is the time of reading.
     """
 
     name: str
@@ -95,14 +96,17 @@ class CheckedFile:
 
     @property
     def address(self) -> str | None:
-        """Where it was found, or was asked for."""
+        """The final URL, or the requested one."""
         return self.final_url or self.url
 
 
 @dataclass(frozen=True, slots=True)
 class CheckedSite:
-    """The target of a check: `allows` is what its robots.txt says of a URL, None where that is not known.
-    `failures` are its own, its limits and its notes. `robots` is that robots.txt, where one was read."""
+    """The target of a check.
+
+    `allows` says whether its robots.txt allows a URL, None if that is not known. `failures` are those of the
+    site, the limits that were reached, and notes. `robots` is its robots.txt, if one was read.
+    """
 
     target: str
     now: datetime

@@ -1,4 +1,4 @@
-"""Host names and origins: the one spelling that the crawl compares, stores and dials.
+"""Host names, origins and URLs in the one spelling that is compared, stored and requested.
 
 Pure: text in, text out. A host is a lower-case A-label name (RFC 5890), a dotted IPv4 address or an IPv6
 address in brackets.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import quote, unquote_to_bytes
@@ -15,12 +16,12 @@ from urllib.parse import quote, unquote_to_bytes
 import idna
 
 DEFAULT_PORTS = {"https": 443, "http": 80}
-MAX_HOST = 253  # RFC 1035 section 2.3.4, less the root's dot
+MAX_HOST = 253  # RFC 1035 section 2.3.4, without the root's dot
 MAX_LABEL = 63
 
 _PLAIN_NAME = r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?"
 PLAIN_HOST = re.compile(rf"(?=.{{1,{MAX_HOST}}}\Z){_PLAIN_NAME}")
-"""A name of usual letters, normalised already: what nearly every host is."""
+"""A name of common characters that is normalised already: nearly every host."""
 
 _PLAIN_ORIGIN = rf"(https?)://(?=[a-z0-9.-]{{1,{MAX_HOST}}}(?:[/?#]|\Z))({_PLAIN_NAME})(?=[/?#]|\Z)"
 _WITH_PLAIN_ORIGIN = re.compile(_PLAIN_ORIGIN)
@@ -29,10 +30,10 @@ _WITH_PLAIN_ORIGIN = re.compile(_PLAIN_ORIGIN)
 _NORMALISED = re.compile(
     rf"{_PLAIN_ORIGIN}/[A-Za-z0-9/%:@!$&'()*+,;=~._-]*(?:\?[A-Za-z0-9/%:@!$&'()*+,;=~._?\[\]|-]+)?"
 )
-"""Likewise with nothing in it that would be changed: what nearly every URL is."""
+"""A URL that is normalised already: nearly every URL."""
 
 _FORBIDDEN = re.compile(r"[\x00-\x20\x22#%/:<>?@\[\\\]^`{|}\x7f]")
-"""Forbidden domain code points of the URL Standard, and the quotes and braces that no host name has."""
+"""Forbidden domain code points of the URL Standard, and quotes and braces, which no host name has."""
 
 _NUMBER = re.compile(r"0x[0-9a-f]*|[0-9]+")
 _ABSOLUTE = re.compile(r"(https?):([/\\]*)([^/\\?#]*)([^?#]*)(.*)", re.IGNORECASE | re.DOTALL)
@@ -42,12 +43,15 @@ _PATH_SAFE = "/%:@!$&'()*+,;=~-._"
 
 
 class BadHost(ValueError):
-    """A host that no resolver would take; its text is a message for a person."""
+    """The text is not a host name that a resolver accepts; the exception's text says why."""
 
 
 class HttpUrl(NamedTuple):
-    """An absolute http or https URL in its parts. `slashes` stand before the authority as they were written;
-    `path` has none but forward ones, `query` holds `?` and what follows."""
+    """The parts of an absolute http or https URL.
+
+    `slashes` are those before the authority as they were written; `path` has forward slashes only, `query` is
+    `?` and what follows.
+    """
 
     scheme: str
     slashes: str
@@ -59,8 +63,8 @@ class HttpUrl(NamedTuple):
 def split_http_url(url: str) -> HttpUrl | None:
     """Split a URL as browsers do (URL Standard section 4.4, without a base); None if it is no http(s) URL.
 
-    Tabs, line breaks and what surrounds the URL are dropped, a backslash stands for a slash, and any number
-    of slashes may follow the scheme.
+    Tabs, line breaks and what surrounds the URL are dropped, a backslash counts as a slash, and any number of
+    slashes may follow the scheme.
     """
     match = _ABSOLUTE.fullmatch(url.strip().translate(_DROPPED))
     if match is None:
@@ -70,13 +74,13 @@ def split_http_url(url: str) -> HttpUrl | None:
 
 
 def normalise_host(host: str) -> str:
-    """The host in its one spelling, without a trailing dot; raises `BadHost` for what is no host.
+    """Return the host in its one spelling, without a trailing dot; raises `BadHost` for any other text.
 
-    Names are mapped by UTS 46 and encoded by IDNA 2008. Where IDNA 2008 refuses a code point that UTS 46
-    allows (emoji domains), the browsers' reading counts. IPv4 addresses may be written in any way that the
-    URL Standard has (section 3.5): hexadecimal, octal, or with fewer than four numbers.
+    Names are mapped by UTS 46 and encoded by IDNA 2008. Code points that UTS 46 allows and IDNA 2008 refuses
+    (emoji domains) are read as browsers do. IPv4 addresses may be written in any way of the URL Standard
+    (section 3.5): hexadecimal, octal, or with fewer than four numbers.
     """
-    if host.isascii():  # other letters are mapped below: to lower a capital sigma may make a final one of it
+    if host.isascii():  # other letters are mapped below: lower() may turn a capital sigma into a final one
         plain = host.lower().removesuffix(".")
         if PLAIN_HOST.fullmatch(plain):
             return plain
@@ -89,21 +93,21 @@ def normalise_host(host: str) -> str:
     host = host.lower().removesuffix(".")
     labels = host.split(".")
     if not host or "" in labels:
-        raise BadHost("the host name has an empty part" if host else "there is no host name")
+        raise BadHost("the host name has an empty label" if host else "there is no host name")
     if len(host) > MAX_HOST:
-        raise BadHost(f"the host name has {len(host)} characters, {MAX_HOST} is the most there can be")
+        raise BadHost(f"the host name has {len(host)} characters; the maximum is {MAX_HOST}")
     if _NUMBER.fullmatch(labels[-1]):
         return _ipv4(labels)
     if any(len(label) > MAX_LABEL for label in labels):
         longest = max(map(len, labels))
-        raise BadHost(f"a part of the host name has {longest} characters, {MAX_LABEL} is the most")
+        raise BadHost(f"a label of the host name has {longest} characters; the maximum is {MAX_LABEL}")
     if _FORBIDDEN.search(host):
         raise BadHost("the host name contains invalid characters")
     return host
 
 
 def is_address(host: str) -> bool:
-    """Whether a normalised host is an IP literal rather than a name."""
+    """Return whether a normalised host is an IP literal rather than a name."""
     return host.startswith("[") or bool(_NUMBER.fullmatch(host.rpartition(".")[2]))
 
 
@@ -111,9 +115,9 @@ def _ipv6(host: str) -> str:
     try:
         address = ipaddress.IPv6Address(host.removeprefix("[").removesuffix("]"))
     except ValueError:
-        raise BadHost("the brackets hold no IPv6 address") from None
+        raise BadHost("invalid IPv6 address in brackets") from None
     if address.scope_id is not None or not host.endswith("]"):
-        raise BadHost("the brackets hold no IPv6 address that a URL can name")
+        raise BadHost("invalid IPv6 address in brackets")
     return f"[{address.compressed}]"
 
 
@@ -140,7 +144,7 @@ def _unquoted(host: str) -> str:
     try:
         return unquote_to_bytes(host).decode()
     except UnicodeDecodeError:
-        raise BadHost("the host name is percent-encoded, and not as UTF-8") from None
+        raise BadHost("the percent-encoded host name is not UTF-8") from None
 
 
 def _to_ascii(host: str) -> str:
@@ -155,14 +159,15 @@ def _to_ascii(host: str) -> str:
     labels = mapped.split(".")
     hyphens = any(label.startswith("-") or label.endswith("-") or label[2:4] == "--" for label in labels)
     if not isinstance(cause, idna.InvalidCodepoint) and not hyphens:
-        raise BadHost("the international host name breaks the rules of IDNA") from cause
+        raise BadHost("the host name is not allowed by IDNA 2008") from cause
     return ".".join(
         label if label.isascii() else f"xn--{label.encode('punycode').decode()}" for label in labels
     )
 
 
 def split_port(authority: str) -> tuple[str, int | None]:
-    """Splits `host:port`, brackets respected; an empty port is none. Raises `BadHost` for a bad port."""
+    """Split `host:port`, where IPv6 is in brackets; an empty port is None. Raises `BadHost` for a bad
+    port."""
     if authority.startswith("["):
         host, bracket, rest = authority.partition("]")
         host += bracket
@@ -180,21 +185,25 @@ def split_port(authority: str) -> tuple[str, int | None]:
 
 
 def without_www(host: str) -> str:
-    """The host less a leading `www.`, if what remains is still a name with a dot."""
+    """Return the host without a leading `www.`, if the rest is still a name with a dot."""
     rest = host.removeprefix("www.")
     return rest if "." in rest and not is_address(rest) else host
 
 
+@lru_cache(maxsize=4096)
 def site_key(scheme: str, host: str, port: int | None) -> str:
-    """The name of a site in every table: no `www.`, and the port only if it is not the scheme's own."""
+    """Return the name of a site in every table: no `www.`, and the port only if it is not the scheme's
+    own."""
     name = without_www(host)
     return name if port is None or port == DEFAULT_PORTS.get(scheme) else f"{name}:{port}"
 
 
 @lru_cache(maxsize=4096)
 def parse_origin(scheme: str, authority: str) -> tuple[str, str, int] | None:
-    """Scheme, normalised host and port of `host:port`, a user name before it passed over. None if it is no
-    host that could be asked."""
+    """Return scheme, normalised host and port of `host:port`; a user name before it is ignored.
+
+    None if it is no host that can be requested.
+    """
     try:
         host, port = split_port(authority.rpartition("@")[2])
         return scheme, normalise_host(host), port or DEFAULT_PORTS[scheme]
@@ -203,7 +212,7 @@ def parse_origin(scheme: str, authority: str) -> tuple[str, str, int] | None:
 
 
 def origin_parts(url: str) -> tuple[str, str, int] | None:
-    """Scheme, normalised host and port of an http or https URL; None for anything else."""
+    """Return scheme, normalised host and port of an http or https URL; None for any other text."""
     plain = _WITH_PLAIN_ORIGIN.match(url)
     if plain is not None:
         return plain[1], plain[2], DEFAULT_PORTS[plain[1]]
@@ -212,7 +221,7 @@ def origin_parts(url: str) -> tuple[str, str, int] | None:
 
 
 def origin_of(url: str) -> str | None:
-    """The origin of a URL (RFC 6454), as in `https://example.com:8443`; None for what has none."""
+    """Return the origin of a URL (RFC 6454), such as `https://example.com:8443`; None if it has none."""
     parts = origin_parts(url)
     return None if parts is None else _join_origin(*parts)
 
@@ -222,13 +231,16 @@ def _join_origin(scheme: str, host: str, port: int) -> str:
 
 
 def site_of(url: str) -> str | None:
-    """The site key of a URL, equal to `Target.domain` for every page of that target; None for no http URL."""
+    """Return the site key of a URL, equal to `Target.domain` for every page of that target.
+
+    None if it is no http(s) URL.
+    """
     parts = origin_parts(url)
     return None if parts is None else site_key(*parts)
 
 
 def is_related(url: str, site: str) -> bool:
-    """Whether a URL's host is that of a site (`Target.domain`) or a subdomain of it."""
+    """Return whether a URL's host is that of a site (`Target.domain`) or a subdomain of it."""
     its = site_of(url)
     if its is None or its == site:
         return its is not None
@@ -237,10 +249,10 @@ def is_related(url: str, site: str) -> bool:
 
 
 def normalise_url(url: str) -> str | None:
-    """The URL in the spelling that tells whether it was seen: origin normalised, no credentials, no fragment.
+    """Return the URL in the spelling that identifies it: origin normalised, no credentials, no fragment.
 
-    Non-ASCII characters and spaces are percent-encoded as UTF-8, dot segments are resolved, also where they
-    are escaped: it is the URL that a browser asks for. None for what is no http or https URL.
+    Non-ASCII characters and spaces are percent-encoded as UTF-8, dot segments are resolved, percent-encoded
+    ones too: the result is the URL that a browser requests. None if it is no http or https URL.
     """
     if _NORMALISED.fullmatch(url) and "/." not in url and "/%2" not in url:
         return url
@@ -256,7 +268,7 @@ def normalise_url(url: str) -> str | None:
 
 
 def _without_dots(path: str) -> str:
-    """A path without dot segments (URL Standard section 4.4, path state)."""
+    """Return a path without dot segments (URL Standard section 4.4, path state)."""
     if not _DOT.search(path):
         return path
     kept: list[str] = []
@@ -271,3 +283,24 @@ def _without_dots(path: str) -> str:
         if number == len(segments):
             kept.append("")
     return "/" + "/".join(kept)
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Tells whether a URL belongs to the target. Can be sent to another process.
+
+    `host` is that of a file which the target's robots.txt names: such a file may list its own pages.
+    """
+
+    site: str
+    host: str | None = None
+
+    def __call__(self, url: str) -> bool:
+        """Return whether a URL is on the target's site or on `host`."""
+        return site_of(url) == self.site or (self.host is not None and host_of(url) == self.host)
+
+
+def host_of(url: str) -> str | None:
+    """Return the normalised host of an http or https URL; None for others."""
+    parts = origin_parts(url)
+    return None if parts is None else parts[1]

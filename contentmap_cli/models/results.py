@@ -1,4 +1,4 @@
-"""Results of a domain and of a job."""
+"""Results of domains and jobs."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from contentmap_cli.errors import Failure
-from contentmap_cli.models.sources import Source
+from contentmap_cli.models.evidence import Source
 from contentmap_cli.models.statuses import JobStatus, ScanStatus
 
 
 @dataclass(frozen=True, slots=True)
 class DomainSummary:
-    """What one domain's part of a job came to. One NDJSON line of `scan`."""
+    """The result of one domain scan: one NDJSON line of `scan`."""
 
     job_id: str
     domain: str
@@ -31,13 +31,13 @@ class DomainSummary:
     discovery_methods: Mapping[str, int] = field(default_factory=dict)
     sitemap_types: Mapping[str, int] = field(default_factory=dict)
     evidence: tuple[Source, ...] = ()  # how its sources ended, see `evidence.worth_recording`
-    robots_problems: int = 0  # lines of its robots.txt that other crawlers may read otherwise
-    unexpected: str | None = None  # in what its count of URLs is not what the caller expects
+    robots_problems: int = 0  # problems of its robots.txt that have an effect
+    unexpected: str | None = None  # how its number of URLs differs from --expect-urls
 
 
 @dataclass(frozen=True, slots=True)
 class ErrorGroup:
-    """Domains of a job that have one error: how many, and the names of the first."""
+    """The domains of a job with one error code: their number, and the names of the first."""
 
     code: str
     domains: int
@@ -46,7 +46,7 @@ class ErrorGroup:
 
 @dataclass(frozen=True, slots=True)
 class JobSummary:
-    """A whole job, as `status` shows it: sums over its domain scans, live while it runs."""
+    """A job as `status` shows it: sums over its domain scans, current while it runs."""
 
     job_id: str
     status: JobStatus
@@ -64,20 +64,20 @@ class JobSummary:
     sitemap_types: Mapping[str, int] = field(default_factory=dict)
     error: str | None = None
     heartbeat_at: datetime | None = None
-    alive: bool = False  # a run holds it and its lease has not run out
+    alive: bool = False  # a run holds it and its lease is valid
     owner: str | None = None  # the name of that run
-    workers: int | None = None  # alive, where it was handed to workers
-    rate: float | None = None  # domains a second that they did in the last minute
+    workers: int | None = None  # number of live workers, if it is queued
+    rate: float | None = None  # domains per second in the last minute
     estimated_end: datetime | None = None
 
     @property
     def total(self) -> int:
-        """How many domains the job has."""
+        """The number of domains."""
         return sum(self.domains.values())
 
     @property
     def finished(self) -> int:
-        """How many of them have an outcome; an interrupted one is still to be done."""
+        """The number of domains with an outcome; an interrupted one is still to be scanned."""
         return sum(
             count
             for status, count in self.domains.items()
@@ -86,5 +86,5 @@ class JobSummary:
 
     @property
     def progress(self) -> float:
-        """The share of its domains that have an outcome, 0 to 1."""
+        """The share of domains with an outcome, 0 to 1."""
         return self.finished / self.total if self.total else 1.0

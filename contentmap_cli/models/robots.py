@@ -1,4 +1,4 @@
-"""A site's robots.txt as plain data: what one scan found, and what the database has of it."""
+"""The robots.txt of a site: as one scan found it, and as it is stored."""
 
 from __future__ import annotations
 
@@ -21,16 +21,18 @@ _HARMLESS = frozenset({"unknown_line", "byte_order_mark", "relative_url"})
 
 
 class RobotsState(StrEnum):
-    """What a server answers for robots.txt, as far as it is an answer about robots.txt."""
+    """What a server's answer to a request for robots.txt is."""
 
-    READ = "read"  # a robots.txt, also an empty one
-    ABSENT = "absent"  # there is none: 404 or 410
+    READ = "read"  # a robots.txt, even if empty
+    ABSENT = "absent"  # 404 or 410
     NOT_UNDERSTOOD = "not_understood"  # another document
 
 
-def costly(problems: Iterable[Problem]) -> int:
-    """How many of these problems of a robots.txt cost something: its rules or its sitemaps are not known
-    whole, or other crawlers may read them otherwise."""
+def relevant_problems(problems: Iterable[Problem]) -> int:
+    """Return how many of these problems of a robots.txt have an effect.
+
+    With such a problem, rules or sitemaps are not known whole, or other crawlers may read them differently.
+    """
     return sum(problem.count for problem in problems if problem.code not in _HARMLESS)
 
 
@@ -38,11 +40,11 @@ def costly(problems: Iterable[Problem]) -> int:
 class RobotsFile:
     """The robots.txt of one origin, as one request found it.
 
-    `body` holds the decoded bytes, at most `Limits.robots_bytes` of them, None where none were served, and
-    `digest` is their blake2b-128, hexadecimal. `failure` says why it was not read, or not read whole.
-    `understood` is False for a body without a single line that RFC 9309 or the sitemap protocol defines; an
-    empty one, or one of comments only, is understood and allows everything. `losses` counts what it names and
-    what could not be read: refused Sitemap values, and a cut-off end.
+    `body` has the decoded bytes, at most `Limits.robots_bytes` of them, None if none were served; `digest` is
+    their blake2b-128, hexadecimal. `failure` says why it was not read, or not read whole. `understood` is
+    False for a body without a single line that RFC 9309 or the sitemap protocol defines; one that is empty or
+    has only comments is understood and allows everything. `losses` counts what could not be read: refused
+    Sitemap values, and a cut-off end.
     """
 
     origin: str
@@ -59,7 +61,7 @@ class RobotsFile:
 
     @property
     def state(self) -> RobotsState | None:
-        """What it is; None where it was refused, or the server could not be reached."""
+        """What it is; None if it was refused or the server was unreachable."""
         if self.body is not None:
             return RobotsState.READ if self.understood else RobotsState.NOT_UNDERSTOOD
         return RobotsState.ABSENT if self.http_status in (404, 410) else None
@@ -67,7 +69,7 @@ class RobotsFile:
 
 @dataclass(frozen=True, slots=True)
 class RobotsVersion:
-    """A robots.txt as the database has it, from the scan that first saw it to the last one that did.
+    """A version of a robots.txt in the database, from the first scan that saw it to the last one.
 
     `number` counts a domain's versions from 1, the oldest.
     """
@@ -85,7 +87,7 @@ class RobotsVersion:
 
     @property
     def text(self) -> str:
-        """The body as text, without a byte order mark; bytes that do not fit are U+FFFD."""
+        """The body as text, without a byte order mark; bytes that cannot be decoded are U+FFFD."""
         body = self.body or b""
         for mark, codec in _MARKS:
             if body.startswith(mark):
@@ -94,7 +96,7 @@ class RobotsVersion:
 
 
 class DomainRobots(NamedTuple):
-    """The current robots.txt of a domain, among what else is listed of it."""
+    """The current robots.txt of a domain, in a list of its sitemap files."""
 
     domain: str
     version: RobotsVersion
@@ -102,10 +104,11 @@ class DomainRobots(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class RobotsVerdict:
-    """Whether a robots.txt allows a crawler to request a URL, and what decides it (RFC 9309 section 2.2.2).
+    """Whether a robots.txt allows a crawler to request a URL, and which line decides (RFC 9309 section
+    2.2.2).
 
-    `group` is the user agent of the group that applies, None where none does. `line` and `rule` are the
-    number and the text of the deciding line; without one, no rule matches, and the URL is allowed.
+    `group` is the user agent of the group that applies, None if none does. `line` and `rule` are number and
+    text of the deciding line; without one no rule matches, and the URL is allowed.
     """
 
     url: str

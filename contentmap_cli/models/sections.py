@@ -1,8 +1,8 @@
-"""A site by its sections: how many URLs lie in each folder, and how fresh they are. Pure, one pass.
+"""The sections of a site: how many URLs are in each folder, and how recent they are. Pure, one pass.
 
-A section is a folder of the URL's path (RFC 3986 section 3.3): `https://example.com/blog/2026/a` lies in `/`,
-in `/blog/` and in `/blog/2026/`, and so does `https://example.com/blog/2026/a/`: many sites end every page
-with a slash, which makes no folder of it. Query and fragment name none either.
+A section is a folder of the URL's path (RFC 3986 section 3.3): `https://example.com/blog/2026/a` is in `/`,
+`/blog/` and `/blog/2026/`, and so is `https://example.com/blog/2026/a/`, because many sites end every page
+with a slash. Query and fragment do not count.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from typing import Final
 
 DEEPEST: Final = 12
-"""Folders below this depth count as part of the one above."""
-_MOST_KEYS: Final = 100_000
-_MANY_ORIGINS: Final = 100  # more origins than a hundredth of the keys are not kept apart at any price
-_OUTLIERS: Final = 10  # a tenth of the dates may be older than the periods reach
+"""Deeper folders count as part of their parent."""
+_MAX_KEYS: Final = 100_000
+_MANY_ORIGINS: Final = 100  # more origins than a hundredth of the keys may be merged
+_OUTLIERS: Final = 10  # a tenth of the dates may be before the first period
 _UNDATED: Final = ""
 _EVERYWHERE: Final = ""
 _UNITS: Final = {1: "month", 3: "quarter", 6: "half-year", 12: "year"}
@@ -24,12 +24,12 @@ _UNITS: Final = {1: "month", 3: "quarter", 6: "half-year", 12: "year"}
 
 @dataclass(slots=True)
 class Section:
-    """A folder with all that lies below it.
+    """A folder with everything below it.
 
-    `url` ends in a slash; for the whole of a domain with several origins it is empty, and `own` are then
-    those of origins too small to be counted one by one. `months` counts the URLs by the month of their
-    lastmod (`2026-11`), `newest` is the latest lastmod as ISO 8601 in UTC.
-    `sections` are the folders in it, the largest first.
+    `url` ends in a slash; it is empty for the whole of a domain with several origins, and `own` are then the
+    URLs of origins too small to be counted separately. `months` counts the URLs by the month of their lastmod
+    (`2026-11`), `newest` is the latest lastmod as ISO 8601 in UTC. `sections` are its subfolders, the largest
+    first.
     """
 
     url: str
@@ -41,31 +41,31 @@ class Section:
 
     @property
     def undated(self) -> int:
-        """How many URLs have no lastmod that could be understood."""
+        """The number of URLs without a valid lastmod."""
         return self.urls - self.months.total()
 
     def walk(self, depth: int = 0) -> Iterator[tuple[int, Section]]:
-        """This section and all below, each with its depth, in the order of a tree."""
+        """Yield this section and all below it, each with its depth, in pre-order."""
         yield depth, self
         for section in self.sections:
             yield from section.walk(depth + 1)
 
 
 class SectionCounter:
-    """Counts URLs by folder while they pass by, in bounded memory.
+    """Counts URLs by folder in bounded memory.
 
-    A site may have more folders than memory should hold. The smallest are then counted as part of the folder
-    above, and the smallest of very many origins as part of the whole; `folded` says so.
+    A site may have more folders than fit in memory. Then the smallest are counted as part of their parent,
+    and the smallest of very many origins as part of the whole; `folded` is True.
     """
 
-    def __init__(self, most_keys: int = _MOST_KEYS) -> None:
-        self._most = self._most_sections = most_keys
+    def __init__(self, max_keys: int = _MAX_KEYS) -> None:
+        self._max_keys = self._max_sections = max_keys
         self._counts: Counter[tuple[str, str]] = Counter()  # (folder, month)
         self._newest: dict[str, str] = {}
         self.folded = False
 
     def add(self, rows: Iterable[tuple[str, str | None]]) -> None:
-        """Takes URLs with their lastmod as ISO 8601 text in UTC."""
+        """Count URLs, each with its lastmod as ISO 8601 text in UTC."""
         newest = self._newest
         keys = []
         for url, lastmod in rows:
@@ -74,15 +74,15 @@ class SectionCounter:
             if lastmod and lastmod > newest.get(folder, ""):
                 newest[folder] = lastmod
         self._counts.update(keys)
-        if len(self._counts) > self._most:
-            self._fold(self._most // 2)
+        if len(self._counts) > self._max_keys:
+            self._fold(self._max_keys // 2)
 
     def tree(self) -> Section:
-        """The whole site. Where all is of one origin its root is that origin's `/`."""
-        enough = len(self._counts)
-        while enough and self._has_too_many_sections():
-            enough //= 2
-            self._fold(enough)
+        """Return the whole site. If there is only one origin, the root is its `/`."""
+        limit = len(self._counts)
+        while limit and self._has_too_many_sections():
+            limit //= 2
+            self._fold(limit)
         top = Section("")
         nodes = {_EVERYWHERE: top}
         for (folder, month), count in self._counts.items():
@@ -97,24 +97,24 @@ class SectionCounter:
         return top.sections[0] if len(top.sections) == 1 and not top.own else top
 
     def _has_too_many_sections(self) -> bool:
-        """Whether the folders, with those that hold nothing but others, are more than there is room for."""
+        """Return whether the folders, with those that only contain others, exceed the limit."""
         seen: set[str] = set()
         for folder, _ in self._counts:
             each: str | None = folder
             while each and each not in seen:
                 seen.add(each)
                 each = above(each)
-            if len(seen) > self._most_sections:
+            if len(seen) > self._max_sections:
                 return True
         return False
 
-    def _fold(self, enough: int) -> None:
-        """Moves the smallest folders into those above until no more keys than `enough` are left."""
+    def _fold(self, limit: int) -> None:
+        """Merge the smallest folders into their parents until at most `limit` keys are left."""
         self.folded = True
         least = 2
         origins = sum(above(folder) is None for folder in {folder for folder, _ in self._counts})
-        many = origins > max(1, self._most // _MANY_ORIGINS)
-        while len(self._counts) > enough:
+        many = origins > max(1, self._max_keys // _MANY_ORIGINS)
+        while len(self._counts) > limit:
             sizes: Counter[str] = Counter()
             for (folder, _), count in self._counts.items():
                 sizes[folder] += count
@@ -123,10 +123,10 @@ class SectionCounter:
                 for folder, size in sizes.items()
                 if size < least and folder and ((parent := above(folder)) or many)
             }
-            if not moved:  # the smallest have all gone up as far as they could: those of the next size
+            if not moved:  # the smallest are merged as far as possible: go on with the next size
                 if least > sizes.total():
                     if many or len(sizes) == 1:
-                        break  # nothing but months is left
+                        break  # only months are left
                     many = True
                 least *= 2
                 continue
@@ -138,12 +138,13 @@ class SectionCounter:
                 newest = self._newest.pop(folder, None)
                 if newest is not None:
                     self._newest[target] = max(self._newest.get(target, ""), newest)
-        # what could not be made smaller is not gone through again before it has doubled
-        self._most = max(self._most, 2 * len(self._counts))
+        # do not try again before the size has doubled
+        self._max_keys = max(self._max_keys, 2 * len(self._counts))
 
 
 def folder_of(url: str) -> str:
-    """The folder a URL lies in, with a slash at its end: `https://a.test/b/c/?d` is in `https://a.test/b/`."""
+    """Return the folder of a URL, with a slash at its end: `https://a.test/b/c/?d` is in
+    `https://a.test/b/`."""
     path = url.partition("#")[0].partition("?")[0]
     start = path.find("://") + 3
     root = path.find("/", start)
@@ -157,7 +158,7 @@ def folder_of(url: str) -> str:
 
 
 def above(folder: str) -> str | None:
-    """The folder above one; None for an origin's own."""
+    """Return the parent of a folder; None for an origin's `/`."""
     end = folder.rfind("/", 0, -1)
     return folder[: end + 1] if end > folder.find("://") + 2 else None
 
@@ -172,7 +173,7 @@ def _node(folder: str, nodes: dict[str, Section], top: Section) -> Section:
 
 
 def _sum_up(section: Section) -> None:
-    """Adds what lies below to each folder, from the bottom up; a tree is at most `DEEPEST` deep."""
+    """Add the counts of subfolders to each folder, bottom-up; a tree is at most `DEEPEST` deep."""
     section.urls = section.own
     for below in section.sections:
         _sum_up(below)
@@ -183,25 +184,25 @@ def _sum_up(section: Section) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Rest:
-    """What is left of a section's folders when only the larger ones are shown."""
+class HiddenSections:
+    """The number of subfolders that are too small to be shown, and of their URLs."""
 
     sections: int
     urls: int
 
 
-def shown(section: Section, least: int) -> tuple[Sequence[Section], Rest]:
-    """The folders of a section with at least so many URLs, and what the others come to."""
+def split_by_size(section: Section, least: int) -> tuple[Sequence[Section], HiddenSections]:
+    """Return the subfolders with at least `least` URLs, and the sums of the others."""
     large = [below for below in section.sections if below.urls >= least]
     small = section.sections[len(large) :]
-    return large, Rest(len(small), sum(below.urls for below in small))
+    return large, HiddenSections(len(small), sum(below.urls for below in small))
 
 
 class Periods:
-    """Time cut into `count` equal periods of whole months, the last of which ends with the month `last`.
+    """`count` equal periods of whole months, the last of which ends with the month `last`.
 
-    They reach back to the oldest date, as long as that is at most 120 months a period. A few that are much
-    older do not stretch them. `older` and `later` say whether dates lie outside.
+    They reach back to the oldest date, as far as that needs at most 120 months per period. A few much older
+    dates do not extend them. `older` and `later` say whether there are dates outside.
     """
 
     def __init__(self, months: Mapping[str, int], last: str, count: int = 12) -> None:
@@ -221,7 +222,8 @@ class Periods:
         self.later = any(_index(month) > end for month in months)
 
     def counts(self, months: Mapping[str, int]) -> list[int]:
-        """How many URLs fall into each period, the oldest first; what lies outside, at the nearer end."""
+        """Return the number of URLs in each period, the oldest first; dates outside count at the nearer
+        end."""
         found = [0] * self._count
         for month, count in months.items():
             back = max(self._end - _index(month), 0) // self.step
@@ -230,18 +232,18 @@ class Periods:
 
     @property
     def unit(self) -> str:
-        """What a period is called: `month`, `quarter`, `half-year`, `year`, `5 years`."""
+        """The name of a period: `month`, `quarter`, `half-year`, `year`, `5 years`."""
         return _UNITS.get(self.step, f"{self.step // 12} years")
 
     @property
     def labels(self) -> list[str]:
-        """The month each period begins with, such as `2026-09`."""
+        """The first month of each period, such as `2026-09`."""
         first = self._end - self._count * self.step + 1
         return [_month(first + place * self.step) for place in range(self._count)]
 
     @property
     def last(self) -> str:
-        """The month in which the last one ends."""
+        """The last month of the last period."""
         return _month(self._end)
 
 

@@ -1,4 +1,4 @@
-"""States and kinds as enumerations: of scans, jobs, files and documents."""
+"""Enumerations: statuses of scans and jobs, kinds of files and documents."""
 
 from __future__ import annotations
 
@@ -6,47 +6,47 @@ from enum import StrEnum
 
 
 class ScanStatus(StrEnum):
-    """Where one domain's part of one job stands. All but the first two are outcomes."""
+    """The status of a domain scan. All but the first two are outcomes."""
 
-    PENDING = "pending"  # committed, not yet taken
-    RUNNING = "running"  # taken by a live run
+    PENDING = "pending"  # recorded, not yet claimed
+    RUNNING = "running"  # claimed by a live run
     OK = "ok"  # URLs are listed, and everything that was named was read whole
     EMPTY = "empty"  # it is proven that the site has no sitemap: not an error
     PARTIAL = "partial"  # something was recorded, and something failed or hit a limit
     FAILED = "failed"  # nothing was recorded
-    DEFERRED = "deferred"  # the site asked to come back later than this run lasts
-    INTERRUPTED = "interrupted"  # the run was told to stop
+    DEFERRED = "deferred"  # the site asked to retry later than the run lasts (Retry-After)
+    INTERRUPTED = "interrupted"  # the run was stopped
     SKIPPED = "skipped"  # another run is scanning the same domain
 
     @property
     def finished(self) -> bool:
-        """Whether this is an outcome, rather than work still to be done."""
+        """Whether this is an outcome."""
         return self not in (ScanStatus.PENDING, ScanStatus.RUNNING)
 
     @property
     def clean(self) -> bool:
-        """Whether it is an outcome that nobody needs to look at."""
+        """Whether this is an outcome without errors: `ok` or `empty`."""
         return self in (ScanStatus.OK, ScanStatus.EMPTY)
 
 
 class JobStatus(StrEnum):
-    """Where a whole job stands."""
+    """The status of a job."""
 
     PENDING = "pending"
     RUNNING = "running"
     COMPLETE = "complete"  # every domain ok or empty
-    PARTIAL = "partial"  # finished, some domain not clean
+    PARTIAL = "partial"  # finished, some domains have errors
     FAILED = "failed"  # finished, every domain failed
-    INTERRUPTED = "interrupted"  # stopped before its end: `resume` goes on
+    INTERRUPTED = "interrupted"  # stopped before its end; `resume` continues it
 
 
 class FileStatus(StrEnum):
-    """What became of one sitemap file in one scan."""
+    """The result of one sitemap file in one scan."""
 
     OK = "ok"
-    PARTIAL = "partial"  # read, and its end or something on the way is missing
-    FAILED = "failed"  # could not be fetched or held no sitemap
-    UNCHANGED = "unchanged"  # the server or the digest says: as it was last time
+    PARTIAL = "partial"  # read, but cut off or with losses
+    FAILED = "failed"  # could not be fetched, or is no sitemap
+    UNCHANGED = "unchanged"  # by the server's answer (304) or by its digest
 
 
 class DiscoveryMethod(StrEnum):
@@ -62,7 +62,7 @@ class DiscoveryMethod(StrEnum):
 
 
 class DocumentKind(StrEnum):
-    """What a document turned out to be, by its content alone."""
+    """The kind of a document, by its content alone."""
 
     URLSET = "urlset"
     INDEX = "index"
@@ -77,15 +77,15 @@ class DocumentKind(StrEnum):
 
     @property
     def is_sitemap(self) -> bool:
-        """Whether a document of this kind lists pages or sitemaps in a form the protocol names."""
+        """Whether a document of this kind lists pages or sitemaps in a form that the protocol allows."""
         return self in SITEMAP_KINDS
 
 
 class Severity(StrEnum):
-    """How much a finding matters. The order of the members is that of their weight, the heaviest first."""
+    """The severity of a finding, the highest first."""
 
-    ERROR = "error"  # the protocol forbids it: readers refuse the file, the entry or the value
-    WARNING = "warning"  # allowed or read all the same, and it costs trust or coverage
+    ERROR = "error"  # violates the protocol: readers refuse the file, the entry or the value
+    WARNING = "warning"  # allowed or tolerated, but harms trust or coverage
     INFO = "info"  # worth knowing
 
     @property

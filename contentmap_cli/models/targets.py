@@ -1,4 +1,4 @@
-"""What is scanned and within which limits."""
+"""Targets of a scan, and the limits of a crawl."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from enum import StrEnum
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One site to scan, from one or more lines of what the user typed.
+    """One site to scan, from one or more lines of user input.
 
-    `domain` is its name in every table and answer: lower case, A-labels, no `www.`, with the port if it
-    is not the scheme's own. `origins` are asked in order (`https://example.com`, …). `sitemaps` are
-    sitemap URLs given outright. `path` is the folder to search below, `/` for the whole site, and
-    `more_paths` are the folders that further lines of the same site named.
+    `domain` is its name in every table and answer: lower case, A-labels, no `www.`, with the port if it is
+    not the scheme's own. `origins` are requested in order (`https://example.com`, …). `sitemaps` are sitemap
+    URLs in the input. `path` is the folder to search below, `/` for the whole site, and `more_paths` are the
+    folders of further input lines for the same site.
     """
 
     domain: str
@@ -25,7 +25,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The bounds of a crawl: each an option, each reported when hit, what was read is kept.
+    """The limits of a crawl. Each is an option, and is reported when it is reached; what was read is kept.
 
     Times in seconds, sizes in bytes.
     """
@@ -33,13 +33,13 @@ class Limits:
     connect_timeout: float = 10.0
     read_timeout: float = 15.0
     request_timeout: float = 60.0
-    slow_after: float = 10.0  # from then on a body must come at `slow_rate` at least
+    slow_after: float = 10.0  # then a body must arrive at `slow_rate` bytes per second or more
     slow_rate: int = 1024
     domain_time: float = 900.0
-    body_bytes: int = 50 * 1024 * 1024  # decoded, a file
+    body_bytes: int = 50 * 1024 * 1024  # of one file, decoded
     domain_bytes: int = 5 * 1024**3
     domain_urls: int = 5_000_000
-    file_urls: int = 50_000  # the protocol's own: more is a problem, not a cut
+    file_urls: int = 50_000  # the protocol's limit: more is a problem, but is read
     file_urls_hard: int = 1_000_000
     url_length: int = 2048
     index_depth: int = 5
@@ -53,8 +53,8 @@ class Limits:
 
 
 class Probe(StrEnum):
-    """Whether the well-known paths are asked for."""
+    """Whether known paths are requested."""
 
-    AUTO = "auto"  # only when nothing else names a sitemap that works
+    AUTO = "auto"  # only if no other source gives a sitemap that lists pages
     ALWAYS = "always"
     NEVER = "never"

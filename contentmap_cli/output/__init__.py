@@ -1,1 +1,1 @@
-"""Values to bytes: formats, tables, progress and the HTML report. Uses neither network nor database."""
+"""Values to bytes: formats, tables, progress and the HTML report. No network, no database."""

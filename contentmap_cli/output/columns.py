@@ -1,9 +1,8 @@
-"""Aligned columns of text, on a terminal and off it.
+"""Aligned text columns, on a terminal and elsewhere.
 
-Off a terminal every value is whole, every line has every column and an empty cell is `-`, so that grep and
-awk can work on it; only a note, which comes last, may be missing. On a terminal the table is fitted to the
-width: columns that can be spared go first, then long cells are cut with an ellipsis; notes that do not fit
-beside their row go below it.
+Elsewhere every value is complete, every line has every column and an empty cell is `-`, for grep and awk;
+only a note, which comes last, may be missing. On a terminal the table is fitted to the width: optional
+columns are dropped first, then long cells are cut with an ellipsis; notes that do not fit go below their row.
 """
 
 from __future__ import annotations
@@ -14,12 +13,12 @@ from enum import StrEnum
 from typing import NamedTuple, TextIO
 
 GAP = 2
-_NARROWEST = 16  # a cell is not cut below this: what is left would say nothing
+_MIN_CELL = 16  # cells are not cut below this width
 _INDENT = "    "
 
 
 class Style(StrEnum):
-    """The few looks there are: SGR parameters (ECMA-48 section 8.3.117), empty for plain."""
+    """Text styles: SGR parameters (ECMA-48 section 8.3.117), empty for plain text."""
 
     PLAIN = ""
     BOLD = "1"
@@ -31,24 +30,25 @@ class Style(StrEnum):
 
 
 class Cell(NamedTuple):
-    """Text that is escaped already, and its look."""
+    """Escaped text and its style."""
 
     text: str
     style: Style = Style.PLAIN
 
 
 class Line(NamedTuple):
-    """A row: a cell a column, and what is to be said about the row as a whole."""
+    """A row: one cell per column, and a note on the row."""
 
     cells: Sequence[Cell]
     note: Cell = Cell("")
 
 
 class Column(NamedTuple):
-    """A column. `spare` columns may go on a narrow terminal, the highest first; 0 stays always.
+    """A column. `spare` columns may be dropped on a narrow terminal, the highest number first; 0 stays
+    always.
 
-    `fit` bounds the width a column may ask for before others are spared: cells wider than that are cut with
-    an ellipsis where there is no room (`cut`), or run on (the last column only).
+    `fit` is the width up to which others are dropped in favour of the column: wider cells are cut with an
+    ellipsis (`cut`), or run on (the last column only).
     """
 
     title: str
@@ -59,7 +59,7 @@ class Column(NamedTuple):
 
 
 def cell_width(text: str) -> int:
-    """How many columns of a terminal the text takes: two for a wide character, none for a combining one."""
+    """Return the terminal columns of a text: two for a wide character, none for a combining one."""
     if text.isascii():
         return len(text)
     from rich.cells import cell_len
@@ -67,8 +67,8 @@ def cell_width(text: str) -> int:
     return cell_len(text)
 
 
-def painted(text: str, style: Style, color: bool) -> str:
-    """The text in its look, or as it is without colour."""
+def styled(text: str, style: Style, color: bool) -> str:
+    """Return the text in a style, or unchanged without colour."""
     return f"\x1b[{style}m{text}\x1b[0m" if color and style and text else text
 
 
@@ -81,8 +81,7 @@ def write_table(
     color: bool,
     note: str = "",
 ) -> None:
-    """Writes a heading and the lines; nothing at all when there are none. `note` heads the notes, if
-    the lines have any."""
+    """Write a heading and the lines; nothing if there are no lines. `note` is the heading of the notes."""
     if not lines:
         return
     widths = [
@@ -110,9 +109,9 @@ def write_table(
             cells = [cell if cell.text else Cell("-") for cell in cells]
         _write(out, columns, widths, shown, cells, Cell("") if below else line.note, color)
         if below and line.note.text:
-            room = max((width or 0) - len(_INDENT), _NARROWEST)
+            room = max((width or 0) - len(_INDENT), _MIN_CELL)
             for text in textwrap.wrap(line.note.text, room, break_long_words=False, break_on_hyphens=False):
-                out.write(f"{_INDENT}{painted(text, line.note.style, color)}\n")
+                out.write(f"{_INDENT}{styled(text, line.note.style, color)}\n")
 
 
 def _total(widths: Sequence[int], shown: Sequence[int]) -> int:
@@ -120,7 +119,7 @@ def _total(widths: Sequence[int], shown: Sequence[int]) -> int:
 
 
 def _fitted(columns: Sequence[Column], widths: list[int], shown: list[int], width: int) -> list[int]:
-    """Which columns stay at this width. Narrows `widths` of those that may be cut."""
+    """Return the indexes of the columns that fit. Reduces `widths` of those that may be cut."""
     asked = [min(wide, column.fit or wide) for column, wide in zip(columns, widths, strict=True)]
     while _total(asked, shown) > width:
         spare = max(shown, key=lambda index: columns[index].spare)
@@ -130,7 +129,7 @@ def _fitted(columns: Sequence[Column], widths: list[int], shown: list[int], widt
     for index in shown:
         if columns[index].cut:
             excess = _total([*asked[:index], widths[index], *asked[index + 1 :]], shown) - width
-            widths[index] = max(widths[index] - max(excess, 0), min(widths[index], _NARROWEST))
+            widths[index] = max(widths[index] - max(excess, 0), min(widths[index], _MIN_CELL))
     return shown
 
 
@@ -144,15 +143,15 @@ def _write(
     color: bool,
 ) -> None:
     parts = []
-    for place, (index, cell) in enumerate(zip(shown, cells, strict=True)):
+    for position, (index, cell) in enumerate(zip(shown, cells, strict=True)):
         text = _cut(cell.text, widths[index]) if columns[index].cut else cell.text
         room = widths[index] - cell_width(text)
-        look = painted(text, cell.style, color)
-        last = place == len(shown) - 1 and not note.text
-        parts.append(" " * room + look if columns[index].right else look + " " * (0 if last else room))
+        content = styled(text, cell.style, color)
+        last = position == len(shown) - 1 and not note.text
+        parts.append(" " * room + content if columns[index].right else content + " " * (0 if last else room))
     if note.text:
-        parts.append(painted(note.text, note.style, color))
-    # Only the blanks of an empty last cell: a value never ends in one, blanks are escaped or percent-encoded.
+        parts.append(styled(note.text, note.style, color))
+    # strips the padding of an empty last cell only: values never end in a space
     out.write((" " * GAP).join(parts).rstrip(" ") + "\n")
 
 

@@ -1,13 +1,12 @@
-"""What was fetched is data, never an instruction: made harmless for each place it is written to."""
+"""Escaping of fetched text for terminals, CSV, XML and HTML, and removal of secrets."""
 
 from __future__ import annotations
 
 import re
 from urllib.parse import quote
 
-# Control characters (a terminal obeys them), bidirectional controls (they reorder what is read),
-# zero-width and other invisible characters (they hide or forge names), line separators (they forge lines)
-# and lone surrogates (no stream can encode them).
+# Control characters, bidirectional controls (they reorder text), zero-width and other invisible characters
+# (they disguise names), line separators and lone surrogates (they cannot be encoded).
 _UNSAFE = re.compile(
     "["
     "\x00-\x1f\x7f-\x9f"
@@ -19,16 +18,16 @@ _UNSAFE = re.compile(
 )
 _SHORT = {"\t": "\\t", "\n": "\\n", "\r": "\\r"}
 
-# A spreadsheet takes a cell that starts with one of these for a formula, the full-width forms included.
+# A spreadsheet reads a cell that starts with one of these as a formula, the full-width forms included.
 _FORMULA = tuple("=+-@\t\r\n＝＋－＠")
 
-# XML 1.0 section 2.2: no reference can bring these into a document.
+# XML 1.0 section 2.2: not allowed in a document, not even as references.
 _NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
 _SCHEME = r"(?P<scheme>[a-z][a-z0-9+.\-]*://)"
 _USERINFO = (
     re.compile(_SCHEME + r"(?P<user>[^\s/?#:@]*)(?P<rest>[^\s/?#]*)@", re.IGNORECASE),
-    # A password may hold a raw slash. What follows a colon is a port, not a password, if it is all digits.
+    # A password may contain a slash. Digits after a colon are a port, not a password.
     re.compile(_SCHEME + r"(?P<user>[^\s/?#:@\[]*)(?P<rest>:(?!\d*[/?#])[^\s@]*)@", re.IGNORECASE),
     # A target or proxy typed without its scheme.
     re.compile(r"(?<![\w/@.:*\-])(?P<scheme>)(?P<user>[^\s/?#:@\"'(<]+)(?P<rest>:(?!//)[^\s@]*)@(?=[\w\[])"),
@@ -38,11 +37,11 @@ _SECRET_PARAMETER = re.compile(r"(?P<name>[?&](?:ssl)?(?:password|passwd|pwd)=)[
 
 
 def terminal(text: str) -> str:
-    """The text on one line, with every character that a terminal would obey, hide or reorder made visible.
+    r"""Return the text on one line, with control, invisible and reordering characters escaped.
 
-    A line break becomes `\\n`, an escape `\\x1b`, a right-to-left override `\\u202e`. All else stays.
+    A line break becomes `\n`, an escape `\x1b`, a right-to-left override `\u202e`.
     """
-    if text.isascii() and text.isprintable():  # nearly every URL: a tenth of the search's time
+    if text.isascii() and text.isprintable():  # nearly every URL; ten times faster than the search
         return text
     return _UNSAFE.sub(_visible, text)
 
@@ -58,23 +57,25 @@ def _visible(match: re.Match[str]) -> str:
 
 
 def url_text(url: str) -> str:
-    """The URL with every character that `terminal` would show otherwise percent-encoded: it stays the same
-    resource (RFC 3987 section 3.1), and can be handed on."""
+    """Return the URL with the characters that `terminal` escapes percent-encoded.
+
+    It identifies the same resource (RFC 3987 section 3.1).
+    """
     if url.isascii() and url.isprintable():
         return url
     return _UNSAFE.sub(lambda match: quote(match[0], safe="", errors="replace"), url)
 
 
 def csv_cell(text: str) -> str:
-    """The text with a leading apostrophe if a spreadsheet would take it for a formula."""
+    """Return the text with a leading apostrophe if a spreadsheet would read it as a formula."""
     return f"'{text}" if text.startswith(_FORMULA) else text
 
 
 def xml_text(text: str) -> str:
-    """The text as XML 1.0 character data, safe inside an attribute in double quotes too.
+    """Return the text as XML 1.0 character data, also valid in an attribute in double quotes.
 
-    What a terminal would obey becomes a character reference, so that a parser still reads it as it was;
-    a character that XML cannot hold at all is written the way `terminal` shows it.
+    Characters that a terminal interprets become character references, which a parser reads as they were;
+    characters that XML does not allow are escaped as in `terminal`.
     """
     text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace('"', "&quot;")
     if text.isascii() and text.isprintable():
@@ -87,10 +88,10 @@ def _reference(match: re.Match[str]) -> str:
 
 
 def redact(text: str) -> str:
-    """The text with the secrets of every URL in it replaced by `***`.
+    """Return the text with the secrets of every URL in it replaced by `***`.
 
-    `user:password@` keeps the user, a user alone (often a token, but not in a database's address) is replaced
-    as well, and so is the value of a `password` parameter.
+    `user:password@` keeps the user; a user alone (often a token, but not in a database URL) is replaced as
+    well, and so is the value of a `password` parameter.
     """
     for userinfo in _USERINFO:
         text = userinfo.sub(_masked, text)

@@ -1,7 +1,7 @@
-"""Which format an answer is written in, and the writer for it.
+"""Output formats, and the choice of a writer.
 
-A writer takes rows one by one and is told when the answer ends. A new format is one new file
-(`as_<format>.py`) and its lines here.
+A writer is given rows one by one, then `finish` is called. A new format is a module in `writers` and its
+entries here (docs/architecture.md).
 """
 
 from __future__ import annotations
@@ -19,82 +19,85 @@ Row = TypeVar("Row")
 
 
 class Format(StrEnum):
-    """How an answer is written."""
+    """An output format."""
 
     TABLE = "table"  # for people
     JSON = "json"  # one document
-    NDJSON = "ndjson"  # an object a line, each as soon as it is known
+    NDJSON = "ndjson"  # one object per line, each as soon as it is known
     CSV = "csv"  # RFC 4180 with a header line
     JUNIT = "junit"  # XML for a build server's test view
     GITHUB = "github"  # GitHub Actions workflow commands
-    TXT = "txt"  # URLs only, one a line
+    TXT = "txt"  # URLs only, one per line
     XML = "xml"  # a sitemap
     SARIF = "sarif"  # SARIF 2.1.0 for code scanning
     PARQUET = "parquet"  # Apache Parquet, with the extra of that name
 
 
 SCAN_FORMATS = (Format.TABLE, Format.JSON, Format.NDJSON, Format.CSV, Format.JUNIT, Format.GITHUB)
-"""What `scan` and `status` can write."""
+"""The formats of `scan` and `status`."""
 
 LIST_FORMATS = (Format.TABLE, Format.JSON, Format.NDJSON, Format.CSV)
-"""What `jobs`, `sitemaps` and `map` can write."""
+"""The formats of `jobs`, `sitemaps`, `map` and `robots`."""
 
 ENTRY_FORMATS = (*LIST_FORMATS, Format.TXT, Format.XML, Format.PARQUET)
-"""What `urls` can write."""
+"""The formats of `urls`."""
 
 DIFF_FORMATS = (*LIST_FORMATS, Format.TXT)
-"""What `diff` can write."""
+"""The formats of `diff`."""
 
 PARSE_FORMATS = (Format.NDJSON, Format.TABLE, Format.JSON, Format.CSV, Format.TXT)
-"""What `parse` can write."""
+"""The formats of `parse`."""
 
 RULE_FORMATS = (Format.TABLE, Format.JSON, Format.NDJSON)
-"""What `check --list-rules` can write."""
+"""The formats of `check --list-rules`."""
 
 CHECK_FORMATS = (Format.TABLE, Format.JSON, Format.NDJSON, Format.JUNIT, Format.SARIF, Format.GITHUB)
-"""What `check` can write."""
+"""The formats of `check`."""
 
 
 class ScanWriter(Protocol):
-    """Writes a job, its domains first."""
+    """Writes the domains of a job, then the job."""
 
     def domain(self, summary: DomainSummary) -> None:
-        """Takes one domain, as it commits."""
+        """Write a domain, when it is committed."""
 
     def finish(self, job: JobSummary) -> None:
-        """Takes the job and ends the answer."""
+        """Write the job and end the output."""
 
 
 class StatusWriter(Protocol):
-    """Writes a job as it stands, in constant memory where the format allows it."""
+    """Writes a known job, in constant memory where the format allows it."""
 
     def domain(self, summary: DomainSummary) -> None:
-        """Takes the next of its domains."""
+        """Write the next domain."""
 
     def finish(self, errors: Sequence[ErrorGroup] = (), left_out: int = 0) -> None:
-        """Ends the answer. A table says which errors there are, and how many domains it was not given."""
+        """End the output. A table shows the errors, and how many domains were left out."""
 
 
 class RowWriter(Protocol[Row_contra]):
     """Writes a list, row by row."""
 
     def write(self, row: Row_contra) -> None:
-        """Takes the next row."""
+        """Write the next row."""
 
     def finish(self) -> None:
-        """Ends the answer. Without it a list has no end and a table may have no rows."""
+        """End the output. Without it a list has no end and a table may have no rows."""
 
 
 class EntryWriter(RowWriter[StoredEntry | Entry], Protocol):
     """Writes entries, one by one or many at once."""
 
     def write_all(self, rows: Iterable[StoredEntry | Entry]) -> None:
-        """Takes the next rows."""
+        """Write the next rows."""
 
 
 def scan_writer(format: Format, out: TextIO, *, width: int | None = None, color: bool = False) -> ScanWriter:
-    """The writer for `scan`. `width` is that of the terminal in columns, or None when `out` is not one:
-    then a table is plain text with full values. Raises UsageError for a format that `scan` has not."""
+    """Return the writer for `scan`.
+
+    `width` is that of the terminal in columns, or None if `out` is not a terminal: then a table is plain text
+    with complete values. Raises UsageError for a format that `scan` does not have.
+    """
     match format:
         case Format.TABLE:
             from contentmap_cli.output.answers.tables import TableScan
@@ -127,7 +130,7 @@ def scan_writer(format: Format, out: TextIO, *, width: int | None = None, color:
 def status_writer(
     format: Format, out: TextIO, job: JobSummary, *, width: int | None = None, color: bool = False
 ) -> StatusWriter:
-    """The writer for `status`: the same objects as `scan` writes, a table with more about the job."""
+    """Return the writer for `status`: the same objects as for `scan`, and a table with more about the job."""
     match format:
         case Format.TABLE:
             from contentmap_cli.output.answers.tables import TableStatus
@@ -142,25 +145,25 @@ def status_writer(
 
 
 class _Replay:
-    """Writes a job that is known already the way a running one is written."""
+    """Writes a known job with a ScanWriter."""
 
     def __init__(self, writer: ScanWriter, job: JobSummary) -> None:
         self._writer = writer
         self._job = job
 
     def domain(self, summary: DomainSummary) -> None:
-        """Takes the next domain."""
+        """Write the next domain."""
         self._writer.domain(summary)
 
     def finish(self, errors: Sequence[ErrorGroup] = (), left_out: int = 0) -> None:
-        """Ends the answer: each domain has said its own error."""
+        """Write the job. Each domain has its own error."""
         self._writer.finish(self._job)
 
 
 def jobs_writer(
     format: Format, out: TextIO, *, width: int | None = None, color: bool = False
 ) -> RowWriter[JobSummary]:
-    """The writer for `jobs`. Parameters and errors as for `scan_writer`."""
+    """Return the writer for `jobs`. Parameters and errors as for `scan_writer`."""
     if format is Format.TABLE:
         from contentmap_cli.output.answers.lists import JobsTable
 
@@ -174,8 +177,10 @@ def jobs_writer(
 def files_writer(
     format: Format, out: TextIO, *, width: int | None = None, color: bool = False
 ) -> RowWriter[StoredFile | DomainRobots]:
-    """The writer for `sitemaps`: files, then the robots.txt where it has problems (CSV has no row for it).
-    Parameters and errors as for `scan_writer`."""
+    """Return the writer for `sitemaps`: files, then the robots.txt if it has problems (not in CSV).
+
+    Parameters and errors as for `scan_writer`.
+    """
     if format is Format.TABLE:
         from contentmap_cli.output.answers.lists import FilesTable
 
@@ -192,7 +197,10 @@ def files_writer(
 def entries_writer(
     format: Format, out: TextIO, *, width: int | None = None, color: bool = False
 ) -> EntryWriter:
-    """The writer for `urls`, in constant memory whatever the format. Otherwise as `scan_writer`."""
+    """Return the writer for `urls`, in constant memory for every format.
+
+    Parameters and errors as for `scan_writer`.
+    """
     match format:
         case Format.TABLE:
             from contentmap_cli.output.answers.lists import EntriesTable
@@ -236,7 +244,8 @@ def objects_writer(
     columns: tuple[tuple[str, ...], ...],
     known: tuple[Format, ...],
 ) -> RowWriter[Row]:
-    """The writer for rows as objects, or as CSV lines of these columns. Refuses what is not `known`."""
+    """Return the writer for rows as JSON objects or CSV lines. Raises UsageError for a format not in
+    `known`."""
     from contentmap_cli.output.objects import to_json
 
     match format:
@@ -257,7 +266,7 @@ def objects_writer(
 
 
 def refusal(format: Format, known: tuple[Format, ...]) -> UsageError:
-    """The error for a format that an answer does not have, naming those it has."""
+    """Return the error for a format that a command does not have."""
     return UsageError(
         f"this answer cannot be written as {format.value}",
         hint=f"--format is one of {', '.join(known)}",

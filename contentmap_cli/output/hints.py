@@ -1,4 +1,4 @@
-"""What to do next, worked out from what happened."""
+"""Hints after a scan, computed from its results."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from contentmap_cli.errors import Code
 from contentmap_cli.models import DomainSummary, JobStatus, JobSummary, ScanStatus
 from contentmap_cli.output.escape import terminal
-from contentmap_cli.output.figures import plural
+from contentmap_cli.output.number_format import plural
 
-_MOST = 4
+_MAX_HINTS = 4
 _MANY_TIMEOUTS = 3
 _REFUSED = (Code.BLOCKED, "http_401", "http_403", "http_407", "http_429", "http_451")
 
@@ -18,16 +18,21 @@ _REFUSED = (Code.BLOCKED, "http_401", "http_403", "http_407", "http_429", "http_
 def scan_hints(
     job: JobSummary, results_sample: Sequence[DomainSummary], counts: Mapping[str, int] | None = None
 ) -> list[str]:
-    """At most four hints, the most useful first; none where there is nothing to do.
+    """Return at most four hints, the most useful first.
 
-    `results_sample` holds domains that are not clean, and those whose robots.txt has problems; some of them
-    if there are very many. Each hint is one line without `hint:` before it, escaped, and names a command or
-    option. `counts` is how many domains have each code, where the sample is not all of them; a code of which
-    it holds no domain is passed over.
+    `results_sample` holds domains that have errors or problems in their robots.txt, not necessarily all.
+    `counts` is the number of domains per code if the sample is incomplete; codes without a domain in the
+    sample are ignored. Each hint is one escaped line without the prefix `hint:`.
     """
-    told = _by_code(results_sample, counts or {})
-    hints = [*_unfinished(job), *_whole_job(job), *told, *_partial(results_sample), *_robots(results_sample)]
-    return hints[:_MOST]
+    by_code = _by_code(results_sample, counts or {})
+    hints = [
+        *_unfinished(job),
+        *_whole_job(job),
+        *by_code,
+        *_partial(results_sample),
+        *_robots(results_sample),
+    ]
+    return hints[:_MAX_HINTS]
 
 
 def _unfinished(job: JobSummary) -> Iterable[str]:
@@ -36,15 +41,15 @@ def _unfinished(job: JobSummary) -> Iterable[str]:
     running = job.status is JobStatus.RUNNING and job.alive
     if not running and waiting:
         left = plural(waiting + deferred, "domain")
-        yield f"`contentmap resume {job.job_id}` resumes the {left} remaining"
+        yield f"finish the remaining {left} with `contentmap resume {job.job_id}`"
     elif deferred:
         asked = plural(deferred, "domain")
-        yield f"{asked} asked to retry later (Retry-After): `contentmap resume {job.job_id}` then"
+        yield f"{asked} asked to retry later (Retry-After): run `contentmap resume {job.job_id}` then"
 
 
 def _whole_job(job: JobSummary) -> Iterable[str]:
     if job.total > 1 and job.domains.get(ScanStatus.FAILED, 0) == job.total:
-        yield "every domain failed: check this machine's network, or name a proxy with --proxy"
+        yield "every domain failed: check the network of this machine, or set --proxy"
 
 
 def _by_code(results: Sequence[DomainSummary], counts: Mapping[str, int]) -> Iterable[str]:
@@ -59,8 +64,8 @@ def _by_code(results: Sequence[DomainSummary], counts: Mapping[str, int]) -> Ite
 
     if codes[Code.ADDRESS_BLOCKED]:
         yield (
-            f"{first(Code.ADDRESS_BLOCKED)} names an address that is not public:"
-            " only if the network is your own, permit it with --allow-net CIDR"
+            f"{first(Code.ADDRESS_BLOCKED)} has an address that is not public:"
+            " for a network of your own, add --allow-net CIDR"
         )
     if codes[Code.DNS_ERROR]:
         others = codes[Code.DNS_ERROR] - 1
@@ -68,23 +73,23 @@ def _by_code(results: Sequence[DomainSummary], counts: Mapping[str, int]) -> Ite
         yield f"{first(Code.DNS_ERROR)}{more} could not be resolved: check the spelling"
     if codes[Code.TLS_CERTIFICATE]:
         domain = first(Code.TLS_CERTIFICATE)
-        yield f"{domain} shows no certificate to trust: `contentmap scan http://{domain}` asks without TLS"
+        yield f"the certificate of {domain} is not trusted: add --ca-file FILE, or --insecure for a test site"
     if codes[Code.TIMEOUT] >= _MANY_TIMEOUTS:
-        yield "many timeouts: scan fewer domains at once with -c, or wait longer with --timeout"
+        yield "many timeouts: lower -c, or raise --timeout"
     if codes[Code.ROBOTS_UNREACHABLE]:
         domain = first(Code.ROBOTS_UNREACHABLE)
-        yield f"robots.txt of {domain} could not be read, which forbids a crawl (RFC 9309): retry later"
+        yield f"robots.txt of {domain} is unavailable, so the site is disallowed (RFC 9309): retry later"
     if any(codes[code] for code in _REFUSED):
         refusing = next(first(code) for code in _REFUSED if codes[code])
         yield (
-            f"{refusing} refuses the crawl: retry later, name a contact with --user-agent,"
-            " or ask its operator to allow this machine's address"
+            f"{refusing} refuses the crawl: retry later, set a contact with --user-agent,"
+            " or ask the operator to allow this machine's address"
         )
     if codes[Code.DISALLOWED]:
         domain = first(Code.DISALLOWED)
-        yield f"robots.txt of {domain} forbids the crawl: for a site of your own add --ignore-robots"
+        yield f"robots.txt of {domain} disallows the crawl: for a site of your own, add --ignore-robots"
     if codes[Code.MOVED]:
-        yield f"{first(Code.MOVED)} has moved: scan the site that its error names instead"
+        yield f"{first(Code.MOVED)} has moved: scan the site that its error names"
     if codes[Code.MAINTENANCE]:
         yield f"{first(Code.MAINTENANCE)} shows a maintenance page: retry later"
     if codes[Code.PARKED]:
@@ -94,13 +99,13 @@ def _by_code(results: Sequence[DomainSummary], counts: Mapping[str, int]) -> Ite
         code = Code.ROBOTS_IS_HTML if codes[Code.ROBOTS_IS_HTML] else Code.NOT_UNDERSTOOD
         yield f"{first(code)} returns web pages for robots.txt or sitemaps: open them in a browser"
     if codes[Code.BUDGET_EXHAUSTED] or codes[Code.DEADLINE]:
-        yield "a limit was hit, what was read is kept: raise --max-urls or --domain-time"
+        yield "a limit was reached: raise --max-urls or --domain-time"
 
 
 def _partial(results: Sequence[DomainSummary]) -> Iterable[str]:
     for row in results:
         if row.status is ScanStatus.PARTIAL:
-            yield f"`contentmap sitemaps {terminal(row.domain)}` shows which files failed and why"
+            yield f"see the errors of files with `contentmap sitemaps {terminal(row.domain)}`"
             return
 
 

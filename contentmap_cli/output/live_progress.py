@@ -1,4 +1,4 @@
-"""A running scan on a terminal: a live table, or a line a finished domain where there is no terminal."""
+"""Progress of a scan: a live table on a terminal, elsewhere a line per finished domain."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Self, TextIO
 from contentmap_cli.models import DomainSummary, ScanStatus
 from contentmap_cli.output.columns import Style
 from contentmap_cli.output.escape import terminal
-from contentmap_cli.output.figures import clock, duration, number, plural, size
+from contentmap_cli.output.number_format import clock, duration, number, plural, size
 from contentmap_cli.output.outcomes import SCAN_STYLES, failure_text
 from contentmap_cli.output.progress import ActiveDomain, ScanProgress
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-_REFRESHES = 5  # a second: smooth to the eye, below 1 % of a core
+_REFRESHES = 5  # per second; below 1 % of a core
 _RECENT_LINES = 4
-_MOST_ACTIVE = 16  # more is a wall of text, however tall the terminal
-_ROOM_FOR_BAR = 60
+_MAX_ACTIVE = 16  # domains shown, however tall the terminal
+_MIN_WIDTH_FOR_BAR = 60
 _DOMAIN_WIDTH = 50
 _GAP = 2
-_FIELDS = {"requests": 100, "files": 70, "urls": 0, "bytes": 60, "age": 50}  # from which width on
+_FIELDS = {"requests": 100, "files": 70, "urls": 0, "bytes": 60, "age": 50}  # minimum terminal width
 _FIELD_WIDTHS = {"requests": 14, "files": 9, "urls": 14, "bytes": 7, "age": 7}
 _RICH_STYLES = {
     Style.PLAIN: "",
@@ -38,9 +38,9 @@ _RICH_STYLES = {
 
 
 def finished_line(summary: DomainSummary, done: int, total: int) -> str:
-    """A finished domain as one plain line without its end, aligned with its neighbours, escaped.
+    """Return a finished domain as one plain line, aligned with others, escaped.
 
-    `[12/40] partial   shop.example    3 sitemaps    1,204 urls   0.41 s  http_500: …`
+    `[12/40] partial shop.example 3 sitemaps 1,204 urls 0.41 s http_500: …`
     """
     counter = f"[{done:>{len(str(total))}}/{total}]"
     sitemaps = f"{summary.sitemaps:>3,} {'sitemap ' if summary.sitemaps == 1 else 'sitemaps'}"
@@ -55,10 +55,10 @@ def finished_line(summary: DomainSummary, done: int, total: int) -> str:
 
 
 class LiveTable:
-    """Shows a `ScanProgress` on a terminal, in place, while the block runs; leaves nothing behind.
+    """Shows a `ScanProgress` on a terminal, in place, during a `with` block, and removes it at the end.
 
-    It is never taller than the terminal, so nothing scrolls. Where the cursor cannot be moved (`stream` is
-    no terminal, or TERM=dumb) it shows nothing. Lines that others write to stderr meanwhile appear above.
+    It is never taller than the terminal, so that nothing scrolls. If the cursor cannot be moved (`stream` is
+    not a terminal, or TERM=dumb) it shows nothing. Other lines written to stderr appear above it.
     """
 
     def __init__(self, progress: ScanProgress, stream: TextIO, *, color: bool) -> None:
@@ -68,7 +68,7 @@ class LiveTable:
         self._console = Console(
             file=stream,
             color_system="auto" if color else None,
-            no_color=not color,  # decided by now, with NO_COLOR and all: rich must not ask again
+            no_color=not color,  # decided already, NO_COLOR included
             highlight=False,
             markup=False,
             emoji=False,
@@ -84,7 +84,7 @@ class LiveTable:
                 get_renderable=self.render,
                 refresh_per_second=_REFRESHES,
                 transient=True,
-                # stdout is the answer: rich would wrap it and send it to this console.
+                # rich would wrap stdout and send it to this console
                 redirect_stdout=False,
                 vertical_overflow="crop",
             )
@@ -99,7 +99,7 @@ class LiveTable:
             self._live = None
 
     def render(self) -> Group:
-        """The table as it stands, at most as tall as the terminal less one line."""
+        """Return the table, at most one line less than the terminal's height."""
         from rich.console import Group
 
         width, height = self._console.width, self._console.height
@@ -108,7 +108,7 @@ class LiveTable:
         recent = list(self._progress.recent)[-_RECENT_LINES:] if room > 2 * _RECENT_LINES else []
         room -= len(recent) + (1 if recent else 0)
         active = self._progress.longest_running
-        shown = active[: max(min(room - 2, _MOST_ACTIVE), 0)]  # a blank line before, `and 88 more` after
+        shown = active[: max(min(room - 2, _MAX_ACTIVE), 0)]  # a blank line before, `and 88 more` after
         if shown:
             parts += [_blank(), _active_table(shown, width)]
             if len(active) > len(shown):
@@ -129,7 +129,7 @@ class LiveTable:
             _text(f"{number(progress.done)}/{plural(progress.total, 'domain')}"),
             _text(times, Style.DIM),
         ]
-        if width >= _ROOM_FOR_BAR:
+        if width >= _MIN_WIDTH_FOR_BAR:
             bar = ProgressBar(
                 total=max(progress.total, 1),
                 completed=progress.done,
@@ -151,7 +151,7 @@ class LiveTable:
             if count:
                 line.append(f"{count:,} {status.value}", _RICH_STYLES[SCAN_STYLES[status]])
                 line.append("  ")
-        # The rate of the first moment says nothing and is enormous.
+        # the rate of the first second is meaningless
         rate = f"{totals.urls / progress.elapsed:,.0f}/s, " if progress.elapsed >= 1 else ""
         line.append(f"{totals.urls:,} urls, {rate}{size(totals.bytes)}", "dim")
         line.truncate(width, overflow="ellipsis")
@@ -161,7 +161,7 @@ class LiveTable:
 def _active_table(shown: list[tuple[str, float, ActiveDomain]], width: int) -> Table:
     from rich.table import Table
 
-    # Fixed widths: nothing moves sideways while the figures change.
+    # fixed widths: columns do not move while numbers change
     fields = [field for field, least in _FIELDS.items() if width >= least]
     used = sum(_FIELD_WIDTHS[field] + _GAP for field in fields)
     table = Table.grid(padding=(0, _GAP, 0, 0))

@@ -1,7 +1,7 @@
-"""The nouns as JSON-ready objects: the contract that scripts read.
+"""JSON objects: the contract with scripts.
 
-Keys come in the documented order and are always there. Times are UTC, ISO 8601, with a `Z`; what is not
-known is null, never "".
+Keys have the documented order and are always present. Times are UTC, ISO 8601, with a `Z`; unknown values are
+null, never "".
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from contentmap_cli.models import (
     StoredEntry,
     StoredFile,
 )
+from contentmap_cli.models.evidence import Source
 from contentmap_cli.models.robots import RobotsVerdict, RobotsVersion
-from contentmap_cli.models.sources import Source
 from contentmap_cli.output.escape import redact
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ to_json: Final = JSONEncoder(allow_nan=False).encode
 
 
 def timestamp(moment: datetime | None) -> str | None:
-    """`2026-11-23T20:06:57Z`, with six decimals only where there is a fraction. A naive time is UTC."""
+    """Return `2026-11-23T20:06:57Z`, with six decimals if there is a fraction. A naive time is UTC."""
     if moment is None:
         return None
     moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
@@ -46,9 +46,9 @@ def timestamp(moment: datetime | None) -> str | None:
 
 
 def domain_object(summary: DomainSummary) -> dict[str, object]:
-    """One domain's part of a job: a line of `scan --format ndjson`, an element of `results`.
+    """Return a domain scan: a line of `scan --format ndjson`, an element of `results`.
 
-    `unexpected` is there only where the count of URLs is not what the caller expects.
+    `unexpected` is only present if the number of URLs differs from --expect-urls.
     """
     answer: dict[str, object] = {
         "type": "domain",
@@ -72,7 +72,7 @@ def domain_object(summary: DomainSummary) -> dict[str, object]:
 
 
 def source_object(source: Source) -> dict[str, object]:
-    """How one source of a domain ended: an element of `evidence`."""
+    """Return how a source of a domain ended: an element of `evidence`."""
     return {
         "source": source.kind.value,
         "url": source.url,
@@ -82,7 +82,7 @@ def source_object(source: Source) -> dict[str, object]:
 
 
 def job_object(job: JobSummary) -> dict[str, object]:
-    """A job: the last line of NDJSON, the head of the JSON document."""
+    """Return a job: the last line of NDJSON, the head of the JSON document."""
     return {
         "type": "job",
         "schema": SCHEMA,
@@ -109,7 +109,7 @@ def job_object(job: JobSummary) -> dict[str, object]:
 def entry_object(
     entry: Entry, *, sitemap: str | None = None, discovered_by: str | None = None
 ) -> dict[str, object]:
-    """An entry of a sitemap. `lastmod` is the UTC time understood, `lastmod_text` what was published."""
+    """Return an entry of a sitemap. `lastmod` is the time in UTC, `lastmod_text` the published text."""
     lastmod = entry.lastmod
     return {
         "type": entry.type,
@@ -131,7 +131,7 @@ def entry_object(
 
 
 def stored_entry_object(stored: StoredEntry) -> dict[str, object]:
-    """An entry as recorded: also when it was first seen and removed, and what its page is."""
+    """Return a recorded entry: also its page type, and when it was first seen and removed."""
     return {
         **entry_object(stored.entry, sitemap=stored.sitemap, discovered_by=stored.discovered_by.value),
         "page_type": stored.page_type,
@@ -141,12 +141,12 @@ def stored_entry_object(stored: StoredEntry) -> dict[str, object]:
 
 
 def any_entry_object(entry: StoredEntry | Entry) -> dict[str, object]:
-    """An entry, recorded or as parsed."""
+    """Return an entry, recorded or as parsed."""
     return stored_entry_object(entry) if isinstance(entry, StoredEntry) else entry_object(entry)
 
 
 def document_object(document: Document) -> dict[str, object]:
-    """What `parse` says of a document after its entries."""
+    """Return a document of `parse`, without its entries."""
     return {
         "type": "document",
         "kind": document.kind.value,
@@ -159,7 +159,7 @@ def document_object(document: Document) -> dict[str, object]:
 
 
 def file_object(file: StoredFile) -> dict[str, object]:
-    """A sitemap file as recorded. Sizes in bytes as transferred, times in milliseconds."""
+    """Return a recorded sitemap file. Sizes in bytes as transferred, times in milliseconds."""
     return {
         "type": "sitemap_file",
         "url": file.url,
@@ -187,7 +187,7 @@ def file_object(file: StoredFile) -> dict[str, object]:
 
 
 def robots_object(domain: str, robots: RobotsVersion) -> dict[str, object]:
-    """A version of a domain's robots.txt. Size in bytes, decoded."""
+    """Return a version of a domain's robots.txt. Size in bytes, decoded."""
     return {
         "type": "robots",
         "schema": SCHEMA,
@@ -206,7 +206,7 @@ def robots_object(domain: str, robots: RobotsVersion) -> dict[str, object]:
 
 
 def verdict_object(verdict: RobotsVerdict) -> dict[str, object]:
-    """Whether a robots.txt allows a URL, and which of its lines decides."""
+    """Return whether a robots.txt allows a URL, and which of its lines decides."""
     return {
         "type": "robots_test",
         "schema": SCHEMA,
@@ -220,7 +220,7 @@ def verdict_object(verdict: RobotsVerdict) -> dict[str, object]:
 
 
 def finding_object(finding: Finding) -> dict[str, object]:
-    """A finding of `check`: a line of NDJSON, an element of `findings`."""
+    """Return a finding of `check`: a line of NDJSON, an element of `findings`."""
     return {
         "type": "finding",
         "schema": SCHEMA,
@@ -238,14 +238,14 @@ def finding_object(finding: Finding) -> dict[str, object]:
 
 
 def finding_text(finding: Finding) -> str:
-    """A finding in one line: what is wrong, what was seen, how often."""
+    """Return a finding on one line: rule, message, count."""
     what, message = finding.rule.what, redact(finding.message)
     text = what if message == what else f"{what}: {message}"
     return f"{text} ({finding.count:,} times)" if finding.count > 1 else text
 
 
 def check_object(summary: CheckSummary) -> dict[str, object]:
-    """What a check came to: the last line of NDJSON, the head of the JSON document."""
+    """Return the result of a check: the last line of NDJSON, the head of the JSON document."""
     return {
         "type": "check",
         "schema": SCHEMA,
@@ -258,7 +258,7 @@ def check_object(summary: CheckSummary) -> dict[str, object]:
 
 
 def rule_object(rule: Rule) -> dict[str, object]:
-    """A rule of `check --list-rules`."""
+    """Return a rule for `check --list-rules`."""
     return {
         "type": "rule",
         "id": rule.id,
@@ -270,7 +270,7 @@ def rule_object(rule: Rule) -> dict[str, object]:
 
 
 def error_object(error: ContentMapError) -> dict[str, object]:
-    """The error that ended a command, as `--json` writes it on stderr."""
+    """Return the error that ended a command, as `--json` writes it to stderr."""
     return {
         "error": {
             "code": str(error.code),
@@ -285,7 +285,7 @@ def _failure(failure: Failure | None) -> dict[str, object] | None:
 
 
 def _queue(job: JobSummary) -> dict[str, object] | None:
-    """How it stands with the workers; null for a job that was not handed to them, or has ended."""
+    """Return the state of a queued job; None for one that is not queued or has ended."""
     if job.workers is None:
         return None
     return {
@@ -306,6 +306,6 @@ def _problem(problem: Problem) -> dict[str, object]:
 
 
 def _counts(counts: Mapping[str, int]) -> dict[str, int]:
-    # The most frequent first, then by name: the same counts are always written the same way.
+    # the most frequent first, then by name
     ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     return {str(key): count for key, count in ordered}

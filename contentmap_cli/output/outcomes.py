@@ -1,4 +1,4 @@
-"""How outcomes, failures and jobs are told to people: words, colours, how long it took."""
+"""Texts and colours of outcomes, failures and jobs."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 
 from contentmap_cli.errors import Failure
 from contentmap_cli.models import DomainSummary, JobStatus, JobSummary, ScanStatus
-from contentmap_cli.models.sources import SourceKind
+from contentmap_cli.models.evidence import SourceKind
 from contentmap_cli.output.columns import Cell, Style
 from contentmap_cli.output.escape import redact, terminal
-from contentmap_cli.output.figures import moment
+from contentmap_cli.output.number_format import moment
 
 SCAN_STYLES = {
     ScanStatus.PENDING: Style.DIM,
@@ -33,12 +33,12 @@ JOB_STYLES = {
 
 
 def failure_text(failure: Failure) -> str:
-    """`http_500: https://shop.example/sitemap.xml answered 500`, escaped and without secrets."""
+    """Return `http_500: https://shop.example/sitemap.xml answered 500`, escaped and without secrets."""
     return terminal(redact(f"{failure.code}: {failure.message}" if failure.message else failure.code))
 
 
 def outcome_note(summary: DomainSummary) -> str:
-    """Return why a domain is not clean and what that means for what is recorded, escaped; empty if it is."""
+    """Return why a domain has errors, and that nothing was removed if so, escaped; empty without errors."""
     parts = [failure_text(summary.error)] if summary.error is not None else []
     if any(not source.state.is_proof for source in summary.evidence):
         parts.append("nothing was removed")
@@ -54,8 +54,7 @@ _SOURCES = {
 
 
 def evidence_lines(summary: DomainSummary) -> list[str]:
-    """Return a line for each source of a scan that proves nothing: what it is, how it ended, where and
-    why."""
+    """Return a line for each source that proves nothing: what it is, how it ended, where and why."""
     lines = []
     for source in summary.evidence:
         if source.state.is_proof:
@@ -71,7 +70,7 @@ def evidence_lines(summary: DomainSummary) -> list[str]:
 
 
 def job_status(job: JobSummary) -> Cell:
-    """The job's status. A running job whose run has gone has `died`."""
+    """Return the status of a job; `died` if its run ended without recording that."""
     if job.status is JobStatus.RUNNING and not job.alive:
         last = f", last heartbeat {moment(job.heartbeat_at)} UTC" if job.heartbeat_at else ""
         return Cell(f"died{last}", Style.RED)
@@ -79,7 +78,7 @@ def job_status(job: JobSummary) -> Cell:
 
 
 def elapsed(job: JobSummary) -> float | None:
-    """How long the job took, in seconds; None while it has not ended."""
+    """Return the duration of a job in seconds; None if it has not ended."""
     if job.started_at is None or job.finished_at is None:
         return None
     return max((_utc(job.finished_at) - _utc(job.started_at)).total_seconds(), 0.0)

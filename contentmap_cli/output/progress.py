@@ -1,4 +1,4 @@
-"""How far a scan has come: the state that a run writes and a display reads. Knows no display."""
+"""The progress of a scan: written by the run, read by a display."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import NamedTuple
 
 from contentmap_cli.models import DomainSummary, ScanStatus
 
-_RECENT = 8  # finished domains remembered for display
+_RECENT = 8  # finished domains kept for display
 
 
 @dataclass(slots=True)
 class ActiveDomain:
-    """A domain that is being scanned: its counts so far, and when it started on the progress's clock."""
+    """A domain that is being scanned: its counts so far, and its start on the progress's clock."""
 
     started: float
     requests: int = 0
@@ -36,8 +36,8 @@ class Totals(NamedTuple):
 class ScanProgress:
     """The progress of a scan of `total` domains.
 
-    Written by one thread (the event loop's) and read by any: a reader may be a moment behind, and never
-    sees a half-made change. `clock` gives seconds that only go forward.
+    Written by one thread (the event loop's) and read by any: a reader may see values of a moment ago, but
+    always consistent ones. `clock` returns monotonic seconds.
     """
 
     def __init__(self, total: int, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -51,7 +51,7 @@ class ScanProgress:
         self._finished = Totals(0, 0, 0, 0)
 
     def started(self, domain: str) -> None:
-        """A domain was taken."""
+        """Add a domain whose scan begins."""
         self.active[domain] = ActiveDomain(self._clock())
 
     def moved(
@@ -63,7 +63,7 @@ class ScanProgress:
         urls: int | None = None,
         bytes: int | None = None,  # noqa: A002 - the key of the thing, as in the summary's fetched_bytes
     ) -> None:
-        """Its crawl went on. Each count is the domain's own total so far; None leaves it as it is."""
+        """Update the counts of a domain: its totals so far; None leaves a count unchanged."""
         active = self.active.get(domain)
         if active is None:
             return
@@ -73,7 +73,7 @@ class ScanProgress:
         active.bytes = active.bytes if bytes is None else bytes
 
     def finished(self, summary: DomainSummary) -> None:
-        """It has an outcome: its summary replaces what was counted on the way."""
+        """Replace the counts of a domain by its result."""
         before = self._finished
         self._finished = Totals(
             before.requests + summary.requests,
@@ -93,14 +93,14 @@ class ScanProgress:
 
     @property
     def remaining(self) -> float | None:
-        """Seconds until the end if the rest goes as what is done went; None while too little is done."""
+        """Estimated seconds until the end at the present rate; None if too few domains are finished."""
         if self.done < min(5, self.total) or not self.done:
             return None
         return self.elapsed / self.done * (self.total - self.done)
 
     @property
     def totals(self) -> Totals:
-        """What was found so far."""
+        """The sums so far."""
         active = self._snapshot()
         done = self._finished
         return Totals(
@@ -112,11 +112,11 @@ class ScanProgress:
 
     @property
     def longest_running(self) -> list[tuple[str, float, ActiveDomain]]:
-        """The active domains with their age in seconds, the oldest first: a slow one stays in sight."""
+        """The active domains with their age in seconds, the oldest first."""
         now = self._clock()
         aged = [(domain, now - active.started, active) for domain, active in self._snapshot()]
         return sorted(aged, key=lambda item: -item[1])
 
     def _snapshot(self) -> list[tuple[str, ActiveDomain]]:
-        # One call into C: another thread cannot change the dict in the middle of it.
+        # one call into C: another thread cannot change the dict meanwhile
         return list(self.active.items())

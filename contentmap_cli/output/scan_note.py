@@ -1,4 +1,4 @@
-"""What the last scan of a domain came to, below the table of its files."""
+"""The outcome of the last scan of a domain, below the table of its files."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contentmap_cli.output.outcomes import evidence_lines, outcome_note
 
 
 def write_scan(out: TextIO, scan: DomainSummary) -> None:
-    """Write the outcome of a scan that is not clean, with the sources that prove nothing."""
+    """Write the outcome of a scan with errors, and the sources that prove nothing."""
     if scan.status.clean:
         return
     note = outcome_note(scan)

@@ -29,7 +29,7 @@ BOMS = (
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 DECLARED = re.compile(rb"""<?\??xml[^<>]{0,200}?encoding\s*=\s*["']?([A-Za-z0-9][A-Za-z0-9._:-]{0,40})""")
-SENT = re.compile(r"""charset\s*=\s*["']?([A-Za-z0-9][A-Za-z0-9._:-]{0,40})""", re.IGNORECASE)
+CHARSET_PARAMETER = re.compile(r"""charset\s*=\s*["']?([A-Za-z0-9][A-Za-z0-9._:-]{0,40})""", re.IGNORECASE)
 
 UTF_8_CODECS = frozenset({"utf-8", "ascii"})
 """Codecs that are read as UTF-8."""
@@ -96,7 +96,7 @@ def detect(head: bytes, content_type: str | None = None) -> Charset:
 
 def charset_of(content_type: str | None) -> str:
     """Return the charset of a Content-Type header in lower case, or an empty string."""
-    match = SENT.search(content_type or "")
+    match = CHARSET_PARAMETER.search(content_type or "")
     return match[1].lower() if match else ""
 
 

@@ -1,4 +1,4 @@
-"""Engines: one per run, set up so that a transaction begins when it says so and never nests."""
+"""Engines: one per run, configured so that transactions begin explicitly and never nest."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ BUSY_TIMEOUT_MS = 60_000
 CONNECT_SECONDS = 10.0
 HURRIED_TIMEOUT_MS = 2_000
 NOTICE_SECONDS = 2.0
-"""A wait for another process is told of when it lasts so long."""
+"""A wait for another process is logged when it takes longer."""
 COMMAND_SECONDS = 60.0
-"""How long who only reads waits for one answer of a server. Who writes is watched by a Pulse instead: a COPY
-may take as long as it takes."""
+"""Timeout of one answer of a server for readers. Writers have the watchdog instead: a COPY may take any
+time."""
 SERVER_SETTINGS = {"lock_timeout": "60s", "idle_in_transaction_session_timeout": "60s"}
-"""Who waits for a lock gives up some time, and who sleeps in the middle of a transaction, past its lease,
-is thrown out by the server: it would hold up whoever takes its work over."""
-CACHE_KIB = 8 * 1024  # rows come in key order: more gains nothing, and is memory all the same
+"""A wait for a lock ends, and the server ends a session that is idle in a transaction for longer than its
+lease: it would block the run that takes its work over."""
+CACHE_KIB = 8 * 1024  # rows are written in key order: a larger cache gains nothing
 log = logging.getLogger("contentmap.database")
 
 WRITERS = {"sqlite": 1, "postgresql": 8}
@@ -44,7 +44,7 @@ SESSION_NAME = "contentmap"
 
 @dataclass(slots=True)
 class Database:
-    """An open engine, its address for people, and how many may write at once."""
+    """An open engine, its address as shown to users, and the number of concurrent writers."""
 
     engine: AsyncEngine
     shown: str
@@ -52,17 +52,17 @@ class Database:
     path: Path | None  # the file, where it is one
 
     identity: tuple[int, int] | None = None  # device and number of the file, once it is known
-    hurried: bool = False  # the database has failed once: what is left to say is not waited with for long
+    hurried: bool = False  # the database has failed once: later statements get a short timeout
     _open: WeakSet[Any] = field(default_factory=WeakSet)
 
-    def cut(self) -> None:
-        """Ends every connection to a server without waiting for it: who waits for an answer gets an error."""
+    def terminate_connections(self) -> None:
+        """Close every connection to a server without waiting for it: pending statements raise."""
         for connection in list(self._open):
             connection.terminate()
 
     def check_file(self) -> None:
-        """Raises DatabaseUnavailable where the file was deleted or replaced under the open connections:
-        they would go on writing to what nobody can find again."""
+        """Raise DatabaseUnavailable if the file was deleted or replaced while connections are open: they
+        would write to a file without a name."""
         if self.path is None:
             return
         try:
@@ -82,11 +82,11 @@ class Database:
 
     @property
     def writers(self) -> int:
-        """How many transactions may write at the same time: SQLite takes one, a server a few."""
+        """The number of transactions that may write at the same time: one on SQLite, a few on a server."""
         return WRITERS[self.dialect]
 
     async def close(self) -> None:
-        """Closes every connection."""
+        """Close all connections."""
         await self.engine.dispose()
 
 
@@ -105,7 +105,7 @@ def open_database(address: str | URL, *, writable: bool = True, name: str = SESS
         path = Path(str(url.database))
     else:
         writers = WRITERS["postgresql"]
-        # writers, plus one each for the heartbeat, a recovery and a reader, and those that compare
+        # writers, one each for the heartbeat, a recovery and a reader, and the comparisons
         engine = create_async_engine(
             url,
             pool_size=writers,
@@ -128,8 +128,8 @@ def open_database(address: str | URL, *, writable: bool = True, name: str = SESS
 
 
 def without_cascades(database: Database) -> None:
-    """Has SQLite hold no row to another from now on, for one who removes what hangs on a row before the row:
-    for each sitemap file that goes it would look through all URLs, whose key leads with the domain."""
+    """Turn foreign keys off on SQLite, for a caller that deletes dependent rows itself: for each deleted
+    sitemap file SQLite would search all URLs, whose key leads with the domain."""
 
     def checked_out(connection: Any, _record: Any, _proxy: Any) -> None:
         cursor = connection.cursor()
@@ -141,7 +141,7 @@ def without_cascades(database: Database) -> None:
 
 
 def _server_connect(database: Database) -> Callable[[Any, Any], None]:
-    # not as parameters of the start-up: a pooler between us and the server may refuse those
+    # not as startup parameters: a connection pooler may refuse those
     settings = "; ".join(f"SET {name} = '{value}'" for name, value in SERVER_SETTINGS.items())
 
     def connected(connection: Any, _record: Any) -> None:
@@ -153,13 +153,13 @@ def _server_connect(database: Database) -> Callable[[Any, Any], None]:
 
 def _sqlite_connect(database: Database, writable: bool) -> Callable[[Any, Any], None]:
     def connected(connection: Any, _record: Any) -> None:
-        # The driver's own transactions start too late and its autocommit=False mode swallows pragmas:
-        # it is switched off, and the engine's begin event sends BEGIN itself.
+        # The driver's own transactions start too late and its autocommit=False mode ignores pragmas:
+        # both are off, and the engine's begin event sends BEGIN.
         connection.isolation_level = None
         cursor = connection.cursor()
         cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
         if writable:
-            with _telling_of_a_wait(database):
+            with _logging_long_wait(database):
                 cursor.execute("PRAGMA journal_mode=WAL")
         cursor.execute("PRAGMA synchronous=NORMAL")
         cursor.execute("PRAGMA foreign_keys=ON")
@@ -171,12 +171,12 @@ def _sqlite_connect(database: Database, writable: bool) -> Callable[[Any, Any], 
 
 def _sqlite_begin(database: Database) -> Callable[[Connection], None]:
     def begin(connection: Connection) -> None:
-        # IMMEDIATE: a transaction that reads first and writes later would find the file locked, at once
-        # and whatever the timeout, as soon as anyone else had written in between.
+        # IMMEDIATE: a transaction that reads first and writes later fails with SQLITE_BUSY, without waiting,
+        # if another connection has written in between.
         read_only = connection.get_execution_options().get(READ_ONLY)
         if database.hurried:
             connection.exec_driver_sql(f"PRAGMA busy_timeout={HURRIED_TIMEOUT_MS}")
-        with nullcontext() if read_only else _telling_of_a_wait(database):
+        with nullcontext() if read_only else _logging_long_wait(database):
             statement = "BEGIN DEFERRED" if read_only else "BEGIN IMMEDIATE"
             connection.exec_driver_sql(statement, execution_options={BEGINS: True})
 
@@ -184,10 +184,10 @@ def _sqlite_begin(database: Database) -> Callable[[Connection], None]:
 
 
 @contextmanager
-def _telling_of_a_wait(database: Database) -> Iterator[None]:
+def _logging_long_wait(database: Database) -> Iterator[None]:
     """Log that another process has the file, once that has lasted a while."""
 
-    def tell() -> None:
+    def warn() -> None:
         log.warning(
             "another process has locked the database %s: waiting for it, up to %d s",
             database.shown,
@@ -195,8 +195,8 @@ def _telling_of_a_wait(database: Database) -> Iterator[None]:
             extra={"action": "database.locked"},
         )
 
-    # the statement runs in the driver's thread, and the loop is free to look at the clock
-    notice = asyncio.get_running_loop().call_later(NOTICE_SECONDS, tell)
+    # the statement runs in the driver's thread, so the event loop can run the timer
+    notice = asyncio.get_running_loop().call_later(NOTICE_SECONDS, warn)
     try:
         yield
     finally:

@@ -1,17 +1,16 @@
 """A session that only its owner can end.
 
-A command opens a session and its one `begin()` block; inside that block anybody may run statements
-and nobody may commit, roll back, close, reset or begin anew. The rule is held at run time, at the
-line that breaks it:
+A command opens a session and its one `begin()` block. Inside the block, services run statements, and must not
+commit, roll back, close, reset or begin. This is enforced at run time, at the line that breaks the rule:
 
-* those methods raise while the block is open, and nobody is handed the transaction itself; the block's
-  own exit does not pass through them;
-* a statement from another task than the one that began raises: a session is no meeting place;
-* after a statement failed, the next one raises and the block cannot commit, even where someone
-  swallowed the error: half a domain is never recorded.
+* those methods raise while the block is open, and the transaction object is not handed out; the exit of the
+  block does not use them;
+* a statement from another task than the one that began the block raises;
+* after a failed statement, the next one raises and the block cannot commit, even if the error was suppressed:
+  a domain is never recorded in part.
 
-Each step is logged from the session's own events: `transaction.begun`, `.first_statement` (the
-moment a connection is taken), `.committed`, `.rolled_back`.
+Each step is logged from the session's events: `transaction.begun`, `.first_statement` (when a connection is
+taken), `.committed`, `.rolled_back`.
 """
 
 from __future__ import annotations
@@ -45,7 +44,7 @@ log = logging.getLogger("contentmap.transaction")
 
 
 class Role(StrEnum):
-    """What a session is for; part of every log line it causes."""
+    """The purpose of a session; part of each of its log records."""
 
     WORK = "work"  # one domain's results
     RECOVERY = "recovery"  # a failure, after its work session has closed
@@ -55,7 +54,7 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """Whose session this is, for the log."""
+    """What a session is opened for, for the log."""
 
     role: Role
     job: str | None = None
@@ -63,7 +62,7 @@ class Context:
 
 
 class _Refusing(Session):
-    """The sync session below: the rule, where statements and transactions really pass."""
+    """The synchronous session below, through which all statements and transactions pass."""
 
     context: Context = Context(Role.READ)
     turn_taken: bool = True
@@ -122,7 +121,7 @@ class _Refusing(Session):
         self._watched(super().flush, *args, **kwargs)
 
     def _watched(self, run: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        """Runs a statement; a failure of any kind, a cancellation too, is remembered."""
+        """Run a statement and store any failure, including a cancellation."""
         self.check()
         try:
             return run(*args, **kwargs)
@@ -131,7 +130,7 @@ class _Refusing(Session):
             raise
 
     def check(self) -> None:
-        """Raises TransactionRuleBroken where this session may not run a statement any more."""
+        """Raise TransactionRuleBroken if this session may not run another statement."""
         if self.failed_with is not None:
             self._refuse(
                 f"go on after a statement failed ({type(self.failed_with).__name__})", self.failed_with
@@ -148,13 +147,13 @@ class _Refusing(Session):
             f"only the owner's begin() block may end a transaction: refused to {verb} "
             f"the {self.context.role} session of {self.context.domain or 'the run'}"
         )
-        # a rule broken and then swallowed must not commit either
+        # the block must not commit either if this error is suppressed
         self.failed_with = self.failed_with or error
         raise error from cause
 
 
 class GuardedSession(AsyncSession):
-    """What services are given: an AsyncSession that only its owner can end, and its `turn` to write."""
+    """An AsyncSession that only its owner can end, with a turn to write. Services are given this one."""
 
     sync_session_class = _Refusing
     sync_session: _Refusing
@@ -167,14 +166,14 @@ class GuardedSession(AsyncSession):
         self._take_turn = take_turn
 
     async def turn(self) -> None:
-        """Waits for this session's turn to write. To be called when the network part is done, before
-        the first statement; the turn ends when the session does."""
+        """Wait for this session's turn to write. Call it after the network part, before the first statement.
+        The turn ends with the session."""
         await self._take_turn()
         self.sync_session.turn_taken = True
 
     @property
     def writing(self) -> bool:
-        """Whether its turn to write has come: from then on it is better let finish than cancelled."""
+        """Whether it has its turn to write: from then on it should finish rather than be cancelled."""
         return self.sync_session.turn_taken
 
     async def __aenter__(self) -> GuardedSession:
@@ -187,40 +186,40 @@ class GuardedSession(AsyncSession):
         if self.sync_session.in_transaction():
             await super().__aexit__(*exc)
         else:
-            self.sync_session.close()  # nothing is held, so there is nothing to wait for
+            self.sync_session.close()  # it holds no connection
 
     def begin(self) -> AsyncSessionTransaction:
-        """The one block, for the command that opened the session."""
+        """Begin the one block of the command that opened the session."""
         if self.sync_session.in_transaction():
             self.sync_session._refuse("begin")
         return super().begin()
 
     def begin_nested(self) -> NoReturn:
-        """Refused, always."""
+        """Raise TransactionRuleBroken: transactions do not nest."""
         self.sync_session._refuse("begin_nested")
 
     async def write(self, statement: Executable, parameters: Mapping[str, Any] | None = None) -> int:
-        """Runs one UPDATE, INSERT or DELETE and returns how many rows it touched. Objects that the
-        session has loaded are not brought up to date."""
+        """Run one UPDATE, INSERT or DELETE and return the number of rows. Objects that the session has loaded
+        are not refreshed."""
         result = await self.execute(statement, parameters, execution_options=_NO_SYNC)
         return cast("CursorResult[Any]", result).rowcount
 
     @property
     def dialect(self) -> Dialect:
-        """That of the database."""
+        """The dialect of the database."""
         return self.get_bind().dialect
 
-    def spoil(self, error: BaseException) -> None:
-        """Remembers a failure that only the driver saw: whoever swallows it, nothing can be committed."""
+    def mark_failed(self, error: BaseException) -> None:
+        """Store a failure that only the driver saw, so that the block cannot commit."""
         self.sync_session.failed_with = self.sync_session.failed_with or error
 
     def note(self, action: str, **extra: object) -> None:
-        """Logs a key point of the work with this session's transaction state."""
+        """Log a step of the work with the state of this session's transaction."""
         _note(self.sync_session, action, logging.DEBUG, **extra)
 
 
 def guard_engine(engine: AsyncEngine) -> None:
-    """Holds the rule below the session too: on its connection, where a service may reach around it."""
+    """Enforce the rule on connections too, where a service may bypass the session."""
     event.listen(engine.sync_engine, "handle_error", _remember)
     event.listen(engine.sync_engine, "savepoint", _refuse_savepoint)
     event.listen(engine.sync_engine, "commit", _refuse_commit)
@@ -231,8 +230,8 @@ def guard_engine(engine: AsyncEngine) -> None:
 
 
 def _end_left_over(connection: Any, _record: Any, state: PoolResetState) -> None:
-    """Ends a transaction that its owner could not end. Mostly there is none, and to say so would be a trip to
-    the connection's thread in vain."""
+    """Roll back a transaction that its owner could not end. Usually there is none, and the call to the
+    connection's thread is saved."""
     if not state.terminate_only and connection.driver_connection.in_transaction:
         connection.rollback()
 
@@ -248,8 +247,8 @@ def _refuse_commit(connection: Connection) -> None:
 
 
 def _remember_rollback(connection: Connection) -> None:
-    """Whoever did it, what comes after a rollback must not be committed. The block's own ends the session's
-    transaction anyway."""
+    """Store that the connection was rolled back: nothing may be committed after that. The block's own
+    rollback ends the session's transaction anyway."""
     session = _session_of(connection)
     if session is not None and session.in_transaction():
         session.failed_with = session.failed_with or TransactionRuleBroken("the connection was rolled back")

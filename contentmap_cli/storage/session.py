@@ -1,4 +1,4 @@
-"""Where sessions come from: one for each `begin()` block, with its role and its turn to write."""
+"""Open sessions: one for each `begin()` block, with a role and a turn to write."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from contentmap_cli.storage.guarded_session import Context, GuardedSession, Role
 __all__ = ["Context", "GuardedSession", "Role", "Sessions"]
 
 
-class _Turns:
-    """Who may write now: so many at once, in the order they asked, but some before all others."""
+class _TurnQueue:
+    """A semaphore with a queue: waiters are served in order, but `first` ones before all others."""
 
-    def __init__(self, places: int) -> None:
-        self._free = places
+    def __init__(self, turns: int) -> None:
+        self._free = turns
         self._waiting: deque[asyncio.Future[None]] = deque()
 
     async def take(self, *, first: bool) -> None:
@@ -30,7 +30,7 @@ class _Turns:
             await turn
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():
-                self.give_back()  # it came in the moment nobody wanted it any more
+                self.give_back()  # it was given at the moment of the cancellation
             raise
 
     def give_back(self) -> None:
@@ -43,46 +43,46 @@ class _Turns:
 
 
 class Sessions:
-    """The only place sessions come from. Each method is one session, for one `begin()` block."""
+    """Opens all sessions. Each method opens one, for one `begin()` block."""
 
     def __init__(self, database: Database, ready: Callable[[], Awaitable[object]] | None = None) -> None:
-        """`ready` is awaited before a domain's result or failure is written."""
+        """`ready` is awaited before the result or the failure of a domain is written."""
         self.database = database
         self._ready = ready
         guard_engine(database.engine)
-        self._turns = _Turns(database.writers)
-        self._comparisons = _Turns(COMPARISONS)
+        self._turns = _TurnQueue(database.writers)
+        self._comparisons = _TurnQueue(COMPARISONS)
         self._reading = database.engine.execution_options(
             **{READ_ONLY: True}, **({"postgresql_readonly": True} if database.dialect == "postgresql" else {})
         )
 
     def work(self, job: str, domain: str) -> AbstractAsyncContextManager[GuardedSession]:
-        """A domain's own session. Its turn to write comes when the pipeline asks for it."""
+        """A session for one domain. It waits for its turn to write when `turn` is called."""
         return self._open(Context(Role.WORK, job, domain), wait=False)
 
     def recovery(self, job: str, domain: str) -> AbstractAsyncContextManager[GuardedSession]:
-        """A session for a failure, opened after the failed one has closed."""
+        """A session that records a failure, opened after the failed one has closed."""
         return self._open(Context(Role.RECOVERY, job, domain), wait=True)
 
     def brief(
         self, job: str | None = None, domain: str | None = None
     ) -> AbstractAsyncContextManager[GuardedSession]:
-        """A session for one short write: the job, a claim."""
+        """A session for one short write, such as to the job."""
         return self._open(Context(Role.BRIEF, job, domain), wait=True)
 
     def claiming(self, job: str) -> AbstractAsyncContextManager[GuardedSession]:
-        """A session for claims: it goes before the domains that wait to be written, for those who have
-        nothing to do wait for it."""
+        """A session for claims. It is served before the domains that wait to be written, as idle tasks wait
+        for it."""
         return self._open(Context(Role.BRIEF, job), wait=True, first=True)
 
     def urgent(self, job: str) -> AbstractAsyncContextManager[GuardedSession]:
-        """A session for a heartbeat: it goes before everybody who waits for a turn to write, and where
-        several may write it waits for nobody."""
+        """A session for a heartbeat. It is served before all others, and does not wait at all where several
+        may write."""
         return self._open(Context(Role.BRIEF, job), wait=True, urgent=True)
 
     @asynccontextmanager
     async def read(self, job: str | None = None, domain: str | None = None) -> AsyncIterator[GuardedSession]:
-        """A session that only reads and waits for nobody."""
+        """A session that only reads and does not wait for a turn."""
 
         async def at_once() -> None:
             return None
@@ -92,8 +92,8 @@ class Sessions:
 
     @asynccontextmanager
     async def comparing(self, job: str, domain: str) -> AsyncIterator[GuardedSession]:
-        """A session to read what is recorded of a domain, before its turn to write. It holds nobody up, and
-        only so many are open at once: each has a connection for as long as it compares."""
+        """A session that reads the recorded rows of a domain before its turn to write. It holds no lock.
+        Their number is limited, as each holds a connection during the comparison."""
         await self._comparisons.take(first=False)
         try:
             async with self.read(job, domain) as session:

@@ -1,8 +1,8 @@
-"""Feels a server's pulse: one that takes a question and never answers would be waited for for ever.
+"""A watchdog for servers that accept a statement and never answer.
 
-A statement may rightly take long, a COPY of a million rows as much as any. So it is not the statement that
-is timed: beside the work, on a connection of its own, a server is asked something small every few seconds.
-If that has no answer for long, nothing has, and every connection is cut.
+A statement may rightly take long, for example a COPY of a million rows. So statements have no timeout.
+Instead the server is asked something small every few seconds, on a connection of its own. If that is not
+answered in time, nothing is, and all connections are terminated.
 """
 
 from __future__ import annotations
@@ -17,55 +17,55 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from contentmap_cli.storage.engine import Database, open_database
 
-PULSE_SECONDS = 10.0
-PATIENCE_SECONDS = 30.0
+CHECK_SECONDS = 10.0
+ANSWER_SECONDS = 30.0
 
 log = logging.getLogger("contentmap.database")
 
 
 @asynccontextmanager
 async def watched(database: Database, address: URL) -> AsyncIterator[None]:
-    """Watches a server as long as the block lasts; one that falls silent makes every statement fail. A file
-    needs no watching."""
+    """Watch a server during the block: if it stops answering, pending statements raise. A file is not
+    watched."""
     if database.path is not None:
         yield
         return
     own = open_database(address)
-    pulse = asyncio.create_task(_feel(database, own), name="pulse")
+    watchdog = asyncio.create_task(_watch(database, own), name="watchdog")
     try:
         yield
     finally:
-        pulse.cancel()
+        watchdog.cancel()
         with suppress(asyncio.CancelledError):
-            await pulse
+            await watchdog
         await own.close()
 
 
-async def _feel(database: Database, own: Database) -> None:
+async def _watch(database: Database, own: Database) -> None:
     while True:
-        await asyncio.sleep(PULSE_SECONDS)
-        asked = asyncio.create_task(_ask(own.engine))
+        await asyncio.sleep(CHECK_SECONDS)
+        check = asyncio.create_task(_check(own.engine))
         try:
-            done, _ = await asyncio.wait([asked], timeout=PATIENCE_SECONDS)
+            done, _ = await asyncio.wait([check], timeout=ANSWER_SECONDS)
         finally:
-            if not asked.done():
-                own.cut()
-                asked.cancel()
+            if not check.done():
+                own.terminate_connections()
+                check.cancel()
         if not done:
             log.warning(
                 "the database %s has not answered for %d s: its connections are cut",
                 database.shown,
-                PATIENCE_SECONDS,
+                ANSWER_SECONDS,
                 extra={"action": "database.silent"},
             )
-            database.cut()
-        await asyncio.wait([asked])
-        if not asked.cancelled():
-            asked.exception()  # a server that refuses is alive; who works with it hears why
+            database.terminate_connections()
+        await asyncio.wait([check])
+        if not check.cancelled():
+            check.exception()  # a server that refuses is alive; its users get the error
 
 
-async def _ask(engine: AsyncEngine) -> None:
-    """Comes back with an answer, or raises one. Even to say hello to may be left unanswered: then again."""
+async def _check(engine: AsyncEngine) -> None:
+    """Return after an answer, or raise an error. A connection attempt that times out is repeated."""
     while True:
         try:
             async with engine.connect() as connection:

@@ -59,6 +59,7 @@ def cells(text: str, first: str) -> list[str]:
     return [cell.strip() for cell in found[1].split("|")]
 
 
+@pytest.mark.campaign
 def test_scan_and_floor_are_measured(tmp_path: Path) -> None:
     """Both find what is there, and figures stand in the kept table."""
     text = measure(tmp_path, "w1", "w4", "--server", "own")
@@ -70,6 +71,7 @@ def test_scan_and_floor_are_measured(tmp_path: Path) -> None:
     assert "92 rounds of 50 ms" in wide  # 34 sites of two rounds, six of four
 
 
+@pytest.mark.campaign
 def test_rescan_is_measured(tmp_path: Path) -> None:
     """A rescan where one entry in a hundred has changed: what it wrote is told from what is stored."""
     text = measure(tmp_path, "rescan-1pct", "--sqlite")
@@ -79,6 +81,7 @@ def test_rescan_is_measured(tmp_path: Path) -> None:
     assert int(cells(text, "bytes in the write-ahead log")[1].replace(",", "")) > 0
 
 
+@pytest.mark.campaign
 def test_nothing_is_left_running_when_it_is_ended(tmp_path: Path) -> None:
     """SIGTERM in the middle of a run ends the servers and the program that is measured."""
     place = tmp_path / "temporary"

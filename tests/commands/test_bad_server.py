@@ -28,19 +28,19 @@ def site() -> Iterator[Sites]:
 
 
 @pytest.fixture
-def program(contentmap_at: Callable[[str], Any], postgres_address: str) -> Any:
+def program(contentmap_at: Callable[[str], Any], empty_postgres_address: str) -> Any:
     """The command on a database without a schema, as its owner."""
-    return contentmap_at(postgres_address)
+    return contentmap_at(empty_postgres_address)
 
 
 @pytest.fixture
-def role(postgres_address: str, contentmap_at: Callable[[str], Any]) -> Iterator[tuple[str, Any]]:
+def role(empty_postgres_address: str, contentmap_at: Callable[[str], Any]) -> Iterator[tuple[str, Any]]:
     """A user who was given no rights at all, by name, and the command as that user."""
     name = f"contentmap_role_{os.getpid()}_{next(_numbers)}"
-    on_server(postgres_address, f"CREATE ROLE {name} LOGIN PASSWORD 'open sesame'")
-    at = postgres_address.rpartition("@")[2]
+    on_server(empty_postgres_address, f"CREATE ROLE {name} LOGIN PASSWORD 'open sesame'")
+    at = empty_postgres_address.rpartition("@")[2]
     yield name, contentmap_at(f"postgresql://{name}:open%20sesame@{at}")
-    on_server(postgres_address, f"DROP OWNED BY {name}", f"DROP ROLE {name}")
+    on_server(empty_postgres_address, f"DROP OWNED BY {name}", f"DROP ROLE {name}")
 
 
 def on_server(address: str, *statements: str) -> None:

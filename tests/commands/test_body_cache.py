@@ -141,6 +141,7 @@ async def recorded(sessions: Sessions, tenant: str) -> dict[str, list[Any]]:
     return found
 
 
+@pytest.mark.parametrize("address", ["sqlite"], indirect=True)
 async def test_a_history_is_recorded_alike_with_and_without_the_cache(
     database: Database, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

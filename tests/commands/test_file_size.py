@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from web_sites import serving
 
-from contentmap_cli.commands.interface.sizes import parse_size
+from contentmap_cli.commands.interface.argument_values import parse_size
 from contentmap_cli.commands.settings.crawl_settings import ScanSettings
 from contentmap_cli.errors import UsageError
 

@@ -110,7 +110,7 @@ def test_a_folder_that_vanishes(on_sqlite: Any) -> None:
         shutil.rmtree(folder)
         sites.gate.set()
         said = on_sqlite.end(scan)
-    assert (said.code, "could not be written whole" in said.err) == (Exit.NOT_CLEAN, True), said.err
+    assert (said.code, "could not be written" in said.err) == (Exit.NOT_CLEAN, True), said.err
     job = on_sqlite("status", "--json").json
     assert (job["status"], f" status {job['job_id']}`" in said.err) == ("complete", True)
 

@@ -58,7 +58,7 @@ def test_a_file_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     """A missing folder is a usage error with a hint."""
     with pytest.raises(UsageError) as caught, answer_to(str(tmp_path / "no" / "file")):
         pytest.fail("the block was entered")
-    assert caught.value.message == f"{tmp_path / 'no' / 'file'} cannot be written"
+    assert caught.value.message == f"cannot write {tmp_path / 'no' / 'file'}"
     assert caught.value.hint
 
 
@@ -68,7 +68,7 @@ def test_a_name_that_leads_nowhere_is_told(tmp_path: Path, name: str) -> None:
     (tmp_path / "loop").symlink_to("loop")
     with pytest.raises(UsageError) as caught, answer_to(str(tmp_path / name)):
         pytest.fail("the block was entered")
-    assert caught.value.message == f"{tmp_path / name} cannot be written"
+    assert caught.value.message == f"cannot write {tmp_path / name}"
     assert [file.name for file in tmp_path.iterdir()] == ["loop"]
 
 

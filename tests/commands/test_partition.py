@@ -19,12 +19,18 @@ def test_an_sqlite_file_has_no_partitions(on_sqlite: Callable[..., Any]) -> None
     """A usage error with a hint."""
     assert on_sqlite("db", "upgrade").code == 0
     said = on_sqlite("db", "partition", "--partitions", "4")
-    assert (said.code, "no partitions" in said.err, "hint: name a PostgreSQL" in said.err) == (2, True, True)
+    assert (said.code, "has no partitions" in said.err, "hint: name a PostgreSQL" in said.err) == (
+        2,
+        True,
+        True,
+    )
 
 
-def test_spread_scan_and_back(contentmap_at: Callable[[str], Contentmap], postgres_address: str) -> None:
+def test_spread_scan_and_back(
+    contentmap_at: Callable[[str], Contentmap], empty_postgres_address: str
+) -> None:
     """A dry run moves nothing, a second run neither; rescans find what is there; and all comes back."""
-    contentmap = contentmap_at(postgres_address)
+    contentmap = contentmap_at(empty_postgres_address)
     without_partitions(contentmap)
     with serving(good_site("a.test")) as sites:
         scan = ("scan", "http://a.test", "--connect-to", sites.connect_to, "--json")
@@ -36,7 +42,7 @@ def test_spread_scan_and_back(contentmap_at: Callable[[str], Contentmap], postgr
         assert contentmap("db", "check", "--json").json["partitions"] == 1
         for partitions, said in (
             (4, "in 4 partitions, moved"),
-            (4, "already so"),
+            (4, "unchanged"),
             (1, "in one table, moved"),
         ):
             done = contentmap("db", "partition", "--partitions", str(partitions))
@@ -50,10 +56,10 @@ def test_spread_scan_and_back(contentmap_at: Callable[[str], Contentmap], postgr
 
 
 def test_refused_under_a_running_scan(
-    contentmap_at: Callable[[str], Contentmap], postgres_address: str
+    contentmap_at: Callable[[str], Contentmap], empty_postgres_address: str
 ) -> None:
     """A table is not swapped under a run; one that was killed is in nobody's way."""
-    contentmap = contentmap_at(postgres_address)
+    contentmap = contentmap_at(empty_postgres_address)
     without_partitions(contentmap)
     pages: dict[str, Page] = {
         "slow.test/robots.txt": "Sitemap: http://slow.test/s.xml\n",
@@ -69,7 +75,7 @@ def test_refused_under_a_running_scan(
         finally:
             scan.kill()
             scan.communicate()
-    assert (held.code, "a run is at work on sitemap_" in held.err, "hint: wait" in held.err) == (
+    assert (held.code, "in use by a run of sitemap_" in held.err, "hint: wait" in held.err) == (
         5,
         True,
         True,

@@ -49,12 +49,20 @@ class Scanned:
     nights: list[dict[str, Judged]]
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+@pytest.fixture(
+    scope="session",
+    params=[
+        "few",
+        pytest.param("all", marks=pytest.mark.campaign),
+        pytest.param("postgresql", marks=pytest.mark.campaign),
+    ],
+)
 def scanned(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scanned]:
-    """All sites, scanned four nights. On PostgreSQL with few damages, and none that a crawler waits for."""
+    """All sites, scanned four nights: with few damages, none that a crawler waits for, or with all."""
     folder = tmp_path_factory.mktemp("removals")
-    if request.param == "sqlite":
-        yield _scan(Contentmap(folder, f"sqlite:///{folder / 'map.db'}"), few=False)
+    if request.param != "postgresql":
+        database = f"sqlite:///{folder / 'map.db'}"
+        yield _scan(Contentmap(folder, database), few=request.param == "few")
         return
     server = request.getfixturevalue("postgres_server")
     name = f"contentmap_removals_{os.getpid()}"

@@ -61,12 +61,12 @@ def test_a_projects_file_speaks_and_config_names_another(on_sqlite: Any) -> None
     [
         ("timeuot = 1", "contentmap.toml:2: timeuot is not a setting", "did you mean timeout?"),
         ("zzz = 1", "zzz is not a setting", "contentmap config"),
-        ('timeout = "x"', "contentmap.toml:2: timeout takes a number, not text", "timeout = 30.0"),
-        ("concurrency = true", "takes a whole number, not true or false", "concurrency = 100"),
+        ('timeout = "x"', "contentmap.toml:2: timeout requires a number, not text", "timeout = 30.0"),
+        ("concurrency = true", "requires a whole number, not true or false", "concurrency = 100"),
         ("concurrency = 0", "concurrency is out of range", "from 1 to 5000"),
         ("timeout = nan", "timeout is out of range", "from 0.1"),
-        ('probe = "often"', "probe is one of auto, always, never", 'probe = "auto"'),
-        ('header = "A: b"', "header takes a list of texts", 'header = ["'),
+        ('probe = "often"', "probe is not one of auto, always, never", 'probe = "auto"'),
+        ('header = "A: b"', "header requires a list of texts", 'header = ["'),
         ("max-urls = 1\nmax_urls = 2", "max-urls is set twice", "remove one"),
         ("[scan]\ntimeout = 1", "contentmap.toml:2: scan is not a setting", "hint"),
         ("timeout = ", "contentmap.toml is not TOML", "(at line 2"),
@@ -89,7 +89,7 @@ def test_a_missing_file_is_refused(on_sqlite: Any, name: str) -> None:
     """A file that was named must be there, and so must the home it lies in."""
     for words in (("status", "--config", name), ("--config", name, "status")):
         said = on_sqlite(*words)
-        assert (said.code, f"{name} cannot be read" in said.err) == (2, True), said.err
+        assert (said.code, f"cannot read the settings file {name}" in said.err) == (2, True), said.err
 
 
 def test_secrets_are_not_shown(on_sqlite: Any) -> None:

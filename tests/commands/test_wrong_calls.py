@@ -124,9 +124,9 @@ def test_it_is_about_what_was_typed(wrong: Any) -> None:
             "'parq' is not one of table, json, ndjson, csv, txt, xml, parquet",
             "urls --help",
         ),
-        "check text.xml --write-baseline none/x": ("none/x cannot be written", "with --write-baseline"),
+        "check text.xml --write-baseline none/x": ("cannot write none/x", "with --write-baseline"),
         "check folder": ("folder is a folder", "folder/*.xml"),
-        "scan a.test -o new/": ("new/ is the name of a folder", "with -o"),
+        "scan a.test -o new/": ("new/: it is the name of a folder", "with -o"),
     }
     for (error, hint), said in zip(expected.values(), wrong(*expected), strict=True):
         assert error in said.err.splitlines()[0] and hint in said.err.splitlines()[-1]

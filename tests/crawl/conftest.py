@@ -1,4 +1,4 @@
-"""Real servers on loopback for the crawl's tests: a web site made of a dict, and raw sockets."""
+"""Servers on loopback for the tests of the crawl: a web site from a dict, and raw sockets."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Site:
 
     @property
     def paths(self) -> list[str]:
-        """The paths that were asked for, in order."""
+        """The requested paths, in order."""
         return [each[each.index("/") :] for each in self.asked]
 
     def options(self, **changes: Any) -> CrawlOptions:

@@ -1,4 +1,4 @@
-"""The guard's table: every way to spell an address that is not public."""
+"""The address policy: all notations of addresses that are not public."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ BLOCKED = [
 
 @pytest.mark.parametrize(("address", "why"), BLOCKED, ids=str)
 def test_what_is_not_public_is_blocked(address: str, why: str) -> None:
-    """No form of a non-public address is dialled unless the user says so."""
+    """A non-public address is blocked in every notation, unless the user allows it."""
     failure = AddressPolicy().check(address, 80)
     assert failure is not None, why
     assert failure.code == "address_blocked"
@@ -115,7 +115,7 @@ def test_what_is_not_public_is_blocked(address: str, why: str) -> None:
      "172.15.255.255", "172.32.0.1", "169.253.255.255", "2002:808:808::1"],
 )  # fmt: skip
 def test_what_is_public_is_dialled(address: str) -> None:
-    """Public addresses pass, also through a translator and right beside a private network."""
+    """Public addresses are allowed, also through a translator and next to a private network."""
     assert AddressPolicy().check(address, 443) is None
 
 
@@ -130,12 +130,12 @@ def test_allow_private_opens_private_networks(address: str) -> None:
     ["169.254.169.254", "169.254.1.1", "fe80::1", "fd00:ec2::254", "168.63.129.16", "224.0.0.1", "0.0.0.0"],
 )
 def test_allow_private_opens_nothing_else(address: str) -> None:
-    """Link-local, metadata and multicast stay shut."""
+    """Link-local, metadata and multicast addresses stay blocked."""
     assert AddressPolicy(allow_private=True).check(address, 80) is not None
 
 
 def test_allow_net_opens_one_network() -> None:
-    """Exactly the network named, link-local too, and what is mapped into it."""
+    """Allows the named network only, link-local too, and addresses mapped into it."""
     policy = AddressPolicy(allow_nets=["169.254.0.0/16", "10.1.0.0/16"])
     assert policy.check("169.254.1.1", 80) is None
     assert policy.check("::ffff:10.1.2.3", 80) is None
@@ -143,7 +143,7 @@ def test_allow_net_opens_one_network() -> None:
 
 
 def test_consent_is_for_one_address_and_port() -> None:
-    """A port beside the one named, or an address beside it, stays shut."""
+    """Another port of the address, and the next address, stay blocked."""
     policy = AddressPolicy(allowed=[("127.0.0.1", 8080)])
     assert policy.check("127.0.0.1", 8080) is None
     assert policy.check("127.0.0.1", 8081) is not None
@@ -151,7 +151,7 @@ def test_consent_is_for_one_address_and_port() -> None:
 
 
 def test_no_socket_is_made_for_a_blocked_address() -> None:
-    """The factory raises instead of giving a socket, and the error carries the failure."""
+    """The factory raises an error with the failure instead of making a socket."""
     make = guarded_socket_factory(AddressPolicy())
     with pytest.raises(BlockedAddress) as caught:
         make((socket.AF_INET, socket.SOCK_STREAM, 0, "", ("127.0.0.1", 80)))

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from contentmap_cli.crawl.reading.body_cache import BodyCache
-from contentmap_cli.crawl.scope import Scope
 from contentmap_cli.models import Document, DocumentKind, Limits
+from contentmap_cli.models.hosts import Scope
 
 LIMITS = Limits()
 BODY = b"<urlset><url>" + bytes(range(48, 58)) * 1_000

@@ -1,4 +1,4 @@
-"""Look-ups and routes."""
+"""DNS lookups and routes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from contentmap_cli.crawl.options import ConnectTo, CrawlOptions
 
 
 async def test_look_ups_of_one_name_are_shared(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Many askers of one name cause one look-up; one who gives up takes nothing from the others."""
+    """Concurrent requests for a name share a lookup; cancelling one does not affect the others."""
     asked: list[str] = []
     release = threading.Event()
     real = socket.getaddrinfo
@@ -40,7 +40,7 @@ async def test_look_ups_of_one_name_are_shared(monkeypatch: pytest.MonkeyPatch) 
 
 
 async def test_look_ups_run_as_many_at_once_as_there_are_domains(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A hundred names are looked up together: none is answered before all have been asked for."""
+    """A hundred names are looked up concurrently."""
     together = threading.Barrier(100)
 
     def slow(*_: Any, **__: Any) -> Any:
@@ -54,7 +54,7 @@ async def test_look_ups_run_as_many_at_once_as_there_are_domains(monkeypatch: py
 
 
 async def test_a_name_that_does_not_exist_is_remembered_briefly(monkeypatch: pytest.MonkeyPatch) -> None:
-    """https and http ask once between them; a name server that is down is asked again."""
+    """The failure is cached for https and http; a temporary failure is not."""
     asked: list[str] = []
 
     def missing(host: str, *_: Any, **__: Any) -> Any:
@@ -71,7 +71,7 @@ async def test_a_name_that_does_not_exist_is_remembered_briefly(monkeypatch: pyt
 
 
 async def test_the_oldest_answer_is_forgotten_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is remembered of names is bounded."""
+    """The cache is bounded."""
     monkeypatch.setattr(connector, "_CACHED_HOSTS", 2)
     resolver = Resolver(1)
     for number in range(1, 5):
@@ -83,7 +83,7 @@ async def test_the_oldest_answer_is_forgotten_first(monkeypatch: pytest.MonkeyPa
 async def test_a_name_without_an_address_of_a_kind_that_can_be_dialled(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """It is as good as none."""
+    """It counts as a name that does not exist."""
     odd = [(socket.AF_UNIX, socket.SOCK_STREAM, 0, "", ("/x", 0))]
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: odd)
     resolver = Resolver(1)
@@ -93,7 +93,7 @@ async def test_a_name_without_an_address_of_a_kind_that_can_be_dialled(
 
 
 async def test_a_look_up_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is given up in time, as one that may be tried again; what is still under way is let go of."""
+    """It times out with a temporary failure, and the running lookup is cancelled."""
     release = threading.Event()
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: release.wait(60))
     dialler = Connector(CrawlOptions())
@@ -109,7 +109,7 @@ async def test_a_look_up_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_routes() -> None:
-    """The first rule that matches sends a request elsewhere under its own name; others stay as they are."""
+    """The first matching rule redirects the connection and keeps the host name."""
     dialler = Connector(
         CrawlOptions(
             connect_to=(
@@ -135,7 +135,7 @@ async def test_routes() -> None:
 
 
 async def test_consent_is_not_for_other_ports() -> None:
-    """A rule that keeps the port consents to that port and no other."""
+    """A rule that keeps the port allows that port only."""
     dialler = Connector(CrawlOptions(connect_to=(ConnectTo(None, 80, "127.0.0.1", None),)))
     assert dialler.policy.check("127.0.0.1", 80) is None
     assert dialler.policy.check("127.0.0.1", 22) is not None

@@ -1,4 +1,4 @@
-"""The discovery queue, without a network: what is asked for, in which order, and what is believed."""
+"""The discovery queue, without a network: what is requested, in which order, and what ends the search."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_order_and_repetition() -> None:
 
 
 def test_names_that_are_no_urls() -> None:
-    """They are counted and never repeated, since nobody can say what is in them."""
+    """They are counted, and not quoted."""
     made = discovery()
     made.add_roots(["http://ann:pw@bad host/", "https://[x/"])
     assert take(made) == []
@@ -75,7 +75,7 @@ def test_names_that_are_no_urls() -> None:
 
 
 def test_a_name_that_no_key_could_hold() -> None:
-    """What counts is its length as it is asked for and recorded: a Chinese letter takes nine bytes."""
+    """The limit applies to the normalised URL: a Chinese letter takes nine bytes."""
     made = discovery()
     fits = "https://site.test/" + "\N{CJK UNIFIED IDEOGRAPH-4E00}" * 225
     made.add_roots([fits, fits + "\N{CJK UNIFIED IDEOGRAPH-4E00}"])
@@ -84,7 +84,7 @@ def test_a_name_that_no_key_could_hold() -> None:
 
 
 def test_a_given_sitemap_moves_to_the_origin_that_answers() -> None:
-    """What was typed without a scheme is asked for where the site is."""
+    """A target without a scheme is requested on the origin of the site."""
     made = DiscoveryQueue(
         parse_target("site.test/a.xml"), limits=Limits(), probe=Probe.AUTO, conditional=True
     )
@@ -94,7 +94,7 @@ def test_a_given_sitemap_moves_to_the_origin_that_answers() -> None:
 
 
 def test_links_stay_on_the_site() -> None:
-    """The home page may link to www, not to a stranger."""
+    """Links of the home page to www are followed, links to other sites are not."""
     made = discovery()
     made.add_links(
         [
@@ -106,19 +106,19 @@ def test_links_stay_on_the_site() -> None:
 
 
 def test_probes_in_every_folder_once() -> None:
-    """Below the target's path first, then at the root; what was asked for is not asked for again."""
+    """Known paths below the target's path come first, then the root; none is repeated."""
     made = discovery("https://site.test/project/")
     made.add_roots(["https://site.test/sitemap.xml"])
     take(made)
-    found = [each.url for each in made.probes(MAIN_PATHS)]
+    found = [each.url for each in made.known_path_candidates(MAIN_PATHS)]
     assert found[0] == "https://site.test/project/sitemap.xml"
     assert "https://site.test/sitemap.xml" not in found
     assert len(found) == 2 * len(MAIN_PATHS) - 1
-    assert made.probes(MAIN_PATHS) == []
+    assert made.known_path_candidates(MAIN_PATHS) == []
 
 
 def test_when_to_look_further() -> None:
-    """A working sitemap ends the search, a failed file or a mere feed does not."""
+    """A working sitemap ends the search, a failed file or a feed does not."""
     made = discovery()
     made.add_roots(["https://site.test/a.xml"])
     named = take(made)[0]
@@ -142,7 +142,7 @@ def test_when_to_look_further() -> None:
 
 
 def test_files_that_nothing_names_any_more() -> None:
-    """They are queued once nothing else is, indexes first, and not after seven whole scans without a name."""
+    """They are queued last, indexes first, for up to seven complete scans."""
     made = discovery(
         remembered=[
             remembered("child.xml", DiscoveryMethod.INDEX, kind=URLSET),
@@ -160,8 +160,7 @@ def test_files_that_nothing_names_any_more() -> None:
 
 
 def test_a_found_file_that_is_gone_starts_the_search_again() -> None:
-    """One of a known path or link, not one that an index named: the site may have put another in its
-    place."""
+    """This applies to files of known paths and links, not to children of indexes."""
     known = [
         remembered("guessed.xml", DiscoveryMethod.KNOWN_PATH, kind=URLSET),
         remembered("child.xml", DiscoveryMethod.INDEX, kind=URLSET),
@@ -192,7 +191,7 @@ def test_pages_of_a_feed() -> None:
 
 
 def test_validators_are_for_files_whose_content_is_not_needed() -> None:
-    """An index is always read, an unknown kind too, and nothing is conditional with `--refresh`."""
+    """Indexes and unknown kinds are always read in full, and all files without conditional requests."""
     known = [
         remembered("set.xml", DiscoveryMethod.ROBOTS, etag='"1"', kind=URLSET),
         remembered("index.xml", DiscoveryMethod.ROBOTS, etag='"2"', kind=INDEX),
@@ -205,7 +204,7 @@ def test_validators_are_for_files_whose_content_is_not_needed() -> None:
 
 
 def test_what_an_indexs_date_is_worth() -> None:
-    """A date alone proves nothing, a time does, unless the server can be asked or the child is an index."""
+    """A date proves nothing; a time does, unless there is a validator or the child is an index."""
     cases = {
         "time.xml": ("second", {"kind": URLSET}, True),
         "date.xml": ("day", {"kind": URLSET}, False),
@@ -232,7 +231,7 @@ def test_what_an_indexs_date_is_worth() -> None:
 
 
 def test_who_is_in_scope() -> None:
-    """The site, with or without www; the host of a file that robots.txt vouches for; nobody else."""
+    """The site, with or without www, and the host of a file that robots.txt names."""
     made = discovery()
     made.add_roots(["https://shop.test/index.xml"])
     vouched = take(made)[0]
@@ -252,7 +251,7 @@ def test_who_is_in_scope() -> None:
 
 
 def test_gone_is_for_what_nobody_names() -> None:
-    """404 of a remembered file is the end of it; of a named one it is a failure; 403 always is."""
+    """404 of a remembered file removes it; of a named file it is a failure; 403 is always a failure."""
     made = discovery(remembered=[remembered("old.xml", DiscoveryMethod.GIVEN)])
     made.add_roots(["https://site.test/named.xml"])
     named, old = take(made)
@@ -263,9 +262,9 @@ def test_gone_is_for_what_nobody_names() -> None:
 
 
 def test_the_number_of_files_is_limited() -> None:
-    """Names beyond the limit are dropped and the limit is reported; probes do not count."""
+    """Files beyond the limit are dropped and the limit is reported; known paths do not count."""
     made = discovery(limits=Limits(domain_files=2))
     made.add_roots([f"https://site.test/{number}.xml" for number in range(5)])
     assert len(take(made)) == 2
     assert list(made.limits_hit) == ["budget_exhausted"]
-    assert len(made.probes(MAIN_PATHS)) == len(MAIN_PATHS)
+    assert len(made.known_path_candidates(MAIN_PATHS)) == len(MAIN_PATHS)

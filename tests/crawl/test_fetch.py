@@ -1,4 +1,4 @@
-"""Fetching from servers that behave, misbehave and attack."""
+"""Fetching from correct, faulty and hostile servers."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ import gzip
 import random
 import socket
 import struct
+import threading
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 
@@ -33,7 +34,7 @@ what the test is about."""
 
 
 def raw_options(port: int, **changes: Any) -> CrawlOptions:
-    """Every host is this raw server; nothing is asked twice, nobody waits long."""
+    """Options that connect every host to this server, without retries and with short timeouts."""
     base = CrawlOptions(
         connect_to=(ConnectTo(None, None, "127.0.0.1", port),), limits=QUICK, retries=0, backoff=0.01
     )
@@ -57,7 +58,7 @@ def code(fetched: FetchedFile) -> str | None:
 
 
 def says(data: bytes, *, then: float = 0.0) -> Callable[..., Awaitable[None]]:
-    """A server that reads a request's head, answers with these bytes, waits, and hangs up."""
+    """A server that reads a request, sends these bytes, waits, and closes the connection."""
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
@@ -69,7 +70,7 @@ def says(data: bytes, *, then: float = 0.0) -> Callable[..., Awaitable[None]]:
 
 
 async def test_a_file_as_transferred(new_site: NewSite) -> None:
-    """The body is what was sent, gzip not undone; headers, size and time are told; the own agent is named."""
+    """The body is as transferred, with gzip; headers, size and time are recorded; the User-Agent is sent."""
     body = gzip.compress(b"<urlset/>")
     headers = {"Content-Type": "application/xml", "ETag": '"e"', "Content-Encoding": "gzip"}
     site = await new_site({"/map.xml": (200, headers, body)})
@@ -91,7 +92,7 @@ async def test_a_file_as_transferred(new_site: NewSite) -> None:
 
 
 async def test_only_200_is_success(new_site: NewSite) -> None:
-    """Other statuses are failures by their number, a 304 that was not asked for too."""
+    """Other statuses are failures with their code, including a 304 to an unconditional request."""
     site = await new_site()
     for status in (201, 204, 206, 304, 400, 404, 410, 451, 501):
         site.pages["/map.xml"] = status
@@ -100,7 +101,7 @@ async def test_only_200_is_success(new_site: NewSite) -> None:
 
 
 async def test_conditional_requests(new_site: NewSite) -> None:
-    """Validators are sent as they came, and a 304 is then no failure."""
+    """Validators are sent unchanged, and 304 is then no failure."""
     site = await new_site({"/map.xml": 304})
     validators = Validators('W/"e"', "Wed, 01 Jan 2025 00:00:00 GMT")
     async with fetching(site.options(), validators=validators) as fetched:
@@ -111,7 +112,7 @@ async def test_conditional_requests(new_site: NewSite) -> None:
 
 
 async def test_redirects_are_followed_to_their_end(new_site: NewSite) -> None:
-    """Relative and absolute, up to five, each kept; credentials and fragments of a location are dropped."""
+    """Relative and absolute redirects, up to five; credentials and fragments are dropped."""
     site = await new_site(
         {
             "/map.xml": (301, {"Location": "b"}, b""),
@@ -144,7 +145,7 @@ async def test_redirects_are_followed_to_their_end(new_site: NewSite) -> None:
     ],
 )
 async def test_redirects_that_are_not_followed(new_site: NewSite, location: str, expected: str) -> None:
-    """Circles, other schemes, nonsense and addresses of the local network end the fetch with a code."""
+    """Loops, other schemes, invalid URLs and private addresses end the fetch with a code."""
     site = await new_site({"/map.xml": (302, {"Location": location}, b"")})
     only_this = ConnectTo("site.test", None, "127.0.0.1", site.port)
     async with fetching(site.options(connect_to=(only_this,))) as fetched:
@@ -163,7 +164,7 @@ async def test_too_many_redirects(new_site: NewSite) -> None:
 
 
 async def test_own_headers_stay_on_the_site(new_site: NewSite) -> None:
-    """A header of the user's is sent to the site, www or not, and to nobody that it redirects to."""
+    """The user's headers are sent to the site, with or without www, and to no other site."""
     site = await new_site(
         {
             "/map.xml": (302, {"Location": "http://www.site.test/b"}, b""),
@@ -177,7 +178,7 @@ async def test_own_headers_stay_on_the_site(new_site: NewSite) -> None:
 
 
 async def test_own_headers_replace_and_repeat(new_site: NewSite) -> None:
-    """A header of the user's takes the place of the crawler's, in any case, and may be given twice."""
+    """A user's header replaces the crawler's, in any case, and may be repeated."""
     site = await new_site({"/map.xml": "ok"})
     headers = (("accept", "text/xml"), ("X-A", "1"), ("X-A", "2"))
     async with fetching(site.options(headers=headers)) as fetched:
@@ -187,7 +188,7 @@ async def test_own_headers_replace_and_repeat(new_site: NewSite) -> None:
 
 
 async def test_own_headers_stay_on_tls(new_site: NewSite, ca_file: str) -> None:
-    """A redirect from https to http on the same site does not carry the user's headers into the open."""
+    """A redirect from https to http on the same site drops the user's headers."""
     plain = await new_site({"/b": "end"})
     secure = await new_site({"/map.xml": (302, {"Location": "http://tls.test/b"}, b"")}, tls=True)
     options = CrawlOptions(
@@ -233,7 +234,7 @@ HOSTILE = {
 
 @pytest.mark.parametrize(("data", "expected"), HOSTILE.values(), ids=HOSTILE)
 async def test_what_is_not_quite_http(new_raw: NewRaw, data: bytes, expected: str | None) -> None:
-    """Each way to break the protocol is a failure with a code; what came of a body is kept."""
+    """Each violation of the protocol is a failure with a code; a partial body is kept."""
     port = await new_raw(says(data))
     async with fetching(raw_options(port)) as fetched:
         assert code(fetched) == expected
@@ -272,7 +273,7 @@ PLAIN = {
 @pytest.mark.parametrize("body", PLAIN.values(), ids=PLAIN)
 @pytest.mark.parametrize("token", TOKENS)
 async def test_a_coding_that_was_not_applied(new_site: NewSite, token: str, body: bytes) -> None:
-    """A token that says nothing true of the body is passed over."""
+    """A Content-Encoding that was not applied to the body is ignored."""
     site = await new_site({"/map.xml": (200, {"Content-Encoding": token}, body)})
     async with fetching(site.options()) as fetched:
         assert code(fetched) is None
@@ -282,7 +283,7 @@ async def test_a_coding_that_was_not_applied(new_site: NewSite, token: str, body
 
 @pytest.mark.parametrize("token", ["br", "zstd", "x-vault", "utf-8", "compress", "deflate", "gzip, br"])
 async def test_a_coding_that_cannot_be_undone(new_site: NewSite, token: str) -> None:
-    """Bytes that are no text are a failure and not content."""
+    """A body that cannot be decoded is a failure."""
     rubbish = random.Random(7).randbytes(3000)
     site = await new_site({"/map.xml": (200, {"Content-Encoding": token}, rubbish)})
     async with fetching(site.options()) as fetched:
@@ -298,7 +299,7 @@ def _deflated(data: bytes, window: int) -> bytes:
 @pytest.mark.parametrize("window", [15, -15])
 @pytest.mark.parametrize("content", [ROBOTS, MAP * 5000], ids=["small", "large"])
 async def test_deflate_is_undone(new_site: NewSite, window: int, content: bytes) -> None:
-    """As the zlib format and as some servers mean it."""
+    """The zlib format and raw deflate are decoded."""
     body = _deflated(content, window)
     site = await new_site({"/map.xml": (200, {"Content-Encoding": "deflate"}, body)})
     async with fetching(site.options()) as fetched:
@@ -307,8 +308,40 @@ async def test_deflate_is_undone(new_site: NewSite, window: int, content: bytes)
         assert (fetched.body.read(), fetched.size) == (content, len(content))
 
 
+async def test_a_cancelled_fetch_closes_its_body_after_the_thread_that_reads_it(
+    new_site: NewSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Deflate is undone in a thread."""
+    began, go_on = threading.Event(), threading.Event()
+    inflate, seen = responses._inflate, []
+
+    def slow(body: BinaryIO, plain: BinaryIO, most: int) -> object:
+        began.set()
+        go_on.wait()
+        seen.append(body.closed or plain.closed)
+        return inflate(body, plain, most)
+
+    monkeypatch.setattr(responses, "_inflate", slow)
+    body = _deflated(b"http://site.test/1\n" * 500, 15)
+    site = await new_site({"/map.xml": (200, {"Content-Encoding": "deflate"}, body)})
+
+    async def fetch() -> None:
+        async with fetching(site.options()):
+            pass
+
+    fetch_task = asyncio.create_task(fetch())
+    await asyncio.to_thread(began.wait)
+    for _ in range(2):  # an interrupt, and the end of the domain's time
+        fetch_task.cancel()
+        await asyncio.sleep(0.02)
+    go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await fetch_task
+    assert seen == [False]
+
+
 async def test_deflate_that_is_cut_off_or_too_large(new_site: NewSite) -> None:
-    """What came is kept, and the failure says why it is not all."""
+    """The decoded part is kept with a failure."""
     body = _deflated(b"".join(b"http://site.test/%d\n" % n for n in range(9999)), 15)
     site = await new_site({"/map.xml": (200, {"Content-Encoding": "deflate"}, body[: len(body) // 2])})
     async with fetching(site.options()) as fetched:
@@ -352,7 +385,7 @@ async def test_what_a_server_says_is_not_repeated(new_raw: NewRaw) -> None:
 
 
 async def test_timeouts(new_raw: NewRaw) -> None:
-    """Silence before the head and silence within the body both end in time; the body so far is kept."""
+    """A timeout ends the wait for head and body; a partial body is kept."""
     limits = replace(QUICK, request_timeout=NEVER)
     port = await new_raw(says(b"", then=NEVER))
     async with fetching(raw_options(port, limits=limits)) as fetched:
@@ -365,7 +398,7 @@ async def test_timeouts(new_raw: NewRaw) -> None:
 
 
 def drips(head: bytes, *, every: float) -> Callable[..., Awaitable[None]]:
-    """A server that sends a byte now and then, for ever."""
+    """A server that sends one byte at intervals, forever."""
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
@@ -379,7 +412,7 @@ def drips(head: bytes, *, every: float) -> Callable[..., Awaitable[None]]:
 
 
 async def test_a_drip_is_cut_off(new_raw: NewRaw) -> None:
-    """A byte now and then keeps no connection: neither as a body (speed) nor as a head (time)."""
+    """A slow body ends by its rate, a slow head by the request timeout."""
     limits = replace(QUICK, slow_after=0.3, request_timeout=NEVER)
     port = await new_raw(drips(HEAD + b"Content-Length: 100000\r\n\r\n", every=0.05))
     async with fetching(raw_options(port, limits=limits)) as fetched:
@@ -391,7 +424,7 @@ async def test_a_drip_is_cut_off(new_raw: NewRaw) -> None:
 
 
 async def test_endless_interim_answers(new_raw: NewRaw) -> None:
-    """A server that says `100 Continue` for ever is left after the request's time."""
+    """A server that repeats `100 Continue` is disconnected at the request timeout."""
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
@@ -406,7 +439,7 @@ async def test_endless_interim_answers(new_raw: NewRaw) -> None:
 
 
 async def test_an_endless_body_is_cut(new_raw: NewRaw) -> None:
-    """No more than the limit is read and kept, whatever the server still has."""
+    """No more than the limit is read and kept."""
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
@@ -426,7 +459,7 @@ async def test_an_endless_body_is_cut(new_raw: NewRaw) -> None:
 async def test_a_body_that_finds_no_room(
     new_site: NewSite, monkeypatch: pytest.MonkeyPatch, size: int
 ) -> None:
-    """A full disk is said to be one, not a server that hung up; the server is not asked again."""
+    """A full disk is a storage error, not a network error; the request is not repeated."""
     site = await new_site({"/map.xml": b"a" * size})
     monkeypatch.setattr(responses, "spool_file", lambda: Path("/dev/full").open("w+b"))  # noqa: SIM115
     async with fetching(site.options()) as fetched:
@@ -436,7 +469,7 @@ async def test_a_body_that_finds_no_room(
 
 
 async def test_retries(new_site: NewSite) -> None:
-    """Statuses that may pass are asked for again, three times in all; those that stay are not."""
+    """Transient statuses are requested up to three times, permanent ones once."""
     for status, expected in ((503, 3), (502, 3), (429, 3), (500, 3), (404, 1), (403, 1), (501, 1)):
         site = await new_site({"/map.xml": status})
         async with fetching(site.options()) as fetched:
@@ -448,7 +481,7 @@ async def test_retries(new_site: NewSite) -> None:
 
 
 async def test_a_server_that_recovers(new_raw: NewRaw) -> None:
-    """A connection that is reset and an answer of 503 are forgotten once the file comes."""
+    """A connection reset and a 503 have no effect if the file is sent later."""
     answers = [b"", b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"]
     last = HEAD + b"Content-Length: 2\r\nConnection: close\r\n\r\nok"
 
@@ -463,7 +496,7 @@ async def test_a_server_that_recovers(new_raw: NewRaw) -> None:
 
 
 async def test_retry_after_is_honoured(new_site: NewSite) -> None:
-    """A short Retry-After is waited for, by everyone who asks that host."""
+    """All requests to the host wait for a short Retry-After."""
     site = await new_site()
 
     async def busy(_: Any) -> Any:
@@ -483,7 +516,7 @@ async def test_retry_after_is_honoured(new_site: NewSite) -> None:
 
 
 async def test_retry_after_beyond_patience(new_site: NewSite) -> None:
-    """A long one is not waited for, and until then the host is not asked at all."""
+    """A long Retry-After is not waited for, and the host gets no request until then."""
     site = await new_site({"*": (503, {"Retry-After": "500"}, b"")})
     ask = FetchRequest(site="site.test", max_bytes=1000, until=asyncio.get_running_loop().time() + 20)
     async with Fetcher(site.options()) as fetcher:
@@ -496,7 +529,7 @@ async def test_retry_after_beyond_patience(new_site: NewSite) -> None:
 
 
 async def test_connect_to_serves_literals_too(new_site: NewSite) -> None:
-    """An IP literal goes where `--connect-to` sends it, under its own name."""
+    """An IP literal is redirected by `--connect-to` and keeps its Host header."""
     site = await new_site({"/map.xml": "ok"})
     async with fetching(site.options(), "http://192.0.2.1:8080/map.xml") as fetched:
         assert code(fetched) is None
@@ -504,7 +537,7 @@ async def test_connect_to_serves_literals_too(new_site: NewSite) -> None:
 
 
 async def test_a_proxy(new_site: NewSite) -> None:
-    """The user's own proxy may be local; it is asked with the whole URL, and never for a local address."""
+    """The user's proxy may have a local address; it gets the whole URL, and never a local address."""
     proxy = await new_site({"http://site.test/map.xml": "ok", "*": "ok"})
     options = CrawlOptions(proxy=f"http://ann:pw@localhost:{proxy.port}", limits=QUICK, retries=0)
     async with fetching(options) as fetched:
@@ -516,7 +549,7 @@ async def test_a_proxy(new_site: NewSite) -> None:
 
 
 async def test_the_environment_is_not_asked(new_site: NewSite, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No proxy and no password from the environment."""
+    """Proxies and passwords from the environment are ignored."""
     site = await new_site({"/map.xml": "ok"})
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
@@ -525,7 +558,7 @@ async def test_the_environment_is_not_asked(new_site: NewSite, monkeypatch: pyte
 
 
 async def test_cookies_are_not_kept(new_site: NewSite) -> None:
-    """What a server sets is not sent back."""
+    """Cookies are not sent back."""
     site = await new_site(
         {"/map.xml": (302, {"Location": "/b", "Set-Cookie": "a=b; Path=/"}, b""), "/b": "end"}
     )
@@ -547,7 +580,7 @@ async def test_connections_are_used_again(new_site: NewSite) -> None:
 
 
 async def test_a_connection_that_is_never_made() -> None:
-    """A host that does not answer at all is given up after the connect timeout, and not asked again."""
+    """An unresponsive host fails after the connect timeout, without a retry."""
     with socket.socket() as deaf, contextlib.ExitStack() as taken:
         deaf.bind(("127.0.0.1", 0))
         deaf.listen(0)
@@ -561,7 +594,7 @@ async def test_a_connection_that_is_never_made() -> None:
 
 
 async def test_a_proxy_that_refuses(new_raw: NewRaw) -> None:
-    """Its status is no status of the site."""
+    """The proxy's status is not recorded as the site's."""
     port = await new_raw(says(b"HTTP/1.1 407 No\r\nContent-Length: 0\r\n\r\n"))
     options = CrawlOptions(proxy=f"http://127.0.0.1:{port}", limits=QUICK, retries=0)
     async with fetching(options, "https://site.test/map.xml") as fetched:
@@ -569,7 +602,7 @@ async def test_a_proxy_that_refuses(new_raw: NewRaw) -> None:
 
 
 async def test_the_domains_time_ends_within_a_body(new_raw: NewRaw) -> None:
-    """What came until then is kept, and the domain's time is the reason."""
+    """The partial body is kept, with the domain's time limit as the reason."""
     port = await new_raw(drips(HEAD + b"Content-Length: 100000\r\n\r\n", every=0.05))
     until = asyncio.get_running_loop().time() + 0.5
     async with fetching(raw_options(port), until=until) as fetched:
@@ -578,7 +611,7 @@ async def test_the_domains_time_ends_within_a_body(new_raw: NewRaw) -> None:
 
 
 async def test_a_connection_that_is_reset_within_a_body(new_raw: NewRaw) -> None:
-    """It is a body that ended early, as any other."""
+    """The body is truncated."""
 
     async def reset(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
@@ -602,7 +635,7 @@ async def test_a_connection_that_is_reset_within_a_body(new_raw: NewRaw) -> None
     ],
 )
 async def test_the_body_of_a_failure_is_nobodys(new_raw: NewRaw, rest: bytes) -> None:
-    """Long, broken off or without end: the answer is its status."""
+    """The body of a failed response, long, truncated or endless, does not change the outcome."""
     port = await new_raw(says(b"HTTP/1.1 404 No\r\n" + rest))
     async with fetching(raw_options(port)) as fetched:
         assert (code(fetched), fetched.status) == ("http_404", 404)
@@ -637,14 +670,14 @@ REFUSED = b"<title>Denied</title>" + b"<p>No entry.</p>" * 10
 async def test_sample_of_another_answer(
     new_site: NewSite, status: int, headers: dict[str, str], body: bytes, expected: bytes
 ) -> None:
-    """An answer other than 200 keeps the beginning of its page, decoded, and nothing of other types."""
+    """A response other than 200 keeps the decoded beginning of a page, and nothing of other types."""
     site = await new_site({"/map.xml": (status, headers, body)})
     async with fetching(site.options(retries=0)) as fetched:
         assert (fetched.status, fetched.sample) == (status, expected)
 
 
 async def test_sample_of_a_body_that_breaks_off(new_raw: NewRaw) -> None:
-    """What came of a refused page is kept where the rest of it never does."""
+    """The received part of a refused page is kept."""
     head = b"HTTP/1.1 403 No\r\nContent-Type: text/html\r\nContent-Length: 9000\r\n\r\n"
     port = await new_raw(says(head + REFUSED))
     async with fetching(raw_options(port)) as fetched:
@@ -652,7 +685,7 @@ async def test_sample_of_a_body_that_breaks_off(new_raw: NewRaw) -> None:
 
 
 async def test_connection_is_used_again_after_a_sample(new_site: NewSite) -> None:
-    """A refused page that is small leaves its connection usable."""
+    """The connection of a small refused page is reused."""
     ports: list[int] = []
 
     async def refuse(request: Any) -> Any:
@@ -689,7 +722,7 @@ async def test_connection_is_used_again_after_a_sample(new_site: NewSite) -> Non
 async def test_headers_that_mark_a_challenge(
     new_site: NewSite, headers: dict[str, str], expected: bool
 ) -> None:
-    """A header by which a protection service marks its own page counts, one that every page has does not."""
+    """A header of a protection service's own pages counts, one of all pages does not."""
     site = await new_site({"/map.xml": (200, {"Content-Type": "text/html", **headers}, b"x")})
     async with fetching(site.options()) as fetched:
         assert fetched.headers.challenge is expected
@@ -697,7 +730,7 @@ async def test_headers_that_mark_a_challenge(
 
 
 async def test_link_headers(new_raw: NewRaw) -> None:
-    """All values of Link are kept as they came, within bounds."""
+    """All values of Link are kept unchanged, up to the limits."""
     lines = b"Link: </a.xml>; rel=sitemap\r\nlink: </b>; rel=alternate, </c>; rel=x\r\n"
     port = await new_raw(says(HEAD + lines + b"Content-Length: 0\r\n\r\n"))
     async with fetching(raw_options(port)) as fetched:

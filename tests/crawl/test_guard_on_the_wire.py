@@ -1,7 +1,7 @@
-"""The guard, shown by who is reached: listeners on loopback addresses that count what they accept.
+"""The address policy on real sockets: listeners on loopback addresses that count their connections.
 
-127.0.0.5 is opened and stands for the public web; 127.0.0.2 to 127.0.0.4 are not, and never hear anything.
-The resolver is a real one whose answers are written in the test; nothing of the guard is replaced.
+127.0.0.5 is allowed and represents the public web; 127.0.0.2 to 127.0.0.4 are blocked and must get no
+connection. The resolver is a real one with the answers of the test; the address policy is not replaced.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class Wire:
             writer.close()
 
     def options(self) -> CrawlOptions:
-        """Options that open 127.0.0.5 and nothing else."""
+        """Options that allow 127.0.0.5 only."""
         return CrawlOptions(limits=QUICK, retries=0, allow_nets=(f"{OPEN}/32",))
 
     async def fetch(self, url: str, resolver: Resolver | None = None) -> str | None:
@@ -79,7 +79,7 @@ class Wire:
 
     @property
     def reached(self) -> list[str]:
-        """The addresses that must not be, and were."""
+        """The blocked addresses that were connected to."""
         return [address for address in SHUT if self.accepted[address]]
 
 
@@ -149,7 +149,7 @@ SPELLINGS = {
 
 @pytest.mark.parametrize(("host", "expected"), SPELLINGS.items(), ids=str)
 async def test_no_spelling_reaches_a_shut_address(wire: Wire, host: str, expected: str) -> None:
-    """By a URL of its own and by a redirect from an open site: refused, and nobody hears of it."""
+    """Blocked directly and through a redirect: no connection is made."""
     assert await wire.fetch(f"http://{host}:{wire.port}/") == expected
     wire.pages["/go"] = page("", "302 Found", f"Location: http://{host}:PORT/")
     if host.isascii():
@@ -171,8 +171,8 @@ async def test_no_spelling_reaches_a_shut_address(wire: Wire, host: str, expecte
     ],
 )
 def test_numbers_are_addresses_as_browsers_read_them(host: str, address: str) -> None:
-    """They are written as four numbers when they are read (URL Standard, IPv4 parser), so that the address
-    policy judges the address that would be dialled."""
+    """They are normalised (URL Standard, IPv4 parser), so that the policy checks the address of the
+    connection."""
     assert normalise_host(host) == address
 
 
@@ -187,7 +187,7 @@ def test_numbers_are_addresses_as_browsers_read_them(host: str, address: str) ->
     ids=str,
 )
 async def test_of_a_mixed_answer_only_what_is_open_is_dialled(wire: Wire, answer: tuple[str, ...]) -> None:
-    """A name with open and shut addresses is reached at the open one, or not at all."""
+    """Of a name with allowed and blocked addresses, only the allowed ones are connected to."""
     wire.pages["/"] = page("ok")
     code = await wire.fetch(f"http://mixed.test:{wire.port}/", Answers({"mixed.test": [answer]}))
     assert code in (None, "address_blocked")
@@ -195,7 +195,7 @@ async def test_of_a_mixed_answer_only_what_is_open_is_dialled(wire: Wire, answer
 
 
 async def test_a_name_that_changes_its_answer_is_judged_by_the_last(wire: Wire) -> None:
-    """Rebinding: open when it is looked at, shut when it is dialled. And back again for the next request."""
+    """DNS rebinding: the address of the connection is checked, for each request."""
     resolver = Answers({"rebind.test": [(OPEN,), ("127.0.0.2",)]})
     assert await wire.fetch(f"http://rebind.test:{wire.port}/", resolver) == "address_blocked"
     assert resolver.asked["rebind.test"] >= 2
@@ -203,7 +203,7 @@ async def test_a_name_that_changes_its_answer_is_judged_by_the_last(wire: Wire) 
 
 
 async def test_a_redirect_to_a_name_that_leads_inside_is_refused(wire: Wire) -> None:
-    """A public site that redirects to a name whose address is shut."""
+    """A redirect to a name with a blocked address fails."""
     wire.pages["/go"] = page("", "302 Found", "Location: http://inside.test:PORT/")
     resolver = Answers({"site.test": [(OPEN,)], "inside.test": [("127.0.0.3",)]})
     assert await wire.fetch(f"http://site.test:{wire.port}/go", resolver) == "address_blocked"
@@ -211,7 +211,7 @@ async def test_a_redirect_to_a_name_that_leads_inside_is_refused(wire: Wire) -> 
 
 
 async def test_sitemaps_that_robots_and_indexes_name_are_no_way_in(wire: Wire) -> None:
-    """Named by robots.txt, by an index, by the home page: each is a failed file with its code."""
+    """Named by robots.txt, an index or the home page: each is a failed file."""
     names = ["127.0.0.2:PORT", "[::ffff:127.0.0.3]:PORT", "inside.test:PORT", "169.254.169.254"]
     lines = "".join(f"Sitemap: http://{name}/sitemap.xml\n" for name in names)
     wire.pages["/robots.txt"] = page(f"{lines}Sitemap: http://site.test:PORT/index.xml\n")

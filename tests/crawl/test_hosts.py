@@ -1,4 +1,4 @@
-"""Hosts, origins and URLs in one spelling."""
+"""Normalised hosts, origins and URLs."""
 
 from __future__ import annotations
 
@@ -80,13 +80,14 @@ from contentmap_cli.models.hosts import normalise_url, origin_of, site_of
     ],
 )
 def test_one_spelling(url: str, expected: str | None) -> None:
-    """Origin normalised, credentials and fragment gone, escapes as they were; None for what is no URL."""
+    """The origin is normalised, credentials and fragment are removed, escapes are kept; None for invalid
+    URLs."""
     assert normalise_url(url) == expected
 
 
 @given(st.text(max_size=50) | st.text(max_size=30).map("http://example.com/".__add__))
 def test_any_text_has_one_spelling_or_none(text: str) -> None:
-    """Nothing raises, and what is normalised stays as it is, in ASCII without spaces or controls."""
+    """Never raises; normalised URLs are stable, ASCII, without spaces or controls."""
     url = normalise_url(text)
     if url is not None:
         assert normalise_url(url) == url
@@ -105,14 +106,14 @@ PARTS = st.sampled_from(
 
 @given(st.lists(PARTS, max_size=6).map("".join), st.sampled_from(["http", "https"]))
 def test_the_short_way_is_the_long_way(text: str, scheme: str) -> None:
-    """A fragment, and a scheme in capitals, keep a URL from the short way: nothing else may hang on them."""
+    """A fragment or upper-case scheme disables the fast path; the result is the same."""
     url = f"{scheme}://{text}".strip()
     assert normalise_url(url) == normalise_url(f"{url}#x")
     assert origin_of(url) == origin_of(scheme.upper() + url.removeprefix(scheme))
 
 
 def test_sites_and_origins() -> None:
-    """www is the apex, another port another site."""
+    """www and apex are one site, another port is another site."""
     assert site_of("http://www.example.com/a") == site_of("https://example.com") == "example.com"
     assert site_of("https://example.com:8443/") == "example.com:8443"
     assert site_of("mailto:a@example.com") is None

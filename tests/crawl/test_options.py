@@ -1,9 +1,10 @@
-"""Options: the ones that are written as text."""
+"""Options that are written as text."""
 
 from __future__ import annotations
 
 import pytest
 
+from contentmap_cli.crawl.http.connector import matches
 from contentmap_cli.crawl.options import (
     ConnectTo,
     parse_allow_net,
@@ -43,21 +44,21 @@ def test_connect_to_is_curls(text: str, expected: ConnectTo) -> None:
     ],
 )
 def test_connect_to_refuses_with_a_hint(text: str) -> None:
-    """What is not four parts, or sends to no address, is refused and the form is shown."""
+    """Anything but four parts with an address is refused with a hint."""
     with pytest.raises(UsageError) as caught:
         parse_connect_to(text)
     assert "HOST:PORT:ADDR:PORT" in (caught.value.hint or "")
 
 
 def test_connect_to_matches_exactly_what_it_names() -> None:
-    """A host of its own and a port of its own; None matches any."""
-    assert ConnectTo("a.example", 443, "127.0.0.1", 1).matches("a.example", 443)
-    assert not ConnectTo("a.example", 443, "127.0.0.1", 1).matches("b.a.example", 443)
-    assert not ConnectTo(None, 443, "127.0.0.1", 1).matches("a.example", 80)
+    """A rule matches its host and port; None matches any."""
+    assert matches(ConnectTo("a.example", 443, "127.0.0.1", 1), "a.example", 443)
+    assert not matches(ConnectTo("a.example", 443, "127.0.0.1", 1), "b.a.example", 443)
+    assert not matches(ConnectTo(None, 443, "127.0.0.1", 1), "a.example", 80)
 
 
 def test_allow_net_is_a_network() -> None:
-    """Host bits are dropped, one address is a network, a name is none."""
+    """Host bits are dropped, an address is a network, a name is invalid."""
     assert parse_allow_net("10.1.2.3/16") == "10.1.0.0/16"
     assert parse_allow_net("[fd00::1]") == "fd00::1/128"
     with pytest.raises(UsageError):
@@ -65,7 +66,7 @@ def test_allow_net_is_a_network() -> None:
 
 
 def test_a_header_is_a_name_and_a_value() -> None:
-    """White space around both goes, colons in the value stay."""
+    """White space around name and value is removed; colons in the value are kept."""
     assert parse_header("X-Key:  a:b ") == ("X-Key", "a:b")
 
 
@@ -87,14 +88,14 @@ def test_a_header_is_a_name_and_a_value() -> None:
     ],
 )
 def test_a_header_that_could_harm_is_refused_unrepeated(text: str) -> None:
-    """Header injection, connection headers and the crawler's own are refused; the value is never shown."""
+    """Header injection, connection headers and the crawler's own are refused without quoting the value."""
     with pytest.raises(UsageError) as caught:
         parse_header(text)
     assert "s3cr" not in caught.value.message + (caught.value.hint or "")
 
 
 def test_a_proxy_is_an_http_url() -> None:
-    """Credentials are allowed in a proxy's URL and never repeated in an error."""
+    """Credentials in a proxy's URL are allowed; errors do not quote them."""
     assert parse_proxy("http://ann:pw@proxy.example:3128") == "http://ann:pw@proxy.example:3128"
     for text in (
         "proxy:3128",

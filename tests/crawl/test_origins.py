@@ -1,5 +1,4 @@
-"""Which origin serves a site, and what it means where none does: apex and www, moves, logins, on real
-sockets."""
+"""Selecting the origin of a site, and sites without one: apex and www, moves, logins, on real sockets."""
 
 from __future__ import annotations
 
@@ -12,7 +11,7 @@ from contentmap_cli.crawl.crawler import Crawler, DomainCrawl
 from contentmap_cli.crawl.options import CrawlOptions
 from contentmap_cli.crawl.targets import parse_target
 from contentmap_cli.models import ScanStatus
-from contentmap_cli.models.sources import SourceKind, SourceState
+from contentmap_cli.models.evidence import SourceKind, SourceState
 
 NewSite = Callable[..., Awaitable[Any]]
 NS = "http://www.sitemaps.org/schemas/sitemap/0.9"
@@ -74,8 +73,7 @@ WWW = {
     ids=["404", "default page", "403", "default home", "own home", "redirect", "refresh", "login", "503"],
 )
 async def test_www_serves_the_site(new_site: NewSite, apex: dict[str, Any]) -> None:
-    """Whatever the bare domain answers: the robots.txt of www names the sitemap, and its URLs are the
-    site's."""
+    """If the robots.txt of www names the sitemap, its URLs belong to the site, whatever the apex answers."""
     site = await new_site({**apex, **WWW})
     result = await crawl(site.options(retries=0))
     assert (result.status, result.complete) == (ScanStatus.OK, True)
@@ -83,7 +81,7 @@ async def test_www_serves_the_site(new_site: NewSite, apex: dict[str, Any]) -> N
 
 
 async def test_the_apex_serves_the_site(new_site: NewSite) -> None:
-    """The other way round, and without a robots.txt that names it."""
+    """The reverse case, without a sitemap in robots.txt."""
     site = await new_site(
         {"www.site.test/": DEFAULT, "site.test/": HOME, "site.test/sitemap.xml": urlset("http://site.test/a")}
     )
@@ -95,7 +93,7 @@ async def test_the_apex_serves_the_site(new_site: NewSite) -> None:
 
 
 async def test_a_twin_that_is_the_same_site_costs_one_request(new_site: NewSite) -> None:
-    """www leads to the bare domain: its robots.txt is requested, nothing more of it."""
+    """If www redirects to the apex, only its robots.txt is requested."""
     site = await new_site(
         {
             "www.site.test/robots.txt": found("http://site.test/robots.txt"),
@@ -111,7 +109,7 @@ async def test_a_twin_that_is_the_same_site_costs_one_request(new_site: NewSite)
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
 @pytest.mark.parametrize("keeps_paths", [True, False])
 async def test_a_site_that_moved(new_site: NewSite, status: int, keeps_paths: bool) -> None:
-    """Everything leads to another domain: it is named, and nothing of it is recorded as the site's own."""
+    """A redirect of the whole site is reported with its target, and nothing of it is recorded."""
 
     async def moved(request: Any) -> Any:
         if request.host.endswith("newname.test"):
@@ -131,14 +129,14 @@ async def test_a_site_that_moved(new_site: NewSite, status: int, keeps_paths: bo
 
 
 async def test_a_home_page_elsewhere_beside_a_site_of_its_own(new_site: NewSite) -> None:
-    """Only the home page leads away: what robots.txt names is the site's all the same."""
+    """If only the home page redirects, the sitemaps in robots.txt belong to the site."""
     site = await new_site({**WWW, "*": 404, "www.site.test/": found("http://shop.example/")})
     result = await crawl(site.options(), "http://www.site.test")
     assert (result.status, len(result.files)) == (ScanStatus.OK, 1)
 
 
 async def test_a_sitemap_that_another_site_took_over(new_site: NewSite) -> None:
-    """A named file that leads to another site's own pages is not the site's, and proves nothing."""
+    """A named file that redirects to another site's pages is not recorded and proves nothing."""
     site = await new_site(
         {
             "site.test/robots.txt": "Sitemap: http://site.test/map.xml",
@@ -177,7 +175,7 @@ async def test_a_sitemap_that_another_site_took_over(new_site: NewSite) -> None:
     ids=["401", "403", "407", "451", "503 challenge", "login", "one page", "json"],
 )
 async def test_walls(new_site: NewSite, page: Any, expected: str) -> None:
-    """The same answer for every path is a failure with its reason, and few paths are guessed against it."""
+    """The same answer for every path is a failure with its reason, after few requests."""
     site = await new_site({"*": page})
     result = await crawl(site.options(retries=0))
     assert (result.status, code(result), result.complete) == (ScanStatus.FAILED, expected, False)
@@ -186,7 +184,7 @@ async def test_walls(new_site: NewSite, page: Any, expected: str) -> None:
 
 
 async def test_guessing_stops_at_the_first_refusal(new_site: NewSite) -> None:
-    """A server that bans after ten guesses hears at most five requests more, and is not called empty."""
+    """A server that bans after ten guesses gets at most five more requests, and is not reported as empty."""
     missed: list[str] = []
     after: list[str] = []
 
@@ -208,7 +206,7 @@ async def test_guessing_stops_at_the_first_refusal(new_site: NewSite) -> None:
 
 
 async def test_guesses_are_paced(new_site: NewSite) -> None:
-    """No fifteen requests begin within one second, however fast the server is."""
+    """Fewer than fifteen requests start within one second."""
     site = await new_site({"/": HOME})
     result = await crawl(site.options())
     assert (result.status, result.complete) == (ScanStatus.EMPTY, True)
@@ -217,8 +215,7 @@ async def test_guesses_are_paced(new_site: NewSite) -> None:
 
 
 async def test_a_page_in_the_place_of_a_sitemap_is_no_absence(new_site: NewSite) -> None:
-    """Where a path that does not exist gets 404 and /sitemap.xml a page, it is not proven that there is
-    none."""
+    """A page at /sitemap.xml does not prove that there is no sitemap, if other paths get 404."""
     site = await new_site({"/": HOME, "/sitemap.xml": HOME, "/robots.txt": "User-agent: *\nAllow: /\n"})
     result = await crawl(site.options())
     assert (result.status, code(result)) == (ScanStatus.FAILED, "not_understood")
@@ -229,8 +226,7 @@ async def test_a_page_in_the_place_of_a_sitemap_is_no_absence(new_site: NewSite)
 
 
 async def test_what_was_named_once_is_read_without_a_name(new_site: NewSite) -> None:
-    """A robots.txt that lost its Sitemap line, and an index that lost a child, hide nothing that is
-    served."""
+    """Files are read although robots.txt or an index lost their names."""
     from contentmap_cli.models import DiscoveryMethod, DocumentKind, RememberedFile
 
     known = (
@@ -255,7 +251,7 @@ async def test_what_was_named_once_is_read_without_a_name(new_site: NewSite) -> 
 
 
 async def test_a_refusing_site_is_not_asked_for_everything_that_was_known(new_site: NewSite) -> None:
-    """After three refusals in a row the files that nothing names are not requested, and stay as they were."""
+    """After three refusals in a row, unnamed files are not requested and are kept."""
     from contentmap_cli.models import DiscoveryMethod, DocumentKind, RememberedFile
 
     known = tuple(

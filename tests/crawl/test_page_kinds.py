@@ -1,7 +1,7 @@
-"""Which pages stand in place of a site, told from ordinary ones that look like them.
+"""Pages that replace a site's own, and ordinary pages that resemble them.
 
-The pages are in `data/pages`, one file for each kind: our own, after the markup and wording of products.
-A line `=== name` begins a page; `{text}` and `{links}` stand for what a page of a site has.
+The pages are in `data/pages`, one file for each kind: our own, after the markup and wording of products. A
+line `=== name` begins a page; `{text}` and `{links}` are placeholders for the contents of a site's page.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ IN_PLACE = [(kind, name, html) for kind in PageKind for name, html in read(kind)
 
 
 def test_pages_in_place_of_a_site() -> None:
-    """Products' own pages and pages in their manner, as text and as bytes."""
+    """Pages of products and similar ones, as text and as bytes."""
     assert len(IN_PLACE) > 200
     found = {(kind, name): {page_kind(html), page_kind(html.encode())} for kind, name, html in IN_PLACE}
     assert found == {(kind, name): {kind} for kind, name, _ in IN_PLACE}
 
 
 def test_ordinary_pages() -> None:
-    """Pages of a site that have a form, a banner, a script or a word in common with them."""
+    """Pages of a site with a similar form, banner, script or word."""
     pages = read("ordinary")
     assert len(pages) > 50
     found = {name: {page_kind(html), page_kind(html.encode())} for name, html in pages.items()}
@@ -52,7 +52,7 @@ def test_ordinary_pages() -> None:
 
 
 def test_text_of_a_site_around_it() -> None:
-    """The same forms, scripts and sentences within a page of a site make nothing of it."""
+    """The same forms, scripts and sentences within a page of a site have no effect."""
     own = f"<title>The Boat Yard</title><p>{TEXT * 20}</p>{LINKS * 8}"
     found = {
         (kind, name): page_kind(own + html.replace("title>", "p>").replace("TITLE>", "p>"))
@@ -72,7 +72,7 @@ def test_text_of_a_site_around_it() -> None:
     ],
 )
 def test_charsets(name: str, charset: str) -> None:
-    """Wording is read in the charset of the header or the markup, or of a byte order mark."""
+    """Wording is decoded by the header, the markup, or a byte order mark."""
     html = read("challenge")[name].replace("…", "...")
     data = html.encode(charset)
     assert page_kind(data, ReplyHeaders(content_type=f"text/html; charset={charset}")) is PageKind.CHALLENGE
@@ -82,7 +82,7 @@ def test_charsets(name: str, charset: str) -> None:
 
 
 def test_a_page_that_is_cut_off() -> None:
-    """Of a page that is longer than what is looked at, a lack of text is no sign; marks still are."""
+    """On a page beyond the limit, a lack of text is no sign, but markers are."""
     title = "<title>Security check</title><noscript>Scripts are needed.</noscript><script>"
     assert page_kind(title + "/**/</script>") is PageKind.CHALLENGE
     assert page_kind(title + "x" * 70_000) is None

@@ -22,14 +22,13 @@ import pytest
 from running import alive
 
 from contentmap_cli.crawl.reading import parser_processes as processes_module
-from contentmap_cli.crawl.reading.body_changes import Reading
 from contentmap_cli.crawl.reading.parser_processes import ParserProcesses
 from contentmap_cli.crawl.reading.parser_worker import LENGTH, Work, serve
 from contentmap_cli.crawl.reading.reader import LARGE, Reader, Source
-from contentmap_cli.crawl.reading.spool import RowSpool, Segment, Spools
-from contentmap_cli.crawl.scope import Scope
+from contentmap_cli.crawl.reading.spool import Reading, RowSpool, Segment, Spools
 from contentmap_cli.models import DocumentKind, Limits
 from contentmap_cli.models.entry_rows import Row
+from contentmap_cli.models.hosts import Scope
 
 MANY = 10**9
 URL = "http://site.test/map.xml"
@@ -284,9 +283,9 @@ def test_processes_end_with_a_parent_that_was_killed(tmp_path: Path) -> None:
     body.write_bytes(sitemap(900_000))
     script = f"""
 import asyncio, sys
-from contentmap_cli.crawl.reading.body_changes import Reading
+from contentmap_cli.crawl.reading.spool import Reading
 from contentmap_cli.crawl.reading.parser_processes import ParserProcesses
-from contentmap_cli.crawl.scope import Scope
+from contentmap_cli.models.hosts import Scope
 from contentmap_cli.crawl.reading.parser_worker import Work
 from contentmap_cli.models import Limits
 

@@ -1,4 +1,4 @@
-"""Politeness, counted on the clock and at the server."""
+"""Politeness, measured by the clock and at the server."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NewSite = Callable[..., Awaitable[Any]]
 
 
 async def most_at_once(politeness: Politeness, turns: list[tuple[str, str | None]]) -> int:
-    """How many of these turns were ever taken at the same time."""
+    """Return the maximum number of concurrent slots."""
     taken = peak = 0
 
     async def take(host: str, address: str | None) -> None:
@@ -34,19 +34,19 @@ async def most_at_once(politeness: Politeness, turns: list[tuple[str, str | None
 
 
 async def test_two_at_once_for_a_host() -> None:
-    """One host has two places, two hosts have four."""
+    """One host has two slots, two hosts have four."""
     assert await most_at_once(Politeness(), [("a", None)] * 6) == 2
     assert await most_at_once(Politeness(), [("a", None), ("b", None)] * 3) == 4
 
 
 async def test_two_at_once_for_an_address() -> None:
-    """Many hosts on one address share its places; another address has its own."""
+    """Hosts on one address share its slots; another address has its own."""
     assert await most_at_once(Politeness(), [(f"host-{n}", "192.0.2.1") for n in range(8)]) == 2
     assert await most_at_once(Politeness(), [(f"host-{n}", f"192.0.2.{n % 2}") for n in range(8)]) == 4
 
 
 async def test_a_delay_is_kept_between_starts() -> None:
-    """However many ask, each start is a delay after the one before."""
+    """Concurrent requests start one delay apart."""
     politeness = Politeness(delay=0.05)
     loop = asyncio.get_running_loop()
     starts: list[float] = []
@@ -62,7 +62,7 @@ async def test_a_delay_is_kept_between_starts() -> None:
 
 
 async def test_a_pause_holds_for_everyone() -> None:
-    """Who is waiting and who comes later both wait until a pause is over; another host does not."""
+    """Waiting and later requests wait for the end of a pause; other hosts do not."""
     politeness = Politeness()
     loop = asyncio.get_running_loop()
     politeness.pause("c", 600)
@@ -75,7 +75,7 @@ async def test_a_pause_holds_for_everyone() -> None:
 
 
 async def test_a_pause_that_begins_during_a_delay() -> None:
-    """Who waits for his start already waits for the pause as well."""
+    """A request that waits for the delay waits for the pause too."""
     politeness = Politeness(delay=0.05)
     loop = asyncio.get_running_loop()
 
@@ -92,7 +92,7 @@ async def test_a_pause_that_begins_during_a_delay() -> None:
 
 
 async def test_a_pause_beyond_patience() -> None:
-    """Who cannot wait so long is told at once, also if he was in the queue already when it began."""
+    """A request that cannot wait that long fails at once, also if it was queued before."""
     politeness = Politeness(per_host=1)
 
     async def impatient() -> float:
@@ -110,7 +110,7 @@ async def test_a_pause_beyond_patience() -> None:
 
 
 async def test_nothing_is_kept_of_hosts_that_are_done() -> None:
-    """A crawl of a million hosts does not remember each."""
+    """The state of finished hosts is dropped."""
     politeness = Politeness()
     for number in range(100):
         async with politeness.slot(f"host-{number}", f"address-{number}"):
@@ -125,7 +125,7 @@ async def test_nothing_is_kept_of_hosts_that_are_done() -> None:
 
 
 async def test_a_turn_that_is_cancelled_is_given_back() -> None:
-    """Who gives up waiting takes no place with him."""
+    """A cancelled wait takes no slot."""
     politeness = Politeness(per_host=1)
     async with politeness.slot("a"):
         waiting = asyncio.create_task(most_at_once(politeness, [("a", None)]))
@@ -142,12 +142,12 @@ async def test_a_turn_that_is_cancelled_is_given_back() -> None:
      ("9" * 50, 999999999.0)],
 )  # fmt: skip
 def test_retry_after(value: str | None, seconds: float | None) -> None:
-    """Seconds or a date; anything else says nothing."""
+    """Seconds or a date; anything else is ignored."""
     assert retry_after(value) == seconds
 
 
 def test_retry_after_as_a_date() -> None:
-    """A date is so many seconds from now."""
+    """A date is converted to seconds from now."""
     value = format_datetime(datetime.now(UTC) + timedelta(seconds=100), usegmt=True)
     seconds = retry_after(value)
     assert seconds is not None
@@ -155,7 +155,7 @@ def test_retry_after_as_a_date() -> None:
 
 
 async def test_a_server_never_sees_more_than_two(new_site: NewSite) -> None:
-    """A domain of twenty files is fetched by two connections at a time, counted at the server."""
+    """A domain of twenty files uses two connections at a time, counted at the server."""
     site = await new_site(
         {
             "/robots.txt": "".join(f"Sitemap: http://site.test/{n}.txt\n" for n in range(20)),
@@ -170,7 +170,7 @@ async def test_a_server_never_sees_more_than_two(new_site: NewSite) -> None:
 
 
 async def test_crawl_delay_is_kept(new_site: NewSite) -> None:
-    """What robots.txt asks for lies between requests, up to the cap."""
+    """Requests are separated by the Crawl-delay of robots.txt, up to the cap."""
     site = await new_site(
         {
             "/robots.txt": "User-agent: *\nCrawl-delay: 50\n"

@@ -6,18 +6,23 @@ import asyncio
 import gzip
 import io
 import tempfile
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from typing import BinaryIO
 
 import pytest
 
-from contentmap_cli.crawl.reading import body_changes
+from contentmap_cli.crawl.reading import spool
 from contentmap_cli.crawl.reading.parser_processes import ParserProcesses
 from contentmap_cli.crawl.reading.reader import Reader, Source
-from contentmap_cli.crawl.scope import Scope
-from contentmap_cli.models import DocumentKind, Limits
+from contentmap_cli.crawl.reading.spool import Beginning, Reading, RowSpool, Segment, Spools
+from contentmap_cli.crawl.results import DomainCrawl
+from contentmap_cli.errors import Code, Failure
+from contentmap_cli.models import CrawledFile, DiscoveryMethod, Document, DocumentKind, FileStatus, Limits
 from contentmap_cli.models.entry_rows import URL
+from contentmap_cli.models.hosts import Scope
 
 MANY = 10**9
 
@@ -91,7 +96,7 @@ async def test_a_bug_in_a_parser_is_one_files_failure(
         raise RuntimeError("a bug")
 
     with monkeypatch.context() as patch:
-        patch.setattr(body_changes, "parse_document", broken)
+        patch.setattr(spool, "parse_document", broken)
         document, segment = await reader.read(source(sitemap(1)), room=lambda: MANY)
     assert document.failure is not None
     assert (document.failure.code, segment.entries) == ("internal_error", 0)
@@ -121,3 +126,72 @@ async def test_the_charset_of_the_header_reaches_every_parser() -> None:
             reader.spools.close()
             if processes is not None:
                 processes.close()
+
+
+async def test_a_cancelled_second_reading_ends_before_its_spools_are_closed() -> None:
+    """Reading a file whole whose changes do not fit: the thread has stopped when the crawl is closed."""
+    url = "http://site.test/map.xml"
+    spools = Spools()
+    with spools.one() as spool:
+        segment = spool.segment(url, room=MANY, child_room=1)
+    document = Document(DocumentKind.URLSET, 1, complete=True)
+    segment.changes_only(Beginning("0" * 32, 1), [], document, gzip.compress(sitemap(300_000)))
+    began = threading.Event()
+    ended: list[str] = []
+
+    def reading(body: BinaryIO, whole: Segment) -> Document:
+        began.set()
+        try:
+            return Reading(url, url, Scope("site.test"), Limits(file_urls=MANY))(body, whole)
+        except BaseException as error:
+            ended.append(type(error).__name__)
+            raise
+
+    segment.reading = reading
+    file = CrawledFile(url, FileStatus.OK, DiscoveryMethod.ROBOTS)
+    crawl = replace(
+        DomainCrawl.failed("site.test", Failure(Code.DNS_ERROR, "")),
+        files=(file,),
+        segments=(segment,),
+        spools=spools,
+    )
+
+    async def read() -> None:
+        with crawl:
+            await crawl.read_whole({url})
+
+    running = asyncio.create_task(read())
+    await asyncio.to_thread(began.wait)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert ended == ["Cancelled"]  # and no error of a closed file
+
+
+def test_a_spool_is_not_closed_in_the_middle_of_a_reading(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A database's thread may read rows when the crawl is closed: the descriptor must not be reused."""
+    spool = RowSpool()
+    offset = spool.append(("x",) * 9)
+    file = spool._file
+    reads, closed = threading.Event(), threading.Event()
+
+    class Slow:
+        def seek(self, place: int) -> int:
+            reads.set()
+            assert not closed.wait(0.1)
+            return file.seek(place)
+
+        def read(self, length: int) -> bytes:
+            return file.read(length)
+
+        def close(self) -> None:
+            closed.set()
+            file.close()
+
+    monkeypatch.setattr(spool, "_file", Slow())
+    with ThreadPoolExecutor(1) as pool:
+        reading = pool.submit(spool.at, offset)
+        reads.wait()
+        spool.close()
+        assert reading.result() == ("x",) * 9
+    assert closed.is_set()

@@ -1,4 +1,4 @@
-"""Pages that stand in place of a site, pages of a site that look like them, and what refuses."""
+"""Pages that replace a site's own, similar pages of a site, and refusals."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_what_is_a_refusal(status: int | None, kind: PageKind | None, expected: 
 
 
 def test_header_marks_a_challenge() -> None:
-    """A header of a protection service decides, whatever the page says."""
+    """A header of a protection service decides, whatever the page contains."""
     assert page_kind(page(), ReplyHeaders(challenge=True)) is PageKind.CHALLENGE
     assert page_kind(page(), ReplyHeaders(server="cloudflare")) is None
 
@@ -146,14 +146,14 @@ def test_login_urls(url: str) -> None:
     ],
 )
 def test_other_urls(url: str) -> None:
-    """A word in an article's name, an account's own page, a return address without a login."""
+    """A word in an article's name, an account's page, a return address without a login."""
     assert not is_login_url(url)
 
 
 def test_every_table_of_markers_is_used() -> None:
     """Each compiles and is named in the rules, and the rules name no other."""
     source = Path(refusals.__file__).read_text(encoding="utf-8")
-    named = set(re.findall(r'(?:pattern|occurs|_named)\("(\w+)"', source))
+    named = set(re.findall(r'(?:pattern|occurs|_any_title_matches)\("(\w+)"', source))
     assert named == set(markers())
     for name in named:
         assert pattern(name).pattern

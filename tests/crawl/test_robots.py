@@ -1,4 +1,4 @@
-"""robots.txt: what each answer for it means (RFC 9309)."""
+"""robots.txt: the meaning of each answer (RFC 9309)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ URL = "http://site.test/robots.txt"
 
 
 def read(body: bytes | None, status: int | None = 200, failure: Failure | None = None) -> Robots:
-    """What this answer means to ContentMap."""
+    """Return the meaning of this answer."""
     fetched = FetchedFile(URL, URL, status=status, failure=failure)
     if body is not None:
         fetched.body, fetched.size = io.BytesIO(body), len(body)
@@ -30,7 +30,7 @@ def allowed(robots: Robots, path: str) -> bool:
 
 
 def test_rules_for_everyone_and_for_this_crawler() -> None:
-    """The group that names the crawler counts alone; the longest match wins; Allow wins a tie."""
+    """Only the group of the crawler applies; the longest match decides; Allow wins a tie."""
     others, own = b"User-agent: *\nDisallow: /\n\n", b"User-agent: contentmap\nDisallow: /a\nAllow: /a/b\n"
     robots = read(others + own + b"Disallow: /*.php$\n")
     assert [allowed(robots, path) for path in ("/", "/a", "/a/b", "/x.php", "/x.php5")] == [
@@ -41,7 +41,7 @@ def test_rules_for_everyone_and_for_this_crawler() -> None:
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 410, 451])
 def test_no_robots_allows_everything(status: int) -> None:
-    """4xx says that there are no rules (2.3.1.3)."""
+    """4xx means that there are no rules (2.3.1.3)."""
     robots = read(None, status, Failure(f"http_{status}", "x"))
     assert (robots.reachable, robots.failure, allowed(robots, "/x")) == (True, None, True)
 
@@ -50,7 +50,7 @@ def test_no_robots_allows_everything(status: int) -> None:
     ("status", "code"), [(500, "http_500"), (503, "http_503"), (429, "http_429"), (None, "timeout")]
 )
 def test_an_unreachable_robots_forbids_everything(status: int | None, code: str) -> None:
-    """5xx, 429 and silence forbid (2.3.1.4), and the failure says so."""
+    """5xx, 429 and timeouts disallow everything (2.3.1.4), and the failure says so."""
     robots = read(None, status, Failure(code, "the server answered so"))
     assert robots.failure is not None
     assert (robots.reachable, robots.failure.code, allowed(robots, "/")) == (
@@ -62,7 +62,7 @@ def test_an_unreachable_robots_forbids_everything(status: int | None, code: str)
 
 @pytest.mark.parametrize("code", [Code.TOO_MANY_REDIRECTS, Code.REDIRECT_LOOP, Code.REDIRECT_SCHEME])
 def test_redirects_that_never_arrive_are_no_robots(code: Code) -> None:
-    """A robots.txt that cannot be reached by redirects does not exist (2.3.1.2)."""
+    """With a redirect loop there is no robots.txt (2.3.1.2)."""
     assert allowed(read(None, 301, Failure(code, "x")), "/")
 
 
@@ -78,7 +78,7 @@ def test_redirects_that_never_arrive_are_no_robots(code: Code) -> None:
     ids=["utf-8", "bom", "utf-16", "gzip", "crlf"],
 )
 def test_encodings(encode: object) -> None:
-    """Rules and Sitemap lines are found in whatever the file is written in."""
+    """Rules and Sitemap lines are found in every encoding."""
     assert callable(encode)
     robots = read(encode("User-agent: *\nDisallow: /x\nSitemap: http://site.test/a.xml\n"))
     assert robots.sitemaps == ("http://site.test/a.xml",)
@@ -86,7 +86,7 @@ def test_encodings(encode: object) -> None:
 
 
 def test_crawl_delay() -> None:
-    """Seconds, capped; nonsense is none."""
+    """Seconds, capped; invalid values are ignored."""
     assert read(b"User-agent: *\nCrawl-delay: 2.5\n").delay == 2.5
     assert read(b"User-agent: *\nCrawl-delay: 3600\n").delay == 10
     assert read(b"User-agent: *\nCrawl-delay: soon\n").delay is None
@@ -94,14 +94,14 @@ def test_crawl_delay() -> None:
 
 
 def test_html_is_no_robots() -> None:
-    """A page where robots.txt should be is as good as none, and is noted."""
+    """An HTML page means that there is no robots.txt, and is noted."""
     robots = read(b"<!DOCTYPE html><html><body>Disallow: /</body></html>")
     assert robots.failure is not None
     assert (robots.failure.code, allowed(robots, "/")) == ("robots_is_html", True)
 
 
 def test_a_robots_that_is_too_long_counts_to_its_last_whole_line() -> None:
-    """What lies beyond the limit does not exist; half a rule is none (2.5)."""
+    """Lines beyond the limit are ignored, including the incomplete one (2.5)."""
     robots = read(b"User-agent: *\nDisallow: /a\nDisallow: /b", failure=Failure(Code.BODY_TOO_LARGE, "x"))
     assert [allowed(robots, path) for path in ("/a", "/b", "/c")] == [False, True, True]
 
@@ -113,7 +113,7 @@ def test_the_product_token() -> None:
 
 
 def test_a_hostile_robots_is_read_in_no_time() -> None:
-    """Half a megabyte of other crawlers' names, or of rules, costs a second; nobody can make it minutes."""
+    """Half a megabyte of other agents, or of rules, takes about a second."""
     agents = b"".join(b"User-agent: b%d\n" % number for number in range(20_000))
     own = b"User-agent: x\nUser-agent: *\nDisallow: /mine\n"
     begin = time.process_time()
@@ -125,7 +125,7 @@ def test_a_hostile_robots_is_read_in_no_time() -> None:
 
 
 def test_groups_that_share_rules() -> None:
-    """Agents named one after another share what follows; Sitemap lines between do not part them (2.2)."""
+    """Consecutive agents share the rules after them; Sitemap lines do not separate them (2.2)."""
     text = (
         b"User-agent: other\nSitemap: http://site.test/a.xml\nUser-agent: ContentMap/1.0\nDisallow: /both\n"
         b"User-agent: other\nDisallow: /other\n"
@@ -137,7 +137,7 @@ def test_groups_that_share_rules() -> None:
 
 
 def test_the_document_is_carried_along() -> None:
-    """What was served, where, and what it means travel as plain data beside the rules."""
+    """The served document, its URL and its meaning are returned as plain data with the rules."""
     file = read(b"User-agent: *\nSitemap: http://site.test/a.xml\n").file
     assert file is not None
     assert (file.origin, file.url, file.http_status) == ("http://site.test", URL, 200)
@@ -180,7 +180,7 @@ def test_the_document_is_carried_along() -> None:
     ],
 )
 def test_the_product_token_in_a_comment(user_agent: str, token: str) -> None:
-    """A User-Agent that begins as a browser's does names its crawler later (2.2.1)."""
+    """A User-Agent that starts like a browser's names the crawler later (2.2.1)."""
     assert product_token(user_agent) == token
 
 
@@ -196,7 +196,7 @@ def test_lines_that_nothing_defines_part_no_agents() -> None:
     "rule", [b"Disallow /x", b"Disalow: /x", b"Disallow = /x", b"Disallow: /a\\nDisallow: /x"]
 )
 def test_repaired_rules_hold(rule: bytes) -> None:
-    """What can only mean a rule is one."""
+    """An unambiguous misspelling is a rule."""
     assert [allowed(read(b"User-agent: *\n" + rule + b"\n"), path) for path in ("/x", "/y")] == [False, True]
 
 
@@ -217,7 +217,7 @@ def test_repaired_rules_hold(rule: bytes) -> None:
     ],
 )  # fmt: skip
 def test_what_is_understood(body: bytes, understood: bool, codes: list[str]) -> None:
-    """Only a body that says nothing a robots.txt says is not understood."""
+    """Only a body without any defined line is not understood."""
     file = read(body).file
     assert file is not None
     assert (file.understood, [problem.code for problem in file.problems]) == (understood, codes)
@@ -225,7 +225,7 @@ def test_what_is_understood(body: bytes, understood: bool, codes: list[str]) -> 
 
 @pytest.mark.parametrize("packed", [False, True])
 def test_a_robots_beyond_the_limit(packed: bool) -> None:
-    """It is cut there, what stands behind is lost, and that is said."""
+    """It is cut at the limit, and that is reported."""
     text = b"User-agent: *\nDisallow: /a\n" + b"# filler\n" * 80_000 + b"Sitemap: http://site.test/a.xml\n"
     limit = Limits().robots_bytes
     if packed:

@@ -1,4 +1,4 @@
-"""Targets: what people type, and what is made of it."""
+"""Parsing of targets."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ PLAIN = ("https://example.com", "http://example.com", "https://www.example.com",
     ],
 )
 def test_a_site_has_one_name_and_an_order_to_ask(text: str, domain: str, first_origin: str) -> None:
-    """The domain is normalised; the scheme and host that were typed are asked first."""
+    """The domain is normalised; the typed scheme and host come first."""
     target = parse_target(text)
     assert (target.domain, target.origins[0]) == (domain, first_origin)
 
 
 def test_all_origins_of_a_domain() -> None:
-    """A bare domain is asked over https, then http, then under its other name."""
+    """A bare domain is requested over https, then http, then with or without www."""
     assert parse_target("example.com").origins == PLAIN
     assert parse_target("http://www.example.com").origins == (
         "http://www.example.com",
@@ -87,7 +87,7 @@ def test_a_typed_port_has_no_other_form() -> None:
     ],
 )
 def test_a_path_is_a_folder_or_a_sitemap(text: str, sitemaps: tuple[str, ...], path: str) -> None:
-    """What looks like a file or holds a query is a sitemap given outright; anything else is a folder."""
+    """A path with the form of a file, or with a query, is a sitemap; others are folders."""
     target = parse_target(text)
     assert (target.sitemaps, target.path) == (sitemaps, path)
 
@@ -132,7 +132,7 @@ def test_a_path_is_a_folder_or_a_sitemap(text: str, sitemaps: tuple[str, ...], p
     ],
 )
 def test_what_names_no_site_is_refused_in_words(text: str, says: str) -> None:
-    """Every refusal says what is wrong, under the code of a bad target."""
+    """Each error has the code of a bad target and a reason."""
     with pytest.raises(BadTarget, match=says) as caught:
         parse_target(text)
     assert caught.value.code == "bad_target"
@@ -141,7 +141,7 @@ def test_what_names_no_site_is_refused_in_words(text: str, says: str) -> None:
 
 @given(st.text(max_size=60))
 def test_any_text_is_a_target_or_a_usage_error(text: str) -> None:
-    """Whatever is typed, the answer is a target whose name it keeps when asked again, or a message."""
+    """Any text is a target, whose name parses to itself, or an error."""
     try:
         target = parse_target(text)
     except BadTarget as error:
@@ -155,7 +155,7 @@ def lines(*texts: str) -> list[TargetLine]:
 
 
 def test_one_target_a_domain() -> None:
-    """Lines of one domain become one target; what an earlier line said already is a duplicate."""
+    """Lines of one domain become one target; a line that adds nothing is a duplicate."""
     result = group_targets(
         lines(
             "\ufeffexample.com",
@@ -179,7 +179,7 @@ def test_one_target_a_domain() -> None:
 
 
 def test_a_bad_line_stops_no_other_and_repeats_no_secret() -> None:
-    """A line that names no site is reported with its number; others go on; credentials stay unsaid."""
+    """An invalid line is reported with its number, without credentials; others are parsed."""
     result = group_targets(
         lines(
             "example.com", "http://ann:hunter2@exa mple.com/x", "https://ann:hunter2@example.com", "y" * 9000
@@ -192,7 +192,7 @@ def test_a_bad_line_stops_no_other_and_repeats_no_secret() -> None:
 
 
 def test_a_long_list_is_read_quickly() -> None:
-    """100,000 lines cost a second or two; were each held against all before it, they would cost hours."""
+    """100,000 lines take a second or two: the time is linear."""
     begin = time.process_time()
     result = group_targets(TargetLine(f"site-{number}.example", number) for number in range(100_000))
     assert len(result.targets) == 100_000

@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from contentmap_cli.storage.engine import open_database
 from contentmap_cli.storage.tables import SITEMAP_URLS, Base
 
+pytestmark = pytest.mark.campaign
 DEMO = Path(__file__).parents[2] / "examples" / "demo"
 SHOP = "lanternbooks.example"
 MEASURED = {"response_time_ms", "seconds", "fetched_bytes", "requests"}
@@ -40,7 +41,6 @@ def scanned(sqlite_address: str, postgres_address: str) -> list[str]:
     with running() as (internet, port):
         reach = [word for mapping in connect_to(port) for word in ("--connect-to", mapping)]
         for address in addresses:
-            assert contentmap(address, "db", "upgrade").returncode == 0
             done = contentmap(address, "scan", "--input-file", str(DEMO / "domains.txt"), "--json", *reach)
             assert done.returncode == 3, done.stderr
         internet.day = 2

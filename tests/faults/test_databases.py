@@ -35,6 +35,7 @@ def own_server() -> Iterator[PostgresServer]:
     server.more["synchronous_commit"] = "on"  # it is stopped at once: what was committed must be there again
     try:
         server.start()
+        asyncio.run(make_schema(server.address("template1")))  # every database made on it has the schema
         yield server
     finally:
         with suppress(ProcessLookupError):
@@ -48,7 +49,6 @@ def on_own_server(long_trial: Trial, own_server: PostgresServer, address: str) -
     name = address.rpartition("/")[2]
     asyncio.run(_run_on(own_server.address(), f"CREATE DATABASE {name}"))
     long_trial.contentmap.database = own_server.address(name)
-    asyncio.run(make_schema(long_trial.contentmap.database))
     return long_trial
 
 
@@ -112,15 +112,15 @@ def test_the_server_goes_and_stays_away(on_own_server: Trial, own_server: Postgr
     trial.check_resumed()
 
 
-@pytest.mark.parametrize("pulse", [0.2, 3.0], ids=["known", "first"])
+@pytest.mark.parametrize("check_seconds", [0.2, 3.0], ids=["known", "first"])
 @on_postgresql
-def test_the_server_hangs(on_own_server: Trial, own_server: PostgresServer, pulse: float) -> None:
-    """It takes connections and answers nothing: the run ends in a bounded time, whether its pulse was ever
+def test_the_server_hangs(on_own_server: Trial, own_server: PostgresServer, check_seconds: float) -> None:
+    """It takes connections and answers nothing: the run ends in a bounded time, whether it was ever
     felt or not, and goes on when resumed."""
     trial = on_own_server
     quick = {
-        "contentmap_cli.storage.watchdog.PULSE_SECONDS": pulse,
-        "contentmap_cli.storage.watchdog.PATIENCE_SECONDS": 2.0,
+        "contentmap_cli.storage.watchdog.CHECK_SECONDS": check_seconds,
+        "contentmap_cli.storage.watchdog.ANSWER_SECONDS": 2.0,
         "contentmap_cli.storage.engine.CONNECT_SECONDS": 0.5,
     }
     scan = _in_the_middle(trial, aloud=True, fault={"set": quick})

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from program import Contentmap, Said
 from sqlalchemy import update
-from trial import Trial, make_schema, wait_until, wait_until_stopped
+from trial import Trial, wait_until, wait_until_stopped
 from web_sites import Reply, good_site, serving, urlset
 
 from contentmap_cli.models import JobStatus, ScanStatus
@@ -62,7 +62,6 @@ def test_many_resumes_at_once(trial: Trial) -> None:
 
 def test_two_jobs_want_one_domain(tmp_path: Path, address: str) -> None:
     """The second says which job has the domain, does the rest, and takes it up when resumed."""
-    asyncio.run(make_schema(address))
     contentmap = Contentmap(tmp_path, address)
     pages = good_site("both.test") | good_site("other.test")
     slow = Reply(urlset("http://both.test/page-0").encode(), wait=30)
@@ -159,7 +158,9 @@ def _owner_is(trial: Trial, pid: int) -> bool:
     return f":{pid}:" in str(found.job_row[-1])
 
 
-@pytest.mark.parametrize("hours", [-30, 30])
+@pytest.mark.parametrize(
+    ("address", "hours"), [("sqlite", 30), ("postgresql", 30), ("postgresql", -30)], indirect=["address"]
+)
 def test_the_clock_of_the_client_does_not_matter(trial: Trial, hours: int) -> None:
     """A run a day ahead or behind holds its job as any other, and takes nobody's."""
     moved = {"clock": hours * 3600.0}

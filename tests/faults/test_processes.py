@@ -16,6 +16,7 @@ from contentmap_cli.errors import Code
 on_sqlite = pytest.mark.parametrize("address", ["sqlite"], indirect=True)
 
 
+@pytest.mark.campaign
 @pytest.mark.parametrize("seed", range(3))
 def test_killed_at_a_moment_drawn_by_lot(long_trial: Trial, seed: int) -> None:
     """Nothing is lost, nothing is half there. `benchmarks/kills.py` does this hundreds of times."""

@@ -9,8 +9,14 @@ import pytest
 
 from contentmap_cli.errors import Code, Failure
 from contentmap_cli.models import ScanStatus
-from contentmap_cli.models.evidence import SHOWN_SOURCES, conclude, worth_recording
-from contentmap_cli.models.sources import Source, SourceKind, SourceState
+from contentmap_cli.models.evidence import (
+    SHOWN_SOURCES,
+    Source,
+    SourceKind,
+    SourceState,
+    conclude,
+    worth_recording,
+)
 
 WHOLE, PARTIAL, ABSENT = SourceState.WHOLE, SourceState.PARTIAL, SourceState.ABSENT
 STATES = tuple(SourceState)

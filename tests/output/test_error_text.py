@@ -10,7 +10,7 @@ def test_what_cause_and_hint() -> None:
     """What happened with its cause, a blank line, the hint."""
     error = DatabaseUnavailable("the database cannot be reached", hint="is it running?")
     assert render_error(error, "connection refused") == (
-        "error: the database cannot be reached (connection refused)\n\nhint: is it running?"
+        "error: the database cannot be reached: connection refused\n\nhint: is it running?"
     )
 
 
@@ -24,6 +24,6 @@ def test_nothing_secret_and_nothing_active() -> None:
     error = UsageError("bad\nline", hint="try `contentmap db check`\nor -v")
     text = render_error(error, "postgresql://u:s3cret@db/x \x1b]0;owned\x07")
     assert text == (
-        "error: bad\\nline (postgresql://u:***@db/x \\x1b]0;owned\\x07)\n"
+        "error: bad\\nline: postgresql://u:***@db/x \\x1b]0;owned\\x07\n"
         "\nhint: try `contentmap db check`\n      or -v"
     )

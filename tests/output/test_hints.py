@@ -30,7 +30,7 @@ def test_a_clean_job_needs_no_hint(make_domain, make_job) -> None:
     [
         (Code.DNS_ERROR, "spelling"),
         (Code.ADDRESS_BLOCKED, "--allow-net"),
-        (Code.TLS_CERTIFICATE, "`contentmap scan http://shop.example`"),
+        (Code.TLS_CERTIFICATE, "--insecure"),
         (Code.ROBOTS_UNREACHABLE, "robots.txt"),
         (Code.DEADLINE, "--domain-time"),
         (Code.BUDGET_EXHAUSTED, "--max-urls"),
@@ -49,7 +49,8 @@ def test_interrupted_work_is_resumed(make_domain, make_job) -> None:
     rows = [make_domain("a.example", ScanStatus.INTERRUPTED), make_domain("b.example", ScanStatus.PENDING)]
     job = make_job(rows, status=JobStatus.INTERRUPTED)
     assert (
-        scan_hints(job, [rows[0]])[0] == f"`contentmap resume {job.job_id}` resumes the 2 domains remaining"
+        scan_hints(job, [rows[0]])[0]
+        == f"finish the remaining 2 domains with `contentmap resume {job.job_id}`"
     )
 
 
@@ -63,7 +64,7 @@ def test_deferred_is_for_later(make_domain, make_job) -> None:
     """A site that asked to come back is resumed later, not now."""
     rows = [make_domain(status=ScanStatus.DEFERRED)]
     assert scan_hints(make_job(rows), rows) == [
-        f"1 domain asked to retry later (Retry-After): `contentmap resume {make_job().job_id}` then"
+        f"1 domain asked to retry later (Retry-After): run `contentmap resume {make_job().job_id}` then"
     ]
 
 
@@ -71,7 +72,7 @@ def test_partial_shows_its_files(make_domain, make_job) -> None:
     """Which files failed is a command away."""
     rows = [make_domain("part.example", ScanStatus.PARTIAL)]
     assert scan_hints(make_job(rows), rows) == [
-        "`contentmap sitemaps part.example` shows which files failed and why"
+        "see the errors of files with `contentmap sitemaps part.example`"
     ]
 
 

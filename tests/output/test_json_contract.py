@@ -18,7 +18,7 @@ from contentmap_cli.models import (
     ScanStatus,
     StoredEntry,
 )
-from contentmap_cli.models.sources import Source, SourceKind, SourceState
+from contentmap_cli.models.evidence import Source, SourceKind, SourceState
 from contentmap_cli.output import objects
 
 

@@ -1,4 +1,4 @@
-"""What every test of the reader needs: a sink that keeps entries, and one call that parses bytes."""
+"""Common fixtures of the reader's tests: a sink that keeps entries, and a function that parses bytes."""
 
 from __future__ import annotations
 

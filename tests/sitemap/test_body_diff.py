@@ -1,4 +1,4 @@
-"""Two bodies side by side: what is found to differ is what differs, and what cannot be told is not told."""
+"""Comparison of two bodies: it finds all differences, or is not done."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MANY = 1_000_000
 
 
 def entry(number: int, day: int = 1, size: int = 60) -> bytes:
-    """One entry of about so many bytes."""
+    """One entry of about this many bytes."""
     path = f"{number:0{size - 50}}" if size > 50 else str(number)
     return f"<url><loc>http://a.test/{path}</loc><lastmod>2026-01-{day:02}</lastmod></url>\n".encode()
 
@@ -41,7 +41,7 @@ def stripped(entries: list[bytes]) -> set[bytes]:
 
 @pytest.mark.parametrize("seed", range(40))
 def test_what_differs_is_found_whatever_happened(seed: int) -> None:
-    """Held against sets, after entries were added, removed, changed and moved, singly and in blocks."""
+    """Compared with sets, after entries were added, removed, changed and moved, singly and in blocks."""
     dice = random.Random(seed)
     size = dice.choice((60, 61, 120, 700, 5_000))
     old = [entry(number, size=size) for number in range(dice.choice((1, 2, 60, 400)))]
@@ -88,19 +88,19 @@ def test_equal_bodies_do_not_differ() -> None:
     ],
 )
 def test_bodies_that_do_not_begin_and_end_alike_are_not_compared(other: bytes) -> None:
-    """Neither way round."""
+    """In both directions."""
     assert compare(body([entry(1)]), other, MANY) is None
     assert compare(other, body([entry(1)]), MANY) is None
 
 
 def test_a_declared_character_set_is_heeded_on_both_sides() -> None:
-    """Bytes that are equal are not equal text where they are to be read as something else."""
+    """Equal bytes in different encodings are not equal."""
     latin = body([entry(1)]).replace(b"UTF-8", b"iso-8859-1")
     assert compare(latin, latin.replace(b"/1<", b"/2<"), MANY) is None
 
 
 def test_more_differences_than_are_wanted_are_none() -> None:
-    """A shuffled file is soon given up."""
+    """The comparison of a shuffled file stops early."""
     old = [entry(number) for number in range(3_000)]
     new = random.Random(1).sample(old, len(old))
     assert compare(body(old), body(new), 1_000) is None
@@ -108,13 +108,13 @@ def test_more_differences_than_are_wanted_are_none() -> None:
 
 
 def test_an_entry_that_moved_and_was_copied_is_not_lost() -> None:
-    """Listed a second time, it is no difference of sets; the bodies are not compared."""
+    """Bodies that list an entry twice are not compared."""
     old = [entry(number) for number in range(500)]
     assert compare(body(old), body([*old[1:400], old[0], *old[400:450], old[0], *old[450:]]), MANY) is None
 
 
 def test_where_the_two_do_not_meet_again_they_are_not_compared() -> None:
-    """Megabytes of new entries, and the old ones behind them: that is another file."""
+    """Megabytes of new entries before the old ones are treated as another file."""
     old = [entry(number, size=1_000) for number in range(50)]
     new = [entry(10_000 + number, size=1_000) for number in range(5_000)]
     assert compare(body(old), body([*new, *old]), MANY) is None

@@ -126,20 +126,19 @@ NOT_UNDERSTOOD = [
 
 @pytest.mark.parametrize(("text", "expected"), UNDERSTOOD.items())
 def test_understood(text: str, expected: tuple[str, str]) -> None:
-    """Every usual way of writing a date gives the moment in UTC, how exact it is, and the text as
-    published."""
+    """Every usual form is parsed into UTC, precision, and the text as published."""
     assert parse_lastmod(text) == Lastmod(*expected, text.strip())
 
 
 @pytest.mark.parametrize("text", NOT_UNDERSTOOD)
 def test_never_guessed(text: str) -> None:
-    """What is ambiguous, impossible or no date at all stays text."""
+    """Ambiguous, impossible and invalid dates are kept as text."""
     assert parse_lastmod(text) == Lastmod(None, None, text)
 
 
 @given(st.text(max_size=300))
 def test_any_text(text: str) -> None:
-    """No text raises, and what is kept of it is short."""
+    """No text raises, and the kept text is short."""
     lastmod = parse_lastmod(text)
     assert len(lastmod.text) <= 100
     assert (lastmod.utc is None) == (lastmod.precision is None)
@@ -147,8 +146,7 @@ def test_any_text(text: str) -> None:
 
 @given(st.datetimes(timezones=st.timezones()))
 def test_isoformat_is_understood(moment: object) -> None:
-    """What Python writes is read as the same moment, or refused where the shift to UTC leaves the
-    calendar."""
+    """Python's isoformat is parsed, or refused if the conversion to UTC leaves the calendar."""
     from datetime import UTC, datetime
 
     assert isinstance(moment, datetime)
@@ -176,7 +174,7 @@ def test_isoformat_is_understood(moment: object) -> None:
     ],
 )
 def test_a_form_of_some_program_is_a_problem(parse: Any, urlset: Any, text: str, codes: set[str]) -> None:
-    """It is understood, and said to be none that the protocol asks for, in plain documents and in others."""
+    """It is parsed, and reported as not conforming, in plain documents and in others."""
     for more in ("", "<x/>"):
         entries = [
             f"<url><loc>https://site.example/{n}</loc><lastmod>{text}</lastmod>{more}</url>" for n in "ab"
@@ -197,6 +195,6 @@ def test_a_form_of_some_program_is_a_problem(parse: Any, urlset: Any, text: str,
     ],
 )
 def test_dates_of_rfc_822_are_those_of_feeds(parse: Any, text: str, codes: set[str]) -> None:
-    """RSS asks for them."""
+    """They are standard in RSS."""
     item = f"<item><link>https://site.example/a</link><pubDate>{text}</pubDate></item>"
     assert parse(f"<rss><channel>{item}</channel></rss>").codes == codes

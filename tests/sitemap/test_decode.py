@@ -1,4 +1,4 @@
-"""Gzip, and the limits on what it may become."""
+"""Gzip, and the limits of decompression."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def read(data: bytes, limits: Limits | None = None) -> tuple[bytes, Body]:
 
 
 def test_plain() -> None:
-    """What is not compressed passes through."""
+    """An uncompressed body is unchanged."""
     decoded, body = read(TEXT)
     assert decoded == TEXT
     assert (body.is_gzipped, body.failure) == (False, None)
@@ -35,7 +35,7 @@ def test_plain() -> None:
 
 @pytest.mark.parametrize("layers", [1, 2])
 def test_layers(layers: int) -> None:
-    """One gzip, and a gzip of a gzip, are undone."""
+    """One and two layers of gzip are decompressed."""
     data = TEXT
     for _ in range(layers):
         data = gzip.compress(data)
@@ -45,7 +45,7 @@ def test_layers(layers: int) -> None:
 
 
 def test_third_layer_is_not_undone() -> None:
-    """Whoever compresses three times does not publish a sitemap."""
+    """Three layers of gzip are refused."""
     decoded, body = read(gzip.compress(gzip.compress(gzip.compress(TEXT))))
     assert decoded == b""
     assert body.failure is not None
@@ -77,7 +77,7 @@ def test_members_are_found_at_any_boundary() -> None:
 
 
 def test_too_many_members() -> None:
-    """Members are counted over all layers; what came before the limit is kept."""
+    """Members are counted over all layers; data before the limit is kept."""
     limits = Limits(gzip_members=4)
     member = gzip.compress(b"a")
     assert read(member * 4, limits)[1].failure is None
@@ -88,7 +88,7 @@ def test_too_many_members() -> None:
 
 
 def test_truncated_at_every_byte() -> None:
-    """A gzip file that ends anywhere too early gives what it holds, and says so."""
+    """A truncated gzip file gives its data up to there, and a failure."""
     data = gzip.compress(TEXT[:3000])
     for end in range(2, len(data)):
         decoded, body = read(data[:end])
@@ -100,7 +100,7 @@ def test_truncated_at_every_byte() -> None:
 
 
 def test_damage_keeps_what_stands_before_it() -> None:
-    """zlib withholds output together with the error; nothing before the damage may be lost."""
+    """All data before the damage is kept, although zlib raises in the same call."""
     data = gzip.compress(TEXT)
     decoded, body = read(data[:-8] + bytes(8))  # only the checksum is wrong
     assert decoded == TEXT
@@ -122,7 +122,7 @@ def test_rubbish_after_the_magic_number() -> None:
 
 @pytest.mark.parametrize("garbage", [b"<!-- served in 3 ms -->", b"\x1f", b"x"])
 def test_trailing_garbage(garbage: bytes) -> None:
-    """Bytes after the end are passed over and noted."""
+    """Bytes after the end are ignored and reported."""
     decoded, body = read(gzip.compress(TEXT) + garbage)
     assert decoded == TEXT
     assert (body.failure, body.trailing_garbage) == (None, True)
@@ -130,7 +130,7 @@ def test_trailing_garbage(garbage: bytes) -> None:
 
 @pytest.mark.parametrize("layers", [0, 1, 2])
 def test_budget(layers: int) -> None:
-    """The decoded size is bounded, whatever the compressed one is, and cut exactly there."""
+    """The decoded size is cut exactly at the limit."""
     data = b"a" * 3_000_000
     for _ in range(layers):
         data = gzip.compress(data)
@@ -141,13 +141,13 @@ def test_budget(layers: int) -> None:
 
 
 def test_exactly_the_budget() -> None:
-    """A body of exactly the limit is whole."""
+    """A body of exactly the limit is complete."""
     assert read(b"a" * 1000, Limits(body_bytes=1000))[1].failure is None
     assert read(gzip.compress(b"a" * 1000), Limits(body_bytes=1000))[1].failure is None
 
 
 def test_a_bomb_takes_no_memory() -> None:
-    """A gigabyte in a gzip of a gzip is refused without ever being held."""
+    """A gigabyte in two layers of gzip is refused in bounded memory."""
     inner = zlib.compressobj(9, zlib.DEFLATED, 31)
     squeezed = b"".join([inner.compress(bytes(1 << 20)) for _ in range(256)]) + inner.flush()
     bomb = gzip.compress(squeezed)

@@ -1,4 +1,4 @@
-"""Which characters a document is written in, whatever it says."""
+"""Detection of character encodings."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def document(urls: list[str], encoding: str | None = None) -> str:
 @pytest.mark.parametrize("declared", [None, "UTF-8", "utf8", "UTF_8", "us-ascii"])
 @pytest.mark.parametrize("bom", [b"", codecs.BOM_UTF8, codecs.BOM_UTF8 + b"\r\n  "])
 def test_utf8(parse: Any, declared: str | None, bom: bytes) -> None:
-    """UTF-8 is read with a mark and without, under any name."""
+    """UTF-8 is read with and without a byte order mark, under any label."""
     reading = parse(bom + document(URLS, declared).encode())
     assert reading.urls == URLS
     assert reading.outcome.encoding == "utf-8"
@@ -30,7 +30,7 @@ def test_utf8(parse: Any, declared: str | None, bom: bytes) -> None:
 @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
 @pytest.mark.parametrize("bom", [True, False])
 def test_wide(parse: Any, encoding: str, bom: bool) -> None:
-    """UTF-16 is read with a mark and without, UTF-32 with one."""
+    """UTF-16 is read with and without a mark, UTF-32 with one."""
     if encoding.startswith("utf-32") and not bom:
         pytest.skip("UTF-32 without a mark is unheard of")
     reading = parse((("\ufeff" if bom else "") + document(URLS, "utf-16")).encode(encoding))
@@ -69,7 +69,7 @@ def test_declared(parse: Any, encoding: str, url: str) -> None:
 
 
 def test_latin_1_means_windows_1252(parse: Any) -> None:
-    """As everywhere on the web."""
+    """As the WHATWG Encoding Standard defines it."""
     url = "https://site.example/„a“"
     assert parse(document([url], "iso-8859-1").encode("windows-1252")).urls == [url]
 
@@ -78,7 +78,7 @@ def test_latin_1_means_windows_1252(parse: Any) -> None:
     "declared", ["iso-8859-1", "windows-1251", "UTF-16", "x-nonsense", "rot13", "utf-7", "gb2312"]
 )
 def test_lies(parse: Any, declared: str) -> None:
-    """A declaration that the bytes disprove is passed over, and said to be wrong."""
+    """A declaration that the bytes disprove is ignored and reported."""
     reading = parse(document(URLS, declared).encode())
     assert reading.urls == URLS
     assert reading.codes == {"wrong_encoding"}
@@ -86,7 +86,7 @@ def test_lies(parse: Any, declared: str) -> None:
 
 
 def test_a_stray_byte_garbles_nothing_else(parse: Any) -> None:
-    """One URL in windows-1252 among others in UTF-8 is read as what it is, and so are the others."""
+    """One URL in windows-1252 among others in UTF-8 is decoded, and so are the others."""
     data = document([URLS[1], "https://site.example/caf@", URLS[2]], "UTF-8").encode().replace(b"@", b"\xe9")
     reading = parse(data)
     assert reading.urls == [URLS[1], "https://site.example/café", URLS[2]]
@@ -94,7 +94,7 @@ def test_a_stray_byte_garbles_nothing_else(parse: Any) -> None:
 
 
 def test_any_cut_into_chunks() -> None:
-    """Text is the same however its bytes arrive."""
+    """The text does not depend on the chunks."""
     data = "aß日𝄞".encode() + b"\xe9\xff" + "ß".encode() + b"\xc3"
     whole = "".join(LenientText(Charset("utf-8", "utf-8")).decode(iter([data])))
     assert whole == "aß日𝄞éÿßÃ"
@@ -105,7 +105,7 @@ def test_any_cut_into_chunks() -> None:
 
 
 def test_utf16_with_an_odd_byte(parse: Any) -> None:
-    """A byte too many or too few at the end loses nothing before it."""
+    """An odd byte at the end affects nothing before it."""
     data = document(URLS).encode("utf-16")
     assert parse(data + b"\n").urls == URLS
     assert parse(data[:-1]).urls == URLS
@@ -113,18 +113,18 @@ def test_utf16_with_an_odd_byte(parse: Any) -> None:
 
 @pytest.mark.parametrize("head", [b"", b"<", b"\xff", b"\xff\xfe", b"\0\0", b"\0" * 100])
 def test_short_heads(head: bytes) -> None:
-    """There is an answer for any beginning."""
+    """Any beginning has a result."""
     assert codecs.lookup(detect(head).codec)
 
 
 def test_what_cannot_be_written_is_an_error() -> None:
-    """Stray bytes are read as something; text is never written as something else."""
+    """The error handlers apply to decoding only."""
     with pytest.raises(UnicodeEncodeError):
         "\xfc".encode("ascii", LENIENT)
 
 
 def test_a_head_that_is_ascii(parse: Any) -> None:
-    """Nothing in it contradicts the encoding that is declared."""
+    """An ASCII head is consistent with the declared encoding."""
     reading = parse(
         b"<?xml version='1.0' encoding='iso-8859-2'?><urlset><url><loc>https://site.example/a</loc></url></urlset>"
     )
@@ -171,7 +171,7 @@ def test_a_head_that_is_ascii(parse: Any) -> None:
     ],
 )
 def test_labels_of_the_web(parse: Any, label: str, codec: str, url: str) -> None:
-    """Every label means what browsers read it as, in the declaration and in the header, alone or late."""
+    """Every label means what the standard says, in the declaration and in the header."""
     late = [f"https://site.example/{n:060}" for n in range(2000)]
     for urls in ([url, url], [*late, url, url]):
         declared = parse(document(urls, label).encode(codec))
@@ -185,7 +185,7 @@ def test_labels_of_the_web(parse: Any, label: str, codec: str, url: str) -> None
 
 @pytest.mark.parametrize("label", ["hz-gb-2312", "iso-2022-kr", "replacement", "iso-2022-cn"])
 def test_labels_that_are_not_decoded(parse: Any, label: str) -> None:
-    """The standard refuses these encodings; what is UTF-8 under such a label is read as that."""
+    """The standard refuses these encodings; UTF-8 under such a label is read as UTF-8."""
     reading = parse(document(URLS, label).encode())
     assert reading.urls == URLS
     assert reading.codes == {"wrong_encoding"}
@@ -197,7 +197,7 @@ def test_labels_that_are_not_decoded(parse: Any, label: str) -> None:
 def test_a_header_that_is_stamped_on_everything(
     parse: Any, declared: str | None, charset: str, late: bool
 ) -> None:
-    """UTF-8 that is plainly UTF-8 is read as that, whatever the server says. It is no fault."""
+    """UTF-8 is read as UTF-8, whatever the header says, without a problem."""
     urls = [f"https://site.example/{n:060}" for n in range(2000 * late)] + URLS
     reading = parse(document(urls, declared).encode(), content_type=f"text/xml; charset={charset}")
     assert reading.urls == urls
@@ -214,7 +214,7 @@ def test_the_header_precedes_the_declaration(parse: Any) -> None:
 
 
 def test_what_precedes_the_header(parse: Any) -> None:
-    """A byte order mark does; so does a declaration where the header is a server's default or none at all."""
+    """A byte order mark does, and a declaration if the header is a default or missing."""
     url = URLS[1]
     utf_16 = ("\ufeff" + document([url])).encode("utf-16-le")
     assert parse(utf_16, content_type="text/xml; charset=windows-1251").urls == [url]
@@ -224,7 +224,7 @@ def test_what_precedes_the_header(parse: Any) -> None:
 
 
 def test_damage_in_a_charset_of_two_bytes(parse: Any) -> None:
-    """Stray bytes cost the URL they stand in, not the rest."""
+    """Stray bytes affect only the URL around them."""
     data = document([URLS[2], "https://site.example/@", "https://site.example/①"], "Shift_JIS").encode(
         "cp932"
     )

@@ -33,7 +33,7 @@ def test_images(parse: Any, urlset: Any) -> None:
 
 
 def test_videos(parse: Any, urlset: Any) -> None:
-    """Repeated values are joined, attributes and nested values have names of their own."""
+    """Repeated values are joined; attributes and nested values have their own names."""
     entry = parse(
         urlset(
             "<url><loc>https://site.example/a</loc><video:video><video:thumbnail_loc>/t.jpg</video:thumbnail_loc><video:title>T</video:title>"
@@ -102,7 +102,7 @@ def test_alternates(parse: Any, urlset: Any) -> None:
 
 
 def test_fields_around_extensions(parse: Any, urlset: Any) -> None:
-    """Order does not matter, and extensions stay with their page."""
+    """Order does not matter, and extensions belong to their page."""
     reading = parse(
         urlset(
             "<url><image:image><image:loc>/1.jpg</image:loc></image:image><priority>0.5</priority><loc>https://site.example/a</loc>"
@@ -128,7 +128,7 @@ def test_number_is_bounded(parse: Any, urlset: Any, kind: str) -> None:
 
 
 def test_length_is_bounded(parse: Any, urlset: Any) -> None:
-    """Longer texts are cut, and that is noted."""
+    """Longer texts are cut and reported."""
     image = f"<image:image><image:loc>/1</image:loc><image:title>{'x' * 9000}</image:title></image:image>"
     reading = parse(urlset(f"<url><loc>https://site.example/a</loc>{image}</url>"))
     assert len(reading.entries[0].images[0]["title"]) == 4096
@@ -147,7 +147,7 @@ def test_many_values_are_bounded(parse: Any, urlset: Any) -> None:
 
 
 def test_attributes_beyond_the_bound(parse: Any, urlset: Any) -> None:
-    """An attribute has no place either where an image has all the values it may have; comments are none."""
+    """Attributes count for the limit of values; comments do not."""
     parts = "".join(f"<!-- c --><?p?><image:v{n} a='x'>x</image:v{n}>" for n in range(40))
     reading = parse(urlset(f"<url><loc>https://site.example/a</loc><image:image>{parts}</image:image></url>"))
     image = reading.entries[0].images[0]
@@ -157,7 +157,7 @@ def test_attributes_beyond_the_bound(parse: Any, urlset: Any) -> None:
 
 
 def test_control_characters_are_removed(parse: Any) -> None:
-    """No database would take them."""
+    """Databases refuse them."""
     image = "<image:image><image:title>a\x00b\x07</image:title></image:image>"
     assert parse(f"<urlset><url><loc>https://site.example/a</loc>{image}</url></urlset>").entries[
         0

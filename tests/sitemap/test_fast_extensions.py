@@ -1,4 +1,4 @@
-"""Usual extensions are read without a parser: what comes out is what the parser makes of the same text."""
+"""Extensions read without a parser equal those of the parser."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ ODD_PARTS = ("<priority>1</priority>", "<loc>https://site.example/2</loc>", "tex
 
 
 class Writer:
-    """Writes sitemaps with usual extensions but for a share of `odd` pieces."""
+    """Writes sitemaps with usual extensions, and a share of `odd` ones."""
 
     def __init__(self, seed: int, odd: float) -> None:
         self.random = random.Random(seed)
@@ -121,7 +121,7 @@ class Writer:
 @pytest.mark.parametrize("odd", [0.0, 0.001, 0.01, 0.1])
 @pytest.mark.parametrize("piece", [2000, 64 * 1024])
 def test_both_ways_agree(odd: float, piece: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Entries with all they carry, problems with their lines, facts and failures are the same."""
+    """Entries with extensions, problems with lines, facts and failures are equal."""
     monkeypatch.setattr(fast_xml, "PIECE", piece)
     for seed in range(120):
         short, long = both_ways("", Writer(seed, odd).document(seed % 30))
@@ -129,14 +129,14 @@ def test_both_ways_agree(odd: float, piece: int, monkeypatch: pytest.MonkeyPatch
 
 
 def test_usual_extensions_need_no_parser(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The short way is really taken, through a whole document."""
+    """The fast path reads a whole document."""
     for seed in range(20):
         assert taken(Writer(seed, 0.0).document(100), monkeypatch) == 100
 
 
 @pytest.mark.parametrize("missing", NAMESPACES)
 def test_a_prefix_must_be_declared(missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What an undeclared prefix means is for the tolerant reader to say."""
+    """The tolerant reader handles undeclared prefixes."""
     text = Writer(3, 0.0).document(100).replace(f" xmlns:{missing}=", " xmlns:unused=")
     assert taken(text, monkeypatch) == 0
     short, long = both_ways("", text)
@@ -165,7 +165,7 @@ TITLE = "<video:title>x</video:title>"
     ],
 )
 def test_parts_in_the_wrong_place_are_the_parsers(parts: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Usual pieces that stand where they do not belong are not taken the short way."""
+    """Extensions in the wrong place are left to the parser."""
     declared = "".join(f' xmlns:{prefix}="{uri}"' for prefix, uri in NAMESPACES.items())
     text = f'<urlset xmlns="{NAMESPACE}"{declared}><url><loc>{SITE}/1</loc>{parts}</url></urlset>'
     assert taken(text, monkeypatch) == 0

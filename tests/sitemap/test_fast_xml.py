@@ -1,7 +1,5 @@
-"""Plain entries are read without a parser: what comes out is what the parser makes of the same document.
-
-A processing instruction before the root keeps a document from the short way and changes nothing else.
-"""
+"""Plain entries read without a parser equal those of the parser. A processing instruction before the root
+disables the fast path and changes nothing else."""
 
 from __future__ import annotations
 
@@ -81,7 +79,7 @@ ODD_ENDS = ("", "</urlse", "</urlset></urlset>", "<url><loc>https://site.example
 
 
 class Writer:
-    """Writes sitemaps that are plain but for a share of `odd` pieces."""
+    """Writes plain sitemaps with a share of `odd` pieces."""
 
     def __init__(self, seed: int, odd: float) -> None:
         self.random = random.Random(seed)
@@ -128,7 +126,7 @@ def parse(data: bytes, limits: Limits | None = None) -> tuple[Document, list[str
 
 
 def both_ways(head: str, rest: str, limits: Limits | None = None) -> tuple[tuple[Document, list[Entry]], ...]:
-    """The document read the short way and the parser's way; a digest is of the bytes, which differ."""
+    """The document read by the fast path and by the parser, without the digests, which differ."""
     read = []
     for text in (head + rest, f"{head}<?by the parser?>{rest}"):
         document, _, entries = parse(text.encode(), limits)
@@ -139,14 +137,14 @@ def both_ways(head: str, rest: str, limits: Limits | None = None) -> tuple[tuple
 @settings(max_examples=400, deadline=None)
 @given(st.integers(0, 2**32), st.sampled_from([0.0, 0.002, 0.02, 0.2]), st.integers(0, 60))
 def test_both_ways_agree(seed: int, odd: float, entries: int) -> None:
-    """Entries, problems with their lines, facts and failures are the same, whatever stands where."""
+    """Entries, problems with lines, facts and failures are equal."""
     short, long = both_ways(*Writer(seed, odd).document(entries))
     assert short == long
 
 
 @pytest.mark.parametrize("piece", [64, 300, 5000])
 def test_pieces_of_any_size(piece: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where a piece ends makes no difference."""
+    """The result does not depend on the pieces."""
     monkeypatch.setattr(fast_xml, "PIECE", piece)
     for seed in range(150):
         short, long = both_ways(*Writer(seed, 0.01).document(seed % 90))
@@ -155,7 +153,7 @@ def test_pieces_of_any_size(piece: int, monkeypatch: pytest.MonkeyPatch) -> None
 
 @pytest.mark.parametrize("most", [1, 7, 1500])
 def test_limits_hold_on_the_short_way(most: int) -> None:
-    """The hard cap and the protocol's own number of URLs mean the same both ways."""
+    """Both limits on the number of URLs are equal on both paths."""
     limits = Limits(file_urls_hard=most, file_urls=5)
     short, long = both_ways(*Writer(1, 0.0).document(2000), limits)
     assert short == long
@@ -163,7 +161,7 @@ def test_limits_hold_on_the_short_way(most: int) -> None:
 
 
 def taken(text: str, monkeypatch: pytest.MonkeyPatch) -> int:
-    """How many entries of a document were taken the short way."""
+    """Return how many entries of a document the fast path read."""
     counts: list[int] = []
     take: Callable[..., bool] = EntryBuilder.add_plain
 
@@ -178,7 +176,7 @@ def taken(text: str, monkeypatch: pytest.MonkeyPatch) -> int:
 
 
 def test_what_most_sitemaps_are_is_plain(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The short way is really taken, through a whole document."""
+    """The fast path reads a whole document."""
     for seed in range(20):
         head, rest = Writer(seed, 0.0).document(100)
         assert taken(head + rest, monkeypatch) == 100
@@ -188,13 +186,13 @@ def test_what_most_sitemaps_are_is_plain(monkeypatch: pytest.MonkeyPatch) -> Non
     "origin", ["http://a.example:80", "https://a.example:8443", "http://127.0.0.1:18080"]
 )
 def test_ports_are_plain(origin: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A port of any length keeps nothing from the short way."""
+    """URLs with a port are read by the fast path."""
     entries = "".join(f"<url><loc>{origin}/{number}</loc></url>" for number in range(9))
     assert taken(f"<urlset>{entries}</urlset>", monkeypatch) == 9
 
 
 def test_several_origins_of_one_scope(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Many hosts in one piece are plain where the same is true of all of them."""
+    """Many hosts in one piece are read by the fast path if all have the same scope."""
     hosts = ("a.example", "www.a.example", "a.example:8443", "b.example")
     entries = [f"<url><loc>https://{host}/x</loc></url>" for host in hosts]
     for inside in (hosts, (), ("b.example",)):
@@ -207,7 +205,7 @@ def test_several_origins_of_one_scope(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_one_odd_entry_leaves_the_pieces_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What stands in pieces before the first odd entry is taken, and nothing behind it."""
+    """The pieces before the first odd entry are read by the fast path, the rest is not."""
     entry = f"<url><loc>{SITE}/a</loc></url>\n"
     odd = f"<url><loc>{SITE}/b</loc><image/></url>\n"
     text = f"<urlset>{entry * 5000}{odd}{entry * 5000}</urlset>"
@@ -216,7 +214,7 @@ def test_one_odd_entry_leaves_the_pieces_before_it(monkeypatch: pytest.MonkeyPat
 
 
 def test_hidden_entries_stay_hidden() -> None:
-    """An entry in a comment is no entry, wherever the comment began."""
+    """An entry in a comment is not listed."""
     entry = f"<url><loc>{SITE}/{{}}</loc></url>\n"
     for opening in ("", entry.format("first")):
         _, urls, _ = parse(
@@ -227,7 +225,7 @@ def test_hidden_entries_stay_hidden() -> None:
 
 
 def test_more_dates_and_priorities_than_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file that repeats none of them reads the same both ways."""
+    """A file without repeated values is read equally on both paths."""
     for module in (entry_builder, fast_xml):
         monkeypatch.setattr(module, "CACHED", 100)
     first = datetime(2024, 1, 1, tzinfo=UTC)

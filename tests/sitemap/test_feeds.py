@@ -31,7 +31,7 @@ ATOM = "<?xml version='1.0'?><feed xmlns='http://www.w3.org/2005/Atom'><link hre
     ],
 )
 def test_link_of_an_item(parse: Any, item: str, url: str) -> None:
-    """The page is the link, else a guid that is a URL. The channel's own link is no page."""
+    """The page is the link, else a guid that is a URL. The channel's own link is ignored."""
     reading = parse(RSS.format(names=NAMES, items=f"<item>{item}</item>"))
     assert reading.urls == [f"{HOST}{url}"]
     assert reading.outcome.kind is DocumentKind.RSS
@@ -42,7 +42,7 @@ def test_link_of_an_item(parse: Any, item: str, url: str) -> None:
     "item", ["<guid>42</guid>", "<title>t</title>", "<guid>tag:site.example,2024:1</guid>", ""]
 )
 def test_item_without_a_page(parse: Any, item: str) -> None:
-    """It is left out and noted."""
+    """It is dropped and reported."""
     reading = parse(RSS.format(names=NAMES, items=f"<item>{item}</item><item><link>/a</link></item>"))
     assert reading.urls == [f"{HOST}/a"]
     assert reading.codes == {"missing_url"}
@@ -64,7 +64,7 @@ def test_date_of_an_item(parse: Any, date: str, utc: str) -> None:
 
 
 def test_rdf(parse: Any) -> None:
-    """In RSS 1.0 the items stand beside the channel; its lists name no pages."""
+    """In RSS 1.0 items are siblings of the channel; its lists are ignored."""
     reading = parse(
         "<rdf:RDF xmlns:rdf='http://www.w3.org/1999/02/22-rdf-syntax-ns#' xmlns='http://purl.org/rss/1.0/'>"
         "<channel><link>/home</link><items><rdf:Seq><rdf:li resource='/li'/></rdf:Seq></items></channel>"
@@ -95,7 +95,7 @@ def test_link_of_an_entry(parse: Any, links: str, urls: list[str]) -> None:
 
 @pytest.mark.parametrize("end", ["</feed>", "&</feed>"])
 def test_xml_base(parse: Any, end: str) -> None:
-    """Links are resolved against all bases around them, strictly and tolerantly read."""
+    """Links are resolved against all xml:base around them, by both readers."""
     reading = parse(
         "<feed xmlns='http://www.w3.org/2005/Atom' xml:base='/blog/'>"
         "<entry xml:base='2024/'><link href='a'/></entry>"
@@ -106,7 +106,7 @@ def test_xml_base(parse: Any, end: str) -> None:
 
 
 def test_a_broken_feed(parse: Any) -> None:
-    """Items around the damage are read, with what is certain of them."""
+    """Items around the damage are read."""
     items = "".join(f"<item><title>a & b</title><link>/{n}?a=1&b=2</link></item>" for n in range(3))
     reading = parse(RSS.format(names=NAMES, items=items))
     assert reading.urls == [f"{HOST}/{n}?a=1&b=2" for n in range(3)]
@@ -123,7 +123,7 @@ def test_a_long_feed(parse: Any) -> None:
 
 
 def test_document_type_of_a_feed(parse: Any) -> None:
-    """It is refused, also where it stands too far in for a first look."""
+    """It is refused, also beyond the sniffed head."""
     head = "<?xml version='1.0'?>" + "<!-- x -->" * 20_000 + "<!DOCTYPE feed [<!ENTITY a 'b'>]>"
     for body in (
         "<feed><entry><link href='/a'/></entry></feed>",
@@ -135,7 +135,7 @@ def test_document_type_of_a_feed(parse: Any) -> None:
 
 
 def test_an_endless_item(parse: Any) -> None:
-    """An item that never ends is not waited for."""
+    """An item without an end stops the reading."""
     text = "<rss><channel><item><link>/a</link></item><item><title>" + "x" * 3_000_000
     reading = parse(text, limits=Limits(xml_token_bytes=100_000))
     assert reading.urls == [f"{HOST}/a"]
@@ -174,7 +174,7 @@ BROKEN = "<title>a & b</title>"
     ],
 )
 def test_choice_of_an_atom_link(parse: Any, links: str, url: str, broken: str) -> None:
-    """The page is what feed readers open."""
+    """The page is the one that feed readers open."""
     reading = parse(f"<feed xmlns='http://www.w3.org/2005/Atom' {NS}><entry>{broken}{links}</entry></feed>")
     assert reading.urls == [f"{HOST}{url}"]
     assert reading.outcome.losses == 0
@@ -198,7 +198,7 @@ def test_choice_of_an_atom_link(parse: Any, links: str, url: str, broken: str) -
     ],
 )
 def test_choice_of_an_rss_link(parse: Any, links: str, url: str, broken: str) -> None:
-    """RSS has one element for it, and others that stand in for it where it is not there."""
+    """The RSS element for it comes first, then its substitutes."""
     reading = parse(f"<rss {NS}><channel><item>{broken}{links}</item></channel></rss>")
     assert reading.urls == [f"{HOST}{url}"]
 
@@ -214,7 +214,7 @@ def test_choice_of_an_rss_link(parse: Any, links: str, url: str, broken: str) ->
     ],
 )
 def test_an_item_without_a_page(parse: Any, item: str, losses: int) -> None:
-    """It is a loss, unless it is a file of a podcast or an address."""
+    """It is a loss, unless it is a podcast file or an address."""
     reading = parse(f"<rss><channel><item>{item}</item></channel></rss>")
     assert reading.urls == []
     assert reading.codes
@@ -241,7 +241,7 @@ def test_an_item_without_a_page(parse: Any, item: str, losses: int) -> None:
     ],
 )
 def test_the_next_page_of_a_feed(parse: Any, links: str, url: str | None, behind: bool, broken: str) -> None:
-    """RFC 5005: of RSS and Atom, wherever in the feed it stands. That of an item does not count."""
+    """RFC 5005: for RSS and Atom, anywhere in the feed, but not in an item."""
     expected = "http://site.example/2" if url is None else f"{HOST}{url}" if url else None
     own = "<atom:link rel='next' href='/no'/>"
     items = f"<item><link>/a</link>{own}</item><item>{broken}<link>/b</link></item>"

@@ -1,4 +1,4 @@
-"""Sitemaps and feeds that a home page names."""
+"""Links of a home page to sitemaps and feeds."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contentmap_cli.models import DiscoveryMethod
-from contentmap_cli.sitemap.html.links import PageMetadata, page_facts, site_links
+from contentmap_cli.sitemap.html.links import PageMetadata, page_metadata, site_links
 
 BASE = "https://site.example/"
 LINK, FEED = DiscoveryMethod.HTML_LINK, DiscoveryMethod.FEED_LINK
@@ -82,7 +82,7 @@ MAIN = "<link rel=alternate type=application/rss+xml href=/main>"
     ],
 )
 def test_types_of_feeds(media_type: str) -> None:
-    """An alternate of a feed's type is a feed, whatever its name, in markup and in a header."""
+    """An alternate with a feed's type is a feed, whatever its name, in markup and headers."""
     html = f'<link rel="alternate" type="{media_type}" title="News" href="/backend.php">'
     expected = [("https://site.example/backend.php", FEED)]
     assert site_links(html.encode(), BASE) == expected
@@ -101,7 +101,7 @@ def test_types_of_feeds(media_type: str) -> None:
     ],
 )
 def test_other_feeds(link: str) -> None:
-    """JSON where its name says that it is a feed, and feeds whose type is missing."""
+    """JSON with a feed's name, and feeds without a type."""
     assert [method for _, method in site_links(link.encode(), BASE)] == [FEED]
 
 
@@ -135,7 +135,7 @@ def test_other_feeds(link: str) -> None:
     ],
 )
 def test_no_feeds(link: str) -> None:
-    """Other alternates, other relations, and words that only contain a feed's name."""
+    """Other alternates and relations, and words that contain a feed's name."""
     assert site_links(link.encode(), BASE) == []
 
 
@@ -162,13 +162,13 @@ def test_no_feeds(link: str) -> None:
     ],
 )
 def test_visible_feed_links(anchor: str) -> None:
-    """A plain link that is named like a feed counts, unless an alternate names one."""
+    """A plain link with a feed's name counts, unless there is an alternate."""
     assert [method for _, method in site_links(anchor.encode(), BASE)] == [FEED]
     assert site_links((MAIN + anchor).encode(), BASE) == [("https://site.example/main", FEED)]
 
 
 def test_few_visible_feed_links() -> None:
-    """Of many plain links the first three count, and a sitemap among them counts in any case."""
+    """The first three plain links count; sitemaps always count."""
     html = "".join(f"<a href='/{number}/feed'>" for number in range(50)) + "<a href='/sitemap.xml'>"
     assert site_links(html.encode(), BASE) == [
         ("https://site.example/sitemap.xml", LINK),
@@ -187,7 +187,7 @@ def test_few_visible_feed_links() -> None:
     ],
 )
 def test_feeds_of_comments(comments: str) -> None:
-    """They are left out beside another feed, in either order, and count where they are alone."""
+    """They are left out if there is another feed."""
     link = f"<link rel=alternate type=application/rss+xml href='{comments}'>"
     for html in (MAIN + link, link + MAIN):
         assert site_links(html.encode(), BASE) == [("https://site.example/main", FEED)]
@@ -195,7 +195,7 @@ def test_feeds_of_comments(comments: str) -> None:
 
 
 def test_sitemaps_come_first() -> None:
-    """Sitemaps stand before feeds wherever they are named; a page full of feeds displaces none."""
+    """Sitemaps precede feeds in any order of the page, and are not displaced by feeds."""
     feeds = "".join(f"<link rel=alternate type=application/rss+xml href='/f{n}'>" for n in range(300))
     found = site_links((feeds + "<a href='/sitemap.xml'>").encode(), BASE, ["</h.xml>; rel=sitemap"])
     assert found[:3] == [
@@ -261,8 +261,8 @@ def test_link_headers(headers: list[str], expected: list[str]) -> None:
 )
 def test_page_facts(html: str, expected: PageMetadata) -> None:
     """Title, redirect by markup and canonical URL, in text and in bytes."""
-    assert page_facts(html, BASE) == expected
-    assert page_facts(html.encode(), BASE) == expected
+    assert page_metadata(html, BASE) == expected
+    assert page_metadata(html.encode(), BASE) == expected
 
 
 def test_utf16() -> None:
@@ -272,7 +272,7 @@ def test_utf16() -> None:
 
 
 def test_bounded() -> None:
-    """A page of links gives a hundred of them."""
+    """At most a hundred links are returned."""
     html = b"".join(b"<a href='/%d/sitemap.xml'>" % number for number in range(10_000))
     assert len(site_links(html, BASE)) == 100
 
@@ -282,7 +282,7 @@ def test_bounded() -> None:
     ["<a ", "<a '", '<a "', "<a href='", "<!--", "<script>", "<a b=\"'", "<link rel=sitemap ", "<a/", "<"],
 )
 def test_time_grows_with_the_size_alone(piece: str) -> None:
-    """No repetition takes the square of its length (the timeout of this test would tell)."""
+    """The time is linear (a timeout would fail)."""
     assert site_links(piece.encode() * (400_000 // len(piece)), BASE) == []
 
 
@@ -291,4 +291,4 @@ def test_any_bytes(html: bytes, base: str) -> None:
     """No page and no base raises."""
     for url, _ in site_links(b"<a href='/sitemap.xml'>" + html, base, [html.decode("latin-1")]):
         assert url.startswith(("http://", "https://"))
-    page_facts(b"<base href=/x/><link rel=canonical href=" + html, base)
+    page_metadata(b"<base href=/x/><link rel=canonical href=" + html, base)

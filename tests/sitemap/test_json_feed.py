@@ -74,7 +74,7 @@ def test_broken_json_is_a_failure(parse: Parse, end: int) -> None:
 
 def test_json_that_is_nested_too_deep_or_too_long(parse: Parse, monkeypatch: pytest.MonkeyPatch) -> None:
     assert parse(feed()[:-1] + ', "x": ' + "[" * 200_000).failure == "not_a_sitemap"
-    monkeypatch.setattr(json_feed, "LONGEST", 1000)
+    monkeypatch.setattr(json_feed, "MAX_CHARACTERS", 1000)
     assert parse(feed({"url": "/a", "content_text": "a" * 1000})).failure == "not_a_sitemap"
 
 

@@ -1,4 +1,4 @@
-"""Content decides what a document is."""
+"""Detection of a document's kind by its content."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ KINDS = [
 @pytest.mark.parametrize(("text", "kind"), KINDS)
 @pytest.mark.parametrize("compressed", [False, True])
 def test_kind(parse: Any, text: str, kind: DocumentKind, compressed: bool) -> None:
-    """The kind is the content's, compressed or not; what is no sitemap lists nothing and says why."""
+    """The kind is that of the content, compressed or not; other documents list nothing and have a failure."""
     data = text.encode()
     reading = parse(gzip.compress(data) if compressed else data)
     document = reading.outcome
@@ -66,7 +66,7 @@ def test_kind(parse: Any, text: str, kind: DocumentKind, compressed: bool) -> No
     ],
 )
 def test_much_before_the_root(parse: Any, junk: str) -> None:
-    """Half a megabyte before the root does not hide it."""
+    """Half a megabyte before the root is skipped."""
     reading = parse(
         junk * (500_000 // len(junk)) + "<urlset><url><loc>https://site.example/a</loc></url></urlset>"
     )
@@ -75,7 +75,7 @@ def test_much_before_the_root(parse: Any, junk: str) -> None:
 
 
 def test_compressed_urlset(parse: Any, urlset: Any) -> None:
-    """Nothing about the entries depends on the compression; the digest is of the decoded body."""
+    """Entries do not depend on the compression; the digest is that of the decoded body."""
     text = urlset("<url><loc>https://site.example/a</loc></url>").encode()
     plain, packed = parse(text), parse(gzip.compress(text))
     assert plain.entries == packed.entries
@@ -83,7 +83,7 @@ def test_compressed_urlset(parse: Any, urlset: Any) -> None:
 
 
 def test_truncated_gzip(parse: Any, urlset: Any) -> None:
-    """What was decoded is read; the failure is the body's, not a complaint about the XML that is cut."""
+    """The decoded part is read; the failure is that of the body, not of the XML."""
     text = urlset(*(f"<url><loc>https://site.example/{n * 7919 % 10_007}</loc></url>" for n in range(5000)))
     reading = parse(gzip.compress(text.encode())[:-2000])
     assert len(reading.entries) > 1000
@@ -123,20 +123,20 @@ def test_trailing_garbage(parse: Any, urlset: Any) -> None:
 )
 @pytest.mark.parametrize("place", ["before", "after"])
 def test_generator(parse: Any, text: str, generator: str | None, place: str) -> None:
-    """The program that wrote a sitemap is named in comments or by its style sheet."""
+    """It is recognised in comments or by the style sheet."""
     urls = "<urlset><url><loc>https://site.example/a</loc></url></urlset>"
     reading = parse(text + urls if place == "before" else urls + text)
     assert reading.outcome.generator == generator
 
 
 def test_generator_of_a_feed(parse: Any) -> None:
-    """A feed has an element for it."""
+    """Feeds have an element for it."""
     text = "<rss><channel><generator>https://wordpress.org/?v=6.5</generator><item><link>/a</link></item></channel></rss>"
     assert parse(text).outcome.generator == "https://wordpress.org/?v=6.5"
 
 
 def test_a_base_that_is_no_url(parse: Any) -> None:
-    """It names no robots.txt, and completes nothing."""
+    """It is not robots.txt, and resolves nothing."""
     reading = parse(
         "<urlset><url><loc>https://site.example/a</loc></url></urlset>", base="http://[::1/robots.txt"
     )

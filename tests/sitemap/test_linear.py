@@ -52,5 +52,5 @@ WORK = {
 
 @pytest.mark.parametrize("work", WORK.values(), ids=WORK)
 def test_the_time_grows_with_the_length_alone(work: str) -> None:
-    """A text of a million characters is done with at once."""
+    """A text of a million characters takes a moment."""
     subprocess.run([sys.executable, "-c", work], timeout=SECONDS, check=True, stdin=subprocess.DEVNULL)

@@ -1,4 +1,4 @@
-"""`Document.losses`: what may have been a page and was not read, told from what never was one."""
+"""`Document.losses`: counts unread pages, and not what never was one."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def test_unknown_elements_beside_entries_are_no_loss(parse: Parse) -> None:
 
 @pytest.mark.parametrize("end", ["", "\n"])
 def test_a_text_that_is_cut_off_loses_its_last_line(end: str) -> None:
-    """Half a URL is none: only a line that ends is believed, and a whole text needs no end of line."""
+    """The last line of a truncated text is a loss; a complete text needs no line end."""
     body = f"http://site.test/a\nhttp://site.test/b{end}".encode()
 
     class Sink:

@@ -1,4 +1,4 @@
-"""Core elements in namespaces that are not the protocol's: read by their names."""
+"""Core elements in other namespaces are recognised by their names."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ BROKEN = "<url><loc>https://site.example/?a&b</loc></url>"  # keeps a document f
     ],
 )
 def test_any_default_namespace(parse: Parse, namespace: str, broken: bool) -> None:
-    """url and loc are what they are by name, with the fields beside them."""
+    """url and loc are recognised by name, with their fields."""
     more = BROKEN if broken else ""
     reading = parse(
         f'<urlset xmlns="{namespace}"><url><loc>{PAGE}</loc><lastmod>2024-01-02</lastmod>'
@@ -45,7 +45,7 @@ def test_any_default_namespace(parse: Parse, namespace: str, broken: bool) -> No
 @pytest.mark.parametrize("broken", [False, True])
 @pytest.mark.parametrize("namespace", [IMAGE, f"{IMAGE}/"])
 def test_the_loc_of_an_image_is_no_page(parse: Parse, namespace: str, broken: bool) -> None:
-    """Nor where its namespace is the default one, and it stands where only a page's loc may."""
+    """Also if its namespace is the default one and it is a child of url."""
     more = BROKEN if broken else ""
     image = "<image:image><image:loc>https://site.example/i.png</image:loc></image:image>"
     stray = "<image:loc>https://site.example/j.png</image:loc>"
@@ -61,7 +61,7 @@ def test_the_loc_of_an_image_is_no_page(parse: Parse, namespace: str, broken: bo
 
 @pytest.mark.parametrize("broken", [False, True])
 def test_a_prefix_of_an_extension_throughout(parse: Parse, broken: bool) -> None:
-    """The root may name the whole protocol with a prefix that is known for another."""
+    """The root may use the prefix of an extension for the protocol."""
     more = BROKEN.replace("<", "<news:").replace("<news:/", "</news:") if broken else ""
     reading = parse(
         f'<news:urlset xmlns:news="{NEWS}"><news:url><news:loc>{PAGE}</news:loc></news:url>'
@@ -71,7 +71,7 @@ def test_a_prefix_of_an_extension_throughout(parse: Parse, broken: bool) -> None
 
 
 def test_entries_in_another_namespace_than_the_root(parse: Parse) -> None:
-    """Each entry's own namespace is the one that its fields are in."""
+    """The fields are in the namespace of the entry."""
     reading = parse(
         f'<urlset xmlns="{PROTOCOL}"><url xmlns="{NEWS}"><loc>{PAGE}</loc></url>'
         f'<url xmlns:image="{IMAGE}"><loc>{PAGE}?b</loc><image:loc>{PAGE}/i.png</image:loc></url></urlset>'

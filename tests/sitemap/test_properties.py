@@ -1,7 +1,5 @@
-"""What holds for every sitemap, however it was damaged: tried on written sitemaps and on scrambled ones.
-
-`tests/fuzz/fuzz_parse.py` runs the same for as long as one likes.
-"""
+"""Properties of all sitemaps, tested on damaged and random ones. `tests/fuzz/fuzz_parse.py` runs the same
+without a time limit."""
 
 from __future__ import annotations
 
@@ -46,7 +44,7 @@ def parse(data: bytes, limits: Limits | None = None) -> tuple[Document, list[str
 
 
 def is_in_order(given_urls: Iterable[str], written: Sequence[str]) -> bool:
-    """Whether the first is the second with some left out."""
+    """Return whether the first is a subsequence of the second."""
     rest = iter(written)
     return all(any(url == other for other in rest) for url in given_urls)
 
@@ -54,7 +52,7 @@ def is_in_order(given_urls: Iterable[str], written: Sequence[str]) -> bool:
 @RELAXED
 @given(SEEDS, st.sampled_from(damaged.ENCODINGS))
 def test_well_formed(seed: int, encoding: str) -> None:
-    """Every URL is listed, in order, none is marked as repaired, and no markup is complained about."""
+    """Every URL is listed in order, without repairs and problems."""
     written = damaged.write(random.Random(seed))
     document, urls, entries = parse(written.text.encode(encoding))
     assert urls == list(written.urls)
@@ -66,8 +64,7 @@ def test_well_formed(seed: int, encoding: str) -> None:
 
 @pytest.mark.parametrize("damage", damaged.HARMLESS, ids=lambda damage: damage.__name__)
 def test_each_damage_loses_nothing(damage: Callable[[random.Random, str], str]) -> None:
-    """Whatever one kind of damage does to the markup, every URL is listed, in order, and the damage is
-    told."""
+    """With one kind of damage to the markup every URL is listed in order, and the damage is reported."""
     for seed in range(60):
         rng = random.Random(seed)
         written = damaged.write(rng, entries=rng.randint(1, 12))
@@ -80,8 +77,7 @@ def test_each_damage_loses_nothing(damage: Callable[[random.Random, str], str]) 
 @RELAXED
 @given(SEEDS)
 def test_damages_together_invent_nothing(seed: int) -> None:
-    """Several kinds of damage at once may cost URLs, but what is listed was written, in order, and a loss is
-    told."""
+    """Several kinds of damage may lose URLs, but list only written ones, in order, and report losses."""
     rng = random.Random(seed)
     written = damaged.write(rng)
     text = written.text
@@ -95,7 +91,7 @@ def test_damages_together_invent_nothing(seed: int) -> None:
 @RELAXED
 @given(SEEDS)
 def test_both_readers_agree(seed: int) -> None:
-    """What the tolerant reader makes of a document is what the strict one makes of it, to the last value."""
+    """The tolerant and the strict reader give equal values."""
     written = damaged.write(random.Random(seed))
     _, _, strict = parse(written.text.encode())
     _, _, tolerant = parse(f"x{written.text}".encode())
@@ -116,7 +112,7 @@ def test_doubled(seed: int) -> None:
 @RELAXED
 @given(SEEDS, st.floats(0, 1), st.booleans())
 def test_truncated(seed: int, share: float, also_damaged: bool) -> None:
-    """A cut anywhere gives whole URLs from the start, all that are certain, and is told."""
+    """A truncated document gives complete URLs from the start, and is reported."""
     rng = random.Random(seed)
     written = damaged.write(rng)
     text = damaged.bare_ampersands(rng, written.text) if also_damaged else written.text
@@ -132,7 +128,7 @@ def test_truncated(seed: int, share: float, also_damaged: bool) -> None:
 @RELAXED
 @given(SEEDS, st.integers(0, 3))
 def test_scrambled(seed: int, times: int) -> None:
-    """Bytes that nobody would write raise nothing, and every entry can be recorded."""
+    """Random bytes raise nothing, and every entry can be stored."""
     rng = random.Random(seed)
     data = damaged.encode(rng, damaged.write(rng).text)
     for _ in range(times):
@@ -150,13 +146,13 @@ def test_scrambled(seed: int, times: int) -> None:
 @RELAXED
 @given(st.binary(max_size=3000), st.booleans())
 def test_any_bytes(data: bytes, robots: bool) -> None:
-    """Any bytes at all come back as an outcome."""
+    """Any bytes have an outcome."""
     document = parse_document(io.BytesIO(data), Kept(), base=damaged.BASE, robots=robots)
     assert document.decoded_bytes >= 0
 
 
 def test_the_fuzzing_program_runs(tmp_path: Path) -> None:
-    """It finds nothing in a second, as it found nothing in an hour."""
+    """It finds nothing in one second."""
     program = Path(__file__).parents[1] / "fuzz" / "fuzz_parse.py"
     command = [sys.executable, str(program), "--seconds", "1", "--seed", "1"]
     result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)

@@ -1,4 +1,4 @@
-"""robots.txt line by line: what is repaired, what is refused, and what is said of either."""
+"""The lines of robots.txt: repairs, refusals and their problems."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ RULES = [("user-agent", "*"), ("disallow", "/private/"), ("allow", "/private/ope
 
 
 def read(text: str, base: str | None = f"{SITE}/robots.txt", *, html: bool = False) -> RobotsText:
-    """What a text says."""
+    """Parse a text."""
     return read_robots(text, Problems(), base=base, url_length=2048, html=html)
 
 
 def codes(text: str, base: str | None = f"{SITE}/robots.txt") -> list[str]:
-    """The codes of what is wrong with a text, in order."""
+    """Return the codes of a text's problems, in order."""
     problems = Problems()
     read_robots(text, problems, base=base, url_length=2048)
     return [problem.code for problem in problems.as_tuple()]
 
 
 def urls(text: str, base: str | None = f"{SITE}/robots.txt") -> list[str]:
-    """The sitemaps that a text names."""
+    """Return the sitemaps of a text."""
     return [sitemap.url for sitemap in read(text, base).sitemaps]
 
 
 def test_a_sound_file() -> None:
-    """Every line with its number; nothing is wrong with it."""
+    """Every line has its number, and there are no problems."""
     robots = read(SOUND)
     assert [(line.number, line.key, line.value) for line in robots.lines] == [
         (1, "user-agent", "*"),
@@ -53,7 +53,7 @@ def test_a_sound_file() -> None:
     ],
 )
 def test_lost_line_ends(end: str) -> None:
-    """A file whose line ends are written out, encoded or spaces is read line by line, and says so."""
+    """Line ends that are escaped, encoded or replaced by spaces are restored and reported."""
     robots = read(SOUND.replace("\n", end))
     assert [(line.key, line.value) for line in robots.lines][:2] == RULES[:2]
     assert [sitemap.url.partition("%0")[0].partition("/n")[0] for sitemap in robots.sitemaps] == [
@@ -63,7 +63,7 @@ def test_lost_line_ends(end: str) -> None:
 
 
 def test_no_line_ends_at_all() -> None:
-    """Keys as they are usually spelled begin a line wherever they stand."""
+    """Keys in the usual spelling begin a line."""
     robots = read(SOUND.replace("\n", ""))
     assert [(line.key, line.value) for line in robots.lines] == RULES
     assert [sitemap.url for sitemap in robots.sitemaps] == [f"{SITE}/maps/all.xml"]
@@ -71,7 +71,7 @@ def test_no_line_ends_at_all() -> None:
 
 @pytest.mark.parametrize("quote", [json.dumps, repr])
 def test_a_string_of_a_program(quote: object) -> None:
-    """robots.txt as JSON or Python writes a string."""
+    """robots.txt as a JSON or Python string."""
     assert callable(quote)
     robots = read(quote(f"# rules\n{SOUND}"))
     assert [(line.key, line.value) for line in robots.lines] == RULES
@@ -92,12 +92,12 @@ def test_a_string_of_a_program(quote: object) -> None:
     ],
 )
 def test_nothing_is_invented(line: str, value: str) -> None:
-    """What may be part of a path stays part of it."""
+    """A possible part of a path is not split."""
     assert [each.value for each in read(f"User-agent: *\n{line}\n").lines] == ["*", value]
 
 
 def test_a_comment_stays_a_comment() -> None:
-    """Unless the whole file is one physical line, nothing in a comment becomes a rule."""
+    """Text in a comment is not a rule, unless the whole file is one physical line."""
     text = (
         "# write \\nDisallow: / to close all\n# or User-agent: * Disallow: /\nUser-agent: *\nDisallow: /a\n"
     )
@@ -133,7 +133,7 @@ def test_several_urls_on_a_line(line: str, names: list[str]) -> None:
     ],
 )
 def test_one_url_and_what_surrounds_it(value: str) -> None:
-    """Quotes, brackets, remarks and links are no part of the URL."""
+    """Quotes, brackets, remarks and links around the URL are removed."""
     assert urls(f"Sitemap: {value.replace('{}', SITE)}\n") == [f"{SITE}/a.xml"]
 
 
@@ -214,7 +214,7 @@ def test_a_url_that_is_not_absolute(value: str, code: str) -> None:
     ],
 )
 def test_values_that_are_refused(value: str) -> None:
-    """Nothing is asked for, and it counts as lost: what was meant is not known."""
+    """They are losses: the intended URL is unknown."""
     text = f"User-agent: *\nSitemap: {value}\nSitemap: {SITE}/b.xml\n"
     assert urls(text) == [f"{SITE}/b.xml"]
     assert (read(text).losses, codes(text)) == (1, ["rejected_url"])
@@ -245,14 +245,14 @@ def test_a_site_on_this_machine() -> None:
     ],
 )
 def test_misspelt_sitemap_keys(key: str) -> None:
-    """With a URL behind it, it can mean nothing else."""
+    """A misspelt key before a URL is unambiguous."""
     assert urls(f"User-agent: *\n{key}: {SITE}/a.xml\n") == [f"{SITE}/a.xml"]
     assert codes(f"User-agent: *\n{key}: {SITE}/a.xml\n") == ["misspelt_key"]
 
 
 @pytest.mark.parametrize("line", ["Sitemap = {}", "Sitemap {}", "Sitemap - {}", "Sitemap; {}", "Sitemap\t{}"])
 def test_sitemap_lines_without_colon(line: str) -> None:
-    """Whatever stands in the colon's place."""
+    """Any other separator is accepted."""
     text = line.format(f"{SITE}/a.xml")
     assert (urls(text), codes(text)) == ([f"{SITE}/a.xml"], ["missing_colon"])
     assert urls(f"Sitemap\uff1a {SITE}/a.xml") == [f"{SITE}/a.xml"]
@@ -292,7 +292,7 @@ def test_misspelt_rules(line: str, rule: tuple[str, str]) -> None:
     ],
 )
 def test_lines_that_nothing_defines(line: str) -> None:
-    """They are reported and passed over, and spoil no other line."""
+    """They are reported and ignored, without effect on other lines."""
     robots = read(f"User-agent: *\n{line}\nDisallow: /a\n")
     assert [each.value for each in robots.lines] == ["*", "/a"]
     assert not robots.sitemaps
@@ -300,19 +300,19 @@ def test_lines_that_nothing_defines(line: str) -> None:
 
 
 def test_extensions_are_known() -> None:
-    """What others have defined is no problem, and no rule."""
+    """Known extensions are neither problems nor rules."""
     text = "User-agent: *\nContent-Signal: ai-train=no\nHost: site.example\nClean-param: s /\nNoindex: /a\n"
     assert (codes(text), len(read(text).lines)) == ([], 1)
 
 
 def test_rules_before_any_agent() -> None:
-    """They apply to nobody, which is said."""
+    """They are ignored and reported."""
     assert codes("Disallow: /a\nAllow: /b\nUser-agent: *\nDisallow: /c\n") == ["rule_without_agent"] * 2
 
 
 @pytest.mark.parametrize("text", ["", "\n \n", "# nothing\n", "\ufeff# nothing", "#\n#Disallow: /\n"])
 def test_nothing_is_understood_as_nothing(text: str) -> None:
-    """A file without a line allows everything and is no mistake."""
+    """An empty file allows everything without a problem."""
     assert (read(text).understood, codes(text)) == (True, [])
 
 
@@ -321,7 +321,7 @@ def test_nothing_is_understood_as_nothing(text: str) -> None:
     ["Not found", '{"error": "no such file"}', "<urlset><url><loc>x</loc></url></urlset>", "\x00\x01\x02"],
 )
 def test_other_documents(text: str) -> None:
-    """Without a single line that is defined it is no robots.txt, which is said once."""
+    """A document without a defined line has one problem."""
     assert (read(text).understood, codes(text)) == (False, ["robots_not_understood"])
 
 
@@ -329,7 +329,7 @@ HTML = "<!DOCTYPE html><html><head></head><body><pre>\n{}\n</pre></body></html>"
 
 
 def test_robots_in_html() -> None:
-    """A page that holds a robots.txt and nothing else is read; a page about robots.txt is not."""
+    """A page that contains only a robots.txt is read; a page about robots.txt is not."""
     base = f"{SITE}/robots.txt"
     for text in (HTML.format(SOUND), HTML.format(SOUND.replace("\n", "<br>")), f"<p>{SOUND}</p>"):
         assert wrapped_in_html(text, base=base, url_length=2048)
@@ -365,5 +365,5 @@ HOSTILE = {
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
 def test_in_linear_time(text: str) -> None:
-    """Half a megabyte of anything is read at once (the timeout of this test would tell)."""
+    """The time is linear (a timeout would fail)."""
     assert len(read(text, html="<" in text).lines) <= SIZE // 8

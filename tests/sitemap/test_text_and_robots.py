@@ -14,7 +14,7 @@ HOST = "https://site.example"
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r", "\n\n", " \n\t"])
 def test_lines_of_text(parse: Any, end: str) -> None:
-    """One URL a line, however lines end and whatever surrounds the URLs."""
+    """One URL per line, with any line end and white space."""
     reading = parse(f"{end}{HOST}/a{end}{HOST}/ü?b=c&d=e{end}# a comment{end}{HOST}/f")
     assert reading.urls == [f"{HOST}/a", f"{HOST}/ü?b=c&d=e", f"{HOST}/f"]
     assert not reading.codes
@@ -22,7 +22,7 @@ def test_lines_of_text(parse: Any, end: str) -> None:
 
 
 def test_lines_that_are_no_url(parse: Any) -> None:
-    """They are counted with their line; nothing is made of them."""
+    """They are reported with their line."""
     reading = parse(f"\n\r\n url,lastmod\n{HOST}/a\n{HOST}/b 2024-01-01\nsite.example/c\nftp://x/\n/d\n")
     assert reading.urls == [f"{HOST}/a"]
     found = [(problem.code, problem.line) for problem in reading.outcome.problems]
@@ -36,14 +36,14 @@ def test_lines_that_are_no_url(parse: Any) -> None:
 
 
 def test_a_line_without_end(parse: Any) -> None:
-    """A line of any length is one refused line, and takes no memory."""
+    """A line of any length is one refused line, in bounded memory."""
     reading = parse(f"{HOST}/a\n{HOST}/{'b' * 3_000_000}\n{HOST}/c\n")
     assert reading.urls == [f"{HOST}/a", f"{HOST}/c"]
     assert reading.codes == {"url_too_long"}
 
 
 def test_lines_at_any_cut() -> None:
-    """Lines are the same however the text arrives."""
+    """Lines do not depend on the chunks."""
     text = "a\r\nb\rc\n\nd\r"
     whole = list(lines(iter([text]), 100))
     assert [line for _, line in whole if line] == ["a", "b", "c", "d"]
@@ -98,18 +98,18 @@ def test_robots(parse: Any, text: str, urls: list[str]) -> None:
 
 @pytest.mark.parametrize("piece", [" ", ":", " :", "sitemap: ", "sitemap ", "\u00a0", "#", "\r", "/"])
 def test_robots_in_linear_time(parse: Any, piece: str) -> None:
-    """No repetition takes more than the time of its length (the timeout of this test would tell)."""
+    """The time is linear (a timeout would fail)."""
     assert parse("Sitemap:" + piece * 50_000 + "x", robots=True).outcome.kind == "robots"
     assert parse("Sitemap" + piece * 50_000, robots=True).outcome.kind == "robots"
 
 
 def test_robots_by_flag(parse: Any) -> None:
-    """The flag stands in for the name."""
+    """The flag has the effect of the name."""
     assert parse("Sitemap: /a", robots=True).urls == [f"{HOST}/a"]
 
 
 def test_a_byte_that_is_not_utf8(parse: Any) -> None:
-    """It spoils its own line only."""
+    """It affects its own line only."""
     lines = b"Sitemap: https://site.example/\xff.xml\nSitemap: https://site.example/b.xml"
     reading = parse(lines, robots=True)
     assert reading.urls == [f"{HOST}/b.xml"]
@@ -120,20 +120,20 @@ def test_a_byte_that_is_not_utf8(parse: Any) -> None:
     "html", ["<!DOCTYPE html><html>Sitemap: /a</html>", "\n<HTML>\nSitemap: /a\n</HTML>"]
 )
 def test_robots_that_is_html(parse: Any, html: str) -> None:
-    """An error page is no robots.txt, whatever it contains."""
+    """An error page is not robots.txt, whatever it contains."""
     reading = parse(html, robots=True)
     assert (reading.urls, reading.failure) == ([], "robots_is_html")
 
 
 def test_robots_is_read_up_to_its_limit(parse: Any) -> None:
-    """RFC 9309 section 2.5: at least 500 KiB; what stands behind is not read."""
+    """RFC 9309 section 2.5: at least 500 KiB; the rest is not read."""
     text = "Sitemap: /a\n" + "# filler\n" * 30_000 + "Sitemap: /b\n"
     assert parse(text, robots=True).urls == [f"{HOST}/a", f"{HOST}/b"]
     assert parse(text, robots=True, limits=Limits(robots_bytes=10_000)).urls == [f"{HOST}/a"]
 
 
 def test_robots_of_too_many_lines(parse: Any) -> None:
-    """The hard cap holds here as well."""
+    """The hard limit applies too."""
     text = "".join(f"Sitemap: /{number}\n" for number in range(50))
     reading = parse(text, robots=True, limits=Limits(file_urls_hard=20))
     assert len(reading.urls) == 20
@@ -158,7 +158,7 @@ def test_a_robots_far_beyond_its_limit(parse: Any) -> None:
 
 
 def test_many_lines(parse: Any) -> None:
-    """URLs are handed on as they come, not when all are read."""
+    """URLs are delivered in batches."""
     reading = parse("".join(f"{HOST}/{number}\n" for number in range(10_001)))
     assert (len(reading.urls), reading.batches) == (10_001, 3)
 
@@ -183,7 +183,7 @@ GOOD = ["https://site.example/a", "https://site.example/é", "https://site.examp
     ],
 )
 def test_a_damaged_line_costs_itself(parse: Any, line: bytes) -> None:
-    """The lines around it are read; it may have been a page, so it is a loss."""
+    """It is a loss, since it may have been a page; other lines are read."""
     for ending in (b"\n", b"\r\n", b"\r"):
         reading = parse(ending.join([GOOD[0].encode(), line, *(url.encode() for url in GOOD[1:]), b""]))
         assert reading.urls == GOOD
@@ -202,7 +202,7 @@ def test_a_line_that_never_was_a_page_is_no_loss(parse: Any, line: bytes) -> Non
 
 
 def test_bytes_that_are_not_utf_8_cost_their_line_at_most(parse: Any) -> None:
-    """What is read of such a line is a guess; the lines around it are none."""
+    """Invalid bytes affect their own line only."""
     lines = [
         GOOD[0].encode(),
         b"https://site.example/\xff\xfe\x80",
@@ -217,7 +217,7 @@ def test_bytes_that_are_not_utf_8_cost_their_line_at_most(parse: Any) -> None:
 
 @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-16"])
 def test_a_damaged_line_in_utf_16(parse: Any, encoding: str) -> None:
-    """NUL bytes of the encoding are none of the text."""
+    """NUL bytes of the encoding are not part of the text."""
     text = "\n".join([GOOD[0], "https://site.example/b\0c", *GOOD[1:]])
     reading = parse(text.encode(encoding))
     assert reading.urls == GOOD
@@ -225,13 +225,13 @@ def test_a_damaged_line_in_utf_16(parse: Any, encoding: str) -> None:
 
 
 def test_lines_with_one_slash(parse: Any) -> None:
-    """A list whose URLs all lost a slash is still a list."""
+    """A list whose URLs all have one slash is a list."""
     reading = parse("https:/site.example/a\nhttps:/site.example/b\n")
     assert reading.urls == ["https://site.example/a", "https://site.example/b"]
     assert reading.codes == {"url_repaired"}
 
 
 def test_binary_is_no_list(parse: Any) -> None:
-    """Records of fixed length with a URL among them are some other format."""
+    """A binary format with a URL in it is not a list."""
     reading = parse(b"".join(f"\nhttps://site.example/{n}\n".encode().ljust(99, b"\0") for n in range(9)))
     assert reading.failure == "not_a_sitemap"

@@ -1,4 +1,4 @@
-"""Broken XML: all that is certain is listed, nothing is invented, and every loss is told."""
+"""Broken XML: what is certain is listed, and every loss is reported."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TWO = f"<url><loc>{HOST}/1</loc></url>\n<url><loc>{HOST}/2</loc></url>"
 
 
 def broken(parse: Any, text: str, *urls: str, code: str | None = None, complete: bool = True) -> Any:
-    """Parses and checks what is common to all damaged documents."""
+    """Parse, and check the common properties of damaged documents."""
     reading = parse(text)
     assert reading.urls == [f"{HOST}/{url}" for url in urls]
     assert reading.outcome.complete == complete
@@ -47,7 +47,7 @@ def broken(parse: Any, text: str, *urls: str, code: str | None = None, complete:
     ],
 )
 def test_junk_before_the_root(parse: Any, junk: str) -> None:
-    """Whatever stands before the root is passed over."""
+    """It is ignored."""
     broken(parse, f"{junk}<urlset>{TWO}</urlset>", "1", "2")
 
 
@@ -55,12 +55,12 @@ def test_junk_before_the_root(parse: Any, junk: str) -> None:
     "junk", ["User-agent: *\nSitemap: /x\n", "<script>a < b && c</script>", "\x00", "</urlset>", "<", "&"]
 )
 def test_junk_after_the_root(parse: Any, junk: str) -> None:
-    """So is whatever stands behind it."""
+    """It is ignored."""
     broken(parse, f"<urlset>{TWO}</urlset>\n{junk} x", "1", "2")
 
 
 def test_blank_lines_before_the_declaration(parse: Any) -> None:
-    """That is an error in XML and of no consequence here."""
+    """They are an error in XML and ignored here."""
     reading = parse(f"\n\n \t<?xml version='1.0'?>\n<urlset>\n<url><loc>ftp://x/</loc></url>{TWO}</urlset>")
     assert len(reading.urls) == 2
     assert reading.outcome.problems[0].line == 5
@@ -90,7 +90,7 @@ def test_bare_ampersands(parse: Any) -> None:
 
 
 def test_a_bare_ampersand_far_from_any_semicolon(parse: Any) -> None:
-    """libxml2 waits for the `;` without an error; that must not look like endless text."""
+    """libxml2 searches for the `;` without an error; that is not endless text."""
     entries = "".join(f"<url><loc>{HOST}/{n}</loc></url>" for n in range(10_000))
     reading = parse(
         f"<urlset><url><loc>{HOST}/?a&b</loc></url>{entries}</urlset>", limits=Limits(xml_token_bytes=100_000)
@@ -100,7 +100,7 @@ def test_a_bare_ampersand_far_from_any_semicolon(parse: Any) -> None:
 
 
 def test_html_entities(parse: Any) -> None:
-    """Entities that only HTML knows are read as HTML has it; unknown ones as text."""
+    """HTML entities are resolved; unknown ones are kept as text."""
     text = (
         f"<urlset><url><loc>{HOST}/caf&eacute;</loc></url><url><loc>{HOST}/?a&nosuch;b</loc></url></urlset>"
     )
@@ -109,7 +109,7 @@ def test_html_entities(parse: Any) -> None:
 
 
 def test_a_no_break_space_in_a_url(parse: Any) -> None:
-    """Nobody can say what was meant, but the other entries are safe."""
+    """The URL is unknown; other entries are not affected."""
     text = f"<urlset><url><loc>{HOST}/a&nbsp;</loc></url>{TWO}</urlset>"
     broken(parse, text, "a", "1", "2", code="html_entity")
 
@@ -138,7 +138,7 @@ def test_a_no_break_space_in_a_url(parse: Any) -> None:
     ],
 )
 def test_broken_tags(parse: Any, text: str) -> None:
-    """Two entries are two entries, whatever was done to the tags around them."""
+    """Two entries are listed, whatever the damage to the tags around them."""
     broken(parse, text, "1", "2")
 
 
@@ -169,21 +169,21 @@ def test_loc_without_its_end(parse: Any, text: str) -> None:
 
 @pytest.mark.parametrize("loc", ["{0}/a<b", "{0}/a<b</loc>", "{0}/<%= x %>/b</loc>", "{0}/a<<b</loc>"])
 def test_a_url_that_may_be_cut_is_refused(parse: Any, loc: str) -> None:
-    """Where the end of a URL cannot be seen, none is listed."""
+    """A URL without a known end is not listed."""
     reading = parse(f"<urlset><url><loc>{loc.format(HOST)}</url>{TWO}</urlset>")
     assert reading.urls == [f"{HOST}/1", f"{HOST}/2"]
     assert reading.outcome.problems
 
 
 def test_comments_stay_comments(parse: Any) -> None:
-    """What is commented out is not listed, not even if the comment does not end."""
+    """Entries in comments are not listed, even in an unterminated one."""
     text = f"<urlset>&<!-- <url><loc>{HOST}/old</loc></url> -->{TWO}"
     broken(parse, f"{text}</urlset>", "1", "2")
     broken(parse, f"{text}<!-- <url><loc>{HOST}/old</loc></url></urlset>", "1", "2", complete=False)
 
 
 def test_truncated_at_every_byte(parse: Any) -> None:
-    """A cut anywhere gives the complete entries before it, never a part of a URL, and is told."""
+    """A truncated document gives the complete entries, never a part of a URL, and is reported."""
     text = (
         "<?xml version='1.0'?>\n<urlset xmlns='x'>\n"
         f"<url><loc>{HOST}/one?a=1&amp;b=2</loc><lastmod>2024-05-06</lastmod></url>\n"
@@ -213,7 +213,7 @@ def test_truncated_feed_at_every_byte(parse: Any) -> None:
 
 
 def test_the_first_problem_is_the_parsers_own(parse: Any) -> None:
-    """The error of the strict reading is kept with its line."""
+    """The error of the strict parser is kept with its line."""
     reading = parse(f"<urlset>\n<url><loc>{HOST}/?a&b</loc></url>\n</urlset>")
     problem = reading.outcome.problems[0]
     assert (problem.code, problem.line) == ("xml_error", 2)
@@ -222,13 +222,13 @@ def test_the_first_problem_is_the_parsers_own(parse: Any) -> None:
 
 
 def test_control_characters(parse: Any) -> None:
-    """A URL with one is refused, other entries are not touched."""
+    """A URL with one is refused; other entries are not affected."""
     text = f"<urlset><url><loc>{HOST}/a\x00b</loc></url>{TWO}<url><loc>{HOST}/&#1;</loc></url></urlset>"
     broken(parse, text, "1", "2", code="rejected_url")
 
 
 def test_extensions_of_a_broken_document(parse: Any) -> None:
-    """Undeclared prefixes are known by their name."""
+    """Undeclared prefixes are recognised by name."""
     text = (
         f"<urlset><url><loc>{HOST}/1</loc><image:image><image:loc>{HOST}/i.jpg?a&b</image:loc></image:image>"
         f'<xhtml:link rel="alternate" hreflang="de" href="{HOST}/de"/></url></urlset>'
@@ -257,7 +257,7 @@ def test_document_types_are_refused(parse: Any, text: str) -> None:
 
 
 def test_document_type_in_a_second_document(parse: Any) -> None:
-    """Reading stops there; what was read before is kept."""
+    """Reading stops there; earlier entries are kept."""
     reading = parse(
         f'<urlset>{TWO}</urlset><!DOCTYPE x [<!ENTITY a "b">]><urlset><url><loc>https://site.example/3</loc></url></urlset>'
     )
@@ -274,12 +274,12 @@ def test_billion_laughs(parse: Any) -> None:
 
 @pytest.mark.parametrize("doctype", ["<!DOCTYPE html>", "<!doctype HTML PUBLIC '-//W3C//DTD'>"])
 def test_html_doctype_before_a_sitemap(parse: Any, doctype: str) -> None:
-    """The one document type that frameworks put before everything."""
+    """The doctype of HTML is accepted."""
     broken(parse, f"{doctype}\n<urlset>{TWO}</urlset>", "1", "2", code="doctype_ignored")
 
 
 def test_doctype_of_rss_091(parse: Any) -> None:
-    """RSS 0.91 asks for one; it is never fetched."""
+    """The doctype of RSS 0.91 is accepted and not fetched."""
     doctype = (
         '<!DOCTYPE rss PUBLIC "-//Netscape Communications//DTD RSS 0.91//EN" "http://127.0.0.1:9/rss.dtd">'
     )
@@ -289,7 +289,7 @@ def test_doctype_of_rss_091(parse: Any) -> None:
 
 @pytest.mark.parametrize("opening", ["<urlset>", "<urlset>&", "<rss><channel><item>"])
 def test_depth(parse: Any, opening: str) -> None:
-    """Nesting is bounded; what was read before is kept."""
+    """Nesting is limited; earlier entries are kept."""
     limits = Limits(xml_depth=100)
     reading = parse(
         opening + "<url><loc>https://site.example/1</loc></url><url>" + "<a>" * 400 + "</a>" * 400,
@@ -302,7 +302,7 @@ def test_depth(parse: Any, opening: str) -> None:
 @pytest.mark.parametrize("opening", ["<urlset>", "<urlset>&"])
 @pytest.mark.parametrize("endless", ["<url><loc>" + "x" * 400_000, "<url><x><![CDATA[" + "x" * 400_000])
 def test_endless_text(parse: Any, opening: str, endless: str) -> None:
-    """One piece of text beyond the limit ends the reading; what was read before is kept."""
+    """Text beyond the limit ends the reading; earlier entries are kept."""
     first = "<url><loc>https://site.example/1</loc></url>" * 20
     reading = parse(f"{opening}{first}{endless}", limits=Limits(xml_token_bytes=100_000))
     assert len(reading.urls) == 20
@@ -310,7 +310,7 @@ def test_endless_text(parse: Any, opening: str, endless: str) -> None:
 
 
 def test_endless_text_beyond_the_hard_cap(parse: Any) -> None:
-    """Two limits at once are still an outcome."""
+    """Two limits at once have an outcome."""
     limits = Limits(xml_token_bytes=100_000, file_urls_hard=5)
     reading = parse(
         "<urlset>&" + "<url><loc>https://site.example/1</loc></url>" * 20 + "<url><loc>" + "x" * 400_000,
@@ -321,7 +321,7 @@ def test_endless_text_beyond_the_hard_cap(parse: Any) -> None:
 
 
 def test_a_large_entry_is_no_endless_text(parse: Any, urlset: Any) -> None:
-    """An entry with a thousand images may exceed the limit of a token: something happens in it."""
+    """An entry with a thousand images may exceed the limit of a token."""
     images = f"<image:image><image:loc>{HOST}/{'x' * 400}.jpg</image:loc></image:image>" * 1000
     reading = parse(
         urlset(f"<url><loc>https://site.example/1</loc>{images}</url>"),
@@ -332,7 +332,7 @@ def test_a_large_entry_is_no_endless_text(parse: Any, urlset: Any) -> None:
 
 
 def test_blanks_are_no_text(parse: Any) -> None:
-    """White space of any length is passed over."""
+    """White space of any length is ignored."""
     blanks = " " * 3_000_000
     reading = parse(f"{blanks}\n<urlset>{blanks}{TWO}{blanks}</urlset>{blanks}")
     assert len(reading.urls) == 2
@@ -369,13 +369,13 @@ def test_blanks_are_no_text(parse: Any) -> None:
 )
 @pytest.mark.parametrize("inside", ["<urlset>&", "<urlset>&<url><loc>", "<urlset>&<url><x>"])
 def test_time_grows_with_the_size_alone(parse: Any, piece: str, inside: str) -> None:
-    """No repetition of anything takes the square of its length (the timeout of this test would tell)."""
+    """The time is linear (a timeout would fail)."""
     assert parse(inside + piece * (80_000 // len(piece))).outcome is not None
 
 
 @pytest.mark.parametrize("piece", ["<!x>", "<x></x>"])
 def test_markup_that_never_comes_to_anything(parse: Any, piece: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Too many declarations of nothing, or elements without an entry, end the reading."""
+    """Too many declarations, or elements without an entry, end the reading."""
     monkeypatch.setattr(tokenizer, "BOGUS_DECLARATIONS", 1000)
     monkeypatch.setattr(tolerant, "MAX_TOKENS_WITHOUT_ENTRY", 2000)
     first = "<urlset>&<url><loc>https://site.example/1</loc></url>"
@@ -384,14 +384,14 @@ def test_markup_that_never_comes_to_anything(parse: Any, piece: str, monkeypatch
 
 
 def test_a_root_that_does_not_begin(parse: Any) -> None:
-    """A start tag beyond the limit for one piece of markup is not what a parser is fed with for ever."""
+    """A start tag beyond the limit of a token ends the reading."""
     text = f'<urlset a="{"x" * 400_000}"><url><loc>https://site.example/1</loc></url></urlset>'
     reading = parse(text, limits=Limits(xml_token_bytes=100_000))
     assert (reading.urls, reading.codes) == ([f"{HOST}/1"], {"xml_error", "broken_markup"})
 
 
 def test_a_feed_says_itself_that_it_has_no_document_type() -> None:
-    """The reader of feeds refuses one where whoever called it did not look."""
+    """The reader of feeds refuses a doctype itself."""
     kept: list[Entry] = []
     builder = EntryBuilder(kept, Problems(), Limits(), base=HOST, in_scope=None)
     feed = b'<!DOCTYPE rss [<!ENTITY a "b">]><rss><channel><item><link>https://site.example/&a;</link></item>'

@@ -1,4 +1,4 @@
-"""Which URLs are accepted, and what becomes of them."""
+"""Validation of URLs."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def test_listed_as_published(text: str) -> None:
 
 @pytest.mark.parametrize(("text", "url"), REPAIRED.items())
 def test_repaired(text: str, url: str) -> None:
-    """What every browser reads as one absolute URL is listed as that, and flagged."""
+    """A URL that browsers read as absolute is listed as such, and reported."""
     validated = validate_url(text, BASE, 2048)
     assert (validated.url, validated.code) == (url, ProblemCode.URL_REPAIRED)
     assert validate_url(url, BASE, 2048).code is None
@@ -145,7 +145,7 @@ def test_a_scheme_alone_is_absolute_where_it_is_another_one() -> None:
 
 @pytest.mark.parametrize(("text", "url"), RESOLVED.items())
 def test_resolved(text: str, url: str) -> None:
-    """White space goes, a relative URL is resolved against the document's."""
+    """White space is removed, and a relative URL is resolved."""
     assert validate_url(text, BASE, 2048).url == url
 
 
@@ -165,7 +165,7 @@ def test_resolved(text: str, url: str) -> None:
     }.items(),
 )
 def test_credentials_are_left_out(text: str, url: str, base: str | None) -> None:
-    """A user name or password is not recorded, and the problem that says so does not repeat it."""
+    """A user name or password is not recorded, nor quoted by its problem."""
     validated = validate_url(text, base, 2048)
     assert (validated.url, validated.code) == (url, ProblemCode.CREDENTIALS_REMOVED)
     assert "@" not in validated.origin
@@ -173,7 +173,7 @@ def test_credentials_are_left_out(text: str, url: str, base: str | None) -> None
 
 
 def test_credentials_of_relative_urls() -> None:
-    """Those after `//` go, with a base and without, and those of the base itself."""
+    """Credentials after `//`, and those of the base, are removed."""
     assert validate_url("//user:s3cr3t@site.example/a", BASE, 2048).url == "https://site.example/a"
     assert validate_url("//user:s3cr3t@site.example/a", None, 2048).url == "//site.example/a"
     assert validate_url("/a", "https://user:s3cr3t@site.example/", 2048).url == "https://site.example/a"
@@ -197,7 +197,7 @@ def test_credentials_of_relative_urls() -> None:
     ],
 )
 def test_what_is_refused_is_told_without_credentials(text: str) -> None:
-    """The problem of a refused URL repeats its beginning, and no password, wherever its end is."""
+    """The problem of a refused URL quotes its beginning without a password."""
     validated = validate_url(text, BASE, 1024)
     assert validated.url is None
     assert "s3cr3t" not in validated.message, validated.message
@@ -205,14 +205,14 @@ def test_what_is_refused_is_told_without_credentials(text: str) -> None:
 
 @pytest.mark.parametrize("text", REJECTED)
 def test_rejected(text: str) -> None:
-    """What could not be requested is refused with its reason."""
+    """A URL that cannot be requested is refused with a reason."""
     validated = validate_url(text, BASE, 2048)
     assert (validated.url, validated.code) == (None, ProblemCode.REJECTED_URL)
     assert validated.message.isprintable()
 
 
 def test_relative_without_a_base() -> None:
-    """A relative URL that cannot be resolved is kept as it is."""
+    """A relative URL without a base is kept."""
     assert validate_url("/a", None, 2048).url == "/a"
 
 
@@ -227,7 +227,7 @@ def test_relative_without_a_base() -> None:
     }.items(),
 )
 def test_own_host_without_scheme(text: str, url: str) -> None:
-    """A loc that starts with the site's own host was never meant as a folder; other words are folders."""
+    """A loc that starts with the site's own host gets a scheme; others are relative paths."""
     validated = validate_url(text, BASE, 2048)
     assert validated.url == url
     assert (validated.code is ProblemCode.SCHEME_ADDED) == (url == f"https://{text}")
@@ -235,7 +235,7 @@ def test_own_host_without_scheme(text: str, url: str) -> None:
 
 @pytest.mark.parametrize("letter", ["a", "ü", "|"])
 def test_length_in_bytes(letter: str) -> None:
-    """The limit counts UTF-8 bytes, of the URL as it would be requested."""
+    """The limit is in UTF-8 bytes of the requested URL."""
     room = (2048 - len("https://site.example/")) // len(letter.encode())
     fits = "https://site.example/" + letter * room
     assert validate_url(fits, BASE, 2048).url == fits
@@ -244,19 +244,19 @@ def test_length_in_bytes(letter: str) -> None:
 
 
 def test_relative_is_measured_after_resolution() -> None:
-    """A short relative URL may be too long once resolved."""
+    """A short relative URL may be too long when resolved."""
     base = "https://site.example/" + "a" * 2040 + "/"
     assert validate_url("bbb", base, 2048).code is ProblemCode.URL_TOO_LONG
 
 
 @pytest.mark.parametrize("text", ["", " ", "\u00a0\ufeff", "\n\t"])
 def test_empty(text: str) -> None:
-    """White space alone is no URL."""
+    """White space only is not a URL."""
     assert validate_url(text, BASE, 2048).code is ProblemCode.MISSING_URL
 
 
 def test_a_scheme_is_added_to_what_can_be_a_url() -> None:
-    """A host without a scheme whose URL is none, or is too long, is refused as it stands."""
+    """A host without a scheme that gives no valid URL is refused."""
     for text, code in (
         ("site.example:99999/", "rejected_url"),
         ("site.example/" + "x" * 3000, "url_too_long"),
@@ -267,6 +267,6 @@ def test_a_scheme_is_added_to_what_can_be_a_url() -> None:
 
 @pytest.mark.parametrize("text", ["/x", "site.example/x", "x"])
 def test_a_base_that_is_no_url(text: str) -> None:
-    """What only a base could complete is refused; nothing is raised."""
+    """Relative URLs are refused; nothing is raised."""
     validated = validate_url(text, "http://[::1/", 2048)
     assert (validated.url, validated.code) == (None, ProblemCode.REJECTED_URL)

@@ -1,4 +1,4 @@
-"""Well-formed urlsets and indexes: what is read of them, and how it is validated."""
+"""Entries, problems and facts of well-formed urlsets and indexes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ HOST = "https://site.example"
 
 
 def test_the_four_fields(parse: Any, urlset: Any) -> None:
-    """Values are taken over as published; nothing is wrong."""
+    """Values are recorded as published, without problems."""
     reading = parse(
         urlset(
             f"<url><loc>{HOST}/a</loc><lastmod>2024-05-06</lastmod><changefreq>daily</changefreq>"
@@ -32,7 +32,7 @@ def test_the_four_fields(parse: Any, urlset: Any) -> None:
 
 
 def test_facts_of_a_bare_document(parse: Any, urlset: Any) -> None:
-    """A document without dates says so."""
+    """Documents without dates are recognised."""
     document = parse(urlset(f"<url><loc>{HOST}/a</loc></url>")).outcome
     assert (document.has_lastmod, document.has_changefreq, document.has_priority) == (False, False, False)
 
@@ -47,7 +47,7 @@ def test_index(parse: Any) -> None:
 
 
 def test_mixed(parse: Any) -> None:
-    """A sitemap in a urlset and a url in an index are what they say they are."""
+    """A sitemap in a urlset and a url in an index keep their type."""
     reading = parse(f"<urlset><url><loc>{HOST}/a</loc></url><sitemap><loc>{HOST}/b</loc></sitemap></urlset>")
     assert [entry.type for entry in reading.entries] == ["url", "sitemap"]
 
@@ -73,12 +73,12 @@ def test_prefixes(parse: Any) -> None:
 
 
 def test_upper_case(parse: Any) -> None:
-    """XML is case-sensitive, its writers are not."""
+    """Names in upper case are recognised."""
     assert parse(f"<URLSET><Url><LOC>{HOST}/a</LOC></Url></URLSET>").urls == [f"{HOST}/a"]
 
 
 def test_only_the_loc_of_an_entry_counts(parse: Any, urlset: Any) -> None:
-    """The loc of an image is none of the page, not even where the image element is missing."""
+    """The loc of an image is not that of the page, even without an image element."""
     reading = parse(
         urlset(
             f"<loc>{HOST}/stray</loc>",
@@ -107,19 +107,19 @@ def test_only_the_loc_of_an_entry_counts(parse: Any, urlset: Any) -> None:
     ],
 )
 def test_text_is_all_character_data(parse: Any, urlset: Any, loc: str) -> None:
-    """However it is written, a URL is its characters."""
+    """All forms of character data are equivalent."""
     reading = parse(urlset(f"<url><loc>{loc.format(HOST)}</loc></url>"))
     assert reading.urls == [f"{HOST}/a?b=1&c=2"]
     assert not reading.entries[0].repaired
 
 
 def test_double_escaping_is_kept(parse: Any, urlset: Any) -> None:
-    """Undoing it would be a guess."""
+    """It is not resolved, which would be a guess."""
     assert parse(urlset(f"<url><loc>{HOST}/?a=1&amp;amp;b=2</loc></url>")).urls == [f"{HOST}/?a=1&amp;b=2"]
 
 
 def test_fields_do_not_leak(parse: Any, urlset: Any) -> None:
-    """Values of an entry without a URL go nowhere."""
+    """Values of an entry without a URL are dropped."""
     reading = parse(
         urlset(
             f"<url><loc>{HOST}/a</loc></url>",
@@ -133,7 +133,7 @@ def test_fields_do_not_leak(parse: Any, urlset: Any) -> None:
 
 
 def test_several_locs_in_one_entry(parse: Any) -> None:
-    """Each is an entry; a field belongs to the loc before it."""
+    """Each is an entry; a field belongs to the preceding loc."""
     reading = parse(
         "<sitemapindex><sitemap><loc>https://site.example/a</loc><lastmod>2023</lastmod><loc>https://site.example/b</loc><loc>https://site.example/c</loc><lastmod>2024</lastmod>"
         "</sitemap></sitemapindex>"
@@ -146,7 +146,7 @@ def test_several_locs_in_one_entry(parse: Any) -> None:
 
 
 def test_loc_in_a_loc(parse: Any, urlset: Any) -> None:
-    """Two URLs are never run together, and a field inside of a loc is no part of it."""
+    """The URLs are separate, and a field inside a loc is not part of it."""
     reading = parse(
         urlset(
             f"<url><loc>{HOST}/a<loc>{HOST}/b</loc></loc></url>",
@@ -159,14 +159,14 @@ def test_loc_in_a_loc(parse: Any, urlset: Any) -> None:
 
 
 def test_an_entry_without_loc_that_is_its_url(parse: Any) -> None:
-    """The URL directly in the element is meant as its loc."""
+    """Text directly in the element is the URL."""
     assert parse("<sitemapindex><sitemap>\n/a?b=1&amp;c=2\n</sitemap></sitemapindex>").urls == [
         f"{HOST}/a?b=1&c=2"
     ]
 
 
 def test_entries_below_a_wrapper(parse: Any) -> None:
-    """An element between root and entries does not hide them."""
+    """Entries inside another element are read."""
     assert parse(f"<urlset><group><url><loc>{HOST}/a</loc></url></group></urlset>").urls == [f"{HOST}/a"]
 
 
@@ -175,7 +175,7 @@ def test_entries_below_a_wrapper(parse: Any) -> None:
     {"0.0": 0.0, "1": 1.0, "1.0": 1.0, " .5 ": 0.5, "0,7": 0.7, "": None, " ": None}.items(),
 )
 def test_priority(parse: Any, urlset: Any, priority: str, expected: float | None) -> None:
-    """Numbers from 0 to 1, sloppily written too; nothing is nothing."""
+    """Numbers from 0 to 1 in various forms; empty is none."""
     reading = parse(urlset(f"<url><loc>https://site.example/a</loc><priority>{priority}</priority></url>"))
     assert reading.entries[0].priority == expected
     assert not reading.codes
@@ -185,7 +185,7 @@ def test_priority(parse: Any, urlset: Any, priority: str, expected: float | None
     "priority", ["1.1", "-0.1", "-0", "NaN", "inf", "1e400", "1e-1", "high", "0.5.5", "１", "9" * 400]
 )
 def test_invalid_priority(parse: Any, urlset: Any, priority: str) -> None:
-    """Anything else is left out and noted; the entry stays."""
+    """The value is dropped and reported; the entry is kept."""
     reading = parse(urlset(f"<url><loc>https://site.example/a</loc><priority>{priority}</priority></url>"))
     assert [entry.priority for entry in reading.entries] == [None]
     assert reading.codes == {"invalid_priority"}
@@ -201,13 +201,13 @@ def test_invalid_priority(parse: Any, urlset: Any, priority: str) -> None:
     ],
 )
 def test_changefreq(parse: Any, urlset: Any, word: str, expected: str | None, codes: set[str]) -> None:
-    """One of seven words in any case, or nothing."""
+    """One of seven words in any case."""
     reading = parse(urlset(f"<url><loc>https://site.example/a</loc><changefreq>{word}</changefreq></url>"))
     assert (reading.entries[0].changefreq, reading.codes) == (expected, codes)
 
 
 def test_lastmod_that_is_not_understood(parse: Any, urlset: Any) -> None:
-    """It is kept as text, and noted with its line."""
+    """It is kept as text and reported with its line."""
     reading = parse(
         urlset(
             "<url><loc>https://site.example/a</loc></url>",
@@ -219,7 +219,7 @@ def test_lastmod_that_is_not_understood(parse: Any, urlset: Any) -> None:
 
 
 def test_refused_urls(parse: Any, urlset: Any) -> None:
-    """What could not be recorded or requested is not listed, each with its code and line; the others are."""
+    """URLs that cannot be stored or requested are reported with code and line; others are listed."""
     reading = parse(
         urlset(
             f"<url><loc>{HOST}/{'a' * 2048}</loc></url>",
@@ -235,7 +235,7 @@ def test_refused_urls(parse: Any, urlset: Any) -> None:
 
 
 def test_duplicates(parse: Any, urlset: Any) -> None:
-    """Every listing is kept, the repetitions are counted."""
+    """Every entry is kept, repetitions are counted."""
     reading = parse(
         urlset(
             "<url><loc>https://site.example/a</loc></url>",
@@ -269,7 +269,7 @@ def test_scope_is_asked_once_an_origin(parse: Any, urlset: Any) -> None:
 
 
 def test_no_base(parse: Any, urlset: Any) -> None:
-    """Without a base, relative URLs stay as they are."""
+    """Without a base, relative URLs are kept."""
     assert parse(urlset("<url><loc>/a</loc></url>"), base=None).urls == ["/a"]
 
 
@@ -281,7 +281,7 @@ def test_empty_urlset(parse: Any) -> None:
 
 
 def test_the_protocols_limit_is_no_cut(parse: Any, urlset: Any) -> None:
-    """More URLs than the protocol allows are all listed, and noted."""
+    """URLs beyond the protocol's limit are listed, and reported."""
     locs = [f"<url><loc>https://site.example/{number}</loc></url>" for number in range(11)]
     assert not parse(urlset(*locs[:10]), limits=Limits(file_urls=10)).codes
     reading = parse(urlset(*locs), limits=Limits(file_urls=10))
@@ -292,7 +292,7 @@ def test_the_protocols_limit_is_no_cut(parse: Any, urlset: Any) -> None:
 
 @pytest.mark.parametrize("end", ["", "<broken"])
 def test_the_hard_cap_is_a_cut(parse: Any, urlset: Any, end: str) -> None:
-    """At the hard cap reading ends; what was read is kept, the digest still covers the whole body."""
+    """Reading ends at the hard limit; the digest covers the whole body."""
     text = urlset(*(f"<url><loc>https://site.example/{number}</loc></url>" for number in range(5000))) + end
     reading = parse(text, limits=Limits(file_urls=10, file_urls_hard=70))
     assert len(reading.entries) == 70
@@ -303,7 +303,7 @@ def test_the_hard_cap_is_a_cut(parse: Any, urlset: Any, end: str) -> None:
 
 @pytest.mark.parametrize("end", ["", "&"])
 def test_refused_entries_count_for_the_hard_cap(parse: Any, urlset: Any, end: str) -> None:
-    """Judging what is not listed costs time as well: there is an end to it."""
+    """Refused entries count too, since they take time."""
     text = urlset(*("<url><loc>ftp://x/</loc></url>" for _ in range(20_000))) + end
     reading = parse(text, limits=Limits(file_urls_hard=100))
     assert reading.failure == "too_many_urls"
@@ -313,14 +313,14 @@ def test_refused_entries_count_for_the_hard_cap(parse: Any, urlset: Any, end: st
 
 
 def test_problems_are_folded(parse: Any, urlset: Any) -> None:
-    """Ten problems of a kind are listed, the others counted."""
+    """Ten problems per code are listed, the others counted."""
     reading = parse(urlset(*("<url><loc>ftp://x/</loc></url>" for _ in range(500))))
     assert len(reading.outcome.problems) == 10
     assert sum(problem.count for problem in reading.outcome.problems) == 500
 
 
 def test_many_chunks(parse: Any, urlset: Any) -> None:
-    """Entries come in order and whole, however the document falls into chunks."""
+    """Entries do not depend on the chunks."""
     locs = [f"{HOST}/{number}/{'x' * (number % 97)}" for number in range(12_000)]
     reading = parse(urlset(*(f"<url><loc>{loc}</loc><lastmod>2024-01-01</lastmod></url>" for loc in locs)))
     assert reading.urls == locs

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from recording import DOMAIN, no_page_type, page, start
 
-from contentmap_cli.batches import cut
+from contentmap_cli.batches import batched
 from contentmap_cli.models import CrawledFile, DiscoveryMethod, FileStatus
 from contentmap_cli.models.entry_rows import RowBatch, RowDelta, rows_of
 from contentmap_cli.storage.jobs.claims import fence
 from contentmap_cli.storage.session import Sessions
-from contentmap_cli.storage.writing.bulk import Place, insert_rows
+from contentmap_cli.storage.writing.bulk import SharedValues, insert_rows
 from contentmap_cli.storage.writing.files import save_files
 from contentmap_cli.storage.writing.row_diff import FileEntries
 
@@ -69,7 +69,7 @@ async def test_the_rows_of_an_insert(sessions: Sessions) -> None:
     entries = [page(f"{number:06}") for number in range(12_000)]
 
     def batches() -> Iterator[RowBatch]:
-        for number, some in enumerate(cut(entries, 500)):
+        for number, some in enumerate(batched(entries, 500)):
             if number == 12:
                 reading.wait()
             yield RowBatch.of(rows_of(some, no_page_type))
@@ -82,6 +82,6 @@ async def test_the_rows_of_an_insert(sessions: Sessions) -> None:
             await fence(session, claim)
             file = CrawledFile(f"https://{DOMAIN}/a.xml", FileStatus.OK, DiscoveryMethod.ROBOTS)
             (file_id,) = (await save_files(session, claim, [file], whole=True, first_scan=True)).ids
-            await insert_rows(session, Place(claim.domain_id, file_id, claim.scan_id), batches())
+            await insert_rows(session, SharedValues(claim.domain_id, file_id, claim.scan_id), batches())
 
     assert not await cancelled_twice(insert(), reading)

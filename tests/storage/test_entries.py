@@ -237,7 +237,13 @@ async def test_nobody_waits_while_a_domain_is_compared(sessions: Sessions) -> No
 
 
 @pytest.mark.parametrize(
-    ("part", "ahead"), [(change_set.PART, False), (change_set.PART, True), (5, False), (5, True)]
+    ("part", "ahead"),
+    [
+        (5, True),
+        pytest.param(5, False, marks=pytest.mark.campaign),
+        pytest.param(change_set.PART, False, marks=pytest.mark.campaign),
+        pytest.param(change_set.PART, True, marks=pytest.mark.campaign),
+    ],
 )
 async def test_twenty_scans_agree_with_a_slow_and_obvious_model(
     sessions: Sessions, part: int, ahead: bool, monkeypatch: pytest.MonkeyPatch

@@ -15,8 +15,8 @@ from contentmap_cli.models import Entry
 from contentmap_cli.models.entry_rows import RowDelta
 from contentmap_cli.storage.session import Sessions
 from contentmap_cli.storage.tables import SITEMAP_URLS, SitemapFile
-from contentmap_cli.storage.writing.change_set import ChangeSet, Difference
-from contentmap_cli.storage.writing.entries import Unfit, compare_ahead
+from contentmap_cli.storage.writing.change_set import ChangeSet, FileChanges
+from contentmap_cli.storage.writing.entries import DeltaMismatch, compare_ahead
 from contentmap_cli.storage.writing.row_diff import FileEntries
 
 FILE = f"https://{DOMAIN}/1"
@@ -35,7 +35,7 @@ def delta_of(old: list[Entry], new: list[Entry]) -> RowDelta:
     return RowDelta(DIGEST, len(old), partial(batches, come), lambda: gone)
 
 
-def lists(found: Difference) -> dict[str, Any]:
+def lists(found: FileChanges) -> dict[str, Any]:
     """All that is to be written of a file."""
     names = ("new", "changed", "restated", "returned", "was", "missing")
     return {name: [*getattr(found, name)] for name in names} | {"withheld": found.withheld}
@@ -44,13 +44,13 @@ def lists(found: Difference) -> dict[str, Any]:
 async def compared(
     sessions: Sessions, file: FileEntries, *, removals: bool = True
 ) -> tuple[dict[str, Any], Any]:
-    """What is found to be written of the file, and what it comes to. Raises Unfit."""
+    """What is found to be written of the file, and what it comes to. Raises DeltaMismatch."""
     taken = await start(sessions)
     try:
         with ChangeSet() as found:
             async with sessions.comparing(taken.job_id, DOMAIN) as session, session.begin():
                 done = await compare_ahead(session, taken, {FILE: file}, {FILE}, found, removals=removals)
-            return lists(found.files[0]), done.weight
+            return lists(found.files[0]), done.counts
     finally:
         await expire(sessions, taken)
 
@@ -113,9 +113,9 @@ async def test_a_change_of_something_else_is_not_compared(sessions: Sessions) ->
     for case, (entries, digest, delta) in cases.items():
         await record(sessions, {"1": entries})
         await remember(sessions, digest)
-        with pytest.raises(Unfit) as unfit:
+        with pytest.raises(DeltaMismatch) as mismatch:
             await compared(sessions, whole(new, delta))
-        assert [*unfit.value.urls] == [FILE], case
+        assert [*mismatch.value.urls] == [FILE], case
     await remember(sessions)
     assert (await compared(sessions, whole(new, fitting)))[0]["new"]
 
@@ -123,7 +123,7 @@ async def test_a_change_of_something_else_is_not_compared(sessions: Sessions) ->
 async def test_a_file_that_is_not_recorded_has_no_change(sessions: Sessions) -> None:
     """Nothing of it is there to start from."""
     await record(sessions, {"2": [page("a")]})
-    with pytest.raises(Unfit):
+    with pytest.raises(DeltaMismatch):
         await compared(sessions, whole([page("b")], RowDelta(DIGEST, 0, list, list)))
 
 

@@ -66,26 +66,34 @@ def can_fork(environment: Mapping[str, str]) -> bool:
 class ForkedProcess(subprocess.Popen[bytes]):
     """`python ARGUMENTS…` in a fork of the server; the arguments are `-m MODULE …` or `FILE …`."""
 
+    imported = "everything"
+
     def _execute_child(self, args: Any, executable: Any, preexec_fn: Any, *details: Any) -> None:
         _close_fds, _pass_fds, cwd, env, _startupinfo, _flags, _shell, *pipes = details[:13]
         assert preexec_fn is None
         descriptors = [own if number == -1 else number for own, number in enumerate((pipes[0], *pipes[3::2]))]
         try:
-            self.pid = _running_server().fork(list(args), dict(env), str(cwd), descriptors)
+            self.pid = _running_server(self.imported).fork(list(args), dict(env), str(cwd), descriptors)
             self._child_created = True
         finally:
             self._close_pipe_fds(*pipes)  # type: ignore[attr-defined]
 
 
+class ForkedBeforeImport(ForkedProcess):
+    """The same where no module of ContentMap is imported yet, for a command that is changed beforehand."""
+
+    imported = "libraries"
+
+
 class _Server:
     """A running server and the socket that leads to it."""
 
-    def __init__(self) -> None:
+    def __init__(self, imported: str) -> None:
         self._lock = threading.Lock()
         self._socket, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, __file__, str(theirs.fileno())],
+                [sys.executable, __file__, str(theirs.fileno()), imported],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 env={"PATH": os.environ["PATH"], **STARTED_WITH},
@@ -115,25 +123,25 @@ class _Server:
         self._process.wait(10)
 
 
-_server: _Server | None = None
+_servers: dict[str, _Server] = {}
 _starting = threading.Lock()
 
 
-def _running_server() -> _Server:
-    """Return the server, started on first use."""
-    global _server  # noqa: PLW0603 - one server per test process
+def _running_server(imported: str) -> _Server:
+    """Return the server that has imported this, started on first use."""
     with _starting:
-        if _server is None:
-            _server = _Server()
-    return _server
+        if imported not in _servers:
+            _servers[imported] = _Server(imported)
+    return _servers[imported]
 
 
-def stop_server() -> None:
-    """End the server if one runs."""
-    global _server  # noqa: PLW0603
-    if _server is not None:
-        _server.stop()
-        _server = None
+def stop_servers() -> None:
+    """End the servers that run."""
+    while _servers:
+        _servers.popitem()[1].stop()
+
+
+atexit.register(stop_servers)
 
 
 def _set_subreaper(on: bool) -> None:
@@ -154,9 +162,22 @@ def _import_everything() -> None:
         with suppress(ModuleNotFoundError):  # another version of the library: it is imported in each fork
             importlib.import_module(name)
     importlib.import_module("sqlalchemy.orm").configure_mappers()
-    assert threading.active_count() == 1, threading.enumerate()
-    gc.collect()
-    gc.freeze()  # a fork that collects garbage need not copy what is loaded
+
+
+def _import_libraries() -> None:
+    """Import what ContentMap imports, and nothing of itself."""
+    ours, theirs = os.pipe()
+    if os.fork() == 0:
+        _import_everything()
+        os.write(theirs, "\n".join(sys.modules).encode())
+        os._exit(0)
+    os.close(theirs)
+    with os.fdopen(ours) as names:
+        for name in names.read().split("\n"):
+            if name.partition(".")[0] not in ("contentmap_cli", "__main__"):
+                with suppress(ImportError):
+                    importlib.import_module(name)
+    os.wait()
 
 
 def _serve(channel: socket.socket) -> list[str]:
@@ -230,7 +251,10 @@ def _shut_down(code: int) -> None:
 
 def main() -> None:
     """Serve forks; run a command in each."""
-    _import_everything()
+    {"everything": _import_everything, "libraries": _import_libraries}[sys.argv[2]]()
+    assert threading.active_count() == 1, threading.enumerate()
+    gc.collect()
+    gc.freeze()  # a fork that collects garbage need not copy what is loaded
     words = _serve(socket.socket(fileno=int(sys.argv[1])))
     try:
         _run(words)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fork_server import STARTED_WITH, ForkedProcess, can_fork
+from fork_server import STARTED_WITH, ForkedBeforeImport, ForkedProcess, can_fork
 
 FAULTY = Path(__file__).with_name("faulty.py")
 PATIENCE = 180
@@ -77,10 +77,13 @@ class Contentmap:
         self, arguments: tuple[str, ...], fault: Mapping[str, Any] | None, stdin: int
     ) -> subprocess.Popen[bytes]:
         words = self.words(*arguments, fault=fault)
-        # a fault of these kinds must be there before a module is imported
-        forked = can_fork(self.environment) and not {"clock", "set"} & set(fault or ())
-        return (ForkedProcess if forked else subprocess.Popen)(
-            words[1:] if forked else words,
+        start: type[subprocess.Popen[bytes]] = subprocess.Popen
+        if can_fork(self.environment):
+            words = words[1:]
+            # a fault of these kinds must be there before a module is imported
+            start = ForkedBeforeImport if {"clock", "set"} & set(fault or ()) else ForkedProcess
+        return start(
+            words,
             stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

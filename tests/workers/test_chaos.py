@@ -29,6 +29,7 @@ def server() -> Iterator[PostgresServer]:
         own.remove()
 
 
+@pytest.mark.campaign
 def test_chaos(
     tmp_path: Path, server: PostgresServer, many_pages: dict[str, Page], many_undisturbed: Trial
 ) -> None:

@@ -1,1 +1,1 @@
-"""Opening the database for a command, looking things up in it, and pruning it."""
+"""Opens the database of a command, finds jobs and domains in it, prunes it."""

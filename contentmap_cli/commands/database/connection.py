@@ -1,4 +1,4 @@
-"""Opens the database a command was given, and sees that its schema is one it can work with."""
+"""Opens the database of a command and checks its schema."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ if TYPE_CHECKING:
 
 
 def database_address(cli: GlobalOptions) -> URL:
-    """The address the user gave, or the SQLite file in the user's data folder."""
+    """Return the address that the user gave, or the SQLite file in the user's data folder."""
     return parse_database_address(str(default_file()) if cli.db is None else cli.db)
 
 
 def default_file() -> Path:
-    """`contentmap.db` in the folder that the platform keeps for a program's data."""
+    """Return `contentmap.db` in the data folder of the platform."""
     return user_data_path("contentmap", appauthor=False) / "contentmap.db"
 
 
@@ -45,8 +45,9 @@ def default_file() -> Path:
 async def database_for_writing(
     cli: GlobalOptions, *, create: bool = True, owner: str | None = None
 ) -> AsyncIterator[Database]:
-    """The database, with a current schema: an embedded one is made on first use, where `create` says so.
-    `owner` is the run it is opened for, where there is one."""
+    """Open the database with a current schema. With `create`, a missing SQLite file is created.
+
+    `owner` is the id of the run that opens it, if there is one."""
     address = database_address(cli)
     if not create and _is_missing_file(address):
         raise _nothing_yet(show_database_address(address))
@@ -66,14 +67,14 @@ async def database_for_writing(
 
 @asynccontextmanager
 async def database_for_reading(cli: GlobalOptions) -> AsyncIterator[Sessions]:
-    """Sessions on the database that the command was given."""
+    """Open read-only sessions on the database of a command."""
     async with open_for_reading(database_address(cli)) as sessions:
         yield sessions
 
 
 @asynccontextmanager
 async def open_for_reading(address: URL) -> AsyncIterator[Sessions]:
-    """Sessions on a database that exists, with a current schema: reading never creates one."""
+    """Open read-only sessions on an existing database with a current schema."""
     if _is_missing_file(address):
         raise _nothing_yet(show_database_address(address))
     async with _opened(address, writable=False) as database:
@@ -85,20 +86,20 @@ async def open_for_reading(address: URL) -> AsyncIterator[Sessions]:
 
 
 async def schema_of(database: Database, connection: AsyncConnection) -> tuple[SchemaState, str | None]:
-    """The state of the schema and its revision. Raises DatabaseUnavailable where the server is too old."""
+    """Return the state of the schema and its revision. Raise DatabaseUnavailable for an old server."""
     await connection.run_sync(require_server, database.shown)
     return await connection.run_sync(read_version)
 
 
 @asynccontextmanager
 async def opened_as_is(cli: GlobalOptions, *, create: bool) -> AsyncIterator[Database]:
-    """The database whatever its schema, for the commands that look at or change the schema itself."""
+    """Open the database with any schema, for the commands that read or change the schema."""
     address = database_address(cli)
     if create and address.drivername == FILE:
         _make_folder(Path(str(address.database)), own=cli.db is None)
     elif _is_missing_file(address):
         shown = show_database_address(address)
-        raise SchemaMismatch(f"there is no database {shown}", hint="run `contentmap db upgrade` to make it")
+        raise SchemaMismatch(f"no such database: {shown}", hint="create it with `contentmap db upgrade`")
     async with _opened(address, writable=create) as database:
         yield database
 
@@ -117,35 +118,35 @@ def _is_missing_file(address: URL) -> bool:
     try:
         return address.drivername == FILE and not Path(str(address.database)).exists()
     except OSError:
-        return False  # it may be there: opening it says what is wrong
+        return False  # opening it reports the error
 
 
 def _nothing_yet(shown: str) -> NotFound:
     return NotFound(
-        f"nothing is recorded yet: there is no database {shown}",
+        f"nothing is recorded yet: no such database: {shown}",
         hint="run `contentmap scan example.com` first, or name the database with --db",
     )
 
 
 def _make_folder(file: Path, *, own: bool) -> None:
-    """Makes the folder of the default database; a folder that the user named must be there."""
+    """Create the folder of the default database. A folder that the user named must exist."""
     folder = file.absolute().parent
     try:
         if own:
             folder.mkdir(parents=True, exist_ok=True)
         elif not folder.is_dir():
             raise DatabaseUnavailable(
-                f"there is no folder {folder} for the database",
-                hint="make it first, or name another database with --db",
+                f"no such folder for the database: {folder}",
+                hint="create it, or name another database with --db",
             )
     except OSError as error:
         raise DatabaseUnavailable(
-            f"the folder {folder} for the database cannot be made",
-            hint="name a database with --db, in a folder that you may write to",
+            f"cannot create the folder {folder} for the database",
+            hint="name a database in a writable folder with --db",
         ) from error
     if file.is_dir():
         raise DatabaseUnavailable(f"{file} is a folder, not a database", hint="name a file with --db")
     if file.exists() and not os.access(file, os.W_OK):
         raise DatabaseUnavailable(
-            f"the database {file} is read-only", hint="give a database that may be written"
+            f"the database {file} is read-only", hint="name a writable database with --db"
         )

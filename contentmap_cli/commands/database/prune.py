@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from contentmap_cli.batches import cut
+from contentmap_cli.batches import batched
 from contentmap_cli.commands.interface.command_decorator import run_async
 from contentmap_cli.commands.interface.global_options import GlobalOptions
 from contentmap_cli.errors import SchemaMismatch, UsageError
@@ -72,7 +72,7 @@ def prune(
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object.")] = False,
 ) -> int:
     """Remove old jobs and the history that only they need."""
-    from contentmap_cli.commands.interface.date_arguments import parse_date
+    from contentmap_cli.commands.interface.argument_values import parse_date
 
     before = parse_date("--older-than", older_than)
     if before > datetime.now(UTC):
@@ -225,7 +225,7 @@ async def _remove_files(sessions: Sessions, left: Leftovers, busy: set[int], tal
     from contentmap_cli.storage.maintenance.prune import drop_files
 
     server = sessions.database.dialect == "postgresql"
-    for some in cut(left.files, 1 if server else ROWS):
+    for some in batched(left.files, 1 if server else ROWS):
         if server and tally.files_took >= FILES_SECONDS:
             tally.files_left += len(some)
             continue
@@ -261,12 +261,12 @@ def _batches(found: Sequence[Leftovers]) -> list[list[Leftovers]]:
 
 
 async def _vacuum(database: Database) -> None:
-    from contentmap_cli.commands.engine.run_id import is_dead
+    from contentmap_cli.commands.engine.run_id import is_dead, is_running
     from contentmap_cli.storage.maintenance.vacuum import vacuum
     from contentmap_cli.storage.schema import held_jobs
 
     async with database.engine.begin() as connection:
-        live = [job for job, owner in await connection.run_sync(held_jobs) if not is_dead(owner)]
+        live = await connection.run_sync(held_jobs, is_dead, is_running)
     if live:
         raise SchemaMismatch(
             f"{database.shown} is in use by a run of {live[0]}: old rows were removed, the file was not "
@@ -317,7 +317,7 @@ def _answer(
 
 def _print_notes(cli: GlobalOptions, tally: Tally, free: int) -> None:
     from contentmap_cli.commands.interface.answer_output import say
-    from contentmap_cli.output.figures import plural, size
+    from contentmap_cli.output.number_format import plural, size
 
     if tally.unfinished:
         them = plural(tally.unfinished, "job")

@@ -25,15 +25,14 @@ from contentmap_cli.crawl.crawler import Crawler
 from contentmap_cli.crawl.results import DomainCrawl
 from contentmap_cli.errors import Failure
 from contentmap_cli.models import DomainSummary, FileStatus, ScanStatus
-from contentmap_cli.models.robots import costly
+from contentmap_cli.models.robots import relevant_problems
 from contentmap_cli.storage.jobs.claims import Claim, fence, finish_domain
 from contentmap_cli.storage.session import GuardedSession
 from contentmap_cli.storage.writing.change_set import ChangeSet
-from contentmap_cli.storage.writing.entries import Compared, Unfit, compare_ahead, merge_entries
+from contentmap_cli.storage.writing.entries import Compared, DeltaMismatch, compare_ahead, merge_entries
 from contentmap_cli.storage.writing.files import drop_files, save_files
 from contentmap_cli.storage.writing.robots_versions import save_robots
 from contentmap_cli.storage.writing.row_diff import FileEntries
-from contentmap_cli.threads import run_in_thread
 
 WORTH_COMPARING_AHEAD = 5_000
 """Number of entries from which a domain is compared before its session may write. For fewer, a session of
@@ -98,8 +97,8 @@ async def _compare_before_writing(
                     kept.enter_context(ChangeSet()),
                     removals=crawl.complete,
                 )
-        except Unfit as unfit:
-            crawl = await run_in_thread(crawl.read_whole, unfit.urls)
+        except DeltaMismatch as mismatch:
+            crawl = await crawl.read_whole(mismatch.urls)
 
 
 def _read_files(crawl: DomainCrawl) -> dict[int, FileEntries]:
@@ -175,7 +174,7 @@ async def _store(
         error=None if crawl.status.clean else crawl.failure,
         evidence=crawl.evidence,
         discovery_methods=_count(saved.methods[index] for index in good),
-        robots_problems=costly(crawl.robots_file.problems) if crawl.robots_file is not None else 0,
+        robots_problems=relevant_problems(crawl.robots_file.problems) if crawl.robots_file is not None else 0,
         sitemap_types=_count(kind for index in good if (kind := saved.types[index]) is not None),
     )
     await finish_domain(session, claim, summary, complete=crawl.complete, limits=crawl.limits)

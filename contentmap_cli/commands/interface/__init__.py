@@ -1,1 +1,1 @@
-"""What all commands share: options, input, output, errors, logging."""
+"""Options, input, output, errors and logging of all commands."""

@@ -1,4 +1,4 @@
-"""Where an answer goes: stdout, or a file that appears only when it is whole."""
+"""Output of commands: stdout, or a file that appears only when it is complete."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO, cast
 
-from contentmap_cli.commands.interface.process_setup import close_quietly, hear_interrupts
+from contentmap_cli.commands.interface.process_setup import close_quietly, enable_interrupts
 from contentmap_cli.errors import AnswerLost, UsageError
 from contentmap_cli.output.escape import terminal
 
 _HINT = "name another file with -o"
-_AGAIN = "free some space, or write it somewhere else"
+_AGAIN = "free some space, or name another file with -o"
 
 
 class Stdout(io.TextIOBase):
-    """Standard output for a run that must go on when its reader has gone (`| head`) or its disk is full.
+    """Standard output that ignores write errors, so that a scan continues after `| head` or on a full disk.
 
-    The first failed write ends writing; `lost` says why, None where the reader simply left.
+    Nothing is written after the first error. `lost` is its reason, None if the reader closed the pipe.
     """
 
     def __init__(self) -> None:
@@ -33,7 +33,7 @@ class Stdout(io.TextIOBase):
         self.closed_by: OSError | None = None
 
     def write(self, text: str) -> int:
-        """Writes, or does nothing once a write has failed."""
+        """Write, unless a write has failed before."""
         if self.closed_by is None:
             try:
                 return sys.stdout.write(text)
@@ -42,7 +42,7 @@ class Stdout(io.TextIOBase):
         return len(text)
 
     def flush(self) -> None:
-        """Flushes, or does nothing once a write has failed."""
+        """Flush, unless a write has failed before."""
         if self.closed_by is None:
             try:
                 sys.stdout.flush()
@@ -51,28 +51,28 @@ class Stdout(io.TextIOBase):
 
     @property
     def buffer(self) -> BinaryIO:
-        """The same for bytes."""
+        """A binary stream with the same behaviour."""
         return cast("BinaryIO", _StdoutBytes(self))
 
     def isatty(self) -> bool:
-        """Whether a person is reading."""
+        """Return whether stdout is a terminal."""
         return sys.stdout.isatty()
 
     @property
     def lost(self) -> str | None:
-        """Why part of the answer did not reach its file, or None."""
+        """The reason why output was lost, or None."""
         if self.closed_by is None or self.closed_by.errno == errno.EPIPE:
             return None
         return self.closed_by.strerror or str(self.closed_by)
 
     def give_up(self, error: OSError) -> None:
-        """Takes an error of writing for the end of it."""
+        """Stop writing because of `error`."""
         self.closed_by = error
         close_quietly(sys.stdout)
 
 
 class _StdoutBytes(io.RawIOBase):
-    """The bytes of a `Stdout`: what befalls them is for it to say, not for who writes them."""
+    """Binary stream of a `Stdout`, which handles the errors."""
 
     def __init__(self, text: Stdout) -> None:
         super().__init__()
@@ -95,13 +95,12 @@ class _StdoutBytes(io.RawIOBase):
 
 @contextlib.contextmanager
 def answer_to(path: str | None, *, named: str | None = None, hint: str = _HINT) -> Iterator[TextIO]:
-    """A text stream for the answer. With a path: written beside it and renamed when whole, compressed where
-    the name ends in `.gz`.
+    """Yield a text stream for the output. A file is written under a temporary name and renamed when complete;
+    a name that ends in `.gz` is compressed.
 
-    Raises UsageError where the file cannot be written: about `named`, what the user typed, where that is
-    another name, and with `hint`.
+    Raise UsageError with `hint` if the file cannot be written. `named` is the name to show, if it differs.
     """
-    hear_interrupts()  # a file that is not whole goes
+    enable_interrupts()  # an incomplete file is removed
     if path is None or path == "-":
         stdout = Stdout()
         yield cast("TextIO", stdout)
@@ -111,17 +110,17 @@ def answer_to(path: str | None, *, named: str | None = None, hint: str = _HINT) 
         return
     final, named = Path(path), named or path
     if path.endswith("/") and not final.exists():
-        raise UsageError(f"{named} is the name of a folder", hint=hint)
+        raise UsageError(f"cannot write {named}: it is the name of a folder", hint=hint)
     if _is_special(final, named, hint):
-        # a device, a pipe, a terminal: to rename a file over /dev/null would replace it for everybody
+        # a device, pipe or terminal: renaming a file over it would replace it
         stream = _opened(final, named, hint)
         try:
             with stream:
                 yield stream
         except OSError as error:
-            raise AnswerLost(f"{named} could not be written whole", hint=_AGAIN) from error
+            raise AnswerLost(f"{named} could not be written", hint=_AGAIN) from error
         return
-    final = final.resolve()  # the file that a link leads to, not the link
+    final = final.resolve()  # follow symbolic links
     partial = final.with_name(f".{final.name}.{os.getpid()}.part")
     stream = _opened(partial, named, hint, compressed=final.name.endswith(".gz"))
     try:
@@ -131,20 +130,20 @@ def answer_to(path: str | None, *, named: str | None = None, hint: str = _HINT) 
             partial.chmod(stat.S_IMODE(final.stat().st_mode))
         partial.replace(final)
     except OSError as error:
-        raise AnswerLost(f"{named} could not be written whole", hint=_AGAIN) from error
+        raise AnswerLost(f"{named} could not be written", hint=_AGAIN) from error
     finally:
         with contextlib.suppress(OSError):
             partial.unlink(missing_ok=True)
 
 
 def _is_special(file: Path, named: str, hint: str) -> bool:
-    """Whether something is there that is no plain file. Raises UsageError where nothing can ever be."""
+    """Return whether `file` exists and is not a regular file. Raise UsageError for an invalid name."""
     try:
         return not stat.S_ISREG(file.stat().st_mode)
     except FileNotFoundError:
         return False
     except OSError as error:
-        raise UsageError(f"{named} cannot be written", hint=hint) from error
+        raise UsageError(f"cannot write {named}", hint=hint) from error
 
 
 def _opened(file: Path, named: str, hint: str, *, compressed: bool = False) -> TextIO:
@@ -153,34 +152,34 @@ def _opened(file: Path, named: str, hint: str, *, compressed: bool = False) -> T
             return io.TextIOWrapper(_Gzip(file), encoding="utf-8", newline="")
         return file.open("w", encoding="utf-8", newline="")
     except OSError as error:
-        raise UsageError(f"{named} cannot be written", hint=hint) from error
+        raise UsageError(f"cannot write {named}", hint=hint) from error
 
 
 class _Gzip(gzip.GzipFile):
-    """A compressed file without a time or a name in it: the same answer is the same file (RFC 1952)."""
+    """A gzip file without time and name, so that equal output gives equal files (RFC 1952)."""
 
     def __init__(self, file: Path) -> None:
         self._raw = file.open("wb")
         super().__init__(filename="", mode="wb", compresslevel=6, fileobj=self._raw, mtime=0)
 
     def close(self) -> None:
-        """Ends the stream and the file below it, which is let go where the disk takes no more, too."""
+        """Close the stream and the file, also after a write error."""
         with self._raw:
             super().close()
 
 
 def width_of(stream: TextIO) -> int | None:
-    """The width of the terminal in columns, or None where `stream` is not one."""
+    """Return the width of the terminal in columns, None if `stream` is not a terminal."""
     return shutil.get_terminal_size().columns if stream.isatty() else None
 
 
 def has_left(stream: TextIO) -> bool:
-    """Whether the reader of an answer has gone, so that the rest need not be looked up."""
+    """Return whether the reader of the output has closed it."""
     return isinstance(stream, Stdout) and stream.closed_by is not None
 
 
 def goes_to_file(stream: TextIO) -> bool:
-    """Whether an answer ends in a file: a terminal, or a pipe that may lead to one, is shown as it comes."""
+    """Return whether the output is a file, as opposed to a terminal or a pipe."""
     if not isinstance(stream, Stdout):
         return True
     try:
@@ -190,13 +189,13 @@ def goes_to_file(stream: TextIO) -> bool:
 
 
 def say(line: str, *, unless: bool = False) -> None:
-    """One line on stderr, `unless` it is not wanted; nobody listening is no reason to fail."""
+    """Print a line on stderr `unless` it is not wanted. Write errors are ignored."""
     if not unless:
         with contextlib.suppress(OSError):
             print(terminal(line), file=sys.stderr, flush=True)
 
 
 def redraw(out: TextIO) -> None:
-    """Clears a terminal before an answer is shown again; elsewhere one answer follows another."""
+    """Clear the terminal before the output is repeated; do nothing for other streams."""
     if out.isatty():
         out.write("\x1b[H\x1b[2J")

@@ -1,4 +1,4 @@
-"""How a command fails: one line and a hint on stderr, an object for programs, an exit code; no traceback."""
+"""Errors of commands: a line and a hint on stderr, a JSON object with --json, an exit code."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contentmap_cli.errors import AnswerLost, ContentMapError
 
 
 def fail(error: ContentMapError, *, as_json: bool = False) -> None:
-    """Says on stderr what went wrong: for people, and for programs where JSON was asked for."""
+    """Print an error on stderr, with `as_json` also as a JSON object."""
     import json
 
     from contentmap_cli.output.error_text import render_error
@@ -21,22 +21,22 @@ def fail(error: ContentMapError, *, as_json: bool = False) -> None:
         if as_json:
             print(json.dumps(error_object(error)), file=sys.stderr)
     except OSError:
-        pass  # nobody is listening; the exit code still says it
+        pass  # stderr is closed; the exit code remains
 
 
 def unexpected(error: Exception, *, as_json: bool = False) -> int:
-    """Says what nobody foresaw, without a traceback: the log has it, at `-vv`. Returns the exit code."""
+    """Report an unexpected error without a traceback, which the log has at `-vv`. Return the exit code."""
     import logging
 
     logging.getLogger("contentmap").debug("unexpected", exc_info=error, extra={"action": "command.crashed"})
     known: ContentMapError
     if isinstance(error, OSError):
-        # files and databases say for themselves what went wrong: what is left is the answer
+        # errors of input files and databases are ContentMapErrors: this is the output
         known = AnswerLost(f"the answer could not be written: {error.strerror or error}")
     else:
         known = ContentMapError(
             f"a bug in ContentMap: {type(error).__name__}",
-            hint="run it again with -vv --log-file FILE and report what the file says",
+            hint="run it again with -vv --log-file FILE and report the file",
         )
     fail(known, as_json=as_json)
     return known.exit_code

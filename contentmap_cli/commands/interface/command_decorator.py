@@ -23,8 +23,8 @@ from contentmap_cli.commands.interface.help_pages import SETTINGS, HelpCommand
 from contentmap_cli.commands.interface.logging_setup import LogFormat, set_up_logging
 from contentmap_cli.commands.interface.process_setup import (
     close_quietly,
-    hear_interrupts,
-    ignore_late_answers,
+    enable_interrupts,
+    ignore_closed_loop,
     tune_garbage_collector,
 )
 from contentmap_cli.commands.settings import config_files
@@ -201,6 +201,6 @@ def run_async(main: Coroutine[Any, Any, T]) -> T:
     import asyncio
 
     tune_garbage_collector()
-    ignore_late_answers()
-    hear_interrupts()
+    ignore_closed_loop()
+    enable_interrupts()
     return asyncio.run(main)

@@ -1,7 +1,7 @@
-"""What a shell completes beyond names of commands and options: recent jobs, and domains that were scanned.
+"""Shell completion of job ids and domains.
 
-It looks into the database that the command line, the environment or a settings file names. Whatever goes
-wrong, and whatever takes longer than a second, completes nothing and says nothing.
+They are read from the database of the command line, the environment or a settings file. After an error or
+one second there are no completions and no message.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ _MOST = 50
 
 
 def complete_job(context: typer.Context, incomplete: str) -> list[tuple[str, str]]:
-    """The newest jobs that begin so, each with its status and its size."""
+    """Return the newest jobs whose id begins with `incomplete`, with status and size."""
 
     async def jobs(session: GuardedSession, tenant: str) -> Iterable[tuple[str, str]]:
-        from contentmap_cli.output.figures import moment, plural
+        from contentmap_cli.output.number_format import moment, plural
         from contentmap_cli.storage.jobs.job_queries import list_jobs
 
         return [
@@ -40,7 +40,7 @@ def complete_job(context: typer.Context, incomplete: str) -> list[tuple[str, str
 
 
 def complete_domain(context: typer.Context, incomplete: str) -> list[tuple[str, str]]:
-    """Domains that were scanned and begin so, the last scanned first."""
+    """Return scanned domains that begin with `incomplete`, the last scanned first."""
 
     async def domains(session: GuardedSession, tenant: str) -> Iterable[tuple[str, str]]:
         from contentmap_cli.storage.reading.contents import known_domains
@@ -51,7 +51,7 @@ def complete_domain(context: typer.Context, incomplete: str) -> list[tuple[str, 
 
 
 def complete_subject(context: typer.Context, incomplete: str) -> list[tuple[str, str]]:
-    """Jobs where a job's id has been begun, otherwise domains."""
+    """Return jobs if `incomplete` begins like a job id, otherwise domains."""
     return (complete_job if incomplete.startswith("sitemap_") else complete_domain)(context, incomplete)
 
 
@@ -68,7 +68,7 @@ def _found(
         cli = _cli(context)
         answers = asyncio.run(_asked(cli, ask))
         return [answer for answer in answers if answer[0].startswith(incomplete)]
-    except BaseException:  # no error of any kind is worth a word in the middle of a line
+    except BaseException:  # a message would appear within the command line
         return []
     finally:
         with contextlib.suppress(Exception):  # where there is no alarm, none was set
@@ -85,25 +85,25 @@ async def _asked(
 
 
 def _cli(context: typer.Context) -> GlobalOptions:
-    """The database and tenant in effect: a command that is only completed has heard no settings file yet."""
+    """Return the effective database and tenant; settings files are not read yet during completion."""
     from contentmap_cli.commands.interface.global_options import GlobalOptions
 
-    said = config_files.read_layers(_given(context, "config"))
+    settings = config_files.read_layers(_given(context, "config"))
     db, tenant = (
-        _given(context, name) or (str(said[name].value) if name in said else None)
+        _given(context, name) or (str(settings[name].value) if name in settings else None)
         for name in ("db", "tenant")
     )
     return GlobalOptions(db=db, tenant=tenant)
 
 
 def _given(context: typer.Context, name: str) -> str | None:
-    """An option of this line, before or after the command's name, or else of the environment."""
-    places = [place for place in (context, context.parent) if place is not None]
+    """Return an option of the command line, before or after the command's name, or of the environment."""
+    contexts = [each for each in (context, context.parent) if each is not None]
     for flags_only in (True, False):
-        for place in places:
-            value = place.params.get(name)
+        for each in contexts:
+            value = each.params.get(name)
             if value and (
-                not flags_only or config_files.source_of(cast("typer.Context", place), name) == "COMMANDLINE"
+                not flags_only or config_files.source_of(cast("typer.Context", each), name) == "COMMANDLINE"
             ):
                 return str(value)
     return None

@@ -1,4 +1,4 @@
-"""A document as the user names it: a file or standard input, and the URL that it is said to come from."""
+"""Input documents: a file or standard input, and its URL."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _CHUNK = 1 << 16
 
 
 def opened(file: str) -> BinaryIO:
-    """A file, or standard input for `-`, that can be read twice. Raises UsageError where that cannot be."""
+    """Open a file, or standard input for `-`, as a seekable stream. Raise UsageError if it cannot be read."""
     try:
         if file == "-":
             return _copied(sys.stdin.buffer)
@@ -25,11 +25,11 @@ def opened(file: str) -> BinaryIO:
         with source:
             return _copied(source)
     except OSError as error:
-        raise UsageError(f"{file} cannot be read", hint="name a file, or - for standard input") from error
+        raise UsageError(f"cannot read {file}", hint="name a file, or - for standard input") from error
 
 
 def _copied(pipe: BinaryIO) -> BinaryIO:
-    """What comes out of a pipe, which cannot be read twice as a parser may have to."""
+    """Copy a pipe into a seekable temporary file."""
     copy = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115 - the caller closes it
     try:
         while chunk := pipe.read(_CHUNK):
@@ -41,15 +41,13 @@ def _copied(pipe: BinaryIO) -> BinaryIO:
     return cast("BinaryIO", copy)
 
 
-def said_base(base: str | None) -> str | None:
-    """What `--base` says, None where it is not given. Raises UsageError for what is no http or https URL."""
+def checked_base(base: str | None) -> str | None:
+    """Return the value of `--base`. Raise UsageError if it is not an http or https URL."""
     if base is not None and normalise_url(base) is None:
-        raise UsageError(
-            f"--base: {base} is no URL of a document", hint="for example https://example.com/sitemap.xml"
-        )
+        raise UsageError(f"--base: invalid URL: {base}", hint="for example https://example.com/sitemap.xml")
     return base
 
 
 def is_robots(file: str, base: str | None) -> bool:
-    """Whether a file is named as a robots.txt, where no URL says what it is."""
+    """Return whether a file without a base URL is named robots.txt."""
     return base is None and PurePath(file).name.lower() == "robots.txt"

@@ -1,4 +1,4 @@
-"""`--expect-urls MIN[:MAX]`: how many URLs a caller expects of each domain."""
+"""`--expect-urls MIN[:MAX]`: expected number of URLs per domain."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ _COUNTED = frozenset({ScanStatus.OK, ScanStatus.EMPTY, ScanStatus.PARTIAL})
 
 
 class Expectation(NamedTuple):
-    """The least and the most URLs of a domain; `most` is None where any number is enough."""
+    """Minimum and maximum number of URLs of a domain; `most` is None for no maximum."""
 
     least: int
     most: int | None = None
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """`100` is 100 or more, `100:200` from 100 to 200, `:200` at most 200. Raises UsageError."""
+        """Parse `100` (100 or more), `100:200` (100 to 200) or `:200` (at most 200). Raise UsageError."""
         found = _RANGE.fullmatch(text.replace(",", "").replace("_", "").strip())
         if found is None:
             raise UsageError(
-                f"--expect-urls: {text!r} is no range of URLs", hint="for example 100, 100:200 or :200"
+                f"--expect-urls: invalid range: {text!r}", hint="for example 100, 100:200 or :200"
             )
         least, most = int(found[1] or 0), found[2] or found[3]
         if most is not None and int(most) < least:
             raise UsageError(
-                f"--expect-urls: {text!r} ends before it begins", hint=f"for example {most}:{least}"
+                f"--expect-urls: maximum below minimum: {text!r}", hint=f"for example {most}:{least}"
             )
         return cls(least, int(most) if most is not None else None)
 
     def missed_by(self, summary: DomainSummary) -> str | None:
-        """In what the domain is not as expected, as a person reads it; None where it is.
+        """Return a description of the deviation, None if the count is as expected.
 
-        What failed or waits was not counted, and is not clean anyway.
+        Domains that failed or are not finished are not counted.
         """
         if summary.status not in _COUNTED:
             return None

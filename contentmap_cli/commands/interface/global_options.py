@@ -1,4 +1,4 @@
-"""The global options, which every command has, and what one call said of them."""
+"""The global options of every command, and their values in one call."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _COMMAND = re.compile(
 
 
 class Color(StrEnum):
-    """Whether answers and progress are coloured."""
+    """Whether output and progress are colored."""
 
     AUTO = "auto"
     ALWAYS = "always"
@@ -112,7 +112,7 @@ Config = Annotated[
 
 @dataclass(frozen=True)
 class GlobalOptions:
-    """The global options of one call, wherever they were said; `given` names those that were flags."""
+    """The global options of one call. `given` names those on the command line."""
 
     db: str | None = None
     tenant: str | None = None
@@ -127,7 +127,7 @@ class GlobalOptions:
 
     @property
     def flags(self) -> frozenset[str]:
-        """The command's own options that stand on the command line, by their parameters."""
+        """The parameter names of the command's own options that are on the command line."""
         context = self.context
         if context is None:
             return frozenset()
@@ -135,14 +135,14 @@ class GlobalOptions:
 
     @property
     def tenant_name(self) -> str:
-        """The tenant, `default` where none is named."""
+        """The tenant, `default` if none is named."""
         name = "default" if self.tenant is None else self.tenant.strip()
         if not name or len(name) > 64 or not name.isprintable():
-            raise UsageError("a tenant is a name of 1 to 64 printable characters", hint="for example: acme")
+            raise UsageError("--tenant: not a name of 1 to 64 printable characters", hint="for example acme")
         return name
 
     def colored(self, stream: TextIO) -> bool:
-        """Whether to colour what goes to `stream` (NO_COLOR, FORCE_COLOR and TERM=dumb are heard)."""
+        """Return whether to color output to `stream` (see NO_COLOR, FORCE_COLOR and TERM=dumb)."""
         choice = self.color or Color.AUTO
         if choice is not Color.AUTO:
             return choice is Color.ALWAYS
@@ -154,9 +154,9 @@ class GlobalOptions:
 
     @classmethod
     def of(cls, context: typer.Context, values: dict[str, Any]) -> GlobalOptions:
-        """The global options of a command, those before its name under those after it.
+        """Return the global options of a command. Options after its name override those before it.
 
-        A flag before the name outranks what the environment or a file says after it.
+        An option before the name overrides the environment and settings files.
         """
         given = frozenset(name for name in OPTIONS if config_files.given_as_flag(context, name))
         later = cls(**values, given=given, context=context)
@@ -165,7 +165,7 @@ class GlobalOptions:
         return replace(later, **earlier, given=given | before.given)
 
     def in_full(self, text: str) -> str:
-        """A hint with the --db and --tenant of this call in the commands it names, ready to be pasted."""
+        """Return a hint with the --db, --tenant and --config of this call added to the commands in it."""
         from contentmap_cli.storage.database_url import parse_database_address, show_database_address
 
         options = []
@@ -194,4 +194,4 @@ OPTIONS: dict[str, Any] = {
     "color": ColorOption,
     "config": Config,
 }
-"""The global options, by their parameters."""
+"""The global options by parameter name."""

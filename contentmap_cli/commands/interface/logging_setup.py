@@ -1,4 +1,4 @@
-"""Where log lines go, and how they look: text for people, JSON for machines, never a secret."""
+"""Log output as text or JSON, without secrets."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from contentmap_cli.output.escape import redact, terminal
 
 
 class LogFormat(StrEnum):
-    """How log lines are written."""
+    """Format of log lines."""
 
     TEXT = "text"
     JSON = "json"
@@ -28,23 +28,23 @@ def _extras(record: logging.LogRecord) -> dict[str, object]:
     return {name: value for name, value in vars(record).items() if name not in _STANDARD}
 
 
-def _moment(record: logging.LogRecord) -> str:
-    moment = datetime.fromtimestamp(record.created, UTC).replace(tzinfo=None)
-    return moment.isoformat(timespec="milliseconds") + "Z"
+def _time(record: logging.LogRecord) -> str:
+    time = datetime.fromtimestamp(record.created, UTC).replace(tzinfo=None)
+    return time.isoformat(timespec="milliseconds") + "Z"
 
 
 def _wants_traces() -> bool:
-    """A traceback is for who asked for every step, not for who reads a cron mail."""
+    """Return whether the log level is debug: only then are tracebacks logged."""
     return logging.getLogger("contentmap").isEnabledFor(logging.DEBUG)
 
 
 class TextFormatter(logging.Formatter):
-    """One line a record: time, level, message, then `name=value` of everything it carries."""
+    """One line per record: time, level, message, then the extra fields as `name=value`."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line, escaped for a terminal and without credentials."""
+        """Return the line, escaped for a terminal and without credentials."""
         pairs = [f"{name}={value}" for name, value in _extras(record).items() if value is not None]
-        line = " ".join((_moment(record), f"{record.levelname.lower():8}", record.getMessage(), *pairs))
+        line = " ".join((_time(record), f"{record.levelname.lower():8}", record.getMessage(), *pairs))
         line = terminal(redact(line))
         if record.exc_info and _wants_traces():
             trace = redact(self.formatException(record.exc_info))
@@ -53,13 +53,13 @@ class TextFormatter(logging.Formatter):
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a record: time, level, logger, action, message, and everything it carries."""
+    """One JSON object per record: time, level, logger, action, message and the extra fields."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The object on one line, in ASCII, without credentials."""
+        """Return the object on one line, in ASCII, without credentials."""
         extras = _extras(record)
         entry: dict[str, object] = {
-            "time": _moment(record),
+            "time": _time(record),
             "level": record.levelname.lower(),
             "logger": record.name,
             "action": extras.pop("action", None),
@@ -75,9 +75,9 @@ class JsonFormatter(logging.Formatter):
 
 
 def set_up_logging(*, quiet: bool, verbose: int, file: str | None, as_json: bool) -> None:
-    """Sends the log to stderr or `file`, from warnings up; `verbose` 1: what happens; 2: every step.
+    """Log to stderr or `file`: warnings, with `verbose` 1 also info, with 2 also debug.
 
-    Raises UsageError where the file cannot be written.
+    Raise UsageError if the file cannot be written.
     """
     root = logging.getLogger("contentmap")
     for handler in list(root.handlers):
@@ -91,7 +91,7 @@ def set_up_logging(*, quiet: bool, verbose: int, file: str | None, as_json: bool
     if verbose:
         level = logging.INFO if verbose == 1 else logging.DEBUG
     root.setLevel(level)
-    logging.raiseExceptions = False  # a log that cannot be written must not spoil the run
+    logging.raiseExceptions = False  # a log that cannot be written must not stop the run
     for name in _FOREIGN:
         logging.getLogger(name).setLevel(logging.CRITICAL)
 
@@ -101,5 +101,5 @@ def _file_handler(file: str) -> logging.StreamHandler[Any]:
         return logging.FileHandler(file, encoding="utf-8", errors="backslashreplace")
     except OSError as error:
         raise UsageError(
-            f"the log file {file} cannot be written", hint="name another with --log-file"
+            f"cannot write the log file {file}", hint="name another file with --log-file"
         ) from error

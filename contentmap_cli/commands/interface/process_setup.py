@@ -1,4 +1,4 @@
-"""The process itself, set up for a long run: standard streams, open files, the garbage collector."""
+"""Process settings: standard streams, limit on open files, garbage collector, signals."""
 
 from __future__ import annotations
 
@@ -15,26 +15,25 @@ _THRESHOLDS = (10_000, 20, 50)
 
 
 def tune_garbage_collector() -> None:
-    """Takes what is loaded by now out of every later collection, and makes collections rarer.
+    """Exclude all objects loaded so far from garbage collection, and collect less often.
 
-    A full pass over the imported modules alone stops the event loop for longer than any parser does.
-    Process-wide, hence a command's business.
+    A full collection of the imported modules blocks the event loop longer than parsing does.
     """
     gc.freeze()
     gc.set_threshold(*_THRESHOLDS)
     gc.enable()
 
 
-def hear_interrupts() -> None:
-    """Has Ctrl-C raise KeyboardInterrupt from here on, so that what was begun is ended in good order. Until
-    then it ends the process, see `__main__`; where it is ignored it stays so."""
+def enable_interrupts() -> None:
+    """Make Ctrl-C raise KeyboardInterrupt instead of ending the process (see `__main__`). An ignored SIGINT
+    stays ignored."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def ignore_late_answers() -> None:
-    """Has a thread that answers an event loop which was interrupted, and is closed, end without a traceback:
-    a database driver's, for one, that was opening its file."""
+def ignore_closed_loop() -> None:
+    """Suppress the traceback of a thread that reports to a closed event loop, for example of a database
+    driver."""
     usual = threading.excepthook
 
     def ended(failed: threading.ExceptHookArgs) -> None:
@@ -46,7 +45,7 @@ def ignore_late_answers() -> None:
 
 
 def open_standard_streams() -> None:
-    """Sees that descriptors 0, 1 and 2 are open: a database file that got one of them would be printed to."""
+    """Open descriptors 0, 1 and 2 if they are closed: a database file must not get one of them."""
     for number in range(3):
         try:
             os.fstat(number)
@@ -57,12 +56,12 @@ def open_standard_streams() -> None:
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115 - for good
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
-            # an answer is data in UTF-8, whatever the locale; what cannot be encoded must not end a scan
+            # output is UTF-8 in every locale; text that cannot be encoded must not end a scan
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
 
 
 def raise_file_limit() -> None:
-    """Takes as many open files as the system lets this process have."""
+    """Raise the limit on open files to the maximum."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
         try:
@@ -72,15 +71,14 @@ def raise_file_limit() -> None:
 
 
 def close_quietly(stream: TextIO) -> None:
-    """Points a stream whose reader is gone at nothing, so that closing it at exit says nothing either."""
+    """Redirect a stream whose reader has closed it to /dev/null, so that closing it raises no error."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, stream.fileno())
     os.close(nowhere)
 
 
 def leave(code: int) -> NoReturn:
-    """Ends the process with `code`, at once where a name look-up still hangs: it cannot be called off, and
-    the interpreter would wait for it."""
+    """Exit with `code`, without waiting for a pending DNS lookup, which cannot be cancelled."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()

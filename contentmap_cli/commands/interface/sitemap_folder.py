@@ -1,4 +1,4 @@
-"""An answer of several files: a folder of sitemaps that changes only when all of them are whole."""
+"""Output as a folder of sitemaps, which changes only when all files are complete."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from contentmap_cli.errors import AnswerLost, UsageError
 
 INDEX = "sitemap.xml"
 _PART = re.compile(r"sitemap-[1-9][0-9]*\.xml(?:\.gz)?", re.ASCII)
-_UNFINISHED = f".unfinished-{os.getpid()}-"  # of this process: another may write into the same folder
+_UNFINISHED = f".unfinished-{os.getpid()}-"  # per process: several may write into the same folder
 _HINT = "name another folder with -o"
 
 
 def is_folder(output: str | None) -> bool:
-    """Whether an answer goes to a folder: one that is there, or a name that ends in a slash."""
+    """Return whether the output is a folder: an existing one, or a name that ends in a slash."""
     if output is None:
         return False
     try:
         return output.endswith("/") or Path(output).is_dir()
     except OSError:
-        return False  # nothing of this name can be there: opening it says so
+        return False  # an invalid name: opening it reports the error
 
 
 def _is_folder_url(text: str) -> bool:
@@ -39,14 +39,15 @@ def _is_folder_url(text: str) -> bool:
 
 
 class SitemapFiles:
-    """The files of one answer in a folder. Within `made`, use `part` and `index` for their streams, then
-    `publish`. Raises UsageError where `base` is no URL to publish it under.
+    """The files of a folder of sitemaps. Within `made`, write `part` and `index`, then `publish`.
+
+    Raise UsageError if `base` is not the URL of a folder.
     """
 
     def __init__(self, folder: str, base: str, *, compressed: bool) -> None:
         if not _is_folder_url(base):
             raise UsageError(
-                f"--base: {base} is no URL of a folder", hint="for example https://example.com/maps/"
+                f"--base: not the URL of a folder: {base}", hint="for example https://example.com/maps/"
             )
         self._base = base if base.endswith("/") else f"{base}/"
         self._named = folder
@@ -54,22 +55,19 @@ class SitemapFiles:
         self._ending = ".xml.gz" if compressed else ".xml"
 
     def part(self, number: int) -> AbstractContextManager[TextIO]:
-        """The stream of a part, to begin with under a name that nobody asks for."""
+        """Return the stream of a part, written under a temporary name."""
         return self._stream(self._name(number))
 
     def index(self) -> AbstractContextManager[TextIO]:
-        """The stream of the index, likewise."""
+        """Return the stream of the index, written under a temporary name."""
         return self._stream(INDEX)
 
     def address(self, number: int) -> str:
-        """The URL of a part."""
+        """Return the URL of a part."""
         return self._base + self._name(number)
 
     def publish(self, parts: int) -> None:
-        """Gives all files their names, the index last, and takes away parts of an earlier answer.
-
-        Raises AnswerLost where that cannot be done.
-        """
+        """Rename all files, the index last, and remove old parts. Raise AnswerLost on errors."""
         names = [self._name(number) for number in range(1, parts + 1)]
         try:
             for name in (*names, INDEX):
@@ -78,18 +76,15 @@ class SitemapFiles:
                 if _PART.fullmatch(file.name) and file.name not in names:
                     file.unlink()
         except OSError as error:
-            raise AnswerLost(f"{self._named} could not be written whole", hint="write it again") from error
+            raise AnswerLost(f"{self._named} could not be written", hint="run the command again") from error
 
     @contextlib.contextmanager
     def made(self) -> Iterator[None]:
-        """Makes the folder, and takes away what is unfinished when the block is left early.
-
-        Raises UsageError where it cannot be made.
-        """
+        """Create the folder; remove unfinished files at the end. Raise UsageError if it cannot be created."""
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise UsageError(f"{self._named} cannot be made", hint=_HINT) from error
+            raise UsageError(f"cannot create {self._named}", hint=_HINT) from error
         try:
             yield
         finally:

@@ -1,4 +1,4 @@
-"""Targets as the user gave them (arguments, a file, standard input), all judged before anything runs."""
+"""Targets from arguments, a file or standard input, validated before anything runs."""
 
 from __future__ import annotations
 
@@ -10,47 +10,46 @@ from typing import Final
 from contentmap_cli.crawl.targets import TargetError, TargetLine, TargetList, group_targets, parse_target
 from contentmap_cli.errors import UsageError
 from contentmap_cli.output.escape import redact, terminal
-from contentmap_cli.output.figures import plural
+from contentmap_cli.output.number_format import plural
 
-_HINT: Final = "give domains as arguments, with --from FILE, or on standard input with -"
+_HINT: Final = "name domains, a file of domains with -i FILE, or - for standard input"
 _BOMS: Final = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
 SHOWN_DUPLICATES: Final = 5
 
 
 def read_targets(arguments: Sequence[str], source: str | None) -> TargetList:
-    """Every target, one a domain. Raises UsageError that names all the bad ones at once, or says that
-    there are none."""
+    """Return the targets, one per domain. Raise UsageError that lists all invalid targets, or for none."""
     found = group_targets(target_lines(arguments, source))
     check_targets(found.errors, len(found.targets))
     return found
 
 
 def check_targets(errors: Sequence[TargetError], targets: int) -> None:
-    """Raises UsageError that names all the bad ones at once, or says that there are none."""
+    """Raise UsageError that lists all invalid targets, or for no targets."""
     if errors:
         rows = [
             f"{f'line {error.line}: ' if error.line else ''}{terminal(redact(error.text))}: {error.message}"
             for error in errors
         ]
         raise UsageError(
-            f"{plural(len(rows), 'target')} cannot be scanned",
+            f"{plural(len(rows), 'invalid target')}",
             hint="fix or remove these lines; nothing was scanned",
             details=rows,
         )
     if not targets:
-        raise UsageError("there is nothing to scan: the list is empty", hint=_HINT)
+        raise UsageError("nothing to scan: the list of targets is empty", hint=_HINT)
 
 
 def domain_name(text: str) -> str:
-    """The recorded name of one domain, however it is spelled. Raises UsageError where it is none."""
+    """Return the normalised name of a domain. Raise UsageError if it is invalid."""
     try:
         return parse_target(text).domain
     except UsageError as error:
-        raise UsageError(error.message, hint="name one domain, such as example.com") from None
+        raise UsageError(error.message, hint="name one domain, for example example.com") from None
 
 
 def duplicates_note(first: Sequence[TargetLine], count: int) -> str | None:
-    """One line that says how many targets were given twice and which the `first` of them are, or None."""
+    """Return a note on `count` duplicate targets that names the `first` ones, None without duplicates."""
     if not count:
         return None
     names = [
@@ -64,27 +63,25 @@ def duplicates_note(first: Sequence[TargetLine], count: int) -> str | None:
 
 
 def target_lines(arguments: Sequence[str], source: str | None) -> Iterator[TargetLine]:
-    """Every line, whatever it says. Raises UsageError for a list that cannot be read."""
+    """Yield every line, valid or not. Raise UsageError for a list that cannot be read."""
     if not arguments and source is None:
-        raise UsageError("no target was given", hint=_HINT)
+        raise UsageError("no target given", hint=_HINT)
     if "-" in arguments and source == "-":
-        raise UsageError("standard input can be read only once", hint=_HINT)
+        raise UsageError("standard input is named twice", hint=_HINT)
     for argument in arguments:
         if argument == "-":
             yield from _numbered(sys.stdin.buffer.read(), "standard input")
         elif argument.strip():
             yield TargetLine(argument, None)
         else:
-            raise UsageError("a target is empty", hint=_HINT)
+            raise UsageError("empty target", hint=_HINT)
     if source == "-":
         yield from _numbered(sys.stdin.buffer.read(), "standard input")
     elif source is not None:
         try:
             content = Path(source).read_bytes()
         except OSError as error:
-            raise UsageError(
-                f"the list {source} cannot be read", hint="check the name given with --from"
-            ) from error
+            raise UsageError(f"cannot read the list {source}", hint="check the name given with -i") from error
         yield from _numbered(content, source)
 
 
@@ -96,13 +93,13 @@ def _numbered(content: bytes, name: str) -> Iterator[TargetLine]:
         text = "\0"
     del content
     if "\0" in text:
-        raise UsageError(f"{name} is not a text file", hint="a list has one domain a line, in UTF-8")
+        raise UsageError(f"{name} is not a text file", hint="write one domain per line, in UTF-8")
     for number, line in enumerate(_lines_of(text), start=1):
         yield TargetLine(line, number)
 
 
 def _lines_of(text: str) -> Iterator[str]:
-    """As `splitlines` gives them, but one by one: a million of them at once take more than the text does."""
+    """Yield what `splitlines` returns, in less memory."""
     start = 0
     while start < len(text):
         end = text.find("\n", start) + 1 or len(text)

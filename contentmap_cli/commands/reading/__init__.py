@@ -1,1 +1,1 @@
-"""Commands that read what is recorded of one domain."""
+"""Commands that show recorded domains."""

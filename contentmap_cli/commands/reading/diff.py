@@ -37,7 +37,7 @@ Exit codes: 0; 3 changes (--exit-code); 5 database; 6 no such domain or job.
 
 
 def register(app: typer.Typer) -> None:
-    """Adds the command to the app."""
+    """Add the command to the app."""
     command(app, "diff", epilog=EPILOG)(diff)
 
 
@@ -92,7 +92,7 @@ def diff(
     output: opt.OutputOption = None,
 ) -> int:
     """Show what was added, removed and changed between two scans."""
-    from contentmap_cli.commands.interface.date_arguments import parse_date
+    from contentmap_cli.commands.interface.argument_values import parse_date
     from contentmap_cli.commands.interface.target_input import domain_name
 
     if (domain is None) == (job is None) or (job is not None and (earlier or later or since)):
@@ -185,7 +185,7 @@ async def _write(
 def _scan_named(option: str, text: str | None) -> ScanName:
     """Return the job id or its prefix, or the date, that an option names. Raise UsageError for neither."""
     from contentmap_cli.commands.database.lookups import JOB_PREFIX
-    from contentmap_cli.commands.interface.date_arguments import parse_date
+    from contentmap_cli.commands.interface.argument_values import parse_date
 
     if text is None or text.startswith(JOB_PREFIX):
         return text

@@ -30,7 +30,7 @@ Exit codes: 0; 5 database; 6 domain never scanned.
 
 
 def register(app: typer.Typer) -> None:
-    """Adds the command to the app."""
+    """Add the command to the app."""
     command(app, "map", epilog=EPILOG)(map_)
 
 

@@ -28,7 +28,7 @@ Exit codes: 0; 3 a URL is disallowed (--exit-code); 5 database; 6 no such domain
 
 
 def register(app: typer.Typer) -> None:
-    """Adds the command to the app."""
+    """Add the command to the app."""
     command(app, "robots", epilog=EPILOG)(robots)
 
 
@@ -113,7 +113,7 @@ def _pair(
 ) -> tuple[RobotsVersion, RobotsVersion]:
     """Return the two versions to compare. Raise NotFound if one of them is not recorded."""
     from contentmap_cli.commands.interface.answer_output import say
-    from contentmap_cli.output.figures import plural
+    from contentmap_cli.output.number_format import plural
 
     if not versions:
         raise NotFound(

@@ -21,7 +21,7 @@ Exit codes: 0; 5 database; 6 domain never scanned.
 
 
 def register(app: typer.Typer) -> None:
-    """Adds the command to the app."""
+    """Add the command to the app."""
     command(app, "sitemaps", epilog=EPILOG)(sitemaps)
 
 

@@ -1,7 +1,7 @@
-"""Settings files, the layer between the environment and the defaults.
+"""Settings files, between the environment and the defaults.
 
-The argument parser takes a flag first, then an environment variable, then its map of defaults, then the
-default. This fills that map. An option that has an environment variable can be set; nothing else can.
+The argument parser takes the command line first, then the environment, then its default map, then the
+default. This module fills the default map. Options with an environment variable are settings, others are not.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from contentmap_cli.errors import UsageError
 
 FILE = "contentmap.toml"
 PROJECT = "pyproject.toml"
-_LIST_HINT = "`contentmap config` lists what can be set"
+_LIST_HINT = "list the settings with `contentmap config`"
 
 
 @dataclass(frozen=True)
 class Setting:
-    """What can be set: `kind` is str, int, float, bool or an enum, within `low` and `high` where they are."""
+    """A setting: `kind` is str, int, float, bool or an enum; `low` and `high` are its bounds, if any."""
 
     name: str
     kind: Any
@@ -40,12 +40,12 @@ class Setting:
 
     @property
     def key(self) -> str:
-        """Its name in a file: the option's own, without the dashes before it."""
+        """The name in a settings file: the option without leading dashes."""
         return self.name.replace("_", "-")
 
 
-class Said(NamedTuple):
-    """What a file says of a setting, and in which line, where that can be told."""
+class FileValue(NamedTuple):
+    """The value of a setting in a file, with its line if that is known."""
 
     value: Any
     file: Path
@@ -58,11 +58,11 @@ class Said(NamedTuple):
 
 
 SETTINGS: dict[str, Setting] = {}
-"""Every setting by its parameter's name, complete once all commands are registered."""
+"""The settings by parameter name, complete once all commands are registered."""
 
 
 def declare(name: str, annotation: Any) -> None:
-    """Takes note of a command's parameter, if it is one that can be set."""
+    """Add a command's parameter to SETTINGS if it has an environment variable."""
     info = option_of(annotation)
     if info is None or not info.envvar or info.is_eager or name in SETTINGS:
         return
@@ -76,37 +76,37 @@ def declare(name: str, annotation: Any) -> None:
 
 
 def option_of(annotation: Any) -> OptionInfo | None:
-    """The option that an annotated parameter is, or None where it is an argument."""
+    """Return the option in an annotation, None for an argument."""
     if get_origin(annotation) is Annotated:
         return next((part for part in get_args(annotation)[1:] if isinstance(part, OptionInfo)), None)
     return None
 
 
 def fill_defaults(context: typer.Context, config: str | None) -> str | None:
-    """Makes what the settings files say the defaults of a command, before its options are looked at.
+    """Fill the default map of a command from the settings files, before its options are parsed.
 
-    Raises UsageError for a file that cannot be read, a key that is not known, a value of the wrong type.
+    Raise UsageError for an unreadable file, an unknown key or a value of the wrong type.
     """
     if context.resilient_parsing or context.parent is None:
-        return config  # the commands take the global options as well, so there is nothing to do for the app
+        return config  # the commands accept the global options as well
     if not given_as_flag(context, "config"):
         config = getattr(context.obj, "config", None) or config
     said = read_layers(config)
     takes = {parameter.name: parameter for parameter in context.command.params if _can_be_set(parameter)}
     context.default_map = {name: said[name].value for name in said if name in takes}
-    context.meta["contentmap.said"] = said
-    if "header" in takes:  # a header's value may hold blanks: in the environment each stands on its own line
+    context.meta["contentmap.settings"] = said
+    if "header" in takes:  # a header may contain spaces: in the environment there is one per line
         takes["header"].split_envvar_value = _lines  # type: ignore[method-assign, assignment]
     return config
 
 
 def given_as_flag(context: typer.Context, name: str) -> bool:
-    """Whether an option stands on the command line."""
+    """Return whether an option is on the command line."""
     return source_of(context, name) == "COMMANDLINE"
 
 
 def source_of(context: typer.Context, name: str) -> str:
-    """Where a value came from: COMMANDLINE, ENVIRONMENT, DEFAULT_MAP (a file) or DEFAULT."""
+    """Return the origin of a value: COMMANDLINE, ENVIRONMENT, DEFAULT_MAP (a file) or DEFAULT."""
     source = context.get_parameter_source(name)
     return source.name if source is not None else "DEFAULT"
 
@@ -119,8 +119,8 @@ def _lines(text: str) -> list[str]:
     return [line.strip() for line in text.splitlines() if line.strip()]
 
 
-def read_layers(config: str | None) -> dict[str, Said]:
-    """What the files say: `config`, or the working directory's file, over the user's own."""
+def read_layers(config: str | None) -> dict[str, FileValue]:
+    """Return the settings of `config`, or else of the working directory's file, over the user's file."""
     said = _read_if_there(user_file())
     if config is not None:
         file = _named(config)
@@ -129,31 +129,31 @@ def read_layers(config: str | None) -> dict[str, Said]:
 
 
 def user_file() -> Path:
-    """`config.toml` in the folder that the platform keeps for a program's settings."""
+    """Return the user's `config.toml` in the settings folder of the platform."""
     from platformdirs import user_config_path
 
     return user_config_path("contentmap", appauthor=False) / "config.toml"
 
 
 def _named(config: str) -> Path:
-    """The file that --config names. Raises UsageError where that is in the home of somebody unknown."""
+    """Return the file that --config names. Raise UsageError for an unknown home directory."""
     try:
         return Path(config).expanduser()
     except RuntimeError:
         raise UsageError(
-            f"the settings file {config} cannot be read: no home is known for it",
-            hint="name a file with its whole path",
+            f"cannot read the settings file {config}: unknown home directory",
+            hint="name a file with its full path",
         ) from None
 
 
-def _read_if_there(file: Path) -> dict[str, Said]:
+def _read_if_there(file: Path) -> dict[str, FileValue]:
     try:
-        os.stat(file)  # noqa: PTH116 - a folder that may not be looked into holds no file for us
+        os.stat(file)  # noqa: PTH116 - no file if the folder is not readable
     except OSError:
         return {}
     text = _text(file)
     if file.name == PROJECT and "contentmap" not in text:
-        return {}  # somebody else's file: its mistakes are not ours to report
+        return {}  # a project without settings: do not report its errors
     return _read(file, text)
 
 
@@ -161,21 +161,21 @@ def _text(file: Path) -> str:
     try:
         return file.read_text(encoding="utf-8-sig")
     except OSError as error:
-        raise UsageError(
-            f"the settings file {file} cannot be read", hint="name a file with --config"
-        ) from error
+        raise UsageError(f"cannot read the settings file {file}", hint="name a file with --config") from error
     except UnicodeDecodeError:
-        raise UsageError(f"the settings file {file} is not UTF-8 text", hint="save it as UTF-8") from None
+        raise UsageError(
+            f"cannot read the settings file {file}: not UTF-8", hint="save it as UTF-8"
+        ) from None
 
 
-def _read(file: Path, text: str) -> dict[str, Said]:
-    import tomllib  # there is a file: most calls find none
+def _read(file: Path, text: str) -> dict[str, FileValue]:
+    import tomllib  # imported late: most calls find no file
 
     try:
         table: Any = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise UsageError(
-            f"{file} is not TOML: {error}", hint='text stands in quotes, as in tenant = "acme"'
+            f"{file} is not TOML: {error}", hint='write text in quotes, for example tenant = "acme"'
         ) from None
     header = ""
     if file.name == PROJECT:
@@ -183,8 +183,8 @@ def _read(file: Path, text: str) -> dict[str, Said]:
         tool = table.get("tool")
         table = tool.get("contentmap", {}) if isinstance(tool, Mapping) else {}
         if not isinstance(table, Mapping):
-            raise UsageError(f"{file}: tool.contentmap is no table", hint="write [tool.contentmap]")
-    found: dict[str, Said] = {}
+            raise UsageError(f"{file}: tool.contentmap is not a table", hint="write [tool.contentmap]")
+    found: dict[str, FileValue] = {}
     for key, value in table.items():
         line = _line_of(text, header, key)
         where = _place(file, line)
@@ -193,7 +193,7 @@ def _read(file: Path, text: str) -> dict[str, Said]:
             raise _unknown(where, key)
         if setting.name in found:
             raise UsageError(f"{where}: {setting.key} is set twice", hint="remove one of the two")
-        found[setting.name] = Said(_checked(setting, value, where), file, line)
+        found[setting.name] = FileValue(_checked(setting, value, where), file, line)
     return found
 
 
@@ -207,12 +207,12 @@ def _unknown(where: str, key: str) -> UsageError:
 
 
 def _checked(setting: Setting, value: Any, where: str) -> Any:
-    """The value as the option takes it. The message of what is raised never repeats it: it may be secret."""
+    """Return the value for the option. Raise UsageError, which never repeats it: it may be secret."""
     if not setting.repeatable:
         return _one(setting, value, where)
     if not isinstance(value, list):
         raise UsageError(
-            f"{where}: {setting.key} takes a list of texts", hint=f'write it as in {setting.key} = ["…", "…"]'
+            f"{where}: {setting.key} requires a list of texts", hint=f'for example {setting.key} = ["…", "…"]'
         )
     return [_one(setting, item, where) for item in value]
 
@@ -223,16 +223,17 @@ def _one(setting: Setting, value: Any, where: str) -> Any:
         choices = [str(member.value) for member in kind]
         if value not in choices:
             raise UsageError(
-                f"{where}: {setting.key} is one of {', '.join(choices)}",
-                hint=f'write it as in {setting.key} = "{choices[0]}"',
+                f"{where}: {setting.key} is not one of {', '.join(choices)}",
+                hint=f'for example {setting.key} = "{choices[0]}"',
             )
         return value
     wanted, example = _WORDS[kind]
     accepted = (int, float) if kind is float else (kind,)
     if not isinstance(value, accepted) or (isinstance(value, bool) and kind is not bool):
+        found = _WORDS.get(type(value), ("another type",))[0]
         raise UsageError(
-            f"{where}: {setting.key} takes {wanted}, not {_WORDS.get(type(value), ('something else',))[0]}",
-            hint=f"write it as in {setting.key} = {example}",
+            f"{where}: {setting.key} requires {wanted}, not {found}",
+            hint=f"for example {setting.key} = {example}",
         )
     if kind in (int, float):
         _check_bounds(setting, value, where)
@@ -254,7 +255,7 @@ def _check_bounds(setting: Setting, value: float, where: str) -> None:
     high = math.inf if setting.high is None else setting.high
     if not low <= value <= high:
         bounds = f"at least {low:g}" if high == math.inf else f"from {low:g} to {high:g}"
-        raise UsageError(f"{where}: {setting.key} is out of range", hint=f"it goes {bounds}")
+        raise UsageError(f"{where}: {setting.key} is out of range", hint=f"use a value {bounds}")
 
 
 def _place(file: Path, line: int | None) -> str:
@@ -262,7 +263,7 @@ def _place(file: Path, line: int | None) -> str:
 
 
 def _line_of(text: str, header: str, key: str) -> int | None:
-    """The line in which a key of a table is set, as far as its plain spellings go."""
+    """Return the number of the line that sets a key, None for unusual spellings."""
     inside = not header
     wanted = re.compile(rf"""\s*(["']?){re.escape(key)}\1\s*=|\s*\[\s*(["']?){re.escape(key)}\2\s*[\].]""")
     for number, line in enumerate(text.splitlines(), 1):

@@ -8,9 +8,9 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Self
 
+from contentmap_cli.commands.interface.argument_values import parse_size
 from contentmap_cli.commands.interface.expectation import Expectation
 from contentmap_cli.commands.interface.options import LOCAL, SECRET
-from contentmap_cli.commands.interface.sizes import parse_size
 from contentmap_cli.crawl.options import (
     USER_AGENT,
     CrawlOptions,

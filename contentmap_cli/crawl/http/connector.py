@@ -1,4 +1,10 @@
-"""Connect to the origin of a URL: DNS lookups, `--connect-to`, address policy, TLS and proxy."""
+"""Connect to the origin of a URL: DNS lookups, `--connect-to`, address policy, TLS and proxy.
+
+The connections use aiohttp's client protocol with limits on the response head, and keep a body before a
+protocol error. aiohttp does not limit interim responses (RFC 9110 section 15.2), drops a head that arrives
+in one packet with a protocol error, and leaves the reader of a body with broken framing waiting for the
+read timeout.
+"""
 
 from __future__ import annotations
 
@@ -9,17 +15,106 @@ import ssl
 import time
 from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
+from functools import partial
+from typing import Any, NamedTuple
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.http_exceptions import HttpProcessingError
 
 from contentmap_cli.crawl.http.address_policy import AddressPolicy, BlockedAddress, guarded_socket_factory
-from contentmap_cli.crawl.http.protocol import use_bounded_handler
-from contentmap_cli.crawl.options import CrawlOptions
+from contentmap_cli.crawl.options import ConnectTo, CrawlOptions
 from contentmap_cli.models.hosts import is_address, origin_parts
 
 log = logging.getLogger("contentmap.crawl")
+
+MAX_HEAD = 256 * 1024
+"""Maximum bytes of a response head, interim responses included."""
+
+MAX_INTERIM = 16
+
+PIECE = 64 * 1024
+"""Bytes per read: the default of 256 KB may be 40,000 chunks, which block the parser for 0.2 seconds."""
+
+_END = b"\r\n\r\n"
+
+
+class BoundedHandler(ResponseHandler):
+    """Passes heads to the parser separately. `broken` says that the framing of a body broke, which ends the
+    body."""
+
+    broken = False
+    _in_head = False
+    _head_bytes = 0
+    _interim = 0
+    _head_end = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Limit the bytes per read of the transport."""
+        if hasattr(transport, "max_size"):
+            transport.max_size = PIECE
+        super().connection_made(transport)
+
+    def set_response_params(self, **terms: Any) -> None:
+        """Expect a head."""
+        self._in_head = True
+        self._head_bytes = self._interim = 0
+        self._head_end = b""
+        self.broken = False
+        super().set_response_params(**terms)
+
+    def feed_data(self, data: Any, size: int = 0) -> None:
+        """Count a head that the parser completed."""
+        if not 100 <= data[0].code <= 199 or data[0].code == 101:
+            self._in_head = False
+        else:
+            self._interim += 1
+        super().feed_data(data, size)
+
+    def data_received(self, data: bytes) -> None:
+        """Pass received data to the parser, heads separately."""
+        while self._in_head and data:
+            data = self._take_head(data)
+            if self.transport is None or self.transport.is_closing():
+                return
+            if not data:
+                return
+        super().data_received(data)
+
+    def _take_head(self, data: bytes) -> bytes:
+        """Pass the part that belongs to a head to the parser; return the rest."""
+        end = (self._head_end + data).find(_END)
+        cut = len(data) if end < 0 else end + len(_END) - len(self._head_end)
+        head, rest = data[:cut], data[cut:]
+        self._head_end = (self._head_end + head)[1 - len(_END) :] if end < 0 else b""
+        self._head_bytes += len(head)
+        super().data_received(head)
+        if self._in_head and (self._head_bytes > MAX_HEAD or self._interim > MAX_INTERIM):
+            self.set_exception(HttpProcessingError(message="the head does not end"))
+            if self.transport is not None:
+                self.transport.close()
+        return rest
+
+    def set_exception(self, exc: BaseException, *cause: BaseException) -> None:
+        """End the body after a protocol error."""
+        super().set_exception(exc, *cause)
+        payload = self._payload
+        if isinstance(exc, HttpProcessingError) and payload is not None and not payload.is_eof():
+            self.broken = True
+            payload.feed_eof()
+
+
+def use_bounded_handler(connector: aiohttp.TCPConnector) -> None:
+    """Make a connector use this protocol, through a private attribute: there is no public way."""
+    vars(connector)["_factory"] = partial(BoundedHandler, loop=asyncio.get_running_loop())
+
+
+def is_broken(response: aiohttp.ClientResponse) -> bool:
+    """Return whether a body that was read ended because its framing broke."""
+    protocol = getattr(response.content, "_protocol", None)
+    return isinstance(protocol, BoundedHandler) and protocol.broken
+
 
 MAX_THREADS = 512
 """Maximum number of concurrent lookups."""
@@ -69,12 +164,12 @@ class Resolver(AbstractResolver):
             answers = await loop.run_in_executor(self._pool, _getaddrinfo, host)
         except socket.gaierror as error:
             if error.errno != socket.EAI_AGAIN:
-                self._keep(host, error, _FAILURE_CACHE_SECONDS)
+                self._cache_answer(host, error, _FAILURE_CACHE_SECONDS)
             raise
-        self._keep(host, answers, _CACHE_SECONDS)
+        self._cache_answer(host, answers, _CACHE_SECONDS)
         return answers
 
-    def _keep(self, host: str, answer: Addresses | socket.gaierror, seconds: float) -> None:
+    def _cache_answer(self, host: str, answer: Addresses | socket.gaierror, seconds: float) -> None:
         self._cache[host] = (time.monotonic() + seconds, answer)
         self._cache.move_to_end(host)
         while len(self._cache) > _CACHED_HOSTS:
@@ -125,6 +220,11 @@ class Route(NamedTuple):
     exempt: bool = False
 
 
+def matches(rule: ConnectTo, host: str, port: int) -> bool:
+    """Return whether a rule of `--connect-to` applies to a normalised host and port."""
+    return rule.host in (None, host) and rule.port in (None, port)
+
+
 class Connector:
     """Owns the resolver and the policy. `connector` is for one aiohttp session. Addresses of a `resolver` are
     checked like the system's."""
@@ -158,7 +258,7 @@ class Connector:
         scheme, host, port = parts
         authority, slash, rest = url.partition("://")[2].partition("/")
         for rule in self._rules:
-            if rule.matches(host, port):
+            if matches(rule, host, port):
                 address = f"[{rule.address}]" if ":" in rule.address else rule.address
                 return Route(
                     url=f"{scheme}://{address}:{rule.to_port or port}{slash}{rest}",
@@ -176,7 +276,7 @@ class Connector:
         connect to.
         """
         _, host, port = origin_parts(url) or ("", "", 0)
-        if self._proxy is None and any(rule.matches(host, port) for rule in self._rules):
+        if self._proxy is None and any(matches(rule, host, port) for rule in self._rules):
             return None
         try:
             async with asyncio.timeout(seconds):

@@ -42,8 +42,9 @@ class Validators:
 class ReplyHeaders(NamedTuple):
     """The response headers that the crawl keeps, without control characters and cut to a maximum length.
 
-    `link` has the values of all `Link` headers (RFC 8288). `challenge` says that a header marks the response
-    as the challenge or refusal of a protection service.
+    `codings` has the tokens of Content-Encoding, in lower case. `link` has the values of all `Link` headers
+    (RFC 8288). `challenge` says that a header marks the response as the challenge or refusal of a
+    protection service; `readable` says that the Content-Encoding is identity or gzip, which were requested.
     """
 
     content_type: str | None = None
@@ -51,50 +52,39 @@ class ReplyHeaders(NamedTuple):
     last_modified: str | None = None
     location: str | None = None
     retry_after: str | None = None
-    content_encoding: str = ""
+    codings: tuple[str, ...] = ()
     server: str | None = None
     link: tuple[str, ...] = ()
     challenge: bool = False
+    readable: bool = True
 
     @classmethod
     def of(cls, response: aiohttp.ClientResponse) -> ReplyHeaders:
         """Return the headers of a response."""
         headers = response.headers
+        codings = ",".join(headers.getall("Content-Encoding", [])).lower().split(",")
         return cls(
             content_type=_clean(headers.get("Content-Type")),
             etag=_clean(headers.get("ETag")),
             last_modified=_clean(headers.get("Last-Modified")),
             location=headers.get("Location"),
             retry_after=_clean(headers.get("Retry-After")),
-            content_encoding=",".join(headers.getall("Content-Encoding", [])).lower(),
+            codings=tuple(coding.strip() for coding in codings),
             server=_clean(headers.get("Server")),
             link=tuple(
                 _CONTROL.sub(" ", value)[:_LINK_LENGTH]
                 for value in headers.getall("Link", [])[:_LINK_HEADERS]
             ),
-            challenge=_is_challenge(headers),
+            challenge=any(
+                headers.get(name, "").strip().lower().startswith(beginnings)
+                for name, beginnings in _CHALLENGE_HEADERS.items()
+                if name in headers
+            ),
+            readable=all(coding.strip() in _ENCODINGS for coding in codings),
         )
-
-    @property
-    def readable(self) -> bool:
-        """Whether the Content-Encoding is identity or gzip, which were requested."""
-        return all(coding in _ENCODINGS for coding in self.codings)
-
-    @property
-    def codings(self) -> list[str]:
-        """The tokens of Content-Encoding, in lower case."""
-        return [coding.strip() for coding in self.content_encoding.split(",")]
 
 
 NO_HEADERS = ReplyHeaders()
-
-
-def _is_challenge(headers: Mapping[str, str]) -> bool:
-    for name, beginnings in _CHALLENGE_HEADERS.items():
-        value = headers.get(name)
-        if value is not None and value.strip().lower().startswith(beginnings):
-            return True
-    return False
 
 
 def _clean(value: str | None) -> str | None:

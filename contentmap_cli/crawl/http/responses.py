@@ -16,12 +16,13 @@ from typing import BinaryIO, NamedTuple, cast
 
 import aiohttp
 
+from contentmap_cli.crawl.http.connector import is_broken
 from contentmap_cli.crawl.http.headers import NO_HEADERS, ReplyHeaders
 from contentmap_cli.crawl.http.http_errors import EXPECTED, http_error_of
-from contentmap_cli.crawl.http.protocol import is_broken
 from contentmap_cli.errors import Code, Failure
 from contentmap_cli.models import Limits
 from contentmap_cli.sitemap.decode import GZIP_WINDOW, deflate
+from contentmap_cli.threads import run_in_thread
 
 IN_MEMORY = 256 * 1024
 """Bytes of a body or spool that stay in memory; the rest goes to an unlinked file."""
@@ -113,7 +114,7 @@ async def read_body(
     reply.body = body = spool_file()
     try:
         await _receive(response, reply, body, limits, max_bytes=max_bytes, until=until)
-        _keep(lambda: body.seek(0))  # flushes
+        _store(lambda: body.seek(0))  # flushes
         if not reply.headers.readable:
             await _decode_body(reply, body, limits)
     except _StorageFailed as error:
@@ -144,7 +145,7 @@ async def _receive(
         if response.content.is_eof():  # a small body is usually complete here
             data = response.content.read_nowait()
             reply.size = min(len(data), max_bytes)
-            _keep(partial(body.write, data[:max_bytes]))
+            _store(partial(body.write, data[:max_bytes]))
             if len(data) > max_bytes:
                 reply.failure = Failure(Code.BODY_TOO_LARGE, f"the body is larger than {max_bytes} bytes")
             return
@@ -152,7 +153,7 @@ async def _receive(
             async for chunk in response.content.iter_any():
                 room = max_bytes - reply.size
                 reply.size += min(len(chunk), room)
-                _keep(partial(body.write, chunk[:room] if len(chunk) > room else chunk))
+                _store(partial(body.write, chunk[:room] if len(chunk) > room else chunk))
                 if not checked and reply.size >= _HEAD_BYTES:
                     checked = True
                     if not _can_be_decoded(body, reply):
@@ -180,7 +181,7 @@ class _StorageFailed(Exception):
     """The body cannot be stored. Network errors are OSErrors as well, hence this type."""
 
 
-def _keep(write: Callable[[], object]) -> None:
+def _store(write: Callable[[], object]) -> None:
     try:
         write()
     except OSError as error:
@@ -191,17 +192,20 @@ async def _decode_body(reply: Reply, body: BinaryIO, limits: Limits) -> None:
     """Replace a deflated body by its decoded form; without a readable body, set the failure."""
     if is_readable(_head_of(body)):
         return
-    inflated = None
-    if _can_be_decoded(body, reply):
-        inflated = await asyncio.to_thread(_inflate, body, limits.body_bytes)
+    plain, inflated = spool_file(), None
+    try:
+        if _can_be_decoded(body, reply):
+            inflated = await run_in_thread(_inflate, body, plain, limits.body_bytes)
+    finally:
+        if inflated is None:
+            plain.close()
     body.close()
-    reply.body = inflated and inflated.body
     if inflated is None:
-        reply.size = 0
+        reply.body, reply.size = None, 0
         message = "the body has a content encoding that was not requested"
         reply.failure = Failure(Code.UNSUPPORTED_ENCODING, message)
         return
-    reply.size = inflated.size
+    reply.body, reply.size = plain, inflated.size
     if inflated.size > limits.body_bytes:
         message = f"more than {limits.body_bytes} bytes decoded"
         reply.failure = reply.failure or Failure(Code.BODY_TOO_LARGE, message)
@@ -234,9 +238,8 @@ def _is_deflated(head: bytes, window: int) -> bool:
 
 
 class _Inflated(NamedTuple):
-    """An inflated body. `whole` says that its data is complete."""
+    """The size of an inflated body in bytes, and whether its data is complete."""
 
-    body: BinaryIO
     size: int
     whole: bool
 
@@ -257,26 +260,22 @@ def is_readable(head: bytes) -> bool:
     return text.startswith(b"<") or (b":" in text and ascii_bytes > 0.7 * len(text))
 
 
-def _inflate(body: BinaryIO, most: int) -> _Inflated | None:
-    """Inflate a body to at most `most` + 1 bytes; None if it is not deflate."""
+def _inflate(body: BinaryIO, plain: BinaryIO, most: int) -> _Inflated | None:
+    """Inflate a body into `plain`, to at most `most` + 1 bytes; None if it is not deflate."""
     for window in _ZLIB_WINDOWS:
         body.seek(0)
+        plain.seek(0)
+        plain.truncate()
         engine = zlib.decompressobj(window)
-        plain = spool_file()
         left = most + 1
         try:
             while left and not engine.eof and (data := engine.unconsumed_tail or body.read(_PIECE)):
                 left -= plain.write(engine.decompress(data, min(left, _PIECE)))
         except zlib.error:
             pass  # keep what precedes the damage, as with gzip
-        except BaseException:
-            plain.close()
-            raise
-        plain.seek(0)
-        if is_readable(plain.read(_HEAD_BYTES)) and plain.tell():
-            plain.seek(0)
-            return _Inflated(plain, most + 1 - left, engine.eof)
-        plain.close()
+        head = _head_of(plain)
+        if head and is_readable(head):
+            return _Inflated(most + 1 - left, engine.eof)
     return None
 
 

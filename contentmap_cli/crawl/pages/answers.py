@@ -8,13 +8,13 @@ from typing import NamedTuple
 from contentmap_cli.crawl.http.responses import FetchedFile, decoded
 from contentmap_cli.crawl.pages.refusals import REFUSED, PageKind, is_login_url, page_kind, refusal
 from contentmap_cli.errors import Code, Failure
+from contentmap_cli.models.evidence import SourceState
 from contentmap_cli.models.hosts import is_related, origin_of
-from contentmap_cli.models.sources import SourceState
 
-LOOKED_AT = 64 * 1024
+PAGE_BYTES = 64 * 1024
 """Bytes of a page that are read."""
 
-HEAD = 4096
+HEAD_BYTES = 4096
 """Bytes of a body that show whether it is a page."""
 
 _STATUS = re.compile(r"http_(\d{3})")
@@ -104,7 +104,7 @@ def _page(fetched: FetchedFile) -> PageKind | None:
         return None
     if fetched.body is None:
         return page_kind(fetched.sample, fetched.headers)
-    data = decoded(fetched.body, LOOKED_AT)
+    data = decoded(fetched.body, PAGE_BYTES)
     fetched.body.seek(0)
     return page_kind(data, fetched.headers)
 
@@ -113,6 +113,6 @@ def is_html(fetched: FetchedFile) -> bool:
     """Return whether a body, or the sample of a refusal, begins like an HTML page."""
     if fetched.body is None:
         return _HTML.match(fetched.sample) is not None
-    head = decoded(fetched.body, HEAD)
+    head = decoded(fetched.body, HEAD_BYTES)
     fetched.body.seek(0)
     return _HTML.match(head) is not None

@@ -82,7 +82,7 @@ def page_kind(html: bytes | str, headers: ReplyHeaders | None = None) -> PageKin
 # -- titles and sizes
 
 _SEPARATOR: Final = re.compile(r"\s+(?:[-|–—·•:»«/]|::)\s+|\s*[|｜]\s*|:\s+")
-_AROUND: Final = " .…!,:-–—*。！\"'“”"
+_PUNCTUATION: Final = " .…!,:-–—*。！\"'“”"
 
 
 def _titles(page: HtmlPage) -> tuple[str, ...]:
@@ -90,10 +90,10 @@ def _titles(page: HtmlPage) -> tuple[str, ...]:
     punctuation."""
     title = page.title.lower()
     parts = (title, *_SEPARATOR.split(title), page.h1)
-    return tuple(dict.fromkeys(part.strip(_AROUND) for part in parts if part.strip(_AROUND)))
+    return tuple(dict.fromkeys(part.strip(_PUNCTUATION) for part in parts if part.strip(_PUNCTUATION)))
 
 
-def _named(markers: str, titles: tuple[str, ...]) -> bool:
+def _any_title_matches(markers: str, titles: tuple[str, ...]) -> bool:
     return any(pattern(markers).fullmatch(title) for title in titles)
 
 
@@ -123,12 +123,12 @@ def _is_worded_challenge(page: HtmlPage, titles: tuple[str, ...]) -> bool:
     active = page.scripts > 0 or page.refresh is not None
     alone = _within(page, 250, 1)
     score = 0
-    certain = _named("challenge_title", titles)
-    denied = _named("denied_title", titles)
+    certain = _any_title_matches("challenge_title", titles)
+    denied = _any_title_matches("denied_title", titles)
     if certain or denied:
         whole = pattern("challenge_title").fullmatch(titles[0]) is not None
         score += 3 if whole and active and alone else 2
-    elif _named("challenge_title_weak", titles):
+    elif _any_title_matches("challenge_title_weak", titles):
         score += 1
     text = f"{page.text} {page.noscript}"
     if pattern("challenge_text").search(text):
@@ -157,8 +157,8 @@ def _reloads(page: HtmlPage) -> bool:
 
 
 def _is_login(page: HtmlPage, titles: tuple[str, ...]) -> bool:
-    named = _named("login_title", titles)
-    labels = [label.strip(_AROUND) for label in page.labels.split("\n")]
+    named = _any_title_matches("login_title", titles)
+    labels = [label.strip(_PUNCTUATION) for label in page.labels.split("\n")]
     if page.passwords:
         if page.passwords > 2 or page.fields > 6:
             return False
@@ -188,7 +188,7 @@ def _is_consent(page: HtmlPage, titles: tuple[str, ...]) -> bool:
         return False
     if pattern("consent_code").search(page.code):
         return True
-    if not page.whole or page.headings > 6 or not _named("consent_title", titles):
+    if not page.whole or page.headings > 6 or not _any_title_matches("consent_title", titles):
         return False
     return pattern("consent_text").search(f"{page.text} {page.title.lower()}") is not None
 
@@ -204,7 +204,7 @@ def _is_parked(page: HtmlPage, titles: tuple[str, ...]) -> bool:
         pattern("for_sale_title").fullmatch(title) and pattern("about_a_domain").match(title)
         for title in titles
     )
-    if for_sale or _named("parked_title", titles):
+    if for_sale or _any_title_matches("parked_title", titles):
         return True
     return _within(page, 700, 15) and pattern("parked_text").search(page.text) is not None
 
@@ -214,8 +214,8 @@ def _is_maintenance(page: HtmlPage, titles: tuple[str, ...]) -> bool:
         return False
     if pattern("maintenance_code").search(page.code):
         return True
-    if _named("maintenance_title", (*titles[:1], page.h1.strip(_AROUND))) or (
-        _within(page, 400, 3) and _named("maintenance_title", titles)  # beside the site's name
+    if _any_title_matches("maintenance_title", (*titles[:1], page.h1.strip(_PUNCTUATION))) or (
+        _within(page, 400, 3) and _any_title_matches("maintenance_title", titles)  # beside the site's name
     ):
         return _within(page, 150, 5) or pattern("return_text").search(page.text) is not None
     if _within(page, 500, 5) and pattern("maintenance_text").search(page.text):
@@ -233,7 +233,7 @@ def _is_default_page(page: HtmlPage, titles: tuple[str, ...]) -> bool:
     if not page.whole or page.fields > 1 or not _within(page, 6000, 30):
         return False
     text = {match[0] for match in pattern("default_text").finditer(page.text)}
-    if _named("default_title", titles):
+    if _any_title_matches("default_title", titles):
         return bool(text) or _within(page, 120, 5)
     if titles and titles[0].startswith("index of /"):
         return page.links <= 6 and page.text.count(" ") <= 20

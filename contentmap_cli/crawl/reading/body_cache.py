@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final, NamedTuple
 
 from contentmap_cli import __version__
-from contentmap_cli.crawl.scope import Scope
 from contentmap_cli.models import Document, DocumentKind, Limits
+from contentmap_cli.models.hosts import Scope
 from contentmap_cli.sitemap.decode import GZIP_WINDOW, Body, deflate
 
 MOST_BYTES: Final = 1024**3

@@ -8,17 +8,14 @@ all of it is read.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from contentmap_cli.crawl.reading.body_cache import WORTH_KEEPING, BodyCache, Kept, decode, packed
-from contentmap_cli.crawl.reading.spool import Beginning, CachedBody, Segment
-from contentmap_cli.crawl.scope import Scope
-from contentmap_cli.models import Document, DocumentKind, Entry, Limits
-from contentmap_cli.models.entry_sink import EntrySink
-from contentmap_cli.sitemap import parse_document
+from contentmap_cli.crawl.reading.spool import Beginning, CachedBody, Reading, Segment
+from contentmap_cli.models import Document, DocumentKind, Entry
 from contentmap_cli.sitemap.encoding import charset_of
 from contentmap_cli.sitemap.xml.body_diff import Pieces, compare, frame_of, framed, opening_of
 
@@ -43,37 +40,10 @@ class Memory(NamedTuple):
     known: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """How a body is read: the file's `url`, its `base` after redirects, the scope, the limits, its
-    Content-Type."""
-
-    url: str
-    base: str
-    scope: Scope
-    limits: Limits
-    content_type: str | None = None
-    cut: bool = False  # the body ends before the document does
-
-    def __call__(self, source: BinaryIO, segment: Segment) -> Document:
-        """Reads all of it into a segment."""
-        return self.into(segment, source)
-
-    def into(self, sink: EntrySink, source: BinaryIO) -> Document:
-        """Reads a document into any sink."""
-        return parse_document(
-            source,
-            sink,
-            base=self.base,
-            limits=self.limits,
-            in_scope=self.scope,
-            content_type=self.content_type,
-            cut=self.cut,
-        )
-
-    def place(self, bodies: BodyCache, digest: str) -> Path:
-        """Where a body lies that was read like this."""
-        return bodies.name(digest, self.url, self.scope, self.limits, charset_of(self.content_type))
+def cached_path(reading: Reading, bodies: BodyCache, digest: str) -> Path:
+    """Return the path of a body in the cache that was read like this."""
+    charset = charset_of(reading.content_type)
+    return bodies.name(digest, reading.url, reading.scope, reading.limits, charset)
 
 
 def read_body(reading: Reading, source: BinaryIO, segment: Segment, memory: Memory | None) -> Document:
@@ -93,7 +63,7 @@ def read_body(reading: Reading, source: BinaryIO, segment: Segment, memory: Memo
 
 def _keep(reading: Reading, memory: Memory, document: Document, body: bytes, segment: Segment) -> None:
     assert document.digest is not None  # noqa: S101 - every document that was read has one
-    place = reading.place(memory.bodies, document.digest)
+    place = cached_path(reading, memory.bodies, document.digest)
     try:
         segment.kept = CachedBody(place, memory.bodies.store(place, document, body))
     except OSError as error:
@@ -103,7 +73,7 @@ def _keep(reading: Reading, memory: Memory, document: Document, body: bytes, seg
 def _read_changes(reading: Reading, source: BinaryIO, segment: Segment, memory: Memory) -> Document | None:
     """None, and nothing done, where all must be read."""
     assert memory.known is not None  # noqa: S101 - the caller asked
-    place = reading.place(memory.bodies, memory.known)
+    place = cached_path(reading, memory.bodies, memory.known)
     if not memory.bodies.has(place):
         return None
     new = decode(source, reading.limits)
@@ -171,7 +141,7 @@ def _read(
     frame = frame_of(body)
     if frame is None or not pieces:
         return None if frame is None else _NOTHING
-    document = reading.into(sink, BytesIO(framed(body, frame, pieces)))
+    document = reading(BytesIO(framed(body, frame, pieces)), sink)
     return document if document.plain and document.entries == len(pieces) else None
 
 

@@ -8,22 +8,23 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import BinaryIO, TypeVar
 
-from contentmap_cli.batches import no_room
+from contentmap_cli.batches import disk_full_message
 from contentmap_cli.crawl.http.responses import FetchedFile
 from contentmap_cli.crawl.options import CrawlOptions
-from contentmap_cli.crawl.pages.answers import Answer, answer_of, is_html
 from contentmap_cli.crawl.reading.body_cache import BodyCache
-from contentmap_cli.crawl.reading.body_changes import Memory, Reading, read_body
+from contentmap_cli.crawl.reading.body_changes import Memory, cached_path, read_body
 from contentmap_cli.crawl.reading.parser_processes import ParserProcesses, WorkerDied
 from contentmap_cli.crawl.reading.parser_worker import Work
-from contentmap_cli.crawl.reading.spool import Cancelled, RowSpool, Segment, Spools
+from contentmap_cli.crawl.reading.spool import Cancelled, Reading, RowSpool, Segment, Spools
 from contentmap_cli.crawl.robots import Robots, read_robots
-from contentmap_cli.crawl.scope import Scope
 from contentmap_cli.errors import Code, Failure
 from contentmap_cli.models import DiscoveryMethod, Document, DocumentKind, Limits
+from contentmap_cli.models.hosts import Scope
 from contentmap_cli.sitemap.decode import Body
+from contentmap_cli.threads import run_in_thread
 
 log = logging.getLogger("contentmap.crawl")
 
@@ -128,7 +129,7 @@ class Reader:
                 segment = spool.segment(source.url, room=room(), child_room=self._limits.domain_files + 1)
                 document = await self._read(source, spool, segment)
                 if self._bodies is not None and self._bodies.note(segment):
-                    await self._in_thread(self._bodies.cache.trim)
+                    await self.in_thread(self._bodies.cache.trim)
                 segment.reading = self._reading(source)
                 return document, segment
 
@@ -137,7 +138,7 @@ class Reader:
         if self._bodies is None or source.known is None:
             return False
         cache = self._bodies.cache
-        return cache.has(self._reading(source).place(cache, source.known))
+        return cache.has(cached_path(self._reading(source), cache, source.known))
 
     def _reading(self, source: Source) -> Reading:
         return Reading(
@@ -165,7 +166,7 @@ class Reader:
         packed = body.read(2) == _GZIP
         body.seek(0)
         if self._processes is not None and (
-            source.size >= LARGE or (packed and await self._in_thread(lambda: self._swells(body)))
+            source.size >= LARGE or (packed and await self.in_thread(lambda: self._swells(body)))
         ):
             try:
                 if (number := _descriptor(body)) is not None:
@@ -176,7 +177,7 @@ class Reader:
         if source.size <= INLINE and not packed:
             return self._parse(source, segment, None)
         memory = self._memory(source)
-        return await self._in_thread(lambda: self._parse(source, segment, memory), stop=segment.cancel)
+        return await self.in_thread(lambda: self._parse(source, segment, memory), stop=segment.cancel)
 
     def _memory(self, source: Source) -> Memory | None:
         return None if self._bodies is None else Memory(self._bodies.cache, source.known)
@@ -230,27 +231,19 @@ class Reader:
             body.drain(body.chunks())
             return body.digest if body.failure is None else None
 
-        return await self._in_thread(read)
+        return await self.in_thread(read)
 
     async def robots(self, fetched: FetchedFile, options: CrawlOptions) -> Robots:
         """What a fetched robots.txt means."""
 
-        def read() -> Robots:
-            return read_robots(
-                fetched,
-                limits=self._limits,
-                user_agent=options.user_agent,
-                delay_cap=options.crawl_delay_cap,
-            )
-
-        return read() if fetched.size <= INLINE_ROBOTS else await self._in_thread(read)
-
-    async def answer(self, fetched: FetchedFile, domain: str, name: str) -> Answer:
-        """Return what an answer says (see `answer_of`). A page is looked at in a thread: a long one takes
-        milliseconds."""
-        if not is_html(fetched):
-            return answer_of(fetched, domain, name)
-        return await self._in_thread(lambda: answer_of(fetched, domain, name))
+        read = partial(
+            read_robots,
+            fetched,
+            limits=self._limits,
+            user_agent=options.user_agent,
+            delay_cap=options.crawl_delay_cap,
+        )
+        return read() if fetched.size <= INLINE_ROBOTS else await self.in_thread(read)
 
     async def links(
         self, html: bytes, base: str, link_headers: Sequence[str]
@@ -258,36 +251,31 @@ class Reader:
         """Return what a home page and its Link headers link to that may be a sitemap or feed."""
         from contentmap_cli.sitemap.html.links import site_links  # most sites name their sitemaps
 
-        return await self._in_thread(lambda: site_links(html, base, link_headers))
+        return await self.in_thread(lambda: site_links(html, base, link_headers))
 
     async def refresh(self, html: bytes, base: str) -> str | None:
         """Return the URL that a home page sends browsers to (`meta http-equiv=refresh`), or None."""
-        from contentmap_cli.sitemap.html.links import page_facts
+        from contentmap_cli.sitemap.html.links import page_metadata
 
-        return await self._in_thread(lambda: page_facts(html, base).refresh)
+        return await self.in_thread(lambda: page_metadata(html, base).refresh)
 
-    async def _in_thread(self, work: Callable[[], T], stop: Callable[[], None] | None = None) -> T:
-        """The work's result. Cancelled, it tells the work to stop and waits until it has: the thread reads a
-        body and writes a spool that are closed next."""
-        running = asyncio.get_running_loop().run_in_executor(self._pool, work)
-        try:
-            return await asyncio.shield(running)
-        except asyncio.CancelledError:
-            if stop is not None:
-                stop()
-            await asyncio.wait([running])
-            running.exception()
-            raise
+    async def in_thread(self, work: Callable[[], T], stop: Callable[[], None] | None = None) -> T:
+        """Return what `work` returns in one of the parsing threads (see `run_in_thread`)."""
+        return await run_in_thread(work, pool=self._pool, stop=stop)
 
     def _parse(self, source: Source, segment: Segment, memory: Memory | None) -> Document:
         try:
-            document = read_body(self._reading(source), source.body, segment, memory)
+            reading = self._reading(source)
+            if memory is None:
+                document = reading(source.body, segment)
+            else:
+                document = read_body(reading, source.body, segment, memory)
             segment.finish()
         except Cancelled:
             return _broken("the crawl was cancelled")
         except Exception as error:
             segment.clear()
-            if (full := no_room(error)) is not None:
+            if (full := disk_full_message(error)) is not None:
                 return _broken(full, Code.STORAGE_ERROR)
             log.exception(
                 "parser failed on %s", source.base, extra={"action": "parse.failed", "url": source.base}

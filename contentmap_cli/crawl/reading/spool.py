@@ -17,20 +17,22 @@ from itertools import chain
 from pathlib import Path
 from typing import IO, BinaryIO, NamedTuple
 
-from contentmap_cli.batches import BatchFile, cut
-from contentmap_cli.models import Document, Entry
+from contentmap_cli.batches import BatchFile, batched
+from contentmap_cli.models import Document, Entry, Limits
 from contentmap_cli.models.entry_rows import (
     URL,
+    PageTypes,
     Row,
     RowBatch,
-    extras_length,
+    count_extras,
     rows_of,
     rows_of_plain,
     sorted_unique,
     url_of,
 )
-from contentmap_cli.models.entry_sink import PlainEntries
-from contentmap_cli.sitemap.page_types import PageTypes
+from contentmap_cli.models.entry_sink import EntrySink, PlainEntries
+from contentmap_cli.models.hosts import Scope
+from contentmap_cli.sitemap import parse_document
 
 BATCH = 500
 """Rows in one batch, at most."""
@@ -74,6 +76,31 @@ class CachedBody(NamedTuple):
     bytes: int
 
 
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Reads a body: the `url` of the file, its `base` after redirects, the scope, the limits, its
+    Content-Type. `cut`: the body ends before the document does."""
+
+    url: str
+    base: str
+    scope: Scope
+    limits: Limits
+    content_type: str | None = None
+    cut: bool = False
+
+    def __call__(self, source: BinaryIO, sink: EntrySink) -> Document:
+        """Read all of a body into a sink."""
+        return parse_document(
+            source,
+            sink,
+            base=self.base,
+            limits=self.limits,
+            in_scope=self.scope,
+            content_type=self.content_type,
+            cut=self.cut,
+        )
+
+
 @dataclass(eq=False)
 class Held:
     """What a segment holds, without the spool: plain data that another process can send."""
@@ -83,6 +110,7 @@ class Held:
     pages: int = 0
     refused: int = 0
     outside: int = 0  # pages that are not the target's
+    news: int = 0  # pages that carry news
     children: list[Entry] = field(default_factory=list)
     changes: Changes | None = None
     kept: CachedBody | None = None
@@ -119,15 +147,14 @@ class Segment(Held):
         self._waiting: list[Row] = []
         self._weight = 0
         self.reading: Callable[[BinaryIO, Segment], Document] | None = None
-        self.cancelled = False
 
     def cancel(self) -> None:
         """Ends the parser that fills this segment, from another thread: its next batch raises `Cancelled`."""
-        self.cancelled = True
+        self.spool.cancelled = True
 
     def extend(self, entries: Sequence[Entry]) -> None:
         """Takes the next entries."""
-        if self.cancelled:
+        if self.spool.cancelled:
             raise Cancelled
         pages = [entry for entry in entries if entry.type == "url"]
         if len(pages) < len(entries):
@@ -139,7 +166,7 @@ class Segment(Held):
 
     def extend_plain(self, entries: PlainEntries, *, in_scope: bool) -> None:
         """Takes the next entries, pages all of them."""
-        if self.cancelled:
+        if self.spool.cancelled:
             raise Cancelled
         rows = rows_of_plain(entries, self._page_types.of_plain(entries), in_scope=in_scope)
         offered = len(rows)
@@ -152,9 +179,11 @@ class Segment(Held):
         self.pages += len(rows)
         self.entries += len(rows)
         self._waiting += rows
-        self._weight += extras_length(rows)
+        length, news = count_extras(rows)
+        self._weight += length
+        self.news += news
         if len(self._waiting) >= RUN or self._weight >= RUN_WEIGHT:
-            self._write()
+            self.finish()
 
     def clear(self) -> None:
         """Forgets all entries so far; their place in the spool is used again."""
@@ -164,16 +193,12 @@ class Segment(Held):
         self._weight = 0
         self.children.clear()
         self.changes = None
-        self.entries = self.pages = self.refused = self.outside = 0
-
-    def finish(self) -> None:
-        """Writes what is still waiting."""
-        self._write()
+        self.entries = self.pages = self.refused = self.outside = self.news = 0
 
     def changes_only(self, since: Beginning, gone: list[str], document: Document, body: bytes) -> None:
         """Says that these rows are those that came to a document, and which URLs went from it. Keeps its
         body, for who must have all rows."""
-        offsets = [self.spool.append(urls) for urls in cut(sorted(gone), BATCH)]
+        offsets = [self.spool.append(urls) for urls in batched(sorted(gone), BATCH)]
         self.changes = Changes(since, offsets, self.spool.append((body,)), document.is_gzipped)
         self.pages = self.entries = document.entries
 
@@ -206,17 +231,18 @@ class Segment(Held):
         self.take(contents.held)
         self.spool.end = contents.end
 
-    def _write(self) -> None:
+    def finish(self) -> None:
+        """Sort and write the rows that wait."""
         if self._waiting:
             rows = sorted_unique(self._waiting)
             self._waiting = []
             self._weight = 0
-            offsets = [self.spool.put(batch) for batch in _batches(rows)]
+            offsets = [self.spool.append((len(batch.columns), batch.values)) for batch in _batches(rows)]
             self.runs.append(array("q", offsets) if len(offsets) > _FEW else offsets)
 
     def read(self) -> Iterator[RowBatch]:
         """The rows in the order of their URLs, one for each, in batches of at most `BATCH`."""
-        runs = [map(self.spool.get, run) for run in self.runs]
+        runs = [(RowBatch.of_values(*self.spool.at(offset)) for offset in run) for run in self.runs]
         return runs[0] if len(runs) == 1 else _batches(chain.from_iterable(_merged(runs)))
 
 
@@ -229,19 +255,12 @@ class RowSpool(BatchFile):
     def __init__(self, file: IO[bytes] | None = None, end: int = 0) -> None:
         super().__init__(file, end)
         self._last: Segment | None = None
+        self.cancelled = False
 
     def segment(self, sitemap: str, *, room: int, child_room: int) -> Segment:
         """Begins the segment of the file at a URL, behind the last one's end."""
         self._last = Segment(self, sitemap, room, child_room)
         return self._last
-
-    def put(self, batch: RowBatch) -> int:
-        """Appends a batch and returns its offset."""
-        return self.append((len(batch.columns), batch.values))
-
-    def get(self, offset: int) -> RowBatch:
-        """The batch that was put at an offset."""
-        return RowBatch.of_values(*self.at(offset))
 
     def rewind(self, segment: Segment, offset: int) -> None:
         """Drops everything behind an offset, if that is the segment's own and no later one's."""
@@ -255,6 +274,7 @@ class Spools:
     def __init__(self) -> None:
         self._free: list[RowSpool] = []
         self._all: list[RowSpool] = []
+        self._cancelled = False
 
     @contextmanager
     def one(self) -> Iterator[RowSpool]:
@@ -268,8 +288,15 @@ class Spools:
             self._free.append(spool)
 
     def add(self, spool: RowSpool) -> None:
-        """Closes one more with the others."""
+        """Close one more with the others."""
+        spool.cancelled = self._cancelled
         self._all.append(spool)
+
+    def cancel(self) -> None:
+        """End the parsers that fill them, from another thread: their next batch raises `Cancelled`."""
+        self._cancelled = True
+        for spool in self._all:
+            spool.cancelled = True
 
     def __iter__(self) -> Iterator[RowSpool]:
         return iter(self._all)
@@ -307,4 +334,4 @@ def _merged(runs: Sequence[Iterator[RowBatch]]) -> Iterator[list[Row]]:
 
 
 def _batches(rows: Iterable[Row]) -> Iterator[RowBatch]:
-    return map(RowBatch.of, cut(rows, BATCH))
+    return map(RowBatch.of, batched(rows, BATCH))

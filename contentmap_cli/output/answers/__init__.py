@@ -1,1 +1,1 @@
-"""Answers of one command each, in all of their formats."""
+"""The output of one command per module, in all of its formats."""

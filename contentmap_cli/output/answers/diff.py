@@ -1,4 +1,4 @@
-"""Two scans compared, for people and for programs; each change is written as it comes."""
+"""The output of `diff`: changes between two scans, written one by one."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import json
 from typing import Protocol, TextIO
 
 from contentmap_cli.models.comparison import Change, Comparison, Counts, Kind, ScanPoint
-from contentmap_cli.output.columns import Style, painted
+from contentmap_cli.output.columns import Style, styled
 from contentmap_cli.output.escape import csv_cell, terminal, url_text
-from contentmap_cli.output.figures import moment, plural
 from contentmap_cli.output.formats import DIFF_FORMATS, Format, refusal
+from contentmap_cli.output.number_format import moment, plural
 from contentmap_cli.output.objects import SCHEMA, timestamp
 
 _SIGNS = {Kind.ADDED: "+", Kind.REMOVED: "-", Kind.CHANGED: "~"}
@@ -20,26 +20,30 @@ _DAY_ALONE = "T00:00:00Z"
 
 
 class DiffWriter(Protocol):
-    """Writes one domain after the other: `begin`, its changes, `end`; then `finish`."""
+    """Writes the changes of one domain after the other: `begin`, `change` for each, `end`; at last
+    `finish`."""
 
     def begin(self, pair: Comparison) -> None:
-        """Which scans of which domain are compared."""
+        """Begin a domain."""
 
     def change(self, change: Change) -> None:
-        """Takes the next difference."""
+        """Write a change."""
 
     def end(self, counts: Counts) -> None:
-        """Ends the domain."""
+        """End the domain."""
 
     def finish(self) -> None:
-        """Ends the answer."""
+        """End the output."""
 
 
 def diff_writer(
     format: Format, out: TextIO, *, job_id: str | None, limit: int | None, color: bool = False
 ) -> DiffWriter:
-    """The writer for `diff`; with `job_id` for all domains of a job. `limit` bounds the lines of a table for
-    each domain, None for all. Raises UsageError for a format that `diff` has not."""
+    """Return the writer for `diff`, with `job_id` for all domains of a job.
+
+    `limit` is the maximum number of table lines per domain, None for all. Raises UsageError for a format that
+    `diff` does not have.
+    """
     match format:
         case Format.TABLE:
             return DiffTable(out, limit, color)
@@ -56,7 +60,10 @@ def diff_writer(
 
 
 def change_object(domain: str, change: Change) -> dict[str, object]:
-    """One difference. `what` is url or sitemap; the lastmods are UTC, or the text where it is no date."""
+    """Return the JSON object of a change.
+
+    `what` is url or sitemap; the lastmods are UTC, or the published text if that is not a date.
+    """
     return {
         "type": "change",
         "domain": domain,
@@ -71,8 +78,10 @@ def change_object(domain: str, change: Change) -> dict[str, object]:
 
 
 def diff_object(pair: Comparison, counts: Counts) -> dict[str, object]:
-    """Which scans were compared and what it came to. `from` is null for the first scan of a domain,
-    or where the scan before was pruned."""
+    """Return the JSON object with the compared scans and the number of changes.
+
+    `from` is null for the first scan of a domain, and if the scan before was pruned.
+    """
     return {
         "type": "diff",
         "schema": SCHEMA,
@@ -102,35 +111,36 @@ def _what(change: Change) -> str:
 
 
 class DiffNdjson:
-    """A line a change, then one for the domain."""
+    """One line per change, then one for the domain."""
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
         self._pair: Comparison | None = None
 
     def begin(self, pair: Comparison) -> None:
-        """Keeps the pair: its line comes last."""
+        """Keep the pair for the domain's line."""
         self._pair = pair
 
     def change(self, change: Change) -> None:
-        """Writes the change."""
+        """Write the change."""
         if self._pair is not None:
             self._out.write(json.dumps(change_object(self._pair.domain, change)) + "\n")
 
     def end(self, counts: Counts) -> None:
-        """Writes the domain's line."""
+        """Write the domain's line."""
         if self._pair is not None:
             self._out.write(json.dumps(diff_object(self._pair, counts)) + "\n")
 
     def finish(self) -> None:
-        """Flushes."""
+        """Flush the stream."""
         self._out.flush()
 
 
 class DiffJson:
-    """The domain's object with its `changes`; of a job an object with one of these for each in `results`.
+    """The domain's object with its `changes`; for a job an object with one of these per domain in
+    `results`.
 
-    `changes` come first: they are written as they are found, and the counts are known behind them.
+    `changes` come first: they are written as they are found, and the counts are known at the end.
     """
 
     def __init__(self, out: TextIO, job_id: str | None) -> None:
@@ -144,7 +154,7 @@ class DiffJson:
             out.write(f'{head[:-1]}, "results": [')
 
     def begin(self, pair: Comparison) -> None:
-        """Opens the domain's object."""
+        """Open the domain's object."""
         self._pair = pair
         self._out.write(
             ('\n{"changes": [' if self._first else ',\n{"changes": [').lstrip(
@@ -154,24 +164,24 @@ class DiffJson:
         self._first, self._before = False, "\n"
 
     def change(self, change: Change) -> None:
-        """Writes the change."""
+        """Write the change."""
         if self._pair is not None:
             self._out.write(self._before + json.dumps(change_object(self._pair.domain, change)))
             self._before = ",\n"
 
     def end(self, counts: Counts) -> None:
-        """Closes the object with what it came to."""
+        """Write the counts and close the object."""
         if self._pair is not None:
             self._out.write(f"], {json.dumps(diff_object(self._pair, counts))[1:]}")
 
     def finish(self) -> None:
-        """Closes the answer."""
+        """Close the document."""
         self._out.write("\n" if self._job is None else "]}\n")
         self._out.flush()
 
 
 class DiffCsv:
-    """A header and a line a change, safe for spreadsheets."""
+    """A header and one line per change, safe for spreadsheets."""
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
@@ -180,11 +190,11 @@ class DiffCsv:
         self._domain = ""
 
     def begin(self, pair: Comparison) -> None:
-        """Keeps the name."""
+        """Keep the domain's name."""
         self._domain = pair.domain
 
     def change(self, change: Change) -> None:
-        """Writes the change."""
+        """Write the change."""
         row = (
             self._domain,
             _what(change),
@@ -198,37 +208,37 @@ class DiffCsv:
         self._csv.writerow([csv_cell(cell) for cell in row])
 
     def end(self, counts: Counts) -> None:
-        """Nothing: the counts are the sums."""
+        """Do nothing: CSV has no line for the counts."""
 
     def finish(self) -> None:
-        """Flushes."""
+        """Flush the stream."""
         self._out.flush()
 
 
 class DiffTxt:
-    """`+ URL`, `- URL` or `~ URL`, a line each, sitemap files left out."""
+    """`+ URL`, `- URL` or `~ URL`, one per line, without sitemap files."""
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
 
     def begin(self, pair: Comparison) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def change(self, change: Change) -> None:
-        """Writes the URL."""
+        """Write the URL."""
         if change.sitemap is not None:
             self._out.write(f"{_SIGNS[change.kind]} {url_text(change.url)}\n")
 
     def end(self, counts: Counts) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def finish(self) -> None:
-        """Flushes."""
+        """Flush the stream."""
         self._out.flush()
 
 
 class DiffTable:
-    """For people: which scans, a line a change up to a limit, and the counts."""
+    """A table: the compared scans, one line per change up to a limit, and the counts."""
 
     def __init__(self, out: TextIO, limit: int | None, color: bool) -> None:
         self._out = out
@@ -238,36 +248,36 @@ class DiffTable:
         self._domains = 0
 
     def begin(self, pair: Comparison) -> None:
-        """Writes which scans are compared."""
+        """Write which scans are compared."""
         self._out.write("\n" if self._domains else "")
         self._domains += 1
         self._shown = 0
-        name = painted(terminal(pair.domain), Style.BOLD, self._color)
-        first = "the scan before it, which was pruned" if pair.pruned else "nothing: it is the first scan"
+        name = styled(terminal(pair.domain), Style.BOLD, self._color)
+        first = "pruned" if pair.pruned else "none: this is the first scan"
         old = _when(pair.before) if pair.before else first
         self._out.write(f"{name}\n")
         for word, text in (("from", old), ("to", _when(pair.after))):
-            self._out.write(f"{painted(f'{word:<4}', Style.DIM, self._color)}  {text}\n")
+            self._out.write(f"{styled(f'{word:<4}', Style.DIM, self._color)}  {text}\n")
         if pair.removals_withheld:
-            note = "the later scan was not complete: what it did not see is still listed"
-            self._out.write(f"{painted(note, Style.YELLOW, self._color)}\n")
+            note = "the later scan was not complete: URLs it did not see count as listed"
+            self._out.write(f"{styled(note, Style.YELLOW, self._color)}\n")
         self._out.write("\n")
 
     def change(self, change: Change) -> None:
-        """Writes the change, as long as the limit allows it."""
+        """Write the change, up to the limit."""
         self._shown += 1
         if self._limit is not None and self._shown > self._limit:
             return
-        sign = painted(_SIGNS[change.kind], _STYLES[change.kind], self._color)
+        sign = styled(_SIGNS[change.kind], _STYLES[change.kind], self._color)
         noun = "sitemap " if change.sitemap is None else ""
-        said = painted(_said(change), Style.DIM, self._color)
-        self._out.write(f"{sign} {noun}{url_text(change.url)}{said}\n")
+        details = styled(_details(change), Style.DIM, self._color)
+        self._out.write(f"{sign} {noun}{url_text(change.url)}{details}\n")
 
     def end(self, counts: Counts) -> None:
-        """Writes the counts."""
+        """Write the counts."""
         left = self._shown - self._limit if self._limit is not None else 0
         if left > 0:
-            self._out.write(f"… and {left:,} more (--limit shows more, -o with --format ndjson all)\n")
+            self._out.write(f"… and {left:,} more (--limit N shows more, --format ndjson all)\n")
         self._out.write("\n" if self._shown else "")
         urls = f"{plural(counts.added, 'url')} added, {counts.removed:,} removed, {counts.changed:,} changed"
         files = ""
@@ -276,7 +286,7 @@ class DiffTable:
         self._out.write(f"{urls if counts.total else 'no differences'}{files}\n")
 
     def finish(self) -> None:
-        """Flushes."""
+        """Flush the stream."""
         self._out.flush()
 
 
@@ -285,7 +295,7 @@ def _when(point: ScanPoint) -> str:
     return f"{moment(point.recorded_at)} UTC  {point.job_id}  {state}"
 
 
-def _said(change: Change) -> str:
+def _details(change: Change) -> str:
     if change.kind is not Kind.CHANGED:
         return ""
     parts = []

@@ -1,4 +1,4 @@
-"""Findings in every format: a table, JSON, NDJSON, JUnit, SARIF, GitHub annotations."""
+"""The output of `check`: a table, JSON, NDJSON, JUnit, SARIF or GitHub annotations."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import TextIO
 
 from contentmap_cli.models import Severity
 from contentmap_cli.models.findings import CheckSummary, Finding, Rule
-from contentmap_cli.output.columns import Style, painted
+from contentmap_cli.output.columns import Style, styled
 from contentmap_cli.output.escape import redact, terminal, xml_text
-from contentmap_cli.output.figures import plural
 from contentmap_cli.output.formats import CHECK_FORMATS, Format
+from contentmap_cli.output.number_format import plural
 from contentmap_cli.output.objects import check_object, finding_object, finding_text, rule_object
 from contentmap_cli.output.writers.github import workflow_command
 from contentmap_cli.output.writers.junit import attributes_text
@@ -29,7 +29,7 @@ def write_findings(
     *,
     color: bool = False,
 ) -> None:
-    """Writes the whole answer. `rules` are those that were checked."""
+    """Write all findings. `rules` are those that were checked."""
     if format is Format.SARIF:
         from contentmap_cli.output.writers.sarif import write_sarif
 
@@ -54,7 +54,7 @@ def write_findings(
 
 
 def write_rules(format: Format, out: TextIO, rules: Sequence[Rule]) -> None:
-    """Writes the rules themselves: a line a rule, or objects."""
+    """Write the rules: one line per rule, or objects."""
     if format is Format.JSON:
         out.write(json.dumps([rule_object(rule) for rule in rules], indent=2) + "\n")
     elif format is Format.NDJSON:
@@ -69,8 +69,8 @@ def _table(out: TextIO, findings: Sequence[Finding], summary: CheckSummary, *, c
     for finding in findings:
         if finding.place != place:
             place = finding.place
-            out.write(painted(terminal(redact(place)), Style.BOLD, color) + "\n")
-        severity = painted(f"{finding.rule.severity.value:<7}", _STYLES[finding.rule.severity], color)
+            out.write(styled(terminal(redact(place)), Style.BOLD, color) + "\n")
+        severity = styled(f"{finding.rule.severity.value:<7}", _STYLES[finding.rule.severity], color)
         line = f"line {finding.line}: " if finding.line else ""
         out.write(f"  {severity}  {finding.rule.id}  {line}{terminal(finding_text(finding))}\n")
         for example in finding.examples:
@@ -86,7 +86,7 @@ def _table(out: TextIO, findings: Sequence[Finding], summary: CheckSummary, *, c
 
 
 def _junit(out: TextIO, findings: Sequence[Finding], rules: Sequence[Rule]) -> None:
-    """A test case a finding, and one that passes for each rule without any."""
+    """Write a test case for each finding, and one that passes for each rule without findings."""
     broken = {finding.rule.id for finding in findings}
     clean = [rule for rule in rules if rule.id not in broken]
     suite = {

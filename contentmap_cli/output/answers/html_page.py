@@ -1,8 +1,8 @@
-"""What every page is made of, whatever it is about: one document that holds all it needs, and its elements.
+"""The frame of an HTML report: one self-contained document, and its elements.
 
-The charts are drawn by plotly.js, which the extra `report` brings along inside the package plotly. A content
-security policy with the digest of each script of ours lets nothing else run, whatever was fetched, and no
-address be asked.
+The charts are drawn by plotly.js, which is part of the package plotly (extra `report`). The content security
+policy has the digest of each of our scripts: nothing else is executed, whatever was fetched, and no address
+is requested.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from typing import Any, TextIO
 
 from contentmap_cli.errors import UsageError
 from contentmap_cli.output.escape import redact, terminal
-from contentmap_cli.output.figures import number
+from contentmap_cli.output.number_format import number
 
 
 def plotly_source() -> str:
-    """The library's own script. Raises UsageError where the extra is missing."""
+    """Return the source of plotly.js. Raises UsageError if the extra is not installed."""
     try:
         from plotly.offline import get_plotlyjs
     except ImportError:
@@ -32,7 +32,7 @@ def plotly_source() -> str:
 
 
 def write_page(out: TextIO, title: str, intro: str, body: Iterable[str], data: dict[str, Any]) -> None:
-    """Writes the document. `body` is HTML; `data` is what the charts show, read by the page's own script."""
+    """Write the document. `body` is HTML; `data` is what the charts show, read by the page's script."""
     plotly = plotly_source().replace("</script", "<\\/script")
     page = files("contentmap_cli.output") / "page"
     script = (page / "page.js").read_text(encoding="utf-8")
@@ -52,7 +52,7 @@ def write_page(out: TextIO, title: str, intro: str, body: Iterable[str], data: d
     for part in body:
         out.write(part + "\n")
     out.write(
-        "</main>\n<footer><p>Written by ContentMap. This page asks no server for anything.</p></footer>\n"
+        "</main>\n<footer><p>Written by ContentMap. This page makes no network requests.</p></footer>\n"
     )
     out.write(f'<script type="application/json" id=data>{_data(data)}</script>\n')
     out.write(f"<script>{plotly}</script>\n<script>{script}</script>\n</body>\n</html>\n")
@@ -60,42 +60,45 @@ def write_page(out: TextIO, title: str, intro: str, body: Iterable[str], data: d
 
 
 def _digest(script: str) -> str:
-    """A script's source expression (Content Security Policy Level 3, section 2.3.1)."""
+    """Return the source expression of a script (Content Security Policy Level 3, section 2.3.1)."""
     return f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
 
 
 def _data(data: dict[str, Any]) -> str:
-    """JSON that no parser of HTML takes for a tag or a comment."""
+    """Return JSON that an HTML parser cannot read as a tag or a comment."""
     text = json.dumps(data, allow_nan=False, separators=(",", ":"))
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
 def text_of(text: str) -> str:
-    """Text as HTML shows it: no tag, nothing invisible, no secret."""
+    """Return text for HTML: escaped, without invisible characters and secrets."""
     return html.escape(terminal(redact(text)))
 
 
 def facts_list(facts: Iterable[tuple[str, str]]) -> str:
-    """Names and values, side by side."""
+    """Return a list of names and values."""
     cells = "".join(f"<div><dt>{name}</dt><dd>{text_of(value)}</dd></div>" for name, value in facts)
     return f"<dl class=facts>{cells}</dl>"
 
 
 def chart(name: str, label: str) -> str:
-    """The place of a chart, which the script fills; `label` is for who does not see it."""
-    return f'<div class=chart id={name} role=img aria-label="{label}; the same is said in words below"></div>'
+    """Return the element that the script fills with a chart; `label` is its text for screen readers."""
+    return (
+        f'<div class=chart id={name} role=img aria-label="{label}; the same data is in the text below"></div>'
+    )
 
 
 def table(
     title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], more: int, *, numbers: set[int]
 ) -> str:
-    """A table of cells, those of the columns `numbers` set to the right; `more` rows are not in it."""
+    """Return a table. `numbers` are the indexes of right-aligned columns, `more` is the number of rows
+    that are left out."""
     heads = "".join(
         f"<th scope=col{' class=number' if place in numbers else ''}>{name}</th>"
         for place, name in enumerate(columns)
     )
     body = "\n".join(f"<tr>{''.join(row)}</tr>" for row in rows)
-    left = f"<p class=soft>and {number(more)} more, not shown here</p>" if more else ""
+    left = f"<p class=soft>{number(more)} more rows are not shown</p>" if more else ""
     return (
         f"<div class=scroll tabindex=0 role=region aria-label='{title}'>"
         f"<table class=rows><caption>{title}</caption>"
@@ -104,15 +107,15 @@ def table(
 
 
 def cell(text: str) -> str:
-    """A cell with text."""
+    """Return a cell with text."""
     return f"<td>{text_of(text)}</td>"
 
 
 def number_cell(value: int) -> str:
-    """A cell with a number, sorted by its value."""
+    """Return a cell with a number, sorted by its value."""
     return f"<td class=number data-value={value}>{number(value)}</td>"
 
 
 def outcome_cell(name: str) -> str:
-    """A cell with a status, in its colour."""
+    """Return a cell with a status, in its colour."""
     return f"<td class={name}>{name}</td>"

@@ -1,4 +1,4 @@
-"""A site by its sections: a tree for people, objects for programs."""
+"""The output of `map`: a tree of sections, or objects."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from typing import Protocol, TextIO
 from urllib.parse import unquote
 
-from contentmap_cli.models.sections import Periods, Section, shown
-from contentmap_cli.output.columns import Cell, Column, Line, Style, painted, write_table
+from contentmap_cli.models.sections import Periods, Section, split_by_size
+from contentmap_cli.output.columns import Cell, Column, Line, Style, styled, write_table
 from contentmap_cli.output.escape import terminal, url_text
-from contentmap_cli.output.figures import number, plural
 from contentmap_cli.output.formats import LIST_FORMATS, Format, refusal
+from contentmap_cli.output.number_format import number, plural
 from contentmap_cli.output.objects import SCHEMA
 from contentmap_cli.output.writers.csv import SECTION, CsvRows, cells_of
 
@@ -27,16 +27,17 @@ _COLUMNS = (
 )
 _BARS = " ▁▂▃▄▅▆▇█"
 _ASCII_BARS = " .:-=+*#@"
-_NARROWEST = 40
+_MIN_WIDTH = 40
 _BRANCHES = ("├─ ", "└─ ", "│  ", "… ")
 _ASCII_BRANCHES = ("|- ", "`- ", "|  ", "")
 
 
 @dataclass(frozen=True, slots=True)
 class SiteMap:
-    """What there is to draw: the tree, how deep to go, and the least URLs of a section that is shown.
+    """The map of a site: the tree, the maximum depth, and the least number of URLs of a section that is
+    listed.
 
-    `month` is the one the scan was recorded in: dates beyond it say nothing about freshness.
+    `month` is that of the scan: later dates say nothing about freshness.
     """
 
     domain: str
@@ -51,11 +52,11 @@ class MapWriter(Protocol):
     """Writes one map."""
 
     def write(self, site: SiteMap) -> None:
-        """Writes the whole answer."""
+        """Write the map."""
 
 
 def map_writer(format: Format, out: TextIO, *, width: int | None = None, color: bool = False) -> MapWriter:
-    """The writer for `map`. Parameters and errors as for `scan_writer`."""
+    """Return the writer for `map`. Parameters and errors as for `scan_writer`."""
     match format:
         case Format.TABLE:
             return _MapTable(out, width, color)
@@ -70,7 +71,8 @@ def map_writer(format: Format, out: TextIO, *, width: int | None = None, color: 
 
 
 def section_object(section: Section, depth: int, total: int) -> dict[str, object]:
-    """One section without those in it. `months` counts by the month of the lastmod."""
+    """Return the JSON object of a section without its subsections. `months` counts by the month of
+    lastmod."""
     return {
         "type": "section",
         "url": section.url,
@@ -84,11 +86,11 @@ def section_object(section: Section, depth: int, total: int) -> dict[str, object
 
 
 def visible(site: SiteMap) -> Iterator[tuple[int, Section, int, int]]:
-    """The sections that are shown, in the order of the tree: depth, section, and how many sections and URLs
-    in it are not shown for being small."""
+    """Yield the listed sections in pre-order: depth, section, and the number of its subsections and their
+    URLs that are too small to be listed."""
 
     def walk(section: Section, depth: int) -> Iterator[tuple[int, Section, int, int]]:
-        large, small = shown(section, site.least) if depth < site.depth else ((), None)
+        large, small = split_by_size(section, site.least) if depth < site.depth else ((), None)
         yield depth, section, small.sections if small else 0, small.urls if small else 0
         for below in large:
             yield from walk(below, depth + 1)
@@ -97,7 +99,7 @@ def visible(site: SiteMap) -> Iterator[tuple[int, Section, int, int]]:
 
 
 def map_object(site: SiteMap) -> dict[str, object]:
-    """The map without its sections: the last line of NDJSON, the head of the JSON document."""
+    """Return the JSON object of the map without its sections."""
     return {
         "type": "map",
         "schema": SCHEMA,
@@ -111,7 +113,7 @@ def map_object(site: SiteMap) -> dict[str, object]:
 
 
 class _MapJson:
-    """The map with its sections in each other."""
+    """The map with nested sections."""
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
@@ -120,7 +122,7 @@ class _MapJson:
         total = site.top.urls
 
         def nested(section: Section, depth: int) -> dict[str, object]:
-            large, small = shown(section, site.least) if depth < site.depth else ((), None)
+            large, small = split_by_size(section, site.least) if depth < site.depth else ((), None)
             answer = section_object(section, depth, total)
             answer["sections"] = [nested(below, depth + 1) for below in large]
             answer["not_shown"] = {"sections": small.sections, "urls": small.urls} if small else None
@@ -131,7 +133,7 @@ class _MapJson:
 
 
 class _MapLines:
-    """A line a section in the order of the tree, the map last."""
+    """One line per section in pre-order, then the map."""
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
@@ -145,7 +147,7 @@ class _MapLines:
 
 
 class _MapCsv:
-    """A line a section."""
+    """One line per section."""
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
@@ -162,13 +164,13 @@ class _MapCsv:
 
 
 class _MapTable:
-    """A tree on a terminal; off it, a line a section with its whole URL."""
+    """A tree on a terminal; elsewhere one line per section with its whole URL."""
 
     def __init__(self, out: TextIO, width: int | None, color: bool) -> None:
         self._out = out
         self._width = width
         self._color = color
-        blocks = _draws_blocks()
+        blocks = _supports_blocks()
         self._bars = _BARS if blocks else _ASCII_BARS
         self._branches = _BRANCHES if blocks else _ASCII_BRANCHES
 
@@ -190,11 +192,11 @@ class _MapTable:
         fork, end, along, dots = self._branches
 
         def walk(section: Section, depth: int, lead: str, branch: str) -> Iterator[Line]:
-            section, chain = _through(section, depth)
+            section, chain = _skip_single(section, depth)
             yield self._line(lead + branch + _name(section, chain), section, site, periods)
             if depth >= site.depth:
                 return
-            large, small = shown(section, site.least)
+            large, small = split_by_size(section, site.least)
             further = lead + {"": "", fork: along, end: "   "}[branch]
             for place, below in enumerate(large):
                 last = place == len(large) - 1 and not small.sections
@@ -221,28 +223,31 @@ class _MapTable:
     def _spark(self, counts: Sequence[int]) -> str:
         most = max(counts) or 1
         top = len(self._bars) - 1
-        # the least of something is more than nothing; a blank at an end would be cut off
+        # a count above zero is visible; a space at an end would be stripped
         marks = [self._bars[max(1, count * top // most)] if count else "·" for count in counts]
         return "".join(marks).replace("·", "." if self._bars is _BARS else "_")
 
     def _legend(self, site: SiteMap, periods: Periods) -> None:
         reach = f"{periods.labels[0]} to {periods.last}"
-        said = [f"freshness: lastmod by {periods.unit}, {reach}"]
+        notes = [f"freshness: lastmod by {periods.unit}, {reach}"]
         if periods.older:
-            said.append("older dates count in the first")
+            notes.append("older dates are counted in the first")
         if periods.later:
-            said.append("later dates count in the last")
+            notes.append("later dates are counted in the last")
         if site.top.undated:
-            said.append(f"{plural(site.top.undated, 'url')} without a date")
+            notes.append(f"{plural(site.top.undated, 'url')} without a date")
         if site.folded:
-            said.append("more sections than are counted one by one: the smallest are part of those above")
+            notes.append("too many sections: the smallest are counted as part of their parents")
         self._out.write("\n")
-        for line in textwrap.wrap("; ".join(said), max(self._width or 0, _NARROWEST)):
-            self._out.write(f"{painted(line, Style.DIM, self._color)}\n")
+        for line in textwrap.wrap("; ".join(notes), max(self._width or 0, _MIN_WIDTH)):
+            self._out.write(f"{styled(line, Style.DIM, self._color)}\n")
 
 
-def _through(section: Section, depth: int) -> tuple[Section, int]:
-    """A folder that holds nothing but one other is drawn as one line with it; how many were passed."""
+def _skip_single(section: Section, depth: int) -> tuple[Section, int]:
+    """Follow folders that contain only one other folder: they are drawn as one line.
+
+    Return the last of them and how many were skipped.
+    """
     passed = 0
     while depth and not section.own and len(section.sections) == 1:
         section, passed = section.sections[0], passed + 1
@@ -250,7 +255,8 @@ def _through(section: Section, depth: int) -> tuple[Section, int]:
 
 
 def _name(section: Section, passed: int) -> str:
-    """The last folder of its URL as people read it, and those that were passed on the way."""
+    """Return the last folder of the section's URL, decoded, preceded by the `passed` folders that were
+    skipped."""
     root = section.url.find("/", section.url.find("://") + 3)
     if not section.url:
         return "all origins"
@@ -265,8 +271,8 @@ def _share(urls: int, total: int) -> str:
     return f"{share:.0f} %" if share >= 9.95 or not share else f"{share:.1f} %"
 
 
-def _draws_blocks(environment: Mapping[str, str] = os.environ) -> bool:
-    """Whether the terminal can be trusted with block elements: a dumb one, or one of an 8-bit locale, not."""
+def _supports_blocks(environment: Mapping[str, str] = os.environ) -> bool:
+    """Return whether the terminal can show block elements: it is not dumb, and its locale is UTF-8."""
     if environment.get("TERM") == "dumb":
         return False
     locale = environment.get("LC_ALL") or environment.get("LC_CTYPE") or environment.get("LANG") or "utf-8"

@@ -1,4 +1,4 @@
-"""robots.txt for people and programs: the current one, its versions, their difference, and tests of URLs."""
+"""The output of `robots`: the current robots.txt, its versions, their difference, and tests of URLs."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import ClassVar, TextIO
 
 from contentmap_cli.models.robots import RobotsState, RobotsVerdict, RobotsVersion
 from contentmap_cli.output.answers.lists import Aligned, problem_text, problems_text
-from contentmap_cli.output.columns import Cell, Column, Line, Style, painted
+from contentmap_cli.output.columns import Cell, Column, Line, Style, styled
 from contentmap_cli.output.escape import terminal, url_text
-from contentmap_cli.output.figures import moment, plural, size
 from contentmap_cli.output.formats import LIST_FORMATS, Format, RowWriter, objects_writer, refusal
+from contentmap_cli.output.number_format import moment, plural, size
 from contentmap_cli.output.objects import SCHEMA, robots_object, to_json, verdict_object
 
 _STATES = {
@@ -31,7 +31,7 @@ _LINE_END = re.compile(r"\r\n|\n|\r")
 def robots_writer(
     format: Format, out: TextIO, domain: str, *, width: int | None = None, color: bool = False
 ) -> RowWriter[RobotsVersion]:
-    """The writer for `robots --history`. Parameters and errors as for `formats.scan_writer`."""
+    """Return the writer for `robots --history`. Parameters and errors as for `formats.scan_writer`."""
     if format is Format.TABLE:
         return VersionsTable(out, width=width, color=color)
     from contentmap_cli.output.writers.csv import ROBOTS
@@ -42,7 +42,7 @@ def robots_writer(
 def verdicts_writer(
     format: Format, out: TextIO, *, width: int | None = None, color: bool = False
 ) -> RowWriter[RobotsVerdict]:
-    """The writer for `robots --test`."""
+    """Return the writer for `robots --test`. Parameters and errors as for `formats.scan_writer`."""
     if format is Format.TABLE:
         return VerdictsTable(out, width=width, color=color)
     from contentmap_cli.output.writers.csv import VERDICT
@@ -51,7 +51,7 @@ def verdicts_writer(
 
 
 class VersionsTable(Aligned):
-    """A row a version."""
+    """One row per version."""
 
     columns: ClassVar[tuple[Column, ...]] = (
         Column("VERSION", right=True),
@@ -65,7 +65,7 @@ class VersionsTable(Aligned):
     note = "PROBLEMS"
 
     def write(self, row: RobotsVersion) -> None:
-        """Keeps the row."""
+        """Collect the row."""
         cells = (
             Cell(str(row.number)),
             Cell(_STATES[row.state], _STATE_STYLES[row.state]),
@@ -79,7 +79,7 @@ class VersionsTable(Aligned):
 
 
 class VerdictsTable(Aligned):
-    """A row a URL."""
+    """One row per URL."""
 
     columns: ClassVar[tuple[Column, ...]] = (
         Column("ANSWER"),
@@ -91,7 +91,7 @@ class VerdictsTable(Aligned):
     )
 
     def write(self, row: RobotsVerdict) -> None:
-        """Keeps the row."""
+        """Collect the row."""
         answer = Cell("allowed", Style.GREEN) if row.allowed else Cell("disallowed", Style.RED)
         line = "" if row.line is None else str(row.line)
         cells = (
@@ -104,14 +104,14 @@ class VerdictsTable(Aligned):
 def write_robots(
     format: Format, out: TextIO, domain: str, robots: RobotsVersion, versions: int, *, color: bool
 ) -> None:
-    """Writes the robots.txt of a domain: what is known of it, its problems, its text.
+    """Write the robots.txt of a domain: facts, problems, text.
 
-    JSON and NDJSON hold the same as one object; CSV has no room for the text.
+    JSON and NDJSON have the same as one object; CSV is without the text.
     """
     match format:
         case Format.TABLE:
             for line in _head(robots, versions):
-                out.write(painted(f"# {line}", Style.DIM, color) + "\n")
+                out.write(styled(f"# {line}", Style.DIM, color) + "\n")
             for text in text_lines(robots):
                 out.write(terminal(text) + "\n")
         case Format.JSON | Format.NDJSON:
@@ -127,7 +127,7 @@ def write_robots(
 def write_difference(
     format: Format, out: TextIO, domain: str, before: RobotsVersion, after: RobotsVersion, *, color: bool
 ) -> None:
-    """Writes the difference between two versions, as `diff -u` does."""
+    """Write the difference between two versions, as `diff -u` does."""
     lines = [
         terminal(line)
         for line in difflib.unified_diff(
@@ -145,20 +145,20 @@ def write_difference(
     elif format is Format.TABLE:
         for line in lines:
             style = {"+": Style.GREEN, "-": Style.RED, "@": Style.CYAN}.get(line[:1], Style.PLAIN)
-            out.write(painted(line, style, color) + "\n")
+            out.write(styled(line, style, color) + "\n")
     else:
         raise refusal(format, (Format.TABLE, Format.JSON, Format.NDJSON))
     out.flush()
 
 
 def text_lines(robots: RobotsVersion) -> list[str]:
-    """The lines of a robots.txt as they were served."""
+    """Return the lines of a robots.txt as they were served."""
     lines = _LINE_END.split(robots.text)
     return lines[:-1] if lines and not lines[-1] else lines
 
 
 def _head(robots: RobotsVersion, versions: int) -> Iterator[str]:
-    """What is known of it, as comment lines of a robots.txt, so that the whole still is one."""
+    """Yield the facts as comment lines of a robots.txt, so that the output is a valid one."""
     yield url_text(robots.url)
     if robots.final_url != robots.url:
         yield f"redirected to {url_text(robots.final_url)}"
@@ -166,9 +166,9 @@ def _head(robots: RobotsVersion, versions: int) -> Iterator[str]:
     seen = f"seen from {moment(robots.first_seen)} to {moment(robots.last_seen)} UTC"
     match robots.state:
         case RobotsState.ABSENT:
-            yield f"there is none: HTTP {robots.http_status}; everything is allowed; {which}, {seen}"
+            yield f"not found: HTTP {robots.http_status}; everything is allowed; {which}, {seen}"
         case RobotsState.NOT_UNDERSTOOD:
-            yield f"another document is served in its place; everything is allowed; {which}, {seen}"
+            yield f"another document is served; everything is allowed; {which}, {seen}"
         case RobotsState.READ:
             yield f"{size(len(robots.body or b''))}; {which}, {seen}"
     if robots.problems:

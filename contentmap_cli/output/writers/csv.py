@@ -1,7 +1,7 @@
 """CSV for spreadsheets and data frames: RFC 4180 with a header line, lines ended by a line feed.
 
-Columns are the keys of the JSON objects. Inside an object the names join (`error_code`), a list is its
-length, null an empty cell. Text is made harmless: no cell is a formula, no cell spans lines.
+Columns are the keys of the JSON objects. Keys of nested objects are joined (`error_code`), a list is its
+length, null is an empty cell. Text is escaped: no cell is a formula, no cell spans lines.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ _URLS = frozenset({"url", "final_url", "sitemap", "parent"})
 def cells_of(
     columns: tuple[Path, ...], to_object: Callable[[Row], dict[str, object]]
 ) -> Callable[[Row], list[str]]:
-    """What gives a row's cells, harmless for a spreadsheet, from its object."""
+    """Return a function that gives the escaped cells of a row, from its JSON object."""
 
     def cells(row: Row) -> list[str]:
         answer = to_object(row)
@@ -62,7 +62,8 @@ def cells_of(
 
 
 class CsvRows(Generic[Row]):
-    """A header line, then a line a row. `to_cells` gives a row's cells in the order of the columns."""
+    """A header line, then one line per row. `to_cells` returns the cells of a row in the order of the
+    columns."""
 
     def __init__(
         self, out: TextIO, columns: tuple[Path, ...], to_cells: Callable[[Row], Iterable[str]]
@@ -73,32 +74,32 @@ class CsvRows(Generic[Row]):
         self._csv.writerow("_".join(path) for path in columns)
 
     def write(self, row: Row) -> None:
-        """Writes the row."""
+        """Write the row."""
         self._csv.writerow(self._to_cells(row))
 
     def write_all(self, rows: Iterable[Row]) -> None:
-        """Writes rows."""
+        """Write several rows."""
         self._csv.writerows(map(self._to_cells, rows))
 
     def finish(self) -> None:
-        """Flushes: an answer of no rows is the header alone."""
+        """Flush the stream."""
         self._out.flush()
 
 
 class CsvScan:
-    """A line a domain as it commits. The job has no line: its figures are the sums."""
+    """One line per domain as it is committed. The job has no line."""
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
         self._rows: CsvRows[DomainSummary] = CsvRows(out, DOMAIN, cells_of(DOMAIN, domain_object))
 
     def domain(self, summary: DomainSummary) -> None:
-        """Writes the domain and flushes."""
+        """Write the domain and flush."""
         self._rows.write(summary)
         self._out.flush()
 
     def finish(self, job: JobSummary) -> None:
-        """Ends the answer."""
+        """Flush the stream."""
         self._rows.finish()
 
 

@@ -1,4 +1,4 @@
-"""Text that is known before what stands before it in an answer: kept packed, so that many take little."""
+"""A buffer for text that is written later, compressed in memory."""
 
 from __future__ import annotations
 
@@ -8,20 +8,22 @@ from collections.abc import Iterator
 
 
 class DeferredText:
-    """Keeps text as it comes; `pieces` gives it back in the same order, once. Rows are much alike and pack
-    well; a file would take none of the memory, but its disk may be full in the middle of a run."""
+    """Compresses text in memory until it is read back, once, in the same order.
+
+    Rows are similar and compress well. A temporary file would need less memory, but the disk may become full.
+    """
 
     def __init__(self) -> None:
         self._packer = zlib.compressobj(level=1)
         self._packed: list[bytes] = []
 
     def write(self, text: str) -> None:
-        """Keeps some text."""
+        """Add text."""
         if packed := self._packer.compress(text.encode()):
             self._packed.append(packed)
 
     def pieces(self) -> Iterator[str]:
-        """What was kept, a little at a time. Nothing can be kept after it."""
+        """Yield the text in pieces. Nothing can be added afterwards."""
         self._packed.append(self._packer.flush())
         unpack = zlib.decompressobj()
         decode = codecs.getincrementaldecoder("utf-8")()

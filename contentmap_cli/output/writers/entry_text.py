@@ -1,6 +1,6 @@
-"""Entries as text, put together by hand: an answer of millions of rows spends its time here.
+"""Entries as JSON and CSV text, formatted by hand: output of millions of rows spends its time here.
 
-What comes out is `json.dumps(any_entry_object(entry))` and the columns of the CSV; a test compares them.
+The result equals `json.dumps(any_entry_object(entry))` and the CSV columns; a test compares them.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from contentmap_cli.output.objects import any_entry_object, timestamp, to_json
 
 _text = encode_basestring_ascii
 _PLAIN: Final = '"images": [], "videos": [], "news": [], "alternates": [], '
-_shared = lru_cache(maxsize=1_000)(_text)  # values that thousands of rows have in common
+_shared = lru_cache(maxsize=1_000)(_text)  # values shared by thousands of rows
 
 
 def entry_json(row: StoredEntry | Entry) -> str:
-    """The object of an entry as one line of JSON."""
+    """Return the JSON object of an entry on one line."""
     if not isinstance(row, StoredEntry):
         return to_json(any_entry_object(row))
     url, lastmod, changefreq, priority, in_scope, repaired, images, videos, news, alternates, kind = row.entry
@@ -42,7 +42,7 @@ def entry_json(row: StoredEntry | Entry) -> str:
 
 
 def entry_cells(row: StoredEntry | Entry) -> tuple[str, ...]:
-    """The cells of an entry in the order of the CSV columns, harmless for a spreadsheet."""
+    """Return the escaped cells of an entry in the order of the CSV columns."""
     stored = row if isinstance(row, StoredEntry) else None
     entry = row.entry if isinstance(row, StoredEntry) else row
     url, lastmod, changefreq, priority, in_scope, repaired, images, videos, news, alternates, kind = entry

@@ -1,4 +1,4 @@
-"""GitHub Actions workflow commands: an annotation a domain that is not clean, and one for the job."""
+"""GitHub Actions workflow commands: an annotation for each domain with errors, and one for the job."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TextIO
 
 from contentmap_cli.models import DomainSummary, JobSummary, ScanStatus
 from contentmap_cli.output.escape import redact, terminal
-from contentmap_cli.output.figures import changes, plural
+from contentmap_cli.output.number_format import changes, plural
 
 _LEVELS = {
     ScanStatus.FAILED: "error",
@@ -17,14 +17,14 @@ _LEVELS = {
 
 
 class GithubScan:
-    """`failed` is an error, and so is another count of URLs than expected; `partial`, `deferred` and
-    `interrupted` are warnings; the job is a notice."""
+    """`failed` and an unexpected number of URLs are errors, `partial`, `deferred` and `interrupted` are
+    warnings, the job is a notice."""
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
 
     def domain(self, summary: DomainSummary) -> None:
-        """Writes the annotation, if there is one, and flushes."""
+        """Write the annotation, if there is one, and flush."""
         level = "error" if summary.unexpected else _LEVELS.get(summary.status)
         if level is None:
             return
@@ -36,7 +36,7 @@ class GithubScan:
         self._command(level, f"{summary.domain} {summary.status.value}", message)
 
     def finish(self, job: JobSummary) -> None:
-        """Writes the notice."""
+        """Write the notice."""
         counts = ", ".join(
             f"{count:,} {status.value}" for status in ScanStatus if (count := job.domains.get(status, 0))
         )
@@ -53,12 +53,12 @@ class GithubScan:
 
 
 def workflow_command(level: str, title: str, message: str, more: str = "") -> str:
-    """One annotation; `more` are further properties, escaped already, each with a comma before it."""
+    """Return one annotation; `more` are further properties, escaped, each after a comma."""
     return f"::{level} title={_property(title)}{more}::{_data(message)}\n"
 
 
 def _data(text: str) -> str:
-    # What a terminal would obey is visible first; then the runner's own escapes (@actions/core, command.ts).
+    # first as for a terminal, then the runner's own escapes (@actions/core, command.ts)
     return terminal(redact(text)).replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 

@@ -1,6 +1,6 @@
-"""JSON: one document an answer.
+r"""JSON: one document.
 
-Only ASCII is written (the rest as `\\u` escapes), so that nothing fetched reaches a terminal as itself.
+Only ASCII is written, other characters as `\u` escapes, so that a terminal does not interpret fetched text.
 """
 
 from __future__ import annotations
@@ -17,23 +17,23 @@ Row = TypeVar("Row")
 
 
 class JsonStatus:
-    """The object of a job that is known, its domains in `results` as they come: nothing is held."""
+    """The object of a known job, its domains in `results` as they come: nothing is kept in memory."""
 
     def __init__(self, out: TextIO, job: JobSummary) -> None:
         out.write(_head(job))
         self._results = _Results(out.write)
 
     def domain(self, summary: DomainSummary) -> None:
-        """Writes the domain."""
+        """Write the domain."""
         self._results.add(summary)
 
     def finish(self, errors: Sequence[ErrorGroup] = (), left_out: int = 0) -> None:
-        """Closes the object."""
+        """Close the object."""
         self._results.close()
 
 
 class JsonScan:
-    """The job's object, its domains in `results` in the order they came in."""
+    """The job's object, its domains in `results` in the order of their end."""
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
@@ -41,11 +41,11 @@ class JsonScan:
         self._results = _Results(self._kept.write)
 
     def domain(self, summary: DomainSummary) -> None:
-        """Keeps the domain: the job's own keys come before its results."""
+        """Buffer the domain, since the keys of the job come first."""
         self._results.add(summary)
 
     def finish(self, job: JobSummary) -> None:
-        """Writes the object."""
+        """Write the object."""
         self._results.close()
         self._out.write(_head(job))
         for piece in self._kept.pieces():
@@ -53,13 +53,13 @@ class JsonScan:
 
 
 def _head(job: JobSummary) -> str:
-    """A job's object as far as its results."""
+    """Return the beginning of a job's object, up to its results."""
     own = json.dumps(job_object(job), indent=2, allow_nan=False)
     return f'{own.removesuffix("}").rstrip()},\n  "results": ['
 
 
 class _Results:
-    """The results of a job and the end of its object, a domain a line."""
+    """Writes the results of a job, one domain per line, and the end of its object."""
 
     def __init__(self, write: Callable[[str], object]) -> None:
         self._write = write
@@ -74,7 +74,7 @@ class _Results:
 
 
 class JsonRows(Generic[Row]):
-    """An array with an object a row, a row a line. `to_text` gives the object as JSON."""
+    """An array with one object per row and line. `to_text` returns the object as JSON."""
 
     def __init__(self, out: TextIO, to_text: Callable[[Row], str]) -> None:
         self._out = out
@@ -82,17 +82,17 @@ class JsonRows(Generic[Row]):
         self._before = "[\n"
 
     def write(self, row: Row) -> None:
-        """Writes the row."""
+        """Write the row."""
         self.write_all((row,))
 
     def write_all(self, rows: Iterable[Row]) -> None:
-        """Writes rows."""
+        """Write several rows."""
         text = ",\n".join(map(self._to_text, rows))
         if text:
             self._out.write(self._before + text)
             self._before = ",\n"
 
     def finish(self) -> None:
-        """Closes the array."""
+        """Close the array."""
         self._out.write("[]\n" if self._before == "[\n" else "\n]\n")
         self._out.flush()

@@ -1,4 +1,4 @@
-"""JUnit XML for a build server's test view: a suite a job, a test case a domain."""
+"""JUnit XML for build servers: a suite for the job, a test case per domain."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ _FAILURES = (ScanStatus.FAILED, ScanStatus.PARTIAL)
 
 
 class JunitScan:
-    """`failed`, `partial` and another count of URLs than expected are failures; what has no outcome of its
-    own yet (`deferred`, `interrupted`, `skipped`, unfinished) is skipped; `ok` and `empty` pass."""
+    """`failed`, `partial` and an unexpected number of URLs are failures; `ok` and `empty` pass; others are
+    skipped."""
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
@@ -23,7 +23,7 @@ class JunitScan:
         self._seconds = 0.0
 
     def domain(self, summary: DomainSummary) -> None:
-        """Keeps the domain: the suite's counts come before its cases."""
+        """Buffer the domain, since the suite's counts come before its cases."""
         self._cases.write(_case(summary))
         self._tests += 1
         self._failures += _fails(summary)
@@ -31,14 +31,14 @@ class JunitScan:
         self._seconds += summary.seconds
 
     def finish(self, job: JobSummary) -> None:
-        """Writes the suite. Its counts are those of the cases in it."""
+        """Write the suite. Its counts are those of its cases."""
         attributes = {
             "name": f"contentmap {job.job_id}",
             "tests": str(self._tests),
             "failures": str(self._failures),
             "errors": "0",
             "skipped": str(self._skipped),
-            # The sum of the cases, as every reader expects; domains are scanned side by side.
+            # the sum of the cases, as readers expect; domains are scanned concurrently
             "time": f"{self._seconds:.3f}",
             "timestamp": timestamp(job.started_at or job.created_at) or "",
         }
@@ -77,5 +77,5 @@ def _message(row: DomainSummary) -> str:
 
 
 def attributes_text(attributes: dict[str, str]) -> str:
-    """Attributes as a start tag has them, each with a blank before it."""
+    """Return attributes as in a start tag, each after a space."""
     return "".join(f' {name}="{xml_text(value)}"' for name, value in attributes.items())

@@ -1,4 +1,4 @@
-"""NDJSON: an object a line, ASCII only, each written as soon as it is known."""
+"""NDJSON: one object per line, ASCII only, each written as soon as it is known."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ Row = TypeVar("Row")
 
 
 class NdjsonScan:
-    """A line a domain as it commits, the job last."""
+    """One line per domain as it is committed, then the job."""
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
 
     def domain(self, summary: DomainSummary) -> None:
-        """Writes the domain and flushes: whoever reads the pipe has it now."""
+        """Write the domain and flush, so that the reader of a pipe has it now."""
         self._line(domain_object(summary))
 
     def finish(self, job: JobSummary) -> None:
-        """Writes the job."""
+        """Write the job."""
         self._line(job_object(job))
 
     def _line(self, answer: dict[str, object]) -> None:
@@ -32,20 +32,20 @@ class NdjsonScan:
 
 
 class NdjsonRows(Generic[Row]):
-    """A line a row, flushed when the stream likes. `to_text` gives a row's object as JSON."""
+    """One line per row, not flushed. `to_text` returns the object of a row as JSON."""
 
     def __init__(self, out: TextIO, to_text: Callable[[Row], str]) -> None:
         self._out = out
         self._to_text = to_text
 
     def write(self, row: Row) -> None:
-        """Writes the row."""
+        """Write the row."""
         self.write_all((row,))
 
     def write_all(self, rows: Iterable[Row]) -> None:
-        """Writes rows."""
+        """Write several rows."""
         self._out.write("".join([self._to_text(row) + "\n" for row in rows]))
 
     def finish(self) -> None:
-        """Flushes: an answer of no rows is an empty one."""
+        """Flush the stream."""
         self._out.flush()

@@ -9,13 +9,13 @@ from typing import Any, TextIO
 from contentmap_cli.errors import UsageError
 from contentmap_cli.models import Entry, StoredEntry
 
-ROWS_A_GROUP = 50_000
+ROWS_PER_GROUP = 50_000
 
 
 class ParquetEntries:
-    """A row an entry, with the columns of the CSV; dates are UTC timestamps, media are counts.
+    """One row per entry, with the columns of the CSV; dates are UTC timestamps, media are counts.
 
-    Raises UsageError where pyarrow is missing or `out` is a terminal.
+    Raises UsageError if pyarrow is not installed or `out` is a terminal.
     """
 
     def __init__(self, out: TextIO) -> None:
@@ -28,7 +28,7 @@ class ParquetEntries:
                 hint="pip install 'contentmap-cli[parquet]'",
             ) from None
         if out.isatty():
-            raise UsageError("parquet is no text for a terminal", hint="name a file with -o")
+            raise UsageError("Parquet cannot be written to a terminal", hint="name a file with -o")
         arrow: Any = pyarrow
         moment = arrow.timestamp("us", tz="UTC")
         text, count, truth = arrow.string(), arrow.int32(), arrow.bool_()
@@ -46,24 +46,24 @@ class ParquetEntries:
 
         class Writer(parquet.ParquetWriter):  # type: ignore[misc]
             def __del__(self) -> None:
-                """Nothing: one that was left early must not write a footer into a file that is closed."""
+                """Do nothing: an unfinished writer must not write a footer to a closed file."""
 
         self._writer: Any = Writer(out.buffer, self._schema, compression="zstd")
         self._rows: list[tuple[Any, ...]] = []
 
     def write(self, row: StoredEntry | Entry) -> None:
-        """Keeps the entry until a row group is full."""
+        """Add the entry; write a full row group."""
         self._rows.append(_cells(row))
-        if len(self._rows) >= ROWS_A_GROUP:
+        if len(self._rows) >= ROWS_PER_GROUP:
             self._group()
 
     def write_all(self, rows: Iterable[StoredEntry | Entry]) -> None:
-        """Takes entries."""
+        """Add several entries."""
         for row in rows:
             self.write(row)
 
     def finish(self) -> None:
-        """Writes the last row group and the footer: without it the file cannot be read."""
+        """Write the last row group and the footer, without which the file cannot be read."""
         if self._rows:
             self._group()
         self._writer.close()

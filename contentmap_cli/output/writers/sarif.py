@@ -1,4 +1,4 @@
-"""SARIF 2.1.0 (OASIS) for code scanning: a run, its rules and a result a finding. ASCII only."""
+"""SARIF 2.1.0 (OASIS) for code scanning: one run with its rules, and a result per finding. ASCII only."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: 
 
 
 def write_sarif(out: TextIO, findings: Sequence[Finding], rules: Sequence[Rule]) -> None:
-    """Writes one log with one run; `rules` are those that were checked."""
+    """Write one log with one run; `rules` are those that were checked."""
     places = {rule.id: number for number, rule in enumerate(rules)}
     log = {
         "$schema": SCHEMA,

@@ -1,8 +1,7 @@
-"""Images, videos and news of an entry as a sitemap has them: Google's extensions, by name and in their order.
+"""Images, videos and news of an entry as elements of Google's sitemap extensions.
 
-Entries keep each value under the name of its element, an attribute under both names
-(`restriction_relationship`). What bears another name is left out: an element of somebody's own belongs into a
-namespace of their own.
+An Entry has each value under the name of its element, and an attribute under both names
+(`restriction_relationship`). Other names are left out.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ _ATTRIBUTES: Final = {
 
 
 def media(entry: Entry) -> str:
-    """The elements of an entry's images, videos and news, one after the other."""
+    """Return the elements of an entry's images, videos and news."""
     parts = [f"<image:image>{_values('image', each, _IMAGE)}</image:image>" for each in entry.images]
     parts += [f"<video:video>{_values('video', each, _VIDEO)}</video:video>" for each in entry.videos]
     parts += [
@@ -44,23 +43,23 @@ def media(entry: Entry) -> str:
     return "".join(parts)
 
 
-def _values(prefix: str, said: Attributes, names: tuple[str, ...]) -> str:
+def _values(prefix: str, values: Attributes, names: tuple[str, ...]) -> str:
     parts = []
     for name in names:
-        if name in said:
+        if name in values:
             attributes = "".join(
                 f' {key}="{xml_text(value)}"'
                 for key in _ATTRIBUTES.get(name, ())
-                if (value := said.get(f"{name}_{key}")) is not None
+                if (value := values.get(f"{name}_{key}")) is not None
             )
-            parts.append(f"<{prefix}:{name}{attributes}>{xml_text(said[name])}</{prefix}:{name}>")
+            parts.append(f"<{prefix}:{name}{attributes}>{xml_text(values[name])}</{prefix}:{name}>")
     return "".join(parts)
 
 
-def _publication(said: Attributes) -> str:
+def _publication(values: Attributes) -> str:
     parts = [
-        f"<news:{element}>{xml_text(said[name])}</news:{element}>"
+        f"<news:{element}>{xml_text(values[name])}</news:{element}>"
         for element, name in (("name", "publication_name"), ("language", "language"))
-        if name in said
+        if name in values
     ]
     return f"<news:publication>{''.join(parts)}</news:publication>" if parts else ""

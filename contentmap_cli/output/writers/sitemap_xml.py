@@ -1,7 +1,7 @@
-"""A sitemap again (sitemaps.org protocol 0.9), written as it streams: a urlset, or an index of sitemaps.
+"""Sitemaps (sitemaps.org protocol 0.9), written as a stream: a urlset or an index.
 
-One stream cannot become several files, so that the protocol's limits are not enforced there; `SitemapFolder`
-writes as many files as they ask for, and an index of them.
+A stream cannot be split, so that the protocol's limits do not apply there; `SitemapFolder` writes as many
+files as the limits require, and an index.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ _DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
 _URLSET = f'<urlset xmlns="{SITEMAP_NAMESPACE}" xmlns:xhtml="{XHTML_NAMESPACE}"{MEDIA_NAMESPACES}>\n'
 _END = "</urlset>\n"
 _INDEX = f'<sitemapindex xmlns="{SITEMAP_NAMESPACE}">\n'
-MOST_URLS: Final = 50_000
-"""URLs, or sitemaps, that a file may hold (sitemaps.org protocol, "Using Sitemap index files")."""
-MOST_BYTES: Final = 52_428_800
-"""Bytes that a file may have when it is unpacked (the same)."""
+MAX_URLS: Final = 50_000
+"""URLs or sitemaps per file (sitemaps.org protocol, "Using Sitemap index files")."""
+MAX_BYTES: Final = 52_428_800
+"""Bytes per file, uncompressed (same section)."""
 _DATE_LENGTH = {"year": 4, "month": 7, "day": 10}
 
 
 class SitemapEntries:
-    """A `<url>` an entry, with its lastmod, changefreq, priority, alternates, images, videos and news.
+    """One `<url>` per entry, with lastmod, changefreq, priority, alternates, images, videos and news.
 
-    The first entry decides the root: pages make a urlset, sitemaps an index. A document holds one kind
-    only, so entries of the other are left out.
+    The first entry decides the root: pages make a urlset, sitemaps an index. A document has one kind only, so
+    that entries of the other kind are left out.
     """
 
     def __init__(self, out: TextIO) -> None:
@@ -40,7 +40,7 @@ class SitemapEntries:
         self._type: str | None = None
 
     def write(self, row: StoredEntry | Entry) -> None:
-        """Writes the entry."""
+        """Write the entry."""
         entry = row.entry if isinstance(row, StoredEntry) else row
         if self._type is None:
             self._open(entry.type)
@@ -48,12 +48,12 @@ class SitemapEntries:
             self._out.write(_element(entry))
 
     def write_all(self, rows: Iterable[StoredEntry | Entry]) -> None:
-        """Writes entries."""
+        """Write several entries."""
         for row in rows:
             self.write(row)
 
     def finish(self) -> None:
-        """Closes the root. An answer of no rows is an empty urlset."""
+        """Close the root. Without entries it is an empty urlset."""
         if self._type is None:
             self._open("url")
         self._out.write("</sitemapindex>\n" if self._type == "sitemap" else _END)
@@ -65,11 +65,11 @@ class SitemapEntries:
 
 
 class SitemapFolder:
-    """Sitemaps of a size that the protocol allows, and an index of them.
+    """Sitemaps within the protocol's limits, and their index.
 
-    `open_part(number)` gives the stream of a part, from 1 on, which ends with the block; `address(number)` is
-    the URL under which the index names it. `parts` is how many there are. As a context manager
-    it ends the part that is open when it is left early, with the error it is left with.
+    `open_part(number)` returns a context manager for the stream of a part, from 1 on; `address(number)` is
+    its URL in the index. `parts` is the number of parts. As a context manager, it closes an open part in case
+    of an error.
     """
 
     def __init__(
@@ -77,27 +77,27 @@ class SitemapFolder:
         open_part: Callable[[int], AbstractContextManager[TextIO]],
         address: Callable[[int], str],
         *,
-        most_urls: int = MOST_URLS,
-        most_bytes: int = MOST_BYTES,
+        max_urls: int = MAX_URLS,
+        max_bytes: int = MAX_BYTES,
     ) -> None:
         self._open_part = open_part
         self._address = address
-        self._most_urls = most_urls
-        self._most_bytes = most_bytes - len(_DECLARATION) - len(_URLSET) - len(_END)
+        self._max_urls = max_urls
+        self._max_bytes = max_bytes - len(_DECLARATION) - len(_URLSET) - len(_END)
         self._block: AbstractContextManager[TextIO] | None = None
         self._out: TextIO | None = None
         self._urls = self._bytes = 0
         self.parts = 0
 
     def write_all(self, rows: Iterable[StoredEntry | Entry]) -> None:
-        """Writes entries; those that are sitemaps themselves are left out."""
+        """Write entries; those that are sitemaps themselves are left out."""
         for row in rows:
             entry = row.entry if isinstance(row, StoredEntry) else row
             if entry.type != "url":
                 continue
             element = _element(entry)
             size = len(element) if element.isascii() else len(element.encode())
-            if self._out is None or self._urls >= self._most_urls or self._bytes + size > self._most_bytes:
+            if self._out is None or self._urls >= self._max_urls or self._bytes + size > self._max_bytes:
                 self._next()
             assert self._out is not None  # noqa: S101 - _next has opened it
             self._out.write(element)
@@ -105,7 +105,7 @@ class SitemapFolder:
             self._bytes += size
 
     def finish(self, index: TextIO) -> None:
-        """Ends the last part and writes the index. Without an entry there is one empty part."""
+        """Close the last part and write the index. Without entries there is one empty part."""
         if self._out is None:
             self._next()
         self.close()
@@ -125,7 +125,7 @@ class SitemapFolder:
             block.__exit__(kind, error, trace)
 
     def close(self) -> None:
-        """Ends the part that is open, if one is."""
+        """Close the open part, if any."""
         if self._block is not None and self._out is not None:
             self._out.write(_END)
             self.__exit__(None, None, None)
@@ -158,7 +158,7 @@ def _element(entry: Entry) -> str:
 
 
 def _w3c_date(lastmod: Lastmod | None) -> str | None:
-    """The date no more precise than it was published: a day stays a day."""
+    """Return the date at the precision it was published: a day stays a day."""
     if lastmod is None or lastmod.utc is None:
         return None
     return lastmod.utc[: _DATE_LENGTH.get(lastmod.precision or "", len(lastmod.utc))]

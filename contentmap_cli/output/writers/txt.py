@@ -1,4 +1,4 @@
-"""The text sitemap of the protocol: URLs only, one a line, UTF-8."""
+"""The protocol's text sitemap: one URL per line, UTF-8."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from contentmap_cli.output.escape import url_text
 
 
 class TxtEntries:
-    """A URL a line."""
+    """One URL per line."""
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
 
     def write(self, row: StoredEntry | Entry) -> None:
-        """Writes the URL."""
+        """Write the URL."""
         entry = row.entry if isinstance(row, StoredEntry) else row
         self._out.write(url_text(entry.url) + "\n")
 
     def write_all(self, rows: Iterable[StoredEntry | Entry]) -> None:
-        """Writes entries."""
+        """Write several URLs."""
         self._out.write(
             "".join(
                 [url_text((row.entry if isinstance(row, StoredEntry) else row).url) + "\n" for row in rows]
@@ -29,5 +29,5 @@ class TxtEntries:
         )
 
     def finish(self) -> None:
-        """Flushes: an answer of no rows is an empty one."""
+        """Flush the stream."""
         self._out.flush()

@@ -12,7 +12,7 @@ from contentmap_cli.sitemap.entry_builder import EntryBuilder
 from contentmap_cli.sitemap.feeds.rss_atom import HTTP_URL, set_next_page
 from contentmap_cli.sitemap.problems import ProblemCode
 
-LONGEST: Final = 20 * 1024 * 1024
+MAX_CHARACTERS: Final = 20 * 1024 * 1024
 """Characters of a document. Its objects take about ten times as much memory."""
 
 _URLS: Final = ("url", "external_url")
@@ -46,8 +46,8 @@ def _loaded(pieces: Iterator[str]) -> Any:
     length = 0
     for piece in pieces:
         length += len(piece)
-        if length > LONGEST:
-            raise BadJson(f"a JSON document of more than {LONGEST} characters")
+        if length > MAX_CHARACTERS:
+            raise BadJson(f"a JSON document of more than {MAX_CHARACTERS} characters")
         parts.append(piece)
     try:
         return json.loads("".join(parts))

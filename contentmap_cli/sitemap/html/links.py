@@ -14,8 +14,8 @@ from contentmap_cli.sitemap.html.page import HtmlPage, read_page
 from contentmap_cli.sitemap.urls import validate_url
 
 READ_BYTES = 2 * 1024 * 1024
-LINKS = 100
-VISIBLE_FEEDS = 3
+MAX_LINKS = 100
+MAX_VISIBLE_FEEDS = 3
 """Feeds that are taken from visible links, if there is no `rel=alternate`."""
 
 URL_LENGTH = 2048
@@ -84,12 +84,12 @@ class _Link(NamedTuple):
 
 def site_links(html: bytes, base: str, link_headers: Iterable[str] = ()) -> list[tuple[str, DiscoveryMethod]]:
     """Return the sitemaps, then the feeds that a home page links to: absolute URLs without duplicates, at
-    most `LINKS`.
+    most `MAX_LINKS`.
 
     Sitemaps are `rel=sitemap` in `link_headers` (values of `Link`, RFC 8288), in `<link>` and in `<a>`, and
     each `<a>` whose target has the name of a sitemap file. Feeds are `rel=alternate` with the type of a feed,
-    or else at most `VISIBLE_FEEDS` links within the site whose target has the name of a feed. Comment feeds
-    are returned only if there are no others. At most `READ_BYTES` are read. Never raises.
+    or else at most `MAX_VISIBLE_FEEDS` links within the site with the name of a feed. Comment feeds are
+    returned only if there are no others. At most `READ_BYTES` are read. Never raises.
     """
     found = [*_header_links(link_headers, base), *_markup_links(html, base)]
     sitemaps = dict.fromkeys(each.url for each in found if each.method is DiscoveryMethod.HTML_LINK)
@@ -98,13 +98,13 @@ def site_links(html: bytes, base: str, link_headers: Iterable[str] = ()) -> list
     )
     if not feeds:
         visible = dict.fromkeys(each.url for each in found if each.visible)
-        feeds = dict.fromkeys(_without_comments(visible)[:VISIBLE_FEEDS])
+        feeds = dict.fromkeys(_without_comments(visible)[:MAX_VISIBLE_FEEDS])
     links = [(url, DiscoveryMethod.HTML_LINK) for url in sitemaps]
     links += [(url, DiscoveryMethod.FEED_LINK) for url in _without_comments(feeds) if url not in sitemaps]
-    return links[:LINKS]
+    return links[:MAX_LINKS]
 
 
-def page_facts(html: bytes | str, base: str) -> PageMetadata:
+def page_metadata(html: bytes | str, base: str) -> PageMetadata:
     """Return the title, the target of a `<meta http-equiv=refresh>` and the canonical URL of a page, None if
     missing.
 
@@ -160,7 +160,7 @@ def _link_values(value: str) -> Iterator[tuple[str, dict[str, str]]]:
 
 
 def _markup_links(html: bytes, base: str) -> Iterator[_Link]:
-    """Yield the links of the markup in document order, at most `LINKS` of each kind."""
+    """Yield the links of the markup in document order, at most `MAX_LINKS` of each kind."""
     charset = detect(html[:4096])
     text = html[:READ_BYTES].decode(charset.codec, LENIENT)
     seen: dict[tuple[DiscoveryMethod, bool], set[str]] = {}
@@ -185,7 +185,7 @@ def _markup_links(html: bytes, base: str) -> Iterator[_Link]:
             continue
         urls = seen.setdefault((method, visible), set())
         url = _resolve(href, base)
-        if url is None or len(urls) >= LINKS or (visible and not _same_site(url, document)):
+        if url is None or len(urls) >= MAX_LINKS or (visible and not _same_site(url, document)):
             continue
         urls.add(url)
         yield _Link(url, method, visible)

@@ -12,8 +12,15 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from contentmap_cli.sitemap.problems import ProblemCode, Problems, shorten
-from contentmap_cli.sitemap.robots.keys import AGENT, IN_GROUP, SITEMAP, RobotsField, parse_field
-from contentmap_cli.sitemap.robots.values import BARE_URL, sitemap_urls
+from contentmap_cli.sitemap.robots.fields import (
+    AGENT,
+    BARE_URL,
+    IN_GROUP,
+    SITEMAP,
+    RobotsField,
+    parse_field,
+    sitemap_urls,
+)
 
 _KEY = r"(?:user[ -]?agent|disallow|allow|site-?maps?|crawl-delay|host|clean-param)\s*+:"
 _ESCAPED = r"(?:(?<!\\)(?>(?:\\++[rn])+)|<\s*+br\s*+/?\s*+>|(?>(?:&#(?:1[03]|x0?[ad]);)+))"

@@ -22,9 +22,9 @@ from itertools import chain
 from typing import Final
 
 from contentmap_cli.models import Lastmod
-from contentmap_cli.models.entry_sink import PlainEntries
-from contentmap_cli.sitemap.dates import DAY, TIME, is_nonstandard, parse_lastmod
-from contentmap_cli.sitemap.entry_builder import CACHED, CHANGEFREQS, NUMBER, EntryBuilder
+from contentmap_cli.models.entry_sink import Extras, PlainEntries
+from contentmap_cli.sitemap.dates import DAY, TIME, USUAL_DATE, is_nonstandard, parse_lastmod
+from contentmap_cli.sitemap.entry_builder import CACHED, CHANGEFREQS, NUMBER, EntryBuilder, Extensions
 from contentmap_cli.sitemap.urls import ORIGIN
 from contentmap_cli.sitemap.xml.body_diff import HEAD, HEAD_BYTES
 from contentmap_cli.sitemap.xml.elements import Role, role_of
@@ -63,7 +63,6 @@ _ENTRY: Final = re.compile(
 its zone, any other date, changefreq, priority, and what follows these."""
 
 
-_DAY_LENGTH: Final = len("2024-01-31")
 _day = lru_cache(maxsize=CACHED)(parse_lastmod)
 """Days are the same in all documents, and there are few of them."""
 
@@ -75,9 +74,10 @@ def read_plain(chunks: Iterator[bytes], builder: EntryBuilder) -> Iterator[bytes
     while len(first) < HEAD_BYTES and _END not in first and (chunk := next(chunks, None)) is not None:
         first += chunk
     head = HEAD.match(first)
-    if head is None or not _core_namespace(head["attributes"]):
+    declared = _NAMESPACE.search(head["attributes"]) if head is not None else None
+    if head is None or not _is_core(declared[1] if declared else b""):
         return chain([first], chunks)
-    reader = _PlainReader(builder, undeclared(head["attributes"]))
+    reader = _PlainReader(builder, head["attributes"])
     rest = reader.read(first[head.end() :], chunks)
     blanks = (b"\n" * min(_BLANKS, reader.lines - done) for done in range(0, reader.lines, _BLANKS))
     return chain([head[0]], blanks, [rest], chunks)
@@ -86,10 +86,11 @@ def read_plain(chunks: Iterator[bytes], builder: EntryBuilder) -> Iterator[bytes
 class _PlainReader:
     """Takes pieces of a document while they are plain. `lines` counts their line breaks."""
 
-    def __init__(self, builder: EntryBuilder, undeclared: tuple[str, ...]) -> None:
+    def __init__(self, builder: EntryBuilder, attributes: bytes) -> None:
         self._builder = builder
-        self._undeclared = undeclared
-        self._extensions = UsualExtensions()
+        self._attributes = attributes
+        self._extensions: UsualExtensions | None = None  # read where an entry has some
+        self._undeclared: tuple[str, ...] = ()
         self._dates: dict[str | None, Lastmod | None] = {None: None}
         self._priorities: dict[str | None, float | None] = {None: None, "": None}
         self.lines = 0
@@ -122,12 +123,18 @@ class _PlainReader:
         )
         if not self._know(others, priorities) or not CHANGEFREQS.issuperset(filter(None, set(changefreqs))):
             return False
-        rich = any(mores)
-        if rich and any(map(text.__contains__, self._undeclared)):
-            return False
-        columns = self._builder.in_columns
-        extras = self._extensions.read(mores) if rich and columns else ()
-        extensions = usual_extensions_of(mores) if rich and not columns else ()
+        extras: list[Extras | None] | None = []
+        extensions: list[Extensions] | None = []
+        if any(mores):
+            if self._extensions is None:
+                self._extensions = UsualExtensions()
+                self._undeclared = undeclared(self._attributes)
+            if any(map(text.__contains__, self._undeclared)):
+                return False
+            if self._builder.in_columns:
+                extras = self._extensions.read(mores)
+            else:
+                extensions = usual_extensions_of(mores)
         if extras is None or extensions is None:
             return False
         text = "\n".join(urls)
@@ -157,7 +164,10 @@ class _PlainReader:
                 known.clear()
                 known[None] = None
         for text in set(dates).difference(self._dates):
-            lastmod = _day(text) if text and len(text) == _DAY_LENGTH else parse_lastmod(text or "")
+            if text and USUAL_DATE.fullmatch(text):
+                self._dates[text] = _day(text)
+                continue
+            lastmod = parse_lastmod(text or "")
             if lastmod.text and (lastmod.utc is None or is_nonstandard(lastmod.text, in_feed=False)):
                 return False
             self._dates[text] = lastmod if lastmod.utc is not None else None
@@ -169,8 +179,8 @@ class _PlainReader:
         return True
 
 
-def _core_namespace(attributes: bytes) -> bool:
-    """Whether names without a prefix are the protocol's own under this root."""
-    declared = _NAMESPACE.search(attributes)
-    namespace = declared[1].decode("utf-8", "replace") if declared else ""
-    return all(role_of(f"{{{namespace}}}{name}") is role for name, role in _ROLES.items())
+@lru_cache(maxsize=64)
+def _is_core(namespace: bytes) -> bool:
+    """Return whether a default namespace makes names without a prefix those of the protocol."""
+    text = namespace.decode("utf-8", "replace")
+    return all(role_of(f"{{{text}}}{name}") is role for name, role in _ROLES.items())

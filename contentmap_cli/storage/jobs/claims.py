@@ -21,7 +21,7 @@ from sqlalchemy import ColumnElement, Table, and_, bindparam, exists, func, or_,
 
 from contentmap_cli.errors import Code, Failure, LeaseLost
 from contentmap_cli.models import DomainSummary, RememberedFile, ScanStatus, Target
-from contentmap_cli.models.sources import Source, SourceKind, SourceState
+from contentmap_cli.models.evidence import Source, SourceKind, SourceState
 from contentmap_cli.storage.column_types import utc_now
 from contentmap_cli.storage.session import GuardedSession
 from contentmap_cli.storage.tables import Domain, DomainScan, SitemapFile
@@ -129,7 +129,7 @@ _FENCE: Final = (
     .returning(_LAST.scalar_subquery())
 )
 _DOMAIN_LOCK: Final = _LAST.with_for_update(key_share=True)
-_STANDING: Final = select(_D.last_scan_id, _D.last_scanned_at, _D.url_count).where(
+_LAST_RESULT: Final = select(_D.last_scan_id, _D.last_scanned_at, _D.url_count).where(
     _D.id == bindparam("domain")
 )
 _RESULT: Final = (
@@ -258,18 +258,19 @@ async def fence(session: GuardedSession, claim: Claim) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """Which result a domain stands at. Every transaction that records one leaves another behind it."""
+class LastResult:
+    """The last result of a domain. Every transaction that records one changes it."""
 
     scan_id: int | None
     at: datetime | None
     urls: int
 
 
-async def standing_of(session: GuardedSession, claim: Claim) -> Standing:
-    """Where the domain stands now. After `fence` nobody else can move it before this transaction ends."""
-    row = (await session.execute(_STANDING, {"domain": claim.domain_id})).one()
-    return Standing(*row)
+async def last_result(session: GuardedSession, claim: Claim) -> LastResult:
+    """Return the last result of a domain. After `fence` no one else changes it before this transaction
+    ends."""
+    row = (await session.execute(_LAST_RESULT, {"domain": claim.domain_id})).one()
+    return LastResult(*row)
 
 
 async def finish_domain(

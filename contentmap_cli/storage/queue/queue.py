@@ -88,7 +88,7 @@ async def _engine(session: GuardedSession) -> AsyncIterator[Queries]:
     try:
         yield queries
     except BaseException as error:
-        session.spoil(error)
+        session.mark_failed(error)
         raise
 
 

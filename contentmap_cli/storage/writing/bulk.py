@@ -1,8 +1,8 @@
-"""Many rows into `sitemap_urls`, inside the session's own transaction, as fast as the driver goes.
+"""Insert many rows into `sitemap_urls`, inside the session's transaction, at the speed of the driver.
 
-SQLite takes multi-row VALUES, PostgreSQL a COPY. Both need a statement to have run before: a COPY
-that came first would run outside any transaction, since the driver adapter sends BEGIN lazily, and
-would survive a rollback.
+SQLite gets multi-row VALUES, PostgreSQL a COPY. A statement must have run before: a COPY as the first
+operation would run outside any transaction, since the driver adapter sends BEGIN lazily, and would survive a
+rollback.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from contentmap_cli.batches import cut
+from contentmap_cli.batches import batched
 from contentmap_cli.errors import TransactionRuleBroken
 from contentmap_cli.models.entry_rows import LASTMOD, Row, RowBatch
 from contentmap_cli.storage.session import GuardedSession
@@ -25,28 +25,28 @@ from contentmap_cli.storage.tables import SITEMAP_URLS
 from contentmap_cli.threads import wait_for_end
 
 _SIZES: Final = (500, 50)
-"""Rows of one statement. What is left over goes in with one of its own size: the driver keeps those too."""
+"""Rows of one statement. The remainder gets a statement of its own size, which the driver caches too."""
 
-_STATEMENTS_A_CALL: Final = 10  # each call is a trip to the driver's thread and back
+_STATEMENTS_A_CALL: Final = 10  # each is a call to the driver's thread
 
 _Insert = tuple[str, list[tuple[Any, ...]], int]
 
 
-class Place(NamedTuple):
-    """What all rows of one file in one scan share: the columns that a Row leaves out."""
+class SharedValues(NamedTuple):
+    """The values that all rows of one file and scan share: the columns that a Row leaves out."""
 
     domain_id: int
     sitemap_file_id: int
     first_scan_id: int
 
 
-async def insert_rows(session: GuardedSession, place: Place, batches: Iterable[RowBatch]) -> int:
-    """Inserts a file's rows and returns how many. Sorted by URL they go in fastest."""
+async def insert_rows(session: GuardedSession, shared: SharedValues, batches: Iterable[RowBatch]) -> int:
+    """Insert the rows of a file and return their number. Rows sorted by URL are inserted fastest."""
     if session.dialect.name == "postgresql":
-        return await _copy(session, place, batches)
+        return await _copy(session, shared, batches)
     count = 0
     connection = await session.connection()
-    statements = _statements(place, batches)
+    statements = _statements(shared, batches)
     for statement, parameters, rows in statements:
         await connection.exec_driver_sql(statement, parameters)
         count += rows
@@ -56,7 +56,7 @@ async def insert_rows(session: GuardedSession, place: Place, batches: Iterable[R
 
 
 async def _insert_overlapped(connection: AsyncConnection, statements: Iterator[_Insert]) -> int:
-    """Runs statements, each while a thread makes the next: SQLite needs no interpreter's lock."""
+    """Run statements while a thread prepares the next one: SQLite runs without the interpreter lock."""
     count = 0
     ahead = asyncio.ensure_future(asyncio.to_thread(next, statements, None))
     try:
@@ -66,56 +66,56 @@ async def _insert_overlapped(connection: AsyncConnection, statements: Iterator[_
             await connection.exec_driver_sql(statement, parameters)
             count += rows
     finally:
-        await wait_for_end(ahead)  # it reads a file that is closed next
+        await wait_for_end(ahead)  # it reads a file that the caller closes next
     return count
 
 
-def _statements(place: Place, batches: Iterable[RowBatch]) -> Iterator[_Insert]:
-    """A file's rows as statements, each with its sets of parameters and the number of rows in them."""
+def _statements(shared: SharedValues, batches: Iterable[RowBatch]) -> Iterator[_Insert]:
+    """Yield statements for a file's rows, each with its sets of parameters and the number of their rows."""
     most = _SIZES[0]
     for columns, alike in groupby(batches, key=_columns):
-        for some in cut(alike, _STATEMENTS_A_CALL):
-            full = [(*place, *batch.values) for batch in some if len(batch) == most]
+        for some in batched(alike, _STATEMENTS_A_CALL):
+            full = [(*shared, *batch.values) for batch in some if len(batch) == most]
             if full:
                 yield _insert(columns, most), full, len(full) * most
             for batch in some:
                 if len(batch) != most:
-                    yield from _in_parts(place, batch)
+                    yield from _in_parts(shared, batch)
 
 
-def _in_parts(place: Place, batch: RowBatch) -> Iterator[_Insert]:
-    """A batch of fewer rows than the largest statement has."""
+def _in_parts(shared: SharedValues, batch: RowBatch) -> Iterator[_Insert]:
+    """Yield statements for a batch with fewer rows than the largest statement."""
     values, width = batch.values, len(batch.columns)
     size = _SIZES[1]
     whole = len(batch) // size
     if whole:
         cuts = range(0, whole * size * width, size * width)
-        parts = [(*place, *values[start : start + size * width]) for start in cuts]
+        parts = [(*shared, *values[start : start + size * width]) for start in cuts]
         yield _insert(batch.columns, size), parts, whole * size
     left = len(batch) - whole * size
     if left:
-        yield _insert(batch.columns, left), [(*place, *values[whole * size * width :])], left
+        yield _insert(batch.columns, left), [(*shared, *values[whole * size * width :])], left
 
 
 @lru_cache(maxsize=2 * (_SIZES[1] + 1))
 def _insert(columns: tuple[str, ...], rows: int) -> str:
-    """An INSERT for so many rows. What they share is bound once: binding it costs as much as a URL. Nothing
-    else has a number: from Python 3.12 on the driver looks each numbered place up, among all of them, each
-    time that the statement runs."""
-    names = ",".join((*Place._fields, *columns))
-    shared = [f"?{number}" for number in range(1, len(Place._fields) + 1)]
-    row = ",".join((*shared, *["?"] * len(columns)))
+    """Return an INSERT of `rows` rows. The shared values are bound once, as binding costs as much as a URL.
+    No other placeholder is numbered: from Python 3.12 on the driver searches all of them for each numbered
+    one, each time that the statement runs."""
+    names = ",".join((*SharedValues._fields, *columns))
+    numbered = [f"?{number}" for number in range(1, len(SharedValues._fields) + 1)]
+    row = ",".join((*numbered, *["?"] * len(columns)))
     return f"INSERT INTO {SITEMAP_URLS.name} ({names}) VALUES {','.join([f'({row})'] * rows)}"  # noqa: S608 - names of ours
 
 
-async def _copy(session: GuardedSession, place: Place, batches: Iterable[RowBatch]) -> int:
+async def _copy(session: GuardedSession, shared: SharedValues, batches: Iterable[RowBatch]) -> int:
     counts: list[int] = []
     for columns, alike in groupby(batches, key=_columns):
         await copy_records(
             session,
             SITEMAP_URLS.name,
-            (*Place._fields, *columns),
-            chain.from_iterable(_records(place, batch, counts) for batch in alike),
+            (*SharedValues._fields, *columns),
+            chain.from_iterable(_records(shared, batch, counts) for batch in alike),
         )
     return sum(counts)
 
@@ -123,35 +123,35 @@ async def _copy(session: GuardedSession, place: Place, batches: Iterable[RowBatc
 async def copy_records(
     session: GuardedSession, table: str, columns: Sequence[str], records: Iterable[Sequence[Any]]
 ) -> None:
-    """Copies records into a table of PostgreSQL, inside the session's transaction. The session does not see
-    it pass: what fails here is told to it, so that it cannot commit half of it."""
+    """Copy records into a table of PostgreSQL, inside the session's transaction. The session does not see the
+    COPY: a failure is reported to it, so that it cannot commit a part."""
     connection = await session.connection()
     driver: Any = (await connection.get_raw_connection()).driver_connection
     if not driver.is_in_transaction():
         raise TransactionRuleBroken("a COPY was asked for before the transaction's first statement")
     try:
-        async with _hearing_of_its_end(driver):
+        async with _cancelled_on_connection_loss(driver):
             await driver.copy_records_to_table(table, records=records, columns=columns)
     except BaseException as error:
-        session.spoil(error)
+        session.mark_failed(error)
         raise
 
 
 @asynccontextmanager
-async def _hearing_of_its_end(driver: Any) -> AsyncIterator[None]:
-    """Breaks off what uses a connection when that is lost, with the driver's ConnectionDoesNotExistError: a
-    COPY that waits for room to send more would wait for ever (asyncpg 0.32)."""
+async def _cancelled_on_connection_loss(driver: Any) -> AsyncIterator[None]:
+    """Cancel the block when the connection is lost, and raise the driver's ConnectionDoesNotExistError: a
+    COPY that waits for the send buffer would wait for ever (asyncpg 0.32)."""
     ended = False
 
     def heard(_connection: Any) -> None:
         if not ended:
-            waiting.reschedule(0)  # a moment that has passed: at once
+            waiting.reschedule(0)  # a time in the past: at once
 
     driver.add_termination_listener(heard)
     try:
         async with asyncio.timeout(None) as waiting:
             yield
-    except Exception as error:  # broken off, the driver may stumble over the connection that is not there
+    except Exception as error:  # cancelled, the driver may fail on the lost connection
         if not waiting.expired():
             raise
         from asyncpg import ConnectionDoesNotExistError
@@ -162,14 +162,14 @@ async def _hearing_of_its_end(driver: Any) -> AsyncIterator[None]:
         driver.remove_termination_listener(heard)
 
 
-def _records(place: Place, batch: RowBatch, counts: list[int]) -> Iterator[Row]:
-    """A batch as records of all columns, with moments as the driver takes them."""
+def _records(shared: SharedValues, batch: RowBatch, counts: list[int]) -> Iterator[Row]:
+    """Return a batch as records of all columns, with datetimes for the driver."""
     counts.append(len(batch))
     columns: list[Iterable[Any]] = [
         batch.values[column :: len(batch.columns)] for column in range(len(batch.columns))
     ]
     columns[LASTMOD] = [moment and datetime.fromisoformat(moment) for moment in columns[LASTMOD]]
-    return zip(*map(repeat, place), *columns, strict=False)
+    return zip(*map(repeat, shared), *columns, strict=False)
 
 
 def _columns(batch: RowBatch) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
-"""What a scan must write of a domain that is recorded, and what it comes to, in bounded memory.
+"""The changes that a scan makes to a recorded domain, and their counts, in bounded memory.
 
-A site may say something new of each of its ten million URLs every night. What differs is kept in lists that
-go to disk, and weighed in parts: all that happened to one URL falls into one part.
+A site may change the lastmod of each of its ten million URLs every night. Changes are kept in lists that are
+written to disk, and counted in parts: all changes of one URL fall into the same part.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from contentmap_cli.batches import BatchFile
 CHUNK: Final = 500
 _PART_CHUNK: Final = 100
 PART: Final = 200_000
-"""Changes that are weighed at once."""
+"""Changes that are counted at once."""
 
 Published = tuple[Any, ...]
 
 
-class KeptList:
-    """A list of plain values that only grows; all but its last few lie in a file."""
+class SpooledList:
+    """An append-only list of plain values, kept in a file except for the last few."""
 
     def __init__(self, file: BatchFile, chunk: int = CHUNK) -> None:
         self._file = file
@@ -31,7 +31,7 @@ class KeptList:
         self._last: list[Any] = []
 
     def append(self, item: Any) -> None:
-        """Puts one value at the end."""
+        """Add one value."""
         self._last.append(item)
         if len(self._last) >= self._size:
             self._offsets.append(self._file.append(self._last))
@@ -41,7 +41,7 @@ class KeptList:
         return len(self._offsets) * self._size + len(self._last)
 
     def chunks(self) -> Iterator[list[Any]]:
-        """The values in their order, so many at a time."""
+        """Yield the values in order, in lists of at most `chunk`."""
         yield from map(self._file.at, self._offsets)
         if self._last:
             yield self._last
@@ -51,33 +51,33 @@ class KeptList:
             yield from chunk
 
 
-class Difference:
-    """What must be written for one known file."""
+class FileChanges:
+    """The changes of one recorded file."""
 
     def __init__(self, file_id: int | None, file: BatchFile) -> None:
-        self.file_id = file_id  # None: it has no row yet, and gets one before this is written
+        self.file_id = file_id  # None: the file has no row yet, and gets one before this is written
         self._file = file
         self.clear()
 
     def clear(self) -> None:
-        """Forgets all of it."""
+        """Remove all changes."""
         file = self._file
-        self.new = KeptList(file)  # rows
-        self.changed = KeptList(file)  # rows
-        self.restated = KeptList(file)  # URLs of those where the site says something else
-        self.returned = KeptList(file)  # rows
-        self.was = KeptList(file)  # what the restated and the returned were before
-        self.missing = KeptList(file)  # URLs
-        self.withheld = False  # URLs are missing, and an incomplete scan may not say that they are gone
+        self.new = SpooledList(file)  # rows
+        self.changed = SpooledList(file)  # rows
+        self.restated = SpooledList(file)  # URLs of the changed rows whose published values differ
+        self.returned = SpooledList(file)  # rows that were removed before
+        self.was = SpooledList(file)  # previous values of the restated and the returned rows
+        self.missing = SpooledList(file)  # URLs
+        self.withheld = False  # URLs are missing, but the scan was incomplete and must not remove them
 
     @property
-    def weight(self) -> int:
-        """How many changes are to be weighed."""
+    def countable(self) -> int:
+        """The number of changes that count as added, removed or changed."""
         return len(self.new) + len(self.returned) + len(self.missing) + len(self.restated)
 
 
-class Weight(NamedTuple):
-    """How many URLs were added, removed and changed, as the domain sees it."""
+class ChangeCounts(NamedTuple):
+    """The numbers of distinct URLs of a domain that were added, removed and changed."""
 
     added: int
     removed: int
@@ -86,45 +86,46 @@ class Weight(NamedTuple):
 
 @dataclass(slots=True)
 class Part:
-    """What happened to some of a domain's URLs, and what its files said of them before."""
+    """The changes of some of a domain's URLs, and what the domain's files listed before."""
 
-    came: Any  # (URL, what is published of it), once for each file that lists it anew
-    went: Any  # URLs, once for each file that lists them no more
-    restated: Any  # URLs of which a file says something else
-    listed: Any = field(default_factory=list)  # (URL, what was published of it)
+    appeared: Any  # (URL, published values), once for each file that lists it now and did not before
+    disappeared: Any  # URLs, once for each file that lists it no more
+    restated: Any  # URLs for which a file publishes other values
+    listed: Any = field(default_factory=list)  # (URL, published values before)
 
     def touched(self) -> set[str]:
-        """URLs that came or went in some file."""
-        return {url for url, _ in self.came} | set(self.went)
+        """Return the URLs that appeared in, or disappeared from, some file."""
+        return {url for url, _ in self.appeared} | set(self.disappeared)
 
-    def weigh(self) -> Weight:
-        """Adds up. A URL that another file lists, or listed before, is neither added nor removed."""
+    def count(self) -> ChangeCounts:
+        """Count the changes. A URL that another file lists, or listed before, is neither added nor
+        removed."""
         touched = self.touched()
         before: dict[str, list[Published]] = {}
-        for url, said in self.listed:
+        for url, values in self.listed:
             if url in touched:
-                before.setdefault(url, []).append(said)
+                before.setdefault(url, []).append(values)
         balance: dict[str, int] = {}
         changed = set(self.restated)
-        for url, said in self.came:
+        for url, values in self.appeared:
             balance[url] = balance.get(url, 0) + 1
-            if url in before and said not in before[url]:
+            if url in before and values not in before[url]:
                 changed.add(url)
         added = sum(1 for url in balance if url not in before)
         gone = set()
-        for url in self.went:
+        for url in self.disappeared:
             balance[url] = balance.get(url, 0) - 1
             gone.add(url)
         removed = sum(1 for url in gone if url in before and len(before[url]) + balance[url] <= 0)
-        return Weight(added, removed, len(changed))
+        return ChangeCounts(added, removed, len(changed))
 
 
 class ChangeSet:
-    """All of a scan's. Close it, or use it as a context manager: it owns a file."""
+    """The changes of all files of a scan. Close it, or use it as a context manager: it owns a file."""
 
     def __init__(self) -> None:
         self._file = BatchFile()
-        self.files: list[Difference] = []
+        self.files: list[FileChanges] = []
 
     def __enter__(self) -> ChangeSet:
         return self
@@ -134,29 +135,29 @@ class ChangeSet:
     ) -> None:
         self._file.close()
 
-    def of(self, file_id: int | None) -> Difference:
-        """Begins the differences of one more file."""
-        difference = Difference(file_id, self._file)
-        self.files.append(difference)
-        return difference
+    def of(self, file_id: int | None) -> FileChanges:
+        """Add one more file and return its changes, which are empty."""
+        changes = FileChanges(file_id, self._file)
+        self.files.append(changes)
+        return changes
 
     def parts(self, published: Any) -> Sequence[Part]:
-        """The changes in parts of some `PART` each; `published` takes from a row what the site says."""
-        count = sum(difference.weight for difference in self.files) // PART + 1
-        parts = [Part(*(KeptList(self._file, _PART_CHUNK) for _ in range(4))) for _ in range(count)]
-        for difference in self.files:
-            for rows in (difference.new, difference.returned):
+        """Split the changes into parts of about `PART`. `published` returns the published values of a row."""
+        count = sum(changes.countable for changes in self.files) // PART + 1
+        parts = [Part(*(SpooledList(self._file, _PART_CHUNK) for _ in range(4))) for _ in range(count)]
+        for changes in self.files:
+            for rows in (changes.new, changes.returned):
                 for row in rows:
-                    parts[hash(row[0]) % count].came.append((row[0], published(row)))
-            for url in difference.missing:
-                parts[hash(url) % count].went.append(url)
-            for url in difference.restated:
+                    parts[hash(row[0]) % count].appeared.append((row[0], published(row)))
+            for url in changes.missing:
+                parts[hash(url) % count].disappeared.append(url)
+            for url in changes.restated:
                 parts[hash(url) % count].restated.append(url)
         return parts
 
 
-def put_listed(parts: Sequence[Part], rows: Iterable[Sequence[Any]]) -> None:
-    """Deals what the domain's files said of URLs out to the parts."""
+def add_listed(parts: Sequence[Part], rows: Iterable[Sequence[Any]]) -> None:
+    """Add (URL, published values…) of rows that were listed before to the parts of their URLs."""
     count = len(parts)
     for row in rows:
         parts[hash(row[0]) % count].listed.append((row[0], tuple(row[1:])))

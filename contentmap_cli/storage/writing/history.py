@@ -1,4 +1,4 @@
-"""Writes what was before a scan wrote over it, so that any two scans can be compared later."""
+"""Write the previous values of what a scan changes, so that any two scans can be compared later."""
 
 from __future__ import annotations
 
@@ -17,46 +17,46 @@ _COLUMNS: Final = tuple(URL_CHANGES.c.keys())
 _LASTMOD: Final = 2
 
 Was = tuple[Any, ...]
-"""A URL, the scan that had seen it go (None: it was there), and what was said of it, lastmod first."""
+"""A URL, the scan that had removed it (None: it was listed), and its published values, lastmod first."""
 
 
 async def log_urls(session: GuardedSession, claim: Claim, file_id: int, before: Sequence[Was]) -> None:
-    """Writes what one file's URLs were before this scan. A statement of the transaction must have run."""
+    """Write the previous values of URLs of one file. A statement of the transaction must have run."""
     connection = await session.connection()
     domain_id, scan_id = claim.domain_id, claim.scan_id
     names = ",".join(_COLUMNS)
     if connection.dialect.name == "sqlite":
         rows = [(domain_id, file_id, was[0], scan_id, *was[1:]) for was in before]
-        places = ",".join("?" * len(_COLUMNS))
-        statement = f"INSERT OR IGNORE INTO {URL_CHANGES.name} ({names}) VALUES ({places})"  # noqa: S608 - names of ours
+        marks = ",".join("?" * len(_COLUMNS))
+        statement = f"INSERT OR IGNORE INTO {URL_CHANGES.name} ({names}) VALUES ({marks})"  # noqa: S608 - names of ours
         await connection.exec_driver_sql(statement, rows)
         return
     rows = [
-        (domain_id, file_id, was[0], scan_id, was[1], _moment(was[_LASTMOD]), *was[_LASTMOD + 1 :])
+        (domain_id, file_id, was[0], scan_id, was[1], _datetime(was[_LASTMOD]), *was[_LASTMOD + 1 :])
         for was in before
     ]
     recorded = await session.scalar(select(DomainScan.recorded_at).where(DomainScan.id == scan_id))
     if recorded is None:
         await copy_records(session, URL_CHANGES.name, _COLUMNS, rows)
         return
-    # the scan is resumed, and some of this may be there from its first time: a COPY cannot pass over it
-    places = ",".join(f"${number}" for number in range(1, len(_COLUMNS) + 1))
-    statement = f"INSERT INTO {URL_CHANGES.name} ({names}) VALUES ({places}) ON CONFLICT DO NOTHING"  # noqa: S608 - names of ours
+    # the scan is resumed, and its first part may have written some of these: a COPY cannot skip them
+    marks = ",".join(f"${number}" for number in range(1, len(_COLUMNS) + 1))
+    statement = f"INSERT INTO {URL_CHANGES.name} ({names}) VALUES ({marks}) ON CONFLICT DO NOTHING"  # noqa: S608 - names of ours
     await connection.exec_driver_sql(statement, rows)
 
 
 async def log_files(session: GuardedSession, claim: Claim, file_ids: Sequence[int], *, gone: bool) -> None:
-    """Writes that files came or went with this scan; of a scan that is resumed, what it says last stands."""
+    """Write that files appeared or disappeared with this scan. A resumed scan overwrites its first part."""
     if not file_ids:
         return
     connection = await session.connection()
-    places = "?, ?, ?" if connection.dialect.name == "sqlite" else "$1, $2, $3"
+    marks = "?, ?, ?" if connection.dialect.name == "sqlite" else "$1, $2, $3"
     await connection.exec_driver_sql(
-        f"INSERT INTO {FILE_CHANGES.name} (sitemap_file_id, scan_id, gone) VALUES ({places})"  # noqa: S608 - names of ours
+        f"INSERT INTO {FILE_CHANGES.name} (sitemap_file_id, scan_id, gone) VALUES ({marks})"  # noqa: S608 - names of ours
         " ON CONFLICT (sitemap_file_id, scan_id) DO UPDATE SET gone = excluded.gone",
         [(file_id, claim.scan_id, gone) for file_id in file_ids],
     )
 
 
-def _moment(text: str | None) -> datetime | None:
+def _datetime(text: str | None) -> datetime | None:
     return datetime.fromisoformat(text) if text is not None else None

@@ -38,10 +38,10 @@ _NEW: Final = insert(_VERSIONS).values(
 async def save_robots(
     session: GuardedSession, claim: Claim, robots: RobotsFile | None, *, first_scan: bool = False
 ) -> None:
-    """Records the robots.txt that a scan found: a new version where it differs from the latest one, otherwise
-    that this one was seen again. One that was refused or could not be reached changes nothing.
+    """Record the robots.txt that a scan found: a new version if it differs from the latest one, otherwise the
+    time of the latest is updated. One that was refused or unreachable changes nothing.
 
-    Call `fence` first. `first_scan` says that nothing of the domain is recorded: nothing is looked up then.
+    Call `fence` first. `first_scan`: nothing of the domain is recorded, and nothing is looked up.
     """
     state = robots.state if robots is not None else None
     if robots is None or state is None:
@@ -63,14 +63,14 @@ async def save_robots(
 
 
 async def robots_versions(session: GuardedSession, domain_id: int) -> list[RobotsVersion]:
-    """All versions of a domain's robots.txt, the oldest first."""
+    """Return all versions of a domain's robots.txt, the oldest first."""
     of_domain = RobotsVersionRow.domain_id == domain_id
     rows = await session.scalars(select(RobotsVersionRow).where(of_domain).order_by(RobotsVersionRow.id))
     return [_version(number, row) for number, row in enumerate(rows, start=1)]
 
 
 async def current_robots(session: GuardedSession, domain_id: int) -> RobotsVersion | None:
-    """The latest version of a domain's robots.txt, None where none is recorded."""
+    """Return the latest version of a domain's robots.txt, or None."""
     of_domain = RobotsVersionRow.domain_id == domain_id
     latest = select(RobotsVersionRow).where(of_domain).order_by(RobotsVersionRow.id.desc()).limit(1)
     row = await session.scalar(latest)

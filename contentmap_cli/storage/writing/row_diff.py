@@ -1,7 +1,8 @@
-"""One file's entries beside what is recorded of them: what must be written of it.
+"""Compare the entries of one file with its recorded rows.
 
-Both are in the order of the key, and are walked side by side. Where only what changed in the file was read,
-only the rows of that are looked up, as long as what is recorded is what the change starts from.
+Both are in the order of the key, and are merged in one pass. Where only the changed part of a file was read,
+only the rows of that part are looked up, provided that the recorded rows are the state the change starts
+from.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, func, select, true
 
-from contentmap_cli.batches import cut
+from contentmap_cli.batches import batched
 from contentmap_cli.models.entry_rows import (
     COLUMNS,
     EXTRA_COLUMNS,
@@ -24,19 +25,19 @@ from contentmap_cli.models.entry_rows import (
     Row,
     RowBatch,
     RowDelta,
-    lengthened,
+    with_extra_columns,
 )
 from contentmap_cli.storage.driver_columns import raw_columns
 from contentmap_cli.storage.jobs.claims import Claim
 from contentmap_cli.storage.session import GuardedSession
 from contentmap_cli.storage.tables import SITEMAP_URLS
-from contentmap_cli.storage.writing.bulk import Place
-from contentmap_cli.storage.writing.change_set import CHUNK, Difference
+from contentmap_cli.storage.writing.bulk import SharedValues
+from contentmap_cli.storage.writing.change_set import CHUNK, FileChanges
 from contentmap_cli.threads import run_in_thread
 
 CONTENT_COLUMNS: Final = (*COLUMNS[LASTMOD:], *EXTRA_COLUMNS)
 PUBLISHED: Final = ("lastmod", "lastmod_precision", "lastmod_text", "changefreq", "priority", "extras")
-"""What the site itself says of a URL."""
+"""The columns that the site publishes. The others are derived."""
 ROWS_A_FETCH: Final = 5_000
 
 _T = SITEMAP_URLS.c
@@ -45,9 +46,11 @@ published = itemgetter(*map(CONTENT_COLUMNS.index, PUBLISHED))
 
 @dataclass(frozen=True, slots=True)
 class FileEntries:
-    """One file's entries, ready to be merged. `known`: rows of it may be there from an earlier scan. A file
-    that has no row yet has no `file_id`: it can be compared, and not be written. With `delta`, `batches`
-    reads the file first, which takes its time."""
+    """The entries of one file.
+
+    `known`: an earlier scan may have recorded rows of it. A file without a row has no `file_id`: it can be
+    compared, but not be written. With `delta`, `batches` reads the whole file first, which is slow.
+    """
 
     file_id: int | None
     known: bool
@@ -55,20 +58,20 @@ class FileEntries:
     whole: bool  # read to its end, with nothing lost: what it does not list is gone from it
     delta: RowDelta | None = None  # what changed since a scan that may be the one recorded
 
-    def place(self, claim: Claim) -> Place:
-        """Where its rows belong."""
+    def shared_values(self, claim: Claim) -> SharedValues:
+        """Return the values that all rows of the file share."""
         assert self.file_id is not None  # noqa: S101 - it has been saved by now
-        return Place(claim.domain_id, self.file_id, claim.scan_id)
+        return SharedValues(claim.domain_id, self.file_id, claim.scan_id)
 
     async def all_batches(self) -> Iterable[RowBatch]:
-        """All of its rows, without holding up the event loop."""
+        """Return all rows of the file without blocking the event loop."""
         return self.batches() if self.delta is None else await run_in_thread(self.batches)
 
 
 async def compare_rows(
-    session: GuardedSession, claim: Claim, file: FileEntries, diff: Difference, *, removals: bool
+    session: GuardedSession, claim: Claim, file: FileEntries, diff: FileChanges, *, removals: bool
 ) -> None:
-    """Walks all of a file's rows beside those recorded."""
+    """Compare all rows of a file with those recorded, and add the differences to `diff`."""
     fresh = chain.from_iterable(await file.all_batches())
     if not file.known or file.file_id is None:
         for each in fresh:
@@ -80,10 +83,10 @@ async def compare_rows(
             diff.new.append(row)
             row = next(fresh, None)
         if row is not None and row[URL] == url:
-            _note_there(diff, row, gone, was)
+            _add_recorded(diff, row, gone, was)
             row = next(fresh, None)
         elif gone is None:
-            _note_missing(diff, url, sayable=removals and file.whole)
+            _add_missing(diff, url, removable=removals and file.whole)
     while row is not None:
         diff.new.append(row)
         row = next(fresh, None)
@@ -94,45 +97,47 @@ async def compare_delta(
     claim: Claim,
     file: FileEntries,
     digest: str | None,
-    diff: Difference,
+    diff: FileChanges,
     *,
     removals: bool,
 ) -> bool:
-    """Looks up what changed in a file, whose recorded digest is this one. False, and nothing noted, where
-    what is recorded is not what the change starts from, or a URL is listed twice now: then all of the file
-    must be compared."""
+    """Compare the changed part of a file with its recorded rows; `digest` is the recorded one.
+
+    Returns False, with nothing added to `diff`, where the recorded rows are not the state that the change
+    starts from, or a URL is listed twice now. The whole file must be compared then.
+    """
     delta = file.delta
     assert delta is not None  # noqa: S101 - the caller asked
     if delta.digest != digest or not await _is_recorded(session, claim, file, delta):
         return False
-    came = ((row[URL], row) for row in chain.from_iterable(delta.come()))
-    went = ((url, None) for url in delta.gone())
-    touched = groupby(merge(came, went, key=itemgetter(0)), key=itemgetter(0))
+    added = ((row[URL], row) for row in chain.from_iterable(delta.come()))
+    gone = ((url, None) for url in delta.gone())
+    touched = groupby(merge(added, gone, key=itemgetter(0)), key=itemgetter(0))
     changes = ((url, [*both]) for url, both in touched)
     query = select(_T.url, _T.removed_scan_id, *contents(session)).where(
         _T.domain_id == claim.domain_id, _T.sitemap_file_id == file.file_id
     )
-    for some in cut(changes, CHUNK):
+    for some in batched(changes, CHUNK):
         urls = [url for url, _ in some]
         found = {old[0]: old for old in await session.execute(query.where(_T.url.in_(urls)))}
         for url, both in some:
             row = next((row for _, row in both if row is not None), None)
-            there = len(both) - (row is not None)  # among those that went
+            there = len(both) - (row is not None)  # among those that are gone
             old = found.get(url)
             if bool(there) != (old is not None and old[1] is None):
                 diff.clear()
                 return False
             if row is None:
-                _note_missing(diff, url, sayable=removals and file.whole)
+                _add_missing(diff, url, removable=removals and file.whole)
             elif old is None:
                 diff.new.append(row)
             else:
-                _note_there(diff, row, old[1], tuple(old[2:]))
+                _add_recorded(diff, row, old[1], tuple(old[2:]))
     return True
 
 
 async def _is_recorded(session: GuardedSession, claim: Claim, file: FileEntries, delta: RowDelta) -> bool:
-    """Whether so many rows of the file are there, and live, as the body had entries."""
+    """Return whether the file has as many live rows as the earlier body had entries."""
     counted = await session.execute(
         select(func.count(), func.count().filter(_T.in_scope == true())).where(
             _T.domain_id == claim.domain_id,
@@ -143,22 +148,22 @@ async def _is_recorded(session: GuardedSession, claim: Claim, file: FileEntries,
     return tuple(counted.one()) == (delta.entries, delta.entries)
 
 
-def _note_there(diff: Difference, row: Row, gone: int | None, was: Row) -> None:
-    """Notes a row that is recorded, and what is to be written of it."""
+def _add_recorded(diff: FileChanges, row: Row, gone: int | None, was: Row) -> None:
+    """Add a row that is recorded, where it differs."""
     url = row[URL]
     if gone is not None:
         diff.returned.append(row)
         diff.was.append((url, gone, *published(was)))
-    elif was != (now := lengthened(row)[LASTMOD:]):
+    elif was != (now := with_extra_columns(row)[LASTMOD:]):
         diff.changed.append(row)
         if published(was) != published(now):
             diff.restated.append(url)
             diff.was.append((url, None, *published(was)))
 
 
-def _note_missing(diff: Difference, url: str, *, sayable: bool) -> None:
-    """Notes a URL that is recorded and not listed any more."""
-    if sayable:
+def _add_missing(diff: FileChanges, url: str, *, removable: bool) -> None:
+    """Add a URL that is recorded and no longer listed; `removable`: the scan may remove it."""
+    if removable:
         diff.missing.append(url)
     else:
         diff.withheld = True
@@ -167,19 +172,19 @@ def _note_missing(diff: Difference, url: str, *, sayable: bool) -> None:
 async def _recorded(
     session: GuardedSession, domain_id: int, file_id: int
 ) -> AsyncIterator[tuple[str, int | None, Row]]:
-    """What is recorded of a file in the order of its URLs: each URL, the scan that saw it go, its content."""
+    """Yield the recorded rows of a file in URL order: the URL, the scan that removed it, its content."""
     query = (
         select(_T.url, _T.removed_scan_id, *contents(session))
         .where(_T.domain_id == domain_id, _T.sitemap_file_id == file_id)
         .order_by(_T.url)
         .execution_options(yield_per=ROWS_A_FETCH)
     )
-    # row by row would cost a switch of contexts for each
+    # in batches: one row at a time would cost a context switch each
     async for some in (await session.stream(query)).partitions():
         for old in some:
             yield old[0], old[1], old[2:]
 
 
 def contents(session: GuardedSession, names: Sequence[str] = CONTENT_COLUMNS) -> list[ColumnElement[Any]]:
-    """Columns unconverted: to convert each costs more than to compare it."""
+    """Return columns without conversion, which costs more than the comparison."""
     return raw_columns(session, SITEMAP_URLS, names)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contentmap_cli.commands.interface.answer_output import say
 from contentmap_cli.commands.interface.global_options import GlobalOptions
 from contentmap_cli.commands.interface.logging_setup import LogFormat
-from contentmap_cli.commands.interface.process_setup import hear_interrupts
+from contentmap_cli.commands.interface.process_setup import enable_interrupts
 
 Committed = Callable[[str], None]
 
@@ -22,7 +22,7 @@ def in_background(cli: GlobalOptions, work: Callable[[Committed], int], *, as_js
     this process's streams and its exit code is returned. The process forks, so no thread may run and no event
     loop may exist yet.
     """
-    hear_interrupts()  # an interrupt of the parent stops the child as well
+    enable_interrupts()  # an interrupt of the parent stops the child as well
     reading, writing = os.pipe()
     sys.stdout.flush()
     sys.stderr.flush()

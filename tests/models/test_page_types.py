@@ -1,11 +1,11 @@
-"""What kind of page a URL is: its own markup first, then its sitemap's name, then its path."""
+"""The type of a page: by its own markup, then its sitemap's name, then its path."""
 
 from __future__ import annotations
 
 import pytest
 
 from contentmap_cli.models import Entry
-from contentmap_cli.sitemap.page_types import PageTypes
+from contentmap_cli.models.entry_rows import PageTypes
 
 SITE = "https://shop.example"
 
@@ -30,5 +30,5 @@ SITE = "https://shop.example"
     ],
 )
 def test_page_type(sitemap: str, entry: Entry, kind: str | None) -> None:
-    """The first of the three that says something decides; where none does, nothing is guessed."""
+    """The first source with a result decides; without one the type is None."""
     assert PageTypes(f"{SITE}/{sitemap}").of(entry) == kind
