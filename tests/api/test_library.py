@@ -190,6 +190,9 @@ def test_a_stored_domain(recorded: tuple[str, list[str]]) -> None:
         assert diff.before is not None
         assert (diff.before.job_id, diff.after.job_id) == (first, second)
         assert (diff.added, diff.removed) == ((f"http://{HOST}/c",), (f"http://{HOST}/b",))
+        assert diff == store.diff(HOST, earlier=diff.before.recorded_at, later=datetime.now(UTC))
+        with pytest.raises(UsageError, match="later than"):
+            store.diff(HOST, earlier=datetime(2999, 1, 1), later=diff.before.recorded_at)  # noqa: DTZ001
         back = store.diff(HOST, earlier=second, later=first)
         assert (back.added, back.removed) == (diff.removed, diff.added)
         assert store.diff(HOST, later=first).before is None
@@ -197,7 +200,7 @@ def test_a_stored_domain(recorded: tuple[str, list[str]]) -> None:
         assert [job.status for job in store.jobs(domain=HOST, limit=1)] == ["complete"]
         with pytest.raises(NotFound, match=r"other\.test was never scanned"):
             store.entries("other.test")
-        with pytest.raises(NotFound, match="has recorded nothing"):
+        with pytest.raises(NotFound, match="has no recorded scan"):
             store.diff(HOST, earlier="sitemap_0")
     with Store(address, tenant="other") as store:
         assert store.domains() == []
