@@ -75,7 +75,7 @@ def test_refused_under_a_running_scan(
         finally:
             scan.kill()
             scan.communicate()
-    assert (held.code, "a run is at work on sitemap_" in held.err, "hint: wait" in held.err) == (
+    assert (held.code, "in use by a run of sitemap_" in held.err, "hint: wait" in held.err) == (
         5,
         True,
         True,
