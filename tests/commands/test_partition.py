@@ -42,7 +42,7 @@ def test_spread_scan_and_back(
         assert contentmap("db", "check", "--json").json["partitions"] == 1
         for partitions, said in (
             (4, "in 4 partitions, moved"),
-            (4, "already so"),
+            (4, "unchanged"),
             (1, "in one table, moved"),
         ):
             done = contentmap("db", "partition", "--partitions", str(partitions))
