@@ -90,14 +90,10 @@ def rows_of_plain(entries: PlainEntries, page_types: Iterable[str | None], *, in
     ]
 
 
-def extras_length(rows: Iterable[Row]) -> int:
-    """Return the number of characters in the rows' extensions."""
-    return sum(len(row[-1]) for row in rows if len(row) != _SHORT and row[-1])
-
-
-def news_count(rows: Iterable[Row]) -> int:
-    """Return how many of the rows carry news."""
-    return sum(len(row) != _SHORT and row[_NEWS] > 0 for row in rows)
+def count_extras(rows: Iterable[Row]) -> tuple[int, int]:
+    """Return the number of characters in the rows' extensions, and how many of the rows carry news."""
+    rich = [row for row in rows if len(row) != _SHORT]
+    return sum(len(row[-1]) for row in rich if row[-1]), sum(row[_NEWS] > 0 for row in rich)
 
 
 def sorted_unique(rows: Sequence[Row]) -> list[Row]:

@@ -190,6 +190,7 @@ def without_www(host: str) -> str:
     return rest if "." in rest and not is_address(rest) else host
 
 
+@lru_cache(maxsize=4096)
 def site_key(scheme: str, host: str, port: int | None) -> str:
     """Return the name of a site in every table: no `www.`, and the port only if it is not the scheme's
     own."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from databases import one_database
 from web_sites import good_site, serving
 
 from contentmap_cli.commands.interface.logging_setup import JsonFormatter, TextFormatter
@@ -15,6 +16,7 @@ from contentmap_cli.commands.interface.logging_setup import JsonFormatter, TextF
 SECRET = "s3cr3t-pass"
 
 
+@one_database
 def test_every_step_is_a_json_object(contentmap: Any, tmp_path: Path) -> None:
     """With -vv each transaction's steps carry action, job, domain, role and state, in order."""
     log = tmp_path / "log.ndjson"
@@ -43,6 +45,7 @@ def test_every_step_is_a_json_object(contentmap: Any, tmp_path: Path) -> None:
     assert "Traceback" not in log.read_text()
 
 
+@one_database
 def test_text_lines_say_the_same(contentmap: Any) -> None:
     """-vv on stderr: one line a step, with the state in words."""
     with serving(good_site("a.test")) as sites:

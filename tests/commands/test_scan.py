@@ -13,6 +13,7 @@ from typing import Any
 
 import asyncpg
 import pytest
+from databases import one_database
 from web_sites import Page, Reply, broken_site, good_site, index, serving, urlset
 
 from contentmap_cli.models import ScanStatus
@@ -66,6 +67,7 @@ def test_a_batch_is_recorded(contentmap: Any) -> None:
     )
 
 
+@one_database
 def test_one_sitemaps_failure_stays_its_own(contentmap: Any) -> None:
     """A good, a 500 and a truncated sitemap: partial, all complete entries kept, each failure on its file."""
     with serving(broken_site("shop.test")) as sites:
@@ -85,6 +87,7 @@ def test_one_sitemaps_failure_stays_its_own(contentmap: Any) -> None:
     assert files["http://shop.test/cut.xml"]["url_count"] == 2
 
 
+@one_database
 def test_every_domain_failing_has_its_own_exit_code(contentmap: Any) -> None:
     """Exit 4; `--fail-on never` makes it 0, the record is the same."""
     with serving({"a.test/robots.txt": "Sitemap: http://a.test/s.xml\n", "a.test/s.xml": 404}) as sites:
@@ -96,6 +99,7 @@ def test_every_domain_failing_has_its_own_exit_code(contentmap: Any) -> None:
     assert first.json["results"][0]["error"]["code"] == "http_404"
 
 
+@one_database
 def test_two_hundred_domains_at_once_are_all_recorded(contentmap: Any) -> None:
     """None is lost, none is recorded twice, whatever fails beside it."""
     pages: dict[str, Page] = {}
@@ -170,6 +174,7 @@ def test_a_signal_stops_cleanly_and_resume_finishes(contentmap: Any) -> None:
     assert contentmap("status", "--json").json["domains"]["ok"] == 2
 
 
+@one_database
 def test_a_closed_pipe_is_quiet_and_the_scan_goes_on(contentmap: Any) -> None:
     """`| head -1` ends the answer, not the work."""
     pages: dict[str, Page] = {}
@@ -259,6 +264,7 @@ def test_bad_input_is_one_clear_error(
     assert "secret" not in answer.err
 
 
+@one_database
 def test_an_unknown_job_and_domain_are_told(contentmap: Any) -> None:
     """Exit 6; a domain spelled nearly right is suggested; with --json the error is an object too."""
     with serving(good_site("lantern.test")) as sites:
@@ -270,6 +276,7 @@ def test_an_unknown_job_and_domain_are_told(contentmap: Any) -> None:
     assert json.loads(said.err.splitlines()[-1])["error"]["code"] == "not_found"
 
 
+@one_database
 def test_a_name_that_does_not_resolve_is_its_own_failure(contentmap: Any) -> None:
     """The domain fails with dns_error, and a hint says what to check."""
     said = contentmap("scan", "no-such-name.invalid", "--json")
@@ -278,6 +285,7 @@ def test_a_name_that_does_not_resolve_is_its_own_failure(contentmap: Any) -> Non
     assert "hint:" in said.err
 
 
+@one_database
 def test_private_addresses_are_refused_unless_allowed(contentmap: Any) -> None:
     """Loopback is blocked by default and reached with --allow-private."""
     with serving({}) as sites:
@@ -293,6 +301,7 @@ def test_private_addresses_are_refused_unless_allowed(contentmap: Any) -> None:
     assert (allowed.code, allowed.json["urls"]) == (0, 1)
 
 
+@one_database
 def test_sitemap_urls_given_outright_and_indexes_are_read(contentmap: Any) -> None:
     """A sitemap URL is asked for directly; an index leads to its children, a loop ends."""
     home = "http://site.test"
@@ -338,6 +347,7 @@ def _wait_for(contentmap: Any, reached: Any, seconds: float = 60) -> Any:
     raise AssertionError(said)
 
 
+@one_database
 def test_status_shows_every_outcome_by_name(contentmap: Any) -> None:
     """The counts of the job name every status there is."""
     with serving(good_site("a.test")) as sites:

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import BinaryIO, TypeVar
 
 from contentmap_cli.batches import no_room
@@ -235,14 +236,13 @@ class Reader:
     async def robots(self, fetched: FetchedFile, options: CrawlOptions) -> Robots:
         """What a fetched robots.txt means."""
 
-        def read() -> Robots:
-            return read_robots(
-                fetched,
-                limits=self._limits,
-                user_agent=options.user_agent,
-                delay_cap=options.crawl_delay_cap,
-            )
-
+        read = partial(
+            read_robots,
+            fetched,
+            limits=self._limits,
+            user_agent=options.user_agent,
+            delay_cap=options.crawl_delay_cap,
+        )
         return read() if fetched.size <= INLINE_ROBOTS else await self.in_thread(read)
 
     async def links(

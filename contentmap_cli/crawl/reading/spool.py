@@ -24,8 +24,7 @@ from contentmap_cli.models.entry_rows import (
     PageTypes,
     Row,
     RowBatch,
-    extras_length,
-    news_count,
+    count_extras,
     rows_of,
     rows_of_plain,
     sorted_unique,
@@ -180,10 +179,11 @@ class Segment(Held):
         self.pages += len(rows)
         self.entries += len(rows)
         self._waiting += rows
-        self._weight += extras_length(rows)
-        self.news += news_count(rows)
+        length, news = count_extras(rows)
+        self._weight += length
+        self.news += news
         if len(self._waiting) >= RUN or self._weight >= RUN_WEIGHT:
-            self._write()
+            self.finish()
 
     def clear(self) -> None:
         """Forgets all entries so far; their place in the spool is used again."""
@@ -194,10 +194,6 @@ class Segment(Held):
         self.children.clear()
         self.changes = None
         self.entries = self.pages = self.refused = self.outside = self.news = 0
-
-    def finish(self) -> None:
-        """Writes what is still waiting."""
-        self._write()
 
     def changes_only(self, since: Beginning, gone: list[str], document: Document, body: bytes) -> None:
         """Says that these rows are those that came to a document, and which URLs went from it. Keeps its
@@ -235,17 +231,18 @@ class Segment(Held):
         self.take(contents.held)
         self.spool.end = contents.end
 
-    def _write(self) -> None:
+    def finish(self) -> None:
+        """Sort and write the rows that wait."""
         if self._waiting:
             rows = sorted_unique(self._waiting)
             self._waiting = []
             self._weight = 0
-            offsets = [self.spool.put(batch) for batch in _batches(rows)]
+            offsets = [self.spool.append((len(batch.columns), batch.values)) for batch in _batches(rows)]
             self.runs.append(array("q", offsets) if len(offsets) > _FEW else offsets)
 
     def read(self) -> Iterator[RowBatch]:
         """The rows in the order of their URLs, one for each, in batches of at most `BATCH`."""
-        runs = [map(self.spool.get, run) for run in self.runs]
+        runs = [(RowBatch.of_values(*self.spool.at(offset)) for offset in run) for run in self.runs]
         return runs[0] if len(runs) == 1 else _batches(chain.from_iterable(_merged(runs)))
 
 
@@ -264,14 +261,6 @@ class RowSpool(BatchFile):
         """Begins the segment of the file at a URL, behind the last one's end."""
         self._last = Segment(self, sitemap, room, child_room)
         return self._last
-
-    def put(self, batch: RowBatch) -> int:
-        """Appends a batch and returns its offset."""
-        return self.append((len(batch.columns), batch.values))
-
-    def get(self, offset: int) -> RowBatch:
-        """The batch that was put at an offset."""
-        return RowBatch.of_values(*self.at(offset))
 
     def rewind(self, segment: Segment, offset: int) -> None:
         """Drops everything behind an offset, if that is the segment's own and no later one's."""

@@ -74,7 +74,8 @@ def read_plain(chunks: Iterator[bytes], builder: EntryBuilder) -> Iterator[bytes
     while len(first) < HEAD_BYTES and _END not in first and (chunk := next(chunks, None)) is not None:
         first += chunk
     head = HEAD.match(first)
-    if head is None or not _core_namespace(head["attributes"]):
+    declared = _NAMESPACE.search(head["attributes"]) if head is not None else None
+    if head is None or not _is_core(declared[1] if declared else b""):
         return chain([first], chunks)
     reader = _PlainReader(builder, head["attributes"])
     rest = reader.read(first[head.end() :], chunks)
@@ -178,8 +179,8 @@ class _PlainReader:
         return True
 
 
-def _core_namespace(attributes: bytes) -> bool:
-    """Whether names without a prefix are the protocol's own under this root."""
-    declared = _NAMESPACE.search(attributes)
-    namespace = declared[1].decode("utf-8", "replace") if declared else ""
-    return all(role_of(f"{{{namespace}}}{name}") is role for name, role in _ROLES.items())
+@lru_cache(maxsize=64)
+def _is_core(namespace: bytes) -> bool:
+    """Return whether a default namespace makes names without a prefix those of the protocol."""
+    text = namespace.decode("utf-8", "replace")
+    return all(role_of(f"{{{text}}}{name}") is role for name, role in _ROLES.items())
