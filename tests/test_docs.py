@@ -209,3 +209,27 @@ def test_the_questions_in_sql_are_answered(tmp_path: Path) -> None:
         for question in questions:
             assert connection.execute(sql(question)).all() == []
     engine.dispose()
+
+
+def test_every_name_in_the_architecture_exists() -> None:
+    """Modules and folders by their paths, functions, classes and methods in some module of the package."""
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    sources = {path: path.read_text(encoding="utf-8") for path in (ROOT / "contentmap_cli").rglob("*.py")}
+    known = set(
+        re.findall(r"^ *(?:async def|def|class) (\w+)|^(\w+)(?: = |: )", "\n".join(sources.values()), re.M)
+    )
+    names = {name for pair in known for name in pair}
+    missing = []
+    for word in re.findall(r"`([\w./]+)(?:\(.*?\))?`", text):
+        if word.startswith(("contentmap_cli", "test_")):
+            continue
+        if "/" in word or word.endswith((".py", ".md", ".toml")):
+            places = (
+                ROOT / word,
+                ROOT / "contentmap_cli" / word,
+                *(ROOT / "contentmap_cli").rglob(word.strip("/")),
+            )
+            missing += [] if any(place.exists() for place in places) else [word]
+        elif "_" in word or word != word.lower():
+            missing += [part for part in word.split(".") if part.strip("_") and part not in names]
+    assert missing == []

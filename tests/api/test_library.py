@@ -190,6 +190,9 @@ def test_a_stored_domain(recorded: tuple[str, list[str]]) -> None:
         assert diff.before is not None
         assert (diff.before.job_id, diff.after.job_id) == (first, second)
         assert (diff.added, diff.removed) == ((f"http://{HOST}/c",), (f"http://{HOST}/b",))
+        assert diff == store.diff(HOST, earlier=diff.before.recorded_at, later=datetime.now(UTC))
+        with pytest.raises(UsageError, match="later than"):
+            store.diff(HOST, earlier=datetime(2999, 1, 1), later=diff.before.recorded_at)  # noqa: DTZ001
         back = store.diff(HOST, earlier=second, later=first)
         assert (back.added, back.removed) == (diff.removed, diff.added)
         assert store.diff(HOST, later=first).before is None

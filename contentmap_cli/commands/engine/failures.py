@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from contentmap_cli.batches import no_room
+from contentmap_cli.batches import disk_full_message
 from contentmap_cli.commands.engine.domain_scan import DomainFailed
 from contentmap_cli.errors import (
     Code,
@@ -14,7 +14,7 @@ from contentmap_cli.errors import (
     LeaseLost,
 )
 from contentmap_cli.models import DomainSummary, ScanStatus
-from contentmap_cli.models.robots import costly
+from contentmap_cli.models.robots import relevant_problems
 from contentmap_cli.storage.database_errors import storage_error
 from contentmap_cli.storage.jobs.claims import Claim
 
@@ -30,7 +30,7 @@ def describe(error: Exception, database: str) -> Failure:
         return Failure(Code.STORAGE_ERROR, known.message)
     if isinstance(error, ContentMapError):
         return Failure(error.code, error.message)
-    if (full := no_room(error)) is not None:
+    if (full := disk_full_message(error)) is not None:
         return Failure(Code.STORAGE_ERROR, full)
     return Failure(Code.INTERNAL_ERROR, f"a bug in ContentMap: {type(error).__name__}")
 
@@ -55,7 +55,7 @@ def failed_summary(claim: Claim, error: Exception, database: str) -> DomainSumma
         seconds=round(error.seconds, 3),
         error=failure,
         evidence=crawl.evidence,
-        robots_problems=costly(crawl.robots_file.problems) if crawl.robots_file is not None else 0,
+        robots_problems=relevant_problems(crawl.robots_file.problems) if crawl.robots_file is not None else 0,
     )
 
 

@@ -6,7 +6,7 @@ import pickle
 from collections.abc import Iterator, Sequence
 from tempfile import SpooledTemporaryFile
 
-from contentmap_cli.batches import cut
+from contentmap_cli.batches import batched
 from contentmap_cli.models import Entry
 
 BATCH = 1000
@@ -31,7 +31,7 @@ class EntrySpool:
 
     def extend(self, entries: Sequence[Entry]) -> None:
         """Take the next entries."""
-        for batch in cut(entries, BATCH):
+        for batch in batched(entries, BATCH):
             pickle.dump(batch, self._file)
             self._batches += 1
         self.entries += len(entries)

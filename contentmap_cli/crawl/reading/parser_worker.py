@@ -16,7 +16,7 @@ import threading
 import traceback
 from typing import Final, NamedTuple
 
-from contentmap_cli.batches import no_room
+from contentmap_cli.batches import disk_full_message
 from contentmap_cli.crawl.reading.body_changes import Memory, read_body
 from contentmap_cli.crawl.reading.spool import Contents, Reading, RowSpool
 from contentmap_cli.models import Document
@@ -56,7 +56,7 @@ def parse(work: Work, body: int, spool: int) -> Done:
             segment.finish()
             return Done(document, segment.contents())
     except Exception as error:
-        full = no_room(error)
+        full = disk_full_message(error)
         return Done(full=full, bug=None if full else traceback.format_exc())
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import BinaryIO, TypeVar
 
-from contentmap_cli.batches import no_room
+from contentmap_cli.batches import disk_full_message
 from contentmap_cli.crawl.http.responses import FetchedFile
 from contentmap_cli.crawl.options import CrawlOptions
 from contentmap_cli.crawl.reading.body_cache import BodyCache
@@ -275,7 +275,7 @@ class Reader:
             return _broken("the crawl was cancelled")
         except Exception as error:
             segment.clear()
-            if (full := no_room(error)) is not None:
+            if (full := disk_full_message(error)) is not None:
                 return _broken(full, Code.STORAGE_ERROR)
             log.exception(
                 "parser failed on %s", source.base, extra={"action": "parse.failed", "url": source.base}

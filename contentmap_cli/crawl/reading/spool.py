@@ -17,7 +17,7 @@ from itertools import chain
 from pathlib import Path
 from typing import IO, BinaryIO, NamedTuple
 
-from contentmap_cli.batches import BatchFile, cut
+from contentmap_cli.batches import BatchFile, batched
 from contentmap_cli.models import Document, Entry, Limits
 from contentmap_cli.models.entry_rows import (
     URL,
@@ -198,7 +198,7 @@ class Segment(Held):
     def changes_only(self, since: Beginning, gone: list[str], document: Document, body: bytes) -> None:
         """Says that these rows are those that came to a document, and which URLs went from it. Keeps its
         body, for who must have all rows."""
-        offsets = [self.spool.append(urls) for urls in cut(sorted(gone), BATCH)]
+        offsets = [self.spool.append(urls) for urls in batched(sorted(gone), BATCH)]
         self.changes = Changes(since, offsets, self.spool.append((body,)), document.is_gzipped)
         self.pages = self.entries = document.entries
 
@@ -334,4 +334,4 @@ def _merged(runs: Sequence[Iterator[RowBatch]]) -> Iterator[list[Row]]:
 
 
 def _batches(rows: Iterable[Row]) -> Iterator[RowBatch]:
-    return map(RowBatch.of, cut(rows, BATCH))
+    return map(RowBatch.of, batched(rows, BATCH))

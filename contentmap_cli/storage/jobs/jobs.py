@@ -13,7 +13,7 @@ from typing import Any, Final, TypeVar
 
 from sqlalchemy import case, func, insert, or_, select, update
 
-from contentmap_cli.batches import cut
+from contentmap_cli.batches import batched
 from contentmap_cli.errors import Code
 from contentmap_cli.models import JobStatus, ScanStatus, Target
 from contentmap_cli.storage.column_types import utc_now
@@ -70,9 +70,9 @@ async def create_job(
     )
     await session.flush()
     ids: dict[str, int] = {}
-    for chunk in cut(sorted(target.domain for target in targets), _CHUNK):
+    for chunk in batched(sorted(target.domain for target in targets), _CHUNK):
         ids |= await _domain_ids(session, tenant, chunk, now)
-    for scans in cut(targets, _CHUNK):
+    for scans in batched(targets, _CHUNK):
         await session.execute(
             insert(DomainScan),
             [

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Table, and_, delete, exists, select, tuple_, update
 
-from contentmap_cli.batches import cut
+from contentmap_cli.batches import batched
 from contentmap_cli.models import ScanStatus
 from contentmap_cli.storage.maintenance.prune_plan import Leftovers, leased
 from contentmap_cli.storage.session import GuardedSession
@@ -99,7 +99,7 @@ def _by_file(keys: Sequence[Key]) -> list[tuple[int, list[str]]]:
     files: dict[int, dict[str, None]] = {}
     for file_id, url, *_ in keys:
         files.setdefault(file_id, {})[url] = None
-    return [(file_id, urls) for file_id, some in files.items() for urls in cut(some, _CHUNK)]
+    return [(file_id, urls) for file_id, some in files.items() for urls in batched(some, _CHUNK)]
 
 
 async def drop_file_changes(session: GuardedSession, left: Leftovers) -> int:
@@ -108,7 +108,7 @@ async def drop_file_changes(session: GuardedSession, left: Leftovers) -> int:
     return sum(
         [
             await session.write(delete(FILE_CHANGES).where(key.in_(some)))
-            for some in cut(left.file_changes, _CHUNK)
+            for some in batched(left.file_changes, _CHUNK)
         ]
     )
 
@@ -125,7 +125,7 @@ async def drop_files(session: GuardedSession, left: Leftovers, file_ids: Sequenc
         ~exists().where(change),
     )
     files = changes = 0
-    for some in cut(file_ids, _CHUNK):
+    for some in batched(file_ids, _CHUNK):
         gone = list(await session.scalars(empty.where(File.id.in_(some))))
         changes += await session.write(delete(FILE_CHANGES).where(_F.sitemap_file_id.in_(gone)))
         files += await session.write(delete(File).where(File.id.in_(gone)))
@@ -139,6 +139,6 @@ async def drop_scans(session: GuardedSession, left: Leftovers) -> int:
             await session.write(
                 delete(DomainScan).where(DomainScan.domain_id == left.domain_id, DomainScan.id.in_(some))
             )
-            for some in cut(left.scans, _CHUNK)
+            for some in batched(left.scans, _CHUNK)
         ]
     )

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from sqlalchemy import ColumnElement, func, select
 
-from contentmap_cli.batches import cut
+from contentmap_cli.batches import batched
 from contentmap_cli.errors import Failure
 from contentmap_cli.models import (
     DiscoveryMethod,
@@ -69,7 +69,7 @@ async def known_domains(
 async def domain_names(session: GuardedSession, domain_ids: Sequence[int]) -> list[tuple[int, str]]:
     """Return each id with the name of its domain, in the order given."""
     names: dict[int, str] = {}
-    for some in cut(domain_ids, 500):
+    for some in batched(domain_ids, 500):
         rows = await session.execute(select(Domain.id, Domain.name).where(Domain.id.in_(some)))
         names |= {row.id: row.name for row in rows}
     return [(domain_id, names[domain_id]) for domain_id in domain_ids]

@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple, cast
 
 from sqlalchemy import Table, insert, select, update
 
-from contentmap_cli.batches import cut
+from contentmap_cli.batches import batched
 from contentmap_cli.models import CrawledFile, DiscoveryMethod, DocumentKind, FileStatus, RememberedFile
 from contentmap_cli.storage.jobs.claims import Claim
 from contentmap_cli.storage.session import GuardedSession
@@ -72,7 +72,7 @@ async def save_files(
     before = {} if first_scan else await _recorded(session, claim)
     new_files = [file for url, file in first_mention.items() if url not in before]
     ids = {url: row.id for url, row in before.items()}
-    for some in cut(new_files, SLICE):  # an index may name fifty thousand
+    for some in batched(new_files, SLICE):  # an index may name fifty thousand
         new = [_row(claim, file, now) for file in some]
         # matched by URL, not by order: so one statement inserts all of them
         ids |= {row.url: row.id for row in await session.execute(_INSERT, new)}
@@ -195,7 +195,7 @@ def _facts(claim: Claim, file: CrawledFile, now: datetime) -> dict[str, Any]:
 async def drop_files(session: GuardedSession, claim: Claim, file_ids: Sequence[int]) -> None:
     """Mark files as removed. Only a complete scan may do that."""
     await log_files(session, claim, file_ids, gone=True)
-    for some in cut(file_ids, SLICE):
+    for some in batched(file_ids, SLICE):
         await session.write(
             update(SitemapFile).where(SitemapFile.id.in_(some)).values(removed_at=datetime.now(UTC))
         )
@@ -204,7 +204,7 @@ async def drop_files(session: GuardedSession, claim: Claim, file_ids: Sequence[i
 async def forget_validators(session: GuardedSession, file_ids: Sequence[int]) -> None:
     """Remove the validators of files, so that the next scan reads them again even if they do not change: this
     scan saw URLs missing and must not remove them."""
-    for some in cut(file_ids, SLICE):
+    for some in batched(file_ids, SLICE):
         await session.write(
             update(SitemapFile)
             .where(SitemapFile.id.in_(some))
