@@ -6,6 +6,7 @@ import asyncio
 import doctest
 import gc
 import gzip
+import inspect
 import io
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from web_sites import Sites, serving, urlset
 
 import contentmap_cli
 from contentmap_cli import Crawler, Entry, ParsedDocument, Store, parse
+from contentmap_cli.commands.interface.options import CHECKED
 from contentmap_cli.errors import DatabaseUnavailable, NotFound, UsageError
 
 ROOT = Path(__file__).parent.parent.parent
@@ -157,6 +159,10 @@ async def test_several_sites_at_once(sites: Sites) -> None:
 
 async def test_options_are_those_of_the_command_line() -> None:
     """A value that cannot be used is a usage error, and so is a target; addresses are guarded by default."""
+    parameters = set(inspect.signature(Crawler).parameters)
+    assert parameters == set(CHECKED.options)  # the crawl options of a command that records nothing
+    page = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+    assert [name for name in sorted(parameters) if f"`{name}`" not in page] == []
     with pytest.raises(UsageError, match="--connect-to"):
         Crawler(connect_to=["nonsense"])
     async with Crawler(user_agent="Example/1.0", probe="never") as crawler:
