@@ -216,7 +216,7 @@ def test_every_name_in_the_architecture_exists() -> None:
     text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
     sources = {path: path.read_text(encoding="utf-8") for path in (ROOT / "contentmap_cli").rglob("*.py")}
     known = set(
-        re.findall(r"^ *(?:async def|def|class) (\w+)|^(\w+)(?: = |: )", "\n".join(sources.values()), re.M)
+        re.findall(r"^ *(?:async def|def|class) (\w+)|^ *(\w+)(?: = |: )", "\n".join(sources.values()), re.M)
     )
     names = {name for pair in known for name in pair}
     missing = []
