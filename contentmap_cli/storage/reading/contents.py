@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from sqlalchemy import ColumnElement, func, select
 
@@ -21,10 +21,12 @@ from contentmap_cli.models import (
     StoredFile,
 )
 from contentmap_cli.models.entry_rows import read_extras, read_lastmod
-from contentmap_cli.models.findings import CheckedFile
 from contentmap_cli.storage.driver_columns import raw_columns
 from contentmap_cli.storage.session import GuardedSession
 from contentmap_cli.storage.tables import SITEMAP_URLS, Domain, DomainScan, SitemapFile
+
+if TYPE_CHECKING:
+    from contentmap_cli.models.findings import CheckedFile
 
 _T = SITEMAP_URLS.c
 _ROWS_A_FETCH = 5_000
@@ -235,6 +237,8 @@ async def recorded_files(session: GuardedSession, domain_id: int) -> list[tuple[
 
 
 def _checked_file(row: SitemapFile) -> CheckedFile:
+    from contentmap_cli.models.findings import CheckedFile  # a scan does not load it
+
     return CheckedFile(
         name=row.url,
         kind=DocumentKind(row.sitemap_type) if row.sitemap_type else None,
