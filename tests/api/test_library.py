@@ -62,8 +62,6 @@ def sites() -> Iterator[Sites]:
 def recorded(tmp_path: Path, address: str, sites: Sites) -> tuple[str, list[str]]:
     """The address of a database with two scans of the site, and the ids of their jobs."""
     program = Contentmap(tmp_path, address)
-    if not address.startswith("sqlite"):
-        assert program("db", "upgrade").code == 0
     first = record(program, sites, "a", "b", day="2026-11-01")
     return address, [first, record(program, sites, "a", "c", day="2026-11-02")]
 

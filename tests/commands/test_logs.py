@@ -64,7 +64,7 @@ def test_a_log_that_cannot_be_written_is_an_error_before_anything_runs(
 ) -> None:
     """Exit 2 and nothing made."""
     said = on_sqlite("--log-file", "/proc/nowhere/log", "scan", "a.test")
-    assert (said.code, said.err.startswith("error: the log file")) == (2, True)
+    assert (said.code, said.err.startswith("error: cannot write the log file")) == (2, True)
     assert not (tmp_path / "map.db").exists()
 
 

@@ -435,7 +435,7 @@ def test_as_the_operator_types_it(contentmap: Any) -> None:
     )
     oldest = contentmap("diff", DOMAIN, "--to", jobs[3], "--json")
     assert (oldest.json["from"], oldest.json["added"], oldest.json["removed"]) == (None, 1, 1)
-    assert (oldest.json["changed"], "the scan before was pruned" in oldest.err) == (29, True)
+    assert (oldest.json["changed"], "the previous scan was pruned" in oldest.err) == (29, True)
 
 
 def test_a_file_becomes_smaller_only_if_asked(contentmap: Any) -> None:

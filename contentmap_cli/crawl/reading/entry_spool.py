@@ -1,4 +1,4 @@
-"""The entries of one document in document order, on disk until it is known that their reading stands."""
+"""Spool the entries of one document in document order on disk, until the document is read completely."""
 
 from __future__ import annotations
 
