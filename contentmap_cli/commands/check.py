@@ -45,7 +45,7 @@ def check(
     cli: GlobalOptions,
     targets: Annotated[
         list[str] | None,
-        typer.Argument(metavar="TARGET", help="Site, sitemap URL or file; - reads standard input."),
+        typer.Argument(metavar="TARGET", help="Site, sitemap URL or file; - reads stdin."),
     ] = None,
     stored: Annotated[
         bool, typer.Option("--stored", help="Check the recorded domain, without network.")

@@ -35,7 +35,7 @@ def _full_database() -> Exception:
 )
 def test_an_exception_has_an_outcome_and_a_code(error: Exception, outcome: str, code: str) -> None:
     """Change this table where the record of a failed domain changes."""
-    claim = Claim(1, 1, "sitemap_0", Target("a.test", ("https://a.test",)), "token")
+    claim = Claim(1, 1, "sitemap_0", "a.test", Target("a.test", ("https://a.test",)), "token")
     summary = failed_summary(claim, error, "map.db")
     assert (summary.domain, summary.status) == ("a.test", outcome)
     assert summary.error is not None

@@ -69,7 +69,7 @@ def test_its_history(contentmap: Any) -> None:
     assert (answer["from"]["version"], answer["to"]["version"]) == (2, 3)
     assert "-User-agent: *" in answer["diff"]
     assert contentmap("robots", "a.test", "--diff", "--from", "9").code == 6
-    assert "none: HTTP 404" in contentmap("robots", "a.test").out
+    assert "not found: HTTP 404" in contentmap("robots", "a.test").out
 
 
 @one_database

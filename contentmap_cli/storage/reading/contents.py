@@ -237,7 +237,7 @@ async def recorded_files(session: GuardedSession, domain_id: int) -> list[tuple[
 
 
 def _checked_file(row: SitemapFile) -> CheckedFile:
-    from contentmap_cli.models.findings import CheckedFile
+    from contentmap_cli.models.findings import CheckedFile  # a scan does not load it
 
     return CheckedFile(
         name=row.url,
