@@ -273,17 +273,19 @@ class Copy:
                 shutil.copy2(tree / name, self.tree / name)
         subprocess.run([python, "-m", "venv", "--without-pip", folder / "venv"], check=True)
         self.python = folder / "venv" / "bin" / "python"
-        show = "import sysconfig; print(sysconfig.get_path('purelib'), sysconfig.get_path('scripts'))"
-        theirs, scripts = subprocess.run(
-            [python, "-c", show], check=True, capture_output=True, text=True
-        ).stdout.split()
-        ours = subprocess.run(
-            [self.python, "-c", show], check=True, capture_output=True, text=True
-        ).stdout.split()
-        (Path(ours[0]) / "copy.pth").write_text(f"{self.tree}\n{theirs}\n", encoding="utf-8")
+        show = (
+            "import sys, sysconfig;"
+            " print(sysconfig.get_path('scripts'), sysconfig.get_path('purelib'), *sys.path)"
+        )
+        scripts, *paths = _said_by(python, show).split()
+        libraries = [path for path in paths if path.endswith("-packages")]
+        ours = _said_by(self.python, show).split()
+        (Path(ours[1]) / "copy.pth").write_text("\n".join([str(self.tree), *libraries]), encoding="utf-8")
         script = (Path(scripts) / "contentmap").read_text(encoding="utf-8").split("\n", 1)[1]
-        (Path(ours[1]) / "contentmap").write_text(f"#!{self.python}\n{script}", encoding="utf-8")
-        (Path(ours[1]) / "contentmap").chmod(0o755)
+        (Path(ours[0]) / "contentmap").write_text(f"#!{self.python}\n{script}", encoding="utf-8")
+        (Path(ours[0]) / "contentmap").chmod(0o755)
+        found = _said_by(self.python, f"import pytest, {PACKAGE}; print({PACKAGE}.__file__)").strip()
+        assert Path(found).is_relative_to(self.tree), found
         self.workers = workers
         self.left_out: list[str] = []
 
@@ -326,6 +328,10 @@ class Copy:
     def has_campaigns(self) -> bool:
         """Whether some tests carry the marker."""
         return "campaign" in (self.tree / "pyproject.toml").read_text(encoding="utf-8")
+
+
+def _said_by(python: Path, code: str) -> str:
+    return subprocess.run([python, "-P", "-c", code], check=True, capture_output=True, text=True).stdout
 
 
 def in_order(tree: Path, file: Path) -> tuple[list[str], list[str]]:
