@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 from weakref import WeakSet
 
 from sqlalchemy import URL, Connection, event
+from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from contentmap_cli.errors import DatabaseUnavailable
@@ -36,6 +37,7 @@ WRITERS = {"sqlite": 1, "postgresql": 8}
 COMPARISONS = 2
 """Domains that are compared at once: one in the database, one in the interpreter."""
 READ_ONLY = "contentmap_read_only"
+_ROLLED_BACK = "contentmap_rolled_back"
 BEGINS = "contentmap_begins"
 """Execution option of the statement that begins a transaction, the only one the guard lets pass."""
 SESSION_NAME = "contentmap"
@@ -110,7 +112,6 @@ def open_database(address: str | URL, *, writable: bool = True, name: str = SESS
             url,
             pool_size=writers,
             max_overflow=3 + COMPARISONS,
-            pool_pre_ping=True,
             connect_args={
                 "timeout": CONNECT_SECONDS,
                 "command_timeout": None if writable else COMMAND_SECONDS,
@@ -124,6 +125,8 @@ def open_database(address: str | URL, *, writable: bool = True, name: str = SESS
         event.listen(engine.sync_engine, "begin", _sqlite_begin(database))
     else:
         event.listen(engine.sync_engine, "connect", _server_connect(database))
+        event.listen(engine.sync_engine, "rollback", _server_rollback)
+        event.listen(engine.sync_engine, "checkout", _server_checkout)
     return database
 
 
@@ -149,6 +152,19 @@ def _server_connect(database: Database) -> Callable[[Any, Any], None]:
         connection.run_async(lambda driver: driver.execute(settings))
 
     return connected
+
+
+def _server_rollback(connection: Connection) -> None:
+    """Mark a connection whose transaction failed: the driver may not be done with it."""
+    if not connection.invalidated:
+        connection.info[_ROLLED_BACK] = True
+
+
+def _server_checkout(connection: Any, record: Any, _proxy: Any) -> None:
+    """Have the pool replace a connection that was lost while it was idle, or whose last transaction failed.
+    The pool's own ping would ask the server before each use, in three statements."""
+    if record.info.get(_ROLLED_BACK) or connection.driver_connection.is_closed():
+        raise DisconnectionError
 
 
 def _sqlite_connect(database: Database, writable: bool) -> Callable[[Any, Any], None]:
