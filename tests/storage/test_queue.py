@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Collection
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 
 from contentmap_cli.models import JobStatus, ScanStatus, Target
 from contentmap_cli.storage.jobs import jobs
@@ -14,6 +14,7 @@ from contentmap_cli.storage.queue.queue import (
     QUEUE_OWNER,
     anything_left,
     enqueue_scans,
+    repair_queue,
     settle_entries,
     take_entries,
 )
@@ -32,7 +33,7 @@ from contentmap_cli.storage.tables import DomainScan
 pytestmark = pytest.mark.parametrize("address", ["postgresql"], indirect=True)
 
 
-async def queued(sessions: Sessions, *domains: str) -> str:
+async def queued(sessions: Sessions, *domains: str, priority: int = 1) -> str:
     """A job that is handed to the workers; its id."""
     job_id = jobs.new_job_id()
     async with sessions.brief() as session, session.begin():
@@ -40,7 +41,7 @@ async def queued(sessions: Sessions, *domains: str) -> str:
         await jobs.create_job(session, job_id, "default", targets, {}, None)
         await session.flush()
         await reopen_job(session, job_id, {})
-        await enqueue_scans(session, job_id, "default", 1)
+        await enqueue_scans(session, job_id, "default", priority)
     return job_id
 
 
@@ -124,3 +125,17 @@ async def test_what_a_worker_was_given_and_never_heard_of_is_left(sessions: Sess
     async with sessions.read() as session, session.begin():
         assert await anything_left(session, "default", worker)
         assert not await anything_left(session, "default", uuid.uuid4())
+
+
+async def test_a_repair_keeps_the_priority_of_a_job(sessions: Sessions) -> None:
+    """The tables of the engine were emptied: entries come back with the priority that was asked for, once."""
+    await queued(sessions, "a.test", "b.test", priority=77)
+    await queued(sessions, "c.test", priority=3)
+    async with sessions.brief() as session, session.begin():
+        await session.write(delete(ENTRIES))
+    async with sessions.brief() as session, session.begin():
+        assert await repair_queue(session, "default") == 3
+        assert await repair_queue(session, "default") == 0
+        assert await repair_queue(session, "other") == 0
+        entries = await session.scalars(select(ENTRIES.c.priority).order_by(ENTRIES.c.id))
+        assert list(entries) == [77, 77, 3]

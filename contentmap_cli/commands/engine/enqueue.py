@@ -100,7 +100,8 @@ async def requeue_job(
             if total:
                 options = given.over(ScanSettings.from_recorded(job.options)).recorded()
                 await reopen_job(session, job_id, options)
-            chosen = default_priority(job.total_domains) if priority is None else priority
+            recorded = default_priority(job.total_domains) if job.priority is None else job.priority
+            chosen = recorded if priority is None else priority
             await enqueue_scans(session, job_id, cli.tenant_name, chosen)
     if not total:
         say(nothing_left(job_id, failures=failures), unless=cli.quiet)

@@ -102,6 +102,7 @@ async def enqueue_scans(
 ) -> int:
     """Puts a job's pending domain scans into the queue, in their order, and returns how many it has. One that
     waits or is being worked on is left as it is. `progress` is told how many are done."""
+    await session.write(update(Job).where(Job.id == job_id).values(priority=priority))
     last, done = 0, 0
     async with _engine(session) as engine:
         while True:
@@ -231,7 +232,7 @@ async def repair_queue(session: GuardedSession, tenant: str) -> int:
     if await session.scalar(some) is not None:
         return 0
     waiting = await session.execute(
-        select(Job.id, Job.total_domains)
+        select(Job.id, Job.total_domains, Job.priority)
         .where(
             Job.tenant_id == tenant,
             Job.owner == QUEUE_OWNER,
@@ -239,6 +240,8 @@ async def repair_queue(session: GuardedSession, tenant: str) -> int:
         )
         .order_by(Job.created_at)
     )
-    return sum(
-        [await enqueue_scans(session, job.id, tenant, default_priority(job.total_domains)) for job in waiting]
-    )
+    added = 0
+    for job in waiting.all():
+        priority = default_priority(job.total_domains) if job.priority is None else job.priority
+        added += await enqueue_scans(session, job.id, tenant, priority)
+    return added
