@@ -92,9 +92,8 @@ class Database:
         await self.engine.dispose()
 
 
-def open_database(address: str | URL, *, writable: bool = True, name: str = SESSION_NAME) -> Database:
-    """A Database for an address as `parse_database_address` takes it; `name` is what a server shows of its
-    sessions (`application_name`). Opens no connection yet."""
+def open_database(address: str | URL, *, writable: bool = True) -> Database:
+    """A Database for an address as `parse_database_address` takes it. Opens no connection yet."""
     url = parse_database_address(address) if isinstance(address, str) else address
     if url.drivername == FILE:
         engine = create_async_engine(
@@ -115,7 +114,7 @@ def open_database(address: str | URL, *, writable: bool = True, name: str = SESS
             connect_args={
                 "timeout": CONNECT_SECONDS,
                 "command_timeout": None if writable else COMMAND_SECONDS,
-                "server_settings": {"application_name": name},
+                "server_settings": {"application_name": SESSION_NAME},
             },
         )
         path = None

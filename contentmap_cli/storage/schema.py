@@ -27,7 +27,7 @@ from contentmap_cli.storage.tables import Base, Job
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD: Final = "0006"
+HEAD: Final = "0007"
 """The revision this code works with. A test holds it against the newest migration."""
 
 OLDEST_SERVER: Final = (14,)

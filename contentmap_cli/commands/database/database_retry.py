@@ -31,6 +31,7 @@ class DatabaseRetry:
         self._seconds = seconds
         self._shown = shown
         self._down = asyncio.Event()
+        self._given_up: DatabaseUnavailable | None = None
         self.up = asyncio.Event()
         self.up.set()
 
@@ -54,6 +55,8 @@ class DatabaseRetry:
         tries = 0
         while True:
             await self.up.wait()
+            if self._given_up is not None:
+                raise self._given_up
             try:
                 return await work()
             except Exception as error:
@@ -69,7 +72,12 @@ class DatabaseRetry:
         long, and what else it says at once."""
         while True:
             await self._down.wait()
-            await self.until_it_answers(ask)
+            try:
+                await self.until_it_answers(ask)
+            except DatabaseUnavailable as error:
+                self._given_up = error
+                self.up.set()  # whoever waits fails now
+                raise
 
     async def until_it_answers(
         self, ask: Callable[[], Awaitable[T]], gone: type[DatabaseUnavailable] = DatabaseUnavailable
