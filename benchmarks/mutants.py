@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import hashlib
 import json
 import os
 import random
@@ -78,7 +79,7 @@ class Mutant:
     def id(self) -> str:
         """A short name, the same in every tree."""
         text = "\0".join((self.function, self.statement, self.kind, str(self.nth)))
-        return f"{random.Random(text).getrandbits(32):08x}"
+        return hashlib.blake2s(text.encode(), digest_size=4).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -238,6 +239,7 @@ def find(mutant: Mutant, among: Sequence[Place]) -> Place | None:
 def choose(trees: Sequence[Path], count: int, seed: int) -> tuple[list[Mutant], int]:
     """Draw mutants of the first tree that are in all of them, and say how many were drawn that are not."""
     here, *others = [places(tree) for tree in trees]
+    elsewhere = [{each.mutant.id for each in other} for other in others]
     lot = random.Random(seed)
     by_statement: dict[tuple[Path, int, str], list[Place]] = {}
     for place in here:
@@ -250,7 +252,7 @@ def choose(trees: Sequence[Path], count: int, seed: int) -> tuple[list[Mutant], 
         mutant = lot.choice(lot.choices(statements, weights)[0]).mutant
         if mutant.id in chosen:
             continue
-        if all(find(mutant, other) is not None for other in others):
+        if all(mutant.id in there for there in elsewhere):
             chosen[mutant.id] = mutant
         else:
             lost += 1

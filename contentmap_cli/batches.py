@@ -24,14 +24,14 @@ _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _FORMAT = 2  # later versions look for repeated objects, which is slower; rows have few of them
 
 
-def cut(items: Iterable[T], size: int) -> Iterator[list[T]]:
+def batched(items: Iterable[T], size: int) -> Iterator[list[T]]:
     """Yield the items in their order, in lists of `size`."""
     iterator = iter(items)
     while some := list(islice(iterator, size)):
         yield some
 
 
-def no_room(error: BaseException) -> str | None:
+def disk_full_message(error: BaseException) -> str | None:
     """Return a message if the error says that the system has no space left, None for any other error."""
     if not isinstance(error, OSError) or error.errno not in _FULL:
         return None

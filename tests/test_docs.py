@@ -5,15 +5,19 @@ from __future__ import annotations
 import io
 import json
 import re
+import shlex
 import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
+import typer
 from sqlalchemy import create_engine
 from sqlalchemy import text as sql
 
 from contentmap_cli.check.checker import RULES
+from contentmap_cli.commands.app import app
 from contentmap_cli.crawl.known_paths import PATHS
 from contentmap_cli.errors import Code, Exit
 from contentmap_cli.models import DiscoveryMethod, JobStatus, ScanStatus
@@ -126,6 +130,35 @@ def test_the_reference_is_what_the_commands_say() -> None:
     assert ran.returncode == 0, ran.stderr
 
 
+def _commands(text: str) -> list[list[str]]:
+    """The `contentmap` commands in the code of a Markdown document or in the epilog of a help."""
+    lines = re.findall(r"^(?:\s*|[0-9* ]+)(contentmap [a-z-].*)$", text, re.M)
+    commands = [line for line in lines if "[OPTIONS]" not in line]  # not the usage lines of the reference
+    return [shlex.split(re.split(r" [<|>] ", line)[0])[1:] for line in commands]
+
+
+def test_every_command_in_the_documents_is_accepted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands and options of README, docs, examples and help texts exist; nothing is run."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "staging.toml").touch()
+    root = typer.main.get_command(app)
+    files = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "examples" / "README.md"]
+    files += [*(ROOT / "docs").glob("*.md"), *(ROOT / "examples" / "nightly").iterdir()]
+    calls = [(file.name, call) for file in files for call in _commands(file.read_text(encoding="utf-8"))]
+    for command in app.registered_commands:
+        calls += [(f"{command.name} --help", call) for call in _commands(str(command.epilog))]
+    assert len(calls) > 80
+    for source, call in calls:
+        context, command, words = None, root, call
+        while True:
+            # raises for an unknown command, option or argument
+            context = command.make_context("contentmap", words, parent=context)
+            if not hasattr(command, "resolve_command"):
+                break
+            name, command, words = command.resolve_command(context, [*context._protected_args, *context.args])
+            assert command is not None, (source, call, name)
+
+
 def test_every_test_named_in_the_transaction_model_exists() -> None:
     """Each mistake names the tests that show what prevents it."""
     text = (ROOT / "docs" / "transactions.md").read_text(encoding="utf-8")
@@ -176,3 +209,27 @@ def test_the_questions_in_sql_are_answered(tmp_path: Path) -> None:
         for question in questions:
             assert connection.execute(sql(question)).all() == []
     engine.dispose()
+
+
+def test_every_name_in_the_architecture_exists() -> None:
+    """Modules and folders by their paths, functions, classes and methods in some module of the package."""
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    sources = {path: path.read_text(encoding="utf-8") for path in (ROOT / "contentmap_cli").rglob("*.py")}
+    known = set(
+        re.findall(r"^ *(?:async def|def|class) (\w+)|^ *(\w+)(?: = |: )", "\n".join(sources.values()), re.M)
+    )
+    names = {name for pair in known for name in pair}
+    missing = []
+    for word in re.findall(r"`([\w./]+)(?:\(.*?\))?`", text):
+        if word.startswith(("contentmap_cli", "test_")):
+            continue
+        if "/" in word or word.endswith((".py", ".md", ".toml")):
+            places = (
+                ROOT / word,
+                ROOT / "contentmap_cli" / word,
+                *(ROOT / "contentmap_cli").rglob(word.strip("/")),
+            )
+            missing += [] if any(place.exists() for place in places) else [word]
+        elif "_" in word or word != word.lower():
+            missing += [part for part in word.split(".") if part.strip("_") and part not in names]
+    assert missing == []

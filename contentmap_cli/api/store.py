@@ -153,17 +153,20 @@ class Store:
         )
         return self._stream(lambda session: stored_batches(session, domain_id, wanted))
 
-    def diff(self, domain: str, *, earlier: str | None = None, later: str | None = None) -> Diff:
-        """Return what changed between two scans of a domain, each named by the id of its job.
+    def diff(
+        self, domain: str, *, earlier: str | datetime | None = None, later: str | datetime | None = None
+    ) -> Diff:
+        """Return what changed between two scans of a domain.
 
-        `later` defaults to the last scan, `earlier` to the one before `later`. Changes are held in memory.
+        A scan is named by the id of its job, or by a time (naive: UTC) at which it was the last one. `later`
+        defaults to the last scan, `earlier` to the one before `later`. Changes are held in memory.
         """
         domain_id = self._domain_id(domain)
         name = parse_target(domain).domain
 
         async def read(session: GuardedSession) -> Diff:
             points = await history(session, domain_id)
-            pair = choose_scans(name, points, earlier, later)
+            pair = choose_scans(name, points, _utc(earlier), _utc(later))
             changes = [change async for change in changes_between(session, domain_id, points, pair)]
             return Diff(name, pair.before, pair.after, tuple(changes), pair.removals_withheld)
 
@@ -256,5 +259,6 @@ class Store:
             raise
 
 
-def _utc(moment: datetime | None) -> datetime | None:
-    return moment.replace(tzinfo=UTC) if moment is not None and moment.tzinfo is None else moment
+def _utc(value: T) -> T | datetime:
+    """Return a naive time as UTC, and anything else as it is."""
+    return value.replace(tzinfo=UTC) if isinstance(value, datetime) and value.tzinfo is None else value

@@ -29,11 +29,13 @@ class Checker:
     `findings`.
     """
 
-    def __init__(self, site: CheckedSite, wanted: Collection[str] = frozenset(RULES)) -> None:
+    def __init__(self, site: CheckedSite, selected: Collection[str] = frozenset(RULES)) -> None:
         self.target = site.target
-        self._notes = Notes(site.target, wanted)
+        self._notes = Notes(site.target, selected)
         self._families = [family(site, self._notes) for family in FAMILIES]
-        self._entry_families = [family for family in self._families if self._notes.wants(*family.sees)]
+        self._entry_families = [
+            family for family in self._families if self._notes.is_selected(*family.entry_rules)
+        ]
         self._file: CheckedFile | None = None
         self._second_pass: list[Family] | None = None
         self.files = 0
@@ -54,7 +56,7 @@ class Checker:
             raise ValueError("entries() before start()")
         if self._second_pass is not None:
             for family in self._second_pass:
-                family.again(file, entries)
+                family.second_pass(file, entries)
             return
         self.seen += len(entries)
         for family in self._entry_families:
@@ -71,16 +73,16 @@ class Checker:
         """End the first pass. Returns True if a second one is needed."""
         for family in self._families:
             family.finish()
-        self._second_pass = [family for family in self._entry_families if family.wants_more]
+        self._second_pass = [family for family in self._entry_families if family.needs_second_pass]
         return bool(self._second_pass)
 
     def repeat(self) -> bool:
         """Call `finish` after the first pass and return its result; return False after the second one."""
         return self._second_pass is None and self.finish()
 
-    def given_up(self) -> list[str]:
+    def incomplete(self) -> list[str]:
         """Return a sentence for each rule that could not be checked completely."""
-        return [family.given_up for family in self._entry_families if family.given_up]
+        return [family.incomplete for family in self._entry_families if family.incomplete]
 
     def findings(self) -> list[Finding]:
         """Return the findings."""

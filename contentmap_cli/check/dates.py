@@ -80,7 +80,7 @@ _DAILY = frozenset({"day", "month", "year"})
 class Dates(Family):
     """Checks lastmod and priority of a whole file."""
 
-    sees: ClassVar[tuple[Rule, ...]] = (
+    entry_rules: ClassVar[tuple[Rule, ...]] = (
         *(LASTMOD_FORMAT, LASTMOD_MISSING, LASTMOD_FUTURE, LASTMOD_ANCIENT, LASTMOD_EQUAL, LASTMOD_NOW),
         *(LASTMOD_INDEX, PRIORITY_EQUAL),
     )

@@ -86,7 +86,7 @@ def is_language(code: str) -> bool:
 class Languages(Family):
     """Checks alternates one by one, and their return links by the hashes of (page, alternate) pairs."""
 
-    sees: ClassVar[tuple[Rule, ...]] = (
+    entry_rules: ClassVar[tuple[Rule, ...]] = (
         *(HREFLANG_CODE, HREFLANG_URL, HREFLANG_SELF, HREFLANG_REPEATED, HREFLANG_RETURN),
     )
 
@@ -96,7 +96,7 @@ class Languages(Family):
         # list are checked, and these are known at the end
         self._required: dict[str, HashBag] = {}
         self._links_seen = HashBag(MAX_LINKS)
-        self._comparing = notes.wants(HREFLANG_RETURN)
+        self._comparing = notes.is_selected(HREFLANG_RETURN)
         self._hosts: set[str] = set()
         self._count = 0
         self._sample: set[int] = set()
@@ -140,16 +140,16 @@ class Languages(Family):
     def finish(self) -> None:
         """Compare links and return links, unless there were too many."""
         if self._links_seen.overflowed:  # required links are never more than links
-            self.given_up = f"{HREFLANG_RETURN.id} was not checked: more than {MAX_LINKS:,} alternates"
+            self.incomplete = f"{HREFLANG_RETURN.id} was not checked: more than {MAX_LINKS:,} alternates"
             return
         for host, required in self._required.items():
             if host in self._hosts:
                 count, sample = required.missing_from(self._links_seen, EXAMPLES - len(self._sample))
                 self._count += count
                 self._sample |= sample
-        self.wants_more = self._count > 0
+        self.needs_second_pass = self._count > 0
 
-    def again(self, file: CheckedFile, entries: Sequence[Entry]) -> None:
+    def second_pass(self, file: CheckedFile, entries: Sequence[Entry]) -> None:
         """Find the links whose hashes are in the sample."""
         for entry in entries:
             for _, href in _links(entry.alternates):

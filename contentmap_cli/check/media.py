@@ -86,7 +86,7 @@ _DATE = re.compile(
 class Media(Family):
     """Checks each image, video and news item."""
 
-    sees: ClassVar[tuple[Rule, ...]] = (
+    entry_rules: ClassVar[tuple[Rule, ...]] = (
         *(IMAGE_URL, IMAGE_RETIRED, VIDEO_REQUIRED, VIDEO_VALUE, VIDEO_RETIRED),
         *(NEWS_REQUIRED, NEWS_LANGUAGE, NEWS_DATE, NEWS_OLD, NEWS_COUNT, NEWS_RETIRED),
     )

@@ -70,14 +70,14 @@ class _Note:
 class Notes:
     """Collects findings: one per rule and file, with a count and the first few examples."""
 
-    def __init__(self, target: str, wanted: Collection[str]) -> None:
+    def __init__(self, target: str, selected: Collection[str]) -> None:
         self._target = target
-        self._wanted = wanted
+        self._selected = selected
         self._notes: dict[tuple[str | None, str], _Note] = {}
 
-    def wants(self, *rules: Rule) -> bool:
+    def is_selected(self, *rules: Rule) -> bool:
         """Return whether any of these rules is selected."""
-        return any(each.id in self._wanted for each in rules)
+        return any(each.id in self._selected for each in rules)
 
     def add(
         self,
@@ -90,7 +90,7 @@ class Notes:
         count: int = 1,
     ) -> None:
         """Record an occurrence. Message and line of the first one are those of the finding."""
-        if broken.id not in self._wanted:
+        if broken.id not in self._selected:
             return
         key = (file.name if file else None, broken.id)
         note = self._notes.get(key)
@@ -124,18 +124,18 @@ class Notes:
 class Family:
     """A family of rules. Each file is given to `start`, `entries` (any number of times) and `end`.
 
-    `finish` follows the last file. If `wants_more` is true then, all entries are given to `again`, and
-    `conclude` follows. `sees` are the rules that need entries: if none of them is selected, `entries` is not
-    called. After `finish`, `given_up` says what could not be checked completely.
+    `finish` follows the last file. If `needs_second_pass` is true then, all entries are given to
+    `second_pass`, and `conclude` follows. `entry_rules` are the rules that need entries: if none of them is
+    selected, `entries` is not called. After `finish`, `incomplete` says what could not be checked completely.
     """
 
-    sees: ClassVar[tuple[Rule, ...]] = ()
+    entry_rules: ClassVar[tuple[Rule, ...]] = ()
 
     def __init__(self, site: CheckedSite, notes: Notes) -> None:
         self.site = site
         self.notes = notes
-        self.wants_more = False
-        self.given_up: str | None = None
+        self.needs_second_pass = False
+        self.incomplete: str | None = None
 
     def start(self, file: CheckedFile) -> None:
         """Begin a file."""
@@ -149,7 +149,7 @@ class Family:
     def finish(self) -> None:
         """End the first pass."""
 
-    def again(self, file: CheckedFile, entries: Sequence[Entry]) -> None:
+    def second_pass(self, file: CheckedFile, entries: Sequence[Entry]) -> None:
         """Look at entries in the second pass."""
 
     def conclude(self) -> None:

@@ -82,7 +82,7 @@ _SPELLING = (URL_ESCAPE, URL_PERCENT, URL_FRAGMENT, URL_SESSION)
 class Urls(Family):
     """Checks each URL, and compares it with the file that lists it."""
 
-    sees: ClassVar[tuple[Rule, ...]] = (
+    entry_rules: ClassVar[tuple[Rule, ...]] = (
         *(URL_HOST, URL_LOCATION, URL_HTTP, URL_PRIVATE, URL_BLOCKED, LIMIT_URL_LENGTH, URL_RELATIVE),
         *_SPELLING,
     )
@@ -94,7 +94,7 @@ class Urls(Family):
         self._secure = False
         self._insecure: list[str] = []
         self._insecure_count = 0
-        self._blocking = site.allows is not None and notes.wants(URL_BLOCKED)
+        self._blocking = site.allows is not None and notes.is_selected(URL_BLOCKED)
 
     def start(self, file: CheckedFile) -> None:
         """Begin a file: determine its origin and folder."""
@@ -177,7 +177,7 @@ class Urls(Family):
 class Repetitions(Family):
     """Finds URLs that more than one file lists, by their hashes."""
 
-    sees: ClassVar[tuple[Rule, ...]] = (URL_REPEATED,)
+    entry_rules: ClassVar[tuple[Rule, ...]] = (URL_REPEATED,)
 
     def __init__(self, site: CheckedSite, notes: Notes) -> None:
         super().__init__(site, notes)
@@ -199,11 +199,11 @@ class Repetitions(Family):
         """Count the repeated URLs."""
         if self._files > 1:
             if self._bag.overflowed:
-                self.given_up = f"{URL_REPEATED.id} compared the first {MAX_HASHES:,} URLs only"
+                self.incomplete = f"{URL_REPEATED.id} compared the first {MAX_HASHES:,} URLs only"
             self._count, self._sample = self._bag.repeated(EXAMPLES)
-            self.wants_more = self._count > 0
+            self.needs_second_pass = self._count > 0
 
-    def again(self, file: CheckedFile, entries: Sequence[Entry]) -> None:
+    def second_pass(self, file: CheckedFile, entries: Sequence[Entry]) -> None:
         """Find the URLs and files whose hashes are in the sample."""
         for entry in entries:
             if hash(entry.url) in self._sample:

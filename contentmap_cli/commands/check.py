@@ -45,7 +45,7 @@ def check(
     cli: GlobalOptions,
     targets: Annotated[
         list[str] | None,
-        typer.Argument(metavar="TARGET", help="Site, sitemap URL or file; - reads standard input."),
+        typer.Argument(metavar="TARGET", help="Site, sitemap URL or file; - reads stdin."),
     ] = None,
     stored: Annotated[
         bool, typer.Option("--stored", help="Check the recorded domain, without network.")
@@ -80,7 +80,7 @@ def check(
     from contentmap_cli.commands.settings.crawl_settings import ScanSettings
     from contentmap_cli.models.findings import CheckSummary
     from contentmap_cli.output.answers.findings import write_findings, write_rules
-    from contentmap_cli.output.figures import plural
+    from contentmap_cli.output.number_format import plural
 
     form = opt.chosen(format, as_json, RULE_FORMATS if list_rules else CHECK_FORMATS)
     wanted = chosen_rules(select or (), ignore or (), severity)
@@ -111,7 +111,7 @@ def check(
         known=len(found) - len(new),
     )
     for checker in checkers:
-        for limit in checker.given_up():
+        for limit in checker.incomplete():
             say(f"note: {checker.target}: {limit}", unless=cli.quiet)
     with answer_to(output) as out:
         write_findings(form, out, new, summary, rules, color=cli.colored(out))

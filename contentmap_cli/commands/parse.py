@@ -28,9 +28,7 @@ def register(app: typer.Typer) -> None:
 
 def parse(
     cli: GlobalOptions,
-    file: Annotated[
-        str, typer.Argument(metavar="FILE", help="Sitemap, feed or robots.txt; - reads standard input.")
-    ],
+    file: Annotated[str, typer.Argument(metavar="FILE", help="Sitemap, feed or robots.txt; - reads stdin.")],
     base: Annotated[
         str | None,
         typer.Option(metavar="URL", help="URL of the file, the base of relative URLs."),

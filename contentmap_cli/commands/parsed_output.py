@@ -10,8 +10,8 @@ from contentmap_cli.crawl.reading.entry_spool import EntrySpool
 from contentmap_cli.errors import Exit
 from contentmap_cli.models import Document, FileStatus, Limits
 from contentmap_cli.output.escape import redact
-from contentmap_cli.output.figures import plural
 from contentmap_cli.output.formats import Format, entries_writer
+from contentmap_cli.output.number_format import plural
 from contentmap_cli.output.objects import document_object, to_json
 from contentmap_cli.output.writers.entry_text import entry_json
 from contentmap_cli.sitemap import parse_document

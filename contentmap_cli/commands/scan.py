@@ -38,7 +38,7 @@ def scan(
     cli: GlobalOptions,
     targets: Annotated[
         list[str] | None,
-        typer.Argument(metavar="TARGET", help="Domain, site URL or sitemap URL; - reads standard input."),
+        typer.Argument(metavar="TARGET", help="Domain, site URL or sitemap URL; - reads stdin."),
     ] = None,
     source: Annotated[
         str | None,

@@ -115,7 +115,7 @@ async def _write(
     """Write the current state of the job; a table has at most `SHOWN` rows."""
     from contentmap_cli.commands.engine.run_id import truthful_result
     from contentmap_cli.commands.interface.answer_output import has_left, width_of
-    from contentmap_cli.output.answers.tables import NAMED
+    from contentmap_cli.output.answers.tables import MAX_NAMES
     from contentmap_cli.output.formats import status_writer
     from contentmap_cli.storage.jobs.job_queries import domain_results, error_groups
 
@@ -137,7 +137,7 @@ async def _write(
             if has_left(out):
                 return
         if table:
-            errors = await error_groups(session, job.job_id, named=NAMED)
+            errors = await error_groups(session, job.job_id, named=MAX_NAMES)
     writer.finish(errors, max(wanted - shown, 0) if table else 0)
     out.flush()
 

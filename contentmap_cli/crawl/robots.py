@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from itertools import pairwise
 
 from protego import Protego
@@ -52,6 +52,7 @@ class Robots:
         return self.rules is None or self.rules.can_fetch(url, self.product)
 
 
+@cache
 def product_token(user_agent: str) -> str:
     """Return the product token of a User-Agent, which selects the group of robots.txt (section 2.2.1).
 

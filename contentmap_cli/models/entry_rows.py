@@ -56,7 +56,7 @@ def rows_of(entries: Iterable[Entry], page_type: Callable[[Entry], str | None]) 
     rows: list[Row] = []
     for entry in entries:
         url, lastmod, changefreq, priority, in_scope, repaired, images, videos, news, alternates, _ = entry
-        row: Row = (url, *spelled(lastmod), changefreq, priority, page_type(entry))
+        row: Row = (url, *lastmod_columns(lastmod), changefreq, priority, page_type(entry))
         if images or videos or news or alternates or repaired or not in_scope:
             row += (
                 in_scope,
@@ -76,7 +76,7 @@ def rows_of_plain(entries: PlainEntries, page_types: Iterable[str | None], *, in
     rows: list[Row] = [
         (url, f"{moment}Z", "second", None if zone == "Z" else zone, changefreq, priority, kind)
         if moment
-        else (url, *spelled(date), changefreq, priority, kind)
+        else (url, *lastmod_columns(date), changefreq, priority, kind)
         for url, moment, zone, date, changefreq, priority, kind in zip(
             urls, seconds, zones, dates, changefreqs, priorities, page_types, strict=True
         )
@@ -90,14 +90,10 @@ def rows_of_plain(entries: PlainEntries, page_types: Iterable[str | None], *, in
     ]
 
 
-def extras_length(rows: Iterable[Row]) -> int:
-    """Return the number of characters in the rows' extensions."""
-    return sum(len(row[-1]) for row in rows if len(row) != _SHORT and row[-1])
-
-
-def news_count(rows: Iterable[Row]) -> int:
-    """Return how many of the rows carry news."""
-    return sum(len(row) != _SHORT and row[_NEWS] > 0 for row in rows)
+def count_extras(rows: Iterable[Row]) -> tuple[int, int]:
+    """Return the number of characters in the rows' extensions, and how many of the rows carry news."""
+    rich = [row for row in rows if len(row) != _SHORT]
+    return sum(len(row[-1]) for row in rich if row[-1]), sum(row[_NEWS] > 0 for row in rich)
 
 
 def sorted_unique(rows: Sequence[Row]) -> list[Row]:
@@ -125,7 +121,7 @@ class RowBatch:
         """Return the rows in the short form if all of them have it, otherwise in the long one."""
         lengths = set(map(len, rows))
         if len(lengths) > 1:
-            rows = [*map(lengthened, rows)]
+            rows = [*map(with_extra_columns, rows)]
         columns = ALL_COLUMNS if len(ALL_COLUMNS) in lengths else COLUMNS
         return cls(columns, tuple(chain.from_iterable(rows)))
 
@@ -175,7 +171,7 @@ def entries_of(rows: Iterable[Row]) -> list[Entry]:
     return entries
 
 
-def lengthened(row: Row) -> Row:
+def with_extra_columns(row: Row) -> Row:
     """Return the row with COLUMNS and EXTRA_COLUMNS."""
     return row + DEFAULTS if len(row) == _SHORT else row
 
@@ -189,7 +185,7 @@ def canonical(moment: str, precision: str) -> str | None:
 
 
 @lru_cache(maxsize=20_000)
-def spelled(lastmod: Lastmod | None) -> tuple[str | None, str | None, str | None]:
+def lastmod_columns(lastmod: Lastmod | None) -> tuple[str | None, str | None, str | None]:
     """Return the three columns that store a lastmod."""
     if lastmod is None:
         return None, None, None

@@ -93,14 +93,14 @@ def normalise_host(host: str) -> str:
     host = host.lower().removesuffix(".")
     labels = host.split(".")
     if not host or "" in labels:
-        raise BadHost("the host name has an empty part" if host else "there is no host name")
+        raise BadHost("the host name has an empty label" if host else "there is no host name")
     if len(host) > MAX_HOST:
-        raise BadHost(f"the host name has {len(host)} characters, {MAX_HOST} is the most there can be")
+        raise BadHost(f"the host name has {len(host)} characters; the maximum is {MAX_HOST}")
     if _NUMBER.fullmatch(labels[-1]):
         return _ipv4(labels)
     if any(len(label) > MAX_LABEL for label in labels):
         longest = max(map(len, labels))
-        raise BadHost(f"a part of the host name has {longest} characters, {MAX_LABEL} is the most")
+        raise BadHost(f"a label of the host name has {longest} characters; the maximum is {MAX_LABEL}")
     if _FORBIDDEN.search(host):
         raise BadHost("the host name contains invalid characters")
     return host
@@ -115,9 +115,9 @@ def _ipv6(host: str) -> str:
     try:
         address = ipaddress.IPv6Address(host.removeprefix("[").removesuffix("]"))
     except ValueError:
-        raise BadHost("the brackets hold no IPv6 address") from None
+        raise BadHost("invalid IPv6 address in brackets") from None
     if address.scope_id is not None or not host.endswith("]"):
-        raise BadHost("the brackets hold no IPv6 address that a URL can name")
+        raise BadHost("invalid IPv6 address in brackets")
     return f"[{address.compressed}]"
 
 
@@ -144,7 +144,7 @@ def _unquoted(host: str) -> str:
     try:
         return unquote_to_bytes(host).decode()
     except UnicodeDecodeError:
-        raise BadHost("the host name is percent-encoded, and not as UTF-8") from None
+        raise BadHost("the percent-encoded host name is not UTF-8") from None
 
 
 def _to_ascii(host: str) -> str:
@@ -159,7 +159,7 @@ def _to_ascii(host: str) -> str:
     labels = mapped.split(".")
     hyphens = any(label.startswith("-") or label.endswith("-") or label[2:4] == "--" for label in labels)
     if not isinstance(cause, idna.InvalidCodepoint) and not hyphens:
-        raise BadHost("the international host name breaks the rules of IDNA") from cause
+        raise BadHost("the host name is not allowed by IDNA 2008") from cause
     return ".".join(
         label if label.isascii() else f"xn--{label.encode('punycode').decode()}" for label in labels
     )
@@ -190,6 +190,7 @@ def without_www(host: str) -> str:
     return rest if "." in rest and not is_address(rest) else host
 
 
+@lru_cache(maxsize=4096)
 def site_key(scheme: str, host: str, port: int | None) -> str:
     """Return the name of a site in every table: no `www.`, and the port only if it is not the scheme's
     own."""

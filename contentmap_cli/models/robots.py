@@ -28,7 +28,7 @@ class RobotsState(StrEnum):
     NOT_UNDERSTOOD = "not_understood"  # another document
 
 
-def costly(problems: Iterable[Problem]) -> int:
+def relevant_problems(problems: Iterable[Problem]) -> int:
     """Return how many of these problems of a robots.txt have an effect.
 
     With such a problem, rules or sitemaps are not known whole, or other crawlers may read them differently.

@@ -14,7 +14,7 @@ from typing import Final
 
 DEEPEST: Final = 12
 """Deeper folders count as part of their parent."""
-_MOST_KEYS: Final = 100_000
+_MAX_KEYS: Final = 100_000
 _MANY_ORIGINS: Final = 100  # more origins than a hundredth of the keys may be merged
 _OUTLIERS: Final = 10  # a tenth of the dates may be before the first period
 _UNDATED: Final = ""
@@ -58,8 +58,8 @@ class SectionCounter:
     and the smallest of very many origins as part of the whole; `folded` is True.
     """
 
-    def __init__(self, most_keys: int = _MOST_KEYS) -> None:
-        self._most = self._most_sections = most_keys
+    def __init__(self, max_keys: int = _MAX_KEYS) -> None:
+        self._max_keys = self._max_sections = max_keys
         self._counts: Counter[tuple[str, str]] = Counter()  # (folder, month)
         self._newest: dict[str, str] = {}
         self.folded = False
@@ -74,15 +74,15 @@ class SectionCounter:
             if lastmod and lastmod > newest.get(folder, ""):
                 newest[folder] = lastmod
         self._counts.update(keys)
-        if len(self._counts) > self._most:
-            self._fold(self._most // 2)
+        if len(self._counts) > self._max_keys:
+            self._fold(self._max_keys // 2)
 
     def tree(self) -> Section:
         """Return the whole site. If there is only one origin, the root is its `/`."""
-        enough = len(self._counts)
-        while enough and self._has_too_many_sections():
-            enough //= 2
-            self._fold(enough)
+        limit = len(self._counts)
+        while limit and self._has_too_many_sections():
+            limit //= 2
+            self._fold(limit)
         top = Section("")
         nodes = {_EVERYWHERE: top}
         for (folder, month), count in self._counts.items():
@@ -104,17 +104,17 @@ class SectionCounter:
             while each and each not in seen:
                 seen.add(each)
                 each = above(each)
-            if len(seen) > self._most_sections:
+            if len(seen) > self._max_sections:
                 return True
         return False
 
-    def _fold(self, enough: int) -> None:
-        """Merge the smallest folders into their parents until at most `enough` keys are left."""
+    def _fold(self, limit: int) -> None:
+        """Merge the smallest folders into their parents until at most `limit` keys are left."""
         self.folded = True
         least = 2
         origins = sum(above(folder) is None for folder in {folder for folder, _ in self._counts})
-        many = origins > max(1, self._most // _MANY_ORIGINS)
-        while len(self._counts) > enough:
+        many = origins > max(1, self._max_keys // _MANY_ORIGINS)
+        while len(self._counts) > limit:
             sizes: Counter[str] = Counter()
             for (folder, _), count in self._counts.items():
                 sizes[folder] += count
@@ -139,7 +139,7 @@ class SectionCounter:
                 if newest is not None:
                     self._newest[target] = max(self._newest.get(target, ""), newest)
         # do not try again before the size has doubled
-        self._most = max(self._most, 2 * len(self._counts))
+        self._max_keys = max(self._max_keys, 2 * len(self._counts))
 
 
 def folder_of(url: str) -> str:
@@ -184,18 +184,18 @@ def _sum_up(section: Section) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Rest:
+class HiddenSections:
     """The number of subfolders that are too small to be shown, and of their URLs."""
 
     sections: int
     urls: int
 
 
-def shown(section: Section, least: int) -> tuple[Sequence[Section], Rest]:
+def split_by_size(section: Section, least: int) -> tuple[Sequence[Section], HiddenSections]:
     """Return the subfolders with at least `least` URLs, and the sums of the others."""
     large = [below for below in section.sections if below.urls >= least]
     small = section.sections[len(large) :]
-    return large, Rest(len(small), sum(below.urls for below in small))
+    return large, HiddenSections(len(small), sum(below.urls for below in small))
 
 
 class Periods:

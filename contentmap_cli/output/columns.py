@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import NamedTuple, TextIO
 
 GAP = 2
-_NARROWEST = 16  # a cell is not cut below this: what is left would say nothing
+_MIN_CELL = 16  # cells are not cut below this width
 _INDENT = "    "
 
 
@@ -67,7 +67,7 @@ def cell_width(text: str) -> int:
     return cell_len(text)
 
 
-def painted(text: str, style: Style, color: bool) -> str:
+def styled(text: str, style: Style, color: bool) -> str:
     """Return the text in a style, or unchanged without colour."""
     return f"\x1b[{style}m{text}\x1b[0m" if color and style and text else text
 
@@ -109,9 +109,9 @@ def write_table(
             cells = [cell if cell.text else Cell("-") for cell in cells]
         _write(out, columns, widths, shown, cells, Cell("") if below else line.note, color)
         if below and line.note.text:
-            room = max((width or 0) - len(_INDENT), _NARROWEST)
+            room = max((width or 0) - len(_INDENT), _MIN_CELL)
             for text in textwrap.wrap(line.note.text, room, break_long_words=False, break_on_hyphens=False):
-                out.write(f"{_INDENT}{painted(text, line.note.style, color)}\n")
+                out.write(f"{_INDENT}{styled(text, line.note.style, color)}\n")
 
 
 def _total(widths: Sequence[int], shown: Sequence[int]) -> int:
@@ -129,7 +129,7 @@ def _fitted(columns: Sequence[Column], widths: list[int], shown: list[int], widt
     for index in shown:
         if columns[index].cut:
             excess = _total([*asked[:index], widths[index], *asked[index + 1 :]], shown) - width
-            widths[index] = max(widths[index] - max(excess, 0), min(widths[index], _NARROWEST))
+            widths[index] = max(widths[index] - max(excess, 0), min(widths[index], _MIN_CELL))
     return shown
 
 
@@ -143,15 +143,15 @@ def _write(
     color: bool,
 ) -> None:
     parts = []
-    for place, (index, cell) in enumerate(zip(shown, cells, strict=True)):
+    for position, (index, cell) in enumerate(zip(shown, cells, strict=True)):
         text = _cut(cell.text, widths[index]) if columns[index].cut else cell.text
         room = widths[index] - cell_width(text)
-        look = painted(text, cell.style, color)
-        last = place == len(shown) - 1 and not note.text
-        parts.append(" " * room + look if columns[index].right else look + " " * (0 if last else room))
+        content = styled(text, cell.style, color)
+        last = position == len(shown) - 1 and not note.text
+        parts.append(" " * room + content if columns[index].right else content + " " * (0 if last else room))
     if note.text:
-        parts.append(painted(note.text, note.style, color))
-    # Only the blanks of an empty last cell: a value never ends in one, blanks are escaped or percent-encoded.
+        parts.append(styled(note.text, note.style, color))
+    # strips the padding of an empty last cell only: values never end in a space
     out.write((" " * GAP).join(parts).rstrip(" ") + "\n")
 
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from urllib.parse import quote
 
-# Control characters (a terminal obeys them), bidirectional controls (they reorder what is read),
-# zero-width and other invisible characters (they hide or forge names), line separators (they forge lines)
-# and lone surrogates (no stream can encode them).
+# Control characters, bidirectional controls (they reorder text), zero-width and other invisible characters
+# (they disguise names), line separators and lone surrogates (they cannot be encoded).
 _UNSAFE = re.compile(
     "["
     "\x00-\x1f\x7f-\x9f"
@@ -19,16 +18,16 @@ _UNSAFE = re.compile(
 )
 _SHORT = {"\t": "\\t", "\n": "\\n", "\r": "\\r"}
 
-# A spreadsheet takes a cell that starts with one of these for a formula, the full-width forms included.
+# A spreadsheet reads a cell that starts with one of these as a formula, the full-width forms included.
 _FORMULA = tuple("=+-@\t\r\n＝＋－＠")
 
-# XML 1.0 section 2.2: no reference can bring these into a document.
+# XML 1.0 section 2.2: not allowed in a document, not even as references.
 _NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
 _SCHEME = r"(?P<scheme>[a-z][a-z0-9+.\-]*://)"
 _USERINFO = (
     re.compile(_SCHEME + r"(?P<user>[^\s/?#:@]*)(?P<rest>[^\s/?#]*)@", re.IGNORECASE),
-    # A password may hold a raw slash. What follows a colon is a port, not a password, if it is all digits.
+    # A password may contain a slash. Digits after a colon are a port, not a password.
     re.compile(_SCHEME + r"(?P<user>[^\s/?#:@\[]*)(?P<rest>:(?!\d*[/?#])[^\s@]*)@", re.IGNORECASE),
     # A target or proxy typed without its scheme.
     re.compile(r"(?<![\w/@.:*\-])(?P<scheme>)(?P<user>[^\s/?#:@\"'(<]+)(?P<rest>:(?!//)[^\s@]*)@(?=[\w\[])"),
@@ -42,7 +41,7 @@ def terminal(text: str) -> str:
 
     A line break becomes `\n`, an escape `\x1b`, a right-to-left override `\u202e`.
     """
-    if text.isascii() and text.isprintable():  # nearly every URL: a tenth of the search's time
+    if text.isascii() and text.isprintable():  # nearly every URL; ten times faster than the search
         return text
     return _UNSAFE.sub(_visible, text)
 

@@ -23,36 +23,36 @@ class Format(StrEnum):
 
     TABLE = "table"  # for people
     JSON = "json"  # one document
-    NDJSON = "ndjson"  # an object a line, each as soon as it is known
+    NDJSON = "ndjson"  # one object per line, each as soon as it is known
     CSV = "csv"  # RFC 4180 with a header line
     JUNIT = "junit"  # XML for a build server's test view
     GITHUB = "github"  # GitHub Actions workflow commands
-    TXT = "txt"  # URLs only, one a line
+    TXT = "txt"  # URLs only, one per line
     XML = "xml"  # a sitemap
     SARIF = "sarif"  # SARIF 2.1.0 for code scanning
     PARQUET = "parquet"  # Apache Parquet, with the extra of that name
 
 
 SCAN_FORMATS = (Format.TABLE, Format.JSON, Format.NDJSON, Format.CSV, Format.JUNIT, Format.GITHUB)
-"""What `scan` and `status` can write."""
+"""The formats of `scan` and `status`."""
 
 LIST_FORMATS = (Format.TABLE, Format.JSON, Format.NDJSON, Format.CSV)
-"""What `jobs`, `sitemaps` and `map` can write."""
+"""The formats of `jobs`, `sitemaps`, `map` and `robots`."""
 
 ENTRY_FORMATS = (*LIST_FORMATS, Format.TXT, Format.XML, Format.PARQUET)
-"""What `urls` can write."""
+"""The formats of `urls`."""
 
 DIFF_FORMATS = (*LIST_FORMATS, Format.TXT)
-"""What `diff` can write."""
+"""The formats of `diff`."""
 
 PARSE_FORMATS = (Format.NDJSON, Format.TABLE, Format.JSON, Format.CSV, Format.TXT)
-"""What `parse` can write."""
+"""The formats of `parse`."""
 
 RULE_FORMATS = (Format.TABLE, Format.JSON, Format.NDJSON)
-"""What `check --list-rules` can write."""
+"""The formats of `check --list-rules`."""
 
 CHECK_FORMATS = (Format.TABLE, Format.JSON, Format.NDJSON, Format.JUNIT, Format.SARIF, Format.GITHUB)
-"""What `check` can write."""
+"""The formats of `check`."""
 
 
 class ScanWriter(Protocol):

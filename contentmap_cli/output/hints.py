@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from contentmap_cli.errors import Code
 from contentmap_cli.models import DomainSummary, JobStatus, JobSummary, ScanStatus
 from contentmap_cli.output.escape import terminal
-from contentmap_cli.output.figures import plural
+from contentmap_cli.output.number_format import plural
 
-_MOST = 4
+_MAX_HINTS = 4
 _MANY_TIMEOUTS = 3
 _REFUSED = (Code.BLOCKED, "http_401", "http_403", "http_407", "http_429", "http_451")
 
@@ -32,7 +32,7 @@ def scan_hints(
         *_partial(results_sample),
         *_robots(results_sample),
     ]
-    return hints[:_MOST]
+    return hints[:_MAX_HINTS]
 
 
 def _unfinished(job: JobSummary) -> Iterable[str]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Self, TextIO
 from contentmap_cli.models import DomainSummary, ScanStatus
 from contentmap_cli.output.columns import Style
 from contentmap_cli.output.escape import terminal
-from contentmap_cli.output.figures import clock, duration, number, plural, size
+from contentmap_cli.output.number_format import clock, duration, number, plural, size
 from contentmap_cli.output.outcomes import SCAN_STYLES, failure_text
 from contentmap_cli.output.progress import ActiveDomain, ScanProgress
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-_REFRESHES = 5  # a second: smooth to the eye, below 1 % of a core
+_REFRESHES = 5  # per second; below 1 % of a core
 _RECENT_LINES = 4
-_MOST_ACTIVE = 16  # more is a wall of text, however tall the terminal
-_ROOM_FOR_BAR = 60
+_MAX_ACTIVE = 16  # domains shown, however tall the terminal
+_MIN_WIDTH_FOR_BAR = 60
 _DOMAIN_WIDTH = 50
 _GAP = 2
-_FIELDS = {"requests": 100, "files": 70, "urls": 0, "bytes": 60, "age": 50}  # from which width on
+_FIELDS = {"requests": 100, "files": 70, "urls": 0, "bytes": 60, "age": 50}  # minimum terminal width
 _FIELD_WIDTHS = {"requests": 14, "files": 9, "urls": 14, "bytes": 7, "age": 7}
 _RICH_STYLES = {
     Style.PLAIN: "",
@@ -68,7 +68,7 @@ class LiveTable:
         self._console = Console(
             file=stream,
             color_system="auto" if color else None,
-            no_color=not color,  # decided by now, with NO_COLOR and all: rich must not ask again
+            no_color=not color,  # decided already, NO_COLOR included
             highlight=False,
             markup=False,
             emoji=False,
@@ -84,7 +84,7 @@ class LiveTable:
                 get_renderable=self.render,
                 refresh_per_second=_REFRESHES,
                 transient=True,
-                # stdout is the answer: rich would wrap it and send it to this console.
+                # rich would wrap stdout and send it to this console
                 redirect_stdout=False,
                 vertical_overflow="crop",
             )
@@ -108,7 +108,7 @@ class LiveTable:
         recent = list(self._progress.recent)[-_RECENT_LINES:] if room > 2 * _RECENT_LINES else []
         room -= len(recent) + (1 if recent else 0)
         active = self._progress.longest_running
-        shown = active[: max(min(room - 2, _MOST_ACTIVE), 0)]  # a blank line before, `and 88 more` after
+        shown = active[: max(min(room - 2, _MAX_ACTIVE), 0)]  # a blank line before, `and 88 more` after
         if shown:
             parts += [_blank(), _active_table(shown, width)]
             if len(active) > len(shown):
@@ -129,7 +129,7 @@ class LiveTable:
             _text(f"{number(progress.done)}/{plural(progress.total, 'domain')}"),
             _text(times, Style.DIM),
         ]
-        if width >= _ROOM_FOR_BAR:
+        if width >= _MIN_WIDTH_FOR_BAR:
             bar = ProgressBar(
                 total=max(progress.total, 1),
                 completed=progress.done,
@@ -151,7 +151,7 @@ class LiveTable:
             if count:
                 line.append(f"{count:,} {status.value}", _RICH_STYLES[SCAN_STYLES[status]])
                 line.append("  ")
-        # The rate of the first moment says nothing and is enormous.
+        # the rate of the first second is meaningless
         rate = f"{totals.urls / progress.elapsed:,.0f}/s, " if progress.elapsed >= 1 else ""
         line.append(f"{totals.urls:,} urls, {rate}{size(totals.bytes)}", "dim")
         line.truncate(width, overflow="ellipsis")
@@ -161,7 +161,7 @@ class LiveTable:
 def _active_table(shown: list[tuple[str, float, ActiveDomain]], width: int) -> Table:
     from rich.table import Table
 
-    # Fixed widths: nothing moves sideways while the figures change.
+    # fixed widths: columns do not move while numbers change
     fields = [field for field, least in _FIELDS.items() if width >= least]
     used = sum(_FIELD_WIDTHS[field] + _GAP for field in fields)
     table = Table.grid(padding=(0, _GAP, 0, 0))

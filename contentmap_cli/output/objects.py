@@ -306,6 +306,6 @@ def _problem(problem: Problem) -> dict[str, object]:
 
 
 def _counts(counts: Mapping[str, int]) -> dict[str, int]:
-    # The most frequent first, then by name: the same counts are always written the same way.
+    # the most frequent first, then by name
     ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     return {str(key): count for key, count in ordered}

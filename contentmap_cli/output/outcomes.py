@@ -9,7 +9,7 @@ from contentmap_cli.models import DomainSummary, JobStatus, JobSummary, ScanStat
 from contentmap_cli.models.evidence import SourceKind
 from contentmap_cli.output.columns import Cell, Style
 from contentmap_cli.output.escape import redact, terminal
-from contentmap_cli.output.figures import moment
+from contentmap_cli.output.number_format import moment
 
 SCAN_STYLES = {
     ScanStatus.PENDING: Style.DIM,

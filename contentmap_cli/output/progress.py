@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from contentmap_cli.models import DomainSummary, ScanStatus
 
-_RECENT = 8  # finished domains remembered for display
+_RECENT = 8  # finished domains kept for display
 
 
 @dataclass(slots=True)
@@ -118,5 +118,5 @@ class ScanProgress:
         return sorted(aged, key=lambda item: -item[1])
 
     def _snapshot(self) -> list[tuple[str, ActiveDomain]]:
-        # One call into C: another thread cannot change the dict in the middle of it.
+        # one call into C: another thread cannot change the dict meanwhile
         return list(self.active.items())

@@ -1,4 +1,4 @@
-"""Foreign errors become ours here: what a driver raised, said for a person, with a hint."""
+"""Convert the errors of database drivers to errors of ContentMap, with a hint."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from contentmap_cli.errors import (
 _UPGRADE = "run `contentmap db upgrade`"
 _SPACE = "free some space and run `contentmap resume` with the job's id: what was recorded stays"
 
-# (pattern on the driver's own text, what to say, hint); the first that matches wins
+# (pattern on the driver's message, message, hint); the first match is used
 _KNOWN: tuple[tuple[str, str, str], ...] = (
     (
         r"no such table|relation \"[^\"]*\" does not exist|UndefinedTable",
@@ -107,7 +107,8 @@ def storage_errors(shown: str) -> Iterator[None]:
 
 
 def storage_error(error: BaseException, shown: str) -> ContentMapError | None:
-    """The ContentMapError for what a database driver raised, or None where no database is to blame.
+    """Return the ContentMapError for what a database driver raised, or None where the database is not the
+    cause.
 
     `shown` is the database's address as `show_database_address` gives it.
     """
@@ -139,8 +140,8 @@ def storage_error(error: BaseException, shown: str) -> ContentMapError | None:
 
 
 def _is_an_answer(original: BaseException) -> bool:
-    """Whether a server that is up has refused a statement, whatever words it used: by its SQLSTATE, whose
-    classes 08 and 57 are lost connections and a server that shuts down (PostgreSQL manual, appendix A)."""
+    """Return whether a running server has refused a statement, by its SQLSTATE: classes 08 and 57 are lost
+    connections and a server that shuts down (PostgreSQL manual, appendix A)."""
     state = getattr(original, "sqlstate", None) or getattr(original.__cause__, "sqlstate", None)
     return state is not None and not str(state).startswith(("08", "57"))
 
@@ -153,7 +154,7 @@ def _gone(shown: str) -> ConnectionLost:
 
 
 def _is_network(error: BaseException) -> bool:
-    # asyncpg lets the operating system's own errors through when it cannot connect
+    # asyncpg raises the operating system's errors when it cannot connect
     return isinstance(error, ConnectionError | TimeoutError | socket.gaierror) or (
         isinstance(error, OSError) and error.errno is None
     )

@@ -1,4 +1,4 @@
-"""Database addresses: what the user may type, and how it is shown without its password."""
+"""Parse the database address of the user, and show it without its password."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ _OPTIONS: Final[dict[str, str | None]] = {
     "passfile": "passfile",
     "target_session_attrs": "target_session_attrs",
     "krbsrvname": "krbsrvname",
-    # what providers put into the addresses they hand out and what the driver does, or needs not, by itself
+    # options in the addresses of providers that the driver handles or does not need
     "channel_binding": None,
     "application_name": None,
     "connect_timeout": None,
 }
-"""libpq's options, which people paste, in the words of the driver; None: taken and passed over."""
+"""Options of libpq, which users paste, as options of the driver; None: accepted and ignored."""
 
 
 def parse_database_address(text: str) -> URL:
-    """A SQLAlchemy URL for `text`, which is a URL or the name of a SQLite file.
+    """Return the SQLAlchemy URL for `text`, which is a URL or the name of a SQLite file.
 
-    Raises UsageError for another kind of database or a URL that cannot be read. Its message never
-    repeats the text, which may hold a password.
+    Raises UsageError for another kind of database or an invalid URL. Its message never repeats the text,
+    which may hold a password.
     """
     text = text.strip()
     if not text:
@@ -64,7 +64,7 @@ def parse_database_address(text: str) -> URL:
 def _file(name: str) -> str:
     try:
         return str(Path(name).expanduser())
-    except RuntimeError:  # ~somebody, of whom this machine knows no home
+    except RuntimeError:  # ~user without a home directory on this machine
         raise UsageError(
             f"no home is known for the database file {name}", hint="name the file with its whole path"
         ) from None
@@ -75,7 +75,7 @@ def _in_memory() -> UsageError:
 
 
 def _translated(url: URL) -> dict[str, str | tuple[str, ...]]:
-    """The options of a PostgreSQL address in the words of its driver; libpq has others for the same."""
+    """Return the options of a PostgreSQL address as options of its driver; libpq has other names."""
     unknown = sorted(set(url.query) - _OPTIONS.keys())
     if unknown:
         raise UsageError(
@@ -87,7 +87,7 @@ def _translated(url: URL) -> dict[str, str | tuple[str, ...]]:
 
 
 def show_database_address(url: URL) -> str:
-    """The address for a screen or a log: a plain file name, or the URL with its password hidden."""
+    """Return the address for display: a plain file name, or the URL with its password hidden."""
     if url.drivername == FILE:
         return str(url.database)
     # query values may hold secrets too (password=, sslpassword=): only their names are shown

@@ -1,8 +1,8 @@
-"""`sitemap_urls` as one table or as partitions by hash of the domain, on PostgreSQL, and the way between.
+"""`sitemap_urls` as one table or as partitions by hash of the domain, on PostgreSQL, and the conversion.
 
-All of a domain's rows lie in one partition, and every statement of ours names the domain: the server opens
-one partition and no other. Columns, defaults, keys and indexes are taken from the table as it is, not from
-the models: whatever migrations have made of it is kept. A migration that alters the parent alters all.
+All rows of a domain are in one partition, and every statement names the domain: the server opens one
+partition only. Columns, defaults, keys and indexes are copied from the existing table, not from the models,
+so that the effect of all migrations is kept. A migration that alters the parent alters all partitions.
 """
 
 from __future__ import annotations
@@ -52,57 +52,58 @@ WHERE refobjid = '{_NAME}'::regclass
 
 
 class Size(NamedTuple):
-    """Rows, and bytes on the server's disk with all indexes."""
+    """Number of rows, and bytes on the server's disk with all indexes."""
 
     rows: int
     bytes: int
 
 
 def is_partition(name: str | None) -> bool:
-    """Whether a table is a partition of ours: no model says anything of it."""
+    """Return whether a table is one of the partitions, which no model describes."""
     return name is not None and _PARTITION.fullmatch(name) is not None
 
 
 def of_the_models(name: str | None, kind: str, _parents: object) -> bool:
-    """Alembic's `include_name`: everything but partitions is held against the models."""
+    """The `include_name` hook of Alembic: partitions are not compared with the models."""
     return not (kind == "table" and is_partition(name))
 
 
 def read_partitions(connection: Connection) -> int:
-    """How many partitions `sitemap_urls` has; 1 where it is one table, as always on SQLite."""
+    """Return the number of partitions of `sitemap_urls`; 1 where it is one table, as always on SQLite."""
     if connection.dialect.name != "postgresql":
         return 1
     return len(_texts(connection, _PARTS)) or 1
 
 
 def hold_still(connection: Connection) -> None:
-    """Lets nobody begin a job, claim a domain or write a URL until the caller's transaction has ended.
+    """Lock out new jobs, claims and writes to URLs until the caller's transaction ends.
 
-    Who tries waits as for any lock. To be asked before the jobs are looked at: none can begin in between.
+    Other transactions wait as for any lock. Call it before looking for running jobs: none can start in
+    between.
     """
     connection.exec_driver_sql("LOCK TABLE jobs, domain_scans IN SHARE ROW EXCLUSIVE MODE")
     connection.exec_driver_sql(f"LOCK TABLE {_NAME} IN ACCESS EXCLUSIVE MODE")
 
 
 def busy_jobs(connection: Connection) -> list[str]:
-    """Jobs of which some domain is under a live lease, whoever holds it."""
+    """Return the jobs with a domain under a live lease, whoever holds it."""
     held = select(DomainScan.job_id).where(DomainScan.lease_until > utc_now()).distinct()
     return list(connection.execute(held).scalars())
 
 
 def measure(connection: Connection) -> Size:
-    """What is to be moved: rows, counted, and their bytes."""
+    """Return the number of rows to be moved and their bytes."""
     rows = connection.execute(select(func.count()).select_from(SITEMAP_URLS)).scalar()
     return Size(int(rows or 0), _bytes(connection))
 
 
 def partition(connection: Connection, partitions: int) -> Size:
-    """Makes `sitemap_urls` anew in so many partitions (1: one table), with all of its rows, on a connection
-    whose transaction the caller owns; returns the rows moved and the bytes they take now.
+    """Convert `sitemap_urls` to a number of partitions (1: one table) on a connection whose transaction the
+    caller owns. Returns the rows moved and the bytes that they take now.
 
-    Old and new lie side by side until the transaction ends. Keys and indexes are made once the rows are
-    there: that is faster, and leaves no gaps. Raises SchemaMismatch where something that is not ours hangs
-    on the table.
+    The old and the new table exist side by side until the transaction ends. Keys and indexes are created
+    after the rows, which is faster and leaves no gaps. Raises SchemaMismatch where an object of another
+    program depends on the table.
     """
     _refuse_dependents(connection)
     later = [_texts(connection, query) for query in (_CONSTRAINTS, _INDEXES, _RIGHTS)]
@@ -122,7 +123,7 @@ def partition(connection: Connection, partitions: int) -> Size:
             )
     for name, statement in tables.items():
         connection.exec_driver_sql(statement)
-        connection.exec_driver_sql(f"ALTER TABLE {name} OWNER TO {owner}")  # who converts may be another
+        connection.exec_driver_sql(f"ALTER TABLE {name} OWNER TO {owner}")  # the current user may be another
     moved = connection.exec_driver_sql(f"INSERT INTO {_NAME} SELECT * FROM {_OLD}").rowcount  # noqa: S608 - names of ours
     connection.exec_driver_sql(f"DROP TABLE {_OLD}")
     for statement in chain.from_iterable(later):
@@ -136,12 +137,12 @@ def _bytes(connection: Connection) -> int:
 
 
 def _texts(connection: Connection, query: str) -> list[str]:
-    """The first column of an answer, as text."""
+    """Return the first column of a result as text."""
     return [str(value) for value in connection.exec_driver_sql(query).scalars()]
 
 
 def _refuse_dependents(connection: Connection) -> None:
-    """A view would go with the old table, and a trigger too: whoever made them has to know."""
+    """Raise SchemaMismatch where a view or trigger depends on the table: it would be dropped with it."""
     hanging = _texts(connection, _DEPENDENTS)
     if hanging:
         raise SchemaMismatch(

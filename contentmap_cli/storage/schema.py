@@ -1,4 +1,4 @@
-"""The schema's version: is it there, is it ours, is it current; and how to bring it up to date."""
+"""The version of the schema: read it, compare it with this version of ContentMap, upgrade it."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     from alembic.config import Config
 
 HEAD: Final = "0007"
-"""The revision this code works with. A test holds it against the newest migration."""
+"""The revision that this code works with. A test compares it with the newest migration."""
 
 OLDEST_SERVER: Final = (14,)
-"""The oldest PostgreSQL that is worked with."""
+"""The oldest supported PostgreSQL."""
 
 VERSION_TABLE: Final = "contentmap_version"
 
@@ -40,17 +40,17 @@ _LOCK: Final = 0x636F6E746D6170  # any number that others are unlikely to lock
 
 
 class SchemaState(StrEnum):
-    """What a database holds, seen from this version of ContentMap."""
+    """The state of a database, for this version of ContentMap."""
 
     EMPTY = "empty"  # no table of ours
     CURRENT = "current"
     OLDER = "older"
     NEWER = "newer"
-    FOREIGN = "foreign"  # tables with our names that another program made
+    FOREIGN = "foreign"  # tables of another program with the same names
 
 
 def require_server(connection: Connection, shown: str) -> None:
-    """Raises DatabaseUnavailable where the server is older than what ContentMap is tested with."""
+    """Raise DatabaseUnavailable where the server is older than the oldest supported one."""
     version = connection.dialect.server_version_info
     if connection.dialect.name == "postgresql" and version is not None and version < OLDEST_SERVER:
         raise DatabaseUnavailable(
@@ -60,7 +60,7 @@ def require_server(connection: Connection, shown: str) -> None:
 
 
 def tables_on(dialect: str) -> list[MetaData]:
-    """The registries of all tables that a database of this kind has."""
+    """Return the metadata of all tables of a database of this dialect."""
     if dialect != "postgresql":
         return [Base.metadata]
     from contentmap_cli.storage.queue.queue_tables import QUEUE  # loads PostgreSQL's dialect
@@ -69,7 +69,7 @@ def tables_on(dialect: str) -> list[MetaData]:
 
 
 def read_version(connection: Connection) -> tuple[SchemaState, str | None]:
-    """The state of the schema and its revision, None where there is none."""
+    """Return the state of the schema and its revision, None where there is none."""
     tables = set(inspect(connection).get_table_names())
     if VERSION_TABLE in tables:
         revision = connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar()  # noqa: S608 - a constant of ours
@@ -86,7 +86,7 @@ def read_version(connection: Connection) -> tuple[SchemaState, str | None]:
 
 
 def require_current(state: SchemaState, revision: str | None, shown: str) -> None:
-    """Raises SchemaMismatch, with what to do about it, unless the schema is current."""
+    """Raise SchemaMismatch, with a hint, unless the schema is current."""
     if state is SchemaState.CURRENT:
         return
     if state is SchemaState.NEWER:
@@ -117,22 +117,22 @@ def held_jobs(
 
 
 def lock_schema(connection: Connection) -> None:
-    """Has others who would change the schema wait until the caller's transaction has ended."""
+    """Lock the schema against other changes until the caller's transaction ends."""
     if connection.dialect.name == "postgresql":  # on SQLite the transaction itself does that
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
 
 
 def migrations_folder() -> Path:
-    """Where the migrations are: inside an installed package, or beside it in a checkout."""
+    """Return the folder of the migrations: inside an installed package, or beside it in a checkout."""
     package = Path(__file__).parent.parent
     inside = package / "migrations"
     return inside if inside.is_dir() else package.parent / "migrations"
 
 
 def create_schema(connection: Connection) -> None:
-    """Makes the current schema in a database that is empty, on a connection whose transaction the caller
-    owns. The tables are those that the migrations make (a test holds the two against each other), without
-    the time it takes to load and run them: every first scan waits for this."""
+    """Create the current schema in an empty database, on a connection whose transaction the caller owns. The
+    tables are those that the migrations make (a test compares them), without the time to load and run the
+    migrations, which every first scan would wait for."""
     for tables in tables_on(connection.dialect.name):
         tables.create_all(connection)
     version = Table(
@@ -146,9 +146,9 @@ def create_schema(connection: Connection) -> None:
 
 
 def upgrade_schema(connection: Connection, revision: str = "head") -> None:
-    """Brings the schema up to `revision` on a connection whose transaction the caller owns.
+    """Upgrade the schema to `revision` on a connection whose transaction the caller owns.
 
-    Raises SchemaMismatch where no migration leads from what is there.
+    Raises SchemaMismatch where no migration leads from the current revision.
     """
     from alembic import command
     from alembic.util import CommandError
@@ -163,7 +163,7 @@ def upgrade_schema(connection: Connection, revision: str = "head") -> None:
 
 
 def downgrade_schema(connection: Connection, revision: str) -> None:
-    """Takes the schema down to `revision` ("base" for nothing) on the caller's connection."""
+    """Downgrade the schema to `revision` ("base" for nothing) on the caller's connection."""
     from alembic import command
 
     command.downgrade(_config(connection), revision)

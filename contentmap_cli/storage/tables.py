@@ -1,11 +1,12 @@
-"""The tables. `domains` and `sitemap_files` hold what is, `jobs` and `domain_scans` what was done.
+"""The tables. `domains` and `sitemap_files` hold the current state, `jobs` and `domain_scans` what was done.
 
     jobs 1--* domain_scans *--1 domains 1--* sitemap_files 1--* sitemap_urls
                                       domains 1--* robots_versions
 
-`sitemap_url_changes` and `sitemap_file_changes` hold what was: from them follows the state after any scan.
+`sitemap_url_changes` and `sitemap_file_changes` hold previous values, from which the state after any scan
+follows.
 
-Migrations in `migrations/` build the same schema; a test holds the two against each other.
+Migrations in `migrations/` build the same schema; a test compares the two.
 """
 
 from __future__ import annotations
@@ -74,7 +75,7 @@ class Job(Base):
 
 
 class Domain(Base):
-    """One site of one tenant, and what the last scan of it came to."""
+    """One site of one tenant, and the result of its last scan."""
 
     __tablename__ = "domains"
     __table_args__ = (UniqueConstraint("tenant_id", "name"),)
@@ -130,7 +131,7 @@ class DomainScan(Base):
 
 
 class SitemapFile(Base):
-    """One sitemap file of one domain, as the last scan that read it, or failed to, found it."""
+    """One sitemap file of one domain, with the result of the last scan that read it or failed to."""
 
     __tablename__ = "sitemap_files"
     __table_args__ = (UniqueConstraint("domain_id", "url"),)
@@ -155,7 +156,7 @@ class SitemapFile(Base):
     has_changefreq: Mapped[bool] = mapped_column(Boolean)
     etag: Mapped[str | None] = mapped_column(Text)
     last_modified: Mapped[str | None] = mapped_column(Text)
-    lastmod: Mapped[str | None] = mapped_column(Text)  # what its index says of it, as published
+    lastmod: Mapped[str | None] = mapped_column(Text)  # the lastmod in its index, as published
     digest: Mapped[str | None] = mapped_column(String(32))
     url_count: Mapped[int] = mapped_column(Integer)
     generator: Mapped[str | None] = mapped_column(Text)
@@ -166,12 +167,12 @@ class SitemapFile(Base):
     first_seen: Mapped[datetime]
     last_scan_id: Mapped[int] = mapped_column(BigInteger)
     removed_at: Mapped[datetime | None]
-    # whole scans in a row that found it named by nothing
+    # consecutive whole scans in which nothing named it
     unnamed_scans: Mapped[int] = mapped_column(SmallInteger, default=0, server_default="0")
 
 
 class RobotsVersionRow(Base):
-    """One version of a domain's robots.txt: a row for each one that differs from the one before it."""
+    """One version of a domain's robots.txt: a row for each one that differs from the previous one."""
 
     __tablename__ = "robots_versions"
     __table_args__ = (Index(None, "domain_id", "id"),)
@@ -197,7 +198,7 @@ SITEMAP_URLS = Table(
     Base.metadata,
     # One row per (sitemap file, URL). The key leads with the domain, so that a site's rows lie together
     # and inserting one more site costs the same at row 1 and at row 100,000,000.
-    Column("domain_id", BigInteger, primary_key=True),  # its file names the domain: one check a row is enough
+    Column("domain_id", BigInteger, primary_key=True),  # no foreign key: its file references the domain
     Column(
         "sitemap_file_id", BigInteger, ForeignKey("sitemap_files.id", ondelete="CASCADE"), primary_key=True
     ),
@@ -218,7 +219,7 @@ SITEMAP_URLS = Table(
     Column("removed_scan_id", BigInteger),  # domain_scans.id: the complete scan that missed it
     sqlite_with_rowid=False,
 )
-"""The one big table: no ORM class, because nobody should load a million objects."""
+"""The large table. It has no ORM class, as a million objects should never be loaded."""
 
 URL_CHANGES = Table(
     "sitemap_url_changes",
@@ -240,7 +241,7 @@ URL_CHANGES = Table(
     Column("extras", Text),
     sqlite_with_rowid=False,
 )
-"""What was said of URLs before it changed, and since when those were gone that came back."""
+"""The previous published values of URLs, and for returned URLs the scan that had removed them."""
 
 FILE_CHANGES = Table(
     "sitemap_file_changes",
@@ -253,4 +254,4 @@ FILE_CHANGES = Table(
     Column("gone", Boolean, nullable=False),  # or it came
     sqlite_with_rowid=False,
 )
-"""Which sitemap files came and went, scan by scan."""
+"""Which sitemap files appeared and disappeared, by scan."""

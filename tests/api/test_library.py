@@ -6,6 +6,7 @@ import asyncio
 import doctest
 import gc
 import gzip
+import inspect
 import io
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from web_sites import Sites, serving, urlset
 
 import contentmap_cli
 from contentmap_cli import Crawler, Entry, ParsedDocument, Store, parse
+from contentmap_cli.commands.interface.options import CHECKED
 from contentmap_cli.errors import DatabaseUnavailable, NotFound, UsageError
 
 ROOT = Path(__file__).parent.parent.parent
@@ -60,8 +62,6 @@ def sites() -> Iterator[Sites]:
 def recorded(tmp_path: Path, address: str, sites: Sites) -> tuple[str, list[str]]:
     """The address of a database with two scans of the site, and the ids of their jobs."""
     program = Contentmap(tmp_path, address)
-    if not address.startswith("sqlite"):
-        assert program("db", "upgrade").code == 0
     first = record(program, sites, "a", "b", day="2026-11-01")
     return address, [first, record(program, sites, "a", "c", day="2026-11-02")]
 
@@ -159,6 +159,10 @@ async def test_several_sites_at_once(sites: Sites) -> None:
 
 async def test_options_are_those_of_the_command_line() -> None:
     """A value that cannot be used is a usage error, and so is a target; addresses are guarded by default."""
+    parameters = set(inspect.signature(Crawler).parameters)
+    assert parameters == set(CHECKED.options)  # the crawl options of a command that records nothing
+    page = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+    assert [name for name in sorted(parameters) if f"`{name}`" not in page] == []
     with pytest.raises(UsageError, match="--connect-to"):
         Crawler(connect_to=["nonsense"])
     async with Crawler(user_agent="Example/1.0", probe="never") as crawler:
@@ -190,6 +194,9 @@ def test_a_stored_domain(recorded: tuple[str, list[str]]) -> None:
         assert diff.before is not None
         assert (diff.before.job_id, diff.after.job_id) == (first, second)
         assert (diff.added, diff.removed) == ((f"http://{HOST}/c",), (f"http://{HOST}/b",))
+        assert diff == store.diff(HOST, earlier=diff.before.recorded_at, later=datetime.now(UTC))
+        with pytest.raises(UsageError, match="later than"):
+            store.diff(HOST, earlier=datetime(2999, 1, 1), later=diff.before.recorded_at)  # noqa: DTZ001
         back = store.diff(HOST, earlier=second, later=first)
         assert (back.added, back.removed) == (diff.removed, diff.added)
         assert store.diff(HOST, later=first).before is None
@@ -197,7 +204,7 @@ def test_a_stored_domain(recorded: tuple[str, list[str]]) -> None:
         assert [job.status for job in store.jobs(domain=HOST, limit=1)] == ["complete"]
         with pytest.raises(NotFound, match=r"other\.test was never scanned"):
             store.entries("other.test")
-        with pytest.raises(NotFound, match="has recorded nothing"):
+        with pytest.raises(NotFound, match="has no recorded scan"):
             store.diff(HOST, earlier="sitemap_0")
     with Store(address, tenant="other") as store:
         assert store.domains() == []

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from databases import one_database
 from lxml import etree
 from web_sites import Page, good_site, serving, urlset
 
@@ -39,6 +40,7 @@ def test_live_then_stored(contentmap: Any) -> None:
     assert "robots-orphan" in rules(stored)
 
 
+@one_database
 def test_a_site_with_relative_urls(contentmap: Any) -> None:
     """Said of a live site and of what was recorded of it."""
     pages = {"a.test/robots.txt": "Sitemap: http://a.test/s.xml", "a.test/s.xml": urlset("/1", "//a.test/2")}

@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from databases import one_database
 from web_sites import good_site, serving
 
 BASH, FISH, ZSH = map(shutil.which, ("bash", "fish", "zsh"))
 PATIENT = """
 import sys
-from contentmap_cli.commands import completion
+from contentmap_cli.commands.interface import completion
 from contentmap_cli.__main__ import main
 
 sys.argv[0] = "contentmap"
@@ -77,6 +78,7 @@ def test_domains_and_jobs(complete: Any) -> None:
     assert complete("contentmap urls ", CONTENTMAP_TENANT="other") == []
 
 
+@one_database
 def test_what_goes_wrong_is_not_said(complete: Any, tmp_path: Path) -> None:
     """No database, none that answers, a file that is none: nothing is completed, said or made."""
     missing = tmp_path / "none.db"
@@ -100,6 +102,7 @@ def in_a_shell(complete: Any, folder: Path) -> dict[str, str]:
 
 
 @pytest.mark.skipif(BASH is None, reason="no bash is installed")
+@one_database
 def test_installed_in_a_real_bash(complete: Any, tmp_path: Path) -> None:
     """What `--show-completion` prints works in bash: commands and domains are completed."""
     script = """
@@ -116,7 +119,7 @@ def test_installed_in_a_real_bash(complete: Any, tmp_path: Path) -> None:
     assert ran.stdout.split() == ["sitemaps", "alpha.test"], ran.stderr
 
 
-@pytest.mark.parametrize("address", ["sqlite"], indirect=True)
+@one_database
 @pytest.mark.skipif(FISH is None, reason="no fish is installed")
 def test_installed_in_a_real_fish(complete: Any, tmp_path: Path) -> None:
     """Domains, and jobs with what there is to say of them."""
@@ -131,7 +134,7 @@ def test_installed_in_a_real_fish(complete: Any, tmp_path: Path) -> None:
         assert ran.stdout.startswith(begin), ran.stderr
 
 
-@pytest.mark.parametrize("address", ["sqlite"], indirect=True)
+@one_database
 @pytest.mark.skipif(ZSH is None, reason="no zsh is installed")
 def test_installed_in_a_real_zsh(complete: Any, tmp_path: Path) -> None:
     """At its prompt, with the key that completes."""

@@ -50,8 +50,8 @@ def test_a_run_killed_before_its_commit_is_told_as_a_shell_would() -> None:
     """The caller ends with 128 and the signal, and prints no id."""
     program = (
         "import os, sys; from contentmap_cli.commands.engine.job.detach import in_background; "
-        "from contentmap_cli.commands.interface.global_options import Shell; "
-        "sys.exit(in_background(Shell(), lambda committed: os.kill(os.getpid(), 9), as_json=False))"
+        "from contentmap_cli.commands.interface.global_options import GlobalOptions; "
+        "sys.exit(in_background(GlobalOptions(), lambda committed: os.kill(os.getpid(), 9), as_json=False))"
     )
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
     assert (ran.returncode, ran.stdout) == (137, b"")

@@ -7,6 +7,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
+from databases import one_database
 from web_sites import good_site, serving
 
 from contentmap_cli.commands.interface.expectation import Expectation
@@ -55,6 +56,7 @@ def _scan(contentmap: Any, sites: Any, *more: str) -> Any:
     return contentmap("scan", *names, "--connect-to", sites.connect_to, *more)
 
 
+@one_database
 def test_a_scan_with_other_counts_fails(contentmap: Any) -> None:
     """Too few, too many, none: each is told, and the exit code is 3 although every outcome is clean."""
     with serving(SITES) as sites:

@@ -29,9 +29,9 @@ HOST = "t.test"
 SCANS = 20
 COMMANDS = """
 import sys
-from contentmap_cli import pipeline
+from contentmap_cli.commands.engine import domain_scan
 from contentmap_cli.commands.app import app
-pipeline.WORTH_COMPARING_AHEAD = int(sys.argv[1])
+domain_scan.WORTH_COMPARING_AHEAD = int(sys.argv[1])
 for line in sys.stdin:
     print(app(line.split(), standalone_mode=False), flush=True)
 """

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from databases import one_database
 from web_sites import good_site, serving
 
 from contentmap_cli.commands.interface.logging_setup import JsonFormatter, TextFormatter
@@ -15,6 +16,7 @@ from contentmap_cli.commands.interface.logging_setup import JsonFormatter, TextF
 SECRET = "s3cr3t-pass"
 
 
+@one_database
 def test_every_step_is_a_json_object(contentmap: Any, tmp_path: Path) -> None:
     """With -vv each transaction's steps carry action, job, domain, role and state, in order."""
     log = tmp_path / "log.ndjson"
@@ -43,6 +45,7 @@ def test_every_step_is_a_json_object(contentmap: Any, tmp_path: Path) -> None:
     assert "Traceback" not in log.read_text()
 
 
+@one_database
 def test_text_lines_say_the_same(contentmap: Any) -> None:
     """-vv on stderr: one line a step, with the state in words."""
     with serving(good_site("a.test")) as sites:
@@ -61,7 +64,7 @@ def test_a_log_that_cannot_be_written_is_an_error_before_anything_runs(
 ) -> None:
     """Exit 2 and nothing made."""
     said = on_sqlite("--log-file", "/proc/nowhere/log", "scan", "a.test")
-    assert (said.code, said.err.startswith("error: the log file")) == (2, True)
+    assert (said.code, said.err.startswith("error: cannot write the log file")) == (2, True)
     assert not (tmp_path / "map.db").exists()
 
 

@@ -6,6 +6,7 @@ import csv
 import io
 from typing import Any
 
+from databases import one_database
 from web_sites import index, serving
 
 XML = '<urlset xmlns="http://www.sitemaps.org/schemas/sitemap/0.9">{}</urlset>'
@@ -61,6 +62,7 @@ def test_sections_of_a_site(contentmap: Any) -> None:
     )
 
 
+@one_database
 def test_depth_and_share(contentmap: Any) -> None:
     """What is deeper or smaller than asked for is summed up, never dropped silently."""
     _scanned(contentmap)
@@ -71,6 +73,7 @@ def test_depth_and_share(contentmap: Any) -> None:
     assert coarse["not_shown"] == {"sections": 1, "urls": 1}
 
 
+@one_database
 def test_the_formats_agree(contentmap: Any) -> None:
     """Lines, rows and the table off a terminal name the same sections with the same counts."""
     _scanned(contentmap)
@@ -84,6 +87,7 @@ def test_the_formats_agree(contentmap: Any) -> None:
     assert "\x1b" not in "".join(table)
 
 
+@one_database
 def test_what_cannot_be_drawn(contentmap: Any) -> None:
     """An unknown domain is an error with a hint, one without URLs says where to look, tenants are apart."""
     _scanned(contentmap)

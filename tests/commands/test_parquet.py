@@ -58,7 +58,7 @@ def test_a_reader_that_has_left_and_a_full_disk(scanned: Any) -> None:
         what, empty, hint = err.decode().splitlines()
         assert code == 3 and empty == ""
         assert what.startswith("error: ") and "could not be written" in what and "No space left" in what
-        assert hint == "hint: free some space, or write it somewhere else"
+        assert hint == "hint: free some space, or name another file with -o"
 
 
 def test_without_the_extra(scanned: Any, tmp_path: Path) -> None:

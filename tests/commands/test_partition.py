@@ -42,7 +42,7 @@ def test_spread_scan_and_back(
         assert contentmap("db", "check", "--json").json["partitions"] == 1
         for partitions, said in (
             (4, "in 4 partitions, moved"),
-            (4, "already so"),
+            (4, "unchanged"),
             (1, "in one table, moved"),
         ):
             done = contentmap("db", "partition", "--partitions", str(partitions))
@@ -75,7 +75,7 @@ def test_refused_under_a_running_scan(
         finally:
             scan.kill()
             scan.communicate()
-    assert (held.code, "a run is at work on sitemap_" in held.err, "hint: wait" in held.err) == (
+    assert (held.code, "in use by a run of sitemap_" in held.err, "hint: wait" in held.err) == (
         5,
         True,
         True,

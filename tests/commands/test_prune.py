@@ -428,14 +428,14 @@ def test_as_the_operator_types_it(contentmap: Any) -> None:
         "sitemap_url_changes": 58,
     }
     gone = contentmap("diff", DOMAIN, "--from", jobs[1])
-    assert (gone.code, "was pruned" in gone.err, f"jobs --domain {DOMAIN}` lists" in gone.err) == (
+    assert (gone.code, "was pruned" in gone.err, f"jobs --domain {DOMAIN}`" in gone.err) == (
         6,
         True,
         True,
     )
     oldest = contentmap("diff", DOMAIN, "--to", jobs[3], "--json")
     assert (oldest.json["from"], oldest.json["added"], oldest.json["removed"]) == (None, 1, 1)
-    assert (oldest.json["changed"], "the scan before was pruned" in oldest.err) == (29, True)
+    assert (oldest.json["changed"], "the previous scan was pruned" in oldest.err) == (29, True)
 
 
 def test_a_file_becomes_smaller_only_if_asked(contentmap: Any) -> None:
@@ -448,7 +448,7 @@ def test_a_file_becomes_smaller_only_if_asked(contentmap: Any) -> None:
     asyncio.run(scanned(contentmap.database, 300))
     dry = contentmap(*words, "--dry-run").out.splitlines()
     said = contentmap(*words)
-    assert (said.code, "sitemap_url_changes" in said.out, "--vacuum gives them back" in said.err) == (
+    assert (said.code, "sitemap_url_changes" in said.out, "shrink it with --vacuum" in said.err) == (
         0,
         True,
         True,

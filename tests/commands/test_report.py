@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from browser import CHROMIUM, browsing
+from databases import one_database
 from web_sites import index, serving
 
 HOSTILE = "</script><script>pwned=1</script><img src=x onerror=pwned=1>"
@@ -66,6 +67,7 @@ def _page(program: Any, subject: str, tmp_path: Path) -> Path:
     return file
 
 
+@one_database
 def test_what_a_page_says_and_what_it_lets_run(contentmap: Any, tmp_path: Path) -> None:
     """Its policy names the digests of the two scripts that are there, nothing in it points elsewhere, and
     counts and files stand in it for whoever runs no script."""
@@ -100,12 +102,16 @@ def test_what_a_page_says_and_what_it_lets_run(contentmap: Any, tmp_path: Path) 
             assert job in own and "<td>a.test</td>" in own and "<td>evil.test</td>" in own
 
 
+@one_database
 def test_what_has_no_page(contentmap: Any, on_sqlite: Any, tmp_path: Path) -> None:
     """Unknown subjects leave no file; without plotly the hint says how to get it."""
     file = tmp_path / "page.html"
     with serving(SITES) as sites:
         contentmap("scan", "http://a.test/one.xml", "--connect-to", sites.connect_to)
-    for subject, hint in (("elsewhere.example", "scan it first"), (f"sitemap_{'0' * 32}", "jobs` lists")):
+    for subject, hint in (
+        ("elsewhere.example", "scan elsewhere.example`"),
+        (f"sitemap_{'0' * 32}", "jobs`; old jobs"),
+    ):
         said = contentmap("report", subject, "-o", str(file))
         assert said.code == 6 and hint in said.err, said.err
         assert not file.exists()

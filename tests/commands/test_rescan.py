@@ -39,9 +39,9 @@ def test_a_finished_job_is_left_as_it_is(contentmap: Any) -> None:
         said = contentmap("resume", job["job_id"], "--json")
         again = contentmap("resume", job["job_id"], "--failed")
         assert sites.asked.count("a.test/robots.txt") == 1
-    left = f"nothing is left to do in {job['job_id']}"
-    assert (said.code, said.err) == (0, f"{left}; --failed tries failed and partial domains again\n")
-    assert (again.code, again.err) == (0, f"{left}\n")
+    done = f"nothing to do: {job['job_id']} is finished"
+    assert (said.code, said.err) == (0, f"{done}; retry failed and partial domains with --failed\n")
+    assert (again.code, again.err) == (0, f"{done}\n")
     assert said.json["finished_at"] == job["finished_at"]
 
 

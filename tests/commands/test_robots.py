@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from databases import one_database
 from web_sites import good_site, serving
 
 ONE = "User-agent: *\nDisallow: /private/\nAllow: /private/open\n\nUser-agent: AcmeBot\nDisallow: /\n"
@@ -68,15 +69,16 @@ def test_its_history(contentmap: Any) -> None:
     assert (answer["from"]["version"], answer["to"]["version"]) == (2, 3)
     assert "-User-agent: *" in answer["diff"]
     assert contentmap("robots", "a.test", "--diff", "--from", "9").code == 6
-    assert "none: HTTP 404" in contentmap("robots", "a.test").out
+    assert "not found: HTTP 404" in contentmap("robots", "a.test").out
 
 
+@one_database
 def test_one_that_has_not_changed(contentmap: Any) -> None:
     """There is no difference to show, which is said."""
     scan(contentmap, ONE)
     said = contentmap("robots", "a.test", "--diff")
     assert (said.code, said.out) == (0, "")
-    assert "has not changed" in said.err
+    assert "has one version" in said.err
 
 
 BROWSER_FORM = "Mozilla/5.0 (compatible; AcmeBot/1.0; +http://x.test)"
@@ -90,6 +92,7 @@ DECIDED: list[tuple[str, str | None, tuple[Any, ...]]] = [
 ]
 
 
+@one_database
 def test_a_url(contentmap: Any) -> None:
     """Whether it is allowed, by which group, and by which line."""
     scan(contentmap, ONE)
@@ -101,6 +104,7 @@ def test_a_url(contentmap: Any) -> None:
         assert said.code == (0 if expected[0] else 3)
 
 
+@one_database
 def test_several_urls(contentmap: Any) -> None:
     """One row each; any that is disallowed counts."""
     scan(contentmap, ONE)
@@ -110,6 +114,7 @@ def test_several_urls(contentmap: Any) -> None:
     assert contentmap("robots", "a.test", "--test", "/private/b").code == 0
 
 
+@one_database
 def test_without_a_robots_txt(contentmap: Any) -> None:
     """404 allows everything; what was refused is not recorded, which is said."""
     scan(contentmap, None)
@@ -123,6 +128,7 @@ def test_without_a_robots_txt(contentmap: Any) -> None:
     assert contentmap("robots", "c.test").code == 6
 
 
+@one_database
 def test_what_cannot_be_asked(contentmap: Any) -> None:
     """Options that exclude each other, and another site's URL."""
     scan(contentmap, ONE)
@@ -137,6 +143,7 @@ def test_what_cannot_be_asked(contentmap: Any) -> None:
         assert contentmap("robots", "a.test", *words).code == 2, words
 
 
+@one_database
 def test_every_command_says_what_is_wrong(contentmap: Any, tmp_path: Path) -> None:
     """Four commands tell of the same problems; `scan` only of those that cost something."""
     text = "User-agent: *\nDisallow: /x\nHello\nSitemap: http:/a.test/sitemap.xml\n"

@@ -13,6 +13,7 @@ from typing import Any
 
 import asyncpg
 import pytest
+from databases import one_database
 from web_sites import Page, Reply, broken_site, good_site, index, serving, urlset
 
 from contentmap_cli.models import ScanStatus
@@ -66,6 +67,7 @@ def test_a_batch_is_recorded(contentmap: Any) -> None:
     )
 
 
+@one_database
 def test_one_sitemaps_failure_stays_its_own(contentmap: Any) -> None:
     """A good, a 500 and a truncated sitemap: partial, all complete entries kept, each failure on its file."""
     with serving(broken_site("shop.test")) as sites:
@@ -85,6 +87,7 @@ def test_one_sitemaps_failure_stays_its_own(contentmap: Any) -> None:
     assert files["http://shop.test/cut.xml"]["url_count"] == 2
 
 
+@one_database
 def test_every_domain_failing_has_its_own_exit_code(contentmap: Any) -> None:
     """Exit 4; `--fail-on never` makes it 0, the record is the same."""
     with serving({"a.test/robots.txt": "Sitemap: http://a.test/s.xml\n", "a.test/s.xml": 404}) as sites:
@@ -96,6 +99,7 @@ def test_every_domain_failing_has_its_own_exit_code(contentmap: Any) -> None:
     assert first.json["results"][0]["error"]["code"] == "http_404"
 
 
+@one_database
 def test_two_hundred_domains_at_once_are_all_recorded(contentmap: Any) -> None:
     """None is lost, none is recorded twice, whatever fails beside it."""
     pages: dict[str, Page] = {}
@@ -170,6 +174,7 @@ def test_a_signal_stops_cleanly_and_resume_finishes(contentmap: Any) -> None:
     assert contentmap("status", "--json").json["domains"]["ok"] == 2
 
 
+@one_database
 def test_a_closed_pipe_is_quiet_and_the_scan_goes_on(contentmap: Any) -> None:
     """`| head -1` ends the answer, not the work."""
     pages: dict[str, Page] = {}
@@ -222,28 +227,28 @@ def test_all_bad_targets_are_named_before_anything_runs(on_sqlite: Any, tmp_path
     ("words", "stdin", "code", "said"),
     [
         (("scan",), None, 2, "no target"),
-        (("scan", "-"), b"", 2, "list is empty"),
-        (("scan", "-"), b"# nothing\n\n", 2, "list is empty"),
+        (("scan", "-"), b"", 2, "nothing to scan"),
+        (("scan", "-"), b"# nothing\n\n", 2, "nothing to scan"),
         (("scan", "-"), b"\x89PNG\r\n\x1a\n\x00\x00", 2, "not a text file"),
-        (("scan", "-i", "no-such-file"), None, 2, "cannot be read"),
+        (("scan", "-i", "no-such-file"), None, 2, "cannot read"),
         (("scan", "a.test", "--connect-to", "nonsense"), None, 2, "--connect-to"),
         (("scan", "a.test", "--connect-to", "a:b:c:d"), None, 2, "--connect-to"),
         (("scan", "a.test", "--allow-net", "10.0.0.0/99"), None, 2, "--allow-net"),
         (("scan", "a.test", "--header", "nocolon"), None, 2, "--header"),
         (("scan", "a.test", "--format", "xml"), None, 2, "cannot be written as xml"),
         (("scan", "a.test", "--db", "mysql://h/d"), None, 2, "mysql"),
-        (("scan", "a.test", "--db", "/proc/no/such.db"), None, 5, "there is no folder"),
+        (("scan", "a.test", "--db", "/proc/no/such.db"), None, 5, "no such folder"),
         (("scan", "a.test", "--db", "postgresql://u:secret@127.0.0.1:1/d"), None, 5, "cannot be reached"),
         (("scan", "a.test", "--db", "."), None, 5, "is a folder"),
         (("status",), None, 6, "nothing is recorded"),
         (("jobs", "--since", "whenever"), None, 2, "--since"),
-        (("parse", "no-such-file"), None, 2, "cannot be read"),
+        (("parse", "no-such-file"), None, 2, "cannot read"),
         (("parse", "-", "--base", "http://[x"), b"", 2, "--base"),
         (("check", "-", "--base", "example.com"), b"", 2, "--base"),
-        (("check", "-", "--write-baseline", "-"), b"", 2, "takes a file"),
+        (("check", "-", "--write-baseline", "-"), b"", 2, "requires a file"),
         (("urls", "a.test", "--format", "xml", "-o", "maps/", "--base", "http://[x"), None, 2, "--base"),
         (("urls", "a.test", "-o", "x" * 300), None, 6, "nothing is recorded"),
-        (("db", "check"), None, 5, "no database"),
+        (("db", "check"), None, 5, "no such database"),
     ],
 )
 def test_bad_input_is_one_clear_error(
@@ -259,6 +264,7 @@ def test_bad_input_is_one_clear_error(
     assert "secret" not in answer.err
 
 
+@one_database
 def test_an_unknown_job_and_domain_are_told(contentmap: Any) -> None:
     """Exit 6; a domain spelled nearly right is suggested; with --json the error is an object too."""
     with serving(good_site("lantern.test")) as sites:
@@ -270,6 +276,7 @@ def test_an_unknown_job_and_domain_are_told(contentmap: Any) -> None:
     assert json.loads(said.err.splitlines()[-1])["error"]["code"] == "not_found"
 
 
+@one_database
 def test_a_name_that_does_not_resolve_is_its_own_failure(contentmap: Any) -> None:
     """The domain fails with dns_error, and a hint says what to check."""
     said = contentmap("scan", "no-such-name.invalid", "--json")
@@ -278,6 +285,7 @@ def test_a_name_that_does_not_resolve_is_its_own_failure(contentmap: Any) -> Non
     assert "hint:" in said.err
 
 
+@one_database
 def test_private_addresses_are_refused_unless_allowed(contentmap: Any) -> None:
     """Loopback is blocked by default and reached with --allow-private."""
     with serving({}) as sites:
@@ -293,6 +301,7 @@ def test_private_addresses_are_refused_unless_allowed(contentmap: Any) -> None:
     assert (allowed.code, allowed.json["urls"]) == (0, 1)
 
 
+@one_database
 def test_sitemap_urls_given_outright_and_indexes_are_read(contentmap: Any) -> None:
     """A sitemap URL is asked for directly; an index leads to its children, a loop ends."""
     home = "http://site.test"
@@ -338,6 +347,7 @@ def _wait_for(contentmap: Any, reached: Any, seconds: float = 60) -> Any:
     raise AssertionError(said)
 
 
+@one_database
 def test_status_shows_every_outcome_by_name(contentmap: Any) -> None:
     """The counts of the job name every status there is."""
     with serving(good_site("a.test")) as sites:

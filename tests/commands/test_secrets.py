@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import quote
 
 import asyncpg
+from databases import one_database
 from web_sites import Page, Reply, good_site, serving, urlset
 
 SECRETS = {
@@ -228,6 +229,7 @@ def test_no_secret_comes_out_of_a_run(contentmap: Any, address: str, tmp_path: P
     search(told | dump(address, tmp_path))
 
 
+@one_database
 def test_a_header_is_for_the_scanned_site_alone(contentmap: Any) -> None:
     """Not for a host that is redirected to, nor for another site whose sitemap robots.txt names."""
     pages: dict[str, Page] = {
@@ -257,6 +259,7 @@ def test_a_header_is_for_the_scanned_site_alone(contentmap: Any) -> None:
     }
 
 
+@one_database
 def test_what_a_site_plants_is_shown_and_not_obeyed(contentmap: Any) -> None:
     """Escapes, bidirectional controls, formulas and markup come out harmless in every format."""
     planted = (

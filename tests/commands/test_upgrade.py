@@ -13,6 +13,8 @@ from web_sites import Page, Reply, good_site, serving, urlset
 
 from contentmap_cli.storage.engine import open_database
 
+LONG_AGO = "2000-01-01T00:00:00.000000Z"
+
 
 async def execute(address: str, statement: str) -> None:
     """One statement, committed."""
@@ -40,11 +42,13 @@ def test_an_upgrade_under_a_running_scan_is_refused(contentmap: Any) -> None:
                 time.sleep(0.05)
             job = contentmap("status", "--json").json["job_id"]
             asyncio.run(execute(contentmap.database, "UPDATE contentmap_version SET version_num = '0000'"))
+            # its process counts as well as its lease, which expires during a long write
+            asyncio.run(execute(contentmap.database, f"UPDATE jobs SET lease_until = '{LONG_AGO}'"))
             held = contentmap("db", "upgrade")
         finally:
             scan.kill()
             scan.communicate()
-        assert (held.code, f"at work on {job}" in held.err, "hint: wait" in held.err) == (5, True, True)
+        assert (held.code, f"running {job}" in held.err, "hint: wait" in held.err) == (5, True, True)
         free = contentmap("db", "upgrade")
         assert (free.code, "no migration leads from" in free.err, "hint:" in free.err) == (5, True, True)
 

@@ -57,7 +57,7 @@ def _entries(count: int, path: str = "p") -> list[Entry]:
 @pytest.mark.parametrize(("count", "parts"), [(0, 1), (1, 1), (3, 1), (4, 2), (9, 3)])
 def test_as_many_files_as_the_protocol_wants(count: int, parts: int) -> None:
     """None has more URLs than allowed, none is empty but the only one, and the index names them all."""
-    written, index = _written(_entries(count), most_urls=3)
+    written, index = _written(_entries(count), max_urls=3)
     assert len(written) == index.count("<sitemap>") == parts
     sizes = [each.count("<url>") for each in written]
     assert sum(sizes) == count and max(sizes) <= 3
@@ -66,7 +66,7 @@ def test_as_many_files_as_the_protocol_wants(count: int, parts: int) -> None:
 
 def test_no_file_is_larger_than_the_protocol_wants() -> None:
     """Bytes count, not characters."""
-    written, _ = _written(_entries(40, path="ü" * 50), most_bytes=2_000)
+    written, _ = _written(_entries(40, path="ü" * 50), max_bytes=2_000)
     assert len(written) > 3
     assert all(len(each.encode()) <= 2_000 for each in written)
 

@@ -15,7 +15,7 @@ from contentmap_cli.crawl.reading.body_cache import BodyCache
 from contentmap_cli.crawl.reading.body_changes import Memory, read_body
 from contentmap_cli.crawl.reading.spool import Reading, RowSpool, Segment
 from contentmap_cli.models import Document, Limits
-from contentmap_cli.models.entry_rows import URL, Row, lengthened
+from contentmap_cli.models.entry_rows import URL, Row, with_extra_columns
 from contentmap_cli.models.hosts import Scope
 
 HEAD = (
@@ -104,7 +104,7 @@ class Trial:
 
 
 def _rows(segment: Segment) -> dict[str, Row]:
-    return {row[URL]: lengthened(row) for batch in segment.read() for row in batch}
+    return {row[URL]: with_extra_columns(row) for batch in segment.read() for row in batch}
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ from contentmap_cli.models import (
     RememberedFile,
     ScanStatus,
 )
-from contentmap_cli.models.entry_rows import COLUMNS, EXTRA_COLUMNS, URL, lengthened
+from contentmap_cli.models.entry_rows import COLUMNS, EXTRA_COLUMNS, URL, with_extra_columns
 
 IN_SCOPE = (*COLUMNS, *EXTRA_COLUMNS).index("in_scope")
 NS = "http://www.sitemaps.org/schemas/sitemap/0.9"
@@ -78,7 +78,7 @@ def urls(result: DomainCrawl) -> dict[str, list[str]]:
 
 def scopes(result: DomainCrawl) -> dict[str, bool]:
     """Whether each URL of the first file is in scope."""
-    return {row[URL]: lengthened(row)[IN_SCOPE] for batch in result.rows(0) for row in batch}
+    return {row[URL]: with_extra_columns(row)[IN_SCOPE] for batch in result.rows(0) for row in batch}
 
 
 async def test_robots_names_a_sitemap(new_site: NewSite) -> None:

@@ -153,7 +153,7 @@ def test_other_urls(url: str) -> None:
 def test_every_table_of_markers_is_used() -> None:
     """Each compiles and is named in the rules, and the rules name no other."""
     source = Path(refusals.__file__).read_text(encoding="utf-8")
-    named = set(re.findall(r'(?:pattern|occurs|_named)\("(\w+)"', source))
+    named = set(re.findall(r'(?:pattern|occurs|_any_title_matches)\("(\w+)"', source))
     assert named == set(markers())
     for name in named:
         assert pattern(name).pattern

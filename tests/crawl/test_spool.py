@@ -12,7 +12,7 @@ from contentmap_cli.crawl.reading import entry_spool, spool
 from contentmap_cli.crawl.reading.entry_spool import EntrySpool
 from contentmap_cli.crawl.reading.spool import BATCH, RUN, Cancelled, RowSpool, Segment
 from contentmap_cli.models import Entry, Lastmod
-from contentmap_cli.models.entry_rows import URL, PageTypes, Row, lengthened, rows_of
+from contentmap_cli.models.entry_rows import URL, PageTypes, Row, rows_of, with_extra_columns
 
 MANY = 10**9
 SITEMAP = "http://site.test/map.xml"
@@ -42,14 +42,14 @@ def content(part: Segment) -> list[Row]:
     """All rows of a segment, with the batches' sizes checked on the way."""
     batches = list(part.read())
     assert all(0 < len(batch) <= BATCH for batch in batches)
-    return [lengthened(row) for batch in batches for row in batch]
+    return [with_extra_columns(row) for batch in batches for row in batch]
 
 
 def obvious(found: list[Entry]) -> list[Row]:
     """What a segment must give back, the slow way: the first entry of each URL, in order."""
     rows = rows_of(found, PageTypes(SITEMAP).of)
     urls = sorted({row[URL] for row in rows})
-    return [lengthened(next(row for row in rows if row[URL] == url)) for url in urls]
+    return [with_extra_columns(next(row for row in rows if row[URL] == url)) for url in urls]
 
 
 @given(st.lists(st.lists(entries, max_size=5), max_size=4))

@@ -158,7 +158,9 @@ def _owner_is(trial: Trial, pid: int) -> bool:
     return f":{pid}:" in str(found.job_row[-1])
 
 
-@pytest.mark.parametrize("hours", [-30, 30])
+@pytest.mark.parametrize(
+    ("address", "hours"), [("sqlite", 30), ("postgresql", 30), ("postgresql", -30)], indirect=["address"]
+)
 def test_the_clock_of_the_client_does_not_matter(trial: Trial, hours: int) -> None:
     """A run a day ahead or behind holds its job as any other, and takes nobody's."""
     moved = {"clock": hours * 3600.0}

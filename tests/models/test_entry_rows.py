@@ -10,18 +10,18 @@ from contentmap_cli.models.entry_rows import (
     EXTRA_COLUMNS,
     Row,
     RowBatch,
-    lengthened,
     read_extras,
     read_lastmod,
     rows_of,
     sorted_unique,
+    with_extra_columns,
 )
 
 
 def one(entry: Entry) -> dict[str, object]:
     """An entry's row by the names of its columns."""
     (row,) = rows_of([entry], lambda entry: "page")
-    return dict(zip((*COLUMNS, *EXTRA_COLUMNS), lengthened(row), strict=True))
+    return dict(zip((*COLUMNS, *EXTRA_COLUMNS), with_extra_columns(row), strict=True))
 
 
 @pytest.mark.parametrize(
@@ -39,8 +39,8 @@ def test_only_what_is_not_the_default_makes_a_row_long(entry: Entry, short: bool
     """A row has the extra columns if and only if one of them says something."""
     (row,) = rows_of([entry], lambda entry: None)
     assert (len(row) == len(COLUMNS)) is short
-    assert (row == lengthened(row)) is not short
-    assert len(lengthened(row)) == len(COLUMNS) + len(EXTRA_COLUMNS)
+    assert (row == with_extra_columns(row)) is not short
+    assert len(with_extra_columns(row)) == len(COLUMNS) + len(EXTRA_COLUMNS)
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_a_batch_gives_back_its_rows() -> None:
     short, long = rows_of([Entry("u"), Entry("v", repaired=True)], lambda entry: None)
     for rows in ([short], [short, long], [long, short, short]):
         batch = RowBatch.of(rows)
-        expected = rows if rows == [short] else [lengthened(row) for row in rows]
+        expected = rows if rows == [short] else [with_extra_columns(row) for row in rows]
         assert (list(batch), len(batch)) == (expected, len(rows))
         assert batch.urls == tuple(row[0] for row in rows)
         assert RowBatch.of_values(len(batch.columns), batch.values) == batch

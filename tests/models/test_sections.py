@@ -7,7 +7,15 @@ from collections import Counter
 
 import pytest
 
-from contentmap_cli.models.sections import DEEPEST, Periods, Section, SectionCounter, above, folder_of, shown
+from contentmap_cli.models.sections import (
+    DEEPEST,
+    Periods,
+    Section,
+    SectionCounter,
+    above,
+    folder_of,
+    split_by_size,
+)
 
 FOLDERS = {
     "https://a.test": "https://a.test/",
@@ -84,7 +92,7 @@ def test_more_sections_than_there_is_room_for() -> None:
     rows = [(f"https://a.test/small/{number}/page", "2026-01-02T00:00:00Z") for number in range(5_000)]
     rows += [(f"https://a.test/large/page-{number}", None) for number in range(3_000)]
     random.Random(1).shuffle(rows)
-    counter = SectionCounter(most_keys=200)
+    counter = SectionCounter(max_keys=200)
     for start in range(0, len(rows), 100):
         counter.add(rows[start : start + 100])
         assert len(counter._counts) <= 300
@@ -97,7 +105,7 @@ def test_more_sections_than_there_is_room_for() -> None:
 
 def test_a_few_urls_in_very_many_folders() -> None:
     """Each of them is deep in folders of its own: the tree has room for no more sections than keys."""
-    counter = SectionCounter(most_keys=1_000)
+    counter = SectionCounter(max_keys=1_000)
     for number in range(900):
         deep = "".join(f"d{number}-{depth}/" for depth in range(DEEPEST))
         counter.add([(f"https://a.test/{deep}page", None), ("https://a.test/large/page", None)])
@@ -110,7 +118,7 @@ def test_a_few_urls_in_very_many_folders() -> None:
 
 def test_more_hosts_than_there_is_room_for() -> None:
     """The smallest of very many origins count as part of the whole; the large ones keep their folders."""
-    counter = SectionCounter(most_keys=200)
+    counter = SectionCounter(max_keys=200)
     for start in range(0, 5_000, 100):
         counter.add([(f"https://h{number}.test/", "2026-01-01") for number in range(start, start + 100)])
         counter.add([(f"https://a.test/blog/p{number}", None) for number in range(start, start + 100)])
@@ -124,12 +132,12 @@ def test_more_hosts_than_there_is_room_for() -> None:
 
 def test_what_cannot_be_folded_is_not_gone_through_again_and_again() -> None:
     """A site with a date in every month of many centuries has more months than keys."""
-    counter = SectionCounter(most_keys=50)
+    counter = SectionCounter(max_keys=50)
     folds = 0
     for year in range(1, 1_000):
-        before = counter._most
+        before = counter._max_keys
         counter.add([("https://a.test/", f"{year:04d}-{month:02d}-01") for month in range(1, 13)])
-        folds += counter._most != before
+        folds += counter._max_keys != before
     assert folds < 15
     top = counter.tree()
     assert (top.url, top.urls, len(top.months)) == ("https://a.test/", 11_988, 11_988)
@@ -139,7 +147,7 @@ def test_small_sections_are_summed_up() -> None:
     """What is not shown is told in two numbers."""
     top = Section("https://a.test/", urls=10)
     top.sections = [Section("b/", 6), Section("c/", 2), Section("d/", 1), Section("e/", 1)]
-    large, small = shown(top, 2)
+    large, small = split_by_size(top, 2)
     assert [section.url for section in large] == ["b/", "c/"]
     assert (small.sections, small.urls) == (2, 2)
 

@@ -49,7 +49,7 @@ def test_a_tree() -> None:
         "└─ … 2 smaller sections     2  2.0 %",
     ]
     assert blank == ""
-    reach = "freshness: lastmod by month, 2025-12 to 2026-11; older dates count in the first"
+    reach = "freshness: lastmod by month, 2025-12 to 2026-11; older dates are counted in the first"
     assert f"{first} {second}" == f"{reach}; 1 url without a date"
 
 

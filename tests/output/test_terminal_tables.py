@@ -11,7 +11,7 @@ import pytest
 
 from contentmap_cli.errors import Failure
 from contentmap_cli.models import Entry, ErrorGroup, JobStatus, Lastmod, ScanStatus, StoredEntry
-from contentmap_cli.output import figures
+from contentmap_cli.output import number_format
 from contentmap_cli.output.columns import Cell, Column, Line, cell_width, write_table
 from contentmap_cli.output.formats import (
     Format,
@@ -243,20 +243,20 @@ def test_wide_characters_align() -> None:
 @pytest.mark.parametrize(
     ("text", "value"),
     [
-        ("999 B", figures.size(999)),
-        ("1.0 kB", figures.size(1000)),
-        ("1.0 MB", figures.size(999_600)),
-        ("132 MB", figures.size(132_000_000)),
-        ("9.99 s", figures.duration(9.99)),
-        ("10.0 s", figures.duration(9.996)),
-        ("1 min 00 s", figures.duration(59.97)),
-        ("3 min 20 s", figures.duration(200)),
-        ("2 h 05 min", figures.duration(7500)),
-        ("0:09", figures.clock(9.9)),
-        ("2:00:00", figures.clock(7200)),
-        ("1 sitemap", figures.plural(1, "sitemap")),
-        ("1,204 urls", figures.plural(1204, "url")),
-        ("+1,204 ~3", figures.changes(1204, 0, 3)),
+        ("999 B", number_format.size(999)),
+        ("1.0 kB", number_format.size(1000)),
+        ("1.0 MB", number_format.size(999_600)),
+        ("132 MB", number_format.size(132_000_000)),
+        ("9.99 s", number_format.duration(9.99)),
+        ("10.0 s", number_format.duration(9.996)),
+        ("1 min 00 s", number_format.duration(59.97)),
+        ("3 min 20 s", number_format.duration(200)),
+        ("2 h 05 min", number_format.duration(7500)),
+        ("0:09", number_format.clock(9.9)),
+        ("2:00:00", number_format.clock(7200)),
+        ("1 sitemap", number_format.plural(1, "sitemap")),
+        ("1,204 urls", number_format.plural(1204, "url")),
+        ("+1,204 ~3", number_format.changes(1204, 0, 3)),
     ],
 )
 def test_figures(text: str, value: str) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from recording import DOMAIN, no_page_type, page, start
 
-from contentmap_cli.batches import cut
+from contentmap_cli.batches import batched
 from contentmap_cli.models import CrawledFile, DiscoveryMethod, FileStatus
 from contentmap_cli.models.entry_rows import RowBatch, RowDelta, rows_of
 from contentmap_cli.storage.jobs.claims import fence
@@ -69,7 +69,7 @@ async def test_the_rows_of_an_insert(sessions: Sessions) -> None:
     entries = [page(f"{number:06}") for number in range(12_000)]
 
     def batches() -> Iterator[RowBatch]:
-        for number, some in enumerate(cut(entries, 500)):
+        for number, some in enumerate(batched(entries, 500)):
             if number == 12:
                 reading.wait()
             yield RowBatch.of(rows_of(some, no_page_type))

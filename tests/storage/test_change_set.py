@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import tracemalloc
 
+import pytest
+
 from contentmap_cli.batches import BatchFile
 from contentmap_cli.storage.writing.change_set import CHUNK, ChangeSet, SpooledList
 
@@ -23,6 +25,7 @@ def test_several_lists_share_a_file() -> None:
     file.close()
 
 
+@pytest.mark.campaign
 def test_a_million_changes_do_not_fill_memory() -> None:
     """What a site of many URLs says anew of all of them is kept and counted in a few megabytes."""
     tracemalloc.start()

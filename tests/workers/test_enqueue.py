@@ -134,11 +134,11 @@ def test_without_the_extra(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        (["--header", "X-Key: geheim"], "--header is never recorded"),
-        (["--proxy", "http://p.test:1"], "--proxy is for a scan that runs here"),
-        (["--max-time", "5"], "--max-time is for a scan that runs here"),
-        (["-o", "x"], "answers with the job's id alone"),
-        (["--detach"], "goes by itself"),
+        (["--header", "X-Key: geheim"], "--queue excludes --header"),
+        (["--proxy", "http://p.test:1"], "--queue excludes --proxy"),
+        (["--max-time", "5"], "--queue excludes --max-time"),
+        (["-o", "x"], "--queue excludes -o"),
+        (["--detach"], "--queue excludes --detach"),
         (["--format", "csv"], "cannot be written as csv"),
     ],
 )

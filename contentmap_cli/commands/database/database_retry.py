@@ -1,7 +1,4 @@
-"""A database that is gone is waited for: what hears of it, how often it is asked again, and for how long.
-
-Whoever finds it gone says so and waits until it is `up` again; one guard asks it for all of them.
-"""
+"""Waits for an unreachable database: one guard polls it, and all other tasks wait for `up`."""
 
 from __future__ import annotations
 
@@ -20,12 +17,14 @@ log = logging.getLogger("contentmap.worker")
 T = TypeVar("T")
 
 _BACKOFF = (0.25, 10.0)
-_TRIES = 4  # where the server is there and refuses all the same: a deadlock, for instance
+_TRIES = 4  # attempts if the server is reachable and refuses, for example after a deadlock
 
 
 class DatabaseRetry:
-    """Waits up to `seconds` each time that a database goes; `shown` is its address for people. `up` is set
-    while it answers."""
+    """Waits up to `seconds` for an unreachable database, whose address without secrets is `shown`.
+
+    The event `up` is set while the database is reachable.
+    """
 
     def __init__(self, seconds: float, shown: str) -> None:
         self._seconds = seconds
@@ -36,11 +35,11 @@ class DatabaseRetry:
         self.up.set()
 
     def known(self, error: BaseException) -> ContentMapError | None:
-        """What a driver's error says of the database; None where it is not to blame."""
+        """Return the error of the database for a driver's error, None for other errors."""
         return storage_error(error, self._shown)
 
     def missed(self, error: BaseException) -> bool:
-        """Whether an error means that the database is gone. Then nobody begins to write until it answers."""
+        """Return whether an error means that the database is unreachable; if so, clear `up`."""
         known = self.known(error)
         if not isinstance(known, DatabaseUnavailable):
             return False
@@ -51,7 +50,7 @@ class DatabaseRetry:
         return True
 
     async def kept_up(self, work: Callable[[], Awaitable[T]]) -> T:
-        """What `work` returns, tried again while the database is gone."""
+        """Return the result of `work`, retried while the database is unreachable."""
         tries = 0
         while True:
             await self.up.wait()
@@ -68,8 +67,10 @@ class DatabaseRetry:
                 await asyncio.sleep(_BACKOFF[0] * random.random())  # noqa: S311 - jitter
 
     async def guard(self, ask: Callable[[], Awaitable[object]]) -> None:
-        """Asks a database that is gone until it is back, for ever. Raises what it said when that lasts too
-        long, and what else it says at once."""
+        """Poll an unreachable database until it is reachable, repeatedly.
+
+        Raise its error after `seconds`, and any other error at once.
+        """
         while True:
             await self._down.wait()
             try:
@@ -82,8 +83,10 @@ class DatabaseRetry:
     async def until_it_answers(
         self, ask: Callable[[], Awaitable[T]], gone: type[DatabaseUnavailable] = DatabaseUnavailable
     ) -> T:
-        """What `ask` returns, at longer and longer intervals as long as it fails with `gone`. Raises that
-        when it lasts too long, and anything else at once."""
+        """Return the result of `ask`, retried with backoff while it fails with `gone`.
+
+        Raise its error after `seconds`, and any other error at once.
+        """
         since, wait = time.monotonic(), _BACKOFF[0]
         while True:
             try:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from contentmap_cli.batches import cut
+from contentmap_cli.batches import batched
 from contentmap_cli.commands.interface.command_decorator import run_async
 from contentmap_cli.commands.interface.global_options import GlobalOptions
 from contentmap_cli.errors import SchemaMismatch, UsageError
@@ -225,7 +225,7 @@ async def _remove_files(sessions: Sessions, left: Leftovers, busy: set[int], tal
     from contentmap_cli.storage.maintenance.prune import drop_files
 
     server = sessions.database.dialect == "postgresql"
-    for some in cut(left.files, 1 if server else ROWS):
+    for some in batched(left.files, 1 if server else ROWS):
         if server and tally.files_took >= FILES_SECONDS:
             tally.files_left += len(some)
             continue
@@ -317,7 +317,7 @@ def _answer(
 
 def _print_notes(cli: GlobalOptions, tally: Tally, free: int) -> None:
     from contentmap_cli.commands.interface.answer_output import say
-    from contentmap_cli.output.figures import plural, size
+    from contentmap_cli.output.number_format import plural, size
 
     if tally.unfinished:
         them = plural(tally.unfinished, "job")

@@ -25,7 +25,7 @@ from contentmap_cli.crawl.crawler import Crawler
 from contentmap_cli.crawl.results import DomainCrawl
 from contentmap_cli.errors import Failure
 from contentmap_cli.models import DomainSummary, FileStatus, ScanStatus
-from contentmap_cli.models.robots import costly
+from contentmap_cli.models.robots import relevant_problems
 from contentmap_cli.storage.jobs.claims import Claim, fence, finish_domain
 from contentmap_cli.storage.session import GuardedSession
 from contentmap_cli.storage.writing.change_set import ChangeSet
@@ -174,7 +174,7 @@ async def _store(
         error=None if crawl.status.clean else crawl.failure,
         evidence=crawl.evidence,
         discovery_methods=_count(saved.methods[index] for index in good),
-        robots_problems=costly(crawl.robots_file.problems) if crawl.robots_file is not None else 0,
+        robots_problems=relevant_problems(crawl.robots_file.problems) if crawl.robots_file is not None else 0,
         sitemap_types=_count(kind for index in good if (kind := saved.types[index]) is not None),
     )
     await finish_domain(session, claim, summary, complete=crawl.complete, limits=crawl.limits)

@@ -3,8 +3,8 @@
     scan_one(claim) ── work session, begin() ── process_domain ──> committed
                  └── any exception, after that session has closed ── record_failure ── recovery session
 
-What happens to one domain does not affect the others. This module and `failures.write_failure` own the
-transactions: `process_domain` and the services below it are given a session and never end it.
+What happens to one domain does not affect the others. The engine owns both transactions: `process_domain` and
+the services below it are given a session and never end it.
 """
 
 from __future__ import annotations
@@ -21,28 +21,27 @@ from contentmap_cli.commands.engine.failures import (
     failed_summary,
     log_outcome,
     summary_of,
-    write_failure,
 )
 from contentmap_cli.commands.engine.progress import DomainProgress, ProgressListener
 from contentmap_cli.crawl.crawler import Crawler
 from contentmap_cli.errors import Code, ConnectionLost, DatabaseUnavailable, Failure, LeaseLost
 from contentmap_cli.models import DomainSummary, ScanStatus
 from contentmap_cli.storage.database_errors import storage_error
-from contentmap_cli.storage.jobs.claims import Claim
+from contentmap_cli.storage.jobs.claims import Claim, fence, finish_domain
 from contentmap_cli.storage.session import GuardedSession, Sessions
+from contentmap_cli.storage.writing.robots_versions import save_robots
 
 
 @dataclass(slots=True)
 class _Scan:
     """The state of one running scan."""
 
-    session: GuardedSession | None = None
-    failed: bool = False
+    session: GuardedSession | None = None  # that of the result, then that of the failure
 
     @property
-    def recording(self) -> bool:
-        """Whether a result or a failure is being recorded, which is finished rather than cancelled."""
-        return self.failed or (self.session is not None and self.session.writing)
+    def is_writing(self) -> bool:
+        """Whether a result or a failure is being written, which is finished rather than cancelled."""
+        return self.session is not None and self.session.writing
 
 
 class ScanEngine:
@@ -80,7 +79,7 @@ class ScanEngine:
                         scan.session = session
                         summary = await process_domain(session, claim, crawler, progress)
                 except Exception as error:  # the session has closed: the failure is recorded in another
-                    scan.failed = True
+                    scan.session = None
                     summary = await self.record_failure(claim, error)
             self._listener.finished(summary)
             return summary
@@ -102,7 +101,7 @@ class ScanEngine:
         if self.database_failed(error, retried=False) or (interrupted and not self._records_interruptions):
             return summary  # nothing can be recorded; the claim ends with the run or its lease
         try:
-            await write_failure(self.sessions, claim, summary, error)
+            await self._write_failure(claim, summary, error)
         except LeaseLost as lost:
             return summary_of(claim, ScanStatus.SKIPPED, Failure(lost.code, lost.message))
         except Exception as second:
@@ -114,6 +113,23 @@ class ScanEngine:
         log_outcome(logging.INFO, "transaction.recovered", summary)
         return summary
 
+    async def _write_failure(self, claim: Claim, summary: DomainSummary, error: Exception) -> None:
+        """Write the outcome of a failed scan. A connection that is lost is replaced once."""
+        robots = error.crawl.robots_file if isinstance(error, DomainFailed) else None
+        for retried in (False, True):
+            try:
+                async with self.sessions.recovery(claim.job_id, claim.domain) as session, session.begin():
+                    self._scans[asyncio.current_task()].session = session
+                    await fence(session, claim)
+                    await save_robots(session, claim, robots)
+                    await finish_domain(session, claim, summary, complete=False)
+                return
+            except Exception as second:
+                if retried or not isinstance(
+                    storage_error(second, self.sessions.database.shown), ConnectionLost
+                ):
+                    raise
+
     def database_failed(self, error: Exception, *, retried: bool = True) -> bool:
         """Return whether `error` says that the database is unavailable, and report it if so. One lost
         connection counts only where the operation was `retried`."""
@@ -124,7 +140,7 @@ class ScanEngine:
         return True
 
     def cancel(self, task: asyncio.Task[Any]) -> None:
-        """Cancel a task that scans domains, unless it is recording a result or a failure at the moment."""
+        """Cancel a task that scans domains, unless it is writing a result or a failure at the moment."""
         scan = self._scans.get(task)
-        if scan is None or not scan.recording:
+        if scan is None or not scan.is_writing:
             task.cancel()

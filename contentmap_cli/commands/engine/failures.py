@@ -1,25 +1,22 @@
-"""Failed domain scans: what an exception means for a domain, and how it is recorded."""
+"""What an exception means for a domain: its outcome, and how it is logged."""
 
 from __future__ import annotations
 
 import logging
 
-from contentmap_cli.batches import no_room
+from contentmap_cli.batches import disk_full_message
 from contentmap_cli.commands.engine.domain_scan import DomainFailed
 from contentmap_cli.errors import (
     Code,
-    ConnectionLost,
     ContentMapError,
     DatabaseUnavailable,
     Failure,
     LeaseLost,
 )
 from contentmap_cli.models import DomainSummary, ScanStatus
-from contentmap_cli.models.robots import costly
+from contentmap_cli.models.robots import relevant_problems
 from contentmap_cli.storage.database_errors import storage_error
-from contentmap_cli.storage.jobs.claims import Claim, fence, finish_domain
-from contentmap_cli.storage.session import Sessions
-from contentmap_cli.storage.writing.robots_versions import save_robots
+from contentmap_cli.storage.jobs.claims import Claim
 
 log = logging.getLogger("contentmap.run")
 
@@ -33,7 +30,7 @@ def describe(error: Exception, database: str) -> Failure:
         return Failure(Code.STORAGE_ERROR, known.message)
     if isinstance(error, ContentMapError):
         return Failure(error.code, error.message)
-    if (full := no_room(error)) is not None:
+    if (full := disk_full_message(error)) is not None:
         return Failure(Code.STORAGE_ERROR, full)
     return Failure(Code.INTERNAL_ERROR, f"a bug in ContentMap: {type(error).__name__}")
 
@@ -58,32 +55,13 @@ def failed_summary(claim: Claim, error: Exception, database: str) -> DomainSumma
         seconds=round(error.seconds, 3),
         error=failure,
         evidence=crawl.evidence,
-        robots_problems=costly(crawl.robots_file.problems) if crawl.robots_file is not None else 0,
+        robots_problems=relevant_problems(crawl.robots_file.problems) if crawl.robots_file is not None else 0,
     )
 
 
 def summary_of(claim: Claim, status: ScanStatus, failure: Failure) -> DomainSummary:
     """Return an outcome of which only the status and its reason are known."""
     return DomainSummary(claim.job_id, claim.domain, status, error=failure)
-
-
-async def write_failure(sessions: Sessions, claim: Claim, summary: DomainSummary, error: Exception) -> None:
-    """Record a failed domain scan in a transaction of its own. A connection that breaks is retried once.
-
-    Raises LeaseLost where another run has taken the domain over, and what the database raises.
-    """
-    robots = error.crawl.robots_file if isinstance(error, DomainFailed) else None
-    for last in (False, True):
-        try:
-            async with sessions.recovery(claim.job_id, claim.domain) as session, session.begin():
-                await fence(session, claim)
-                await save_robots(session, claim, robots)
-                await finish_domain(session, claim, summary, complete=False)
-        except Exception as second:
-            if last or not isinstance(storage_error(second, sessions.database.shown), ConnectionLost):
-                raise
-        else:
-            return
 
 
 def log_outcome(level: int, action: str, summary: DomainSummary, error: Exception | None = None) -> None:

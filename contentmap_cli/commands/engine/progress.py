@@ -48,7 +48,7 @@ class DomainProgress:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._release_slot()
+        self.crawled()
 
     def updated(self, progress: CrawlProgress) -> None:
         """Report one more file."""
@@ -56,7 +56,9 @@ class DomainProgress:
 
     def crawled(self) -> None:
         """Release the crawl slot: the network part is done, the next domain may be crawled."""
-        self._release_slot()
+        if self._holds_slot:
+            self._holds_slot = False
+            self._slots.release()
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[GuardedSession]:
@@ -66,8 +68,3 @@ class DomainProgress:
             session.begin(),
         ):
             yield session
-
-    def _release_slot(self) -> None:
-        if self._holds_slot:
-            self._holds_slot = False
-            self._slots.release()

@@ -94,20 +94,21 @@ def _link(path: str) -> str:
 
 
 def truthful(job: JobSummary) -> JobSummary:
-    """The job as it stands, also where its run was killed on this machine and its lease does not know yet."""
+    """Return the job with its actual status: a run of this machine that was killed is interrupted at once,
+    before its lease expires."""
     domains = dict(job.domains)
     if job.status is JobStatus.RUNNING and is_dead(job.owner):
         heard = f"{job.heartbeat_at:%Y-%m-%d %H:%M:%S} UTC" if job.heartbeat_at else "never"
         job = replace(job, status=JobStatus.INTERRUPTED, alive=False, error=f"died, last heartbeat {heard}")
     if job.status is JobStatus.INTERRUPTED and domains.get(ScanStatus.RUNNING):
-        # nobody is running them any more
+        # their run has ended
         domains[ScanStatus.INTERRUPTED] += domains[ScanStatus.RUNNING]
         domains[ScanStatus.RUNNING] = 0
     return replace(job, domains=domains)
 
 
 def truthful_result(row: DomainSummary, job: JobSummary) -> DomainSummary:
-    """A domain of such a job as it stands: where the job was interrupted nobody is running it any more."""
+    """Return a domain's outcome with its actual status, as `truthful` does for its job."""
     if job.status is JobStatus.INTERRUPTED and row.status is ScanStatus.RUNNING:
         return replace(row, status=ScanStatus.INTERRUPTED)
     return row

@@ -28,7 +28,7 @@ def complete_job(context: typer.Context, incomplete: str) -> list[tuple[str, str
     """Return the newest jobs whose id begins with `incomplete`, with status and size."""
 
     async def jobs(session: GuardedSession, tenant: str) -> Iterable[tuple[str, str]]:
-        from contentmap_cli.output.figures import moment, plural
+        from contentmap_cli.output.number_format import moment, plural
         from contentmap_cli.storage.jobs.job_queries import list_jobs
 
         return [

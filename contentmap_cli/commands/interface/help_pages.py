@@ -69,12 +69,13 @@ def _rows(parameters: list[Any], context: Any) -> list[tuple[str, str]]:
 
 def _by_panel(command: Any, context: Any) -> dict[str, list[Any]]:
     """The visible parameters of a command by the heading they are shown under, in the order of the help."""
-    panels: dict[str, list[Any]] = {"Arguments": [], "Options": []}
-    for parameter in command.get_params(context):
-        if parameter.hidden or "--help" in parameter.opts:
-            continue
-        heading = "Arguments" if parameter.param_type_name == "argument" else "Options"
-        panels.setdefault(parameter.rich_help_panel or heading, []).append(parameter)
+    shown = [each for each in command.get_params(context) if not each.hidden and "--help" not in each.opts]
+    arguments = [each for each in shown if each.param_type_name == "argument"]
+    first = "Arguments and options" if arguments else "Options"
+    panels: dict[str, list[Any]] = {first: arguments}
+    for option in shown:
+        if option not in arguments:
+            panels.setdefault(option.rich_help_panel or first, []).append(option)
     return panels
 
 

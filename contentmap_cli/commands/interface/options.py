@@ -173,7 +173,7 @@ DomainTime = Annotated[
         metavar="SECONDS",
         help="Time limit per domain.",
         show_default="900",
-        rich_help_panel=_CRAWL,
+        rich_help_panel=MORE,
     ),
 ]
 Timeout = Annotated[

@@ -10,7 +10,7 @@ from typing import Final
 from contentmap_cli.crawl.targets import TargetError, TargetLine, TargetList, group_targets, parse_target
 from contentmap_cli.errors import UsageError
 from contentmap_cli.output.escape import redact, terminal
-from contentmap_cli.output.figures import plural
+from contentmap_cli.output.number_format import plural
 
 _HINT: Final = "name domains, a file of domains with -i FILE, or - for standard input"
 _BOMS: Final = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))

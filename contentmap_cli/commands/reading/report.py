@@ -84,7 +84,7 @@ async def _answer(cli: GlobalOptions, subject: str | None, output: str | None) -
 async def _domain_page(session: GuardedSession, tenant: str, name: str) -> DomainPage:
     from contentmap_cli.commands.database.lookups import require_domain
     from contentmap_cli.commands.reading.map import count_sections
-    from contentmap_cli.output.answers.html_report import MOST_ROWS, DomainPage, Scan
+    from contentmap_cli.output.answers.html_report import MAX_ROWS, DomainPage, Scan
     from contentmap_cli.storage.jobs.job_queries import last_scanned_at, recorded_scans
     from contentmap_cli.storage.reading.contents import stored_files
 
@@ -93,7 +93,7 @@ async def _domain_page(session: GuardedSession, tenant: str, name: str) -> Domai
     files: list[StoredFile] = []
     more = 0
     async for file in stored_files(session, domain_id):
-        if len(files) < MOST_ROWS:
+        if len(files) < MAX_ROWS:
             files.append(file)
         else:
             more += 1
@@ -105,7 +105,7 @@ async def _domain_page(session: GuardedSession, tenant: str, name: str) -> Domai
 async def _job_page(session: GuardedSession, tenant: str, job_id: str) -> JobPage:
     from contentmap_cli.commands.database.lookups import job_as_it_stands
     from contentmap_cli.commands.engine.run_id import truthful_result
-    from contentmap_cli.output.answers.html_report import MOST_ROWS, JobPage
+    from contentmap_cli.output.answers.html_report import MAX_ROWS, JobPage
     from contentmap_cli.storage.jobs.job_queries import domain_results
 
     job = await job_as_it_stands(session, tenant, job_id)
@@ -115,9 +115,9 @@ async def _job_page(session: GuardedSession, tenant: str, job_id: str) -> JobPag
     async for stored in domain_results(session, job_id, tenant):
         row = truthful_result(stored, job)
         kept = clean if row.status.clean else others
-        if len(kept) < MOST_ROWS:
+        if len(kept) < MAX_ROWS:
             kept.append(row)
         if row.error is not None:
             codes[str(row.error.code)] += 1
-    results = [*others, *clean][:MOST_ROWS]
+    results = [*others, *clean][:MAX_ROWS]
     return JobPage(job, results, job.total - len(results), codes)

@@ -113,7 +113,7 @@ def _pair(
 ) -> tuple[RobotsVersion, RobotsVersion]:
     """Return the two versions to compare. Raise NotFound if one of them is not recorded."""
     from contentmap_cli.commands.interface.answer_output import say
-    from contentmap_cli.output.figures import plural
+    from contentmap_cli.output.number_format import plural
 
     if not versions:
         raise NotFound(

@@ -104,7 +104,7 @@ async def _answer(
     from contentmap_cli.commands.database.lookups import require_domain
     from contentmap_cli.commands.interface.answer_output import answer_to, has_left, say, width_of
     from contentmap_cli.output.formats import entries_writer
-    from contentmap_cli.output.writers.sitemap_xml import MOST_URLS
+    from contentmap_cli.output.writers.sitemap_xml import MAX_URLS
     from contentmap_cli.storage.reading.contents import stored_batches
 
     async with (
@@ -125,10 +125,9 @@ async def _answer(
     if not count:
         files = f"; list the files with `contentmap sitemaps {name}`" if wanted.sitemap is not None else ""
         say(f"no URLs of {name} match{cli.in_full(files)}", unless=cli.quiet)
-    elif format is Format.XML and count > MOST_URLS:
+    elif format is Format.XML and count > MAX_URLS:
         say(
-            f"note: {count:,} URLs in one sitemap; the protocol allows {MOST_URLS:,} per file: "
-            "use -o FOLDER/",
+            f"note: {count:,} URLs in one sitemap; the protocol allows {MAX_URLS:,} per file: use -o FOLDER/",
             unless=cli.quiet,
         )
 
@@ -138,7 +137,7 @@ async def _write_folder(cli: GlobalOptions, name: str, wanted: EntryFilter, file
     from contentmap_cli.commands.database.connection import database_for_reading
     from contentmap_cli.commands.database.lookups import require_domain
     from contentmap_cli.commands.interface.answer_output import say
-    from contentmap_cli.output.figures import plural
+    from contentmap_cli.output.number_format import plural
     from contentmap_cli.output.writers.sitemap_xml import SitemapFolder
     from contentmap_cli.storage.reading.contents import stored_batches
 

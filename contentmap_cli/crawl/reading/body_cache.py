@@ -1,9 +1,9 @@
-"""Bodies of large sitemap files, kept on this machine's disk until the next scan asks what changed in them.
+"""A disk cache of the bodies of large sitemap files, from which the next scan finds what changed.
 
-A cache and nothing else: what is missing, damaged or strange is not there, and the file is read as ever. One
-file a body, named by its digest and by what else its rows hang on; written aside and renamed, so that
-processes may write the same one at once. Its first line says what it is, the second what the parser said of
-the body, the third is a checksum of the rest, and then comes the body, compressed.
+Missing or damaged bodies are ignored, and the file is read in full. Each body is one file, named by its
+digest and by the context of its rows, written to a temporary name and renamed, so that several processes may
+write it. The file has a magic line, a line of JSON with facts of the document, a checksum of the rest, and
+the compressed body.
 """
 
 from __future__ import annotations
@@ -24,25 +24,25 @@ from contentmap_cli.models.hosts import Scope
 from contentmap_cli.sitemap.decode import GZIP_WINDOW, Body, deflate
 
 MOST_BYTES: Final = 1024**3
-"""Bytes of all bodies together; beyond them, what was used longest ago goes."""
+"""Maximum bytes of all bodies."""
 
 WORTH_KEEPING: Final = 1_000
-"""Entries of a file. To read fewer costs about as much as to keep them."""
+"""Minimum entries of a cached file: reading fewer takes as long as caching them."""
 
 _MAGIC: Final = b"contentmap body 1"
 _READING: Final = 2
-"""To be raised where a parser makes other rows of the same body."""
+"""Increment it when a parser gives other rows for the same body."""
 
 _PIECE: Final = 1024 * 1024
-"""Bytes that are compressed at once."""
+"""Bytes that are compressed per call."""
 
-_ROOM: Final = 0.9  # of `MOST_BYTES`, once something had to go
+_ROOM: Final = 0.9  # share of the limit that is kept by `trim`
 _FACTS: Final = ("entries", "decoded_bytes", "has_lastmod", "has_priority", "has_changefreq")
 _TEXTS: Final = ("generator", "root")
 
 
 class Kept(NamedTuple):
-    """A body that an earlier scan read, decoded, and what the parser said of it."""
+    """A cached body, decoded, and the document that it gave."""
 
     document: Document
     body: bytearray
@@ -50,26 +50,29 @@ class Kept(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class BodyCache:
-    """The cache in one folder, which is made on first use, for this user alone. Plain data."""
+    """The cache in one folder, which is created on first use, readable by this user only."""
 
     folder: Path
 
     def name(self, digest: str, url: str, scope: Scope, limits: Limits, charset: str = "") -> Path:
-        """Where a body with this digest lies, that came from a sitemap's `url` and is read like this.
-        `charset` is what its Content-Type says."""
+        """Return the path of a body with this digest that came from a sitemap's `url` and is read with these
+        parameters.
+
+        `charset` is that of its Content-Type.
+        """
         context = (__version__, _READING, url, scope.site, scope.host, limits.url_length, charset)
         mark = hashlib.blake2b(repr(context).encode("utf-8", "replace"), digest_size=8).hexdigest()
         return self.folder / f"{digest}-{mark}"
 
     def has(self, place: Path) -> bool:
-        """Whether something lies there."""
+        """Return whether the file exists."""
         try:
             return place.exists()
         except OSError:
             return False
 
     def load(self, place: Path, limits: Limits) -> Kept | None:
-        """What lies there, if it is whole."""
+        """Return the cached body, or None if it is missing or damaged."""
         try:
             magic, facts, checksum, packed = place.read_bytes().split(b"\n", 3)
             if magic != _MAGIC or checksum != _checksum(facts, packed):
@@ -85,14 +88,12 @@ class BodyCache:
             )
         except (OSError, ValueError, KeyError):
             return None
-        # what is unpacked has the checksum of what was packed: to hash it again would cost more than to parse
-        # what changed in it
+        # verified by the checksum of the packed body: hashing it again would be slow
         body = decode(BytesIO(packed), limits, hashed=False)
         return Kept(document, body.content) if body.whole and body.size == document.decoded_bytes else None
 
     def store(self, place: Path, document: Document, packed: bytes) -> int:
-        """Keeps a body that came or was made gzipped, and says how many bytes that takes. OSError says why it
-        could not."""
+        """Store a gzipped body and return the size of the file in bytes. Raise OSError if that fails."""
         facts = json.dumps({name: getattr(document, name) for name in (*_FACTS, *_TEXTS)}).encode()
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor, aside = tempfile.mkstemp(prefix=".", dir=self.folder)
@@ -108,12 +109,12 @@ class BodyCache:
         return size
 
     def touch(self, place: Path) -> None:
-        """Notes that a body was of use."""
+        """Mark a body as used."""
         with contextlib.suppress(OSError):
             os.utime(place)
 
     def trim(self, most: int = MOST_BYTES) -> None:
-        """Removes what was used longest ago where there is too much."""
+        """Remove the least recently used bodies above the limit."""
         found = []
         with contextlib.suppress(OSError), os.scandir(self.folder) as files:
             for file in files:
@@ -132,7 +133,7 @@ class BodyCache:
 
 
 class Decoded(NamedTuple):
-    """A body as it is meant. `whole`: nothing is damaged, missing, or left over."""
+    """A decoded body. `whole`: nothing is damaged, missing, or left over."""
 
     content: bytearray
     digest: str
@@ -141,12 +142,12 @@ class Decoded(NamedTuple):
 
     @property
     def size(self) -> int:
-        """Its bytes."""
+        """The length in bytes."""
         return len(self.content)
 
 
 def decode(source: BinaryIO, limits: Limits, *, hashed: bool = True) -> Decoded:
-    """A whole body in memory: up to `Limits.body_bytes`. Its digest is empty unless it is `hashed`."""
+    """Decode a body into memory, up to `Limits.body_bytes`. The digest is empty unless it is `hashed`."""
     body = Body(source, limits, hashed=hashed)
     content = bytearray()
     for chunk in body.chunks():
@@ -156,7 +157,7 @@ def decode(source: BinaryIO, limits: Limits, *, hashed: bool = True) -> Decoded:
 
 
 def packed(source: BinaryIO, *, is_gzipped: bool) -> bytes:
-    """Return a body as it came if that is compressed, and compressed cheaply otherwise."""
+    """Return a body compressed: unchanged if it was, else with the fastest level."""
     source.seek(0)
     if is_gzipped:
         return source.read()

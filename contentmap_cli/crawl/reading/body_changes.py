@@ -1,8 +1,7 @@
-"""One body to rows: only what changed in it, where the body that an earlier scan read is still at hand.
+"""Read only the changes of a body, if the body of an earlier scan is cached.
 
-What both bodies have is what the store has; of the rest, the entries that came are made into rows, and the
-URLs of those that went are listed. Wherever that is not certain to come to the same as reading all of it,
-all of it is read.
+New entries become rows, and URLs of removed entries are listed. If the result might differ from reading the
+whole body, the whole body is read.
 """
 
 from __future__ import annotations
@@ -20,13 +19,13 @@ from contentmap_cli.sitemap.encoding import charset_of
 from contentmap_cli.sitemap.xml.body_diff import Pieces, compare, frame_of, framed, opening_of
 
 MOST = 3
-"""One entry in so many may differ. Where more do, looking their rows up takes longer than reading all."""
+"""At most one entry in this many may differ: with more, reading all is faster."""
 
 _NOTHING = Document(DocumentKind.URLSET, 0, complete=True)
 
 
 class Facts(NamedTuple):
-    """Which fields any entry of a body has."""
+    """Which fields the entries of a body have."""
 
     has_lastmod: bool
     has_priority: bool
@@ -34,21 +33,23 @@ class Facts(NamedTuple):
 
 
 class Memory(NamedTuple):
-    """Which body an earlier scan recorded of a file, if any, and where bodies lie."""
+    """The body cache, and the digest of the body that an earlier scan recorded, if any."""
 
     bodies: BodyCache
     known: str | None
 
 
 def cached_path(reading: Reading, bodies: BodyCache, digest: str) -> Path:
-    """Return the path of a body in the cache that was read like this."""
+    """Return the path in the cache of a body that is read like this."""
     charset = charset_of(reading.content_type)
     return bodies.name(digest, reading.url, reading.scope, reading.limits, charset)
 
 
 def read_body(reading: Reading, source: BinaryIO, segment: Segment, memory: Memory | None) -> Document:
-    """Reads a body into a segment: what changed in it if that is known, else all of it. A body whose digest
-    is the known one has no rows."""
+    """Read a body into a segment: its changes if the old body is cached, else all of it.
+
+    A body with the recorded digest gives no rows.
+    """
     if memory is None:
         return reading(source, segment)
     document = _read_changes(reading, source, segment, memory) if memory.known is not None else None
@@ -62,7 +63,7 @@ def read_body(reading: Reading, source: BinaryIO, segment: Segment, memory: Memo
 
 
 def _keep(reading: Reading, memory: Memory, document: Document, body: bytes, segment: Segment) -> None:
-    assert document.digest is not None  # noqa: S101 - every document that was read has one
+    assert document.digest is not None  # noqa: S101 - always set here
     place = cached_path(reading, memory.bodies, document.digest)
     try:
         segment.kept = CachedBody(place, memory.bodies.store(place, document, body))
@@ -71,7 +72,7 @@ def _keep(reading: Reading, memory: Memory, document: Document, body: bytes, seg
 
 
 def _read_changes(reading: Reading, source: BinaryIO, segment: Segment, memory: Memory) -> Document | None:
-    """None, and nothing done, where all must be read."""
+    """Read the changes. Return None, having done nothing, if all must be read."""
     assert memory.known is not None  # noqa: S101 - the caller asked
     place = cached_path(reading, memory.bodies, memory.known)
     if not memory.bodies.has(place):
@@ -116,8 +117,7 @@ def _read_changes(reading: Reading, source: BinaryIO, segment: Segment, memory: 
 def _read_pieces(
     reading: Reading, kept: Kept, new: bytearray, pieces: Pieces, sinks: tuple[Segment, _Urls]
 ) -> Facts | None:
-    """Puts what came and what went into the sinks and says which fields the new body has; None if that is not
-    certain."""
+    """Read added and removed entries into the sinks. Return the facts of the new body; None if uncertain."""
     came = _read(reading, kept.body, pieces.come, sinks[0])
     went = _read(reading, kept.body, pieces.gone, sinks[1])
     if came is None or went is None:
@@ -125,7 +125,7 @@ def _read_pieces(
     facts = []
     for name in Facts._fields:
         before, here, there = (getattr(document, name) for document in (kept.document, came, went))
-        if before and not here and there:  # who had it may be gone: the first entries are asked
+        if before and not here and there:  # the entry with it may be removed: check the first entries
             some = _read(reading, new, opening_of(new), _Urls(lambda _: None))
             if some is None or not getattr(some, name):
                 return None
@@ -136,8 +136,7 @@ def _read_pieces(
 def _read(
     reading: Reading, body: bytearray, pieces: Sequence[bytes], sink: Segment | _Urls
 ) -> Document | None:
-    """What the parser says of these entries between a body's beginning and end; None unless they are plain,
-    one and all."""
+    """Parse these entries between the body's beginning and end. Return None unless all are plain."""
     frame = frame_of(body)
     if frame is None or not pieces:
         return None if frame is None else _NOTHING
@@ -146,7 +145,7 @@ def _read(
 
 
 class _Urls:
-    """A sink that keeps URLs alone."""
+    """A sink that keeps URLs only."""
 
     def __init__(self, put: Callable[[list[str]], None]) -> None:
         self._put = put
@@ -155,4 +154,4 @@ class _Urls:
         self._put([entry.url for entry in entries])
 
     def clear(self) -> None:
-        """A strict reading failed: then none of it counts."""
+        """Do nothing: the caller discards the URLs."""

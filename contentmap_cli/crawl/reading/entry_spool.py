@@ -1,23 +1,26 @@
-"""One document's entries as they were read, in document order: on disk, until it is known that they stand."""
+"""Spool the entries of one document in document order on disk, until the document is read completely."""
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Iterator, Sequence
-from typing import Any
+from tempfile import SpooledTemporaryFile
 
-from contentmap_cli.batches import BatchFile
-from contentmap_cli.models import Attributes, Entry, Lastmod
+from contentmap_cli.batches import batched
+from contentmap_cli.models import Entry
 
 BATCH = 1000
-"""Entries in one batch, at most."""
+"""Maximum entries of a batch."""
+
+_IN_MEMORY = 256 * 1024
 
 
 class EntrySpool:
-    """An `EntrySink` that gives back what was put in. Close it, or use it as a context manager."""
+    """An `EntrySink` that returns its entries. Close it, or use it as a context manager."""
 
     def __init__(self) -> None:
-        self._file = BatchFile()
-        self._batches: list[int] = []
+        self._file = SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115 - closed with this
+        self._batches = 0
         self.entries = 0
 
     def __enter__(self) -> EntrySpool:
@@ -27,47 +30,20 @@ class EntrySpool:
         self._file.close()
 
     def extend(self, entries: Sequence[Entry]) -> None:
-        """Takes the next entries."""
-        for start in range(0, len(entries), BATCH):
-            batch = [_plain(entry) for entry in entries[start : start + BATCH]]
-            self._batches.append(self._file.append(batch))
+        """Take the next entries."""
+        for batch in batched(entries, BATCH):
+            pickle.dump(batch, self._file)
+            self._batches += 1
         self.entries += len(entries)
 
     def clear(self) -> None:
-        """Forgets all entries so far; their place on disk is used again."""
-        self._batches.clear()
-        self._file.end = self.entries = 0
+        """Forget all entries so far."""
+        self._file.seek(0)
+        self._file.truncate()
+        self._batches = self.entries = 0
 
     def read(self) -> Iterator[list[Entry]]:
-        """The entries in document order, in batches of at most `BATCH`."""
-        for offset in self._batches:
-            yield [_entry(values) for values in self._file.at(offset)]
-
-
-def _plain(entry: Entry) -> tuple[Any, ...]:
-    """An entry as marshal takes it: exact tuples and dicts, which a NamedTuple and a Mapping are not."""
-    url, lastmod, changefreq, priority, in_scope, repaired, images, videos, news, alternates, kind = entry
-    return (
-        url,
-        None if lastmod is None else tuple(lastmod),
-        changefreq,
-        priority,
-        in_scope,
-        repaired,
-        _dicts(images),
-        _dicts(videos),
-        _dicts(news),
-        _dicts(alternates),
-        kind,
-    )
-
-
-def _dicts(items: tuple[Attributes, ...]) -> tuple[dict[str, str], ...]:
-    return tuple(dict(item) for item in items) if items else ()
-
-
-def _entry(values: tuple[Any, ...]) -> Entry:
-    lastmod = values[1]
-    if lastmod is None:
-        return Entry._make(values)
-    return Entry(values[0], Lastmod._make(lastmod), *values[2:])
+        """Return the entries in document order, in batches of at most `BATCH`."""
+        self._file.seek(0)
+        for _ in range(self._batches):
+            yield pickle.load(self._file)  # noqa: S301 - our own bytes

@@ -1,8 +1,7 @@
-"""Parse large documents in other processes: on another core, without holding this interpreter's lock.
+"""Parse large documents in other processes, on another core and without this interpreter's lock.
 
-Body and rows pass through the files that hold them anyway, whose descriptors are sent over a socket; only
-what the parser says of the document comes back. `ProcessPoolExecutor` is no substitute: it imports the
-program's main module in each process, and cannot end one that is at work.
+The file descriptors of body and rows are sent over a socket; only the document is returned.
+`ProcessPoolExecutor` imports the program's main module in each process, and cannot end a busy one.
 """
 
 from __future__ import annotations
@@ -25,13 +24,13 @@ _KEEPS_MEMORY: Final = {
     "MALLOC_MMAP_THRESHOLD_": str(32 * 1024**2),
     "MALLOC_TRIM_THRESHOLD_": str(32 * 1024**2),
 }
-"""Has glibc (mallopt(3)) use the memory of one piece again for the next: a sixth of a parser's time."""
+"""Makes glibc (mallopt(3)) reuse freed memory, which saves a sixth of a parser's time."""
 
 _RECEIVED: Final = 1024 * 1024
 
 
 class WorkerDied(Exception):
-    """A parsing process ended in the middle of a document: killed, as a rule, for lack of memory."""
+    """A parsing process ended while parsing, usually killed for lack of memory."""
 
 
 class ParserProcesses:
@@ -44,16 +43,16 @@ class ParserProcesses:
 
     @classmethod
     def where_possible(cls, count: int) -> ParserProcesses | None:
-        """Return processes, or None on a machine of one core or one that cannot send descriptors."""
+        """Return processes, or None on a machine with one core or without support for sending descriptors."""
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         able = cores > 1 and hasattr(socket, "send_fds") and bool(sys.executable)
         return cls(count) if able else None
 
     async def parse(self, work: Work, body: int, spool: int) -> Done:
-        """Have a document parsed, from one descriptor to another.
+        """Parse a document from one descriptor to another.
 
-        Raises WorkerDied if the process did, and OSError if none can be started. Cancelled, it kills the
-        process, so that nothing writes to the spool any more.
+        Raise WorkerDied if the process ends, and OSError if none can be started. On cancellation the process
+        is killed, so that nothing writes to the spool any more.
         """
         async with self._slots:
             worker = self._take()
@@ -79,11 +78,11 @@ class ParserProcesses:
 
     @property
     def pids(self) -> list[int]:
-        """The ids of the processes that were started and not ended."""
+        """The ids of the running processes."""
         return [worker.pid for worker in self._all]
 
     def close(self) -> None:
-        """Kill all processes at once; they hold nothing of their own."""
+        """Kill all processes."""
         for worker in self._all:
             worker.kill()
         self._all.clear()
@@ -91,14 +90,14 @@ class ParserProcesses:
 
 
 class _Worker:
-    """One process, and the socket that leads to it."""
+    """One process and its socket."""
 
     def __init__(self) -> None:
         self._channel, theirs = socket.socketpair()
         self._channel.setblocking(False)
         with theirs:
             try:
-                self._process = subprocess.Popen(  # noqa: S603 - this interpreter with a line of our own
+                self._process = subprocess.Popen(  # noqa: S603 - this interpreter, fixed code
                     [sys.executable, "-c", _BOOT.format(path=sys.path)],
                     stdin=theirs.fileno(),
                     stdout=subprocess.DEVNULL,
@@ -120,7 +119,7 @@ class _Worker:
     async def parse(self, work: Work, body: int, spool: int) -> Done:
         request = pickle.dumps(work)
         try:
-            # at most a few kilobytes into an empty buffer: it never blocks
+            # never blocks: a few kilobytes into an empty buffer
             socket.send_fds(self._channel, [len(request).to_bytes(LENGTH, "big") + request], [body, spool])
             answer = await self._receive(int.from_bytes(await self._receive(LENGTH), "big"))
         except ConnectionError as error:

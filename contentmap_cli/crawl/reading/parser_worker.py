@@ -1,7 +1,7 @@
-"""A process that parses large documents, one after the other: the other side of `parser_processes`.
+"""A process that parses large documents, one after the other, for `parser_processes`.
 
-Started with one end of a socket as its standard input. A request is a pickled `Work`, with the descriptors of
-the body and of the spool; the answer a pickled `Done`. It ends when the socket does, whatever it is doing.
+Its standard input is one end of a socket. A request is a pickled `Work` with the descriptors of body and
+spool, the answer a pickled `Done`. The process ends when the socket is closed.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ import threading
 import traceback
 from typing import Final, NamedTuple
 
-from contentmap_cli.batches import no_room
+from contentmap_cli.batches import disk_full_message
 from contentmap_cli.crawl.reading.body_changes import Memory, read_body
 from contentmap_cli.crawl.reading.spool import Contents, Reading, RowSpool
 from contentmap_cli.models import Document
 
 LENGTH: Final = 8
-"""Bytes before each message that say how long it is."""
+"""Bytes of the length before each message."""
 
 _REQUEST: Final = 64 * 1024
 
 
 class Work(NamedTuple):
-    """A document to parse; `end` is where the spool ends."""
+    """A document to parse; `end` is the end of the spool."""
 
     reading: Reading
     memory: Memory | None
@@ -38,7 +38,7 @@ class Work(NamedTuple):
 
 
 class Done(NamedTuple):
-    """The result: a document and its rows, that no room was left for them, or the traceback of a bug."""
+    """The result: a document and its rows, or that the disk is full, or the traceback of a bug."""
 
     document: Document | None = None
     contents: Contents | None = None
@@ -47,7 +47,7 @@ class Done(NamedTuple):
 
 
 def parse(work: Work, body: int, spool: int) -> Done:
-    """Parse the body behind one descriptor into the spool behind another. Closes both."""
+    """Parse the body of one descriptor into the spool of another. Close both."""
     try:
         with open(body, "rb") as source, open(spool, "r+b", buffering=0) as file:
             rows = RowSpool(file, work.end)
@@ -56,12 +56,12 @@ def parse(work: Work, body: int, spool: int) -> Done:
             segment.finish()
             return Done(document, segment.contents())
     except Exception as error:
-        full = no_room(error)
+        full = disk_full_message(error)
         return Done(full=full, bug=None if full else traceback.format_exc())
 
 
 def serve(channel: socket.socket) -> None:
-    """Answer requests until the other end closes."""
+    """Answer requests until the other end is closed."""
     while True:
         request, descriptors, _, _ = socket.recv_fds(channel, _REQUEST, 2)
         if not request:
@@ -76,13 +76,13 @@ def serve(channel: socket.socket) -> None:
 
 
 def main() -> None:
-    """The process. Signals reach the whole group, and only the parent decides what follows from them."""
-    from contentmap_cli.sitemap.xml import strict, tolerant  # noqa: F401 - loaded before any work comes
+    """Run the process. Signals are ignored: the parent ends it."""
+    from contentmap_cli.sitemap.xml import strict, tolerant  # noqa: F401 - loaded before the first request
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    # A parser makes a few cycles a document and a hundred thousand objects: they are collected in between.
+    # collect garbage between documents only: a parser makes many objects and few cycles
     gc.collect()
     gc.freeze()
     gc.disable()
@@ -91,8 +91,8 @@ def main() -> None:
 
 
 def _end_with_parent() -> None:
-    """End the process once nobody is there to receive the answer."""
+    """End the process when the other end is closed."""
     poller = select.poll()
-    poller.register(0, 0)  # a hang-up is always reported
+    poller.register(0, 0)  # POLLHUP is always reported
     poller.poll()
     os._exit(0)

@@ -1,4 +1,4 @@
-"""Bodies to entries: parsing off the event loop, cancellable, into a domain's spool."""
+"""Parse bodies off the event loop into a domain's spools; cancellable."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import BinaryIO, TypeVar
 
-from contentmap_cli.batches import no_room
+from contentmap_cli.batches import disk_full_message
 from contentmap_cli.crawl.http.responses import FetchedFile
 from contentmap_cli.crawl.options import CrawlOptions
 from contentmap_cli.crawl.reading.body_cache import BodyCache
@@ -28,23 +29,22 @@ from contentmap_cli.threads import run_in_thread
 log = logging.getLogger("contentmap.crawl")
 
 INLINE = 64 * 1024
-"""Bytes of a plain body that are parsed at once: that takes less time than to hand them to a thread."""
+"""Maximum bytes of an uncompressed body that is parsed on the event loop, faster than in a thread."""
 
 INLINE_ROBOTS = 4 * 1024
-"""Likewise for robots.txt, whose reading costs more for each byte."""
+"""The same for robots.txt, which takes more time per byte."""
 
 LARGE = 256 * 1024
-"""Bytes of a body, as transferred, that are worth another process: half a second of parsing, or more."""
+"""Minimum bytes of a body as transferred that is parsed in another process, which takes 0.5 s or more."""
 
 SWOLLEN = 1024 * 1024
-"""Likewise for what a gzipped body holds: a few kilobytes may be fifty megabytes. A thread that parses them
-would hold up every small file that waits for it, and the event loop with them."""
+"""The same for the decoded bytes of a gzipped body: a few kilobytes may decode to 50 MB."""
 
 LANES = 2
-"""Documents of one domain that are parsed at once."""
+"""Documents of one domain that are parsed concurrently."""
 
 TRIMMED_AFTER = 64 * 1024 * 1024
-"""Bytes that are put into the cache of bodies before it is seen whether there is too much."""
+"""Bytes stored in the body cache between two trims."""
 
 _GZIP = b"\x1f\x8b"
 
@@ -53,10 +53,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A body to parse, its `url`, its `base` after redirects, and which of its entries are the target's.
+    """A body to parse, its `url`, its `base` after redirects, and the scope of its entries.
 
-    `known` is the digest of the body that an earlier scan recorded, if it may do to read what changed.
-    `content_type` is the header that it came with.
+    `known` is the digest of the body that an earlier scan recorded, if reading the changes suffices.
+    `content_type` is the header's value.
     """
 
     url: str
@@ -64,14 +64,14 @@ class Source:
     size: int
     base: str
     in_scope: Scope
-    until: float | None = None  # on the event loop's clock: when nobody waits for it any more
+    until: float | None = None  # deadline, on the event loop's clock
     known: str | None = None
     content_type: str | None = None
-    cut: bool = False  # it ends before the document does
+    cut: bool = False  # the body ends before the document does
 
 
 class CachedBodies:
-    """A crawler's part in the cache of bodies: how much was put there, and whether it took it."""
+    """A crawler's use of the body cache: the bytes stored since the last trim, and whether it failed."""
 
     def __init__(self, cache: BodyCache) -> None:
         self.cache = cache
@@ -79,7 +79,7 @@ class CachedBodies:
         self._warned = False
 
     def note(self, segment: Segment) -> bool:
-        """Takes in what became of one body. True where it is time to see whether there is too much."""
+        """Count a stored body. Return True if the cache is to be trimmed."""
         if segment.unkept is not None and not self._warned:
             self._warned = True
             log.warning(
@@ -94,13 +94,13 @@ class CachedBodies:
         return True
 
     def close(self) -> None:
-        """Sees for a last time whether there is too much."""
+        """Trim the cache if bodies were stored."""
         if self._fresh:
             self.cache.trim()
 
 
 class Reader:
-    """One domain's parser: a document at a time for each of its spools."""
+    """Parses one domain's documents, one at a time per spool."""
 
     def __init__(
         self,
@@ -118,10 +118,10 @@ class Reader:
         self.spools = Spools()
 
     async def read(self, source: Source, *, room: Callable[[], int]) -> tuple[Document, Segment]:
-        """What the parser says, and the segment that holds the rows, at most `room()` of them, asked when its
-        turn comes: files that were read meanwhile have used up their share.
+        """Return the document and the segment with its rows, at most `room()`, which is called when the
+        parser starts.
 
-        A bug in a parser is the file's failure (`internal_error`), logged with its traceback.
+        A bug in a parser is the failure of the file (`internal_error`), logged with its traceback.
         """
         async with self._lane(room):
             with self.spools.one() as spool:
@@ -133,7 +133,7 @@ class Reader:
                 return document, segment
 
     def remembers(self, source: Source) -> bool:
-        """Whether the body that an earlier scan recorded is at hand, so that only changes need be read."""
+        """Return whether the recorded body is cached, so that only its changes are read."""
         if self._bodies is None or source.known is None:
             return False
         cache = self._bodies.cache
@@ -146,7 +146,8 @@ class Reader:
 
     @asynccontextmanager
     async def _lane(self, room: Callable[[], int]) -> AsyncIterator[None]:
-        """A turn to parse. Where the largest files could fill the domain's room, one goes at a time."""
+        """Wait for a slot to parse. If the largest files could exceed the limit of the domain, there is one
+        slot."""
         taken = 0
         try:
             async with self._entrance:
@@ -182,7 +183,7 @@ class Reader:
         return None if self._bodies is None else Memory(self._bodies.cache, source.known)
 
     def _swells(self, body: BinaryIO) -> bool:
-        """Whether a gzipped body holds more than `SWOLLEN` bytes."""
+        """Return whether a gzipped body has more than `SWOLLEN` decoded bytes."""
         trial = Body(body, replace(self._limits, body_bytes=SWOLLEN))
         trial.drain(trial.chunks())
         return trial.failure is not None and trial.failure.code == Code.BODY_TOO_LARGE
@@ -204,7 +205,7 @@ class Reader:
             message = f"the domain took longer than {self._limits.domain_time:g} seconds"
             return _broken(message, Code.DEADLINE)
         except WorkerDied as error:
-            log.error(  # noqa: TRY400 - the other process's end is all there is to tell
+            log.error(  # noqa: TRY400 - no traceback of ours
                 "a parsing process died over %s: %s",
                 source.base,
                 error,
@@ -216,14 +217,14 @@ class Reader:
         if done.document is None or done.contents is None:
             told = {"action": "parse.failed", "url": source.base}
             log.error("parser failed on %s", source.base, extra=told)
-            for line in (done.bug or "").splitlines():  # a traceback is for who asked for every step
+            for line in (done.bug or "").splitlines():  # the traceback is logged at debug level
                 log.debug("%s", line, extra=told)
             return _broken("the parser failed, which is a bug")
         segment.adopt(done.contents)
         return done.document
 
     async def digest(self, source: Source) -> str | None:
-        """`Document.digest` of a body without parsing it, at a tenth of the cost; None if it is damaged."""
+        """Return the `Document.digest` of a body without parsing it; None if it is damaged."""
 
         def read() -> str | None:
             body = Body(source.body, self._limits)
@@ -233,34 +234,33 @@ class Reader:
         return await self.in_thread(read)
 
     async def robots(self, fetched: FetchedFile, options: CrawlOptions) -> Robots:
-        """What a fetched robots.txt means."""
+        """Parse a fetched robots.txt."""
 
-        def read() -> Robots:
-            return read_robots(
-                fetched,
-                limits=self._limits,
-                user_agent=options.user_agent,
-                delay_cap=options.crawl_delay_cap,
-            )
-
+        read = partial(
+            read_robots,
+            fetched,
+            limits=self._limits,
+            user_agent=options.user_agent,
+            delay_cap=options.crawl_delay_cap,
+        )
         return read() if fetched.size <= INLINE_ROBOTS else await self.in_thread(read)
 
     async def links(
         self, html: bytes, base: str, link_headers: Sequence[str]
     ) -> list[tuple[str, DiscoveryMethod]]:
-        """Return what a home page and its Link headers link to that may be a sitemap or feed."""
-        from contentmap_cli.sitemap.html.links import site_links  # most sites name their sitemaps
+        """Return the links of a home page and its Link headers to sitemaps and feeds."""
+        from contentmap_cli.sitemap.html.links import site_links  # not needed by most scans
 
         return await self.in_thread(lambda: site_links(html, base, link_headers))
 
     async def refresh(self, html: bytes, base: str) -> str | None:
-        """Return the URL that a home page sends browsers to (`meta http-equiv=refresh`), or None."""
+        """Return the target of a `meta http-equiv=refresh`, or None."""
         from contentmap_cli.sitemap.html.links import page_metadata
 
         return await self.in_thread(lambda: page_metadata(html, base).refresh)
 
     async def in_thread(self, work: Callable[[], T], stop: Callable[[], None] | None = None) -> T:
-        """Return what `work` returns in one of the parsing threads (see `run_in_thread`)."""
+        """Run `work` in a parsing thread and return its result (see `run_in_thread`)."""
         return await run_in_thread(work, pool=self._pool, stop=stop)
 
     def _parse(self, source: Source, segment: Segment, memory: Memory | None) -> Document:
@@ -275,7 +275,7 @@ class Reader:
             return _broken("the crawl was cancelled")
         except Exception as error:
             segment.clear()
-            if (full := no_room(error)) is not None:
+            if (full := disk_full_message(error)) is not None:
                 return _broken(full, Code.STORAGE_ERROR)
             log.exception(
                 "parser failed on %s", source.base, extra={"action": "parse.failed", "url": source.base}
@@ -289,7 +289,7 @@ def _broken(message: str, code: Code = Code.INTERNAL_ERROR) -> Document:
 
 
 def _descriptor(body: BinaryIO) -> int | None:
-    """The descriptor of a body, all of which is in its file now; None for one that has no file."""
+    """Return the file descriptor of a body, flushed; None if it has no file."""
     try:
         number = body.fileno()
         body.flush()

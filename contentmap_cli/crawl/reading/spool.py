@@ -1,8 +1,8 @@
-"""A domain's rows on their way from the parsers to the database: on disk, each file's in key order.
+"""Spool a domain's rows between parsers and database: on disk, the rows of each file in key order.
 
-What a parser delivers is made into rows at once. They are collected up to a run's length, sorted, and
-written; a file of several runs is merged when it is read. So sorting costs the parser's thread and not the
-loop's, and memory holds a run, or a batch of each, whatever the size of the file.
+Entries become rows at once. They are collected, sorted and written in runs; the runs of a file are merged
+when it is read. Sorting takes place in the parser's thread or process, and memory holds one run, or a batch
+of each.
 """
 
 from __future__ import annotations
@@ -17,15 +17,14 @@ from itertools import chain
 from pathlib import Path
 from typing import IO, BinaryIO, NamedTuple
 
-from contentmap_cli.batches import BatchFile, cut
+from contentmap_cli.batches import BatchFile, batched
 from contentmap_cli.models import Document, Entry, Limits
 from contentmap_cli.models.entry_rows import (
     URL,
     PageTypes,
     Row,
     RowBatch,
-    extras_length,
-    news_count,
+    count_extras,
     rows_of,
     rows_of_plain,
     sorted_unique,
@@ -36,33 +35,31 @@ from contentmap_cli.models.hosts import Scope
 from contentmap_cli.sitemap import parse_document
 
 BATCH = 500
-"""Rows in one batch, at most."""
+"""Maximum rows of a batch."""
 
 RUN = 17_000
-"""Rows that are sorted at once. More would no longer lie in a processor's cache when they are written, fewer
-make more runs to merge: a full file of the protocol's comes in three."""
+"""Rows of a run: more exceed the processor's cache, fewer give more runs to merge."""
 
 RUN_WEIGHT = 8 * 1024 * 1024
-"""Characters of images, videos, news and alternates that wait to be sorted at the most."""
+"""Maximum characters of images, videos, news and alternates of a run."""
 
 _FEW = 10
-"""Batches of a run: the offsets of no more than so many take less room in a list than in an array."""
+"""Batches of a run up to which a list of offsets is smaller than an array."""
 
 
 class Cancelled(Exception):
-    """The crawl was cancelled while a parser ran in a thread: raised from the sink, to end it."""
+    """Raised by the sink to end a parser thread after the crawl was cancelled."""
 
 
 class Beginning(NamedTuple):
-    """What a segment's changes start from: the digest of an earlier body, and how many entries it had."""
+    """The earlier body that changes refer to: its digest and number of entries."""
 
     digest: str
     entries: int
 
 
 class Changes(NamedTuple):
-    """What a segment holds where its rows are only those that came: offsets of the URLs that went, and of the
-    body, which came gzipped or was made so."""
+    """Changes since an earlier body: offsets of removed URLs and of the new gzipped body."""
 
     since: Beginning
     gone: list[int]
@@ -71,7 +68,7 @@ class Changes(NamedTuple):
 
 
 class CachedBody(NamedTuple):
-    """Where a segment's body lies in the cache, and how many bytes that takes."""
+    """The path of a segment's body in the cache, and its size in bytes."""
 
     place: Path
     bytes: int
@@ -79,8 +76,11 @@ class CachedBody(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """Reads a body: the `url` of the file, its `base` after redirects, the scope, the limits, its
-    Content-Type. `cut`: the body ends before the document does."""
+    """Reads a body with these parameters: the file's `url`, its `base` after redirects, scope, limits,
+    Content-Type.
+
+    `cut`: the body ends before the document does.
+    """
 
     url: str
     base: str
@@ -104,37 +104,37 @@ class Reading:
 
 @dataclass(eq=False)
 class Held:
-    """What a segment holds, without the spool: plain data that another process can send."""
+    """The contents of a segment without its spool: plain data that can be sent to another process."""
 
     runs: list[Sequence[int]] = field(default_factory=list)  # offsets of batches
     entries: int = 0
     pages: int = 0
     refused: int = 0
-    outside: int = 0  # pages that are not the target's
-    news: int = 0  # pages that carry news
+    outside: int = 0  # pages of other sites
+    news: int = 0  # pages with news
     children: list[Entry] = field(default_factory=list)
     changes: Changes | None = None
     kept: CachedBody | None = None
-    unkept: str | None = None  # why it could not be put there
+    unkept: str | None = None  # why it was not cached
 
     def take(self, other: Held) -> None:
-        """Holds what another one does, from here on."""
+        """Copy the contents of another one."""
         for each in fields(Held):
             setattr(self, each.name, getattr(other, each.name))
 
 
 class Contents(NamedTuple):
-    """What a segment holds, and where the spool ends behind it."""
+    """The contents of a segment, and the end of the spool after it."""
 
     held: Held
     end: int
 
 
 class Segment(Held):
-    """The rows of one file, as an `EntrySink`: what is put in lies behind everything that came before.
+    """The rows of one file, as an `EntrySink`, appended to a spool.
 
-    Pages beyond `room` are counted in `refused` and dropped. Entries that name sitemaps are no rows: they are
-    kept in `children`, up to `child_room`.
+    Pages beyond `room` are counted in `refused` and dropped. Entries for sitemaps go to `children`, up to
+    `child_room`.
     """
 
     def __init__(self, spool: RowSpool, sitemap: str, room: int, child_room: int) -> None:
@@ -150,11 +150,11 @@ class Segment(Held):
         self.reading: Callable[[BinaryIO, Segment], Document] | None = None
 
     def cancel(self) -> None:
-        """Ends the parser that fills this segment, from another thread: its next batch raises `Cancelled`."""
+        """End the parser that fills this segment, from another thread: its next batch raises `Cancelled`."""
         self.spool.cancelled = True
 
     def extend(self, entries: Sequence[Entry]) -> None:
-        """Takes the next entries."""
+        """Add entries."""
         if self.spool.cancelled:
             raise Cancelled
         pages = [entry for entry in entries if entry.type == "url"]
@@ -166,7 +166,7 @@ class Segment(Held):
         self._put(rows_of(pages[: max(0, self.room - self.pages)], self._page_types.of), len(pages))
 
     def extend_plain(self, entries: PlainEntries, *, in_scope: bool) -> None:
-        """Takes the next entries, pages all of them."""
+        """Add plain entries, all of them pages."""
         if self.spool.cancelled:
             raise Cancelled
         rows = rows_of_plain(entries, self._page_types.of_plain(entries), in_scope=in_scope)
@@ -180,13 +180,14 @@ class Segment(Held):
         self.pages += len(rows)
         self.entries += len(rows)
         self._waiting += rows
-        self._weight += extras_length(rows)
-        self.news += news_count(rows)
+        length, news = count_extras(rows)
+        self._weight += length
+        self.news += news
         if len(self._waiting) >= RUN or self._weight >= RUN_WEIGHT:
-            self._write()
+            self.finish()
 
     def clear(self) -> None:
-        """Forgets all entries so far; their place in the spool is used again."""
+        """Drop all entries so far and reuse their space in the spool."""
         self.spool.rewind(self, self._start)
         self.runs.clear()
         self._waiting.clear()
@@ -195,24 +196,21 @@ class Segment(Held):
         self.changes = None
         self.entries = self.pages = self.refused = self.outside = self.news = 0
 
-    def finish(self) -> None:
-        """Writes what is still waiting."""
-        self._write()
-
     def changes_only(self, since: Beginning, gone: list[str], document: Document, body: bytes) -> None:
-        """Says that these rows are those that came to a document, and which URLs went from it. Keeps its
-        body, for who must have all rows."""
-        offsets = [self.spool.append(urls) for urls in cut(sorted(gone), BATCH)]
+        """Mark the rows as the added ones of a document. Spool the removed URLs and the whole body."""
+        offsets = [self.spool.append(urls) for urls in batched(sorted(gone), BATCH)]
         self.changes = Changes(since, offsets, self.spool.append((body,)), document.is_gzipped)
         self.pages = self.entries = document.entries
 
     def gone(self) -> Iterator[str]:
-        """The URLs that went, in their order."""
+        """Yield the removed URLs in order."""
         return chain.from_iterable(map(self.spool.at, self.changes.gone if self.changes else ()))
 
     def whole(self, spool: RowSpool) -> tuple[Document, Segment]:
-        """All of the body of which this holds the changes, read into another spool by `reading`. The cache
-        lets the body go: to start from it may not do next time either."""
+        """Read the whole body of a segment of changes into another spool with `reading`.
+
+        The cached body is removed, since its changes may not suffice the next time either.
+        """
         assert self.changes is not None  # noqa: S101 - otherwise it is whole
         assert self.reading is not None  # noqa: S101 - set with them
         if self.kept is not None:
@@ -225,27 +223,28 @@ class Segment(Held):
         return replace(document, is_gzipped=self.changes.came_gzipped), segment
 
     def contents(self) -> Contents:
-        """All of it, once it is finished."""
+        """Return the contents after `finish`."""
         held = Held()
         held.take(self)
         return Contents(held, self.spool.end)
 
     def adopt(self, contents: Contents) -> None:
-        """Takes what another process has written to this segment's spool."""
+        """Take over what another process wrote to this segment's spool."""
         self.take(contents.held)
         self.spool.end = contents.end
 
-    def _write(self) -> None:
+    def finish(self) -> None:
+        """Write the remaining rows."""
         if self._waiting:
             rows = sorted_unique(self._waiting)
             self._waiting = []
             self._weight = 0
-            offsets = [self.spool.put(batch) for batch in _batches(rows)]
+            offsets = [self.spool.append((len(batch.columns), batch.values)) for batch in _batches(rows)]
             self.runs.append(array("q", offsets) if len(offsets) > _FEW else offsets)
 
     def read(self) -> Iterator[RowBatch]:
-        """The rows in the order of their URLs, one for each, in batches of at most `BATCH`."""
-        runs = [map(self.spool.get, run) for run in self.runs]
+        """Yield the rows ordered by URL, one per URL, in batches of at most `BATCH`."""
+        runs = [(RowBatch.of_values(*self.spool.at(offset)) for offset in run) for run in self.runs]
         return runs[0] if len(runs) == 1 else _batches(chain.from_iterable(_merged(runs)))
 
 
@@ -261,20 +260,12 @@ class RowSpool(BatchFile):
         self.cancelled = False
 
     def segment(self, sitemap: str, *, room: int, child_room: int) -> Segment:
-        """Begins the segment of the file at a URL, behind the last one's end."""
+        """Start the segment of a sitemap at the end of the spool."""
         self._last = Segment(self, sitemap, room, child_room)
         return self._last
 
-    def put(self, batch: RowBatch) -> int:
-        """Appends a batch and returns its offset."""
-        return self.append((len(batch.columns), batch.values))
-
-    def get(self, offset: int) -> RowBatch:
-        """The batch that was put at an offset."""
-        return RowBatch.of_values(*self.at(offset))
-
     def rewind(self, segment: Segment, offset: int) -> None:
-        """Drops everything behind an offset, if that is the segment's own and no later one's."""
+        """Truncate the spool to an offset, if the segment is the last one."""
         if segment is self._last:
             self.end = offset
 
@@ -289,7 +280,7 @@ class Spools:
 
     @contextmanager
     def one(self) -> Iterator[RowSpool]:
-        """A spool that nobody else writes to in the meantime."""
+        """Use a spool that no one else writes to meanwhile."""
         spool = self._free.pop() if self._free else RowSpool()
         if spool not in self._all:
             self._all.append(spool)
@@ -299,12 +290,12 @@ class Spools:
             self._free.append(spool)
 
     def add(self, spool: RowSpool) -> None:
-        """Close one more with the others."""
+        """Add a spool, to be closed with the others."""
         spool.cancelled = self._cancelled
         self._all.append(spool)
 
     def cancel(self) -> None:
-        """End the parsers that fill them, from another thread: their next batch raises `Cancelled`."""
+        """End the parsers that fill the spools, from another thread: their next batch raises `Cancelled`."""
         self._cancelled = True
         for spool in self._all:
             spool.cancelled = True
@@ -314,20 +305,20 @@ class Spools:
 
     @property
     def size(self) -> int:
-        """Bytes in all of them."""
+        """The bytes in all of them."""
         return sum(spool.end for spool in self._all)
 
     def close(self) -> None:
-        """Lets all rows go."""
+        """Close all spools."""
         for spool in self._all:
             spool.close()
 
 
 def _merged(runs: Sequence[Iterator[RowBatch]]) -> Iterator[list[Row]]:
-    """Sorted runs as one, in pieces of any size; of equal URLs that of the earliest run stays.
+    """Merge sorted runs, in pieces of any size; of equal URLs that of the earliest run stays.
 
-    A batch of each run at a time: what lies up to the first of their ends is complete. Sorting it, which
-    merges in C what is sorted in parts, costs a quarter of taking row by row from a heap.
+    One batch of each run is in memory: the rows up to the first of their ends are complete. Sorting them
+    takes a quarter of the time of a heap.
     """
     heads = [([*next(run, ())], run) for run in runs]
     while heads:
@@ -345,4 +336,4 @@ def _merged(runs: Sequence[Iterator[RowBatch]]) -> Iterator[list[Row]]:
 
 
 def _batches(rows: Iterable[Row]) -> Iterator[RowBatch]:
-    return map(RowBatch.of, cut(rows, BATCH))
+    return map(RowBatch.of, batched(rows, BATCH))

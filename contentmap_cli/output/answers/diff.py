@@ -7,10 +7,10 @@ import json
 from typing import Protocol, TextIO
 
 from contentmap_cli.models.comparison import Change, Comparison, Counts, Kind, ScanPoint
-from contentmap_cli.output.columns import Style, painted
+from contentmap_cli.output.columns import Style, styled
 from contentmap_cli.output.escape import csv_cell, terminal, url_text
-from contentmap_cli.output.figures import moment, plural
 from contentmap_cli.output.formats import DIFF_FORMATS, Format, refusal
+from contentmap_cli.output.number_format import moment, plural
 from contentmap_cli.output.objects import SCHEMA, timestamp
 
 _SIGNS = {Kind.ADDED: "+", Kind.REMOVED: "-", Kind.CHANGED: "~"}
@@ -252,15 +252,15 @@ class DiffTable:
         self._out.write("\n" if self._domains else "")
         self._domains += 1
         self._shown = 0
-        name = painted(terminal(pair.domain), Style.BOLD, self._color)
-        first = "the scan before it, which was pruned" if pair.pruned else "nothing: it is the first scan"
+        name = styled(terminal(pair.domain), Style.BOLD, self._color)
+        first = "pruned" if pair.pruned else "none: this is the first scan"
         old = _when(pair.before) if pair.before else first
         self._out.write(f"{name}\n")
         for word, text in (("from", old), ("to", _when(pair.after))):
-            self._out.write(f"{painted(f'{word:<4}', Style.DIM, self._color)}  {text}\n")
+            self._out.write(f"{styled(f'{word:<4}', Style.DIM, self._color)}  {text}\n")
         if pair.removals_withheld:
-            note = "the later scan was not complete: what it did not see is still listed"
-            self._out.write(f"{painted(note, Style.YELLOW, self._color)}\n")
+            note = "the later scan was not complete: URLs it did not see count as listed"
+            self._out.write(f"{styled(note, Style.YELLOW, self._color)}\n")
         self._out.write("\n")
 
     def change(self, change: Change) -> None:
@@ -268,16 +268,16 @@ class DiffTable:
         self._shown += 1
         if self._limit is not None and self._shown > self._limit:
             return
-        sign = painted(_SIGNS[change.kind], _STYLES[change.kind], self._color)
+        sign = styled(_SIGNS[change.kind], _STYLES[change.kind], self._color)
         noun = "sitemap " if change.sitemap is None else ""
-        said = painted(_said(change), Style.DIM, self._color)
-        self._out.write(f"{sign} {noun}{url_text(change.url)}{said}\n")
+        details = styled(_details(change), Style.DIM, self._color)
+        self._out.write(f"{sign} {noun}{url_text(change.url)}{details}\n")
 
     def end(self, counts: Counts) -> None:
         """Write the counts."""
         left = self._shown - self._limit if self._limit is not None else 0
         if left > 0:
-            self._out.write(f"… and {left:,} more (--limit shows more, -o with --format ndjson all)\n")
+            self._out.write(f"… and {left:,} more (--limit N shows more, --format ndjson all)\n")
         self._out.write("\n" if self._shown else "")
         urls = f"{plural(counts.added, 'url')} added, {counts.removed:,} removed, {counts.changed:,} changed"
         files = ""
@@ -295,7 +295,7 @@ def _when(point: ScanPoint) -> str:
     return f"{moment(point.recorded_at)} UTC  {point.job_id}  {state}"
 
 
-def _said(change: Change) -> str:
+def _details(change: Change) -> str:
     if change.kind is not Kind.CHANGED:
         return ""
     parts = []

@@ -8,10 +8,10 @@ from typing import TextIO
 
 from contentmap_cli.models import Severity
 from contentmap_cli.models.findings import CheckSummary, Finding, Rule
-from contentmap_cli.output.columns import Style, painted
+from contentmap_cli.output.columns import Style, styled
 from contentmap_cli.output.escape import redact, terminal, xml_text
-from contentmap_cli.output.figures import plural
 from contentmap_cli.output.formats import CHECK_FORMATS, Format
+from contentmap_cli.output.number_format import plural
 from contentmap_cli.output.objects import check_object, finding_object, finding_text, rule_object
 from contentmap_cli.output.writers.github import workflow_command
 from contentmap_cli.output.writers.junit import attributes_text
@@ -69,8 +69,8 @@ def _table(out: TextIO, findings: Sequence[Finding], summary: CheckSummary, *, c
     for finding in findings:
         if finding.place != place:
             place = finding.place
-            out.write(painted(terminal(redact(place)), Style.BOLD, color) + "\n")
-        severity = painted(f"{finding.rule.severity.value:<7}", _STYLES[finding.rule.severity], color)
+            out.write(styled(terminal(redact(place)), Style.BOLD, color) + "\n")
+        severity = styled(f"{finding.rule.severity.value:<7}", _STYLES[finding.rule.severity], color)
         line = f"line {finding.line}: " if finding.line else ""
         out.write(f"  {severity}  {finding.rule.id}  {line}{terminal(finding_text(finding))}\n")
         for example in finding.examples:

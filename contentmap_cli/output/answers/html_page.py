@@ -17,7 +17,7 @@ from typing import Any, TextIO
 
 from contentmap_cli.errors import UsageError
 from contentmap_cli.output.escape import redact, terminal
-from contentmap_cli.output.figures import number
+from contentmap_cli.output.number_format import number
 
 
 def plotly_source() -> str:
@@ -52,7 +52,7 @@ def write_page(out: TextIO, title: str, intro: str, body: Iterable[str], data: d
     for part in body:
         out.write(part + "\n")
     out.write(
-        "</main>\n<footer><p>Written by ContentMap. This page asks no server for anything.</p></footer>\n"
+        "</main>\n<footer><p>Written by ContentMap. This page makes no network requests.</p></footer>\n"
     )
     out.write(f'<script type="application/json" id=data>{_data(data)}</script>\n')
     out.write(f"<script>{plotly}</script>\n<script>{script}</script>\n</body>\n</html>\n")
@@ -83,7 +83,9 @@ def facts_list(facts: Iterable[tuple[str, str]]) -> str:
 
 def chart(name: str, label: str) -> str:
     """Return the element that the script fills with a chart; `label` is its text for screen readers."""
-    return f'<div class=chart id={name} role=img aria-label="{label}; the same is said in words below"></div>'
+    return (
+        f'<div class=chart id={name} role=img aria-label="{label}; the same data is in the text below"></div>'
+    )
 
 
 def table(
@@ -96,7 +98,7 @@ def table(
         for place, name in enumerate(columns)
     )
     body = "\n".join(f"<tr>{''.join(row)}</tr>" for row in rows)
-    left = f"<p class=soft>and {number(more)} more, not shown here</p>" if more else ""
+    left = f"<p class=soft>{number(more)} more rows are not shown</p>" if more else ""
     return (
         f"<div class=scroll tabindex=0 role=region aria-label='{title}'>"
         f"<table class=rows><caption>{title}</caption>"

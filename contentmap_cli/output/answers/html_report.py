@@ -11,7 +11,7 @@ from typing import Any, TextIO
 from urllib.parse import unquote
 
 from contentmap_cli.models import DomainSummary, JobSummary, ScanStatus, StoredFile
-from contentmap_cli.models.sections import Periods, Section, shown
+from contentmap_cli.models.sections import Periods, Section, split_by_size
 from contentmap_cli.output.answers.html_page import (
     cell,
     chart,
@@ -24,12 +24,12 @@ from contentmap_cli.output.answers.html_page import (
 )
 from contentmap_cli.output.answers.lists import file_note
 from contentmap_cli.output.escape import terminal, url_text
-from contentmap_cli.output.figures import duration, moment, number, plural, size
+from contentmap_cli.output.number_format import duration, moment, number, plural, size
 from contentmap_cli.output.outcomes import elapsed, failure_text, job_status
 
-MOST_ROWS = 5_000
-"""Rows of a table: more make a page slow and are better asked of a database."""
-_MOST_SECTIONS = 600
+MAX_ROWS = 5_000
+"""Rows of a table: more would make the page slow."""
+_MAX_SECTIONS = 600
 _TREE_DEPTH = 4
 _BARS = 48
 _FILE_COLUMNS = ("Status", "Type", "Found by", "HTTP", "URLs", "Size", "Sitemap", "Problems")
@@ -90,28 +90,27 @@ def write_domain_page(out: TextIO, page: DomainPage) -> None:
     body = [facts_list(facts), "<h2>Sections</h2>"]
     if page.top.urls:
         body += [
-            "<p class=soft>Larger is more URLs, stronger colour is newer. Choose a section to look into it; "
-            "the list below says the same.</p>",
+            "<p class=soft>Size: number of URLs; colour: age of the newest lastmod. Click a section to open "
+            "it. The list below has the same data.</p>",
             chart("map-chart", "Treemap of the sections"),
             _tree(page.top),
         ]
         if page.folded:
             body.append(
-                "<p class=soft>There are more sections than are counted one by one: the smallest are part "
-                "of those above.</p>"
+                "<p class=soft>Too many sections: the smallest are counted as part of their parents.</p>"
             )
     else:
-        body.append("<p>No URL is recorded.</p>")
-    body += ["<h2>Freshness</h2>", _freshness_words(page.top)]
+        body.append("<p>No URLs are recorded.</p>")
+    body += ["<h2>Freshness</h2>", _freshness_text(page.top)]
     if bars:
         body.append(chart("freshness-chart", f"URLs by {unit} of their date"))
-        body.append(f"<p class=soft>By {unit} of the date that the sitemaps say.</p>")
+        body.append(f"<p class=soft>By {unit} of lastmod.</p>")
     body += ["<h2>Changes</h2>"]
     if data["scans"]:
         body.append(chart("scans-chart", "Changes by scan"))
     body.append(_scans_table(page.scans))
     body += ["<h2>Sitemap files</h2>", _files_table(page.files, page.more_files)]
-    write_page(out, page.domain, "What it publishes, as its sitemaps say.", body, data)
+    write_page(out, page.domain, f"URLs listed in the sitemaps of {text_of(page.domain)}.", body, data)
 
 
 def write_job_page(out: TextIO, page: JobPage) -> None:
@@ -136,12 +135,12 @@ def write_job_page(out: TextIO, page: JobPage) -> None:
     body.append("<h2>Outcomes</h2>")
     if counts:
         body.append(chart("outcomes-chart", "Domains by outcome"))
-    body.append(_counts_words(counts))
+    body.append(_counts_text(counts))
     if page.codes:
         rows = [[cell(code), number_cell(count)] for code, count in page.codes.most_common()]
         body += ["<h2>Errors</h2>", table("Errors", ("Code", "Domains"), rows, 0, numbers={1})]
     body += ["<h2>Domains</h2>", _domains_table(page.results, page.more_results)]
-    write_page(out, job.job_id, "How the job went, domain by domain.", body, data)
+    write_page(out, job.job_id, "Results by domain.", body, data)
 
 
 def _treemap(top: Section, month: str) -> dict[str, list[Any]]:
@@ -150,17 +149,17 @@ def _treemap(top: Section, month: str) -> dict[str, list[Any]]:
     Ages are 0 for a date as new as the last scan to 1 for five years or more, or no date.
     """
     kept = [("", top)]
-    for _, section in kept:  # it grows while it is walked: the upper levels come first
-        if len(kept) >= _MOST_SECTIONS:
+    for _, section in kept:  # grows during the iteration: breadth first
+        if len(kept) >= _MAX_SECTIONS:
             break
-        large, _small = shown(section, max(1, section.urls // 200))
+        large, _small = split_by_size(section, max(1, section.urls // 200))
         kept += [(section.url or "/", below) for below in large[:60]]
     answer: dict[str, list[Any]] = {
         name: [] for name in ("ids", "labels", "parents", "values", "notes", "ages")
     }
     for parent, section in kept:
         answer["ids"].append(section.url or "/")
-        # plotly reads labels as a little HTML of its own, which knows no &quot;
+        # plotly reads labels as a subset of HTML without &quot;
         answer["labels"].append(html.escape(_folder(section), quote=False))
         answer["parents"].append(parent)
         answer["values"].append(section.urls)
@@ -188,7 +187,7 @@ def _tree(top: Section) -> str:
     def item(section: Section, depth: int) -> str:
         newest = f", newest {section.newest[:10]}" if section.newest else ""
         head = f"{text_of(_folder(section))} <span class=count>{plural(section.urls, 'URL')}{newest}</span>"
-        large, small = shown(section, max(1, top.urls // 500))
+        large, small = split_by_size(section, max(1, top.urls // 500))
         if depth >= _TREE_DEPTH or not section.sections:
             return f"<div class=leaf>{head}</div>"
         inside = "".join(item(below, depth + 1) for below in large[:60])
@@ -216,16 +215,16 @@ def _by_period(top: Section, month: str) -> tuple[str, dict[str, int]]:
     return periods.unit, older | bars | ({"in the future": after} if after else {})
 
 
-def _freshness_words(top: Section) -> str:
+def _freshness_text(top: Section) -> str:
     if not top.months:
-        return "<p>No URL has a date.</p>"
+        return "<p>No URL has a lastmod.</p>"
     dated = top.urls - top.undated
-    newest = f"the newest says {top.newest[:10]}" if top.newest else ""
+    newest = f"the newest is {top.newest[:10]}" if top.newest else ""
     return f"<p>{plural(dated, 'URL')} with a date, {newest}; {number(top.undated)} without.</p>"
 
 
 def _scan_series(scans: Sequence[Scan]) -> dict[str, list[Any]] | None:
-    rows = scans[1:]  # the first added everything there was, and would flatten all others
+    rows = scans[1:]  # without the first, which added everything
     if not any(scan.summary.added or scan.summary.removed or scan.summary.changed for scan in rows):
         return None
     return {
@@ -284,5 +283,5 @@ def _domains_table(results: Sequence[DomainSummary], more: int) -> str:
     return table("Domains", _DOMAIN_COLUMNS, rows, more, numbers={2, 3, 4, 5, 6, 7})
 
 
-def _counts_words(counts: dict[str, int]) -> str:
+def _counts_text(counts: dict[str, int]) -> str:
     return f"<p>{', '.join(f'{count:,} {name}' for name, count in counts.items()) or 'No domain.'}</p>"

@@ -7,9 +7,9 @@ from typing import ClassVar, TextIO
 
 from contentmap_cli.models import Entry, FileStatus, JobSummary, Lastmod, Problem, StoredEntry, StoredFile
 from contentmap_cli.models.robots import DomainRobots
-from contentmap_cli.output.columns import Cell, Column, Line, Style, painted, write_table
+from contentmap_cli.output.columns import Cell, Column, Line, Style, styled, write_table
 from contentmap_cli.output.escape import redact, terminal, url_text
-from contentmap_cli.output.figures import duration, moment, number, size
+from contentmap_cli.output.number_format import duration, moment, number, size
 from contentmap_cli.output.outcomes import elapsed, failure_text, job_status
 
 _JOBS = (
@@ -37,7 +37,7 @@ _FILE_STYLES = {
     FileStatus.FAILED: Style.RED,
     FileStatus.UNCHANGED: Style.DIM,
 }
-_TOLD = 3  # problems of a file that are spelled out; the other formats have them all
+_MAX_PROBLEMS = 3  # per file; other formats have all of them
 
 
 class Aligned:
@@ -132,24 +132,24 @@ class EntriesTable:
     def __init__(self, out: TextIO, *, width: int | None, color: bool) -> None:
         self._out = out
         self._color = color
-        self._whole = width is None
+        self._off_terminal = width is None
         self._blank = "-" if width is None else ""
-        self._begun = False
+        self._has_heading = False
 
     def write(self, row: StoredEntry | Entry) -> None:
         """Write the row, after the heading if it is the first."""
-        if not self._begun:
-            self._begun = True
+        if not self._has_heading:
+            self._has_heading = True
             heading = f"{'LASTMOD':<16}  {'CHANGEFREQ':<10}  {'PRIORITY':>8}  URL"
-            self._out.write(painted(heading, Style.DIM, self._color) + "\n")
+            self._out.write(styled(heading, Style.DIM, self._color) + "\n")
         entry, removed = (row.entry, row.removed_at) if isinstance(row, StoredEntry) else (row, None)
         lastmod = terminal(_lastmod(entry.lastmod)) or self._blank
-        lastmod = lastmod if self._whole else lastmod[:16]
+        lastmod = lastmod if self._off_terminal else lastmod[:16]
         changefreq = terminal(entry.changefreq or "") or self._blank
         priority = self._blank if entry.priority is None else str(entry.priority)
         text = f"{lastmod:<16}  {changefreq:<10}  {priority:>8}  {url_text(entry.url)}"
         if removed is not None:
-            text = painted(f"{text}  removed {moment(removed)[:10]}", Style.DIM, self._color)
+            text = styled(f"{text}  removed {moment(removed)[:10]}", Style.DIM, self._color)
         self._out.write(text + "\n")
 
     def write_all(self, rows: Iterable[StoredEntry | Entry]) -> None:
@@ -174,28 +174,24 @@ def _lastmod(lastmod: Lastmod | None) -> str:
 
 def file_note(row: StoredFile) -> str:
     """Return the error or the first problems of a file, escaped, on one line."""
-    # a problem of the same code says it with its line
-    told_below = {problem.code for problem in row.problems}
-    parts = [failure_text(row.error)] if row.error and row.error.code not in told_below else []
-    told = row.problems[: _TOLD - len(parts)]
-    parts.extend(problem_text(problem) for problem in told)
-    left = sum(problem.count for problem in row.problems[len(told) :])
-    if left:
-        parts.append(f"and {left:,} more")
-    return "; ".join(parts)
+    codes = {problem.code for problem in row.problems}
+    if row.error is None or row.error.code in codes:  # the problem has the line, too
+        return problems_text(row.problems)
+    problems = problems_text(row.problems, _MAX_PROBLEMS - 1)
+    return f"{failure_text(row.error)}; {problems}" if problems else failure_text(row.error)
 
 
 def problem_text(problem: Problem) -> str:
     """Return a problem with its line and count, escaped."""
-    where = f"line {problem.line}: " if problem.line is not None else ""
-    often = f" ({problem.count:,} times)" if problem.count > 1 else ""
-    return terminal(redact(f"{problem.code}: {where}{problem.message}{often}"))
+    line = f"line {problem.line}: " if problem.line is not None else ""
+    times = f" ({problem.count:,} times)" if problem.count > 1 else ""
+    return terminal(redact(f"{problem.code}: {line}{problem.message}{times}"))
 
 
-def problems_text(problems: Sequence[Problem], most: int = _TOLD) -> str:
+def problems_text(problems: Sequence[Problem], limit: int = _MAX_PROBLEMS) -> str:
     """Return the first problems on one line, escaped."""
-    parts = [problem_text(problem) for problem in problems[:most]]
-    left = sum(problem.count for problem in problems[most:])
+    parts = [problem_text(problem) for problem in problems[:limit]]
+    left = sum(problem.count for problem in problems[limit:])
     return "; ".join([*parts, f"and {left:,} more"] if left else parts)
 
 

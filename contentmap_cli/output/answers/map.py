@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from typing import Protocol, TextIO
 from urllib.parse import unquote
 
-from contentmap_cli.models.sections import Periods, Section, shown
-from contentmap_cli.output.columns import Cell, Column, Line, Style, painted, write_table
+from contentmap_cli.models.sections import Periods, Section, split_by_size
+from contentmap_cli.output.columns import Cell, Column, Line, Style, styled, write_table
 from contentmap_cli.output.escape import terminal, url_text
-from contentmap_cli.output.figures import number, plural
 from contentmap_cli.output.formats import LIST_FORMATS, Format, refusal
+from contentmap_cli.output.number_format import number, plural
 from contentmap_cli.output.objects import SCHEMA
 from contentmap_cli.output.writers.csv import SECTION, CsvRows, cells_of
 
@@ -27,7 +27,7 @@ _COLUMNS = (
 )
 _BARS = " ▁▂▃▄▅▆▇█"
 _ASCII_BARS = " .:-=+*#@"
-_NARROWEST = 40
+_MIN_WIDTH = 40
 _BRANCHES = ("├─ ", "└─ ", "│  ", "… ")
 _ASCII_BRANCHES = ("|- ", "`- ", "|  ", "")
 
@@ -90,7 +90,7 @@ def visible(site: SiteMap) -> Iterator[tuple[int, Section, int, int]]:
     URLs that are too small to be listed."""
 
     def walk(section: Section, depth: int) -> Iterator[tuple[int, Section, int, int]]:
-        large, small = shown(section, site.least) if depth < site.depth else ((), None)
+        large, small = split_by_size(section, site.least) if depth < site.depth else ((), None)
         yield depth, section, small.sections if small else 0, small.urls if small else 0
         for below in large:
             yield from walk(below, depth + 1)
@@ -122,7 +122,7 @@ class _MapJson:
         total = site.top.urls
 
         def nested(section: Section, depth: int) -> dict[str, object]:
-            large, small = shown(section, site.least) if depth < site.depth else ((), None)
+            large, small = split_by_size(section, site.least) if depth < site.depth else ((), None)
             answer = section_object(section, depth, total)
             answer["sections"] = [nested(below, depth + 1) for below in large]
             answer["not_shown"] = {"sections": small.sections, "urls": small.urls} if small else None
@@ -170,7 +170,7 @@ class _MapTable:
         self._out = out
         self._width = width
         self._color = color
-        blocks = _draws_blocks()
+        blocks = _supports_blocks()
         self._bars = _BARS if blocks else _ASCII_BARS
         self._branches = _BRANCHES if blocks else _ASCII_BRANCHES
 
@@ -192,11 +192,11 @@ class _MapTable:
         fork, end, along, dots = self._branches
 
         def walk(section: Section, depth: int, lead: str, branch: str) -> Iterator[Line]:
-            section, chain = _through(section, depth)
+            section, chain = _skip_single(section, depth)
             yield self._line(lead + branch + _name(section, chain), section, site, periods)
             if depth >= site.depth:
                 return
-            large, small = shown(section, site.least)
+            large, small = split_by_size(section, site.least)
             further = lead + {"": "", fork: along, end: "   "}[branch]
             for place, below in enumerate(large):
                 last = place == len(large) - 1 and not small.sections
@@ -223,27 +223,27 @@ class _MapTable:
     def _spark(self, counts: Sequence[int]) -> str:
         most = max(counts) or 1
         top = len(self._bars) - 1
-        # the least of something is more than nothing; a blank at an end would be cut off
+        # a count above zero is visible; a space at an end would be stripped
         marks = [self._bars[max(1, count * top // most)] if count else "·" for count in counts]
         return "".join(marks).replace("·", "." if self._bars is _BARS else "_")
 
     def _legend(self, site: SiteMap, periods: Periods) -> None:
         reach = f"{periods.labels[0]} to {periods.last}"
-        said = [f"freshness: lastmod by {periods.unit}, {reach}"]
+        notes = [f"freshness: lastmod by {periods.unit}, {reach}"]
         if periods.older:
-            said.append("older dates count in the first")
+            notes.append("older dates are counted in the first")
         if periods.later:
-            said.append("later dates count in the last")
+            notes.append("later dates are counted in the last")
         if site.top.undated:
-            said.append(f"{plural(site.top.undated, 'url')} without a date")
+            notes.append(f"{plural(site.top.undated, 'url')} without a date")
         if site.folded:
-            said.append("more sections than are counted one by one: the smallest are part of those above")
+            notes.append("too many sections: the smallest are counted as part of their parents")
         self._out.write("\n")
-        for line in textwrap.wrap("; ".join(said), max(self._width or 0, _NARROWEST)):
-            self._out.write(f"{painted(line, Style.DIM, self._color)}\n")
+        for line in textwrap.wrap("; ".join(notes), max(self._width or 0, _MIN_WIDTH)):
+            self._out.write(f"{styled(line, Style.DIM, self._color)}\n")
 
 
-def _through(section: Section, depth: int) -> tuple[Section, int]:
+def _skip_single(section: Section, depth: int) -> tuple[Section, int]:
     """Follow folders that contain only one other folder: they are drawn as one line.
 
     Return the last of them and how many were skipped.
@@ -271,7 +271,7 @@ def _share(urls: int, total: int) -> str:
     return f"{share:.0f} %" if share >= 9.95 or not share else f"{share:.1f} %"
 
 
-def _draws_blocks(environment: Mapping[str, str] = os.environ) -> bool:
+def _supports_blocks(environment: Mapping[str, str] = os.environ) -> bool:
     """Return whether the terminal can show block elements: it is not dumb, and its locale is UTF-8."""
     if environment.get("TERM") == "dumb":
         return False

@@ -9,10 +9,10 @@ from typing import ClassVar, TextIO
 
 from contentmap_cli.models.robots import RobotsState, RobotsVerdict, RobotsVersion
 from contentmap_cli.output.answers.lists import Aligned, problem_text, problems_text
-from contentmap_cli.output.columns import Cell, Column, Line, Style, painted
+from contentmap_cli.output.columns import Cell, Column, Line, Style, styled
 from contentmap_cli.output.escape import terminal, url_text
-from contentmap_cli.output.figures import moment, plural, size
 from contentmap_cli.output.formats import LIST_FORMATS, Format, RowWriter, objects_writer, refusal
+from contentmap_cli.output.number_format import moment, plural, size
 from contentmap_cli.output.objects import SCHEMA, robots_object, to_json, verdict_object
 
 _STATES = {
@@ -111,7 +111,7 @@ def write_robots(
     match format:
         case Format.TABLE:
             for line in _head(robots, versions):
-                out.write(painted(f"# {line}", Style.DIM, color) + "\n")
+                out.write(styled(f"# {line}", Style.DIM, color) + "\n")
             for text in text_lines(robots):
                 out.write(terminal(text) + "\n")
         case Format.JSON | Format.NDJSON:
@@ -145,7 +145,7 @@ def write_difference(
     elif format is Format.TABLE:
         for line in lines:
             style = {"+": Style.GREEN, "-": Style.RED, "@": Style.CYAN}.get(line[:1], Style.PLAIN)
-            out.write(painted(line, style, color) + "\n")
+            out.write(styled(line, style, color) + "\n")
     else:
         raise refusal(format, (Format.TABLE, Format.JSON, Format.NDJSON))
     out.flush()
@@ -166,9 +166,9 @@ def _head(robots: RobotsVersion, versions: int) -> Iterator[str]:
     seen = f"seen from {moment(robots.first_seen)} to {moment(robots.last_seen)} UTC"
     match robots.state:
         case RobotsState.ABSENT:
-            yield f"there is none: HTTP {robots.http_status}; everything is allowed; {which}, {seen}"
+            yield f"not found: HTTP {robots.http_status}; everything is allowed; {which}, {seen}"
         case RobotsState.NOT_UNDERSTOOD:
-            yield f"another document is served in its place; everything is allowed; {which}, {seen}"
+            yield f"another document is served; everything is allowed; {which}, {seen}"
         case RobotsState.READ:
             yield f"{size(len(robots.body or b''))}; {which}, {seen}"
     if robots.problems:

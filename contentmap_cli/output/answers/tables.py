@@ -6,12 +6,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TextIO
 
 from contentmap_cli.models import DomainSummary, ErrorGroup, JobSummary, ScanStatus
-from contentmap_cli.output.columns import Cell, Column, Line, Style, painted, write_table
+from contentmap_cli.output.columns import Cell, Column, Line, Style, styled, write_table
 from contentmap_cli.output.escape import redact, terminal
-from contentmap_cli.output.figures import changes, duration, moment, number, plural
+from contentmap_cli.output.number_format import changes, duration, moment, number, plural
 from contentmap_cli.output.outcomes import SCAN_STYLES, elapsed, job_status, outcome_note
 
-# The further down, the nearer to the prompt of whoever ran the command.
+# from top to bottom: rows that need attention are nearest to the prompt
 _ORDER = (
     ScanStatus.PENDING,
     ScanStatus.RUNNING,
@@ -31,8 +31,8 @@ _DOMAINS = (
     Column("CHANGES", spare=1),
     Column("TIME", right=True, spare=2),
 )
-NAMED = 3
-"""Domains that are named beside an error that many have."""
+MAX_NAMES = 3
+"""Domains that are named for each error code."""
 
 
 class TableScan:
@@ -57,11 +57,11 @@ class TableScan:
         heading = _domain_total(job) + (f" in {duration(took)}" if took is not None else "")
         counts = _outcomes(job, self._color)
         self._out.write(f"{heading}: {counts}\n" if counts else f"{heading}\n")
-        self._out.write(f"{_findings(job)}\n")
+        self._out.write(f"{_totals(job)}\n")
         status = job_status(job)
-        self._out.write(f"job {job.job_id} {painted(status.text, status.style, self._color)}\n")
+        self._out.write(f"job {job.job_id} {styled(status.text, status.style, self._color)}\n")
         if job.error:
-            self._out.write(f"{painted(terminal(redact(job.error)), Style.RED, self._color)}\n")
+            self._out.write(f"{styled(terminal(redact(job.error)), Style.RED, self._color)}\n")
         self._out.flush()
 
 
@@ -84,11 +84,11 @@ class TableStatus:
         write_domains(self._out, self._rows, width=self._width, color=self._color)
         if left_out:
             more = f"{plural(left_out, 'more domain')}: `--format csv` or `ndjson` lists them all"
-            self._out.write(f"{painted(more, Style.DIM, self._color)}\n")
+            self._out.write(f"{styled(more, Style.DIM, self._color)}\n")
         if self._rows or left_out:
             self._out.write("\n")
         for name, value in _facts(self._job, self._color):
-            self._out.write(f"{painted(f'{name:<10}', Style.DIM, self._color)}{value}\n")
+            self._out.write(f"{styled(f'{name:<10}', Style.DIM, self._color)}{value}\n")
         self._errors(errors)
         self._out.flush()
 
@@ -96,11 +96,11 @@ class TableStatus:
         if not errors:
             return
         self._out.write("\n")
-        columns = (Column("ERROR"), Column("DOMAINS", right=True), Column("WHERE", fit=NAMED * 16))
+        columns = (Column("ERROR"), Column("DOMAINS", right=True), Column("WHERE", fit=MAX_NAMES * 16))
         lines = []
         for group in errors:
-            names = ", ".join(terminal(name) for name in group.first[:NAMED])
-            more = f" and {group.domains - NAMED:,} more" if group.domains > NAMED else ""
+            names = ", ".join(terminal(name) for name in group.first[:MAX_NAMES])
+            more = f" and {group.domains - MAX_NAMES:,} more" if group.domains > MAX_NAMES else ""
             lines.append(Line((Cell(terminal(group.code)), Cell(number(group.domains)), Cell(names + more))))
         write_table(self._out, columns, lines, width=self._width or 0, color=self._color)
 
@@ -144,11 +144,11 @@ def _domain_total(job: JobSummary) -> str:
 def _outcomes(job: JobSummary, color: bool) -> str:
     counts = ((status, job.domains.get(status, 0)) for status in ScanStatus)
     return ", ".join(
-        painted(f"{count:,} {status.value}", SCAN_STYLES[status], color) for status, count in counts if count
+        styled(f"{count:,} {status.value}", SCAN_STYLES[status], color) for status, count in counts if count
     )
 
 
-def _findings(job: JobSummary) -> str:
+def _totals(job: JobSummary) -> str:
     changed = changes(job.added, job.removed, job.changed)
     found = f"{plural(job.sitemaps, 'sitemap')}, {plural(job.urls, 'url')}"
     return f"{found} ({changed})" if changed else found
@@ -157,7 +157,7 @@ def _findings(job: JobSummary) -> str:
 def _facts(job: JobSummary, color: bool) -> Iterator[tuple[str, str]]:
     status = job_status(job)
     yield "job", job.job_id
-    yield "status", painted(status.text, status.style, color)
+    yield "status", styled(status.text, status.style, color)
     times = f"{moment(job.created_at)} UTC"
     took = elapsed(job)
     yield "created", f"{times}, took {duration(took)}" if took is not None else times
@@ -171,7 +171,7 @@ def _facts(job: JobSummary, color: bool) -> Iterator[tuple[str, str]]:
     if job.workers is not None:
         yield "queue", _queue(job, job.workers)
     if job.error:
-        yield "error", painted(terminal(redact(job.error)), Style.RED, color)
+        yield "error", styled(terminal(redact(job.error)), Style.RED, color)
 
 
 def _queue(job: JobSummary, workers: int) -> str:

@@ -16,7 +16,7 @@ from contentmap_cli.output.objects import any_entry_object, timestamp, to_json
 
 _text = encode_basestring_ascii
 _PLAIN: Final = '"images": [], "videos": [], "news": [], "alternates": [], '
-_shared = lru_cache(maxsize=1_000)(_text)  # values that thousands of rows have in common
+_shared = lru_cache(maxsize=1_000)(_text)  # values shared by thousands of rows
 
 
 def entry_json(row: StoredEntry | Entry) -> str:

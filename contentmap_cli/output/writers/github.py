@@ -6,7 +6,7 @@ from typing import TextIO
 
 from contentmap_cli.models import DomainSummary, JobSummary, ScanStatus
 from contentmap_cli.output.escape import redact, terminal
-from contentmap_cli.output.figures import changes, plural
+from contentmap_cli.output.number_format import changes, plural
 
 _LEVELS = {
     ScanStatus.FAILED: "error",
@@ -58,7 +58,7 @@ def workflow_command(level: str, title: str, message: str, more: str = "") -> st
 
 
 def _data(text: str) -> str:
-    # What a terminal would obey is visible first; then the runner's own escapes (@actions/core, command.ts).
+    # first as for a terminal, then the runner's own escapes (@actions/core, command.ts)
     return terminal(redact(text)).replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 

@@ -38,7 +38,7 @@ class JunitScan:
             "failures": str(self._failures),
             "errors": "0",
             "skipped": str(self._skipped),
-            # The sum of the cases, as every reader expects; domains are scanned side by side.
+            # the sum of the cases, as readers expect; domains are scanned concurrently
             "time": f"{self._seconds:.3f}",
             "timestamp": timestamp(job.started_at or job.created_at) or "",
         }

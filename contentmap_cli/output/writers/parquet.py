@@ -9,7 +9,7 @@ from typing import Any, TextIO
 from contentmap_cli.errors import UsageError
 from contentmap_cli.models import Entry, StoredEntry
 
-ROWS_A_GROUP = 50_000
+ROWS_PER_GROUP = 50_000
 
 
 class ParquetEntries:
@@ -28,7 +28,7 @@ class ParquetEntries:
                 hint="pip install 'contentmap-cli[parquet]'",
             ) from None
         if out.isatty():
-            raise UsageError("parquet is no text for a terminal", hint="name a file with -o")
+            raise UsageError("Parquet cannot be written to a terminal", hint="name a file with -o")
         arrow: Any = pyarrow
         moment = arrow.timestamp("us", tz="UTC")
         text, count, truth = arrow.string(), arrow.int32(), arrow.bool_()
@@ -46,7 +46,7 @@ class ParquetEntries:
 
         class Writer(parquet.ParquetWriter):  # type: ignore[misc]
             def __del__(self) -> None:
-                """Nothing: one that was left early must not write a footer into a file that is closed."""
+                """Do nothing: an unfinished writer must not write a footer to a closed file."""
 
         self._writer: Any = Writer(out.buffer, self._schema, compression="zstd")
         self._rows: list[tuple[Any, ...]] = []
@@ -54,7 +54,7 @@ class ParquetEntries:
     def write(self, row: StoredEntry | Entry) -> None:
         """Add the entry; write a full row group."""
         self._rows.append(_cells(row))
-        if len(self._rows) >= ROWS_A_GROUP:
+        if len(self._rows) >= ROWS_PER_GROUP:
             self._group()
 
     def write_all(self, rows: Iterable[StoredEntry | Entry]) -> None:

@@ -43,23 +43,23 @@ def media(entry: Entry) -> str:
     return "".join(parts)
 
 
-def _values(prefix: str, said: Attributes, names: tuple[str, ...]) -> str:
+def _values(prefix: str, values: Attributes, names: tuple[str, ...]) -> str:
     parts = []
     for name in names:
-        if name in said:
+        if name in values:
             attributes = "".join(
                 f' {key}="{xml_text(value)}"'
                 for key in _ATTRIBUTES.get(name, ())
-                if (value := said.get(f"{name}_{key}")) is not None
+                if (value := values.get(f"{name}_{key}")) is not None
             )
-            parts.append(f"<{prefix}:{name}{attributes}>{xml_text(said[name])}</{prefix}:{name}>")
+            parts.append(f"<{prefix}:{name}{attributes}>{xml_text(values[name])}</{prefix}:{name}>")
     return "".join(parts)
 
 
-def _publication(said: Attributes) -> str:
+def _publication(values: Attributes) -> str:
     parts = [
-        f"<news:{element}>{xml_text(said[name])}</news:{element}>"
+        f"<news:{element}>{xml_text(values[name])}</news:{element}>"
         for element, name in (("name", "publication_name"), ("language", "language"))
-        if name in said
+        if name in values
     ]
     return f"<news:publication>{''.join(parts)}</news:publication>" if parts else ""

@@ -21,10 +21,10 @@ _DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
 _URLSET = f'<urlset xmlns="{SITEMAP_NAMESPACE}" xmlns:xhtml="{XHTML_NAMESPACE}"{MEDIA_NAMESPACES}>\n'
 _END = "</urlset>\n"
 _INDEX = f'<sitemapindex xmlns="{SITEMAP_NAMESPACE}">\n'
-MOST_URLS: Final = 50_000
-"""URLs, or sitemaps, that a file may hold (sitemaps.org protocol, "Using Sitemap index files")."""
-MOST_BYTES: Final = 52_428_800
-"""Bytes that a file may have when it is unpacked (the same)."""
+MAX_URLS: Final = 50_000
+"""URLs or sitemaps per file (sitemaps.org protocol, "Using Sitemap index files")."""
+MAX_BYTES: Final = 52_428_800
+"""Bytes per file, uncompressed (same section)."""
 _DATE_LENGTH = {"year": 4, "month": 7, "day": 10}
 
 
@@ -77,13 +77,13 @@ class SitemapFolder:
         open_part: Callable[[int], AbstractContextManager[TextIO]],
         address: Callable[[int], str],
         *,
-        most_urls: int = MOST_URLS,
-        most_bytes: int = MOST_BYTES,
+        max_urls: int = MAX_URLS,
+        max_bytes: int = MAX_BYTES,
     ) -> None:
         self._open_part = open_part
         self._address = address
-        self._most_urls = most_urls
-        self._most_bytes = most_bytes - len(_DECLARATION) - len(_URLSET) - len(_END)
+        self._max_urls = max_urls
+        self._max_bytes = max_bytes - len(_DECLARATION) - len(_URLSET) - len(_END)
         self._block: AbstractContextManager[TextIO] | None = None
         self._out: TextIO | None = None
         self._urls = self._bytes = 0
@@ -97,7 +97,7 @@ class SitemapFolder:
                 continue
             element = _element(entry)
             size = len(element) if element.isascii() else len(element.encode())
-            if self._out is None or self._urls >= self._most_urls or self._bytes + size > self._most_bytes:
+            if self._out is None or self._urls >= self._max_urls or self._bytes + size > self._max_bytes:
                 self._next()
             assert self._out is not None  # noqa: S101 - _next has opened it
             self._out.write(element)

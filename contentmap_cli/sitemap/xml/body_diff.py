@@ -1,7 +1,7 @@
-"""Two bodies of plain entries side by side: which entries stand in one of them and not in the other.
+"""Compare two bodies of plain entries: which entries are only in one of them.
 
-A body of plain entries (`Document.plain`) can be cut at each `<url>` without reading it: the text stands
-nowhere else in it. What both have in a row is passed over as bytes; only around a difference is anything cut.
+A body of plain entries (`Document.plain`) can be split at each `<url>` without parsing it. Equal parts are
+compared as bytes; entries are split only around a difference.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ HEAD: Final = re.compile(
     rb"\s*(?:<\?xml[^<>]*\?>\s*)?(?:<!--(?:[^-]|-[^-])*-->\s*)*"
     rb"<urlset(?P<attributes>(?:\s+[A-Za-z_][\w.:-]*\s*=\s*(?:\"[^\"<&>]*\"|'[^'<&>]*'))*)\s*>\s*(?=<url>)"
 )
-"""How a body of plain entries begins, as bytes."""
+"""The beginning of a body of plain entries."""
 
 _START: Final = b"<url>"
 _END: Final = b"</url>"
 
 _STRIDE: Final = 64 * 1024
 _STEP: Final = 256
-"""Bytes that are compared at once, at most and at least."""
+"""Maximum and minimum bytes that are compared at once."""
 
 _WINDOW: Final = 2 * 1024
 _WIDEST: Final = 2 * 1024 * 1024
-"""Bytes around a difference in which the two must meet again, at first and at last. An entry has 64 KB."""
+"""Minimum and maximum bytes around a difference in which both must be equal again."""
 
 _OPENING: Final = 32 * 1024
 
@@ -37,21 +37,21 @@ Bytes = bytes | bytearray
 
 
 class Frame(NamedTuple):
-    """Where the entries of a body begin and end."""
+    """Where the entries of a body start and end."""
 
     start: int
     end: int
 
 
 class Pieces(NamedTuple):
-    """Entries that only the old body has, and those that only the new one has, in the order of each."""
+    """Entries that are only in the old body, and those only in the new one, in order."""
 
     gone: list[bytes]
     come: list[bytes]
 
 
 def frame_of(body: Bytes) -> Frame | None:
-    """The frame of a body of plain entries; None where it does not open like one."""
+    """Return the frame of a body of plain entries; None if it does not start like one."""
     head = HEAD.match(body, 0, HEAD_BYTES)
     end = body.rfind(_END)
     if head is None or end < 0 or detect(bytes(body[:HEAD_BYTES])) != UTF_8:
@@ -60,21 +60,21 @@ def frame_of(body: Bytes) -> Frame | None:
 
 
 def opening_of(body: Bytes) -> list[bytes]:
-    """Some of the first entries of a body; none where it is not plain."""
+    """Return some of the first entries of a body; none if it is not plain."""
     frame = frame_of(body)
     return [] if frame is None else _cut(body, frame.start, frame.end, _OPENING)
 
 
 def framed(body: Bytes, frame: Frame, pieces: Sequence[bytes]) -> bytes:
-    """A document of these entries alone, with the beginning and the end of the body."""
+    """Return a document of these entries with the beginning and the end of the body."""
     return b"".join((body[: frame.start], *pieces, body[frame.end :]))
 
 
 def compare(old: Bytes, new: Bytes, most: int) -> Pieces | None:
-    """What came and went between two bodies, each of which lists no entry twice. The old one is known to be
-    plain throughout; of the new one, so is what did not come.
+    """Return the difference of two bodies without repeated entries.
 
-    None where they do not begin and end alike, or where more than `most` entries differ, moved ones included.
+    The old body must be plain, and so are the unchanged entries of the new one. Return None if beginnings or
+    ends differ, or if more than `most` entries differ, moved ones included.
     """
     before, now = frame_of(old), frame_of(new)
     if before is None or now is None:
@@ -85,7 +85,7 @@ def compare(old: Bytes, new: Bytes, most: int) -> Pieces | None:
 
 
 class _Comparison:
-    """The state of one `compare`: two positions, each at the start of an entry, and what differed so far."""
+    """The state of one `compare`: two positions, each at the start of an entry, and the differences."""
 
     def __init__(self, old: Bytes, before: Frame, new: Bytes, now: Frame, most: int) -> None:
         self._old, self._new = old, new
@@ -101,7 +101,7 @@ class _Comparison:
                 return None
         gone, come = set(self._only_old), set(self._only_new)
         both = gone & come
-        # what moved counts once on each side: more of it means that the new body lists it again
+        # a moved entry is once on each side: otherwise the new body repeats it
         if len(self._only_new) != len(come) or len(self._only_old) != len(gone):
             return None
         return Pieces(
@@ -110,7 +110,7 @@ class _Comparison:
         )
 
     def _skip_equal(self) -> bool:
-        """Goes on to the first entry that differs; False where there is none."""
+        """Advance to the first entry that differs; return False if there is none."""
         old, new, i, j = self._old, self._new, self._at_old, self._at_new
         left = min(self._old_end - i, self._new_end - j)
         done, step = 0, _STEP
@@ -131,13 +131,13 @@ class _Comparison:
         return True
 
     def _pass_difference(self) -> bool:
-        """Goes on to where the two are the same again; False where that is too far away."""
+        """Advance to where both are equal again; return False if that is too far away."""
         width = _WINDOW
         while True:
             olds = _cut(self._old, self._at_old, self._old_end, width)
             news = _cut(self._new, self._at_new, self._new_end, width)
             same = _count_equal(olds, news)
-            if same:  # the steps of `_skip_equal` are coarse
+            if same:  # `_skip_equal` is coarse
                 self._go_on(olds[:same], news[:same])
                 return True
             places = {piece: number for number, piece in enumerate(olds)}
@@ -172,7 +172,7 @@ def _count_equal(olds: list[bytes], news: list[bytes]) -> int:
 
 
 def _cut(body: Bytes, start: int, end: int, width: int) -> list[bytes]:
-    """The entries from a place on that end within so many bytes, each with the white space behind it."""
+    """Return the entries from a position that end within `width` bytes, with the white space after each."""
     stop = end if start + width >= end else body.rfind(_START, start + 1, start + width)
     if stop <= start:
         return []

@@ -1,13 +1,12 @@
-"""The usual extensions of one plain entry, read from the text that stands behind its own fields.
+"""Read the usual extensions of a plain entry from the text after its own fields.
 
-Taken is what generators print: links to languages, images, videos and news whose values are single-spaced
-words without `@`, and no reference but `&amp;`. Of anything else nothing is taken, and the parser reads it.
-What is taken equals what `read_extensions` makes of the same text, without a problem.
+These are links to languages, images, videos and news whose values are single-spaced words without `@`, and no
+reference but `&amp;`. Any other text is left to the parser. The result equals that of `read_extensions`,
+without a problem.
 
-A generator prints entry after entry in the same tags, with other values. `UsualExtensions` compiles a shape
-that occurs often into a pattern with a group for each value and a template with a field for each. From then
-on an entry costs one match and one format. A value is accepted only if `usual_extensions` would accept it,
-so the text is the same as without shapes.
+Generators repeat the same tags. `UsualExtensions` compiles a frequent shape into a pattern with a group for
+each value and a template with a field for each. From then on an entry costs one match and one format. A value
+is accepted only if `usual_extensions` would accept it, so the text is the same as without shapes.
 """
 
 from __future__ import annotations
@@ -26,9 +25,7 @@ from contentmap_cli.sitemap.xml.elements import Role, role_of
 from contentmap_cli.sitemap.xml.extensions import PER_ENTRY, TEXT_LENGTH, VALUES
 
 _SPACE: Final = r"[ \t\r\n]*+"
-_WORD: Final = (
-    r"(?>(?:[^\x00- &<>@\x7f]++|&amp;)+)"  # said by what it is not: that compiles twenty times faster
-)
+_WORD: Final = r"(?>(?:[^\x00- &<>@\x7f]++|&amp;)+)"  # a negated class compiles twenty times faster
 _TEXT: Final = rf"({_WORD}(?>(?: {_WORD})*))"
 _RAW: Final = r"(?>(?:[^\x00- &<>@\]\x7f]++|&(?!amp;))+)"  # of a CDATA section
 _CDATA: Final = rf"<!\[CDATA\[({_RAW}(?>(?: {_RAW})*))\]\]>"
@@ -52,7 +49,7 @@ _LINE: Final = re.compile(r"[\t\r\n]")
 
 
 def undeclared(attributes: bytes) -> tuple[str, ...]:
-    """How tags begin whose prefix a root's start tag does not declare as what it usually means."""
+    """Return the starts of tags whose prefix the root does not declare with its usual namespace."""
     declared = {
         name.decode("ascii"): uri.decode("utf-8", "replace") for name, uri in _DECLARED.findall(attributes)
     }
@@ -65,7 +62,7 @@ def undeclared(attributes: bytes) -> tuple[str, ...]:
 
 
 def usual_extensions_of(texts: Sequence[str | None]) -> list[Extensions] | None:
-    """The same as `usual_extensions` for many entries; None if one of them is not the usual."""
+    """Return the extensions of many entries; None if one of them is not usual."""
     found = []
     for text in texts:
         extensions = usual_extensions(text) if text else NO_EXTENSIONS
@@ -75,13 +72,12 @@ def usual_extensions_of(texts: Sequence[str | None]) -> list[Extensions] | None:
     return found
 
 
-def usual_extensions(text: str) -> Extensions | None:  # noqa: PLR0912 - one loop, unrolled: the time goes here
-    """What `text`, with no white space before it, holds; None if it is not the usual. That its prefixes are
-    declared is the caller's to see."""
+def usual_extensions(text: str) -> Extensions | None:  # noqa: PLR0912 - unrolled for speed
+    """Return the extensions in `text`, or None if they are not usual. The caller checks the prefixes."""
     if not text.isascii() and not _LINE.sub("", text).isprintable():
         return None
     parts = _PARTS.split(text)
-    if any(parts[:: _COLUMNS + 1]):  # what stands between them
+    if any(parts[:: _COLUMNS + 1]):  # text between them
         return None
     if len(text) > TEXT_LENGTH and max(len(part or "") for part in parts) > TEXT_LENGTH:
         return None
@@ -93,7 +89,7 @@ def usual_extensions(text: str) -> Extensions | None:  # noqa: PLR0912 - one loo
     alternates: list[dict[str, str]] = []
     kinds = {"image": images, "video": videos, "news": news}
     values: dict[str, str] = {}
-    inside = ""  # the part that is open
+    inside = ""  # the open part
     publication = False
     columns = iter(parts)
     for _, code, url, loc, name, title, prefix, leaf, value, raw, tag in zip(
@@ -139,29 +135,32 @@ def usual_extensions(text: str) -> Extensions | None:  # noqa: PLR0912 - one loo
     return Extensions(tuple(images), tuple(videos), tuple(news), tuple(alternates))
 
 
-# -- the same of many entries at once: shapes
+# -- many entries at once: shapes
 
-_END: Final = "</url>"  # the one text that stands in no entry
+_END: Final = "</url>"  # no entry contains it
 _SECTION: Final = re.compile(r"><!\[CDATA\[([^\]<>]*+)\]\]></")
 _PLACE: Final = re.compile(
     r'(?<= hreflang=")[^"]*+(?=" href=")|(?<=" href=")[^"]*+(?=")'
-    r"|(?<=>)[^<>]*[^<> \t\r\n][^<>]*+(?=</)"  # it comes first where it holds what looks like an attribute
+    r"|(?<=>)[^<>]*[^<> \t\r\n][^<>]*+(?=</)"  # first, in case it resembles an attribute
 )
 _QUOTED: Final = rf'([^"]{{1,{TEXT_LENGTH}}}+)'
 _SURROUNDED: Final = rf"([^<]{{1,{TEXT_LENGTH}}}+)"
-_NUMBER: Final = re.compile(r'(?<=:")[0-9]+(?=")')  # a value: a name has no colon before it
+_NUMBER: Final = re.compile(r'(?<=:")[0-9]+(?=")')  # a value, not a name
 
 _OFTEN: Final = 32
-"""Entries that are read without a shape before one is made of the next: as many as it costs."""
+"""Entries without a shape before one is made, which takes as long as reading them."""
 
-_ALIKE: Final = 8  # shapes with the same number of tags, which are tried one after the other
+_ALIKE: Final = 8  # shapes with the same number of tags
 _SHAPES: Final = 64  # of one document
 _LONGEST: Final = 8 * 1024  # characters of an entry that a shape is made of
 
 
 class _Shape(NamedTuple):
-    """Entries with the same tags. `match` has a group for each value, `pick` gives these in the order of the
-    places in `text`. `counts` are its images, videos and news."""
+    """Entries with the same tags.
+
+    `match` has a group for each value, `pick` orders them for the fields of `text`. `counts` are images,
+    videos and news.
+    """
 
     match: Callable[[str], re.Match[str] | None]
     pick: Callable[[tuple[str, ...]], Any]
@@ -170,16 +169,16 @@ class _Shape(NamedTuple):
 
 
 class UsualExtensions:
-    """Reads the extensions of one document's entries, and learns their shapes on the way."""
+    """Reads the extensions of one document's entries, learning their shapes."""
 
     def __init__(self) -> None:
-        self._shapes: dict[int, list[_Shape]] = {}  # by the number of their tags
-        self._without: Counter[int] = Counter()  # entries that had none, likewise
+        self._shapes: dict[int, list[_Shape]] = {}  # by number of tags
+        self._without: Counter[int] = Counter()  # entries without a shape, by number of tags
         self._made = 0
 
     def read(self, texts: Sequence[str | None]) -> list[Extras | None] | None:
-        """What each of the texts holds, None for one that is empty. None altogether if one is not the usual.
-        That their prefixes are declared is the caller's to see."""
+        """Return the extensions of each text, None for empty ones; None if one is not usual. The caller
+        checks prefixes."""
         escaped = _escaped(texts)
         if escaped is None:
             return None
@@ -205,7 +204,7 @@ class UsualExtensions:
         return found
 
     def _match(self, text: str) -> tuple[_Shape, tuple[str, ...]] | None:
-        """The shape of an entry and the values in it, if it is a known one."""
+        """Return the known shape of an entry and its values, if there is one."""
         for shape in self._shapes.get(text.count("<"), ()):
             match = shape.match(text)
             if match is not None:
@@ -213,7 +212,7 @@ class UsualExtensions:
         return None
 
     def _learn(self, text: str) -> None:
-        """Notes a usual entry that has no known shape. Once these are many, its own becomes one."""
+        """Count an entry without a known shape, and make one if they are frequent."""
         tags = text.count("<")
         alike = self._shapes.setdefault(tags, [])
         self._without[tags] += 1
@@ -229,7 +228,7 @@ class UsualExtensions:
 
 
 def _escaped(texts: Sequence[str | None]) -> list[str] | None:
-    """The texts with their values as JSON has them, but for quotation marks. None if one is not the usual."""
+    """Return the texts with values escaped as in JSON, except quotation marks. None if one is not usual."""
     joined = _END.join([text or "" for text in texts])
     if "<![CDATA[" in joined:
         joined = _SECTION.sub(lambda section: f">{section[1].replace('&', '&amp;')}</", joined)
@@ -242,13 +241,13 @@ def _escaped(texts: Sequence[str | None]) -> list[str] | None:
 
 
 def _are_usual(values: str) -> bool:
-    """Whether values, joined by a space, are what `usual_extensions` takes: words with single spaces."""
-    # none of them holds a `<`: it would have been counted as a tag's
+    """Return whether values, joined by a space, are words with single spaces."""
+    # none contains a `<`, which would have been counted as a tag
     return values.isprintable() and not any(map(f" {values} ".__contains__, ("  ", ">", "@")))
 
 
 def _without_shape(text: str) -> Extras | None:
-    """The same as `read` for one text. None if it is not the usual."""
+    """Return the result of `read` for one text. None if it is not usual."""
     extensions = usual_extensions(text)
     if extensions is None or (extras := encoded_extras(*extensions)) is None:
         return None
@@ -257,7 +256,7 @@ def _without_shape(text: str) -> Extras | None:
 
 
 def _shape_of(text: str) -> _Shape | None:
-    """The shape of an entry that `usual_extensions` takes: what it says with a number in each place."""
+    """Return the shape of an entry, from its extensions with a number as each value."""
     expression, numbered = "", ""
     end = count = 0
     for count, place in enumerate(_PLACE.finditer(text), 1):

@@ -1,16 +1,13 @@
-"""The short way through the plainest entries: columns of them by one regular expression, no tree.
+"""Read plain entries into columns with one regular expression, without a tree.
 
-Nearly all of the web's large sitemaps are written by a loop that prints `url`, `loc`, `lastmod`, `changefreq`
-and `priority`, in this order and with nothing else, or with the usual extensions behind them (see `shapes`
-and `rich`). What is exactly that, piece by piece from the first entry on, is read here at a fraction of the
-cost of any parser. The first piece that holds anything else, and all that follows, is the parser's: it is
-given the root's start tag and then what is left, so that the document's end is held against its beginning,
-and the two ways together accept what the parser alone accepts.
+Most large sitemaps list `url`, `loc`, `lastmod`, `changefreq` and `priority` in this order and nothing else,
+or the usual extensions after them (see `fast_extensions`). Pieces of such entries, from the first entry on,
+are read here. The first other piece and the rest of the document go to the parser, after the start tag of the
+root, so that both together accept what the parser alone accepts.
 
-Why that is exact: a piece begins where the root's content stands (at its start, or behind an entry), and is
-taken only if it is entries and white space throughout, in printable ASCII without `&` (but for `&amp;` in a
-URL), `<` and `>`; the values of extensions are printable, and a CDATA section is taken only around a whole
-value. No comment, no CDATA section and no other element can be open at its end.
+This is exact because a piece starts at the root's content or after an entry, and must consist of entries and
+white space, in printable ASCII without `&` (except `&amp;` in a URL), `<` and `>`; values of extensions are
+printable, and a CDATA section is a whole value. No comment, CDATA section or element is open at its end.
 """
 
 from __future__ import annotations
@@ -31,7 +28,7 @@ from contentmap_cli.sitemap.xml.elements import Role, role_of
 from contentmap_cli.sitemap.xml.fast_extensions import UsualExtensions, undeclared, usual_extensions_of
 
 PIECE: Final = 64 * 1024
-"""Bytes that are read at once: their columns stay in a processor's cache. A longer entry is not plain."""
+"""Bytes of a piece, within the processor's cache. A longer entry is not plain."""
 
 _BLANKS: Final = 1024 * 1024
 
@@ -46,7 +43,7 @@ _ROLES: Final = {
 _END: Final = b"</url>"
 
 _SPACE: Final = r"[ \t\r\n]*+"
-_URL: Final = r"[!#-%'-;=?-Z\[\]_a-z~]*+"  # as PLAIN_URL has it, less &
+_URL: Final = r"[!#-%'-;=?-Z\[\]_a-z~]*+"  # as in PLAIN_URL, without &
 _PATH: Final = rf"(?>(?:(?:/([A-Za-z]{{1,11}})(?=[/?#.<\s])|(?=[/?#])){_URL}(?>(?:&amp;{_URL})*))?)"
 _TEXT: Final = r"[ -%'-;=?-~\t\n]*+"
 _COLUMNS: Final = 8
@@ -59,22 +56,26 @@ _ENTRY: Final = re.compile(
     rf"(?>(<(?:image|news|video|xhtml):[^<]*+(?>(?:<(?!/url>)[^<]*+)*))?)"
     rf"</url>{_SPACE}"
 )
-"""An entry and the white space behind it. Groups: URL, first folder if it is a word, moment to the second,
-its zone, any other date, changefreq, priority, and what follows these."""
+"""An entry and white space after it. Groups: URL, first folder if it is a word, date and time, its zone, any
+other date, changefreq, priority, and extensions."""
 
 
 _day = lru_cache(maxsize=CACHED)(parse_lastmod)
-"""Days are the same in all documents, and there are few of them."""
+"""Usual dates are cached across documents."""
 
 
 def read_plain(chunks: Iterator[bytes], builder: EntryBuilder) -> Iterator[bytes]:
-    """Delivers the plain entries that a urlset begins with to the desk, and gives back what the parser is to
-    read: the document without them, with as many line breaks in their place as they held."""
+    """Deliver the plain entries at the start of a urlset to the builder, and return the document without
+    them.
+
+    The same number of line breaks replaces them.
+    """
     first = b""
     while len(first) < HEAD_BYTES and _END not in first and (chunk := next(chunks, None)) is not None:
         first += chunk
     head = HEAD.match(first)
-    if head is None or not _core_namespace(head["attributes"]):
+    declared = _NAMESPACE.search(head["attributes"]) if head is not None else None
+    if head is None or not _is_core(declared[1] if declared else b""):
         return chain([first], chunks)
     reader = _PlainReader(builder, head["attributes"])
     rest = reader.read(first[head.end() :], chunks)
@@ -83,7 +84,7 @@ def read_plain(chunks: Iterator[bytes], builder: EntryBuilder) -> Iterator[bytes
 
 
 class _PlainReader:
-    """Takes pieces of a document while they are plain. `lines` counts their line breaks."""
+    """Reads pieces of a document while they are plain. `lines` counts their line breaks."""
 
     def __init__(self, builder: EntryBuilder, attributes: bytes) -> None:
         self._builder = builder
@@ -95,7 +96,7 @@ class _PlainReader:
         self.lines = 0
 
     def read(self, waiting: bytes, chunks: Iterator[bytes]) -> bytes:
-        """Takes what is plain. Returns what was read and not taken."""
+        """Read plain pieces. Return the bytes after them that were read."""
         while True:
             start = 0
             while (end := waiting.rfind(_END, start, start + PIECE)) >= 0:
@@ -109,13 +110,13 @@ class _PlainReader:
             waiting += chunk
 
     def _take(self, piece: bytes) -> bool:
-        """Delivers the entries of a piece that is plain throughout; False, and nothing done, if it is not."""
+        """Deliver the entries of a plain piece. Return False, having done nothing, if it is not plain."""
         try:
             text = piece.decode()
         except UnicodeDecodeError:
             return False
         parts = _ENTRY.split(text.lstrip(" \t\r\n"))
-        if any(parts[:: _COLUMNS + 1]):  # what stands between the entries
+        if any(parts[:: _COLUMNS + 1]):  # text between the entries
             return False
         urls, folders, seconds, zones, others, changefreqs, priorities, mores = (
             parts[column :: _COLUMNS + 1] for column in range(1, _COLUMNS + 1)
@@ -157,7 +158,7 @@ class _PlainReader:
         return taken
 
     def _know(self, dates: list[str | None], priorities: list[str | None]) -> bool:
-        """Sees that all these texts are understood; False if one is not, and is a problem to be told."""
+        """Parse these texts into the caches. Return False if one of them is a problem to report."""
         for known in (self._dates, self._priorities):
             if len(known) > CACHED:
                 known.clear()
@@ -178,8 +179,8 @@ class _PlainReader:
         return True
 
 
-def _core_namespace(attributes: bytes) -> bool:
-    """Whether names without a prefix are the protocol's own under this root."""
-    declared = _NAMESPACE.search(attributes)
-    namespace = declared[1].decode("utf-8", "replace") if declared else ""
-    return all(role_of(f"{{{namespace}}}{name}") is role for name, role in _ROLES.items())
+@lru_cache(maxsize=64)
+def _is_core(namespace: bytes) -> bool:
+    """Return whether a default namespace makes names without a prefix those of the protocol."""
+    text = namespace.decode("utf-8", "replace")
+    return all(role_of(f"{{{text}}}{name}") is role for name, role in _ROLES.items())

@@ -1,4 +1,4 @@
-"""A job called off: what is being written is finished, the rest is not begun."""
+"""Cancel a job: domains that are being written are finished, the others are not started."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from contentmap_cli.storage.session import GuardedSession
 from contentmap_cli.storage.tables import DomainScan, Job
 
 CANCELLED: Final = "cancelled"
-"""Why such a job is interrupted."""
+"""The recorded error of a cancelled job."""
 
 
 async def cancel_job(session: GuardedSession, job_id: str) -> bool:
-    """Interrupts a job and all of its domain scans without an outcome, whoever holds them: who comes to
-    record one finds that its claim is gone. What is being recorded at this moment is left to be recorded.
-    False where the job has ended already."""
+    """Interrupt a job and all of its unfinished domain scans, whoever holds them: their runs lose their
+    claims. A domain that is being recorded at the moment is left alone. Returns False where the job has ended
+    already."""
     running = await session.scalar(
         select(Job.id)
         .where(Job.id == job_id, Job.status.in_((JobStatus.PENDING, JobStatus.RUNNING)))
@@ -30,7 +30,7 @@ async def cancel_job(session: GuardedSession, job_id: str) -> bool:
     unfinished = (
         select(DomainScan.id)
         .where(DomainScan.job_id == job_id, DomainScan.status.in_((ScanStatus.PENDING, ScanStatus.RUNNING)))
-        .with_for_update(skip_locked=True)  # a row that is locked is being recorded
+        .with_for_update(skip_locked=True)  # a locked row is being recorded
     )
     await session.write(
         update(DomainScan).where(DomainScan.id.in_(unfinished)).values(**interruption(CANCELLED))
@@ -55,7 +55,7 @@ async def cancel_job(session: GuardedSession, job_id: str) -> bool:
 
 
 async def was_cancelled(session: GuardedSession, job_id: str) -> bool:
-    """Whether a job was called off and nobody has taken it up since."""
+    """Return whether a job was cancelled and not resumed since."""
     found = (
         await session.execute(select(Job.status, Job.owner, Job.error).where(Job.id == job_id))
     ).one_or_none()

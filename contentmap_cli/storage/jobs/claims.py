@@ -50,15 +50,11 @@ class Claim:
     scan_id: int
     domain_id: int
     job_id: str
+    domain: str
     target: Target
     token: str
     known: bool = False
     remembered: tuple[RememberedFile, ...] = ()
-
-    @property
-    def domain(self) -> str:
-        """The domain's name."""
-        return self.target.domain
 
 
 def takeable(*, failures: bool = False) -> ColumnElement[bool]:
@@ -209,9 +205,8 @@ async def claim_domains(
         elif row.domain_id in busy:
             answers[domain] = await _skip(session, row.id, busy[row.domain_id])
         elif row.id in taken:
-            answers[domain] = Claim(
-                row.id, row.domain_id, job_id, unpack_target(row.target), token, bool(row.known)
-            )
+            target = unpack_target(row.target)
+            answers[domain] = Claim(row.id, row.domain_id, job_id, domain, target, token, bool(row.known))
         else:
             answers[domain] = Failure(Code.LEASE_LOST, "another run of this job took it")
     session.note("domains.claimed", claimed=len(taken), asked=len(domains))

@@ -1,4 +1,4 @@
-"""What people ask: how a job goes, which jobs there were. Reads only, and never across tenants."""
+"""Queries about jobs and their domain scans. They only read, and only one tenant."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _RESULT: Final = tuple(
 
 
 async def latest_job_id(session: GuardedSession, tenant: str) -> str | None:
-    """The newest job of a tenant, or None."""
+    """Return the id of the newest job of a tenant, or None."""
     found = await session.scalar(
         select(Job.id).where(*_listed(tenant)).order_by(Job.created_at.desc(), Job.id).limit(1)
     )
@@ -48,9 +48,11 @@ async def job_ids(session: GuardedSession, tenant: str, *, prefix: str, limit: i
 async def job_summary(
     session: GuardedSession, job_id: str, tenant: str, *, running: RunCheck = unknown_run
 ) -> JobSummary | None:
-    """A job with the sums over its domain scans as they stand now; None where the tenant has no such job.
+    """Return a job with the sums over its domain scans as they are now, or None where the tenant has no such
+    job.
 
-    `running` says of a run id whether its process certainly runs (see `is_alive`)."""
+    `running` says of a run id whether its process certainly runs (see `is_alive`).
+    """
     found = (await session.execute(_jobs(tenant).where(Job.id == job_id))).one_or_none()
     return await _summarise(session, found, running) if found is not None else None
 
@@ -64,7 +66,7 @@ async def list_jobs(
     domain: str | None = None,
     running: RunCheck = unknown_run,
 ) -> list[JobSummary]:
-    """The newest jobs first, those created since a moment, or those that scanned a domain."""
+    """Return the newest jobs first: those created since a time, or those that scanned a domain."""
     query = _jobs(tenant).order_by(Job.created_at.desc(), Job.id).limit(limit)
     if since is not None:
         query = query.where(Job.created_at >= since)
@@ -87,8 +89,8 @@ async def domain_results(
     statuses: frozenset[ScanStatus] | None = None,
     limit: int | None = None,
 ) -> AsyncIterator[DomainSummary]:
-    """The domain scans of a job, in the order given, as they stand now; constant memory. How their files were
-    found is left out: the job has it."""
+    """Yield the domain scans of a job in the order given, as they are now; constant memory. The discovery
+    methods are left out: the job has them."""
     query = (
         select(*_RESULT, Domain.name)
         .join(Domain, Domain.id == DomainScan.domain_id)
@@ -99,14 +101,15 @@ async def domain_results(
     )
     if statuses is not None:
         query = query.where(DomainScan.status.in_(statuses))
-    # row by row would cost a switch of contexts for each
+    # in batches: one row at a time would cost a context switch each
     async for some in (await session.stream(query)).partitions():
         for row in some:
             yield _summary(row, row.name)
 
 
 async def error_groups(session: GuardedSession, job_id: str, *, named: int) -> list[ErrorGroup]:
-    """The errors of a job's domains by code, the most frequent first, with the names of the first of each."""
+    """Return the errors of a job by code, the most frequent first, each with the names of its first `named`
+    domains."""
     code = DomainScan.error_code
     numbered = (
         select(
@@ -132,7 +135,7 @@ async def error_groups(session: GuardedSession, job_id: str, *, named: int) -> l
 
 
 def summary_of(scan: DomainScan, name: str) -> DomainSummary:
-    """A row of `domain_scans` as the value the rest of the house knows."""
+    """Return a row of `domain_scans` as a DomainSummary."""
     return replace(
         _summary(scan, name), discovery_methods=scan.discovery_methods, sitemap_types=scan.sitemap_types
     )
@@ -158,7 +161,7 @@ def _summary(scan: Any, name: str) -> DomainSummary:
 
 
 async def last_scan(session: GuardedSession, domain_id: int) -> DomainSummary | None:
-    """What the last finished scan of a domain came to, or None."""
+    """Return the summary of the last finished scan of a domain, or None."""
     found = (
         await session.execute(
             select(DomainScan, Domain.name)
@@ -172,8 +175,8 @@ async def last_scan(session: GuardedSession, domain_id: int) -> DomainSummary | 
 async def recorded_scans(
     session: GuardedSession, domain_id: int, *, limit: int
 ) -> list[tuple[datetime, DomainSummary]]:
-    """The newest scans of a domain that recorded something and were not pruned, and when they did; the oldest
-    of them first."""
+    """Return the newest scans of a domain that recorded something and were not pruned, each with the time of
+    recording; the oldest of them first."""
     rows = await session.execute(
         select(DomainScan, Domain.name, (Job.job_type == PRUNED).label("pruned"))
         .join(Domain, Domain.id == DomainScan.domain_id)
@@ -191,7 +194,7 @@ async def recorded_scans(
 
 
 async def last_scanned_at(session: GuardedSession, domain_id: int) -> datetime | None:
-    """When the last scan of a domain came to an outcome, or None."""
+    """Return when the last scan of a domain finished, or None."""
     found: datetime | None = await session.scalar(
         select(Domain.last_scanned_at).where(Domain.id == domain_id)
     )
@@ -204,7 +207,7 @@ def _jobs(tenant: str) -> Select[Job, bool]:
 
 
 def _listed(tenant: str) -> tuple[ColumnElement[bool], ...]:
-    """A tenant's jobs, less those that were pruned."""
+    """The conditions for the jobs of a tenant that were not pruned."""
     return Job.tenant_id == tenant, Job.job_type != PRUNED
 
 
@@ -215,7 +218,7 @@ async def _summarise(session: GuardedSession, row: Row[Job, bool], running: RunC
     states: dict[ScanStatus, int] = dict.fromkeys(ScanStatus, 0)
     methods: Counter[str] = Counter()
     types: Counter[str] = Counter()
-    # JSON as its text: most domains say one of a few things, and the server counts how many say which
+    # JSON as text: most domains have one of a few values, which the database groups and counts
     found_by, kinds = (
         cast(column, Text) for column in (DomainScan.discovery_methods, DomainScan.sitemap_types)
     )
@@ -258,7 +261,8 @@ async def _summarise(session: GuardedSession, row: Row[Job, bool], running: RunC
 
 
 def _live_status(job: Job, alive: bool) -> tuple[JobStatus, str | None]:
-    """A run that stopped without saying so still stands as running: its lease tells."""
+    """Return the status and error of a job. One that is still recorded as running, but whose run is not
+    alive, is interrupted."""
     status = JobStatus(job.status)
     if status is JobStatus.RUNNING and not alive:
         heard = job.heartbeat_at.strftime("%Y-%m-%d %H:%M:%S UTC") if job.heartbeat_at else "never"

@@ -13,7 +13,7 @@ from typing import Any, Final, TypeVar
 
 from sqlalchemy import case, func, insert, or_, select, update
 
-from contentmap_cli.batches import cut
+from contentmap_cli.batches import batched
 from contentmap_cli.errors import Code
 from contentmap_cli.models import JobStatus, ScanStatus, Target
 from contentmap_cli.storage.column_types import utc_now
@@ -23,14 +23,15 @@ from contentmap_cli.storage.tables import Domain, DomainScan, Job
 
 JOB_TYPE: Final = "sitemap_scan"
 PRUNED: Final = "pruned"
-"""The type of a job that is out of sight: nobody lists, resumes or compares it. It stands there only as long
-as domain scans of it are needed, for when they saw a URL first."""
+"""The type of a pruned job: it is not listed, resumed or compared. Its row is kept only while its domain
+scans are needed as the first scans of URLs."""
 
 QUEUE_OWNER: Final = "queue"
-"""Who owns a job that was handed to the workers: all of them. A run's own name has colons."""
+"""The owner of a job that was handed to the workers. The id of a run has colons."""
 
 ALWAYS_COMPARABLE: Final = 2
-"""So many of a domain's last scans can be compared whatever was pruned: `diff` does that by default."""
+"""The number of a domain's last scans that can be compared whatever was pruned; `diff` compares two by
+default."""
 
 _CHUNK = 500
 
@@ -41,7 +42,7 @@ T = TypeVar("T")
 
 
 def new_job_id() -> str:
-    """`sitemap_` and 32 hexadecimal digits."""
+    """Return `sitemap_` and 32 random hexadecimal digits."""
     return f"sitemap_{uuid.uuid4().hex}"
 
 
@@ -53,7 +54,7 @@ async def create_job(
     options: Mapping[str, Any],
     owner: str | None,
 ) -> None:
-    """Writes the job, its domains where they are new, and a pending domain scan for each target."""
+    """Write the job, its new domains, and a pending domain scan for each target."""
     now = datetime.now(UTC)
     session.add(
         Job(
@@ -69,9 +70,9 @@ async def create_job(
     )
     await session.flush()
     ids: dict[str, int] = {}
-    for chunk in cut(sorted(target.domain for target in targets), _CHUNK):
+    for chunk in batched(sorted(target.domain for target in targets), _CHUNK):
         ids |= await _domain_ids(session, tenant, chunk, now)
-    for scans in cut(targets, _CHUNK):
+    for scans in batched(targets, _CHUNK):
         await session.execute(
             insert(DomainScan),
             [
@@ -90,8 +91,8 @@ async def create_job(
 async def _domain_ids(
     session: GuardedSession, tenant: str, names: Sequence[str], now: datetime
 ) -> dict[str, int]:
-    """The ids of domains, made where they are new. The caller goes through all names in one order, so
-    that two jobs never wait for each other in a ring."""
+    """Return the ids of domains, and insert those that are new. The caller passes all names in one order, so
+    that two jobs never deadlock."""
     rows = [
         {"tenant_id": tenant, "name": name, "created_at": now, "sitemap_count": 0, "url_count": 0}
         for name in names
@@ -104,25 +105,28 @@ async def _domain_ids(
 
 
 def _insert_for(session: GuardedSession) -> Any:
-    """The INSERT that knows ON CONFLICT. A dialect is loaded where it is spoken: it takes a while."""
+    """Return the INSERT that supports ON CONFLICT. A dialect is imported on use, as the import is slow."""
     return import_module(f"sqlalchemy.dialects.{session.get_bind().dialect.name}").insert
 
 
 async def find_job(session: GuardedSession, job_id: str, tenant: str, *, lock: bool = False) -> Job | None:
-    """A tenant's job, to the transaction's end if `lock`ed; None where there is none, or it was pruned."""
+    """Return a job of the tenant, or None where there is none or it was pruned. `lock`: lock its row until
+    the transaction ends."""
     job = await session.get(Job, job_id, with_for_update=lock)
     return job if job is not None and (job.tenant_id, job.job_type) == (tenant, JOB_TYPE) else None
 
 
 def first_comparable(pruned: Sequence[bool]) -> int:
-    """Of a domain's scans that recorded something, the oldest first: which is the first that can be compared.
-    `pruned` says of each whether its job was. What comes after one that can be compared can be, too."""
+    """Return the index of the first scan that can be compared, of the scans of a domain that recorded
+    something, the oldest first. `pruned` says of each whether its job was pruned. All later scans can be
+    compared too."""
     last = max(len(pruned) - ALWAYS_COMPARABLE, 0)
     return next((rank for rank in range(last) if not pruned[rank]), last)
 
 
 async def hold_job(session: GuardedSession, job_id: str, owner: str) -> bool:
-    """Makes `owner` the job's one live run, with a fresh lease. False where another live run holds it."""
+    """Make `owner` the live run of the job, with a new lease. Returns False where another live run holds
+    it."""
     took = await session.write(
         update(Job)
         .where(
@@ -150,7 +154,7 @@ async def hold_job(session: GuardedSession, job_id: str, owner: str) -> bool:
 
 
 async def renew_job(session: GuardedSession, job_id: str, owner: str) -> bool:
-    """Renews the lease on a job. False where the job is another run's by now."""
+    """Renew the lease of a job. Returns False where another run holds it by now."""
     renewed = await session.write(
         update(Job)
         .where(Job.id == job_id, Job.owner == owner)
@@ -160,8 +164,8 @@ async def renew_job(session: GuardedSession, job_id: str, owner: str) -> bool:
 
 
 async def renew_scans(session: GuardedSession, job_id: str, owner: str) -> None:
-    """Renews the leases on a run's domain scans, less those that are being recorded at the moment: their
-    fence has renewed them, and to wait for one would hold up all the others."""
+    """Renew the leases of a run's domain scans, except those that are being recorded: their fence has renewed
+    them, and waiting for one would delay all others."""
     mine = (
         select(DomainScan.id)
         .where(
@@ -195,8 +199,8 @@ async def holder(
     shared: bool = False,
     running: RunCheck = unknown_run,
 ) -> tuple[str | None, bool]:
-    """Who holds a job now, of this `tenant` where one is named, and whether that run is alive (see
-    `is_alive`); `shared`: and does to the transaction's end."""
+    """Return the owner of a job, of this `tenant` if one is given, and whether that run is alive (see
+    `is_alive`). `shared`: lock the row in share mode until the transaction ends."""
     query = select(Job.owner, func.coalesce(Job.lease_until > utc_now(), False)).where(Job.id == job_id)
     if tenant is not None:
         query = query.where(Job.tenant_id == tenant)
@@ -207,7 +211,8 @@ async def holder(
 
 
 def interruption(reason: str) -> dict[str, Any]:
-    """What a domain scan holds that was taken from its run, or never had one, and can be resumed."""
+    """Return the columns of a domain scan that was taken from its run, or was never started, and can be
+    resumed."""
     return {
         "status": ScanStatus.INTERRUPTED,
         "token": None,
@@ -220,7 +225,7 @@ def interruption(reason: str) -> dict[str, Any]:
 
 
 async def _give_back(session: GuardedSession, job_id: str, owner: str, reason: str) -> None:
-    """What this run still holds becomes `interrupted`."""
+    """Set the running domain scans of this run to `interrupted`."""
     await session.write(
         update(DomainScan)
         .where(
@@ -231,7 +236,7 @@ async def _give_back(session: GuardedSession, job_id: str, owner: str, reason: s
 
 
 async def interrupt(session: GuardedSession, job_id: str, owner: str, reason: str) -> None:
-    """Gives back what this run still holds: its running domains become `interrupted`, the job too."""
+    """Set a job and its running domain scans to `interrupted`, if the run holds it."""
     await _give_back(session, job_id, owner, reason)
     await session.write(
         update(Job)
@@ -244,8 +249,8 @@ async def interrupt(session: GuardedSession, job_id: str, owner: str, reason: st
 
 
 async def finish_job(session: GuardedSession, job_id: str, owner: str) -> JobStatus:
-    """Closes a job from what its domain scans say, and returns the status it ended with. A domain whose
-    outcome could not be recorded is given back first, so that `resume` need not wait for its lease."""
+    """Close a job according to its domain scans, and return its status. A domain whose outcome could not be
+    recorded becomes `interrupted`, so that `resume` need not wait for its lease."""
     await _give_back(session, job_id, owner, "its outcome could not be recorded")
     counted = await session.execute(
         select(DomainScan.status, func.count()).where(DomainScan.job_id == job_id).group_by(DomainScan.status)
@@ -266,7 +271,8 @@ async def finish_job(session: GuardedSession, job_id: str, owner: str) -> JobSta
 
 
 def judge_job(domains: Mapping[ScanStatus, int]) -> JobStatus:
-    """What a job with these outcomes is: unfinished work makes it interrupted, only failures failed."""
+    """Return the status of a job with these numbers of outcomes: unfinished work makes it interrupted,
+    failures alone failed."""
     total = sum(domains.values())
     if (
         domains.get(ScanStatus.PENDING)
@@ -281,7 +287,7 @@ def judge_job(domains: Mapping[ScanStatus, int]) -> JobStatus:
 
 
 def pack_target(target: Target) -> dict[str, Any]:
-    """A target as it stands in its domain scan."""
+    """Return a target in the form that its domain scan stores."""
     return {
         "domain": target.domain,
         "origins": list(target.origins),

@@ -1,8 +1,8 @@
-"""Clears up after pruned jobs: in pieces, each in a transaction of the caller's.
+"""Delete the data of pruned jobs, in small transactions of the caller.
 
-    URLs that are gone, what was written over → how files came and went, domain scans → files that are gone
+    removed URLs, previous values → appearances of files, domain scans → removed files
 
-Nothing is removed of a domain that is being scanned: its scan may have compared itself with it already.
+Nothing is deleted of a domain that is being scanned: its scan may have been compared with the rows already.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Table, and_, delete, exists, select, tuple_, update
 
-from contentmap_cli.batches import cut
+from contentmap_cli.batches import batched
 from contentmap_cli.models import ScanStatus
 from contentmap_cli.storage.maintenance.prune_plan import Leftovers, leased
 from contentmap_cli.storage.session import GuardedSession
@@ -24,12 +24,12 @@ _CHUNK: Final = 500  # rows of one statement
 _T, _C, _F = SITEMAP_URLS.c, URL_CHANGES.c, FILE_CHANGES.c
 
 Key = tuple[Any, ...]
-"""What names a row of a large table within its domain: file, URL, and of a change its scan."""
+"""The key of a row of a large table within its domain: file, URL, and for a change its scan."""
 
 
 @dataclass(frozen=True, slots=True)
 class LargeTable:
-    """A table that may have very many rows of a domain: which of them go, and how many those are."""
+    """A table that may have very many rows of a domain: which of them are deleted, and how many those are."""
 
     table: Table
     key: tuple[ColumnElement[Any], ...]
@@ -51,12 +51,12 @@ LARGE: Final = (
         lambda left: left.url_changes,
     ),
 )
-"""URLs, and what URLs were before."""
+"""The URLs and their previous values."""
 
 
 async def hold_domains(session: GuardedSession, domain_ids: Collection[int]) -> set[int]:
-    """Those of these domains that nobody scans, kept from being claimed to the end of the transaction. A run
-    that has slept past its lease loses its claim, as it would to one that resumes its job."""
+    """Lock the domains that no run is scanning until the transaction ends, and return their ids. A run that
+    was suspended past its lease loses its claim."""
     free = select(Domain.id).where(Domain.id.in_(domain_ids)).order_by(Domain.id)
     held = set(await session.scalars(free.with_for_update(skip_locked=True)))
     busy = select(DomainScan.domain_id).where(DomainScan.domain_id.in_(held), leased())
@@ -69,7 +69,7 @@ async def hold_domains(session: GuardedSession, domain_ids: Collection[int]) -> 
 async def next_keys(
     session: GuardedSession, large: LargeTable, left: Leftovers, *, after: Key | None, limit: int
 ) -> list[Key]:
-    """The next rows of a domain that may be removed, in the order of the table's key."""
+    """Return the keys of the next rows of a domain that may be deleted, in the order of the key."""
     query = select(*large.key).where(large.table.c.domain_id == left.domain_id, large.gone(left))
     if after is not None:
         query = query.where(tuple_(*large.key) > tuple_(*after))
@@ -77,8 +77,7 @@ async def next_keys(
 
 
 async def drop_rows(session: GuardedSession, large: LargeTable, left: Leftovers, keys: Sequence[Key]) -> int:
-    """Removes rows, those of them that may still be removed, and returns how many. The domain must be
-    held."""
+    """Delete rows, if they may still be deleted, and return their number. The domain must be locked."""
     row = large.table.c
     return sum(
         [
@@ -96,27 +95,27 @@ async def drop_rows(session: GuardedSession, large: LargeTable, left: Leftovers,
 
 
 def _by_file(keys: Sequence[Key]) -> list[tuple[int, list[str]]]:
-    """Keys by file, in statements' sizes. Of a URL's several changes one is enough to name it."""
+    """Return keys by file, in the size of a statement. One key is enough for several changes of a URL."""
     files: dict[int, dict[str, None]] = {}
     for file_id, url, *_ in keys:
         files.setdefault(file_id, {})[url] = None
-    return [(file_id, urls) for file_id, some in files.items() for urls in cut(some, _CHUNK)]
+    return [(file_id, urls) for file_id, some in files.items() for urls in batched(some, _CHUNK)]
 
 
 async def drop_file_changes(session: GuardedSession, left: Leftovers) -> int:
-    """Removes how files came and went, and returns how many rows. The domain must be held."""
+    """Delete the recorded appearances of files and return their number. The domain must be locked."""
     key = tuple_(_F.sitemap_file_id, _F.scan_id)
     return sum(
         [
             await session.write(delete(FILE_CHANGES).where(key.in_(some)))
-            for some in cut(left.file_changes, _CHUNK)
+            for some in batched(left.file_changes, _CHUNK)
         ]
     )
 
 
 async def drop_files(session: GuardedSession, left: Leftovers, file_ids: Sequence[int]) -> tuple[int, int]:
-    """Removes files of which no URL is left, with what says that they are gone. Returns how many rows of
-    either. The domain must be held."""
+    """Delete removed files without URLs, with their appearances. Returns the number of each. The domain must
+    be locked."""
     row = and_(_T.domain_id == left.domain_id, _T.sitemap_file_id == File.id)
     change = and_(_C.domain_id == left.domain_id, _C.sitemap_file_id == File.id)
     empty = select(File.id).where(
@@ -126,7 +125,7 @@ async def drop_files(session: GuardedSession, left: Leftovers, file_ids: Sequenc
         ~exists().where(change),
     )
     files = changes = 0
-    for some in cut(file_ids, _CHUNK):
+    for some in batched(file_ids, _CHUNK):
         gone = list(await session.scalars(empty.where(File.id.in_(some))))
         changes += await session.write(delete(FILE_CHANGES).where(_F.sitemap_file_id.in_(gone)))
         files += await session.write(delete(File).where(File.id.in_(gone)))
@@ -134,12 +133,12 @@ async def drop_files(session: GuardedSession, left: Leftovers, file_ids: Sequenc
 
 
 async def drop_scans(session: GuardedSession, left: Leftovers) -> int:
-    """Removes domain scans of pruned jobs, and returns how many. The domain must be held."""
+    """Delete domain scans of pruned jobs and return their number. The domain must be locked."""
     return sum(
         [
             await session.write(
                 delete(DomainScan).where(DomainScan.domain_id == left.domain_id, DomainScan.id.in_(some))
             )
-            for some in cut(left.scans, _CHUNK)
+            for some in batched(left.scans, _CHUNK)
         ]
     )

@@ -1,9 +1,9 @@
-"""What is too old to keep, and what of it may go: found by reading, and removed by `clearing`.
+"""Find what is too old to keep. `prune` deletes it.
 
-A job is pruned whole and first of all: from then on nobody lists, resumes or compares it, and the rest is
-clearing up, which may end anywhere and begin again. Of a domain's scans those from the first on that can be
-compared stay, with all that a comparison of any two of them needs. Of those before it a few stay too: that
-first saw a URL which is still there, the domain's first, and the first that found a sitemap.
+A job is pruned first, as a whole: from then on it is not listed, resumed or compared. The rest is cleaning
+up, which may be interrupted and repeated. From the first scan of a domain that can be compared on, all scans
+are kept, with all that a comparison of any two of them needs. Of the older ones, these are kept: the first
+scans of URLs that are kept, the first scan of the domain, and the first that found a sitemap.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from contentmap_cli.storage.tables import SitemapFile as File
 TABLES: Final = (
     *("jobs", "domain_scans", "sitemap_files", "sitemap_file_changes", "sitemap_urls", "sitemap_url_changes"),
 )
-"""What is counted of what is removed, by table."""
+"""The tables whose deleted rows are counted."""
 
 _ENDED: Final = (JobStatus.COMPLETE, JobStatus.PARTIAL, JobStatus.FAILED)
 _CHUNK: Final = 500  # rows of one statement
@@ -47,15 +47,15 @@ _T, _C, _F = SITEMAP_URLS.c, URL_CHANGES.c, FILE_CHANGES.c
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """What is too old: jobs of a tenant that ended before a moment. `unfinished`: also those that were left
-    before their end, whom `resume` could still take up."""
+    """Which jobs are too old: those of a tenant that ended before a time. `unfinished`: also those that
+    `resume` could finish."""
 
     tenant: str
     before: datetime
     unfinished: bool = False
 
     def too_old(self) -> ColumnElement[bool]:
-        """Jobs that are to be pruned. Never one that is being run, or waits for a worker."""
+        """The condition for jobs to prune. Never one that is running or waits for a worker."""
         ended = and_(Job.status.in_(_ENDED), ~_has_scans(DomainScan.status.in_(sorted(RESUMABLE))))
         if self.unfinished:
             idle = or_(Job.lease_until.is_(None), Job.lease_until < utc_now())
@@ -63,7 +63,7 @@ class Retention:
         return and_(self.old(), ended)
 
     def old(self) -> ColumnElement[bool]:
-        """Jobs that were last heard of before the moment. The tenant's latest never is."""
+        """The condition for jobs whose last activity was before the time. Never the latest of the tenant."""
         listed = aliased(Job)
         latest = select(func.max(listed.created_at)).where(
             listed.tenant_id == self.tenant, listed.job_type != PRUNED
@@ -77,7 +77,7 @@ class Retention:
         )
 
     def pruned(self) -> ColumnElement[bool]:
-        """Jobs that were pruned, now or before."""
+        """The condition for jobs that were pruned, now or before."""
         return and_(Job.tenant_id == self.tenant, Job.job_type == PRUNED)
 
 
@@ -86,7 +86,7 @@ def _has_scans(*which: ColumnElement[bool]) -> ColumnElement[bool]:
 
 
 def leased() -> ColumnElement[bool]:
-    """Domain scans that a live run holds."""
+    """The condition for domain scans that a live run holds."""
     return and_(
         DomainScan.status == ScanStatus.RUNNING, func.coalesce(DomainScan.lease_until > utc_now(), False)
     )
@@ -94,24 +94,24 @@ def leased() -> ColumnElement[bool]:
 
 @dataclass(slots=True)
 class Leftovers:
-    """What may be removed of one domain, and which of its scans is the first that can be compared."""
+    """What may be deleted of one domain, and the first of its scans that can be compared."""
 
     domain_id: int
     horizon: tuple[datetime, int] | None  # recorded_at and id; None where no scan is pruned
     urls: int = 0
     url_changes: int = 0
-    files: dict[int, int] = field(default_factory=dict)  # with each, so many of its changes
+    files: dict[int, int] = field(default_factory=dict)  # each with the number of its appearances
     file_changes: list[tuple[int, int]] = field(default_factory=list)  # file, scan
     scans: list[int] = field(default_factory=list)
 
     def count(self) -> dict[str, int]:
-        """How much it is, by table."""
+        """Return the number of rows by table."""
         file_changes = len(self.file_changes) + sum(self.files.values())
         counts = (len(self.scans), len(self.files), file_changes, self.urls, self.url_changes)
         return dict(zip(TABLES[1:], counts, strict=True))
 
     def kept(self) -> Select[int]:
-        """The scans of the domain that can be compared."""
+        """Select the scans of the domain that can be compared."""
         at, scan_id = self.horizon or (None, 0)
         seen = DomainScan.recorded_at
         since = true() if at is None else or_(seen > at, and_(seen == at, DomainScan.id >= scan_id))
@@ -122,14 +122,15 @@ class Leftovers:
 
 
 async def hide_jobs(session: GuardedSession, rule: Retention) -> int:
-    """Takes some jobs out of sight that are too old, and returns how many; 0 where none is left."""
+    """Mark some jobs that are too old as pruned and return their number; 0 where none is left."""
     found = select(Job.id).where(rule.too_old()).limit(_CHUNK).with_for_update(skip_locked=True)
     hidden = update(Job).where(Job.id.in_(found), Job.job_type != PRUNED)
     return await session.write(hidden.values(job_type=PRUNED, owner=None, lease_until=None, options={}))
 
 
 async def count_jobs(session: GuardedSession, rule: Retention) -> tuple[int, int]:
-    """How many jobs are too old, and how many are only kept since they have not come to their end."""
+    """Return the number of jobs that are too old, and of those that are kept only because they are
+    unfinished."""
     count = select(func.count()).select_from(Job)
     old = int(await session.scalar(count.where(rule.old())) or 0)
     pruned = int(await session.scalar(count.where(rule.too_old())) or 0)
@@ -137,18 +138,19 @@ async def count_jobs(session: GuardedSession, rule: Retention) -> tuple[int, int
 
 
 async def drop_empty_jobs(session: GuardedSession, rule: Retention) -> int:
-    """Removes some pruned jobs of which no domain scan is left, and returns how many."""
+    """Delete some pruned jobs without domain scans and return their number."""
     empty = select(Job.id).where(rule.pruned(), ~_has_scans()).limit(_CHUNK)
     return await session.write(delete(Job).where(Job.id.in_(empty)))
 
 
-# -- what is left over of domains
+# -- domains
 
 
 async def domains_with_leftovers(
     session: GuardedSession, rule: Retention, pruned: ColumnElement[bool], *, after: int, limit: int
 ) -> list[int]:
-    """The next domains that a pruned job has scanned, by id. `pruned` says which jobs are."""
+    """Return the ids of the next domains that a pruned job has scanned. `pruned` is the condition for such
+    jobs."""
     jobs = select(Job.id).where(pruned)
     scanned = exists(
         select(DomainScan.id).where(DomainScan.domain_id == Domain.id, DomainScan.job_id.in_(jobs))
@@ -160,7 +162,7 @@ async def domains_with_leftovers(
 async def find_leftovers(
     session: GuardedSession, domain_ids: Sequence[int], pruned: ColumnElement[bool]
 ) -> list[Leftovers]:
-    """What may be removed of each of these domains. Reads all rows of a domain once."""
+    """Return what may be deleted of each of these domains. Reads all rows of a domain once."""
     jobs = select(Job.id).where(pruned)
     rows = await session.execute(
         select(
@@ -202,7 +204,7 @@ async def _leftovers(
 
 
 async def _count_rows(session: GuardedSession, left: Leftovers, kept: Collection[int]) -> set[int]:
-    """Counts what goes, and returns the scans that first saw a URL which stays."""
+    """Count the rows to delete, and return the first scans of the URLs that are kept."""
     rows = await session.execute(
         select(_T.first_scan_id, _T.removed_scan_id, func.count())
         .where(_T.domain_id == left.domain_id)
@@ -222,8 +224,8 @@ async def _count_rows(session: GuardedSession, left: Leftovers, kept: Collection
 
 
 def _files_that_are_gone(left: Leftovers) -> Select[int]:
-    """Files that went before all that can be compared. The newest of a domain stays: one that had none
-    would seem never to have been scanned."""
+    """Select files that were removed before all that can be compared. The newest file of a domain is kept:
+    without one the domain would seem never to have been scanned."""
     newest = select(func.max(File.id)).where(File.domain_id == left.domain_id).scalar_subquery()
     row = and_(_T.domain_id == File.domain_id, _T.sitemap_file_id == File.id)
     change = and_(_C.domain_id == File.domain_id, _C.sitemap_file_id == File.id)
@@ -244,8 +246,8 @@ def _files_that_are_gone(left: Leftovers) -> Select[int]:
 async def _find_file_changes(
     session: GuardedSession, left: Leftovers, recorded: Sequence[int], first: int
 ) -> None:
-    """Finds what need not be known any more of how files came and went: all before the first that can be
-    compared, but that a file is gone. That goes with the file."""
+    """Find the appearances of files that are not needed: all before the first scan that can be compared,
+    except the removal of a file, which is deleted with the file."""
     ranks = {scan: rank for rank, scan in enumerate(recorded)}
     events: dict[int, list[tuple[int, int, bool]]] = {}
     for row in await session.execute(

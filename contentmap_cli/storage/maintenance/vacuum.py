@@ -1,4 +1,4 @@
-"""Room in an SQLite file that nothing needs any more: how much there is, and giving it back to the disk."""
+"""Free space in an SQLite file: its size, and how it is returned to the disk."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from contentmap_cli.storage.engine import Database
 
 
 async def free_bytes(connection: AsyncConnection) -> int:
-    """How much of the file is free, and used again by what is recorded next."""
+    """Return the number of free bytes in the file. New rows use them again."""
     pages, size = [
         int((await connection.exec_driver_sql(f"PRAGMA {name}")).scalar() or 0)
         for name in ("freelist_count", "page_size")
@@ -20,10 +20,10 @@ async def free_bytes(connection: AsyncConnection) -> int:
 
 
 async def vacuum(database: Database) -> None:
-    """Writes the file anew without what is free in it. Nobody else can write meanwhile.
+    """Rewrite the file without its free space. No other connection can write meanwhile.
 
-    It needs about twice the file's size on the disk, which is looked at before. Raises DatabaseUnavailable
-    where there is less. No transaction may be open on the connection, so the driver itself is asked.
+    This needs about twice the size of the file on the disk. Raises DatabaseUnavailable where less is free. No
+    transaction may be open on the connection, so the statements are sent through the driver.
     """
     if database.path is None:
         return

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Text, and_, cast, delete, or_, select, text, update
 
-from contentmap_cli.batches import cut
+from contentmap_cli.batches import batched
 from contentmap_cli.errors import TransactionRuleBroken, UsageError
 from contentmap_cli.models import JobStatus, ScanStatus
 from contentmap_cli.storage.column_types import utc_now
@@ -171,7 +171,7 @@ async def drop_job_entries(session: GuardedSession, job_id: str, *, cancel: bool
     entries: list[JobId] = list(picked)
     if entries:
         async with engine_on(session) as engine:
-            for some in cut(entries, _NOTIFIED):
+            for some in batched(entries, _NOTIFIED):
                 await engine.notify_job_cancellation(some)
 
 

@@ -1,11 +1,11 @@
-"""Two scans of a domain compared, from what is recorded now and what was written over since. Reads only.
+"""Compare two scans of a domain, from the current rows and their recorded previous values. Only reads.
 
-The state of a row after a scan S follows from the row and its changes: it was not there before the scan that
-first saw it; otherwise it was what the first scan after S that wrote over it found; otherwise it is what it
-is now. Scans are in the order in which they were first recorded. A scan that is resumed stays one scan.
+The state of a row after a scan S: absent before the scan that first saw it; otherwise the values that the
+first scan after S replaced; otherwise the current values. Scans are in the order in which they were first
+recorded. A resumed scan remains one scan.
 
-Of scans that were pruned, some still stand there for when they saw a URL first. They are older than all that
-can be compared, and so is a scan that is gone.
+Some pruned scans are kept as the first scans of URLs. They are older than all that can be compared, and so is
+a scan that was deleted.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ from contentmap_cli.storage.writing.row_diff import PUBLISHED
 
 _ROWS_A_FETCH: Final = 5_000
 _T, _C = SITEMAP_URLS.c, URL_CHANGES.c
-_NEVER: Final = -1  # before the first scan; what is older than any scan that is known
+_NEVER: Final = -1  # before the first known scan
 _NOT_YET: Final = 1 << 62
-_LASTMODS: Final = 3  # so many of PUBLISHED make up a lastmod
+_LASTMODS: Final = 3  # the number of columns of PUBLISHED that make up a lastmod
 _CHANGEFREQ, _PRIORITY, _EXTRAS = 3, 4, 5
 
 Said = tuple[Any, ...]
@@ -46,7 +46,7 @@ _file_of = itemgetter(1)
 
 
 async def history(session: GuardedSession, domain_id: int) -> list[ScanPoint]:
-    """The scans of a domain that recorded something, the oldest first."""
+    """Return the scans of a domain that recorded something, the oldest first."""
     rows = await session.execute(
         select(
             DomainScan.id,
@@ -78,7 +78,7 @@ async def history(session: GuardedSession, domain_id: int) -> list[ScanPoint]:
 
 
 async def scanned_domains(session: GuardedSession, job_id: str) -> list[int]:
-    """The domains of which a job has recorded something, in the order given."""
+    """Return the domains of which a job has recorded something, in the order given."""
     found = await session.scalars(
         select(DomainScan.domain_id)
         .where(DomainScan.job_id == job_id, DomainScan.recorded_at.is_not(None))
@@ -90,14 +90,14 @@ async def scanned_domains(session: GuardedSession, job_id: str) -> list[int]:
 async def changes_between(
     session: GuardedSession, domain_id: int, points: Sequence[ScanPoint], pair: Comparison
 ) -> AsyncIterator[Change]:
-    """Every difference: sitemap files first, then URLs in the order of their code points.
+    """Yield every difference: sitemap files first, then URLs in the order of their code points.
 
-    `points` is the domain's history, all of it. A URL counts as the domain sees it, so one that moved between
-    files with what was said of it is no difference.
+    `points` is the whole history of the domain. URLs are compared for the whole domain, so one that moved
+    between files with the same values is no difference.
     """
     ranks = {point.scan_id: rank for rank, point in enumerate(points)}
     after = ranks[pair.after.scan_id]
-    # without a scan to compare with: with what was before it, which is nothing or a scan that was pruned
+    # without a scan to compare with: the state before, which is nothing or a pruned scan
     before = ranks[pair.before.scan_id] if pair.before else after - 1
     files = {
         row.id: row.url
@@ -129,7 +129,7 @@ async def changes_between(
 def _rows(
     session: GuardedSession, domain_id: int, low: ScanPoint | None, high: ScanPoint
 ) -> Select[Any, bool]:
-    """Every row of every URL that a scan later than `low` and not later than `high` touched."""
+    """Select every row of every URL that a scan later than `low` and not later than `high` changed."""
     join = and_(_C.domain_id == _T.domain_id, _C.sitemap_file_id == _T.sitemap_file_id, _C.url == _T.url)
     query: Select[Any, bool] = (
         select(
@@ -148,7 +148,7 @@ def _rows(
         .execution_options(yield_per=_ROWS_A_FETCH)
     )
     if low is None:
-        return query  # all that there ever was
+        return query  # every URL that was ever recorded
     scans = select(DomainScan.id).where(DomainScan.domain_id == domain_id, _later(low), ~_later(high))
     touched = union(
         select(_T.url).where(
@@ -173,7 +173,7 @@ def _later(point: ScanPoint) -> ColumnElement[bool]:
 
 
 async def _by_url(session: GuardedSession, query: Select[Any, bool]) -> AsyncIterator[tuple[str, list[Any]]]:
-    """The rows of one URL after the other."""
+    """Yield the rows of each URL together."""
     held: list[Any] = []
     async for some in (await session.stream(query)).partitions():
         for url, rows in groupby(some, key=_url_of):
@@ -186,7 +186,8 @@ async def _by_url(session: GuardedSession, query: Select[Any, bool]) -> AsyncIte
 
 
 def _states(rows: Sequence[Any], ranks: Mapping[int, int]) -> Callable[[int], Said | None]:
-    """What a file said of a URL after a scan, by the scan's rank; None where it did not list it."""
+    """Return a function from the rank of a scan to the values that a file listed for a URL after it; None
+    where the file did not list it."""
     _, _, first, removed, *_ = rows[0]
     content = tuple(rows[0][6:12])
     since = ranks.get(first, _NEVER)
@@ -234,7 +235,7 @@ def _judged(
 
 
 def _lastmod(said: Said) -> str | None:
-    """The moment in UTC, or the text where it could not be understood."""
+    """Return the lastmod in UTC, or its text where it was not understood."""
     moment, _, text = said[:_LASTMODS]
     return str(moment) if moment is not None else text
 
@@ -276,7 +277,7 @@ async def _file_changes(
         past = [gone for when, gone in known if when <= rank]
         if past:
             return not past[-1]
-        # what happened to it first tells what it was until then
+        # its first event tells its state before that
         return rank >= start and (not known or known[0][1])
 
     changes = []

@@ -1,15 +1,15 @@
-"""What a domain holds: its sitemap files and its entries, streamed. Reads only, one tenant at a time."""
+"""Read the sitemap files and entries of a domain, streamed. One tenant at a time."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from sqlalchemy import ColumnElement, func, select
 
-from contentmap_cli.batches import cut
+from contentmap_cli.batches import batched
 from contentmap_cli.errors import Failure
 from contentmap_cli.models import (
     DiscoveryMethod,
@@ -21,10 +21,12 @@ from contentmap_cli.models import (
     StoredFile,
 )
 from contentmap_cli.models.entry_rows import read_extras, read_lastmod
-from contentmap_cli.models.findings import CheckedFile
 from contentmap_cli.storage.driver_columns import raw_columns
 from contentmap_cli.storage.session import GuardedSession
 from contentmap_cli.storage.tables import SITEMAP_URLS, Domain, DomainScan, SitemapFile
+
+if TYPE_CHECKING:
+    from contentmap_cli.models.findings import CheckedFile
 
 _T = SITEMAP_URLS.c
 _ROWS_A_FETCH = 5_000
@@ -37,18 +39,18 @@ _READ = (
 
 @dataclass(frozen=True, slots=True)
 class EntryFilter:
-    """Which of a domain's entries are wanted. Everything not given lets everything through."""
+    """Which entries of a domain to read. A value that is not given does not filter."""
 
     sitemap: str | None = None  # only those this file lists
     match: str | None = None  # a glob over the whole URL: * and ?
     since: datetime | None = None  # first seen since
     changed_after: datetime | None = None  # lastmod after
-    removed: bool = False  # those that are gone, instead of those that are there
+    removed: bool = False  # removed entries instead of live ones
     limit: int | None = None
 
 
 async def find_domain(session: GuardedSession, tenant: str, name: str) -> int | None:
-    """The id of a tenant's domain, or None where it was never scanned."""
+    """Return the id of a domain of the tenant, or None where it was never scanned."""
     found = await session.scalar(select(Domain.id).where(Domain.tenant_id == tenant, Domain.name == name))
     return int(found) if found is not None else None
 
@@ -67,9 +69,9 @@ async def known_domains(
 
 
 async def domain_names(session: GuardedSession, domain_ids: Sequence[int]) -> list[tuple[int, str]]:
-    """Each id with its domain's name, in the order given."""
+    """Return each id with the name of its domain, in the order given."""
     names: dict[int, str] = {}
-    for some in cut(domain_ids, 500):
+    for some in batched(domain_ids, 500):
         rows = await session.execute(select(Domain.id, Domain.name).where(Domain.id.in_(some)))
         names |= {row.id: row.name for row in rows}
     return [(domain_id, names[domain_id]) for domain_id in domain_ids]
@@ -78,7 +80,7 @@ async def domain_names(session: GuardedSession, domain_ids: Sequence[int]) -> li
 async def stored_files(
     session: GuardedSession, domain_id: int, *, removed: bool = False
 ) -> AsyncIterator[StoredFile]:
-    """A domain's sitemap files in the order they were first met."""
+    """Yield the sitemap files of a domain in the order they were first found."""
     query = (
         select(SitemapFile)
         .where(SitemapFile.domain_id == domain_id)
@@ -116,7 +118,7 @@ async def stored_files(
 async def stored_entries(
     session: GuardedSession, domain_id: int, wanted: EntryFilter
 ) -> AsyncIterator[StoredEntry]:
-    """A domain's entries one by one; see `stored_batches`."""
+    """Yield the entries of a domain one by one; see `stored_batches`."""
     async for batch in stored_batches(session, domain_id, wanted):
         for entry in batch:
             yield entry
@@ -125,10 +127,11 @@ async def stored_entries(
 async def stored_batches(
     session: GuardedSession, domain_id: int, wanted: EntryFilter
 ) -> AsyncIterator[list[StoredEntry]]:
-    """A domain's entries, file by file, each file's in the order of their URLs; constant memory.
+    """Yield the entries of a domain by file, and by URL within a file, in lists of some thousands; constant
+    memory.
 
-    Some thousands at once: row by row would cost a switch of contexts for each. What many rows share, their
-    file and their scans, is looked up once and not joined.
+    One row at a time would cost a context switch each. What many rows share, their file and their scans, is
+    looked up once instead of joined.
     """
     files = {
         row.id: (row.url, DiscoveryMethod(row.discovery_method))
@@ -195,7 +198,8 @@ def _stored(
 
 
 def _matches(session: GuardedSession, glob: str) -> ColumnElement[bool]:
-    """Whether a URL fits a glob of * and ?, case and all; SQLite's LIKE would ignore case."""
+    """Return the condition that a URL matches a glob of * and ?, case-sensitive; LIKE of SQLite ignores
+    case."""
     if session.get_bind().dialect.name == "sqlite":
         return _T.url.op("GLOB")(glob.replace("[", "[[]"))
     escaped = glob.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
@@ -205,17 +209,17 @@ def _matches(session: GuardedSession, glob: str) -> ColumnElement[bool]:
 async def dated_urls(
     session: GuardedSession, domain_id: int
 ) -> AsyncIterator[Sequence[tuple[str, str | None]]]:
-    """Every URL of a domain with its lastmod as ISO 8601 text in UTC, some thousands at once.
+    """Yield every URL of a domain with its lastmod as ISO 8601 text in UTC, in lists of some thousands.
 
-    One that several files list comes once, with its latest date.
+    A URL that several files list is yielded once, with its latest date.
     """
     now = (_T.domain_id == domain_id, _T.removed_scan_id.is_(None))
-    # rows are counted, not what the files say: one that broke off still lists what it listed before
+    # rows are counted, not the entries of the files: a truncated file still lists what it listed before
     listed = await session.scalar(select(func.count()).select_from(SITEMAP_URLS).where(*now))
     different = await session.scalar(select(Domain.url_count).where(Domain.id == domain_id))
     url, lastmod = raw_columns(session, SITEMAP_URLS, ("url", "lastmod"))
     query = select(url, lastmod).where(*now)
-    if listed != different:  # some are listed twice: to make them one takes three times as long
+    if listed != different:  # some are listed twice: grouping takes three times as long
         query = select(url, func.max(lastmod)).where(*now).group_by(_T.url)
     query = query.execution_options(yield_per=2 * _ROWS_A_FETCH)
     async for some in (await session.stream(query)).partitions():
@@ -223,7 +227,7 @@ async def dated_urls(
 
 
 async def recorded_files(session: GuardedSession, domain_id: int) -> list[tuple[CheckedFile, str | None]]:
-    """A domain's files that are not gone, in the order of their entries, each with its index's lastmod."""
+    """Return the live files of a domain in the order of their rows, each with the lastmod of its index."""
     rows = await session.scalars(
         select(SitemapFile)
         .where(SitemapFile.domain_id == domain_id, SitemapFile.removed_at.is_(None))
@@ -233,6 +237,8 @@ async def recorded_files(session: GuardedSession, domain_id: int) -> list[tuple[
 
 
 def _checked_file(row: SitemapFile) -> CheckedFile:
+    from contentmap_cli.models.findings import CheckedFile  # a scan does not load it
+
     return CheckedFile(
         name=row.url,
         kind=DocumentKind(row.sitemap_type) if row.sitemap_type else None,

@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from contentmap_cli.batches import cut
+from contentmap_cli.batches import batched
 from contentmap_cli.errors import TransactionRuleBroken
 from contentmap_cli.models.entry_rows import LASTMOD, Row, RowBatch
 from contentmap_cli.storage.session import GuardedSession
@@ -74,7 +74,7 @@ def _statements(shared: SharedValues, batches: Iterable[RowBatch]) -> Iterator[_
     """Yield statements for a file's rows, each with its sets of parameters and the number of their rows."""
     most = _SIZES[0]
     for columns, alike in groupby(batches, key=_columns):
-        for some in cut(alike, _STATEMENTS_A_CALL):
+        for some in batched(alike, _STATEMENTS_A_CALL):
             full = [(*shared, *batch.values) for batch in some if len(batch) == most]
             if full:
                 yield _insert(columns, most), full, len(full) * most

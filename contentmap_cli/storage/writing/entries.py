@@ -18,8 +18,8 @@ from typing import Any, TypeVar
 
 from sqlalchemy import select, update
 
-from contentmap_cli.batches import cut
-from contentmap_cli.models.entry_rows import LASTMOD, URL, Row, RowBatch, lengthened
+from contentmap_cli.batches import batched
+from contentmap_cli.models.entry_rows import LASTMOD, URL, Row, RowBatch, with_extra_columns
 from contentmap_cli.storage.jobs.claims import Claim, LastResult, last_result
 from contentmap_cli.storage.session import GuardedSession
 from contentmap_cli.storage.tables import SITEMAP_URLS, SitemapFile
@@ -204,7 +204,7 @@ async def _insert_all(session: GuardedSession, claim: Claim, files: Sequence[Fil
 
 async def _count(session: GuardedSession, domain_id: int, differences: ChangeSet) -> ChangeCounts:
     """Count the URLs of the domain that are added, removed and changed. Before anything is written."""
-    parts = differences.parts(lambda row: published(lengthened(row)[LASTMOD:]))
+    parts = differences.parts(lambda row: published(with_extra_columns(row)[LASTMOD:]))
     await _find_listed(session, domain_id, parts)
     all_counts = [part.count() for part in parts]
     return ChangeCounts(*(sum(column) for column in zip(*all_counts, strict=True)))
@@ -224,9 +224,9 @@ async def _find_listed(session: GuardedSession, domain_id: int, parts: Sequence[
             add_listed(parts, rows if touched is None else [row for row in rows if row[0] in touched])
         return
     # by file, as the key is ordered: by domain alone each chunk would read all of the domain's rows
-    for some in cut(sizes, _FILES_A_QUERY):
+    for some in batched(sizes, _FILES_A_QUERY):
         of_files = query.where(_T.sitemap_file_id.in_(some))
-        for chunk in cut(sorted(touched), CHUNK):
+        for chunk in batched(sorted(touched), CHUNK):
             add_listed(parts, await session.execute(of_files.where(_T.url.in_(chunk))))
 
 
@@ -281,7 +281,7 @@ class _Placeholders:
 
 
 def _parameters(row: Row, shared: SharedValues, *, moments: bool) -> tuple[Any, ...]:
-    lastmod, *others = lengthened(row)[LASTMOD:]
+    lastmod, *others = with_extra_columns(row)[LASTMOD:]
     if moments and lastmod is not None:
         lastmod = datetime.fromisoformat(lastmod)
     return (lastmod, *others, shared.domain_id, shared.sitemap_file_id, row[URL])

@@ -1,4 +1,4 @@
-"""Sitemap files of a domain: what this scan found, written over what the last one knew."""
+"""Write the sitemap files of a domain: the results of this scan over those of the last one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple, cast
 
 from sqlalchemy import Table, insert, select, update
 
-from contentmap_cli.batches import cut
+from contentmap_cli.batches import batched
 from contentmap_cli.models import CrawledFile, DiscoveryMethod, DocumentKind, FileStatus, RememberedFile
 from contentmap_cli.storage.jobs.claims import Claim
 from contentmap_cli.storage.session import GuardedSession
@@ -36,18 +36,18 @@ _BLANK: Final[dict[str, Any]] = {column.name: None for column in _FILES.c if col
 
 
 SLICE = 500
-"""Rows that are made and written at a time."""
+"""Rows that are prepared and written at a time."""
 
 
 class SavedFiles(NamedTuple):
-    """The rows of a scan's files: an id for each crawled file, and which rows were there before."""
+    """The rows of a scan's files: an id for each crawled file, and which rows existed before."""
 
     ids: tuple[int | None, ...]  # by position in the crawl; None for a second mention of a file
-    methods: tuple[str, ...]  # by position: how it was found when it was first met
-    types: tuple[str | None, ...]  # by position: what it is, also where it did not change and was not read
+    methods: tuple[str, ...]  # by position: how it was first found
+    types: tuple[str | None, ...]  # by position: its type, also where it did not change and was not read
     known: frozenset[int]
-    vanished: tuple[int, ...]  # recorded earlier, not met by this scan
-    absent: tuple[int, ...]  # recorded earlier, and named still, but answered with 404 or 410
+    vanished: tuple[int, ...]  # recorded earlier, not found by this scan
+    absent: tuple[int, ...]  # recorded earlier and still named, but answered with 404 or 410
 
 
 async def save_files(
@@ -58,12 +58,13 @@ async def save_files(
     whole: bool,
     first_scan: bool = False,
 ) -> SavedFiles:
-    """Write one row a file. That of a file that failed keeps what an earlier scan read of it, and that of a
-    file that did not change is not written: a rescan costs what changed.
+    """Write one row per file. The row of a failed file keeps what an earlier scan read, and the row of an
+    unchanged file is not written: a rescan costs as much as what changed.
 
-    `whole` says that every source of the domain was read whole or is absent: only then does it count that a
-    file which robots.txt or an index named is not named any more. `first_scan` says that nothing of the
-    domain is recorded, so that nothing is looked up."""
+    `whole`: every source of the domain was read whole or is absent. Only then are files counted that
+    robots.txt or an index named before and names no longer. `first_scan`: nothing of the domain is recorded,
+    and nothing is looked up.
+    """
     now = datetime.now(UTC)
     first_mention: dict[str, CrawledFile] = {}
     for file in files:
@@ -71,9 +72,9 @@ async def save_files(
     before = {} if first_scan else await _recorded(session, claim)
     new_files = [file for url, file in first_mention.items() if url not in before]
     ids = {url: row.id for url, row in before.items()}
-    for some in cut(new_files, SLICE):  # an index may name fifty thousand
+    for some in batched(new_files, SLICE):  # an index may name fifty thousand
         new = [_row(claim, file, now) for file in some]
-        # by their URLs, not by their order: so all of them go in with one statement
+        # matched by URL, not by order: so one statement inserts all of them
         ids |= {row.url: row.id for row in await session.execute(_INSERT, new)}
     came = [ids[file.url] for file in new_files] if before else []
     for url, row in before.items():
@@ -82,7 +83,7 @@ async def save_files(
                 came.append(row.id)
             file = first_mention[url]
             stands = file.status is FileStatus.UNCHANGED and row.status in _READ and row.removed_at is None
-            unnamed = _unnamed_scans(file, row, whole=whole)  # before the row says who names it now
+            unnamed = _unnamed_scans(file, row, whole=whole)  # before the update below
             for name, value in (_asked(file) if stands else _facts(claim, file, now)).items():
                 setattr(row, name, value)
             row.unnamed_scans = unnamed
@@ -102,7 +103,7 @@ async def save_files(
 
 
 def _unnamed_scans(file: CrawledFile, row: SitemapFile, *, whole: bool) -> int:
-    """How many whole scans in a row found a file that nothing named, of those that were named once."""
+    """Return the number of consecutive whole scans in which nothing named a file that was named before."""
     if file.discovered_by is not DiscoveryMethod.REMEMBERED or row.discovery_method not in _NAMED:
         return 0
     return row.unnamed_scans + whole
@@ -124,17 +125,17 @@ async def _recorded(session: GuardedSession, claim: Claim) -> dict[str, SitemapF
 
 
 def _row(claim: Claim, file: CrawledFile, now: datetime) -> dict[str, Any]:
-    """A row for a file that was never met before."""
+    """Return the row of a new file."""
     return (
         _BLANK | {"domain_id": claim.domain_id, "url": file.url, "first_seen": now} | _facts(claim, file, now)
     )
 
 
 def _asked(file: CrawledFile) -> dict[str, Any]:
-    """What is new about a file whose content is not: how to ask for it next time, and who named it."""
+    """Return what changed about a file whose content did not: its validators, and what named it."""
     facts: dict[str, Any] = {"lastmod": file.lastmod, "etag": file.etag, "last_modified": file.last_modified}
     if file.http_status is None or file.http_status == _NOT_MODIFIED:
-        # it was not sent: what was not said about it now still stands
+        # not sent: values that are missing now remain valid
         facts = {name: value for name, value in facts.items() if value is not None}
     facts["parent"] = file.parent
     if file.discovered_by is not DiscoveryMethod.REMEMBERED:
@@ -143,7 +144,7 @@ def _asked(file: CrawledFile) -> dict[str, Any]:
 
 
 def _facts(claim: Claim, file: CrawledFile, now: datetime) -> dict[str, Any]:
-    """What this scan says of a file, by column."""
+    """Return the results of this scan for a file, by column."""
     facts: dict[str, Any] = {
         "last_scan_id": claim.scan_id,
         "removed_at": None,
@@ -157,11 +158,11 @@ def _facts(claim: Claim, file: CrawledFile, now: datetime) -> dict[str, Any]:
         "error_message": file.error.message if file.error else None,
     }
     if file.discovered_by is not DiscoveryMethod.REMEMBERED:
-        # how a file was found is not forgotten by remembering it
+        # a remembered file keeps its first discovery method
         facts["discovery_method"] = file.discovered_by
     if file.status is FileStatus.UNCHANGED:
         return facts
-    # validators only stand for a body that was read whole: otherwise the next scan must ask for it again
+    # validators are kept only for a body that was read whole: otherwise the next scan must request it again
     whole = file.status is FileStatus.OK
     document = file.document
     facts |= {
@@ -192,18 +193,18 @@ def _facts(claim: Claim, file: CrawledFile, now: datetime) -> dict[str, Any]:
 
 
 async def drop_files(session: GuardedSession, claim: Claim, file_ids: Sequence[int]) -> None:
-    """Marks files as gone. Only a complete scan may say so."""
+    """Mark files as removed. Only a complete scan may do that."""
     await log_files(session, claim, file_ids, gone=True)
-    for some in cut(file_ids, SLICE):
+    for some in batched(file_ids, SLICE):
         await session.write(
             update(SitemapFile).where(SitemapFile.id.in_(some)).values(removed_at=datetime.now(UTC))
         )
 
 
 async def forget_validators(session: GuardedSession, file_ids: Sequence[int]) -> None:
-    """Has the next scan read these files anew, though they may not have changed by then: this one saw what is
-    missing from them and could not record it."""
-    for some in cut(file_ids, SLICE):
+    """Remove the validators of files, so that the next scan reads them again even if they do not change: this
+    scan saw URLs missing and must not remove them."""
+    for some in batched(file_ids, SLICE):
         await session.write(
             update(SitemapFile)
             .where(SitemapFile.id.in_(some))
@@ -212,7 +213,7 @@ async def forget_validators(session: GuardedSession, file_ids: Sequence[int]) ->
 
 
 class KnownFile(NamedTuple):
-    """A recorded file: its row's id, whether the last complete scan met it, the digest of its body."""
+    """A recorded file: the id of its row, whether the last complete scan found it, the digest of its body."""
 
     id: int
     met: bool
@@ -220,7 +221,7 @@ class KnownFile(NamedTuple):
 
 
 async def known_files(session: GuardedSession, domain_id: int) -> dict[str, KnownFile]:
-    """The recorded files of a domain by their URLs, in the order of their rows."""
+    """Return the recorded files of a domain by URL, in the order of their rows."""
     rows = await session.execute(
         select(SitemapFile.url, SitemapFile.id, SitemapFile.removed_at, SitemapFile.digest)
         .where(SitemapFile.domain_id == domain_id)
@@ -232,7 +233,7 @@ async def known_files(session: GuardedSession, domain_id: int) -> dict[str, Know
 async def remembered_files(
     session: GuardedSession, domain_ids: Sequence[int]
 ) -> dict[int, list[RememberedFile]]:
-    """What earlier scans know of these domains' files: what to ask first, and with which validators."""
+    """Return the recorded files of these domains that are requested first, with their validators."""
     rows = await session.execute(
         select(
             SitemapFile.domain_id,

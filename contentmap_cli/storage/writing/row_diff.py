@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, func, select, true
 
-from contentmap_cli.batches import cut
+from contentmap_cli.batches import batched
 from contentmap_cli.models.entry_rows import (
     COLUMNS,
     EXTRA_COLUMNS,
@@ -25,7 +25,7 @@ from contentmap_cli.models.entry_rows import (
     Row,
     RowBatch,
     RowDelta,
-    lengthened,
+    with_extra_columns,
 )
 from contentmap_cli.storage.driver_columns import raw_columns
 from contentmap_cli.storage.jobs.claims import Claim
@@ -117,7 +117,7 @@ async def compare_delta(
     query = select(_T.url, _T.removed_scan_id, *contents(session)).where(
         _T.domain_id == claim.domain_id, _T.sitemap_file_id == file.file_id
     )
-    for some in cut(changes, CHUNK):
+    for some in batched(changes, CHUNK):
         urls = [url for url, _ in some]
         found = {old[0]: old for old in await session.execute(query.where(_T.url.in_(urls)))}
         for url, both in some:
@@ -154,7 +154,7 @@ def _add_recorded(diff: FileChanges, row: Row, gone: int | None, was: Row) -> No
     if gone is not None:
         diff.returned.append(row)
         diff.was.append((url, gone, *published(was)))
-    elif was != (now := lengthened(row)[LASTMOD:]):
+    elif was != (now := with_extra_columns(row)[LASTMOD:]):
         diff.changed.append(row)
         if published(was) != published(now):
             diff.restated.append(url)

@@ -17,8 +17,8 @@ from contentmap_cli.commands.interface.expectation import Expectation
 from contentmap_cli.commands.interface.global_options import GlobalOptions
 from contentmap_cli.crawl.results import CrawlProgress
 from contentmap_cli.models import DomainSummary
-from contentmap_cli.output.figures import plural
 from contentmap_cli.output.live_progress import LiveTable, finished_line
+from contentmap_cli.output.number_format import plural
 from contentmap_cli.output.progress import ScanProgress
 
 _REMARKABLE = 200

@@ -26,7 +26,7 @@ def size(value: int) -> str:
     scaled = float(value)
     for unit in ("kB", "MB", "GB"):
         scaled /= _KILO
-        # 999.5 would print as "1000": it belongs to the next unit.
+        # 999.5 would be printed as "1000": use the next unit
         if scaled < _KILO - 0.5:
             return f"{scaled:.1f} {unit}" if scaled < 9.95 else f"{scaled:.0f} {unit}"
     return f"{scaled / _KILO:.1f} TB"

@@ -1,0 +1,8 @@
+"""Marks that choose a database for tests that take `address`."""
+
+from __future__ import annotations
+
+import pytest
+
+one_database = pytest.mark.parametrize("address", ["sqlite"], indirect=True)
+"""For a test whose SQL is the same on both databases, or is tested on both elsewhere."""
