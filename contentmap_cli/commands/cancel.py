@@ -39,11 +39,9 @@ async def _cancel(cli: GlobalOptions, job_id: str, *, as_json: bool) -> None:
 
     from contentmap_cli.commands.database.connection import database_for_writing
     from contentmap_cli.commands.database.lookups import find_job_id, read_job, require_job
-    from contentmap_cli.commands.engine.run_id import is_dead
     from contentmap_cli.commands.interface.answer_output import say, width_of
     from contentmap_cli.output.formats import status_writer
     from contentmap_cli.storage.jobs.cancellation import cancel_job
-    from contentmap_cli.storage.queue.workers import end_stale_sessions
     from contentmap_cli.storage.session import Sessions
 
     async with database_for_writing(cli, create=False) as database:
@@ -51,7 +49,6 @@ async def _cancel(cli: GlobalOptions, job_id: str, *, as_json: bool) -> None:
         async with sessions.brief() as session, session.begin():
             job_id = await find_job_id(session, cli.tenant_name, job_id)
             await require_job(session, cli.tenant_name, job_id)
-            await end_stale_sessions(session, job_id, cli.tenant_name, is_dead)
             cancelled = await cancel_job(session, job_id)
         summary = await read_job(sessions, cli.tenant_name, job_id)
     status_writer(

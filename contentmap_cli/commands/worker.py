@@ -59,10 +59,11 @@ def worker(
 ) -> int:
     """Run queued scans on this machine."""
     from contentmap_cli.commands.engine.enqueue import require_queue
+
+    require_queue(cli)
     from contentmap_cli.commands.engine.worker_runner import Terms, work
     from contentmap_cli.commands.settings.crawl_settings import ScanSettings
 
-    require_queue(cli)
     settings = ScanSettings(concurrency=concurrency, proxy=proxy, body_cache=body_cache).on_this_machine()
     options = settings.crawl_options()
     terms = Terms(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, DateTime, Dialect, Float, Integer, String, literal
+from sqlalchemy import BigInteger, DateTime, Dialect, Float, Integer, String, bindparam, literal
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
@@ -55,14 +56,18 @@ def iso_text(moment: datetime, timespec: str = "seconds") -> str:
 
 
 class utc_now(FunctionElement[datetime]):  # noqa: N801 - reads as the SQL function it is
-    """Now, by the database's clock, plus `seconds`. Leases hang on one clock only: the database's."""
+    """Now, by the database's clock, plus `seconds`: a number, or a function that is called when the statement
+    runs. Leases hang on one clock only: the database's."""
 
     type = UtcDateTime()
     inherit_cache = True
 
-    def __init__(self, seconds: float = 0.0) -> None:
+    def __init__(self, seconds: float | Callable[[], float] = 0.0) -> None:
         # a clause of its own, so that the statement's cached text serves for any number
-        super().__init__(literal(float(seconds), Float()))
+        if callable(seconds):
+            super().__init__(bindparam("seconds", callable_=seconds, type_=Float(), unique=True))
+        else:
+            super().__init__(literal(float(seconds), Float()))
 
 
 @compiles(utc_now, "sqlite")

@@ -83,7 +83,9 @@ _KNOWN: tuple[tuple[str, str, str], ...] = (
 )
 _CONNECTION = (
     r"connect|closed|reset|refused|terminat|shutting down|starting up|timeout|timed out|timeouterror|"
-    r"name or service not known|name resolution|CannotConnectNow"
+    r"name or service not known|name resolution|CannotConnectNow|"
+    # the driver's words where the server has ended the session and the socket is not closed yet
+    r"another operation"
 )
 
 

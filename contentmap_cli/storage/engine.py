@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 from weakref import WeakSet
 
 from sqlalchemy import URL, Connection, event
+from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from contentmap_cli.errors import DatabaseUnavailable
@@ -36,6 +37,7 @@ WRITERS = {"sqlite": 1, "postgresql": 8}
 COMPARISONS = 2
 """Domains that are compared at once: one in the database, one in the interpreter."""
 READ_ONLY = "contentmap_read_only"
+_ROLLED_BACK = "contentmap_rolled_back"
 BEGINS = "contentmap_begins"
 """Execution option of the statement that begins a transaction, the only one the guard lets pass."""
 SESSION_NAME = "contentmap"
@@ -90,9 +92,8 @@ class Database:
         await self.engine.dispose()
 
 
-def open_database(address: str | URL, *, writable: bool = True, name: str = SESSION_NAME) -> Database:
-    """A Database for an address as `parse_database_address` takes it; `name` is what a server shows of its
-    sessions (`application_name`). Opens no connection yet."""
+def open_database(address: str | URL, *, writable: bool = True) -> Database:
+    """A Database for an address as `parse_database_address` takes it. Opens no connection yet."""
     url = parse_database_address(address) if isinstance(address, str) else address
     if url.drivername == FILE:
         engine = create_async_engine(
@@ -110,11 +111,10 @@ def open_database(address: str | URL, *, writable: bool = True, name: str = SESS
             url,
             pool_size=writers,
             max_overflow=3 + COMPARISONS,
-            pool_pre_ping=True,
             connect_args={
                 "timeout": CONNECT_SECONDS,
                 "command_timeout": None if writable else COMMAND_SECONDS,
-                "server_settings": {"application_name": name},
+                "server_settings": {"application_name": SESSION_NAME},
             },
         )
         path = None
@@ -124,6 +124,8 @@ def open_database(address: str | URL, *, writable: bool = True, name: str = SESS
         event.listen(engine.sync_engine, "begin", _sqlite_begin(database))
     else:
         event.listen(engine.sync_engine, "connect", _server_connect(database))
+        event.listen(engine.sync_engine, "rollback", _server_rollback)
+        event.listen(engine.sync_engine, "checkout", _server_checkout)
     return database
 
 
@@ -149,6 +151,19 @@ def _server_connect(database: Database) -> Callable[[Any, Any], None]:
         connection.run_async(lambda driver: driver.execute(settings))
 
     return connected
+
+
+def _server_rollback(connection: Connection) -> None:
+    """Mark a connection whose transaction failed: the driver may not be done with it."""
+    if not connection.invalidated:
+        connection.info[_ROLLED_BACK] = True
+
+
+def _server_checkout(connection: Any, record: Any, _proxy: Any) -> None:
+    """Have the pool replace a connection that was lost while it was idle, or whose last transaction failed.
+    The pool's own ping would ask the server before each use, in three statements."""
+    if record.info.get(_ROLLED_BACK) or connection.driver_connection.is_closed():
+        raise DisconnectionError
 
 
 def _sqlite_connect(database: Database, writable: bool) -> Callable[[Any, Any], None]:

@@ -71,6 +71,7 @@ class Job(Base):
     owner: Mapped[str | None] = mapped_column(String(128))
     heartbeat_at: Mapped[datetime | None]
     lease_until: Mapped[datetime | None]
+    priority: Mapped[int | None] = mapped_column(Integer)  # in the queue, where it was handed to workers
 
 
 class Domain(Base):

@@ -14,7 +14,6 @@ from typing import Any
 
 import asyncpg
 import pytest
-from disturbance import PATIENT
 from postgres_server import PostgresServer, wanted_version
 from queue_trial import ask
 from trial import Trial, make_schema, wait_until, wait_until_shut, wait_until_stopped
@@ -207,13 +206,14 @@ async def _terminate(address: str, scan: subprocess.Popen[bytes]) -> None:
 def test_a_session_asleep_in_its_transaction_holds_nobody_up(
     trial: Trial, address: str, point: str, nth: int
 ) -> None:
-    """Who takes the job over ends it, and gets its rows: the server would wait for it. Awake again the run
-    says who took it over, in its last domain and while it records a failure as well."""
+    """The server ends its transaction no later than its lease, and whoever takes the job over gets its rows.
+    Continued, the run says who took it over, in its last domain and while it records a failure as well."""
     settings = {
+        "contentmap_cli.storage.engine.SERVER_SETTINGS": {"idle_in_transaction_session_timeout": "2s"},
         "contentmap_cli.storage.jobs.jobs.LEASE_SECONDS": 2.0,
         "contentmap_cli.commands.engine.job.heartbeat.HEARTBEAT_SECONDS": 600.0,
     }
-    scan = trial.start(fault={"point": point, "nth": nth, "do": "stop", "set": PATIENT | settings})
+    scan = trial.start(fault={"point": point, "nth": nth, "do": "stop", "set": settings})
     try:
         wait_until_stopped(scan)
         wait_until(lambda: asyncio.run(ask(address, "SELECT lease_until < now() FROM jobs")) == [(True,)])

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
+import asyncpg
 import pytest
 
 from contentmap_cli.errors import DatabaseUnavailable
@@ -36,3 +39,37 @@ async def test_a_server_has_no_file(postgres_address: str) -> None:
     database = open_database(postgres_address)
     database.check_file()
     await database.close()
+
+
+async def test_a_connection_lost_while_idle_is_replaced(postgres_address: str) -> None:
+    """The server ended it between two uses: the next one is given another, and no error."""
+    database = open_database(postgres_address)
+    other = await asyncpg.connect(postgres_address)
+    try:
+        pids = []
+        for _ in range(2):
+            async with database.engine.connect() as connection:
+                pids.append((await connection.exec_driver_sql("SELECT pg_backend_pid()")).scalar_one())
+            await other.execute("SELECT pg_terminate_backend($1, 5000)", pids[-1])
+            await asyncio.sleep(0.1)  # the driver hears of it in the event loop
+        assert len(set(pids)) == 2
+    finally:
+        await other.close()
+        await database.close()
+
+
+async def test_a_connection_whose_transaction_failed_is_not_used_again(postgres_address: str) -> None:
+    """Whatever state it is in. One whose transaction was committed is."""
+    database = open_database(postgres_address)
+    try:
+        pids = []
+        for fails in (False, True, False):
+            with suppress(LookupError):
+                async with database.engine.begin() as connection:
+                    pids.append((await connection.exec_driver_sql("SELECT pg_backend_pid()")).scalar_one())
+                    if fails:
+                        raise LookupError
+        assert pids[0] == pids[1]
+        assert pids[1] != pids[2]
+    finally:
+        await database.close()

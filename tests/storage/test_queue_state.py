@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import uuid
-
 import pytest
+from sqlalchemy import update
 
-from contentmap_cli.models import JobStatus, Target
+from contentmap_cli.models import JobStatus, ScanStatus, Target
 from contentmap_cli.storage.column_types import utc_now
 from contentmap_cli.storage.jobs import jobs
 from contentmap_cli.storage.jobs.job_queries import job_summary
 from contentmap_cli.storage.queue.queue import QUEUE_OWNER
 from contentmap_cli.storage.queue.queue_state import with_queue
-from contentmap_cli.storage.queue.workers import register_worker
 from contentmap_cli.storage.session import Sessions
-from contentmap_cli.storage.tables import Job
+from contentmap_cli.storage.tables import DomainScan, Job
 
 
 @pytest.mark.parametrize("address", ["postgresql"], indirect=True)
@@ -30,7 +28,16 @@ async def test_a_job_that_nobody_is_at_work_on(sessions: Sessions, alive: bool, 
         job = await session.get(Job, job_id)
         assert job is not None
         job.owner, job.status, job.lease_until = QUEUE_OWNER, JobStatus.RUNNING, utc_now(-60)
-        await register_worker(session, uuid.uuid4(), "default", "elsewhere:1:x", 2)
+        await jobs.create_job(
+            session,
+            other := jobs.new_job_id(),
+            "default",
+            [Target("b.test", ("http://b.test",))],
+            {},
+            QUEUE_OWNER,
+        )
+        held = {"status": ScanStatus.RUNNING, "owner": "elsewhere:1:x", "lease_until": utc_now(60)}
+        await session.write(update(DomainScan).where(DomainScan.job_id == other).values(**held))
     async with sessions.read() as session, session.begin():
         found = await job_summary(session, job_id, "default")
         assert found is not None

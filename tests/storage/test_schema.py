@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime
 from typing import Any
-from uuid import UUID
 
 import pytest
 from alembic.script import ScriptDirectory
@@ -16,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from contentmap_cli.errors import SchemaMismatch
 from contentmap_cli.storage import schema
 from contentmap_cli.storage.engine import Database, open_database
-from contentmap_cli.storage.queue.queue_tables import ENTRIES, LOG, WORKERS
+from contentmap_cli.storage.queue.queue_tables import ENTRIES, LOG, STATISTICS
 from contentmap_cli.storage.schema import SchemaState, tables_on
 from contentmap_cli.storage.tables import (
     FILE_CHANGES,
@@ -148,11 +147,10 @@ async def fill(connection: AsyncConnection) -> None:
         ),
     ]
     if connection.dialect.name == "postgresql":
-        worker = {"id": UUID(int=1), "tenant_id": "default", "owner": "o", "concurrency": 1, "running": 0}
         rows += [
             (
-                WORKERS,
-                worker | dict.fromkeys(("started_at", "heartbeat_at", "lease_until"), now) | {"finished": 1},
+                STATISTICS,
+                {"created": now, "count": 1, "priority": 1, "status": "successful", "entrypoint": "scan"},
             ),
             (
                 ENTRIES,

@@ -17,21 +17,20 @@ import asyncpg
 from queue_trial import QueueTrial
 
 LEASES = {
-    "contentmap_cli.storage.queue.workers.LEASE_SECONDS": 2.0,
-    "contentmap_cli.storage.queue.queue.STALE_SECONDS": 2.0,
+    "contentmap_cli.storage.queue.queued_jobs.LEASE_SECONDS": 2.0,
+    "contentmap_cli.storage.jobs.claims.LEASE_SECONDS": 2.0,
+    "contentmap_cli.commands.engine.queue_run.STALE_SECONDS": 2.0,
     "contentmap_cli.commands.engine.queue_run.HEARTBEAT_SECONDS": 0.4,
-    "contentmap_cli.commands.engine.queue_run.LOOK_SECONDS": 0.3,
+    "contentmap_cli.commands.engine.queue_run._BUSY": 0.3,
     "contentmap_cli.storage.queue.host_slots._PULSE": 0.4,
     "contentmap_cli.storage.queue.host_slots._IDLE_LIMIT": "2s",
-}
-"""Leases of two seconds, so that sleep outlasts them and nobody need wait for a minute."""
-PATIENT = {
     "contentmap_cli.storage.engine.SERVER_SETTINGS": {
         "lock_timeout": "20s",
-        "idle_in_transaction_session_timeout": "0",
-    }
+        "idle_in_transaction_session_timeout": "2s",
+    },
 }
-"""A server that ends nothing by itself, however long a session sleeps in the middle of a transaction."""
+"""Leases of two seconds, so that a suspended process outlives them and nobody need wait for a minute. As with
+the real settings, the server ends an idle transaction no later than the lease."""
 
 _AUDIT = """
 CREATE TABLE commits (scan bigint NOT NULL, at timestamptz NOT NULL DEFAULT clock_timestamp());

@@ -15,7 +15,7 @@ from program import MEASURED, Contentmap
 from queue_trial import QueueTrial
 from sqlalchemy import text
 
-from contentmap_cli.storage.queue.queue import _engine, default_priority
+from contentmap_cli.storage.queue.queue import default_priority, engine_on
 from contentmap_cli.storage.session import Sessions
 
 COUNTS = (
@@ -35,7 +35,7 @@ def test_killed_while_it_is_queued(trial: QueueTrial, point: str) -> None:
     assert said.code == -9, said.err
     assert trial.ask(COUNTS) == [(0, 0, 0, 0, 0)]
     assert trial.contentmap(*words).code == 0
-    assert trial.ask(COUNTS) == [(1, 2, 2, 2, 2)]
+    assert trial.ask(COUNTS) == [(1, 2, 2, 2, 0)]
 
 
 @on_postgresql
@@ -45,21 +45,25 @@ async def test_what_the_engine_refuses_is_not_committed(sessions: Sessions) -> N
         async with sessions.brief() as session, session.begin():
             await session.execute(text("UPDATE jobs SET status = status"))
             with contextlib.suppress(Exception):  # a careless caller
-                async with _engine(session) as engine:
+                async with engine_on(session) as engine:
                     await engine.enqueue("scan", None, 2**40)
 
 
 @on_postgresql
 async def test_the_tables_are_those_that_the_engine_declares(sessions: Sessions) -> None:
     """The installed engine would change no table, column, key or index of ours. It would add what is not
-    used: its schedules and statistics, its notifications, indexes for its own dashboards."""
-    async with sessions.brief() as session, session.begin(), _engine(session) as engine:
+    used: its schedules, its notifications, indexes for its statistics and dashboards."""
+    async with sessions.brief() as session, session.begin(), engine_on(session) as engine:
         plan = await engine.plan_upgrade()
-    added = [re.match(r"CREATE(?: UNLOGGED| UNIQUE)? \w+ (\w+)", each) for each in plan.statements]
+    added = [
+        re.match(r"CREATE(?: UNLOGGED| UNIQUE)? \w+ (\w+)", each)
+        for each in plan.statements
+        if not each.startswith("WITH ranked")  # merges duplicates before it makes the index of statistics
+    ]
     assert plan.notes == ()
     assert {each and each[1].removeprefix("contentmap_") for each in added} == {
-        *("pgqueuer_schedules", "pgqueuer_statistics", "pgqueuer_statistics_unique_count"),
-        *("fn_pgqueuer_changed", "tg_pgqueuer_changed", "pgqueuer_picked_slot_idx"),
+        *("pgqueuer_schedules", "pgqueuer_statistics_unique_count"),
+        *("fn_pgqueuer_changed", "tg_pgqueuer_changed"),
         *("pgqueuer_ep_ea_idx", "pgqueuer_priority_id_id1_idx", "pgqueuer_updated_id_id1_idx"),
         *("pgqueuer_log_created", "pgqueuer_log_not_aggregated", "pgqueuer_log_status"),
     }

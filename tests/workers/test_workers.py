@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from disturbance import LEASES, PATIENT
+from disturbance import LEASES
 from queue_trial import QueueTrial
 from trial import wait_until, wait_until_shut, wait_until_stopped
 
@@ -31,7 +31,6 @@ def test_two_workers_do_one_job(trial: QueueTrial) -> None:
     robots = Counter(asked for asked in trial.sites.asked if asked.endswith("/robots.txt"))
     assert {asked: count for asked, count in robots.items() if count > 1} == {}
     assert trial.ask(EMPTY) == [(0, 0)]
-    assert trial.ask("SELECT count(*) FROM workers") == [(0,)]
 
 
 def test_the_options_of_the_job_hold_on_a_worker(trial: QueueTrial) -> None:
@@ -80,10 +79,9 @@ def test_a_domain_that_takes_too_long_is_handed_back(trial: QueueTrial) -> None:
 
 @pytest.mark.parametrize("point", ["domain.fenced", "work:transaction.committed"])
 def test_a_worker_is_killed(trial: QueueTrial, point: str) -> None:
-    """Its successor on the same machine need not wait for a lease: it takes over what was held, and does not
-    repeat what was committed."""
+    """The next worker takes over what was held after its lease, and does not repeat what was committed."""
     trial.enqueue()
-    worker = trial.worker(fault={"point": point, "nth": 5, "do": "kill"})
+    worker = trial.worker(fault={"point": point, "nth": 5, "do": "kill", "set": LEASES})
     assert trial.contentmap.end(worker).code == -9
     said = trial.contentmap("status", trial.job, "--json")
     assert (said.json["status"], said.json["queue"]["workers"]) == ("interrupted", 0)
@@ -91,21 +89,23 @@ def test_a_worker_is_killed(trial: QueueTrial, point: str) -> None:
     assert "its workers died" in trial.contentmap("report", trial.job).out
     asked = len(trial.sites.asked)
     left = trial.look().unfinished()
-    trial.drain()
+    said = trial.contentmap.end(trial.worker(fault={"set": LEASES}))
+    assert said.code == 0, said.err
     trial.check_finished()
     assert {key.partition("/")[0].removeprefix("www.") for key in trial.sites.asked[asked:]} == left
 
 
-def test_killed_between_the_last_commit_and_its_settling(trial: QueueTrial) -> None:
-    """All is recorded, and the queue does not know: the next worker settles it and closes the job."""
+def test_killed_between_the_last_commit_and_its_completion(trial: QueueTrial) -> None:
+    """All is recorded, and neither the job nor the queue says so: the next worker closes and empties them,
+    and crawls nothing."""
     trial.enqueue()
-    settle = {"set": {"contentmap_cli.commands.engine.queue_run._SETTLE": 60}}
-    worker = trial.worker(fault=settle)
-    wait_until(lambda: not trial.look().unfinished())
-    worker.kill()
-    trial.contentmap.end(worker)
+    worker = trial.worker(fault={"point": "job.finished", "nth": 1, "do": "kill", "set": LEASES})
+    assert trial.contentmap.end(worker).code == -9
+    assert not trial.look().unfinished()
+    assert trial.ask("SELECT finished_at FROM jobs") == [(None,)]
     asked = len(trial.sites.asked)
-    trial.drain()
+    said = trial.contentmap.end(trial.worker(fault={"set": LEASES}))
+    assert said.code == 0, said.err
     trial.check_finished()
     assert len(trial.sites.asked) == asked
     assert trial.ask(EMPTY) == [(0, 0)]
@@ -118,13 +118,14 @@ def test_a_worker_that_slept_past_its_lease(trial: QueueTrial, at_once: str) -> 
     trial.enqueue()
     sleeper = trial.worker(
         *("-c", at_once),
-        fault={"point": "domain.crawl_complete", "nth": 3, "do": "stop", "set": LEASES | PATIENT},
+        fault={"point": "domain.crawl_complete", "nth": 3, "do": "stop", "set": LEASES},
     )
     wait_until_stopped(sleeper)
-    wait_until(lambda: trial.ask("SELECT lease_until < now() FROM workers") == [(True,)])
+    lapsed = "SELECT bool_and(lease_until < now()) FROM domain_scans WHERE status = 'running'"
+    wait_until(lambda: trial.ask(lapsed) == [(True,)])
     other = trial.contentmap.end(trial.worker("-v", fault={"set": LEASES}))
     assert other.code == 0, other.err
-    assert "took over from" in other.err
+    assert "action=worker.took_over" in other.err
     trial.check_finished()
     sleeper.send_signal(signal.SIGCONT)
     assert trial.contentmap.end(sleeper).code == 0

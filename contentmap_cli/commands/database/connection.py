@@ -15,8 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from contentmap_cli.errors import DatabaseUnavailable, NotFound, SchemaMismatch
 from contentmap_cli.storage.database_errors import storage_errors
 from contentmap_cli.storage.database_url import FILE, parse_database_address, show_database_address
-from contentmap_cli.storage.engine import READ_ONLY, SESSION_NAME, Database, open_database
-from contentmap_cli.storage.jobs.stale_sessions import session_name
+from contentmap_cli.storage.engine import READ_ONLY, Database, open_database
 from contentmap_cli.storage.schema import (
     SchemaState,
     create_schema,
@@ -42,19 +41,14 @@ def default_file() -> Path:
 
 
 @asynccontextmanager
-async def database_for_writing(
-    cli: GlobalOptions, *, create: bool = True, owner: str | None = None
-) -> AsyncIterator[Database]:
-    """Open the database with a current schema. With `create`, a missing SQLite file is created.
-
-    `owner` is the id of the run that opens it, if there is one."""
+async def database_for_writing(cli: GlobalOptions, *, create: bool = True) -> AsyncIterator[Database]:
+    """Open the database with a current schema. With `create`, a missing SQLite file is created."""
     address = database_address(cli)
     if not create and _is_missing_file(address):
         raise _nothing_yet(show_database_address(address))
     if address.drivername == FILE:
         _make_folder(Path(str(address.database)), own=cli.db is None)
-    name = SESSION_NAME if owner is None else session_name(owner)
-    async with _opened(address, writable=True, name=name) as database, watched(database, address):
+    async with _opened(address, writable=True) as database, watched(database, address):
         async with database.engine.begin() as connection:
             state, revision = await schema_of(database, connection)
             if state is SchemaState.EMPTY and database.path is not None:
@@ -105,8 +99,8 @@ async def opened_as_is(cli: GlobalOptions, *, create: bool) -> AsyncIterator[Dat
 
 
 @asynccontextmanager
-async def _opened(address: URL, *, writable: bool, name: str = SESSION_NAME) -> AsyncIterator[Database]:
-    database = open_database(address, writable=writable, name=name)
+async def _opened(address: URL, *, writable: bool) -> AsyncIterator[Database]:
+    database = open_database(address, writable=writable)
     try:
         with storage_errors(database.shown):
             yield database

@@ -30,6 +30,7 @@ class DatabaseRetry:
         self._seconds = seconds
         self._shown = shown
         self._down = asyncio.Event()
+        self._given_up: DatabaseUnavailable | None = None
         self.up = asyncio.Event()
         self.up.set()
 
@@ -53,6 +54,8 @@ class DatabaseRetry:
         tries = 0
         while True:
             await self.up.wait()
+            if self._given_up is not None:
+                raise self._given_up
             try:
                 return await work()
             except Exception as error:
@@ -70,7 +73,12 @@ class DatabaseRetry:
         """
         while True:
             await self._down.wait()
-            await self.until_it_answers(ask)
+            try:
+                await self.until_it_answers(ask)
+            except DatabaseUnavailable as error:
+                self._given_up = error
+                self.up.set()  # whoever waits fails now
+                raise
 
     async def until_it_answers(
         self, ask: Callable[[], Awaitable[T]], gone: type[DatabaseUnavailable] = DatabaseUnavailable

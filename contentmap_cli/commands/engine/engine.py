@@ -46,7 +46,8 @@ class _Scan:
 
 class ScanEngine:
     """Scans claimed domains. At most `concurrency` are crawled at once; one that waits to be written is not
-    counted. `on_database_lost` is called when the database is unavailable."""
+    counted. `on_database_lost` is called when the database is unavailable. A domain whose connection was lost
+    is recorded as interrupted, unless `records_interruptions` is false."""
 
     def __init__(
         self,
@@ -55,11 +56,13 @@ class ScanEngine:
         concurrency: int,
         on_database_lost: Callable[[DatabaseUnavailable], object],
         listener: ProgressListener | None = None,
+        records_interruptions: bool = True,
     ) -> None:
         self.sessions = sessions
         self._slots = asyncio.Semaphore(concurrency)
         self._on_database_lost = on_database_lost
         self._listener = listener or ProgressListener()
+        self._records_interruptions = records_interruptions
         self._scans: dict[asyncio.Task[Any] | None, _Scan] = {}
 
     async def scan_one(self, claim: Claim, crawler: Crawler) -> DomainSummary:
@@ -94,7 +97,8 @@ class ScanEngine:
             log_outcome(logging.ERROR, "domain.failed", summary, error if bug else None)
         if isinstance(error, LeaseLost):
             return summary  # the domain is recorded by the run that took it over
-        if self.database_failed(error, retried=False):
+        interrupted = summary.status is ScanStatus.INTERRUPTED
+        if self.database_failed(error, retried=False) or (interrupted and not self._records_interruptions):
             return summary  # nothing can be recorded; the claim ends with the run or its lease
         try:
             await self._write_failure(claim, summary, error)

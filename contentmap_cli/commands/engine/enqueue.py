@@ -17,8 +17,13 @@ from contentmap_cli.commands.settings.crawl_settings import ScanSettings
 from contentmap_cli.errors import JobHeld, UsageError
 from contentmap_cli.storage.database_url import FILE
 from contentmap_cli.storage.jobs import jobs
-from contentmap_cli.storage.queue.queue import default_priority, enqueue_scans, require_engine
-from contentmap_cli.storage.queue.workers import end_stale_sessions, reopen_job, reopen_scans
+from contentmap_cli.storage.queue.queue import (
+    default_priority,
+    drop_picked_entries,
+    enqueue_scans,
+    require_engine,
+)
+from contentmap_cli.storage.queue.queued_jobs import reopen_job, reopen_scans
 from contentmap_cli.storage.session import Sessions
 
 _REDRAW_SECONDS = 0.2
@@ -89,7 +94,6 @@ async def requeue_job(
     async with database_for_writing(cli, create=False) as database:
         sessions = Sessions(database)
         async with sessions.brief(job_id) as session, session.begin():
-            await end_stale_sessions(session, job_id, cli.tenant_name, is_dead)
             job = await require_job(session, cli.tenant_name, job_id, locked=True)
             held_by, alive = await jobs.holder(session, job_id)
             if held_by not in (None, jobs.QUEUE_OWNER) and alive and not is_dead(held_by):
@@ -100,7 +104,9 @@ async def requeue_job(
             if total:
                 options = given.over(ScanSettings.from_recorded(job.options)).recorded()
                 await reopen_job(session, job_id, options)
-            chosen = default_priority(job.total_domains) if priority is None else priority
+            recorded = default_priority(job.total_domains) if job.priority is None else job.priority
+            chosen = recorded if priority is None else priority
+            await drop_picked_entries(session, job_id)
             await enqueue_scans(session, job_id, cli.tenant_name, chosen)
     if not total:
         say(nothing_left(job_id, failures=failures), unless=cli.quiet)

@@ -1,108 +1,108 @@
-"""Where a worker's domains come from: given out by the queue and claimed, in one transaction."""
+"""Claims of a worker: what the queue gave out at once is claimed in one transaction."""
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Mapping, Sequence
+import asyncio
+import logging
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from sqlalchemy import select
+
+from contentmap_cli.commands.database.database_retry import DatabaseRetry
 from contentmap_cli.commands.engine.claims import claim_with_files
 from contentmap_cli.errors import Code
+from contentmap_cli.models import ScanStatus
 from contentmap_cli.storage.jobs.claims import Claim
-from contentmap_cli.storage.queue.queue import put_back_entries, take_entries
-from contentmap_cli.storage.queue.workers import (
-    QueuedScan,
-    open_jobs,
-    queued_jobs,
-    queued_scans,
-    release_scans,
-)
+from contentmap_cli.storage.queue.queued_jobs import QueuedScan, queued_scans, renew_queued_jobs
 from contentmap_cli.storage.session import GuardedSession, Sessions
+from contentmap_cli.storage.tables import DomainScan
 
-BUSY_SECONDS = 5.0
-"""What another worker holds is looked at again after so long."""
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """A domain that this worker scans: its entry in the queue, its claim, its job's options."""
-
-    entry: int
-    claim: Claim
-    options: Mapping[str, Any]
-
-
-@dataclass(slots=True)
-class Batch:
-    """What the queue gave out at once: what is to be scanned, and entries by job that need no scan."""
-
-    held: list[Held] = field(default_factory=list)
-    needless: list[tuple[int, str | None]] = field(default_factory=list)
-
-    def __len__(self) -> int:
-        return len(self.held) + len(self.needless)
+log = logging.getLogger("contentmap.worker")
 
 
 @dataclass(frozen=True, slots=True)
+class Answer:
+    """What becomes of an entry: the `claim` is to be scanned with `options`; `busy` is at another worker;
+    neither: nothing is left to do. `job_id` is empty where the domain scan is gone."""
+
+    job_id: str = ""
+    claim: Claim | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    busy: bool = False
+
+
 class QueueClaims:
-    """Takes from the queue for one worker. The transactions are its own."""
+    """Claims domain scans for one worker. The transactions are its own."""
 
-    sessions: Sessions
-    tenant: str
-    worker: uuid.UUID
-    owner: str
+    def __init__(self, sessions: Sessions, tenant: str, owner: str, retry: DatabaseRetry) -> None:
+        self._sessions = sessions
+        self._tenant = tenant
+        self._owner = owner
+        self._retry = retry
+        self._asked: dict[int, asyncio.Future[Answer]] = {}
+        self._task: asyncio.Task[None] | None = None
 
-    async def take(self, count: int) -> Batch:
-        """Up to `count` domains, claimed; empty where nothing waits. Raises what the database raises, and
-        then nothing is taken."""
-        batch = Batch()
-        async with self.sessions.brief() as session, session.begin():
-            entries = await take_entries(session, self.tenant, self.worker, count)
-            if not entries:
-                return batch
-            scans = await queued_scans(session, list(entries.values()))
-            names = {scan.job_id for scan in scans.values()}
-            await open_jobs(session, names)
-            jobs = await queued_jobs(session, names)
-            busy: list[int] = []
-            wanted: dict[str, dict[int, QueuedScan]] = {}
-            for entry, scan_id in entries.items():
-                scan = scans.get(scan_id)
-                if scan is not None and scan.job_id in jobs and scan.busy:
-                    busy.append(entry)
-                elif scan is not None and scan.job_id in jobs and (scan.open or scan.orphaned):
-                    wanted.setdefault(scan.job_id, {})[entry] = scan
-                else:  # it has an outcome, or the job was cancelled or is being run elsewhere
-                    batch.needless.append((entry, scan.job_id if scan else None))
-            orphans = [scan.id for some in wanted.values() for scan in some.values() if scan.orphaned]
-            if orphans:
-                await release_scans(session, orphans)
+    async def claim(self, scan_id: int) -> Answer:
+        """Claim a domain scan, together with all that is asked for in the same moment. Raises what the
+        database raises, and then none of them is claimed."""
+        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        if not self._asked:
+            self._task = asyncio.create_task(self._claim_all(), name="claims")
+        self._asked[scan_id] = future
+        return await future
+
+    async def _claim_all(self) -> None:
+        await asyncio.sleep(0)  # the runner starts all entries that it has taken before it waits for anything
+        asked, self._asked = self._asked, {}
+        try:
+            answers = await self._retry.kept_up(lambda: self._transaction(asked))
+        except BaseException as error:
+            for future in asked.values():
+                if not future.done():
+                    future.set_exception(error)
+            if not isinstance(error, Exception):
+                raise
+        else:
+            for scan_id, future in asked.items():
+                if not future.done():
+                    future.set_result(answers[scan_id])
+
+    async def _transaction(self, asked: Collection[int]) -> dict[int, Answer]:
+        async with self._sessions.brief() as session, session.begin():
+            await renew_queued_jobs(session, asked)
+            scans = await queued_scans(session, asked)
+            answers = {scan.id: Answer(scan.job_id) for scan in scans.values()}
+            wanted: dict[str, list[QueuedScan]] = {}
+            for scan in scans.values():
+                if scan.wanted:
+                    wanted.setdefault(scan.job_id, []).append(scan)
             for job_id in sorted(wanted):
-                busy += await self._claim(session, batch, job_id, wanted[job_id], jobs[job_id])
-            if busy:
-                await put_back_entries(session, self.worker, busy, seconds=BUSY_SECONDS)
-        return batch
+                answers |= await self._claim_of(session, job_id, wanted[job_id])
+            if missing := set(asked) - set(answers):
+                there = set(await session.scalars(select(DomainScan.id).where(DomainScan.id.in_(missing))))
+                answers |= {scan_id: Answer(busy=scan_id in there) for scan_id in missing}
+        return answers
 
-    async def _claim(
-        self,
-        session: GuardedSession,
-        batch: Batch,
-        job_id: str,
-        wanted: Mapping[int, QueuedScan],
-        options: Mapping[str, Any],
-    ) -> Sequence[int]:
-        """Claims a job's domain scans; returns the entries of those that another worker has just taken."""
-        answers = await claim_with_files(
-            session, job_id, self.tenant, [scan.domain for scan in wanted.values()], self.owner
-        )
-        lost = []
-        for entry, scan in wanted.items():
-            answer = answers[scan.domain]
-            if isinstance(answer, Claim):
-                batch.held.append(Held(entry, answer, options))
-            elif answer.code == Code.DOMAIN_BUSY:  # recorded as skipped
-                batch.needless.append((entry, job_id))
-            else:
-                lost.append(entry)
-        return lost
+    async def _claim_of(
+        self, session: GuardedSession, job_id: str, scans: Sequence[QueuedScan]
+    ) -> dict[int, Answer]:
+        """Claim domain scans of one job."""
+        domains = [scan.domain for scan in scans]
+        claims = await claim_with_files(session, job_id, self._tenant, domains, self._owner)
+        answers = {}
+        for scan in scans:
+            claim = claims[scan.domain]
+            if isinstance(claim, Claim):
+                if scan.status is ScanStatus.RUNNING:
+                    log.warning(
+                        "took over %s from %s",
+                        scan.domain,
+                        scan.owner,
+                        extra={"action": "worker.took_over", "job": job_id, "domain": scan.domain},
+                    )
+                answers[scan.id] = Answer(job_id, claim, scan.options or {})
+            else:  # busy with another job, which is recorded as skipped, or with this one elsewhere
+                answers[scan.id] = Answer(job_id, busy=claim.code == Code.LEASE_LOST)
+        return answers

@@ -1,326 +1,265 @@
-"""A worker at work: takes domains from the queue, scans them, settles them, until it is told to end.
+"""One worker: pgqueuer's runner with one entrypoint, which claims a domain, scans it and closes its job.
 
-    queue --take, claim--> Held --scan_one--> committed --settle--> out of the queue, the job closed if it was
-                                                                    the last
+    runner: dequeue --entrypoint--> claim -> scan_one (slot, crawl, fence, commit) -> close job --> complete
+                                    any other end -> RetryRequested --> queued again
 
-What happens between a commit and its settling is harmless: whoever is given the domain again sees that it has
-an outcome. A database that is gone is waited for; crawls go on meanwhile and are recorded when it is back.
+The runner dispatches, heartbeats, takes over what a dead worker held, retries and cancels. What it gives out
+twice is recorded once, since the claim's token decides. A database that is away is waited for; crawls go on
+meanwhile.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import random
-import uuid
-from collections.abc import Collection, Iterable, Sequence
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
+
+from pgqueuer.core.qm import QueueManager
+from pgqueuer.domain.errors import RetryRequested
+from pgqueuer.domain.models import Context, Job
+from pgqueuer.domain.types import QueueExecutionMode
+from sqlalchemy import text
 
 from contentmap_cli.commands.database.database_retry import DatabaseRetry
 from contentmap_cli.commands.engine.crawler_pool import CrawlerPool
 from contentmap_cli.commands.engine.engine import ScanEngine
-from contentmap_cli.commands.engine.queue_claims import Held, QueueClaims
-from contentmap_cli.commands.engine.run_id import is_dead
-from contentmap_cli.errors import ContentMapError, DatabaseUnavailable, UsageError
-from contentmap_cli.models import ScanStatus
-from contentmap_cli.storage.jobs.claims import LEASE_SECONDS
-from contentmap_cli.storage.queue.queue import anything_left, put_back_entries, repair_queue, settle_entries
-from contentmap_cli.storage.queue.workers import (
+from contentmap_cli.commands.engine.progress import ProgressListener
+from contentmap_cli.commands.engine.queue_claims import Answer, QueueClaims
+from contentmap_cli.errors import ContentMapError, UsageError
+from contentmap_cli.models import DomainSummary, ScanStatus
+from contentmap_cli.storage.jobs.claims import LEASE_SECONDS, Claim
+from contentmap_cli.storage.queue.queue import engine_settings, entrypoint_of, repair_queue
+from contentmap_cli.storage.queue.queue_driver import QueueDriver, runner_queries
+from contentmap_cli.storage.queue.queued_jobs import (
     close_if_done,
-    give_back_scans,
-    hold_jobs,
+    give_back_scan,
     leave_jobs,
-    reap_workers,
-    register_worker,
-    release_workers,
-    renew_worker,
-    still_queued,
+    renew_queued_jobs,
+    renew_scans,
 )
 from contentmap_cli.storage.session import Sessions
 
 log = logging.getLogger("contentmap.worker")
 
 HEARTBEAT_SECONDS = LEASE_SECONDS / 4
-LOOK_SECONDS = 2.0
-"""How often a worker looks for jobs that were cancelled and for workers that have died."""
+STALE_SECONDS = LEASE_SECONDS
+"""An entry whose worker has not been heard of for this long is given out again."""
 
-_TICK = 0.05  # seconds in which free places gather before more is taken
-_IDLE = (0.1, 1.0)  # seconds between two looks at an empty queue
-_SETTLE = 0.2
-_MOST = 50  # domains taken at once
-_LATER = 60.0
+IDLE_SECONDS = 5.0
+"""How often an idle worker looks for entries of which it was not told."""
+
+_LOOK_SECONDS = 0.25  # how often a busy worker looks whether it has room for more
+_COMPLETE_SECONDS = 0.5  # entries that are done within this time are completed in one statement
+_BUSY = 5.0  # seconds after which an entry is tried again whose domain another worker has
+_UNABLE = 60.0
+_LONGEST_BACKOFF = 300.0
+_AHEAD = 4
 _FAREWELL = 15.0
 
 
 @dataclass
-class QueueRun:
-    """One worker. `grace`: seconds that domains have to finish once it is told to end; `patience`: what
-    waits for a database that is gone; `drain`: end when nothing is left. `finished` counts domains."""
+class QueueRun(ProgressListener):
+    """One worker, which scans `concurrency` domains at once. `grace`: seconds that domains have to finish
+    once it is told to end; `retry`: what waits for a database that is away; `drain`: end when the queue is
+    empty. `finished` counts domains."""
 
     sessions: Sessions
     crawlers: CrawlerPool
+    driver: QueueDriver
     tenant: str
     owner: str
-    patience: DatabaseRetry
+    retry: DatabaseRetry
     concurrency: int = field(default=1, kw_only=True)
-    stopped_by: str | None = field(default=None, kw_only=True)
-    worker: uuid.UUID = field(default_factory=uuid.uuid4, kw_only=True)
     grace: float = field(default=20.0, kw_only=True)
     drain: bool = field(default=False, kw_only=True)
-    finished: int = field(default=0, kw_only=True)
-    closed: int = field(default=0, kw_only=True)
-    _held: dict[asyncio.Task[None], Held] = field(default_factory=dict, kw_only=True)
-    _done: list[tuple[int, str | None]] = field(default_factory=list, kw_only=True)
-    _undone: list[tuple[Held, float]] = field(default_factory=list, kw_only=True)
+    finished_domains: int = field(default=0, kw_only=True)
+    stopped_by: str | None = field(default=None, kw_only=True)
+    _held: dict[int, Claim] = field(default_factory=dict, kw_only=True)
+    _scans: dict[asyncio.Task[DomainSummary], Claim] = field(default_factory=dict, kw_only=True)
+    _crawling: set[str] = field(default_factory=set, kw_only=True)
     _jobs: set[str] = field(default_factory=set, kw_only=True)
-    _stop: asyncio.Event = field(default_factory=asyncio.Event, kw_only=True)
-    _freed: asyncio.Event = field(default_factory=asyncio.Event, kw_only=True)
 
     def __post_init__(self) -> None:
-        self.engine = ScanEngine(
-            self.sessions, concurrency=self.concurrency, on_database_lost=self.patience.missed
+        # a few entries more than are scanned at once: they are claimed together, and no slot waits for one
+        self._batch = min(self.concurrency, max(_AHEAD, self.concurrency // 4))
+        self._size = self.concurrency + self._batch
+        self._claims = QueueClaims(self.sessions, self.tenant, self.owner, self.retry)
+        self._engine = ScanEngine(
+            self.sessions,
+            concurrency=self.concurrency,
+            on_database_lost=self.retry.missed,
+            listener=self,
+            records_interruptions=False,  # the domain waits for a worker again
         )
+        queries = runner_queries(self.driver, self._has_room, drain=self.drain)
+        self._runner = QueueManager(queries, engine_settings().channel)
+        self._runner.min_dequeue_poll_interval = timedelta(seconds=_LOOK_SECONDS)
+        self._runner.entrypoint(entrypoint_of(self.tenant), accepts_context=True)(self._entrypoint)
+
+    def _has_room(self) -> bool:
+        return self._size - len(self._runner.job_context) >= self._batch - self._batch // 4
 
     async def run(self) -> None:
-        """Works until the queue is empty (`drain`) or `stop` is called, and gives back what is left. Raises
-        DatabaseUnavailable where the database was gone for too long."""
-        async with self.sessions.brief() as session, session.begin():
-            await register_worker(session, self.worker, self.tenant, self.owner, self.concurrency)
+        """Work until the queue is empty (`drain`) or `stop` is called, and hand back what is left. Raises
+        DatabaseUnavailable where the database was away for too long."""
+        await self.retry.kept_up(self._repair)
         log.info("%s takes work", self.owner, extra={"action": "worker.started", "worker": self.owner})
-        # who hears that the database is back, also while the worker takes its leave
-        guard = asyncio.create_task(self.patience.guard(self._still_there), name="guard")
-        dispatch, *others = [
-            asyncio.create_task(work(), name=work.__name__)
-            for work in (self._dispatch, self._told_to_end, self._settle, self._beat, self._look)
+        runner = asyncio.create_task(
+            self._runner.run(
+                dequeue_timeout=timedelta(seconds=IDLE_SECONDS),
+                batch_size=self._batch,
+                mode=QueueExecutionMode.drain if self.drain else QueueExecutionMode.continuous,
+                max_concurrent_tasks=self._size,
+                heartbeat_timeout=timedelta(seconds=STALE_SECONDS),
+                log_aggregation_interval=timedelta(0),
+            ),
+            name="runner",
+        )
+        others = [
+            asyncio.create_task(self.retry.guard(self._still_there), name="guard"),
+            asyncio.create_task(self._beat(), name="heartbeat"),
         ]
         try:
-            try:
-                done, _ = await asyncio.wait([dispatch, *others, guard], return_when=asyncio.FIRST_COMPLETED)
-                for task in done:
-                    task.result()
-            finally:
-                dispatch.cancel()
-                await asyncio.wait([dispatch])
-                await self._end_scans()
-                for task in others:
-                    task.cancel()
-                await asyncio.gather(*others, return_exceptions=True)
+            done, _ = await asyncio.wait([runner, *others], return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
             await self._leave()
         finally:
-            guard.cancel()
-            await asyncio.gather(guard, return_exceptions=True)
+            if not runner.done():  # the database was away for too long: nothing can be handed back
+                self.driver.close()
+                self.stop("the database is away")
+                self._cancel(lambda claim: True)
+                await asyncio.wait([runner], timeout=_FAREWELL)
+            for task in others:
+                task.cancel()
+            await asyncio.gather(*others, return_exceptions=True)
+            self.driver.close()
 
     def stop(self, reason: str) -> None:
-        """Takes nothing more. What is under way may finish, as long as there is grace."""
-        self.stopped_by = self.stopped_by or reason
-        self._stop.set()
-
-    async def _told_to_end(self) -> None:
-        await self._stop.wait()
-
-    # -- taking and scanning
-
-    async def _dispatch(self) -> None:
-        intake = QueueClaims(self.sessions, self.tenant, self.worker, self.owner)
-        idle = _IDLE[0]
-        while not self.stopped_by:
-            self._freed.clear()
-            free = self.concurrency - len(self._held)
-            if free <= 0:
-                await self._pause(LEASE_SECONDS, self._freed)
-                continue
-            size = min(free, _MOST)
-            batch = await self.patience.kept_up(lambda size=size: intake.take(size))  # type: ignore[misc]
-            self._done += batch.needless
-            for held in batch.held:
-                self._start(held)
-            if batch:
-                idle = _IDLE[0]
-                await self._pause(_TICK)
-            elif self.drain and await self._is_empty():
-                return
-            else:
-                await self._pause(idle)
-                idle = min(idle * 2, _IDLE[1])
-
-    async def _pause(self, seconds: float, *wakes: asyncio.Event) -> None:
-        """Waits so long, or until one of these happens."""
-        waits = [asyncio.create_task(wake.wait()) for wake in wakes]
-        if not waits:
-            await asyncio.sleep(seconds)
+        """Take nothing more. What is being crawled may finish, as long as there is grace."""
+        if self.stopped_by:
             return
+        self.stopped_by = reason
+        self._runner.shutdown.set()
+        self._cancel(lambda claim: claim.domain not in self._crawling)
+        grace = self.grace if self.retry.up.is_set() else 0.0
+        asyncio.get_running_loop().call_later(grace, self._cancel, lambda claim: True)
+
+    def started(self, domain: str) -> None:
+        """Note that a domain has its slot."""
+        self._crawling.add(domain)
+
+    def _cancel(self, which: Callable[[Claim], bool]) -> None:
+        """Cancel scans, except what is being recorded."""
+        for scan, claim in self._scans.items():
+            if which(claim):
+                self._engine.cancel(scan)
+
+    # -- the entrypoint
+
+    async def _entrypoint(self, entry: Job, context: Context) -> None:
+        """Do one entry. Returns where it is done with; raises RetryRequested where it has to wait again."""
         try:
-            await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for wait in waits:
-                wait.cancel()
+            delay = await self._process(int(entry.payload or b"0"), context)
+        except Exception as error:  # the runner would delete the entry
+            if not isinstance(self.retry.known(error), ContentMapError):
+                log.exception("a domain was handed back", extra={"action": "worker.bug"})
+            delay = min(2.0 ** min(entry.attempts, 16), _LONGEST_BACKOFF)
+        if delay is not None:
+            raise RetryRequested(timedelta(seconds=delay))
+        if not self.stopped_by:
+            await asyncio.sleep(_COMPLETE_SECONDS - time.monotonic() % _COMPLETE_SECONDS)
 
-    async def _is_empty(self) -> bool:
-        """Whether nothing is left to do, here or in the queue."""
-        if self._held or self._done or self._undone:
-            return False
+    async def _process(self, scan_id: int, context: Context) -> float | None:
+        """Claim and scan a domain. Return None where its entry is done with, else when to try it again."""
+        answer = await self._claims.claim(scan_id)
+        if answer.busy:
+            return _BUSY
+        delay: float | None = None
+        if (claim := answer.claim) is not None:
+            self._jobs.add(claim.job_id)
+            self._held[scan_id] = claim
+            try:
+                delay = await self._scan(claim, answer, context)
+                if delay is not None:
+                    await self.retry.kept_up(lambda: self._give_back(claim))
+            finally:
+                del self._held[scan_id]
+        others = {held.job_id for held in self._held.values()}
+        if delay is None and answer.job_id and answer.job_id not in others:
+            await self.retry.kept_up(lambda: self._close(answer.job_id))
+        return delay
 
-        async def look() -> bool:
-            async with self.sessions.brief() as session, session.begin():
-                buried = await reap_workers(session, self.tenant, is_dead, own=self.owner)
-                await repair_queue(session, self.tenant)
-                left = await anything_left(session, self.tenant, self.worker)
-            _tell_of(buried)
-            return not left
-
-        return await self.patience.kept_up(look)
-
-    def _start(self, held: Held) -> None:
-        self._jobs.add(held.claim.job_id)
-        task = asyncio.create_task(self._scan(held), name=f"scan {held.claim.domain}")
-        self._held[task] = held
-        task.add_done_callback(self._ended)
-
-    async def _scan(self, held: Held) -> None:
+    async def _scan(self, claim: Claim, answer: Answer, context: Context) -> float | None:
+        """Scan a claimed domain. Return None where it was recorded, else when to try it again."""
+        if self.stopped_by:
+            return 0.0
         try:
-            async with self.crawlers.use(held.options) as crawler:
-                summary = await self.engine.scan_one(held.claim, crawler)
+            async with self.crawlers.use(answer.options) as crawler:
+                scan = asyncio.create_task(self._engine.scan_one(claim, crawler), name=f"scan {claim.domain}")
+                self._scans[scan] = claim
+                try:
+                    with context.cancellation:  # ends the wait, and not what is being recorded
+                        await asyncio.wait([scan])
+                    if not scan.done():
+                        self._engine.cancel(scan)
+                        await asyncio.wait([scan])
+                finally:
+                    del self._scans[scan]
+                    self._crawling.discard(claim.domain)
         except UsageError as error:  # a file of certificates, for instance, that this machine does not have
             log.warning(
                 "%s cannot be scanned here: %s",
-                held.claim.job_id,
+                claim.job_id,
                 error.message,
-                extra={"action": "worker.unable", "job": held.claim.job_id},
+                extra={"action": "worker.unable", "job": claim.job_id},
             )
-            self._undone.append((held, _LATER))
-            return
-        if summary.status in (ScanStatus.INTERRUPTED, ScanStatus.SKIPPED):
-            # not recorded: it waits again, unless another worker has it by now
-            self._undone.append((held, 0.0))
-            return
-        self.finished += 1
-        self._done.append((held.entry, held.claim.job_id))
+            return _UNABLE
+        if scan.cancelled() or scan.result().status is ScanStatus.INTERRUPTED:
+            return 0.0
+        if scan.result().status is ScanStatus.SKIPPED:
+            return _BUSY  # another worker has the claim now, and completes the entry
+        self.finished_domains += 1
+        return None
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        held = self._held.pop(task)
-        self._freed.set()
-        if task.cancelled():
-            self._undone.append((held, 0.0))
-        elif (error := task.exception()) is not None:
-            log.error("a domain was given back", exc_info=error, extra={"action": "worker.bug"})
-            self._undone.append((held, _LATER))
+    # -- transactions
 
-    # -- settling
+    async def _repair(self) -> None:
+        async with self.sessions.brief() as session, session.begin():
+            await repair_queue(session, self.tenant)
 
-    async def _settle(self) -> None:
-        while True:
-            await asyncio.sleep(_SETTLE)
-            await self._settle_now()
+    async def _give_back(self, claim: Claim) -> None:
+        async with self.sessions.brief(claim.job_id, claim.domain) as session, session.begin():
+            await give_back_scan(session, claim.scan_id, claim.token)
 
-    async def _settle_now(self) -> None:
-        """Takes what is done out of the queue, hands back what is not, and closes jobs that are finished."""
-        done, undone = self._done[:], self._undone[:]
-        if not done and not undone:
-            return
-
-        jobs = sorted({job_id for _, job_id in done if job_id is not None})
-
-        async def settle() -> list[str]:
-            async with self.sessions.brief() as session, session.begin():
-                if done:
-                    await hold_jobs(session, jobs)
-                await give_back_scans(session, {held.claim.scan_id: held.claim.token for held, _ in undone})
-                for seconds in sorted({seconds for _, seconds in undone}):
-                    entries = [held.entry for held, wait in undone if wait == seconds]
-                    await put_back_entries(session, self.worker, entries, seconds=seconds)
-                if done:
-                    await settle_entries(session, self.worker, [entry for entry, _ in done])
-            closed = []
-            for job_id in jobs:
-                async with self.sessions.brief(job_id) as session, session.begin():
-                    if await close_if_done(session, job_id) is not None:
-                        closed.append(job_id)
-            return closed
-
-        for job_id in await self.patience.kept_up(settle):
-            self.closed += 1
+    async def _close(self, job_id: str) -> None:
+        """Close a job that is done. This worker has nothing else of it: whoever records the last domain of a
+        job comes here."""
+        async with self.sessions.brief(job_id) as session, session.begin():
+            closed = await close_if_done(session, job_id)
+        if closed is not None:
             self._jobs.discard(job_id)
             log.info("%s is finished", job_id, extra={"action": "job.closed", "job": job_id})
-        del self._done[: len(done)], self._undone[: len(undone)]
-
-    async def _end_scans(self) -> None:
-        """What is under way gets its grace. Then crawls are given up; what is being written is finished."""
-        if self._held:
-            await asyncio.wait(list(self._held), timeout=self.grace if self.patience.up.is_set() else 0)
-        self._give_up(list(self._held))
-        if self._held:
-            await asyncio.wait(list(self._held), timeout=LEASE_SECONDS)
-        await asyncio.sleep(0)  # for what ended to have been told of
-
-    def _give_up(self, tasks: Iterable[asyncio.Task[None]]) -> None:
-        for task in tasks:
-            self.engine.cancel(task)
 
     async def _leave(self) -> None:
-        """Settles what is done and hands the rest back. A database that is gone hears of it by the lease."""
-        known: ContentMapError | None = None
-        try:
-            async with asyncio.timeout(_FAREWELL):
-                await self._settle_now()
-                async with self.sessions.brief() as session, session.begin():
-                    await release_workers(session, self.tenant, {self.worker: self.owner})
-                    await leave_jobs(session, self._jobs)
-        except Exception as error:
-            known = self.patience.known(error)
-            if not isinstance(known, DatabaseUnavailable):
-                raise
-            log.warning("what was held could not be handed back: %s", known.message)
-        if known is not None:
-            raise known
-
-    # -- staying alive
+        async with self.sessions.brief() as session, session.begin():
+            await leave_jobs(session, self._jobs)
 
     async def _beat(self) -> None:
+        """Renew the leases of what this worker holds, which other jobs, `resume` and `status` read."""
         while True:
             await asyncio.sleep(HEARTBEAT_SECONDS)
-            if not await self.patience.kept_up(self._renew):
-                log.warning("the lease had run out: all is given up", extra={"action": "worker.lost"})
-                self._give_up(list(self._held))
+            if self._held:
+                await self.retry.kept_up(self._renew)
 
-    async def _renew(self) -> bool:
-        held = list(self._held.values())
-        jobs = {each.claim.job_id for each in held}
+    async def _renew(self) -> None:
         async with self.sessions.urgent(self.owner) as session, session.begin():
-            alive = await renew_worker(
-                session,
-                self.worker,
-                self.owner,
-                jobs=jobs,
-                scans=[each.claim.scan_id for each in held],
-                entries=[each.entry for each in held],
-                finished=self.finished,
-            )
-            if not alive:
-                await register_worker(session, self.worker, self.tenant, self.owner, self.concurrency)
-        return alive
-
-    async def _look(self) -> None:
-        while True:
-            await asyncio.sleep(LOOK_SECONDS * random.uniform(0.8, 1.2))  # noqa: S311 - jitter
-            held = dict(self._held)
-
-            async def look(
-                held: dict[asyncio.Task[None], Held] = held,
-            ) -> tuple[Sequence[str], Collection[str]]:
-                async with self.sessions.brief() as session, session.begin():
-                    buried = await reap_workers(session, self.tenant, is_dead, own=self.owner)
-                    return buried, await still_queued(session, {each.claim.job_id for each in held.values()})
-
-            buried, jobs = await self.patience.kept_up(look)
-            _tell_of(buried)
-            # the others' jobs were cancelled, or are being run elsewhere
-            self._give_up([task for task, each in held.items() if each.claim.job_id not in jobs])
+            await renew_queued_jobs(session, self._held)
+            await renew_scans(session, self.owner, self._held)
 
     async def _still_there(self) -> None:
         async with self.sessions.read() as session, session.begin():
-            await still_queued(session, [""])
-
-
-def _tell_of(buried: Iterable[str]) -> None:
-    for owner in buried:
-        log.warning("took over from %s", owner, extra={"action": "worker.buried", "worker": owner})
+            await session.execute(text("SELECT 1"))

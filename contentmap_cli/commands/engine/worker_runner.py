@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from contentmap_cli.errors import ConnectionLost, Exit
 from contentmap_cli.storage.database_url import show_database_address
 from contentmap_cli.storage.engine import Database
 from contentmap_cli.storage.queue.host_slots import SharedHostSlots
+from contentmap_cli.storage.queue.queue_driver import QueueDriver
 from contentmap_cli.storage.session import Sessions
 
 
@@ -41,12 +43,12 @@ async def work(cli: GlobalOptions, tenant: str, terms: Terms) -> int:
     """Runs a worker to its end. Returns the exit code, raises DatabaseUnavailable where the database was gone
     for too long."""
     raise_file_limit()
+    _log_runner()
     address = database_address(cli)
     patience = DatabaseRetry(terms.patience, show_database_address(address))
-    owner = new_run_id()
     started = time.monotonic()
     async with AsyncExitStack() as stack:
-        database = await _opened(cli, owner, patience, stack)
+        database = await _opened(cli, patience, stack)
         if database is None:
             return Exit.CLEAN
         places = await stack.enter_async_context(SharedHostSlots(address))
@@ -56,8 +58,9 @@ async def work(cli: GlobalOptions, tenant: str, terms: Terms) -> int:
         run = QueueRun(
             Sessions(database, patience.up.wait),
             crawlers,
+            QueueDriver(address, patience),
             tenant,
-            owner,
+            new_run_id(),
             patience,
             concurrency=terms.concurrency,
             grace=terms.grace,
@@ -73,20 +76,26 @@ async def work(cli: GlobalOptions, tenant: str, terms: Terms) -> int:
         finally:
             await crawlers.close()
             seconds = time.monotonic() - started
-            say(f"worker ended: {run.finished:,} domains in {seconds:,.0f} s", unless=cli.quiet)
+            say(f"worker ended: {run.finished_domains:,} domains in {seconds:,.0f} s", unless=cli.quiet)
     return Exit.CLEAN
 
 
-async def _opened(
-    cli: GlobalOptions, owner: str, patience: DatabaseRetry, stack: AsyncExitStack
-) -> Database | None:
+def _log_runner() -> None:
+    """Send the warnings of pgqueuer's runner where ContentMap's go."""
+    runner = logging.getLogger("pgqueuer")
+    runner.setLevel(logging.WARNING)
+    for handler in logging.getLogger("contentmap").handlers:
+        runner.addHandler(handler)
+
+
+async def _opened(cli: GlobalOptions, patience: DatabaseRetry, stack: AsyncExitStack) -> Database | None:
     """The database, waited for while it cannot be reached; None where the worker was told to end meanwhile.
     What a server that is there refuses, a password or an old schema, waiting would not mend."""
     try:
         async with asyncio.timeout(None) as wait:
             with signals_to(lambda reason: wait.reschedule(0), "stopping: nothing was begun"):
                 return await patience.until_it_answers(
-                    lambda: stack.enter_async_context(database_for_writing(cli, create=False, owner=owner)),
+                    lambda: stack.enter_async_context(database_for_writing(cli, create=False)),
                     gone=ConnectionLost,
                 )
     except TimeoutError:

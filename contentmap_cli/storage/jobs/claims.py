@@ -102,7 +102,7 @@ _TAKE: Final = {
         status=ScanStatus.RUNNING,
         token=bindparam("new_token"),
         owner=bindparam("new_run_id"),
-        lease_until=utc_now(LEASE_SECONDS),
+        lease_until=utc_now(lambda: LEASE_SECONDS),
         started_at=utc_now(),
         finished_at=None,
         error_code=None,
@@ -125,7 +125,7 @@ _LAST: Final = select(_D.last_scan_id).where(_D.id == bindparam("domain"))
 _FENCE: Final = (
     update(_SCANS)
     .where(_S.id == bindparam("scan"), _S.token == bindparam("held_token"), _S.status == ScanStatus.RUNNING)
-    .values(lease_until=utc_now(LEASE_SECONDS))
+    .values(lease_until=utc_now(lambda: LEASE_SECONDS))
     .returning(_LAST.scalar_subquery())
 )
 _DOMAIN_LOCK: Final = _LAST.with_for_update(key_share=True)

@@ -27,25 +27,43 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from contentmap_cli.storage.engine import CONNECT_SECONDS
 
+SLOTS_SESSION: Final = "contentmap places"
+
 PER_KEY: Final = 2
 """Places at one host, and at one address."""
 
-_LINGER = 0.25  # seconds that a place nobody uses is kept
-_LONGEST = 1.0  # seconds after which it is given back, so that others have their turn
+_LINGER = 0.25  # seconds after which one that nobody uses is given back with the next that is taken
+_LATEST = 1.0  # seconds after which it is given back in any case
+_LONGEST = 5.0  # seconds after which one is not used again, so that others have their turn
 _POLL = 0.1  # seconds between two attempts for a place that others have
 _PULSE = 10.0
 _IDLE_LIMIT = "30s"
 _BACKOFF = (0.2, 5.0)
 _DIALECTS_OWN = frozenset({"prepared_statement_cache_size", "prepared_statement_name_func"})
 
-_TAKE = (
-    "SELECT CASE WHEN pg_try_advisory_lock(first) THEN 0 WHEN pg_try_advisory_lock(second) THEN 1 END"
-    " FROM unnest($1::bigint[], $2::bigint[]) WITH ORDINALITY AS wanted(first, second, number)"
+_GIVE_AND_TAKE = (
+    "WITH given AS (SELECT count(pg_advisory_unlock(key)) FROM unnest($3::bigint[]) AS places(key))"
+    " SELECT CASE WHEN pg_try_advisory_lock(first) THEN 0 WHEN pg_try_advisory_lock(second) THEN 1 END"
+    " FROM given, unnest($1::bigint[], $2::bigint[]) WITH ORDINALITY AS wanted(first, second, number)"
     " ORDER BY number"
 )
 _GIVE = "SELECT pg_advisory_unlock(key) FROM unnest($1::bigint[]) AS given(key)"
 
 log = logging.getLogger("contentmap.database")
+
+
+async def connect_to(address: URL, name: str) -> Any:
+    """Open a connection of the driver's own, which nobody begins, resets or pools. A server shows it by
+    `name`."""
+    dialect = create_async_engine(address).dialect
+    _, arguments = dialect.create_connect_args(address)
+    own = {key: value for key, value in arguments.items() if key not in _DIALECTS_OWN}
+    return await asyncpg.connect(
+        timeout=CONNECT_SECONDS,
+        command_timeout=CONNECT_SECONDS,
+        server_settings={"application_name": name},
+        **own,
+    )
 
 
 @dataclass(slots=True)
@@ -121,11 +139,11 @@ class SharedHostSlots:
             if not given.done():
                 given.set_result(place)
                 return
+        place.idle_since = now
         if old:
             self._not_before[place.key] = now + _POLL * random.uniform(1, 2)  # noqa: S311 - jitter
             self._given.append(place)
         else:
-            place.idle_since = now
             self._idle[place.key].append(place)
         self._wake.set()
 
@@ -140,12 +158,12 @@ class SharedHostSlots:
         wait = _BACKOFF[0]
         while True:
             try:
-                connection = await self._connect()
+                connection = await connect_to(self._address, SLOTS_SESSION)
                 try:
                     await connection.execute(f"SET idle_session_timeout = '{_IDLE_LIMIT}'")
                     # made ready while there is nothing to hold: who falls asleep between making a statement
                     # ready and running it is not idle to the server, which would keep its locks for it
-                    await self._ask(connection, _TAKE, [], [])
+                    await self._ask(connection, _GIVE_AND_TAKE, [], [], [])
                     await self._ask(connection, _GIVE, [])
                     wait = _BACKOFF[0]
                     await self._work(connection)
@@ -157,19 +175,6 @@ class SharedHostSlots:
             await asyncio.sleep(wait * random.uniform(0.5, 1.5))  # noqa: S311 - jitter
             wait = min(wait * 2, _BACKOFF[1])
 
-    async def _connect(self) -> Any:
-        """A connection of the driver's own: nobody begins, resets or pools it."""
-        dialect = create_async_engine(self._address).dialect
-        _, arguments = dialect.create_connect_args(self._address)
-        own = {name: value for name, value in arguments.items() if name not in _DIALECTS_OWN}
-        connection: Any = await asyncpg.connect(
-            timeout=CONNECT_SECONDS,
-            command_timeout=CONNECT_SECONDS,
-            server_settings={"application_name": "contentmap places"},
-            **own,
-        )
-        return connection
-
     def _lose_all(self) -> None:
         self._session += 1
         self._mine.clear()
@@ -180,21 +185,23 @@ class SharedHostSlots:
         asked = time.monotonic()
         while True:
             now = time.monotonic()
-            self._collect_idle(now)
-            given, self._given = self._given, []
-            if given:
-                await self._ask(connection, _GIVE, [_number(place.key, place.number) for place in given])
-                for place in given:
-                    self._mine[place.key].discard(place.number)
-                    if not self._mine[place.key]:
-                        del self._mine[place.key]
+            given = self._to_give(now, _LATEST)
+            wanted = self._wanted(now)
+            if wanted:  # what may be given back costs no round trip of its own
+                given += self._to_give(now, _LINGER)
+            back = [_number(place.key, place.number) for place in given]
+            for place in given:
+                self._mine[place.key].discard(place.number)
+                if not self._mine[place.key]:
+                    del self._mine[place.key]
             wanted = self._wanted(now)
             if wanted:
                 answers = await self._ask(
                     connection,
-                    _TAKE,
+                    _GIVE_AND_TAKE,
                     [_number(key, numbers[0]) for key, numbers in wanted],
                     [_number(key, numbers[1]) if len(numbers) > 1 else None for key, numbers in wanted],
+                    back,
                 )
                 for (key, numbers), answer in zip(wanted, answers, strict=True):
                     if answer is None:
@@ -203,6 +210,8 @@ class SharedHostSlots:
                         number = numbers[answer]
                         self._mine[key].add(number)
                         self._put(_Place(key, number, time.monotonic(), self._session))
+            elif back:
+                await self._ask(connection, _GIVE, back)
             if given or wanted:
                 asked = now
             elif now - asked > _PULSE:
@@ -214,14 +223,18 @@ class SharedHostSlots:
     async def _ask(connection: Any, statement: str, *keys: Sequence[Any]) -> list[Any]:
         return [row[0] for row in await connection.fetch(statement, *keys)]
 
-    def _collect_idle(self, now: float) -> None:
+    def _to_give(self, now: float, after: float) -> list[_Place]:
+        """Take out what was not used for so many seconds."""
+        given = []
         for key in list(self._idle):
-            for place in list(self._idle[key]):
-                if now - place.idle_since > _LINGER:
-                    self._idle[key].remove(place)
-                    self._given.append(place)
-            if not self._idle[key]:
+            kept = [place for place in self._idle[key] if now - place.idle_since <= after]
+            given += [place for place in self._idle[key] if place not in kept]
+            self._idle[key] = kept
+            if not kept:
                 del self._idle[key]
+        given += [place for place in self._given if now - place.idle_since > after]
+        self._given = [place for place in self._given if place not in given]
+        return given
 
     def _wanted(self, now: float) -> list[tuple[str, list[int]]]:
         """What to ask for: a key, and the numbers of which any will do."""
@@ -246,13 +259,13 @@ class SharedHostSlots:
     async def _pause(self) -> None:
         """Waits until there may be something to do: at once when a place is asked for."""
         now = time.monotonic()
-        soon = [_LINGER if self._idle else _PULSE]
+        soon = [_LATEST if self._idle or self._given else _PULSE]
         soon += [
             max(0.0, self._not_before.get(key, now) - now)
             for key in self._waiting
             if len(self._mine.get(key, ())) < PER_KEY  # otherwise who has it here passes it on
         ]
-        if self._given or not min(soon):
+        if not min(soon):
             return
         self._wake.clear()
         with suppress(TimeoutError):

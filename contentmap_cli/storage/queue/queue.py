@@ -1,53 +1,50 @@
-"""The queue: domain scans that wait for a worker, in the engine's tables.
+"""The queue: one entry per domain scan that waits for a worker, in the tables of pgqueuer, an extra.
 
-The engine is pgqueuer, an extra. It takes in and gives out: by priority, then in the order they came, each
-to one worker at a time. Who may record a domain is decided by its claim and fence all the same: any queue
-that takes back what it has lost sight of may give it out twice.
-
-All of it runs on the session's own connection, inside the transaction its owner began: an entry stands in
-the queue if and only if its domain scan does. A tenant has an entrypoint of its own, so that no worker
+pgqueuer's runner takes entries, dispatches, heartbeats, retries and completes them (`queue_run`). Here is
+what belongs into the transactions of ContentMap: entries are added and deleted on the session's own
+connection, so that an entry exists if and only if its domain scan waits. Who may record a domain is decided
+by its claim, since any queue may give out an entry twice. A tenant has an entrypoint of its own, so no worker
 crosses tenants.
 """
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import AsyncIterator, Callable, Collection
+import json
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import UTC, datetime
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import BigInteger, ColumnElement, Text, cast, delete, exists, func, or_, select, text, update
+from sqlalchemy import Text, and_, cast, delete, or_, select, text, update
 
+from contentmap_cli.batches import batched
 from contentmap_cli.errors import TransactionRuleBroken, UsageError
 from contentmap_cli.models import JobStatus, ScanStatus
 from contentmap_cli.storage.column_types import utc_now
 from contentmap_cli.storage.jobs.jobs import QUEUE_OWNER
-from contentmap_cli.storage.queue.queue_tables import ENTRIES, LOG, PREFIX, STATUS, WORKERS
+from contentmap_cli.storage.queue.queue_tables import ENTRIES, LOG, PREFIX, STATISTICS, STATUS
 from contentmap_cli.storage.session import GuardedSession
 from contentmap_cli.storage.tables import DomainScan, Job
 
 if TYPE_CHECKING:
+    from pgqueuer.domain.settings import DBSettings
     from pgqueuer.queries import Queries
-
-STALE_SECONDS: Final = 60.0
-"""An entry whose worker has not been heard of for so long is given out again."""
-
-SOON_SECONDS: Final = 20.0
-"""What waits for longer than that is not waited for by a worker that empties the queue."""
+    from pgqueuer.types import JobId
 
 _CHUNK: Final = 5000  # entries of one statement
+_NOTIFIED: Final = 500  # entries of one NOTIFY, whose payload has at most 8000 bytes
 _e = ENTRIES.c
 
 
 def default_priority(domains: int) -> int:
-    """The priority of a job of so many domains, so that a small one is not stuck behind a million: 60 for up
-    to nine, 10 less for each further digit. The larger goes first."""
+    """Return the priority of a job with this many domains, so that a small one is not stuck behind a million:
+    60 for up to nine, 10 less for each further digit. The larger goes first."""
     return max(0, 70 - 10 * len(str(domains)))
 
 
 def require_engine() -> None:
-    """Raises UsageError, with what to do, where the extra is not installed."""
+    """Raise UsageError, with what to do, where the extra is not installed."""
     try:
         import pgqueuer  # noqa: F401 - whether it is there
     except ImportError:
@@ -56,37 +53,46 @@ def require_engine() -> None:
         ) from None
 
 
-def _entrypoint(tenant: str) -> str:
+def entrypoint_of(tenant: str) -> str:
+    """Return the engine's entrypoint for a tenant."""
     return f"scan:{tenant}"
 
 
+@cache
+def engine_settings() -> DBSettings:
+    """Return the engine's names for its tables. Each is given, so that nothing in the environment applies."""
+    from pgqueuer.domain.settings import DBSettings, Durability
+    from pgqueuer.domain.types import Channel
+
+    return DBSettings(
+        prefix=PREFIX,
+        db_schema=None,
+        channel=Channel(f"{PREFIX}pgqueuer"),
+        queue_table=ENTRIES.name,
+        queue_table_log=LOG.name,
+        statistics_table=STATISTICS.name,
+        queue_status_type=STATUS,
+        durability=Durability.balanced,
+    )
+
+
 @asynccontextmanager
-async def _engine(session: GuardedSession) -> AsyncIterator[Queries]:
-    """The engine on the session's connection, in its transaction. The session does not see it pass: what
-    fails here is told to it, so that it cannot commit half of it."""
+async def engine_on(session: GuardedSession) -> AsyncIterator[Queries]:
+    """Give the engine on the session's connection, in its transaction. What fails in it is reported to the
+    session, which does not see the driver's errors, so that it cannot commit half of it."""
     from pgqueuer.adapters.drivers.asyncpg import AsyncpgDriver
     from pgqueuer.adapters.persistence import qb
-    from pgqueuer.domain.settings import DBSettings, Durability
     from pgqueuer.queries import Queries
 
     await session.execute(text("SELECT 1"))  # BEGIN is sent with the first statement
     driver: Any = (await (await session.connection()).get_raw_connection()).driver_connection
     if not driver.is_in_transaction():  # pragma: no cover - it was begun above
         raise TransactionRuleBroken("the queue was asked before the transaction's first statement")
-    # each name said, so that nothing in the environment speaks for another installation
-    settings = DBSettings(
-        prefix=PREFIX,
-        db_schema=None,
-        queue_table=ENTRIES.name,
-        queue_table_log=LOG.name,
-        queue_status_type=STATUS,
-        durability=Durability.balanced,
-    )
-    queries = Queries(
-        AsyncpgDriver(driver), qb.QueryBuilderEnvironment(settings), qb.QueryQueueBuilder(settings)
-    )
+    settings = engine_settings()
     try:
-        yield queries
+        yield Queries(
+            AsyncpgDriver(driver), qb.QueryBuilderEnvironment(settings), qb.QueryQueueBuilder(settings)
+        )
     except BaseException as error:
         session.mark_failed(error)
         raise
@@ -100,16 +106,18 @@ async def enqueue_scans(
     *,
     progress: Callable[[int], None] = lambda done: None,
 ) -> int:
-    """Puts a job's pending domain scans into the queue, in their order, and returns how many it has. One that
-    waits or is being worked on is left as it is. `progress` is told how many are done."""
+    """Add an entry for each domain scan of a job that waits and has none, in their order, and remember the
+    priority with the job. Return how many were added; `progress` is told while it goes on."""
+    await session.write(update(Job).where(Job.id == job_id).values(priority=priority))
+    lost = and_(DomainScan.status == ScanStatus.RUNNING, DomainScan.lease_until < utc_now())
     last, done = 0, 0
-    async with _engine(session) as engine:
+    async with engine_on(session) as engine:
         while True:
             scans = await session.scalars(
                 select(DomainScan.id)
                 .where(
                     DomainScan.job_id == job_id,
-                    DomainScan.status == ScanStatus.PENDING,
+                    or_(DomainScan.status == ScanStatus.PENDING, lost),
                     DomainScan.id > last,
                 )
                 .order_by(DomainScan.id)
@@ -118,120 +126,64 @@ async def enqueue_scans(
             keys = [str(scan) for scan in scans]
             if not keys:
                 break
-            await engine.enqueue(
-                [_entrypoint(tenant)] * len(keys),
+            added = await engine.enqueue(
+                [entrypoint_of(tenant)] * len(keys),
                 [key.encode() for key in keys],
                 [priority] * len(keys),
                 dedupe_key=list(keys),
                 on_conflict="skip",
             )
-            last, done = int(keys[-1]), done + len(keys)
+            last, done = int(keys[-1]), done + sum(entry is not None for entry in added)
             progress(done)
+        if done:
+            await _wake_workers(engine)
     session.note("queue.filled", entries=done)
     return done
 
 
-async def take_entries(session: GuardedSession, tenant: str, worker: uuid.UUID, count: int) -> dict[int, int]:
-    """Gives up to `count` entries of a tenant to a worker: domain scan ids by entry. Those of a worker that
-    has not been heard of for long are among them."""
-    from pgqueuer.ports.repository import EntrypointExecutionParameter
-    from pgqueuer.types import QueueEntrypoint, QueueManagerId
-
-    async with _engine(session) as engine:
-        taken = await engine.dequeue(
-            batch_size=count,
-            entrypoints={QueueEntrypoint(_entrypoint(tenant)): EntrypointExecutionParameter(0)},
-            queue_manager_id=QueueManagerId(worker),
-            global_concurrency_limit=None,
-            heartbeat_timeout=timedelta(seconds=STALE_SECONDS),
-        )
-    return {int(entry.id): int(entry.payload or b"0") for entry in taken}
+async def _wake_workers(engine: Queries) -> None:
+    """Tell idle workers, when this transaction commits. The engine's own trigger would tell all workers of
+    each completed entry as well."""
+    channel = engine_settings().channel
+    event = {"type": "table_changed_event", "operation": "insert", "table": ENTRIES.name, "channel": channel}
+    await engine.driver.notify(channel, json.dumps(event | {"sent_at": datetime.now(UTC).isoformat()}))
 
 
-async def renew_entries(session: GuardedSession, entries: Collection[int]) -> None:
-    """Tells the engine that these are still being worked on."""
-    from pgqueuer.types import JobId
-
-    async with _engine(session) as engine:
-        await engine.update_heartbeat([JobId(entry) for entry in entries])
-
-
-def _mine(worker: uuid.UUID, entries: Collection[int]) -> ColumnElement[bool]:
-    """Entries that are still this worker's: what was given to another one meanwhile is the other's."""
-    return _e.id.in_(entries) & (_e.queue_manager_id == worker)
-
-
-async def settle_entries(session: GuardedSession, worker: uuid.UUID, entries: Collection[int]) -> None:
-    """Takes entries whose domain scans have an outcome out of the queue, and out of the engine's diary. Those
-    whose domain scans were opened again in between wait again: no other entry was made for them. Who calls
-    this holds the jobs, so that none is opened at this moment."""
-    waits = exists().where(
-        DomainScan.id == cast(_e.dedupe_key, BigInteger),
-        DomainScan.status.in_((ScanStatus.PENDING, ScanStatus.RUNNING)),
-        Job.id == DomainScan.job_id,
-        Job.owner == QUEUE_OWNER,
+async def drop_picked_entries(session: GuardedSession, job_id: str) -> None:
+    """Delete entries of a job's pending domain scans that a worker has taken: it has recorded them, and is
+    about to complete the entries, or does not know them any more. New ones can be added then."""
+    pending = select(cast(DomainScan.id, Text)).where(
+        DomainScan.job_id == job_id, DomainScan.status == ScanStatus.PENDING
     )
-    await _take_out(session, _mine(worker, entries) & ~waits)
-    await put_back_entries(session, worker, entries)
+    await session.write(delete(ENTRIES).where(_e.status != "queued", _e.dedupe_key.in_(pending)))
 
 
-async def put_back_entries(
-    session: GuardedSession, worker: uuid.UUID, entries: Collection[int], *, seconds: float = 0.0
-) -> None:
-    """Hands entries back: others may take them, `seconds` from now."""
-    await session.write(
-        update(ENTRIES)
-        .where(_mine(worker, entries))
-        .values(
-            status="queued",
-            queue_manager_id=None,
-            updated=func.now(),
-            # the engine gives out what is earlier than now
-            execute_after=func.now() + func.make_interval(0, 0, 0, 0, 0, 0, seconds - 0.001),
-        )
-    )
-
-
-async def drop_job_entries(session: GuardedSession, job_id: str, *, held: bool = False) -> None:
-    """Takes what waits of a job out of the queue, and out of the engine's diary. What a worker holds is the
-    worker's to settle, unless it is to go as well (`held`): the job has ended, and the worker may have."""
-    state = _e.status.in_(("queued", "picked")) if held else _e.status == "queued"
-    entries = (
-        select(_e.id)
-        .where(
-            state,
-            _e.dedupe_key.in_(select(cast(DomainScan.id, Text)).where(DomainScan.job_id == job_id)),
-        )
-        .with_for_update(skip_locked=True)  # who is taking one waits for the job, which the caller has locked
-    )
-    await _take_out(session, _e.id.in_(entries))
-
-
-async def _take_out(session: GuardedSession, which: ColumnElement[bool]) -> None:
-    """Deletes entries and what the engine's diary says of them: nobody else ever empties it."""
-    gone = delete(ENTRIES).where(which).returning(_e.id).cte("gone")
-    await session.write(delete(LOG).where(LOG.c.job_id.in_(select(gone.c.id))))
-
-
-async def anything_left(session: GuardedSession, tenant: str, worker: uuid.UUID) -> bool:
-    """Whether something of a tenant waits that may soon be taken, or is held by a worker that is gone. Who
-    asks has nothing: what stands under its name was given to it when the connection broke, and it never
-    heard of it."""
-    alive = select(WORKERS.c.id).where(WORKERS.c.lease_until > utc_now(), WORKERS.c.id != worker)
-    waits = (_e.status == "queued") & (_e.execute_after < utc_now(SOON_SECONDS))
-    lost = (_e.status == "picked") & _e.queue_manager_id.not_in(alive)
-    query = select(_e.id).where(_e.entrypoint == _entrypoint(tenant), or_(waits, lost)).limit(1)
-    return await session.scalar(query) is not None
+async def drop_job_entries(session: GuardedSession, job_id: str, *, cancel: bool = True) -> None:
+    """Delete a job's entries. With `cancel`, workers that have some of them are told to give them up, when
+    this transaction commits."""
+    scans = select(cast(DomainScan.id, Text)).where(DomainScan.job_id == job_id)
+    which = delete(ENTRIES).where(_e.dedupe_key.in_(scans))
+    if not cancel:
+        await session.write(which)
+        return
+    gone = which.returning(_e.id, _e.queue_manager_id).cte("gone")
+    picked = await session.scalars(select(gone.c.id).where(gone.c.queue_manager_id.is_not(None)))
+    entries: list[JobId] = list(picked)
+    if entries:
+        async with engine_on(session) as engine:
+            for some in batched(entries, _NOTIFIED):
+                await engine.notify_job_cancellation(some)
 
 
 async def repair_queue(session: GuardedSession, tenant: str) -> int:
-    """Puts back what a queue that is empty should hold: pending domain scans of jobs that were handed to it.
-    Returns how many. Only a table that was emptied by hand, or by a downgrade, makes that necessary."""
-    some = select(_e.id).where(_e.entrypoint == _entrypoint(tenant)).limit(1)
+    """Fill an empty queue again with what waits of a tenant's queued jobs, and return how many entries were
+    added. Only tables that were emptied by hand, or by a downgrade, make that necessary: the engine has no
+    other record of what it should hold."""
+    some = select(_e.id).where(_e.entrypoint == entrypoint_of(tenant)).limit(1)
     if await session.scalar(some) is not None:
         return 0
     waiting = await session.execute(
-        select(Job.id, Job.total_domains)
+        select(Job.id, Job.total_domains, Job.priority)
         .where(
             Job.tenant_id == tenant,
             Job.owner == QUEUE_OWNER,
@@ -239,6 +191,8 @@ async def repair_queue(session: GuardedSession, tenant: str) -> int:
         )
         .order_by(Job.created_at)
     )
-    return sum(
-        [await enqueue_scans(session, job.id, tenant, default_priority(job.total_domains)) for job in waiting]
-    )
+    added = 0
+    for job in waiting.all():
+        priority = default_priority(job.total_domains) if job.priority is None else job.priority
+        added += await enqueue_scans(session, job.id, tenant, priority)
+    return added

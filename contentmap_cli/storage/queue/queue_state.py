@@ -12,7 +12,7 @@ from contentmap_cli.models import JobStatus, JobSummary, ScanStatus
 from contentmap_cli.storage.column_types import utc_now
 from contentmap_cli.storage.jobs.jobs import QUEUE_OWNER
 from contentmap_cli.storage.session import GuardedSession
-from contentmap_cli.storage.tables import DomainScan
+from contentmap_cli.storage.tables import DomainScan, Job
 
 RATE_SECONDS = 60.0
 """The rate is that of the last minute."""
@@ -25,12 +25,19 @@ async def with_queue(
     whether it surely is no more, so that its lease need not be waited for."""
     if job.owner != QUEUE_OWNER:
         return job
-    from contentmap_cli.storage.queue.queue_tables import WORKERS  # loads PostgreSQL's dialect
-
-    rows = await session.scalars(
-        select(WORKERS.c.owner).where(WORKERS.c.tenant_id == job.tenant, WORKERS.c.lease_until > utc_now())
+    # a worker that holds nothing has nothing to do: it takes what waits within seconds
+    holders = await session.scalars(
+        select(DomainScan.owner)
+        .join(Job, Job.id == DomainScan.job_id)
+        .where(
+            Job.tenant_id == job.tenant,
+            Job.owner == QUEUE_OWNER,
+            DomainScan.status == ScanStatus.RUNNING,
+            DomainScan.lease_until > utc_now(),
+        )
+        .distinct()
     )
-    workers = sum(not gone(owner) for owner in rows)
+    workers = sum(not gone(owner) for owner in holders)
     recent = select(func.count(), func.min(DomainScan.finished_at), utc_now()).where(
         DomainScan.job_id == job.job_id, DomainScan.finished_at > utc_now(-RATE_SECONDS)
     )
@@ -41,7 +48,7 @@ async def with_queue(
     if rate and workers and left / rate < timedelta.max.total_seconds() / 1e6:
         end = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=round(left / rate))
     status, error = job.status, job.error
-    if status is JobStatus.RUNNING and not workers:
+    if status in (JobStatus.RUNNING, JobStatus.INTERRUPTED) and not workers:
         heard = f"{job.heartbeat_at:%Y-%m-%d %H:%M:%S} UTC" if job.heartbeat_at else "never"
         status, error = JobStatus.INTERRUPTED, f"its workers died, last heartbeat {heard}; the next goes on"
     elif status is JobStatus.INTERRUPTED and workers:

@@ -1,11 +1,8 @@
-"""The tables of the queue, which only a server has: who works on it, and what waits.
+"""The tables of the queue engine, pgqueuer, on PostgreSQL only, under names that begin with `contentmap_`.
 
-`workers` is ours. The other two are the queue engine's, pgqueuer's, under names that begin with ours: the
-part of its schema that enqueueing, taking and settling touch. Its schedules, statistics, notifications and
-the indexes that only those need are not used here, and so not made. A test holds what is made against what
-the engine itself declares.
-
-They stand in a registry of their own: an SQLite file has none of them.
+They are the part of its schema that its runner works with; a test compares them with what the engine
+declares. Its schedules, its notifications on every change and the indexes of its dashboards are not made. The
+tables are in a `MetaData` of their own because an SQLite file has none of them.
 """
 
 from __future__ import annotations
@@ -13,6 +10,7 @@ from __future__ import annotations
 from typing import Final
 
 from sqlalchemy import (
+    DDL,
     BigInteger,
     Boolean,
     Column,
@@ -22,18 +20,17 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
-    String,
     Table,
     Text,
     Uuid,
     desc,
+    event,
     false,
     func,
     text,
 )
 from sqlalchemy.dialects.postgresql import ENUM, JSONB
 
-from contentmap_cli.storage.column_types import UtcDateTime
 from contentmap_cli.storage.tables import NAMING
 
 PREFIX: Final = "contentmap_"
@@ -41,21 +38,6 @@ STATUS: Final = f"{PREFIX}pgqueuer_status"
 
 QUEUE: Final = MetaData(naming_convention=NAMING)
 """The registry of the queue's tables."""
-
-WORKERS: Final = Table(
-    "workers",
-    QUEUE,
-    Column("id", Uuid, primary_key=True),  # what the engine calls a queue manager
-    Column("tenant_id", String(64), nullable=False),
-    Column("owner", String(128), nullable=False, unique=True),  # what stands in the domain scans it holds
-    Column("concurrency", Integer, nullable=False),
-    Column("running", Integer, nullable=False),
-    Column("finished", BigInteger, nullable=False),
-    Column("started_at", UtcDateTime(), nullable=False),
-    Column("heartbeat_at", UtcDateTime(), nullable=False),
-    Column("lease_until", UtcDateTime(), nullable=False),
-)
-"""One row a worker, as long as it lives: its heartbeat, and what it is doing."""
 
 _ENUM = ENUM(
     *("queued", "picked", "successful", "exception", "canceled", "deleted", "failed"),
@@ -85,7 +67,7 @@ ENTRIES: Final = Table(
     Column("attempts", Integer, nullable=False, server_default=text("0")),
     Column("slot", BigInteger),
 )
-"""What waits or is being worked on: one row a domain scan, gone when it has an outcome."""
+"""One row per queued or running domain scan; deleted when it has an outcome."""
 
 LOG: Final = Table(
     f"{PREFIX}pgqueuer_log",
@@ -100,8 +82,35 @@ LOG: Final = Table(
     Column("aggregated", Boolean, server_default=false()),
     prefixes=["UNLOGGED"],
 )
-"""The engine's diary, which it writes and nobody here reads. Rows go when their entry is settled; a crash of
-the server may empty it."""
+"""The engine's log of what it does, which nothing here reads. A trigger keeps it empty, since nothing in the
+engine ever deletes from it."""
+
+STATISTICS: Final = Table(
+    f"{PREFIX}pgqueuer_statistics",
+    QUEUE,
+    Column("id", BigInteger, primary_key=True, autoincrement=True),
+    Column(
+        "created",
+        DateTime(timezone=True),
+        nullable=False,
+        server_default=text("date_trunc('sec'::text, now())"),
+    ),
+    Column("count", BigInteger, nullable=False),
+    Column("priority", Integer, nullable=False),
+    Column("status", _ENUM, nullable=False),
+    Column("entrypoint", Text, nullable=False),
+    prefixes=["UNLOGGED"],
+)
+"""Sums over the log: the engine's runner looks whether the table is there. Always empty."""
+
+DISCARD_LOG: Final = (
+    f"CREATE FUNCTION {LOG.name}_discard() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'",
+    f"CREATE TRIGGER {LOG.name}_discard BEFORE INSERT ON {LOG.name}"
+    f" FOR EACH ROW EXECUTE FUNCTION {LOG.name}_discard()",
+)
+for _statement in DISCARD_LOG:
+    event.listen(LOG, "after_create", DDL(_statement))  # type: ignore[no-untyped-call]
+event.listen(LOG, "after_drop", DDL(f"DROP FUNCTION {LOG.name}_discard"))  # type: ignore[no-untyped-call]
 
 _e = ENTRIES.c
 Index(f"{ENTRIES.name}_picked_heartbeat_idx", _e.heartbeat, postgresql_where=_PICKED)
@@ -124,5 +133,12 @@ Index(
     postgresql_where=text(
         f"(status = ANY (ARRAY['queued'::{STATUS}, 'picked'::{STATUS}])) AND dedupe_key IS NOT NULL"
     ),
+)
+Index(
+    f"{ENTRIES.name}_picked_slot_idx",
+    _e.entrypoint,
+    _e.slot,
+    unique=True,
+    postgresql_where=text(f"(status = 'picked'::{STATUS}) AND (slot IS NOT NULL)"),
 )
 Index(f"{LOG.name}_job_id_status", LOG.c.job_id, desc(LOG.c.created))

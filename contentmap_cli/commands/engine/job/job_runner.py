@@ -54,7 +54,7 @@ async def start_job(
     # settings and files that are refused are refused before the job is committed
     with run_answer(cli, answer, job_id) as written:
         options, _ = settings.crawl_options(), settings.expectation
-        async with Crawler(options) as crawler, database_for_writing(cli, owner=run_id) as database:
+        async with Crawler(options) as crawler, database_for_writing(cli) as database:
             sessions = Sessions(database)
             async with sessions.brief(job_id) as session, session.begin():
                 await jobs.create_job(session, job_id, tenant, targets, settings.recorded(), run_id)
@@ -78,17 +78,14 @@ async def resume_job(
 
     Raises NotFound for an unknown job and JobHeld where a live run holds it.
     """
-    from contentmap_cli.storage.queue.workers import end_stale_sessions
-
     run_id = new_run_id()
     raise_file_limit()
     with run_answer(cli, answer, job_id) as written:
-        async with database_for_writing(cli, create=False, owner=run_id) as database:
+        async with database_for_writing(cli, create=False) as database:
             sessions = Sessions(database)
             async with sessions.brief(job_id) as session, session.begin():
                 job = await require_job(session, tenant, job_id)
                 recorded, closed = dict(job.options), job.status in _CLOSED
-                await end_stale_sessions(session, job_id, tenant, is_dead)
                 held_by, alive = await jobs.holder(session, job_id, running=is_running)
                 queued = held_by == QUEUE_OWNER
                 if held_by is not None and (not alive or is_dead(held_by)):
