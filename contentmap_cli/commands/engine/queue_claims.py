@@ -43,6 +43,7 @@ class QueueClaims:
         self._retry = retry
         self._asked: dict[int, asyncio.Future[Answer]] = {}
         self._task: asyncio.Task[None] | None = None
+        self._one_by_one = asyncio.Lock()  # claims are made in the order in which the queue gives entries out
 
     async def claim(self, scan_id: int) -> Answer:
         """Claim a domain scan, together with all that is asked for in the same moment. Raises what the
@@ -55,19 +56,20 @@ class QueueClaims:
 
     async def _claim_all(self) -> None:
         await asyncio.sleep(0)  # the runner starts all entries that it has taken before it waits for anything
-        asked, self._asked = self._asked, {}
-        try:
-            answers = await self._retry.kept_up(lambda: self._transaction(asked))
-        except BaseException as error:
-            for future in asked.values():
-                if not future.done():
-                    future.set_exception(error)
-            if not isinstance(error, Exception):
-                raise
-        else:
-            for scan_id, future in asked.items():
-                if not future.done():
-                    future.set_result(answers[scan_id])
+        async with self._one_by_one:
+            asked, self._asked = self._asked, {}
+            try:
+                answers = await self._retry.kept_up(lambda: self._transaction(asked))
+            except BaseException as error:
+                for future in asked.values():
+                    if not future.done():
+                        future.set_exception(error)
+                if not isinstance(error, Exception):
+                    raise
+            else:
+                for scan_id, future in asked.items():
+                    if not future.done():
+                        future.set_result(answers[scan_id])
 
     async def _transaction(self, asked: Collection[int]) -> dict[int, Answer]:
         async with self._sessions.brief() as session, session.begin():
