@@ -22,8 +22,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "support"))
 
-import asyncpg
 from machine import machine
+from postgres_queries import ask, commits, execute
 from postgres_server import PostgresServer, wanted_version
 from program import Contentmap
 from speed_server import Listener, free_port, serving
@@ -70,19 +70,22 @@ def measure(server: PostgresServer, folder: Path, made: Made, port: int, options
             *("scan", "--queue", "-q", "--input-file", str(sites), "--connect-to", f"::127.0.0.1:{port}")
         )
         assert queued.code == 0, queued.err
-        before, logged = asyncio.run(commits(contentmap.database)), (server.folder / "log").stat().st_size
+        before, logged = (
+            asyncio.run(settled_commits(contentmap.database)),
+            (server.folder / "log").stat().st_size,
+        )
         started = time.monotonic()
         words = contentmap.words("worker", "--drain", "-q", "-c", str(options.concurrency))
         workers = [subprocess.Popen(words, env=contentmap.environment, cwd=folder) for _ in range(number)]
         codes = [worker.wait(timeout=400) for worker in workers]
         seconds = time.monotonic() - started
-        committed = asyncio.run(commits(contentmap.database)) - before
+        committed = asyncio.run(settled_commits(contentmap.database)) - before
         with (server.folder / "log").open(encoding="utf-8", errors="replace") as log:
             log.seek(logged)
             statements = Counter(shape(found[1]) for line in log if (found := LOGGED.search(line)))
         for own in ("SELECT xact_commit", "SELECT count(*) FROM sitemap_urls"):
             statements = Counter({text: n for text, n in statements.items() if not text.startswith(own)})
-        urls = asyncio.run(fetch(contentmap.database, "SELECT count(*) FROM sitemap_urls"))
+        urls = asyncio.run(ask(contentmap.database, "SELECT count(*) FROM sitemap_urls"))[0][0]
         whole = urls == made.truth.urls and not any(codes)
         wrong += not whole
         print(
@@ -101,28 +104,10 @@ def shape(statement: str) -> str:
     return re.sub(r"\b\d+\b|'[^']*'", "?", " ".join(statement.split()))[:100]
 
 
-async def commits(address: str) -> int:
+async def settled_commits(address: str) -> int:
     """Return the number of commits so far; a session reports its own once a second."""
     await asyncio.sleep(1.5)
-    return await fetch(address, "SELECT xact_commit FROM pg_stat_database WHERE datname = current_database()")
-
-
-async def fetch(address: str, query: str) -> int:
-    """Return the one number a query answers."""
-    connection = await asyncpg.connect(address)
-    try:
-        return int(await connection.fetchval(query))
-    finally:
-        await connection.close()
-
-
-async def execute(address: str, statement: str) -> None:
-    """Run one statement outside a transaction."""
-    connection = await asyncpg.connect(address)
-    try:
-        await connection.execute(statement)
-    finally:
-        await connection.close()
+    return await commits(address)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,6 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "support"))
 
@@ -29,6 +28,7 @@ import asyncio
 
 import asyncpg
 from machine import machine
+from postgres_queries import ask, commits, execute
 from postgres_server import PostgresServer, wanted_version
 from program import Contentmap
 from speed_server import Listener, free_port, serving
@@ -228,8 +228,7 @@ def load_of(server: PostgresServer, address: str) -> Load:
     """The server's counts as they stand. Sessions that have ended have given theirs."""
     assert server.process is not None
     time.sleep(1.5)  # a session gives its counts once a second
-    counted = "SELECT xact_commit FROM pg_stat_database WHERE datname = current_database()"
-    commits = asyncio.run(ask(address, counted))[0][0]
+    committed = asyncio.run(commits(address))
     wal = asyncio.run(ask(address, "SELECT (pg_current_wal_insert_lsn() - '0/0')::bigint"))[0][0]
     statements = None
     if "shared_preload_libraries" in server.more:
@@ -241,7 +240,7 @@ def load_of(server: PostgresServer, address: str) -> Load:
         statements = asyncio.run(ask(address, summed))[0][0]
     number = "SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint"
     numbers = asyncio.run(ask(address, number))[0][0]
-    return Load(commits, statements, wal, processor(server.process.pid), numbers)
+    return Load(committed, statements, wal, processor(server.process.pid), numbers)
 
 
 def processor(pid: int) -> float:
@@ -251,24 +250,6 @@ def processor(pid: int) -> float:
         below = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
         return sum(map(int, fields[11:15])) / TICKS + sum(processor(int(child)) for child in below)
     return 0.0
-
-
-async def ask(address: str, query: str) -> list[Any]:
-    """The rows of a query."""
-    connection = await asyncpg.connect(address)
-    try:
-        return list(await connection.fetch(query))
-    finally:
-        await connection.close()
-
-
-async def execute(address: str, statement: str) -> None:
-    """One statement, outside a transaction."""
-    connection = await asyncpg.connect(address)
-    try:
-        await connection.execute(statement)
-    finally:
-        await connection.close()
 
 
 if __name__ == "__main__":
