@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from typing import BinaryIO
 
 from contentmap_cli.errors import Failure, UsageError
 from contentmap_cli.models import DocumentKind, Entry, Problem
+from contentmap_cli.models.entry_sink import EntryList
 from contentmap_cli.models.hosts import normalise_url
 from contentmap_cli.sitemap import parse_document
 
@@ -37,21 +37,6 @@ class ParsedDocument:
     generator: str | None
 
 
-class _EntryList:
-    """An `EntrySink` that collects entries in memory."""
-
-    def __init__(self) -> None:
-        self.entries: list[Entry] = []
-
-    def extend(self, entries: Sequence[Entry]) -> None:
-        """Append the next entries."""
-        self.entries.extend(entries)
-
-    def clear(self) -> None:
-        """Drop all entries: the strict reading failed and a tolerant one starts over."""
-        self.entries.clear()
-
-
 def parse(source: bytes | BinaryIO, base: str | None = None) -> ParsedDocument:
     """Parse a sitemap, sitemap index, feed, URL list or robots.txt, compressed or not.
 
@@ -70,7 +55,7 @@ def parse(source: bytes | BinaryIO, base: str | None = None) -> ParsedDocument:
         source = BytesIO(source)
     elif not source.seekable():
         source = BytesIO(source.read())
-    collected = _EntryList()
+    collected = EntryList()
     document = parse_document(source, collected, base=base)
     return ParsedDocument(
         kind=document.kind,

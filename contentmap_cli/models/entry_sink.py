@@ -52,6 +52,21 @@ class EntrySink(Protocol):
         """Drop all entries so far: the strict reading failed and a tolerant one starts over."""
 
 
+class EntryList:
+    """An `EntrySink` that collects entries in memory."""
+
+    def __init__(self) -> None:
+        self.entries: list[Entry] = []
+
+    def extend(self, entries: Sequence[Entry]) -> None:
+        """Add the next entries."""
+        self.entries.extend(entries)
+
+    def clear(self) -> None:
+        """Drop all entries so far."""
+        self.entries.clear()
+
+
 @runtime_checkable
 class ColumnSink(Protocol):
     """An entry sink that takes plain entries as columns, too."""

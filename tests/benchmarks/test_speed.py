@@ -11,7 +11,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from speed_server import NGINX, Listener, claim_port, free_port, serving
 from speed_sites import Style, Truth
 from whole_process import run
 
-from contentmap_cli.models import Entry
+from contentmap_cli.models.entry_sink import EntryList
 from contentmap_cli.sitemap import parse_document
 
 SPEED = Path(speed_sites.__file__).with_name("speed.py")
@@ -114,22 +114,9 @@ def read(file: Path) -> str:
         return ""
 
 
-class Kept:
-    """A sink that keeps entries."""
-
-    def __init__(self) -> None:
-        self.entries: list[Entry] = []
-
-    def extend(self, entries: Sequence[Entry]) -> None:
-        self.entries.extend(entries)
-
-    def clear(self) -> None:
-        self.entries.clear()
-
-
 def entries_of(tree: Path, style: Style) -> dict[str, str | None]:
     """URL and lastmod of all files of the big site, as ContentMap reads them."""
-    sink = Kept()
+    sink = EntryList()
     for file in sorted((tree / style.single(1)).glob("maps/*.gz")):
         assert parse_document(io.BytesIO(file.read_bytes()), sink).complete
     return {entry.url: entry.lastmod and entry.lastmod.text for entry in sink.entries}

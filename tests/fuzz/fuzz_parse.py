@@ -15,7 +15,7 @@ import random
 import sys
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parents[1] / "support")]
@@ -24,6 +24,7 @@ import damaged_sitemaps as damaged  # noqa: E402 - found on the path set above
 
 from contentmap_cli.crawl.pages.refusals import page_kind  # noqa: E402
 from contentmap_cli.models import Document, Entry, Limits  # noqa: E402
+from contentmap_cli.models.entry_sink import EntryList  # noqa: E402
 from contentmap_cli.sitemap import parse_document, parse_lastmod  # noqa: E402
 from contentmap_cli.sitemap.html.links import site_links  # noqa: E402
 
@@ -31,22 +32,9 @@ LIMITS = Limits(file_urls=5, file_urls_hard=2000, body_bytes=4 * 1024 * 1024, xm
 SECONDS_PER_MEGABYTE = 60.0
 
 
-class Kept:
-    """A sink that keeps everything."""
-
-    def __init__(self) -> None:
-        self.entries: list[Entry] = []
-
-    def extend(self, entries: Sequence[Entry]) -> None:
-        self.entries.extend(entries)
-
-    def clear(self) -> None:
-        self.entries.clear()
-
-
 def parse(data: bytes, *, robots: bool = False) -> tuple[Document, list[Entry]]:
     """Parses one document with small limits."""
-    sink = Kept()
+    sink = EntryList()
     document = parse_document(
         io.BytesIO(data), sink, base=damaged.BASE, limits=LIMITS, in_scope=lambda _: True, robots=robots
     )

@@ -17,27 +17,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from contentmap_cli.models import Document, Entry, Limits
+from contentmap_cli.models.entry_sink import EntryList
 from contentmap_cli.sitemap import parse_document
 
 SEEDS = st.integers(0, 2**32)
 RELAXED = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
-class Kept:
-    """A sink that keeps the entries."""
-
-    def __init__(self) -> None:
-        self.entries: list[Entry] = []
-
-    def extend(self, entries: Sequence[Entry]) -> None:
-        self.entries.extend(entries)
-
-    def clear(self) -> None:
-        self.entries.clear()
-
-
 def parse(data: bytes, limits: Limits | None = None) -> tuple[Document, list[str], list[Entry]]:
-    sink = Kept()
+    sink = EntryList()
     document = parse_document(io.BytesIO(data), sink, base=damaged.BASE, limits=limits or Limits())
     assert document.entries == len(sink.entries)
     return document, [entry.url for entry in sink.entries], sink.entries
@@ -147,7 +135,7 @@ def test_scrambled(seed: int, times: int) -> None:
 @given(st.binary(max_size=3000), st.booleans())
 def test_any_bytes(data: bytes, robots: bool) -> None:
     """Any bytes have an outcome."""
-    document = parse_document(io.BytesIO(data), Kept(), base=damaged.BASE, robots=robots)
+    document = parse_document(io.BytesIO(data), EntryList(), base=damaged.BASE, robots=robots)
     assert document.decoded_bytes >= 0
 
 
