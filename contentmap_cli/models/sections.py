@@ -199,7 +199,7 @@ def split_by_size(section: Section, least: int) -> tuple[Sequence[Section], Hidd
 
 
 class Periods:
-    """`count` equal periods of whole months, the last of which ends with the month `last`.
+    """`count` equal periods of whole months; the last period ends with the month `last`.
 
     They reach back to the oldest date, as far as that needs at most 120 months per period. A few much older
     dates do not extend them. `older` and `later` say whether there are dates outside.

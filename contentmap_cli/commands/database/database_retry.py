@@ -77,7 +77,7 @@ class DatabaseRetry:
                 await self.until_it_answers(ask)
             except DatabaseUnavailable as error:
                 self._given_up = error
-                self.up.set()  # whoever waits fails now
+                self.up.set()  # waiting tasks fail now
                 raise
 
     async def until_it_answers(

@@ -1,4 +1,4 @@
-"""A worker's crawlers: one for each way to crawl that its jobs ask for, kept while it may be used again."""
+"""The crawlers of a worker: one for each set of crawl options, kept for reuse."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from contentmap_cli.crawl.crawler import Crawler
 from contentmap_cli.crawl.http.politeness import HostSlots
 
 _IDLE = 2
-"""Crawlers that nobody uses and that are kept all the same: each has threads and connections of its own."""
+"""Maximum number of unused crawlers that are kept; each has threads and connections of its own."""
 
 
 @dataclass
@@ -24,8 +24,11 @@ class _Kept:
 
 
 class CrawlerPool:
-    """Gives out crawlers by a job's recorded options. `proxy`, `body_cache` and `concurrency` are the
-    worker's own; places at hosts and addresses are shared by all of them. `close` it."""
+    """Provides crawlers by a job's recorded options.
+
+    `proxy`, `body_cache` and `concurrency` are those of the worker; all crawlers share the slots at hosts and
+    addresses. Close it with `close`.
+    """
 
     def __init__(
         self, *, concurrency: int, proxy: str | None, places: HostSlots, body_cache: str | None = None
@@ -38,7 +41,7 @@ class CrawlerPool:
 
     @asynccontextmanager
     async def use(self, options: Mapping[str, Any]) -> AsyncIterator[Crawler]:
-        """A crawler for a job. Raises UsageError where its options cannot be had on this machine."""
+        """Provide a crawler for a job. Raises UsageError if its options are not possible on this machine."""
         key = json.dumps(options, sort_keys=True)
         kept = self._kept.get(key)
         if kept is None:
@@ -47,7 +50,8 @@ class CrawlerPool:
                 settings, proxy=self._proxy, concurrency=self._concurrency, body_cache=self._body_cache
             )
             crawler = Crawler(settings.crawl_options(), host_slots=self._places)
-            # entering waits for nothing, so nobody comes in between; one that cannot be entered is not kept
+            # entering does not suspend, so no other task can create the same crawler; on an error none is
+            # kept
             kept = self._kept[key] = _Kept(await crawler.__aenter__())
         kept.users += 1
         self._kept.move_to_end(key)
@@ -58,7 +62,7 @@ class CrawlerPool:
             await self._let_go(_IDLE)
 
     async def close(self) -> None:
-        """Closes all that nobody uses."""
+        """Close all unused crawlers."""
         await self._let_go(0)
 
     async def _let_go(self, keep: int) -> None:

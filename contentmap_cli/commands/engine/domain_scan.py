@@ -81,7 +81,7 @@ async def _compare_before_writing(
     """Compare the crawl of a known domain with what is recorded, where that is worth a session of its own.
 
     Returns what is to be written, None where it is compared while writing, and the crawl that this refers to:
-    a file of which only changes were read is read whole if they are not changes of what is recorded.
+    if the changes read from a file do not apply to what is recorded, the file is read whole.
     """
     has_deltas = any(crawl.delta(index) is not None for index in range(len(crawl.files)))
     if not has_deltas and _entries_read(crawl) < WORTH_COMPARING_AHEAD:

@@ -60,7 +60,7 @@ def failed_summary(claim: Claim, error: Exception, database: str) -> DomainSumma
 
 
 def summary_of(claim: Claim, status: ScanStatus, failure: Failure) -> DomainSummary:
-    """Return an outcome of which only the status and its reason are known."""
+    """Return an outcome with a status and its reason only."""
     return DomainSummary(claim.job_id, claim.domain, status, error=failure)
 
 

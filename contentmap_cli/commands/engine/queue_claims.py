@@ -1,4 +1,4 @@
-"""Claims of a worker: what the queue gave out at once is claimed in one transaction."""
+"""Claims of a worker: entries that the queue gives out together are claimed in one transaction."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ log = logging.getLogger("contentmap.worker")
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What becomes of an entry: the `claim` is to be scanned with `options`; `busy` is at another worker;
-    neither: nothing is left to do. `job_id` is empty where the domain scan is gone."""
+    """What to do with an entry: scan its `claim` with `options`, or, if `busy`, try again later because
+    another worker has it; otherwise nothing. `job_id` is empty if the domain scan does not exist."""
 
     job_id: str = ""
     claim: Claim | None = None
@@ -34,7 +34,7 @@ class Answer:
 
 
 class QueueClaims:
-    """Claims domain scans for one worker. The transactions are its own."""
+    """Claims domain scans for one worker. It owns the transactions."""
 
     def __init__(self, sessions: Sessions, tenant: str, owner: str, retry: DatabaseRetry) -> None:
         self._sessions = sessions
@@ -46,8 +46,8 @@ class QueueClaims:
         self._one_by_one = asyncio.Lock()  # claims are made in the order in which the queue gives entries out
 
     async def claim(self, scan_id: int) -> Answer:
-        """Claim a domain scan, together with all that is asked for in the same moment. Raises what the
-        database raises, and then none of them is claimed."""
+        """Claim a domain scan, in one transaction with all others that are requested before it begins.
+        Raises what the database raises; then none of them is claimed."""
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         if not self._asked:
             self._task = asyncio.create_task(self._claim_all(), name="claims")
@@ -55,7 +55,7 @@ class QueueClaims:
         return await future
 
     async def _claim_all(self) -> None:
-        await asyncio.sleep(0)  # the runner starts all entries that it has taken before it waits for anything
+        await asyncio.sleep(0)  # the runner starts all entries that it has taken before it waits
         async with self._one_by_one:
             asked, self._asked = self._asked, {}
             try:
@@ -105,6 +105,6 @@ class QueueClaims:
                         extra={"action": "worker.took_over", "job": job_id, "domain": scan.domain},
                     )
                 answers[scan.id] = Answer(job_id, claim, scan.options or {})
-            else:  # busy with another job, which is recorded as skipped, or with this one elsewhere
+            else:  # another job scans the domain, which is recorded as skipped, or another worker does
                 answers[scan.id] = Answer(job_id, busy=claim.code == Code.LEASE_LOST)
         return answers

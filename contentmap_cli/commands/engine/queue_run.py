@@ -3,9 +3,9 @@
     runner: dequeue --entrypoint--> claim -> scan_one (slot, crawl, fence, commit) -> close job --> complete
                                     any other end -> RetryRequested --> queued again
 
-The runner dispatches, heartbeats, takes over what a dead worker held, retries and cancels. What it gives out
-twice is recorded once, since the claim's token decides. A database that is away is waited for; crawls go on
-meanwhile.
+The runner dispatches, heartbeats, gives out the entries of killed workers again, retries and cancels. A
+domain that is given out twice is recorded once, since the claim's token is checked. Crawls continue while
+the database is unavailable.
 """
 
 from __future__ import annotations
@@ -46,12 +46,12 @@ log = logging.getLogger("contentmap.worker")
 
 HEARTBEAT_SECONDS = LEASE_SECONDS / 4
 STALE_SECONDS = LEASE_SECONDS
-"""An entry whose worker has not been heard of for this long is given out again."""
+"""Seconds without a heartbeat after which an entry is given out again."""
 
 IDLE_SECONDS = 5.0
-"""How often an idle worker looks for entries of which it was not told."""
+"""Interval at which an idle worker polls for entries without a notification."""
 
-_LOOK_SECONDS = 0.25  # how often a busy worker looks whether it has room for more
+_LOOK_SECONDS = 0.25  # interval at which a busy worker checks whether it has room for more
 _COMPLETE_SECONDS = 0.5  # entries that are done within this time are completed in one statement
 _BUSY = 5.0  # seconds after which an entry is tried again whose domain another worker has
 _UNABLE = 60.0
@@ -62,9 +62,12 @@ _FAREWELL = 15.0
 
 @dataclass
 class QueueRun(ProgressListener):
-    """One worker, which scans `concurrency` domains at once. `grace`: seconds that domains have to finish
-    once it is told to end; `retry`: what waits for a database that is away; `drain`: end when the queue is
-    empty. `finished` counts domains."""
+    """One worker, which scans `concurrency` domains at once.
+
+    `grace` is the time in seconds that running domains have to finish after `stop`. `retry` waits while the
+    database is unavailable. With `drain` the worker ends when the queue is empty. `finished_domains` counts
+    domains.
+    """
 
     sessions: Sessions
     crawlers: CrawlerPool
@@ -83,7 +86,7 @@ class QueueRun(ProgressListener):
     _jobs: set[str] = field(default_factory=set, kw_only=True)
 
     def __post_init__(self) -> None:
-        # a few entries more than are scanned at once: they are claimed together, and no slot waits for one
+        # a few more entries than are scanned at once, so that no slot waits for a claim
         self._batch = min(self.concurrency, max(_AHEAD, self.concurrency // 4))
         self._size = self.concurrency + self._batch
         self._claims = QueueClaims(self.sessions, self.tenant, self.owner, self.retry)
@@ -103,8 +106,8 @@ class QueueRun(ProgressListener):
         return self._size - len(self._runner.job_context) >= self._batch - self._batch // 4
 
     async def run(self) -> None:
-        """Work until the queue is empty (`drain`) or `stop` is called, and hand back what is left. Raises
-        DatabaseUnavailable where the database was away for too long."""
+        """Work until the queue is empty (`drain`) or `stop` is called, and release what is left. Raises
+        DatabaseUnavailable if the database was unavailable for too long."""
         await self.retry.kept_up(self._repair)
         log.info("%s takes work", self.owner, extra={"action": "worker.started", "worker": self.owner})
         runner = asyncio.create_task(
@@ -128,9 +131,9 @@ class QueueRun(ProgressListener):
                 task.result()
             await self._leave()
         finally:
-            if not runner.done():  # the database was away for too long: nothing can be handed back
+            if not runner.done():  # the database was unavailable for too long: nothing can be released
                 self.driver.close()
-                self.stop("the database is away")
+                self.stop("the database is unavailable")
                 self._cancel(lambda claim: True)
                 await asyncio.wait([runner], timeout=_FAREWELL)
             for task in others:
@@ -139,7 +142,7 @@ class QueueRun(ProgressListener):
             self.driver.close()
 
     def stop(self, reason: str) -> None:
-        """Take nothing more. What is being crawled may finish, as long as there is grace."""
+        """Take no more entries. Domains that are being crawled may finish within `grace` seconds."""
         if self.stopped_by:
             return
         self.stopped_by = reason
@@ -149,11 +152,11 @@ class QueueRun(ProgressListener):
         asyncio.get_running_loop().call_later(grace, self._cancel, lambda claim: True)
 
     def started(self, domain: str) -> None:
-        """Note that a domain has its slot."""
+        """Record that a domain has a crawl slot."""
         self._crawling.add(domain)
 
     def _cancel(self, which: Callable[[Claim], bool]) -> None:
-        """Cancel scans, except what is being recorded."""
+        """Cancel scans, except those that are being recorded."""
         for scan, claim in self._scans.items():
             if which(claim):
                 self._engine.cancel(scan)
@@ -161,7 +164,7 @@ class QueueRun(ProgressListener):
     # -- the entrypoint
 
     async def _entrypoint(self, entry: Job, context: Context) -> None:
-        """Do one entry. Returns where it is done with; raises RetryRequested where it has to wait again."""
+        """Process one entry. Returns if it is done; raises RetryRequested if it is to be queued again."""
         try:
             delay = await self._process(int(entry.payload or b"0"), context)
         except Exception as error:  # the runner would delete the entry
@@ -174,7 +177,8 @@ class QueueRun(ProgressListener):
             await asyncio.sleep(_COMPLETE_SECONDS - time.monotonic() % _COMPLETE_SECONDS)
 
     async def _process(self, scan_id: int, context: Context) -> float | None:
-        """Claim and scan a domain. Return None where its entry is done with, else when to try it again."""
+        """Claim and scan a domain. Return None if its entry is done, else the seconds until it is tried
+        again."""
         answer = await self._claims.claim(scan_id)
         if answer.busy:
             return _BUSY
@@ -194,7 +198,7 @@ class QueueRun(ProgressListener):
         return delay
 
     async def _scan(self, claim: Claim, answer: Answer, context: Context) -> float | None:
-        """Scan a claimed domain. Return None where it was recorded, else when to try it again."""
+        """Scan a claimed domain. Return None if it was recorded, else the seconds until it is tried again."""
         if self.stopped_by:
             return 0.0
         try:
@@ -202,7 +206,7 @@ class QueueRun(ProgressListener):
                 scan = asyncio.create_task(self._engine.scan_one(claim, crawler), name=f"scan {claim.domain}")
                 self._scans[scan] = claim
                 try:
-                    with context.cancellation:  # ends the wait, and not what is being recorded
+                    with context.cancellation:  # ends the wait; a domain that is being recorded is finished
                         await asyncio.wait([scan])
                     if not scan.done():
                         self._engine.cancel(scan)
@@ -210,7 +214,7 @@ class QueueRun(ProgressListener):
                 finally:
                     del self._scans[scan]
                     self._crawling.discard(claim.domain)
-        except UsageError as error:  # a file of certificates, for instance, that this machine does not have
+        except UsageError as error:  # for example a certificate file that does not exist on this machine
             log.warning(
                 "%s cannot be scanned here: %s",
                 claim.job_id,
@@ -221,7 +225,7 @@ class QueueRun(ProgressListener):
         if scan.cancelled() or scan.result().status is ScanStatus.INTERRUPTED:
             return 0.0
         if scan.result().status is ScanStatus.SKIPPED:
-            return _BUSY  # another worker has the claim now, and completes the entry
+            return _BUSY  # another worker has the claim now and completes the entry
         self.finished_domains += 1
         return None
 
@@ -236,8 +240,8 @@ class QueueRun(ProgressListener):
             await give_back_scan(session, claim.scan_id, claim.token)
 
     async def _close(self, job_id: str) -> None:
-        """Close a job that is done. This worker has nothing else of it: whoever records the last domain of a
-        job comes here."""
+        """Close a job if it is done. Called when this worker has no other domain of the job, so at the
+        latest by the worker that records the last one."""
         async with self.sessions.brief(job_id) as session, session.begin():
             closed = await close_if_done(session, job_id)
         if closed is not None:
@@ -249,7 +253,7 @@ class QueueRun(ProgressListener):
             await leave_jobs(session, self._jobs)
 
     async def _beat(self) -> None:
-        """Renew the leases of what this worker holds, which other jobs, `resume` and `status` read."""
+        """Renew the leases of this worker, which other jobs, `resume` and `status` read."""
         while True:
             await asyncio.sleep(HEARTBEAT_SECONDS)
             if self._held:

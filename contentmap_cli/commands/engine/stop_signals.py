@@ -49,7 +49,7 @@ def signals_to(
 
 @contextlib.contextmanager
 def deadline(stop: Callable[[str], None], seconds: float | None) -> Iterator[None]:
-    """Call `stop` after so many seconds (`--max-time`); None sets no limit."""
+    """Call `stop` after `seconds` (`--max-time`); None sets no limit."""
     if seconds is None:
         yield
         return

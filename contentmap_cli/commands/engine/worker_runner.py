@@ -89,8 +89,8 @@ def _log_runner() -> None:
 
 
 async def _opened(cli: GlobalOptions, patience: DatabaseRetry, stack: AsyncExitStack) -> Database | None:
-    """The database, waited for while it cannot be reached; None where the worker was told to end meanwhile.
-    What a server that is there refuses, a password or an old schema, waiting would not mend."""
+    """Open the database, waiting while it cannot be reached; return None if the worker was stopped meanwhile.
+    A refusal of the server, for example of a password, is raised at once."""
     try:
         async with asyncio.timeout(None) as wait:
             with signals_to(lambda reason: wait.reschedule(0), "stopping: nothing was begun"):

@@ -17,9 +17,9 @@ CANCELLED: Final = "cancelled"
 
 
 async def cancel_job(session: GuardedSession, job_id: str) -> bool:
-    """Interrupt a job and all of its unfinished domain scans, whoever holds them: their runs lose their
-    claims. A domain that is being recorded at the moment is left alone. Returns False where the job has ended
-    already."""
+    """Interrupt a job and all of its unfinished domain scans, including those that other runs hold: these
+    lose their claims. A domain that is being recorded at the moment is left alone. Returns False where the
+    job has ended already."""
     running = await session.scalar(
         select(Job.id)
         .where(Job.id == job_id, Job.status.in_((JobStatus.PENDING, JobStatus.RUNNING)))

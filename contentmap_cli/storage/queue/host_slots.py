@@ -1,11 +1,11 @@
-"""Places at hosts and addresses, shared by all workers on a server: its advisory locks.
+"""Slots at hosts and addresses, shared by all workers of a server, as its advisory locks.
 
-So many locks a key, each held by one session at a time, on a connection that does nothing else. A lock goes
-with its session, so that whoever dies holds no place; a session that is silent for long, because its process
-was stopped, is ended by the server.
+Each key has `PER_KEY` locks. A lock belongs to a session on a connection that is used for nothing else, and
+is released when the session ends: a worker that was killed holds no slot. The server ends a session that
+sends nothing for `_IDLE_LIMIT`, because its process is suspended.
 
-Locks are asked for and given back many at a time, a round trip each, and one that may be wanted again at once
-is kept for a moment. Nobody keeps one for long while others may want it.
+Locks are taken and released in batches, one round trip each. A released slot is kept for a moment, as it may
+be needed again, but for at most `_LONGEST` seconds while other workers may need it.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from contentmap_cli.storage.engine import CONNECT_SECONDS
 SLOTS_SESSION: Final = "contentmap places"
 
 PER_KEY: Final = 2
-"""Places at one host, and at one address."""
+"""Slots at one host, and at one address."""
 
-_LINGER = 0.25  # seconds after which one that nobody uses is given back with the next that is taken
-_LATEST = 1.0  # seconds after which it is given back in any case
-_LONGEST = 5.0  # seconds after which one is not used again, so that others have their turn
-_POLL = 0.1  # seconds between two attempts for a place that others have
+_LINGER = 0.25  # seconds after which an unused slot is released together with the next request
+_LATEST = 1.0  # seconds after which an unused slot is released in any case
+_LONGEST = 5.0  # seconds after which a slot is not reused, so that other workers can take it
+_POLL = 0.1  # seconds between two attempts for a slot that another worker holds
 _PULSE = 10.0
 _IDLE_LIMIT = "30s"
 _BACKOFF = (0.2, 5.0)
@@ -53,7 +53,7 @@ log = logging.getLogger("contentmap.database")
 
 
 async def connect_to(address: URL, name: str) -> Any:
-    """Open a connection of the driver's own, which nobody begins, resets or pools. A server shows it by
+    """Open a connection of the driver, without a pool and outside of sessions. The server shows it as
     `name`."""
     dialect = create_async_engine(address).dialect
     _, arguments = dialect.create_connect_args(address)
@@ -68,7 +68,7 @@ async def connect_to(address: URL, name: str) -> Any:
 
 @dataclass(slots=True)
 class _Place:
-    """A lock that this session has."""
+    """A lock that this session holds."""
 
     key: str
     number: int
@@ -78,9 +78,9 @@ class _Place:
 
 
 class SharedHostSlots:
-    """Gives places at hosts and addresses. An async context manager: it owns a connection.
+    """Slots at hosts and addresses. An async context manager: it owns a connection.
 
-    While the server cannot be reached nobody is given one; who has one goes on.
+    While the server cannot be reached, no slot is given out; those in use stay valid.
     """
 
     def __init__(self, address: URL) -> None:
@@ -106,7 +106,7 @@ class SharedHostSlots:
 
     @asynccontextmanager
     async def place(self, key: str) -> AsyncIterator[None]:
-        """A place at a host or an address, waited for as long as it takes."""
+        """Hold a slot at a host or an address while the block runs. Waits until there is one."""
         place = await self._get(key)
         try:
             yield
@@ -124,13 +124,13 @@ class SharedHostSlots:
             return await given
         except asyncio.CancelledError:
             if given.done() and not given.cancelled():
-                self._put(given.result())  # it came in the moment nobody wanted it any more
+                self._put(given.result())  # the slot arrived at the moment of the cancellation
             raise
 
     def _put(self, place: _Place) -> None:
-        """A place is free: for the next who waits here, for a moment, or for others."""
+        """Pass a free slot to the next waiting task, keep it for a moment, or release it."""
         if place.session != self._session:
-            return  # it went with its session
+            return  # it was released with its session
         now = time.monotonic()
         waiting = self._waiting.get(place.key)
         old = now - place.since > _LONGEST
@@ -149,10 +149,10 @@ class SharedHostSlots:
 
     @property
     def known(self) -> set[str]:
-        """The hosts and addresses of which something is kept now."""
+        """The hosts and addresses with a slot in use, kept or waited for."""
         return {*self._mine, *self._idle, *self._waiting, *self._not_before}
 
-    # -- the connection's side
+    # -- the connection
 
     async def _serve(self) -> None:
         wait = _BACKOFF[0]
@@ -161,14 +161,14 @@ class SharedHostSlots:
                 connection = await connect_to(self._address, SLOTS_SESSION)
                 try:
                     await connection.execute(f"SET idle_session_timeout = '{_IDLE_LIMIT}'")
-                    # made ready while there is nothing to hold: who falls asleep between making a statement
-                    # ready and running it is not idle to the server, which would keep its locks for it
+                    # prepared before any lock is held: a process that is suspended between preparing and
+                    # running a statement is not idle for the server, which would keep its locks
                     await self._ask(connection, _GIVE_AND_TAKE, [], [], [])
                     await self._ask(connection, _GIVE, [])
                     wait = _BACKOFF[0]
                     await self._work(connection)
                 finally:
-                    connection.terminate()  # its locks go with it
+                    connection.terminate()  # releases its locks
             except Exception as error:
                 log.warning("places at hosts cannot be had: %s", type(error).__name__)
             self._lose_all()
@@ -187,7 +187,7 @@ class SharedHostSlots:
             now = time.monotonic()
             given = self._to_give(now, _LATEST)
             wanted = self._wanted(now)
-            if wanted:  # what may be given back costs no round trip of its own
+            if wanted:  # unused slots are released in the same round trip
                 given += self._to_give(now, _LINGER)
             back = [_number(place.key, place.number) for place in given]
             for place in given:
@@ -224,7 +224,7 @@ class SharedHostSlots:
         return [row[0] for row in await connection.fetch(statement, *keys)]
 
     def _to_give(self, now: float, after: float) -> list[_Place]:
-        """Take out what was not used for so many seconds."""
+        """Remove and return the slots that were not used for `after` seconds."""
         given = []
         for key in list(self._idle):
             kept = [place for place in self._idle[key] if now - place.idle_since <= after]
@@ -237,7 +237,7 @@ class SharedHostSlots:
         return given
 
     def _wanted(self, now: float) -> list[tuple[str, list[int]]]:
-        """What to ask for: a key, and the numbers of which any will do."""
+        """Return the locks to request: a key, and the numbers that are possible."""
         wanted: list[tuple[str, list[int]]] = []
         self._not_before = {key: moment for key, moment in self._not_before.items() if moment > now}
         for key, waiting in list(self._waiting.items()):
@@ -257,13 +257,13 @@ class SharedHostSlots:
         return wanted
 
     async def _pause(self) -> None:
-        """Waits until there may be something to do: at once when a place is asked for."""
+        """Wait until a slot may be requested or released; a new request ends the wait."""
         now = time.monotonic()
         soon = [_LATEST if self._idle or self._given else _PULSE]
         soon += [
             max(0.0, self._not_before.get(key, now) - now)
             for key in self._waiting
-            if len(self._mine.get(key, ())) < PER_KEY  # otherwise who has it here passes it on
+            if len(self._mine.get(key, ())) < PER_KEY  # otherwise a task of this worker passes its slot on
         ]
         if not min(soon):
             return
@@ -274,6 +274,6 @@ class SharedHostSlots:
 
 
 def _number(key: str, number: int) -> int:
-    """The lock of a place: a signed 64-bit number that others are unlikely to have chosen."""
+    """Return the lock of a slot: a signed 64-bit number, unlikely to be used by other programs."""
     digest = hashlib.blake2b(f"contentmap place {number} {key}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big", signed=True)

@@ -1,10 +1,9 @@
 """The queue: one entry per domain scan that waits for a worker, in the tables of pgqueuer, an extra.
 
-pgqueuer's runner takes entries, dispatches, heartbeats, retries and completes them (`queue_run`). Here is
-what belongs into the transactions of ContentMap: entries are added and deleted on the session's own
-connection, so that an entry exists if and only if its domain scan waits. Who may record a domain is decided
-by its claim, since any queue may give out an entry twice. A tenant has an entrypoint of its own, so no worker
-crosses tenants.
+pgqueuer's runner takes entries, dispatches, heartbeats, retries and completes them (`queue_run`). This
+module adds and deletes entries on a session's own connection, in its transaction, so that an entry exists if
+and only if its domain scan is pending. The claim decides which worker may record a domain, since any queue
+may give out an entry twice. Each tenant has an entrypoint of its own.
 """
 
 from __future__ import annotations
@@ -106,8 +105,8 @@ async def enqueue_scans(
     *,
     progress: Callable[[int], None] = lambda done: None,
 ) -> int:
-    """Add an entry for each domain scan of a job that waits and has none, in their order, and remember the
-    priority with the job. Return how many were added; `progress` is told while it goes on."""
+    """Add an entry for each pending domain scan of a job that has none, in order, and store the job's
+    priority. Return the number of added entries; `progress` is called with the number so far."""
     await session.write(update(Job).where(Job.id == job_id).values(priority=priority))
     lost = and_(DomainScan.status == ScanStatus.RUNNING, DomainScan.lease_until < utc_now())
     last, done = 0, 0
@@ -142,16 +141,16 @@ async def enqueue_scans(
 
 
 async def _wake_workers(engine: Queries) -> None:
-    """Tell idle workers, when this transaction commits. The engine's own trigger would tell all workers of
-    each completed entry as well."""
+    """Notify idle workers when this transaction commits. The engine's own trigger would notify all workers
+    of each completed entry as well."""
     channel = engine_settings().channel
     event = {"type": "table_changed_event", "operation": "insert", "table": ENTRIES.name, "channel": channel}
     await engine.driver.notify(channel, json.dumps(event | {"sent_at": datetime.now(UTC).isoformat()}))
 
 
 async def drop_picked_entries(session: GuardedSession, job_id: str) -> None:
-    """Delete entries of a job's pending domain scans that a worker has taken: it has recorded them, and is
-    about to complete the entries, or does not know them any more. New ones can be added then."""
+    """Delete entries of a job's pending domain scans that a worker has taken: the worker has recorded them
+    and is about to complete the entries, or was killed. New entries can be added afterwards."""
     pending = select(cast(DomainScan.id, Text)).where(
         DomainScan.job_id == job_id, DomainScan.status == ScanStatus.PENDING
     )
@@ -159,8 +158,8 @@ async def drop_picked_entries(session: GuardedSession, job_id: str) -> None:
 
 
 async def drop_job_entries(session: GuardedSession, job_id: str, *, cancel: bool = True) -> None:
-    """Delete a job's entries. With `cancel`, workers that have some of them are told to give them up, when
-    this transaction commits."""
+    """Delete a job's entries. With `cancel`, workers that have taken some of them are notified to cancel them
+    when this transaction commits."""
     scans = select(cast(DomainScan.id, Text)).where(DomainScan.job_id == job_id)
     which = delete(ENTRIES).where(_e.dedupe_key.in_(scans))
     if not cancel:
@@ -176,9 +175,8 @@ async def drop_job_entries(session: GuardedSession, job_id: str, *, cancel: bool
 
 
 async def repair_queue(session: GuardedSession, tenant: str) -> int:
-    """Fill an empty queue again with what waits of a tenant's queued jobs, and return how many entries were
-    added. Only tables that were emptied by hand, or by a downgrade, make that necessary: the engine has no
-    other record of what it should hold."""
+    """Add entries for the pending domain scans of a tenant's queued jobs if the queue is empty. Return the
+    number of added entries. This is only necessary if the tables were emptied by hand or by a downgrade."""
     some = select(_e.id).where(_e.entrypoint == entrypoint_of(tenant)).limit(1)
     if await session.scalar(some) is not None:
         return 0

@@ -1,7 +1,7 @@
 """What pgqueuer's runner asks of the database: a connection that outlives the server, and its queries.
 
 The runner commits each of its statements by itself, so it has a connection of its own. pgqueuer's drivers
-raise where a connection is lost, and the runner ends then; this one connects again and goes on.
+raise if a connection is lost, which ends the runner; this one connects again.
 """
 
 from __future__ import annotations
@@ -28,28 +28,28 @@ from contentmap_cli.storage.queue.queue import engine_settings
 from contentmap_cli.storage.queue.queue_tables import ENTRIES
 
 SOON_SECONDS: Final = 20.0
-"""An entry that is put off for longer is not waited for by a worker that ends when the queue is empty."""
+"""A worker that ends when the queue is empty does not wait for an entry that is deferred for longer."""
 
 DRAIN_SECONDS: Final = 1.0
-"""How often a worker that ends when the queue is empty looks whether it is."""
+"""Interval at which a worker that ends when the queue is empty checks that."""
 
 T = TypeVar("T")
 
 
 class DriverClosed(Exception):
-    """Asked after `close`."""
+    """The driver was used after `close`."""
 
 
 class Retrying(Protocol):
-    """Repeats what fails because the database is away."""
+    """Retries work that fails because the database is unavailable."""
 
     async def kept_up(self, work: Callable[[], Awaitable[T]]) -> T:
-        """Return what `work` returns, tried again while the database is away."""
+        """Return what `work` returns, retried while the database is unavailable."""
 
 
 class QueueDriver(Driver):
-    """pgqueuer's `Driver` on one connection, opened when it is needed and again when it was lost. `close`
-    it."""
+    """pgqueuer's `Driver` on one connection, which is opened when needed and replaced when lost. Close it
+    with `close`."""
 
     def __init__(self, address: URL, retrying: Retrying) -> None:
         self._address = address
@@ -73,13 +73,13 @@ class QueueDriver(Driver):
         await self._run(lambda to: to.execute("SELECT pg_notify($1, $2)", channel, payload))
 
     async def add_listener(self, channel: str, callback: NotifyCallback) -> None:
-        """Have `callback` called with what is sent to a channel, on every connection from now on."""
+        """Call `callback` with each notification of a channel, also on later connections."""
         await self._run(lambda to: to.add_listener(channel, Relay(callback)))
         self._listeners.append((channel, callback))
 
     @property
     def shutdown(self) -> asyncio.Event:
-        """Set by nobody here: the runner has an event of its own."""
+        """Never set: the runner has an event of its own."""
         return self._shutdown
 
     @property
@@ -94,7 +94,7 @@ class QueueDriver(Driver):
         return None
 
     def close(self) -> None:
-        """End the connection; whatever is asked from now on fails at once."""
+        """End the connection. Later calls fail at once."""
         self._closed = True
         if self._connection is not None:
             self._connection.terminate()
@@ -124,9 +124,12 @@ class QueueDriver(Driver):
 
 @dataclass
 class RunnerQueries(Queries):
-    """pgqueuer's queries for its runner. `room` says whether this worker can take more: without it the runner
-    asks the server ten times a second whether there is work while it can take none. With `drain`, entries
-    that any worker has taken count as work left: their worker may be dead."""
+    """pgqueuer's queries for its runner.
+
+    `room` returns whether this worker can take more entries; without it the runner polls ten times a second
+    while it can take none. With `drain`, entries that other workers have taken count as work left, as those
+    workers may have been killed.
+    """
 
     room: Callable[[], bool] = field(default=lambda: True, kw_only=True)
     drain: bool = field(default=False, kw_only=True)
@@ -139,7 +142,7 @@ class RunnerQueries(Queries):
         global_concurrency_limit: int | None,
         heartbeat_timeout: timedelta,
     ) -> list[models.Job]:
-        """Take entries, where there is room."""
+        """Take entries if there is room."""
         if not self.room():
             return []
         return await super().dequeue(
@@ -147,15 +150,15 @@ class RunnerQueries(Queries):
         )
 
     async def eligible_queued_work(self, entrypoints: list[QueueEntrypoint]) -> int:
-        """Say that there is work where there is no room: the runner looks again soon."""
+        """Report work if there is no room, so that the runner checks again soon."""
         if not self.room():
             return 1
-        # one that drains looks every second anyway
+        # with `drain` the runner checks every second anyway
         return 0 if self.drain else await super().eligible_queued_work(entrypoints)
 
     async def next_deferred_eta(self, entrypoints: list[QueueEntrypoint]) -> timedelta | None:
-        """Return when to look again at the latest."""
-        if self.drain:  # what other workers have taken tells nobody when it is done
+        """Return after which time to check again at the latest."""
+        if self.drain:  # there is no notification when another worker completes an entry
             return timedelta(seconds=DRAIN_SECONDS)
         return await super().next_deferred_eta(entrypoints)
 

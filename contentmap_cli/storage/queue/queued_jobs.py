@@ -1,7 +1,7 @@
-"""Queued jobs: claimed by workers, given back, closed with their last domain, opened again.
+"""Queued jobs: leases, released domain scans, closing with the last domain, reopening.
 
-The services of a worker's transactions. Rows are locked in one order, jobs before domain scans. A row that is
-being recorded is not waited for.
+The services of a worker's transactions. Rows are locked in one order, jobs before domain scans. Rows that are
+being recorded are skipped.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ _IN_QUEUE = and_(Job.owner == QUEUE_OWNER, Job.status.in_((JobStatus.PENDING, Jo
 
 @dataclass(frozen=True, slots=True)
 class QueuedScan:
-    """A domain scan that the queue gave out. `options` are its job's, None where the job is not queued any
-    more."""
+    """A domain scan that the queue gave out. `options` are its job's, or None if the job is no longer
+    queued."""
 
     id: int
     job_id: str
@@ -44,8 +44,8 @@ class QueuedScan:
 
 
 async def renew_queued_jobs(session: GuardedSession, scans: Collection[int]) -> None:
-    """Make the queued jobs of these domain scans running ones under a fresh lease, each only where that is
-    due. A row that another worker has locked is left to it: it does the same."""
+    """Set the queued jobs of these domain scans to running and renew their leases if that is due. Rows that
+    another worker has locked are skipped: that worker does the same."""
     of_scans = select(DomainScan.job_id).where(DomainScan.id.in_(scans))
     due = (
         select(Job.id)
@@ -73,7 +73,8 @@ async def renew_queued_jobs(session: GuardedSession, scans: Collection[int]) -> 
 
 
 async def renew_scans(session: GuardedSession, owner: str, scans: Collection[int]) -> None:
-    """Renew the leases of a worker's domain scans, except those that are being recorded: their fence has."""
+    """Renew the leases of a worker's domain scans, except those that are being recorded: the fence renewed
+    them."""
     held = (
         select(DomainScan.id)
         .where(DomainScan.id.in_(scans), DomainScan.owner == owner, DomainScan.status == ScanStatus.RUNNING)
@@ -85,8 +86,8 @@ async def renew_scans(session: GuardedSession, owner: str, scans: Collection[int
 
 
 async def queued_scans(session: GuardedSession, scans: Collection[int]) -> dict[int, QueuedScan]:
-    """Return what the queue gave out, by id. A domain scan that is being recorded at this moment is missing,
-    as is one that does not exist. The jobs stay queued to the end of the transaction."""
+    """Return the domain scans that the queue gave out, by id, without those that are being recorded at the
+    moment or do not exist. The jobs stay queued until the end of the transaction."""
     of_scans = select(DomainScan.job_id).where(DomainScan.id.in_(scans))
     locked = select(Job.id, Job.options, _IN_QUEUE.label("queued")).where(Job.id.in_(of_scans))
     jobs = {
@@ -130,15 +131,15 @@ async def give_back_scan(session: GuardedSession, scan_id: int, token: str) -> N
 
 
 async def close_if_done(session: GuardedSession, job_id: str) -> JobStatus | None:
-    """Close a queued job when its last domain scan has an outcome. Return the status it ended with, None
-    while something is left or where it is closed already."""
+    """Close a queued job when its last domain scan has an outcome. Return its final status, or None if
+    domain scans are left or the job is closed already."""
     unfinished = exists().where(DomainScan.job_id == job_id, DomainScan.status.in_(UNFINISHED))
     if await session.scalar(select(unfinished)):
         return None
     held = await session.scalar(
         select(Job.id).where(Job.id == job_id, Job.owner == QUEUE_OWNER).with_for_update()
     )
-    # asked again under the lock: what was committed before it was given is seen now
+    # checked again under the lock: what was committed before is visible now
     if held is None or await session.scalar(select(unfinished)):
         return None
     status = await finish_job(session, job_id, QUEUE_OWNER)
@@ -147,7 +148,7 @@ async def close_if_done(session: GuardedSession, job_id: str) -> JobStatus | Non
 
 
 async def leave_jobs(session: GuardedSession, jobs: Collection[str]) -> None:
-    """Make jobs that no worker holds a domain of pending again, when a worker ends."""
+    """Set jobs without a domain held by a worker to pending, when a worker ends."""
     for job_id in sorted(jobs):
         busy = exists().where(
             DomainScan.job_id == job_id,
@@ -162,8 +163,8 @@ async def leave_jobs(session: GuardedSession, jobs: Collection[str]) -> None:
 
 
 async def reopen_scans(session: GuardedSession, job_id: str, *, failures: bool, gone: str | None) -> int:
-    """Make what a run might take up of a job pending, for the queue; `gone` is a run that is dead. Return how
-    many are pending then."""
+    """Set the domain scans that a run could resume to pending, for the queue; `gone` is the id of a run that
+    has ended. Return the number of pending domain scans."""
     held = (DomainScan.status == ScanStatus.RUNNING) & (DomainScan.owner == gone)
     await session.write(
         update(DomainScan)
@@ -187,7 +188,7 @@ async def reopen_scans(session: GuardedSession, job_id: str, *, failures: bool, 
 
 
 async def reopen_job(session: GuardedSession, job_id: str, options: Mapping[str, Any]) -> None:
-    """Give a job to the queue. One that workers are at work on stays as it is."""
+    """Set a job to queued. A job that workers are processing stays as it is."""
     await session.write(
         update(Job)
         .where(
