@@ -18,7 +18,8 @@ from contentmap_cli.storage.engine import open_database
 from contentmap_cli.storage.tables import DomainScan, Job
 
 QUICK = {
-    "contentmap_cli.commands.engine.job.heartbeat.HEARTBEAT_SECONDS": 0.2,
+    # rare enough that a run is hardly ever suspended while its heartbeat has the write lock of the file
+    "contentmap_cli.commands.engine.job.heartbeat.HEARTBEAT_SECONDS": 2.0,
     "contentmap_cli.storage.engine.SERVER_SETTINGS": {"idle_in_transaction_session_timeout": "1s"},
 }
 
