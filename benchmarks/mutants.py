@@ -8,11 +8,13 @@ statement. A mutant is named by its function, the text of its statement, the kin
 of that kind it is, so that it is found again where modules have moved. With several trees it must exist in
 each.
 
-`run` copies the tree, applies each mutant to the copy and runs the tests there until the first one fails:
-first the folders that belong to the mutated package, then the rest, then those marked `campaign`. PYTHON is
-that of an environment with the tests' dependencies; the copy has an environment of its own, where the
-package is the copy. A test that also fails without a mutant is left out. One that fails is repeated, so
-that chance kills nobody. Prints a line per mutant, then the survivors. Exit code 1 if there are any.
+`run` copies the tree and runs all tests there once, with a line in each mutated function that notes which
+test called it. Then it applies each mutant to the copy and runs the tests that call its function, short ones
+first, until one fails. PYTHON is that of an environment with the tests' dependencies; the copy has an
+environment of its own, where the package is the copy. A test that also fails without a mutant is left out.
+One that fails is repeated, so that chance kills nobody. Calls of a process without the variable
+PYTEST_CURRENT_TEST, and those of an import, belong to no test; all tests run where a function has no other
+callers. Prints a line per mutant, then the survivors. Exit code 1 if there are any.
 """
 
 from __future__ import annotations
@@ -35,18 +37,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 PACKAGE = "contentmap_cli"
-FIRST = {
-    "storage": ("storage", "records", "commands", "faults"),
-    "records": ("records", "storage", "commands", "faults"),
-    "output": ("output", "report", "commands"),
-    "report": ("report", "output", "commands"),
-    "sitemap": ("sitemap", "crawl"),
-    "parsing": ("crawl/parsing", "sitemap", "crawl"),
-    "crawl": ("crawl", "sitemap", "commands"),
-    "check": ("test_check_rules.py", "commands", "output", "report"),
-    "commands": ("commands", "workers", "faults", "output", "report"),
-}
-"""Where the tests of a package are, by the name of its folder; the rest of the tests follows."""
 SWAPPED: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.Lt: ast.LtE,
     ast.LtE: ast.Lt,
@@ -59,6 +49,22 @@ SWAPPED: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.In: ast.NotIn,
     ast.NotIn: ast.In,
 }
+CALLED = """
+import os
+_file = os.open({file!r}, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+_written = set()
+
+
+def note(mutant):
+    test = os.environ.get("PYTEST_CURRENT_TEST", "")
+    if (mutant, test) not in _written:
+        _written.add((mutant, test))
+        os.write(_file, f"{{mutant}}\\t{{test}}\\n".encode())
+"""
+"""The module that notes which test called a function."""
+DURATION = re.compile(r"^([0-9.]+)s call +(tests/.+)$", re.M)
+SHORT_TESTS = 40
+"""Tests in the first of the two runs for a mutant: most mutants are noticed there."""
 FAILED = re.compile(r"^(?:FAILED|ERROR) (tests/.+?)(?: - .*)?$", re.M)
 SECONDS = 2400
 """Time for all tests of one mutant; one that takes longer hangs, which is noticed."""
@@ -289,28 +295,23 @@ class Copy:
         self.workers = workers
         self.left_out: list[str] = []
 
-    def test(self, *words: str, workers: int | None = None) -> tuple[int | None, list[str]]:
-        """Run tests. Return pytest's exit code, None if they did not end in time, and those that failed."""
+        self.called = folder / "called"
+        (Path(ours[1]) / "mutants_called.py").write_text(
+            CALLED.format(file=str(self.called)), encoding="utf-8"
+        )
+
+    def test(self, *words: str, workers: int | None = None) -> tuple[int | None, list[str], str]:
+        """Run tests. Return pytest's exit code, None if they did not end in time, those that failed, and the
+        output."""
         number = self.workers if workers is None else workers
-        parallel = ["-n", str(number)] if number > 1 else []
-        command = [
-            self.python,
-            "-m",
-            "pytest",
-            "-q",
-            "-p",
-            "no:cacheprovider",
-            "-p",
-            "no:randomly",
-            *parallel,
-        ]
+        command = [str(self.python), "-m", "pytest", "-q", "-m", "", "-p", "no:cacheprovider", *words]
+        command += ["-n", str(number)] if number > 1 else []
         for each in self.left_out:
             command += ["--deselect", each]
-        environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
         process = subprocess.Popen(
-            [*command, *words],
+            command,
             cwd=self.tree,
-            env=environment,
+            env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -322,55 +323,86 @@ class Copy:
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, 9)
             process.communicate()
-            return None, []
-        return process.returncode, FAILED.findall(said)
+            return None, [], ""
+        return process.returncode, FAILED.findall(said), said
 
-    def has_campaigns(self) -> bool:
-        """Whether some tests carry the marker."""
-        return "campaign" in (self.tree / "pyproject.toml").read_text(encoding="utf-8")
+    def find_callers(self, among: Sequence[Place]) -> dict[str, list[str]]:
+        """Run all tests with the functions of these mutants changed to note their callers.
+
+        Return for each mutant the tests that call its function, the shortest first. Tests that fail are left
+        out from now on.
+        """
+        files = {place.file for place in among}
+        whole = {file: file.read_bytes() for file in files}
+        for file in files:
+            mine = [place for place in among if place.file == file]
+            file.write_text(_noting(whole[file].decode(), mine), encoding="utf-8")
+        try:
+            _, failed, said = self.test("--durations=0", "--durations-min=0", "-vv", "tests")
+        finally:
+            for file, content in whole.items():
+                file.write_bytes(content)
+        seconds = {name: float(took) for took, name in DURATION.findall(said)}
+        everything = sorted(seconds.keys() - set(failed), key=lambda name: seconds[name])
+        callers: dict[str, set[str]] = {place.mutant.id: set() for place in among}
+        for line in self.called.read_text(encoding="utf-8").splitlines():
+            mutant, _, test = line.partition("\t")
+            callers[mutant].add(test.rpartition(" (")[0] if test.endswith("(call)") else _file_of(test))
+        self.left_out = failed
+        return {
+            mutant: [each for each in everything if names == {""} or each in names or _file_of(each) in names]
+            for mutant, names in callers.items()
+        }
+
+
+def _file_of(test: str) -> str:
+    """The file of a test: what its fixtures call may be shared by the tests of the file."""
+    return test.partition("::")[0]
+
+
+def _noting(source: str, among: Sequence[Place]) -> str:
+    """The source with a first statement in the functions of these mutants that notes the call."""
+    lines = source.splitlines(keepends=True)
+    found: dict[int, tuple[str, list[str]]] = {}
+    for function, _ in _functions(ast.parse(source)):
+        inside = [
+            place.mutant.id
+            for place in among
+            if place.mutant.function == function.name
+            and function.lineno <= place.line <= (function.end_lineno or 0)
+        ]
+        body = function.body[1 if ast.get_docstring(function) is not None and len(function.body) > 1 else 0]
+        if inside:
+            line = min([body.lineno, *(each.lineno for each in getattr(body, "decorator_list", ()))])
+            found[line] = (" " * body.col_offset, inside)
+    for line, (indent, inside) in sorted(found.items(), reverse=True):
+        notes = "; ".join(f"__import__('mutants_called').note({each!r})" for each in inside)
+        lines.insert(line - 1, f"{indent}{notes}\n")
+    return "".join(lines)
 
 
 def _said_by(python: Path, code: str) -> str:
     return subprocess.run([python, "-P", "-c", code], check=True, capture_output=True, text=True).stdout
 
 
-def in_order(tree: Path, file: Path) -> tuple[list[str], list[str]]:
-    """The tests that belong to the package of a mutant in this file, and the others."""
-    tests = tree / "tests"
-    parents = file.relative_to(tree / PACKAGE).parts[:-1][::-1] or (file.stem,)
-    names = next((FIRST[part] for part in parents if part in FIRST), ("commands", "crawl"))
-    first = [tests / name for name in names if (tests / name).exists()]
-    rest = [
-        each
-        for each in sorted(tests.iterdir())
-        if each not in first and any(each.rglob("test_*.py") if each.is_dir() else [each.match("test_*.py")])
-    ]
-    return [str(each.relative_to(tree)) for each in first], [str(each.relative_to(tree)) for each in rest]
-
-
-def killed_by(copy: Copy, place: Place) -> str:
-    """Apply a mutant, run the tests, take it back. Return what noticed it, or nothing."""
+def killed_by(copy: Copy, place: Place, tests: Sequence[str]) -> str:
+    """Apply a mutant, run these tests, take it back. Return what noticed it, or nothing."""
     whole = place.file.read_bytes()
     mutated = whole[: place.start] + place.text.encode() + whole[place.end :]
     compile(mutated, str(place.file), "exec")
     place.file.write_bytes(mutated)
     by_chance: list[str] = []
-    stages = [("-x", *words) for words in in_order(copy.tree, place.file) if words]
-    if copy.has_campaigns():
-        stages.append(("-x", "-m", "campaign", "tests"))
     try:
-        for stage in stages:
-            while True:
-                code, failed = copy.test(
-                    *stage, *(word for each in by_chance for word in ("--deselect", each))
-                )
+        for part in (tests[:SHORT_TESTS], tests[SHORT_TESTS:]):
+            while remaining := [each for each in part if each not in by_chance]:
+                code, failed, _ = copy.test("-x", *remaining)
                 if code is None:
                     return "time"
-                if code in (0, 5):  # 5: nothing to run
+                if code == 0:
                     break
                 if not failed:
                     return f"pytest's exit code {code}"
-                if copy.test(failed[0], *stage[1:3] if stage[1] == "-m" else (), workers=1)[0] != 0:
+                if copy.test(failed[0], workers=1)[0] != 0:
                     return failed[0]
                 by_chance.append(failed[0])
     finally:
@@ -388,13 +420,13 @@ def run(arguments: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
         copy = Copy(arguments.tree.resolve(), arguments.python.absolute(), Path(folder), arguments.workers)
         there = places(copy.tree)
-        if not arguments.trusted:
-            copy.left_out = copy.test("tests")[1]
-            _say(arguments, f"fail without a mutant: {', '.join(copy.left_out) or 'none'}")
+        known = {mutant.id: place for mutant in mutants if (place := find(mutant, there)) is not None}
+        callers = copy.find_callers(list(known.values()))
+        _say(arguments, f"fail without a mutant: {', '.join(copy.left_out) or 'none'}")
         for number, mutant in enumerate(mutants, 1):
-            place = find(mutant, there)
+            place = known.get(mutant.id)
             begun = time.monotonic()
-            by = "" if place is None else killed_by(copy, place)
+            by = "" if place is None else killed_by(copy, place, callers[mutant.id])
             state = "not in this tree" if place is None else "killed" if by else "SURVIVED"
             count[state] += 1
             if state == "SURVIVED":
@@ -402,7 +434,8 @@ def run(arguments: argparse.Namespace) -> int:
             where = "" if place is None else f"{place.file.relative_to(copy.tree)}:{place.line} "
             _say(
                 arguments,
-                f"{number}/{len(mutants)} {mutant.id} {state} {time.monotonic() - begun:.0f} s {where}"
+                f"{number}/{len(mutants)} {mutant.id} {state} {time.monotonic() - begun:.0f} s, "
+                f"{len(callers.get(mutant.id, ()))} tests, {where}"
                 f"{mutant.function}: {mutant.kind} {mutant.nth} in `{mutant.statement}`{by and f' by {by}'}",
             )
     told = ", ".join(f"{number} {state}" for state, number in count.items())
@@ -432,7 +465,6 @@ def main() -> int:
     runner.add_argument("python", type=Path)
     runner.add_argument("mutants", type=Path)
     runner.add_argument("--only", help="ids of mutants, with commas")
-    runner.add_argument("--trusted", action="store_true", help="leave out the run without a mutant")
     runner.add_argument("-n", dest="workers", type=int, default=2)
     runner.add_argument("--output", type=Path, help="append each line to this file as well")
     arguments = parser.parse_args()

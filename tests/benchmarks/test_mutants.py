@@ -96,11 +96,12 @@ def test_killed_and_survived(tmp_path: Path) -> None:
         str(named),
         "-n",
         "1",
-        "--trusted",
     ]
     ran = subprocess.run(words, capture_output=True, text=True, check=False)
     assert ran.returncode == 1, ran.stdout + ran.stderr
     lines = ran.stdout.splitlines()
-    assert [" killed " in line for line in lines[:3]] == [True, False, False]
-    assert lines[3].startswith("3 mutants: 1 killed, 2 SURVIVED; survivors: ")
+    assert lines[0] == "fail without a mutant: none"
+    assert [" killed " in line for line in lines[1:4]] == [True, False, False]
+    assert [" 1 tests, " in line for line in lines[1:4]] == [True, False, False]
+    assert lines[4].startswith("3 mutants: 1 killed, 2 SURVIVED; survivors: ")
     assert (kept / mutants.PACKAGE / "one.py").read_text(encoding="utf-8") == CODE
