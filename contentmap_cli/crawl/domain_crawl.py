@@ -152,7 +152,7 @@ class DomainCrawler:
         with await self._context.fetch(
             candidate.url,
             max_bytes=self._limits.body_bytes,
-            validators=self._discovery.validators(candidate),
+            conditions=self._discovery.conditions(candidate),
             retries=0 if probe else None,
         ) as fetched:
             if probe:
