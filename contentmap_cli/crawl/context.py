@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from contentmap_cli.crawl.discovery import Candidate, DiscoveryQueue
-from contentmap_cli.crawl.http.fetch import NO_VALIDATORS, Fetcher, FetchRequest
-from contentmap_cli.crawl.http.headers import Validators
+from contentmap_cli.crawl.http.fetch import Fetcher, FetchRequest
 from contentmap_cli.crawl.http.responses import FetchedFile
 from contentmap_cli.crawl.options import CrawlOptions
 from contentmap_cli.crawl.pages.answers import Answer, answer_of, is_html
@@ -52,22 +51,25 @@ class CrawlContext:
         self.robots_of: dict[str, Robots] = {}  # by origin, of those whose robots.txt was requested
         self._fetcher = fetcher
         self.until = asyncio.get_running_loop().time() + options.limits.domain_time
-        self._hosts = {host_port(origin) for origin in target.origins}
+        self._hosts = {origin.partition("://")[2] for origin in target.origins}
 
     async def fetch(
         self,
         url: str,
         *,
         max_bytes: int,
-        validators: Validators = NO_VALIDATORS,
+        conditions: Mapping[str, str] | None = None,
         retries: int | None = None,
     ) -> FetchedFile:
-        """Request a URL within the remaining bytes and time of the domain, and count it."""
+        """Request a URL within the remaining bytes and time of the domain, and count it.
+
+        `conditions` are the headers of a conditional request.
+        """
         request = FetchRequest(
             site=self.target.domain,
             max_bytes=min(max_bytes, self.stats.bytes_left),
             until=self.until,
-            validators=validators,
+            conditions=conditions or {},
             retries=retries,
         )
         fetched = await self._fetcher.fetch(url, request)
@@ -77,8 +79,8 @@ class CrawlContext:
     async def answer(self, fetched: FetchedFile, name: str) -> Answer:
         """Classify an answer; `name` is the name of the source in messages. HTML is read in a thread."""
         if not is_html(fetched):
-            return answer_of(fetched, self.target.domain, name)
-        return await self.reader.in_thread(lambda: answer_of(fetched, self.target.domain, name))
+            return answer_of(fetched, self.target.domain, name, html=False)
+        return await self.reader.in_thread(lambda: answer_of(fetched, self.target.domain, name, html=True))
 
     def set_delay(self, seconds: float) -> None:
         """Set the Crawl-delay for every host of the site."""
@@ -107,8 +109,3 @@ class CrawlContext:
             self.stats.add_source(Source(SourceKind.SITEMAP, candidate.url, SourceState.DISALLOWED, failure))
         log.debug("robots.txt disallows %s", candidate.url, extra={"action": "robots.disallowed"})
         return False
-
-
-def host_port(origin: str) -> str:
-    """Return the host of an origin, with an explicit port."""
-    return origin.partition("://")[2]

@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from contentmap_cli.crawl.http.headers import Validators
+from contentmap_cli.crawl.http.headers import conditional_headers
 from contentmap_cli.errors import Code, Failure
 from contentmap_cli.models import (
     FEED_KINDS,
@@ -234,12 +234,12 @@ class DiscoveryQueue:
         """Return whether a file that listed pages redirects to another file now, or a child to its index."""
         return self.known_entries(candidate) > 0 or final_url == candidate.parent
 
-    def validators(self, candidate: Candidate) -> Validators:
-        """Return the validators of a conditional request; none for an index, whose children are needed."""
+    def conditions(self, candidate: Candidate) -> dict[str, str]:
+        """Return the headers of a conditional request; none for an index, whose children are needed."""
         known = self._remembered.get(candidate.url) if self._conditional else None
         if known is None or self.needs_content(candidate):
-            return Validators()
-        return Validators(known.etag, known.last_modified)
+            return {}
+        return conditional_headers(known.etag, known.last_modified)
 
     def known_digest(self, candidate: Candidate) -> str | None:
         """Return the digest of a file's decoded body in the last scan, or None."""

@@ -19,7 +19,7 @@ from contentmap_cli.crawl.origins import SiteFinder
 from contentmap_cli.crawl.pages.answers import Answer
 from contentmap_cli.crawl.path_prober import PathProber, Soft404Probe
 from contentmap_cli.crawl.reading.reader import Source as Body
-from contentmap_cli.crawl.reading.spool import Segment
+from contentmap_cli.crawl.reading.spool import Reading, Segment
 from contentmap_cli.crawl.results import DomainCrawl, file_outcome
 from contentmap_cli.errors import Code, Failure
 from contentmap_cli.models import (
@@ -152,7 +152,7 @@ class DomainCrawler:
         with await self._context.fetch(
             candidate.url,
             max_bytes=self._limits.body_bytes,
-            validators=self._discovery.validators(candidate),
+            conditions=self._discovery.conditions(candidate),
             retries=0 if probe else None,
         ) as fetched:
             if probe:
@@ -196,16 +196,15 @@ class DomainCrawler:
     async def _parse(
         self, candidate: Candidate, fetched: FetchedFile, body: BinaryIO, answer: Answer
     ) -> None:
-        source = Body(
+        reading = Reading(
             url=candidate.url,
-            body=body,
-            size=fetched.size,
             base=fetched.final_url,
-            in_scope=self._discovery.scope(candidate),
-            until=self._context.until,
+            scope=self._discovery.scope(candidate),
+            limits=self._limits,
             content_type=fetched.headers.content_type,
             cut=fetched.failure is not None,
         )
+        source = Body(reading, body, fetched.size, self._context.until)
         known = self._discovery.known_digest(candidate)
         if known is not None and fetched.failure is None and not self._discovery.needs_content(candidate):
             source = replace(source, known=known)

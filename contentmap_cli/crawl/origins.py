@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import NamedTuple
 
-from contentmap_cli.crawl.context import CrawlContext, host_port
+from contentmap_cli.crawl.context import CrawlContext
 from contentmap_cli.crawl.http.responses import FetchedFile, decoded
 from contentmap_cli.crawl.pages.answers import Answer
 from contentmap_cli.crawl.pages.refusals import PageKind
@@ -57,7 +57,7 @@ class SiteFinder:
         fallback: OriginRobots | None = None
         first: Failure | None = None
         for origin in self._context.target.origins:
-            if fallback is not None and host_port(origin) == host_port(fallback.origin):
+            if fallback is not None and _host_port(origin) == _host_port(fallback.origin):
                 continue  # same host, other scheme
             if self._context.stats.deferred:
                 break
@@ -96,7 +96,7 @@ class SiteFinder:
     async def _request_robots(self, origin: str, *, retries: int | None = None) -> OriginRobots | None:
         """Read an origin's robots.txt; None if that was done before, or the host does not exist."""
         context = self._context
-        host = host_port(origin)
+        host = _host_port(origin)
         if host in self._unresolved_hosts or origin in self._results or context.stats.stopped:
             return None
         url = f"{origin}/robots.txt"
@@ -106,9 +106,7 @@ class SiteFinder:
                 self._unresolved_hosts.add(host)
             robots = await context.reader.robots(fetched, context.options)
             answer = await context.answer(fetched, "robots.txt")
-            final = origin_of(fetched.final_url)
-            if final is None or site_of(final) != context.target.domain:
-                final = origin
+            final = robots.file.origin if robots.file is not None else origin
             found = OriginRobots(final, robots, _robots_source(url, fetched, answer, robots), responded)
         self._results[origin] = self._results[final] = found
         if responded:
@@ -242,9 +240,9 @@ class SiteFinder:
         context = self._context
         answering: list[str] = []
         for origin in self._context.target.origins:
-            same_host = host_port(origin) == host_port(current.origin)
+            same_host = _host_port(origin) == _host_port(current.origin)
             if (same_host and self._home_is_usable) or any(
-                host_port(origin) == host_port(other) for other in answering
+                _host_port(origin) == _host_port(other) for other in answering
             ):
                 continue
             found = await self._request_robots(origin, retries=0)
@@ -292,6 +290,11 @@ def _robots_source(url: str, fetched: FetchedFile, answer: Answer, robots: Robot
     elif fetched.status is None:
         failure = fetched.failure
     return Source(SourceKind.ROBOTS, url, state, failure)
+
+
+def _host_port(origin: str) -> str:
+    """Return the host of an origin, with an explicit port."""
+    return origin.partition("://")[2]
 
 
 def _digest(found: OriginRobots) -> str | None:

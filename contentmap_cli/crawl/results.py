@@ -148,8 +148,8 @@ def _losses(document: Document) -> str:
 class CrawlStats:
     """Counts requests, bytes and URLs, and collects files and sources.
 
-    `error` is the failure of the domain itself, `robots_source` the outcome of the robots.txt of the site's
-    origin.
+    `bytes_left` and `urls_left` are what remains of the domain's limits. `error` is the failure of the domain
+    itself, `robots_source` the outcome of the robots.txt of the site's origin.
     """
 
     def __init__(
@@ -161,21 +161,13 @@ class CrawlStats:
         self._files: list[tuple[int, CrawledFile, Segment | None]] = []
         self._hits: dict[str, Failure] = {}
         self._requests = self._bytes = self._urls = 0
+        self.bytes_left = limits.domain_bytes
+        self.urls_left = limits.domain_urls
         self.deferred = False
         self._sources: list[Source] = []
         self.notes: list[Failure] = []
         self.error: Failure | None = None
         self.robots_source: Source | None = None
-
-    @property
-    def bytes_left(self) -> int:
-        """The remaining bytes of the domain."""
-        return max(0, self._limits.domain_bytes - self._bytes)
-
-    @property
-    def urls_left(self) -> int:
-        """The remaining URLs of the domain."""
-        return max(0, self._limits.domain_urls - self._urls)
 
     @property
     def stopped(self) -> bool:
@@ -191,6 +183,7 @@ class CrawlStats:
         """Count a fetch."""
         self._requests += fetched.requests
         self._bytes += fetched.size
+        self.bytes_left = max(0, self.bytes_left - fetched.size)
         self.deferred = self.deferred or fetched.retry_after is not None
         if fetched.failure is not None and fetched.failure.code == Code.DEADLINE:
             self.out_of_time()
@@ -252,6 +245,7 @@ class CrawlStats:
         self._files.append((candidate.number, file, segment))
         if segment is not None:
             self._urls += segment.pages
+            self.urls_left = max(0, self.urls_left - segment.pages)
         if self._progress is not None:
             self._progress(
                 CrawlProgress(self._domain, len(self._files), self._urls, self._requests, self._bytes)

@@ -139,8 +139,8 @@ def _without_credentials(body: bytes) -> bytes:
 
 def _origin(fetched: FetchedFile) -> str:
     """Return the requested origin, or the one of the same site to which it redirects."""
-    asked, answered = (origin_of(url) or "" for url in (fetched.url, fetched.final_url))
-    return answered if answered and site_of(fetched.final_url) == site_of(fetched.url) else asked
+    moved = fetched.redirects and site_of(fetched.final_url) == site_of(fetched.url)
+    return origin_of(fetched.final_url if moved else fetched.url) or ""
 
 
 def relevant_lines(lines: Iterable[RobotsLine], product: str) -> Iterator[str]:

@@ -74,11 +74,6 @@ class Body:
             if len(allowed) < len(chunk):
                 return
 
-    def drain(self, chunks: Iterator[bytes]) -> None:
-        """Read to the end, so that digest and size cover the whole body."""
-        for _ in chunks:
-            pass
-
     def _inflate(self, stream: Iterator[bytes]) -> Iterator[bytes]:
         """Decompress one layer of gzip, over all its members."""
         engine = None

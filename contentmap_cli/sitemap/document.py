@@ -143,7 +143,8 @@ class _DocumentParser:
                 self._read(opening, charset)
         except _ParseStopped as stopped:
             failure = stopped.failure
-        self._body.drain(self._chunks)
+        for _ in self._chunks:
+            pass  # digest and size cover the whole body
         return self._document(kind, failure)
 
     def _document(self, kind: DocumentKind, failure: Failure | None) -> Document:
@@ -159,7 +160,7 @@ class _DocumentParser:
         generator = self._generator
         if generator is None and kind in XML_KINDS:
             generator = find_generator(self._tail.decode("utf-8", "replace"))
-        found = problems.as_tuple()
+        found = tuple(problems.listed)
         return Document(
             kind=kind,
             entries=builder.entries,

@@ -83,36 +83,32 @@ class ProblemCode(StrEnum):
 
 
 class Problems:
-    """Collects problems in order: at most `MAX_LISTED` per code, further ones as a count."""
+    """Collects problems in order, in `listed`: at most `MAX_LISTED` per code, further ones as a count."""
 
     def __init__(self) -> None:
         self.line_offset = 0  # lines before the first one that the reader gets
-        self._listed: list[Problem] = []
+        self.listed: list[Problem] = []
         self._positions: dict[ProblemCode, list[int]] = {}
 
     def add(self, code: ProblemCode, line: int | None, message: str, count: int = 1) -> None:
         """Add a problem, or `count` of them. `line` counts from 1, None if unknown."""
         positions = self._positions.setdefault(code, [])
         if len(positions) < MAX_LISTED:
-            positions.append(len(self._listed))
+            positions.append(len(self.listed))
             where = line + self.line_offset if line is not None else None
-            self._listed.append(Problem(code.value, where, shorten(message), count))
+            self.listed.append(Problem(code.value, where, shorten(message), count))
         else:
-            last = self._listed[positions[-1]]
-            self._listed[positions[-1]] = replace(last, count=last.count + count)
+            last = self.listed[positions[-1]]
+            self.listed[positions[-1]] = replace(last, count=last.count + count)
 
     def extend(self, others: Problems) -> None:
         """Add the problems of another collector."""
-        for each in others.as_tuple():
+        for each in others.listed:
             self.add(ProblemCode(each.code), each.line, each.message, each.count)
 
     def has(self, code: ProblemCode) -> bool:
         """Return whether there is a problem with this code."""
         return code in self._positions
-
-    def as_tuple(self) -> tuple[Problem, ...]:
-        """Return the problems in order."""
-        return tuple(self._listed)
 
 
 def shorten(text: str, length: int = MESSAGE_LENGTH) -> str:

@@ -98,9 +98,9 @@ async def test_a_look_up_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: release.wait(60))
     dialler = Connector(CrawlOptions())
     with pytest.raises(socket.gaierror, match="timed out") as caught:
-        await dialler.address("http://a.test/", 0.05)
+        await dialler.address(dialler.route("http://a.test/"), 0.05)
     assert caught.value.errno == socket.EAI_AGAIN
-    waiting = asyncio.create_task(dialler.address("http://a.test/", 60))
+    waiting = asyncio.create_task(dialler.address(dialler.route("http://a.test/"), 60))
     await asyncio.sleep(0)
     await dialler.close()
     release.set()
@@ -109,7 +109,7 @@ async def test_a_look_up_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_routes() -> None:
-    """The first matching rule redirects the connection and keeps the host name."""
+    """The first rule that names the host and port redirects the connection and keeps the host name."""
     dialler = Connector(
         CrawlOptions(
             connect_to=(
@@ -125,8 +125,8 @@ async def test_routes() -> None:
         "a.test",
     )
     assert dialler.route("http://b.test/").url == "http://127.0.0.1:80/"
-    assert dialler.route("http://b.test:8080/").url == "http://b.test:8080/"
-    assert dialler.route("http://b.test:8080/").host_header is None
+    for other in ("http://b.test:8080/", "https://b.a.test/", "https://b.test/"):
+        assert (dialler.route(other).url, dialler.route(other).host_header) == (other, None)
     with pytest.raises(ValueError, match="http"):
         dialler.route("ftp://b.test/")
     assert dialler.policy.check("::1", 8443) is None

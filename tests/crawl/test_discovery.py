@@ -197,10 +197,10 @@ def test_validators_are_for_files_whose_content_is_not_needed() -> None:
         remembered("index.xml", DiscoveryMethod.ROBOTS, etag='"2"', kind=INDEX),
         remembered("what.xml", DiscoveryMethod.ROBOTS, etag='"3"'),
     ]
-    for conditional, expected in ((True, ['"1"', None, None]), (False, [None] * 3)):
+    for conditional, expected in ((True, [{"If-None-Match": '"1"'}, {}, {}]), (False, [{}] * 3)):
         made = discovery(remembered=known, conditional=conditional)
         made.add_roots([file.url for file in known])
-        assert [made.validators(each).etag for each in take(made)] == expected
+        assert [made.conditions(each) for each in take(made)] == expected
 
 
 def test_what_an_indexs_date_is_worth() -> None:

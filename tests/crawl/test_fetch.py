@@ -20,7 +20,7 @@ import pytest
 
 from contentmap_cli.crawl.http import responses
 from contentmap_cli.crawl.http.fetch import Fetcher, FetchRequest
-from contentmap_cli.crawl.http.headers import Validators
+from contentmap_cli.crawl.http.headers import conditional_headers
 from contentmap_cli.crawl.http.responses import SAMPLE_BYTES, FetchedFile
 from contentmap_cli.crawl.options import ConnectTo, CrawlOptions
 from contentmap_cli.models import Limits
@@ -103,12 +103,12 @@ async def test_only_200_is_success(new_site: NewSite) -> None:
 async def test_conditional_requests(new_site: NewSite) -> None:
     """Validators are sent unchanged, and 304 is then no failure."""
     site = await new_site({"/map.xml": 304})
-    validators = Validators('W/"e"', "Wed, 01 Jan 2025 00:00:00 GMT")
-    async with fetching(site.options(), validators=validators) as fetched:
+    conditions = conditional_headers('W/"e"', "Wed, 01 Jan 2025 00:00:00 GMT")
+    async with fetching(site.options(), conditions=conditions) as fetched:
         assert (fetched.not_modified, code(fetched)) == (True, None)
     assert site.requests[0].headers["If-None-Match"] == 'W/"e"'
     assert site.requests[0].headers["If-Modified-Since"] == "Wed, 01 Jan 2025 00:00:00 GMT"
-    assert Validators('"a"\r\nX: y').headers() == {}
+    assert conditional_headers('"a"\r\nX: y', None) == {}
 
 
 async def test_redirects_are_followed_to_their_end(new_site: NewSite) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from contentmap_cli.crawl.http.connector import matches
 from contentmap_cli.crawl.options import (
     ConnectTo,
     parse_allow_net,
@@ -48,13 +47,6 @@ def test_connect_to_refuses_with_a_hint(text: str) -> None:
     with pytest.raises(UsageError) as caught:
         parse_connect_to(text)
     assert "HOST:PORT:ADDR:PORT" in (caught.value.hint or "")
-
-
-def test_connect_to_matches_exactly_what_it_names() -> None:
-    """A rule matches its host and port; None matches any."""
-    assert matches(ConnectTo("a.example", 443, "127.0.0.1", 1), "a.example", 443)
-    assert not matches(ConnectTo("a.example", 443, "127.0.0.1", 1), "b.a.example", 443)
-    assert not matches(ConnectTo(None, 443, "127.0.0.1", 1), "a.example", 80)
 
 
 def test_allow_net_is_a_network() -> None:

@@ -32,6 +32,7 @@ from contentmap_cli.models.hosts import Scope
 
 MANY = 10**9
 URL = "http://site.test/map.xml"
+READING = Reading(URL, URL, Scope("site.test"), Limits())
 
 
 opened: list[BinaryIO] = []
@@ -68,7 +69,7 @@ def source(body: bytes, until: float | None = None) -> Source:
     file = cast(BinaryIO, tempfile.SpooledTemporaryFile(1024))  # noqa: SIM115 - closed after the test
     opened.append(file)
     file.write(body)
-    return Source(URL, file, len(body), URL, Scope("site.test"), until)
+    return Source(READING, file, len(body), until)
 
 
 def rows(segment: Segment) -> list[Row]:
@@ -201,7 +202,7 @@ async def test_a_full_disk_is_said_to_be_full(
     """In a process and in a thread: it is no bug of ours."""
     full = RowSpool(cast("BinaryIO", io.FileIO("/dev/full", "r+")))
     body = sitemap(9_000)
-    for given in (source(body), Source(URL, io.BytesIO(body), len(body), URL, Scope("site.test"))):
+    for given in (source(body), Source(READING, io.BytesIO(body), len(body))):
         reader = make_reader()
         with monkeypatch.context() as patched:
             patched.setattr(Spools, "one", lambda self: nullcontext(full))
@@ -219,7 +220,7 @@ async def test_a_body_without_a_file_is_parsed_here(
 ) -> None:
     """Another process could not be handed it."""
     body = sitemap(9_000)
-    held = Source(URL, io.BytesIO(body), len(body), URL, Scope("site.test"))
+    held = Source(READING, io.BytesIO(body), len(body))
     document, segment = await make_reader().read(held, room=lambda: MANY)
     assert (document.failure, len(rows(segment)), processes.pids) == (None, 9_000, [])
 

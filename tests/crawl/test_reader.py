@@ -35,7 +35,7 @@ def sitemap(count: int) -> bytes:
 
 def source(body: bytes) -> Source:
     url = "http://site.test/map.xml"
-    return Source(url, io.BytesIO(body), len(body), url, Scope("site.test"))
+    return Source(Reading(url, url, Scope("site.test"), Limits()), io.BytesIO(body), len(body))
 
 
 @pytest.fixture
@@ -119,7 +119,8 @@ async def test_the_charset_of_the_header_reaches_every_parser() -> None:
                 )
                 with tempfile.TemporaryFile() as file:
                     file.write(body)
-                    given = replace(source(body), body=file, content_type=header)
+                    plain = source(body)
+                    given = replace(plain, body=file, reading=replace(plain.reading, content_type=header))
                     _, segment = await reader.read(given, room=lambda: MANY)
                 assert url in {row[URL] for batch in segment.read() for row in batch}
         finally:

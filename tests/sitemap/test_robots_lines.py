@@ -23,7 +23,7 @@ def codes(text: str, base: str | None = f"{SITE}/robots.txt") -> list[str]:
     """Return the codes of a text's problems, in order."""
     problems = Problems()
     read_robots(text, problems, base=base, url_length=2048)
-    return [problem.code for problem in problems.as_tuple()]
+    return [problem.code for problem in problems.listed]
 
 
 def urls(text: str, base: str | None = f"{SITE}/robots.txt") -> list[str]:

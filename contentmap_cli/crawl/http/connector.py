@@ -24,7 +24,7 @@ from aiohttp.client_proto import ResponseHandler
 from aiohttp.http_exceptions import HttpProcessingError
 
 from contentmap_cli.crawl.http.address_policy import AddressPolicy, BlockedAddress, guarded_socket_factory
-from contentmap_cli.crawl.options import ConnectTo, CrawlOptions
+from contentmap_cli.crawl.options import CrawlOptions
 from contentmap_cli.models.hosts import is_address, origin_parts
 
 log = logging.getLogger("contentmap.crawl")
@@ -210,19 +210,17 @@ def _getaddrinfo(host: str) -> Addresses:
 class Route(NamedTuple):
     """How to request a URL: the URL to connect to, and `Host` and TLS server name if they differ from it.
 
-    `host` is the key for politeness. `exempt` says that the user named the address.
+    `authority` is that of the requested URL, the key for politeness; `host` and `port` are its parts.
+    `exempt` says that the user named the address.
     """
 
     url: str
+    authority: str
     host: str
+    port: int
     host_header: str | None = None
     server_hostname: str | None = None
     exempt: bool = False
-
-
-def matches(rule: ConnectTo, host: str, port: int) -> bool:
-    """Return whether a rule of `--connect-to` applies to a normalised host and port."""
-    return rule.host in (None, host) and rule.port in (None, port)
 
 
 class Connector:
@@ -258,29 +256,30 @@ class Connector:
         scheme, host, port = parts
         authority, slash, rest = url.partition("://")[2].partition("/")
         for rule in self._rules:
-            if matches(rule, host, port):
+            if rule.host in (None, host) and rule.port in (None, port):
                 address = f"[{rule.address}]" if ":" in rule.address else rule.address
                 return Route(
                     url=f"{scheme}://{address}:{rule.to_port or port}{slash}{rest}",
-                    host=authority,
+                    authority=authority,
+                    host=host,
+                    port=port,
                     host_header=authority,
                     server_hostname=host.strip("[]") if scheme == "https" else None,
                     exempt=True,
                 )
-        return Route(url=url, host=authority)
+        return Route(url, authority, host, port)
 
-    async def address(self, url: str, seconds: float) -> str | None:
+    async def address(self, route: Route, seconds: float) -> str | None:
         """Return the address that politeness counts; None if the user named it or a proxy connects.
 
         Raise `socket.gaierror`, also after `seconds`, and `BlockedAddress` for a literal that a proxy would
         connect to.
         """
-        _, host, port = origin_parts(url) or ("", "", 0)
-        if self._proxy is None and any(matches(rule, host, port) for rule in self._rules):
+        if self._proxy is None and route.exempt:
             return None
         try:
             async with asyncio.timeout(seconds):
-                return await self._address(host, port)
+                return await self._address(route.host, route.port)
         except TimeoutError as error:
             raise socket.gaierror(socket.EAI_AGAIN, "the DNS lookup timed out") from error
 

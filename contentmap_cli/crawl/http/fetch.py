@@ -9,14 +9,15 @@ import asyncio
 import logging
 import random
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from urllib.parse import urljoin
 
 import aiohttp
 from yarl import URL
 
 from contentmap_cli.crawl.http.connector import Connector, Resolver, Route
-from contentmap_cli.crawl.http.headers import ReplyHeaders, Validators
+from contentmap_cli.crawl.http.headers import ReplyHeaders
 from contentmap_cli.crawl.http.http_errors import EXPECTED, http_error_of
 from contentmap_cli.crawl.http.politeness import HostPaused, HostSlots, Politeness, retry_after
 from contentmap_cli.crawl.http.responses import FetchedFile, Reply, drain, read_body, read_sample
@@ -31,21 +32,20 @@ RETRIED_STATUSES = frozenset({429, 500, 502, 503, 504})
 ACCEPT = "application/xml, text/xml, text/plain, text/html;q=0.9, */*;q=0.8"
 MAX_LINE = 16 * 1024
 MAX_HEADERS = 200
-NO_VALIDATORS = Validators()
 
 
 @dataclass(frozen=True, slots=True)
 class FetchRequest:
     """The parameters of one fetch.
 
-    `until` is on the event loop's clock. The user's own headers are sent to `site` only. `retries` None means
-    the number of the options.
+    `until` is on the event loop's clock. The user's own headers are sent to `site` only. `conditions` are the
+    headers of a conditional request. `retries` None means the number of the options.
     """
 
     site: str
     max_bytes: int
     until: float
-    validators: Validators = NO_VALIDATORS
+    conditions: Mapping[str, str] = field(default_factory=dict)
     retries: int | None = None
 
 
@@ -145,12 +145,12 @@ class Fetcher:
             wait = max(self._options.backoff * 2**attempt * self._random.uniform(0.5, 1.5), wanted or 0.0)
             if wanted is not None and wanted > self._max_wait(request):
                 fetched.retry_after = wanted
-                self.politeness.pause(self._connector.route(url).host, wanted)
+                self.politeness.pause(self._connector.route(url).authority, wanted)
                 return reply
             if attempt >= retries or asyncio.get_running_loop().time() + wait > request.until:
                 return reply
             if wanted:
-                self.politeness.pause(self._connector.route(url).host, wanted)
+                self.politeness.pause(self._connector.route(url).authority, wanted)
             attempt += 1
             await asyncio.sleep(wait)
 
@@ -163,8 +163,8 @@ class Fetcher:
         try:
             route = self._connector.route(url)
             async with asyncio.timeout_at(request.until) as waiting:
-                address = await self._connector.address(url, self._options.limits.connect_timeout)
-                async with self.politeness.slot(route.host, address, max_wait=self._max_wait(request)):
+                address = await self._connector.address(route, self._options.limits.connect_timeout)
+                async with self.politeness.slot(route.authority, address, max_wait=self._max_wait(request)):
                     return await self._exchange(
                         route, self._headers(url, first, request), request, fetched, waiting
                     )
@@ -180,7 +180,7 @@ class Fetcher:
     def _headers(self, url: str, first: str, request: FetchRequest) -> list[tuple[str, str]]:
         """Return the request's headers. The user's own are sent to the target's site only, and not from https
         to http."""
-        headers = [*self._usual_headers, *request.validators.headers().items()]
+        headers = [*self._usual_headers, *request.conditions.items()]
         own = self._options.headers
         if (
             not own
@@ -280,7 +280,7 @@ def _conclude(fetched: FetchedFile, reply: Reply, request: FetchRequest) -> Fetc
     fetched.failure = reply.failure
     fetched.sample = reply.sample
     if reply.failure is None and reply.status != 200:
-        if reply.status == 304 and request.validators.headers():
+        if reply.status == 304 and request.conditions:
             fetched.not_modified = True
         else:
             fetched.failure = Failure(http_code(reply.status or 0), f"the server answered {reply.status}")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import aiohttp
@@ -26,17 +25,11 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
 _ENCODINGS = frozenset({"", "identity", "gzip", "x-gzip"})
 
 
-@dataclass(frozen=True, slots=True)
-class Validators:
-    """The validators of conditional requests (RFC 9110 section 13), as the server sent them earlier."""
-
-    etag: str | None = None
-    last_modified: str | None = None
-
-    def headers(self) -> dict[str, str]:
-        """Return `If-None-Match` and `If-Modified-Since`; empty without validators."""
-        found = {"If-None-Match": self.etag, "If-Modified-Since": self.last_modified}
-        return {name: value for name, value in found.items() if value and not _CONTROL.search(value)}
+def conditional_headers(etag: str | None, last_modified: str | None) -> dict[str, str]:
+    """Return the headers of a conditional request (RFC 9110 section 13) for the validators that the server
+    sent earlier; empty without any."""
+    found = {"If-None-Match": etag, "If-Modified-Since": last_modified}
+    return {name: value for name, value in found.items() if value and not _CONTROL.search(value)}
 
 
 class ReplyHeaders(NamedTuple):

@@ -43,14 +43,16 @@ class Answer(NamedTuple):
     page: PageKind | None = None
 
 
-def answer_of(fetched: FetchedFile, domain: str, name: str) -> Answer:
+def answer_of(fetched: FetchedFile, domain: str, name: str, *, html: bool) -> Answer:
     """Classify an answer before its body is parsed.
 
-    `domain` is that of the target, `name` the name of the source in messages. A body that is no page of a
-    known kind is `whole`; its parser decides.
+    `domain` is that of the target, `name` the name of the source in messages, `html` the result of `is_html`.
+    A body that is no page of a known kind is `whole`; its parser decides.
     """
+    page = _page(fetched) if html else None
     if fetched.status is not None and not is_related(fetched.final_url, domain):
-        page = PageKind.LOGIN if is_login_url(fetched.final_url) else _page(fetched)
+        if is_login_url(fetched.final_url):
+            page = PageKind.LOGIN
         if page in _ACCESS_PAGES:
             wall = f"{name} redirects to {_KINDS[page]} at {origin_of(fetched.final_url)}"
             return Answer(SourceState.REFUSED, Failure(Code.BLOCKED, wall), page)
@@ -58,10 +60,9 @@ def answer_of(fetched: FetchedFile, domain: str, name: str) -> Answer:
         return Answer(SourceState.ELSEWHERE, Failure(Code.MOVED, moved))
     if fetched.not_modified:
         return Answer(SourceState.WHOLE)
-    page = _page(fetched)
     if fetched.failure is not None and fetched.body is None:
         return _failed(fetched, fetched.failure, page, name)
-    if fetched.redirects and page is None and is_login_url(fetched.final_url) and is_html(fetched):
+    if fetched.redirects and page is None and html and is_login_url(fetched.final_url):
         page = PageKind.LOGIN
     if page is None or page is PageKind.DEFAULT_PAGE:
         return Answer(SourceState.WHOLE, page=page)
@@ -99,9 +100,7 @@ def state_of(failure: Failure) -> SourceState:
 
 
 def _page(fetched: FetchedFile) -> PageKind | None:
-    """Return the kind of an HTML body, or of the sample of a refusal; None if there is none."""
-    if not is_html(fetched):
-        return None
+    """Return the kind of an HTML body, or of the sample of a refusal."""
     if fetched.body is None:
         return page_kind(fetched.sample, fetched.headers)
     data = decoded(fetched.body, PAGE_BYTES)

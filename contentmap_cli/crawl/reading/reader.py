@@ -22,7 +22,6 @@ from contentmap_cli.crawl.reading.spool import Cancelled, Reading, RowSpool, Seg
 from contentmap_cli.crawl.robots import Robots, read_robots
 from contentmap_cli.errors import Code, Failure
 from contentmap_cli.models import DiscoveryMethod, Document, DocumentKind, Limits
-from contentmap_cli.models.hosts import Scope
 from contentmap_cli.sitemap.decode import Body
 from contentmap_cli.threads import run_in_thread
 
@@ -53,21 +52,16 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A body to parse, its `url`, its `base` after redirects, and the scope of its entries.
+    """A body to parse, and how.
 
     `known` is the digest of the body that an earlier scan recorded, if reading the changes suffices.
-    `content_type` is the header's value.
     """
 
-    url: str
+    reading: Reading
     body: BinaryIO
     size: int
-    base: str
-    in_scope: Scope
     until: float | None = None  # deadline, on the event loop's clock
     known: str | None = None
-    content_type: str | None = None
-    cut: bool = False  # the body ends before the document does
 
 
 class CachedBodies:
@@ -125,11 +119,13 @@ class Reader:
         """
         async with self._lane(room):
             with self.spools.one() as spool:
-                segment = spool.segment(source.url, room=room(), child_room=self._limits.domain_files + 1)
+                segment = spool.segment(
+                    source.reading.url, room=room(), child_room=self._limits.domain_files + 1
+                )
                 document = await self._read(source, spool, segment)
                 if self._bodies is not None and self._bodies.note(segment):
                     await self.in_thread(self._bodies.cache.trim)
-                segment.reading = self._reading(source)
+                segment.reading = source.reading
                 return document, segment
 
     def remembers(self, source: Source) -> bool:
@@ -137,12 +133,7 @@ class Reader:
         if self._bodies is None or source.known is None:
             return False
         cache = self._bodies.cache
-        return cache.has(cached_path(self._reading(source), cache, source.known))
-
-    def _reading(self, source: Source) -> Reading:
-        return Reading(
-            source.url, source.base, source.in_scope, self._limits, source.content_type, source.cut
-        )
+        return cache.has(cached_path(source.reading, cache, source.known))
 
     @asynccontextmanager
     async def _lane(self, room: Callable[[], int]) -> AsyncIterator[None]:
@@ -185,14 +176,15 @@ class Reader:
     def _swells(self, body: BinaryIO) -> bool:
         """Return whether a gzipped body has more than `SWOLLEN` decoded bytes."""
         trial = Body(body, replace(self._limits, body_bytes=SWOLLEN))
-        trial.drain(trial.chunks())
+        for _ in trial.chunks():
+            pass
         return trial.failure is not None and trial.failure.code == Code.BODY_TOO_LARGE
 
     async def _in_process(
         self, processes: ParserProcesses, source: Source, body: int, spool: RowSpool, segment: Segment
     ) -> Document:
         work = Work(
-            reading=self._reading(source),
+            reading=source.reading,
             memory=self._memory(source),
             room=segment.room,
             child_room=self._limits.domain_files + 1,
@@ -207,16 +199,16 @@ class Reader:
         except WorkerDied as error:
             log.error(  # noqa: TRY400 - no traceback of ours
                 "a parsing process died over %s: %s",
-                source.base,
+                source.reading.base,
                 error,
-                extra={"action": "parse.died", "url": source.base},
+                extra={"action": "parse.died", "url": source.reading.base},
             )
             return _broken("the process that parsed it was killed")
         if done.full is not None:
             return _broken(done.full, Code.STORAGE_ERROR)
         if done.document is None or done.contents is None:
-            told = {"action": "parse.failed", "url": source.base}
-            log.error("parser failed on %s", source.base, extra=told)
+            told = {"action": "parse.failed", "url": source.reading.base}
+            log.error("parser failed on %s", source.reading.base, extra=told)
             for line in (done.bug or "").splitlines():  # the traceback is logged at debug level
                 log.debug("%s", line, extra=told)
             return _broken("the parser failed, which is a bug")
@@ -228,7 +220,8 @@ class Reader:
 
         def read() -> str | None:
             body = Body(source.body, self._limits)
-            body.drain(body.chunks())
+            for _ in body.chunks():
+                pass
             return body.digest if body.failure is None else None
 
         return await self.in_thread(read)
@@ -265,11 +258,10 @@ class Reader:
 
     def _parse(self, source: Source, segment: Segment, memory: Memory | None) -> Document:
         try:
-            reading = self._reading(source)
             if memory is None:
-                document = reading(source.body, segment)
+                document = source.reading(source.body, segment)
             else:
-                document = read_body(reading, source.body, segment, memory)
+                document = read_body(source.reading, source.body, segment, memory)
             segment.finish()
         except Cancelled:
             return _broken("the crawl was cancelled")
@@ -278,7 +270,9 @@ class Reader:
             if (full := disk_full_message(error)) is not None:
                 return _broken(full, Code.STORAGE_ERROR)
             log.exception(
-                "parser failed on %s", source.base, extra={"action": "parse.failed", "url": source.base}
+                "parser failed on %s",
+                source.reading.base,
+                extra={"action": "parse.failed", "url": source.reading.base},
             )
             return _broken("the parser failed, which is a bug")
         return document

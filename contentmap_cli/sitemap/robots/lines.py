@@ -100,7 +100,7 @@ def wrapped_in_html(text: str, *, base: str | None, url_length: int) -> bool:
     problems = Problems()
     robots = read_robots(text, problems, base=base, url_length=url_length, html=True)
     keys = {line.key for line in robots.lines}
-    unknown = sum(each.count for each in problems.as_tuple() if each.code == ProblemCode.UNKNOWN_LINE)
+    unknown = sum(each.count for each in problems.listed if each.code == ProblemCode.UNKNOWN_LINE)
     return AGENT in keys and len(keys) > 1 and unknown <= len(robots.lines)
 
 
