@@ -26,7 +26,7 @@ from contentmap_cli.models.findings import CheckSummary, Finding
 from contentmap_cli.models.robots import RobotsState, RobotsVerdict, RobotsVersion
 from contentmap_cli.models.sections import Section, SectionCounter
 from contentmap_cli.output.answers.diff import change_object, diff_object
-from contentmap_cli.output.answers.map import SiteMap, map_object, map_writer, section_object
+from contentmap_cli.output.answers.map import SiteMap, map_object, section_object, write_map
 from contentmap_cli.output.formats import Format
 from contentmap_cli.output.objects import check_object, finding_object, robots_object, verdict_object
 from contentmap_cli.sitemap.problems import ProblemCode
@@ -184,7 +184,7 @@ def test_every_field_of_a_map_is_documented() -> None:
     counter = SectionCounter()
     counter.add([("https://a.test/blog/x", "2026-11-01T00:00:00Z")])
     out = io.StringIO()
-    map_writer(Format.JSON, out).write(SiteMap("a.test", counter.tree(), 1, 1, "2026-11"))
+    write_map(Format.JSON, out, SiteMap("a.test", counter.tree(), 1, 1, "2026-11"))
     answer = json.loads(out.getvalue())
     text = (ROOT / "docs" / "maps-and-reports.md").read_text(encoding="utf-8")
     _, of_map, of_section = re.split(r"^\| field of .*\n", text, flags=re.M)

@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 from contentmap_cli.check.checker import Checker
 from contentmap_cli.commands.database.connection import database_for_reading
-from contentmap_cli.commands.database.lookups import require_domain
+from contentmap_cli.commands.database.lookups import read_domain
 from contentmap_cli.commands.interface.answer_output import say
 from contentmap_cli.commands.interface.global_options import GlobalOptions
 from contentmap_cli.crawl.crawler import Crawler
@@ -105,12 +105,7 @@ async def check_live(cli: GlobalOptions, target: Target, crawler: Crawler, wante
 
 async def check_stored(cli: GlobalOptions, name: str, wanted: frozenset[str]) -> Checker:
     """Check a recorded domain. Raise NotFound if it was never scanned."""
-    async with (
-        database_for_reading(cli) as sessions,
-        sessions.read(domain=name) as session,
-        session.begin(),
-    ):
-        domain_id = await require_domain(session, cli.tenant_name, name)
+    async with read_domain(cli, name) as (session, domain_id):
         recorded = await recorded_files(session, domain_id)
         named = _named(file.url for file, _ in recorded if file.discovered_by is DiscoveryMethod.ROBOTS)
         dated = [

@@ -30,9 +30,7 @@ def register(app: typer.Typer) -> None:
 
 def worker(
     cli: GlobalOptions,
-    concurrency: opt.Concurrency = None,
-    proxy: opt.Proxy = None,
-    body_cache: opt.BodyCache = None,
+    crawl: opt.WorkerCrawl,
     drain: Annotated[bool, typer.Option("--drain", help="Exit when the queue is empty.")] = False,
     shutdown_timeout: Annotated[
         float,
@@ -64,7 +62,7 @@ def worker(
     from contentmap_cli.commands.engine.worker_runner import Terms, work
     from contentmap_cli.commands.settings.crawl_settings import ScanSettings
 
-    settings = ScanSettings(concurrency=concurrency, proxy=proxy, body_cache=body_cache).on_this_machine()
+    settings = ScanSettings.of(crawl).on_this_machine()
     options = settings.crawl_options()
     terms = Terms(
         options.concurrency, options.proxy, settings.body_cache, shutdown_timeout, database_timeout, drain

@@ -7,7 +7,7 @@ import io
 import pytest
 
 from contentmap_cli.models.sections import SectionCounter
-from contentmap_cli.output.answers.map import SiteMap, map_writer
+from contentmap_cli.output.answers.map import SiteMap, write_map
 from contentmap_cli.output.formats import Format
 
 ROWS: list[tuple[str, str | None]] = [
@@ -22,9 +22,8 @@ def _drawn(width: int, **environment: str) -> list[str]:
     counter = SectionCounter()
     counter.add(ROWS)
     out = io.StringIO()
-    map_writer(Format.TABLE, out, width=width).write(
-        SiteMap("a.test", counter.tree(), 2, 2, "2026-11", counter.folded)
-    )
+    site = SiteMap("a.test", counter.tree(), 2, 2, "2026-11", counter.folded)
+    write_map(Format.TABLE, out, site, width=width)
     return out.getvalue().splitlines()
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from contentmap_cli.commands.database.connection import database_for_reading
 from contentmap_cli.commands.engine.run_id import is_dead, is_running, truthful
@@ -31,6 +33,17 @@ async def require_domain(session: GuardedSession, tenant: str, name: str) -> int
     near = get_close_matches(name, await known_domains(session, tenant), n=1, cutoff=0.8)
     hint = f"did you mean {near[0]}?" if near else f"run `contentmap scan {name}` first"
     raise NotFound(f"{name} was never scanned", hint=hint)
+
+
+@asynccontextmanager
+async def read_domain(cli: GlobalOptions, name: str) -> AsyncIterator[tuple[GuardedSession, int]]:
+    """Begin a read-only transaction and give its session and the id of a domain. Raise NotFound."""
+    async with (
+        database_for_reading(cli) as sessions,
+        sessions.read(domain=name) as session,
+        session.begin(),
+    ):
+        yield session, await require_domain(session, cli.tenant_name, name)
 
 
 async def require_job(session: GuardedSession, tenant: str, job_id: str, *, locked: bool = False) -> Job:

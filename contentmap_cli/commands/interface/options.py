@@ -46,6 +46,7 @@ MOST_SECONDS = 31_536_000.0
 
 _CRAWL = "Crawling"
 _NETWORK = "Network"
+_SECONDS: Final[dict[str, Any]] = {"metavar": "SECONDS", "min": 0.1, "max": MOST_SECONDS}
 
 
 def _format(*formats: Format) -> Any:
@@ -60,6 +61,19 @@ def _format(*formats: Format) -> Any:
 
     names = "|".join(format for format in formats if format is not Format.JSON)
     return typer.Option("--format", metavar="FORMAT", help=names, parser=read, autocompletion=complete)
+
+
+def _setting(
+    name: str, kind: Any, panel: str, text: str, *, short: str | None = None, **more: Any
+) -> tuple[str, Any]:
+    """Return the name of a parameter (`max_urls`) and its option, `--max-urls` or CONTENTMAP_MAX_URLS.
+
+    `kind` is the type of the value, `text` the help, `more` are further arguments of `typer.Option`.
+    """
+    names = [f"--{name.replace('_', '-')}", *([short] if short else [])]
+    variable = f"CONTENTMAP_{name.upper()}"
+    option = typer.Option(*names, envvar=variable, help=text, rich_help_panel=panel, **more)
+    return name, Annotated[kind if kind is bool else kind | None, option]
 
 
 DomainArgument = Annotated[
@@ -107,261 +121,106 @@ FailOnOption = Annotated[
     ),
 ]
 
-ExpectUrls = Annotated[
-    str | None,
-    typer.Option(
-        "--expect-urls",
-        envvar="CONTENTMAP_EXPECT_URLS",
-        metavar="MIN[:MAX]",
-        help="Expected number of URLs per domain; exit with 3 otherwise.",
-        rich_help_panel=MORE,
-    ),
-]
-
-Concurrency = Annotated[
-    int | None,
-    typer.Option(
-        "--concurrency",
-        "-c",
-        min=1,
-        max=5000,
-        envvar="CONTENTMAP_CONCURRENCY",
-        metavar="N",
-        help="Number of domains at once.",
-        show_default="100",
-        rich_help_panel=_CRAWL,
-    ),
-]
-MaxUrls = Annotated[
-    int | None,
-    typer.Option(
-        envvar="CONTENTMAP_MAX_URLS",
-        min=1,
-        metavar="N",
-        help="Maximum number of URLs per domain.",
-        show_default="5000000",
-        rich_help_panel=_CRAWL,
-    ),
-]
-MaxFileSize = Annotated[
-    str | None,
-    typer.Option(
-        envvar="CONTENTMAP_MAX_FILE_SIZE",
-        metavar="SIZE",
-        help="Maximum size of a decompressed file, for example 61MiB or 100MB.",
-        show_default="50MiB",
-        rich_help_panel=MORE,
-    ),
-]
-MaxTime = Annotated[
-    float | None,
-    typer.Option(
-        envvar="CONTENTMAP_MAX_TIME",
-        min=0.1,
-        max=MOST_SECONDS,
-        metavar="SECONDS",
-        help="Time limit of the run; the job can be resumed.",
-        rich_help_panel=_CRAWL,
-    ),
-]
-DomainTime = Annotated[
-    float | None,
-    typer.Option(
-        envvar="CONTENTMAP_DOMAIN_TIME",
-        min=0.1,
-        max=MOST_SECONDS,
-        metavar="SECONDS",
-        help="Time limit per domain.",
-        show_default="900",
-        rich_help_panel=MORE,
-    ),
-]
-Timeout = Annotated[
-    float | None,
-    typer.Option(
-        envvar="CONTENTMAP_TIMEOUT",
-        min=0.1,
-        max=MOST_SECONDS,
-        metavar="SECONDS",
-        help="Request timeout in seconds.",
-        show_default="60",
-        rich_help_panel=_CRAWL,
-    ),
-]
-Delay = Annotated[
-    float | None,
-    typer.Option(
-        envvar="CONTENTMAP_DELAY",
-        min=0.0,
-        max=MOST_SECONDS,
-        metavar="SECONDS",
-        help="Minimum delay between requests to a host.",
-        rich_help_panel=_CRAWL,
-    ),
-]
-ProbeOption = Annotated[
-    Probe | None,
-    typer.Option(
-        "--probe",
-        envvar="CONTENTMAP_PROBE",
-        metavar="WHEN",
-        help="Request known sitemap paths: auto (if no sitemap is named), always or never.",
-        show_default="auto",
-        rich_help_panel=MORE,
-    ),
-]
-Refresh = Annotated[
-    bool,
-    typer.Option(
-        "--refresh",
-        envvar="CONTENTMAP_REFRESH",
-        help="Fetch and parse unchanged files again.",
-        rich_help_panel=_CRAWL,
-    ),
-]
-IgnoreRobots = Annotated[
-    bool,
-    typer.Option(
-        "--ignore-robots",
-        envvar="CONTENTMAP_IGNORE_ROBOTS",
-        help="Ignore robots.txt. For your own sites only.",
-        rich_help_panel=_CRAWL,
-    ),
-]
-UserAgent = Annotated[
-    str | None,
-    typer.Option(
-        "--user-agent",
-        "-A",
-        envvar="CONTENTMAP_USER_AGENT",
-        metavar="TEXT",
-        help="User-Agent header.",
-        rich_help_panel=_NETWORK,
-    ),
-]
-Header = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--header",
-        "-H",
-        envvar="CONTENTMAP_HEADER",
-        metavar="NAME:VALUE",
-        help="Request header for the targets. Repeatable.",
-        rich_help_panel=_NETWORK,
-    ),
-]
-User = Annotated[
-    str | None,
-    typer.Option(
-        "--user",
-        "-u",
-        envvar="CONTENTMAP_USER",
-        metavar="USER:PASSWORD",
-        help="HTTP basic authentication for the targets.",
-        rich_help_panel=_NETWORK,
-    ),
-]
-Proxy = Annotated[
-    str | None,
-    typer.Option(
-        "--proxy",
-        "-x",
-        envvar="CONTENTMAP_PROXY",
-        metavar="URL",
-        help="HTTP proxy.",
-        rich_help_panel=_NETWORK,
-    ),
-]
-ConnectToOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--connect-to",
-        envvar="CONTENTMAP_CONNECT_TO",
-        metavar="MAP",
-        help="HOST:PORT:ADDR:PORT, as in curl. Repeatable.",
-        rich_help_panel=_NETWORK,
-    ),
-]
-AllowPrivate = Annotated[
-    bool,
-    typer.Option(
-        "--allow-private",
-        envvar="CONTENTMAP_ALLOW_PRIVATE",
-        help="Allow private and loopback addresses.",
-        rich_help_panel=_NETWORK,
-    ),
-]
-AllowNet = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--allow-net",
-        envvar="CONTENTMAP_ALLOW_NET",
-        metavar="CIDR",
-        help="Allow the addresses of a private network. Repeatable.",
-        rich_help_panel=MORE,
-    ),
-]
-CaFile = Annotated[
-    str | None,
-    typer.Option(
-        "--ca-file",
-        envvar="CONTENTMAP_CA_FILE",
-        metavar="FILE",
-        help="Additional certificate authorities (PEM).",
-        rich_help_panel=MORE,
-    ),
-]
-Insecure = Annotated[
-    bool,
-    typer.Option(
-        "--insecure",
-        "-k",
-        envvar="CONTENTMAP_INSECURE",
-        help="Do not verify TLS certificates.",
-        rich_help_panel=_NETWORK,
-    ),
-]
-BodyCache = Annotated[
-    str | None,
-    typer.Option(
-        "--body-cache",
-        envvar="CONTENTMAP_BODY_CACHE",
-        metavar="FOLDER",
-        help="Response cache for large files; `off` disables it.",
-        rich_help_panel=MORE,
-    ),
-]
-
 SECRET: Final = frozenset({"header", "user", "proxy"})
 """Options that may hold credentials. They are never recorded with a job."""
 
 LOCAL: Final = frozenset({"body_cache"})
 """Options of the machine that runs the scan. They are not recorded either."""
 
-CRAWL: Final[dict[str, Any]] = {
-    "concurrency": Concurrency,
-    "max_urls": MaxUrls,
-    "max_file_size": MaxFileSize,
-    "max_time": MaxTime,
-    "domain_time": DomainTime,
-    "timeout": Timeout,
-    "delay": Delay,
-    "probe": ProbeOption,
-    "refresh": Refresh,
-    "ignore_robots": IgnoreRobots,
-    "user_agent": UserAgent,
-    "header": Header,
-    "user": User,
-    "proxy": Proxy,
-    "connect_to": ConnectToOption,
-    "allow_private": AllowPrivate,
-    "allow_net": AllowNet,
-    "ca_file": CaFile,
-    "insecure": Insecure,
-    "body_cache": BodyCache,
-    "expect_urls": ExpectUrls,
-}
+CRAWL: Final[dict[str, Any]] = dict(
+    (
+        _setting(
+            "concurrency",
+            int,
+            _CRAWL,
+            "Number of domains at once.",
+            short="-c",
+            metavar="N",
+            min=1,
+            max=5000,
+            show_default="100",
+        ),
+        _setting(
+            "max_urls",
+            int,
+            _CRAWL,
+            "Maximum number of URLs per domain.",
+            metavar="N",
+            min=1,
+            show_default="5000000",
+        ),
+        _setting(
+            "max_file_size",
+            str,
+            MORE,
+            "Maximum size of a decompressed file, for example 61MiB or 100MB.",
+            metavar="SIZE",
+            show_default="50MiB",
+        ),
+        _setting("max_time", float, _CRAWL, "Time limit of the run; the job can be resumed.", **_SECONDS),
+        _setting("domain_time", float, MORE, "Time limit per domain.", **_SECONDS, show_default="900"),
+        _setting("timeout", float, _CRAWL, "Request timeout in seconds.", **_SECONDS, show_default="60"),
+        _setting(
+            "delay", float, _CRAWL, "Minimum delay between requests to a host.", **(_SECONDS | {"min": 0.0})
+        ),
+        _setting(
+            "probe",
+            Probe,
+            MORE,
+            "Request known sitemap paths: auto (if no sitemap is named), always or never.",
+            metavar="WHEN",
+            show_default="auto",
+        ),
+        _setting("refresh", bool, _CRAWL, "Fetch and parse unchanged files again."),
+        _setting("ignore_robots", bool, _CRAWL, "Ignore robots.txt. For your own sites only."),
+        _setting("user_agent", str, _NETWORK, "User-Agent header.", short="-A", metavar="TEXT"),
+        _setting(
+            "header",
+            list[str],
+            _NETWORK,
+            "Request header for the targets. Repeatable.",
+            short="-H",
+            metavar="NAME:VALUE",
+        ),
+        _setting(
+            "user",
+            str,
+            _NETWORK,
+            "HTTP basic authentication for the targets.",
+            short="-u",
+            metavar="USER:PASSWORD",
+        ),
+        _setting("proxy", str, _NETWORK, "HTTP proxy.", short="-x", metavar="URL"),
+        _setting(
+            "connect_to", list[str], _NETWORK, "HOST:PORT:ADDR:PORT, as in curl. Repeatable.", metavar="MAP"
+        ),
+        _setting("allow_private", bool, _NETWORK, "Allow private and loopback addresses."),
+        _setting(
+            "allow_net",
+            list[str],
+            MORE,
+            "Allow the addresses of a private network. Repeatable.",
+            metavar="CIDR",
+        ),
+        _setting("ca_file", str, MORE, "Additional certificate authorities (PEM).", metavar="FILE"),
+        _setting("insecure", bool, _NETWORK, "Do not verify TLS certificates.", short="-k"),
+        _setting(
+            "body_cache", str, MORE, "Response cache for large files; `off` disables it.", metavar="FOLDER"
+        ),
+        _setting(
+            "expect_urls",
+            str,
+            MORE,
+            "Expected number of URLs per domain; exit with 3 otherwise.",
+            metavar="MIN[:MAX]",
+        ),
+    )
+)
 """The crawl options in the order of the help. Each is a field of `ScanSettings`."""
+
+
+def _only(*names: str) -> Bundle:
+    return Bundle({name: CRAWL[name] for name in names})
 
 
 def _without(*names: str) -> Bundle:
@@ -378,9 +237,11 @@ RESUMED: Final = _of_the_job(
     _without("max_urls", "max_file_size", "probe", "refresh", "ignore_robots", "user_agent")
 )
 CHECKED: Final = _without("concurrency", "max_time", "refresh", "body_cache", "expect_urls")
+WORKED: Final = _only("concurrency", "proxy", "body_cache")
 ScanCrawl = Annotated[Mapping[str, Any], SCANNED]
 ResumedCrawl = Annotated[Mapping[str, Any], RESUMED]
 CheckCrawl = Annotated[Mapping[str, Any], CHECKED]
+WorkerCrawl = Annotated[Mapping[str, Any], WORKED]
 
 
 def chosen(format: Format, as_json: bool, allowed: tuple[Format, ...]) -> Format:

@@ -58,18 +58,12 @@ def map_(
 async def _answer(
     cli: GlobalOptions, name: str, depth: int, share: float, format: Format, output: str | None
 ) -> None:
-    from contentmap_cli.commands.database.connection import database_for_reading
-    from contentmap_cli.commands.database.lookups import require_domain
+    from contentmap_cli.commands.database.lookups import read_domain
     from contentmap_cli.commands.interface.answer_output import answer_to, say, width_of
-    from contentmap_cli.output.answers.map import SiteMap, map_writer
+    from contentmap_cli.output.answers.map import SiteMap, write_map
     from contentmap_cli.storage.jobs.job_queries import last_scanned_at
 
-    async with (
-        database_for_reading(cli) as sessions,
-        sessions.read(domain=name) as session,
-        session.begin(),
-    ):
-        domain_id = await require_domain(session, cli.tenant_name, name)
+    async with read_domain(cli, name) as (session, domain_id):
         scanned = await last_scanned_at(session, domain_id) or datetime.now(UTC)
         counter = await count_sections(session, domain_id)
     top = counter.tree()
@@ -79,9 +73,9 @@ async def _answer(
             unless=cli.quiet,
         )
     with answer_to(output) as out:
-        writer = map_writer(format, out, width=width_of(out), color=cli.colored(out))
         least = max(1, round(top.urls * share))
-        writer.write(SiteMap(name, top, depth, least, f"{scanned:%Y-%m}", counter.folded))
+        site = SiteMap(name, top, depth, least, f"{scanned:%Y-%m}", counter.folded)
+        write_map(format, out, site, width=width_of(out), color=cli.colored(out))
         drawn = width_of(out) is not None
     if counter.folded and not (format is Format.TABLE and drawn):  # the drawing has its own note
         say("note: the smallest sections are counted in their parent", unless=cli.quiet)

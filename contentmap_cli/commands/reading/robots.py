@@ -84,18 +84,12 @@ def robots(
 
 async def _versions(cli: GlobalOptions, name: str) -> list[RobotsVersion]:
     """Return all versions. If there are none, print a note with the reason."""
-    from contentmap_cli.commands.database.connection import database_for_reading
-    from contentmap_cli.commands.database.lookups import require_domain
+    from contentmap_cli.commands.database.lookups import read_domain
     from contentmap_cli.commands.interface.answer_output import say
     from contentmap_cli.storage.jobs.job_queries import last_scan
     from contentmap_cli.storage.writing.robots_versions import robots_versions
 
-    async with (
-        database_for_reading(cli) as sessions,
-        sessions.read(domain=name) as session,
-        session.begin(),
-    ):
-        domain_id = await require_domain(session, cli.tenant_name, name)
+    async with read_domain(cli, name) as (session, domain_id):
         versions = await robots_versions(session, domain_id)
         last = await last_scan(session, domain_id) if not versions else None
     if not versions:

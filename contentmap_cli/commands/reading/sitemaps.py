@@ -43,8 +43,7 @@ def sitemaps(
 async def _answer(
     cli: GlobalOptions, name: str, format: Format, output: str | None, *, removed: bool
 ) -> None:
-    from contentmap_cli.commands.database.connection import database_for_reading
-    from contentmap_cli.commands.database.lookups import require_domain
+    from contentmap_cli.commands.database.lookups import read_domain
     from contentmap_cli.commands.interface.answer_output import answer_to, say, width_of
     from contentmap_cli.models.robots import DomainRobots
     from contentmap_cli.output.answers.lists import robots_note
@@ -54,12 +53,7 @@ async def _answer(
     from contentmap_cli.storage.reading.contents import stored_files
     from contentmap_cli.storage.writing.robots_versions import current_robots
 
-    async with (
-        database_for_reading(cli) as sessions,
-        sessions.read(domain=name) as session,
-        session.begin(),
-    ):
-        domain_id = await require_domain(session, cli.tenant_name, name)
+    async with read_domain(cli, name) as (session, domain_id):
         with answer_to(output) as out:
             writer = files_writer(format, out, width=width_of(out), color=cli.colored(out))
             count = 0

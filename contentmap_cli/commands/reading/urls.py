@@ -100,19 +100,13 @@ def urls(
 async def _answer(
     cli: GlobalOptions, name: str, wanted: EntryFilter, format: Format, output: str | None
 ) -> None:
-    from contentmap_cli.commands.database.connection import database_for_reading
-    from contentmap_cli.commands.database.lookups import require_domain
+    from contentmap_cli.commands.database.lookups import read_domain
     from contentmap_cli.commands.interface.answer_output import answer_to, has_left, say, width_of
     from contentmap_cli.output.formats import entries_writer
     from contentmap_cli.output.writers.sitemap_xml import MAX_URLS
     from contentmap_cli.storage.reading.contents import stored_batches
 
-    async with (
-        database_for_reading(cli) as sessions,
-        sessions.read(domain=name) as session,
-        session.begin(),
-    ):
-        domain_id = await require_domain(session, cli.tenant_name, name)
+    async with read_domain(cli, name) as (session, domain_id):
         with answer_to(output) as out:
             writer = entries_writer(format, out, width=width_of(out), color=cli.colored(out))
             count = 0
@@ -134,20 +128,14 @@ async def _answer(
 
 async def _write_folder(cli: GlobalOptions, name: str, wanted: EntryFilter, files: SitemapFiles) -> None:
     """Write sitemaps of at most the protocol's size, and their index, into a folder."""
-    from contentmap_cli.commands.database.connection import database_for_reading
-    from contentmap_cli.commands.database.lookups import require_domain
+    from contentmap_cli.commands.database.lookups import read_domain
     from contentmap_cli.commands.interface.answer_output import say
     from contentmap_cli.output.number_format import plural
     from contentmap_cli.output.writers.sitemap_xml import SitemapFolder
     from contentmap_cli.storage.reading.contents import stored_batches
 
     count = 0
-    async with (
-        database_for_reading(cli) as sessions,
-        sessions.read(domain=name) as session,
-        session.begin(),
-    ):
-        domain_id = await require_domain(session, cli.tenant_name, name)
+    async with read_domain(cli, name) as (session, domain_id):
         with files.made():
             with SitemapFolder(files.part, files.address) as folder:
                 async for batch in stored_batches(session, domain_id, wanted):

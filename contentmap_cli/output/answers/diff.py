@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from typing import Protocol, TextIO
+from typing import TextIO
 
 from contentmap_cli.models.comparison import Change, Comparison, Counts, Kind, ScanPoint
 from contentmap_cli.output.columns import Style, styled
@@ -19,21 +19,29 @@ COLUMNS = ("domain", "what", "change", "url", "sitemap", "lastmod", "lastmod_bef
 _DAY_ALONE = "T00:00:00Z"
 
 
-class DiffWriter(Protocol):
+class DiffWriter:
     """Writes the changes of one domain after the other: `begin`, `change` for each, `end`; at last
     `finish`."""
 
+    _pair: Comparison
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+
     def begin(self, pair: Comparison) -> None:
         """Begin a domain."""
+        self._pair = pair
 
     def change(self, change: Change) -> None:
         """Write a change."""
+        raise NotImplementedError
 
     def end(self, counts: Counts) -> None:
-        """End the domain."""
+        """End the domain. A format without a line for the counts writes nothing."""
 
     def finish(self) -> None:
         """End the output."""
+        self._out.flush()
 
 
 def diff_writer(
@@ -46,15 +54,15 @@ def diff_writer(
     """
     match format:
         case Format.TABLE:
-            return DiffTable(out, limit, color)
+            return _DiffTable(out, limit, color)
         case Format.JSON:
-            return DiffJson(out, job_id)
+            return _DiffJson(out, job_id)
         case Format.NDJSON:
-            return DiffNdjson(out)
+            return _DiffNdjson(out)
         case Format.CSV:
-            return DiffCsv(out)
+            return _DiffCsv(out)
         case Format.TXT:
-            return DiffTxt(out)
+            return _DiffTxt(out)
         case _:
             raise refusal(format, DIFF_FORMATS)
 
@@ -110,33 +118,17 @@ def _what(change: Change) -> str:
     return "sitemap" if change.sitemap is None else "url"
 
 
-class DiffNdjson:
+class _DiffNdjson(DiffWriter):
     """One line per change, then one for the domain."""
 
-    def __init__(self, out: TextIO) -> None:
-        self._out = out
-        self._pair: Comparison | None = None
-
-    def begin(self, pair: Comparison) -> None:
-        """Keep the pair for the domain's line."""
-        self._pair = pair
-
     def change(self, change: Change) -> None:
-        """Write the change."""
-        if self._pair is not None:
-            self._out.write(json.dumps(change_object(self._pair.domain, change)) + "\n")
+        self._out.write(json.dumps(change_object(self._pair.domain, change)) + "\n")
 
     def end(self, counts: Counts) -> None:
-        """Write the domain's line."""
-        if self._pair is not None:
-            self._out.write(json.dumps(diff_object(self._pair, counts)) + "\n")
-
-    def finish(self) -> None:
-        """Flush the stream."""
-        self._out.flush()
+        self._out.write(json.dumps(diff_object(self._pair, counts)) + "\n")
 
 
-class DiffJson:
+class _DiffJson(DiffWriter):
     """The domain's object with its `changes`; for a job an object with one of these per domain in
     `results`.
 
@@ -144,59 +136,43 @@ class DiffJson:
     """
 
     def __init__(self, out: TextIO, job_id: str | None) -> None:
-        self._out = out
+        super().__init__(out)
         self._job = job_id
-        self._pair: Comparison | None = None
-        self._first = True
-        self._before = ""
+        self._between = ""  # before the next domain
+        self._before = ""  # before the next change
         if job_id is not None:
             head = json.dumps({"type": "job_diff", "schema": SCHEMA, "job_id": job_id})
             out.write(f'{head[:-1]}, "results": [')
+            self._between = "\n"
 
     def begin(self, pair: Comparison) -> None:
-        """Open the domain's object."""
         self._pair = pair
-        self._out.write(
-            ('\n{"changes": [' if self._first else ',\n{"changes": [').lstrip(
-                "\n" if self._job is None else ""
-            )
-        )
-        self._first, self._before = False, "\n"
+        self._out.write(f'{self._between}{{"changes": [')
+        self._between, self._before = ",\n", "\n"
 
     def change(self, change: Change) -> None:
-        """Write the change."""
-        if self._pair is not None:
-            self._out.write(self._before + json.dumps(change_object(self._pair.domain, change)))
-            self._before = ",\n"
+        self._out.write(self._before + json.dumps(change_object(self._pair.domain, change)))
+        self._before = ",\n"
 
     def end(self, counts: Counts) -> None:
-        """Write the counts and close the object."""
-        if self._pair is not None:
-            self._out.write(f"], {json.dumps(diff_object(self._pair, counts))[1:]}")
+        self._out.write(f"], {json.dumps(diff_object(self._pair, counts))[1:]}")
 
     def finish(self) -> None:
-        """Close the document."""
         self._out.write("\n" if self._job is None else "]}\n")
-        self._out.flush()
+        super().finish()
 
 
-class DiffCsv:
+class _DiffCsv(DiffWriter):
     """A header and one line per change, safe for spreadsheets."""
 
     def __init__(self, out: TextIO) -> None:
-        self._out = out
+        super().__init__(out)
         self._csv = csv.writer(out, lineterminator="\n")
         self._csv.writerow(COLUMNS)
-        self._domain = ""
-
-    def begin(self, pair: Comparison) -> None:
-        """Keep the domain's name."""
-        self._domain = pair.domain
 
     def change(self, change: Change) -> None:
-        """Write the change."""
         row = (
-            self._domain,
+            self._pair.domain,
             _what(change),
             change.kind.value,
             url_text(change.url),
@@ -207,48 +183,26 @@ class DiffCsv:
         )
         self._csv.writerow([csv_cell(cell) for cell in row])
 
-    def end(self, counts: Counts) -> None:
-        """Do nothing: CSV has no line for the counts."""
 
-    def finish(self) -> None:
-        """Flush the stream."""
-        self._out.flush()
-
-
-class DiffTxt:
+class _DiffTxt(DiffWriter):
     """`+ URL`, `- URL` or `~ URL`, one per line, without sitemap files."""
 
-    def __init__(self, out: TextIO) -> None:
-        self._out = out
-
-    def begin(self, pair: Comparison) -> None:
-        """Do nothing."""
-
     def change(self, change: Change) -> None:
-        """Write the URL."""
         if change.sitemap is not None:
             self._out.write(f"{_SIGNS[change.kind]} {url_text(change.url)}\n")
 
-    def end(self, counts: Counts) -> None:
-        """Do nothing."""
 
-    def finish(self) -> None:
-        """Flush the stream."""
-        self._out.flush()
-
-
-class DiffTable:
+class _DiffTable(DiffWriter):
     """A table: the compared scans, one line per change up to a limit, and the counts."""
 
     def __init__(self, out: TextIO, limit: int | None, color: bool) -> None:
-        self._out = out
+        super().__init__(out)
         self._limit = limit
         self._color = color
         self._shown = 0
         self._domains = 0
 
     def begin(self, pair: Comparison) -> None:
-        """Write which scans are compared."""
         self._out.write("\n" if self._domains else "")
         self._domains += 1
         self._shown = 0
@@ -264,7 +218,6 @@ class DiffTable:
         self._out.write("\n")
 
     def change(self, change: Change) -> None:
-        """Write the change, up to the limit."""
         self._shown += 1
         if self._limit is not None and self._shown > self._limit:
             return
@@ -274,7 +227,6 @@ class DiffTable:
         self._out.write(f"{sign} {noun}{url_text(change.url)}{details}\n")
 
     def end(self, counts: Counts) -> None:
-        """Write the counts."""
         left = self._shown - self._limit if self._limit is not None else 0
         if left > 0:
             self._out.write(f"… and {left:,} more (--limit N shows more, --format ndjson all)\n")
@@ -284,10 +236,6 @@ class DiffTable:
         if counts.sitemaps_added or counts.sitemaps_removed:
             files = f"; {plural(counts.sitemaps_added, 'sitemap')} added, {counts.sitemaps_removed:,} removed"
         self._out.write(f"{urls if counts.total else 'no differences'}{files}\n")
-
-    def finish(self) -> None:
-        """Flush the stream."""
-        self._out.flush()
 
 
 def _when(point: ScanPoint) -> str:

@@ -7,7 +7,7 @@ import os
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TextIO
+from typing import TextIO
 from urllib.parse import unquote
 
 from contentmap_cli.models.sections import Periods, Section, split_by_size
@@ -48,24 +48,19 @@ class SiteMap:
     folded: bool = False
 
 
-class MapWriter(Protocol):
-    """Writes one map."""
-
-    def write(self, site: SiteMap) -> None:
-        """Write the map."""
-
-
-def map_writer(format: Format, out: TextIO, *, width: int | None = None, color: bool = False) -> MapWriter:
-    """Return the writer for `map`. Parameters and errors as for `scan_writer`."""
+def write_map(
+    format: Format, out: TextIO, site: SiteMap, *, width: int | None = None, color: bool = False
+) -> None:
+    """Write a map. Other parameters and errors as for `scan_writer`."""
     match format:
         case Format.TABLE:
-            return _MapTable(out, width, color)
+            _MapTable(out, width, color).write(site)
         case Format.JSON:
-            return _MapJson(out)
+            _write_json(out, site)
         case Format.NDJSON:
-            return _MapLines(out)
+            _write_lines(out, site)
         case Format.CSV:
-            return _MapCsv(out)
+            _write_csv(out, site)
         case _:
             raise refusal(format, LIST_FORMATS)
 
@@ -112,55 +107,40 @@ def map_object(site: SiteMap) -> dict[str, object]:
     }
 
 
-class _MapJson:
-    """The map with nested sections."""
+def _write_json(out: TextIO, site: SiteMap) -> None:
+    """Write the map with nested sections."""
+    total = site.top.urls
 
-    def __init__(self, out: TextIO) -> None:
-        self._out = out
+    def nested(section: Section, depth: int) -> dict[str, object]:
+        large, small = split_by_size(section, site.least) if depth < site.depth else ((), None)
+        answer = section_object(section, depth, total)
+        answer["sections"] = [nested(below, depth + 1) for below in large]
+        answer["not_shown"] = {"sections": small.sections, "urls": small.urls} if small else None
+        return answer
 
-    def write(self, site: SiteMap) -> None:
-        total = site.top.urls
-
-        def nested(section: Section, depth: int) -> dict[str, object]:
-            large, small = split_by_size(section, site.least) if depth < site.depth else ((), None)
-            answer = section_object(section, depth, total)
-            answer["sections"] = [nested(below, depth + 1) for below in large]
-            answer["not_shown"] = {"sections": small.sections, "urls": small.urls} if small else None
-            return answer
-
-        json.dump(map_object(site) | {"root": nested(site.top, 0)}, self._out, allow_nan=False, indent=2)
-        self._out.write("\n")
+    json.dump(map_object(site) | {"root": nested(site.top, 0)}, out, allow_nan=False, indent=2)
+    out.write("\n")
 
 
-class _MapLines:
-    """One line per section in pre-order, then the map."""
-
-    def __init__(self, out: TextIO) -> None:
-        self._out = out
-
-    def write(self, site: SiteMap) -> None:
-        for depth, section, sections, urls in visible(site):
-            answer = section_object(section, depth, site.top.urls)
-            answer["not_shown"] = {"sections": sections, "urls": urls} if depth < site.depth else None
-            self._out.write(json.dumps(answer, allow_nan=False) + "\n")
-        self._out.write(json.dumps(map_object(site), allow_nan=False) + "\n")
+def _write_lines(out: TextIO, site: SiteMap) -> None:
+    """Write one line per section in pre-order, then the map."""
+    for depth, section, sections, urls in visible(site):
+        answer = section_object(section, depth, site.top.urls)
+        answer["not_shown"] = {"sections": sections, "urls": urls} if depth < site.depth else None
+        out.write(json.dumps(answer, allow_nan=False) + "\n")
+    out.write(json.dumps(map_object(site), allow_nan=False) + "\n")
 
 
-class _MapCsv:
-    """One line per section."""
+def _write_csv(out: TextIO, site: SiteMap) -> None:
+    """Write one line per section."""
 
-    def __init__(self, out: TextIO) -> None:
-        self._out = out
+    def to_object(row: tuple[int, Section]) -> dict[str, object]:
+        depth, section = row
+        return section_object(section, depth, site.top.urls)
 
-    def write(self, site: SiteMap) -> None:
-        def to_object(row: tuple[int, Section]) -> dict[str, object]:
-            depth, section = row
-            return section_object(section, depth, site.top.urls)
-
-        rows = CsvRows(self._out, SECTION, cells_of(SECTION, to_object))
-        for depth, section, _, _ in visible(site):
-            rows.write((depth, section))
-        rows.finish()
+    rows = CsvRows(out, SECTION, cells_of(SECTION, to_object))
+    rows.write_all((depth, section) for depth, section, _, _ in visible(site))
+    rows.finish()
 
 
 class _MapTable:
