@@ -15,6 +15,7 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+from databases import DATABASES
 from fork_server import stop_servers
 from postgres_server import PostgresServer, wanted_version
 
@@ -26,7 +27,6 @@ from contentmap_cli.storage.session import Sessions
 _numbers = itertools.count()
 PARTITIONS = int(os.environ.get("CONTENTMAP_TEST_PARTITIONS", "1"))
 """Partitions of the table of URLs on PostgreSQL, in every database that begins with a schema."""
-DATABASES = ("sqlite", "postgresql")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -30,6 +30,7 @@ def both(tmp_path: Path) -> list[Contentmap]:
     return programs
 
 
+@pytest.mark.campaign
 def test_the_same_is_said(both: list[Contentmap]) -> None:
     """On stdout and stderr, in the given width, with the same exit code, and read from stdin."""
     for words in (["--version"], ["scan", "--help"], ["scan", "--no-such-option"], ["jobs"], ["nothing"]):

@@ -77,14 +77,26 @@ def tree_of(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
 
 
-def imports(path: Path) -> Iterator[tuple[str, str]]:
-    """Yield (place, module) for each module that a source file imports, `TYPE_CHECKING` blocks included."""
-    for node in ast.walk(tree_of(path)):
+@cache
+def nodes_of(path: Path) -> list[ast.AST]:
+    return list(ast.walk(tree_of(path)))
+
+
+@cache
+def imports(path: Path) -> list[tuple[str, str]]:
+    """Return (place, module) for each module that a source file imports, `TYPE_CHECKING` blocks included."""
+    return list(_imports(path))
+
+
+def _imports(path: Path) -> Iterator[tuple[str, str]]:
+    for node in nodes_of(path):
+        if not isinstance(node, ast.Import | ast.ImportFrom):
+            continue
         place = f"{path.relative_to(ROOT)}:{getattr(node, 'lineno', 0)}"
         if isinstance(node, ast.Import):
             for alias in node.names:
                 yield place, alias.name
-        elif isinstance(node, ast.ImportFrom):
+        else:
             assert node.level == 0, f"{place}: imports are absolute"
             module = node.module or ""
             yield place, module
@@ -148,7 +160,7 @@ def test_only_commands_own_transactions() -> None:
     wrong = []
     for path in SOURCES:
         service = package_of(path) not in TRANSACTION_OWNERS or path in SERVICES_IN_COMMANDS
-        for node in ast.walk(tree_of(path)):
+        for node in nodes_of(path):
             if isinstance(node, ast.Attribute) and node.attr == "begin_nested" and path != GUARD:
                 wrong.append(f"{path.relative_to(ROOT)}:{node.lineno} .begin_nested")
             elif service and path != GUARD and isinstance(node, ast.Call):
@@ -165,7 +177,7 @@ def test_parsers_and_rules_are_pure() -> None:
         wrong += [f"{place} imports {module}" for place, module in imports(path) if module in IMPURE_MODULES]
         wrong += [
             f"{path.relative_to(ROOT)}:{node.lineno}"
-            for node in ast.walk(tree_of(path))
+            for node in nodes_of(path)
             if isinstance(node, ast.AsyncFunctionDef | ast.Await)
         ]
     assert not wrong

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import mutants
+import pytest
 
 CODE = '''
 def outer(items):
@@ -69,6 +70,7 @@ def test_only_what_is_in_every_tree_is_chosen(tmp_path: Path) -> None:
     assert all(mutants.find(each, mutants.places(new)) for each in chosen)
 
 
+@pytest.mark.campaign
 def test_killed_and_survived(tmp_path: Path) -> None:
     """A test of one function notices its mutant, and not that of the other; the tree stays as it was."""
     kept = tree(tmp_path / "tree", "one.py")

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from databases import one_database
+from fork_server import ForkedProcess, can_fork
 from web_sites import good_site, serving
 
 BASH, FISH, ZSH = map(shutil.which, ("bash", "fish", "zsh"))
@@ -47,17 +48,23 @@ def complete(contentmap: Any) -> Any:
             "COMP_CWORD": str(len(words) - 1),
             **variables,
         }
-        ran = subprocess.run(
-            [sys.executable, "-c", PATIENT],
+        start = ForkedProcess if can_fork(environment) else subprocess.Popen[bytes]
+        with start(
+            [str(program)] if start is ForkedProcess else [sys.executable, str(program)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
             cwd=contentmap.folder,
-        )
-        assert ran.stderr == ""
-        return ran.stdout.split()
+        ) as process:
+            out, err = process.communicate()
+        assert err == b""
+        return out.decode().split()
 
+    program = contentmap.folder / "bin" / "contentmap"
+    program.parent.mkdir()
+    program.write_text(f"#!{sys.executable}\n{PATIENT}")
+    program.chmod(0o755)
     ask.job, ask.database, ask.environment = contentmap.job, contentmap.database, contentmap.environment  # type: ignore[attr-defined]
     return ask
 
@@ -93,11 +100,7 @@ def test_what_goes_wrong_is_not_said(complete: Any, tmp_path: Path) -> None:
 
 def in_a_shell(complete: Any, folder: Path) -> dict[str, str]:
     """The environment of a shell that finds the command and the database."""
-    program = folder / "bin" / "contentmap"
-    program.parent.mkdir(exist_ok=True)
-    program.write_text(f"#!{sys.executable}\n{PATIENT}")
-    program.chmod(0o755)
-    path = f"{program.parent}:{complete.environment['PATH']}"
+    path = f"{folder / 'bin'}:{complete.environment['PATH']}"
     return complete.environment | {"CONTENTMAP_DATABASE_URL": complete.database, "PATH": path, "TERM": "dumb"}
 
 

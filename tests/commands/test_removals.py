@@ -35,6 +35,7 @@ from site_server import serving_sites
 
 SEED = 7
 HISTORIES = 20
+FEW_HISTORIES = 4
 NIGHTS = 4
 
 
@@ -61,8 +62,9 @@ def scanned(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     """All sites, scanned four nights: with few damages, none that a crawler waits for, or with all."""
     folder = tmp_path_factory.mktemp("removals")
     if request.param != "postgresql":
-        database = f"sqlite:///{folder / 'map.db'}"
-        yield _scan(Contentmap(folder, database), few=request.param == "few")
+        few = request.param == "few"
+        contentmap = Contentmap(folder, f"sqlite:///{folder / 'map.db'}")
+        yield _scan(contentmap, few=few, count=FEW_HISTORIES if few else HISTORIES)
         return
     server = request.getfixturevalue("postgres_server")
     name = f"contentmap_removals_{os.getpid()}"
@@ -81,12 +83,12 @@ async def _on_server(server: str, statement: str) -> None:
         await connection.close()
 
 
-def _scan(contentmap: Contentmap, *, few: bool) -> Scanned:
-    """Serve and scan every site night after night."""
+def _scan(contentmap: Contentmap, *, few: bool, count: int = HISTORIES) -> Scanned:
+    """Serve and scan every site, and `count` random histories, night after night."""
     damaged = list(damaged_sites(few=few))
     changed = [(case, f"changed{number}.test") for number, case in enumerate((*CHANGES, *HIDDEN))]
     without = RETRIED_DAMAGES if few else frozenset()
-    histories = [History(SEED, index, NIGHTS, without) for index in range(HISTORIES)]
+    histories = [History(SEED, index, NIGHTS, without) for index in range(count)]
     cases = [(Watched(case.site, Rule()), case.active) for case in damaged]
     sites = [(case, Watched(site_of(host, case.style), Rule())) for case, host in changed]
     watched = [Watched(history.site, Rule()) for history in histories]

@@ -122,6 +122,7 @@ def test_what_has_no_page(contentmap: Any, on_sqlite: Any, tmp_path: Path) -> No
     assert said.code == 2 and "pip install 'contentmap-cli[report]'" in said.err
 
 
+@pytest.mark.campaign
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
 async def test_a_page_in_a_browser(on_sqlite: Any, tmp_path: Path) -> None:
     """Nothing is asked of anybody, nothing fetched runs, tables sort by keyboard and can be searched, charts

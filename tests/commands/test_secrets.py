@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import quote
 
 import asyncpg
+import pytest
 from databases import one_database
 from web_sites import Page, Reply, good_site, serving, urlset
 
@@ -122,6 +123,11 @@ def with_secrets(host: str) -> dict[str, Page]:
     }
 
 
+@pytest.mark.parametrize(
+    "address",
+    ["postgresql", pytest.param("sqlite", marks=pytest.mark.campaign)],  # an SQLite file has no password
+    indirect=True,
+)
 def test_no_secret_comes_out_of_a_run(contentmap: Any, address: str, tmp_path: Path) -> None:
     """Targets, database addresses, headers and proxies: used, and never told, whatever happens."""
     s = SECRETS

@@ -64,6 +64,7 @@ def server(request: pytest.FixtureRequest) -> Iterator[PostgresServer]:
         made.remove()
 
 
+@pytest.mark.campaign
 def test_every_server_version_will_do(server: PostgresServer, contentmap_at: Callable[[str], Any]) -> None:
     """Upgrade, scan, scan again, fail, resume and ask: the same on each."""
     contentmap = contentmap_at(server.address())

@@ -88,6 +88,7 @@ def test_three_lists_name_the_same_domains(expected: dict[str, Any]) -> None:
     assert set(names) == set(expected) == {*build(), REFUSED, UNRESOLVED}
 
 
+@pytest.mark.campaign
 def test_healthy_sites_publish_what_is_expected_of_them(port: int, expected: dict[str, Any]) -> None:
     """Every page that a healthy site is expected to list can be read from it, and none is listed twice."""
     # no XML reader takes the first; the second lists what cannot be recorded; this reader would follow the

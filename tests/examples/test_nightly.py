@@ -82,6 +82,7 @@ def test_the_units_are_understood() -> None:
         assert [line for line in told if "is not executable" not in line] == []
 
 
+@pytest.mark.campaign
 def test_the_workflow_runs_commands_that_there_are(tmp_path: Path) -> None:
     """Its commands are run as they stand, with a site in good order and with one that is not."""
     source = (EXAMPLES / "github" / "sitemaps.yml").read_text()
@@ -114,6 +115,7 @@ def feed(tmp_path: Path) -> Any:
     return run
 
 
+@pytest.mark.campaign
 def test_new_urls_are_handed_on_once(feed: Any, tmp_path: Path) -> None:
     """Only what is new since last time; all of it again where the command failed; an error is passed on."""
     got = tmp_path / "got.txt"

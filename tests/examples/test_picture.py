@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from lxml import etree
 
 ROOT = Path(__file__).parent.parent.parent
@@ -25,6 +26,7 @@ def _text(picture: Path) -> list[str]:
     ]
 
 
+@pytest.mark.campaign
 def test_the_picture_shows_what_the_commands_print(tmp_path: Path) -> None:
     """Drawn anew, it says the same but for times and jobs."""
     drawn = tmp_path / "run.svg"

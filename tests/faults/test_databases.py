@@ -77,7 +77,10 @@ def _in_the_middle(trial: Trial, *, aloud: bool = False, fault: Any = None) -> s
     return scan
 
 
-@pytest.mark.parametrize("immediate", [False, True], ids=["fast", "immediate"])
+@pytest.mark.parametrize(
+    "immediate",
+    [pytest.param(False, id="fast", marks=pytest.mark.campaign), pytest.param(True, id="immediate")],
+)
 @on_postgresql
 def test_the_server_is_restarted(on_own_server: Trial, own_server: PostgresServer, immediate: bool) -> None:
     """The run notices, or ends with 5 and says how to go on; nothing is lost either way."""

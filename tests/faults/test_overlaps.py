@@ -160,7 +160,13 @@ def _owner_is(trial: Trial, pid: int) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("address", "hours"), [("sqlite", 30), ("postgresql", 30), ("postgresql", -30)], indirect=["address"]
+    ("address", "hours"),
+    [
+        ("sqlite", 30),
+        ("postgresql", 30),
+        pytest.param("postgresql", -30, marks=pytest.mark.campaign),
+    ],
+    indirect=["address"],
 )
 def test_the_clock_of_the_client_does_not_matter(trial: Trial, hours: int) -> None:
     """A run a day ahead or behind holds its job as any other, and takes nobody's."""

@@ -4,5 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+DATABASES = ("sqlite", "postgresql")
+"""The parameters of the fixture `address`."""
+
 one_database = pytest.mark.parametrize("address", ["sqlite"], indirect=True)
 """For a test whose SQL is the same on both databases, or is tested on both elsewhere."""

@@ -55,6 +55,7 @@ def test_chaos(
     assert done["restarts"] == 1
 
 
+@pytest.mark.campaign
 def test_a_server_that_stays_away(
     tmp_path: Path, server: PostgresServer, pages: dict[str, Page], undisturbed: Trial
 ) -> None:

@@ -77,7 +77,9 @@ def test_a_domain_that_takes_too_long_is_handed_back(trial: QueueTrial) -> None:
     trial.check_finished()
 
 
-@pytest.mark.parametrize("point", ["domain.fenced", "work:transaction.committed"])
+@pytest.mark.parametrize(
+    "point", ["domain.fenced", pytest.param("work:transaction.committed", marks=pytest.mark.campaign)]
+)
 def test_a_worker_is_killed(trial: QueueTrial, point: str) -> None:
     """The next worker takes over what was held after its lease, and does not repeat what was committed."""
     trial.enqueue()
@@ -111,7 +113,8 @@ def test_killed_between_the_last_commit_and_its_completion(trial: QueueTrial) ->
     assert trial.ask(EMPTY) == [(0, 0)]
 
 
-@pytest.mark.parametrize("at_once", ["1", "4"])  # alone, it falls asleep while it gives its places back
+# with "1" it is suspended while it releases its host slots
+@pytest.mark.parametrize("at_once", ["1", pytest.param("4", marks=pytest.mark.campaign)])
 def test_a_worker_that_slept_past_its_lease(trial: QueueTrial, at_once: str) -> None:
     """Stopped in the middle of a domain, it is buried by another; awake again, it records nothing of what it
     has lost, goes on as a worker like any other, and each domain is committed once."""
