@@ -10,7 +10,6 @@ from typing import BinaryIO
 from contentmap_cli.check.checker import Checker
 from contentmap_cli.commands.database.connection import database_for_reading
 from contentmap_cli.commands.database.lookups import read_domain
-from contentmap_cli.commands.interface.answer_output import say
 from contentmap_cli.commands.interface.global_options import GlobalOptions
 from contentmap_cli.crawl.crawler import Crawler
 from contentmap_cli.crawl.reading.spool import RowSpool
@@ -253,5 +252,5 @@ async def _earlier(cli: GlobalOptions, domain: str) -> dict[str, RememberedFile]
     except NotFound:  # there is no database yet
         return {}
     except ContentMapError as error:
-        say(f"note: no earlier scan to compare with: {redact(error.message)}", unless=cli.quiet)
+        cli.note(f"note: no earlier scan to compare with: {redact(error.message)}")
         return {}
