@@ -122,7 +122,6 @@ async def _answer(
     from contentmap_cli.models.comparison import choose_scans
     from contentmap_cli.output.answers.diff import diff_writer
     from contentmap_cli.storage.reading.comparison import history, scanned_domains
-    from contentmap_cli.storage.reading.contents import domain_names
 
     async with (
         database_for_reading(cli) as sessions,
@@ -135,7 +134,7 @@ async def _answer(
         elif job_id is not None:
             job_id = await find_job_id(session, cli.tenant_name, job_id)
             await require_job(session, cli.tenant_name, job_id)
-            pairs = await domain_names(session, await scanned_domains(session, job_id))
+            pairs = await scanned_domains(session, job_id)
         changed = False
         selected: Comparison | None = None
         if name is not None:  # select the scans before the output file is opened
