@@ -30,7 +30,6 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.orm import Session, SessionTransaction
 
 from contentmap_cli.errors import TransactionRuleBroken
-from contentmap_cli.storage.engine import BEGINS
 
 _SESSION = "contentmap_session"
 # leading blanks and comments, then a word that begins, ends or nests a transaction
@@ -162,18 +161,20 @@ class GuardedSession(AsyncSession):
     sync_session: _Refusing
 
     def __init__(
-        self, engine: AsyncEngine, context: Context, take_turn: Callable[[], Awaitable[None]]
+        self, engine: AsyncEngine, context: Context, take_turn: Callable[[], Awaitable[None]] | None = None
     ) -> None:
         # services flush what they add: a flush before each statement would be a second check of each
         super().__init__(engine, expire_on_commit=False, autobegin=False, autoflush=False)
         self.dialect = engine.dialect
         self.context = self.sync_session.context = context
         self._take_turn = take_turn
+        self.sync_session.turn_taken = take_turn is None
 
     async def turn(self) -> None:
         """Wait for this session's turn to write. Call it after the network part, before the first statement.
         The turn ends with the session."""
-        await self._take_turn()
+        if self._take_turn is not None:
+            await self._take_turn()
         self.sync_session.turn_taken = True
 
     @property
@@ -205,7 +206,7 @@ class GuardedSession(AsyncSession):
 
     def note(self, action: str, **extra: object) -> None:
         """Log a step of the work with the state of this session's transaction."""
-        _note(self.sync_session, action, logging.DEBUG, **extra)
+        _note(self.sync_session, action, **extra)
 
 
 def guard_engine(engine: AsyncEngine) -> None:
@@ -255,7 +256,7 @@ def _refuse_control(connection: Connection, message: str) -> NoReturn:
 def _refuse_control_text(
     connection: Connection, cursor: Any, statement: str, parameters: Any, context: Any, executemany: bool
 ) -> None:
-    if _CONTROL.match(statement) and not context.execution_options.get(BEGINS):
+    if _CONTROL.match(statement):
         _refuse_control(connection, "transaction control was sent as text: only the owner's block ends one")
 
 
@@ -275,14 +276,13 @@ def _remember(context: ExceptionContext) -> None:
         session.remember_failure(context.original_exception)
 
 
-def _note(session: _Refusing, action: str, level: int, **extra: object) -> None:
-    if not log.isEnabledFor(level):
+def _note(session: _Refusing, action: str, **extra: object) -> None:
+    if not log.isEnabledFor(logging.DEBUG):
         return
     context = session.context
     state = session.in_transaction()
     held = bool(state and session.held)
-    log.log(
-        level,
+    log.debug(
         "%s",
         action,
         extra={
@@ -301,7 +301,7 @@ def _note(session: _Refusing, action: str, level: int, **extra: object) -> None:
 def _created(session: _Refusing, transaction: SessionTransaction) -> None:
     if transaction.parent is None:
         session.info["outcome"] = "rolled_back"
-        _note(session, "transaction.begun", logging.DEBUG)
+        _note(session, "transaction.begun")
 
 
 @event.listens_for(_Refusing, "after_begin")
@@ -310,7 +310,7 @@ def _connected(session: _Refusing, transaction: SessionTransaction, connection: 
     connection.info[_SESSION] = weakref.ref(session)
     if not session.turn_taken:
         session._refuse("run a statement before its turn to write")
-    _note(session, "transaction.first_statement", logging.DEBUG)
+    _note(session, "transaction.first_statement")
 
 
 @event.listens_for(_Refusing, "before_commit")
@@ -330,4 +330,4 @@ def _ended(session: _Refusing, transaction: SessionTransaction) -> None:
     if transaction.parent is None:
         session.held = session.owner_task = None
         outcome = session.info["outcome"]
-        _note(session, f"transaction.{outcome}", logging.DEBUG)
+        _note(session, f"transaction.{outcome}")
