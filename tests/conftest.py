@@ -1,4 +1,4 @@
-"""Fixtures for every test: a new database of each kind for each test, copied from one with the schema."""
+"""Fixtures for every test: a database of each kind for each test, with the schema and no rows."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ import asyncpg
 import pytest
 from databases import DATABASES
 from fork_server import stop_servers
+from postgres_pool import PostgresPool
 from postgres_server import PostgresServer, wanted_version
 
 from contentmap_cli.storage.engine import Database, open_database
@@ -101,11 +102,20 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
+@pytest.fixture(scope="session")
+def postgres_pool(postgres_server: str, postgres_template: str) -> Iterator[PostgresPool]:
+    """Databases to take and give back."""
+    pool = PostgresPool(postgres_server, postgres_template)
+    yield pool
+    pool.close()
+
+
 @pytest.fixture
-def postgres_address(postgres_server: str, postgres_template: str) -> Iterator[str]:
+def postgres_address(postgres_pool: PostgresPool) -> Iterator[str]:
     """The address of a database on the server, with the current schema and no rows."""
-    with _new_database(postgres_server, f"TEMPLATE {postgres_template}") as address:
-        yield address
+    address = postgres_pool.take()
+    yield address
+    postgres_pool.give_back(address)
 
 
 @pytest.fixture
@@ -138,9 +148,9 @@ def empty_address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 @contextmanager
-def _new_database(server: str, options: str = "") -> Iterator[str]:
+def _new_database(server: str) -> Iterator[str]:
     name = f"contentmap_test_{os.getpid()}_{next(_numbers)}"
-    asyncio.run(_on_server(server, f"CREATE DATABASE {name} {options}"))
+    asyncio.run(_on_server(server, f"CREATE DATABASE {name}"))
     yield server.rpartition("/")[0] + f"/{name}"
     asyncio.run(_on_server(server, f"DROP DATABASE {name} WITH (FORCE)"))
 
