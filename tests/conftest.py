@@ -35,13 +35,27 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--shuffle", type=int, metavar="SEED", help="run in a random order, the same for a seed")
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Shuffle the tests if asked to, and let Hypothesis take its time beside other processes."""
-    if "hypothesis" in sys.modules:
-        from hypothesis import HealthCheck, settings
+EXAMPLES, CAMPAIGN_EXAMPLES = 50, 300
+"""How many examples Hypothesis tries in each of its tests."""
 
-        settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-        settings.load_profile("suite")
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Shuffle the tests if asked to. Campaigns run the tests of Hypothesis again, with more examples."""
+    if "hypothesis" in sys.modules:
+        from hypothesis import HealthCheck, is_hypothesis_test, settings
+
+        campaign = config.getoption("markexpr") == "campaign"
+        found = [item for item in items if is_hypothesis_test(getattr(item, "function", None))]
+        for function in {item.function for item in found if isinstance(item, pytest.Function)}:
+            settings(
+                max_examples=CAMPAIGN_EXAMPLES if campaign else EXAMPLES,
+                deadline=None,
+                suppress_health_check=[HealthCheck.too_slow],
+            )(function)
+        if campaign:
+            for item in found:
+                item.add_marker(pytest.mark.campaign)
     if (seed := config.getoption("--shuffle")) is not None:
         random.Random(seed).shuffle(items)
 
