@@ -25,6 +25,11 @@ from contentmap_cli.storage.partitions import partition
 from contentmap_cli.storage.schema import upgrade_schema
 from contentmap_cli.storage.session import Sessions
 
+if sys.dont_write_bytecode:
+    # assertions are rewritten and compiled once, not in each run, and nothing is written beside the sources
+    sys.pycache_prefix = str(Path(__file__).parents[1] / ".pytest_cache" / "bytecode")
+    sys.dont_write_bytecode = False
+
 _numbers = itertools.count()
 PARTITIONS = int(os.environ.get("CONTENTMAP_TEST_PARTITIONS", "1"))
 """Partitions of the table of URLs on PostgreSQL, in every database that begins with a schema."""
