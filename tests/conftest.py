@@ -25,6 +25,11 @@ from contentmap_cli.storage.partitions import partition
 from contentmap_cli.storage.schema import upgrade_schema
 from contentmap_cli.storage.session import Sessions
 
+if sys.dont_write_bytecode:
+    # assertions are rewritten and compiled once, not in each run, and nothing is written beside the sources
+    sys.pycache_prefix = str(Path(__file__).parents[1] / ".pytest_cache" / "bytecode")
+    sys.dont_write_bytecode = False
+
 _numbers = itertools.count()
 PARTITIONS = int(os.environ.get("CONTENTMAP_TEST_PARTITIONS", "1"))
 """Partitions of the table of URLs on PostgreSQL, in every database that begins with a schema."""
@@ -35,13 +40,27 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--shuffle", type=int, metavar="SEED", help="run in a random order, the same for a seed")
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Shuffle the tests if asked to, and let Hypothesis take its time beside other processes."""
-    if "hypothesis" in sys.modules:
-        from hypothesis import HealthCheck, settings
+EXAMPLES, CAMPAIGN_EXAMPLES = 50, 300
+"""How many examples Hypothesis tries in each of its tests."""
 
-        settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-        settings.load_profile("suite")
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Shuffle the tests if asked to. Campaigns run the tests of Hypothesis again, with more examples."""
+    if "hypothesis" in sys.modules:
+        from hypothesis import HealthCheck, is_hypothesis_test, settings
+
+        campaign = config.getoption("markexpr") == "campaign"
+        found = [item for item in items if is_hypothesis_test(getattr(item, "function", None))]
+        for function in {item.function for item in found if isinstance(item, pytest.Function)}:
+            settings(
+                max_examples=CAMPAIGN_EXAMPLES if campaign else EXAMPLES,
+                deadline=None,
+                suppress_health_check=[HealthCheck.too_slow],
+            )(function)
+        if campaign:
+            for item in found:
+                item.add_marker(pytest.mark.campaign)
     if (seed := config.getoption("--shuffle")) is not None:
         random.Random(seed).shuffle(items)
 
