@@ -145,12 +145,12 @@ _FINISH: Final = (
         owner=None,
         lease_until=None,
         finished_at=utc_now(),
-        # a scan that is resumed goes on with what it has recorded before
-        recorded_at=func.coalesce(_S.recorded_at, utc_now()),
         **{name: bindparam(f"new_{name}", type_=_S[name].type) for name in _RESULT},
         **{name: _S[name] + bindparam(f"new_{name}", type_=_S[name].type) for name in _SUMS},
     )
 )
+# a scan that is resumed keeps the time of the first entries that it recorded
+_FINISH_ENTRIES: Final = _FINISH.values(recorded_at=func.coalesce(_S.recorded_at, utc_now()))
 _SET_LAST: Final = (
     update(_DOMAINS)
     .where(_D.id == bindparam("domain"))
@@ -311,7 +311,8 @@ async def finish_domain(
     recorded = summary.status in (ScanStatus.OK, ScanStatus.PARTIAL, ScanStatus.EMPTY)
     if recorded or summary.urls or summary.removed:
         seen |= {"new_sitemaps": summary.sitemaps, "new_urls": summary.urls}
-    await session.write(_FINISH, result)
+    has_entries = recorded or summary.sitemaps > 0
+    await session.write(_FINISH_ENTRIES if has_entries else _FINISH, result)
     await session.write(_RECORDED if "new_urls" in seen else _SET_LAST, seen)
     session.note("domain.recorded", status=str(summary.status))
 
