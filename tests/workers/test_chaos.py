@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from disturbance import disturb
+from disturbance import LEASES, disturb
 from postgres_server import PostgresServer, wanted_version
 from program import Contentmap
 from queue_trial import QueueTrial
@@ -99,6 +99,30 @@ def test_a_server_that_comes_later(
         assert said.code == 0, said.err
         server.start()
         said = trial.contentmap.end(works)
+        assert said.code == 0, said.err
+        trial.check_finished()
+
+
+def test_a_worker_is_told_to_end_while_the_server_is_away(
+    tmp_path: Path, server: PostgresServer, pages: dict[str, Page], undisturbed: Trial
+) -> None:
+    """It ends with 0 and does not wait for the server; the next worker scans what it held."""
+    asyncio.run(make_schema(server.address()))
+    with serving(pages) as sites:
+        trial = QueueTrial(Contentmap(tmp_path, server.address()), sites, pages, undisturbed.expected)
+        trial.enqueue()
+        sites.shuts_at = 12
+        log = tmp_path / "worker.log"
+        worker = trial.worker("--shutdown-timeout", "0.5", "--log-file", str(log), fault={"set": LEASES})
+        wait_until_shut(sites)
+        server.stop()
+        wait_until(lambda: "waiting for it" in log.read_text())
+        worker.send_signal(signal.SIGTERM)
+        said = trial.contentmap.end(worker, 60)
+        assert said.code == 0, said.err
+        sites.gate.set()
+        server.start()
+        said = trial.contentmap.end(trial.worker(fault={"set": LEASES}))
         assert said.code == 0, said.err
         trial.check_finished()
 

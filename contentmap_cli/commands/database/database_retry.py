@@ -7,6 +7,7 @@ import logging
 import random
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import TypeVar
 
 from contentmap_cli.errors import ContentMapError, DatabaseUnavailable, StorageRefused
@@ -23,13 +24,16 @@ _TRIES = 4  # attempts if the server is reachable and refuses, for example after
 class DatabaseRetry:
     """Waits up to `seconds` for an unreachable database, whose address without secrets is `shown`.
 
-    The event `up` is set while the database is reachable.
+    The event `up` is set while the database is reachable, and once nobody waits for it any more: after
+    `seconds`, or after `stop`.
     """
 
     def __init__(self, seconds: float, shown: str) -> None:
         self._seconds = seconds
         self._shown = shown
         self._down = asyncio.Event()
+        self._stopped = asyncio.Event()
+        self._last_error: DatabaseUnavailable | None = None
         self._given_up: DatabaseUnavailable | None = None
         self.up = asyncio.Event()
         self.up.set()
@@ -43,11 +47,26 @@ class DatabaseRetry:
         known = self.known(error)
         if not isinstance(known, DatabaseUnavailable):
             return False
-        if self.up.is_set():
+        if self._given_up is not None:
+            return True  # nobody polls it any more
+        self._last_error = known
+        if self._stopped.is_set():
+            self._give_up(known)
+        elif self.up.is_set():
             log.warning("%s: waiting for it", known.message, extra={"action": "database.gone"})
             self.up.clear()
             self._down.set()
         return True
+
+    def stop(self) -> None:
+        """End the wait: from now on, an unreachable database is an error at once."""
+        self._stopped.set()
+        if self._last_error is not None and not self.up.is_set():
+            self._give_up(self._last_error)
+
+    def _give_up(self, error: DatabaseUnavailable) -> None:
+        self._given_up = error
+        self.up.set()  # waiting tasks fail now
 
     async def kept_up(self, work: Callable[[], Awaitable[T]]) -> T:
         """Return the result of `work`, retried while the database is unreachable."""
@@ -76,8 +95,7 @@ class DatabaseRetry:
             try:
                 await self.until_it_answers(ask)
             except DatabaseUnavailable as error:
-                self._given_up = error
-                self.up.set()  # waiting tasks fail now
+                self._give_up(error)
                 raise
 
     async def until_it_answers(
@@ -95,14 +113,16 @@ class DatabaseRetry:
                 known = self.known(error)
                 if not isinstance(known, gone):
                     raise
-                if time.monotonic() - since > self._seconds:
+                if self._stopped.is_set() or time.monotonic() - since > self._seconds:
                     raise known from error
                 self.missed(known)
             else:
+                self._down.clear()
                 if not self.up.is_set():
                     log.warning("the database is back", extra={"action": "database.back"})
-                    self._down.clear()
                     self.up.set()
                 return answer
-            await asyncio.sleep(wait * random.uniform(0.5, 1.5))  # noqa: S311 - jitter
+            with suppress(TimeoutError):
+                async with asyncio.timeout(wait * random.uniform(0.5, 1.5)):  # noqa: S311 - jitter
+                    await self._stopped.wait()
             wait = min(wait * 2, _BACKOFF[1])

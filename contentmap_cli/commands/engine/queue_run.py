@@ -28,7 +28,7 @@ from contentmap_cli.commands.engine.crawler_pool import CrawlerPool
 from contentmap_cli.commands.engine.engine import ScanEngine
 from contentmap_cli.commands.engine.progress import ProgressListener
 from contentmap_cli.commands.engine.queue_claims import Answer, QueueClaims
-from contentmap_cli.errors import ContentMapError, UsageError
+from contentmap_cli.errors import ContentMapError, DatabaseUnavailable, UsageError
 from contentmap_cli.models import DomainSummary, ScanStatus
 from contentmap_cli.storage.jobs.claims import LEASE_SECONDS, Claim
 from contentmap_cli.storage.queue.queue import engine_settings, entrypoint_of, repair_queue
@@ -108,7 +108,20 @@ class QueueRun(ProgressListener):
     async def run(self) -> None:
         """Work until the queue is empty (`drain`) or `stop` is called, and release what is left. Raises
         DatabaseUnavailable if the database was unavailable for too long."""
-        await self.retry.kept_up(self._repair)
+        try:
+            await self._run()
+        except Exception as error:
+            known = self.retry.known(error)
+            if not self.stopped_by or not isinstance(known, DatabaseUnavailable):
+                raise
+            log.warning(
+                "%s: its claims end with their leases",
+                known.message,
+                extra={"action": "worker.unreleased", "worker": self.owner},
+            )
+
+    async def _run(self) -> None:
+        await self.retry.until_it_answers(self._repair)
         log.info("%s takes work", self.owner, extra={"action": "worker.started", "worker": self.owner})
         runner = asyncio.create_task(
             self._runner.run(
@@ -142,14 +155,19 @@ class QueueRun(ProgressListener):
             self.driver.close()
 
     def stop(self, reason: str) -> None:
-        """Take no more entries. Domains that are being crawled may finish within `grace` seconds."""
+        """Take no more entries. Domains that are being crawled may finish within `grace` seconds; an
+        unreachable database is not waited for longer."""
         if self.stopped_by:
             return
         self.stopped_by = reason
         self._runner.shutdown.set()
         self._cancel(lambda claim: claim.domain not in self._crawling)
         grace = self.grace if self.retry.up.is_set() else 0.0
-        asyncio.get_running_loop().call_later(grace, self._cancel, lambda claim: True)
+        asyncio.get_running_loop().call_later(grace, self._end_grace)
+
+    def _end_grace(self) -> None:
+        self._cancel(lambda claim: True)
+        self.retry.stop()
 
     def started(self, domain: str) -> None:
         """Record that a domain has a crawl slot."""
