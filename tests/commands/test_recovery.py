@@ -287,6 +287,44 @@ async def test_a_stopped_run_finishes_recording_a_failure(
     assert results["third.test"].status is ScanStatus.INTERRUPTED
 
 
+@pytest.mark.parametrize("address", ["sqlite"], indirect=True)
+async def test_a_recovery_that_waits_again_is_cancelled(database: Database, three_sites: Sites) -> None:
+    """Its first session has lost its connection, the second one waits for its turn: nothing is written."""
+    three_sites.pages[f"{VICTIM}/robots.txt"] = 501
+    free, held = asyncio.Event(), asyncio.Event()
+    lost: list[asyncio.Task[None]] = []
+
+    async with running(database, three_sites) as (run, kept):
+
+        async def hold_turn() -> None:
+            async with run.sessions.brief():
+                held.set()
+                await free.wait()
+
+        def lose_connection(connection: Any, cursor: Any, statement: str, *_: Any) -> None:
+            session = connection.info["contentmap_session"]()
+            if session.context.role is Role.RECOVERY and not lost:
+                lost.append(asyncio.get_running_loop().create_task(hold_turn()))
+                raise OperationalError("injected", None, sqlite3.OperationalError("connection closed"))
+
+        engine = database.engine.sync_engine
+        event.listen(engine, "before_cursor_execute", lose_connection)
+        running_task = asyncio.create_task(run.run([VICTIM]))
+        async with asyncio.timeout(60):
+            await held.wait()
+            await asyncio.sleep(0.05)  # by now it waits for its turn
+            run.stop("stopped by the test")
+            await running_task
+        event.remove(engine, "before_cursor_execute", lose_connection)
+        free.set()
+        await lost[0]
+        assert await run.close() is JobStatus.INTERRUPTED
+        async with run.sessions.read() as session, session.begin():
+            results = {row.domain: row.status async for row in domain_results(session, run.job_id, "default")}
+    assert results[VICTIM] is ScanStatus.INTERRUPTED
+    assert VICTIM not in kept.summaries
+
+
 @contextmanager
 def failing_claims(database: Database, times: int, error: Exception) -> Iterator[None]:
     """The first so many claims fail with that driver's error."""

@@ -116,10 +116,12 @@ class ScanEngine:
     async def _write_failure(self, claim: Claim, summary: DomainSummary, error: Exception) -> None:
         """Write the outcome of a failed scan. A connection that is lost is replaced once."""
         robots = error.crawl.robots_file if isinstance(error, DomainFailed) else None
+        scan = self._scans[asyncio.current_task()]
         for retried in (False, True):
+            scan.session = None  # that of a lost connection writes no more: a wait for the next is cancelled
             try:
                 async with self.sessions.recovery(claim.job_id, claim.domain) as session, session.begin():
-                    self._scans[asyncio.current_task()].session = session
+                    scan.session = session
                     await fence(session, claim)
                     await save_robots(session, claim, robots)
                     await finish_domain(session, claim, summary, complete=False)
