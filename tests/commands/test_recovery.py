@@ -325,6 +325,27 @@ async def test_a_recovery_that_waits_again_is_cancelled(database: Database, thre
     assert VICTIM not in kept.summaries
 
 
+@pytest.mark.parametrize("address", ["sqlite"], indirect=True)
+async def test_a_domain_that_is_interrupted_is_not_logged_as_failed(
+    database: Database, three_sites: Sites, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A lost connection is no fault of the domain, which `resume` scans again: a warning."""
+    logging.getLogger("contentmap").propagate = True
+    engine = database.engine.sync_engine
+
+    def lose_connection(connection: Any, cursor: Any, statement: str, *_: Any) -> None:
+        if connection.info["contentmap_session"]().context.role is Role.WORK:
+            raise OperationalError("injected", None, sqlite3.OperationalError("connection closed"))
+
+    async with running(database, three_sites) as (run, kept):
+        event.listen(engine, "before_cursor_execute", lose_connection)
+        await run.run([VICTIM])
+        event.remove(engine, "before_cursor_execute", lose_connection)
+    assert kept.summaries[VICTIM].status is ScanStatus.INTERRUPTED
+    logged = {record.__dict__.get("action"): record.levelno for record in caplog.records}
+    assert logged["domain.interrupted"] == max(logged.values()) == logging.WARNING
+
+
 @contextmanager
 def failing_claims(database: Database, times: int, error: Exception) -> Iterator[None]:
     """The first so many claims fail with that driver's error."""

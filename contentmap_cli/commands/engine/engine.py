@@ -94,7 +94,8 @@ class ScanEngine:
         summary = failed_summary(claim, error, shown)
         if not isinstance(error, DomainFailed):
             bug = summary.error is not None and summary.error.code == Code.INTERNAL_ERROR
-            log_outcome(logging.ERROR, "domain.failed", summary, error if bug else None)
+            level = logging.ERROR if summary.status is ScanStatus.FAILED else logging.WARNING
+            log_outcome(level, f"domain.{summary.status}", summary, error if bug else None)
         if isinstance(error, LeaseLost):
             return summary  # the domain is recorded by the run that took it over
         interrupted = summary.status is ScanStatus.INTERRUPTED
