@@ -88,7 +88,10 @@ def test_failed_domains_are_tried_again(trial: QueueTrial) -> None:
     again = {key.partition("/")[0].removeprefix("www.") for key in trial.sites.asked[asked:]}
     assert again == {"fails.test", "broken.test", "closed.test"}
     assert trial.contentmap("status", job, "--json").json["status"] == "partial"
-    assert "nothing to do" in trial.contentmap("resume", job, "--queue").err
+    said = trial.contentmap("resume", job, "--queue", "--priority", "99")
+    assert (said.code, said.out, said.err.count("\n")) == (0, f"{job}\n", 1)
+    assert "nothing to do" in said.err
+    assert trial.ask("SELECT priority FROM jobs") == [(100,)]
     assert trial.contentmap("resume", job, "--queue", "-q").err == ""
 
 

@@ -1,4 +1,4 @@
-"""Hands a job to the workers: job, domain scans and their entries in the queue, in one transaction."""
+"""Queue a job for the workers: job, domain scans and queue entries in one transaction."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from contentmap_cli.commands.interface.answer_output import say
 from contentmap_cli.commands.interface.global_options import GlobalOptions
 from contentmap_cli.commands.interface.target_input import duplicates_note, read_targets
 from contentmap_cli.commands.settings.crawl_settings import ScanSettings
-from contentmap_cli.errors import JobHeld, UsageError
+from contentmap_cli.errors import Exit, JobHeld, UsageError
 from contentmap_cli.storage.database_url import FILE
 from contentmap_cli.storage.jobs import jobs
 from contentmap_cli.storage.queue.queue import (
@@ -30,11 +30,11 @@ _REDRAW_SECONDS = 0.2
 
 
 def require_queue(cli: GlobalOptions) -> None:
-    """Raises UsageError where there can be no queue: on a file, or without the extra."""
+    """Raise UsageError if there can be no queue: the database is a file, or the extra is missing."""
     if database_address(cli).drivername == FILE:
         raise UsageError(
-            "workers take their work from PostgreSQL, and this database is an SQLite file",
-            hint="name a server with --db, as in --db postgresql://user@host/database",
+            "the queue needs PostgreSQL, and this database is an SQLite file",
+            hint="name a server: --db postgresql://user@host/database",
         )
     require_engine()
 
@@ -47,9 +47,9 @@ async def enqueue_job(
     priority: int | None,
     as_json: bool,
 ) -> int:
-    """Commits a job for the workers and prints its id. `targets` are arguments and the file of a list.
+    """Commit a job for the workers and print its id. `targets` are arguments and the path of a list.
 
-    Raises UsageError, with nothing recorded, where a target names no site.
+    Raises UsageError, with nothing recorded, if a target names no site.
     """
     job_id, tenant = jobs.new_job_id(), cli.tenant_name
     found = read_targets(*targets)
@@ -58,7 +58,7 @@ async def enqueue_job(
     progress = _Progress(on=sys.stderr.isatty() and not cli.quiet)
     async with database_for_writing(cli) as database:
         sessions = Sessions(database)
-        progress.show(f"{total:,} targets read, being recorded …")
+        progress.show(f"{total:,} targets read, recording …")
         try:
             async with sessions.brief(job_id) as session, session.begin():
                 recorded = settings.recorded()
@@ -75,7 +75,9 @@ async def enqueue_job(
     note = duplicates_note(found.duplicates, len(found.duplicates))
     if note:
         say(note, unless=cli.quiet)
-    return _say_queued(cli, job_id, total, chosen, as_json=as_json)
+    _print_queued(job_id, total, chosen, as_json=as_json)
+    say(_status_hint(cli, job_id), unless=cli.quiet)
+    return Exit.CLEAN
 
 
 async def requeue_job(
@@ -87,9 +89,9 @@ async def requeue_job(
     priority: int | None,
     as_json: bool,
 ) -> int:
-    """Hands what is unfinished of a job (`failures`: failed and partial domains too) to the workers.
+    """Queue the unfinished domains of a job (`failures`: failed and partial domains too) for the workers.
 
-    Raises NotFound for an unknown job and JobHeld where a live run has it.
+    Raises NotFound for an unknown job and JobHeld if a live run holds it.
     """
     async with database_for_writing(cli, create=False) as database:
         sessions = Sessions(database)
@@ -101,42 +103,47 @@ async def requeue_job(
                     f"another run holds {job_id}: {held_by}", hint="wait for it, or `contentmap cancel` it"
                 )
             total = await reopen_scans(session, job_id, failures=failures, gone=held_by)
+            chosen = job.priority
             if total:
                 options = given.over(ScanSettings.from_recorded(job.options)).recorded()
                 await reopen_job(session, job_id, options)
-            recorded = default_priority(job.total_domains) if job.priority is None else job.priority
-            chosen = recorded if priority is None else priority
-            await drop_picked_entries(session, job_id)
-            await enqueue_scans(session, job_id, cli.tenant_name, chosen)
-    if not total:
-        say(nothing_left(job_id, failures=failures), unless=cli.quiet)
-    return _say_queued(cli, job_id, total, chosen, as_json=as_json)
+                if priority is not None:
+                    chosen = priority
+                elif chosen is None:
+                    chosen = default_priority(job.total_domains)
+                await drop_picked_entries(session, job_id)
+                await enqueue_scans(session, job_id, cli.tenant_name, chosen)
+    _print_queued(job_id, total, chosen, as_json=as_json)
+    say(_status_hint(cli, job_id) if total else nothing_left(job_id, failures=failures), unless=cli.quiet)
+    return Exit.CLEAN
 
 
-def _say_queued(cli: GlobalOptions, job_id: str, domains: int, priority: int, *, as_json: bool) -> int:
+def _print_queued(job_id: str, domains: int, priority: int | None, *, as_json: bool) -> None:
     answer = {"type": "queued", "schema": 1, "job_id": job_id, "process": None, "domains": domains}
     print(json.dumps(answer | {"priority": priority}) if as_json else job_id)
     sys.stdout.flush()
-    say(f"`{cli.in_full(f'contentmap status {job_id} --watch')}` follows it", unless=cli.quiet)
-    return 0
+
+
+def _status_hint(cli: GlobalOptions, job_id: str) -> str:
+    return f"`{cli.in_full(f'contentmap status {job_id} --watch')}` follows it"
 
 
 class _Progress:
-    """One line on a terminal that says how far it is."""
+    """A progress line on a terminal."""
 
     def __init__(self, *, on: bool) -> None:
         self._on = on
         self._shown = 0.0
 
     def show(self, text: str) -> None:
-        """Says it in the place of what was said before, a few times a second."""
+        """Replace the line by `text`, at most a few times a second."""
         if self._on and time.monotonic() - self._shown > _REDRAW_SECONDS:
             self._shown = time.monotonic()
             sys.stderr.write(f"\r\x1b[K{text}")
             sys.stderr.flush()
 
     def clear(self) -> None:
-        """Takes the line away."""
+        """Delete the line."""
         if self._on and self._shown:
             sys.stderr.write("\r\x1b[K")
             sys.stderr.flush()
