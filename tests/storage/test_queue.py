@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import Collection
 from datetime import timedelta
@@ -9,6 +10,8 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import delete, select, update
 
+from contentmap_cli.commands.database.database_retry import DatabaseRetry
+from contentmap_cli.commands.engine.queue_claims import QueueClaims
 from contentmap_cli.models import JobStatus, ScanStatus, Target
 from contentmap_cli.storage.jobs import jobs
 from contentmap_cli.storage.queue.queue import (
@@ -135,6 +138,19 @@ async def test_a_job_that_another_run_has_is_not_claimed(sessions: Sessions) -> 
         assert not found[scan].wanted
         await drop_job_entries(session, job_id)
     assert await in_queue(sessions) == []
+
+
+async def test_a_domain_scan_that_is_given_out_twice_before_its_claim_is_claimed_once(
+    sessions: Sessions,
+) -> None:
+    """`resume --queue` has replaced an entry that waits for its claim: the new one is tried again later."""
+    await queued(sessions, "a.test")
+    (scan,) = (await taken(sessions)).values()
+    claims = QueueClaims(sessions, "default", "me", DatabaseRetry(1.0, "x"))
+    async with asyncio.timeout(50):
+        first, second = await asyncio.gather(claims.claim(scan), claims.claim(scan))
+    assert first.claim is not None
+    assert (second.claim, second.busy) == (None, True)
 
 
 async def test_a_domain_scan_that_is_being_recorded_is_not_waited_for(sessions: Sessions) -> None:

@@ -48,6 +48,8 @@ class QueueClaims:
     async def claim(self, scan_id: int) -> Answer:
         """Claim a domain scan, in one transaction with all others that are requested before it begins.
         Raises what the database raises; then none of them is claimed."""
+        if scan_id in self._asked:  # `resume --queue` has replaced an entry that waits for its claim
+            return Answer(busy=True)
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         if not self._asked:
             self._task = asyncio.create_task(self._claim_all(), name="claims")
