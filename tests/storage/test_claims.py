@@ -15,6 +15,7 @@ from contentmap_cli.storage.column_types import utc_now
 from contentmap_cli.storage.jobs import claims, jobs
 from contentmap_cli.storage.jobs.claims import Claim, claim_domains, fence, finish_domain, unfinished
 from contentmap_cli.storage.jobs.job_queries import domain_results, job_summary, list_jobs
+from contentmap_cli.storage.maintenance.prune import hold_domains
 from contentmap_cli.storage.session import Sessions
 from contentmap_cli.storage.tables import Domain, DomainScan, Job
 
@@ -199,6 +200,17 @@ async def test_a_job_over_a_domain_that_is_being_recorded_is_made_at_once(sessio
         await session.turn()
         await fence(session, taken)
         async with asyncio.timeout(50), sessions.brief() as other, other.begin():
+            await jobs.create_job(other, "sitemap_other", "default", [Target(DOMAIN, ())], {}, "you")
+
+
+@on_postgresql
+async def test_a_job_over_a_domain_that_is_being_pruned_is_created_at_once(sessions: Sessions) -> None:
+    """Pruning locks the domain against scans, not its key."""
+    taken = await start(sessions)
+    await expire(sessions, taken.job_id)
+    async with sessions.brief() as session, session.begin():
+        assert await hold_domains(session, [taken.domain_id]) == {taken.domain_id}
+        async with asyncio.timeout(20), sessions.brief() as other, other.begin():
             await jobs.create_job(other, "sitemap_other", "default", [Target(DOMAIN, ())], {}, "you")
 
 

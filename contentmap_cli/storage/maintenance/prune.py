@@ -58,11 +58,13 @@ async def hold_domains(session: GuardedSession, domain_ids: Collection[int]) -> 
     """Lock the domains that no run is scanning until the transaction ends, and return their ids. A run that
     was suspended past its lease loses its claim."""
     free = select(Domain.id).where(Domain.id.in_(domain_ids)).order_by(Domain.id)
-    held = set(await session.scalars(free.with_for_update(skip_locked=True)))
+    held = set(await session.scalars(free.with_for_update(skip_locked=True, key_share=True)))
     busy = select(DomainScan.domain_id).where(DomainScan.domain_id.in_(held), leased())
     held -= set(await session.scalars(busy))
-    asleep = and_(DomainScan.status == ScanStatus.RUNNING, DomainScan.token.is_not(None))
-    await session.write(update(DomainScan).where(DomainScan.domain_id.in_(held), asleep).values(token=None))
+    suspended = and_(DomainScan.status == ScanStatus.RUNNING, DomainScan.token.is_not(None))
+    await session.write(
+        update(DomainScan).where(DomainScan.domain_id.in_(held), suspended).values(token=None)
+    )
     return held
 
 
