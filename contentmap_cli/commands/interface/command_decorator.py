@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import inspect
 import re
-import sys
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from copy import copy
 from dataclasses import dataclass
@@ -22,7 +21,6 @@ from contentmap_cli.commands.interface.global_options import OPTIONS, GlobalOpti
 from contentmap_cli.commands.interface.help_pages import SETTINGS, HelpCommand
 from contentmap_cli.commands.interface.logging_setup import LogFormat, set_up_logging
 from contentmap_cli.commands.interface.process_setup import (
-    close_quietly,
     enable_interrupts,
     ignore_closed_loop,
     tune_garbage_collector,
@@ -173,10 +171,7 @@ def _guarded(function: Callable[..., int | None], cli: GlobalOptions, values: di
         return error.exit_code
     except KeyboardInterrupt:
         return Exit.INTERRUPTED
-    except BrokenPipeError:
-        close_quietly(sys.stdout)
-        return Exit.CLEAN
-    except Exception as error:  # a bug: the user sees no traceback
+    except Exception as error:  # the user sees no traceback
         return unexpected(error, as_json=as_json)
 
 
@@ -203,4 +198,7 @@ def run_async(main: Coroutine[Any, Any, T]) -> T:
     tune_garbage_collector()
     ignore_closed_loop()
     enable_interrupts()
-    return asyncio.run(main)
+    try:
+        return asyncio.run(main)
+    finally:
+        main.close()  # without an event loop it was not started, which Python would warn of
