@@ -13,7 +13,7 @@ import typer
 from contentmap_cli import __version__
 from contentmap_cli.commands import cancel, check, config, db, jobs, parse, resume, scan, status, worker
 from contentmap_cli.commands.interface.cli_errors import answer_lost, fail, stdout_error, unexpected
-from contentmap_cli.commands.interface.command_decorator import command
+from contentmap_cli.commands.interface.command_decorator import PROGRAM, command
 from contentmap_cli.commands.interface.global_options import (
     ColorOption,
     Config,
@@ -41,7 +41,7 @@ Examples:
 Options of a command: `contentmap COMMAND --help`
 """
 app = typer.Typer(
-    name="contentmap",
+    name=PROGRAM,
     cls=HelpGroup,
     help="Find the sitemaps of websites and record every URL they list.",
     no_args_is_help=True,

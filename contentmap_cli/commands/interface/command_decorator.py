@@ -17,7 +17,7 @@ from typing import Annotated, Any, TypeVar, get_args, get_type_hints
 import typer
 
 from contentmap_cli.commands.interface.cli_errors import fail, unexpected
-from contentmap_cli.commands.interface.global_options import OPTIONS, GlobalOptions
+from contentmap_cli.commands.interface.global_options import COMMANDS, OPTIONS, GlobalOptions
 from contentmap_cli.commands.interface.help_pages import SETTINGS, HelpCommand
 from contentmap_cli.commands.interface.logging_setup import LogFormat, set_up_logging
 from contentmap_cli.commands.interface.process_setup import (
@@ -29,6 +29,7 @@ from contentmap_cli.commands.settings import config_files
 from contentmap_cli.errors import ContentMapError, Exit, UsageError
 
 T = TypeVar("T")
+PROGRAM = "contentmap"
 _SURROGATE = re.compile("[\x00\ud800-\udfff]")
 
 
@@ -130,6 +131,8 @@ def command(
             parameter.name: parameter.annotation for parameter in (*keyword, context, *shared)
         }
         app.command(name, cls=HelpCommand, context_settings=SETTINGS, **settings)(run)
+        group = app.info.name
+        COMMANDS.add(str(group if group and group != PROGRAM else name or function.__name__))
         return run
 
     return register
