@@ -48,10 +48,11 @@ def check(
     base: Annotated[str | None, typer.Option(metavar="URL", help="URL of a file given as TARGET.")] = None,
     select: Annotated[
         list[str] | None,
-        typer.Option(metavar="RULE", help="Only rules whose id begins so. Repeatable."),
+        typer.Option(metavar="RULE", help="Only rules whose id starts with RULE. Repeatable."),
     ] = None,
     ignore: Annotated[
-        list[str] | None, typer.Option(metavar="RULE", help="Exclude rules whose id begins so. Repeatable.")
+        list[str] | None,
+        typer.Option(metavar="RULE", help="Exclude rules whose id starts with RULE. Repeatable."),
     ] = None,
     severity: Annotated[Severity, typer.Option(metavar="LEVEL", help=_LEVELS)] = Severity.INFO,
     baseline: Annotated[

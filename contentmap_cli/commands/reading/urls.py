@@ -113,7 +113,7 @@ async def _answer(
             writer.finish()
     if not count:
         files = f"; list the files with `contentmap sitemaps {name}`" if wanted.sitemap is not None else ""
-        cli.note(f"no URLs of {name} match{cli.in_full(files)}")
+        cli.note(f"no URLs of {name} match{files}")
     elif format is Format.XML and count > MAX_URLS:
         cli.note(
             f"note: {count:,} URLs in one sitemap; the protocol allows {MAX_URLS:,} per file: use -o FOLDER/"
