@@ -153,7 +153,9 @@ class DomainCrawler:
             candidate.url,
             max_bytes=self._limits.body_bytes,
             conditions=self._discovery.conditions(candidate),
+            validated=self._discovery.validated_url(candidate),
             retries=0 if probe else None,
+            exempt=candidate.exempt,
         ) as fetched:
             if probe:
                 await self._soft404.wait()  # to recognise soft 404s
