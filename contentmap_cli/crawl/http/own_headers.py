@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final, Self
 
@@ -45,9 +44,9 @@ class OwnHeaders:
 
     def middlewares(self, url: str) -> tuple[aiohttp.DigestAuthMiddleware, ...]:
         """Return what answers a digest challenge (RFC 7616) of the URL's origin; nothing without login."""
-        origin = origin_of(url)
-        if self.login is None or origin is None or not self.sent_to(url):
+        if self.login is None or not self.sent_to(url):
             return ()
+        origin = origin_of(url) or ""
         return (self._digests.setdefault(origin, aiohttp.DigestAuthMiddleware(*self.login)),)
 
     def sent_to(self, url: str) -> bool:
@@ -73,11 +72,10 @@ class OwnHeaders:
 NOTHING_OWN: Final = OwnHeaders()
 
 
-def with_own(
-    headers: Iterable[tuple[str, str]], own: Iterable[tuple[str, str]], cookies: str
-) -> list[tuple[str, str]]:
+def with_own(headers: list[tuple[str, str]], own: Headers, cookies: str) -> list[tuple[str, str]]:
     """Return the headers of a request: the user's own replace the crawler's, `cookies` are added."""
-    own = list(own)
+    if not own and not cookies:
+        return headers
     replaced = {name.lower() for name, _ in own}
     found = [*((name, value) for name, value in headers if name.lower() not in replaced), *own]
     if cookies:
