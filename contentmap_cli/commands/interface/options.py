@@ -212,6 +212,7 @@ CRAWL: Final[dict[str, Any]] = dict(
         ),
         _setting("ca_file", str, MORE, "Additional certificate authorities (PEM).", metavar="FILE"),
         _setting("insecure", bool, _NETWORK, "Do not verify TLS certificates.", short="-k"),
+        _setting("allow_http", bool, MORE, "Allow http for targets given with https://."),
         _setting(
             "body_cache", str, MORE, "Response cache for large files; `off` disables it.", metavar="FOLDER"
         ),
