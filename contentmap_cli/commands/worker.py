@@ -54,12 +54,12 @@ def worker(
     from contentmap_cli.commands.engine.enqueue import require_queue
 
     require_queue(cli)
-    from contentmap_cli.commands.engine.worker_runner import Terms, work
+    from contentmap_cli.commands.engine.worker_runner import WorkerOptions, work
     from contentmap_cli.commands.settings.crawl_settings import ScanSettings
 
     settings = ScanSettings.of(crawl).on_this_machine()
     options = settings.crawl_options()
-    terms = Terms(
+    terms = WorkerOptions(
         options.concurrency, options.proxy, settings.body_cache, shutdown_timeout, database_timeout, drain
     )
     return run_async(work(cli, cli.tenant_name, terms))

@@ -17,10 +17,10 @@ BigId = BigInteger().with_variant(Integer, "sqlite")
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """A moment in UTC: `timestamptz` on PostgreSQL; on SQLite text, ISO 8601 with microseconds and Z.
+    """A time in UTC: `timestamptz` on PostgreSQL; on SQLite text, ISO 8601 with microseconds and Z.
 
     The text has one width, so that it sorts as time does; with `timespec="seconds"` it has none smaller.
-    Only aware datetimes are taken.
+    Only aware datetimes are accepted.
     """
 
     impl = DateTime
@@ -31,19 +31,19 @@ class UtcDateTime(TypeDecorator[datetime]):
         self.timespec = timespec
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        """Text on SQLite, which has no type for time."""
+        """Use text on SQLite, which has no type for time."""
         if dialect.name == "sqlite":
             return dialect.type_descriptor(String(27 if self.timespec == "microseconds" else 20))
         return dialect.type_descriptor(DateTime(timezone=True))
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
-        """Aware datetime in, the column's own form out."""
+        """Convert an aware datetime to the value of the column."""
         if value is None or dialect.name != "sqlite":
             return value
         return iso_text(value, self.timespec)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
-        """The column's form in, an aware datetime in UTC out."""
+        """Convert a value of the column to an aware datetime in UTC."""
         if value is None:
             return None
         moment = datetime.fromisoformat(value) if isinstance(value, str) else value
@@ -51,19 +51,19 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 
 def iso_text(moment: datetime, timespec: str = "seconds") -> str:
-    """An aware datetime as ISO 8601 text in UTC with Z, the year always of four digits."""
+    """Return an aware datetime as ISO 8601 text in UTC with Z and a four-digit year."""
     return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec=timespec) + "Z"
 
 
 class utc_now(FunctionElement[datetime]):  # noqa: N801 - reads as the SQL function it is
-    """Now, by the database's clock, plus `seconds`: a number, or a function that is called when the statement
-    runs. Leases hang on one clock only: the database's."""
+    """The time of the database's clock plus `seconds`: a number, or a function that is called when the
+    statement runs. All leases use this clock."""
 
     type = UtcDateTime()
     inherit_cache = True
 
     def __init__(self, seconds: float | Callable[[], float] = 0.0) -> None:
-        # a clause of its own, so that the statement's cached text serves for any number
+        # a parameter, so that the cached statement is used for any number
         if callable(seconds):
             super().__init__(bindparam("seconds", callable_=seconds, type_=Float(), unique=True))
         else:
@@ -79,5 +79,5 @@ def _sqlite_now(element: utc_now, compiler: SQLCompiler, **kw: Any) -> str:
 
 @compiles(utc_now, "postgresql")
 def _postgresql_now(element: utc_now, compiler: SQLCompiler, **kw: Any) -> str:
-    # now() would be the moment the transaction began
+    # now() is the start of the transaction
     return f"(clock_timestamp() + make_interval(secs => {compiler.process(element.clauses, **kw)}))"

@@ -56,7 +56,7 @@ async def _watch(database: Database, own: Database) -> None:
                 "the database %s has not answered for %d s: its connections are cut",
                 database.shown,
                 ANSWER_SECONDS,
-                extra={"action": "database.silent"},
+                extra={"action": "database.unresponsive"},
             )
             database.terminate_connections()
         await asyncio.wait([check])

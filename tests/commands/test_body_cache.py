@@ -175,7 +175,7 @@ async def test_a_history_is_recorded_alike_with_and_without_the_cache(
             seen.append(
                 (
                     sum(step.get("deltas", 0) for step in steps),
-                    sum(step["files"] for step in steps if step.get("action") == "entries.unfit"),
+                    sum(step["files"] for step in steps if step.get("action") == "entries.delta_mismatch"),
                 )
             )
             assert await recorded(sessions, "kept") == await recorded(sessions, "whole"), number

@@ -43,7 +43,7 @@ def test_a_detached_scan_can_be_ended_and_resumed(contentmap: Any, number: signa
         os.kill(job["process"], number)
         ended = contentmap("status", job["job_id"], "--wait", "--json").json
         assert ended["status"] == "interrupted"
-        assert ("died" in ended["error"]) == (number == signal.SIGKILL)
+        assert ("ended unexpectedly" in ended["error"]) == (number == signal.SIGKILL)
         sites.pages["a.test/robots.txt"] = good_site("a.test")["a.test/robots.txt"]
         assert contentmap("resume", job["job_id"], "--json").json["status"] == "complete"
 

@@ -140,7 +140,7 @@ async def test_a_run_that_died_is_told_from_one_that_lives(sessions: Sessions) -
     assert (alive.status, alive.alive) == (JobStatus.RUNNING, True)
     assert (dead.status, dead.alive) == (JobStatus.INTERRUPTED, False)
     assert dead.error is not None
-    assert dead.error.startswith("died, last heartbeat ")
+    assert dead.error.startswith("the run ended unexpectedly; last heartbeat ")
     assert [target.domain for target, _ in todo] == ["a.example", "b.example"]
 
 

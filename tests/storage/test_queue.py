@@ -27,8 +27,8 @@ from contentmap_cli.storage.queue.queue_tables import ENTRIES
 from contentmap_cli.storage.queue.queued_jobs import (
     close_if_done,
     give_back_scan,
-    leave_jobs,
     queued_scans,
+    release_jobs,
     renew_queued_jobs,
     reopen_job,
     reopen_scans,
@@ -172,11 +172,11 @@ async def test_a_job_runs_while_a_worker_has_some_of_it(sessions: Sessions) -> N
         assert await jobs.holder(session, job_id) == (QUEUE_OWNER, True)
         claimed = {"status": ScanStatus.RUNNING, "token": "t", "lease_until": jobs.utc_now(60)}
         await session.write(update(DomainScan).where(DomainScan.id == scan).values(**claimed))
-        await leave_jobs(session, [job_id])
+        await release_jobs(session, [job_id])
         assert await session.scalar(select(Job.status)) == JobStatus.RUNNING
         await give_back_scan(session, scan, "lost")
         assert await session.scalar(select(DomainScan.status)) == ScanStatus.RUNNING
         await give_back_scan(session, scan, "t")
         assert await session.scalar(select(DomainScan.status)) == ScanStatus.PENDING
-        await leave_jobs(session, [job_id])
+        await release_jobs(session, [job_id])
         assert await session.scalar(select(Job.status)) == JobStatus.PENDING

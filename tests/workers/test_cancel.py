@@ -67,7 +67,7 @@ def test_workers_hold_a_job(trial: QueueTrial) -> None:
     wait_until_shut(trial.sites)
     said = trial.contentmap("resume", job)
     assert said.code == 75, said.err
-    assert f"workers are at work on {job}" in said.err
+    assert f"workers are scanning {job}" in said.err
     worker.send_signal(signal.SIGTERM)
     trial.sites.gate.set()
     trial.contentmap.end(worker)

@@ -93,7 +93,7 @@ def test_two_workers_and_many_domains_on_one_address(trial: QueueTrial) -> None:
 
 _THEIRS = (
     "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
-    " AND application_name = 'contentmap places'"
+    " AND application_name = 'contentmap host slots'"
 )
 _SESSIONS = f"SELECT count(*) {_THEIRS}"
 _END_SESSIONS = f"SELECT pg_terminate_backend(pid) {_THEIRS}"

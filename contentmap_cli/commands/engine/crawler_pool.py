@@ -18,7 +18,7 @@ _IDLE = 2
 
 
 @dataclass
-class _Kept:
+class _PooledCrawler:
     crawler: Crawler
     users: int = 0
 
@@ -31,42 +31,42 @@ class CrawlerPool:
     """
 
     def __init__(
-        self, *, concurrency: int, proxy: str | None, places: HostSlots, body_cache: str | None = None
+        self, *, concurrency: int, proxy: str | None, host_slots: HostSlots, body_cache: str | None = None
     ) -> None:
         self._concurrency = concurrency
         self._proxy = proxy
         self._body_cache = body_cache
-        self._places = places
-        self._kept: OrderedDict[str, _Kept] = OrderedDict()
+        self._host_slots = host_slots
+        self._crawlers: OrderedDict[str, _PooledCrawler] = OrderedDict()
 
     @asynccontextmanager
     async def use(self, options: Mapping[str, Any]) -> AsyncIterator[Crawler]:
         """Provide a crawler for a job. Raises UsageError if its options are not possible on this machine."""
         key = json.dumps(options, sort_keys=True)
-        kept = self._kept.get(key)
-        if kept is None:
+        pooled = self._crawlers.get(key)
+        if pooled is None:
             settings = ScanSettings.from_recorded(options)
             settings = replace(
                 settings, proxy=self._proxy, concurrency=self._concurrency, body_cache=self._body_cache
             )
-            crawler = Crawler(settings.crawl_options(), host_slots=self._places)
+            crawler = Crawler(settings.crawl_options(), host_slots=self._host_slots)
             # entering does not suspend, so no other task can create the same crawler; on an error none is
             # kept
-            kept = self._kept[key] = _Kept(await crawler.__aenter__())
-        kept.users += 1
-        self._kept.move_to_end(key)
+            pooled = self._crawlers[key] = _PooledCrawler(await crawler.__aenter__())
+        pooled.users += 1
+        self._crawlers.move_to_end(key)
         try:
-            yield kept.crawler
+            yield pooled.crawler
         finally:
-            kept.users -= 1
-            await self._let_go(_IDLE)
+            pooled.users -= 1
+            await self._close_idle(_IDLE)
 
     async def close(self) -> None:
         """Close all unused crawlers."""
-        await self._let_go(0)
+        await self._close_idle(0)
 
-    async def _let_go(self, keep: int) -> None:
-        idle = [key for key, kept in self._kept.items() if not kept.users]
+    async def _close_idle(self, keep: int) -> None:
+        idle = [key for key, pooled in self._crawlers.items() if not pooled.users]
         for key in idle[: max(0, len(idle) - keep)]:
-            kept = self._kept.pop(key)
-            await kept.crawler.__aexit__(None, None, None)
+            pooled = self._crawlers.pop(key)
+            await pooled.crawler.__aexit__(None, None, None)

@@ -36,7 +36,7 @@ from contentmap_cli.storage.queue.queue_driver import QueueDriver, runner_querie
 from contentmap_cli.storage.queue.queued_jobs import (
     close_if_done,
     give_back_scan,
-    leave_jobs,
+    release_jobs,
     renew_queued_jobs,
     renew_scans,
 )
@@ -57,7 +57,7 @@ _BUSY = 5.0  # seconds after which an entry is tried again whose domain another 
 _UNABLE = 60.0
 _LONGEST_BACKOFF = 300.0
 _AHEAD = 4
-_FAREWELL = 15.0
+_CANCEL_SECONDS = 15.0  # time for the runner to end after its tasks were cancelled
 
 
 @dataclass
@@ -122,7 +122,7 @@ class QueueRun(ProgressListener):
 
     async def _run(self) -> None:
         await self.retry.until_it_answers(self._repair)
-        log.info("%s takes work", self.owner, extra={"action": "worker.started", "worker": self.owner})
+        log.info("%s started", self.owner, extra={"action": "worker.started", "worker": self.owner})
         runner = asyncio.create_task(
             self._runner.run(
                 dequeue_timeout=timedelta(seconds=IDLE_SECONDS),
@@ -142,13 +142,13 @@ class QueueRun(ProgressListener):
             done, _ = await asyncio.wait([runner, *others], return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 task.result()
-            await self._leave()
+            await self._release_jobs()
         finally:
             if not runner.done():  # the database was unavailable for too long: nothing can be released
                 self.driver.close()
                 self.stop("the database is unavailable")
                 self._cancel(lambda claim: True)
-                await asyncio.wait([runner], timeout=_FAREWELL)
+                await asyncio.wait([runner], timeout=_CANCEL_SECONDS)
             for task in others:
                 task.cancel()
             await asyncio.gather(*others, return_exceptions=True)
@@ -187,7 +187,9 @@ class QueueRun(ProgressListener):
             delay = await self._process(int(entry.payload or b"0"), context)
         except Exception as error:  # the runner would delete the entry
             if not isinstance(self.retry.known(error), ContentMapError):
-                log.exception("a domain was handed back", extra={"action": "worker.bug"})
+                log.exception(
+                    "internal error; the domain is queued again", extra={"action": "domain.requeued"}
+                )
             delay = min(2.0 ** min(entry.attempts, 16), _LONGEST_BACKOFF)
         if delay is not None:
             raise RetryRequested(timedelta(seconds=delay))
@@ -266,9 +268,9 @@ class QueueRun(ProgressListener):
             self._jobs.discard(job_id)
             log.info("%s is finished", job_id, extra={"action": "job.closed", "job": job_id})
 
-    async def _leave(self) -> None:
+    async def _release_jobs(self) -> None:
         async with self.sessions.brief() as session, session.begin():
-            await leave_jobs(session, self._jobs)
+            await release_jobs(session, self._jobs)
 
     async def _beat(self) -> None:
         """Renew the leases of this worker, which other jobs, `resume` and `status` read."""

@@ -18,7 +18,7 @@ _STARTED = 19
 
 @dataclass(frozen=True, slots=True)
 class _Process:
-    """What a run id says: the process of a run, named so that it can be recognised on its own machine."""
+    """The process of a run, as its id describes it."""
 
     host: str
     machine: str  # digest of the boot and the PID namespace
@@ -68,13 +68,13 @@ def _process_of(owner: str | None) -> _Process | None:
 
 
 def _state(number: str) -> tuple[str, str]:
-    """The state of a process, as proc(5) abbreviates it, and its start time; empty without /proc."""
+    """Return the state of a process, as abbreviated in proc(5), and its start time; empty without /proc."""
     fields = _read(f"/proc/{number}/stat").rpartition(")")[2].split()
     return (fields[0], fields[_STARTED]) if len(fields) > _STARTED else ("", "")
 
 
 def _machine() -> str:
-    """A digest of this boot of this machine and, where there are containers, of the PID namespace."""
+    """Return a digest of this boot of this machine and, where there are containers, of the PID namespace."""
     marks = (_read("/proc/sys/kernel/random/boot_id"), _link("/proc/self/ns/pid"))
     return hashlib.blake2b("|".join(marks).encode(), digest_size=_MACHINE_LENGTH // 2).hexdigest()
 
@@ -99,7 +99,8 @@ def truthful(job: JobSummary) -> JobSummary:
     domains = dict(job.domains)
     if job.status is JobStatus.RUNNING and is_dead(job.owner):
         heard = f"{job.heartbeat_at:%Y-%m-%d %H:%M:%S} UTC" if job.heartbeat_at else "never"
-        job = replace(job, status=JobStatus.INTERRUPTED, alive=False, error=f"died, last heartbeat {heard}")
+        error = f"the run ended unexpectedly; last heartbeat {heard}"
+        job = replace(job, status=JobStatus.INTERRUPTED, alive=False, error=error)
     if job.status is JobStatus.INTERRUPTED and domains.get(ScanStatus.RUNNING):
         # their run has ended
         domains[ScanStatus.INTERRUPTED] += domains[ScanStatus.RUNNING]

@@ -1,4 +1,4 @@
-"""Carries a worker out: database, crawlers, signals and exit code around one QueueRun."""
+"""Run a worker: database, crawlers, signals and exit code around one QueueRun."""
 
 from __future__ import annotations
 
@@ -26,52 +26,57 @@ from contentmap_cli.storage.session import Sessions
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
-    """How a worker works: domains at once, through which proxy, where it keeps bodies, how long it takes to
-    end (seconds), how long it waits for a database that is gone (seconds), and whether it ends when the queue
-    is empty."""
+class WorkerOptions:
+    """The options of a worker. `shutdown_timeout` is the time in seconds for running domains after a signal,
+    `database_timeout` the time in seconds to wait for an unreachable database. With `drain` it ends when the
+    queue is empty."""
 
     concurrency: int
     proxy: str | None
     body_cache: str | None
-    grace: float
-    patience: float
+    shutdown_timeout: float
+    database_timeout: float
     drain: bool
 
 
-async def work(cli: GlobalOptions, tenant: str, terms: Terms) -> int:
-    """Runs a worker to its end. Returns the exit code, raises DatabaseUnavailable where the database was gone
-    for too long."""
+async def work(cli: GlobalOptions, tenant: str, options: WorkerOptions) -> int:
+    """Run a worker to its end and return the exit code. Raises DatabaseUnavailable if the database was
+    unreachable for too long."""
     raise_file_limit()
     _log_runner()
     address = database_address(cli)
-    patience = DatabaseRetry(terms.patience, show_database_address(address))
+    retry = DatabaseRetry(options.database_timeout, show_database_address(address))
     started = time.monotonic()
     async with AsyncExitStack() as stack:
-        database = await _opened(cli, patience, stack)
+        database = await _opened(cli, retry, stack)
         if database is None:
             return Exit.CLEAN
-        places = await stack.enter_async_context(SharedHostSlots(address))
+        slots = await stack.enter_async_context(SharedHostSlots(address))
         crawlers = CrawlerPool(
-            concurrency=terms.concurrency, proxy=terms.proxy, body_cache=terms.body_cache, places=places
+            concurrency=options.concurrency,
+            proxy=options.proxy,
+            body_cache=options.body_cache,
+            host_slots=slots,
         )
         run = QueueRun(
-            Sessions(database, patience.up.wait),
+            Sessions(database, retry.up.wait),
             crawlers,
-            QueueDriver(address, patience),
+            QueueDriver(address, retry),
             tenant,
             new_run_id(),
-            patience,
-            concurrency=terms.concurrency,
-            grace=terms.grace,
-            drain=terms.drain,
+            retry,
+            concurrency=options.concurrency,
+            grace=options.shutdown_timeout,
+            drain=options.drain,
         )
         say(
-            f"worker {run.owner}: {terms.concurrency:,} domains at once, from {database.shown}",
+            f"worker {run.owner}: {options.concurrency:,} domains at once, from {database.shown}",
             unless=cli.quiet,
         )
         try:
-            with signals_to(run.stop, "stopping: what is under way may finish, the rest is handed back …"):
+            with signals_to(
+                run.stop, "stopping: finishing running domains, returning the others to the queue"
+            ):
                 await run.run()
         finally:
             await crawlers.close()
@@ -81,20 +86,20 @@ async def work(cli: GlobalOptions, tenant: str, terms: Terms) -> int:
 
 
 def _log_runner() -> None:
-    """Send the warnings of pgqueuer's runner where ContentMap's go."""
+    """Send the warnings of pgqueuer's runner to ContentMap's log handlers."""
     runner = logging.getLogger("pgqueuer")
     runner.setLevel(logging.WARNING)
     for handler in logging.getLogger("contentmap").handlers:
         runner.addHandler(handler)
 
 
-async def _opened(cli: GlobalOptions, patience: DatabaseRetry, stack: AsyncExitStack) -> Database | None:
+async def _opened(cli: GlobalOptions, retry: DatabaseRetry, stack: AsyncExitStack) -> Database | None:
     """Open the database, waiting while it cannot be reached; return None if the worker was stopped meanwhile.
     A refusal of the server, for example of a password, is raised at once."""
     try:
         async with asyncio.timeout(None) as wait:
-            with signals_to(lambda reason: wait.reschedule(0), "stopping: nothing was begun"):
-                return await patience.until_it_answers(
+            with signals_to(lambda reason: wait.reschedule(0), "stopping: no domain was claimed"):
+                return await retry.until_it_answers(
                     lambda: stack.enter_async_context(database_for_writing(cli, create=False)),
                     gone=ConnectionLost,
                 )

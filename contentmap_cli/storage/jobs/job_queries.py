@@ -274,5 +274,5 @@ def _live_status(job: Job, alive: bool) -> tuple[JobStatus, str | None]:
     status = JobStatus(job.status)
     if status is JobStatus.RUNNING and not alive:
         heard = job.heartbeat_at.strftime("%Y-%m-%d %H:%M:%S UTC") if job.heartbeat_at else "never"
-        return JobStatus.INTERRUPTED, f"died, last heartbeat {heard}"
+        return JobStatus.INTERRUPTED, f"the run ended unexpectedly; last heartbeat {heard}"
     return status, job.error

@@ -27,7 +27,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from contentmap_cli.storage.engine import CONNECT_SECONDS
 
-SLOTS_SESSION: Final = "contentmap places"
+SLOTS_SESSION: Final = "contentmap host slots"
 
 PER_KEY: Final = 2
 """Slots at one host, and at one address."""
@@ -41,13 +41,13 @@ _IDLE_LIMIT = "30s"
 _BACKOFF = (0.2, 5.0)
 _DIALECTS_OWN = frozenset({"prepared_statement_cache_size", "prepared_statement_name_func"})
 
-_GIVE_AND_TAKE = (
-    "WITH given AS (SELECT count(pg_advisory_unlock(key)) FROM unnest($3::bigint[]) AS places(key))"
+_UNLOCK_AND_LOCK = (
+    "WITH given AS (SELECT count(pg_advisory_unlock(key)) FROM unnest($3::bigint[]) AS slots(key))"
     " SELECT CASE WHEN pg_try_advisory_lock(first) THEN 0 WHEN pg_try_advisory_lock(second) THEN 1 END"
     " FROM given, unnest($1::bigint[], $2::bigint[]) WITH ORDINALITY AS wanted(first, second, number)"
     " ORDER BY number"
 )
-_GIVE = "SELECT pg_advisory_unlock(key) FROM unnest($1::bigint[]) AS given(key)"
+_UNLOCK = "SELECT pg_advisory_unlock(key) FROM unnest($1::bigint[]) AS given(key)"
 
 log = logging.getLogger("contentmap.database")
 
@@ -67,7 +67,7 @@ async def connect_to(address: URL, name: str) -> Any:
 
 
 @dataclass(slots=True)
-class _Place:
+class _Slot:
     """A lock that this session holds."""
 
     key: str
@@ -87,15 +87,15 @@ class SharedHostSlots:
         self._address = address
         self._session = 0
         self._mine: defaultdict[str, set[int]] = defaultdict(set)
-        self._idle: defaultdict[str, list[_Place]] = defaultdict(list)
-        self._waiting: defaultdict[str, deque[asyncio.Future[_Place]]] = defaultdict(deque)
+        self._idle: defaultdict[str, list[_Slot]] = defaultdict(list)
+        self._waiting: defaultdict[str, deque[asyncio.Future[_Slot]]] = defaultdict(deque)
         self._not_before: dict[str, float] = {}
-        self._given: list[_Place] = []
+        self._given: list[_Slot] = []
         self._wake = asyncio.Event()
         self._loop: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
-        self._loop = asyncio.create_task(self._serve(), name="places")
+        self._loop = asyncio.create_task(self._serve(), name="host slots")
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -107,17 +107,17 @@ class SharedHostSlots:
     @asynccontextmanager
     async def place(self, key: str) -> AsyncIterator[None]:
         """Hold a slot at a host or an address while the block runs. Waits until there is one."""
-        place = await self._get(key)
+        slot = await self._get(key)
         try:
             yield
         finally:
-            self._put(place)
+            self._put(slot)
 
-    async def _get(self, key: str) -> _Place:
+    async def _get(self, key: str) -> _Slot:
         idle = self._idle.get(key)
         if idle:
             return idle.pop()
-        given: asyncio.Future[_Place] = asyncio.get_running_loop().create_future()
+        given: asyncio.Future[_Slot] = asyncio.get_running_loop().create_future()
         self._waiting[key].append(given)
         self._wake.set()
         try:
@@ -127,24 +127,24 @@ class SharedHostSlots:
                 self._put(given.result())  # the slot arrived at the moment of the cancellation
             raise
 
-    def _put(self, place: _Place) -> None:
+    def _put(self, slot: _Slot) -> None:
         """Pass a free slot to the next waiting task, keep it for a moment, or release it."""
-        if place.session != self._session:
+        if slot.session != self._session:
             return  # it was released with its session
         now = time.monotonic()
-        waiting = self._waiting.get(place.key)
-        old = now - place.since > _LONGEST
+        waiting = self._waiting.get(slot.key)
+        old = now - slot.since > _LONGEST
         while waiting and not old:
             given = waiting.popleft()
             if not given.done():
-                given.set_result(place)
+                given.set_result(slot)
                 return
-        place.idle_since = now
+        slot.idle_since = now
         if old:
-            self._not_before[place.key] = now + _POLL * random.uniform(1, 2)  # noqa: S311 - jitter
-            self._given.append(place)
+            self._not_before[slot.key] = now + _POLL * random.uniform(1, 2)  # noqa: S311 - jitter
+            self._given.append(slot)
         else:
-            self._idle[place.key].append(place)
+            self._idle[slot.key].append(slot)
         self._wake.set()
 
     @property
@@ -163,19 +163,23 @@ class SharedHostSlots:
                     await connection.execute(f"SET idle_session_timeout = '{_IDLE_LIMIT}'")
                     # prepared before any lock is held: a process that is suspended between preparing and
                     # running a statement is not idle for the server, which would keep its locks
-                    await self._ask(connection, _GIVE_AND_TAKE, [], [], [])
-                    await self._ask(connection, _GIVE, [])
+                    await self._ask(connection, _UNLOCK_AND_LOCK, [], [], [])
+                    await self._ask(connection, _UNLOCK, [])
                     wait = _BACKOFF[0]
                     await self._work(connection)
                 finally:
                     connection.terminate()  # releases its locks
             except Exception as error:
-                log.warning("places at hosts cannot be had: %s", type(error).__name__)
-            self._lose_all()
+                log.warning(
+                    "host slots are unavailable: %s",
+                    str(error) or type(error).__name__,
+                    extra={"action": "host_slots.lost"},
+                )
+            self._forget_all()
             await asyncio.sleep(wait * random.uniform(0.5, 1.5))  # noqa: S311 - jitter
             wait = min(wait * 2, _BACKOFF[1])
 
-    def _lose_all(self) -> None:
+    def _forget_all(self) -> None:
         self._session += 1
         self._mine.clear()
         self._idle.clear()
@@ -189,16 +193,16 @@ class SharedHostSlots:
             wanted = self._wanted(now)
             if wanted:  # unused slots are released in the same round trip
                 given += self._to_give(now, _LINGER)
-            back = [_number(place.key, place.number) for place in given]
-            for place in given:
-                self._mine[place.key].discard(place.number)
-                if not self._mine[place.key]:
-                    del self._mine[place.key]
+            back = [_number(slot.key, slot.number) for slot in given]
+            for slot in given:
+                self._mine[slot.key].discard(slot.number)
+                if not self._mine[slot.key]:
+                    del self._mine[slot.key]
             wanted = self._wanted(now)
             if wanted:
                 answers = await self._ask(
                     connection,
-                    _GIVE_AND_TAKE,
+                    _UNLOCK_AND_LOCK,
                     [_number(key, numbers[0]) for key, numbers in wanted],
                     [_number(key, numbers[1]) if len(numbers) > 1 else None for key, numbers in wanted],
                     back,
@@ -209,9 +213,9 @@ class SharedHostSlots:
                     else:
                         number = numbers[answer]
                         self._mine[key].add(number)
-                        self._put(_Place(key, number, time.monotonic(), self._session))
+                        self._put(_Slot(key, number, time.monotonic(), self._session))
             elif back:
-                await self._ask(connection, _GIVE, back)
+                await self._ask(connection, _UNLOCK, back)
             if given or wanted:
                 asked = now
             elif now - asked > _PULSE:
@@ -223,17 +227,17 @@ class SharedHostSlots:
     async def _ask(connection: Any, statement: str, *keys: Sequence[Any]) -> list[Any]:
         return [row[0] for row in await connection.fetch(statement, *keys)]
 
-    def _to_give(self, now: float, after: float) -> list[_Place]:
+    def _to_give(self, now: float, after: float) -> list[_Slot]:
         """Remove and return the slots that were not used for `after` seconds."""
         given = []
         for key in list(self._idle):
-            kept = [place for place in self._idle[key] if now - place.idle_since <= after]
-            given += [place for place in self._idle[key] if place not in kept]
+            kept = [slot for slot in self._idle[key] if now - slot.idle_since <= after]
+            given += [slot for slot in self._idle[key] if slot not in kept]
             self._idle[key] = kept
             if not kept:
                 del self._idle[key]
-        given += [place for place in self._given if now - place.idle_since > after]
-        self._given = [place for place in self._given if place not in given]
+        given += [slot for slot in self._given if now - slot.idle_since > after]
+        self._given = [slot for slot in self._given if slot not in given]
         return given
 
     def _wanted(self, now: float) -> list[tuple[str, list[int]]]:

@@ -1,4 +1,4 @@
-"""How it stands with a job that was handed to the workers: who is alive, what waits, when it may be done."""
+"""The state of a queued job: its workers, its rate and its estimated end."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from contentmap_cli.storage.session import GuardedSession
 from contentmap_cli.storage.tables import DomainScan, Job
 
 RATE_SECONDS = 60.0
-"""The rate is that of the last minute."""
+"""The period of which the rate is shown."""
 
 
 async def with_queue(
     session: GuardedSession, job: JobSummary, gone: Callable[[str | None], bool]
 ) -> JobSummary:
-    """A job as its workers see it; any other job is returned as it is. `gone` tells of a worker's name
-    whether it surely is no more, so that its lease need not be waited for."""
+    """Return a queued job with its workers and rate, any other job unchanged. `gone` returns whether a worker
+    has certainly ended, so that its lease does not matter."""
     if job.owner != QUEUE_OWNER:
         return job
-    # a worker that holds nothing has nothing to do: it takes what waits within seconds
+    # a worker without a domain is idle: it claims what is queued within seconds
     holders = await session.scalars(
         select(DomainScan.owner)
         .join(Job, Job.id == DomainScan.job_id)
@@ -50,9 +50,9 @@ async def with_queue(
     status, error = job.status, job.error
     if status in (JobStatus.RUNNING, JobStatus.INTERRUPTED) and not workers:
         heard = f"{job.heartbeat_at:%Y-%m-%d %H:%M:%S} UTC" if job.heartbeat_at else "never"
-        status, error = JobStatus.INTERRUPTED, f"its workers died, last heartbeat {heard}; the next goes on"
+        status, error = JobStatus.INTERRUPTED, f"no worker is running; last heartbeat {heard}"
     elif status is JobStatus.INTERRUPTED and workers:
-        status, error = JobStatus.PENDING, None  # they are at work on what goes before it
+        status, error = JobStatus.PENDING, None  # they scan jobs of a higher priority
     return replace(
         job,
         workers=workers,

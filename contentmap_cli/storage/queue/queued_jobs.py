@@ -147,7 +147,7 @@ async def close_if_done(session: GuardedSession, job_id: str) -> JobStatus | Non
     return status
 
 
-async def leave_jobs(session: GuardedSession, jobs: Collection[str]) -> None:
+async def release_jobs(session: GuardedSession, jobs: Collection[str]) -> None:
     """Set jobs without a domain held by a worker to pending, when a worker ends."""
     for job_id in sorted(jobs):
         busy = exists().where(

@@ -112,7 +112,7 @@ async def compare_ahead(
         ):
             mismatched.append(url)
     if mismatched:
-        session.note("entries.unfit", files=len(mismatched))
+        session.note("entries.delta_mismatch", files=len(mismatched))
         raise DeltaMismatch(mismatched)
     vanished = [each.id for url, each in known.items() if each.met and url not in met]
     counts = await _compare_vanished(session, claim, vanished if removals else (), differences)

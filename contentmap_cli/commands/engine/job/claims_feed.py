@@ -68,7 +68,9 @@ class ClaimsFeed:
                     if single or not self._is_retryable(error):
                         self._claimed.append(NotClaimed(domains.pop(0), error))
                     self._to_retry.extend(domains)
-                    log.info("a claim failed", extra={"action": "domains.unclaimed", "job": self._job_id})
+                    log.info(
+                        "claiming domains failed", extra={"action": "domains.unclaimed", "job": self._job_id}
+                    )
             return self._claimed.popleft()
 
     def _is_retryable(self, error: Exception) -> bool:

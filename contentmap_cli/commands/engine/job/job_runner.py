@@ -91,7 +91,7 @@ async def resume_job(
                 held_by, alive = await jobs.holder(session, job_id, running=is_running)
                 queued = held_by == QUEUE_OWNER
                 if held_by is not None and (not alive or is_dead(held_by)):
-                    await jobs.interrupt(session, job_id, held_by, "died")
+                    await jobs.interrupt(session, job_id, held_by, "the run ended unexpectedly")
                     alive = False
                 todo = [target for target, _ in await unfinished(session, job_id, failures=failures)]
                 if (todo or not closed) and (alive or not await jobs.hold_job(session, job_id, run_id)):
@@ -120,8 +120,8 @@ async def _job_held(session: GuardedSession, job_id: str) -> JobHeld:
     held_by, alive = await jobs.holder(session, job_id)
     look = f"look with `contentmap status {job_id}`"
     if held_by == QUEUE_OWNER:
-        stop = f"`contentmap cancel {job_id}` takes it from them"
-        what = f"workers are at work on {job_id}" if alive else f"{job_id} was handed to the workers"
+        stop = f"`contentmap cancel {job_id}` stops the workers"
+        what = f"workers are scanning {job_id}" if alive else f"{job_id} is queued for the workers"
         return JobHeld(what, hint=f"{look}; {stop}")
     if held_by is None:
         return JobHeld(f"another run took {job_id} over, and has ended", hint=look)
@@ -179,7 +179,7 @@ class _Execution:
             progress.__exit__(None, None, None)  # shows the cursor again
             say(f"hint: {self.cli.in_full(_resume_hint(run))}", unless=self.cli.quiet)
 
-        message = "stopping: what is being written is finished first …"
+        message = "stopping: finishing the domains that are being written"
         with signals_to(run.stop, message, before_exit) as signals:
             try:
                 with progress, deadline(run.stop, self.settings.max_time):
@@ -230,7 +230,7 @@ class _Execution:
 
 
 def _resume_hint(run: JobRun) -> str:
-    return f"`contentmap resume {run.job_id}` goes on: what was recorded stays"
+    return f"run `contentmap resume {run.job_id}`; recorded domains are kept"
 
 
 def _exit_code(job: JobSummary, fail_on: FailOn, signals: Sequence[signal.Signals]) -> int:
