@@ -108,7 +108,7 @@ def test_a_file_has_no_queue(tmp_path: Path) -> None:
         said = on_file(*words, "--json") if words[0] == "scan" else on_file(*words)
         assert said.code == 2
         assert "SQLite" in said.err
-        assert "hint: name a server with --db" in said.err
+        assert "hint: name a server: --db" in said.err
     assert not (tmp_path / "map.db").exists()
 
 
