@@ -8,14 +8,18 @@ import gc
 import gzip
 import inspect
 import io
+import sqlite3
 import subprocess
 import sys
 import textwrap
+import threading
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 from program import Contentmap
 from web_sites import Sites, serving, urlset
@@ -300,3 +304,104 @@ def test_a_script_in_an_interpreter_of_its_own(tmp_path: Path, sites: Sites) -> 
         "2 ['http://shop.test/a', 'http://shop.test/c']",
         "('http://shop.test/c',)",
     ]
+
+
+@pytest.mark.parametrize("reads", ["entries", "diff", "domains"])
+def test_a_store_that_is_closed_while_it_is_read(
+    recorded: tuple[str, list[str]], reads: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each reader gets a ValueError, none hangs, and nothing is printed, whatever statement was running."""
+    read: Any = {
+        "entries": lambda store: list(store.entries(HOST)),
+        "diff": lambda store: store.diff(HOST),
+        "domains": lambda store: store.domains(),
+    }[reads]
+    raised: list[BaseException] = []
+
+    def read_on(store: Store) -> None:
+        try:
+            while True:
+                read(store)
+        except BaseException as error:
+            raised.append(error)
+
+    for turn in range(5):
+        store = Store(recorded[0])
+        readers = [threading.Thread(target=read_on, args=(store,), daemon=True) for _ in range(8)]
+        for reader in readers:
+            reader.start()
+        threading.Event().wait(0.05 * turn)
+        store.close()
+        for reader in readers:
+            reader.join(30)
+        assert not any(reader.is_alive() for reader in readers)
+    assert {(type(error), str(error)) for error in raised} == {(ValueError, "the store is closed")}
+    gc.collect()
+    assert [record.getMessage() for record in caplog.records] == []
+
+
+def test_more_iterators_than_a_pool_has_connections(
+    address: str, sites: Sites, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `heapq.merge` over many domains opens them: each is in the middle of its transaction."""
+    pages = sorted(map(str, range(10, 20)))
+    record(Contentmap(tmp_path, address), sites, *pages, day="2026-11-01")
+    monkeypatch.setattr("contentmap_cli.storage.reading.contents._ROWS_A_FETCH", 2)
+    with Store(address) as store:
+        iterators = [store.entries(HOST) for _ in range(16)]
+        first = [next(each).url for each in iterators]
+        assert first == [f"http://{HOST}/{pages[0]}"] * 16
+        assert [len(list(each)) for each in iterators] == [len(pages) - 1] * 16
+
+
+def test_a_statement_that_outlasts_the_close(
+    postgres_address: str, sites: Sites, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is cancelled, and its reader gets a ValueError as well."""
+    record(Contentmap(tmp_path, postgres_address), sites, "a", day="2026-11-01")
+    monkeypatch.setattr("contentmap_cli.api.store._CLOSE_SECONDS", 0.2)
+    raised: list[BaseException] = []
+
+    def read() -> None:
+        try:
+            list(store.entries(HOST))
+        except BaseException as error:
+            raised.append(error)
+
+    async def close_while_locked() -> None:
+        connection = await asyncpg.connect(postgres_address)
+        async with connection.transaction():
+            await connection.execute("LOCK TABLE sitemap_urls IN ACCESS EXCLUSIVE MODE")
+            reader = threading.Thread(target=read, daemon=True)
+            reader.start()
+            waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+            while not await connection.fetchval(waiting):  # noqa: ASYNC110 - another process waits
+                await asyncio.sleep(0.01)
+            await asyncio.to_thread(store.close)
+            await asyncio.to_thread(reader.join, 30)
+            assert not reader.is_alive()
+        await connection.close()
+
+    store = Store(postgres_address)
+    asyncio.run(close_while_locked())
+    assert [(type(error), str(error)) for error in raised] == [(ValueError, "the store is closed")]
+
+
+@pytest.mark.parametrize("address", ["sqlite"], indirect=True)
+def test_a_job_that_is_running(address: str, sites: Sites, tmp_path: Path) -> None:
+    """On a file nothing is written while a domain is recorded: a live process counts, not its last sign."""
+    program = Contentmap(tmp_path, address)
+    sites.pages.update(site("a", day="2026-11-01"))
+    sites.gate.clear()
+    scan = program.start("scan", f"http://{HOST}", "--connect-to", sites.connect_to)
+    try:
+        while not sites.asked:
+            threading.Event().wait(0.01)
+        with closing(sqlite3.connect(address.partition("///")[2])) as file, file:
+            file.execute("UPDATE jobs SET lease_until = '2020-01-01 00:00:00.000000'")
+        with Store(address) as store:
+            (job,) = store.jobs()
+        assert (job.status, job.alive) == ("running", True)
+    finally:
+        sites.gate.set()
+        program.end(scan)
