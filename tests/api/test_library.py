@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import codecs
 import doctest
 import gc
 import gzip
@@ -134,8 +135,14 @@ def test_damaged_content_does_not_raise() -> None:
 
 def test_what_is_no_document_and_no_base_raises() -> None:
     """Text has no encoding, and a base is a URL."""
-    with pytest.raises(TypeError, match="mode 'rb'"):
-        parse("<urlset/>")  # type: ignore[arg-type]
+    for text in (io.StringIO("<urlset/>"), codecs.getreader("utf-8")(io.BytesIO(FILE))):
+        with pytest.raises(TypeError, match="not text: open the file with mode 'rb'"):
+            parse(text)  # type: ignore[arg-type]
+    for nothing in (None, 5, "<urlset/>"):
+        with pytest.raises(TypeError, match="takes bytes or a binary file"):
+            parse(nothing)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="not an http or https URL"):
+        parse(FILE, base=5)  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="not an http or https URL"):
         parse(FILE, base="sitemap.xml")
 
@@ -174,6 +181,56 @@ async def test_options_are_those_of_the_command_line() -> None:
             await crawler.crawl("shop")
         result = await crawler.crawl("http://127.0.0.1:9/")
     assert (result.outcome, result.failure and result.failure.code) == ("failed", "address_blocked")
+
+
+UNUSABLE: dict[str, list[Any]] = {
+    "timeout": [-1, 0, float("nan"), float("inf"), "30", True],
+    "domain_time": [0, 1e12, [1]],
+    "delay": [-0.1, "no"],
+    "max_urls": [0, -1, 1.5, "5", False],
+    "max_file_size": [1000, "many", b"1"],
+    "probe": ["x", 1],
+    "header": ["Accept: text/xml", [1], ["no colon"], 5],
+    "connect_to": ["a:80:b:80", ["x"]],
+    "allow_net": ["10.0.0.0/8", ["x"], [None]],
+    "allow_private": ["yes", 1],
+    "insecure": [0],
+    "ignore_robots": ["no"],
+    "user_agent": [5, "\n"],
+    "user": [("a", "b"), "nobody"],
+    "proxy": [5, "x"],
+    "ca_file": [5, "none.pem"],
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [(name, value) for name, values in UNUSABLE.items() for value in values]
+)
+def test_an_option_that_cannot_be_used(name: str, value: Any) -> None:
+    """A wrong type, out of the range of the command line, or not understood: UsageError with its name."""
+    with pytest.raises(UsageError) as caught:
+        Crawler(**{name: value})
+    assert name.replace("_", "-") in caught.value.message.replace("_", "-")
+    assert caught.value.hint
+
+
+def test_every_option_has_a_value_that_cannot_be_used() -> None:
+    """None stands for the default, and a number need not be a float."""
+    assert set(UNUSABLE) == set(CHECKED.options)
+    Crawler(**dict.fromkeys(CHECKED.options))
+    Crawler(timeout=30, max_urls=1, delay=0, header=("A: b",), probe="always")
+
+
+async def test_a_crawler_that_is_not_open() -> None:
+    """Before `async with`, and after it; a target is a text."""
+    crawler = Crawler()
+    with pytest.raises(ValueError, match="not open"):
+        await crawler.crawl(HOST)
+    async with crawler:
+        with pytest.raises(UsageError, match="target"):
+            await crawler.crawl(None)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="not open"):
+        await crawler.crawl(HOST)
 
 
 def test_a_stored_domain(recorded: tuple[str, list[str]]) -> None:
