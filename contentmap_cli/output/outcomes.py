@@ -70,10 +70,10 @@ def evidence_lines(summary: DomainSummary) -> list[str]:
 
 
 def job_status(job: JobSummary) -> Cell:
-    """Return the status of a job; `died` if its run ended without recording that."""
+    """Return the status of a job; `ended unexpectedly` if its run has not recorded its end."""
     if job.status is JobStatus.RUNNING and not job.alive:
-        last = f", last heartbeat {moment(job.heartbeat_at)} UTC" if job.heartbeat_at else ""
-        return Cell(f"died{last}", Style.RED)
+        last = f"; last heartbeat {moment(job.heartbeat_at)} UTC" if job.heartbeat_at else ""
+        return Cell(f"ended unexpectedly{last}", Style.RED)
     return Cell(job.status.value, JOB_STYLES[job.status])
 
 

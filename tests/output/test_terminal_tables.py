@@ -155,8 +155,8 @@ def test_a_running_job_without_a_run_has_died(make_job) -> None:
     )
     out = io.StringIO()
     status_writer(Format.TABLE, out, dead).finish()
-    assert "died, last heartbeat 2026-03-01 12:03 UTC" in out.getvalue()
-    for alive, word in ((True, "running"), (False, "died")):
+    assert "ended unexpectedly; last heartbeat 2026-03-01 12:03 UTC" in out.getvalue()
+    for alive, word in ((True, "running"), (False, "ended")):
         out = io.StringIO()
         writer = jobs_writer(Format.TABLE, out)
         writer.write(make_job(status=JobStatus.RUNNING, finished_at=None, alive=alive))
