@@ -49,6 +49,7 @@ class Code(StrEnum):
     REDIRECT_LOOP = "redirect_loop"
     TOO_MANY_REDIRECTS = "too_many_redirects"
     REDIRECT_SCHEME = "redirect_scheme"
+    HTTPS_REQUIRED = "https_required"
     ADDRESS_BLOCKED = "address_blocked"
     ROBOTS_UNREACHABLE = "robots_unreachable"
     ROBOTS_IS_HTML = "robots_is_html"

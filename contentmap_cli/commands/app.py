@@ -36,7 +36,7 @@ EPILOG = """\
 Examples:
   contentmap scan example.com
   contentmap status
-  contentmap urls example.com --format csv -o urls.csv
+  contentmap urls example.com -o urls.csv
 
 Options of a command: `contentmap COMMAND --help`
 """

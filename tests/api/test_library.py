@@ -195,6 +195,7 @@ UNUSABLE: dict[str, list[Any]] = {
     "allow_net": ["10.0.0.0/8", ["x"], [None]],
     "allow_private": ["yes", 1],
     "insecure": [0],
+    "allow_http": ["no"],
     "ignore_robots": ["no"],
     "user_agent": [5, "\n"],
     "user": [("a", "b"), "nobody"],

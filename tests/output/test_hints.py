@@ -30,6 +30,7 @@ def test_a_clean_job_needs_no_hint(make_domain, make_job) -> None:
         (Code.DNS_ERROR, "spelling"),
         (Code.ADDRESS_BLOCKED, "--allow-net"),
         (Code.TLS_CERTIFICATE, "--insecure"),
+        (Code.HTTPS_REQUIRED, "--allow-http"),
         (Code.ROBOTS_UNREACHABLE, "robots.txt"),
         (Code.DEADLINE, "--domain-time"),
         (Code.BUDGET_EXHAUSTED, "--max-urls"),
