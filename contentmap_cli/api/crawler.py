@@ -5,13 +5,15 @@ from __future__ import annotations
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
+from contentmap_cli.commands.interface.options import CHECKED
+from contentmap_cli.commands.settings import config_files
 from contentmap_cli.commands.settings.crawl_settings import ScanSettings
 from contentmap_cli.crawl import crawler as engine
 from contentmap_cli.crawl.results import DomainCrawl
 from contentmap_cli.crawl.targets import parse_target
-from contentmap_cli.errors import Failure
+from contentmap_cli.errors import Failure, UsageError
 from contentmap_cli.models import CrawledFile, Entry, FileStatus, Probe, Problem, ScanStatus
 from contentmap_cli.models.entry_rows import entries_of
 
@@ -121,40 +123,60 @@ class Crawler:
         probe: Probe | str = Probe.AUTO,
         ignore_robots: bool = False,
     ) -> None:
-        settings = ScanSettings(
-            user_agent=user_agent,
-            header=tuple(header),
-            user=user,
-            proxy=proxy,
-            connect_to=tuple(connect_to),
-            allow_private=allow_private,
-            allow_net=tuple(allow_net),
-            ca_file=ca_file,
-            insecure=insecure,
-            allow_http=allow_http,
-            delay=delay,
-            timeout=timeout,
-            domain_time=domain_time,
-            max_urls=max_urls,
-            max_file_size=max_file_size,
-            probe=Probe(probe),
-            ignore_robots=ignore_robots,
-        )
+        given = {
+            "user_agent": user_agent,
+            "header": header,
+            "user": user,
+            "proxy": proxy,
+            "connect_to": connect_to,
+            "allow_private": allow_private,
+            "allow_net": allow_net,
+            "ca_file": ca_file,
+            "insecure": insecure,
+            "allow_http": allow_http,
+            "delay": delay,
+            "timeout": timeout,
+            "domain_time": domain_time,
+            "max_urls": max_urls,
+            "max_file_size": max_file_size,
+            "probe": probe,
+            "ignore_robots": ignore_robots,
+        }
+        settings = ScanSettings.of({name: _checked(name, value) for name, value in given.items()})
         self._engine = engine.Crawler(settings.crawl_options())
+        self._is_open = False
 
     async def crawl(self, target: str) -> CrawlResult:
         """Crawl one site: a domain, an origin, a folder's URL or a sitemap's URL.
 
         A site that cannot be read is a result with the outcome `failed`, not an exception. Raises
-        `contentmap_cli.errors.UsageError` for a target that names no site.
+        `contentmap_cli.errors.UsageError` for a target that names no site, and ValueError outside of
+        `async with`.
         """
+        if not self._is_open:
+            raise ValueError("the crawler is not open: use it with `async with`")
+        if not isinstance(target, str):
+            raise UsageError("target requires text", hint='for example "example.com"')
         return CrawlResult(await self._engine.crawl(parse_target(target)))
 
     async def __aenter__(self) -> Self:
         await self._engine.__aenter__()
+        self._is_open = True
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._is_open = False
         await self._engine.__aexit__(kind, error, trace)
+
+
+def _checked(name: str, value: Any) -> Any:
+    """Return the value of an option. Raise UsageError if the command line would not take it."""
+    if value is None:
+        return None
+    option = CHECKED.options[name]
+    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
+        value = list(value)
+    checked = config_files.check_argument(name, option, value, "Crawler")
+    return Probe(checked) if name == "probe" else checked

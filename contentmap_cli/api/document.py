@@ -12,6 +12,8 @@ from contentmap_cli.models.entry_sink import EntryList
 from contentmap_cli.models.hosts import normalise_url
 from contentmap_cli.sitemap import parse_document
 
+_TAKES = "parse() takes bytes or a binary file"
+
 
 @dataclass(frozen=True, slots=True)
 class ParsedDocument:
@@ -45,14 +47,17 @@ def parse(source: bytes | BinaryIO, base: str | None = None) -> ParsedDocument:
     in /robots.txt says that it is a robots.txt. Otherwise the content alone decides.
 
     Content never raises: what is wrong with it is in `problems` and `failure`. Raises `UsageError` for a
-    `base` that is no http or https URL, TypeError for text, and what reading the stream raises.
+    `base` that is no http or https URL, TypeError for text or any other type, and what reading the stream
+    raises.
     """
-    if base is not None and normalise_url(base) is None:
-        raise UsageError(f"base is not an http or https URL: {base[:200]!r}")
-    if isinstance(source, str):
-        raise TypeError("parse() takes bytes or a binary file, not text: open the file with mode 'rb'")
+    if base is not None and normalise_url(str(base)) is None:
+        raise UsageError(f"base is not an http or https URL: {str(base)[:200]!r}")
     if isinstance(source, bytes | bytearray | memoryview):
         source = BytesIO(source)
+    elif not hasattr(source, "read"):
+        raise TypeError(f"{_TAKES}, not {type(source).__name__}")
+    elif isinstance(source.read(0), str):
+        raise TypeError(f"{_TAKES}, not text: open the file with mode 'rb'")
     elif not source.seekable():
         source = BytesIO(source.read())
     collected = EntryList()

@@ -11,14 +11,15 @@ import asyncio
 import os
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
+from concurrent.futures import CancelledError
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Self, TypeVar
+from typing import Any, Final, Generic, Self, TypeVar
 
 from contentmap_cli.commands.database.connection import open_for_reading
 from contentmap_cli.commands.database.lookups import require_domain
-from contentmap_cli.commands.engine.run_id import is_dead, truthful
+from contentmap_cli.commands.engine.run_id import is_dead, is_running, truthful
 from contentmap_cli.crawl.targets import parse_target
 from contentmap_cli.models import JobSummary, StoredEntry, StoredFile
 from contentmap_cli.models.comparison import Change, Kind, ScanPoint, choose_scans
@@ -31,6 +32,8 @@ from contentmap_cli.storage.reading.contents import EntryFilter, known_domains, 
 from contentmap_cli.storage.session import GuardedSession
 
 T = TypeVar("T")
+_CLOSE_SECONDS: Final = 5.0
+"""Time for statements to end when the store is closed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +92,8 @@ class Store:
         self._shown = show_database_address(url)
         self._tenant = tenant
         self._closed = False
+        self._lock = threading.Lock()  # nothing is submitted to the loop once it is being closed
+        self._streams: set[_Stream[Any]] = set()
         self._stack = AsyncExitStack()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="contentmap-store", daemon=True)
@@ -108,7 +113,7 @@ class Store:
         name = parse_target(domain).domain if domain is not None else None
 
         async def read(session: GuardedSession) -> list[JobSummary]:
-            found = await list_jobs(session, self._tenant, limit=limit, domain=name)
+            found = await list_jobs(session, self._tenant, limit=limit, domain=name, running=is_running)
             return [truthful(await with_queue(session, job, is_dead)) for job in found]
 
         return self._read(read)
@@ -121,7 +126,8 @@ class Store:
         domain_id = self._domain_id(domain)
 
         async def read(session: GuardedSession) -> list[StoredFile]:
-            return [file async for file in stored_files(session, domain_id, removed=removed)]
+            files = stored_files(session, domain_id, removed=removed)
+            return [file async for file in self._while_open(files)]
 
         return self._read(read)
 
@@ -167,19 +173,26 @@ class Store:
         async def read(session: GuardedSession) -> Diff:
             points = await history(session, domain_id)
             pair = choose_scans(name, points, _utc(earlier), _utc(later))
-            changes = [change async for change in changes_between(session, domain_id, points, pair)]
+            found = changes_between(session, domain_id, points, pair)
+            changes = [change async for change in self._while_open(found)]
             return Diff(name, pair.before, pair.after, tuple(changes), pair.removals_withheld)
 
         return self._read(read)
 
     def close(self) -> None:
-        """Close all connections and end iterators that are still open. May be called more than once."""
-        if not self._closed:
+        """Close all connections and end iterators that are still open. May be called more than once.
+
+        A read in another thread raises ValueError, if it does not end within some seconds.
+        """
+        with self._lock:
+            if self._closed:
+                return
             self._closed = True
-            self._submit(self._shut_down())
-            self._loop.call_soon_threadsafe(self._loop.stop)
-            self._thread.join()
-            self._loop.close()
+            ended = asyncio.run_coroutine_threadsafe(self._shut_down(), self._loop)
+        ended.result()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
 
     def __enter__(self) -> Self:
         return self
@@ -209,54 +222,97 @@ class Store:
         A guarded session belongs to the task that began its transaction, so that one task reads all batches
         and hands them over; it is one batch ahead at most.
         """
-        queue: asyncio.Queue[Sequence[T] | Exception | None] = asyncio.Queue(1)
+        stream: _Stream[T] = _Stream(asyncio.Queue(1))
 
         async def produce() -> None:
             try:
                 with storage_errors(self._shown):
                     async with self._sessions.read() as session, session.begin():
                         async for batch in batches(session):
-                            await queue.put(batch)
+                            await stream.queue.put(batch)
+                            if stream.ended:
+                                break
             except Exception as error:
-                await queue.put(error)  # raised by the reader
+                await stream.queue.put(error)  # raised by the reader
             else:
-                await queue.put(None)
+                await stream.queue.put(None)
+            finally:
+                self._streams.discard(stream)
 
         async def start() -> asyncio.Task[None]:
+            self._streams.add(stream)
             return asyncio.create_task(produce())
 
         task = self._run(start())
         try:
-            while (batch := self._run(queue.get())) is not None:
+            while (batch := self._run(stream.queue.get())) is not None:
                 if isinstance(batch, Exception):
                     raise batch
                 yield from batch
+            if stream.ended:
+                raise _closed()
         finally:
-            if not self._closed:
-                self._loop.call_soon_threadsafe(task.cancel)
+            with self._lock:
+                if not self._closed:
+                    self._loop.call_soon_threadsafe(stream.end)
+            del task  # the loop has only a weak reference to it
+
+    async def _while_open(self, items: AsyncIterator[T]) -> AsyncIterator[T]:
+        """Yield the items. Raise ValueError as soon as the store is closed."""
+        async for item in items:
+            if self._closed:
+                raise _closed()
+            yield item
 
     async def _shut_down(self) -> None:
+        """End all reads, then close all connections.
+
+        A task that is cancelled during a statement leaves a connection that cannot be closed in order. So
+        streams end after their batch, and other reads have some time for the statement that they wait for.
+        """
+        for stream in list(self._streams):
+            stream.end()
         others = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in others:
-            task.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
+        if others:
+            _, late = await asyncio.wait(others, timeout=_CLOSE_SECONDS)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
         await self._stack.aclose()
 
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
-        if self._closed:
-            work.close()
-            raise ValueError("the store is closed")
+        """Run a coroutine on the store's own loop and wait for it. Raise ValueError for a closed store."""
+        with self._lock:
+            if self._closed:
+                work.close()
+                raise _closed()
+            future = asyncio.run_coroutine_threadsafe(work, self._loop)
         with storage_errors(self._shown):
-            return self._submit(work)
+            try:
+                return future.result()
+            except CancelledError:
+                raise _closed() from None
+            except BaseException:  # an interrupt of the waiting thread must not leave it running
+                future.cancel()
+                raise
 
-    def _submit(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run a coroutine on the store's own loop and wait for it."""
-        future = asyncio.run_coroutine_threadsafe(work, self._loop)
-        try:
-            return future.result()
-        except BaseException:  # an interrupt of the waiting thread must not leave it running
-            future.cancel()
-            raise
+
+class _Stream(Generic[T]):
+    """The batches that one task reads and an iterator takes; None ends them."""
+
+    def __init__(self, queue: asyncio.Queue[Sequence[T] | Exception | None]) -> None:
+        self.queue = queue
+        self.ended = False
+
+    def end(self) -> None:
+        """End the task after the batch that it reads."""
+        self.ended = True
+        if self.queue.full():
+            self.queue.get_nowait()  # the task may wait for room
+
+
+def _closed() -> ValueError:
+    return ValueError("the store is closed")
 
 
 def _utc(value: T) -> T | datetime:

@@ -70,7 +70,7 @@ def evidence_lines(summary: DomainSummary) -> list[str]:
 
 
 def job_status(job: JobSummary) -> Cell:
-    """Return the status of a job; `ended unexpectedly` if its run recorded no end."""
+    """Return the status of a job; `ended unexpectedly` if its run has not recorded its end."""
     if job.status is JobStatus.RUNNING and not job.alive:
         last = f"; last heartbeat {moment(job.heartbeat_at)} UTC" if job.heartbeat_at else ""
         return Cell(f"ended unexpectedly{last}", Style.RED)

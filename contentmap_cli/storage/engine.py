@@ -36,6 +36,8 @@ log = logging.getLogger("contentmap.database")
 WRITERS = {"sqlite": 1, "postgresql": 8}
 COMPARISONS = 2
 """Domains that are compared at once: one in the database, one in the interpreter."""
+NO_LIMIT = -1
+"""Of readers: each iterator of the Python API that is open has a connection."""
 READ_ONLY = "contentmap_read_only"
 _ROLLED_BACK = "contentmap_rolled_back"
 SESSION_NAME = "contentmap"
@@ -97,7 +99,7 @@ def open_database(address: str | URL, *, writable: bool = True) -> Database:
         engine = create_async_engine(
             url,
             pool_size=5,
-            max_overflow=5,
+            max_overflow=5 if writable else NO_LIMIT,
             pool_reset_on_return=None,  # the guard looks whether there is something to end
             connect_args={"timeout": BUSY_TIMEOUT_MS / 1000, "async_creator_fn": sqlite_driver.connect},
         )
@@ -108,7 +110,7 @@ def open_database(address: str | URL, *, writable: bool = True) -> Database:
         engine = create_async_engine(
             url,
             pool_size=writers,
-            max_overflow=3 + COMPARISONS,
+            max_overflow=3 + COMPARISONS if writable else NO_LIMIT,
             connect_args={
                 "timeout": CONNECT_SECONDS,
                 "command_timeout": None if writable else COMMAND_SECONDS,

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import codecs
 import doctest
 import gc
 import gzip
 import inspect
 import io
+import sqlite3
 import subprocess
 import sys
 import textwrap
+import threading
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 from program import Contentmap
 from web_sites import Sites, serving, urlset
@@ -130,8 +135,14 @@ def test_damaged_content_does_not_raise() -> None:
 
 def test_what_is_no_document_and_no_base_raises() -> None:
     """Text has no encoding, and a base is a URL."""
-    with pytest.raises(TypeError, match="mode 'rb'"):
-        parse("<urlset/>")  # type: ignore[arg-type]
+    for text in (io.StringIO("<urlset/>"), codecs.getreader("utf-8")(io.BytesIO(FILE))):
+        with pytest.raises(TypeError, match="not text: open the file with mode 'rb'"):
+            parse(text)  # type: ignore[arg-type]
+    for nothing in (None, 5, "<urlset/>"):
+        with pytest.raises(TypeError, match="takes bytes or a binary file"):
+            parse(nothing)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="not an http or https URL"):
+        parse(FILE, base=5)  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="not an http or https URL"):
         parse(FILE, base="sitemap.xml")
 
@@ -170,6 +181,57 @@ async def test_options_are_those_of_the_command_line() -> None:
             await crawler.crawl("shop")
         result = await crawler.crawl("http://127.0.0.1:9/")
     assert (result.outcome, result.failure and result.failure.code) == ("failed", "address_blocked")
+
+
+UNUSABLE: dict[str, list[Any]] = {
+    "timeout": [-1, 0, float("nan"), float("inf"), "30", True],
+    "domain_time": [0, 1e12, [1]],
+    "delay": [-0.1, "no"],
+    "max_urls": [0, -1, 1.5, "5", False],
+    "max_file_size": [1000, "many", b"1"],
+    "probe": ["x", 1],
+    "header": ["Accept: text/xml", [1], ["no colon"], 5],
+    "connect_to": ["a:80:b:80", ["x"]],
+    "allow_net": ["10.0.0.0/8", ["x"], [None]],
+    "allow_private": ["yes", 1],
+    "insecure": [0],
+    "allow_http": ["no"],
+    "ignore_robots": ["no"],
+    "user_agent": [5, "\n"],
+    "user": [("a", "b"), "nobody"],
+    "proxy": [5, "x"],
+    "ca_file": [5, "none.pem"],
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [(name, value) for name, values in UNUSABLE.items() for value in values]
+)
+def test_an_option_that_cannot_be_used(name: str, value: Any) -> None:
+    """A wrong type, out of the range of the command line, or not understood: UsageError with its name."""
+    with pytest.raises(UsageError) as caught:
+        Crawler(**{name: value})
+    assert name.replace("_", "-") in caught.value.message.replace("_", "-")
+    assert caught.value.hint
+
+
+def test_every_option_has_a_value_that_cannot_be_used() -> None:
+    """None stands for the default, and a number need not be a float."""
+    assert set(UNUSABLE) == set(CHECKED.options)
+    Crawler(**dict.fromkeys(CHECKED.options))
+    Crawler(timeout=30, max_urls=1, delay=0, header=("A: b",), probe="always")
+
+
+async def test_a_crawler_that_is_not_open() -> None:
+    """Before `async with`, and after it; a target is a text."""
+    crawler = Crawler()
+    with pytest.raises(ValueError, match="not open"):
+        await crawler.crawl(HOST)
+    async with crawler:
+        with pytest.raises(UsageError, match="target"):
+            await crawler.crawl(None)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="not open"):
+        await crawler.crawl(HOST)
 
 
 def test_a_stored_domain(recorded: tuple[str, list[str]]) -> None:
@@ -300,3 +362,104 @@ def test_a_script_in_an_interpreter_of_its_own(tmp_path: Path, sites: Sites) -> 
         "2 ['http://shop.test/a', 'http://shop.test/c']",
         "('http://shop.test/c',)",
     ]
+
+
+@pytest.mark.parametrize("reads", ["entries", "diff", "domains"])
+def test_a_store_that_is_closed_while_it_is_read(
+    recorded: tuple[str, list[str]], reads: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each reader gets a ValueError, none hangs, and nothing is printed, whatever statement was running."""
+    read: Any = {
+        "entries": lambda store: list(store.entries(HOST)),
+        "diff": lambda store: store.diff(HOST),
+        "domains": lambda store: store.domains(),
+    }[reads]
+    raised: list[BaseException] = []
+
+    def read_on(store: Store) -> None:
+        try:
+            while True:
+                read(store)
+        except BaseException as error:
+            raised.append(error)
+
+    for turn in range(5):
+        store = Store(recorded[0])
+        readers = [threading.Thread(target=read_on, args=(store,), daemon=True) for _ in range(8)]
+        for reader in readers:
+            reader.start()
+        threading.Event().wait(0.05 * turn)
+        store.close()
+        for reader in readers:
+            reader.join(30)
+        assert not any(reader.is_alive() for reader in readers)
+    assert {(type(error), str(error)) for error in raised} == {(ValueError, "the store is closed")}
+    gc.collect()
+    assert [record.getMessage() for record in caplog.records] == []
+
+
+def test_more_iterators_than_a_pool_has_connections(
+    address: str, sites: Sites, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `heapq.merge` over many domains opens them: each is in the middle of its transaction."""
+    pages = sorted(map(str, range(10, 20)))
+    record(Contentmap(tmp_path, address), sites, *pages, day="2026-11-01")
+    monkeypatch.setattr("contentmap_cli.storage.reading.contents._ROWS_A_FETCH", 2)
+    with Store(address) as store:
+        iterators = [store.entries(HOST) for _ in range(16)]
+        first = [next(each).url for each in iterators]
+        assert first == [f"http://{HOST}/{pages[0]}"] * 16
+        assert [len(list(each)) for each in iterators] == [len(pages) - 1] * 16
+
+
+def test_a_statement_that_outlasts_the_close(
+    postgres_address: str, sites: Sites, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is cancelled, and its reader gets a ValueError as well."""
+    record(Contentmap(tmp_path, postgres_address), sites, "a", day="2026-11-01")
+    monkeypatch.setattr("contentmap_cli.api.store._CLOSE_SECONDS", 0.2)
+    raised: list[BaseException] = []
+
+    def read() -> None:
+        try:
+            list(store.entries(HOST))
+        except BaseException as error:
+            raised.append(error)
+
+    async def close_while_locked() -> None:
+        connection = await asyncpg.connect(postgres_address)
+        async with connection.transaction():
+            await connection.execute("LOCK TABLE sitemap_urls IN ACCESS EXCLUSIVE MODE")
+            reader = threading.Thread(target=read, daemon=True)
+            reader.start()
+            waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+            while not await connection.fetchval(waiting):  # noqa: ASYNC110 - another process waits
+                await asyncio.sleep(0.01)
+            await asyncio.to_thread(store.close)
+            await asyncio.to_thread(reader.join, 30)
+            assert not reader.is_alive()
+        await connection.close()
+
+    store = Store(postgres_address)
+    asyncio.run(close_while_locked())
+    assert [(type(error), str(error)) for error in raised] == [(ValueError, "the store is closed")]
+
+
+@pytest.mark.parametrize("address", ["sqlite"], indirect=True)
+def test_a_job_that_is_running(address: str, sites: Sites, tmp_path: Path) -> None:
+    """On a file nothing is written while a domain is recorded: a live process counts, not its last sign."""
+    program = Contentmap(tmp_path, address)
+    sites.pages.update(site("a", day="2026-11-01"))
+    sites.gate.clear()
+    scan = program.start("scan", f"http://{HOST}", "--connect-to", sites.connect_to)
+    try:
+        while not sites.asked:
+            threading.Event().wait(0.01)
+        with closing(sqlite3.connect(address.partition("///")[2])) as file, file:
+            file.execute("UPDATE jobs SET lease_until = '2020-01-01 00:00:00.000000'")
+        with Store(address) as store:
+            (job,) = store.jobs()
+        assert (job.status, job.alive) == ("running", True)
+    finally:
+        sites.gate.set()
+        program.end(scan)

@@ -342,4 +342,5 @@ def test_a_body_under_another_ones_name_is_found_out(trial: Trial) -> None:
     other[3] = entry(3, "")
     segment = trial.segment()
     read_body(trial.reading, BytesIO(body(other)), segment, Memory(trial.bodies, trial.known))
-    assert segment.changes is None or segment.changes.since.entries == len(entries)
+    assert segment.changes is not None
+    assert segment.changes.since.entries == len(entries)

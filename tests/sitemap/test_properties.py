@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contentmap_cli.models import Document, Entry, Limits
+from contentmap_cli.models import Document, DocumentKind, Entry, Limits
 from contentmap_cli.models.entry_sink import EntryList
 from contentmap_cli.sitemap import parse_document
 
@@ -126,9 +126,13 @@ def test_scrambled(seed: int, times: int) -> None:
 
 @given(st.binary(max_size=3000), st.booleans())
 def test_any_bytes(data: bytes, robots: bool) -> None:
-    """Any bytes have an outcome."""
-    document = parse_document(io.BytesIO(data), EntryList(), base=damaged.BASE, robots=robots)
-    assert document.decoded_bytes >= 0
+    """Any bytes have an outcome: what is not read to its end has a reason, and what was read is counted."""
+    entries = EntryList()
+    document = parse_document(io.BytesIO(data), entries, base=damaged.BASE, robots=robots)
+    assert (document.failure is None) == document.complete
+    assert document.entries == len(entries.entries)
+    assert (document.kind is DocumentKind.ROBOTS) == robots
+    assert all(problem.count > 0 for problem in document.problems)
 
 
 def test_the_fuzzing_program_runs(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ import pytest
 from sqlalchemy import func, select, text
 from sqlalchemy.exc import IntegrityError, InvalidRequestError
 from sqlalchemy.orm import SessionTransaction
+from sqlalchemy.pool import QueuePool
 
 from contentmap_cli.errors import TransactionRuleBroken
 from contentmap_cli.models import ScanStatus
@@ -343,7 +344,7 @@ async def test_begin_holds_no_connection_until_the_first_statement(
     logging.getLogger("contentmap").propagate = True
     async with sessions.work("job-1", "shop.example") as session, session.begin():
         assert session.in_transaction()
-        assert sessions.database.engine.pool.checkedout() == 0  # type: ignore[attr-defined]
+        assert cast("QueuePool", sessions.database.engine.pool).checkedout() == 0
         await session.turn()
         await _write(session)
     steps = [

@@ -175,7 +175,7 @@ CRAWL: Final[dict[str, Any]] = dict(
             "probe",
             Probe,
             MORE,
-            "Request known sitemap paths: auto (if no sitemap is named), always or never.",
+            "Request known sitemap paths: auto (if no sitemap lists pages), always or never.",
             metavar="WHEN",
             show_default="auto",
         ),

@@ -64,15 +64,33 @@ SETTINGS: dict[str, Setting] = {}
 def declare(name: str, annotation: Any) -> None:
     """Add a command's parameter to SETTINGS if it has an environment variable."""
     info = option_of(annotation)
-    if info is None or not info.envvar or info.is_eager or name in SETTINGS:
-        return
+    if info is not None and info.envvar and not info.is_eager and name not in SETTINGS:
+        SETTINGS[name] = Setting(name, *_kind(annotation), str(info.envvar), annotation, info.min, info.max)
+
+
+def check_argument(name: str, annotation: Any, value: Any, where: str) -> Any:
+    """Return the argument of a function that has the type and the bounds of an option. Raise UsageError."""
+    info = option_of(annotation)
+    assert info is not None  # noqa: S101 - the caller has the annotation of an option
+    bounds = (info.min, info.max)
+    return _checked(_Argument(name, *_kind(annotation), str(info.envvar), annotation, *bounds), value, where)
+
+
+class _Argument(Setting):
+    """An option as the keyword argument of a function."""
+
+    @property
+    def key(self) -> str:
+        return self.name
+
+
+def _kind(annotation: Any) -> tuple[Any, bool]:
+    """Return the type of an option's values, and whether it can be repeated."""
     kind = get_args(annotation)[0]
     if get_origin(kind) in (UnionType, Union):
         kind = next(part for part in get_args(kind) if part is not type(None))
     repeatable = get_origin(kind) is list
-    if repeatable:
-        kind = get_args(kind)[0]
-    SETTINGS[name] = Setting(name, kind, repeatable, str(info.envvar), annotation, info.min, info.max)
+    return (get_args(kind)[0] if repeatable else kind), repeatable
 
 
 def option_of(annotation: Any) -> OptionInfo | None:
