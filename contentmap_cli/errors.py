@@ -96,7 +96,7 @@ class Failure:
 class ContentMapError(Exception):
     """An error that ends a command.
 
-    It is printed as `error: message (cause)`, its `details`, a line each, a blank line and `hint: …`.
+    It is printed as `error: message: cause`, its `details`, a line each, a blank line and `hint: …`.
     Subclasses set `code` and `exit_code`; both are part of the command line's contract.
     """
 

@@ -6,13 +6,12 @@ import re
 
 import pytest
 
+from contentmap_cli.commands.app import app
 from contentmap_cli.errors import Code, Failure
 from contentmap_cli.models import JobStatus, ScanStatus
 from contentmap_cli.output.hints import scan_hints
 
-COMMANDS = {"scan", "status", "jobs", "resume", "urls", "sitemaps"} | {
-    "diff", "map", "report", "check", "parse", "worker"
-}  # fmt: skip
+COMMANDS = {command.name for command in app.registered_commands}
 
 
 def failed(make_domain, code: str, domain: str = "shop.example"):
