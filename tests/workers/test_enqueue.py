@@ -135,6 +135,7 @@ def test_without_the_extra(tmp_path: Path) -> None:
     ("more", "message"),
     [
         (["--header", "X-Key: geheim"], "--queue excludes --header"),
+        (["https://ann:geheim@b.test"], "--queue excludes credentials in targets"),
         (["--proxy", "http://p.test:1"], "--queue excludes --proxy"),
         (["--max-time", "5"], "--queue excludes --max-time"),
         (["-o", "x"], "--queue excludes -o"),
