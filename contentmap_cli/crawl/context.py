@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
 
 from contentmap_cli.crawl.discovery import Candidate, DiscoveryQueue
+from contentmap_cli.crawl.http.domain_clock import DomainClock
 from contentmap_cli.crawl.http.fetch import Fetcher, FetchRequest
 from contentmap_cli.crawl.http.responses import FetchedFile
 from contentmap_cli.crawl.options import CrawlOptions
@@ -50,7 +50,7 @@ class CrawlContext:
         self.robots = Robots()
         self.robots_of: dict[str, Robots] = {}  # by origin, of those whose robots.txt was requested
         self._fetcher = fetcher
-        self.until = asyncio.get_running_loop().time() + options.limits.domain_time
+        self.clock = DomainClock(options.limits.domain_time, options.limits.domain_wait)
         self._hosts = {origin.partition("://")[2] for origin in target.origins}
 
     async def fetch(
@@ -68,7 +68,7 @@ class CrawlContext:
         request = FetchRequest(
             site=self.target.domain,
             max_bytes=min(max_bytes, self.stats.bytes_left),
-            until=self.until,
+            clock=self.clock,
             conditions=conditions or {},
             retries=retries,
         )
