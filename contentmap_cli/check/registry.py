@@ -43,7 +43,8 @@ def chosen_rules(
         for name in names:
             if not _with_prefix(name, RULES):
                 raise UsageError(
-                    f"{option}: no rule begins with '{name[:80]}'", hint="see contentmap check --list-rules"
+                    f"{option}: no rule id starts with '{name[:80]}'",
+                    hint="see `contentmap check --list-rules`",
                 )
     chosen = _matching(select) if select else frozenset(RULES)
     return frozenset(
@@ -83,19 +84,22 @@ class Notes:
         self,
         broken: Rule,
         file: CheckedFile | None,
-        message: str,
+        message: str | None = None,
         *,
         example: str | None = None,
         line: int | None = None,
         count: int = 1,
     ) -> None:
-        """Record an occurrence. Message and line of the first one are those of the finding."""
+        """Record an occurrence. Message and line of the first one are those of the finding.
+
+        Without a message it is that of the rule.
+        """
         if broken.id not in self._selected:
             return
         key = (file.name if file else None, broken.id)
         note = self._notes.get(key)
         if note is None:
-            note = self._notes[key] = _Note(message, line)
+            note = self._notes[key] = _Note(broken.what if message is None else message, line)
         note.count += count
         if note.line is None:
             note.line = line

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from contentmap_cli.commands.interface import options as opt
-from contentmap_cli.commands.interface.command_decorator import command, run_async
+from contentmap_cli.commands.interface.command_decorator import run_async
 from contentmap_cli.commands.interface.global_options import GlobalOptions
 from contentmap_cli.errors import Exit, UsageError
 from contentmap_cli.models import Severity
-from contentmap_cli.output.formats import CHECK_FORMATS, RULE_FORMATS, Format
+from contentmap_cli.output.formats import CHECK_FORMATS, RULE_FORMATS
 
 if TYPE_CHECKING:
     from contentmap_cli.check.checker import Checker
@@ -28,17 +28,12 @@ EPILOG = """\
 Examples:
   contentmap check example.com
   contentmap check sitemap.xml --base https://example.com/sitemap.xml
-  contentmap check example.com --stored --format sarif -o sitemap.sarif
+  contentmap check example.com --stored -o sitemap.sarif
 
 Exit codes: 0 no findings; 2 usage; 3 findings; 5 database; 6 never scanned.
 """
 _LEVELS = f"Minimum severity: {'|'.join(severity.value for severity in Severity)}"
 _FILE_ENDINGS = (".xml", ".gz", ".txt", ".rss", ".atom")
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command to the app."""
-    command(app, "check", epilog=EPILOG)(check)
 
 
 def check(
@@ -53,10 +48,11 @@ def check(
     base: Annotated[str | None, typer.Option(metavar="URL", help="URL of a file given as TARGET.")] = None,
     select: Annotated[
         list[str] | None,
-        typer.Option(metavar="RULE", help="Only rules whose id begins so. Repeatable."),
+        typer.Option(metavar="RULE", help="Only rules whose id starts with RULE. Repeatable."),
     ] = None,
     ignore: Annotated[
-        list[str] | None, typer.Option(metavar="RULE", help="Exclude rules whose id begins so. Repeatable.")
+        list[str] | None,
+        typer.Option(metavar="RULE", help="Exclude rules whose id starts with RULE. Repeatable."),
     ] = None,
     severity: Annotated[Severity, typer.Option(metavar="LEVEL", help=_LEVELS)] = Severity.INFO,
     baseline: Annotated[
@@ -68,21 +64,21 @@ def check(
     list_rules: Annotated[bool, typer.Option("--list-rules", help="List all rules and exit.")] = False,
     *,
     crawl: opt.CheckCrawl,
-    format: opt.CheckFormat = Format.TABLE,
+    format: opt.CheckFormat = None,
     as_json: opt.JsonOption = False,
     output: opt.OutputOption = None,
 ) -> int:
     """Check sitemaps against the protocol and good practice."""
     from contentmap_cli.check.checker import RULES
     from contentmap_cli.check.registry import chosen_rules
-    from contentmap_cli.commands.interface.answer_output import answer_to, say
+    from contentmap_cli.commands.interface.answer_output import answer_to
     from contentmap_cli.commands.interface.document_input import checked_base
     from contentmap_cli.commands.settings.crawl_settings import ScanSettings
     from contentmap_cli.models.findings import CheckSummary
     from contentmap_cli.output.answers.findings import write_findings, write_rules
     from contentmap_cli.output.number_format import plural
 
-    form = opt.chosen(format, as_json, RULE_FORMATS if list_rules else CHECK_FORMATS)
+    form = opt.chosen(format, as_json, RULE_FORMATS if list_rules else CHECK_FORMATS, output)
     wanted = chosen_rules(select or (), ignore or (), severity)
     rules = [rule for name, rule in RULES.items() if name in wanted]
     if list_rules:
@@ -100,7 +96,7 @@ def check(
     found = [finding for checker in checkers for finding in checker.findings()]
     if write_baseline:
         _write_baseline(write_baseline, found)
-        say(f"{plural(len(found), 'finding')} written to {write_baseline}", unless=cli.quiet)
+        cli.note(f"{plural(len(found), 'finding')} written to {write_baseline}")
         known = Counter({_key(finding): finding.count for finding in found})
     new = [finding for finding in found if known.get(_key(finding), 0) < finding.count]
     summary = CheckSummary(
@@ -112,7 +108,7 @@ def check(
     )
     for checker in checkers:
         for limit in checker.incomplete():
-            say(f"note: {checker.target}: {limit}", unless=cli.quiet)
+            cli.note(f"note: {checker.target}: {limit}")
     with answer_to(output) as out:
         write_findings(form, out, new, summary, rules, color=cli.colored(out))
     return Exit.NOT_CLEAN if new else Exit.CLEAN

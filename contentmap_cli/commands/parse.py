@@ -7,10 +7,9 @@ from typing import Annotated
 import typer
 
 from contentmap_cli.commands.interface import options as opt
-from contentmap_cli.commands.interface.command_decorator import command
 from contentmap_cli.commands.interface.global_options import GlobalOptions
 from contentmap_cli.commands.interface.process_setup import tune_garbage_collector
-from contentmap_cli.output.formats import PARSE_FORMATS, Format
+from contentmap_cli.output.formats import PARSE_FORMATS
 
 EPILOG = """\
 Examples:
@@ -21,11 +20,6 @@ Exit codes: 0 complete; 2 unreadable file; 3 incomplete, or not a sitemap.
 """
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command to the app."""
-    command(app, "parse", epilog=EPILOG)(parse)
-
-
 def parse(
     cli: GlobalOptions,
     file: Annotated[str, typer.Argument(metavar="FILE", help="Sitemap, feed or robots.txt; - reads stdin.")],
@@ -33,7 +27,7 @@ def parse(
         str | None,
         typer.Option(metavar="URL", help="URL of the file, the base of relative URLs."),
     ] = None,
-    format: opt.ParseFormat = Format.NDJSON,
+    format: opt.ParseFormat = None,
     as_json: opt.JsonOption = False,
     output: opt.OutputOption = None,
 ) -> int:
@@ -42,7 +36,7 @@ def parse(
     from contentmap_cli.commands.parsed_output import write_parsed
 
     tune_garbage_collector()
-    wanted = opt.chosen(format, as_json, PARSE_FORMATS)
+    wanted = opt.chosen(format, as_json, PARSE_FORMATS, output)
     base = checked_base(base)
     with opened(file) as source:
         return write_parsed(cli, source, base, wanted, output, robots=is_robots(file, base))

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from contentmap_cli.commands.interface import options as opt
-from contentmap_cli.commands.interface.command_decorator import command, run_async
+from contentmap_cli.commands.interface.command_decorator import run_async
 from contentmap_cli.commands.interface.global_options import GlobalOptions
 from contentmap_cli.commands.interface.help_pages import MORE
 from contentmap_cli.commands.scan import require_queueable
@@ -28,11 +28,6 @@ RECORDED = frozenset(opt.RESUMED.options) - opt.SECRET - opt.LOCAL
 """Options recorded with the job. The environment and settings files do not change them."""
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command to the app."""
-    command(app, "resume", flags_only=RECORDED, epilog=EPILOG)(resume)
-
-
 def resume(
     cli: GlobalOptions,
     job_id: opt.LatestJob = None,
@@ -51,7 +46,7 @@ def resume(
         ),
     ] = None,
     fail_on: opt.FailOnOption = opt.FailOn.ANY,
-    format: opt.ScanFormat = Format.TABLE,
+    format: opt.ScanFormat = None,
     as_json: opt.JsonOption = False,
     output: opt.OutputOption = None,
 ) -> int:
@@ -66,7 +61,7 @@ def resume(
         from contentmap_cli.commands.engine.enqueue import requeue_job, require_queue
 
         require_queueable(cli, given, output)
-        form = opt.chosen(format, as_json, (Format.TABLE, Format.JSON))
+        form = opt.chosen(format, as_json, (Format.TABLE, Format.JSON), output)
         require_queue(cli)
         job = run_async(named_job(cli, job_id))
         return run_async(
@@ -74,6 +69,6 @@ def resume(
         )
     if priority is not None:
         raise UsageError("--priority requires --queue", hint="add --queue or omit --priority")
-    answer = opt.Answer(opt.chosen(format, as_json, SCAN_FORMATS), output, fail_on)
+    answer = opt.Answer(opt.chosen(format, as_json, SCAN_FORMATS, output), output, fail_on)
     job = run_async(named_job(cli, job_id))
     return run_async(resume_job(cli, cli.tenant_name, job, given, answer, failures=failed))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from contentmap_cli.commands.interface import options as opt
-from contentmap_cli.commands.interface.command_decorator import command, run_async
+from contentmap_cli.commands.interface.command_decorator import run_async
 from contentmap_cli.commands.interface.global_options import GlobalOptions
 from contentmap_cli.commands.interface.help_pages import MORE
 from contentmap_cli.errors import UsageError
@@ -22,16 +22,11 @@ if TYPE_CHECKING:
 EPILOG = """\
 Examples:
   contentmap scan example.com
-  contentmap scan -i domains.txt --format ndjson -o results.ndjson
+  contentmap scan -i domains.txt -o results.ndjson
   contentmap scan staging.example.com --connect-to ::10.1.2.3:8443
 
 Exit codes: 0; 3 errors; 4 every domain failed; 5 database; 130 interrupted.
 """
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command to the app."""
-    command(app, "scan", epilog=EPILOG)(scan)
 
 
 def scan(
@@ -72,12 +67,11 @@ def scan(
         ),
     ] = None,
     fail_on: opt.FailOnOption = opt.FailOn.ANY,
-    format: opt.ScanFormat = Format.TABLE,
+    format: opt.ScanFormat = None,
     as_json: opt.JsonOption = False,
     output: opt.OutputOption = None,
 ) -> int:
     """Find, fetch and record the sitemaps of domains."""
-    from contentmap_cli.commands.interface.answer_output import say
     from contentmap_cli.commands.interface.target_input import duplicates_note, read_targets
     from contentmap_cli.commands.settings.crawl_settings import ScanSettings
 
@@ -90,11 +84,11 @@ def scan(
     if priority is not None:
         raise UsageError("--priority requires --queue", hint="add --queue or omit --priority")
     tenant = cli.tenant_name
-    answer = opt.Answer(opt.chosen(format, as_json, SCAN_FORMATS), output, fail_on)
+    answer = opt.Answer(opt.chosen(format, as_json, SCAN_FORMATS, output), output, fail_on)
     found = read_targets(targets or [], source)
     note = duplicates_note(found.duplicates, len(found.duplicates))
     if note:
-        say(note, unless=cli.quiet)
+        cli.note(note)
     if dry_run:
         return _print_targets(found.targets, answer)
     if detach:
@@ -130,14 +124,14 @@ def _enqueue(
     targets: tuple[list[str], str | None],
     settings: ScanSettings,
     priority: int | None,
-    format: Format,
+    format: Format | None,
     as_json: bool,
     output: str | None,
 ) -> int:
     """Queue the job. Raise UsageError for options that workers do not receive."""
     from contentmap_cli.commands.engine.enqueue import enqueue_job, require_queue
 
-    answer = opt.chosen(format, as_json, (Format.TABLE, Format.JSON))
+    answer = opt.chosen(format, as_json, (Format.TABLE, Format.JSON), output)
     require_queueable(cli, settings, output)
     require_queue(cli)
     # options of this machine, set by its settings files

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 import typer
 
 from contentmap_cli.commands.interface import options as opt
-from contentmap_cli.commands.interface.command_decorator import command, run_async
+from contentmap_cli.commands.interface.command_decorator import run_async
 from contentmap_cli.commands.interface.global_options import GlobalOptions
 from contentmap_cli.errors import Exit
 from contentmap_cli.models import JobStatus, ScanStatus
@@ -34,11 +34,6 @@ SHOWN = 200
 """Maximum rows of a table. For a job with more domains it shows those that have errors."""
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command to the app."""
-    command(app, "status", epilog=EPILOG)(status)
-
-
 def status(
     cli: GlobalOptions,
     job_id: opt.LatestJob = None,
@@ -48,7 +43,7 @@ def status(
     exit_code: Annotated[
         bool, typer.Option("--exit-code", help="Set the exit code by the outcome of the job.")
     ] = False,
-    format: opt.ScanFormat = Format.TABLE,
+    format: opt.ScanFormat = None,
     as_json: opt.JsonOption = False,
     output: opt.OutputOption = None,
 ) -> int:
@@ -57,7 +52,7 @@ def status(
         _answer(
             cli,
             job_id,
-            opt.chosen(format, as_json, SCAN_FORMATS),
+            opt.chosen(format, as_json, SCAN_FORMATS, output),
             output,
             watch=watch,
             wait=wait,

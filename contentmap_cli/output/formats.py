@@ -6,15 +6,16 @@ entries here (docs/architecture.md).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from enum import StrEnum
+from pathlib import PurePath
 from typing import Protocol, TextIO, TypeVar
 
 from contentmap_cli.errors import UsageError
-from contentmap_cli.models import DomainSummary, Entry, ErrorGroup, JobSummary, StoredEntry, StoredFile
+from contentmap_cli.models import DomainSummary, ErrorGroup, JobSummary, StoredFile
 from contentmap_cli.models.robots import DomainRobots
+from contentmap_cli.output.rows import EntryWriter, RowWriter
 
-Row_contra = TypeVar("Row_contra", contravariant=True)
 Row = TypeVar("Row")
 
 
@@ -55,6 +56,34 @@ CHECK_FORMATS = (Format.TABLE, Format.JSON, Format.NDJSON, Format.JUNIT, Format.
 """The formats of `check`."""
 
 
+SUFFIXES = {
+    ".json": (Format.JSON,),
+    ".ndjson": (Format.NDJSON,),
+    ".jsonl": (Format.NDJSON,),
+    ".csv": (Format.CSV,),
+    ".txt": (Format.TXT, Format.TABLE),
+    ".xml": (Format.XML, Format.JUNIT),
+    ".sarif": (Format.SARIF,),
+    ".parquet": (Format.PARQUET,),
+}
+"""The formats of a file's suffix: the first one that a command has."""
+
+
+def format_of_file(output: str, allowed: Sequence[Format]) -> Format:
+    """Return the format of an output file by its suffix, `.gz` ignored; without a suffix the first allowed.
+
+    Raises UsageError if the suffix belongs to none of `allowed`.
+    """
+    suffix = PurePath(output.lower().removesuffix(".gz")).suffix
+    if not suffix:
+        return allowed[0]
+    for format in SUFFIXES.get(suffix, ()):
+        if format in allowed:
+            return format
+    names = ", ".join(allowed)
+    raise UsageError(f"the suffix {suffix} of the output file names no format", hint=f"use --format: {names}")
+
+
 class ScanWriter(Protocol):
     """Writes the domains of a job, then the job."""
 
@@ -73,23 +102,6 @@ class StatusWriter(Protocol):
 
     def finish(self, errors: Sequence[ErrorGroup] = (), left_out: int = 0) -> None:
         """End the output. A table shows the errors, and how many domains were left out."""
-
-
-class RowWriter(Protocol[Row_contra]):
-    """Writes a list, row by row."""
-
-    def write(self, row: Row_contra) -> None:
-        """Write the next row."""
-
-    def finish(self) -> None:
-        """End the output. Without it a list has no end and a table may have no rows."""
-
-
-class EntryWriter(RowWriter[StoredEntry | Entry], Protocol):
-    """Writes entries, one by one or many at once."""
-
-    def write_all(self, rows: Iterable[StoredEntry | Entry]) -> None:
-        """Write the next rows."""
 
 
 def scan_writer(format: Format, out: TextIO, *, width: int | None = None, color: bool = False) -> ScanWriter:
@@ -268,6 +280,6 @@ def objects_writer(
 def refusal(format: Format, known: tuple[Format, ...]) -> UsageError:
     """Return the error for a format that a command does not have."""
     return UsageError(
-        f"this answer cannot be written as {format.value}",
+        f"{format.value} is not a format of this command",
         hint=f"--format is one of {', '.join(known)}",
     )

@@ -22,6 +22,7 @@ from contentmap_cli.crawl.http import responses
 from contentmap_cli.crawl.http.domain_clock import DomainClock
 from contentmap_cli.crawl.http.fetch import Fetcher, FetchRequest
 from contentmap_cli.crawl.http.headers import conditional_headers
+from contentmap_cli.crawl.http.own_headers import OwnHeaders
 from contentmap_cli.crawl.http.responses import SAMPLE_BYTES, FetchedFile
 from contentmap_cli.crawl.options import ConnectTo, CrawlOptions
 from contentmap_cli.models import Limits
@@ -47,7 +48,9 @@ async def fetching(
     options: CrawlOptions, url: str = "http://site.test/map.xml", **terms: Any
 ) -> AsyncIterator[FetchedFile]:
     """One fetch, closed afterwards."""
-    ask = FetchRequest(site="site.test", max_bytes=10_000_000, clock=DomainClock(20))
+    own = OwnHeaders(terms.pop("site", "site.test"), options.headers, plain=url.startswith("http:"))
+    terms = {"own": own, "validated": url} | terms
+    ask = FetchRequest(max_bytes=10_000_000, clock=DomainClock(20))
     async with Fetcher(options) as fetcher:
         with await fetcher.fetch(url, replace(ask, **terms)) as fetched:
             yield fetched
@@ -345,7 +348,7 @@ async def test_a_cancelled_fetch_closes_its_body_after_the_thread_that_reads_it(
 ) -> None:
     """Deflate is undone in a thread."""
     began, go_on = threading.Event(), threading.Event()
-    inflate, seen = responses._inflate, []
+    inflate, seen = responses.decode_body, []
 
     def slow(body: BinaryIO, plain: BinaryIO, most: int) -> object:
         began.set()
@@ -353,7 +356,7 @@ async def test_a_cancelled_fetch_closes_its_body_after_the_thread_that_reads_it(
         seen.append(body.closed or plain.closed)
         return inflate(body, plain, most)
 
-    monkeypatch.setattr(responses, "_inflate", slow)
+    monkeypatch.setattr(responses, "decode_body", slow)
     body = _deflated(b"http://site.test/1\n" * 500, 15)
     site = await new_site({"/map.xml": (200, {"Content-Encoding": "deflate"}, body)})
 
@@ -535,7 +538,7 @@ async def test_retry_after_is_honoured(new_site: NewSite) -> None:
         return "ok" if len(site.asked) > 1 else (503, {"Retry-After": "1"}, b"")
 
     site.pages["/map.xml"] = busy
-    ask = FetchRequest(site="site.test", max_bytes=1000, clock=DomainClock(20))
+    ask = FetchRequest(max_bytes=1000, clock=DomainClock(20))
     async with Fetcher(site.options(per_host=1)) as fetcher:
         fetched, other = await asyncio.gather(
             *(fetcher.fetch(f"http://site.test/{name}.xml", ask) for name in ("map", "other"))
@@ -550,7 +553,7 @@ async def test_retry_after_is_honoured(new_site: NewSite) -> None:
 async def test_retry_after_beyond_patience(new_site: NewSite) -> None:
     """A long Retry-After is not waited for, and the host gets no request until then."""
     site = await new_site({"*": (503, {"Retry-After": "500"}, b"")})
-    ask = FetchRequest(site="site.test", max_bytes=1000, clock=DomainClock(20))
+    ask = FetchRequest(max_bytes=1000, clock=DomainClock(20))
     async with Fetcher(site.options()) as fetcher:
         first = await fetcher.fetch("http://site.test/a", ask)
         second = await fetcher.fetch("http://site.test/b", ask)
@@ -589,20 +592,10 @@ async def test_the_environment_is_not_asked(new_site: NewSite, monkeypatch: pyte
         assert code(fetched) is None
 
 
-async def test_cookies_are_not_kept(new_site: NewSite) -> None:
-    """Cookies are not sent back."""
-    site = await new_site(
-        {"/map.xml": (302, {"Location": "/b", "Set-Cookie": "a=b; Path=/"}, b""), "/b": "end"}
-    )
-    async with fetching(site.options()) as fetched:
-        assert code(fetched) is None
-    assert "Cookie" not in site.requests[1].headers
-
-
 async def test_connections_are_used_again(new_site: NewSite) -> None:
     """Requests to one host share a connection, also after a 404."""
     site = await new_site({"/a": "ok", "/c": "ok"})
-    ask = FetchRequest(site="site.test", max_bytes=1000, clock=DomainClock(20))
+    ask = FetchRequest(max_bytes=1000, clock=DomainClock(20))
     async with Fetcher(site.options()) as fetcher:
         for path in ("a", "missing", "c"):
             (await fetcher.fetch(f"http://site.test/{path}", ask)).close()
@@ -724,7 +717,7 @@ async def test_connection_is_used_again_after_a_sample(new_site: NewSite) -> Non
         return (403, {"Content-Type": "text/html"}, REFUSED)
 
     site = await new_site({"*": refuse})
-    ask = FetchRequest(site="site.test", max_bytes=10_000, clock=DomainClock(20))
+    ask = FetchRequest(max_bytes=10_000, clock=DomainClock(20))
     async with Fetcher(site.options(retries=0)) as fetcher:
         for path in ("a", "b"):
             with await fetcher.fetch(f"http://site.test/{path}", ask) as fetched:

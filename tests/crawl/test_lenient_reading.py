@@ -35,7 +35,7 @@ async def fetch(port: int, **limits: Any) -> FetchedFile:
         retries=0,
         limits=Limits(request_timeout=5, **limits),
     )
-    ask = FetchRequest(site="site.test", max_bytes=10_000_000, clock=DomainClock(20))
+    ask = FetchRequest(max_bytes=10_000_000, clock=DomainClock(20))
     async with Fetcher(options) as fetcher:
         return await fetcher.fetch("http://site.test/map.xml", ask)
 

@@ -31,7 +31,7 @@ CUT = {
 
 def request(**changes: Any) -> FetchRequest:
     """Return the parameters of a fetch."""
-    return FetchRequest(**({"site": "site.test", "max_bytes": 100_000, "clock": DomainClock(60)} | changes))
+    return FetchRequest(**({"max_bytes": 100_000, "clock": DomainClock(60)} | changes))
 
 
 def options(port: int, **changes: Any) -> CrawlOptions:
@@ -66,7 +66,7 @@ async def test_a_condition_that_is_refused(new_site: NewSite, status: int) -> No
 
     site.pages["/map.xml"] = refuse
     async with Fetcher(site.options()) as fetcher:
-        ask = request(conditions={"If-None-Match": '"a"'})
+        ask = request(conditions={"If-None-Match": '"a"'}, validated="http://site.test/map.xml")
         with await fetcher.fetch("http://site.test/map.xml", ask) as fetched:
             assert (fetched.failure, fetched.status, fetched.retries) == (None, 200, 1)
 

@@ -51,6 +51,7 @@ class ScanSettings:
     allow_net: tuple[str, ...] = ()
     ca_file: str | None = None
     insecure: bool = False
+    allow_http: bool = False
     probe: Probe | None = None
     refresh: bool = False
     ignore_robots: bool = False
@@ -128,6 +129,7 @@ class ScanSettings:
             connect_to=tuple(parse_connect_to(text) for text in self.connect_to),
             user_agent=parse_user_agent(self.user_agent) if self.user_agent else USER_AGENT,
             headers=_headers(self.header, self.user),
+            user=parse_user(self.user) if self.user is not None else None,
             proxy=parse_proxy(self.proxy) if self.proxy else None,
             delay=self.delay,
             per_host=self.per_host or CrawlOptions.per_host,
@@ -138,6 +140,7 @@ class ScanSettings:
             concurrency=self.concurrency or CrawlOptions.concurrency,
             ca_file=_certificates(self.ca_file),
             verify_tls=not self.insecure,
+            allow_http=self.allow_http,
             bodies=_folder(self.body_cache),
         )
 
@@ -171,6 +174,7 @@ def defaults() -> dict[str, Any]:
         "ignore_robots": False,
         "allow_private": False,
         "insecure": False,
+        "allow_http": False,
         "user_agent": USER_AGENT,
         "header": [],
         "connect_to": [],
@@ -179,13 +183,11 @@ def defaults() -> dict[str, Any]:
 
 
 def _headers(headers: Sequence[str], user: str | None) -> tuple[tuple[str, str], ...]:
-    """Return the request headers of --header and --user. Raise UsageError if both set Authorization."""
+    """Return the request headers of --header. Raise UsageError if --user sets Authorization as well."""
     parsed = tuple(parse_header(text) for text in headers)
-    if user is None:
-        return parsed
-    if any(name.lower() == "authorization" for name, _ in parsed):
+    if user is not None and any(name.lower() == "authorization" for name, _ in parsed):
         raise UsageError("--user and --header both set Authorization", hint="use one of them")
-    return (*parsed, parse_user(user))
+    return parsed
 
 
 def _size(text: str | None) -> int | None:

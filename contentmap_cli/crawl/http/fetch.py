@@ -1,6 +1,8 @@
 """Fetch one URL: wait for a slot, follow redirects, retry, and return the outcome as a value.
 
 Fetcher.fetch -> hop by hop: Connector.route -> Politeness.slot -> one exchange -> Reply -> FetchedFile
+
+Each hop has its own robots rules, address policy, validators, user's headers and cookies.
 """
 
 from __future__ import annotations
@@ -8,11 +10,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-import re
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from urllib.parse import urljoin
 
 import aiohttp
 from yarl import URL
@@ -21,16 +21,33 @@ from contentmap_cli.crawl.http.connector import Connector, Resolver, Route
 from contentmap_cli.crawl.http.domain_clock import DomainClock
 from contentmap_cli.crawl.http.headers import ReplyHeaders
 from contentmap_cli.crawl.http.http_errors import EXPECTED, http_error_of
+from contentmap_cli.crawl.http.own_headers import NOTHING_OWN, OwnHeaders, with_own
 from contentmap_cli.crawl.http.politeness import CURRENT_SLOT, HostPaused, HostSlots, Politeness, Slot
-from contentmap_cli.crawl.http.responses import FetchedFile, Reply, drain, read_body, read_sample
-from contentmap_cli.crawl.http.retries import RETRIED, SLOWING, UNCONDITIONAL, retries_of, retry_after
+from contentmap_cli.crawl.http.redirects import REDIRECT_STATUSES, RedirectChain
+from contentmap_cli.crawl.http.responses import (
+    FetchedFile,
+    Reply,
+    drain,
+    is_success,
+    is_whole,
+    read_body,
+    read_sample,
+)
+from contentmap_cli.crawl.http.retries import (
+    RETRIED,
+    SLOWING,
+    UNCONDITIONAL,
+    better,
+    discard,
+    retries_of,
+    retry_after,
+)
 from contentmap_cli.crawl.options import CrawlOptions
 from contentmap_cli.errors import Code, Failure, http_code
-from contentmap_cli.models.hosts import normalise_url, site_of
+from contentmap_cli.models.hosts import normalise_url
 
 log = logging.getLogger("contentmap.crawl")
 
-REDIRECT_STATUSES = frozenset({301, 302, 303, 307, 308})
 REFUSED_SECONDS = 3600.0  # pause of a host that refuses everything
 ACCEPT = "application/xml, text/xml, text/plain, text/html;q=0.9, */*;q=0.8"
 MAX_LINE = 100 * 1024  # as curl
@@ -41,15 +58,20 @@ MAX_HEADERS = 1000
 class FetchRequest:
     """The parameters of one fetch.
 
-    `clock` is that of the domain. The user's own headers are sent to `site` only. `conditions` are the
-    headers of a conditional request. `retries` None means the number of the options.
+    `clock` is that of the domain. `own` are the user's headers. `conditions` are the headers of a
+    conditional request: they are sent to the URL `validated` only, which gave the validators. `retries` None
+    means the number of the options. With `https_only` http URLs are requested over https. `may_follow`
+    returns why a redirect to a URL is not followed, None if it is.
     """
 
-    site: str
     max_bytes: int
     clock: DomainClock
+    own: OwnHeaders = NOTHING_OWN
     conditions: Mapping[str, str] = field(default_factory=dict)
+    validated: str | None = None
     retries: int | None = None
+    https_only: bool = False
+    may_follow: Callable[[str], Awaitable[Failure | None]] | None = None
 
 
 class Fetcher:
@@ -72,6 +94,7 @@ class Fetcher:
             ("Accept", ACCEPT),
             ("Accept-Encoding", "gzip"),
         )
+        self._told_of_http = False
         self._random = random.Random()  # noqa: S311 - jitter, not a secret
 
     async def __aenter__(self) -> Fetcher:
@@ -107,54 +130,51 @@ class Fetcher:
 
     async def _follow(self, url: str, request: FetchRequest) -> FetchedFile:
         fetched = FetchedFile(url=url, final_url=url)
-        current = normalise_url(url)
-        if current is None:
+        first = normalise_url(url)
+        if first is None:
             fetched.failure = Failure(Code.REJECTED_URL, "the URL is not an http or https URL")
             return fetched
-        first = current
-        visited = [current]
-        for _ in range(self._options.limits.redirects + 1):
-            fetched.final_url = current
-            reply = await self._fetch_with_retries(current, first, request, fetched)
-            if (
-                reply.status not in REDIRECT_STATUSES
-                or reply.headers.location is None
-                or reply.failure is not None
-            ):
-                return _conclude(fetched, reply, request)
+        chain = RedirectChain(https_only=request.https_only)
+        fetched.failure = chain.start(first)
+        while fetched.failure is None:
+            fetched.final_url = chain.current
+            reply = await self._fetch_with_retries(chain, request, fetched)
+            location = reply.headers.location
+            if reply.status not in REDIRECT_STATUSES or location is None or reply.failure is not None:
+                return _conclude(fetched, reply, chain, request)
             fetched.status = reply.status
-            target, failure = _redirect_target(current, reply.headers.location, visited)
-            if target is None:
-                fetched.failure = failure
-                return fetched
-            current = target
-            visited.append(current)
-            fetched.redirects = tuple(visited[1:])
-        fetched.failure = Failure(
-            Code.TOO_MANY_REDIRECTS, f"more than {self._options.limits.redirects} redirects"
-        )
+            if len(fetched.redirects) >= self._options.limits.redirects:
+                message = f"more than {self._options.limits.redirects} redirects"
+                fetched.failure = Failure(Code.TOO_MANY_REDIRECTS, message)
+                break
+            fetched.failure = chain.follow(location, reply.headers.set_cookie)
+            if fetched.failure is None:
+                fetched.final_url = chain.current
+                fetched.redirects = (*fetched.redirects, chain.current)
+                if request.may_follow is not None:
+                    fetched.failure = await request.may_follow(chain.current)
         return fetched
 
     async def _fetch_with_retries(
-        self, url: str, first: str, request: FetchRequest, fetched: FetchedFile
+        self, chain: RedirectChain, request: FetchRequest, fetched: FetchedFile
     ) -> Reply:
         """Request one hop, again after transient failures while time is left (see `retries`)."""
-        host = self._connector.route(url).authority
+        host = self._connector.route(chain.current).authority
         truncated: Reply | None = None
         attempt = 0
         while True:
             try:
-                reply = await self._attempt(url, first, request, fetched)
+                reply = await self._attempt(chain, request, fetched)
             except BaseException:
-                _discard(truncated, fetched)
+                discard(truncated, fetched)
                 raise
-            if reply.status in UNCONDITIONAL and request.conditions:
+            if reply.status in UNCONDITIONAL and request.conditions and chain.current == request.validated:
                 request = replace(request, conditions={})
                 fetched.retries += 1
                 continue
             wait = self._wait_before_retry(host, reply, attempt, request, fetched)
             if wait is None:
-                return _better(truncated, reply, fetched)
+                return better(truncated, reply, fetched)
             if reply.body is not None:
                 truncated = reply
             attempt += 1
@@ -187,11 +207,11 @@ class Fetcher:
         """Return how many seconds this fetch can wait for a host that asked to retry later."""
         return min(self._options.retry_after_cap, request.clock.wait_left)
 
-    async def _attempt(self, url: str, first: str, request: FetchRequest, fetched: FetchedFile) -> Reply:
+    async def _attempt(self, chain: RedirectChain, request: FetchRequest, fetched: FetchedFile) -> Reply:
         """Send one request within a slot."""
         clock, limits = request.clock, self._options.limits
         try:
-            route = self._connector.route(url)
+            route = self._connector.route(chain.current)
             address = await self._connector.address(route, min(limits.connect_timeout, clock.left))
             while True:
                 async with self.politeness.slot(
@@ -201,7 +221,12 @@ class Fetcher:
                         return _out_of_time(clock)
                     try:
                         reply = await self._exchange(
-                            route, self._headers(url, first, request), request, fetched, slot
+                            route,
+                            self._headers(chain, request),
+                            request,
+                            fetched,
+                            slot,
+                            request.own.middlewares(chain.current),
                         )
                     except aiohttp.ClientConnectorError:
                         if slot.busy is None:
@@ -236,19 +261,22 @@ class Fetcher:
             fetched.retry_after = REFUSED_SECONDS
             self.politeness.pause(host, fetched.retry_after)
 
-    def _headers(self, url: str, first: str, request: FetchRequest) -> list[tuple[str, str]]:
-        """Return the request's headers. The user's own are sent to the target's site only, and not from https
-        to http."""
-        headers = [*self._usual_headers, *request.conditions.items()]
-        own = self._options.headers
-        if (
-            not own
-            or site_of(url) != request.site
-            or (first.startswith("https:") and url.startswith("http:"))
-        ):
-            return headers
-        replaced = {name.lower() for name, _ in own}
-        return [*((name, value) for name, value in headers if name.lower() not in replaced), *own]
+    def _headers(self, chain: RedirectChain, request: FetchRequest) -> list[tuple[str, str]]:
+        """Return the headers of a request to the current hop."""
+        url, own = chain.current, request.own
+        headers = [*self._usual_headers]
+        if url == request.validated:
+            headers += request.conditions.items()
+        sent = own.sent_to(url)
+        if not sent and own.belongs_to(url) and not self._told_of_http:
+            self._told_of_http = True
+            log.warning(
+                "%s is requested over http without --header, --user and credentials: to send them over http,"
+                " type the target with http://",
+                own.site,
+                extra={"action": "headers.withheld", "domain": own.site},
+            )
+        return with_own(headers, own.headers if sent else (), chain.cookies())
 
     async def _exchange(
         self,
@@ -257,6 +285,7 @@ class Fetcher:
         request: FetchRequest,
         fetched: FetchedFile,
         slot: Slot,
+        middlewares: Sequence[aiohttp.ClientMiddlewareType],
     ) -> Reply:
         """Send one request and read its answer."""
         if route.host_header is not None:
@@ -273,6 +302,7 @@ class Fetcher:
                     headers=headers,
                     allow_redirects=False,
                     server_hostname=route.server_hostname,
+                    middlewares=middlewares,
                 )
             try:
                 _settle(slot, response)
@@ -295,23 +325,12 @@ class Fetcher:
         else:
             limits = self._options.limits
             await read_body(response, reply, limits, max_bytes=request.max_bytes, until=until)
-            if response.status == 206 and not _is_whole(reply):
+            if response.status == 206 and not is_whole(reply):
                 reply.failure = Failure(Code.BODY_TRUNCATED, "the server sent a part of the file only (206)")
             if reply.failure is not None and request.clock.left <= 0:
                 reply.failure = _out_of_time(request.clock).failure
                 reply.transient = False
         return reply
-
-
-def is_success(reply: Reply) -> bool:
-    """Return whether an answer has the body that was requested: 2xx, but for the challenge of a service."""
-    return reply.status == 200 or (200 <= (reply.status or 0) < 300 and not reply.headers.challenge)
-
-
-def _is_whole(reply: Reply) -> bool:
-    """Return whether the Content-Range of a body is the whole file, or not stated."""
-    found = re.fullmatch(r"bytes 0-(\d{1,15})/(\d{1,15})", reply.headers.content_range or "bytes 0-0/1")
-    return found is not None and int(found[1]) + 1 == int(found[2])
 
 
 def _settle(slot: Slot, response: aiohttp.ClientResponse) -> None:
@@ -324,23 +343,6 @@ def _settle(slot: Slot, response: aiohttp.ClientResponse) -> None:
 
 def _out_of_time(clock: DomainClock) -> Reply:
     return Reply(failure=Failure(Code.DEADLINE, clock.expired or "the domain's time limit was reached"))
-
-
-def _discard(reply: Reply | None, fetched: FetchedFile) -> None:
-    if reply is not None and reply.body is not None:
-        reply.body.close()
-        fetched.discarded += reply.size
-
-
-def _better(truncated: Reply | None, reply: Reply, fetched: FetchedFile) -> Reply:
-    """Return the more complete one of a truncated reply and that of the next attempt; discard the other."""
-    if truncated is None:
-        return reply
-    if reply.body is not None and (reply.failure is None or reply.size >= truncated.size):
-        _discard(truncated, fetched)
-        return reply
-    _discard(reply, fetched)
-    return truncated
 
 
 def _log_result(fetched: FetchedFile) -> None:
@@ -359,21 +361,7 @@ def _log_result(fetched: FetchedFile) -> None:
     )
 
 
-def _redirect_target(current: str, location: str, visited: list[str]) -> tuple[str | None, Failure | None]:
-    """Return the target of a redirect, or why it is not followed. Messages do not quote the location."""
-    try:
-        joined = urljoin(current, location.strip())
-    except ValueError:
-        return None, Failure(Code.REJECTED_URL, "the redirect target is not a URL")
-    target = normalise_url(joined)
-    if target is None:
-        return None, Failure(Code.REDIRECT_SCHEME, "the redirect target is not an http or https URL")
-    if target in visited:
-        return None, Failure(Code.REDIRECT_LOOP, "the redirects form a loop")
-    return target, None
-
-
-def _conclude(fetched: FetchedFile, reply: Reply, request: FetchRequest) -> FetchedFile:
+def _conclude(fetched: FetchedFile, reply: Reply, chain: RedirectChain, request: FetchRequest) -> FetchedFile:
     """Return the answer of the last hop as the outcome: success is 2xx, and 304 for a conditional request."""
     fetched.status = reply.status
     fetched.headers = reply.headers
@@ -381,9 +369,14 @@ def _conclude(fetched: FetchedFile, reply: Reply, request: FetchRequest) -> Fetc
     fetched.size = reply.size
     fetched.failure = reply.failure
     fetched.sample = reply.sample
-    if reply.failure is None and not is_success(reply):
-        if reply.status == 304 and request.conditions:
-            fetched.not_modified = True
-        else:
-            fetched.failure = Failure(http_code(reply.status or 0), f"the server answered {reply.status}")
+    if reply.failure is not None:
+        if chain.upgraded and reply.status is None:
+            message = f"{reply.failure.message}; {chain.current} was requested over https only"
+            fetched.failure = Failure(reply.failure.code, message)
+    elif reply.status == 304 and request.conditions and chain.current == request.validated:
+        fetched.not_modified = True
+    elif not is_success(reply):
+        fetched.remark = request.own.remark(chain.current, reply.status)
+        message = f"the server answered {reply.status}{fetched.remark}"
+        fetched.failure = Failure(http_code(reply.status or 0), message)
     return fetched

@@ -62,9 +62,9 @@ class FetchedFile:
     `body` is the body as transferred (not decompressed), at its start, for status 2xx only; with a `failure`
     it is what was read until then. `size` in bytes. `ms` is the time of the last request until its last byte.
     `retries` are the requests after a failed one, `discarded` the bytes of bodies that were requested again.
-    `retry_after` is set, in seconds, when the server asked for a longer wait than the run allows. `sample` is
-    the beginning of the body of another status: at most `SAMPLE_BYTES`, decompressed, HTML or plain text
-    only.
+    `retry_after` is set, in seconds, when the server asked for a longer wait than the run allows. `remark` is
+    what to say about credentials after the status of a refusal. `sample` is the beginning of the body of
+    another status: at most `SAMPLE_BYTES`, decompressed, HTML or plain text only.
     """
 
     url: str
@@ -81,6 +81,7 @@ class FetchedFile:
     discarded: int = 0
     not_modified: bool = False
     retry_after: float | None = None
+    remark: str = ""
     sample: bytes = b""
 
     def __enter__(self) -> FetchedFile:
@@ -94,6 +95,17 @@ class FetchedFile:
         if self.body is not None:
             self.body.close()
             self.body = None
+
+
+def is_success(reply: Reply) -> bool:
+    """Return whether an answer has the body that was requested: 2xx, but for the challenge of a service."""
+    return reply.status == 200 or (200 <= (reply.status or 0) < 300 and not reply.headers.challenge)
+
+
+def is_whole(reply: Reply) -> bool:
+    """Return whether the Content-Range of a body is the whole file, or not stated."""
+    found = re.fullmatch(r"bytes 0-(\d{1,15})/(\d{1,15})", reply.headers.content_range or "bytes 0-0/1")
+    return found is not None and int(found[1]) + 1 == int(found[2])
 
 
 def spool_file() -> BinaryIO:

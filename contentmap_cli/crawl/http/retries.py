@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Final
 
-from contentmap_cli.crawl.http.responses import Reply
+from contentmap_cli.crawl.http.responses import FetchedFile, Reply
 from contentmap_cli.errors import Code
 
 SLOWING: Final = frozenset({429, 503})
@@ -60,3 +60,21 @@ def http_date(value: str | None) -> datetime | None:
     except (ValueError, OverflowError):
         return None
     return when.replace(tzinfo=UTC) if when is not None and when.tzinfo is None else when
+
+
+def discard(reply: Reply | None, fetched: FetchedFile) -> None:
+    """Close the body of a reply that is not used, and count its bytes."""
+    if reply is not None and reply.body is not None:
+        reply.body.close()
+        fetched.discarded += reply.size
+
+
+def better(truncated: Reply | None, reply: Reply, fetched: FetchedFile) -> Reply:
+    """Return the more complete one of a truncated reply and that of the next attempt; discard the other."""
+    if truncated is None:
+        return reply
+    if reply.body is not None and (reply.failure is None or reply.size >= truncated.size):
+        discard(truncated, fetched)
+        return reply
+    discard(reply, fetched)
+    return truncated
