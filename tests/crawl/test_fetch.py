@@ -350,11 +350,11 @@ async def test_a_cancelled_fetch_closes_its_body_after_the_thread_that_reads_it(
     began, go_on = threading.Event(), threading.Event()
     inflate, seen = responses.decode_body, []
 
-    def slow(body: BinaryIO, plain: BinaryIO, most: int) -> object:
+    def slow(body: BinaryIO, plain: BinaryIO, *terms: Any) -> object:
         began.set()
         go_on.wait()
         seen.append(body.closed or plain.closed)
-        return inflate(body, plain, most)
+        return inflate(body, plain, *terms)
 
     monkeypatch.setattr(responses, "decode_body", slow)
     body = _deflated(b"http://site.test/1\n" * 500, 15)
