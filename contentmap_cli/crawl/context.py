@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import partial
 
 from contentmap_cli.crawl.discovery import Candidate, DiscoveryQueue
+from contentmap_cli.crawl.http.domain_clock import DomainClock
 from contentmap_cli.crawl.http.fetch import Fetcher, FetchRequest
 from contentmap_cli.crawl.http.own_headers import OwnHeaders
 from contentmap_cli.crawl.http.responses import FetchedFile
@@ -65,7 +66,7 @@ class CrawlContext:
         self._https_only = typed == "https" and not options.allow_http
         login = target.credentials or options.credentials.get(target.domain) or options.user
         self._own = OwnHeaders.of(target.domain, options.headers, login, plain=typed == "http")
-        self.until = asyncio.get_running_loop().time() + options.limits.domain_time
+        self.clock = DomainClock(options.limits.domain_time, options.limits.domain_wait)
         self._hosts = {origin.partition("://")[2] for origin in self.origins}
 
     async def fetch(
@@ -87,7 +88,7 @@ class CrawlContext:
         """
         request = FetchRequest(
             max_bytes=min(max_bytes, self.stats.bytes_left),
-            until=self.until,
+            clock=self.clock,
             own=self._own,
             conditions=conditions or {},
             validated=validated,

@@ -89,6 +89,7 @@ class Crawler:
                 "outcome": result.status.value,
                 "files": len(result.files),
                 "requests": result.requests,
+                "retries": result.retries,
                 "bytes": result.fetched_bytes,
                 "code": result.error.code if result.error else None,
             },

@@ -209,14 +209,15 @@ class DomainCrawler:
             content_type=fetched.headers.content_type,
             cut=fetched.failure is not None,
         )
-        source = Body(reading, body, fetched.size, self._context.until)
+        source = Body(reading, body, fetched.size, self._context.clock.until)
         known = self._discovery.known_digest(candidate)
         if known is not None and fetched.failure is None and not self._discovery.needs_content(candidate):
             source = replace(source, known=known)
             if not self._reader.remembers(source) and await self._reader.digest(source) == known:
                 self._unchanged(candidate, fetched)
                 return
-        document, segment = await self._reader.read(source, room=lambda: self._stats.urls_left)
+        with self._context.clock.working():
+            document, segment = await self._reader.read(source, room=lambda: self._stats.urls_left)
         if source.known is not None and document.digest == known and document.failure is None:
             segment.clear()
             self._unchanged(candidate, fetched)

@@ -79,7 +79,7 @@ class CrawlOptions:
     retry_after_cap: float = 120.0  # longer waits defer the domain
     crawl_delay_cap: float = 10.0
     per_host: int = 2  # connections at once
-    per_address: int = 2  # connections at once to one public address, whatever the host
+    per_address: int = 6  # connections at once to one public address, whatever the host
 
 
 def parse_connect_to(text: str) -> ConnectTo:

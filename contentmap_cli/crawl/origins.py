@@ -13,7 +13,7 @@ from contentmap_cli.crawl.context import CrawlContext
 from contentmap_cli.crawl.http.responses import FetchedFile, decoded
 from contentmap_cli.crawl.pages.answers import Answer
 from contentmap_cli.crawl.pages.refusals import PageKind
-from contentmap_cli.crawl.robots import Robots
+from contentmap_cli.crawl.robots import CAPPED_DELAY, Robots
 from contentmap_cli.errors import Code, Failure
 from contentmap_cli.models.evidence import Source, SourceKind, SourceState
 from contentmap_cli.models.hosts import is_related, origin_of, site_of
@@ -137,6 +137,10 @@ class SiteFinder:
         context.discovery.select_origin(found.origin, self._unreachable)
         if robots.delay is not None and context.options.obey_robots:
             context.set_delay(robots.delay)
+            capped = (
+                [each for each in robots.file.problems if each.code == CAPPED_DELAY] if robots.file else []
+            )
+            context.stats.notes += [Failure(each.code, f"robots.txt: {each.message}") for each in capped]
         self._home_sources.clear()  # of an origin that does not serve the site
         if robots.failure is not None and not robots.reachable and context.options.obey_robots:
             refused = found.source.state is SourceState.REFUSED

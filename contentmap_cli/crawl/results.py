@@ -53,6 +53,7 @@ class DomainCrawl:
     domain: str
     files: tuple[CrawledFile, ...]
     requests: int
+    retries: int
     fetched_bytes: int
     error: Failure | None
     failure: Failure | None
@@ -70,7 +71,7 @@ class DomainCrawl:
     def failed(cls, domain: str, error: Failure) -> DomainCrawl:
         """Return the result of a crawl that failed completely."""
         return cls(
-            domain, (), 0, 0, error, error, (), (), False, ScanStatus.FAILED, (), Spools(), ()
+            domain, (), 0, 0, 0, error, error, (), (), False, ScanStatus.FAILED, (), Spools(), ()
         )  # fmt: skip
 
     def rows(self, index: int) -> Iterator[RowBatch]:
@@ -160,7 +161,7 @@ class CrawlStats:
         self._progress = progress
         self._files: list[tuple[int, CrawledFile, Segment | None]] = []
         self._hits: dict[str, Failure] = {}
-        self._requests = self._bytes = self._urls = 0
+        self._requests = self._retries = self._bytes = self._urls = 0
         self.bytes_left = limits.domain_bytes
         self.urls_left = limits.domain_urls
         self.deferred = False
@@ -182,11 +183,13 @@ class CrawlStats:
     def count_fetch(self, fetched: FetchedFile) -> None:
         """Count a fetch."""
         self._requests += fetched.requests
-        self._bytes += fetched.size
-        self.bytes_left = max(0, self.bytes_left - fetched.size)
+        self._retries += fetched.retries
+        size = fetched.size + fetched.discarded
+        self._bytes += size
+        self.bytes_left = max(0, self.bytes_left - size)
         self.deferred = self.deferred or fetched.retry_after is not None
         if fetched.failure is not None and fetched.failure.code == Code.DEADLINE:
-            self.out_of_time()
+            self.record_limit(Code.DEADLINE, fetched.failure.message)
         if not self.bytes_left:
             self.record_limit(
                 Code.BUDGET_EXHAUSTED, f"the domain has more than {self._limits.domain_bytes} bytes"
@@ -194,7 +197,9 @@ class CrawlStats:
 
     def out_of_time(self) -> None:
         """Record that the domain's time limit is reached."""
-        self.record_limit(Code.DEADLINE, f"the domain took longer than {self._limits.domain_time:g} seconds")
+        self.record_limit(
+            Code.DEADLINE, f"the domain took longer than {self._limits.domain_time:g} seconds (--domain-time)"
+        )
 
     def too_many_urls(self) -> None:
         """Record that URLs were dropped because of the limit."""
@@ -262,6 +267,7 @@ class CrawlStats:
             domain=self._domain,
             files=files,
             requests=self._requests,
+            retries=self._retries,
             fetched_bytes=self._bytes,
             error=self.error,
             failure=concluded.failure,

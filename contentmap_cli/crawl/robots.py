@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from itertools import pairwise
 
@@ -19,6 +19,9 @@ from contentmap_cli.sitemap.document import parse_robots
 from contentmap_cli.sitemap.problems import redact_userinfo
 from contentmap_cli.sitemap.robots.fields import AGENT
 from contentmap_cli.sitemap.robots.lines import RobotsLine
+
+CAPPED_DELAY = "crawl_delay_capped"
+"""The code of a Crawl-delay that is longer than the crawl waits."""
 
 _COMMENT = re.compile(r"\(([^()]*)\)")
 _PRODUCT = re.compile(r"[^\s()]+")
@@ -122,6 +125,9 @@ def read_robots(fetched: FetchedFile, *, limits: Limits, user_agent: str, delay_
         return Robots(product=product, failure=html, file=file)
     rules = Protego.parse("\n".join(relevant_lines(text.lines, product)))
     delay = rules.crawl_delay(product)
+    if delay is not None and delay > delay_cap:
+        message = f"Crawl-delay {delay:g} exceeds the maximum: {delay_cap:g} seconds are kept"
+        file = replace(file, problems=(*file.problems, Problem(CAPPED_DELAY, None, message)))
     return Robots(
         rules=rules,
         sitemaps=file.sitemaps,

@@ -97,7 +97,8 @@ def conclude(
     * `ok`: something is listed, and every source was read whole; none that is named is absent.
     * `empty`: no sitemap was read, and every source was read whole or is absent.
     * `partial`: a sitemap was read, and one of the conditions of `ok` does not hold.
-    * `deferred`, `failed`: no sitemap was read, and it is not proven that there is none.
+    * `failed`: no sitemap was read, and it is not proven that there is none.
+    * `deferred`: as `partial` or `failed`, because the site asked to retry later.
 
     Removals are proven if every source was read whole or is absent, without a limit, deferral or failure.
     """
@@ -112,6 +113,8 @@ def conclude(
         if source.kind is SourceKind.SITEMAP and source.state in (SourceState.WHOLE, SourceState.PARTIAL)
     ]
     if any(source.entries or source.state is SourceState.WHOLE for source in read):
+        if deferred and error is None and not limits:
+            return Conclusion(ScanStatus.DEFERRED, removals, failure)
         if unproven or missing or cut_short:
             return Conclusion(ScanStatus.PARTIAL, removals, failure)
         if any(source.entries for source in read):

@@ -26,6 +26,7 @@ class DomainSummary:
     changed: int = 0
     fetched_bytes: int = 0
     requests: int = 0
+    retries: int = 0  # requests after a failed one
     seconds: float = 0.0
     error: Failure | None = None
     discovery_methods: Mapping[str, int] = field(default_factory=dict)

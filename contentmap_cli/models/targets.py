@@ -40,11 +40,12 @@ class Limits:
     """
 
     connect_timeout: float = 10.0
-    read_timeout: float = 15.0
+    read_timeout: float = 60.0  # without any data
     request_timeout: float = 60.0
     slow_after: float = 10.0  # then a body must arrive at `slow_rate` bytes per second or more
     slow_rate: int = 1024
-    domain_time: float = 900.0
+    domain_time: float = 900.0  # without the waits
+    domain_wait: float = 3600.0  # for slots, delays and pauses
     body_bytes: int = 50 * 1024 * 1024  # of one file, decoded
     domain_bytes: int = 5 * 1024**3
     domain_urls: int = 5_000_000

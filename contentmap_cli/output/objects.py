@@ -64,6 +64,7 @@ def domain_object(summary: DomainSummary) -> dict[str, object]:
         "changed": summary.changed,
         "fetched_bytes": summary.fetched_bytes,
         "requests": summary.requests,
+        "retries": summary.retries,
         "seconds": round(summary.seconds, 3),
         "error": _failure(summary.error),
         "evidence": [source_object(source) for source in summary.evidence],

@@ -121,6 +121,7 @@ class DomainScan(Base):
     changed: Mapped[int] = mapped_column(Integer, default=0)
     fetched_bytes: Mapped[int] = mapped_column(BigInteger, default=0)
     requests: Mapped[int] = mapped_column(Integer, default=0)
+    retries: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
     seconds: Mapped[float] = mapped_column(Float, default=0.0)
     discovery_methods: Mapped[dict[str, Any]] = mapped_column(default=dict)
     sitemap_types: Mapped[dict[str, Any]] = mapped_column(default=dict)

@@ -743,7 +743,7 @@ async def test_a_host_that_asks_for_rest_midway(new_site: NewSite) -> None:
         ("a.xml", FileStatus.OK),
         ("b.xml", FileStatus.FAILED),
     ]
-    assert (result.status, result.complete) == (ScanStatus.PARTIAL, False)
+    assert (result.status, result.complete) == (ScanStatus.DEFERRED, False)
 
 
 async def test_a_host_that_falls_silent_is_not_asked_for_everything(new_site: NewSite) -> None:

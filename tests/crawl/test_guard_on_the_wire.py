@@ -17,6 +17,7 @@ import pytest
 
 from contentmap_cli.crawl.crawler import Crawler
 from contentmap_cli.crawl.http.connector import Addresses, Resolver
+from contentmap_cli.crawl.http.domain_clock import DomainClock
 from contentmap_cli.crawl.http.fetch import Fetcher, FetchRequest
 from contentmap_cli.crawl.options import CrawlOptions
 from contentmap_cli.crawl.targets import parse_target
@@ -72,7 +73,7 @@ class Wire:
 
     async def fetch(self, url: str, resolver: Resolver | None = None) -> str | None:
         """Fetches a URL; its failure's code, None for success."""
-        ask = FetchRequest(max_bytes=10_000, until=asyncio.get_running_loop().time() + 10)
+        ask = FetchRequest(max_bytes=10_000, clock=DomainClock(10))
         async with Fetcher(self.options(), resolver) as fetcher:
             with await fetcher.fetch(url, ask) as fetched:
                 return fetched.failure.code if fetched.failure else None

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from contentmap_cli.crawl.crawler import Crawler
-from contentmap_cli.crawl.http.politeness import HostPaused, Politeness, retry_after
+from contentmap_cli.crawl.http.politeness import HostPaused, Politeness
+from contentmap_cli.crawl.http.retries import retry_after
 from contentmap_cli.crawl.targets import parse_target
 
 NewSite = Callable[..., Awaitable[Any]]

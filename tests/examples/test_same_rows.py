@@ -22,7 +22,7 @@ from contentmap_cli.storage.tables import SITEMAP_URLS, Base
 pytestmark = pytest.mark.campaign
 DEMO = Path(__file__).parents[2] / "examples" / "demo"
 SHOP = "lanternbooks.example"
-MEASURED = {"response_time_ms", "seconds", "fetched_bytes", "requests"}
+MEASURED = {"response_time_ms", "seconds", "fetched_bytes", "requests", "retries"}
 """What differs from one run to the next: how long it took, and what had to be asked again."""
 
 Rows = list[dict[str, Any]]

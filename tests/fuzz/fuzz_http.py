@@ -27,6 +27,7 @@ from urllib.parse import urlsplit
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
+from contentmap_cli.crawl.http.domain_clock import DomainClock
 from contentmap_cli.crawl.http.fetch import Fetcher, FetchRequest
 from contentmap_cli.crawl.http.responses import FetchedFile
 from contentmap_cli.crawl.options import CrawlOptions, parse_connect_to
@@ -336,8 +337,7 @@ def check_fetched(fetched: FetchedFile) -> None:
 
 async def fetch(fetcher: Fetcher, seed: int) -> None:
     """One answer's outcome, checked."""
-    loop = asyncio.get_running_loop()
-    ask = FetchRequest(max_bytes=LIMITS.body_bytes, until=loop.time() + PATIENCE, retries=0)
+    ask = FetchRequest(max_bytes=LIMITS.body_bytes, clock=DomainClock(PATIENCE), retries=0)
     async with asyncio.timeout(PATIENCE + 5.0):
         with await fetcher.fetch(f"http://h{seed}.test/{seed}", ask) as fetched:
             check_fetched(fetched)

@@ -73,7 +73,7 @@ def one_address(sites: int) -> Iterator[OneAddress]:
 
 
 def test_two_workers_and_many_domains_on_one_address(trial: QueueTrial) -> None:
-    """The server never has more than two requests at a time, and both workers have some of them."""
+    """The server never has more than six requests at a time, and both workers have some of them."""
     with one_address(24) as seen:
         targets = [f"http://127.0.0.1:{port}" for port in seen.ports]
         said = trial.contentmap("scan", "--queue", *targets, "--allow-private", "--probe", "never")
@@ -84,7 +84,7 @@ def test_two_workers_and_many_domains_on_one_address(trial: QueueTrial) -> None:
         seen.open.set()
         ended = [trial.contentmap.end(worker) for worker in workers]
     assert [each.code for each in ended] == [0, 0], [each.err for each in ended]
-    assert 1 <= seen.most <= 2
+    assert 1 <= seen.most <= 6
     assert seen.served >= 48
     done = trial.contentmap("status", said.out.strip(), "--json").json
     assert done["domains"]["empty"] == 24, done

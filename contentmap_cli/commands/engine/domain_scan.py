@@ -173,6 +173,7 @@ async def _store(
         changed=changes.changed,
         fetched_bytes=crawl.fetched_bytes,
         requests=crawl.requests,
+        retries=crawl.retries,
         seconds=round(seconds, 3),
         error=None if crawl.status.clean else crawl.failure,
         evidence=crawl.evidence,

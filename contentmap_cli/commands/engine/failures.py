@@ -52,6 +52,7 @@ def failed_summary(claim: Claim, error: Exception, database: str) -> DomainSumma
         crawl.status,
         fetched_bytes=crawl.fetched_bytes,
         requests=crawl.requests,
+        retries=crawl.retries,
         seconds=round(error.seconds, 3),
         error=failure,
         evidence=crawl.evidence,

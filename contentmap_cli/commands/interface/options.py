@@ -167,7 +167,38 @@ CRAWL: Final[dict[str, Any]] = dict(
         ),
         _setting("max_time", float, _CRAWL, "Time limit of the run; the job can be resumed.", **_SECONDS),
         _setting("domain_time", float, MORE, "Time limit per domain.", **_SECONDS, show_default="900"),
+        _setting(
+            "domain_wait",
+            float,
+            MORE,
+            "Time limit per domain for waits: shared addresses, Crawl-delay and pauses.",
+            **_SECONDS,
+            show_default="3600",
+        ),
         _setting("timeout", float, _CRAWL, "Request timeout in seconds.", **_SECONDS, show_default="60"),
+        _setting(
+            "connect_timeout", float, MORE, "Connect timeout in seconds.", **_SECONDS, show_default="10"
+        ),
+        _setting(
+            "per_host",
+            int,
+            MORE,
+            "Maximum number of concurrent connections per host.",
+            metavar="N",
+            min=1,
+            max=100,
+            show_default="2",
+        ),
+        _setting(
+            "per_address",
+            int,
+            MORE,
+            "Maximum number of concurrent connections per IP address.",
+            metavar="N",
+            min=1,
+            max=1000,
+            show_default="6",
+        ),
         _setting(
             "delay", float, _CRAWL, "Minimum delay between requests to a host.", **(_SECONDS | {"min": 0.0})
         ),

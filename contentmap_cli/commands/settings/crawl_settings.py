@@ -36,7 +36,11 @@ class ScanSettings:
     max_file_size: str | None = None
     max_time: float | None = None
     domain_time: float | None = None
+    domain_wait: float | None = None
     timeout: float | None = None
+    connect_timeout: float | None = None
+    per_host: int | None = None
+    per_address: int | None = None
     delay: float | None = None
     user_agent: str | None = None
     header: tuple[str, ...] = ()
@@ -106,14 +110,17 @@ class ScanSettings:
     def crawl_options(self) -> CrawlOptions:
         """Return the options of the crawler. Raise UsageError for an invalid value."""
         base = Limits()
+        timeout = self.timeout or base.request_timeout
         limits = replace(
             base,
             domain_urls=self.max_urls or base.domain_urls,
             body_bytes=_size(self.max_file_size) or base.body_bytes,
             domain_time=self.domain_time or base.domain_time,
-            request_timeout=self.timeout or base.request_timeout,
-            connect_timeout=min(self.timeout or base.connect_timeout, base.connect_timeout),
-            read_timeout=min(self.timeout or base.read_timeout, base.read_timeout),
+            domain_wait=self.domain_wait or base.domain_wait,
+            request_timeout=timeout,
+            connect_timeout=self.connect_timeout or min(timeout, base.connect_timeout),
+            read_timeout=timeout,
+            slow_after=max(base.slow_after, timeout / 2) if self.timeout else base.slow_after,
         )
         return CrawlOptions(
             limits=limits,
@@ -125,6 +132,8 @@ class ScanSettings:
             user=parse_user(self.user) if self.user is not None else None,
             proxy=parse_proxy(self.proxy) if self.proxy else None,
             delay=self.delay,
+            per_host=self.per_host or CrawlOptions.per_host,
+            per_address=self.per_address or CrawlOptions.per_address,
             probe=self.probe or Probe.AUTO,
             conditional=not self.refresh,
             obey_robots=not self.ignore_robots,
@@ -155,7 +164,11 @@ def defaults() -> dict[str, Any]:
         "max_urls": limits.domain_urls,
         "max_file_size": "50MiB",
         "domain_time": limits.domain_time,
+        "domain_wait": limits.domain_wait,
         "timeout": limits.request_timeout,
+        "connect_timeout": limits.connect_timeout,
+        "per_host": CrawlOptions.per_host,
+        "per_address": CrawlOptions.per_address,
         "probe": Probe.AUTO.value,
         "refresh": False,
         "ignore_robots": False,

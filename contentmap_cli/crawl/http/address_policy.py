@@ -12,6 +12,7 @@ import socket
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from contentmap_cli.crawl.http.politeness import CURRENT_SLOT, AddressBusy
 from contentmap_cli.errors import Code, Failure
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -159,6 +160,9 @@ def guarded_socket_factory(policy: AddressPolicy) -> Callable[[AddressInfo], soc
         failure = policy.check(str(address[0]), int(address[1]))
         if failure is not None:
             raise BlockedAddress(failure)
+        slot = CURRENT_SLOT.get()
+        if slot is not None and not slot.may_connect(str(address[0])):
+            raise AddressBusy("all slots of the address are taken")
         return socket.socket(family=family, type=kind, proto=protocol)
 
     return make

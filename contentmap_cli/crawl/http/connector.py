@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import socket
 import ssl
 import time
@@ -38,6 +39,37 @@ PIECE = 64 * 1024
 """Bytes per read: the default of 256 KB may be 40,000 chunks, which block the parser for 0.2 seconds."""
 
 _END = b"\r\n\r\n"
+_HEAD_END = re.compile(rb"\n\r?\n")
+_FRAMING = re.compile(rb"(content-length|transfer-encoding)[ \t]*:([^\r]*)\r?\Z", re.IGNORECASE)
+_UNUSUAL = re.compile(
+    rb"\n(?:content-length[ \t]*:.*?\ncontent-length|content-length[ \t]*:[^\n]*,"
+    rb"|transfer-encoding[ \t]*:[^\n]*identity)",
+    re.IGNORECASE | re.DOTALL,
+)
+
+
+def lenient_head(head: bytes) -> bytes:
+    """Return a head with one Content-Length where equal ones are repeated (RFC 9110 section 8.6), and without
+    the transfer coding `identity` (RFC 2616 section 3.6)."""
+    if _UNUSUAL.search(head) is None:
+        return head
+    lines: list[bytes] = []
+    lengths: list[bytes] = []
+    codings: list[bytes] = []
+    for line in head.split(b"\n"):
+        field = _FRAMING.fullmatch(line)
+        if field is None:
+            lines.append(line)
+        else:
+            values = lengths if field[1].lower() == b"content-length" else codings
+            values += [value.strip() for value in field[2].split(b",")]
+    codings = [coding for coding in codings if coding.lower() != b"identity"]
+    if lengths and len(set(lengths)) > 1:
+        return head  # which one is right is unknown: an error
+    end = b"\r" if lines[0].endswith(b"\r") else b""
+    added = [b"Content-Length: " + value + end for value in lengths[:1]]
+    added += [b"Transfer-Encoding: " + b", ".join(codings) + end] if codings else []
+    return b"\n".join([lines[0], *added, *lines[1:]])
 
 
 class BoundedHandler(ResponseHandler):
@@ -52,6 +84,7 @@ class BoundedHandler(ResponseHandler):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Limit the bytes per read of the transport."""
+        self._held = bytearray()  # of a head that is not complete
         if hasattr(transport, "max_size"):
             transport.max_size = PIECE
         super().connection_made(transport)
@@ -75,12 +108,31 @@ class BoundedHandler(ResponseHandler):
     def data_received(self, data: bytes) -> None:
         """Pass received data to the parser, heads separately."""
         while self._in_head and data:
+            if self._held or (b"\n" in data and (self._head_bytes or data.startswith(b"HTTP/"))):
+                data = self._hold_head(data)
             data = self._take_head(data)
             if self.transport is None or self.transport.is_closing():
                 return
             if not data:
                 return
         super().data_received(data)
+
+    def _hold_head(self, data: bytes) -> bytes:
+        """Return the data once its head is complete, without what only strict parsers refuse."""
+        start = max(0, len(self._held) - 2)
+        self._held += data
+        end = _HEAD_END.search(self._held, start)
+        if end is None and len(self._held) <= MAX_HEAD:
+            return b""
+        data, self._held = bytes(self._held), bytearray()
+        return data if end is None else lenient_head(data[: end.end()]) + data[end.end() :]
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Pass an incomplete head to the parser."""
+        if self._held:
+            held, self._held = bytes(self._held), bytearray()
+            super().data_received(held)
+        super().connection_lost(exc)
 
     def _take_head(self, data: bytes) -> bytes:
         """Pass the part that belongs to a head to the parser; return the rest."""

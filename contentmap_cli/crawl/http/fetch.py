@@ -12,42 +12,60 @@ import logging
 import random
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import aiohttp
 from yarl import URL
 
 from contentmap_cli.crawl.http.connector import Connector, Resolver, Route
+from contentmap_cli.crawl.http.domain_clock import DomainClock
 from contentmap_cli.crawl.http.headers import ReplyHeaders
 from contentmap_cli.crawl.http.http_errors import EXPECTED, http_error_of
 from contentmap_cli.crawl.http.own_headers import NOTHING_OWN, OwnHeaders, with_own
-from contentmap_cli.crawl.http.politeness import HostPaused, HostSlots, Politeness, retry_after
+from contentmap_cli.crawl.http.politeness import CURRENT_SLOT, HostPaused, HostSlots, Politeness, Slot
 from contentmap_cli.crawl.http.redirects import REDIRECT_STATUSES, RedirectChain
-from contentmap_cli.crawl.http.responses import FetchedFile, Reply, drain, read_body, read_sample
+from contentmap_cli.crawl.http.responses import (
+    FetchedFile,
+    Reply,
+    drain,
+    is_success,
+    is_whole,
+    read_body,
+    read_sample,
+)
+from contentmap_cli.crawl.http.retries import (
+    RETRIED,
+    SLOWING,
+    UNCONDITIONAL,
+    better,
+    discard,
+    retries_of,
+    retry_after,
+)
 from contentmap_cli.crawl.options import CrawlOptions
 from contentmap_cli.errors import Code, Failure, http_code
 from contentmap_cli.models.hosts import normalise_url
 
 log = logging.getLogger("contentmap.crawl")
 
-RETRIED_STATUSES = frozenset({429, 500, 502, 503, 504})
+REFUSED_SECONDS = 3600.0  # pause of a host that refuses everything
 ACCEPT = "application/xml, text/xml, text/plain, text/html;q=0.9, */*;q=0.8"
-MAX_LINE = 16 * 1024
-MAX_HEADERS = 200
+MAX_LINE = 100 * 1024  # as curl
+MAX_HEADERS = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class FetchRequest:
     """The parameters of one fetch.
 
-    `until` is on the event loop's clock. `own` are the user's headers. `conditions` are the headers of a
+    `clock` is that of the domain. `own` are the user's headers. `conditions` are the headers of a
     conditional request: they are sent to the URL `validated` only, which gave the validators. `retries` None
     means the number of the options. With `https_only` http URLs are requested over https. `may_follow`
     returns why a redirect to a URL is not followed, None if it is.
     """
 
     max_bytes: int
-    until: float
+    clock: DomainClock
     own: OwnHeaders = NOTHING_OWN
     conditions: Mapping[str, str] = field(default_factory=dict)
     validated: str | None = None
@@ -68,6 +86,7 @@ class Fetcher:
             per_host=options.per_host,
             per_address=options.per_address,
             delay=options.delay or 0.0,
+            first_delay=options.backoff,
             host_slots=host_slots,
         )
         self._usual_headers = (
@@ -103,7 +122,8 @@ class Fetcher:
         debug = log.isEnabledFor(logging.DEBUG)
         if debug:
             log.debug("fetching %s", url, extra={"action": "fetch.started", "url": url})
-        fetched = await self._follow(url, request)
+        with request.clock.working():
+            fetched = await self._follow(url, request)
         if debug:
             _log_result(fetched)
         return fetched
@@ -138,55 +158,108 @@ class Fetcher:
     async def _fetch_with_retries(
         self, chain: RedirectChain, request: FetchRequest, fetched: FetchedFile
     ) -> Reply:
-        """Request one hop, again after transient failures while time is left."""
-        retries = self._options.retries if request.retries is None else request.retries
+        """Request one hop, again after transient failures while time is left (see `retries`)."""
+        host = self._connector.route(chain.current).authority
+        truncated: Reply | None = None
         attempt = 0
-        url = chain.current
         while True:
-            reply = await self._attempt(chain, request, fetched)
-            retried = reply.status in RETRIED_STATUSES or (reply.status is None and reply.transient)
-            if not retried:
-                return reply
-            wanted = retry_after(reply.headers.retry_after) if reply.status in (429, 503) else None
-            wait = max(self._options.backoff * 2**attempt * self._random.uniform(0.5, 1.5), wanted or 0.0)
-            if wanted is not None and wanted > self._max_wait(request):
-                fetched.retry_after = wanted
-                self.politeness.pause(self._connector.route(url).authority, wanted)
-                return reply
-            if attempt >= retries or asyncio.get_running_loop().time() + wait > request.until:
-                return reply
-            if wanted:
-                self.politeness.pause(self._connector.route(url).authority, wanted)
+            try:
+                reply = await self._attempt(chain, request, fetched)
+            except BaseException:
+                discard(truncated, fetched)
+                raise
+            if reply.status in UNCONDITIONAL and request.conditions and chain.current == request.validated:
+                request = replace(request, conditions={})
+                fetched.retries += 1
+                continue
+            wait = self._wait_before_retry(host, reply, attempt, request, fetched)
+            if wait is None:
+                return better(truncated, reply, fetched)
+            if reply.body is not None:
+                truncated = reply
             attempt += 1
+            fetched.retries += 1
             await asyncio.sleep(wait)
+
+    def _wait_before_retry(
+        self, host: str, reply: Reply, attempt: int, request: FetchRequest, fetched: FetchedFile
+    ) -> float | None:
+        """Return the seconds to wait before the next attempt; None if the reply is final."""
+        retries = self._options.retries if request.retries is None else request.retries
+        wanted = (
+            retry_after(reply.headers.retry_after, reply.headers.date) if reply.status in RETRIED else None
+        )
+        if wanted is not None:
+            self.politeness.pause(host, wanted)
+            if wanted > self._max_wait(request):
+                fetched.retry_after = wanted
+                return None
+        if fetched.retry_after is not None:
+            return None  # the host refuses everything
+        if attempt >= retries_of(reply, retries, known=host in request.clock.answered):
+            return None
+        if reply.status in SLOWING:
+            return 0.0  # the host is paused, which the next attempt waits for
+        wait = self._options.backoff * 2**attempt * self._random.uniform(0.5, 1.5)
+        return wait if wait < request.clock.left else None
 
     def _max_wait(self, request: FetchRequest) -> float:
         """Return how many seconds this fetch can wait for a host that asked to retry later."""
-        return min(self._options.retry_after_cap, request.until - asyncio.get_running_loop().time())
+        return min(self._options.retry_after_cap, request.clock.wait_left)
 
     async def _attempt(self, chain: RedirectChain, request: FetchRequest, fetched: FetchedFile) -> Reply:
-        """Send one request within a slot. The deadline includes the wait for the slot."""
+        """Send one request within a slot."""
+        clock, limits = request.clock, self._options.limits
         try:
             route = self._connector.route(chain.current)
-            async with asyncio.timeout_at(request.until) as waiting:
-                address = await self._connector.address(route, self._options.limits.connect_timeout)
-                async with self.politeness.slot(route.authority, address, max_wait=self._max_wait(request)):
-                    return await self._exchange(
-                        route,
-                        self._headers(chain, request),
-                        request,
-                        fetched,
-                        waiting,
-                        request.own.middlewares(chain.current),
-                    )
+            address = await self._connector.address(route, min(limits.connect_timeout, clock.left))
+            while True:
+                async with self.politeness.slot(
+                    route.authority, address, max_wait=self._max_wait(request), clock=clock
+                ) as slot:
+                    if clock.expired is not None:
+                        return _out_of_time(clock)
+                    try:
+                        reply = await self._exchange(
+                            route,
+                            self._headers(chain, request),
+                            request,
+                            fetched,
+                            slot,
+                            request.own.middlewares(chain.current),
+                        )
+                    except aiohttp.ClientConnectorError:
+                        if slot.busy is None:
+                            raise
+                        address = slot.busy  # the others failed, this one had no free slot
+                        continue
+                    self._note_answer(route.authority, reply, slot, request, fetched)
+                    return reply
         except HostPaused as paused:
             fetched.retry_after = paused.seconds
             return Reply(failure=Failure(http_code(429), str(paused)))
         except EXPECTED as error:
-            if isinstance(error, TimeoutError) and asyncio.get_running_loop().time() >= request.until:
-                return Reply(failure=Failure(Code.DEADLINE, "the domain's time limit was reached"))
-            fault = http_error_of(error)
-            return Reply(failure=fault.failure, transient=fault.transient)
+            if isinstance(error, TimeoutError) and clock.expired is not None:
+                slowed = self.politeness.slowed(route.authority)
+                if slowed and clock.left:
+                    fetched.retry_after = slowed
+                return _out_of_time(clock)
+            fault = http_error_of(error, limits)
+            return Reply(failure=fault.failure, transient=fault.transient, connecting=fault.connecting)
+
+    def _note_answer(
+        self, host: str, reply: Reply, slot: Slot, request: FetchRequest, fetched: FetchedFile
+    ) -> None:
+        """Slow down or speed up the requests to a host, depending on the status of its answer."""
+        if reply.status not in SLOWING:
+            request.clock.answered.add(host)
+            if reply.status is not None and reply.status < 500:
+                self.politeness.speed_up(host)
+            return
+        refused = self.politeness.slow_down(host, reply.status or 503, slot.started)
+        if refused and host in request.clock.answered:
+            fetched.retry_after = REFUSED_SECONDS
+            self.politeness.pause(host, fetched.retry_after)
 
     def _headers(self, chain: RedirectChain, request: FetchRequest) -> list[tuple[str, str]]:
         """Return the headers of a request to the current hop."""
@@ -211,50 +284,65 @@ class Fetcher:
         headers: list[tuple[str, str]],
         request: FetchRequest,
         fetched: FetchedFile,
-        clock: asyncio.Timeout,
+        slot: Slot,
         middlewares: Sequence[aiohttp.ClientMiddlewareType],
     ) -> Reply:
-        """Send one request and read its answer. `clock` is the timeout of the caller until the response head
-        is there."""
+        """Send one request and read its answer."""
         if route.host_header is not None:
             headers.append(("Host", route.host_header))
-        loop = asyncio.get_running_loop()
-        until = min(request.until, loop.time() + self._options.limits.request_timeout)
+        limits = self._options.limits
+        until = asyncio.get_running_loop().time() + min(request.clock.left, limits.request_timeout)
         begin = time.monotonic()
         fetched.requests += 1
-        clock.reschedule(until)
+        connecting = CURRENT_SLOT.set(slot)
         try:
-            response = await self._session.get(
-                URL(route.url, encoded=True),
-                headers=headers,
-                allow_redirects=False,
-                server_hostname=route.server_hostname,
-                middlewares=middlewares,
-            )
-            clock.reschedule(None)  # reading the body has its own timeout, and keeps what was received
+            async with asyncio.timeout_at(until):
+                response = await self._session.get(
+                    URL(route.url, encoded=True),
+                    headers=headers,
+                    allow_redirects=False,
+                    server_hostname=route.server_hostname,
+                    middlewares=middlewares,
+                )
             try:
-                reply = Reply(status=response.status, headers=ReplyHeaders.of(response))
-                if response.status < 100:
-                    return Reply(failure=Failure(Code.HTTP_PROTOCOL, "the status is not an HTTP status"))
-                if response.status in REDIRECT_STATUSES and reply.headers.location is not None:
-                    await drain(response)
-                elif response.status != 200:
-                    await read_sample(response, reply)
-                else:
-                    await read_body(
-                        response,
-                        reply,
-                        self._options.limits,
-                        max_bytes=request.max_bytes,
-                        until=until,
-                    )
-                    if until == request.until and loop.time() >= until and reply.failure is not None:
-                        reply.failure = Failure(Code.DEADLINE, "the domain's time limit was reached")
+                _settle(slot, response)
+                return await self._read(response, request, until)
             finally:
                 response.close()
         finally:
+            CURRENT_SLOT.reset(connecting)
             fetched.ms = round((time.monotonic() - begin) * 1000)
+
+    async def _read(self, response: aiohttp.ClientResponse, request: FetchRequest, until: float) -> Reply:
+        """Read an answer. Reading the body has its own timeout, and keeps what was received."""
+        reply = Reply(status=response.status, headers=ReplyHeaders.of(response))
+        if response.status < 100:
+            return Reply(failure=Failure(Code.HTTP_PROTOCOL, "the status is not an HTTP status"))
+        if response.status in REDIRECT_STATUSES and reply.headers.location is not None:
+            await drain(response)
+        elif not is_success(reply):
+            await read_sample(response, reply)
+        else:
+            limits = self._options.limits
+            await read_body(response, reply, limits, max_bytes=request.max_bytes, until=until)
+            if response.status == 206 and not is_whole(reply):
+                reply.failure = Failure(Code.BODY_TRUNCATED, "the server sent a part of the file only (206)")
+            if reply.failure is not None and request.clock.left <= 0:
+                reply.failure = _out_of_time(request.clock).failure
+                reply.transient = False
         return reply
+
+
+def _settle(slot: Slot, response: aiohttp.ClientResponse) -> None:
+    """Count the connection of a response at the address that it is connected to."""
+    transport = response.connection.transport if response.connection is not None else None
+    peer = transport.get_extra_info("peername") if transport is not None else None
+    if isinstance(peer, tuple):
+        slot.settle(str(peer[0]).partition("%")[0])
+
+
+def _out_of_time(clock: DomainClock) -> Reply:
+    return Reply(failure=Failure(Code.DEADLINE, clock.expired or "the domain's time limit was reached"))
 
 
 def _log_result(fetched: FetchedFile) -> None:
@@ -274,7 +362,7 @@ def _log_result(fetched: FetchedFile) -> None:
 
 
 def _conclude(fetched: FetchedFile, reply: Reply, chain: RedirectChain, request: FetchRequest) -> FetchedFile:
-    """Return the answer of the last hop as the outcome: success is 200, and 304 for a conditional request."""
+    """Return the answer of the last hop as the outcome: success is 2xx, and 304 for a conditional request."""
     fetched.status = reply.status
     fetched.headers = reply.headers
     fetched.body = reply.body
@@ -287,7 +375,7 @@ def _conclude(fetched: FetchedFile, reply: Reply, chain: RedirectChain, request:
             fetched.failure = Failure(reply.failure.code, message)
     elif reply.status == 304 and request.conditions and chain.current == request.validated:
         fetched.not_modified = True
-    elif reply.status != 200:
+    elif not is_success(reply):
         fetched.remark = request.own.remark(chain.current, reply.status)
         message = f"the server answered {reply.status}{fetched.remark}"
         fetched.failure = Failure(http_code(reply.status or 0), message)

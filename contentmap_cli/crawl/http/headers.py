@@ -46,6 +46,8 @@ class ReplyHeaders(NamedTuple):
     last_modified: str | None = None
     location: str | None = None
     retry_after: str | None = None
+    date: str | None = None
+    content_range: str | None = None
     codings: tuple[str, ...] = ()
     server: str | None = None
     link: tuple[str, ...] = ()
@@ -64,6 +66,8 @@ class ReplyHeaders(NamedTuple):
             last_modified=_clean(headers.get("Last-Modified")),
             location=headers.get("Location"),
             retry_after=_clean(headers.get("Retry-After")),
+            date=_clean(headers.get("Date")),
+            content_range=_clean(headers.get("Content-Range")),
             codings=tuple(coding.strip() for coding in codings),
             server=_clean(headers.get("Server")),
             link=tuple(

@@ -5,6 +5,7 @@ Messages contain nothing that a server sent: no reason phrase, header or URL.
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import ssl
@@ -14,25 +15,41 @@ import aiohttp
 
 from contentmap_cli.crawl.http.address_policy import BlockedAddress
 from contentmap_cli.errors import Code, Failure
+from contentmap_cli.models import Limits
 
 
 class HttpError(NamedTuple):
-    """The failure of a request, and whether a retry may succeed."""
+    """The failure of a request, whether a retry may succeed, and whether there was no connection."""
 
     failure: Failure
     transient: bool = False
+    connecting: bool = False
 
 
 EXPECTED = (aiohttp.ClientError, OSError, ssl.SSLError, TimeoutError, ValueError)
 """Errors of a request that the network or the server causes; `ValueError` for an invalid URL."""
 
 
-def http_error_of(error: BaseException) -> HttpError:
-    """Return the failure that an `EXPECTED` error means."""
+_PERMANENT = frozenset(
+    {errno.EACCES, errno.EPERM, errno.ENETUNREACH, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}
+)
+"""Errors of a connection that a retry does not change."""
+
+_CUT_HANDSHAKE = frozenset({"UNEXPECTED_EOF_WHILE_READING", "UNEXPECTED_EOF"})
+
+
+def http_error_of(error: BaseException, limits: Limits) -> HttpError:
+    """Return the failure that an `EXPECTED` error means. `limits` are shown in messages."""
     cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
     if isinstance(cause, BlockedAddress):
         return HttpError(cause.failure)
-    return _tls(error) or _timeout(error) or _name(error, cause) or _http(error) or _connection(error, cause)
+    return (
+        _tls(error)
+        or _timeout(error, limits)
+        or _name(error, cause)
+        or _http(error)
+        or _connection(error, cause)
+    )
 
 
 def _tls(error: BaseException) -> HttpError | None:
@@ -41,16 +58,25 @@ def _tls(error: BaseException) -> HttpError | None:
         return HttpError(Failure(Code.TLS_CERTIFICATE, f"the certificate is not trusted: {reason}"))
     if isinstance(error, aiohttp.ClientConnectorSSLError | aiohttp.ClientSSLError | ssl.SSLError):
         inner = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
-        reason = (getattr(inner, "reason", None) or "handshake failed").replace("_", " ").lower()
-        return HttpError(Failure(Code.TLS_ERROR, f"no TLS connection: {reason}"))
+        name = getattr(inner, "reason", None) or "handshake failed"
+        cut = isinstance(inner, ssl.SSLEOFError | ssl.SSLZeroReturnError | ssl.SSLSyscallError)
+        return HttpError(
+            Failure(Code.TLS_ERROR, f"no TLS connection: {name.replace('_', ' ').lower()}"),
+            transient=cut or name in _CUT_HANDSHAKE,
+            connecting=True,
+        )
     return None
 
 
-def _timeout(error: BaseException) -> HttpError | None:
+def _timeout(error: BaseException, limits: Limits) -> HttpError | None:
     if isinstance(error, aiohttp.ConnectionTimeoutError):
-        return HttpError(Failure(Code.TIMEOUT, "no connection within the connect timeout"))
+        message = f"no connection within {limits.connect_timeout:g} seconds (--connect-timeout)"
+        return HttpError(Failure(Code.TIMEOUT, message), transient=True, connecting=True)
     if isinstance(error, TimeoutError) and not getattr(error, "errno", None):
-        return HttpError(Failure(Code.TIMEOUT, "no response within the timeout"), transient=True)
+        seconds = min(limits.read_timeout, limits.request_timeout)
+        return HttpError(
+            Failure(Code.TIMEOUT, f"no answer within {seconds:g} seconds (--timeout)"), transient=True
+        )
     return None
 
 
@@ -58,7 +84,7 @@ def _name(error: BaseException, cause: BaseException) -> HttpError | None:
     if isinstance(error, aiohttp.ClientConnectorDNSError) or isinstance(cause, socket.gaierror):
         again = getattr(cause, "errno", None) == socket.EAI_AGAIN
         reason = "the name server did not answer" if again else "the host name does not exist"
-        return HttpError(Failure(Code.DNS_ERROR, reason), transient=again)
+        return HttpError(Failure(Code.DNS_ERROR, reason), transient=again, connecting=True)
     return None
 
 
@@ -79,7 +105,11 @@ def _connection(error: BaseException, cause: BaseException) -> HttpError:
     number = getattr(cause, "errno", None)
     if isinstance(error, aiohttp.ClientConnectorError):
         reason = os.strerror(number).lower() if isinstance(number, int) and number > 0 else "no connection"
-        return HttpError(Failure(Code.CONNECT_ERROR, f"{where}{reason}"))
+        return HttpError(
+            Failure(Code.CONNECT_ERROR, f"{where}{reason}"),
+            transient=number not in _PERMANENT,
+            connecting=True,
+        )
     return HttpError(
         Failure(Code.CONNECT_ERROR, "the server closed the connection without an answer"), transient=True
     )

@@ -1,32 +1,106 @@
-"""Politeness: limits on concurrent connections per host and address, and delays between requests."""
+"""Politeness: limits on concurrent connections per host and address, and delays between requests.
+
+A host that answers 429 or 503 is requested one by one, with a delay that doubles with each such answer and
+is reduced step by step with each success.
+"""
 
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext, suppress
+from contextvars import ContextVar
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from math import inf
-from typing import Protocol
+from typing import Final, Protocol
+
+from contentmap_cli.crawl.http.domain_clock import DomainClock
+
+LONGEST_DELAY: Final = {429: 60.0, 503: 4.0}
+"""Maximum seconds between requests to a host that answered so. 503 may concern one file only."""
+
+STEPS: Final = 10
+"""Successes after which a delay is removed."""
+
+MAX_REFUSALS: Final = 6
+"""Consecutive answers 429, each after a longer delay, after which a host is not requested any more."""
+
+_KEPT_SECONDS = 600.0  # how long the delay of an unused host is kept
 
 
 class HostSlots(Protocol):
     """Limits the connections of several crawlers to a host or an address."""
 
-    def place(self, key: str) -> AbstractAsyncContextManager[None]:
-        """Wait for a slot at a host or an address."""
+    def place(self, key: str, limit: int = 2) -> AbstractAsyncContextManager[None]:
+        """Wait for one of `limit` slots at a host or an address."""
+
+
+class Slots:
+    """A semaphore whose limit can be changed, and exceeded by `take`."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._used = 0
+        self._waiting: deque[asyncio.Future[None]] = deque()
+
+    @property
+    def free(self) -> bool:
+        """Whether a slot can be had without waiting."""
+        return self._used < self._limit and not self._waiting
+
+    def take(self) -> None:
+        """Take a slot without waiting."""
+        self._used += 1
+
+    async def acquire(self) -> None:
+        """Wait for a slot."""
+        if self.free:
+            self._used += 1
+            return
+        given: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(given)
+        try:
+            await given
+        except asyncio.CancelledError:
+            if given.done() and not given.cancelled():
+                self.release()  # it arrived at the moment of the cancellation
+            else:
+                with suppress(ValueError):
+                    self._waiting.remove(given)
+            raise
+
+    def release(self) -> None:
+        """Give a slot back."""
+        self._used -= 1
+        self._pass_on()
+
+    def set_limit(self, limit: int) -> None:
+        """Change the limit. Slots that are taken stay so."""
+        self._limit = limit
+        self._pass_on()
+
+    def _pass_on(self) -> None:
+        while self._waiting and self._used < self._limit:
+            given = self._waiting.popleft()
+            if not given.done():
+                self._used += 1
+                given.set_result(None)
 
 
 @dataclass(slots=True)
 class _HostState:
-    """The state of one host or address. Times are on the event loop's clock."""
+    """The state of one host or address. Times are on the event loop's clock, `extra` is the delay because of
+    429 and 503."""
 
-    slots: asyncio.Semaphore
+    slots: Slots
     delay: float = 0.0
     next_start: float = 0.0
     paused_until: float = 0.0
+    extra: float = 0.0
+    step: float = 0.0
+    slowed_at: float = -inf
+    refusals: int = 0
     users: int = field(default=0)
 
     def idle(self, now: float) -> bool:
@@ -42,8 +116,59 @@ class HostPaused(Exception):
         self.seconds = seconds
 
 
+class AddressBusy(ConnectionError):
+    """Raised instead of making a socket: all slots of the address are taken."""
+
+
+class Slot:
+    """A slot at a host and at the address that is connected to. `started` is when it was given."""
+
+    def __init__(self, politeness: Politeness, address: str | None) -> None:
+        self.address = address
+        self.busy: str | None = None  # an address that was not connected to because its slots were taken
+        self.started = 0.0
+        self._politeness = politeness
+        self._taken: list[str] = []
+
+    def may_connect(self, address: str) -> bool:
+        """Take a slot of a further address of the host if there is one, before connecting to it."""
+        if self.address is None or address == self.address or address in self._taken:
+            return True
+        if not self._politeness.take_address(address):
+            self.busy = address
+            return False
+        self._taken.append(address)
+        return True
+
+    def settle(self, address: str) -> None:
+        """Give back the slots of other addresses: the connection in use is one to `address`."""
+        if self.address is None or address == self.address:
+            self.release()
+            return
+        if address in self._taken:
+            self._taken.remove(address)
+        else:  # a connection that was kept alive
+            self._politeness.take_address(address, force=True)
+        self._taken.append(self.address)
+        self.release()
+        self.address = address
+
+    def release(self) -> None:
+        """Give back the slots of further addresses."""
+        for address in self._taken:
+            self._politeness.leave_address(address)
+        self._taken.clear()
+
+
+CURRENT_SLOT: ContextVar[Slot | None] = ContextVar("current_slot", default=None)
+"""The slot of the request that connects, for the socket factory."""
+
+
 class Politeness:
-    """Limits concurrent requests per host and per address; requests to a host start `delay` seconds apart."""
+    """Limits concurrent requests per host and per address; requests to a host start `delay` seconds apart.
+
+    `first_delay` is the delay after the first 429 or 503.
+    """
 
     def __init__(
         self,
@@ -51,62 +176,104 @@ class Politeness:
         per_host: int = 2,
         per_address: int = 2,
         delay: float = 0.0,
+        first_delay: float = 1.0,
         host_slots: HostSlots | None = None,
     ) -> None:
         self._host_slots = host_slots
         self._per_host = per_host
         self._per_address = per_address
         self._delay = delay
+        self._first_delay = first_delay
         self._hosts: dict[str, _HostState] = {}
         self._addresses: dict[str, _HostState] = {}
 
     def _host(self, host: str) -> _HostState:
         state = self._hosts.get(host)
         if state is None:
-            state = self._hosts[host] = _HostState(asyncio.Semaphore(self._per_host), self._delay)
+            state = self._hosts[host] = _HostState(Slots(self._per_host), self._delay)
         return state
 
     @asynccontextmanager
     async def slot(
-        self, host: str, address: str | None = None, *, max_wait: float = inf
-    ) -> AsyncIterator[None]:
+        self,
+        host: str,
+        address: str | None = None,
+        *,
+        max_wait: float = inf,
+        clock: DomainClock | None = None,
+    ) -> AsyncIterator[Slot]:
         """Wait for a slot at the host, then at the address, then for the host's delay or pause.
 
         All requests take slots in this order, so that there is no deadlock. Slots shared with other crawlers
-        are taken last. Raise `HostPaused` if the pause is longer than `max_wait` seconds.
+        are taken last. `clock` does not count the wait. Raise `HostPaused` if the pause is longer than
+        `max_wait` seconds.
         """
         state = self._host(host)
         state.users += 1
+        slot = Slot(self, address)
         try:
-            async with (
-                state.slots,
-                nullcontext() if address is None else self._address_slot(address),
-                self._shared_slot(f"host {host}"),
-                nullcontext() if address is None else self._shared_slot(f"address {address}"),
-            ):
-                await _wait(state, max_wait)
-                yield
+            async with AsyncExitStack() as held:
+                async with nullcontext() if clock is None else clock.waiting():
+                    await state.slots.acquire()
+                    held.callback(state.slots.release)
+                    if address is not None:
+                        await self._enter_address(address)
+                        held.callback(lambda: self.leave_address(slot.address))
+                    held.callback(slot.release)
+                    if self._host_slots is not None:
+                        shared = self._host_slots.place(f"host {host}", self._per_host)
+                        await held.enter_async_context(shared)
+                        if address is not None:
+                            shared = self._host_slots.place(f"address {address}", self._per_address)
+                            await held.enter_async_context(shared)
+                    await _wait(state, max_wait)
+                slot.started = asyncio.get_running_loop().time()
+                yield slot
         finally:
             state.users -= 1
-            if state.delay == self._delay and state.idle(asyncio.get_running_loop().time()):
+            unchanged = state.delay == self._delay and not state.extra
+            if unchanged and state.idle(asyncio.get_running_loop().time()):
                 self._hosts.pop(host, None)
 
-    def _shared_slot(self, key: str) -> AbstractAsyncContextManager[None]:
-        return nullcontext() if self._host_slots is None else self._host_slots.place(key)
+    # -- addresses
 
-    @asynccontextmanager
-    async def _address_slot(self, address: str) -> AsyncIterator[None]:
+    def _address(self, address: str) -> _HostState:
         state = self._addresses.get(address)
         if state is None:
-            state = self._addresses[address] = _HostState(asyncio.Semaphore(self._per_address))
+            state = self._addresses[address] = _HostState(Slots(self._per_address))
+        return state
+
+    async def _enter_address(self, address: str) -> None:
+        state = self._address(address)
         state.users += 1
         try:
-            async with state.slots:
-                yield
-        finally:
-            state.users -= 1
-            if not state.users:
-                self._addresses.pop(address, None)
+            await state.slots.acquire()
+        except BaseException:
+            self._leave(address, state)
+            raise
+
+    def take_address(self, address: str, *, force: bool = False) -> bool:
+        """Take a slot at an address without waiting; return False if there is none, unless `force` is set."""
+        state = self._address(address)
+        if not force and not state.slots.free:
+            return False
+        state.users += 1
+        state.slots.take()
+        return True
+
+    def leave_address(self, address: str | None) -> None:
+        """Give back a slot at an address."""
+        if address is not None:
+            state = self._addresses[address]
+            state.slots.release()
+            self._leave(address, state)
+
+    def _leave(self, address: str, state: _HostState) -> None:
+        state.users -= 1
+        if not state.users:
+            self._addresses.pop(address, None)
+
+    # -- delays
 
     def set_delay(self, host: str, seconds: float) -> None:
         """Set the seconds between requests to a host, at least the run's own delay."""
@@ -116,6 +283,41 @@ class Politeness:
         """Send no request to a host for this many seconds."""
         state = self._host(host)
         state.paused_until = max(state.paused_until, asyncio.get_running_loop().time() + seconds)
+
+    def slow_down(self, host: str, status: int, started: float) -> bool:
+        """Double the delay between requests to a host that answered 429 or 503, and pause it that long.
+
+        `started` is when the request was sent: answers to requests before the last change have no effect.
+        Return whether the host has refused `MAX_REFUSALS` requests in a row.
+        """
+        state = self._host(host)
+        loop = asyncio.get_running_loop()
+        if started >= state.slowed_at:
+            longer = min(max(self._first_delay, 2 * state.extra), LONGEST_DELAY[status])
+            state.extra = max(state.extra, longer)
+            state.step = state.extra / STEPS
+            state.slowed_at = loop.time()
+            state.refusals += status == 429
+            state.slots.set_limit(1)
+            loop.call_later(_KEPT_SECONDS, self.forget, host)
+        self.pause(host, state.extra)
+        return state.refusals >= MAX_REFUSALS
+
+    def speed_up(self, host: str) -> None:
+        """Reduce the delay of a host that answers again, down to the configured one."""
+        state = self._hosts.get(host)
+        if state is None or not state.extra:
+            return
+        state.refusals = 0
+        state.extra -= state.step
+        if state.extra < state.step / 2:
+            state.extra = 0.0
+            state.slots.set_limit(self._per_host)
+
+    def slowed(self, host: str) -> float:
+        """Return the delay in seconds because of 429 and 503."""
+        state = self._hosts.get(host)
+        return state.extra if state is not None else 0.0
 
     def forget(self, host: str) -> None:
         """Drop the state of a host as soon as it is unused and no wait is left."""
@@ -138,27 +340,12 @@ async def _wait(state: _HostState, max_wait: float) -> None:
         start = max(now, state.next_start, state.paused_until)
         if start <= now:
             break
-        if state.delay and start == state.next_start:
-            state.next_start = start + state.delay  # reserved: the next request starts later
+        delay = max(state.delay, state.extra)
+        if delay and start == state.next_start:
+            state.next_start = start + delay  # reserved: the next request starts later
             await asyncio.sleep(start - now)
             if state.paused_until <= loop.time():
                 return
         else:
             await asyncio.sleep(start - now)
-    state.next_start = now + state.delay
-
-
-def retry_after(value: str | None) -> float | None:
-    """Return the seconds of a Retry-After header (RFC 9110 section 10.2.3); None if it is invalid."""
-    if value is None:
-        return None
-    value = value.strip()
-    if value.isascii() and value.isdigit():
-        return float(value[:9])
-    try:
-        when = parsedate_to_datetime(value)
-    except (ValueError, OverflowError):
-        return None
-    if when.tzinfo is None:
-        when = when.replace(tzinfo=UTC)
-    return max(0.0, (when - datetime.now(UTC)).total_seconds())
+    state.next_start = now + max(state.delay, state.extra)

@@ -6,17 +6,17 @@ import asyncio
 import io
 import re
 import time
-import zlib
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from tempfile import SpooledTemporaryFile
-from typing import BinaryIO, NamedTuple, cast
+from typing import BinaryIO, cast
 
 import aiohttp
 
 from contentmap_cli.crawl.http.connector import is_broken
+from contentmap_cli.crawl.http.decoding import decode_body, decoded_heads
 from contentmap_cli.crawl.http.headers import NO_HEADERS, ReplyHeaders
 from contentmap_cli.crawl.http.http_errors import EXPECTED, http_error_of
 from contentmap_cli.errors import Code, Failure
@@ -33,17 +33,17 @@ SAMPLE_BYTES = 16 * 1024
 _DRAIN_BYTES = 64 * 1024
 _DRAIN_SECONDS = 2.0
 _SAMPLED = frozenset({"", "text/html", "text/plain", "application/xhtml+xml"})
-# "deflate" is the zlib format (RFC 9110 section 8.4.1.2); some servers send raw deflate
-_ZLIB_WINDOWS = (15, -15)
 _HEAD_BYTES = 1024
-_PIECE = 64 * 1024
 _BINARY = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
 _BOMS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
 
 
 @dataclass(slots=True)
 class Reply:
-    """One exchange: status, headers and for 200 a body; a failure; or both if the body was truncated."""
+    """One exchange: status, headers and for 2xx a body; a failure; or both if the body was truncated.
+
+    `transient` says that a retry may succeed, `connecting` that there was no connection.
+    """
 
     status: int | None = None
     headers: ReplyHeaders = NO_HEADERS
@@ -51,6 +51,7 @@ class Reply:
     size: int = 0
     failure: Failure | None = None
     transient: bool = False
+    connecting: bool = False
     sample: bytes = b""
 
 
@@ -58,8 +59,9 @@ class Reply:
 class FetchedFile:
     """The outcome of one URL, after redirects and retries. Close it, or use it as a context manager.
 
-    `body` is the body as transferred (not decompressed), at its start, for status 200 only; with a `failure`
+    `body` is the body as transferred (not decompressed), at its start, for status 2xx only; with a `failure`
     it is what was read until then. `size` in bytes. `ms` is the time of the last request until its last byte.
+    `retries` are the requests after a failed one, `discarded` the bytes of bodies that were requested again.
     `retry_after` is set, in seconds, when the server asked for a longer wait than the run allows. `remark` is
     what to say about credentials after the status of a refusal. `sample` is the beginning of the body of
     another status: at most `SAMPLE_BYTES`, decompressed, HTML or plain text only.
@@ -75,6 +77,8 @@ class FetchedFile:
     failure: Failure | None = None
     redirects: tuple[str, ...] = ()
     requests: int = 0
+    retries: int = 0
+    discarded: int = 0
     not_modified: bool = False
     retry_after: float | None = None
     remark: str = ""
@@ -93,6 +97,17 @@ class FetchedFile:
             self.body = None
 
 
+def is_success(reply: Reply) -> bool:
+    """Return whether an answer has the body that was requested: 2xx, but for the challenge of a service."""
+    return reply.status == 200 or (200 <= (reply.status or 0) < 300 and not reply.headers.challenge)
+
+
+def is_whole(reply: Reply) -> bool:
+    """Return whether the Content-Range of a body is the whole file, or not stated."""
+    found = re.fullmatch(r"bytes 0-(\d{1,15})/(\d{1,15})", reply.headers.content_range or "bytes 0-0/1")
+    return found is not None and int(found[1]) + 1 == int(found[2])
+
+
 def spool_file() -> BinaryIO:
     """Open an unnamed temporary file, in memory up to `IN_MEMORY` bytes. The caller closes it."""
     return cast(BinaryIO, SpooledTemporaryFile(IN_MEMORY))
@@ -109,8 +124,8 @@ async def read_body(
     """Read a body into `reply`: at most `max_bytes`, until the time `until` of the event loop.
 
     A Content-Encoding that was not requested fails with `unsupported_encoding`, unless the body is not
-    encoded in fact, or is deflate. `reply.body` keeps what was read in every case, unless it cannot be
-    stored; a failure says why it ended early.
+    encoded in fact, or is deflate, br or zstd. `reply.body` keeps what was read in every case, unless it
+    cannot be stored; a failure says why it ended early.
     """
     reply.body = body = spool_file()
     try:
@@ -128,6 +143,7 @@ async def read_body(
         raise
     if reply.failure is None and is_broken(response):
         reply.failure = Failure(Code.HTTP_PROTOCOL, "the body violates the HTTP protocol")
+        reply.transient = True
 
 
 async def _receive(
@@ -170,8 +186,9 @@ async def _receive(
                     reply.failure = Failure(Code.TIMEOUT, f"the body arrived at {rate} bytes per second")
                     break
     except EXPECTED as error:
-        fault = http_error_of(error)
+        fault = http_error_of(error, limits)
         reply.failure = fault.failure
+        reply.transient = fault.failure.code in (Code.CONNECT_ERROR, Code.BODY_TRUNCATED)
         if fault.failure.code == Code.CONNECT_ERROR:
             reply.failure = Failure(
                 Code.BODY_TRUNCATED, "the connection was closed before the end of the body"
@@ -190,13 +207,15 @@ def _store(write: Callable[[], object]) -> None:
 
 
 async def _decode_body(reply: Reply, body: BinaryIO, limits: Limits) -> None:
-    """Replace a deflated body by its decoded form; without a readable body, set the failure."""
+    """Replace a compressed body by its decoded form; without a readable body, set the failure."""
     if is_readable(_head_of(body)):
         return
     plain, inflated = spool_file(), None
     try:
         if _can_be_decoded(body, reply):
-            inflated = await run_in_thread(_inflate, body, plain, limits.body_bytes)
+            inflated = await run_in_thread(
+                decode_body, body, plain, reply.headers.codings, limits.body_bytes, is_readable
+            )
     finally:
         if inflated is None:
             plain.close()
@@ -211,7 +230,7 @@ async def _decode_body(reply: Reply, body: BinaryIO, limits: Limits) -> None:
         message = f"more than {limits.body_bytes} bytes decoded"
         reply.failure = reply.failure or Failure(Code.BODY_TOO_LARGE, message)
     elif not inflated.whole:
-        message = "the deflate data is damaged or ends too early"
+        message = "the compressed data is damaged or ends too early"
         reply.failure = reply.failure or Failure(Code.BODY_TRUNCATED, message)
 
 
@@ -223,26 +242,12 @@ def _head_of(body: BinaryIO) -> bytes:
 
 
 def _can_be_decoded(body: BinaryIO, reply: Reply) -> bool:
-    """Return whether the first bytes are readable, also after inflating. The position is then at the end."""
+    """Return whether the first bytes are readable, also after decoding. The position is then at the end."""
     head = _head_of(body)
     body.seek(0, 2)
     if is_readable(head):
         return True
-    return "deflate" in reply.headers.codings and any(_is_deflated(head, window) for window in _ZLIB_WINDOWS)
-
-
-def _is_deflated(head: bytes, window: int) -> bool:
-    with suppress(zlib.error):
-        plain = zlib.decompressobj(window).decompress(head, _HEAD_BYTES)
-        return bool(plain) and is_readable(plain)
-    return False
-
-
-class _Inflated(NamedTuple):
-    """The size of an inflated body in bytes, and whether its data is complete."""
-
-    size: int
-    whole: bool
+    return any(is_readable(plain) for plain in decoded_heads(head, reply.headers.codings, _HEAD_BYTES))
 
 
 def is_readable(head: bytes) -> bool:
@@ -259,25 +264,6 @@ def is_readable(head: bytes) -> bool:
         return False
     ascii_bytes = sum(byte < 0x80 for byte in text)
     return text.startswith(b"<") or (b":" in text and ascii_bytes > 0.7 * len(text))
-
-
-def _inflate(body: BinaryIO, plain: BinaryIO, most: int) -> _Inflated | None:
-    """Inflate a body into `plain`, to at most `most` + 1 bytes; None if it is not deflate."""
-    for window in _ZLIB_WINDOWS:
-        body.seek(0)
-        plain.seek(0)
-        plain.truncate()
-        engine = zlib.decompressobj(window)
-        left = most + 1
-        try:
-            while left and not engine.eof and (data := engine.unconsumed_tail or body.read(_PIECE)):
-                left -= plain.write(engine.decompress(data, min(left, _PIECE)))
-        except zlib.error:
-            pass  # keep what precedes the damage, as with gzip
-        head = _head_of(plain)
-        if head and is_readable(head):
-            return _Inflated(most + 1 - left, engine.eof)
-    return None
 
 
 async def drain(response: aiohttp.ClientResponse) -> None:

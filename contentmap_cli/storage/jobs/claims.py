@@ -142,7 +142,8 @@ _LAST_RESULT: Final = select(_D.last_scan_id, _D.last_scanned_at, _D.url_count).
     _D.id == bindparam("domain")
 )
 _RESULT: Final = (
-    *("status", "complete", "sitemaps", "sitemaps_failed", "urls", "fetched_bytes", "requests", "seconds"),
+    *("status", "complete", "sitemaps", "sitemaps_failed", "urls", "fetched_bytes", "requests", "retries"),
+    "seconds",
     *("discovery_methods", "sitemap_types", "limits", "evidence", "error_code", "error_message"),
 )
 _SUMS: Final = ("added", "removed", "changed")
@@ -322,6 +323,7 @@ async def finish_domain(
         "new_changed": summary.changed,
         "new_fetched_bytes": summary.fetched_bytes,
         "new_requests": summary.requests,
+        "new_retries": summary.retries,
         "new_seconds": summary.seconds,
         "new_discovery_methods": dict(summary.discovery_methods),
         "new_sitemap_types": dict(summary.sitemap_types),

@@ -33,7 +33,7 @@ _RESULT: Final = tuple(
     getattr(DomainScan, name)
     for name in (
         *("job_id", "status", "sitemaps", "sitemaps_failed", "urls", "added", "removed", "changed"),
-        *("fetched_bytes", "requests", "seconds", "evidence", "error_code", "error_message"),
+        *("fetched_bytes", "requests", "retries", "seconds", "evidence", "error_code", "error_message"),
     )
 )
 
@@ -161,6 +161,7 @@ def _summary(scan: Any, name: str) -> DomainSummary:
         changed=scan.changed,
         fetched_bytes=scan.fetched_bytes,
         requests=scan.requests,
+        retries=scan.retries,
         seconds=scan.seconds,
         error=Failure(scan.error_code, scan.error_message or "") if scan.error_code else None,
         evidence=unpack_evidence(scan.evidence or ()),

@@ -30,7 +30,7 @@ from contentmap_cli.storage.engine import CONNECT_SECONDS
 SLOTS_SESSION: Final = "contentmap host slots"
 
 PER_KEY: Final = 2
-"""Slots at one host, and at one address."""
+"""Slots of a key, unless more are asked for."""
 
 _LINGER = 0.25  # seconds after which an unused slot is released together with the next request
 _LATEST = 1.0  # seconds after which an unused slot is released in any case
@@ -90,6 +90,7 @@ class SharedHostSlots:
         self._idle: defaultdict[str, list[_Slot]] = defaultdict(list)
         self._waiting: defaultdict[str, deque[asyncio.Future[_Slot]]] = defaultdict(deque)
         self._not_before: dict[str, float] = {}
+        self._limits: dict[str, int] = {}
         self._given: list[_Slot] = []
         self._wake = asyncio.Event()
         self._loop: asyncio.Task[None] | None = None
@@ -105,8 +106,10 @@ class SharedHostSlots:
                 await self._loop
 
     @asynccontextmanager
-    async def place(self, key: str) -> AsyncIterator[None]:
-        """Hold a slot at a host or an address while the block runs. Waits until there is one."""
+    async def place(self, key: str, limit: int = PER_KEY) -> AsyncIterator[None]:
+        """Hold one of `limit` slots at a host or an address while the block runs. Waits until there is
+        one."""
+        self._limits[key] = limit
         slot = await self._get(key)
         try:
             yield
@@ -249,15 +252,17 @@ class SharedHostSlots:
                 waiting.popleft()
             if not waiting:
                 del self._waiting[key]
+                if key not in self._mine:
+                    self._limits.pop(key, None)
                 continue
             if key in self._not_before:
                 continue
-            free = [number for number in range(PER_KEY) if number not in self._mine.get(key, ())]
+            free = [number for number in range(self._limits[key]) if number not in self._mine.get(key, ())]
             random.shuffle(free)
             if len(waiting) >= len(free):
                 wanted += [(key, [number]) for number in free]
             else:
-                wanted.append((key, free))
+                wanted += [(key, free[first :: len(waiting)][:2]) for first in range(len(waiting))]
         return wanted
 
     async def _pause(self) -> None:
@@ -267,7 +272,8 @@ class SharedHostSlots:
         soon += [
             max(0.0, self._not_before.get(key, now) - now)
             for key in self._waiting
-            if len(self._mine.get(key, ())) < PER_KEY  # otherwise a task of this worker passes its slot on
+            if len(self._mine.get(key, ()))
+            < self._limits[key]  # otherwise a task of this worker passes its slot on
         ]
         if not min(soon):
             return

@@ -1,0 +1,100 @@
+"""The time of one domain's crawl, which stops while the domain waits for its turn."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from math import inf
+
+
+class DomainClock:
+    """Counts the seconds that a domain uses, and those that it waits for a slot, a delay or a pause.
+
+    It stops while at least one request of the domain waits and none is being answered or read. The waits have
+    a limit of their own, `max_wait`. `answered` are the hosts that have answered a request.
+    """
+
+    def __init__(self, seconds: float, max_wait: float = inf) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._seconds = self._left = seconds
+        self._max_wait = self._wait_left = max_wait
+        self._since = self._loop.time()
+        self._waiting = self._working = 0
+        self._timeouts: set[asyncio.Timeout] = set()
+        self.answered: set[str] = set()
+
+    @property
+    def left(self) -> float:
+        """The seconds that are left for the crawl."""
+        self._count()
+        return max(0.0, self._left)
+
+    @property
+    def wait_left(self) -> float:
+        """The seconds that are left for waits."""
+        self._count()
+        return max(0.0, self._wait_left)
+
+    @property
+    def until(self) -> float:
+        """The time of the event loop at which the domain's time ends, unless the clock stops before."""
+        return self._loop.time() + self.left
+
+    @property
+    def expired(self) -> str | None:
+        """The limit that is reached, in words; None if time is left."""
+        if self.left <= 0:
+            return f"the domain took longer than {self._seconds:g} seconds (--domain-time)"
+        if self.wait_left <= 0:
+            return f"the domain waited longer than {self._max_wait:g} seconds for its turn (--domain-wait)"
+        return None
+
+    @contextmanager
+    def working(self) -> Iterator[None]:
+        """Count the time of the block, whatever waits meanwhile."""
+        self._change(working=1)
+        try:
+            yield
+        finally:
+            self._change(working=-1)
+
+    @asynccontextmanager
+    async def waiting(self) -> AsyncIterator[None]:
+        """Wait inside a `working` block. Raise `TimeoutError` when a limit is reached."""
+        self._change(working=-1, waiting=1)
+        try:
+            async with asyncio.timeout_at(self._end()) as timeout:
+                self._timeouts.add(timeout)
+                try:
+                    yield
+                finally:
+                    self._timeouts.discard(timeout)
+        finally:
+            self._change(working=1, waiting=-1)
+
+    @property
+    def _stopped(self) -> bool:
+        return self._waiting > 0 and self._working == 0
+
+    def _count(self) -> None:
+        now = self._loop.time()
+        if self._stopped:
+            self._wait_left -= now - self._since
+        else:
+            self._left -= now - self._since
+        self._since = now
+
+    def _end(self) -> float:
+        """Return when the waits end, if nothing changes until then."""
+        return self._loop.time() + (self.wait_left if self._stopped else self.left)
+
+    def _change(self, *, working: int = 0, waiting: int = 0) -> None:
+        before = self._stopped
+        self._count()
+        self._working += working
+        self._waiting += waiting
+        if self._stopped != before:
+            for timeout in self._timeouts:
+                if not timeout.expired():
+                    timeout.reschedule(self._end())
