@@ -14,7 +14,9 @@ import socket
 import ssl
 import time
 from collections import OrderedDict
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -23,6 +25,8 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.http_exceptions import HttpProcessingError
 
+from contentmap_cli.crawl.access.proxies import Proxy
+from contentmap_cli.crawl.access.proxy_gate import ProxyGate, unreachable
 from contentmap_cli.crawl.http.address_policy import AddressPolicy, BlockedAddress, guarded_socket_factory
 from contentmap_cli.crawl.options import CrawlOptions
 from contentmap_cli.models.hosts import is_address, origin_parts
@@ -210,43 +214,64 @@ def _getaddrinfo(host: str) -> Addresses:
 class Route(NamedTuple):
     """How to request a URL: the URL to connect to, and `Host` and TLS server name if they differ from it.
 
+    `requested` is the URL itself.
+
     `authority` is that of the requested URL, the key for politeness; `host` and `port` are its parts.
-    `exempt` says that the user named the address.
+    `exempt` says that the user named the address. `proxy` is None for a direct connection.
     """
 
     url: str
+    requested: str
     authority: str
     host: str
     port: int
     host_header: str | None = None
     server_hostname: str | None = None
     exempt: bool = False
+    proxy: Proxy | None = None
 
 
 class Connector:
-    """Owns the resolver and the policy. `connector` is for one aiohttp session. Addresses of a `resolver` are
-    checked like the system's."""
+    """Owns the resolver, the policy and the connections. Addresses of a `resolver` are checked like the
+    system's.
+
+    `connector` is for the aiohttp session of direct connections and HTTP proxies; `socks` has a connector for
+    each SOCKS proxy, for a session of its own.
+    """
 
     def __init__(self, options: CrawlOptions, resolver: Resolver | None = None) -> None:
         if not options.verify_tls:
             log.warning("TLS certificates are not verified", extra={"action": "tls.unverified"})
         self._rules = options.connect_to
-        self._proxy = _proxy_parts(options.proxy)
+        self._proxies = options.proxies
+        self._gates = {proxy: ProxyGate(proxy) for proxy in options.proxies.all}
         self.policy = AddressPolicy(
             allow_private=options.allow_private,
             allow_nets=options.allow_nets,
             allowed=[(rule.address, rule.to_port or rule.port) for rule in options.connect_to],
         )
         self.resolver = resolver or Resolver(options.concurrency)
+        arguments: dict[str, Any] = {
+            "limit": 0,  # limited by politeness and the caller
+            "use_dns_cache": False,
+            "ssl": _tls_context(options),
+            "keepalive_timeout": _KEEPALIVE_SECONDS,
+        }
         self.connector = aiohttp.TCPConnector(
-            limit=0,  # limited by politeness and the caller
-            resolver=self.resolver,
-            use_dns_cache=False,
-            socket_factory=guarded_socket_factory(self.policy),
-            ssl=_tls_context(options.ca_file, verify=options.verify_tls),
-            keepalive_timeout=_KEEPALIVE_SECONDS,
+            resolver=self.resolver, socket_factory=guarded_socket_factory(self.policy), **arguments
         )
-        use_bounded_handler(self.connector)
+        self.socks: dict[Proxy, aiohttp.TCPConnector] = {}
+        for proxy in options.proxies.all:
+            _log_proxy(proxy)
+            if proxy.is_socks:
+                from contentmap_cli.crawl.access.socks import NameResolver, SocksConnector
+
+                resolving = NameResolver() if proxy.resolves_names else self.resolver
+                self.socks[proxy] = SocksConnector(
+                    proxy, self.policy, self.resolver, resolver=resolving, **arguments
+                )
+        for connector in (self.connector, *self.socks.values()):
+            use_bounded_handler(connector)
 
     def route(self, url: str) -> Route:
         """Return the route of a normalised URL. Raise `ValueError` for other URLs."""
@@ -258,34 +283,49 @@ class Connector:
         for rule in self._rules:
             if rule.host in (None, host) and rule.port in (None, port):
                 address = f"[{rule.address}]" if ":" in rule.address else rule.address
+                to_port = rule.to_port or port
+                chosen = self._proxies.choose(scheme, host, port)
                 return Route(
-                    url=f"{scheme}://{address}:{rule.to_port or port}{slash}{rest}",
+                    url=f"{scheme}://{address}:{to_port}{slash}{rest}",
+                    requested=url,
                     authority=authority,
                     host=host,
                     port=port,
                     host_header=authority,
                     server_hostname=host.strip("[]") if scheme == "https" else None,
                     exempt=True,
+                    proxy=chosen and self._proxies.choose(scheme, address, to_port),
                 )
-        return Route(url, authority, host, port)
+        return Route(url, url, authority, host, port, proxy=self._proxies.choose(scheme, host, port))
+
+    @asynccontextmanager
+    async def through(self, proxy: Proxy | None) -> AsyncIterator[None]:
+        """Send a request through a proxy (None: directly). Raise `ProxyFailed` for errors of the proxy."""
+        if proxy is None:
+            yield
+            return
+        async with self._gates[proxy].request():
+            yield
 
     async def address(self, route: Route, seconds: float) -> str | None:
         """Return the address that politeness counts; None if the user named it or a proxy connects.
 
-        Raise `socket.gaierror`, also after `seconds`, and `BlockedAddress` for a literal that a proxy would
-        connect to.
+        Raise `socket.gaierror`, also after `seconds`, `BlockedAddress` for a literal that a proxy would
+        connect to, and `ProxyFailed` for a proxy without an address.
         """
-        if self._proxy is None and route.exempt:
+        if route.proxy is None and route.exempt:
             return None
         try:
             async with asyncio.timeout(seconds):
-                return await self._address(route.host, route.port)
+                return await self._address(route)
         except TimeoutError as error:
             raise socket.gaierror(socket.EAI_AGAIN, "the DNS lookup timed out") from error
 
-    async def _address(self, host: str, port: int) -> str | None:
-        if self._proxy is not None:
-            await self._allow_proxy(*self._proxy)
+    async def _address(self, route: Route) -> str | None:
+        host, port, proxy = route.host, route.port, route.proxy
+        if proxy is not None and proxy.resolves_names:
+            if not proxy.is_socks:
+                await self._allow_proxy(proxy)
             if is_address(host):
                 self._check_address(host.strip("[]"), port)
             return None
@@ -298,30 +338,56 @@ class Connector:
         if failure is not None:
             raise BlockedAddress(failure)
 
-    async def _allow_proxy(self, host: str, port: int) -> None:
-        literals = (
-            [host.strip("[]")] if is_address(host) else [a for _, a in await self.resolver.addresses(host)]
-        )
+    async def _allow_proxy(self, proxy: Proxy) -> None:
+        host = proxy.host
+        try:
+            literals = (
+                [host.strip("[]")]
+                if is_address(host)
+                else [a for _, a in await self.resolver.addresses(host)]
+            )
+        except socket.gaierror as error:
+            raise unreachable(proxy, error) from None
         for literal in literals:
-            self.policy.allow(literal, port)
+            self.policy.allow(literal, proxy.port)
 
     async def close(self) -> None:
         """Close connections and resolver."""
-        await self.connector.close()
+        for connector in (self.connector, *self.socks.values()):
+            await connector.close()
         await self.resolver.close()
 
 
-def _proxy_parts(proxy: str | None) -> tuple[str, int] | None:
-    parts = origin_parts(proxy) if proxy else None
-    return None if parts is None else parts[1:]
+def _log_proxy(proxy: Proxy) -> None:
+    """Log which proxy is used, and whether the address policy covers host names."""
+    what = (
+        "it resolves names: their addresses are not checked" if proxy.resolves_names else "names are checked"
+    )
+    log.info("proxy %s: %s", proxy.url, what, extra={"action": "proxy.used"})
 
 
-def _tls_context(ca_file: str | None, *, verify: bool) -> ssl.SSLContext | bool:
+def _tls_context(options: CrawlOptions) -> ssl.SSLContext | bool:
     """Return how to verify certificates: by the system's authorities (True) and a file's, or not (False)."""
-    if not verify:
+    if not options.verify_tls:
         return False
-    if ca_file is None:
-        return True
+    return True if options.ca_file is None else _new_context(options)
+
+
+def client_context(options: CrawlOptions) -> ssl.SSLContext | None:
+    """Return the context of requests with the client certificate, None if there is none."""
+    if options.certificate is None:
+        return None
+    context = _new_context(options)
+    options.certificate.load(context)
+    return context
+
+
+def _new_context(options: CrawlOptions) -> ssl.SSLContext:
     context = ssl.create_default_context()
-    context.load_verify_locations(ca_file)
+    context.set_alpn_protocols(["http/1.1"])
+    if options.ca_file is not None:
+        context.load_verify_locations(options.ca_file)
+    if not options.verify_tls:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
     return context

@@ -16,7 +16,9 @@ from urllib.parse import urljoin
 import aiohttp
 from yarl import URL
 
-from contentmap_cli.crawl.http.connector import Connector, Resolver, Route
+from contentmap_cli.crawl.access.identity import Identity
+from contentmap_cli.crawl.access.proxy_gate import is_forwarded, proxy_arguments, refused_by
+from contentmap_cli.crawl.http.connector import Connector, Resolver, Route, client_context
 from contentmap_cli.crawl.http.headers import ReplyHeaders
 from contentmap_cli.crawl.http.http_errors import EXPECTED, http_error_of
 from contentmap_cli.crawl.http.politeness import HostPaused, HostSlots, Politeness, retry_after
@@ -72,9 +74,15 @@ class Fetcher:
 
     async def __aenter__(self) -> Fetcher:
         self._connector = Connector(self._options, self._resolver)
+        self._identity = Identity(self._options, client_context(self._options))
+        self._session = self._new_session(self._connector.connector)
+        self._socks = {proxy: self._new_session(each) for proxy, each in self._connector.socks.items()}
+        return self
+
+    def _new_session(self, connector: aiohttp.TCPConnector) -> aiohttp.ClientSession:
         limits = self._options.limits
-        self._session = aiohttp.ClientSession(
-            connector=self._connector.connector,
+        return aiohttp.ClientSession(
+            connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=False,
             auto_decompress=False,
@@ -82,12 +90,14 @@ class Fetcher:
             max_line_size=MAX_LINE,
             max_field_size=MAX_LINE,
             max_headers=MAX_HEADERS,
-            proxy=self._options.proxy,
         )
-        return self
+
+    def _session_of(self, route: Route) -> aiohttp.ClientSession:
+        return self._session if route.proxy is None else self._socks.get(route.proxy, self._session)
 
     async def __aexit__(self, *_: object) -> None:
-        await self._session.close()
+        for session in (self._session, *self._socks.values()):
+            await session.close()
         await self._connector.close()
 
     async def fetch(self, url: str, request: FetchRequest) -> FetchedFile:
@@ -164,10 +174,13 @@ class Fetcher:
             route = self._connector.route(url)
             async with asyncio.timeout_at(request.until) as waiting:
                 address = await self._connector.address(route, self._options.limits.connect_timeout)
-                async with self.politeness.slot(route.authority, address, max_wait=self._max_wait(request)):
-                    return await self._exchange(
-                        route, self._headers(url, first, request), request, fetched, waiting
-                    )
+                async with (
+                    self.politeness.slot(route.authority, address, max_wait=self._max_wait(request)),
+                    self._connector.through(route.proxy),
+                ):
+                    headers = self._headers(url, first, request)
+                    self._identity.add_headers(headers, url, route.authority, request.site)
+                    return await self._exchange(route, headers, request, fetched, waiting)
         except HostPaused as paused:
             fetched.retry_after = paused.seconds
             return Reply(failure=Failure(http_code(429), str(paused)))
@@ -209,15 +222,23 @@ class Fetcher:
         fetched.requests += 1
         clock.reschedule(until)
         try:
-            response = await self._session.get(
+            response = await self._session_of(route).get(
                 URL(route.url, encoded=True),
                 headers=headers,
                 allow_redirects=False,
                 server_hostname=route.server_hostname,
+                ssl=self._identity.tls(route.requested, request.site),
+                **proxy_arguments(route.proxy, route.url, headers),
             )
             clock.reschedule(None)  # reading the body has its own timeout, and keeps what was received
             try:
                 reply = Reply(status=response.status, headers=ReplyHeaders.of(response))
+                if (
+                    response.status == 407
+                    and route.proxy is not None
+                    and is_forwarded(route.proxy, route.url)
+                ):
+                    raise refused_by(route.proxy)
                 if response.status < 100:
                     return Reply(failure=Failure(Code.HTTP_PROTOCOL, "the status is not an HTTP status"))
                 if response.status in REDIRECT_STATUSES and reply.headers.location is not None:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import aiohttp
 
+from contentmap_cli.crawl.access.proxy_gate import ProxyFailed
 from contentmap_cli.crawl.http.address_policy import BlockedAddress
 from contentmap_cli.errors import Code, Failure
 
@@ -32,6 +33,8 @@ def http_error_of(error: BaseException) -> HttpError:
     cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
     if isinstance(cause, BlockedAddress):
         return HttpError(cause.failure)
+    if isinstance(cause, ProxyFailed):
+        return HttpError(cause.failure, cause.transient)
     return _tls(error) or _timeout(error) or _name(error, cause) or _http(error) or _connection(error, cause)
 
 
@@ -63,8 +66,6 @@ def _name(error: BaseException, cause: BaseException) -> HttpError | None:
 
 
 def _http(error: BaseException) -> HttpError | None:
-    if isinstance(error, aiohttp.ClientHttpProxyError):
-        return HttpError(Failure(Code.CONNECT_ERROR, f"the proxy answered with status {error.status}"))
     if isinstance(error, aiohttp.ClientResponseError):
         return HttpError(Failure(Code.HTTP_PROTOCOL, "the response violates the HTTP protocol"))
     if isinstance(error, aiohttp.ClientPayloadError):
@@ -75,11 +76,10 @@ def _http(error: BaseException) -> HttpError | None:
 
 
 def _connection(error: BaseException, cause: BaseException) -> HttpError:
-    where = "the proxy: " if isinstance(error, aiohttp.ClientProxyConnectionError) else ""
     number = getattr(cause, "errno", None)
     if isinstance(error, aiohttp.ClientConnectorError):
         reason = os.strerror(number).lower() if isinstance(number, int) and number > 0 else "no connection"
-        return HttpError(Failure(Code.CONNECT_ERROR, f"{where}{reason}"))
+        return HttpError(Failure(Code.CONNECT_ERROR, reason))
     return HttpError(
         Failure(Code.CONNECT_ERROR, "the server closed the connection without an answer"), transient=True
     )
