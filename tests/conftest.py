@@ -1,4 +1,4 @@
-"""Fixtures for every test: a new database of each kind for each test, copied from one with the schema."""
+"""Fixtures for every test: a database of each kind for each test, with the schema and no rows."""
 
 from __future__ import annotations
 
@@ -17,12 +17,18 @@ import asyncpg
 import pytest
 from databases import DATABASES
 from fork_server import stop_servers
+from postgres_pool import PostgresPool
 from postgres_server import PostgresServer, wanted_version
 
 from contentmap_cli.storage.engine import Database, open_database
 from contentmap_cli.storage.partitions import partition
 from contentmap_cli.storage.schema import upgrade_schema
 from contentmap_cli.storage.session import Sessions
+
+if sys.dont_write_bytecode:
+    # assertions are rewritten and compiled once, not in each run, and nothing is written beside the sources
+    sys.pycache_prefix = str(Path(__file__).parents[1] / ".pytest_cache" / "bytecode")
+    sys.dont_write_bytecode = False
 
 _numbers = itertools.count()
 PARTITIONS = int(os.environ.get("CONTENTMAP_TEST_PARTITIONS", "1"))
@@ -34,13 +40,27 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--shuffle", type=int, metavar="SEED", help="run in a random order, the same for a seed")
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Shuffle the tests if asked to, and let Hypothesis take its time beside other processes."""
-    if "hypothesis" in sys.modules:
-        from hypothesis import HealthCheck, settings
+EXAMPLES, CAMPAIGN_EXAMPLES = 50, 300
+"""How many examples Hypothesis tries in each of its tests."""
 
-        settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-        settings.load_profile("suite")
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Shuffle the tests if asked to. Campaigns run the tests of Hypothesis again, with more examples."""
+    if "hypothesis" in sys.modules:
+        from hypothesis import HealthCheck, is_hypothesis_test, settings
+
+        campaign = config.getoption("markexpr") == "campaign"
+        found = [item for item in items if is_hypothesis_test(getattr(item, "function", None))]
+        for function in {item.function for item in found if isinstance(item, pytest.Function)}:
+            settings(
+                max_examples=CAMPAIGN_EXAMPLES if campaign else EXAMPLES,
+                deadline=None,
+                suppress_health_check=[HealthCheck.too_slow],
+            )(function)
+        if campaign:
+            for item in found:
+                item.add_marker(pytest.mark.campaign)
     if (seed := config.getoption("--shuffle")) is not None:
         random.Random(seed).shuffle(items)
 
@@ -101,11 +121,20 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
+@pytest.fixture(scope="session")
+def postgres_pool(postgres_server: str, postgres_template: str) -> Iterator[PostgresPool]:
+    """Databases to take and give back."""
+    pool = PostgresPool(postgres_server, postgres_template)
+    yield pool
+    pool.close()
+
+
 @pytest.fixture
-def postgres_address(postgres_server: str, postgres_template: str) -> Iterator[str]:
+def postgres_address(postgres_pool: PostgresPool) -> Iterator[str]:
     """The address of a database on the server, with the current schema and no rows."""
-    with _new_database(postgres_server, f"TEMPLATE {postgres_template}") as address:
-        yield address
+    address = postgres_pool.take()
+    yield address
+    postgres_pool.give_back(address)
 
 
 @pytest.fixture
@@ -138,9 +167,9 @@ def empty_address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 @contextmanager
-def _new_database(server: str, options: str = "") -> Iterator[str]:
+def _new_database(server: str) -> Iterator[str]:
     name = f"contentmap_test_{os.getpid()}_{next(_numbers)}"
-    asyncio.run(_on_server(server, f"CREATE DATABASE {name} {options}"))
+    asyncio.run(_on_server(server, f"CREATE DATABASE {name}"))
     yield server.rpartition("/")[0] + f"/{name}"
     asyncio.run(_on_server(server, f"DROP DATABASE {name} WITH (FORCE)"))
 

@@ -104,9 +104,9 @@ class Dates(Family):
         self._reset(file.read_at or self.site.now)
         if file.was_changed is not None and file.date_changed is not None:
             if file.date_changed and not file.was_changed:
-                self.notes.add(LASTMOD_TOUCHED, file, LASTMOD_TOUCHED.what)
+                self.notes.add(LASTMOD_TOUCHED, file)
             elif file.was_changed and not file.date_changed:
-                self.notes.add(LASTMOD_STALE, file, LASTMOD_STALE.what)
+                self.notes.add(LASTMOD_STALE, file)
 
     def entries(self, file: CheckedFile, entries: Sequence[Entry]) -> None:
         """Check the date of each entry."""
@@ -122,7 +122,7 @@ class Dates(Family):
                 continue
             self._dated += 1
             if not feed and not _W3C.fullmatch(lastmod.text):
-                self.notes.add(LASTMOD_FORMAT, file, LASTMOD_FORMAT.what, example=lastmod.text)
+                self.notes.add(LASTMOD_FORMAT, file, example=lastmod.text)
             self._check_date(file, entry.url, lastmod, lastmod.utc)
 
     def _check_date(self, file: CheckedFile, url: str, lastmod: Lastmod, utc: str) -> None:
@@ -130,9 +130,9 @@ class Dates(Family):
             self._dates.add(utc)
         daily = lastmod.precision in _DAILY
         if utc > (self._latest_day if daily else self._latest):  # one format, so texts compare like times
-            self.notes.add(LASTMOD_FUTURE, file, LASTMOD_FUTURE.what, example=f"{url} {lastmod.text}")
+            self.notes.add(LASTMOD_FUTURE, file, example=f"{url} {lastmod.text}")
         elif utc < OLDEST:
-            self.notes.add(LASTMOD_ANCIENT, file, LASTMOD_ANCIENT.what, example=f"{url} {lastmod.text}")
+            self.notes.add(LASTMOD_ANCIENT, file, example=f"{url} {lastmod.text}")
         elif daily:
             self._recent += utc[:10] == _text(self._now)[:10]
         else:

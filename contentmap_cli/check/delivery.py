@@ -93,7 +93,7 @@ class Delivery(Family):
         if file.url is None or not self.site.is_site:
             return
         if file.final_url is not None and _target(file.final_url) != _target(file.url):
-            self.notes.add(HTTP_REDIRECT, file, HTTP_REDIRECT.what, example=file.final_url)
+            self.notes.add(HTTP_REDIRECT, file, example=file.final_url)
         if failure is None:
             self._type(file)
         if file.parent is not None:
@@ -101,11 +101,11 @@ class Delivery(Family):
         elif file.named is False and file.discovered_by in _GUESSED and failure is None:
             self.notes.add(ROBOTS_ORPHAN, file, "no Sitemap line of robots.txt names the file")
         if self.site.allows is not None and not self.site.allows(file.url):
-            self.notes.add(ROBOTS_BLOCKED, file, ROBOTS_BLOCKED.what)
+            self.notes.add(ROBOTS_BLOCKED, file)
 
     def _type(self, file: CheckedFile) -> None:
         if path_of(file.address or "").lower().endswith(".gz") and not file.is_gzipped and file.decoded_bytes:
-            self.notes.add(HTTP_GZIP, file, HTTP_GZIP.what)
+            self.notes.add(HTTP_GZIP, file)
         media_type = (file.content_type or "").partition(";")[0].strip().lower()
         if not media_type or file.kind is None or not file.kind.is_sitemap:
             return
@@ -120,7 +120,7 @@ class Delivery(Family):
 
     def _child(self, file: CheckedFile) -> None:
         if file.kind is DocumentKind.INDEX:
-            self.notes.add(INDEX_NESTED, file, INDEX_NESTED.what, example=file.parent)
+            self.notes.add(INDEX_NESTED, file, example=file.parent)
         own, parent = origin_of(file.url), origin_of(file.parent)
         if own is not None and parent is not None and own.site != parent.site and not file.trusted:
             self.notes.add(INDEX_HOST, file, f"the index is on {parent.host}", example=file.parent)
@@ -139,7 +139,7 @@ class Delivery(Family):
                 self.notes.add(SITE_UNREACHABLE, None, text)
         explained = any(failure.code not in _NOTES for failure in self.site.failures)
         if not self._files and self.site.is_site and not explained:
-            self.notes.add(SITE_EMPTY, None, SITE_EMPTY.what)
+            self.notes.add(SITE_EMPTY, None)
 
 
 def _target(url: str) -> str:

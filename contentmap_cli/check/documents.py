@@ -317,7 +317,7 @@ class Documents(Family):
         self.notes.add(
             broken,
             file,
-            broken.what if quoted else problem.message,
+            None if quoted else problem.message,
             example=problem.message if quoted else None,
             line=problem.line,
             count=problem.count,

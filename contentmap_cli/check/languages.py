@@ -111,13 +111,13 @@ class Languages(Family):
             links: dict[str, str] = {}
             for code, href in _links(entry.alternates):
                 if not is_language(code):
-                    add(HREFLANG_CODE, file, HREFLANG_CODE.what, example=f"{code} on {entry.url}")
+                    add(HREFLANG_CODE, file, example=f"{code} on {entry.url}")
                 if origin_of(href) is None:
-                    add(HREFLANG_URL, file, HREFLANG_URL.what, example=f"{href} on {entry.url}")
+                    add(HREFLANG_URL, file, example=f"{href} on {entry.url}")
                 if links.setdefault(code.lower(), href) != href:
-                    add(HREFLANG_REPEATED, file, HREFLANG_REPEATED.what, example=f"{code} on {entry.url}")
+                    add(HREFLANG_REPEATED, file, example=f"{code} on {entry.url}")
             if entry.url not in links.values():
-                add(HREFLANG_SELF, file, HREFLANG_SELF.what, example=entry.url)
+                add(HREFLANG_SELF, file, example=entry.url)
             if self._comparing:
                 self._add_links(entry.url, set(links.values()))
 
@@ -161,7 +161,7 @@ class Languages(Family):
         for number, (url, href) in enumerate(sorted(self._found)):
             more = self._count - len(self._found) if not number else 0
             example = f"{url} links to {href}"
-            self.notes.add(HREFLANG_RETURN, None, HREFLANG_RETURN.what, example=example, count=1 + more)
+            self.notes.add(HREFLANG_RETURN, None, example=example, count=1 + more)
 
 
 def _links(alternates: Sequence[Attributes]) -> Iterator[tuple[str, str]]:

@@ -119,7 +119,7 @@ class Media(Family):
 
     def _image(self, file: CheckedFile, url: str, image: Attributes) -> None:
         if origin_of(image.get("loc")) is None:
-            self.notes.add(IMAGE_URL, file, IMAGE_URL.what, example=url)
+            self.notes.add(IMAGE_URL, file, example=url)
         self._retired(IMAGE_RETIRED, file, image, _IMAGE_RETIRED)
 
     def _video(self, file: CheckedFile, url: str, video: Attributes) -> None:
@@ -128,7 +128,7 @@ class Media(Family):
             missing.append("content_loc or player_loc")
         if missing:
             example = f"{', '.join(missing)} on {url}"
-            self.notes.add(VIDEO_REQUIRED, file, VIDEO_REQUIRED.what, example=example)
+            self.notes.add(VIDEO_REQUIRED, file, example=example)
         bad = [
             f"{name} {value[:40]}"
             for name, least, most in (("duration", 1, MAX_VIDEO_SECONDS), ("rating", 0, 5))
@@ -137,27 +137,27 @@ class Media(Family):
         if len(video.get("description", "")) > MAX_DESCRIPTION:
             bad.append("description")
         if bad:
-            self.notes.add(VIDEO_VALUE, file, VIDEO_VALUE.what, example=f"{', '.join(bad)} on {url}")
+            self.notes.add(VIDEO_VALUE, file, example=f"{', '.join(bad)} on {url}")
         self._retired(VIDEO_RETIRED, file, video, _VIDEO_RETIRED)
 
     def _item(self, file: CheckedFile, url: str, item: Attributes) -> None:
         self._news += 1
         missing = [name for name in _NEWS_REQUIRED if not item.get(name)]
         if missing:
-            self.notes.add(NEWS_REQUIRED, file, NEWS_REQUIRED.what, example=f"{', '.join(missing)} on {url}")
+            self.notes.add(NEWS_REQUIRED, file, example=f"{', '.join(missing)} on {url}")
         language = item.get("language", "").lower()
         known = language in LANGUAGES or (len(language) == 3 and language.isalpha())
         if language and not known and language not in ("zh-cn", "zh-tw"):
-            self.notes.add(NEWS_LANGUAGE, file, NEWS_LANGUAGE.what, example=f"{language[:40]} on {url}")
+            self.notes.add(NEWS_LANGUAGE, file, example=f"{language[:40]} on {url}")
         date = item.get("publication_date", "")
         match = _DATE.fullmatch(date)
         if date and match is None:
-            self.notes.add(NEWS_DATE, file, NEWS_DATE.what, example=f"{date[:60]} on {url}")
+            self.notes.add(NEWS_DATE, file, example=f"{date[:60]} on {url}")
         elif match is not None and match[1] < self._oldest:  # by days, whatever the time zone
-            self.notes.add(NEWS_OLD, file, NEWS_OLD.what, example=f"{date} on {url}")
+            self.notes.add(NEWS_OLD, file, example=f"{date} on {url}")
         self._retired(NEWS_RETIRED, file, item, _NEWS_RETIRED)
 
     def _retired(self, broken: Rule, file: CheckedFile, item: Attributes, names: Sequence[str]) -> None:
         used = [name for name in names if any(key == name or key.startswith(f"{name}_") for key in item)]
         if used:
-            self.notes.add(broken, file, broken.what, example=", ".join(used))
+            self.notes.add(broken, file, example=", ".join(used))

@@ -83,19 +83,22 @@ class Notes:
         self,
         broken: Rule,
         file: CheckedFile | None,
-        message: str,
+        message: str | None = None,
         *,
         example: str | None = None,
         line: int | None = None,
         count: int = 1,
     ) -> None:
-        """Record an occurrence. Message and line of the first one are those of the finding."""
+        """Record an occurrence. Message and line of the first one are those of the finding.
+
+        Without a message it is that of the rule.
+        """
         if broken.id not in self._selected:
             return
         key = (file.name if file else None, broken.id)
         note = self._notes.get(key)
         if note is None:
-            note = self._notes[key] = _Note(message, line)
+            note = self._notes[key] = _Note(broken.what if message is None else message, line)
         note.count += count
         if note.line is None:
             note.line = line

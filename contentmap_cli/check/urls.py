@@ -112,14 +112,13 @@ class Urls(Family):
                 self.notes.add(
                     LIMIT_URL_LENGTH,
                     file,
-                    LIMIT_URL_LENGTH.what,
                     example=f"{url[:100]}… ({len(url):,} characters)",
                 )
             if not is_plain(url) or ("=" in url and _SESSION.search(url)):
                 self._spelling(file, url)
             origin = origin_of(url)
             if origin is None:
-                self.notes.add(URL_RELATIVE, file, URL_RELATIVE.what, example=url)
+                self.notes.add(URL_RELATIVE, file, example=url)
                 continue
             self._compare(file, url, origin)
             if (
@@ -128,29 +127,29 @@ class Urls(Family):
                 and entry.type == "url"
                 and not self.site.allows(url)
             ):
-                self.notes.add(URL_BLOCKED, file, URL_BLOCKED.what, example=url)
+                self.notes.add(URL_BLOCKED, file, example=url)
 
     def end(self, file: CheckedFile) -> None:
         """Report http URLs, if the file is of an https site."""
         if self._secure and self._insecure_count:
             for number, url in enumerate(self._insecure):
                 more = self._insecure_count - len(self._insecure) if not number else 0
-                self.notes.add(URL_HTTP, file, URL_HTTP.what, example=url, count=1 + more)
+                self.notes.add(URL_HTTP, file, example=url, count=1 + more)
 
     def _spelling(self, file: CheckedFile, url: str) -> None:
         add = self.notes.add
         if _NOT_ALLOWED.search(url):
-            add(URL_ESCAPE, file, URL_ESCAPE.what, example=url)
+            add(URL_ESCAPE, file, example=url)
         if _BAD_PERCENT.search(url):
-            add(URL_PERCENT, file, URL_PERCENT.what, example=url)
+            add(URL_PERCENT, file, example=url)
         if "#" in url:
-            add(URL_FRAGMENT, file, URL_FRAGMENT.what, example=url)
+            add(URL_FRAGMENT, file, example=url)
         if _SESSION.search(url):
-            add(URL_SESSION, file, URL_SESSION.what, example=url)
+            add(URL_SESSION, file, example=url)
 
     def _compare(self, file: CheckedFile, url: str, origin: Origin) -> None:
         if is_private(origin.host) and (self._own is None or self._own.host != origin.host):
-            self.notes.add(URL_PRIVATE, file, URL_PRIVATE.what, example=url)
+            self.notes.add(URL_PRIVATE, file, example=url)
         if origin.scheme == "https":
             self._secure = self._secure or self._own is None  # the file's own URL is not known
         else:
@@ -213,12 +212,9 @@ class Repetitions(Family):
 
     def conclude(self) -> None:
         """Report the repeated URLs."""
-        message = URL_REPEATED.what
         for number, (url, files) in enumerate(sorted(self._found.items())):
             more = self._count - len(self._found) if not number else 0
-            self.notes.add(
-                URL_REPEATED, None, message, example=f"{url} in {', '.join(files)}", count=1 + more
-            )
+            self.notes.add(URL_REPEATED, None, example=f"{url} in {', '.join(files)}", count=1 + more)
 
 
 def _hosts(target: str) -> tuple[str, str]:

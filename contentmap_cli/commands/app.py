@@ -13,6 +13,7 @@ import typer
 from contentmap_cli import __version__
 from contentmap_cli.commands import cancel, check, config, db, jobs, parse, resume, scan, status, worker
 from contentmap_cli.commands.interface.cli_errors import fail, unexpected
+from contentmap_cli.commands.interface.command_decorator import command
 from contentmap_cli.commands.interface.global_options import (
     ColorOption,
     Config,
@@ -78,15 +79,25 @@ def global_options(
     context.obj = replace(said, given=frozenset(given) - {"version"})
 
 
-for module in (
-    *(scan, status, jobs, resume, cancel, urls, sitemaps, robots, map_command, report, diff, check, parse),
-    *(worker, db),
-):
-    module.register(app)
-config.register(app)  # the last: it shows the settings of all
+command(app, "scan", epilog=scan.EPILOG)(scan.scan)
+command(app, "status", epilog=status.EPILOG)(status.status)
+command(app, "jobs", epilog=jobs.EPILOG)(jobs.jobs)
+command(app, "resume", flags_only=resume.RECORDED, epilog=resume.EPILOG)(resume.resume)
+command(app, "cancel", epilog=cancel.EPILOG)(cancel.cancel)
+command(app, "urls", epilog=urls.EPILOG)(urls.urls)
+command(app, "sitemaps", epilog=sitemaps.EPILOG)(sitemaps.sitemaps)
+command(app, "robots", epilog=robots.EPILOG)(robots.robots)
+command(app, "map", epilog=map_command.EPILOG)(map_command.map_)
+command(app, "report", epilog=report.EPILOG)(report.report)
+command(app, "diff", epilog=diff.EPILOG)(diff.diff)
+command(app, "check", epilog=check.EPILOG)(check.check)
+command(app, "parse", epilog=parse.EPILOG)(parse.parse)
+command(app, "worker", epilog=worker.EPILOG)(worker.worker)
+db.register(app)
+# the last: it shows the settings of all
+command(app, "config", all_settings=True, epilog=config.EPILOG)(config.config)
 
-
-_COMMANDS = {command.name: command for command in app.registered_commands}
+_COMMANDS = {each.name: each for each in app.registered_commands}
 _TAKES_VALUE = frozenset({"--db", "--tenant", "--log-format", "--log-file", "--color", "--config"})
 
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import typer
-
 from contentmap_cli.commands.interface import options as opt
-from contentmap_cli.commands.interface.command_decorator import command, run_async
+from contentmap_cli.commands.interface.command_decorator import run_async
 from contentmap_cli.commands.interface.global_options import GlobalOptions
 from contentmap_cli.output.formats import Format
 
@@ -18,11 +16,6 @@ a cancelled job.
 
 Exit codes: 0, also for a job that has ended; 5 database; 6 no such job.
 """
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command to the app."""
-    command(app, "cancel", epilog=EPILOG)(cancel)
 
 
 def cancel(
@@ -60,6 +53,6 @@ async def _cancel(cli: GlobalOptions, job_id: str, *, as_json: bool) -> None:
     ).finish()
     sys.stdout.flush()
     if not cancelled:
-        say(f"nothing to cancel: {job_id} has ended", unless=cli.quiet)
+        cli.note(f"nothing to cancel: {job_id} has ended")
     elif not cli.quiet:
         say(f"hint: {cli.in_full(f'finish it with `contentmap resume {job_id}`')}")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from contentmap_cli.commands.interface import options as opt
-from contentmap_cli.commands.interface.command_decorator import command, run_async
+from contentmap_cli.commands.interface.command_decorator import run_async
 from contentmap_cli.commands.interface.global_options import GlobalOptions
 from contentmap_cli.errors import Exit, UsageError
 from contentmap_cli.models import Severity
@@ -34,11 +34,6 @@ Exit codes: 0 no findings; 2 usage; 3 findings; 5 database; 6 never scanned.
 """
 _LEVELS = f"Minimum severity: {'|'.join(severity.value for severity in Severity)}"
 _FILE_ENDINGS = (".xml", ".gz", ".txt", ".rss", ".atom")
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command to the app."""
-    command(app, "check", epilog=EPILOG)(check)
 
 
 def check(
@@ -75,7 +70,7 @@ def check(
     """Check sitemaps against the protocol and good practice."""
     from contentmap_cli.check.checker import RULES
     from contentmap_cli.check.registry import chosen_rules
-    from contentmap_cli.commands.interface.answer_output import answer_to, say
+    from contentmap_cli.commands.interface.answer_output import answer_to
     from contentmap_cli.commands.interface.document_input import checked_base
     from contentmap_cli.commands.settings.crawl_settings import ScanSettings
     from contentmap_cli.models.findings import CheckSummary
@@ -100,7 +95,7 @@ def check(
     found = [finding for checker in checkers for finding in checker.findings()]
     if write_baseline:
         _write_baseline(write_baseline, found)
-        say(f"{plural(len(found), 'finding')} written to {write_baseline}", unless=cli.quiet)
+        cli.note(f"{plural(len(found), 'finding')} written to {write_baseline}")
         known = Counter({_key(finding): finding.count for finding in found})
     new = [finding for finding in found if known.get(_key(finding), 0) < finding.count]
     summary = CheckSummary(
@@ -112,7 +107,7 @@ def check(
     )
     for checker in checkers:
         for limit in checker.incomplete():
-            say(f"note: {checker.target}: {limit}", unless=cli.quiet)
+            cli.note(f"note: {checker.target}: {limit}")
     with answer_to(output) as out:
         write_findings(form, out, new, summary, rules, color=cli.colored(out))
     return Exit.NOT_CLEAN if new else Exit.CLEAN

@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import groupby
+from operator import attrgetter
 from typing import BinaryIO
 
 from contentmap_cli.check.checker import Checker
 from contentmap_cli.commands.database.connection import database_for_reading
 from contentmap_cli.commands.database.lookups import read_domain
-from contentmap_cli.commands.interface.answer_output import say
 from contentmap_cli.commands.interface.global_options import GlobalOptions
 from contentmap_cli.crawl.crawler import Crawler
 from contentmap_cli.crawl.reading.spool import RowSpool
 from contentmap_cli.crawl.results import DomainCrawl
 from contentmap_cli.crawl.robots import Robots
 from contentmap_cli.errors import Code, ContentMapError, Failure, NotFound
-from contentmap_cli.models import DiscoveryMethod, DocumentKind, Entry, Limits, RememberedFile, Target
+from contentmap_cli.models import DiscoveryMethod, DocumentKind, Limits, RememberedFile, Target
 from contentmap_cli.models.entry_rows import entries_of
 from contentmap_cli.models.findings import CheckedFile, CheckedSite
 from contentmap_cli.models.hosts import normalise_url
@@ -28,7 +29,7 @@ from contentmap_cli.storage.reading.contents import (
     EntryFilter,
     find_domain,
     recorded_files,
-    stored_entries,
+    stored_batches,
 )
 from contentmap_cli.storage.writing.files import remembered_files
 from contentmap_cli.storage.writing.robots_versions import current_robots
@@ -118,17 +119,12 @@ async def check_stored(cli: GlobalOptions, name: str, wanted: frozenset[str]) ->
         for _ in range(2):
             waiting = iter(files)
             current: CheckedFile | None = None
-            batch: list[Entry] = []
-            async for stored in stored_entries(session, domain_id, EntryFilter()):
-                if current is None or stored.sitemap != current.name or len(batch) >= SLICE:
-                    if current is not None and batch:
-                        checker.entries(batch)
-                        batch = []
-                    if current is None or stored.sitemap != current.name:
-                        current = _advance(checker, current, waiting, stored.sitemap)
-                batch.append(stored.entry)
-            if current is not None and batch:
-                checker.entries(batch)
+            async for batch in stored_batches(session, domain_id, EntryFilter()):
+                for sitemap, some in groupby(batch, key=attrgetter("sitemap")):
+                    if current is None or sitemap != current.name:
+                        current = _advance(checker, current, waiting, sitemap)
+                    if current is not None:
+                        checker.entries([stored.entry for stored in some])
             _advance(checker, current, waiting, None)
             if not checker.repeat():
                 break
@@ -253,5 +249,5 @@ async def _earlier(cli: GlobalOptions, domain: str) -> dict[str, RememberedFile]
     except NotFound:  # there is no database yet
         return {}
     except ContentMapError as error:
-        say(f"note: no earlier scan to compare with: {redact(error.message)}", unless=cli.quiet)
+        cli.note(f"note: no earlier scan to compare with: {redact(error.message)}")
         return {}

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import typer
-
 from contentmap_cli.commands.interface import options as opt
-from contentmap_cli.commands.interface.command_decorator import command
 from contentmap_cli.commands.interface.global_options import GlobalOptions
 from contentmap_cli.commands.settings.config_files import SETTINGS, FileValue, Setting, source_of
 from contentmap_cli.output.escape import redact, terminal
@@ -22,11 +19,6 @@ working directory, config.toml of the user, default.
 
 Exit codes: 0; 2 invalid settings file or variable.
 """
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command to the app. The commands added before define the settings."""
-    command(app, "config", all_settings=True, epilog=EPILOG)(config)
 
 
 def config(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from contentmap_cli.commands.interface import options as opt
-from contentmap_cli.commands.interface.command_decorator import command, run_async
+from contentmap_cli.commands.interface.command_decorator import run_async
 from contentmap_cli.commands.interface.global_options import GlobalOptions
 from contentmap_cli.output.formats import LIST_FORMATS, Format
 
@@ -21,11 +21,6 @@ Examples:
 
 Exit codes: 0; 5 database.
 """
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command to the app."""
-    command(app, "jobs", epilog=EPILOG)(jobs)
 
 
 def jobs(
@@ -61,7 +56,7 @@ async def _answer(
 ) -> None:
     from contentmap_cli.commands.database.connection import database_for_reading
     from contentmap_cli.commands.engine.run_id import is_dead, is_running, truthful
-    from contentmap_cli.commands.interface.answer_output import answer_to, say, width_of
+    from contentmap_cli.commands.interface.answer_output import answer_to, width_of
     from contentmap_cli.output.formats import jobs_writer
     from contentmap_cli.storage.jobs.job_queries import list_jobs
     from contentmap_cli.storage.queue.queue_state import with_queue
@@ -78,4 +73,4 @@ async def _answer(
                 writer.write(truthful(row))
             writer.finish()
     if not rows:
-        say("no jobs match", unless=cli.quiet)
+        cli.note("no jobs match")

@@ -7,7 +7,6 @@ from typing import Annotated
 import typer
 
 from contentmap_cli.commands.interface import options as opt
-from contentmap_cli.commands.interface.command_decorator import command
 from contentmap_cli.commands.interface.global_options import GlobalOptions
 from contentmap_cli.commands.interface.process_setup import tune_garbage_collector
 from contentmap_cli.output.formats import PARSE_FORMATS, Format
@@ -19,11 +18,6 @@ Examples:
 
 Exit codes: 0 complete; 2 unreadable file; 3 incomplete, or not a sitemap.
 """
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command to the app."""
-    command(app, "parse", epilog=EPILOG)(parse)
 
 
 def parse(

@@ -54,8 +54,7 @@ def _write(cli: GlobalOptions, document: Document, spool: EntrySpool, format: Fo
     else:
         writer = entries_writer(format, out, width=width_of(out), color=cli.colored(out))
         for batch in spool.read():
-            for entry in batch:
-                writer.write(entry)
+            writer.write_all(batch)
         writer.finish()
         if not cli.quiet:
             out.flush()

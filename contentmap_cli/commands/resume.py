@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from contentmap_cli.commands.interface import options as opt
-from contentmap_cli.commands.interface.command_decorator import command, run_async
+from contentmap_cli.commands.interface.command_decorator import run_async
 from contentmap_cli.commands.interface.global_options import GlobalOptions
 from contentmap_cli.commands.interface.help_pages import MORE
 from contentmap_cli.commands.scan import require_queueable
@@ -26,11 +26,6 @@ Exit codes: as for scan; 6 no such job; 75 another run holds the job.
 """
 RECORDED = frozenset(opt.RESUMED.options) - opt.SECRET - opt.LOCAL
 """Options recorded with the job. The environment and settings files do not change them."""
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command to the app."""
-    command(app, "resume", flags_only=RECORDED, epilog=EPILOG)(resume)
 
 
 def resume(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from contentmap_cli.commands.interface import options as opt
-from contentmap_cli.commands.interface.command_decorator import command, run_async
+from contentmap_cli.commands.interface.command_decorator import run_async
 from contentmap_cli.commands.interface.global_options import GlobalOptions
 from contentmap_cli.commands.interface.help_pages import MORE
 from contentmap_cli.errors import UsageError
@@ -27,11 +27,6 @@ Examples:
 
 Exit codes: 0; 3 errors; 4 every domain failed; 5 database; 130 interrupted.
 """
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command to the app."""
-    command(app, "scan", epilog=EPILOG)(scan)
 
 
 def scan(
@@ -77,7 +72,6 @@ def scan(
     output: opt.OutputOption = None,
 ) -> int:
     """Find, fetch and record the sitemaps of domains."""
-    from contentmap_cli.commands.interface.answer_output import say
     from contentmap_cli.commands.interface.target_input import duplicates_note, read_targets
     from contentmap_cli.commands.settings.crawl_settings import ScanSettings
 
@@ -94,7 +88,7 @@ def scan(
     found = read_targets(targets or [], source)
     note = duplicates_note(found.duplicates, len(found.duplicates))
     if note:
-        say(note, unless=cli.quiet)
+        cli.note(note)
     if dry_run:
         return _print_targets(found.targets, answer)
     if detach:

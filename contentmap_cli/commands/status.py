@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 import typer
 
 from contentmap_cli.commands.interface import options as opt
-from contentmap_cli.commands.interface.command_decorator import command, run_async
+from contentmap_cli.commands.interface.command_decorator import run_async
 from contentmap_cli.commands.interface.global_options import GlobalOptions
 from contentmap_cli.errors import Exit
 from contentmap_cli.models import JobStatus, ScanStatus
@@ -32,11 +32,6 @@ NOT_CLEAN = frozenset(status for status in ScanStatus if status.finished and not
 POLL_SECONDS = 1.0
 SHOWN = 200
 """Maximum rows of a table. For a job with more domains it shows those that have errors."""
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command to the app."""
-    command(app, "status", epilog=EPILOG)(status)
 
 
 def status(

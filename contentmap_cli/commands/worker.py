@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from contentmap_cli.commands.interface import options as opt
-from contentmap_cli.commands.interface.command_decorator import command, run_async
+from contentmap_cli.commands.interface.command_decorator import run_async
 from contentmap_cli.commands.interface.global_options import GlobalOptions
 
 EPILOG = """\
@@ -21,11 +21,6 @@ queue. The second one stops it at once.
 
 Exit codes: 0 stopped, or queue empty (--drain); 2 usage; 5 database unavailable.
 """
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command to the app."""
-    command(app, "worker", epilog=EPILOG)(worker)
 
 
 def worker(

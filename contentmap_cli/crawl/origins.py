@@ -36,6 +36,11 @@ class OriginRobots(NamedTuple):
         """Whether this origin can be the site's: it is neither elsewhere nor unreachable."""
         return self.source.state not in (SourceState.ELSEWHERE, SourceState.UNREACHABLE)
 
+    @property
+    def digest(self) -> str | None:
+        """The digest of the body."""
+        return self.robots.file.digest if self.robots.file is not None else None
+
 
 class SiteFinder:
     """Finds the origin that serves the site, and reads its robots.txt and home page."""
@@ -144,8 +149,7 @@ class SiteFinder:
     @property
     def robots_digest(self) -> str | None:
         """The digest of the robots.txt of the site's origin."""
-        robots = self.current.robots.file if self.current is not None else None
-        return robots.digest if robots is not None else None
+        return self.current.digest if self.current is not None else None
 
     def accept_missing_robots(self, *, listed: bool) -> None:
         """Treat an HTML page as no robots.txt, if pages are `listed` and it never named a file."""
@@ -252,7 +256,7 @@ class SiteFinder:
                 await self._switch(found.origin)
                 return
             refused = found.source.state is SourceState.REFUSED
-            same = found.source.state is SourceState.WHOLE and _digest(found) == _digest(current)
+            same = found.source.state is SourceState.WHOLE and found.digest == current.digest
             if not refused and not same:
                 answering.append(found.origin)
         if self._disallowed:
@@ -295,7 +299,3 @@ def _robots_source(url: str, fetched: FetchedFile, answer: Answer, robots: Robot
 def _host_port(origin: str) -> str:
     """Return the host of an origin, with an explicit port."""
     return origin.partition("://")[2]
-
-
-def _digest(found: OriginRobots) -> str | None:
-    return found.robots.file.digest if found.robots.file is not None else None

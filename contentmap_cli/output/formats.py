@@ -6,15 +6,15 @@ entries here (docs/architecture.md).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from typing import Protocol, TextIO, TypeVar
 
 from contentmap_cli.errors import UsageError
-from contentmap_cli.models import DomainSummary, Entry, ErrorGroup, JobSummary, StoredEntry, StoredFile
+from contentmap_cli.models import DomainSummary, ErrorGroup, JobSummary, StoredFile
 from contentmap_cli.models.robots import DomainRobots
+from contentmap_cli.output.rows import EntryWriter, RowWriter
 
-Row_contra = TypeVar("Row_contra", contravariant=True)
 Row = TypeVar("Row")
 
 
@@ -73,23 +73,6 @@ class StatusWriter(Protocol):
 
     def finish(self, errors: Sequence[ErrorGroup] = (), left_out: int = 0) -> None:
         """End the output. A table shows the errors, and how many domains were left out."""
-
-
-class RowWriter(Protocol[Row_contra]):
-    """Writes a list, row by row."""
-
-    def write(self, row: Row_contra) -> None:
-        """Write the next row."""
-
-    def finish(self) -> None:
-        """End the output. Without it a list has no end and a table may have no rows."""
-
-
-class EntryWriter(RowWriter[StoredEntry | Entry], Protocol):
-    """Writes entries, one by one or many at once."""
-
-    def write_all(self, rows: Iterable[StoredEntry | Entry]) -> None:
-        """Write the next rows."""
 
 
 def scan_writer(format: Format, out: TextIO, *, width: int | None = None, color: bool = False) -> ScanWriter:

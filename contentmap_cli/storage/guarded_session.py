@@ -24,13 +24,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NoReturn, cast
 
-from sqlalchemy import Connection, CursorResult, Dialect, Executable, PoolResetState, event
+from sqlalchemy import Connection, CursorResult, Executable, PoolResetState, event
 from sqlalchemy.engine import ExceptionContext
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, AsyncSessionTransaction
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.orm import Session, SessionTransaction
 
 from contentmap_cli.errors import TransactionRuleBroken
-from contentmap_cli.storage.engine import BEGINS
 
 _SESSION = "contentmap_session"
 # leading blanks and comments, then a word that begins, ends or nests a transaction
@@ -121,22 +120,22 @@ class _Refusing(Session):
         self._watched(super().flush, *args, **kwargs)
 
     def _watched(self, run: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        """Run a statement and store any failure, including a cancellation."""
-        self.check()
-        try:
-            return run(*args, **kwargs)
-        except BaseException as error:
-            self.failed_with = self.failed_with or error
-            raise
-
-    def check(self) -> None:
-        """Raise TransactionRuleBroken if this session may not run another statement."""
+        """Run a statement, if this session may run another one. Store any failure, also a cancellation."""
         if self.failed_with is not None:
             self._refuse(
                 f"go on after a statement failed ({type(self.failed_with).__name__})", self.failed_with
             )
         if self.in_transaction() and asyncio.current_task() is not self.owner_task:
             self._refuse("run a statement from another task")
+        try:
+            return run(*args, **kwargs)
+        except BaseException as error:
+            self.remember_failure(error)
+            raise
+
+    def remember_failure(self, error: BaseException) -> None:
+        """Store the first failure of a statement: from then on nothing can run or be committed."""
+        self.failed_with = self.failed_with or error
 
     def _refuse_inside(self, verb: str) -> None:
         if self.in_transaction():
@@ -148,27 +147,34 @@ class _Refusing(Session):
             f"the {self.context.role} session of {self.context.domain or 'the run'}"
         )
         # the block must not commit either if this error is suppressed
-        self.failed_with = self.failed_with or error
+        self.remember_failure(error)
         raise error from cause
 
 
 class GuardedSession(AsyncSession):
-    """An AsyncSession that only its owner can end, with a turn to write. Services are given this one."""
+    """An AsyncSession that only its owner can end, with a turn to write. Services are given this one.
+
+    `dialect` is that of the database.
+    """
 
     sync_session_class = _Refusing
     sync_session: _Refusing
 
     def __init__(
-        self, engine: AsyncEngine, context: Context, take_turn: Callable[[], Awaitable[None]]
+        self, engine: AsyncEngine, context: Context, take_turn: Callable[[], Awaitable[None]] | None = None
     ) -> None:
-        super().__init__(engine, expire_on_commit=False, autobegin=False)
+        # services flush what they add: a flush before each statement would be a second check of each
+        super().__init__(engine, expire_on_commit=False, autobegin=False, autoflush=False)
+        self.dialect = engine.dialect
         self.context = self.sync_session.context = context
         self._take_turn = take_turn
+        self.sync_session.turn_taken = take_turn is None
 
     async def turn(self) -> None:
         """Wait for this session's turn to write. Call it after the network part, before the first statement.
         The turn ends with the session."""
-        await self._take_turn()
+        if self._take_turn is not None:
+            await self._take_turn()
         self.sync_session.turn_taken = True
 
     @property
@@ -188,34 +194,19 @@ class GuardedSession(AsyncSession):
         else:
             self.sync_session.close()  # it holds no connection
 
-    def begin(self) -> AsyncSessionTransaction:
-        """Begin the one block of the command that opened the session."""
-        if self.sync_session.in_transaction():
-            self.sync_session._refuse("begin")
-        return super().begin()
-
-    def begin_nested(self) -> NoReturn:
-        """Raise TransactionRuleBroken: transactions do not nest."""
-        self.sync_session._refuse("begin_nested")
-
     async def write(self, statement: Executable, parameters: Mapping[str, Any] | None = None) -> int:
         """Run one UPDATE, INSERT or DELETE and return the number of rows. Objects that the session has loaded
         are not refreshed."""
         result = await self.execute(statement, parameters, execution_options=_NO_SYNC)
         return cast("CursorResult[Any]", result).rowcount
 
-    @property
-    def dialect(self) -> Dialect:
-        """The dialect of the database."""
-        return self.get_bind().dialect
-
     def mark_failed(self, error: BaseException) -> None:
         """Store a failure that only the driver saw, so that the block cannot commit."""
-        self.sync_session.failed_with = self.sync_session.failed_with or error
+        self.sync_session.remember_failure(error)
 
     def note(self, action: str, **extra: object) -> None:
         """Log a step of the work with the state of this session's transaction."""
-        _note(self.sync_session, action, logging.DEBUG, **extra)
+        _note(self.sync_session, action, **extra)
 
 
 def guard_engine(engine: AsyncEngine) -> None:
@@ -251,21 +242,21 @@ def _remember_rollback(connection: Connection) -> None:
     rollback ends the session's transaction anyway."""
     session = _session_of(connection)
     if session is not None and session.in_transaction():
-        session.failed_with = session.failed_with or TransactionRuleBroken("the connection was rolled back")
+        session.remember_failure(TransactionRuleBroken("the connection was rolled back"))
 
 
 def _refuse_control(connection: Connection, message: str) -> NoReturn:
     error = TransactionRuleBroken(message)
     session = _session_of(connection)
     if session is not None:
-        session.failed_with = session.failed_with or error
+        session.remember_failure(error)
     raise error
 
 
 def _refuse_control_text(
     connection: Connection, cursor: Any, statement: str, parameters: Any, context: Any, executemany: bool
 ) -> None:
-    if _CONTROL.match(statement) and not context.execution_options.get(BEGINS):
+    if _CONTROL.match(statement):
         _refuse_control(connection, "transaction control was sent as text: only the owner's block ends one")
 
 
@@ -282,17 +273,16 @@ def _remember(context: ExceptionContext) -> None:
         return
     session = _session_of(context.connection)
     if session is not None and session.in_transaction():
-        session.failed_with = session.failed_with or context.original_exception
+        session.remember_failure(context.original_exception)
 
 
-def _note(session: _Refusing, action: str, level: int, **extra: object) -> None:
-    if not log.isEnabledFor(level):
+def _note(session: _Refusing, action: str, **extra: object) -> None:
+    if not log.isEnabledFor(logging.DEBUG):
         return
     context = session.context
     state = session.in_transaction()
     held = bool(state and session.held)
-    log.log(
-        level,
+    log.debug(
         "%s",
         action,
         extra={
@@ -311,7 +301,7 @@ def _note(session: _Refusing, action: str, level: int, **extra: object) -> None:
 def _created(session: _Refusing, transaction: SessionTransaction) -> None:
     if transaction.parent is None:
         session.info["outcome"] = "rolled_back"
-        _note(session, "transaction.begun", logging.DEBUG)
+        _note(session, "transaction.begun")
 
 
 @event.listens_for(_Refusing, "after_begin")
@@ -320,7 +310,7 @@ def _connected(session: _Refusing, transaction: SessionTransaction, connection: 
     connection.info[_SESSION] = weakref.ref(session)
     if not session.turn_taken:
         session._refuse("run a statement before its turn to write")
-    _note(session, "transaction.first_statement", logging.DEBUG)
+    _note(session, "transaction.first_statement")
 
 
 @event.listens_for(_Refusing, "before_commit")
@@ -340,4 +330,4 @@ def _ended(session: _Refusing, transaction: SessionTransaction) -> None:
     if transaction.parent is None:
         session.held = session.owner_task = None
         outcome = session.info["outcome"]
-        _note(session, f"transaction.{outcome}", logging.DEBUG)
+        _note(session, f"transaction.{outcome}")

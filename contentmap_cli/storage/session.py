@@ -83,11 +83,7 @@ class Sessions:
     @asynccontextmanager
     async def read(self, job: str | None = None, domain: str | None = None) -> AsyncIterator[GuardedSession]:
         """A session that only reads and does not wait for a turn."""
-
-        async def at_once() -> None:
-            return None
-
-        async with GuardedSession(self._reading, Context(Role.READ, job, domain), at_once) as session:
+        async with GuardedSession(self._reading, Context(Role.READ, job, domain)) as session:
             yield session
 
     @asynccontextmanager
@@ -117,7 +113,6 @@ class Sessions:
 
         try:
             async with GuardedSession(self.database.engine, context, take_turn) as session:
-                session.sync_session.turn_taken = False
                 if wait:
                     await session.turn()
                 yield session

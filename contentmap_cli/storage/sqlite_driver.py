@@ -11,12 +11,10 @@ The interface is the driver's, as SQLAlchemy's adapter uses it; the engine takes
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Sequence
-from typing import Any, Final, TypeVar
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final
 
 import aiosqlite
-
-T = TypeVar("T")
 
 FIRST_ROWS: Final = 256
 """Rows that come back with the execution. The rest is fetched on demand."""
@@ -44,23 +42,14 @@ class OneCallConnection(aiosqlite.Connection):
         """Return a cursor that has run no statement."""
         return OneCallCursor(self)
 
-    async def in_thread(self, work: Callable[..., T], *arguments: Any) -> T:
-        """Run `work` in the connection's own thread."""
-        result: T = await self._execute(work, *arguments)  # type: ignore[no-untyped-call]
-        return result
-
-    @property
-    def raw(self) -> sqlite3.Connection:
-        """The connection below, for its own thread only. Raises ValueError where there is none."""
-        return self._conn
-
 
 class OneCallCursor:
     """The part of a driver's cursor that SQLAlchemy asks for (PEP 249, with coroutines)."""
 
     def __init__(self, connection: OneCallConnection) -> None:
         self._connection = connection
-        self._cursor: sqlite3.Cursor | None = None
+        self._in_thread: Callable[..., Awaitable[Any]] = connection._execute
+        self._cursor: sqlite3.Cursor | None = None  # of a statement with more rows
         self._rows: list[Any] = []
         self.arraysize = 1
         self.description: Any = None
@@ -72,12 +61,12 @@ class OneCallCursor:
 
     async def execute(self, statement: str, parameters: Any = ()) -> OneCallCursor:
         """Run a statement."""
-        await self._connection.in_thread(self._run, sqlite3.Cursor.execute, statement, parameters)
+        await self._in_thread(self._run, sqlite3.Cursor.execute, statement, parameters)
         return self
 
     async def executemany(self, statement: str, parameters: Any) -> OneCallCursor:
         """Run a statement for each set of parameters."""
-        await self._connection.in_thread(self._run, sqlite3.Cursor.executemany, statement, parameters)
+        await self._in_thread(self._run, sqlite3.Cursor.executemany, statement, parameters)
         return self
 
     async def fetchone(self) -> Any:
@@ -89,14 +78,14 @@ class OneCallCursor:
         """Return the next rows, fewer than `size` at the end."""
         wanted = size or self.arraysize
         if len(self._rows) < wanted and self._cursor is not None:
-            self._rows += await self._connection.in_thread(self._more, wanted - len(self._rows))
+            self._rows += await self._in_thread(self._cursor.fetchmany, wanted - len(self._rows))
         rows, self._rows = self._rows[:wanted], self._rows[wanted:]
         return rows
 
     async def fetchall(self) -> Sequence[Any]:
         """Return all rows that are left."""
         if self._cursor is not None:
-            self._rows += await self._connection.in_thread(self._more, None)
+            self._rows += await self._in_thread(self._cursor.fetchall)
         rows, self._rows = self._rows, []
         return rows
 
@@ -104,35 +93,20 @@ class OneCallCursor:
         """Close the statement; rows that were not fetched are lost."""
         self._rows = []
         if self._cursor is not None:
-            await self._connection.in_thread(self._end)
-
-    # -- in the connection's thread
+            await self._in_thread(self._cursor.close)
+            self._cursor = None
 
     def _run(self, method: Callable[..., Any], statement: str, parameters: Any) -> None:
-        cursor = self._cursor = self._connection.raw.cursor()
-        self._rows = []
+        """Run a statement and take its first rows, in the connection's thread."""
+        cursor, has_more = self._connection._conn.cursor(), False
         try:
             method(cursor, statement, parameters)
-            self.description, self.lastrowid = cursor.description, cursor.lastrowid
-            if cursor.description:
-                self._rows = self._more(FIRST_ROWS)
-            else:
-                self._end()
-        except BaseException:
-            self._end()
-            raise
+            self._rows = cursor.fetchmany(FIRST_ROWS) if cursor.description else []
+            has_more = len(self._rows) == FIRST_ROWS
+        finally:
+            if not has_more:
+                cursor.close()
+        self._cursor = cursor if has_more else None
+        self.description, self.lastrowid = cursor.description, cursor.lastrowid
         # of an UPDATE … RETURNING it is known once all rows are there
         self.rowcount = cursor.rowcount
-
-    def _more(self, size: int | None) -> list[Any]:
-        if self._cursor is None:
-            return []
-        rows = self._cursor.fetchall() if size is None else self._cursor.fetchmany(size)
-        if size is None or len(rows) < size:
-            self._end()
-        return rows
-
-    def _end(self) -> None:
-        if self._cursor is not None:
-            self._cursor.close()
-            self._cursor = None

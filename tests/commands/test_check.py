@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from databases import one_database
+from databases import one_database, sqlite_first
 from lxml import etree
 from web_sites import Page, good_site, serving, urlset
 
@@ -27,6 +27,7 @@ def rules(said: Any) -> set[str]:
     return {finding["rule"] for finding in said.json["findings"]}
 
 
+@sqlite_first
 def test_live_then_stored(contentmap: Any) -> None:
     """A live check records nothing; a stored one needs a scan."""
     pages = good_site("a.test") | {"a.test/robots.txt": "User-agent: *\nDisallow: /page-1\n"}

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from databases import one_database
+from databases import one_database, sqlite_first
 from fork_server import ForkedProcess, can_fork
 from web_sites import good_site, serving
 
@@ -69,6 +69,7 @@ def complete(contentmap: Any) -> Any:
     return ask
 
 
+@sqlite_first
 def test_domains_and_jobs(complete: Any) -> None:
     """Names that begin so, of this tenant only, wherever the database is named."""
     assert complete("contentmap urls ") == complete("contentmap map ") != []

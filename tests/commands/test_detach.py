@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from databases import sqlite_first
 from web_sites import Reply, good_site, serving
 
 
@@ -30,6 +31,7 @@ def test_a_detached_scan_goes_on_by_itself(contentmap: Any) -> None:
     assert "a.test" in log
 
 
+@sqlite_first
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_a_detached_scan_can_be_ended_and_resumed(contentmap: Any, number: signal.Signals) -> None:
     """A signal interrupts it cleanly, a kill leaves a job that has died; both go on with resume."""

@@ -9,6 +9,7 @@ from contextlib import closing
 from typing import Any
 
 import pytest
+from databases import sqlite_first
 from web_sites import Page, Sites, serving, urlset
 
 HOST = "d.test"
@@ -99,6 +100,7 @@ def test_a_whole_job_each_domain_against_its_scan_before(contentmap: Any) -> Non
     assert f"+ {url('y')}\n" in table
 
 
+@sqlite_first
 def test_an_incomplete_scan_says_that_it_removes_nothing(contentmap: Any) -> None:
     """What it did not see is still listed, in every format it is said."""
     with serving({}) as sites:
@@ -149,6 +151,7 @@ def test_dates_name_scans(on_sqlite: Any) -> None:
         assert (said.code, "hint:" in said.err) == (code, True), words
 
 
+@sqlite_first
 def test_exit_codes(contentmap: Any) -> None:
     """3 only where asked for and something changed; 6 for what is not there; 2 for what makes no sense."""
     with serving({}) as sites:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from databases import DATABASES
+from databases import DATABASES, sqlite_first
 from row_writes import watch_writes, writes_so_far
 from sqlalchemy import select
 from web_sites import Page, Reply, Sites, serving
@@ -334,6 +334,7 @@ def test_scans_are_told_and_recorded_exactly(contentmap: Any, worth_comparing_ah
         assert sites.not_modified > scans
 
 
+@sqlite_first
 @pytest.mark.parametrize("dropped", [0, 1])
 def test_pages_that_shift_are_one_new_url(contentmap: Any, dropped: int) -> None:
     """One new URL at the front of ten full pages is one added, and one removed where the last drops off."""

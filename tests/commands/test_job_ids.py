@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from databases import sqlite_first
 from web_sites import Page, good_site, serving
 
 FULL = len("sitemap_") + 32
@@ -13,7 +14,7 @@ FULL = len("sitemap_") + 32
 @pytest.fixture
 def jobs(contentmap: Any) -> list[str]:
     """Two jobs, the latest first; the first one failed and can be retried."""
-    pages: dict[str, Page] = good_site("a.test") | {"b.test/robots.txt": 500}
+    pages: dict[str, Page] = good_site("a.test") | {"b.test/robots.txt": 501}
     with serving(pages) as sites:
         contentmap.reach = ("--connect-to", sites.connect_to, "--domain-time", "5")
         for target in ("http://b.test", "http://a.test"):
@@ -41,6 +42,7 @@ def test_a_unique_prefix_names_a_job(contentmap: Any, jobs: list[str]) -> None:
     assert resumed.json["job_id"] == first
 
 
+@sqlite_first
 def test_the_latest_job_is_the_default(contentmap: Any, jobs: list[str]) -> None:
     """For status, report and resume; cancel requires a job."""
     latest = jobs[0]
@@ -53,6 +55,7 @@ def test_the_latest_job_is_the_default(contentmap: Any, jobs: list[str]) -> None
     assert contentmap("cancel").code == 2
 
 
+@sqlite_first
 def test_an_ambiguous_prefix_is_a_usage_error(contentmap: Any, jobs: list[str]) -> None:
     """It lists the jobs, and changes nothing."""
     for words in (

@@ -40,7 +40,7 @@ def test_insecure_accepts_a_self_signed_certificate(on_sqlite: Any, option: str)
 
 def test_resume_keeps_insecure(on_sqlite: Any) -> None:
     """The option is recorded with the job; its warning is repeated."""
-    with serving(site("https") | {f"{HOST}/s.xml": 500}, tls=True) as sites:
+    with serving(site("https") | {f"{HOST}/s.xml": 501}, tls=True) as sites:
         words = ("--connect-to", sites.connect_to, "--json")
         assert on_sqlite("scan", f"https://{HOST}", "-k", *words).code == 4
         sites.pages.update(site("https"))

@@ -30,10 +30,11 @@ from contentmap_cli.storage.maintenance.prune_plan import TABLES, Retention
 from contentmap_cli.storage.partitions import partition
 from contentmap_cli.storage.queue.queue import QUEUE_OWNER
 from contentmap_cli.storage.reading.comparison import changes_between, history
-from contentmap_cli.storage.reading.contents import EntryFilter, find_domain, stored_entries
+from contentmap_cli.storage.reading.contents import EntryFilter, find_domain
 from contentmap_cli.storage.schema import upgrade_schema
 from contentmap_cli.storage.session import Sessions
 from contentmap_cli.storage.tables import Base, DomainScan, Job
+from tests.support.stored_entries import stored_entries
 
 OTHER = "left.example"
 DAY_0 = datetime(2026, 1, 1, tzinfo=UTC)

@@ -11,6 +11,7 @@ import time
 from typing import Any
 
 import pytest
+from databases import sqlite_first
 from trial import wait_until
 from web_sites import Reply, broken_site, good_site, serving, urlset
 
@@ -19,6 +20,7 @@ from contentmap_cli.storage.jobs import jobs
 from contentmap_cli.storage.session import Sessions
 
 
+@sqlite_first
 def test_resuming_failures_goes_on_with_what_was_recorded(contentmap: Any) -> None:
     """first_seen stays, and what the two runs added adds up."""
     with serving(broken_site("shop.test")) as sites:
@@ -32,6 +34,7 @@ def test_resuming_failures_goes_on_with_what_was_recorded(contentmap: Any) -> No
     assert {url: after[url] for url in before} == before
 
 
+@sqlite_first
 def test_a_finished_job_is_left_as_it_is(contentmap: Any) -> None:
     """Resuming it says that nothing is left, and changes nothing."""
     with serving(good_site("a.test")) as sites:
@@ -45,6 +48,7 @@ def test_a_finished_job_is_left_as_it_is(contentmap: Any) -> None:
     assert said.json["finished_at"] == job["finished_at"]
 
 
+@sqlite_first
 def test_a_full_scan_remembers_what_was_found_before(contentmap: Any) -> None:
     """--refresh fetches everything anew; a file that only an earlier scan was told of is no exception."""
     pages = good_site("a.test") | {"a.test/special.xml": urlset("http://a.test/special")}
@@ -56,6 +60,7 @@ def test_a_full_scan_remembers_what_was_found_before(contentmap: Any) -> None:
     assert (full["removed"], full["urls"]) == (0, 4)
 
 
+@sqlite_first
 def test_an_unchanged_rescan_still_says_what_the_files_are(contentmap: Any) -> None:
     """Types and the way they were found stand, though nothing was read again."""
     with serving(good_site("a.test")) as sites:
@@ -133,16 +138,16 @@ def test_closed_streams_end_nothing(on_sqlite: Any) -> None:
     """`>&-` and `2>&-` in a crontab: the scan runs and is recorded."""
     with serving(good_site("a.test")) as sites:
         words = on_sqlite.words("scan", "http://a.test", "--connect-to", sites.connect_to)
-        for number in (0, 1, 2):
+        for closed in ((0, 1), (2,)):
             ran = subprocess.run(
                 words,
-                preexec_fn=lambda number=number: os.close(number),
+                preexec_fn=lambda closed=closed: [os.close(number) for number in closed],
                 env=on_sqlite.environment,
                 cwd=on_sqlite.folder,
                 check=False,
             )
             assert ran.returncode == 0
-    assert len(on_sqlite("jobs", "--format", "ndjson").lines) == 3
+    assert len(on_sqlite("jobs", "--format", "ndjson").lines) == 2
 
 
 def test_hints_can_be_pasted(on_sqlite: Any, tmp_path: Any) -> None:

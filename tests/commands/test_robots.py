@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from databases import one_database
+from databases import one_database, sqlite_first
 from web_sites import good_site, serving
 
 ONE = "User-agent: *\nDisallow: /private/\nAllow: /private/open\n\nUser-agent: AcmeBot\nDisallow: /\n"
@@ -54,6 +54,7 @@ def test_the_current_one(contentmap: Any) -> None:
     assert contentmap("robots", "a.test", "--format", "csv").out.count("\n") == 2
 
 
+@sqlite_first
 def test_its_history(contentmap: Any) -> None:
     """A version for each that differs; the difference between any two."""
     for robots in (ONE, ONE, TWO, None):

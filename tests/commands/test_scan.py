@@ -13,7 +13,7 @@ from typing import Any
 
 import asyncpg
 import pytest
-from databases import one_database
+from databases import one_database, sqlite_first
 from web_sites import Page, Reply, broken_site, good_site, index, serving, urlset
 
 from contentmap_cli.models import ScanStatus
@@ -120,6 +120,7 @@ def test_two_hundred_domains_at_once_are_all_recorded(contentmap: Any) -> None:
     assert (job["urls"], job["domains"]["pending"], job["domains"]["running"]) == (180 * 3 + 20 * 4, 0, 0)
 
 
+@sqlite_first
 def test_status_works_while_the_scan_runs(contentmap: Any) -> None:
     """The job is committed before the first request, and what is finished shows from another process."""
     release = threading.Event()
@@ -384,6 +385,7 @@ def test_after_kill_9_resume_goes_on_at_once(contentmap: Any) -> None:
 @pytest.mark.parametrize(
     ("version", "said"), [("9999", "newer than this ContentMap knows"), ("0000", "older schema 0000")]
 )
+@sqlite_first
 def test_another_schema_version_is_refused(contentmap: Any, version: str, said: str) -> None:
     """Exit 5 with what to do, for every command, and nothing is written."""
     with serving(good_site("a.test")) as sites:

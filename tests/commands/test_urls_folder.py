@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from databases import sqlite_first
 from web_sites import serving, urlset
 
 from contentmap_cli.commands.interface.answer_output import answer_to
@@ -71,6 +72,7 @@ def test_no_file_is_larger_than_the_protocol_wants() -> None:
     assert all(len(each.encode()) <= 2_000 for each in written)
 
 
+@sqlite_first
 def test_a_folder_of_a_big_site(contentmap: Any, tmp_path: Path) -> None:
     """50,001 URLs are two sitemaps that `check` has nothing against and `parse` reads back."""
     urls = [f"https://a.test/page-{number:05}" for number in range(50_001)]

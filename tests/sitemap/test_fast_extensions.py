@@ -120,10 +120,11 @@ class Writer:
 
 @pytest.mark.parametrize("odd", [0.0, 0.001, 0.01, 0.1])
 @pytest.mark.parametrize("piece", [2000, 64 * 1024])
-def test_both_ways_agree(odd: float, piece: int, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("seeds", [30, pytest.param(120, marks=pytest.mark.campaign)])
+def test_both_ways_agree(odd: float, piece: int, seeds: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Entries with extensions, problems with lines, facts and failures are equal."""
     monkeypatch.setattr(fast_xml, "PIECE", piece)
-    for seed in range(120):
+    for seed in range(seeds):
         short, long = both_ways("", Writer(seed, odd).document(seed % 30))
         assert short == long, seed
 

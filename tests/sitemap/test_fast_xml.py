@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from contentmap_cli.models import Document, Entry, Limits
@@ -134,7 +134,6 @@ def both_ways(head: str, rest: str, limits: Limits | None = None) -> tuple[tuple
     return tuple(read)
 
 
-@settings(max_examples=400, deadline=None)
 @given(st.integers(0, 2**32), st.sampled_from([0.0, 0.002, 0.02, 0.2]), st.integers(0, 60))
 def test_both_ways_agree(seed: int, odd: float, entries: int) -> None:
     """Entries, problems with lines, facts and failures are equal."""

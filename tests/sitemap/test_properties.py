@@ -13,7 +13,7 @@ from pathlib import Path
 
 import damaged_sitemaps as damaged
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from contentmap_cli.models import Document, Entry, Limits
@@ -21,7 +21,6 @@ from contentmap_cli.models.entry_sink import EntryList
 from contentmap_cli.sitemap import parse_document
 
 SEEDS = st.integers(0, 2**32)
-RELAXED = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def parse(data: bytes, limits: Limits | None = None) -> tuple[Document, list[str], list[Entry]]:
@@ -37,7 +36,6 @@ def is_in_order(given_urls: Iterable[str], written: Sequence[str]) -> bool:
     return all(any(url == other for other in rest) for url in given_urls)
 
 
-@RELAXED
 @given(SEEDS, st.sampled_from(damaged.ENCODINGS))
 def test_well_formed(seed: int, encoding: str) -> None:
     """Every URL is listed in order, without repairs and problems."""
@@ -62,7 +60,6 @@ def test_each_damage_loses_nothing(damage: Callable[[random.Random, str], str]) 
         assert document.kind in ("urlset", "index")
 
 
-@RELAXED
 @given(SEEDS)
 def test_damages_together_invent_nothing(seed: int) -> None:
     """Several kinds of damage may lose URLs, but list only written ones, in order, and report losses."""
@@ -76,7 +73,6 @@ def test_damages_together_invent_nothing(seed: int) -> None:
     assert len(urls) == len(written.urls) or document.problems, text
 
 
-@RELAXED
 @given(SEEDS)
 def test_both_readers_agree(seed: int) -> None:
     """The tolerant and the strict reader give equal values."""
@@ -86,7 +82,6 @@ def test_both_readers_agree(seed: int) -> None:
     assert tolerant == strict
 
 
-@RELAXED
 @given(SEEDS)
 def test_doubled(seed: int) -> None:
     """Two documents in one file are both read."""
@@ -97,7 +92,6 @@ def test_doubled(seed: int) -> None:
     assert document.complete
 
 
-@RELAXED
 @given(SEEDS, st.floats(0, 1), st.booleans())
 def test_truncated(seed: int, share: float, also_damaged: bool) -> None:
     """A truncated document gives complete URLs from the start, and is reported."""
@@ -113,7 +107,6 @@ def test_truncated(seed: int, share: float, also_damaged: bool) -> None:
         assert document.problems
 
 
-@RELAXED
 @given(SEEDS, st.integers(0, 3))
 def test_scrambled(seed: int, times: int) -> None:
     """Random bytes raise nothing, and every entry can be stored."""
@@ -131,7 +124,6 @@ def test_scrambled(seed: int, times: int) -> None:
         assert entry.priority is None or 0 <= entry.priority <= 1
 
 
-@RELAXED
 @given(st.binary(max_size=3000), st.booleans())
 def test_any_bytes(data: bytes, robots: bool) -> None:
     """Any bytes have an outcome."""

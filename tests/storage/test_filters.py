@@ -10,8 +10,9 @@ from typing import Any
 from recording import DOMAIN, Listing, record
 
 from contentmap_cli.models import Entry, Lastmod, StoredEntry
-from contentmap_cli.storage.reading.contents import EntryFilter, stored_entries
+from contentmap_cli.storage.reading.contents import EntryFilter
 from contentmap_cli.storage.session import Sessions
+from tests.support.stored_entries import stored_entries
 
 SEED, COMBINATIONS = 20261124, 120
 PATHS = [

@@ -255,7 +255,8 @@ def main() -> None:
     assert threading.active_count() == 1, threading.enumerate()
     gc.collect()
     gc.freeze()  # a fork that collects garbage need not copy what is loaded
-    words = _serve(socket.socket(fileno=int(sys.argv[1])))
+    with socket.socket(fileno=int(sys.argv[1])) as channel:
+        words = _serve(channel)
     try:
         _run(words)
     except SystemExit as error:

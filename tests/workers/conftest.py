@@ -17,8 +17,8 @@ LATE = 0.02
 
 @pytest.fixture(scope="session")
 def pages() -> dict[str, Page]:
-    """Eighteen domains."""
-    return small_sites(18, LATE)
+    """Twelve domains."""
+    return small_sites(12, LATE)
 
 
 @pytest.fixture(scope="session")

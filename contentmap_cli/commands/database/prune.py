@@ -316,28 +316,17 @@ def _answer(
 
 
 def _print_notes(cli: GlobalOptions, tally: Tally, free: int) -> None:
-    from contentmap_cli.commands.interface.answer_output import say
     from contentmap_cli.output.number_format import plural, size
 
     if tally.unfinished:
         them = plural(tally.unfinished, "job")
-        say(
-            f"note: kept {them} that can still be resumed; remove them with --unfinished",
-            unless=cli.quiet,
-        )
+        cli.note(f"note: kept {them} that can still be resumed; remove them with --unfinished")
     if tally.busy:
-        say(
-            f"note: skipped {plural(tally.busy, 'domain')} being scanned; run it again later",
-            unless=cli.quiet,
-        )
+        cli.note(f"note: skipped {plural(tally.busy, 'domain')} being scanned; run it again later")
     if tally.files_left:
-        say(
+        cli.note(
             f"note: skipped {plural(tally.files_left, 'sitemap file')} for lack of time "
-            "(slow before PostgreSQL 18); run it again",
-            unless=cli.quiet,
+            "(slow before PostgreSQL 18); run it again"
         )
     if free:
-        say(
-            f"note: {size(free)} of the file are free for reuse; shrink it with --vacuum",
-            unless=cli.quiet,
-        )
+        cli.note(f"note: {size(free)} of the file are free for reuse; shrink it with --vacuum")

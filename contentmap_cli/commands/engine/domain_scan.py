@@ -61,7 +61,10 @@ async def process_domain(
     """
     started = time.monotonic()
     session.note("domain.crawl_started")
-    with await crawler.crawl(claim.target, claim.remembered, progress.updated) as crawl, ExitStack() as kept:
+    with (
+        await crawler.crawl(claim.target, claim.remembered, progress.listener.updated) as crawl,
+        ExitStack() as kept,
+    ):
         session.note("domain.crawl_complete", status=str(crawl.status), files=len(crawl.files))
         seconds = time.monotonic() - started
         progress.crawled()

@@ -34,7 +34,7 @@ class DomainProgress:
         self, claim: Claim, listener: ProgressListener, slots: asyncio.Semaphore, sessions: Sessions
     ) -> None:
         self._claim = claim
-        self._listener = listener
+        self.listener = listener
         self._slots = slots
         self._sessions = sessions
         self._holds_slot = False
@@ -42,17 +42,13 @@ class DomainProgress:
     async def __aenter__(self) -> Self:
         await self._slots.acquire()
         self._holds_slot = True
-        self._listener.started(self._claim.domain)
+        self.listener.started(self._claim.domain)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.crawled()
-
-    def updated(self, progress: CrawlProgress) -> None:
-        """Report one more file."""
-        self._listener.updated(progress)
 
     def crawled(self) -> None:
         """Release the crawl slot: the network part is done, the next domain may be crawled."""

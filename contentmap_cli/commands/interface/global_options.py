@@ -164,6 +164,12 @@ class GlobalOptions:
         earlier = {name: getattr(before, name) for name in before.given - given}
         return replace(later, **earlier, given=given | before.given)
 
+    def note(self, line: str) -> None:
+        """Print a line on stderr, except with --quiet."""
+        from contentmap_cli.commands.interface.answer_output import say
+
+        say(line, unless=self.quiet)
+
     def in_full(self, text: str) -> str:
         """Return a hint with the --db, --tenant and --config of this call added to the commands in it."""
         from contentmap_cli.storage.database_url import parse_database_address, show_database_address

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from contentmap_cli.commands.interface import options as opt
-from contentmap_cli.commands.interface.command_decorator import command, run_async
+from contentmap_cli.commands.interface.command_decorator import run_async
 from contentmap_cli.commands.interface.completion import complete_domain, complete_job
 from contentmap_cli.commands.interface.global_options import GlobalOptions
 from contentmap_cli.errors import Exit, UsageError
@@ -34,11 +34,6 @@ scan before then.
 
 Exit codes: 0; 3 changes (--exit-code); 5 database; 6 no such domain or job.
 """
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command to the app."""
-    command(app, "diff", epilog=EPILOG)(diff)
 
 
 def diff(
@@ -127,7 +122,6 @@ async def _answer(
     from contentmap_cli.models.comparison import choose_scans
     from contentmap_cli.output.answers.diff import diff_writer
     from contentmap_cli.storage.reading.comparison import history, scanned_domains
-    from contentmap_cli.storage.reading.contents import domain_names
 
     async with (
         database_for_reading(cli) as sessions,
@@ -140,7 +134,7 @@ async def _answer(
         elif job_id is not None:
             job_id = await find_job_id(session, cli.tenant_name, job_id)
             await require_job(session, cli.tenant_name, job_id)
-            pairs = await domain_names(session, await scanned_domains(session, job_id))
+            pairs = await scanned_domains(session, job_id)
         changed = False
         selected: Comparison | None = None
         if name is not None:  # select the scans before the output file is opened
@@ -199,32 +193,18 @@ def _scan_named(option: str, text: str | None) -> ScanName:
 
 def _note_start(cli: GlobalOptions, pair: Comparison, earlier: ScanName) -> None:
     """Print a note if the comparison starts later than the date that was asked for."""
-    from contentmap_cli.commands.interface.answer_output import say
-
     before = pair.before
     if isinstance(earlier, datetime) and before is not None and before.recorded_at > earlier:
-        say(
-            f"note: {pair.domain}: the first recorded scan is of {before.recorded_at:%Y-%m-%d %H:%M:%S} UTC",
-            unless=cli.quiet,
+        cli.note(
+            f"note: {pair.domain}: the first recorded scan is of {before.recorded_at:%Y-%m-%d %H:%M:%S} UTC"
         )
 
 
 def _note(cli: GlobalOptions, pair: Comparison, format: Format) -> None:
     """Print notes on scans that are incomplete or were pruned."""
-    from contentmap_cli.commands.interface.answer_output import say
-
     if format is not Format.TABLE and pair.removals_withheld:
-        say(
-            f"note: {pair.domain}: the later scan was not complete: URLs it did not see stay listed",
-            unless=cli.quiet,
-        )
+        cli.note(f"note: {pair.domain}: the later scan was not complete: URLs it did not see stay listed")
     if format is not Format.TABLE and pair.pruned:
-        say(
-            f"note: {pair.domain}: the previous scan was pruned; the changes since it are complete",
-            unless=cli.quiet,
-        )
+        cli.note(f"note: {pair.domain}: the previous scan was pruned; the changes since it are complete")
     if pair.before is not None and not pair.before.complete:
-        say(
-            f"note: {pair.domain}: the earlier scan was not complete: removals may be older",
-            unless=cli.quiet,
-        )
+        cli.note(f"note: {pair.domain}: the earlier scan was not complete: removals may be older")

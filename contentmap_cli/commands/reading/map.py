@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from contentmap_cli.commands.interface import options as opt
-from contentmap_cli.commands.interface.command_decorator import command, run_async
+from contentmap_cli.commands.interface.command_decorator import run_async
 from contentmap_cli.commands.interface.global_options import GlobalOptions
 from contentmap_cli.output.formats import LIST_FORMATS, Format
 
@@ -27,11 +27,6 @@ sitemaps list it.
 
 Exit codes: 0; 5 database; 6 domain never scanned.
 """
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command to the app."""
-    command(app, "map", epilog=EPILOG)(map_)
 
 
 def map_(
@@ -59,7 +54,7 @@ async def _answer(
     cli: GlobalOptions, name: str, depth: int, share: float, format: Format, output: str | None
 ) -> None:
     from contentmap_cli.commands.database.lookups import read_domain
-    from contentmap_cli.commands.interface.answer_output import answer_to, say, width_of
+    from contentmap_cli.commands.interface.answer_output import answer_to, width_of
     from contentmap_cli.output.answers.map import SiteMap, write_map
     from contentmap_cli.storage.jobs.job_queries import last_scanned_at
 
@@ -68,17 +63,14 @@ async def _answer(
         counter = await count_sections(session, domain_id)
     top = counter.tree()
     if not top.urls:
-        say(
-            f"no URL of {name} is recorded; see `contentmap sitemaps {name}`",
-            unless=cli.quiet,
-        )
+        cli.note(f"no URL of {name} is recorded; see `contentmap sitemaps {name}`")
     with answer_to(output) as out:
         least = max(1, round(top.urls * share))
         site = SiteMap(name, top, depth, least, f"{scanned:%Y-%m}", counter.folded)
         write_map(format, out, site, width=width_of(out), color=cli.colored(out))
         drawn = width_of(out) is not None
     if counter.folded and not (format is Format.TABLE and drawn):  # the drawing has its own note
-        say("note: the smallest sections are counted in their parent", unless=cli.quiet)
+        cli.note("note: the smallest sections are counted in their parent")
 
 
 async def count_sections(session: GuardedSession, domain_id: int) -> SectionCounter:

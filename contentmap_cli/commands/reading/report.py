@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from contentmap_cli.commands.interface.command_decorator import command, run_async
+from contentmap_cli.commands.interface.command_decorator import run_async
 from contentmap_cli.commands.interface.completion import complete_subject
 from contentmap_cli.commands.interface.global_options import GlobalOptions
 from contentmap_cli.errors import UsageError
@@ -29,11 +29,6 @@ pip install 'contentmap-cli[report]'
 
 Exit codes: 0; 2 usage, or plotly is missing; 5 database; 6 no such domain or job.
 """
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command to the app."""
-    command(app, "report", epilog=EPILOG)(report)
 
 
 def report(

@@ -9,7 +9,7 @@ from urllib.parse import urljoin
 import typer
 
 from contentmap_cli.commands.interface import options as opt
-from contentmap_cli.commands.interface.command_decorator import command, run_async
+from contentmap_cli.commands.interface.command_decorator import run_async
 from contentmap_cli.commands.interface.global_options import GlobalOptions
 from contentmap_cli.errors import Exit, NotFound, UsageError
 from contentmap_cli.output.formats import LIST_FORMATS, Format
@@ -25,11 +25,6 @@ Examples:
 
 Exit codes: 0; 3 a URL is disallowed (--exit-code); 5 database; 6 no such domain or version.
 """
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command to the app."""
-    command(app, "robots", epilog=EPILOG)(robots)
 
 
 def robots(
@@ -85,7 +80,6 @@ def robots(
 async def _versions(cli: GlobalOptions, name: str) -> list[RobotsVersion]:
     """Return all versions. If there are none, print a note with the reason."""
     from contentmap_cli.commands.database.lookups import read_domain
-    from contentmap_cli.commands.interface.answer_output import say
     from contentmap_cli.storage.jobs.job_queries import last_scan
     from contentmap_cli.storage.writing.robots_versions import robots_versions
 
@@ -94,7 +88,7 @@ async def _versions(cli: GlobalOptions, name: str) -> list[RobotsVersion]:
         last = await last_scan(session, domain_id) if not versions else None
     if not versions:
         why = f"{last.status}, {last.error.code}: {last.error.message}" if last and last.error else ""
-        say(f"no robots.txt of {name} is recorded{f': {why}' if why else ''}", unless=cli.quiet)
+        cli.note(f"no robots.txt of {name} is recorded{f': {why}' if why else ''}")
     return versions
 
 
@@ -106,7 +100,6 @@ def _pair(
     later: int | None,
 ) -> tuple[RobotsVersion, RobotsVersion]:
     """Return the two versions to compare. Raise NotFound if one of them is not recorded."""
-    from contentmap_cli.commands.interface.answer_output import say
     from contentmap_cli.output.number_format import plural
 
     if not versions:
@@ -115,7 +108,7 @@ def _pair(
             hint=f"show the last scan with `contentmap sitemaps {name}`",
         )
     if len(versions) == 1 and earlier is None and later is None:
-        say(f"the robots.txt of {name} has one version", unless=cli.quiet)
+        cli.note(f"the robots.txt of {name} has one version")
         return versions[0], versions[0]
     last = later if later is not None else len(versions)
     first = earlier if earlier is not None else last - 1

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from contentmap_cli.commands.interface import options as opt
-from contentmap_cli.commands.interface.command_decorator import command, run_async
+from contentmap_cli.commands.interface.command_decorator import run_async
 from contentmap_cli.commands.interface.global_options import GlobalOptions
 from contentmap_cli.output.formats import LIST_FORMATS, Format
 
@@ -18,11 +18,6 @@ Examples:
 
 Exit codes: 0; 5 database; 6 domain never scanned.
 """
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command to the app."""
-    command(app, "sitemaps", epilog=EPILOG)(sitemaps)
 
 
 def sitemaps(
@@ -44,7 +39,7 @@ async def _answer(
     cli: GlobalOptions, name: str, format: Format, output: str | None, *, removed: bool
 ) -> None:
     from contentmap_cli.commands.database.lookups import read_domain
-    from contentmap_cli.commands.interface.answer_output import answer_to, say, width_of
+    from contentmap_cli.commands.interface.answer_output import answer_to, width_of
     from contentmap_cli.models.robots import DomainRobots
     from contentmap_cli.output.answers.lists import robots_note
     from contentmap_cli.output.formats import files_writer
@@ -69,7 +64,7 @@ async def _answer(
             if last is not None and format is Format.TABLE:
                 write_scan(out, last)
         if problems is not None and format is Format.CSV:
-            say(robots_note(problems), unless=cli.quiet)
+            cli.note(robots_note(problems))
         if not count:
             why = f"{last.status}, {last.error.code}: {last.error.message}" if last and last.error else ""
-            say(f"no sitemap of {name} is recorded{f': {why}' if why else ''}", unless=cli.quiet)
+            cli.note(f"no sitemap of {name} is recorded{f': {why}' if why else ''}")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from contentmap_cli.commands.interface import options as opt
-from contentmap_cli.commands.interface.command_decorator import command, run_async
+from contentmap_cli.commands.interface.command_decorator import run_async
 from contentmap_cli.commands.interface.global_options import GlobalOptions
 from contentmap_cli.errors import UsageError
 from contentmap_cli.output.formats import ENTRY_FORMATS, Format
@@ -27,11 +27,6 @@ WHEN is a date, a UTC date-time, or an age such as 12h, 7d or 2w.
 
 Exit codes: 0; 5 database; 6 domain never scanned.
 """
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command to the app."""
-    command(app, "urls", epilog=EPILOG)(urls)
 
 
 def urls(
@@ -101,7 +96,7 @@ async def _answer(
     cli: GlobalOptions, name: str, wanted: EntryFilter, format: Format, output: str | None
 ) -> None:
     from contentmap_cli.commands.database.lookups import read_domain
-    from contentmap_cli.commands.interface.answer_output import answer_to, has_left, say, width_of
+    from contentmap_cli.commands.interface.answer_output import answer_to, has_left, width_of
     from contentmap_cli.output.formats import entries_writer
     from contentmap_cli.output.writers.sitemap_xml import MAX_URLS
     from contentmap_cli.storage.reading.contents import stored_batches
@@ -118,18 +113,16 @@ async def _answer(
             writer.finish()
     if not count:
         files = f"; list the files with `contentmap sitemaps {name}`" if wanted.sitemap is not None else ""
-        say(f"no URLs of {name} match{cli.in_full(files)}", unless=cli.quiet)
+        cli.note(f"no URLs of {name} match{cli.in_full(files)}")
     elif format is Format.XML and count > MAX_URLS:
-        say(
-            f"note: {count:,} URLs in one sitemap; the protocol allows {MAX_URLS:,} per file: use -o FOLDER/",
-            unless=cli.quiet,
+        cli.note(
+            f"note: {count:,} URLs in one sitemap; the protocol allows {MAX_URLS:,} per file: use -o FOLDER/"
         )
 
 
 async def _write_folder(cli: GlobalOptions, name: str, wanted: EntryFilter, files: SitemapFiles) -> None:
     """Write sitemaps of at most the protocol's size, and their index, into a folder."""
     from contentmap_cli.commands.database.lookups import read_domain
-    from contentmap_cli.commands.interface.answer_output import say
     from contentmap_cli.output.number_format import plural
     from contentmap_cli.output.writers.sitemap_xml import SitemapFolder
     from contentmap_cli.storage.reading.contents import stored_batches
@@ -144,7 +137,4 @@ async def _write_folder(cli: GlobalOptions, name: str, wanted: EntryFilter, file
                 with files.index() as index:
                     folder.finish(index)
             files.publish(folder.parts)
-    say(
-        f"{plural(count, 'URL')} in {plural(folder.parts, 'sitemap')} and an index",
-        unless=cli.quiet,
-    )
+    cli.note(f"{plural(count, 'URL')} in {plural(folder.parts, 'sitemap')} and an index")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import ClassVar, TextIO
+from collections.abc import Sequence
+from typing import ClassVar, TextIO, TypeVar
 
 from contentmap_cli.models import Entry, FileStatus, JobSummary, Lastmod, Problem, StoredEntry, StoredFile
 from contentmap_cli.models.robots import DomainRobots
@@ -11,7 +11,9 @@ from contentmap_cli.output.columns import Cell, Column, Line, Style, styled, wri
 from contentmap_cli.output.escape import redact, terminal, url_text
 from contentmap_cli.output.number_format import duration, moment, number, size
 from contentmap_cli.output.outcomes import elapsed, failure_text, job_status
+from contentmap_cli.output.rows import EntryWriter, RowWriter
 
+Row = TypeVar("Row")
 _JOBS = (
     Column("JOB"),
     Column("STATUS"),
@@ -40,14 +42,14 @@ _FILE_STYLES = {
 _MAX_PROBLEMS = 3  # per file; other formats have all of them
 
 
-class Aligned:
+class Aligned(RowWriter[Row]):
     """Collects rows until the end, since columns are aligned over all of them."""
 
     columns: ClassVar[tuple[Column, ...]]
     note: ClassVar[str] = ""
 
     def __init__(self, out: TextIO, *, width: int | None, color: bool) -> None:
-        self._out = out
+        super().__init__(out)
         self._width = width
         self._color = color
         self.lines: list[Line] = []
@@ -55,10 +57,10 @@ class Aligned:
     def finish(self) -> None:
         """Write the table."""
         write_table(self._out, self.columns, self.lines, width=self._width, color=self._color, note=self.note)
-        self._out.flush()
+        super().finish()
 
 
-class JobsTable(Aligned):
+class JobsTable(Aligned[JobSummary]):
     """One row per job."""
 
     columns = _JOBS
@@ -83,7 +85,7 @@ class JobsTable(Aligned):
         )
 
 
-class FilesTable(Aligned):
+class FilesTable(Aligned[StoredFile | DomainRobots]):
     """One row per sitemap file, with its error or its first problems."""
 
     columns = _FILES
@@ -126,11 +128,11 @@ class FilesTable(Aligned):
             self._out.flush()
 
 
-class EntriesTable:
+class EntriesTable(EntryWriter):
     """One row per entry, written at once: the columns before the URL have fixed widths."""
 
     def __init__(self, out: TextIO, *, width: int | None, color: bool) -> None:
-        self._out = out
+        super().__init__(out)
         self._color = color
         self._off_terminal = width is None
         self._blank = "-" if width is None else ""
@@ -151,15 +153,6 @@ class EntriesTable:
         if removed is not None:
             text = styled(f"{text}  removed {moment(removed)[:10]}", Style.DIM, self._color)
         self._out.write(text + "\n")
-
-    def write_all(self, rows: Iterable[StoredEntry | Entry]) -> None:
-        """Write several entries."""
-        for row in rows:
-            self.write(row)
-
-    def finish(self) -> None:
-        """Flush the stream."""
-        self._out.flush()
 
 
 def _lastmod(lastmod: Lastmod | None) -> str:

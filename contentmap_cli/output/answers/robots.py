@@ -11,9 +11,10 @@ from contentmap_cli.models.robots import RobotsState, RobotsVerdict, RobotsVersi
 from contentmap_cli.output.answers.lists import Aligned, problem_text, problems_text
 from contentmap_cli.output.columns import Cell, Column, Line, Style, styled
 from contentmap_cli.output.escape import terminal, url_text
-from contentmap_cli.output.formats import LIST_FORMATS, Format, RowWriter, objects_writer, refusal
+from contentmap_cli.output.formats import LIST_FORMATS, Format, objects_writer, refusal
 from contentmap_cli.output.number_format import moment, plural, size
 from contentmap_cli.output.objects import SCHEMA, robots_object, to_json, verdict_object
+from contentmap_cli.output.rows import RowWriter
 
 _STATES = {
     RobotsState.READ: "read",
@@ -50,7 +51,7 @@ def verdicts_writer(
     return objects_writer(format, out, verdict_object, VERDICT, LIST_FORMATS)
 
 
-class VersionsTable(Aligned):
+class VersionsTable(Aligned[RobotsVersion]):
     """One row per version."""
 
     columns: ClassVar[tuple[Column, ...]] = (
@@ -78,7 +79,7 @@ class VersionsTable(Aligned):
         self.lines.append(Line(cells, Cell(problems_text(row.problems), Style.DIM)))
 
 
-class VerdictsTable(Aligned):
+class VerdictsTable(Aligned[RobotsVerdict]):
     """One row per URL."""
 
     columns: ClassVar[tuple[Column, ...]] = (

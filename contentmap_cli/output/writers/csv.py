@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable, Iterable
-from typing import Generic, TextIO, TypeVar
+from typing import TextIO, TypeVar
 
 from contentmap_cli.models import DomainSummary, JobSummary, ScanStatus
 from contentmap_cli.output.escape import csv_cell, terminal, url_text
 from contentmap_cli.output.objects import domain_object
+from contentmap_cli.output.rows import RowWriter
 
 Row = TypeVar("Row")
 Path = tuple[str, ...]
@@ -61,29 +62,21 @@ def cells_of(
     return cells
 
 
-class CsvRows(Generic[Row]):
+class CsvRows(RowWriter[Row]):
     """A header line, then one line per row. `to_cells` returns the cells of a row in the order of the
     columns."""
 
     def __init__(
         self, out: TextIO, columns: tuple[Path, ...], to_cells: Callable[[Row], Iterable[str]]
     ) -> None:
-        self._out = out
+        super().__init__(out)
         self._to_cells = to_cells
         self._csv = csv.writer(out, lineterminator="\n")
         self._csv.writerow("_".join(path) for path in columns)
 
-    def write(self, row: Row) -> None:
-        """Write the row."""
-        self._csv.writerow(self._to_cells(row))
-
     def write_all(self, rows: Iterable[Row]) -> None:
-        """Write several rows."""
+        """Write the rows."""
         self._csv.writerows(map(self._to_cells, rows))
-
-    def finish(self) -> None:
-        """Flush the stream."""
-        self._out.flush()
 
 
 class CsvScan:

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Sequence
-from typing import Generic, TextIO, TypeVar
+from typing import TextIO, TypeVar
 
 from contentmap_cli.models import DomainSummary, ErrorGroup, JobSummary
 from contentmap_cli.output.objects import domain_object, job_object
+from contentmap_cli.output.rows import RowWriter
 from contentmap_cli.output.writers.deferred_buffer import DeferredText
 
 Row = TypeVar("Row")
@@ -73,20 +74,16 @@ class _Results:
         self._write("\n  ]\n}\n" if self._before.startswith(",") else "]\n}\n")
 
 
-class JsonRows(Generic[Row]):
+class JsonRows(RowWriter[Row]):
     """An array with one object per row and line. `to_text` returns the object as JSON."""
 
     def __init__(self, out: TextIO, to_text: Callable[[Row], str]) -> None:
-        self._out = out
+        super().__init__(out)
         self._to_text = to_text
         self._before = "[\n"
 
-    def write(self, row: Row) -> None:
-        """Write the row."""
-        self.write_all((row,))
-
     def write_all(self, rows: Iterable[Row]) -> None:
-        """Write several rows."""
+        """Write the rows."""
         text = ",\n".join(map(self._to_text, rows))
         if text:
             self._out.write(self._before + text)
@@ -95,4 +92,4 @@ class JsonRows(Generic[Row]):
     def finish(self) -> None:
         """Close the array."""
         self._out.write("[]\n" if self._before == "[\n" else "\n]\n")
-        self._out.flush()
+        super().finish()

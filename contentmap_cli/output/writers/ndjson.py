@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
-from typing import Generic, TextIO, TypeVar
+from typing import TextIO, TypeVar
 
 from contentmap_cli.models import DomainSummary, JobSummary
 from contentmap_cli.output.objects import domain_object, job_object
+from contentmap_cli.output.rows import RowWriter
 
 Row = TypeVar("Row")
 
@@ -31,21 +32,13 @@ class NdjsonScan:
         self._out.flush()
 
 
-class NdjsonRows(Generic[Row]):
+class NdjsonRows(RowWriter[Row]):
     """One line per row, not flushed. `to_text` returns the object of a row as JSON."""
 
     def __init__(self, out: TextIO, to_text: Callable[[Row], str]) -> None:
-        self._out = out
+        super().__init__(out)
         self._to_text = to_text
 
-    def write(self, row: Row) -> None:
-        """Write the row."""
-        self.write_all((row,))
-
     def write_all(self, rows: Iterable[Row]) -> None:
-        """Write several rows."""
+        """Write the rows."""
         self._out.write("".join([self._to_text(row) + "\n" for row in rows]))
-
-    def finish(self) -> None:
-        """Flush the stream."""
-        self._out.flush()

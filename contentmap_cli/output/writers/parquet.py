@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, TextIO
 
 from contentmap_cli.errors import UsageError
 from contentmap_cli.models import Entry, StoredEntry
+from contentmap_cli.output.rows import EntryWriter
 
 ROWS_PER_GROUP = 50_000
 
 
-class ParquetEntries:
+class ParquetEntries(EntryWriter):
     """One row per entry, with the columns of the CSV; dates are UTC timestamps, media are counts.
 
     Raises UsageError if pyarrow is not installed or `out` is a terminal.
     """
 
     def __init__(self, out: TextIO) -> None:
+        super().__init__(out)
         try:
             import pyarrow
             from pyarrow import parquet
@@ -56,11 +57,6 @@ class ParquetEntries:
         self._rows.append(_cells(row))
         if len(self._rows) >= ROWS_PER_GROUP:
             self._group()
-
-    def write_all(self, rows: Iterable[StoredEntry | Entry]) -> None:
-        """Add several entries."""
-        for row in rows:
-            self.write(row)
 
     def finish(self) -> None:
         """Write the last row group and the footer, without which the file cannot be read."""

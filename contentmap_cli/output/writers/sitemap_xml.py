@@ -13,6 +13,7 @@ from typing import Final, Self, TextIO
 
 from contentmap_cli.models import Attributes, Entry, Lastmod, StoredEntry
 from contentmap_cli.output.escape import url_text, xml_text
+from contentmap_cli.output.rows import EntryWriter
 from contentmap_cli.output.writers.sitemap_media import MEDIA_NAMESPACES, media
 
 SITEMAP_NAMESPACE = "http://www.sitemaps.org/schemas/sitemap/0.9"
@@ -28,7 +29,7 @@ MAX_BYTES: Final = 52_428_800
 _DATE_LENGTH = {"year": 4, "month": 7, "day": 10}
 
 
-class SitemapEntries:
+class SitemapEntries(EntryWriter):
     """One `<url>` per entry, with lastmod, changefreq, priority, alternates, images, videos and news.
 
     The first entry decides the root: pages make a urlset, sitemaps an index. A document has one kind only, so
@@ -36,7 +37,7 @@ class SitemapEntries:
     """
 
     def __init__(self, out: TextIO) -> None:
-        self._out = out
+        super().__init__(out)
         self._type: str | None = None
 
     def write(self, row: StoredEntry | Entry) -> None:
@@ -47,17 +48,12 @@ class SitemapEntries:
         if entry.type == self._type:
             self._out.write(_element(entry))
 
-    def write_all(self, rows: Iterable[StoredEntry | Entry]) -> None:
-        """Write several entries."""
-        for row in rows:
-            self.write(row)
-
     def finish(self) -> None:
         """Close the root. Without entries it is an empty urlset."""
         if self._type is None:
             self._open("url")
         self._out.write("</sitemapindex>\n" if self._type == "sitemap" else _END)
-        self._out.flush()
+        super().finish()
 
     def _open(self, entry_type: str) -> None:
         self._type = entry_type

@@ -3,31 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TextIO
 
 from contentmap_cli.models import Entry, StoredEntry
 from contentmap_cli.output.escape import url_text
+from contentmap_cli.output.rows import EntryWriter
 
 
-class TxtEntries:
+class TxtEntries(EntryWriter):
     """One URL per line."""
 
-    def __init__(self, out: TextIO) -> None:
-        self._out = out
-
-    def write(self, row: StoredEntry | Entry) -> None:
-        """Write the URL."""
-        entry = row.entry if isinstance(row, StoredEntry) else row
-        self._out.write(url_text(entry.url) + "\n")
-
     def write_all(self, rows: Iterable[StoredEntry | Entry]) -> None:
-        """Write several URLs."""
-        self._out.write(
-            "".join(
-                [url_text((row.entry if isinstance(row, StoredEntry) else row).url) + "\n" for row in rows]
-            )
-        )
-
-    def finish(self) -> None:
-        """Flush the stream."""
-        self._out.flush()
+        """Write the URLs."""
+        entries = (row.entry if isinstance(row, StoredEntry) else row for row in rows)
+        self._out.write("".join([url_text(entry.url) + "\n" for entry in entries]))

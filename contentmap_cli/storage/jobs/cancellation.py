@@ -46,7 +46,7 @@ async def cancel_job(session: GuardedSession, job_id: str) -> bool:
             error=CANCELLED,
         )
     )
-    if session.get_bind().dialect.name == "postgresql":
+    if session.dialect.name == "postgresql":
         from contentmap_cli.storage.queue.queue import drop_job_entries
 
         await drop_job_entries(session, job_id)

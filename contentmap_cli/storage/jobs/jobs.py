@@ -106,7 +106,7 @@ async def _domain_ids(
 
 def _insert_for(session: GuardedSession) -> Any:
     """Return the INSERT that supports ON CONFLICT. A dialect is imported on use, as the import is slow."""
-    return import_module(f"sqlalchemy.dialects.{session.get_bind().dialect.name}").insert
+    return import_module(f"sqlalchemy.dialects.{session.dialect.name}").insert
 
 
 async def find_job(session: GuardedSession, job_id: str, tenant: str, *, lock: bool = False) -> Job | None:

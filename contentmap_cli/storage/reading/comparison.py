@@ -27,6 +27,7 @@ from contentmap_cli.storage.tables import (
     FILE_CHANGES,
     SITEMAP_URLS,
     URL_CHANGES,
+    Domain,
     DomainScan,
     Job,
     SitemapFile,
@@ -77,14 +78,15 @@ async def history(session: GuardedSession, domain_id: int) -> list[ScanPoint]:
     ]
 
 
-async def scanned_domains(session: GuardedSession, job_id: str) -> list[int]:
-    """Return the domains of which a job has recorded something, in the order given."""
-    found = await session.scalars(
-        select(DomainScan.domain_id)
+async def scanned_domains(session: GuardedSession, job_id: str) -> list[tuple[int, str]]:
+    """Return id and name of the domains of which a job has recorded something, in the order given."""
+    found = await session.execute(
+        select(Domain.id, Domain.name)
+        .join(DomainScan, DomainScan.domain_id == Domain.id)
         .where(DomainScan.job_id == job_id, DomainScan.recorded_at.is_not(None))
         .order_by(DomainScan.id)
     )
-    return list(found)
+    return [(row.id, row.name) for row in found]
 
 
 async def changes_between(

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, cast
 
 from sqlalchemy import ColumnElement, func, select
 
-from contentmap_cli.batches import batched
 from contentmap_cli.errors import Failure
 from contentmap_cli.models import (
     DiscoveryMethod,
@@ -68,15 +67,6 @@ async def known_domains(
     return list(found)
 
 
-async def domain_names(session: GuardedSession, domain_ids: Sequence[int]) -> list[tuple[int, str]]:
-    """Return each id with the name of its domain, in the order given."""
-    names: dict[int, str] = {}
-    for some in batched(domain_ids, 500):
-        rows = await session.execute(select(Domain.id, Domain.name).where(Domain.id.in_(some)))
-        names |= {row.id: row.name for row in rows}
-    return [(domain_id, names[domain_id]) for domain_id in domain_ids]
-
-
 async def stored_files(
     session: GuardedSession, domain_id: int, *, removed: bool = False
 ) -> AsyncIterator[StoredFile]:
@@ -113,15 +103,6 @@ async def stored_files(
             error=Failure(row.error_code, row.error_message or "") if row.error_code else None,
             problems=tuple(Problem(**problem) for problem in row.problems),
         )
-
-
-async def stored_entries(
-    session: GuardedSession, domain_id: int, wanted: EntryFilter
-) -> AsyncIterator[StoredEntry]:
-    """Yield the entries of a domain one by one; see `stored_batches`."""
-    async for batch in stored_batches(session, domain_id, wanted):
-        for entry in batch:
-            yield entry
 
 
 async def stored_batches(

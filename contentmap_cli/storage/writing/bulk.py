@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from functools import lru_cache
 from itertools import chain, groupby, repeat
+from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -28,6 +29,8 @@ _SIZES: Final = (500, 50)
 """Rows of one statement. The remainder gets a statement of its own size, which the driver caches too."""
 
 _STATEMENTS_A_CALL: Final = 10  # each is a call to the driver's thread
+
+_COLUMNS: Final = attrgetter("columns")  # of a RowBatch
 
 _Insert = tuple[str, list[tuple[Any, ...]], int]
 
@@ -73,7 +76,7 @@ async def _insert_overlapped(connection: AsyncConnection, statements: Iterator[_
 def _statements(shared: SharedValues, batches: Iterable[RowBatch]) -> Iterator[_Insert]:
     """Yield statements for a file's rows, each with its sets of parameters and the number of their rows."""
     most = _SIZES[0]
-    for columns, alike in groupby(batches, key=_columns):
+    for columns, alike in groupby(batches, key=_COLUMNS):
         for some in batched(alike, _STATEMENTS_A_CALL):
             full = [(*shared, *batch.values) for batch in some if len(batch) == most]
             if full:
@@ -87,12 +90,11 @@ def _in_parts(shared: SharedValues, batch: RowBatch) -> Iterator[_Insert]:
     """Yield statements for a batch with fewer rows than the largest statement."""
     values, width = batch.values, len(batch.columns)
     size = _SIZES[1]
-    whole = len(batch) // size
+    whole, left = divmod(len(batch), size)
     if whole:
         cuts = range(0, whole * size * width, size * width)
         parts = [(*shared, *values[start : start + size * width]) for start in cuts]
         yield _insert(batch.columns, size), parts, whole * size
-    left = len(batch) - whole * size
     if left:
         yield _insert(batch.columns, left), [(*shared, *values[whole * size * width :])], left
 
@@ -110,7 +112,7 @@ def _insert(columns: tuple[str, ...], rows: int) -> str:
 
 async def _copy(session: GuardedSession, shared: SharedValues, batches: Iterable[RowBatch]) -> int:
     counts: list[int] = []
-    for columns, alike in groupby(batches, key=_columns):
+    for columns, alike in groupby(batches, key=_COLUMNS):
         await copy_records(
             session,
             SITEMAP_URLS.name,
@@ -170,7 +172,3 @@ def _records(shared: SharedValues, batch: RowBatch, counts: list[int]) -> Iterat
     ]
     columns[LASTMOD] = [moment and datetime.fromisoformat(moment) for moment in columns[LASTMOD]]
     return zip(*map(repeat, shared), *columns, strict=False)
-
-
-def _columns(batch: RowBatch) -> tuple[str, ...]:
-    return batch.columns

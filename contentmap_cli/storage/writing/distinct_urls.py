@@ -6,9 +6,11 @@ SQLite takes longer to count a million distinct URLs than to insert half of them
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from tempfile import TemporaryFile
 from typing import BinaryIO
+
+from contentmap_cli.models.entry_rows import RowBatch
 
 _BUCKETS = 1024
 """So many that the set of one bucket stays small: a megabyte for ten million URLs."""
@@ -43,6 +45,12 @@ class DistinctCounter:
         self.added += len(urls)
         if len(self._pending) >= _IN_MEMORY:
             self._spill()
+
+    def counting(self, batches: Iterable[RowBatch]) -> Iterator[RowBatch]:
+        """Yield the batches and add their URLs."""
+        for batch in batches:
+            self.add(batch.urls)
+            yield batch
 
     def count(self) -> int:
         """Return the number of distinct URLs. One bucket at a time: a set takes ten times an array's

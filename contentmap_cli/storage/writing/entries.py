@@ -11,7 +11,7 @@ published before. Derived values, such as the page type, do not count.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, TypeVar
@@ -189,14 +189,9 @@ def _shared_values(claim: Claim, file_id: int | None) -> SharedValues:
 async def _insert_all(session: GuardedSession, claim: Claim, files: Sequence[FileEntries]) -> int:
     """Insert the entries of a first scan and return the number of distinct URLs."""
     with DistinctCounter() as counter:
-
-        def counted(batches: Iterable[RowBatch]) -> Iterator[RowBatch]:
-            for batch in batches:
-                counter.add(batch.urls)
-                yield batch
-
         for file in files:
-            await insert_rows(session, file.shared_values(claim), counted(await file.all_batches()))
+            batches = counter.counting(await file.all_batches())
+            await insert_rows(session, _shared_values(claim, file.file_id), batches)
         if counter.added <= _COUNTED_IN_LOOP:
             return counter.count()
         return await run_in_thread(counter.count)

@@ -73,7 +73,12 @@ async def save_files(
     new_files = [file for url, file in first_mention.items() if url not in before]
     ids = {url: row.id for url, row in before.items()}
     for some in batched(new_files, SLICE):  # an index may name fifty thousand
-        new = [_row(claim, file, now) for file in some]
+        new = [
+            _BLANK
+            | {"domain_id": claim.domain_id, "url": file.url, "first_seen": now}
+            | _facts(claim, file, now)
+            for file in some
+        ]
         # matched by URL, not by order: so one statement inserts all of them
         ids |= {row.url: row.id for row in await session.execute(_INSERT, new)}
     came = [ids[file.url] for file in new_files] if before else []
@@ -122,13 +127,6 @@ def _type(file: CrawledFile, row: SitemapFile | None) -> str | None:
 async def _recorded(session: GuardedSession, claim: Claim) -> dict[str, SitemapFile]:
     rows = await session.scalars(select(SitemapFile).where(SitemapFile.domain_id == claim.domain_id))
     return {row.url: row for row in rows}
-
-
-def _row(claim: Claim, file: CrawledFile, now: datetime) -> dict[str, Any]:
-    """Return the row of a new file."""
-    return (
-        _BLANK | {"domain_id": claim.domain_id, "url": file.url, "first_seen": now} | _facts(claim, file, now)
-    )
 
 
 def _asked(file: CrawledFile) -> dict[str, Any]:

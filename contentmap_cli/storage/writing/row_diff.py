@@ -31,7 +31,6 @@ from contentmap_cli.storage.driver_columns import raw_columns
 from contentmap_cli.storage.jobs.claims import Claim
 from contentmap_cli.storage.session import GuardedSession
 from contentmap_cli.storage.tables import SITEMAP_URLS
-from contentmap_cli.storage.writing.bulk import SharedValues
 from contentmap_cli.storage.writing.change_set import CHUNK, FileChanges
 from contentmap_cli.threads import run_in_thread
 
@@ -57,11 +56,6 @@ class FileEntries:
     batches: Callable[[], Iterable[RowBatch]]  # in the order of their URLs, one for each
     whole: bool  # read to its end, with nothing lost: what it does not list is gone from it
     delta: RowDelta | None = None  # what changed since a scan that may be the one recorded
-
-    def shared_values(self, claim: Claim) -> SharedValues:
-        """Return the values that all rows of the file share."""
-        assert self.file_id is not None  # noqa: S101 - it has been saved by now
-        return SharedValues(claim.domain_id, self.file_id, claim.scan_id)
 
     async def all_batches(self) -> Iterable[RowBatch]:
         """Return all rows of the file without blocking the event loop."""
