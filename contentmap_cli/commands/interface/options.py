@@ -16,6 +16,7 @@ from contentmap_cli.models import Probe
 from contentmap_cli.output.formats import (
     CHECK_FORMATS,
     DIFF_FORMATS,
+    DOCTOR_FORMATS,
     ENTRY_FORMATS,
     LIST_FORMATS,
     PARSE_FORMATS,
@@ -99,6 +100,7 @@ LatestJob = Annotated[
 ]
 ScanFormat = Annotated[Format, _format(*SCAN_FORMATS)]
 ListFormat = Annotated[Format, _format(*LIST_FORMATS)]
+DoctorFormat = Annotated[Format, _format(*DOCTOR_FORMATS)]
 CheckFormat = Annotated[Format, _format(*CHECK_FORMATS)]
 EntryFormat = Annotated[Format, _format(*ENTRY_FORMATS)]
 DiffFormat = Annotated[Format, _format(*DIFF_FORMATS)]
@@ -207,13 +209,13 @@ CRAWL: Final[dict[str, Any]] = dict(
             "HTTP or SOCKS5 proxy.",
             short="-x",
             metavar="URL",
-            show_default="HTTPS_PROXY, HTTP_PROXY, ALL_PROXY",
+            show_default="environment",
         ),
         _setting("no_proxy", bool, MORE, "Use no proxy, whatever the environment says."),
         _setting(
-            "connect_to", list[str], _NETWORK, "HOST:PORT:ADDR:PORT, as in curl. Repeatable.", metavar="MAP"
+            "connect_to", list[str], MORE, "HOST:PORT:ADDR:PORT, as in curl. Repeatable.", metavar="MAP"
         ),
-        _setting("allow_private", bool, _NETWORK, "Allow private and loopback addresses."),
+        _setting("allow_private", bool, MORE, "Allow private and loopback addresses."),
         _setting(
             "allow_net",
             list[str],
@@ -275,10 +277,15 @@ RESUMED: Final = _of_the_job(
     _without("max_urls", "max_file_size", "probe", "refresh", "ignore_robots", "user_agent", "robots_agent")
 )
 CHECKED: Final = _without("concurrency", "max_time", "refresh", "body_cache", "expect_urls")
+DOCTORED: Final = _without(
+    *("concurrency", "max_time", "refresh", "body_cache", "expect_urls", "max_urls", "domain_time", "probe"),
+    "delay",
+)
 WORKED: Final = _only("concurrency", "proxy", "no_proxy", "body_cache")
 ScanCrawl = Annotated[Mapping[str, Any], SCANNED]
 ResumedCrawl = Annotated[Mapping[str, Any], RESUMED]
 CheckCrawl = Annotated[Mapping[str, Any], CHECKED]
+DoctorCrawl = Annotated[Mapping[str, Any], DOCTORED]
 WorkerCrawl = Annotated[Mapping[str, Any], WORKED]
 
 

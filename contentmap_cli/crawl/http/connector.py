@@ -370,19 +370,20 @@ def _tls_context(options: CrawlOptions) -> ssl.SSLContext | bool:
     """Return how to verify certificates: by the system's authorities (True) and a file's, or not (False)."""
     if not options.verify_tls:
         return False
-    return True if options.ca_file is None else _new_context(options)
+    return True if options.ca_file is None else new_context(options)
 
 
 def client_context(options: CrawlOptions) -> ssl.SSLContext | None:
     """Return the context of requests with the client certificate, None if there is none."""
     if options.certificate is None:
         return None
-    context = _new_context(options)
+    context = new_context(options)
     options.certificate.load(context)
     return context
 
 
-def _new_context(options: CrawlOptions) -> ssl.SSLContext:
+def new_context(options: CrawlOptions) -> ssl.SSLContext:
+    """Return a context that verifies certificates as the options say."""
     context = ssl.create_default_context()
     context.set_alpn_protocols(["http/1.1"])
     if options.ca_file is not None:

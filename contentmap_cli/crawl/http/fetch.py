@@ -73,7 +73,7 @@ class Fetcher:
         self._random = random.Random()  # noqa: S311 - jitter, not a secret
 
     async def __aenter__(self) -> Fetcher:
-        self._connector = Connector(self._options, self._resolver)
+        self._connector = self.connector = Connector(self._options, self._resolver)
         self._identity = Identity(self._options, client_context(self._options))
         self._session = self._new_session(self._connector.connector)
         self._socks = {proxy: self._new_session(each) for proxy, each in self._connector.socks.items()}
