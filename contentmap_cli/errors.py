@@ -50,6 +50,7 @@ class Code(StrEnum):
     REDIRECT_LOOP = "redirect_loop"
     TOO_MANY_REDIRECTS = "too_many_redirects"
     REDIRECT_SCHEME = "redirect_scheme"
+    HTTPS_REQUIRED = "https_required"
     ADDRESS_BLOCKED = "address_blocked"
     ROBOTS_UNREACHABLE = "robots_unreachable"
     ROBOTS_IS_HTML = "robots_is_html"
@@ -96,7 +97,7 @@ class Failure:
 class ContentMapError(Exception):
     """An error that ends a command.
 
-    It is printed as `error: message (cause)`, its `details`, a line each, a blank line and `hint: …`.
+    It is printed as `error: message: cause`, its `details`, a line each, a blank line and `hint: …`.
     Subclasses set `code` and `exit_code`; both are part of the command line's contract.
     """
 

@@ -43,7 +43,8 @@ def chosen_rules(
         for name in names:
             if not _with_prefix(name, RULES):
                 raise UsageError(
-                    f"{option}: no rule begins with '{name[:80]}'", hint="see contentmap check --list-rules"
+                    f"{option}: no rule id starts with '{name[:80]}'",
+                    hint="see `contentmap check --list-rules`",
                 )
     chosen = _matching(select) if select else frozenset(RULES)
     return frozenset(

@@ -24,8 +24,8 @@ from contentmap_cli.commands import (
     status,
     worker,
 )
-from contentmap_cli.commands.interface.cli_errors import fail, unexpected
-from contentmap_cli.commands.interface.command_decorator import command
+from contentmap_cli.commands.interface.cli_errors import answer_lost, fail, stdout_error, unexpected
+from contentmap_cli.commands.interface.command_decorator import PROGRAM, command
 from contentmap_cli.commands.interface.global_options import (
     ColorOption,
     Config,
@@ -48,12 +48,12 @@ EPILOG = """\
 Examples:
   contentmap scan example.com
   contentmap status
-  contentmap urls example.com --format csv -o urls.csv
+  contentmap urls example.com -o urls.csv
 
 Options of a command: `contentmap COMMAND --help`
 """
 app = typer.Typer(
-    name="contentmap",
+    name=PROGRAM,
     cls=HelpGroup,
     help="Find the sitemaps of websites and record every URL they list.",
     no_args_is_help=True,
@@ -117,7 +117,11 @@ _TAKES_VALUE = frozenset({"--db", "--tenant", "--log-format", "--log-file", "--c
 def main() -> None:
     """Run the command line and exit with its code."""
     open_standard_streams()
-    leave(_run())
+    code = _run()
+    lost = stdout_error()
+    if lost is not None:
+        code = answer_lost(lost) or code
+    leave(code)
 
 
 def narrowed(words: Sequence[str]) -> typer.Typer:

@@ -17,7 +17,7 @@ from contentmap_cli.commands.interface.command_decorator import run_async
 from contentmap_cli.commands.interface.global_options import GlobalOptions
 from contentmap_cli.errors import Exit, UsageError
 from contentmap_cli.models import Severity
-from contentmap_cli.output.formats import CHECK_FORMATS, RULE_FORMATS, Format
+from contentmap_cli.output.formats import CHECK_FORMATS, RULE_FORMATS
 
 if TYPE_CHECKING:
     from contentmap_cli.check.checker import Checker
@@ -28,7 +28,7 @@ EPILOG = """\
 Examples:
   contentmap check example.com
   contentmap check sitemap.xml --base https://example.com/sitemap.xml
-  contentmap check example.com --stored --format sarif -o sitemap.sarif
+  contentmap check example.com --stored -o sitemap.sarif
 
 Exit codes: 0 no findings; 2 usage; 3 findings; 5 database; 6 never scanned.
 """
@@ -48,10 +48,11 @@ def check(
     base: Annotated[str | None, typer.Option(metavar="URL", help="URL of a file given as TARGET.")] = None,
     select: Annotated[
         list[str] | None,
-        typer.Option(metavar="RULE", help="Only rules whose id begins so. Repeatable."),
+        typer.Option(metavar="RULE", help="Only rules whose id starts with RULE. Repeatable."),
     ] = None,
     ignore: Annotated[
-        list[str] | None, typer.Option(metavar="RULE", help="Exclude rules whose id begins so. Repeatable.")
+        list[str] | None,
+        typer.Option(metavar="RULE", help="Exclude rules whose id starts with RULE. Repeatable."),
     ] = None,
     severity: Annotated[Severity, typer.Option(metavar="LEVEL", help=_LEVELS)] = Severity.INFO,
     baseline: Annotated[
@@ -63,7 +64,7 @@ def check(
     list_rules: Annotated[bool, typer.Option("--list-rules", help="List all rules and exit.")] = False,
     *,
     crawl: opt.CheckCrawl,
-    format: opt.CheckFormat = Format.TABLE,
+    format: opt.CheckFormat = None,
     as_json: opt.JsonOption = False,
     output: opt.OutputOption = None,
 ) -> int:
@@ -77,7 +78,7 @@ def check(
     from contentmap_cli.output.answers.findings import write_findings, write_rules
     from contentmap_cli.output.number_format import plural
 
-    form = opt.chosen(format, as_json, RULE_FORMATS if list_rules else CHECK_FORMATS)
+    form = opt.chosen(format, as_json, RULE_FORMATS if list_rules else CHECK_FORMATS, output)
     wanted = chosen_rules(select or (), ignore or (), severity)
     rules = [rule for name, rule in RULES.items() if name in wanted]
     if list_rules:

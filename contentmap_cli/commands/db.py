@@ -91,6 +91,7 @@ async def _check(cli: GlobalOptions, *, as_json: bool) -> int:
     import json
 
     from contentmap_cli.commands.database.connection import opened_as_is, schema_of
+    from contentmap_cli.commands.interface.answer_output import print_line
     from contentmap_cli.storage.partitions import read_partitions
     from contentmap_cli.storage.schema import HEAD, require_current
 
@@ -107,17 +108,18 @@ async def _check(cli: GlobalOptions, *, as_json: bool) -> int:
                 "wanted": HEAD,
                 "partitions": partitions,
             }
-            print(json.dumps(answer))
+            print_line(json.dumps(answer))
         require_current(state, revision, database.shown)
         if not as_json:
             spread = f", URLs in {partitions} partitions" if partitions > 1 else ""
-            print(f"{database.shown}: schema {revision}, current{spread}")
+            print_line(f"{database.shown}: schema {revision}, current{spread}")
     return 0
 
 
 async def _upgrade(cli: GlobalOptions) -> int:
     from contentmap_cli.commands.database.connection import opened_as_is, schema_of
     from contentmap_cli.commands.engine.run_id import is_dead, is_running
+    from contentmap_cli.commands.interface.answer_output import print_line
     from contentmap_cli.storage.schema import (
         HEAD,
         SchemaState,
@@ -142,13 +144,14 @@ async def _upgrade(cli: GlobalOptions) -> int:
                     )
             await connection.run_sync(upgrade_schema)
         was = "already there" if state is SchemaState.CURRENT else f"was {revision or 'empty'}"
-        print(f"{database.shown}: schema {HEAD} ({was})")
+        print_line(f"{database.shown}: schema {HEAD} ({was})")
     return 0
 
 
 async def _partition(cli: GlobalOptions, wanted: int, *, dry_run: bool) -> int:
     from contentmap_cli.commands.database.connection import opened_as_is, schema_of
     from contentmap_cli.commands.engine.run_id import is_dead, is_running
+    from contentmap_cli.commands.interface.answer_output import print_line
     from contentmap_cli.errors import UsageError
     from contentmap_cli.storage.partitions import busy_jobs, hold_still, measure, partition, read_partitions
     from contentmap_cli.storage.schema import held_jobs, lock_schema, require_current
@@ -165,11 +168,11 @@ async def _partition(cli: GlobalOptions, wanted: int, *, dry_run: bool) -> int:
             require_current(state, revision, database.shown)
             now = await connection.run_sync(read_partitions)
             if now == wanted:
-                print(f"{database.shown}: {_spread(now)} (unchanged)")
+                print_line(f"{database.shown}: {_spread(now)} (unchanged)")
                 return 0
             if dry_run:
                 rows, size = await connection.run_sync(measure)
-                print(
+                print_line(
                     f"{database.shown}: would move {rows:,} rows, {_mib(size)}, from {_spread(now)} to "
                     f"{_spread(wanted)}; needs up to {_mib(size)} more on the server's disk, and as much "
                     "write-ahead log"
@@ -184,7 +187,7 @@ async def _partition(cli: GlobalOptions, wanted: int, *, dry_run: bool) -> int:
                     hint="wait until it has ended, or stop it and resume the job afterwards",
                 )
             rows, size = await connection.run_sync(partition, wanted)
-        print(
+        print_line(
             f"{database.shown}: {_spread(wanted)}, moved {rows:,} rows, {_mib(size)} now (was {_spread(now)})"
         )
     return 0

@@ -11,7 +11,7 @@ from contentmap_cli.commands.interface import options as opt
 from contentmap_cli.commands.interface.command_decorator import run_async
 from contentmap_cli.commands.interface.global_options import GlobalOptions
 from contentmap_cli.errors import Exit
-from contentmap_cli.output.formats import DOCTOR_FORMATS, Format
+from contentmap_cli.output.formats import DOCTOR_FORMATS
 
 EPILOG = """\
 Examples:
@@ -30,7 +30,7 @@ def doctor(
     target: Annotated[str, typer.Argument(metavar="TARGET", help="Domain, site URL or sitemap URL.")],
     *,
     crawl: opt.DoctorCrawl,
-    format: opt.DoctorFormat = Format.TABLE,
+    format: opt.DoctorFormat = None,
     as_json: opt.JsonOption = False,
     output: opt.OutputOption = None,
 ) -> int:
@@ -44,7 +44,7 @@ def doctor(
     from contentmap_cli.models.diagnosis import Check
     from contentmap_cli.output.answers.diagnosis import write_diagnosis
 
-    form = opt.chosen(format, as_json, DOCTOR_FORMATS)
+    form = opt.chosen(format, as_json, DOCTOR_FORMATS, output)
     settings = ScanSettings.of(crawl)
     options = replace(settings.crawl_options(), retries=0)
     site = parse_target(target)

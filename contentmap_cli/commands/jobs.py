@@ -33,7 +33,7 @@ def jobs(
     domain: Annotated[
         str | None, typer.Option(metavar="DOMAIN", help="Only jobs that scan this domain.")
     ] = None,
-    format: opt.ListFormat = Format.TABLE,
+    format: opt.ListFormat = None,
     as_json: opt.JsonOption = False,
     output: opt.OutputOption = None,
 ) -> None:
@@ -43,7 +43,7 @@ def jobs(
 
     created = parse_date("--since", since) if since else None
     name = domain_name(domain) if domain else None
-    run_async(_answer(cli, limit, created, name, opt.chosen(format, as_json, LIST_FORMATS), output))
+    run_async(_answer(cli, limit, created, name, opt.chosen(format, as_json, LIST_FORMATS, output), output))
 
 
 async def _answer(

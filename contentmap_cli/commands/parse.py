@@ -9,7 +9,7 @@ import typer
 from contentmap_cli.commands.interface import options as opt
 from contentmap_cli.commands.interface.global_options import GlobalOptions
 from contentmap_cli.commands.interface.process_setup import tune_garbage_collector
-from contentmap_cli.output.formats import PARSE_FORMATS, Format
+from contentmap_cli.output.formats import PARSE_FORMATS
 
 EPILOG = """\
 Examples:
@@ -27,7 +27,7 @@ def parse(
         str | None,
         typer.Option(metavar="URL", help="URL of the file, the base of relative URLs."),
     ] = None,
-    format: opt.ParseFormat = Format.NDJSON,
+    format: opt.ParseFormat = None,
     as_json: opt.JsonOption = False,
     output: opt.OutputOption = None,
 ) -> int:
@@ -36,7 +36,7 @@ def parse(
     from contentmap_cli.commands.parsed_output import write_parsed
 
     tune_garbage_collector()
-    wanted = opt.chosen(format, as_json, PARSE_FORMATS)
+    wanted = opt.chosen(format, as_json, PARSE_FORMATS, output)
     base = checked_base(base)
     with opened(file) as source:
         return write_parsed(cli, source, base, wanted, output, robots=is_robots(file, base))

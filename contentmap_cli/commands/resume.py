@@ -47,7 +47,7 @@ def resume(
         ),
     ] = None,
     fail_on: opt.FailOnOption = opt.FailOn.ANY,
-    format: opt.ScanFormat = Format.TABLE,
+    format: opt.ScanFormat = None,
     as_json: opt.JsonOption = False,
     output: opt.OutputOption = None,
 ) -> int:
@@ -62,7 +62,7 @@ def resume(
         from contentmap_cli.commands.engine.enqueue import requeue_job, require_queue
 
         require_queueable(cli, given, output)
-        form = opt.chosen(format, as_json, (Format.TABLE, Format.JSON))
+        form = opt.chosen(format, as_json, (Format.TABLE, Format.JSON), output)
         require_queue(cli)
         job = run_async(named_job(cli, job_id))
         return run_async(
@@ -70,6 +70,6 @@ def resume(
         )
     if priority is not None:
         raise UsageError("--priority requires --queue", hint="add --queue or omit --priority")
-    answer = opt.Answer(opt.chosen(format, as_json, SCAN_FORMATS), output, fail_on)
+    answer = opt.Answer(opt.chosen(format, as_json, SCAN_FORMATS, output), output, fail_on)
     job = run_async(named_job(cli, job_id))
     return run_async(resume_job(cli, cli.tenant_name, job, given, answer, failures=failed))

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 EPILOG = """\
 Examples:
   contentmap scan example.com
-  contentmap scan -i domains.txt --format ndjson -o results.ndjson
+  contentmap scan -i domains.txt -o results.ndjson
   contentmap scan staging.example.com --connect-to ::10.1.2.3:8443
 
 Exit codes: 0; 3 errors; 4 every domain failed; 5 database; 130 interrupted.
@@ -67,7 +67,7 @@ def scan(
         ),
     ] = None,
     fail_on: opt.FailOnOption = opt.FailOn.ANY,
-    format: opt.ScanFormat = Format.TABLE,
+    format: opt.ScanFormat = None,
     as_json: opt.JsonOption = False,
     output: opt.OutputOption = None,
 ) -> int:
@@ -84,7 +84,7 @@ def scan(
     if priority is not None:
         raise UsageError("--priority requires --queue", hint="add --queue or omit --priority")
     tenant = cli.tenant_name
-    answer = opt.Answer(opt.chosen(format, as_json, SCAN_FORMATS), output, fail_on)
+    answer = opt.Answer(opt.chosen(format, as_json, SCAN_FORMATS, output), output, fail_on)
     found = read_targets(targets or [], source)
     note = duplicates_note(found.duplicates, len(found.duplicates))
     if note:
@@ -124,14 +124,14 @@ def _enqueue(
     targets: tuple[list[str], str | None],
     settings: ScanSettings,
     priority: int | None,
-    format: Format,
+    format: Format | None,
     as_json: bool,
     output: str | None,
 ) -> int:
     """Queue the job. Raise UsageError for options that workers do not receive."""
     from contentmap_cli.commands.engine.enqueue import enqueue_job, require_queue
 
-    answer = opt.chosen(format, as_json, (Format.TABLE, Format.JSON))
+    answer = opt.chosen(format, as_json, (Format.TABLE, Format.JSON), output)
     require_queueable(cli, settings, output)
     require_queue(cli)
     # options of this machine, set by its settings files

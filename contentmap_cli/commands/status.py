@@ -43,7 +43,7 @@ def status(
     exit_code: Annotated[
         bool, typer.Option("--exit-code", help="Set the exit code by the outcome of the job.")
     ] = False,
-    format: opt.ScanFormat = Format.TABLE,
+    format: opt.ScanFormat = None,
     as_json: opt.JsonOption = False,
     output: opt.OutputOption = None,
 ) -> int:
@@ -52,7 +52,7 @@ def status(
         _answer(
             cli,
             job_id,
-            opt.chosen(format, as_json, SCAN_FORMATS),
+            opt.chosen(format, as_json, SCAN_FORMATS, output),
             output,
             watch=watch,
             wait=wait,

@@ -4,22 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 
 from contentmap_cli.crawl.discovery import Candidate, DiscoveryQueue
 from contentmap_cli.crawl.http.fetch import Fetcher, FetchRequest
+from contentmap_cli.crawl.http.own_headers import OwnHeaders
 from contentmap_cli.crawl.http.responses import FetchedFile
 from contentmap_cli.crawl.options import CrawlOptions
 from contentmap_cli.crawl.pages.answers import Answer, answer_of, is_html
 from contentmap_cli.crawl.reading.reader import Reader
 from contentmap_cli.crawl.results import CrawlProgress, CrawlStats
 from contentmap_cli.crawl.robots import Robots
+from contentmap_cli.crawl.targets import with_http
 from contentmap_cli.errors import Code, Failure
 from contentmap_cli.models import DiscoveryMethod, RememberedFile, Target
 from contentmap_cli.models.evidence import Source, SourceKind, SourceState
 from contentmap_cli.models.hosts import origin_of, site_of
 
 log = logging.getLogger("contentmap.crawl")
+
+_OTHER_HOSTS = 100
+"""Origins of other sites whose robots.txt is kept, per domain."""
 
 
 class CrawlContext:
@@ -49,9 +56,17 @@ class CrawlContext:
         )
         self.robots = Robots()
         self.robots_of: dict[str, Robots] = {}  # by origin, of those whose robots.txt was requested
+        self.site_robots: Callable[[str], Awaitable[Robots]] | None = None  # of an origin of the site
+        self._other_robots: dict[str, Robots] = {}  # by origin, of other sites
+        self._robots_lock = asyncio.Lock()
         self._fetcher = fetcher
+        typed = target.typed_scheme
+        self.origins = with_http(target.origins) if options.allow_http else target.origins
+        self._https_only = typed == "https" and not options.allow_http
+        login = target.credentials or options.credentials.get(target.domain) or options.user
+        self._own = OwnHeaders.of(target.domain, options.headers, login, plain=typed == "http")
         self.until = asyncio.get_running_loop().time() + options.limits.domain_time
-        self._hosts = {origin.partition("://")[2] for origin in target.origins}
+        self._hosts = {origin.partition("://")[2] for origin in self.origins}
 
     async def fetch(
         self,
@@ -59,18 +74,26 @@ class CrawlContext:
         *,
         max_bytes: int,
         conditions: Mapping[str, str] | None = None,
+        validated: str | None = None,
         retries: int | None = None,
+        exempt: bool = False,
+        robots: bool = False,
     ) -> FetchedFile:
         """Request a URL within the remaining bytes and time of the domain, and count it.
 
-        `conditions` are the headers of a conditional request.
+        `conditions` are the headers of a conditional request for the URL `validated`. A redirect is followed
+        if the robots.txt of its target's origin allows that; it is not asked with `robots`, for robots.txt
+        itself. An `exempt` file may be redirected to the same path of another origin of the site.
         """
         request = FetchRequest(
-            site=self.target.domain,
             max_bytes=min(max_bytes, self.stats.bytes_left),
             until=self.until,
+            own=self._own,
             conditions=conditions or {},
+            validated=validated,
             retries=retries,
+            https_only=self._https_only,
+            may_follow=None if robots else partial(self._may_follow, url if exempt else None),
         )
         fetched = await self._fetcher.fetch(url, request)
         self.stats.count_fetch(fetched)
@@ -97,6 +120,41 @@ class CrawlContext:
         robots = self.robots_of.get(origin_of(url) or "", self.robots)
         return not self.options.obey_robots or robots.allows(url)
 
+    async def _may_follow(self, exempt_url: str | None, url: str) -> Failure | None:
+        """Return why robots.txt of a URL's origin does not allow to follow a redirect to it; None if it does.
+
+        `exempt_url` is the URL that was redirected, if Disallow does not apply to it.
+        """
+        origin = origin_of(url)
+        if not self.options.obey_robots or origin is None:
+            return None
+        if exempt_url is not None and _same_file(exempt_url, url):
+            return None
+        robots = await self._robots_at(origin, own=site_of(url) == self.target.domain)
+        if robots.allows(url):
+            return None
+        if robots.failure is not None and not robots.reachable:
+            return Failure(robots.failure.code, f"it redirects to {url}: {robots.failure.message}")
+        return Failure(Code.DISALLOWED, f"it redirects to {url}, which robots.txt disallows")
+
+    async def _robots_at(self, origin: str, *, own: bool) -> Robots:
+        """Return the robots.txt of an origin, which is requested once."""
+        async with self._robots_lock:
+            known = self.robots_of.get(origin) or self._other_robots.get(origin)
+            if known is not None:
+                return known
+            if own and self.site_robots is not None:
+                return await self.site_robots(origin)
+            url = f"{origin}/robots.txt"
+            with await self.fetch(url, max_bytes=self.limits.robots_bytes, robots=True) as fetched:
+                robots = await self.reader.robots(fetched, self.options)
+                if fetched.status is None and fetched.failure is not None:  # the code says why
+                    robots = replace(robots, failure=fetched.failure)
+            if len(self._other_robots) >= _OTHER_HOSTS:
+                del self._other_robots[next(iter(self._other_robots))]
+            self._other_robots[origin] = robots
+            return robots
+
     def may_request(self, candidate: Candidate) -> bool:
         """Return whether robots.txt allows a file; files on other hosts are always allowed.
 
@@ -109,3 +167,9 @@ class CrawlContext:
             self.stats.add_source(Source(SourceKind.SITEMAP, candidate.url, SourceState.DISALLOWED, failure))
         log.debug("robots.txt disallows %s", candidate.url, extra={"action": "robots.disallowed"})
         return False
+
+
+def _same_file(url: str, other: str) -> bool:
+    """Return whether two normalised URLs of one site differ in scheme or `www.` only."""
+    rest, its = url.partition("://")[2].partition("/")[2], other.partition("://")[2].partition("/")[2]
+    return site_of(url) == site_of(other) and rest == its

@@ -241,6 +241,11 @@ class DiscoveryQueue:
             return {}
         return conditional_headers(known.etag, known.last_modified)
 
+    def validated_url(self, candidate: Candidate) -> str:
+        """Return the URL that gave the validators of a file: the last one of its redirects."""
+        known = self._remembered.get(candidate.url)
+        return known.final_url if known is not None and known.final_url is not None else candidate.url
+
     def known_digest(self, candidate: Candidate) -> str | None:
         """Return the digest of a file's decoded body in the last scan, or None."""
         known = self._remembered.get(candidate.url) if self._conditional else None

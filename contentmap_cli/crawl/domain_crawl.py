@@ -49,6 +49,9 @@ MAX_REFUSALS: Final = 3
 MAX_NEWS_ROWS: Final = 2_000
 """Maximum entries of a news sitemap; the protocol allows 1,000."""
 
+_NOT_REQUESTED: Final = (SourceState.REFUSED, SourceState.DISALLOWED)
+"""States of a known path that is no sitemap file of the result."""
+
 _FILE: Final = re.compile(r"\.(?:xml|txt)(?:\.gz)?\Z", re.IGNORECASE)
 """Names of sitemaps and feeds: an HTML page at such a path is an error of the site."""
 
@@ -153,7 +156,9 @@ class DomainCrawler:
             candidate.url,
             max_bytes=self._limits.body_bytes,
             conditions=self._discovery.conditions(candidate),
+            validated=self._discovery.validated_url(candidate),
             retries=0 if probe else None,
+            exempt=candidate.exempt,
         ) as fetched:
             if probe:
                 await self._soft404.wait()  # to recognise soft 404s
@@ -176,7 +181,7 @@ class DomainCrawler:
             return  # not requested: the host asked to retry later
         failure = fetched.failure or Failure(Code.HTTP_PROTOCOL, "the server sent no body")
         if candidate.discovered_by is DiscoveryMethod.KNOWN_PATH:
-            if answer.state is SourceState.REFUSED and answer.failure is not None:
+            if answer.state in _NOT_REQUESTED and answer.failure is not None:
                 self._prober.add_outcome(answer.state, answer.failure)
                 return
             if failure.code.startswith(ABSENT_CODES):

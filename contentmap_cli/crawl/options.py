@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import base64
 import ipaddress
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -52,6 +52,9 @@ class CrawlOptions:
     """How a run crawls. Times in seconds.
 
     `ca_file` is a PEM file of certificate authorities trusted besides the system's, for staging servers.
+    `headers` are the user's own. `user` is the user name and password for all targets, `credentials` are
+    those of single targets by domain.
+    `allow_http` says that a target that was typed with https may be requested over http.
     Without `verify_tls` no certificate is verified. `robots_agent` is the product token for robots.txt, None
     for that of `user_agent`.
     `bodies` is the folder of the cache of bodies (see `crawl.bodies`), None where there is none.
@@ -63,7 +66,9 @@ class CrawlOptions:
     connect_to: tuple[ConnectTo, ...] = ()
     user_agent: str = USER_AGENT
     robots_agent: str | None = None
-    headers: tuple[tuple[str, str], ...] = ()
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    user: tuple[str, str] | None = field(default=None, repr=False)
+    credentials: Mapping[str, tuple[str, str]] = field(default_factory=dict, repr=False)
     proxies: Proxies = field(default_factory=Proxies)
     delay: float | None = None
     probe: Probe = Probe.AUTO
@@ -75,6 +80,7 @@ class CrawlOptions:
     certificate: ClientCertificate | None = None
     netrc: NetrcFile | None = None
     signer: RequestSigner | None = None
+    allow_http: bool = False
     bodies: Path | None = None
     retries: int = 2  # after the first attempt
     backoff: float = 1.0  # before the first retry; doubles, with jitter
@@ -147,17 +153,17 @@ def parse_header(text: str) -> tuple[str, str]:
 
 
 def parse_user(text: str) -> tuple[str, str]:
-    """Return the Authorization header for `USER:PASSWORD` (RFC 7617, UTF-8).
+    """Return the user name and password of `USER:PASSWORD`; a password may contain colons.
 
     Raise UsageError, which never repeats the text.
     """
     hint = "write it as USER:PASSWORD"
-    user, colon, _ = text.partition(":")
+    user, colon, password = text.partition(":")
     if not colon or not user:
         raise UsageError("--user requires a user name, a colon and a password", hint=hint)
     if re.search(r"[\x00-\x1f\x7f]", text) or len(text) > _MAX_HEADER // 2:
         raise UsageError("--user: control characters, or too long", hint=hint)
-    return "Authorization", f"Basic {base64.b64encode(text.encode()).decode('ascii')}"
+    return user, password
 
 
 def parse_user_agent(text: str) -> str:

@@ -56,12 +56,13 @@ class SiteFinder:
         self._disallowed = False  # the home page may not be requested
         self.current: OriginRobots | None = None
         self.others: list[str] = []  # further origins that answer
+        context.site_robots = self._robots_at
 
     async def select_first(self) -> bool:
         """Select the first origin that can be the site's; return False if there is none."""
         fallback: OriginRobots | None = None
         first: Failure | None = None
-        for origin in self._context.target.origins:
+        for origin in self._context.origins:
             if fallback is not None and _host_port(origin) == _host_port(fallback.origin):
                 continue  # same host, other scheme
             if self._context.stats.deferred:
@@ -105,7 +106,9 @@ class SiteFinder:
         if host in self._unresolved_hosts or origin in self._results or context.stats.stopped:
             return None
         url = f"{origin}/robots.txt"
-        with await context.fetch(url, max_bytes=context.limits.robots_bytes, retries=retries) as fetched:
+        with await context.fetch(
+            url, max_bytes=context.limits.robots_bytes, retries=retries, robots=True
+        ) as fetched:
             responded = fetched.status is not None or fetched.retry_after is not None
             if fetched.failure is not None and fetched.failure.code == Code.DNS_ERROR and not responded:
                 self._unresolved_hosts.add(host)
@@ -117,6 +120,15 @@ class SiteFinder:
         if responded:
             context.robots_of[final] = robots if found.source.state is not SourceState.ELSEWHERE else Robots()
         return found
+
+    async def _robots_at(self, origin: str) -> Robots:
+        """Return the robots.txt of an origin of the site, to which a redirect leads."""
+        found = self._results.get(origin) or await self._request_robots(origin)
+        if found is None:
+            return Robots(reachable=False, failure=Failure(Code.ROBOTS_UNREACHABLE, "robots.txt: no answer"))
+        if not found.responded and found.source.failure is not None:
+            return replace(found.robots, reachable=False, failure=found.source.failure)
+        return found.robots
 
     def _select(self, found: OriginRobots) -> None:
         """Make an origin the site's: its robots.txt applies from now on."""
@@ -243,7 +255,7 @@ class SiteFinder:
             return
         context = self._context
         answering: list[str] = []
-        for origin in self._context.target.origins:
+        for origin in self._context.origins:
             same_host = _host_port(origin) == _host_port(current.origin)
             if (same_host and self._home_is_usable) or any(
                 _host_port(origin) == _host_port(other) for other in answering

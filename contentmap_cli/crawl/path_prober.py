@@ -34,6 +34,7 @@ _ORDER: Final = (
     SourceState.UNREACHABLE,
     SourceState.ELSEWHERE,
     SourceState.NOT_UNDERSTOOD,
+    SourceState.DISALLOWED,  # a redirect to a path that robots.txt disallows
 )
 
 

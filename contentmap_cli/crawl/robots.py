@@ -99,7 +99,8 @@ def read_robots(fetched: FetchedFile, *, limits: Limits, user_agent: str, delay_
         file = answer(failure)
         if failure is None or is_absent(failure, fetched.status):
             return Robots(product=product, file=file)
-        unreachable = Failure(Code.ROBOTS_UNREACHABLE, f"robots.txt: {failure.message}")
+        code = failure.code if failure.code == Code.HTTPS_REQUIRED else Code.ROBOTS_UNREACHABLE
+        unreachable = Failure(code, f"robots.txt: {failure.message}")
         return Robots(product=product, reachable=False, failure=unreachable, file=file)
     parsed = parse_robots(fetched.body, base=fetched.final_url, limits=limits, cut=cut)
     document, text = parsed.document, parsed.text

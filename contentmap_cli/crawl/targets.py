@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
+from urllib.parse import unquote
 
 from contentmap_cli.errors import Code, UsageError
 from contentmap_cli.models import Target
@@ -13,9 +14,11 @@ from contentmap_cli.models.hosts import (
     DEFAULT_PORTS,
     PLAIN_HOST,
     BadHost,
+    host_of,
     is_address,
     normalise_host,
     normalise_url,
+    origin_parts,
     site_key,
     split_port,
     without_www,
@@ -75,8 +78,9 @@ class TargetList(NamedTuple):
 def parse_target(text: str) -> Target:
     """Parse a domain, origin, folder's URL or sitemap's URL into a target. Raise `BadTarget`.
 
-    Credentials are removed. Origins are in the order of requests: the typed scheme first, else https; the
-    typed host first, then with or without www.
+    Credentials are percent-decoded and part of nothing but `Target.credentials`. Origins are in the order of
+    requests: the typed host first, then with or without www. A target that is typed with https has no http
+    origin; else the typed scheme is first, and https without one.
     """
     text = text.strip(" \t\r\n\ufeff")
     if PLAIN_HOST.fullmatch(text):
@@ -109,7 +113,25 @@ def parse_target(text: str) -> Target:
             f"'{_printable(host)}' is not a domain name: it has no dot",
             hint=f"did you mean {_printable(host)}.com? A host of your own network: http://{_printable(host)}/",
         )
-    return _build(scheme, host, port, tail)
+    target = _build(scheme, host, port, tail)
+    return replace(target, credentials=_credentials(userinfo)) if at else target
+
+
+def _credentials(userinfo: str) -> tuple[str, str] | None:
+    """Return the user name and password before the `@` of a target; None without either."""
+    user, _, password = userinfo.partition(":")
+    try:
+        found = unquote(user, errors="strict"), unquote(password, errors="strict")
+    except UnicodeDecodeError:
+        raise BadTarget(
+            "the user name or password is not percent-encoded UTF-8", hint="use --user USER:PASSWORD"
+        ) from None
+    if re.search(r"[\x00-\x1f\x7f]", "".join(found)) or ":" in found[0]:
+        raise BadTarget(
+            "the user name or password contains control characters, or the user name a colon",
+            hint="use --user USER:PASSWORD",
+        )
+    return found if any(found) else None
 
 
 def _split_scheme(text: str) -> tuple[str | None, str]:
@@ -184,14 +206,25 @@ def _folder(origin: str, path: str) -> str:
 
 
 def _origins(scheme: str | None, host: str, port: int | None) -> tuple[str, ...]:
-    """Return the origins. A port with a scheme is one server; a port alone may speak either scheme."""
+    """Return the origins. A port with a scheme is one server; a port alone may speak either scheme. A site
+    that was typed with https is not requested over http."""
     if port is not None:
-        schemes = (scheme,) if scheme else ("https", "http")
+        schemes: tuple[str, ...] = (scheme,) if scheme else ("https", "http")
         return tuple(f"{each}://{host}:{port}" for each in schemes)
-    first, second = ("http", "https") if scheme == "http" else ("https", "http")
-    origins = (f"{first}://{host}", f"{second}://{host}")
+    schemes = {"https": ("https",), "http": ("http", "https")}.get(scheme or "", ("https", "http"))
     twin = _www_variant(host)
-    return origins if twin is None else (*origins, f"{first}://{twin}", f"{second}://{twin}")
+    return tuple(f"{each}://{name}" for name in (host, twin) if name is not None for each in schemes)
+
+
+def with_http(origins: Sequence[str]) -> tuple[str, ...]:
+    """Return the origins of a target that was typed with https, each without a port followed by its http
+    form."""
+    found: dict[str, None] = {}
+    for origin in origins:
+        found[origin] = None
+        if origin_parts(origin) == ("https", host_of(origin), DEFAULT_PORTS["https"]):
+            found[f"http{origin.removeprefix('https')}"] = None
+    return tuple(found)
 
 
 def _www_variant(host: str) -> str | None:
@@ -225,8 +258,12 @@ def group_targets(lines: Iterable[TargetLine]) -> TargetList:
         known = found.setdefault(target.domain, target)
         if known is target:
             continue
+        if None not in (known.credentials, target.credentials) and known.credentials != target.credentials:
+            what = f"{target.domain} is listed with other credentials before"
+            errors.append(TargetError(line.line, printable_line(line).text, what, "name one user per domain"))
+            continue
         merged = merge_targets(known, target)
-        if merged is known:
+        if (merged.sitemaps, merged.more_paths) == (known.sitemaps, known.more_paths):
             duplicates.append(printable_line(line))
         found[target.domain] = merged
     return TargetList(tuple(found.values()), tuple(duplicates), tuple(errors))
@@ -257,11 +294,16 @@ def _without_comment(text: str) -> str:
 
 
 def merge_targets(known: Target, other: Target) -> Target:
-    """Merge two targets of one domain. Return `known` itself if the other adds nothing; a sitemap URL's `/`
-    is no folder."""
+    """Merge two targets of one domain; a sitemap URL's `/` is no folder. If one of them was typed with https
+    and the other without a scheme, the site is not requested over http."""
     sitemaps = tuple(url for url in other.sitemaps if url not in known.sitemaps)
     folders = (known.path, *known.more_paths)
     paths = () if other.path in folders or (other.sitemaps and other.path == "/") else (other.path,)
-    if not sitemaps and not paths:
-        return known
-    return replace(known, sitemaps=known.sitemaps + sitemaps, more_paths=known.more_paths + paths)
+    stricter = known.typed_scheme is None and other.typed_scheme == "https"
+    return replace(
+        known,
+        origins=other.origins if stricter else known.origins,
+        sitemaps=known.sitemaps + sitemaps,
+        more_paths=known.more_paths + paths,
+        credentials=known.credentials or other.credentials,
+    )

@@ -41,6 +41,7 @@ class RememberedFile:
 
     url: str
     discovered_by: DiscoveryMethod
+    final_url: str | None = None  # that gave the validators; None if it is `url`
     etag: str | None = None
     last_modified: str | None = None
     digest: str | None = None

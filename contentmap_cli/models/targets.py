@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
@@ -13,7 +13,8 @@ class Target:
     `domain` is its name in every table and answer: lower case, A-labels, no `www.`, with the port if it is
     not the scheme's own. `origins` are requested in order (`https://example.com`, …). `sitemaps` are sitemap
     URLs in the input. `path` is the folder to search below, `/` for the whole site, and `more_paths` are the
-    folders of further input lines for the same site.
+    folders of further input lines for the same site. `credentials` are the user name and password in the
+    input: they are in memory only, and no part of a comparison.
     """
 
     domain: str
@@ -21,6 +22,14 @@ class Target:
     sitemaps: tuple[str, ...] = ()
     path: str = "/"
     more_paths: tuple[str, ...] = ()
+    credentials: tuple[str, str] | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def typed_scheme(self) -> str | None:
+        """The scheme in the input: `https` has no http origin, `http` comes first; None without a scheme."""
+        if all(origin.startswith("https:") for origin in self.origins):
+            return "https"
+        return "http" if self.origins[0].startswith("http:") else None
 
 
 @dataclass(frozen=True, slots=True)

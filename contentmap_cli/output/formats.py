@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from enum import StrEnum
+from pathlib import PurePath
 from typing import Protocol, TextIO, TypeVar
 
 from contentmap_cli.errors import UsageError
@@ -56,6 +57,34 @@ DOCTOR_FORMATS = (Format.TABLE, Format.JSON)
 
 CHECK_FORMATS = (Format.TABLE, Format.JSON, Format.NDJSON, Format.JUNIT, Format.SARIF, Format.GITHUB)
 """The formats of `check`."""
+
+
+SUFFIXES = {
+    ".json": (Format.JSON,),
+    ".ndjson": (Format.NDJSON,),
+    ".jsonl": (Format.NDJSON,),
+    ".csv": (Format.CSV,),
+    ".txt": (Format.TXT, Format.TABLE),
+    ".xml": (Format.XML, Format.JUNIT),
+    ".sarif": (Format.SARIF,),
+    ".parquet": (Format.PARQUET,),
+}
+"""The formats of a file's suffix: the first one that a command has."""
+
+
+def format_of_file(output: str, allowed: Sequence[Format]) -> Format:
+    """Return the format of an output file by its suffix, `.gz` ignored; without a suffix the first allowed.
+
+    Raises UsageError if the suffix belongs to none of `allowed`.
+    """
+    suffix = PurePath(output.lower().removesuffix(".gz")).suffix
+    if not suffix:
+        return allowed[0]
+    for format in SUFFIXES.get(suffix, ()):
+        if format in allowed:
+            return format
+    names = ", ".join(allowed)
+    raise UsageError(f"the suffix {suffix} of the output file names no format", hint=f"use --format: {names}")
 
 
 class ScanWriter(Protocol):
@@ -254,6 +283,6 @@ def objects_writer(
 def refusal(format: Format, known: tuple[Format, ...]) -> UsageError:
     """Return the error for a format that a command does not have."""
     return UsageError(
-        f"this answer cannot be written as {format.value}",
+        f"{format.value} is not a format of this command",
         hint=f"--format is one of {', '.join(known)}",
     )

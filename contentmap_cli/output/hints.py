@@ -12,6 +12,7 @@ from contentmap_cli.output.number_format import plural
 
 _MAX_HINTS = 4
 _MANY_TIMEOUTS = 3
+_LOGIN = "answered 401"
 _REFUSED = (Code.BLOCKED, "http_401", "http_403", "http_407", "http_429", "http_451")
 
 
@@ -80,17 +81,15 @@ def _by_code(results: Sequence[DomainSummary], counts: Mapping[str, int]) -> Ite
     if codes[Code.TLS_CERTIFICATE]:
         domain = first(Code.TLS_CERTIFICATE)
         yield f"the certificate of {domain} is not trusted: add --ca-file FILE, or --insecure for a test site"
+    if codes[Code.HTTPS_REQUIRED]:
+        domain = first(Code.HTTPS_REQUIRED)
+        yield f"{domain} is served over http: to read it without encryption, add --allow-http"
     if codes[Code.TIMEOUT] >= _MANY_TIMEOUTS:
         yield "many timeouts: lower -c, or raise --timeout"
     if codes[Code.ROBOTS_UNREACHABLE]:
         domain = first(Code.ROBOTS_UNREACHABLE)
         yield f"robots.txt of {domain} is unavailable, so the site is disallowed (RFC 9309): retry later"
-    if any(codes[code] for code in _REFUSED):
-        refusing = next(first(code) for code in _REFUSED if codes[code])
-        yield (
-            f"{refusing} refuses the crawl: retry later, set a contact with --user-agent,"
-            " or ask the operator to allow this machine's address"
-        )
+    yield from _refusals(failed)
     if codes[Code.DISALLOWED]:
         domain = first(Code.DISALLOWED)
         yield f"robots.txt of {domain} disallows the crawl: for a site of your own, add --ignore-robots"
@@ -106,6 +105,17 @@ def _by_code(results: Sequence[DomainSummary], counts: Mapping[str, int]) -> Ite
         yield f"{first(code)} returns web pages for robots.txt or sitemaps: open them in a browser"
     if codes[Code.BUDGET_EXHAUSTED] or codes[Code.DEADLINE]:
         yield "a limit was reached: raise --max-urls or --domain-time"
+
+
+def _refusals(failed: Sequence[DomainSummary]) -> Iterable[str]:
+    asking = next((row for row in failed if row.error is not None and _LOGIN in row.error.message), None)
+    if asking is not None:
+        yield f"{terminal(asking.domain)} requires credentials: check them, or add --user USER:PASSWORD"
+    elif refusing := [row for row in failed if row.error is not None and row.error.code in _REFUSED]:
+        yield (
+            f"{terminal(refusing[0].domain)} refuses the crawl: retry later, set a contact with --user-agent,"
+            " or ask the operator to allow this machine's address"
+        )
 
 
 def _partial(results: Sequence[DomainSummary]) -> Iterable[str]:

@@ -189,3 +189,21 @@ def test_nothing_changed_is_an_answer_too(on_sqlite: Any, format: str) -> None:
         scan(on_sqlite, sites, a=urlset(url("x")))
     said = on_sqlite("diff", HOST, "--format", format, "--exit-code")
     assert (said.code, said.err) == (0, "")
+
+
+def test_a_failed_scan_that_is_resumed_is_as_late_as_its_entries(contentmap: Any) -> None:
+    """Another job has recorded the domain since: what the resumed scan adds is new, and first seen then."""
+    with serving({f"{HOST}/robots.txt": 501}) as sites:
+        words = ("scan", f"http://{HOST}", "--connect-to", sites.connect_to, "--json")
+        failed = contentmap(*words).json
+        assert failed["results"][0]["outcome"] == "failed"
+        assert contentmap("diff", HOST, "--json").json["to"]["outcome"] == "failed"
+        second = scan(contentmap, sites, a=urlset(url("p0"), url("p1")))
+        sites.pages.update(site(a=urlset(url("p0"), url("p1"), url("p2"))))
+        contentmap("resume", failed["job_id"], "--failed", "--connect-to", sites.connect_to)
+    answer = contentmap("diff", HOST, "--json").json
+    assert (answer["from"]["job_id"], answer["to"]["job_id"]) == (second, failed["job_id"])
+    assert [(each["change"], each["url"]) for each in answer["changes"]] == [("added", url("p2"))]
+    since = answer["from"]["recorded_at"]
+    listed = contentmap("urls", HOST, "--first-seen-after", since, "--format", "txt").out.split()
+    assert url("p2") in listed

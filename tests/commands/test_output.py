@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import io
 import os
+import shutil
 import stat
 import subprocess
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
-from web_sites import urlset
+from program import Contentmap
+from web_sites import good_site, serving, urlset
 
 from contentmap_cli.commands import app as commands
 from contentmap_cli.commands.interface.answer_output import answer_to
-from contentmap_cli.errors import UsageError
+from contentmap_cli.commands.interface.command_decorator import run_async
+from contentmap_cli.errors import AnswerLost, UsageError
 
 
 def test_a_file_appears_only_when_it_is_whole(tmp_path: Path) -> None:
@@ -99,3 +104,132 @@ def test_a_full_disk_behind_stdout_is_told(on_sqlite: Any, tmp_path: Path) -> No
             check=False,
         )
     assert (ran.returncode, ran.stderr.startswith(b"error: the answer could not be written")) == (3, True)
+
+
+@pytest.mark.parametrize("name", ["answer", "answer.gz", "/dev/null", None])
+@pytest.mark.parametrize(
+    "error", [TimeoutError(), ConnectionResetError(), OSError(24, "Too many open files")]
+)
+def test_an_error_of_the_block_is_not_one_of_the_output(
+    tmp_path: Path, name: str | None, error: OSError
+) -> None:
+    """The database raises OSErrors too: they pass as they are."""
+    with pytest.raises(OSError) as caught, answer_to(name and str(tmp_path / name)) as out:
+        out.write("half")
+        raise error
+    assert caught.value is error
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["answer", "answer.gz"])
+def test_a_file_that_cannot_be_written_to_its_end(tmp_path: Path, name: str) -> None:
+    """Writing, closing and renaming may fail; an error of the block takes precedence."""
+    folder = tmp_path / "answers"
+    folder.mkdir()
+    with pytest.raises(AnswerLost, match="could not be written"), answer_to(str(folder / name)):
+        shutil.rmtree(folder)
+    if not Path("/dev/full").exists():
+        return
+    with pytest.raises(AnswerLost) as lost, answer_to("/dev/full") as out:
+        out.write("x" * 100_000)
+    assert isinstance(lost.value.__cause__, OSError)
+    with pytest.raises(AnswerLost), answer_to("/dev/full") as out:
+        out.write("x")
+    with pytest.raises(RuntimeError), answer_to("/dev/full") as out:
+        out.write("x")
+        raise RuntimeError
+
+
+async def test_a_database_timeout_is_not_a_full_disk(postgres_address: str, tmp_path: Path) -> None:
+    """A server that does not answer while a file is being written: exit 5, and no file."""
+    contentmap = Contentmap(tmp_path, postgres_address)
+    with serving(good_site("a.test")) as sites:
+        for _ in range(2):
+            assert contentmap("scan", "http://a.test", "--connect-to", sites.connect_to, "-q").code == 0
+    impatient = {"set": {"contentmap_cli.storage.engine.COMMAND_SECONDS": 0.3}}
+    locked = {"urls": "sitemap_urls", "sitemaps": "sitemap_files", "diff": "sitemap_url_changes"}
+    connection = await asyncpg.connect(postgres_address)
+    try:
+        for command, table in locked.items():
+            for output in (("-o", "answer.csv"), ()):
+                async with connection.transaction():
+                    await connection.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
+                    said = contentmap(command, "a.test", "--format", "csv", *output, fault=impatient)
+                assert (said.code, "cannot be reached" in said.err) == (5, True), (command, said)
+                assert "could not be written" not in said.err
+    finally:
+        await connection.close()
+    assert [name for name in os.listdir(tmp_path) if "answer" in name] == []  # noqa: PTH208
+
+
+def test_too_many_open_files_are_not_a_full_disk(on_sqlite: Any) -> None:
+    """Where no event loop can be made: one error and one hint, and no warning of Python."""
+    words = on_sqlite.words("scan", "http://a.test")
+    del on_sqlite.environment["PYTHONWARNINGS"]  # asyncio leaves the loop that it could not make open
+    ran = subprocess.run(
+        ["sh", "-c", 'ulimit -n 5; exec "$@"', "sh", *words],
+        capture_output=True,
+        text=True,
+        env=on_sqlite.environment,
+        cwd=on_sqlite.folder,
+        check=False,
+    )
+    assert ran.returncode == 1
+    assert ran.stderr.splitlines()[:3] == [
+        "error: unexpected system error: Too many open files",
+        "",
+        "hint: raise the limit on open files (`ulimit -n`)",
+    ]
+    assert "never awaited" not in ran.stderr
+
+
+def test_a_coroutine_that_cannot_be_started_is_closed(
+    monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder
+) -> None:
+    """Python would warn that it was never awaited."""
+
+    async def main() -> None:
+        pytest.fail("it was started")
+
+    monkeypatch.setattr("asyncio.run", lambda _: (_ for _ in ()).throw(OSError(24, "Too many open files")))
+    with pytest.raises(OSError, match="Too many"):
+        run_async(main())
+    assert [str(warning.message) for warning in recwarn] == []
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has /dev/full")
+@pytest.mark.parametrize("words", ["--version", "--help", "db upgrade", "db check", "jobs --json", "config"])
+def test_no_command_loses_its_output_silently(on_sqlite: Any, words: str) -> None:
+    """Also what is printed at the very end."""
+    assert on_sqlite("db", "upgrade").code == 0
+    with Path("/dev/full").open("w") as full:
+        ran = subprocess.run(
+            on_sqlite.words(*words.split()),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=on_sqlite.environment,
+            cwd=on_sqlite.folder,
+            check=False,
+        )
+    assert ran.returncode == 3
+    assert ran.stderr.startswith("error: the answer could not be written: No space left on device\n")
+
+
+def test_a_temporary_folder_that_is_full_is_not_a_bad_pipe(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The input is not blamed for the copy."""
+    from contentmap_cli.commands.interface import document_input
+
+    class Full(io.BytesIO):
+        def write(self, _: Any) -> int:
+            raise OSError(28, "No space left on device")
+
+    (tmp_path / "s.xml").write_bytes(b"<urlset/>")
+    monkeypatch.setattr(document_input.tempfile, "SpooledTemporaryFile", lambda **_: Full())
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with subprocess.Popen(["sh", "-c", f"echo x > {pipe}"]), pytest.raises(UsageError) as caught:
+        document_input.opened(str(pipe))
+    assert "temporary folder" in caught.value.message

@@ -236,7 +236,7 @@ def test_all_bad_targets_are_named_before_anything_runs(on_sqlite: Any, tmp_path
         (("scan", "a.test", "--connect-to", "a:b:c:d"), None, 2, "--connect-to"),
         (("scan", "a.test", "--allow-net", "10.0.0.0/99"), None, 2, "--allow-net"),
         (("scan", "a.test", "--header", "nocolon"), None, 2, "--header"),
-        (("scan", "a.test", "--format", "xml"), None, 2, "cannot be written as xml"),
+        (("scan", "a.test", "--format", "xml"), None, 2, "xml is not a format of this command"),
         (("scan", "a.test", "--db", "mysql://h/d"), None, 2, "mysql"),
         (("scan", "a.test", "--db", "/proc/no/such.db"), None, 5, "no such folder"),
         (("scan", "a.test", "--db", "postgresql://u:secret@127.0.0.1:1/d"), None, 5, "cannot be reached"),

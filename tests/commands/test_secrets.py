@@ -258,6 +258,7 @@ def test_a_header_is_for_the_scanned_site_alone(contentmap: Any) -> None:
     assert got == {
         "a.test/robots.txt": mine,
         "a.test/moved.xml": mine,
+        "elsewhere.test/robots.txt": nothing,
         "elsewhere.test/map.xml": nothing,
         "a.test/back.xml": mine,
         "other.test/map.xml": nothing,

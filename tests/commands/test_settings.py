@@ -142,6 +142,7 @@ def test_nothing_said_leaves_what_is_recorded_and_no_delay_is_a_delay() -> None:
     recorded = ScanSettings.from_recorded(json.loads(json.dumps(job.recorded())))
     assert recorded == job
     nothing = dict.fromkeys(CRAWL) | {"refresh": False, "insecure": False, "allow_private": False}
+    nothing["allow_http"] = False
     assert ScanSettings.of(nothing).over(recorded) == job
     assert ScanSettings.of(nothing | {"delay": 0.0}).over(recorded).delay == 0.0
     assert ScanSettings(delay=0.0, header=("A: b",), proxy="http://p.test").recorded() == {"delay": 0.0}

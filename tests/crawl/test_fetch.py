@@ -22,6 +22,7 @@ from contentmap_cli.crawl.access.proxies import Proxies
 from contentmap_cli.crawl.http import responses
 from contentmap_cli.crawl.http.fetch import Fetcher, FetchRequest
 from contentmap_cli.crawl.http.headers import conditional_headers
+from contentmap_cli.crawl.http.own_headers import OwnHeaders
 from contentmap_cli.crawl.http.responses import SAMPLE_BYTES, FetchedFile
 from contentmap_cli.crawl.options import ConnectTo, CrawlOptions
 from contentmap_cli.models import Limits
@@ -47,7 +48,9 @@ async def fetching(
     options: CrawlOptions, url: str = "http://site.test/map.xml", **terms: Any
 ) -> AsyncIterator[FetchedFile]:
     """One fetch, closed afterwards."""
-    ask = FetchRequest(site="site.test", max_bytes=10_000_000, until=asyncio.get_running_loop().time() + 20)
+    own = OwnHeaders(terms.pop("site", "site.test"), options.headers, plain=url.startswith("http:"))
+    terms = {"own": own, "validated": url} | terms
+    ask = FetchRequest(max_bytes=10_000_000, until=asyncio.get_running_loop().time() + 20)
     async with Fetcher(options) as fetcher:
         with await fetcher.fetch(url, replace(ask, **terms)) as fetched:
             yield fetched
@@ -504,7 +507,7 @@ async def test_retry_after_is_honoured(new_site: NewSite) -> None:
         return "ok" if len(site.asked) > 1 else (503, {"Retry-After": "1"}, b"")
 
     site.pages["/map.xml"] = busy
-    ask = FetchRequest(site="site.test", max_bytes=1000, until=asyncio.get_running_loop().time() + 20)
+    ask = FetchRequest(max_bytes=1000, until=asyncio.get_running_loop().time() + 20)
     async with Fetcher(site.options(per_host=1)) as fetcher:
         fetched, other = await asyncio.gather(
             *(fetcher.fetch(f"http://site.test/{name}.xml", ask) for name in ("map", "other"))
@@ -519,7 +522,7 @@ async def test_retry_after_is_honoured(new_site: NewSite) -> None:
 async def test_retry_after_beyond_patience(new_site: NewSite) -> None:
     """A long Retry-After is not waited for, and the host gets no request until then."""
     site = await new_site({"*": (503, {"Retry-After": "500"}, b"")})
-    ask = FetchRequest(site="site.test", max_bytes=1000, until=asyncio.get_running_loop().time() + 20)
+    ask = FetchRequest(max_bytes=1000, until=asyncio.get_running_loop().time() + 20)
     async with Fetcher(site.options()) as fetcher:
         first = await fetcher.fetch("http://site.test/a", ask)
         second = await fetcher.fetch("http://site.test/b", ask)
@@ -560,20 +563,10 @@ async def test_the_environment_is_not_asked(new_site: NewSite, monkeypatch: pyte
         assert code(fetched) is None
 
 
-async def test_cookies_are_not_kept(new_site: NewSite) -> None:
-    """Cookies are not sent back."""
-    site = await new_site(
-        {"/map.xml": (302, {"Location": "/b", "Set-Cookie": "a=b; Path=/"}, b""), "/b": "end"}
-    )
-    async with fetching(site.options()) as fetched:
-        assert code(fetched) is None
-    assert "Cookie" not in site.requests[1].headers
-
-
 async def test_connections_are_used_again(new_site: NewSite) -> None:
     """Requests to one host share a connection, also after a 404."""
     site = await new_site({"/a": "ok", "/c": "ok"})
-    ask = FetchRequest(site="site.test", max_bytes=1000, until=asyncio.get_running_loop().time() + 20)
+    ask = FetchRequest(max_bytes=1000, until=asyncio.get_running_loop().time() + 20)
     async with Fetcher(site.options()) as fetcher:
         for path in ("a", "missing", "c"):
             (await fetcher.fetch(f"http://site.test/{path}", ask)).close()
@@ -696,7 +689,7 @@ async def test_connection_is_used_again_after_a_sample(new_site: NewSite) -> Non
         return (403, {"Content-Type": "text/html"}, REFUSED)
 
     site = await new_site({"*": refuse})
-    ask = FetchRequest(site="site.test", max_bytes=10_000, until=asyncio.get_running_loop().time() + 20)
+    ask = FetchRequest(max_bytes=10_000, until=asyncio.get_running_loop().time() + 20)
     async with Fetcher(site.options(retries=0)) as fetcher:
         for path in ("a", "b"):
             with await fetcher.fetch(f"http://site.test/{path}", ask) as fetched:

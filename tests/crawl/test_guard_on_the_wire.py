@@ -72,7 +72,7 @@ class Wire:
 
     async def fetch(self, url: str, resolver: Resolver | None = None) -> str | None:
         """Fetches a URL; its failure's code, None for success."""
-        ask = FetchRequest(site="site.test", max_bytes=10_000, until=asyncio.get_running_loop().time() + 10)
+        ask = FetchRequest(max_bytes=10_000, until=asyncio.get_running_loop().time() + 10)
         async with Fetcher(self.options(), resolver) as fetcher:
             with await fetcher.fetch(url, ask) as fetched:
                 return fetched.failure.code if fetched.failure else None

@@ -26,6 +26,7 @@ from contentmap_cli.crawl.access.client_certificate import parse_certificate
 from contentmap_cli.crawl.access.netrc_file import load_netrc
 from contentmap_cli.crawl.access.signatures import RequestSigner, load_signer
 from contentmap_cli.crawl.http.fetch import Fetcher, FetchRequest
+from contentmap_cli.crawl.http.own_headers import OwnHeaders
 from contentmap_cli.crawl.options import CrawlOptions
 from contentmap_cli.crawl.robots import product_token
 from contentmap_cli.errors import UsageError
@@ -46,7 +47,9 @@ TEST_KEY_ID = "poqkLGiymh_W0uP6PZFw-dvez3QJT5SolqXBCW38r0U"
 
 async def fetch(options: CrawlOptions, *urls: str, site: str = "tls.test") -> list[tuple[int | None, Any]]:
     """Fetch URLs one after the other: status and failure of each."""
-    ask = FetchRequest(site=site, max_bytes=1000, until=asyncio.get_running_loop().time() + 30)
+    ask = FetchRequest(
+        own=OwnHeaders(site=site), max_bytes=1000, until=asyncio.get_running_loop().time() + 30
+    )
     found = []
     async with Fetcher(replace(options, retries=0)) as fetcher:
         for url in urls:

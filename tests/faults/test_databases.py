@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import signal
 import sqlite3
@@ -23,6 +24,7 @@ from contentmap_cli.errors import Code
 on_sqlite = pytest.mark.parametrize("address", ["sqlite"], indirect=True)
 on_postgresql = pytest.mark.parametrize("address", ["postgresql"], indirect=True)
 _NOTICE = "contentmap_cli.storage.engine.NOTICE_SECONDS"
+_numbers = itertools.count()
 FEW_MORE = 16
 """Requests that may be under way when a run learns that its database is gone: none begins after that."""
 
@@ -45,7 +47,7 @@ def own_server() -> Iterator[PostgresServer]:
 @pytest.fixture
 def on_own_server(long_trial: Trial, own_server: PostgresServer, address: str) -> Trial:
     """A job over thirty domains on that server."""
-    name = address.rpartition("/")[2]
+    name = f"{address.rpartition('/')[2]}_{next(_numbers)}"  # the other server gives a database out again
     asyncio.run(_run_on(own_server.address(), f"CREATE DATABASE {name}"))
     long_trial.contentmap.database = own_server.address(name)
     return long_trial
@@ -53,8 +55,10 @@ def on_own_server(long_trial: Trial, own_server: PostgresServer, address: str) -
 
 async def _run_on(address: str, statement: str) -> None:
     connection = await asyncpg.connect(address)
-    await connection.execute(statement)
-    await connection.close()
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
 
 
 def _signal_all(server: PostgresServer, number: signal.Signals) -> None:

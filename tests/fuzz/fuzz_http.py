@@ -337,7 +337,7 @@ def check_fetched(fetched: FetchedFile) -> None:
 async def fetch(fetcher: Fetcher, seed: int) -> None:
     """One answer's outcome, checked."""
     loop = asyncio.get_running_loop()
-    ask = FetchRequest(site="a.test", max_bytes=LIMITS.body_bytes, until=loop.time() + PATIENCE, retries=0)
+    ask = FetchRequest(max_bytes=LIMITS.body_bytes, until=loop.time() + PATIENCE, retries=0)
     async with asyncio.timeout(PATIENCE + 5.0):
         with await fetcher.fetch(f"http://h{seed}.test/{seed}", ask) as fetched:
             check_fetched(fetched)

@@ -6,13 +6,12 @@ import re
 
 import pytest
 
+from contentmap_cli.commands.app import app
 from contentmap_cli.errors import Code, Failure
 from contentmap_cli.models import JobStatus, ScanStatus
 from contentmap_cli.output.hints import scan_hints
 
-COMMANDS = {"scan", "status", "jobs", "resume", "urls", "sitemaps"} | {
-    "diff", "map", "report", "check", "parse", "worker"
-}  # fmt: skip
+COMMANDS = {command.name for command in app.registered_commands}
 
 
 def failed(make_domain, code: str, domain: str = "shop.example"):
@@ -31,6 +30,7 @@ def test_a_clean_job_needs_no_hint(make_domain, make_job) -> None:
         (Code.DNS_ERROR, "spelling"),
         (Code.ADDRESS_BLOCKED, "--allow-net"),
         (Code.TLS_CERTIFICATE, "--insecure"),
+        (Code.HTTPS_REQUIRED, "--allow-http"),
         (Code.ROBOTS_UNREACHABLE, "robots.txt"),
         (Code.DEADLINE, "--domain-time"),
         (Code.BUDGET_EXHAUSTED, "--max-urls"),

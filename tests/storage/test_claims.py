@@ -12,11 +12,11 @@ from sqlalchemy import select, update
 from contentmap_cli.errors import Code, Failure, LeaseLost
 from contentmap_cli.models import DomainSummary, JobStatus, ScanStatus, Target
 from contentmap_cli.storage.column_types import utc_now
-from contentmap_cli.storage.jobs import jobs
+from contentmap_cli.storage.jobs import claims, jobs
 from contentmap_cli.storage.jobs.claims import Claim, claim_domains, fence, finish_domain, unfinished
 from contentmap_cli.storage.jobs.job_queries import domain_results, job_summary, list_jobs
 from contentmap_cli.storage.session import Sessions
-from contentmap_cli.storage.tables import DomainScan, Job
+from contentmap_cli.storage.tables import Domain, DomainScan, Job
 
 on_postgresql = pytest.mark.parametrize("address", ["postgresql"], indirect=True)
 
@@ -203,19 +203,63 @@ async def test_a_job_over_a_domain_that_is_being_recorded_is_made_at_once(sessio
 
 
 @on_postgresql
-async def test_a_domain_that_is_being_recorded_holds_up_no_claim(sessions: Sessions) -> None:
-    """Another job passes it over at once, and has its other domains."""
+@pytest.mark.parametrize("lapsed", [False, True])
+async def test_a_domain_that_is_being_recorded_holds_up_no_claim(sessions: Sessions, lapsed: bool) -> None:
+    """Another job skips it at once and claims its other domains, also where the recording takes longer than
+    the lease: no heartbeat renews the lease of a domain scan that is locked."""
     job_id = jobs.new_job_id()
     targets = [Target(DOMAIN, ()), Target("free.example", ())]
     async with sessions.brief() as session, session.begin():
         await jobs.create_job(session, job_id, "default", targets, {}, "you")
     taken = await start(sessions)
+    if lapsed:
+        await expire(sessions, taken.job_id)
     async with sessions.work(taken.job_id, DOMAIN) as session, session.begin():
         await session.turn()
         await fence(session, taken)
         async with asyncio.timeout(50), sessions.brief(job_id) as other, other.begin():
             names = [target.domain for target in targets]
             busy, free = (await claim_domains(other, job_id, "default", names, "you")).values()
+    assert isinstance(busy, Failure)
+    assert (busy.code, busy.message) == (Code.DOMAIN_BUSY, f"being scanned by {taken.job_id}")
+    assert isinstance(free, Claim)
+
+
+@on_postgresql
+async def test_a_domain_scan_of_this_job_that_is_being_recorded_is_not_claimed(sessions: Sessions) -> None:
+    """Its outcome is left to the run that records it, also after its lease."""
+    taken = await start(sessions)
+    await expire(sessions, taken.job_id)
+    async with sessions.work(taken.job_id, DOMAIN) as session, session.begin():
+        await session.turn()
+        await fence(session, taken)
+        async with asyncio.timeout(50):
+            refused = await take(sessions, taken.job_id, DOMAIN, "you")
+        await finish_domain(session, taken, DomainSummary(taken.job_id, DOMAIN, ScanStatus.OK), complete=True)
+    assert isinstance(refused, Failure)
+    assert refused.code == Code.LEASE_LOST
+
+
+@on_postgresql
+async def test_a_domain_that_is_locked_holds_up_no_claim(
+    sessions: Sessions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A short lock is waited for; a domain that stays locked is skipped, and the others are claimed."""
+    job_id = await new_job(sessions, "a.example", "b.example")
+    row = select(Domain.id).where(Domain.name == "a.example").with_for_update()
+    async with sessions.brief() as session, session.begin():
+        await session.execute(row)
+        claiming = asyncio.create_task(take(sessions, job_id, "a.example"))
+        await asyncio.sleep(0.3)
+        assert not claiming.done()
+    assert isinstance(await claiming, Claim)
+    monkeypatch.setattr(claims, "LOCK_SECONDS", 0.3)
+    second = await new_job(sessions, "c.example", "d.example")
+    async with sessions.brief() as session, session.begin():
+        await session.execute(select(Domain.id).where(Domain.name == "c.example").with_for_update())
+        async with asyncio.timeout(50), sessions.brief(second) as other, other.begin():
+            names = ["c.example", "d.example"]
+            busy, free = (await claim_domains(other, second, "default", names, "me")).values()
     assert isinstance(busy, Failure)
     assert (busy.code, isinstance(free, Claim)) == (Code.DOMAIN_BUSY, True)
 

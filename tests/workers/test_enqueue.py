@@ -139,7 +139,7 @@ def test_without_the_extra(tmp_path: Path) -> None:
         (["--max-time", "5"], "--queue excludes --max-time"),
         (["-o", "x"], "--queue excludes -o"),
         (["--detach"], "--queue excludes --detach"),
-        (["--format", "csv"], "cannot be written as csv"),
+        (["--format", "csv"], "csv is not a format of this command"),
     ],
 )
 def test_what_no_worker_could_do_is_refused(trial: QueueTrial, more: list[str], message: str) -> None:

@@ -53,6 +53,10 @@ async def enqueue_job(
     """
     job_id, tenant = jobs.new_job_id(), cli.tenant_name
     found = read_targets(*targets)
+    if any(each.credentials is not None for each in found.targets):
+        raise UsageError(
+            "--queue excludes credentials in targets: they are not recorded", hint="scan without --queue"
+        )
     total = len(found.targets)
     chosen = default_priority(total) if priority is None else priority
     progress = _Progress(on=sys.stderr.isatty() and not cli.quiet)

@@ -98,7 +98,8 @@ def answer_to(path: str | None, *, named: str | None = None, hint: str = _HINT) 
     """Yield a text stream for the output. A file is written under a temporary name and renamed when complete;
     a name that ends in `.gz` is compressed.
 
-    Raise UsageError with `hint` if the file cannot be written. `named` is the name to show, if it differs.
+    Raise UsageError with `hint` if the file cannot be opened, and AnswerLost, also from a write in the block,
+    if it cannot be written. `named` is the name to show, if it differs.
     """
     enable_interrupts()  # an incomplete file is removed
     if path is None or path == "-":
@@ -113,27 +114,49 @@ def answer_to(path: str | None, *, named: str | None = None, hint: str = _HINT) 
         raise UsageError(f"cannot write {named}: it is the name of a folder", hint=hint)
     if _is_special(final, named, hint):
         # a device, pipe or terminal: renaming a file over it would replace it
-        stream = _opened(final, named, hint)
-        try:
-            with stream:
-                yield stream
-        except OSError as error:
-            raise AnswerLost(f"{named} could not be written", hint=_AGAIN) from error
+        with _closing(_opened(final, named, hint)) as stream:
+            yield stream
         return
     final = final.resolve()  # follow symbolic links
     partial = final.with_name(f".{final.name}.{os.getpid()}.part")
     stream = _opened(partial, named, hint, compressed=final.name.endswith(".gz"))
     try:
-        with stream:
+        with _closing(stream):
             yield stream
-        if final.exists():
-            partial.chmod(stat.S_IMODE(final.stat().st_mode))
-        partial.replace(final)
-    except OSError as error:
-        raise AnswerLost(f"{named} could not be written", hint=_AGAIN) from error
+        with _answer_errors(named):
+            if final.exists():
+                partial.chmod(stat.S_IMODE(final.stat().st_mode))
+            partial.replace(final)
     finally:
         with contextlib.suppress(OSError):
             partial.unlink(missing_ok=True)
+
+
+def print_line(line: str) -> None:
+    """Print a line of output on stdout. Raise AnswerLost if it cannot be written."""
+    with answer_to(None) as out:
+        out.write(f"{line}\n")
+
+
+@contextlib.contextmanager
+def _answer_errors(named: str) -> Iterator[None]:
+    """Raise AnswerLost for an OSError of the block, which must do nothing but write."""
+    try:
+        yield
+    except OSError as error:
+        raise AnswerLost(f"{named} could not be written", hint=_AGAIN) from error
+
+
+@contextlib.contextmanager
+def _closing(stream: TextIO) -> Iterator[TextIO]:
+    """Close `stream` after the block. An error of the block takes precedence over one of closing."""
+    try:
+        yield stream
+    except BaseException:
+        with contextlib.suppress(AnswerLost):
+            stream.close()
+        raise
+    stream.close()
 
 
 def _is_special(file: Path, named: str, hint: str) -> bool:
@@ -148,18 +171,37 @@ def _is_special(file: Path, named: str, hint: str) -> bool:
 
 def _opened(file: Path, named: str, hint: str, *, compressed: bool = False) -> TextIO:
     try:
-        if compressed:
-            return io.TextIOWrapper(_Gzip(file), encoding="utf-8", newline="")
-        return file.open("w", encoding="utf-8", newline="")
+        raw = _AnswerFile(file, named)
     except OSError as error:
         raise UsageError(f"cannot write {named}", hint=hint) from error
+    if compressed:
+        return io.TextIOWrapper(_Gzip(raw), encoding="utf-8", newline="")
+    text = io.TextIOWrapper(io.BufferedWriter(raw), encoding="utf-8", newline="", line_buffering=raw.isatty())
+    return cast("TextIO", text)
+
+
+class _AnswerFile(io.FileIO):
+    """A file whose write errors are AnswerLost: the body of `answer_to` raises OSErrors of other origin, for
+    example those of a database connection."""
+
+    def __init__(self, file: Path, named: str) -> None:
+        super().__init__(file, "w")
+        self._named = named
+
+    def write(self, data: Any) -> int:
+        with _answer_errors(self._named):
+            return super().write(data)
+
+    def close(self) -> None:
+        with _answer_errors(self._named):
+            super().close()
 
 
 class _Gzip(gzip.GzipFile):
     """A gzip file without time and name, so that equal output gives equal files (RFC 1952)."""
 
-    def __init__(self, file: Path) -> None:
-        self._raw = file.open("wb")
+    def __init__(self, raw: io.FileIO) -> None:
+        self._raw = io.BufferedWriter(raw)
         super().__init__(filename="", mode="wb", compresslevel=6, fileobj=self._raw, mtime=0)
 
     def close(self) -> None:

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 
-from contentmap_cli.errors import AnswerLost, ContentMapError
+from contentmap_cli.commands.interface.process_setup import close_quietly
+from contentmap_cli.errors import AnswerLost, ContentMapError, Exit
+
+_REPORT = "run it again with -vv --log-file FILE and report the file"
+_FILES = "raise the limit on open files (`ulimit -n`)"
+_SYSTEM_HINTS = {errno.EMFILE: _FILES, errno.ENFILE: _FILES}
 
 
 def fail(error: ContentMapError, *, as_json: bool = False) -> None:
@@ -29,14 +35,35 @@ def unexpected(error: Exception, *, as_json: bool = False) -> int:
     import logging
 
     logging.getLogger("contentmap").debug("unexpected", exc_info=error, extra={"action": "command.crashed"})
-    known: ContentMapError
     if isinstance(error, OSError):
-        # errors of input files and databases are ContentMapErrors: this is the output
-        known = AnswerLost(f"the answer could not be written: {error.strerror or error}")
-    else:
+        lost = stdout_error()
+        if lost is not None:
+            return answer_lost(lost, as_json=as_json)
+        # files and databases have errors of their own: this is, for example, the limit on open files
         known = ContentMapError(
-            f"a bug in ContentMap: {type(error).__name__}",
-            hint="run it again with -vv --log-file FILE and report the file",
+            f"unexpected system error: {error.strerror or error}",
+            hint=_SYSTEM_HINTS.get(error.errno or 0, _REPORT),
         )
+    else:
+        known = ContentMapError(f"a bug in ContentMap: {type(error).__name__}", hint=_REPORT)
     fail(known, as_json=as_json)
     return known.exit_code
+
+
+def answer_lost(error: OSError, *, as_json: bool = False) -> int:
+    """Report that stdout cannot be written and return the exit code. A closed pipe is no error."""
+    close_quietly(sys.stdout)
+    if error.errno == errno.EPIPE:
+        return Exit.CLEAN
+    lost = AnswerLost(f"the answer could not be written: {error.strerror or error}")
+    fail(lost, as_json=as_json)
+    return lost.exit_code
+
+
+def stdout_error() -> OSError | None:
+    """Return the error of writing what is buffered for stdout, None if it can be written."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        return error
+    return None

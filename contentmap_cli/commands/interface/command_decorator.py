@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import inspect
 import re
-import sys
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from copy import copy
 from dataclasses import dataclass
@@ -18,11 +17,10 @@ from typing import Annotated, Any, TypeVar, get_args, get_type_hints
 import typer
 
 from contentmap_cli.commands.interface.cli_errors import fail, unexpected
-from contentmap_cli.commands.interface.global_options import OPTIONS, GlobalOptions
+from contentmap_cli.commands.interface.global_options import COMMANDS, OPTIONS, GlobalOptions
 from contentmap_cli.commands.interface.help_pages import SETTINGS, HelpCommand
 from contentmap_cli.commands.interface.logging_setup import LogFormat, set_up_logging
 from contentmap_cli.commands.interface.process_setup import (
-    close_quietly,
     enable_interrupts,
     ignore_closed_loop,
     tune_garbage_collector,
@@ -31,6 +29,7 @@ from contentmap_cli.commands.settings import config_files
 from contentmap_cli.errors import ContentMapError, Exit, UsageError
 
 T = TypeVar("T")
+PROGRAM = "contentmap"
 _SURROGATE = re.compile("[\x00\ud800-\udfff]")
 
 
@@ -132,6 +131,8 @@ def command(
             parameter.name: parameter.annotation for parameter in (*keyword, context, *shared)
         }
         app.command(name, cls=HelpCommand, context_settings=SETTINGS, **settings)(run)
+        group = app.info.name
+        COMMANDS.add(str(group if group and group != PROGRAM else name or function.__name__))
         return run
 
     return register
@@ -173,10 +174,7 @@ def _guarded(function: Callable[..., int | None], cli: GlobalOptions, values: di
         return error.exit_code
     except KeyboardInterrupt:
         return Exit.INTERRUPTED
-    except BrokenPipeError:
-        close_quietly(sys.stdout)
-        return Exit.CLEAN
-    except Exception as error:  # a bug: the user sees no traceback
+    except Exception as error:  # the user sees no traceback
         return unexpected(error, as_json=as_json)
 
 
@@ -203,4 +201,7 @@ def run_async(main: Coroutine[Any, Any, T]) -> T:
     tune_garbage_collector()
     ignore_closed_loop()
     enable_interrupts()
-    return asyncio.run(main)
+    try:
+        return asyncio.run(main)
+    finally:
+        main.close()  # without an event loop it was not started, which Python would warn of

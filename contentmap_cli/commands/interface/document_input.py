@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import tempfile
 from pathlib import PurePath
-from typing import BinaryIO, cast
+from typing import IO, BinaryIO, cast
 
 from contentmap_cli.errors import UsageError
 from contentmap_cli.models.hosts import normalise_url
@@ -33,12 +33,22 @@ def _copied(pipe: BinaryIO) -> BinaryIO:
     copy = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115 - the caller closes it
     try:
         while chunk := pipe.read(_CHUNK):
-            copy.write(chunk)
+            _write(copy, chunk)
         copy.seek(0)
     except BaseException:
         copy.close()
         raise
     return cast("BinaryIO", copy)
+
+
+def _write(copy: IO[bytes], chunk: bytes) -> None:
+    try:
+        copy.write(chunk)
+    except OSError as error:  # not an error of the pipe
+        raise UsageError(
+            f"cannot write to the temporary folder {tempfile.gettempdir()}",
+            hint="free some space, or name another folder with TMPDIR",
+        ) from error
 
 
 def checked_base(base: str | None) -> str | None:

@@ -16,10 +16,9 @@ from contentmap_cli.commands.interface.logging_setup import LogFormat
 from contentmap_cli.commands.settings import config_files
 from contentmap_cli.errors import UsageError
 
-_COMMAND = re.compile(
-    r"(?<![\w/.-])contentmap "
-    r"(?=(?:scan|status|jobs|resume|cancel|worker|urls|sitemaps|map|report|diff|check|db)\b)"
-)
+_COMMAND = re.compile(r"(?<![\w/.-])contentmap (?=([a-z]+)\b)")
+COMMANDS: set[str] = set()
+"""The names of all commands and groups, as `command_decorator.command` registers them."""
 
 
 class Color(StrEnum):
@@ -165,10 +164,10 @@ class GlobalOptions:
         return replace(later, **earlier, given=given | before.given)
 
     def note(self, line: str) -> None:
-        """Print a line on stderr, except with --quiet."""
+        """Print a line on stderr, except with --quiet. Commands in it are completed as in a hint."""
         from contentmap_cli.commands.interface.answer_output import say
 
-        say(line, unless=self.quiet)
+        say(self.in_full(line), unless=self.quiet)
 
     def in_full(self, text: str) -> str:
         """Return a hint with the --db, --tenant and --config of this call added to the commands in it."""
@@ -187,7 +186,7 @@ class GlobalOptions:
         if not options:
             return text
         words = f"contentmap {shlex.join(options)} "
-        return _COMMAND.sub(lambda match: words, text)
+        return _COMMAND.sub(lambda match: words if match[1] in COMMANDS else match[0], text)
 
 
 OPTIONS: dict[str, Any] = {

@@ -22,6 +22,7 @@ from contentmap_cli.output.formats import (
     PARSE_FORMATS,
     SCAN_FORMATS,
     Format,
+    format_of_file,
     refusal,
 )
 
@@ -61,7 +62,14 @@ def _format(*formats: Format) -> Any:
         return [format.value for format in formats if format.startswith(incomplete)]
 
     names = "|".join(format for format in formats if format is not Format.JSON)
-    return typer.Option("--format", metavar="FORMAT", help=names, parser=read, autocompletion=complete)
+    return typer.Option(
+        "--format",
+        metavar="FORMAT",
+        help=names,
+        parser=read,
+        autocompletion=complete,
+        show_default=formats[0].value,
+    )
 
 
 def _setting(
@@ -98,18 +106,18 @@ LatestJob = Annotated[
         autocompletion=completion.complete_job,
     ),
 ]
-ScanFormat = Annotated[Format, _format(*SCAN_FORMATS)]
-ListFormat = Annotated[Format, _format(*LIST_FORMATS)]
-DoctorFormat = Annotated[Format, _format(*DOCTOR_FORMATS)]
-CheckFormat = Annotated[Format, _format(*CHECK_FORMATS)]
-EntryFormat = Annotated[Format, _format(*ENTRY_FORMATS)]
-DiffFormat = Annotated[Format, _format(*DIFF_FORMATS)]
-ParseFormat = Annotated[Format, _format(*PARSE_FORMATS)]
+ScanFormat = Annotated[Format | None, _format(*SCAN_FORMATS)]
+ListFormat = Annotated[Format | None, _format(*LIST_FORMATS)]
+DoctorFormat = Annotated[Format | None, _format(*DOCTOR_FORMATS)]
+CheckFormat = Annotated[Format | None, _format(*CHECK_FORMATS)]
+EntryFormat = Annotated[Format | None, _format(*ENTRY_FORMATS)]
+DiffFormat = Annotated[Format | None, _format(*DIFF_FORMATS)]
+ParseFormat = Annotated[Format | None, _format(*PARSE_FORMATS)]
 JsonOption = Annotated[bool, typer.Option("--json", help="Same as --format json.")]
 JsonAlone = Annotated[bool, typer.Option("--json", help="Print a JSON object.")]
 OutputOption = Annotated[
     str | None,
-    typer.Option("--output", "-o", metavar="FILE", help="Output file; *.gz is compressed."),
+    typer.Option("--output", "-o", metavar="FILE", help="Output file: format by suffix, *.gz compressed."),
 ]
 
 FailOnOption = Annotated[
@@ -244,6 +252,7 @@ CRAWL: Final[dict[str, Any]] = dict(
         ),
         _setting("signature_agent", str, MORE, "URL of the key directory of --signature-key.", metavar="URL"),
         _setting("insecure", bool, _NETWORK, "Do not verify TLS certificates.", short="-k"),
+        _setting("allow_http", bool, MORE, "Allow http for targets given with https://."),
         _setting(
             "body_cache", str, MORE, "Response cache for large files; `off` disables it.", metavar="FOLDER"
         ),
@@ -289,14 +298,19 @@ DoctorCrawl = Annotated[Mapping[str, Any], DOCTORED]
 WorkerCrawl = Annotated[Mapping[str, Any], WORKED]
 
 
-def chosen(format: Format, as_json: bool, allowed: tuple[Format, ...]) -> Format:
-    """Return the format that --format and --json select.
+def chosen(
+    format: Format | None, as_json: bool, allowed: tuple[Format, ...], output: str | None = None
+) -> Format:
+    """Return the format that --format and --json select, or else the suffix of the output file.
 
-    Raises UsageError for a format that is not in `allowed`, and for --json with another format.
+    Without a file, and for a file without a suffix, it is the first of `allowed`. Raises UsageError for a
+    format that is not in `allowed`, for --json with another format, and for an unknown suffix.
     """
-    if as_json and format is not allowed[0] and format is not Format.JSON:
-        raise UsageError(f"--json and --format {format.value} exclude each other", hint="use one of them")
+    if as_json and format not in (None, Format.JSON):
+        raise UsageError(f"--json and --format {format} exclude each other", hint="use one of them")
     wanted = Format.JSON if as_json else format
+    if wanted is None:
+        wanted = format_of_file(output, allowed) if output is not None else allowed[0]
     if wanted not in allowed:
         raise refusal(wanted, allowed)
     return wanted

@@ -26,7 +26,7 @@ SHOWN = 100
 EPILOG = """\
 Examples:
   contentmap diff example.com
-  contentmap diff example.com --since 7d --format csv -o changes.csv
+  contentmap diff example.com --since 7d -o changes.csv
   contentmap diff --job sitemap_0123 --exit-code --json
 
 SCAN is a job id, a unique prefix of one, or WHEN: a date, a UTC date-time or an age such as 7d, for the last
@@ -82,7 +82,7 @@ def diff(
     limit: Annotated[
         int, typer.Option(min=0, max=10**12, metavar="N", help="Maximum table rows per domain.")
     ] = SHOWN,
-    format: opt.DiffFormat = Format.TABLE,
+    format: opt.DiffFormat = None,
     as_json: opt.JsonOption = False,
     output: opt.OutputOption = None,
 ) -> int:
@@ -101,7 +101,7 @@ def diff(
         parse_date("--since", since) if since else _scan_named("--from", earlier),
         _scan_named("--to", later),
     )
-    chosen = opt.chosen(format, as_json, DIFF_FORMATS)
+    chosen = opt.chosen(format, as_json, DIFF_FORMATS, output)
     name = domain_name(domain) if domain is not None else None
     changed = run_async(_answer(cli, name, scans, job, limit, chosen, output))
     return Exit.NOT_CLEAN if changed and exit_code else Exit.CLEAN

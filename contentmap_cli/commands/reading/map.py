@@ -39,14 +39,14 @@ def map_(
             min=0.0, max=100.0, metavar="PERCENT", help="Fold sections with a smaller share of the URLs."
         ),
     ] = 1.0,
-    format: opt.ListFormat = Format.TABLE,
+    format: opt.ListFormat = None,
     as_json: opt.JsonOption = False,
     output: opt.OutputOption = None,
 ) -> None:
     """Show the sections of a domain with URL counts, shares and dates."""
     from contentmap_cli.commands.interface.target_input import domain_name
 
-    chosen = opt.chosen(format, as_json, LIST_FORMATS)
+    chosen = opt.chosen(format, as_json, LIST_FORMATS, output)
     run_async(_answer(cli, domain_name(domain), depth, min_share / 100, chosen, output))
 
 

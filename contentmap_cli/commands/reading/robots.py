@@ -53,7 +53,7 @@ def robots(
     exit_code: Annotated[
         bool, typer.Option("--exit-code", help="Exit with 3 if a tested URL is disallowed.")
     ] = False,
-    format: opt.ListFormat = Format.TABLE,
+    format: opt.ListFormat = None,
     as_json: opt.JsonOption = False,
     output: opt.OutputOption = None,
 ) -> int:
@@ -64,7 +64,7 @@ def robots(
         raise UsageError("--history, --diff and --test exclude each other", hint="use one of them")
     if (agent is not None or exit_code) and not test:
         raise UsageError("--agent and --exit-code require --test", hint="add --test URL")
-    chosen = opt.chosen(format, as_json, LIST_FORMATS)
+    chosen = opt.chosen(format, as_json, LIST_FORMATS, output)
     name = domain_name(domain)
     versions = run_async(_versions(cli, name))
     if test:

@@ -24,14 +24,14 @@ def sitemaps(
     cli: GlobalOptions,
     domain: opt.DomainArgument,
     removed: Annotated[bool, typer.Option("--removed", help="Also files that are no longer listed.")] = False,
-    format: opt.ListFormat = Format.TABLE,
+    format: opt.ListFormat = None,
     as_json: opt.JsonOption = False,
     output: opt.OutputOption = None,
 ) -> None:
     """List the sitemap files of a domain with their status and problems."""
     from contentmap_cli.commands.interface.target_input import domain_name
 
-    chosen = opt.chosen(format, as_json, LIST_FORMATS)
+    chosen = opt.chosen(format, as_json, LIST_FORMATS, output)
     run_async(_answer(cli, domain_name(domain), chosen, output, removed=removed))
 
 

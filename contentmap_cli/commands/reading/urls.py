@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 EPILOG = """\
 Examples:
-  contentmap urls example.com --format csv -o urls.csv
+  contentmap urls example.com -o urls.csv
   contentmap urls example.com --match '*/blog/*' --first-seen-after 7d --json
   contentmap urls example.com --format xml -o sitemaps/ --gzip
 
@@ -48,7 +48,7 @@ def urls(
     limit: Annotated[
         int | None, typer.Option(min=1, max=10**12, metavar="N", help="Maximum number of URLs.")
     ] = None,
-    format: opt.EntryFormat = Format.TABLE,
+    format: opt.EntryFormat = None,
     as_json: opt.JsonOption = False,
     output: opt.OutputOption = None,
     base: Annotated[
@@ -71,7 +71,7 @@ def urls(
         removed=removed,
         limit=limit,
     )
-    chosen = opt.chosen(format, as_json, ENTRY_FORMATS)
+    chosen = opt.chosen(format, as_json, ENTRY_FORMATS, output)
     if chosen is Format.PARQUET and output is not None and output.endswith(".gz"):
         raise UsageError("a Parquet file is already compressed", hint=f"use -o {output.removesuffix('.gz')}")
     name = domain_name(domain)
@@ -113,7 +113,7 @@ async def _answer(
             writer.finish()
     if not count:
         files = f"; list the files with `contentmap sitemaps {name}`" if wanted.sitemap is not None else ""
-        cli.note(f"no URLs of {name} match{cli.in_full(files)}")
+        cli.note(f"no URLs of {name} match{files}")
     elif format is Format.XML and count > MAX_URLS:
         cli.note(
             f"note: {count:,} URLs in one sitemap; the protocol allows {MAX_URLS:,} per file: use -o FOLDER/"

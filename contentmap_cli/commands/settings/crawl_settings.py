@@ -60,6 +60,7 @@ class ScanSettings:
     signature_key: str | None = None
     signature_agent: str | None = None
     insecure: bool = False
+    allow_http: bool = False
     probe: Probe | None = None
     refresh: bool = False
     ignore_robots: bool = False
@@ -135,6 +136,7 @@ class ScanSettings:
             user_agent=parse_user_agent(self.user_agent) if self.user_agent else USER_AGENT,
             robots_agent=parse_robots_agent(self.robots_agent) if self.robots_agent else None,
             headers=_headers(self.header, self.user),
+            user=parse_user(self.user) if self.user is not None else None,
             proxies=Proxies.of("" if self.no_proxy else self.proxy, os.environ),
             delay=self.delay,
             probe=self.probe or Probe.AUTO,
@@ -146,6 +148,7 @@ class ScanSettings:
             certificate=parse_certificate(self.cert, self.key),
             netrc=load_netrc(self.netrc_file, wanted=self.netrc),
             signer=load_signer(self.signature_key, self.signature_agent),
+            allow_http=self.allow_http,
             bodies=_folder(self.body_cache),
         )
 
@@ -177,6 +180,7 @@ def defaults() -> dict[str, Any]:
         "insecure": False,
         "no_proxy": False,
         "netrc": False,
+        "allow_http": False,
         "user_agent": USER_AGENT,
         "header": [],
         "connect_to": [],
@@ -185,13 +189,11 @@ def defaults() -> dict[str, Any]:
 
 
 def _headers(headers: Sequence[str], user: str | None) -> tuple[tuple[str, str], ...]:
-    """Return the request headers of --header and --user. Raise UsageError if both set Authorization."""
+    """Return the request headers of --header. Raise UsageError if --user sets Authorization as well."""
     parsed = tuple(parse_header(text) for text in headers)
-    if user is None:
-        return parsed
-    if any(name.lower() == "authorization" for name, _ in parsed):
+    if user is not None and any(name.lower() == "authorization" for name, _ in parsed):
         raise UsageError("--user and --header both set Authorization", hint="use one of them")
-    return (*parsed, parse_user(user))
+    return parsed
 
 
 def _size(text: str | None) -> int | None:

@@ -47,7 +47,7 @@ class Diagnosis:
             yield check
         failures: list[Check] = []
         robots: Robots | None = None
-        for origin in self._context.target.origins:
+        for origin in self._context.origins:
             if host_of(origin) in self._absent:
                 continue
             checks, robots = await self._robots(origin)
@@ -72,7 +72,7 @@ class Diagnosis:
     async def _network(self) -> AsyncIterator[Check]:
         """Yield the checks of each host. A failure of one is no finding if another works."""
         hosts: dict[str | None, str] = {}
-        for origin in self._context.target.origins:
+        for origin in self._context.origins:
             hosts.setdefault(host_of(origin), origin)
         groups: list[tuple[bool, list[Check]]] = []
         for host, origin in hosts.items():
@@ -94,7 +94,7 @@ class Diagnosis:
         """Return the checks of an origin's robots.txt, and its rules if the origin answers."""
         context = self._context
         url = f"{origin}/robots.txt"
-        with await context.fetch(url, max_bytes=context.limits.robots_bytes) as fetched:
+        with await context.fetch(url, max_bytes=context.limits.robots_bytes, robots=True) as fetched:
             robots = await context.reader.robots(fetched, context.options)
             answer = await context.answer(fetched, "robots.txt")
             checks = _redirects(url, fetched, context.target.domain)
@@ -102,6 +102,9 @@ class Diagnosis:
                 failure = fetched.failure or Failure(Code.CONNECT_ERROR, "no answer")
                 return [*checks, failed("robots.txt", url, failure, Level.WARNING)], None
             checks.append(_robots_check(url, fetched, answer, robots))
+            if answer.state is not SourceState.ELSEWHERE:
+                final = robots.file.origin if robots.file is not None else origin
+                context.robots_of[final] = robots
         return checks, robots
 
     async def _home(self, url: str, robots: Robots) -> list[Check]:
@@ -157,12 +160,10 @@ class Diagnosis:
 
     async def _sitemap(self, url: str, robots: Robots, *, guessed: bool) -> list[Check]:
         context = self._context
-        own = site_of(url) == context.target.domain
-        if context.options.obey_robots and own and not robots.allows(url):
+        if guessed and context.options.obey_robots and not robots.allows(url):
             text = f"robots.txt disallows it for {robots.product}"
-            level = Level.INFO if guessed else Level.ERROR
-            return [failed("sitemap", url, Failure(Code.DISALLOWED, text), level)]
-        with await context.fetch(url, max_bytes=context.limits.body_bytes) as fetched:
+            return [failed("sitemap", url, Failure(Code.DISALLOWED, text), Level.INFO)]
+        with await context.fetch(url, max_bytes=context.limits.body_bytes, exempt=not guessed) as fetched:
             answer = await context.answer(fetched, "the sitemap")
             checks = _redirects(url, fetched, context.target.domain)
             check = _answer_check("sitemap", url, fetched, answer)

@@ -1,6 +1,8 @@
 """Fetch one URL: wait for a slot, follow redirects, retry, and return the outcome as a value.
 
 Fetcher.fetch -> hop by hop: Connector.route -> Politeness.slot -> one exchange -> Reply -> FetchedFile
+
+Each hop has its own robots rules, address policy, validators, user's headers and cookies.
 """
 
 from __future__ import annotations
@@ -9,9 +11,8 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from urllib.parse import urljoin
 
 import aiohttp
 from yarl import URL
@@ -21,15 +22,16 @@ from contentmap_cli.crawl.access.proxy_gate import is_forwarded, proxy_arguments
 from contentmap_cli.crawl.http.connector import Connector, Resolver, Route, client_context
 from contentmap_cli.crawl.http.headers import ReplyHeaders
 from contentmap_cli.crawl.http.http_errors import EXPECTED, http_error_of
+from contentmap_cli.crawl.http.own_headers import NOTHING_OWN, OwnHeaders, with_own
 from contentmap_cli.crawl.http.politeness import HostPaused, HostSlots, Politeness, retry_after
+from contentmap_cli.crawl.http.redirects import REDIRECT_STATUSES, RedirectChain
 from contentmap_cli.crawl.http.responses import FetchedFile, Reply, drain, read_body, read_sample
 from contentmap_cli.crawl.options import CrawlOptions
 from contentmap_cli.errors import Code, Failure, http_code
-from contentmap_cli.models.hosts import normalise_url, site_of
+from contentmap_cli.models.hosts import normalise_url
 
 log = logging.getLogger("contentmap.crawl")
 
-REDIRECT_STATUSES = frozenset({301, 302, 303, 307, 308})
 RETRIED_STATUSES = frozenset({429, 500, 502, 503, 504})
 ACCEPT = "application/xml, text/xml, text/plain, text/html;q=0.9, */*;q=0.8"
 MAX_LINE = 16 * 1024
@@ -40,15 +42,20 @@ MAX_HEADERS = 200
 class FetchRequest:
     """The parameters of one fetch.
 
-    `until` is on the event loop's clock. The user's own headers are sent to `site` only. `conditions` are the
-    headers of a conditional request. `retries` None means the number of the options.
+    `until` is on the event loop's clock. `own` are the user's headers. `conditions` are the headers of a
+    conditional request: they are sent to the URL `validated` only, which gave the validators. `retries` None
+    means the number of the options. With `https_only` http URLs are requested over https. `may_follow`
+    returns why a redirect to a URL is not followed, None if it is.
     """
 
-    site: str
     max_bytes: int
     until: float
+    own: OwnHeaders = NOTHING_OWN
     conditions: Mapping[str, str] = field(default_factory=dict)
+    validated: str | None = None
     retries: int | None = None
+    https_only: bool = False
+    may_follow: Callable[[str], Awaitable[Failure | None]] | None = None
 
 
 class Fetcher:
@@ -70,6 +77,7 @@ class Fetcher:
             ("Accept", ACCEPT),
             ("Accept-Encoding", "gzip"),
         )
+        self._told_of_http = False
         self._random = random.Random()  # noqa: S311 - jitter, not a secret
 
     async def __aenter__(self) -> Fetcher:
@@ -112,42 +120,40 @@ class Fetcher:
 
     async def _follow(self, url: str, request: FetchRequest) -> FetchedFile:
         fetched = FetchedFile(url=url, final_url=url)
-        current = normalise_url(url)
-        if current is None:
+        first = normalise_url(url)
+        if first is None:
             fetched.failure = Failure(Code.REJECTED_URL, "the URL is not an http or https URL")
             return fetched
-        first = current
-        visited = [current]
-        for _ in range(self._options.limits.redirects + 1):
-            fetched.final_url = current
-            reply = await self._fetch_with_retries(current, first, request, fetched)
-            if (
-                reply.status not in REDIRECT_STATUSES
-                or reply.headers.location is None
-                or reply.failure is not None
-            ):
-                return _conclude(fetched, reply, request)
+        chain = RedirectChain(https_only=request.https_only)
+        fetched.failure = chain.start(first)
+        while fetched.failure is None:
+            fetched.final_url = chain.current
+            reply = await self._fetch_with_retries(chain, request, fetched)
+            location = reply.headers.location
+            if reply.status not in REDIRECT_STATUSES or location is None or reply.failure is not None:
+                return _conclude(fetched, reply, chain, request)
             fetched.status = reply.status
-            target, failure = _redirect_target(current, reply.headers.location, visited)
-            if target is None:
-                fetched.failure = failure
-                return fetched
-            current = target
-            visited.append(current)
-            fetched.redirects = tuple(visited[1:])
-        fetched.failure = Failure(
-            Code.TOO_MANY_REDIRECTS, f"more than {self._options.limits.redirects} redirects"
-        )
+            if len(fetched.redirects) >= self._options.limits.redirects:
+                message = f"more than {self._options.limits.redirects} redirects"
+                fetched.failure = Failure(Code.TOO_MANY_REDIRECTS, message)
+                break
+            fetched.failure = chain.follow(location, reply.headers.set_cookie)
+            if fetched.failure is None:
+                fetched.final_url = chain.current
+                fetched.redirects = (*fetched.redirects, chain.current)
+                if request.may_follow is not None:
+                    fetched.failure = await request.may_follow(chain.current)
         return fetched
 
     async def _fetch_with_retries(
-        self, url: str, first: str, request: FetchRequest, fetched: FetchedFile
+        self, chain: RedirectChain, request: FetchRequest, fetched: FetchedFile
     ) -> Reply:
         """Request one hop, again after transient failures while time is left."""
         retries = self._options.retries if request.retries is None else request.retries
         attempt = 0
+        url = chain.current
         while True:
-            reply = await self._attempt(url, first, request, fetched)
+            reply = await self._attempt(chain, request, fetched)
             retried = reply.status in RETRIED_STATUSES or (reply.status is None and reply.transient)
             if not retried:
                 return reply
@@ -168,19 +174,26 @@ class Fetcher:
         """Return how many seconds this fetch can wait for a host that asked to retry later."""
         return min(self._options.retry_after_cap, request.until - asyncio.get_running_loop().time())
 
-    async def _attempt(self, url: str, first: str, request: FetchRequest, fetched: FetchedFile) -> Reply:
+    async def _attempt(self, chain: RedirectChain, request: FetchRequest, fetched: FetchedFile) -> Reply:
         """Send one request within a slot. The deadline includes the wait for the slot."""
         try:
-            route = self._connector.route(url)
+            route = self._connector.route(chain.current)
             async with asyncio.timeout_at(request.until) as waiting:
                 address = await self._connector.address(route, self._options.limits.connect_timeout)
                 async with (
                     self.politeness.slot(route.authority, address, max_wait=self._max_wait(request)),
                     self._connector.through(route.proxy),
                 ):
-                    headers = self._headers(url, first, request)
-                    self._identity.add_headers(headers, url, route.authority, request.site)
-                    return await self._exchange(route, headers, request, fetched, waiting)
+                    headers = self._headers(chain, request)
+                    self._identity.add_headers(headers, chain.current, route.authority, request.own.site)
+                    return await self._exchange(
+                        route,
+                        headers,
+                        request,
+                        fetched,
+                        waiting,
+                        request.own.middlewares(chain.current),
+                    )
         except HostPaused as paused:
             fetched.retry_after = paused.seconds
             return Reply(failure=Failure(http_code(429), str(paused)))
@@ -190,19 +203,22 @@ class Fetcher:
             fault = http_error_of(error)
             return Reply(failure=fault.failure, transient=fault.transient)
 
-    def _headers(self, url: str, first: str, request: FetchRequest) -> list[tuple[str, str]]:
-        """Return the request's headers. The user's own are sent to the target's site only, and not from https
-        to http."""
-        headers = [*self._usual_headers, *request.conditions.items()]
-        own = self._options.headers
-        if (
-            not own
-            or site_of(url) != request.site
-            or (first.startswith("https:") and url.startswith("http:"))
-        ):
-            return headers
-        replaced = {name.lower() for name, _ in own}
-        return [*((name, value) for name, value in headers if name.lower() not in replaced), *own]
+    def _headers(self, chain: RedirectChain, request: FetchRequest) -> list[tuple[str, str]]:
+        """Return the headers of a request to the current hop."""
+        url, own = chain.current, request.own
+        headers = [*self._usual_headers]
+        if url == request.validated:
+            headers += request.conditions.items()
+        sent = own.sent_to(url)
+        if not sent and own.belongs_to(url) and not self._told_of_http:
+            self._told_of_http = True
+            log.warning(
+                "%s is requested over http without --header, --user and credentials: to send them over http,"
+                " type the target with http://",
+                own.site,
+                extra={"action": "headers.withheld", "domain": own.site},
+            )
+        return with_own(headers, own.headers if sent else (), chain.cookies())
 
     async def _exchange(
         self,
@@ -211,6 +227,7 @@ class Fetcher:
         request: FetchRequest,
         fetched: FetchedFile,
         clock: asyncio.Timeout,
+        middlewares: Sequence[aiohttp.ClientMiddlewareType],
     ) -> Reply:
         """Send one request and read its answer. `clock` is the timeout of the caller until the response head
         is there."""
@@ -227,8 +244,9 @@ class Fetcher:
                 headers=headers,
                 allow_redirects=False,
                 server_hostname=route.server_hostname,
-                ssl=self._identity.tls(route.requested, request.site),
+                ssl=self._identity.tls(route.requested, request.own.site),
                 **proxy_arguments(route.proxy, route.url, headers),
+                middlewares=middlewares,
             )
             clock.reschedule(None)  # reading the body has its own timeout, and keeps what was received
             try:
@@ -278,21 +296,7 @@ def _log_result(fetched: FetchedFile) -> None:
     )
 
 
-def _redirect_target(current: str, location: str, visited: list[str]) -> tuple[str | None, Failure | None]:
-    """Return the target of a redirect, or why it is not followed. Messages do not quote the location."""
-    try:
-        joined = urljoin(current, location.strip())
-    except ValueError:
-        return None, Failure(Code.REJECTED_URL, "the redirect target is not a URL")
-    target = normalise_url(joined)
-    if target is None:
-        return None, Failure(Code.REDIRECT_SCHEME, "the redirect target is not an http or https URL")
-    if target in visited:
-        return None, Failure(Code.REDIRECT_LOOP, "the redirects form a loop")
-    return target, None
-
-
-def _conclude(fetched: FetchedFile, reply: Reply, request: FetchRequest) -> FetchedFile:
+def _conclude(fetched: FetchedFile, reply: Reply, chain: RedirectChain, request: FetchRequest) -> FetchedFile:
     """Return the answer of the last hop as the outcome: success is 200, and 304 for a conditional request."""
     fetched.status = reply.status
     fetched.headers = reply.headers
@@ -300,9 +304,14 @@ def _conclude(fetched: FetchedFile, reply: Reply, request: FetchRequest) -> Fetc
     fetched.size = reply.size
     fetched.failure = reply.failure
     fetched.sample = reply.sample
-    if reply.failure is None and reply.status != 200:
-        if reply.status == 304 and request.conditions:
-            fetched.not_modified = True
-        else:
-            fetched.failure = Failure(http_code(reply.status or 0), f"the server answered {reply.status}")
+    if reply.failure is not None:
+        if chain.upgraded and reply.status is None:
+            message = f"{reply.failure.message}; {chain.current} was requested over https only"
+            fetched.failure = Failure(reply.failure.code, message)
+    elif reply.status == 304 and request.conditions and chain.current == request.validated:
+        fetched.not_modified = True
+    elif reply.status != 200:
+        fetched.remark = request.own.remark(chain.current, reply.status)
+        message = f"the server answered {reply.status}{fetched.remark}"
+        fetched.failure = Failure(http_code(reply.status or 0), message)
     return fetched

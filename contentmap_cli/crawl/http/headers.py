@@ -36,8 +36,9 @@ class ReplyHeaders(NamedTuple):
     """The response headers that the crawl keeps, without control characters and cut to a maximum length.
 
     `codings` has the tokens of Content-Encoding, in lower case. `link` has the values of all `Link` headers
-    (RFC 8288). `challenge` says that a header marks the response as the challenge or refusal of a
-    protection service; `readable` says that the Content-Encoding is identity or gzip, which were requested.
+    (RFC 8288), `set_cookie` those of all `Set-Cookie` headers, as sent. `challenge` says that a header marks
+    the response as the challenge or refusal of a protection service; `readable` says that the
+    Content-Encoding is identity or gzip, which were requested.
     """
 
     content_type: str | None = None
@@ -48,6 +49,7 @@ class ReplyHeaders(NamedTuple):
     codings: tuple[str, ...] = ()
     server: str | None = None
     link: tuple[str, ...] = ()
+    set_cookie: tuple[str, ...] = ()
     challenge: bool = False
     readable: bool = True
 
@@ -68,6 +70,7 @@ class ReplyHeaders(NamedTuple):
                 _CONTROL.sub(" ", value)[:_LINK_LENGTH]
                 for value in headers.getall("Link", [])[:_LINK_HEADERS]
             ),
+            set_cookie=tuple(headers.getall("Set-Cookie", ())),
             challenge=any(
                 headers.get(name, "").strip().lower().startswith(beginnings)
                 for name, beginnings in _CHALLENGE_HEADERS.items()

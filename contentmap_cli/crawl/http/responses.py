@@ -60,9 +60,9 @@ class FetchedFile:
 
     `body` is the body as transferred (not decompressed), at its start, for status 200 only; with a `failure`
     it is what was read until then. `size` in bytes. `ms` is the time of the last request until its last byte.
-    `retry_after` is set, in seconds, when the server asked for a longer wait than the run allows. `sample` is
-    the beginning of the body of another status: at most `SAMPLE_BYTES`, decompressed, HTML or plain text
-    only.
+    `retry_after` is set, in seconds, when the server asked for a longer wait than the run allows. `remark` is
+    what to say about credentials after the status of a refusal. `sample` is the beginning of the body of
+    another status: at most `SAMPLE_BYTES`, decompressed, HTML or plain text only.
     """
 
     url: str
@@ -77,6 +77,7 @@ class FetchedFile:
     requests: int = 0
     not_modified: bool = False
     retry_after: float | None = None
+    remark: str = ""
     sample: bytes = b""
 
     def __enter__(self) -> FetchedFile:

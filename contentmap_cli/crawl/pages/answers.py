@@ -78,9 +78,8 @@ def _failed(fetched: FetchedFile, failure: Failure, page: PageKind | None, name:
     if refusal(fetched.status, page) and fetched.status is not None and fetched.retry_after is None:
         # a plain page with status 403 resembles a challenge
         what = f" with {_KINDS[page]}" if page is not None and fetched.status not in REFUSED else ""
-        return Answer(
-            SourceState.REFUSED, Failure(Code.BLOCKED, f"{name} answered {fetched.status}{what}"), page
-        )
+        message = f"{name} answered {fetched.status}{what}{fetched.remark}"
+        return Answer(SourceState.REFUSED, Failure(Code.BLOCKED, message), page)
     if fetched.retry_after is not None:
         return Answer(SourceState.UNREACHABLE, Failure(failure.code, f"{name}: {failure.message}"))
     return Answer(state_of(failure), Failure(failure.code, f"{name}: {failure.message}"))
@@ -89,6 +88,8 @@ def _failed(fetched: FetchedFile, failure: Failure, page: PageKind | None, name:
 def state_of(failure: Failure) -> SourceState:
     """Return the state of a source with this failure."""
     status = _STATUS.fullmatch(failure.code)
+    if failure.code == Code.DISALLOWED:
+        return SourceState.DISALLOWED
     if status is None:
         return SourceState.REFUSED if failure.code in (Code.BLOCKED, Code.PARKED) else SourceState.UNREACHABLE
     number = int(status[1])

@@ -1,16 +1,17 @@
-"""Claims: who may scan a domain now, and who may record it.
+"""Claims: which run may scan a domain, and record it.
 
-Domain scans are taken in a short transaction of their own, a handful at a time (token, owner, a lease
-on the database's clock). The transaction that records one asks for its token first: a run that lost
-its claim, by sleeping past its lease for instance, rolls back instead of writing over the other's
-result.
+Domain scans are claimed in short transactions, some at a time: each gets a token, an owner and a lease on
+the database's clock. The transaction that records a domain scan checks its token first: a run that lost its
+claim, for example because it was suspended past its lease, rolls back.
 
-The statements are built once and carry parameters: a scan runs them for every domain, and to build
-one costs more than to run it.
+The statements are built once and have parameters: a scan runs them for every domain, and building one takes
+longer than running it.
 """
 
 from __future__ import annotations
 
+import asyncio
+import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,10 +29,15 @@ from contentmap_cli.storage.tables import Domain, DomainScan, SitemapFile
 
 LEASE_SECONDS: Final = 60.0
 
+LOCK_SECONDS: Final = 5.0
+"""Seconds for which a claim waits for a domain that another transaction has locked, without recording it."""
+
+_LOCK_POLL: Final = 0.1
+
 RESUMABLE: Final = frozenset(
     {ScanStatus.PENDING, ScanStatus.RUNNING, ScanStatus.INTERRUPTED, ScanStatus.DEFERRED, ScanStatus.SKIPPED}
 )
-"""What `resume` takes up again; a running one only when its lease has run out."""
+"""The domain scans that `resume` scans again; running ones only if their lease has expired."""
 
 _SCANS: Final = cast("Table", DomainScan.__table__)
 _DOMAINS: Final = cast("Table", Domain.__table__)
@@ -41,9 +47,9 @@ _D: Final = _DOMAINS.c
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """One run's right to record one domain scan, and what to scan. A run that lost the token writes nothing.
+    """A domain scan that a run may record while its token is valid.
 
-    `known` says that files of the domain were recorded when it was claimed; another job may have recorded
+    `known`: whether files of the domain were recorded when it was claimed; another job may have recorded
     others since. `remembered` are those files, which are requested first and with their validators.
     """
 
@@ -58,12 +64,13 @@ class Claim:
 
 
 def takeable(*, failures: bool = False) -> ColumnElement[bool]:
-    """The domain scans that a run may claim now; `failures` adds failed and partial ones."""
+    """Return the condition for domain scans that a run may claim now; `failures` adds failed and partial
+    ones."""
     open_states = set(RESUMABLE) - {ScanStatus.RUNNING}
     if failures:
         open_states |= {ScanStatus.FAILED, ScanStatus.PARTIAL}
-    dead = and_(_S.status == ScanStatus.RUNNING, _S.lease_until < utc_now())
-    return or_(_S.status.in_(sorted(open_states)), dead)
+    expired = and_(_S.status == ScanStatus.RUNNING, _S.lease_until < utc_now())
+    return or_(_S.status.in_(sorted(open_states)), expired)
 
 
 _WANTED: Final = (
@@ -81,13 +88,15 @@ _WANTED: Final = (
         _D.name.in_(bindparam("names", expanding=True)),
     )
 )
-# jobs that reach for one domain at once take turns on its row, and reach in one order. Its key is left to
-# those who refer to it
-_REACH: Final = (
+# of jobs that claim a domain at the same time, one locks its row; the key stays free for foreign keys
+_LOCK: Final = (
     select(_D.id)
     .where(_D.id.in_(bindparam("domains", expanding=True)))
     .order_by(_D.id)
-    .with_for_update(key_share=True)
+    .with_for_update(key_share=True, skip_locked=True)
+)
+_RUNNING: Final = select(_S.domain_id, _S.job_id).where(
+    _S.domain_id.in_(bindparam("domains", expanding=True)), _S.status == ScanStatus.RUNNING
 )
 _BUSY: Final = select(_S.domain_id, _S.job_id, _S.owner).where(
     _S.domain_id.in_(bindparam("domains", expanding=True)),
@@ -145,12 +154,12 @@ _FINISH: Final = (
         owner=None,
         lease_until=None,
         finished_at=utc_now(),
-        # a scan that is resumed goes on with what it has recorded before
-        recorded_at=func.coalesce(_S.recorded_at, utc_now()),
         **{name: bindparam(f"new_{name}", type_=_S[name].type) for name in _RESULT},
         **{name: _S[name] + bindparam(f"new_{name}", type_=_S[name].type) for name in _SUMS},
     )
 )
+# a scan that is resumed keeps the time of the first entries that it recorded
+_FINISH_ENTRIES: Final = _FINISH.values(recorded_at=func.coalesce(_S.recorded_at, utc_now()))
 _SET_LAST: Final = (
     update(_DOMAINS)
     .where(_D.id == bindparam("domain"))
@@ -171,11 +180,11 @@ async def claim_domains(
     failures: bool = False,
     gone: Callable[[str | None], bool] = lambda owner: False,
 ) -> dict[str, Claim | Failure]:
-    """Takes domain scans of a job for `owner`, or says of each why not, by the domain's name.
+    """Claim domain scans of a job for `owner`. Return the claim, or why there is none, by the domain's name.
 
-    One is taken if it is unfinished, not under a live lease, and no other job is scanning the domain;
-    `failures` takes failed and partial ones too. `gone` tells of an owner whether its run surely is no
-    more, so that its lease need not be waited for.
+    A domain scan is claimed if it is unfinished, its lease has expired, and no other job is scanning the
+    domain; `failures` claims failed and partial ones too. `gone` returns whether the run of an owner has
+    certainly ended, so that its lease does not matter.
     """
     wanted = {
         row.name: row
@@ -184,12 +193,11 @@ async def claim_domains(
         )
     }
     keys = [row.domain_id for row in wanted.values()]
-    busy = await _busy(session, job_id, keys, gone)
+    busy: dict[int, str | None] = await _busy(session, job_id, keys, gone)
     if session.dialect.name == "postgresql":  # SQLite has one writer anyway
-        # the row of one that is being recorded is locked for as long as that takes: nobody waits for it
         keys = [key for key in keys if key not in busy]
-        await session.execute(_REACH, {"domains": keys})
-        busy |= await _busy(session, job_id, keys, gone)
+        locked = await _lock(session, keys)
+        busy |= locked | await _busy(session, job_id, keys, gone)
     token = uuid.uuid4().hex
     free = [row.id for row in wanted.values() if row.domain_id not in busy]
     taken = set(
@@ -202,27 +210,46 @@ async def claim_domains(
         row = wanted.get(domain)
         if row is None:
             answers[domain] = Failure(Code.INTERNAL_ERROR, f"{domain} is not part of {job_id}")
-        elif row.domain_id in busy:
+        elif busy.get(row.domain_id, job_id) != job_id:
             answers[domain] = await _skip(session, row.id, busy[row.domain_id])
         elif row.id in taken:
             target = unpack_target(row.target)
             answers[domain] = Claim(row.id, row.domain_id, job_id, domain, target, token, bool(row.known))
         else:
-            answers[domain] = Failure(Code.LEASE_LOST, "another run of this job took it")
+            answers[domain] = Failure(Code.LEASE_LOST, "another run of this job has claimed it")
     session.note("domains.claimed", claimed=len(taken), asked=len(domains))
     return answers
 
 
 async def _busy(
     session: GuardedSession, job_id: str, domains: Sequence[int], gone: Callable[[str | None], bool]
-) -> dict[int, str]:
-    """Those of these domains that another job is scanning, and which one."""
+) -> dict[int, str | None]:
+    """Return those of these domains that another job is scanning, each with that job."""
     rows = await session.execute(_BUSY, {"domains": domains, "job_id": job_id})
     return {row.domain_id: str(row.job_id) for row in rows if not gone(row.owner)}
 
 
-async def _skip(session: GuardedSession, scan_id: int, other_job: str) -> Failure:
-    message = f"being scanned by {other_job}"
+async def _lock(session: GuardedSession, domains: Sequence[int]) -> dict[int, str | None]:
+    """Lock these domains, and return those that another transaction has locked, each with the job whose run
+    records it, or None.
+
+    A domain that is being recorded is not waited for, even if its lease has expired meanwhile: no heartbeat
+    renews the lease of a locked row. Other locks are short.
+    """
+    end = time.monotonic() + LOCK_SECONDS
+    while True:
+        mine = set(await session.scalars(_LOCK, {"domains": domains}))
+        if not (left := [each for each in domains if each not in mine]):
+            return {}
+        rows = await session.execute(_RUNNING, {"domains": left})
+        running = {row.domain_id: str(row.job_id) for row in rows}
+        if len(running) == len(left) or time.monotonic() > end:
+            return {each: running.get(each) for each in left}
+        await asyncio.sleep(_LOCK_POLL)
+
+
+async def _skip(session: GuardedSession, scan_id: int, other_job: str | None) -> Failure:
+    message = f"being scanned by {other_job}" if other_job else "locked by another transaction"
     await session.write(_SKIP, {"scan": scan_id, "message": message})
     return Failure(Code.DOMAIN_BUSY, message)
 
@@ -230,7 +257,7 @@ async def _skip(session: GuardedSession, scan_id: int, other_job: str) -> Failur
 async def unfinished(
     session: GuardedSession, job_id: str, *, failures: bool = False
 ) -> list[tuple[Target, ScanStatus]]:
-    """The targets of a job that a run may take now, in the order they were given."""
+    """Return the targets of a job that a run may claim now, in the order given."""
     rows = await session.execute(
         select(_S.target, _S.status).where(_S.job_id == job_id, takeable(failures=failures)).order_by(_S.id)
     )
@@ -238,11 +265,11 @@ async def unfinished(
 
 
 async def fence(session: GuardedSession, claim: Claim) -> bool:
-    """The first statement of every transaction that records a domain: is the claim still ours?
+    """Check that the claim is still valid: the first statement of every transaction that records a domain.
 
     Returns whether the domain has a result already: without one, nothing of it is recorded. Raises LeaseLost
-    where the claim is not ours any more, and so rolls everything back. The scan and its domain stay locked
-    to the end: two jobs that record one domain do so one after the other.
+    if another run has the claim. The domain scan and its domain stay locked until the transaction ends, so
+    that two jobs record a domain one after the other.
     """
     ours = {"scan": claim.scan_id, "held_token": claim.token, "domain": claim.domain_id}
     found = (await session.execute(_FENCE, ours)).all()
@@ -251,7 +278,7 @@ async def fence(session: GuardedSession, claim: Claim) -> bool:
             f"the claim on {claim.domain} was lost to another run", hint="its result is the other run's"
         )
     if session.dialect.name == "postgresql":  # SQLite has locked it all by now
-        # asked again: what the fence says of it may be from before the lock
+        # queried again: the fence may have read it before the lock
         found = (await session.execute(_DOMAIN_LOCK, ours)).all()
     session.note("domain.fenced", scan=claim.scan_id)
     return found[0][0] is not None
@@ -281,7 +308,7 @@ async def finish_domain(
     complete: bool,
     limits: Sequence[Failure] = (),
 ) -> None:
-    """Records what a domain's scan came to, on its scan and on the domain itself. Call `fence` first."""
+    """Record the outcome of a domain scan, in its row and in the domain's. Call `fence` first."""
     result: dict[str, Any] = {
         "scan": claim.scan_id,
         "held_token": claim.token,
@@ -311,13 +338,14 @@ async def finish_domain(
     recorded = summary.status in (ScanStatus.OK, ScanStatus.PARTIAL, ScanStatus.EMPTY)
     if recorded or summary.urls or summary.removed:
         seen |= {"new_sitemaps": summary.sitemaps, "new_urls": summary.urls}
-    await session.write(_FINISH, result)
+    has_entries = recorded or summary.sitemaps > 0
+    await session.write(_FINISH_ENTRIES if has_entries else _FINISH, result)
     await session.write(_RECORDED if "new_urls" in seen else _SET_LAST, seen)
     session.note("domain.recorded", status=str(summary.status))
 
 
 def _packed(source: Source) -> dict[str, Any]:
-    """A source as it is recorded."""
+    """Return a source as JSON object."""
     failure = source.failure
     return {
         "source": source.kind,
@@ -342,7 +370,7 @@ def unpack_evidence(packed: Sequence[Mapping[str, Any]]) -> tuple[Source, ...]:
 
 
 def unpack_target(packed: Mapping[str, Any]) -> Target:
-    """A target from its domain scan."""
+    """Return the target that a domain scan recorded."""
     return Target(
         packed["domain"],
         tuple(packed["origins"]),

@@ -16,7 +16,14 @@ from contentmap_cli.errors import Failure
 from contentmap_cli.models import DomainSummary, ErrorGroup, JobStatus, JobSummary, ScanStatus
 from contentmap_cli.storage.column_types import utc_now
 from contentmap_cli.storage.jobs.claims import unpack_evidence
-from contentmap_cli.storage.jobs.jobs import PRUNED, RunCheck, first_comparable, is_alive, unknown_run
+from contentmap_cli.storage.jobs.jobs import (
+    PRUNED,
+    RunCheck,
+    first_comparable,
+    history_time,
+    is_alive,
+    unknown_run,
+)
 from contentmap_cli.storage.session import GuardedSession
 from contentmap_cli.storage.tables import Domain, DomainScan, Job
 
@@ -177,19 +184,20 @@ async def recorded_scans(
 ) -> list[tuple[datetime, DomainSummary]]:
     """Return the newest scans of a domain that recorded something and were not pruned, each with the time of
     recording; the oldest of them first."""
+    at = history_time()
     rows = await session.execute(
-        select(DomainScan, Domain.name, (Job.job_type == PRUNED).label("pruned"))
+        select(DomainScan, Domain.name, at.label("at"), (Job.job_type == PRUNED).label("pruned"))
         .join(Domain, Domain.id == DomainScan.domain_id)
         .join(Job, Job.id == DomainScan.job_id)
-        .where(DomainScan.domain_id == domain_id, DomainScan.recorded_at.is_not(None))
-        .order_by(DomainScan.recorded_at.desc(), DomainScan.id.desc())
+        .where(DomainScan.domain_id == domain_id, at.is_not(None))
+        .order_by(at.desc(), DomainScan.id.desc())
         .limit(limit)
     )
     found = rows.all()[::-1]
     return [
-        (scan.recorded_at, summary_of(scan, name))
-        for scan, name, _ in found[first_comparable([row.pruned for row in found]) :]
-        if scan.recorded_at is not None
+        (at, summary_of(scan, name))
+        for scan, name, at, _ in found[first_comparable([row.pruned for row in found]) :]
+        if at is not None
     ]
 
 

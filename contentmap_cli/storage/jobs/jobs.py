@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from importlib import import_module
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import case, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, case, func, insert, or_, select, update
 
 from contentmap_cli.batches import batched
 from contentmap_cli.errors import Code
@@ -114,6 +114,13 @@ async def find_job(session: GuardedSession, job_id: str, tenant: str, *, lock: b
     the transaction ends."""
     job = await session.get(Job, job_id, with_for_update=lock)
     return job if job is not None and (job.tenant_id, job.job_type) == (tenant, JOB_TYPE) else None
+
+
+def history_time() -> ColumnElement[datetime | None]:
+    """Return the time of a domain scan in the history of its domain: the first commit of its entries, or the
+    end of a scan that failed without any. NULL for scans without an outcome."""
+    failed = DomainScan.status.in_((ScanStatus.FAILED, ScanStatus.DEFERRED))
+    return func.coalesce(DomainScan.recorded_at, case((failed, DomainScan.finished_at)))
 
 
 def first_comparable(pruned: Sequence[bool]) -> int:

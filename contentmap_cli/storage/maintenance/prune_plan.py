@@ -30,7 +30,7 @@ from sqlalchemy.orm import aliased
 from contentmap_cli.models import JobStatus, ScanStatus
 from contentmap_cli.storage.column_types import utc_now
 from contentmap_cli.storage.jobs.claims import RESUMABLE
-from contentmap_cli.storage.jobs.jobs import PRUNED, QUEUE_OWNER, first_comparable
+from contentmap_cli.storage.jobs.jobs import PRUNED, QUEUE_OWNER, first_comparable, history_time
 from contentmap_cli.storage.session import GuardedSession
 from contentmap_cli.storage.tables import FILE_CHANGES, SITEMAP_URLS, URL_CHANGES, Domain, DomainScan, Job
 from contentmap_cli.storage.tables import SitemapFile as File
@@ -97,7 +97,7 @@ class Leftovers:
     """What may be deleted of one domain, and the first of its scans that can be compared."""
 
     domain_id: int
-    horizon: tuple[datetime, int] | None  # recorded_at and id; None where no scan is pruned
+    horizon: tuple[datetime, int] | None  # time and id; None where no scan is pruned
     urls: int = 0
     url_changes: int = 0
     files: dict[int, int] = field(default_factory=dict)  # each with the number of its appearances
@@ -113,7 +113,7 @@ class Leftovers:
     def kept(self) -> Select[int]:
         """Select the scans of the domain that can be compared."""
         at, scan_id = self.horizon or (None, 0)
-        seen = DomainScan.recorded_at
+        seen = history_time()
         since = true() if at is None else or_(seen > at, and_(seen == at, DomainScan.id >= scan_id))
         return select(DomainScan.id).where(DomainScan.domain_id == self.domain_id, since)
 
@@ -168,12 +168,12 @@ async def find_leftovers(
         select(
             DomainScan.id,
             DomainScan.domain_id,
-            DomainScan.recorded_at,
+            history_time().label("recorded_at"),
             DomainScan.sitemaps,
             DomainScan.job_id.in_(jobs).label("pruned"),
         )
         .where(DomainScan.domain_id.in_(domain_ids))
-        .order_by(DomainScan.recorded_at, DomainScan.id)
+        .order_by(history_time(), DomainScan.id)
     )
     scans: dict[int, list[Any]] = {domain_id: [] for domain_id in domain_ids}
     for row in rows:

@@ -2,7 +2,7 @@
 
 The state of a row after a scan S: absent before the scan that first saw it; otherwise the values that the
 first scan after S replaced; otherwise the current values. Scans are in the order in which they were first
-recorded. A resumed scan remains one scan.
+recorded, or failed. A resumed scan remains one scan.
 
 Some pruned scans are kept as the first scans of URLs. They are older than all that can be compared, and so is
 a scan that was deleted.
@@ -21,7 +21,7 @@ from sqlalchemy import ColumnElement, Select, and_, or_, select, union
 from contentmap_cli.models import ScanStatus
 from contentmap_cli.models.comparison import Change, Comparison, Kind, ScanPoint
 from contentmap_cli.storage.driver_columns import raw_columns
-from contentmap_cli.storage.jobs.jobs import PRUNED, first_comparable
+from contentmap_cli.storage.jobs.jobs import PRUNED, first_comparable, history_time
 from contentmap_cli.storage.session import GuardedSession
 from contentmap_cli.storage.tables import (
     FILE_CHANGES,
@@ -47,20 +47,20 @@ _file_of = itemgetter(1)
 
 
 async def history(session: GuardedSession, domain_id: int) -> list[ScanPoint]:
-    """Return the scans of a domain that recorded something, the oldest first."""
+    """Return the scans of a domain that have an outcome, the oldest first."""
     rows = await session.execute(
         select(
             DomainScan.id,
             DomainScan.job_id,
             DomainScan.status,
             DomainScan.complete,
-            DomainScan.recorded_at,
+            history_time().label("recorded_at"),
             DomainScan.sitemaps,
             (Job.job_type == PRUNED).label("pruned"),
         )
         .join(Job, Job.id == DomainScan.job_id)
-        .where(DomainScan.domain_id == domain_id, DomainScan.recorded_at.is_not(None))
-        .order_by(DomainScan.recorded_at, DomainScan.id)
+        .where(DomainScan.domain_id == domain_id, history_time().is_not(None))
+        .order_by(history_time(), DomainScan.id)
     )
     found = rows.all()
     first = first_comparable([row.pruned for row in found])
@@ -79,11 +79,11 @@ async def history(session: GuardedSession, domain_id: int) -> list[ScanPoint]:
 
 
 async def scanned_domains(session: GuardedSession, job_id: str) -> list[tuple[int, str]]:
-    """Return id and name of the domains of which a job has recorded something, in the order given."""
+    """Return id and name of the domains of which a job has an outcome, in the order given."""
     found = await session.execute(
         select(Domain.id, Domain.name)
         .join(DomainScan, DomainScan.domain_id == Domain.id)
-        .where(DomainScan.job_id == job_id, DomainScan.recorded_at.is_not(None))
+        .where(DomainScan.job_id == job_id, history_time().is_not(None))
         .order_by(DomainScan.id)
     )
     return [(row.id, row.name) for row in found]
@@ -169,8 +169,8 @@ def _was(session: GuardedSession) -> Iterator[tuple[str, ColumnElement[Any]]]:
 
 def _later(point: ScanPoint) -> ColumnElement[bool]:
     return or_(
-        DomainScan.recorded_at > point.recorded_at,
-        and_(DomainScan.recorded_at == point.recorded_at, DomainScan.id > point.scan_id),
+        history_time() > point.recorded_at,
+        and_(history_time() == point.recorded_at, DomainScan.id > point.scan_id),
     )
 
 

@@ -237,6 +237,7 @@ async def remembered_files(
             SitemapFile.domain_id,
             SitemapFile.url,
             SitemapFile.discovery_method,
+            SitemapFile.final_url,
             SitemapFile.etag,
             SitemapFile.last_modified,
             SitemapFile.digest,
@@ -258,6 +259,7 @@ async def remembered_files(
             RememberedFile(
                 url=row.url,
                 discovered_by=DiscoveryMethod(row.discovery_method),
+                final_url=row.final_url,
                 etag=row.etag,
                 last_modified=row.last_modified,
                 digest=row.digest,

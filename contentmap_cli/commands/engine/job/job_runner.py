@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import signal
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from contentmap_cli.commands.database.connection import database_for_writing
 from contentmap_cli.commands.database.lookups import nothing_left, require_job, unknown_job
@@ -54,6 +54,8 @@ async def start_job(
     # settings and files that are refused are refused before the job is committed
     with run_answer(cli, answer, job_id) as written:
         options, _ = settings.crawl_options(), settings.expectation
+        credentials = {each.domain: each.credentials for each in targets if each.credentials is not None}
+        options = replace(options, credentials=credentials)
         async with Crawler(options) as crawler, database_for_writing(cli) as database:
             sessions = Sessions(database)
             async with sessions.brief(job_id) as session, session.begin():

@@ -1,0 +1,123 @@
+"""Redirects: the target of a `Location` header, and the URLs and cookies of one redirect chain."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+import aiohttp
+from yarl import URL
+
+from contentmap_cli.errors import Code, Failure
+from contentmap_cli.models.hosts import DEFAULT_PORTS, normalise_url, origin_parts
+
+REDIRECT_STATUSES: Final = frozenset({301, 302, 303, 307, 308})
+
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
+_DROPPED = {ord(character): None for character in "\t\n\r"}
+_ENDS = "".join(map(chr, range(0x21)))
+"""C0 controls and the space, which the URL Standard strips."""
+
+
+def resolve_location(base: str, location: str) -> str | None:
+    """Return the normalised URL of a `Location` header in the answer of `base`, or None if it is no http URL.
+
+    It is resolved as browsers do (URL Standard section 4.4): tabs and line breaks are dropped, a backslash
+    counts as a slash, bytes that are not ASCII are percent-encoded as they were sent.
+    """
+    raw = location.encode("utf-8", "surrogateescape")  # aiohttp decodes header values in this way
+    text = "".join(chr(byte) if byte < 0x80 else f"%{byte:02X}" for byte in raw)
+    text = text.strip(_ENDS).translate(_DROPPED)
+    scheme, _, rest = base.partition(":")
+    match = _SCHEME.match(text)
+    if match is not None:
+        behind = text[match.end() :]
+        if match[1].lower() != scheme or behind[:2].replace("\\", "/") == "//":
+            return normalise_url(text)
+        text = behind  # "http:path" is relative to a base of the same scheme
+    origin, _, path = rest.removeprefix("//").partition("/")
+    path = f"/{path}"
+    if text[:2].replace("\\", "/") == "//":
+        return normalise_url(f"{scheme}:{text}")
+    if text.startswith(("/", "\\")):
+        path = text
+    elif not text or text.startswith("#"):
+        pass
+    elif text.startswith("?"):
+        path = path.partition("?")[0] + text
+    else:
+        path = path.partition("?")[0].rpartition("/")[0] + "/" + text
+    return normalise_url(f"{scheme}://{origin}{path}")
+
+
+class RedirectChain:
+    """The URLs of one redirect chain, and the cookies that its answers set (RFC 6265), forgotten with it.
+
+    With `https_only` an http URL is requested over https at the same host, as by browsers with HSTS (RFC
+    6797 section 8.3). `upgraded` says that the current URL was.
+    """
+
+    def __init__(self, *, https_only: bool = False) -> None:
+        self._https_only = https_only
+        self._visited: set[tuple[str, str]] = set()
+        self._jar: aiohttp.CookieJar | None = None  # most chains have no cookies
+        self.current = ""
+        self.upgraded = False
+
+    def start(self, url: str) -> Failure | None:
+        """Set the first URL, which is normalised; return why it is not requested, if so."""
+        self.current, self.upgraded = url, False
+        if self._https_only and url.startswith("http:"):
+            secure = https_url(url)
+            if secure is None:
+                return Failure(
+                    Code.HTTPS_REQUIRED, f"{url} is not requested over http: the target was typed with https"
+                )
+            self.current, self.upgraded = secure, True
+        self._visited.add((self.current, self.cookies()))
+        return None
+
+    def follow(self, location: str, set_cookie: Sequence[str]) -> Failure | None:
+        """Go to the target of a redirect; return why it is not followed, if so.
+
+        The same URL with other cookies is no loop: servers set a cookie and redirect to the same URL.
+        """
+        before = self.current
+        target = resolve_location(before, location)
+        if target is None:
+            match = _SCHEME.match(location.strip(_ENDS))
+            if match is not None and match[1].lower() not in ("http", "https"):
+                return Failure(Code.REDIRECT_SCHEME, "the redirect target is not an http or https URL")
+            return Failure(Code.REJECTED_URL, "the redirect target is not a URL")
+        self._store_cookies(set_cookie)
+        visited = len(self._visited)
+        failure = self.start(target)
+        if failure is None and len(self._visited) == visited:
+            if self.upgraded:
+                what = f"{before} redirects to http, and the target was typed with https"
+                return Failure(Code.HTTPS_REQUIRED, what)
+            return Failure(Code.REDIRECT_LOOP, "the redirects form a loop")
+        return failure
+
+    def _store_cookies(self, set_cookie: Sequence[str]) -> None:
+        if not set_cookie:
+            return
+        if self._jar is None:
+            self._jar = aiohttp.CookieJar(unsafe=True, quote_cookie=False)  # also for IP addresses
+        self._jar.update_cookies_from_headers(set_cookie, URL(self.current, encoded=True))
+
+    def cookies(self) -> str:
+        """Return the value of the `Cookie` header of the current request; empty without cookies."""
+        if self._jar is None:
+            return ""
+        found = self._jar.filter_cookies(URL(self.current, encoded=True))
+        return "; ".join(f"{cookie.key}={cookie.coded_value}" for cookie in found.values())
+
+
+def https_url(url: str) -> str | None:
+    """Return the https URL of a normalised URL; None for http at another port than 80."""
+    parts = origin_parts(url)
+    if parts is None or (parts[0] == "http" and parts[2] != DEFAULT_PORTS["http"]):
+        return None
+    return url if parts[0] == "https" else f"https{url.removeprefix('http')}"
