@@ -38,6 +38,7 @@ class Code(StrEnum):
     BAD_TARGET = "bad_target"
     DNS_ERROR = "dns_error"
     CONNECT_ERROR = "connect_error"
+    PROXY_ERROR = "proxy_error"
     TLS_CERTIFICATE = "tls_certificate"
     TLS_ERROR = "tls_error"
     TIMEOUT = "timeout"

@@ -22,9 +22,11 @@ from contentmap_cli.crawl.known_paths import PATHS
 from contentmap_cli.errors import Code, Exit
 from contentmap_cli.models import DiscoveryMethod, JobStatus, ScanStatus
 from contentmap_cli.models.comparison import Change, Comparison, Counts, Kind, ScanPoint
+from contentmap_cli.models.diagnosis import Check, Level
 from contentmap_cli.models.findings import CheckSummary, Finding
 from contentmap_cli.models.robots import RobotsState, RobotsVerdict, RobotsVersion
 from contentmap_cli.models.sections import Section, SectionCounter
+from contentmap_cli.output.answers.diagnosis import diagnosis_check_object, diagnosis_object
 from contentmap_cli.output.answers.diff import change_object, diff_object
 from contentmap_cli.output.answers.map import SiteMap, map_object, section_object, write_map
 from contentmap_cli.output.formats import Format
@@ -107,6 +109,8 @@ def test_every_field_of_an_answer_is_documented() -> None:
         "map": map_object(SiteMap("a.test", section, 1, 0, "2026-01")),
         "section": section_object(section, 0, 0),
         "robots": robots_object("a.test", version),
+        "diagnosis": diagnosis_object("a.test", []),
+        "diagnosis check": diagnosis_check_object(Check("dns", Level.OK, "a.test", "1 address")),
         "robots_test": verdict_object(RobotsVerdict("https://a.test/", "a", allowed=True)),
     }
     for name, answer in answers.items():

@@ -11,7 +11,19 @@ from typing import Annotated
 import typer
 
 from contentmap_cli import __version__
-from contentmap_cli.commands import cancel, check, config, db, jobs, parse, resume, scan, status, worker
+from contentmap_cli.commands import (
+    cancel,
+    check,
+    config,
+    db,
+    doctor,
+    jobs,
+    parse,
+    resume,
+    scan,
+    status,
+    worker,
+)
 from contentmap_cli.commands.interface.cli_errors import answer_lost, fail, stdout_error, unexpected
 from contentmap_cli.commands.interface.command_decorator import PROGRAM, command
 from contentmap_cli.commands.interface.global_options import (
@@ -90,6 +102,7 @@ command(app, "robots", epilog=robots.EPILOG)(robots.robots)
 command(app, "map", epilog=map_command.EPILOG)(map_command.map_)
 command(app, "report", epilog=report.EPILOG)(report.report)
 command(app, "diff", epilog=diff.EPILOG)(diff.diff)
+command(app, "doctor", epilog=doctor.EPILOG)(doctor.doctor)
 command(app, "check", epilog=check.EPILOG)(check.check)
 command(app, "parse", epilog=parse.EPILOG)(parse.parse)
 command(app, "worker", epilog=worker.EPILOG)(worker.worker)

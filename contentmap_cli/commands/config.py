@@ -89,6 +89,8 @@ def _without_secrets(name: str, value: Any) -> Any:
         return [f"{text.partition(':')[0].strip()}: ***" for text in value or ()]
     if name == "user":
         return "***" if value else value
+    if name == "cert" and value and ":" in value:
+        return f"{value.partition(':')[0]}:***"
     if isinstance(value, list):
         return [redact(str(item)) for item in value]
     if name == "proxy" and value and "://" not in value:

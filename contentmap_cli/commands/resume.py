@@ -20,7 +20,8 @@ Examples:
   contentmap resume sitemap_0123
   contentmap resume sitemap_0123 --failed --queue
 
-The options recorded with the job apply. --header, --user and --proxy are not recorded: give them again.
+The options recorded with the job apply. Options with credentials (--header, --user, --proxy, --cert, --netrc,
+--signature-key) are not recorded: give them again.
 
 Exit codes: as for scan; 6 no such job; 75 another run holds the job.
 """

@@ -135,7 +135,7 @@ def _enqueue(
     require_queueable(cli, settings, output)
     require_queue(cli)
     # options of this machine, set by its settings files
-    settings = replace(settings, proxy=None, max_time=None, concurrency=None, body_cache=None)
+    settings = replace(settings, proxy=None, no_proxy=False, max_time=None, concurrency=None, body_cache=None)
     return run_async(enqueue_job(cli, targets, settings, priority=priority, as_json=answer is Format.JSON))
 
 
@@ -146,13 +146,15 @@ def require_queueable(cli: GlobalOptions, settings: ScanSettings, output: str | 
             "--queue excludes -o: only the job id is printed",
             hint="write the results later: `contentmap status JOB_ID -o FILE`",
         )
-    for name in ("header", "user"):
+    for name in sorted(opt.SECRET - {"proxy"}):
         if getattr(settings, name):
             raise UsageError(
-                f"--queue excludes --{name}: credentials are not recorded", hint="scan without --queue"
+                f"--queue excludes --{name.replace('_', '-')}: credentials are not recorded",
+                hint="scan without --queue",
             )
     for name, hint in (
         ("proxy", "use `contentmap worker --proxy`"),
+        ("no_proxy", "use `contentmap worker --no-proxy`"),
         ("body_cache", "use `contentmap worker --body-cache`"),
         ("max_time", "stop the job with `contentmap cancel`"),
     ):

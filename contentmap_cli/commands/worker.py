@@ -60,6 +60,11 @@ def worker(
     settings = ScanSettings.of(crawl).on_this_machine()
     options = settings.crawl_options()
     terms = WorkerOptions(
-        options.concurrency, options.proxy, settings.body_cache, shutdown_timeout, database_timeout, drain
+        options.concurrency,
+        "" if settings.no_proxy else settings.proxy,
+        settings.body_cache,
+        shutdown_timeout,
+        database_timeout,
+        drain,
     )
     return run_async(work(cli, cli.tenant_name, terms))

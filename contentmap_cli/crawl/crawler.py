@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 from contentmap_cli.crawl.context import CrawlContext
 from contentmap_cli.crawl.domain_crawl import DomainCrawler
@@ -17,6 +18,7 @@ from contentmap_cli.crawl.reading.parser_processes import ParserProcesses
 from contentmap_cli.crawl.reading.reader import CachedBodies, Reader
 from contentmap_cli.crawl.results import CrawlProgress, DomainCrawl
 from contentmap_cli.models import RememberedFile, Target
+from contentmap_cli.models.diagnosis import Check
 
 __all__ = ["CrawlProgress", "Crawler", "DomainCrawl"]
 
@@ -57,6 +59,34 @@ class Crawler:
         if self._bodies is not None:
             self._bodies.close()
 
+    async def diagnose(self, target: Target) -> list[Check]:
+        """Check why a site can or cannot be read, with the connections of a crawl."""
+        from contentmap_cli.crawl.diagnosis.site import HOME_PAGE_BYTES, Diagnosis
+
+        async def fetch_as(url: str, user_agent: str) -> int | None:
+            other = Crawler(replace(self._options, user_agent=user_agent), self._resolver)
+            async with other:
+                with await other._context(target).fetch(url, max_bytes=HOME_PAGE_BYTES) as fetched:
+                    return fetched.status
+
+        diagnosis = Diagnosis(self._context(target), self._fetcher.connector, fetch_as)
+        return [check async for check in diagnosis.run()]
+
+    def _context(
+        self,
+        target: Target,
+        remembered: Sequence[RememberedFile] = (),
+        progress: Callable[[CrawlProgress], None] | None = None,
+    ) -> CrawlContext:
+        return CrawlContext(
+            target,
+            options=self._options,
+            fetcher=self._fetcher,
+            reader=Reader(self._pool, self._options.limits, self._processes, self._bodies),
+            remembered=remembered,
+            progress=progress,
+        )
+
     async def crawl(
         self,
         target: Target,
@@ -69,14 +99,7 @@ class Crawler:
         event loop after each file.
         """
         log.info("crawling %s", target.domain, extra={"action": "crawl.started", "domain": target.domain})
-        context = CrawlContext(
-            target,
-            options=self._options,
-            fetcher=self._fetcher,
-            reader=Reader(self._pool, self._options.limits, self._processes, self._bodies),
-            remembered=remembered,
-            progress=progress,
-        )
+        context = self._context(target, remembered, progress)
         result = await DomainCrawler(context).run()
         log.info(
             "crawled %s: %s, %d files",

@@ -7,9 +7,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from contentmap_cli import __version__
+from contentmap_cli.crawl.access.client_certificate import ClientCertificate
+from contentmap_cli.crawl.access.netrc_file import NetrcFile
+from contentmap_cli.crawl.access.proxies import Proxies
+from contentmap_cli.crawl.access.signatures import RequestSigner
 from contentmap_cli.errors import UsageError
 from contentmap_cli.models import Limits, Probe
 from contentmap_cli.models.hosts import BadHost, normalise_host
@@ -52,7 +55,8 @@ class CrawlOptions:
     `headers` are the user's own. `user` is the user name and password for all targets, `credentials` are
     those of single targets by domain.
     `allow_http` says that a target that was typed with https may be requested over http.
-    Without `verify_tls` no certificate is verified.
+    Without `verify_tls` no certificate is verified. `robots_agent` is the product token for robots.txt, None
+    for that of `user_agent`.
     `bodies` is the folder of the cache of bodies (see `crawl.bodies`), None where there is none.
     """
 
@@ -61,10 +65,11 @@ class CrawlOptions:
     allow_nets: tuple[str, ...] = ()
     connect_to: tuple[ConnectTo, ...] = ()
     user_agent: str = USER_AGENT
+    robots_agent: str | None = None
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     user: tuple[str, str] | None = field(default=None, repr=False)
     credentials: Mapping[str, tuple[str, str]] = field(default_factory=dict, repr=False)
-    proxy: str | None = None
+    proxies: Proxies = field(default_factory=Proxies)
     delay: float | None = None
     probe: Probe = Probe.AUTO
     conditional: bool = True
@@ -72,6 +77,9 @@ class CrawlOptions:
     concurrency: int = 100
     ca_file: str | None = None
     verify_tls: bool = True
+    certificate: ClientCertificate | None = None
+    netrc: NetrcFile | None = None
+    signer: RequestSigner | None = None
     allow_http: bool = False
     bodies: Path | None = None
     retries: int = 2  # after the first attempt
@@ -158,21 +166,6 @@ def parse_user(text: str) -> tuple[str, str]:
     return user, password
 
 
-def parse_proxy(text: str) -> str:
-    """Parse the URL of an HTTP proxy, with or without credentials. Raise `UsageError`, which does not quote
-    it."""
-    hint = "write it as in http://proxy.example:3128"
-    try:
-        parts = urlsplit(text.strip())
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.path in ("", "/")
-        usable = usable and parts.port != 0 and not re.search(r"[^\x21-\x7e]", text.strip())
-    except ValueError:
-        usable = False
-    if not usable:
-        raise UsageError("--proxy takes the URL of an HTTP proxy", hint=hint)
-    return text.strip()
-
-
 def parse_user_agent(text: str) -> str:
     """Parse the value of a User-Agent header (RFC 9110 section 10.1.5). Raise `UsageError`."""
     text = text.strip()
@@ -180,5 +173,16 @@ def parse_user_agent(text: str) -> str:
         raise UsageError(
             "--user-agent takes up to 500 plain ASCII characters",
             hint="name a product and a way to reach you",
+        )
+    return text
+
+
+def parse_robots_agent(text: str) -> str:
+    """Parse a product token of robots.txt (RFC 9309 section 2.2.1). Raise `UsageError`."""
+    text = text.strip()
+    if not re.fullmatch(r"[A-Za-z_-]{1,100}", text):
+        raise UsageError(
+            "--robots-agent takes a product token: letters, _ and -",
+            hint="write it as in a User-agent line of robots.txt: ExampleBot",
         )
     return text

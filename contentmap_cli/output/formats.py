@@ -52,6 +52,9 @@ PARSE_FORMATS = (Format.NDJSON, Format.TABLE, Format.JSON, Format.CSV, Format.TX
 RULE_FORMATS = (Format.TABLE, Format.JSON, Format.NDJSON)
 """The formats of `check --list-rules`."""
 
+DOCTOR_FORMATS = (Format.TABLE, Format.JSON)
+"""The formats of `doctor`."""
+
 CHECK_FORMATS = (Format.TABLE, Format.JSON, Format.NDJSON, Format.JUNIT, Format.SARIF, Format.GITHUB)
 """The formats of `check`."""
 

@@ -29,6 +29,7 @@ def scan_hints(
     hints = [
         *_unfinished(job),
         *_whole_job(job),
+        *_proxy(results_sample),
         *by_code,
         *_partial(results_sample),
         *_robots(results_sample),
@@ -51,6 +52,11 @@ def _unfinished(job: JobSummary) -> Iterable[str]:
 def _whole_job(job: JobSummary) -> Iterable[str]:
     if job.total > 1 and job.domains.get(ScanStatus.FAILED, 0) == job.total:
         yield "every domain failed: check the network of this machine, or set --proxy"
+
+
+def _proxy(results: Sequence[DomainSummary]) -> Iterable[str]:
+    if any(row.error is not None and row.error.code == Code.PROXY_ERROR for row in results):
+        yield "the proxy failed: check --proxy and HTTPS_PROXY, or connect without it with --no-proxy"
 
 
 def _by_code(results: Sequence[DomainSummary], counts: Mapping[str, int]) -> Iterable[str]:

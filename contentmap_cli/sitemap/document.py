@@ -66,7 +66,7 @@ def parse_robots(source: BinaryIO, *, base: str | None, limits: Limits, cut: boo
 
     `cut` says that `source` ends before the document does: the last line is then ignored.
     """
-    parser = _DocumentParser(source, _NullSink(), base, _robots_limits(limits), None, None)
+    parser = _DocumentParser(source, NullSink(), base, _robots_limits(limits), None, None)
     parser.cut = cut
     return ParsedRobots(parser.run(robots=True), parser.robots, parser.robots_body)
 
@@ -76,8 +76,8 @@ def _robots_limits(limits: Limits) -> Limits:
     return replace(limits, body_bytes=limits.robots_bytes)
 
 
-class _NullSink:
-    """Discards entries: those of a robots.txt are in its `RobotsText`."""
+class NullSink:
+    """Discards entries, for a caller that only needs the document."""
 
     def extend(self, entries: Sequence[Entry]) -> None:
         """Ignore the entries."""

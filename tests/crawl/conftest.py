@@ -76,17 +76,25 @@ SiteFactory = Callable[..., Awaitable[Site]]
 
 @pytest.fixture
 async def new_site() -> AsyncIterator[SiteFactory]:
-    """Starts sites; `tls=True` for https, `host` for another loopback address."""
+    """Starts sites; `tls=True` for https, `host` for another loopback address, `client_ca` asks
+    for a client certificate."""
     runners: list[web.AppRunner] = []
 
     async def start(
-        pages: dict[str, Page] | None = None, *, tls: bool = False, host: str = "127.0.0.1"
+        pages: dict[str, Page] | None = None,
+        *,
+        tls: bool = False,
+        host: str = "127.0.0.1",
+        client_ca: Path | None = None,
     ) -> Site:
         site = Site(pages or {})
         context = None
         if tls:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(CERTIFICATE, DATA / "tls-key.pem")
+            if client_ca is not None:
+                context.verify_mode = ssl.CERT_REQUIRED
+                context.load_verify_locations(client_ca)
         app = web.Application()
         app.router.add_route("*", "/{path:.*}", site.answer)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)

@@ -18,6 +18,7 @@ from typing import Any, BinaryIO
 
 import pytest
 
+from contentmap_cli.crawl.access.proxies import Proxies
 from contentmap_cli.crawl.http import responses
 from contentmap_cli.crawl.http.domain_clock import DomainClock
 from contentmap_cli.crawl.http.fetch import Fetcher, FetchRequest
@@ -574,7 +575,9 @@ async def test_connect_to_serves_literals_too(new_site: NewSite) -> None:
 async def test_a_proxy(new_site: NewSite) -> None:
     """The user's proxy may have a local address; it gets the whole URL, and never a local address."""
     proxy = await new_site({"http://site.test/map.xml": "ok", "*": "ok"})
-    options = CrawlOptions(proxy=f"http://ann:pw@localhost:{proxy.port}", limits=QUICK, retries=0)
+    options = CrawlOptions(
+        proxies=Proxies.of(f"http://ann:pw@localhost:{proxy.port}"), limits=QUICK, retries=0
+    )
     async with fetching(options) as fetched:
         assert code(fetched) is None
     assert proxy.requests[0].headers["Proxy-Authorization"].startswith("Basic ")
@@ -584,7 +587,7 @@ async def test_a_proxy(new_site: NewSite) -> None:
 
 
 async def test_the_environment_is_not_asked(new_site: NewSite, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Proxies and passwords from the environment are ignored."""
+    """A fetcher uses the proxies of its options only; the command line reads the environment."""
     site = await new_site({"/map.xml": "ok"})
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
@@ -621,9 +624,9 @@ async def test_a_connection_that_is_never_made() -> None:
 async def test_a_proxy_that_refuses(new_raw: NewRaw) -> None:
     """The proxy's status is not recorded as the site's."""
     port = await new_raw(says(b"HTTP/1.1 407 No\r\nContent-Length: 0\r\n\r\n"))
-    options = CrawlOptions(proxy=f"http://127.0.0.1:{port}", limits=QUICK, retries=0)
+    options = CrawlOptions(proxies=Proxies.of(f"http://127.0.0.1:{port}"), limits=QUICK, retries=0)
     async with fetching(options, "https://site.test/map.xml") as fetched:
-        assert (code(fetched), fetched.status) == ("connect_error", None)
+        assert (code(fetched), fetched.status) == ("proxy_error", None)
 
 
 async def test_the_domains_time_ends_within_a_body(new_raw: NewRaw) -> None:

@@ -9,7 +9,6 @@ from contentmap_cli.crawl.options import (
     parse_allow_net,
     parse_connect_to,
     parse_header,
-    parse_proxy,
     parse_user_agent,
 )
 from contentmap_cli.errors import UsageError
@@ -84,20 +83,6 @@ def test_a_header_that_could_harm_is_refused_unrepeated(text: str) -> None:
     with pytest.raises(UsageError) as caught:
         parse_header(text)
     assert "s3cr" not in caught.value.message + (caught.value.hint or "")
-
-
-def test_a_proxy_is_an_http_url() -> None:
-    """Credentials in a proxy's URL are allowed; errors do not quote them."""
-    assert parse_proxy("http://ann:pw@proxy.example:3128") == "http://ann:pw@proxy.example:3128"
-    for text in (
-        "proxy:3128",
-        "socks5://ann:s3cret@proxy.example",
-        "http://ann:s3cret@",
-        "http://proxy:99999",
-    ):
-        with pytest.raises(UsageError) as caught:
-            parse_proxy(text)
-        assert "s3cret" not in str(caught.value)
 
 
 def test_a_user_agent_is_one_line_of_ascii() -> None:

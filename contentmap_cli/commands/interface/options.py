@@ -16,6 +16,7 @@ from contentmap_cli.models import Probe
 from contentmap_cli.output.formats import (
     CHECK_FORMATS,
     DIFF_FORMATS,
+    DOCTOR_FORMATS,
     ENTRY_FORMATS,
     LIST_FORMATS,
     PARSE_FORMATS,
@@ -107,6 +108,7 @@ LatestJob = Annotated[
 ]
 ScanFormat = Annotated[Format | None, _format(*SCAN_FORMATS)]
 ListFormat = Annotated[Format | None, _format(*LIST_FORMATS)]
+DoctorFormat = Annotated[Format | None, _format(*DOCTOR_FORMATS)]
 CheckFormat = Annotated[Format | None, _format(*CHECK_FORMATS)]
 EntryFormat = Annotated[Format | None, _format(*ENTRY_FORMATS)]
 DiffFormat = Annotated[Format | None, _format(*DIFF_FORMATS)]
@@ -129,10 +131,12 @@ FailOnOption = Annotated[
     ),
 ]
 
-SECRET: Final = frozenset({"header", "user", "proxy"})
-"""Options that may hold credentials. They are never recorded with a job."""
+SECRET: Final = frozenset(
+    {"header", "user", "proxy", "cert", "key", "netrc", "netrc_file"} | {"signature_key", "signature_agent"}
+)
+"""Options that hold or name credentials. They are never recorded with a job."""
 
-LOCAL: Final = frozenset({"body_cache"})
+LOCAL: Final = frozenset({"body_cache", "no_proxy"})
 """Options of the machine that runs the scan. They are not recorded either."""
 
 CRAWL: Final[dict[str, Any]] = dict(
@@ -214,6 +218,14 @@ CRAWL: Final[dict[str, Any]] = dict(
         _setting("ignore_robots", bool, _CRAWL, "Ignore robots.txt. For your own sites only."),
         _setting("user_agent", str, _NETWORK, "User-Agent header.", short="-A", metavar="TEXT"),
         _setting(
+            "robots_agent",
+            str,
+            MORE,
+            "Product token to obey in robots.txt.",
+            metavar="TOKEN",
+            show_default="that of the User-Agent",
+        ),
+        _setting(
             "header",
             list[str],
             _NETWORK,
@@ -229,11 +241,20 @@ CRAWL: Final[dict[str, Any]] = dict(
             short="-u",
             metavar="USER:PASSWORD",
         ),
-        _setting("proxy", str, _NETWORK, "HTTP proxy.", short="-x", metavar="URL"),
         _setting(
-            "connect_to", list[str], _NETWORK, "HOST:PORT:ADDR:PORT, as in curl. Repeatable.", metavar="MAP"
+            "proxy",
+            str,
+            _NETWORK,
+            "HTTP or SOCKS5 proxy.",
+            short="-x",
+            metavar="URL",
+            show_default="environment",
         ),
-        _setting("allow_private", bool, _NETWORK, "Allow private and loopback addresses."),
+        _setting("no_proxy", bool, MORE, "Use no proxy, whatever the environment says."),
+        _setting(
+            "connect_to", list[str], MORE, "HOST:PORT:ADDR:PORT, as in curl. Repeatable.", metavar="MAP"
+        ),
+        _setting("allow_private", bool, MORE, "Allow private and loopback addresses."),
         _setting(
             "allow_net",
             list[str],
@@ -242,6 +263,25 @@ CRAWL: Final[dict[str, Any]] = dict(
             metavar="CIDR",
         ),
         _setting("ca_file", str, MORE, "Additional certificate authorities (PEM).", metavar="FILE"),
+        _setting(
+            "cert",
+            str,
+            MORE,
+            "Client certificate for the targets (PEM).",
+            short="-E",
+            metavar="FILE[:PASSWORD]",
+        ),
+        _setting("key", str, MORE, "Private key of the client certificate (PEM).", metavar="FILE"),
+        _setting("netrc", bool, MORE, "Credentials of the targets from ~/.netrc, over https.", short="-n"),
+        _setting("netrc_file", str, MORE, "Credentials of the targets from a netrc file.", metavar="FILE"),
+        _setting(
+            "signature_key",
+            str,
+            MORE,
+            "Sign requests (Web Bot Auth) with an Ed25519 key (JWK or PEM).",
+            metavar="FILE",
+        ),
+        _setting("signature_agent", str, MORE, "URL of the key directory of --signature-key.", metavar="URL"),
         _setting("insecure", bool, _NETWORK, "Do not verify TLS certificates.", short="-k"),
         _setting("allow_http", bool, MORE, "Allow http for targets given with https://."),
         _setting(
@@ -274,13 +314,18 @@ def _of_the_job(bundle: Bundle) -> Bundle:
 
 SCANNED: Final = Bundle(CRAWL)
 RESUMED: Final = _of_the_job(
-    _without("max_urls", "max_file_size", "probe", "refresh", "ignore_robots", "user_agent")
+    _without("max_urls", "max_file_size", "probe", "refresh", "ignore_robots", "user_agent", "robots_agent")
 )
 CHECKED: Final = _without("concurrency", "max_time", "refresh", "body_cache", "expect_urls")
-WORKED: Final = _only("concurrency", "proxy", "body_cache")
+DOCTORED: Final = _without(
+    *("concurrency", "max_time", "refresh", "body_cache", "expect_urls", "max_urls", "domain_time", "probe"),
+    "delay",
+)
+WORKED: Final = _only("concurrency", "proxy", "no_proxy", "body_cache")
 ScanCrawl = Annotated[Mapping[str, Any], SCANNED]
 ResumedCrawl = Annotated[Mapping[str, Any], RESUMED]
 CheckCrawl = Annotated[Mapping[str, Any], CHECKED]
+DoctorCrawl = Annotated[Mapping[str, Any], DOCTORED]
 WorkerCrawl = Annotated[Mapping[str, Any], WORKED]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
@@ -11,13 +12,17 @@ from typing import Any, Self
 from contentmap_cli.commands.interface.argument_values import parse_size
 from contentmap_cli.commands.interface.expectation import Expectation
 from contentmap_cli.commands.interface.options import LOCAL, SECRET
+from contentmap_cli.crawl.access.client_certificate import parse_certificate
+from contentmap_cli.crawl.access.netrc_file import load_netrc
+from contentmap_cli.crawl.access.proxies import Proxies
+from contentmap_cli.crawl.access.signatures import load_signer
 from contentmap_cli.crawl.options import (
     USER_AGENT,
     CrawlOptions,
     parse_allow_net,
     parse_connect_to,
     parse_header,
-    parse_proxy,
+    parse_robots_agent,
     parse_user,
     parse_user_agent,
 )
@@ -43,13 +48,21 @@ class ScanSettings:
     per_address: int | None = None
     delay: float | None = None
     user_agent: str | None = None
+    robots_agent: str | None = None
     header: tuple[str, ...] = ()
     user: str | None = None
     proxy: str | None = None
+    no_proxy: bool = False
     connect_to: tuple[str, ...] = ()
     allow_private: bool = False
     allow_net: tuple[str, ...] = ()
     ca_file: str | None = None
+    cert: str | None = None
+    key: str | None = None
+    netrc: bool = False
+    netrc_file: str | None = None
+    signature_key: str | None = None
+    signature_agent: str | None = None
     insecure: bool = False
     allow_http: bool = False
     probe: Probe | None = None
@@ -128,9 +141,10 @@ class ScanSettings:
             allow_nets=tuple(parse_allow_net(text) for text in self.allow_net),
             connect_to=tuple(parse_connect_to(text) for text in self.connect_to),
             user_agent=parse_user_agent(self.user_agent) if self.user_agent else USER_AGENT,
+            robots_agent=parse_robots_agent(self.robots_agent) if self.robots_agent else None,
             headers=_headers(self.header, self.user),
             user=parse_user(self.user) if self.user is not None else None,
-            proxy=parse_proxy(self.proxy) if self.proxy else None,
+            proxies=Proxies.of("" if self.no_proxy else self.proxy, os.environ),
             delay=self.delay,
             per_host=self.per_host or CrawlOptions.per_host,
             per_address=self.per_address or CrawlOptions.per_address,
@@ -140,6 +154,9 @@ class ScanSettings:
             concurrency=self.concurrency or CrawlOptions.concurrency,
             ca_file=_certificates(self.ca_file),
             verify_tls=not self.insecure,
+            certificate=parse_certificate(self.cert, self.key),
+            netrc=load_netrc(self.netrc_file, wanted=self.netrc),
+            signer=load_signer(self.signature_key, self.signature_agent),
             allow_http=self.allow_http,
             bodies=_folder(self.body_cache),
         )
@@ -174,6 +191,8 @@ def defaults() -> dict[str, Any]:
         "ignore_robots": False,
         "allow_private": False,
         "insecure": False,
+        "no_proxy": False,
+        "netrc": False,
         "allow_http": False,
         "user_agent": USER_AGENT,
         "header": [],

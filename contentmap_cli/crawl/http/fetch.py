@@ -17,7 +17,9 @@ from dataclasses import dataclass, field, replace
 import aiohttp
 from yarl import URL
 
-from contentmap_cli.crawl.http.connector import Connector, Resolver, Route
+from contentmap_cli.crawl.access.identity import Identity
+from contentmap_cli.crawl.access.proxy_gate import is_forwarded, proxy_arguments, refused_by
+from contentmap_cli.crawl.http.connector import Connector, Resolver, Route, client_context
 from contentmap_cli.crawl.http.domain_clock import DomainClock
 from contentmap_cli.crawl.http.headers import ReplyHeaders
 from contentmap_cli.crawl.http.http_errors import EXPECTED, http_error_of
@@ -98,10 +100,16 @@ class Fetcher:
         self._random = random.Random()  # noqa: S311 - jitter, not a secret
 
     async def __aenter__(self) -> Fetcher:
-        self._connector = Connector(self._options, self._resolver)
+        self._connector = self.connector = Connector(self._options, self._resolver)
+        self._identity = Identity(self._options, client_context(self._options))
+        self._session = self._new_session(self._connector.connector)
+        self._socks = {proxy: self._new_session(each) for proxy, each in self._connector.socks.items()}
+        return self
+
+    def _new_session(self, connector: aiohttp.TCPConnector) -> aiohttp.ClientSession:
         limits = self._options.limits
-        self._session = aiohttp.ClientSession(
-            connector=self._connector.connector,
+        return aiohttp.ClientSession(
+            connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=False,
             auto_decompress=False,
@@ -109,12 +117,14 @@ class Fetcher:
             max_line_size=MAX_LINE,
             max_field_size=MAX_LINE,
             max_headers=MAX_HEADERS,
-            proxy=self._options.proxy,
         )
-        return self
+
+    def _session_of(self, route: Route) -> aiohttp.ClientSession:
+        return self._session if route.proxy is None else self._socks.get(route.proxy, self._session)
 
     async def __aexit__(self, *_: object) -> None:
-        await self._session.close()
+        for session in (self._session, *self._socks.values()):
+            await session.close()
         await self._connector.close()
 
     async def fetch(self, url: str, request: FetchRequest) -> FetchedFile:
@@ -214,19 +224,19 @@ class Fetcher:
             route = self._connector.route(chain.current)
             address = await self._connector.address(route, min(limits.connect_timeout, clock.left))
             while True:
-                async with self.politeness.slot(
-                    route.authority, address, max_wait=self._max_wait(request), clock=clock
-                ) as slot:
+                async with (
+                    self.politeness.slot(
+                        route.authority, address, max_wait=self._max_wait(request), clock=clock
+                    ) as slot,
+                    self._connector.through(route.proxy),
+                ):
                     if clock.expired is not None:
                         return _out_of_time(clock)
+                    headers = self._headers(chain, request)
+                    self._identity.add_headers(headers, chain.current, route.authority, request.own.site)
                     try:
                         reply = await self._exchange(
-                            route,
-                            self._headers(chain, request),
-                            request,
-                            fetched,
-                            slot,
-                            request.own.middlewares(chain.current),
+                            route, headers, request, fetched, slot, request.own.middlewares(chain.current)
                         )
                     except aiohttp.ClientConnectorError:
                         if slot.busy is None:
@@ -297,15 +307,23 @@ class Fetcher:
         connecting = CURRENT_SLOT.set(slot)
         try:
             async with asyncio.timeout_at(until):
-                response = await self._session.get(
+                response = await self._session_of(route).get(
                     URL(route.url, encoded=True),
                     headers=headers,
                     allow_redirects=False,
                     server_hostname=route.server_hostname,
+                    ssl=self._identity.tls(route.requested, request.own.site),
+                    **proxy_arguments(route.proxy, route.url, headers),
                     middlewares=middlewares,
                 )
             try:
                 _settle(slot, response)
+                if (
+                    response.status == 407
+                    and route.proxy is not None
+                    and is_forwarded(route.proxy, route.url)
+                ):
+                    raise refused_by(route.proxy)
                 return await self._read(response, request, until)
             finally:
                 response.close()

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import aiohttp
 
+from contentmap_cli.crawl.access.proxy_gate import ProxyFailed
 from contentmap_cli.crawl.http.address_policy import BlockedAddress
 from contentmap_cli.errors import Code, Failure
 from contentmap_cli.models import Limits
@@ -43,6 +44,8 @@ def http_error_of(error: BaseException, limits: Limits) -> HttpError:
     cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
     if isinstance(cause, BlockedAddress):
         return HttpError(cause.failure)
+    if isinstance(cause, ProxyFailed):
+        return HttpError(cause.failure, cause.transient)
     return (
         _tls(error)
         or _timeout(error, limits)
@@ -89,8 +92,6 @@ def _name(error: BaseException, cause: BaseException) -> HttpError | None:
 
 
 def _http(error: BaseException) -> HttpError | None:
-    if isinstance(error, aiohttp.ClientHttpProxyError):
-        return HttpError(Failure(Code.CONNECT_ERROR, f"the proxy answered with status {error.status}"))
     if isinstance(error, aiohttp.ClientResponseError):
         return HttpError(Failure(Code.HTTP_PROTOCOL, "the response violates the HTTP protocol"))
     if isinstance(error, aiohttp.ClientPayloadError):
@@ -101,12 +102,11 @@ def _http(error: BaseException) -> HttpError | None:
 
 
 def _connection(error: BaseException, cause: BaseException) -> HttpError:
-    where = "the proxy: " if isinstance(error, aiohttp.ClientProxyConnectionError) else ""
     number = getattr(cause, "errno", None)
     if isinstance(error, aiohttp.ClientConnectorError):
         reason = os.strerror(number).lower() if isinstance(number, int) and number > 0 else "no connection"
         return HttpError(
-            Failure(Code.CONNECT_ERROR, f"{where}{reason}"),
+            Failure(Code.CONNECT_ERROR, reason),
             transient=number not in _PERMANENT,
             connecting=True,
         )

@@ -233,7 +233,7 @@ class Reader:
             read_robots,
             fetched,
             limits=self._limits,
-            user_agent=options.user_agent,
+            user_agent=options.robots_agent or options.user_agent,
             delay_cap=options.crawl_delay_cap,
         )
         return read() if fetched.size <= INLINE_ROBOTS else await self.in_thread(read)

@@ -1,0 +1,1 @@
+"""Ways to reach a site and to identify oneself: proxies, client certificates, netrc, signed requests."""

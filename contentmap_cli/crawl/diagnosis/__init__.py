@@ -1,0 +1,1 @@
+"""The checks of `doctor`, with the connections of a crawl."""
