@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import json
 from collections.abc import Awaitable, Callable
@@ -25,6 +24,7 @@ from contentmap_cli.commands.settings.crawl_settings import ScanSettings
 from contentmap_cli.crawl.access.client_certificate import parse_certificate
 from contentmap_cli.crawl.access.netrc_file import load_netrc
 from contentmap_cli.crawl.access.signatures import RequestSigner, load_signer
+from contentmap_cli.crawl.http.domain_clock import DomainClock
 from contentmap_cli.crawl.http.fetch import Fetcher, FetchRequest
 from contentmap_cli.crawl.http.own_headers import OwnHeaders
 from contentmap_cli.crawl.options import CrawlOptions
@@ -47,9 +47,7 @@ TEST_KEY_ID = "poqkLGiymh_W0uP6PZFw-dvez3QJT5SolqXBCW38r0U"
 
 async def fetch(options: CrawlOptions, *urls: str, site: str = "tls.test") -> list[tuple[int | None, Any]]:
     """Fetch URLs one after the other: status and failure of each."""
-    ask = FetchRequest(
-        own=OwnHeaders(site=site), max_bytes=1000, until=asyncio.get_running_loop().time() + 30
-    )
+    ask = FetchRequest(own=OwnHeaders(site=site), max_bytes=1000, clock=DomainClock(30))
     found = []
     async with Fetcher(replace(options, retries=0)) as fetcher:
         for url in urls:

@@ -11,9 +11,9 @@ from typing import Any
 import brotli
 import pytest
 
-from contentmap_cli.crawl.http.connector import lenient_head
 from contentmap_cli.crawl.http.domain_clock import DomainClock
 from contentmap_cli.crawl.http.fetch import Fetcher, FetchRequest
+from contentmap_cli.crawl.http.protocol import lenient_head
 from contentmap_cli.crawl.http.responses import FetchedFile
 from contentmap_cli.crawl.options import ConnectTo, CrawlOptions
 from contentmap_cli.models import Limits

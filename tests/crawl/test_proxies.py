@@ -13,6 +13,7 @@ from proxy_servers import proxy_server
 
 from contentmap_cli.crawl.access.proxies import DirectHosts, Proxies, parse_proxy
 from contentmap_cli.crawl.http.connector import Addresses, Resolver
+from contentmap_cli.crawl.http.domain_clock import DomainClock
 from contentmap_cli.crawl.http.fetch import Fetcher, FetchRequest
 from contentmap_cli.crawl.http.own_headers import OwnHeaders
 from contentmap_cli.crawl.options import CrawlOptions
@@ -34,9 +35,7 @@ async def fetch(
     used: CrawlOptions, *urls: str, resolver: Resolver | None = None
 ) -> list[tuple[int | None, str | None, str]]:
     """Fetch URLs concurrently: status, code and message of each."""
-    ask = FetchRequest(
-        own=OwnHeaders(site="tls.test"), max_bytes=1000, until=asyncio.get_running_loop().time() + 20
-    )
+    ask = FetchRequest(own=OwnHeaders(site="tls.test"), max_bytes=1000, clock=DomainClock(20))
     async with Fetcher(used, resolver) as fetcher:
         found = await asyncio.gather(*(fetcher.fetch(url, ask) for url in urls))
     for each in found:
