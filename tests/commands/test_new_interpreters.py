@@ -54,6 +54,7 @@ def test_every_command_imports_what_it_uses(on_sqlite: Any, tmp_path: Path) -> N
             (f"check {HOST} --stored", 0),
             ("parse sitemap.xml", 0),
             ("config", 0),
+            (f"doctor http://{HOST} {to}", 3),
             ("db prune --older-than 1d --dry-run", 0),
         ]
         (tmp_path / "sitemap.xml").write_text(str(good_site(HOST)[f"{HOST}/sitemap.xml"]))
