@@ -55,26 +55,41 @@ def test_chaos(
     assert done["restarts"] == 1
 
 
-@pytest.mark.campaign
 def test_a_server_that_stays_away(
     tmp_path: Path, server: PostgresServer, pages: dict[str, Page], undisturbed: Trial
 ) -> None:
-    """A worker waits for it as long as its patience lasts, then ends with 5; the next does what it held."""
+    """A worker waits for it as long as --database-timeout says, then ends with 5."""
     asyncio.run(make_schema(server.address()))
     with serving(pages) as sites:
         trial = QueueTrial(Contentmap(tmp_path, server.address()), sites, pages, undisturbed.expected)
-        trial.enqueue()
-        sites.shuts_at = 12
-        worker = trial.worker("--database-timeout", "0.5", "--shutdown-timeout", "0")
-        wait_until_shut(sites)
-        server.stop()
-        sites.gate.set()
-        said = trial.contentmap.end(worker)
-        assert said.code == 5, (said.code, said.err)
-        assert "cannot be reached" in said.err
+        _lose_the_server(trial, server)
+
+
+@pytest.mark.campaign
+def test_a_server_that_is_back_after_its_worker_has_ended(
+    tmp_path: Path, server: PostgresServer, pages: dict[str, Page], undisturbed: Trial
+) -> None:
+    """The next worker scans what the one that ended with 5 had claimed, when the leases have lapsed."""
+    asyncio.run(make_schema(server.address()))
+    with serving(pages) as sites:
+        trial = QueueTrial(Contentmap(tmp_path, server.address()), sites, pages, undisturbed.expected)
+        _lose_the_server(trial, server)
         server.start()
         trial.drain()
         trial.check_finished()
+
+
+def _lose_the_server(trial: QueueTrial, server: PostgresServer) -> None:
+    """Stop the server under a worker for longer than it waits."""
+    trial.enqueue()
+    trial.sites.shuts_at = 12
+    worker = trial.worker("--database-timeout", "0.5", "--shutdown-timeout", "0")
+    wait_until_shut(trial.sites)
+    server.stop()
+    trial.sites.gate.set()
+    said = trial.contentmap.end(worker)
+    assert said.code == 5, (said.code, said.err)
+    assert "cannot be reached" in said.err
 
 
 def test_a_server_that_comes_later(

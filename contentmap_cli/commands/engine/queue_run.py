@@ -57,6 +57,7 @@ _BUSY = 5.0  # seconds after which an entry is tried again whose domain another 
 _UNABLE = 60.0
 _LONGEST_BACKOFF = 300.0
 _AHEAD = 4
+_GONE = "the database is unavailable"  # as the reason of a stop that nobody asked for
 _CANCEL_SECONDS = 15.0  # time for the runner to end after its tasks were cancelled
 
 
@@ -112,7 +113,7 @@ class QueueRun(ProgressListener):
             await self._run()
         except Exception as error:
             known = self.retry.known(error)
-            if not self.stopped_by or not isinstance(known, DatabaseUnavailable):
+            if self.stopped_by in (None, _GONE) or not isinstance(known, DatabaseUnavailable):
                 raise
             log.warning(
                 "%s: its claims end with their leases",
@@ -146,7 +147,7 @@ class QueueRun(ProgressListener):
         finally:
             if not runner.done():  # the database was unavailable for too long: nothing can be released
                 self.driver.close()
-                self.stop("the database is unavailable")
+                self.stop(_GONE)
                 self._cancel(lambda claim: True)
                 await asyncio.wait([runner], timeout=_CANCEL_SECONDS)
             for task in others:
