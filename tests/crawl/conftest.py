@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import web
+from crawls import close_opened
 
 from contentmap_cli.crawl.options import ConnectTo, CrawlOptions
 
@@ -18,6 +19,12 @@ DATA = Path(__file__).parent / "data"
 CERTIFICATE = DATA / "tls-cert.pem"  # for tls.test, *.tls.test and 127.0.0.1, self-made, for a hundred years
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 Page = bytes | str | int | tuple[int, dict[str, str], bytes] | Callable[[web.Request], Awaitable[Any]]
+
+
+@pytest.fixture(autouse=True)
+def _close_crawls() -> Iterator[None]:
+    yield
+    close_opened()
 
 
 @dataclass

@@ -7,12 +7,13 @@ import gzip
 import hashlib
 import os
 import random
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from aiohttp import web
+from crawls import crawl, opened
 
 from contentmap_cli.crawl.crawler import Crawler, CrawlProgress, DomainCrawl
 from contentmap_cli.crawl.options import ConnectTo, CrawlOptions
@@ -45,25 +46,6 @@ def index(*children: str, lastmod: str = "") -> str:
     date = f"<lastmod>{lastmod}</lastmod>" if lastmod else ""
     items = "".join(f"<sitemap><loc>{url}</loc>{date}</sitemap>" for url in children)
     return f'<?xml version="1.0" encoding="UTF-8"?><sitemapindex xmlns="{NS}">{items}</sitemapindex>'
-
-
-opened: list[DomainCrawl] = []
-
-
-@pytest.fixture(autouse=True)
-def _close_what_was_opened() -> Iterator[None]:
-    yield
-    while opened:
-        opened.pop().close()
-
-
-async def crawl(
-    options: CrawlOptions, target: str = "http://site.test", remembered: tuple[RememberedFile, ...] = ()
-) -> DomainCrawl:
-    """One crawl of one target."""
-    async with Crawler(options) as crawler:
-        opened.append(await crawler.crawl(parse_target(target), remembered))
-    return opened[-1]
 
 
 def urls(result: DomainCrawl) -> dict[str, list[str]]:

@@ -1,4 +1,4 @@
-"""Credentials of targets: basic and digest authentication, and what is told about a refusal."""
+"""Credentials of targets: basic and digest authentication, and the message of a refusal."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ async def test_basic(new_site: NewSite, given: str) -> None:
 
 
 async def test_a_refusal_says_why(new_site: NewSite) -> None:
-    """Missing and wrong credentials are told apart."""
+    """Missing and wrong credentials are distinguished."""
 
     async def guarded(_: Any) -> Any:
         return 401, {"WWW-Authenticate": "Basic realm=x"}, b"Who are you?"
@@ -157,7 +157,7 @@ def is_digest(header: str, method: str, target: str, user: str, password: str) -
 
 @pytest.mark.parametrize(("password", "expected"), [("pw", "ok"), ("wrong", "failed")])
 async def test_digest(new_site: NewSite, password: str, expected: str) -> None:
-    """A digest challenge is answered, and later requests need none; a wrong password is told."""
+    """A digest challenge is answered, and later requests need none; a wrong password is reported."""
     challenges = 0
 
     async def guarded(request: Any) -> Any:
@@ -165,8 +165,8 @@ async def test_digest(new_site: NewSite, password: str, expected: str) -> None:
         header = request.headers.get("Authorization", "")
         if not is_digest(header, "GET", request.path_qs, "ann", "pw"):
             challenges += 1
-            told = 'Digest realm="hall", nonce="n0nce", qop="auth", algorithm=MD5'
-            return 401, {"WWW-Authenticate": told}, b"Who are you?"
+            challenge = 'Digest realm="hall", nonce="n0nce", qop="auth", algorithm=MD5'
+            return 401, {"WWW-Authenticate": challenge}, b"Who are you?"
         return PAGES.get(request.path, 404)
 
     site = await new_site({"*": guarded})

@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
+from crawls import crawl
 
-from contentmap_cli.crawl.crawler import Crawler, DomainCrawl
+from contentmap_cli.crawl.crawler import DomainCrawl
 from contentmap_cli.crawl.options import ConnectTo, CrawlOptions
-from contentmap_cli.crawl.targets import parse_target
 from contentmap_cli.models import DiscoveryMethod, DocumentKind, Probe, RememberedFile, ScanStatus
 
 NewSite = Callable[..., Awaitable[Any]]
 NS = "http://www.sitemaps.org/schemas/sitemap/0.9"
-
-opened: list[DomainCrawl] = []
-
-
-@pytest.fixture(autouse=True)
-def _close_what_was_opened() -> Iterator[None]:
-    yield
-    while opened:
-        opened.pop().close()
 
 
 def urlset(*urls: str) -> str:
@@ -39,15 +30,7 @@ def found(location: str, status: int = 302, **headers: str) -> tuple[int, dict[s
     return status, {"Location": location, **headers}, b""
 
 
-async def crawl(
-    options: CrawlOptions, target: str = "http://site.test", remembered: tuple[RememberedFile, ...] = ()
-) -> DomainCrawl:
-    async with Crawler(options) as crawler:
-        opened.append(await crawler.crawl(parse_target(target), remembered))
-    return opened[-1]
-
-
-def told(result: DomainCrawl) -> str:
+def reasons(result: DomainCrawl) -> str:
     """All reasons of a result as one text."""
     failures = [result.failure, *(each.failure for each in result.evidence)]
     return " | ".join(f"{each.code}: {each.message}" for each in failures if each is not None)
@@ -104,13 +87,13 @@ NO_PRIVATE = "User-agent: *\nDisallow: /private/\n"
 async def test_a_redirect_to_what_robots_disallows(
     new_site: NewSite, pages: dict[str, Any], never: str
 ) -> None:
-    """It is not followed, the reason is told, and the outcome is not clean."""
+    """It is not followed, the reason is reported, and the outcome is not clean."""
     keyed = {key if not key.startswith("/") else f"site.test{key}": page for key, page in pages.items()}
     site = await new_site(keyed)
     result = await crawl(site.options(retries=0))
     assert never not in site.asked
     assert not result.status.clean
-    assert "it redirects to" in told(result) or "redirects to http://cdn.test" in told(result)
+    assert "it redirects to" in reasons(result) or "redirects to http://cdn.test" in reasons(result)
     assert len(site.asked) == len(set(site.asked))  # robots.txt is requested once per origin
 
 
@@ -261,9 +244,9 @@ async def test_a_cookie_that_is_never_enough(new_site: NewSite) -> None:
     site = await new_site({"*": onward})
     options = site.options(probe=Probe.NEVER, obey_robots=False)
     loop = await crawl(options, "http://site.test/a.xml")
-    assert "redirect_loop" in told(loop)
+    assert "redirect_loop" in reasons(loop)
     endless = await crawl(options, "http://site.test/b.xml")
-    assert "too_many_redirects" in told(endless)
+    assert "too_many_redirects" in reasons(endless)
 
 
 # -- https
@@ -334,7 +317,7 @@ async def test_http_urls_of_an_https_site(new_site: NewSite, ca_file: str) -> No
 
 
 async def test_an_https_site_that_redirects_to_http(new_site: NewSite, ca_file: str) -> None:
-    """Typed with https it is not read, and the reason is told; with --allow-http it is."""
+    """With https typed it is not read, and the reason is reported; with --allow-http it is."""
 
     async def down(request: Any) -> Any:
         return found(f"http://tls.test{request.path}", 301)
@@ -342,7 +325,7 @@ async def test_an_https_site_that_redirects_to_http(new_site: NewSite, ca_file: 
     _, plain, options = await two_schemes(new_site, {"*": down}, PLAIN, ca_file, headers=KEY)
     refused = await crawl(options, "https://tls.test")
     assert (refused.status, plain.asked) == (ScanStatus.FAILED, [])
-    assert "https_required" in told(refused)
+    assert "https_required" in reasons(refused)
     _, plain, options = await two_schemes(new_site, {"*": down}, PLAIN, ca_file, headers=KEY, allow_http=True)
     accepted = await crawl(options, "https://tls.test")
     assert accepted.status is ScanStatus.OK

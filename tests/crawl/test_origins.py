@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
+from crawls import crawl, opened
 
 from contentmap_cli.crawl.crawler import Crawler, DomainCrawl
-from contentmap_cli.crawl.options import CrawlOptions
 from contentmap_cli.crawl.targets import parse_target
 from contentmap_cli.models import ScanStatus
 from contentmap_cli.models.evidence import SourceKind, SourceState
@@ -21,15 +21,6 @@ DEFAULT = (
 )
 LOGIN = '<!doctype html><title>Sign in</title><form method="post"><input type="password" name="p"></form>'
 
-opened: list[DomainCrawl] = []
-
-
-@pytest.fixture(autouse=True)
-def _close_what_was_opened() -> Iterator[None]:
-    yield
-    while opened:
-        opened.pop().close()
-
 
 def urlset(*urls: str) -> str:
     items = "".join(f"<url><loc>{url}</loc></url>" for url in urls)
@@ -38,12 +29,6 @@ def urlset(*urls: str) -> str:
 
 def found(location: str, status: int = 301) -> tuple[int, dict[str, str], bytes]:
     return status, {"Location": location}, b""
-
-
-async def crawl(options: CrawlOptions, target: str = "http://site.test") -> DomainCrawl:
-    async with Crawler(options) as crawler:
-        opened.append(await crawler.crawl(parse_target(target)))
-    return opened[-1]
 
 
 def code(result: DomainCrawl) -> str | None:

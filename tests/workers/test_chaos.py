@@ -55,28 +55,30 @@ def test_chaos(
     assert done["restarts"] == 1
 
 
-def test_a_server_that_stays_away(
+@pytest.fixture
+def own_trial(
     tmp_path: Path, server: PostgresServer, pages: dict[str, Page], undisturbed: Trial
-) -> None:
-    """A worker waits for it as long as --database-timeout says, then ends with 5."""
+) -> Iterator[QueueTrial]:
+    """A trial on the server that a test may stop, whose pages are served."""
     asyncio.run(make_schema(server.address()))
     with serving(pages) as sites:
-        trial = QueueTrial(Contentmap(tmp_path, server.address()), sites, pages, undisturbed.expected)
-        _lose_the_server(trial, server)
+        yield QueueTrial(Contentmap(tmp_path, server.address()), sites, pages, undisturbed.expected)
+
+
+def test_a_server_that_stays_away(server: PostgresServer, own_trial: QueueTrial) -> None:
+    """A worker waits for it as long as --database-timeout says, then ends with 5."""
+    _lose_the_server(own_trial, server)
 
 
 @pytest.mark.campaign
 def test_a_server_that_is_back_after_its_worker_has_ended(
-    tmp_path: Path, server: PostgresServer, pages: dict[str, Page], undisturbed: Trial
+    server: PostgresServer, own_trial: QueueTrial
 ) -> None:
     """The next worker scans what the one that ended with 5 had claimed, when the leases have lapsed."""
-    asyncio.run(make_schema(server.address()))
-    with serving(pages) as sites:
-        trial = QueueTrial(Contentmap(tmp_path, server.address()), sites, pages, undisturbed.expected)
-        _lose_the_server(trial, server)
-        server.start()
-        trial.drain()
-        trial.check_finished()
+    _lose_the_server(own_trial, server)
+    server.start()
+    own_trial.drain()
+    own_trial.check_finished()
 
 
 def _lose_the_server(trial: QueueTrial, server: PostgresServer) -> None:
@@ -92,54 +94,46 @@ def _lose_the_server(trial: QueueTrial, server: PostgresServer) -> None:
     assert "cannot be reached" in said.err
 
 
-def test_a_server_that_comes_later(
-    tmp_path: Path, server: PostgresServer, pages: dict[str, Page], undisturbed: Trial
-) -> None:
+def test_a_server_that_comes_later(tmp_path: Path, server: PostgresServer, own_trial: QueueTrial) -> None:
     """A worker that starts first waits for it as one that has begun: it does its work when the server is
-    there, ends with 5 when its patience is over, and with 0 when it is told to."""
-    asyncio.run(make_schema(server.address()))
-    with serving(pages) as sites:
-        trial = QueueTrial(Contentmap(tmp_path, server.address()), sites, pages, undisturbed.expected)
-        trial.enqueue()
-        server.stop()
-        said = trial.contentmap.end(trial.worker("--database-timeout", "0.3"))
-        assert (said.code, "waiting for it" in said.err) == (5, True), said.err
-        assert "cannot be reached" in said.err
-        logs = [tmp_path / "told.log", tmp_path / "works.log"]
-        told, works = (trial.worker("--log-file", str(log)) for log in logs)
-        for log in logs:
-            wait_until(lambda log=log: log.exists() and "waiting for it" in log.read_text())  # type: ignore[misc]
-        told.send_signal(signal.SIGTERM)
-        said = trial.contentmap.end(told)
-        assert said.code == 0, said.err
-        server.start()
-        said = trial.contentmap.end(works)
-        assert said.code == 0, said.err
-        trial.check_finished()
+    there, ends with 5 after --database-timeout, and with 0 on SIGTERM."""
+    own_trial.enqueue()
+    server.stop()
+    said = own_trial.contentmap.end(own_trial.worker("--database-timeout", "0.3"))
+    assert (said.code, "waiting for it" in said.err) == (5, True), said.err
+    assert "cannot be reached" in said.err
+    logs = [tmp_path / "told.log", tmp_path / "works.log"]
+    told, works = (own_trial.worker("--log-file", str(log)) for log in logs)
+    for log in logs:
+        wait_until(lambda log=log: log.exists() and "waiting for it" in log.read_text())  # type: ignore[misc]
+    told.send_signal(signal.SIGTERM)
+    said = own_trial.contentmap.end(told)
+    assert said.code == 0, said.err
+    server.start()
+    said = own_trial.contentmap.end(works)
+    assert said.code == 0, said.err
+    own_trial.check_finished()
 
 
-def test_a_worker_is_told_to_end_while_the_server_is_away(
-    tmp_path: Path, server: PostgresServer, pages: dict[str, Page], undisturbed: Trial
+def test_a_worker_is_stopped_while_the_server_is_away(
+    tmp_path: Path, server: PostgresServer, own_trial: QueueTrial
 ) -> None:
     """It ends with 0 and does not wait for the server; the next worker scans what it held."""
-    asyncio.run(make_schema(server.address()))
-    with serving(pages) as sites:
-        trial = QueueTrial(Contentmap(tmp_path, server.address()), sites, pages, undisturbed.expected)
-        trial.enqueue()
-        sites.shuts_at = 12
-        log = tmp_path / "worker.log"
-        worker = trial.worker("--shutdown-timeout", "0.5", "--log-file", str(log), fault={"set": LEASES})
-        wait_until_shut(sites)
-        server.stop()
-        wait_until(lambda: "waiting for it" in log.read_text())
-        worker.send_signal(signal.SIGTERM)
-        said = trial.contentmap.end(worker, 60)
-        assert said.code == 0, said.err
-        sites.gate.set()
-        server.start()
-        said = trial.contentmap.end(trial.worker(fault={"set": LEASES}))
-        assert said.code == 0, said.err
-        trial.check_finished()
+    own_trial.enqueue()
+    own_trial.sites.shuts_at = 12
+    log = tmp_path / "worker.log"
+    worker = own_trial.worker("--shutdown-timeout", "0.5", "--log-file", str(log), fault={"set": LEASES})
+    wait_until_shut(own_trial.sites)
+    server.stop()
+    wait_until(lambda: "waiting for it" in log.read_text())
+    worker.send_signal(signal.SIGTERM)
+    said = own_trial.contentmap.end(worker, 60)
+    assert said.code == 0, said.err
+    own_trial.sites.gate.set()
+    server.start()
+    said = own_trial.contentmap.end(own_trial.worker(fault={"set": LEASES}))
+    assert said.code == 0, said.err
+    own_trial.check_finished()
 
 
 def test_waiting_mends_no_wrong_address(trial: QueueTrial) -> None:

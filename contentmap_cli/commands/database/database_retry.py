@@ -24,8 +24,8 @@ _TRIES = 4  # attempts if the server is reachable and refuses, for example after
 class DatabaseRetry:
     """Waits up to `seconds` for an unreachable database, whose address without secrets is `shown`.
 
-    The event `up` is set while the database is reachable, and once nobody waits for it any more: after
-    `seconds`, or after `stop`.
+    The event `up` is set while the database is reachable, and from the time that waiting for it has ended:
+    after `seconds`, or after `stop`.
     """
 
     def __init__(self, seconds: float, shown: str) -> None:
@@ -48,7 +48,7 @@ class DatabaseRetry:
         if not isinstance(known, DatabaseUnavailable):
             return False
         if self._given_up is not None:
-            return True  # nobody polls it any more
+            return True  # it is not polled any more
         self._last_error = known
         if self._stopped.is_set():
             self._give_up(known)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import base64
 import netrc
 from pathlib import Path
 
+from contentmap_cli.crawl.access.basic import basic_authorization
 from contentmap_cli.errors import UsageError
 from contentmap_cli.models.hosts import BadHost, normalise_host
 
@@ -48,6 +48,5 @@ def load_netrc(file: str | None, *, wanted: bool) -> NetrcFile | None:
             name = normalise_host(host)
         except BadHost:
             continue
-        proof = base64.b64encode(f"{login}:{password or ''}".encode()).decode("ascii")
-        logins[name] = f"Basic {proof}"
+        logins[name] = basic_authorization(login, password or "")
     return NetrcFile(logins)

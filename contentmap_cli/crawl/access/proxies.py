@@ -5,7 +5,6 @@ The rules are those of curl: HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY, in
 
 from __future__ import annotations
 
-import base64
 import ipaddress
 import re
 from collections.abc import Mapping
@@ -13,6 +12,7 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 from urllib.parse import unquote, urlsplit
 
+from contentmap_cli.crawl.access.basic import basic_authorization
 from contentmap_cli.errors import UsageError
 from contentmap_cli.models.hosts import BadHost, normalise_host, split_port
 
@@ -61,8 +61,7 @@ class Proxy:
         """The value of the Proxy-Authorization header (RFC 7617, UTF-8)."""
         if self.user is None:
             return None
-        text = f"{self.user}:{self.password or ''}"
-        return f"Basic {base64.b64encode(text.encode()).decode('ascii')}"
+        return basic_authorization(self.user, self.password or "")
 
 
 def parse_proxy(text: str, option: str = "--proxy") -> Proxy:

@@ -17,9 +17,9 @@ GATE_SECONDS = 5.0
 """Maximum wait for the first answer of a proxy."""
 
 
-def is_forwarded(proxy: Proxy | None, url: str) -> bool:
+def is_forwarded(proxy: Proxy, url: str) -> bool:
     """Return whether an HTTP proxy is sent the request itself, so that it answers it, rather than CONNECT."""
-    return proxy is not None and not proxy.is_socks and url.startswith("http:")
+    return not proxy.is_socks and url.startswith("http:")
 
 
 def proxy_arguments(proxy: Proxy | None, url: str, headers: list[tuple[str, str]]) -> dict[str, Any]:

@@ -119,9 +119,8 @@ def _getaddrinfo(host: str) -> Addresses:
 class Route(NamedTuple):
     """How to request a URL: the URL to connect to, and `Host` and TLS server name if they differ from it.
 
-    `requested` is the URL itself.
-
-    `authority` is that of the requested URL, the key for politeness; `host` and `port` are its parts.
+    `requested` is the URL itself. `authority` is its host and port, the key for politeness; `host` and `port`
+    are the parts.
     `exempt` says that the user named the address. `proxy` is None for a direct connection.
     """
 

@@ -96,14 +96,14 @@ class Fetcher:
             ("Accept", ACCEPT),
             ("Accept-Encoding", "gzip"),
         )
-        self._told_of_http = False
+        self._warned_of_http = False
         self._random = random.Random()  # noqa: S311 - jitter, not a secret
 
     async def __aenter__(self) -> Fetcher:
-        self._connector = self.connector = Connector(self._options, self._resolver)
+        self.connector = Connector(self._options, self._resolver)
         self._identity = Identity(self._options, client_context(self._options))
-        self._session = self._new_session(self._connector.connector)
-        self._socks = {proxy: self._new_session(each) for proxy, each in self._connector.socks.items()}
+        self._session = self._new_session(self.connector.connector)
+        self._socks = {proxy: self._new_session(each) for proxy, each in self.connector.socks.items()}
         return self
 
     def _new_session(self, connector: aiohttp.TCPConnector) -> aiohttp.ClientSession:
@@ -125,7 +125,7 @@ class Fetcher:
     async def __aexit__(self, *_: object) -> None:
         for session in (self._session, *self._socks.values()):
             await session.close()
-        await self._connector.close()
+        await self.connector.close()
 
     async def fetch(self, url: str, request: FetchRequest) -> FetchedFile:
         """Return the file at a URL, or why there is none. Raise nothing for network or server errors."""
@@ -169,12 +169,12 @@ class Fetcher:
         self, chain: RedirectChain, request: FetchRequest, fetched: FetchedFile
     ) -> Reply:
         """Request one hop, again after transient failures while time is left (see `retries`)."""
-        host = self._connector.route(chain.current).authority
+        route = self.connector.route(chain.current)
         truncated: Reply | None = None
         attempt = 0
         while True:
             try:
-                reply = await self._attempt(chain, request, fetched)
+                reply = await self._attempt(route, chain, request, fetched)
             except BaseException:
                 discard(truncated, fetched)
                 raise
@@ -182,7 +182,7 @@ class Fetcher:
                 request = replace(request, conditions={})
                 fetched.retries += 1
                 continue
-            wait = self._wait_before_retry(host, reply, attempt, request, fetched)
+            wait = self._wait_before_retry(route.authority, reply, attempt, request, fetched)
             if wait is None:
                 return better(truncated, reply, fetched)
             if reply.body is not None:
@@ -217,18 +217,19 @@ class Fetcher:
         """Return how many seconds this fetch can wait for a host that asked to retry later."""
         return min(self._options.retry_after_cap, request.clock.wait_left)
 
-    async def _attempt(self, chain: RedirectChain, request: FetchRequest, fetched: FetchedFile) -> Reply:
+    async def _attempt(
+        self, route: Route, chain: RedirectChain, request: FetchRequest, fetched: FetchedFile
+    ) -> Reply:
         """Send one request within a slot."""
         clock, limits = request.clock, self._options.limits
         try:
-            route = self._connector.route(chain.current)
-            address = await self._connector.address(route, min(limits.connect_timeout, clock.left))
+            address = await self.connector.address(route, min(limits.connect_timeout, clock.left))
             while True:
                 async with (
                     self.politeness.slot(
                         route.authority, address, max_wait=self._max_wait(request), clock=clock
                     ) as slot,
-                    self._connector.through(route.proxy),
+                    self.connector.through(route.proxy),
                 ):
                     if clock.expired is not None:
                         return _out_of_time(clock)
@@ -278,8 +279,8 @@ class Fetcher:
         if url == request.validated:
             headers += request.conditions.items()
         sent = own.sent_to(url)
-        if not sent and own.belongs_to(url) and not self._told_of_http:
-            self._told_of_http = True
+        if not sent and own.belongs_to(url) and not self._warned_of_http:
+            self._warned_of_http = True
             log.warning(
                 "%s is requested over http without --header, --user and credentials: to send them over http,"
                 " type the target with http://",
@@ -300,7 +301,7 @@ class Fetcher:
         """Send one request and read its answer."""
         if route.host_header is not None:
             headers.append(("Host", route.host_header))
-        limits = self._options.limits
+        limits, proxy = self._options.limits, route.proxy
         until = asyncio.get_running_loop().time() + min(request.clock.left, limits.request_timeout)
         begin = time.monotonic()
         fetched.requests += 1
@@ -313,17 +314,13 @@ class Fetcher:
                     allow_redirects=False,
                     server_hostname=route.server_hostname,
                     ssl=self._identity.tls(route.requested, request.own.site),
-                    **proxy_arguments(route.proxy, route.url, headers),
+                    **proxy_arguments(proxy, route.url, headers),
                     middlewares=middlewares,
                 )
             try:
                 _settle(slot, response)
-                if (
-                    response.status == 407
-                    and route.proxy is not None
-                    and is_forwarded(route.proxy, route.url)
-                ):
-                    raise refused_by(route.proxy)
+                if response.status == 407 and proxy is not None and is_forwarded(proxy, route.url):
+                    raise refused_by(proxy)
                 return await self._read(response, request, until)
             finally:
                 response.close()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 from dataclasses import dataclass, field
 from typing import Final, Self
 
 import aiohttp
 
+from contentmap_cli.crawl.access.basic import basic_authorization
 from contentmap_cli.models.hosts import origin_of, site_of
 
 Headers = tuple[tuple[str, str], ...]
@@ -37,9 +37,8 @@ class OwnHeaders:
         It is sent as HTTP basic authentication (RFC 7617, UTF-8).
         """
         if login is not None:
-            basic = base64.b64encode(":".join(login).encode()).decode("ascii")
             others = (each for each in headers if each[0].lower() != "authorization")
-            headers = (*others, ("Authorization", f"Basic {basic}"))
+            headers = (*others, ("Authorization", basic_authorization(*login)))
         return cls(site, headers, plain, login)
 
     def middlewares(self, url: str) -> tuple[aiohttp.DigestAuthMiddleware, ...]:

@@ -207,10 +207,10 @@ class Reader:
         if done.full is not None:
             return _broken(done.full, Code.STORAGE_ERROR)
         if done.document is None or done.contents is None:
-            told = {"action": "parse.failed", "url": source.reading.base}
-            log.error("parser failed on %s", source.reading.base, extra=told)
+            details = {"action": "parse.failed", "url": source.reading.base}
+            log.error("parser failed on %s", source.reading.base, extra=details)
             for line in (done.bug or "").splitlines():  # the traceback is logged at debug level
-                log.debug("%s", line, extra=told)
+                log.debug("%s", line, extra=details)
             return _broken("the parser failed, which is a bug")
         segment.adopt(done.contents)
         return done.document

@@ -15,7 +15,7 @@ from contentmap_cli.storage.session import GuardedSession
 from contentmap_cli.storage.tables import DomainScan, Job
 
 RATE_SECONDS = 60.0
-"""The period of which the rate is shown."""
+"""The period over which the rate is measured."""
 
 
 async def with_queue(

@@ -79,7 +79,7 @@ async def history(session: GuardedSession, domain_id: int) -> list[ScanPoint]:
 
 
 async def scanned_domains(session: GuardedSession, job_id: str) -> list[tuple[int, str]]:
-    """Return id and name of the domains of which a job has an outcome, in the order given."""
+    """Return id and name of the domains that have an outcome in a job, in the order given."""
     found = await session.execute(
         select(Domain.id, Domain.name)
         .join(DomainScan, DomainScan.domain_id == Domain.id)
