@@ -195,7 +195,12 @@ def _sqlite_begin(database: Database) -> Callable[[Connection], None]:
             statement = "BEGIN DEFERRED" if read_only else "BEGIN IMMEDIATE"
             # to the driver, as the guard refuses such a statement
             adapted: Any = connection.connection.dbapi_connection
-            adapted.run_async(lambda driver: driver.cursor().execute(statement))
+            try:
+                adapted.run_async(lambda driver: driver.cursor().execute(statement))
+            except asyncio.CancelledError:
+                # the driver's thread runs it all the same: the pool must not keep an open transaction
+                connection.invalidate()
+                raise
 
     return begin
 

@@ -279,6 +279,32 @@ async def test_a_work_session_writes_only_in_its_turn(sessions: Sessions) -> Non
     assert await _count(sessions) == 0
 
 
+@pytest.mark.parametrize("role", ["writing", "reading"])
+async def test_a_block_that_is_cancelled_anywhere_leaves_no_open_transaction(
+    sessions: Sessions, role: str
+) -> None:
+    """The driver goes on with a statement whose caller was cancelled: BEGIN above all, in a thread."""
+    await _count(sessions)  # the connection is open
+
+    async def block(name: str) -> None:
+        async with sessions.read() if role == "reading" else sessions.brief() as session, session.begin():
+            await session.execute(select(1))
+            if role == "writing":
+                await _write(session, name)
+
+    for steps in range(40):
+        task = asyncio.create_task(block(f"cancelled-{steps}.example"))
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait([task])
+        async with sessions.brief() as session, session.begin():
+            await _write(session, f"next-{steps}.example")
+    async with sessions.read() as session, session.begin():
+        names = (await session.scalars(select(Domain.name).where(Domain.name.like("next-%")))).all()
+    assert len(names) == 40
+
+
 async def test_a_claim_goes_before_those_who_wait_to_write(sessions: Sessions) -> None:
     """Whoever has nothing to do waits for it; what is crawled can wait."""
     order: list[str] = []
