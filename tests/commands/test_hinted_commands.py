@@ -77,7 +77,7 @@ def test_every_hinted_command_exists_and_is_completed() -> None:
     }
     root = get_command(app)
     with root.make_context("contentmap", ["--help"], resilient_parsing=True) as context:
-        for file, text, call in ((file, text, call) for file, text in hints for call in CALL.findall(text)):
+        for file, text, call in ((*hint, call) for hint in hints for call in CALL.findall(hint[1])):
             full = ELSEWHERE.in_full(text)
             assert f"`contentmap --db r.db --tenant acme --config c.toml {call}`" in full, file
             command: Any = root
