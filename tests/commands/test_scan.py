@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
-import subprocess
 import threading
 import time
 from pathlib import Path
@@ -173,36 +172,6 @@ def test_a_signal_stops_cleanly_and_resume_finishes(contentmap: Any) -> None:
         assert [result["domain"] for result in said.json["results"]] == ["slow.test"]
         assert all(key.startswith("slow.test") for key in sites.asked[before:])
     assert contentmap("status", "--json").json["domains"]["ok"] == 2
-
-
-@one_database
-def test_a_closed_pipe_is_quiet_and_the_scan_goes_on(contentmap: Any) -> None:
-    """`| head -1` ends the answer, not the work."""
-    pages: dict[str, Page] = {}
-    for number in range(12):
-        pages |= good_site(f"d{number}.test")
-    with serving(pages) as sites:
-        words = contentmap.words(
-            "scan",
-            *(f"http://d{number}.test" for number in range(12)),
-            *("--connect-to", sites.connect_to, "--format", "ndjson", "-q"),
-        )
-        scan = subprocess.Popen(
-            words,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=contentmap.environment,
-            cwd=contentmap.folder,
-        )
-        assert scan.stdout is not None
-        assert scan.stderr is not None
-        json.loads(scan.stdout.readline())
-        scan.stdout.close()
-        err = scan.stderr.read().decode()
-        assert scan.wait(60) == 0
-        scan.stderr.close()
-    assert err == ""
-    assert contentmap("status", "--json").json["domains"]["ok"] == 12
 
 
 def test_what_was_given_twice_is_dropped_and_said(on_sqlite: Any) -> None:
