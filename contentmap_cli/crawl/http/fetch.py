@@ -250,9 +250,9 @@ class Fetcher:
         if reply.status not in SLOWING:
             request.clock.answered.add(host)
             if reply.status is not None and reply.status < 500:
-                self.politeness.speed_up(host)
+                self.politeness.speed_up(host, slot)
             return
-        refused = self.politeness.slow_down(host, reply.status or 503, slot.started)
+        refused = self.politeness.slow_down(host, reply.status or 503, slot)
         if refused and host in request.clock.answered:
             fetched.retry_after = REFUSED_SECONDS
             self.politeness.pause(host, fetched.retry_after)
