@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-import ssl
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import nullcontext
@@ -168,9 +167,12 @@ class Fetcher:
                 request = replace(request, conditions={})
                 fetched.retries += 1
                 continue
-            wait = self._wait_before_retry(route.authority, reply, attempt, request, fetched)
+            final = reply.status not in RETRIED and not reply.transient
+            wait = (
+                None if final else self._wait_before_retry(route.authority, reply, attempt, request, fetched)
+            )
             if wait is None:
-                return better(truncated, reply, fetched)
+                return reply if truncated is None else better(truncated, reply, fetched)
             if reply.body is not None:
                 truncated = reply
             attempt += 1
@@ -289,7 +291,7 @@ class Fetcher:
         """Send one request and read its answer."""
         if route.host_header is not None:
             headers.append(("Host", route.host_header))
-        limits, proxy = self._options.limits, route.proxy
+        limits, proxy, context = self._options.limits, route.proxy, self._client_context
         until = asyncio.get_running_loop().time() + min(request.clock.left, limits.request_timeout)
         begin = time.monotonic()
         fetched.requests += 1
@@ -302,7 +304,7 @@ class Fetcher:
                     headers=headers,
                     allow_redirects=False,
                     server_hostname=route.server_hostname,
-                    ssl=self._tls(route.requested, request.own),
+                    ssl=True if context is None or not request.own.is_private(route.requested) else context,
                     **({} if proxy is None else proxy_arguments(proxy, route.url, headers)),
                     middlewares=middlewares,
                 )
@@ -317,10 +319,6 @@ class Fetcher:
         finally:
             CURRENT_SLOT.reset(connecting)
             fetched.ms = round((time.monotonic() - begin) * 1000)
-
-    def _tls(self, url: str, own: OwnHeaders) -> ssl.SSLContext | bool:
-        """Return the TLS context of a request; True is that of the connector, without a certificate."""
-        return self._client_context if self._client_context is not None and own.is_private(url) else True
 
     async def _read(self, response: aiohttp.ClientResponse, request: FetchRequest, until: float) -> Reply:
         """Read an answer. Reading the body has its own timeout, and keeps what was received."""
