@@ -175,7 +175,7 @@ async def test_the_limit_of_an_address_that_refuses() -> None:
     politeness = Politeness(per_host=6, per_address=6, first_delay=0.01)
     async with AsyncExitStack() as held:
         slots = [await held.enter_async_context(politeness.slot(name, "192.0.2.1")) for name in "abcde"]
-        limits = politeness._addresses["192.0.2.1"].slots
+        limits = politeness._addresses["192.0.2.1"]
         for name, slot in zip("abcde", slots, strict=True):
             politeness.slow_down(name, 429, slot)
         assert limits.limit == 2

@@ -11,7 +11,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 
@@ -223,9 +223,7 @@ class Fetcher:
                         return _out_of_time(clock)
                     headers = self._headers(chain, request, route.authority)
                     try:
-                        reply = await self._exchange(
-                            route, headers, request, fetched, slot, request.own.middlewares(chain.current)
-                        )
+                        reply = await self._exchange(route, headers, request, fetched, slot)
                     except aiohttp.ClientConnectorError:
                         if slot.busy is None:
                             raise
@@ -286,7 +284,6 @@ class Fetcher:
         request: FetchRequest,
         fetched: FetchedFile,
         slot: Slot,
-        middlewares: Sequence[aiohttp.ClientMiddlewareType],
     ) -> Reply:
         """Send one request and read its answer."""
         if route.host_header is not None:
@@ -306,7 +303,7 @@ class Fetcher:
                     server_hostname=route.server_hostname,
                     ssl=True if context is None or not request.own.is_private(route.requested) else context,
                     **({} if proxy is None else proxy_arguments(proxy, route.url, headers)),
-                    middlewares=middlewares,
+                    middlewares=request.own.middlewares(route.requested),
                 )
             try:
                 if response.connection is not None:

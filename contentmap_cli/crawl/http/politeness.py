@@ -11,7 +11,6 @@ from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext, suppress
 from contextvars import ContextVar
-from dataclasses import dataclass, field
 from math import inf
 from typing import Final, Protocol
 
@@ -36,22 +35,30 @@ class HostSlots(Protocol):
         """Wait for one of `limit` slots at a host or an address."""
 
 
-class Slots:
-    """A semaphore whose limit can be changed, and exceeded by `take`."""
+class _HostState:
+    """The state of one host or address: a semaphore whose limit can be changed, a delay and a pause.
 
-    def __init__(self, limit: int) -> None:
+    Times are on the event loop's clock. `extra` is the delay because of 429 and 503, `step` that of a
+    success: seconds, or the part of a slot at an address.
+    """
+
+    def __init__(self, limit: int, delay: float = 0.0) -> None:
         self.limit = limit
         self.used = 0
         self._waiting: deque[asyncio.Future[None]] = deque()
+        self.delay = delay
+        self.next_start = 0.0
+        self.paused_until = 0.0
+        self.extra = 0.0
+        self.step = 0.0
+        self.slowed_at = -inf
+        self.refusals = 0
+        self.users = 0
 
     @property
     def free(self) -> bool:
         """Whether a slot can be had without waiting."""
         return self.used < self.limit and not self._waiting
-
-    def take(self) -> None:
-        """Take a slot without waiting."""
-        self.used += 1
 
     async def acquire(self) -> None:
         """Wait for a slot."""
@@ -73,35 +80,16 @@ class Slots:
     def release(self) -> None:
         """Give a slot back."""
         self.used -= 1
-        self._pass_on()
+        self.set_limit(self.limit)
 
     def set_limit(self, limit: int) -> None:
-        """Change the limit. Slots that are taken stay so."""
+        """Change the limit, and pass on what is free. Slots that are taken stay so."""
         self.limit = limit
-        self._pass_on()
-
-    def _pass_on(self) -> None:
-        while self._waiting and self.used < self.limit:
+        while self._waiting and self.used < limit:
             given = self._waiting.popleft()
             if not given.done():
                 self.used += 1
                 given.set_result(None)
-
-
-@dataclass(slots=True)
-class _HostState:
-    """The state of one host or address. Times are on the event loop's clock, `extra` is the delay because of
-    429 and 503, `step` that of a success: seconds, or the part of a slot at an address."""
-
-    slots: Slots
-    delay: float = 0.0
-    next_start: float = 0.0
-    paused_until: float = 0.0
-    extra: float = 0.0
-    step: float = 0.0
-    slowed_at: float = -inf
-    refusals: int = 0
-    users: int = field(default=0)
 
     def start(self) -> bool:
         """Start a request, unless a delay or pause has begun; return whether it starts."""
@@ -202,7 +190,7 @@ class Politeness:
     def _host(self, host: str) -> _HostState:
         state = self._hosts.get(host)
         if state is None:
-            state = self._hosts[host] = _HostState(Slots(self._per_host), self._delay)
+            state = self._hosts[host] = _HostState(self._per_host, self._delay)
         return state
 
     @asynccontextmanager
@@ -226,8 +214,8 @@ class Politeness:
         try:
             async with AsyncExitStack() as held:
                 async with nullcontext() if clock is None else clock.waiting():
-                    await state.slots.acquire()
-                    held.callback(state.slots.release)
+                    await state.acquire()
+                    held.callback(state.release)
                     while True:
                         await _wait(state, max_wait)
                         async with AsyncExitStack() as taken:
@@ -260,14 +248,14 @@ class Politeness:
     def _address(self, address: str) -> _HostState:
         state = self._addresses.get(address)
         if state is None:
-            state = self._addresses[address] = _HostState(Slots(self._per_address))
+            state = self._addresses[address] = _HostState(self._per_address)
         return state
 
     async def _enter_address(self, address: str) -> None:
         state = self._address(address)
         state.users += 1
         try:
-            await state.slots.acquire()
+            await state.acquire()
         except BaseException:
             self._leave(address, state)
             raise
@@ -275,17 +263,17 @@ class Politeness:
     def take_address(self, address: str, *, force: bool = False) -> bool:
         """Take a slot at an address without waiting; return False if there is none, unless `force` is set."""
         state = self._address(address)
-        if not force and not state.slots.free:
+        if not force and not state.free:
             return False
         state.users += 1
-        state.slots.take()
+        state.used += 1
         return True
 
     def leave_address(self, address: str | None) -> None:
         """Give back a slot at an address."""
         if address is not None:
             state = self._addresses[address]
-            state.slots.release()
+            state.release()
             self._leave(address, state)
 
     def _leave(self, address: str, state: _HostState) -> None:
@@ -315,7 +303,7 @@ class Politeness:
         loop = asyncio.get_running_loop()
         shared = self._addresses.get(slot.address or "")
         if shared is not None and slot.started >= shared.slowed_at:
-            shared.slots.set_limit(max(1, min(shared.slots.used, shared.slots.limit) // 2))
+            shared.set_limit(max(1, min(shared.used, shared.limit) // 2))
             shared.slowed_at = loop.time()
         if slot.started >= state.slowed_at:
             longer = min(max(self._first_delay, 2 * state.extra), LONGEST_DELAY[status])
@@ -323,7 +311,7 @@ class Politeness:
             state.step = state.extra / STEPS
             state.slowed_at = loop.time()
             state.refusals += status == 429
-            state.slots.set_limit(1)
+            state.set_limit(1)
             loop.call_later(_KEPT_SECONDS, self.forget, host)
         self.pause(host, state.extra)
         return state.refusals >= MAX_REFUSALS
@@ -331,11 +319,11 @@ class Politeness:
     def speed_up(self, host: str, slot: Slot) -> None:
         """Reduce the delay of a host that answers again, down to the configured one."""
         shared = self._addresses.get(slot.address or "")
-        if shared is not None and shared.slots.limit < self._per_address:
-            shared.step += 1 / (STEPS * shared.slots.limit)
+        if shared is not None and shared.limit < self._per_address:
+            shared.step += 1 / (STEPS * shared.limit)
             if shared.step >= 1:
                 shared.step = 0.0
-                shared.slots.set_limit(shared.slots.limit + 1)
+                shared.set_limit(shared.limit + 1)
         state = self._hosts.get(host)
         if state is None or not state.extra:
             return
@@ -343,7 +331,7 @@ class Politeness:
         state.extra -= state.step
         if state.extra < state.step / 2:
             state.extra = 0.0
-            state.slots.set_limit(self._per_host)
+            state.set_limit(self._per_host)
 
     def slowed(self, host: str) -> float:
         """Return the delay in seconds because of 429 and 503."""
