@@ -15,7 +15,6 @@ from contentmap_cli.commands.interface.global_options import GlobalOptions
 from contentmap_cli.commands.interface.target_input import duplicates_note, read_targets
 from contentmap_cli.commands.settings.crawl_settings import ScanSettings
 from contentmap_cli.errors import Exit, JobHeld, UsageError
-from contentmap_cli.storage.database_url import FILE
 from contentmap_cli.storage.jobs import jobs
 from contentmap_cli.storage.queue.queue import (
     default_priority,
@@ -31,7 +30,7 @@ _REDRAW_SECONDS = 0.2
 
 def require_queue(cli: GlobalOptions) -> None:
     """Raise UsageError if there can be no queue: the database is a file, or the extra is missing."""
-    if database_address(cli).drivername == FILE:
+    if database_address(cli).path is not None:
         raise UsageError(
             "the queue needs PostgreSQL, and this database is an SQLite file",
             hint="name a server: --db postgresql://user@host/database",
