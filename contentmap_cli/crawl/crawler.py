@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
+from aiohttp import TraceConfig
+
 from contentmap_cli.crawl.context import CrawlContext
 from contentmap_cli.crawl.domain_crawl import DomainCrawler
 from contentmap_cli.crawl.http.connector import Resolver
@@ -33,18 +35,25 @@ class Crawler:
     """Crawls domains concurrently. An async context manager: it owns connections, threads and processes.
 
     The caller limits how many domains are crawled at once; `options.concurrency` only sizes the DNS pool.
-    `host_slots` limits connections across crawlers.
+    `host_slots` limits connections across crawlers. `traces` receive the events of requests.
     """
 
     def __init__(
-        self, options: CrawlOptions, resolver: Resolver | None = None, host_slots: HostSlots | None = None
+        self,
+        options: CrawlOptions,
+        resolver: Resolver | None = None,
+        host_slots: HostSlots | None = None,
+        traces: Sequence[TraceConfig] = (),
     ) -> None:
         self._options = options
+        self._traces = traces
         self._resolver = resolver
         self._host_slots = host_slots
 
     async def __aenter__(self) -> Crawler:
-        self._fetcher = await Fetcher(self._options, self._resolver, self._host_slots).__aenter__()
+        self._fetcher = await Fetcher(
+            self._options, self._resolver, self._host_slots, self._traces
+        ).__aenter__()
         self._pool = ThreadPoolExecutor(_PARSERS, thread_name_prefix="contentmap-parse")
         self._processes = ParserProcesses.where_possible(_PARSERS)
         folder = self._options.bodies

@@ -80,9 +80,14 @@ class Fetcher:
     """Fetches URLs over one aiohttp session. An async context manager: it owns connections and resolver."""
 
     def __init__(
-        self, options: CrawlOptions, resolver: Resolver | None = None, host_slots: HostSlots | None = None
+        self,
+        options: CrawlOptions,
+        resolver: Resolver | None = None,
+        host_slots: HostSlots | None = None,
+        traces: Sequence[aiohttp.TraceConfig] = (),
     ) -> None:
         self._options = options
+        self._traces = list(traces)
         self._resolver = resolver
         self.politeness = Politeness(
             per_host=options.per_host,
@@ -112,6 +117,7 @@ class Fetcher:
             connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=False,
+            trace_configs=self._traces,
             auto_decompress=False,
             timeout=aiohttp.ClientTimeout(connect=limits.connect_timeout, sock_read=limits.read_timeout),
             max_line_size=MAX_LINE,
@@ -129,13 +135,10 @@ class Fetcher:
 
     async def fetch(self, url: str, request: FetchRequest) -> FetchedFile:
         """Return the file at a URL, or why there is none. Raise nothing for network or server errors."""
-        debug = log.isEnabledFor(logging.DEBUG)
-        if debug:
-            log.debug("fetching %s", url, extra={"action": "fetch.started", "url": url})
+        log.debug("fetching %s", url, extra={"action": "fetch.started", "url": url})
         with request.clock.working():
             fetched = await self._follow(url, request)
-        if debug:
-            _log_result(fetched)
+        _log_result(fetched)
         return fetched
 
     async def _follow(self, url: str, request: FetchRequest) -> FetchedFile:
