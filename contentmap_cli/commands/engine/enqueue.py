@@ -12,6 +12,7 @@ from contentmap_cli.commands.database.lookups import nothing_left, require_job
 from contentmap_cli.commands.engine.run_id import is_dead
 from contentmap_cli.commands.interface.answer_output import say
 from contentmap_cli.commands.interface.global_options import GlobalOptions
+from contentmap_cli.commands.interface.logging_setup import is_console_json
 from contentmap_cli.commands.interface.target_input import duplicates_note, read_targets
 from contentmap_cli.commands.settings.crawl_settings import ScanSettings
 from contentmap_cli.errors import Exit, JobHeld, UsageError
@@ -58,7 +59,7 @@ async def enqueue_job(
         )
     total = len(found.targets)
     chosen = default_priority(total) if priority is None else priority
-    progress = _Progress(on=sys.stderr.isatty() and not cli.quiet)
+    progress = _Progress(on=sys.stderr.isatty() and not cli.quiet and not is_console_json())
     async with database_for_writing(cli) as database:
         sessions = Sessions(database)
         progress.show(f"{total:,} targets read, recording …")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import logging
 import sys
 
+from contentmap_cli.commands.interface.logging_setup import write_console
 from contentmap_cli.commands.interface.process_setup import close_quietly
 from contentmap_cli.errors import AnswerLost, ContentMapError, Exit
 
@@ -22,18 +25,22 @@ def fail(error: ContentMapError, *, as_json: bool = False) -> None:
 
     cause = error.__cause__
     reason = (cause.strerror or str(cause)) if isinstance(cause, OSError) else None
-    try:
-        print(render_error(error, reason), file=sys.stderr)
-        if as_json:
+    write_console(
+        f"{error.message}: {reason}" if reason else error.message,
+        level=logging.ERROR,
+        plain=render_error(error, reason),
+        action="command.failed",
+        code=str(error.code),
+        details="\n".join(error.details) or None,
+        hint=error.hint,
+    )
+    if as_json:
+        with contextlib.suppress(OSError):  # stderr is closed; the exit code remains
             print(json.dumps(error_object(error)), file=sys.stderr)
-    except OSError:
-        pass  # stderr is closed; the exit code remains
 
 
 def unexpected(error: Exception, *, as_json: bool = False) -> int:
     """Report an unexpected error without a traceback, which the log has at `-vv`. Return the exit code."""
-    import logging
-
     logging.getLogger("contentmap").debug("unexpected", exc_info=error, extra={"action": "command.crashed"})
     if isinstance(error, OSError):
         lost = stdout_error()
