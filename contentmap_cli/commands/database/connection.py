@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from contentmap_cli.commands.interface.process_setup import hide_argument
 from contentmap_cli.commands.settings.config_files import DATABASE_VARIABLE, user_folder
 from contentmap_cli.errors import DatabaseUnavailable, NotFound, SchemaMismatch, UsageError
 from contentmap_cli.storage.database_errors import storage_errors
@@ -35,7 +36,10 @@ def database_address(cli: GlobalOptions) -> DatabaseAddress:
     if "db" not in cli.given and os.environ.get(DATABASE_VARIABLE) == "":
         raise UsageError(f"{DATABASE_VARIABLE} is empty", hint=f"set it, or run `unset {DATABASE_VARIABLE}`")
     if cli.db is not None:
-        return parse_database_address(cli.db)
+        address = parse_database_address(cli.db)
+        if address.has_secret and "db" in cli.given:
+            hide_argument(cli.db)
+        return address
     file = default_file()
     if file is None:
         raise UsageError("no database is named, and this user has no home folder", hint="name one with --db")
