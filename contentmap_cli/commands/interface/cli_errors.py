@@ -9,7 +9,7 @@ import sys
 
 from contentmap_cli.commands.interface.logging_setup import write_console
 from contentmap_cli.commands.interface.process_setup import close_quietly
-from contentmap_cli.errors import AnswerLost, ContentMapError, Exit
+from contentmap_cli.errors import AnswerLost, ContentMapError, Exit, SystemLimit, is_out_of_threads
 
 _REPORT = "run it again with -vv --log-file FILE and report the file"
 _FILES = "raise the limit on open files (`ulimit -n`)"
@@ -42,6 +42,7 @@ def fail(error: ContentMapError, *, as_json: bool = False) -> None:
 def unexpected(error: Exception, *, as_json: bool = False) -> int:
     """Report an unexpected error without a traceback, which the log has at `-vv`. Return the exit code."""
     logging.getLogger("contentmap").debug("unexpected", exc_info=error, extra={"action": "command.crashed"})
+    known: ContentMapError
     if isinstance(error, OSError):
         lost = stdout_error()
         if lost is not None:
@@ -51,6 +52,8 @@ def unexpected(error: Exception, *, as_json: bool = False) -> int:
             f"unexpected system error: {error.strerror or error}",
             hint=_SYSTEM_HINTS.get(error.errno or 0, _REPORT),
         )
+    elif is_out_of_threads(error):
+        known = SystemLimit()
     else:
         known = ContentMapError(f"a bug in ContentMap: {type(error).__name__}", hint=_REPORT)
     fail(known, as_json=as_json)

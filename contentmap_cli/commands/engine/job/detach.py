@@ -11,6 +11,7 @@ from contentmap_cli.commands.interface.answer_output import say
 from contentmap_cli.commands.interface.global_options import GlobalOptions
 from contentmap_cli.commands.interface.logging_setup import console_to_log_file
 from contentmap_cli.commands.interface.process_setup import enable_interrupts
+from contentmap_cli.errors import SystemLimit
 
 Committed = Callable[[str], None]
 
@@ -26,7 +27,10 @@ def in_background(cli: GlobalOptions, work: Callable[[Committed], int], *, as_js
     reading, writing = os.pipe()
     sys.stdout.flush()
     sys.stderr.flush()
-    child = os.fork()
+    try:
+        child = os.fork()
+    except BlockingIOError:
+        raise SystemLimit from None
     if child == 0:
         os.close(reading)
         os.setsid()  # signals of the terminal no longer reach the child
