@@ -155,7 +155,8 @@ async def connect_to(
         connection = await asyncpg.connect(**{"command_timeout": CONNECT_SECONDS, **arguments, **options})
     except asyncpg.ClientConfigurationError as error:
         raise UsageError(
-            f"the database address cannot be used: {error}", hint=error.hint or "correct its parameters"
+            f"the database address cannot be used: {error.args[0]}",
+            hint=error.hint or "correct its parameters",
         ) from None
     # not as startup parameters: a connection pooler may refuse those
     statements = [f"SET {key} = '{value}'" for key, value in (settings or {}).items()]
