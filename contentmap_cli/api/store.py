@@ -24,7 +24,7 @@ from contentmap_cli.crawl.targets import parse_target
 from contentmap_cli.models import JobSummary, StoredEntry, StoredFile
 from contentmap_cli.models.comparison import Change, Kind, ScanPoint, choose_scans
 from contentmap_cli.storage.database_errors import storage_errors
-from contentmap_cli.storage.database_url import parse_database_address, show_database_address
+from contentmap_cli.storage.database_url import parse_database_address
 from contentmap_cli.storage.jobs.job_queries import list_jobs
 from contentmap_cli.storage.queue.queue_state import with_queue
 from contentmap_cli.storage.reading.comparison import changes_between, history
@@ -89,7 +89,7 @@ class Store:
 
     def __init__(self, address: str | os.PathLike[str], *, tenant: str = "default") -> None:
         url = parse_database_address(os.fspath(address))
-        self._shown = show_database_address(url)
+        self._shown = url.shown
         self._tenant = tenant
         self._closed = False
         self._lock = threading.Lock()  # nothing is submitted to the loop once it is being closed

@@ -19,7 +19,6 @@ from contentmap_cli.commands.interface.answer_output import say
 from contentmap_cli.commands.interface.global_options import GlobalOptions
 from contentmap_cli.commands.interface.process_setup import raise_file_limit
 from contentmap_cli.errors import ConnectionLost, Exit
-from contentmap_cli.storage.database_url import show_database_address
 from contentmap_cli.storage.engine import Database
 from contentmap_cli.storage.queue.host_slots import SharedHostSlots
 from contentmap_cli.storage.queue.queue_driver import QueueDriver
@@ -47,7 +46,7 @@ async def work(cli: GlobalOptions, tenant: str, options: WorkerOptions) -> int:
     raise_file_limit()
     _log_runner()
     address = database_address(cli)
-    retry = DatabaseRetry(options.database_timeout, show_database_address(address))
+    retry = DatabaseRetry(options.database_timeout, address.shown)
     started = time.monotonic()
     async with AsyncExitStack() as stack:
         metrics = WorkerMetrics(retry.up.is_set) if options.metrics is not None else None

@@ -14,6 +14,7 @@ from contentmap_cli.output.number_format import plural
 
 _HINT: Final = "name domains, a file of domains with -i FILE, or - for standard input"
 _BOMS: Final = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
+_LISTS: Final = frozenset({".txt", ".csv", ".tsv", ".list", ".lst", ".json", ".ndjson", ".jsonl", ".log"})
 SHOWN_DUPLICATES: Final = 5
 SHOWN_ERRORS: Final = 100
 
@@ -80,6 +81,11 @@ def target_lines(arguments: Sequence[str], source: str | None) -> Iterator[Targe
     for argument in arguments:
         if argument == "-":
             yield from _numbered(sys.stdin.buffer.read(), "standard input")
+        elif _is_list(argument):
+            raise UsageError(
+                f"{terminal(argument)} is a file, not a domain",
+                hint="give a file of domains with -i FILE (or --from FILE), a domain of that name as https://NAME",
+            )
         elif argument.strip():
             yield TargetLine(argument, None)
         else:
@@ -92,6 +98,18 @@ def target_lines(arguments: Sequence[str], source: str | None) -> Iterator[Targe
         except OSError as error:
             raise UsageError(f"cannot read the list {source}", hint="check the name given with -i") from error
         yield from _numbered(content, source)
+
+
+def _is_list(argument: str) -> bool:
+    """Return whether an argument names an existing file, and hardly a domain."""
+    path = Path(argument)
+    is_likely = (
+        argument.startswith(("/", "./", "../")) or "." not in argument or path.suffix.lower() in _LISTS
+    )
+    try:
+        return is_likely and "://" not in argument and path.is_file()
+    except (OSError, ValueError):
+        return False
 
 
 def _numbered(content: bytes, name: str) -> Iterator[TargetLine]:
