@@ -12,6 +12,7 @@ from contentmap_cli.commands.database.connection import database_address, databa
 from contentmap_cli.commands.database.database_retry import DatabaseRetry
 from contentmap_cli.commands.engine.crawler_pool import CrawlerPool
 from contentmap_cli.commands.engine.queue_run import QueueRun
+from contentmap_cli.commands.engine.queued_output import queued_output
 from contentmap_cli.commands.engine.run_id import new_run_id
 from contentmap_cli.commands.engine.stop_signals import signals_to
 from contentmap_cli.commands.interface.answer_output import say
@@ -47,7 +48,8 @@ async def work(cli: GlobalOptions, tenant: str, options: WorkerOptions) -> int:
     address = database_address(cli)
     retry = DatabaseRetry(options.database_timeout, show_database_address(address))
     started = time.monotonic()
-    async with AsyncExitStack() as stack:
+    async with queued_output() as queues, AsyncExitStack() as stack:
+        stack.callback(queues.hurry)
         database = await _opened(cli, retry, stack)
         if database is None:
             return Exit.CLEAN
