@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from typing import TypeVar
 
 from contentmap_cli.commands.database.connection import database_for_reading
 from contentmap_cli.commands.engine.run_id import is_dead, is_running, truthful
@@ -18,6 +19,7 @@ from contentmap_cli.storage.reading.contents import find_domain, known_domains
 from contentmap_cli.storage.session import GuardedSession, Sessions
 from contentmap_cli.storage.tables import Job
 
+T = TypeVar("T")
 JOB_PREFIX = "sitemap_"
 _JOB_ID = re.compile(rf"{JOB_PREFIX}[0-9a-f]{{32}}", re.ASCII)
 _SHOWN = 5  # ids listed for an ambiguous prefix
@@ -33,6 +35,31 @@ async def require_domain(session: GuardedSession, tenant: str, name: str) -> int
     near = get_close_matches(name, await known_domains(session, tenant), n=1, cutoff=0.8)
     hint = f"did you mean {near[0]}?" if near else f"run `contentmap scan {name}` first"
     raise NotFound(f"{name} was never scanned", hint=hint)
+
+
+async def pages(
+    sessions: Sessions,
+    next_page: Callable[[GuardedSession], Awaitable[list[T]]],
+    *,
+    domain: str | None = None,
+) -> AsyncIterator[list[T]]:
+    """Yield the pages that `next_page` returns until one is empty, each read in a transaction of its own.
+    None is open while a page is written, whose reader may pause."""
+    while True:
+        async with sessions.read(domain=domain) as session, session.begin():
+            page = await next_page(session)
+        if not page:
+            return
+        yield page
+
+
+@asynccontextmanager
+async def recorded_domain(cli: GlobalOptions, name: str) -> AsyncIterator[tuple[Sessions, int]]:
+    """Open the database for reading and give the id of a domain. Raise NotFound."""
+    async with database_for_reading(cli) as sessions:
+        async with sessions.read(domain=name) as session, session.begin():
+            domain_id = await require_domain(session, cli.tenant_name, name)
+        yield sessions, domain_id
 
 
 @asynccontextmanager

@@ -88,30 +88,46 @@ async def list_jobs(
     return [await _summarise(session, row, running) for row in (await session.execute(query)).all()]
 
 
+class ResultPages:
+    """Reads the domain scans of a job in the order given, in pages of at most `size`; each may be read in a
+    transaction of its own and shows them as they are then. The discovery methods are left out: the job has
+    them."""
+
+    def __init__(
+        self,
+        job_id: str,
+        tenant: str,
+        *,
+        statuses: frozenset[ScanStatus] | None = None,
+        size: int = _ROWS_A_FETCH,
+    ) -> None:
+        self._after, self._size = 0, size
+        self._query = (
+            select(DomainScan.id, *_RESULT, Domain.name)
+            .join(Domain, Domain.id == DomainScan.domain_id)
+            .where(DomainScan.job_id == job_id, Domain.tenant_id == tenant)
+            .order_by(DomainScan.id)
+            .limit(size)
+        )
+        if statuses is not None:
+            self._query = self._query.where(DomainScan.status.in_(statuses))
+
+    async def next(self, session: GuardedSession) -> list[DomainSummary]:
+        """Return the next domain scans, none at the end."""
+        rows = (await session.execute(self._query.where(DomainScan.id > self._after))).all()
+        if rows:
+            self._after = rows[-1].id
+        return [_summary(row, row.name) for row in rows]
+
+
 async def domain_results(
-    session: GuardedSession,
-    job_id: str,
-    tenant: str,
-    *,
-    statuses: frozenset[ScanStatus] | None = None,
-    limit: int | None = None,
+    session: GuardedSession, job_id: str, tenant: str, *, statuses: frozenset[ScanStatus] | None = None
 ) -> AsyncIterator[DomainSummary]:
-    """Yield the domain scans of a job in the order given, as they are now; constant memory. The discovery
-    methods are left out: the job has them."""
-    query = (
-        select(*_RESULT, Domain.name)
-        .join(Domain, Domain.id == DomainScan.domain_id)
-        .where(DomainScan.job_id == job_id, Domain.tenant_id == tenant)
-        .order_by(DomainScan.id)
-        .limit(limit)
-        .execution_options(yield_per=_ROWS_A_FETCH)
-    )
-    if statuses is not None:
-        query = query.where(DomainScan.status.in_(statuses))
-    # in batches: one row at a time would cost a context switch each
-    async for some in (await session.stream(query)).partitions():
-        for row in some:
-            yield _summary(row, row.name)
+    """Yield the domain scans of a job as ResultPages does, in the session's transaction."""
+    pages = ResultPages(job_id, tenant, statuses=statuses)
+    while page := await pages.next(session):
+        for row in page:
+            yield row
 
 
 async def error_groups(session: GuardedSession, job_id: str, *, named: int) -> list[ErrorGroup]:
