@@ -18,15 +18,12 @@ from datetime import UTC, datetime
 from typing import Any, Final, Self, TypeVar
 
 from contentmap_cli.commands.database.connection import open_for_reading
-from contentmap_cli.commands.database.lookups import require_domain
-from contentmap_cli.commands.engine.run_id import is_dead, is_running, truthful
+from contentmap_cli.commands.database.lookups import jobs_as_they_stand, require_domain
 from contentmap_cli.crawl.targets import parse_target
 from contentmap_cli.models import JobSummary, StoredEntry, StoredFile
 from contentmap_cli.models.comparison import Change, Kind, ScanPoint, choose_scans
 from contentmap_cli.storage.database_errors import storage_errors
 from contentmap_cli.storage.database_url import parse_database_address, show_database_address
-from contentmap_cli.storage.jobs.job_queries import list_jobs
-from contentmap_cli.storage.queue.queue_state import with_queue
 from contentmap_cli.storage.reading.comparison import changes_between, history
 from contentmap_cli.storage.reading.contents import EntryFilter, EntryPages, known_domains, stored_files
 from contentmap_cli.storage.session import GuardedSession
@@ -111,11 +108,7 @@ class Store:
         """Return the newest jobs, the newest first; those that scan `domain` where one is given."""
         name = parse_target(domain).domain if domain is not None else None
 
-        async def read(session: GuardedSession) -> list[JobSummary]:
-            found = await list_jobs(session, self._tenant, limit=limit, domain=name, running=is_running)
-            return [truthful(await with_queue(session, job, is_dead)) for job in found]
-
-        return self._read(read)
+        return self._read(lambda session: jobs_as_they_stand(session, self._tenant, limit=limit, domain=name))
 
     def sitemaps(self, domain: str, *, removed: bool = False) -> list[StoredFile]:
         """Return the sitemap files of a domain, in the order they were first seen.
