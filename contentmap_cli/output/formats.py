@@ -12,7 +12,14 @@ from pathlib import PurePath
 from typing import Protocol, TextIO, TypeVar
 
 from contentmap_cli.errors import UsageError
-from contentmap_cli.models import DomainSummary, ErrorGroup, JobSummary, StoredFile
+from contentmap_cli.models import (
+    DomainSummary,
+    ErrorGroup,
+    JobSummary,
+    StoredDomain,
+    StoredFile,
+    StoredTenant,
+)
 from contentmap_cli.models.robots import DomainRobots
 from contentmap_cli.output.rows import EntryWriter, RowWriter
 
@@ -187,6 +194,34 @@ def jobs_writer(
     from contentmap_cli.output.writers.csv import JOB
 
     return objects_writer(format, out, job_object, JOB, LIST_FORMATS)
+
+
+def domains_writer(
+    format: Format, out: TextIO, *, width: int | None = None, color: bool = False
+) -> RowWriter[StoredDomain]:
+    """Return the writer for `domains`. Parameters and errors as for `scan_writer`."""
+    if format is Format.TABLE:
+        from contentmap_cli.output.answers.lists import DomainsTable
+
+        return DomainsTable(out, width=width, color=color)
+    from contentmap_cli.output.objects import stored_domain_object
+    from contentmap_cli.output.writers.csv import DOMAIN
+
+    return objects_writer(format, out, stored_domain_object, DOMAIN, LIST_FORMATS)
+
+
+def tenants_writer(
+    format: Format, out: TextIO, *, width: int | None = None, color: bool = False
+) -> RowWriter[StoredTenant]:
+    """Return the writer for `tenants`. Parameters and errors as for `scan_writer`."""
+    if format is Format.TABLE:
+        from contentmap_cli.output.answers.lists import TenantsTable
+
+        return TenantsTable(out, width=width, color=color)
+    from contentmap_cli.output.objects import stored_tenant_object
+    from contentmap_cli.output.writers.csv import TENANT
+
+    return objects_writer(format, out, stored_tenant_object, TENANT, LIST_FORMATS)
 
 
 def files_writer(
