@@ -42,7 +42,7 @@ from contentmap_cli.commands.interface.global_options import (
 from contentmap_cli.commands.interface.help_pages import SETTINGS, HelpGroup
 from contentmap_cli.commands.interface.logging_setup import LogFormat, is_console_json, set_up_logging
 from contentmap_cli.commands.interface.process_setup import leave, open_standard_streams
-from contentmap_cli.commands.reading import diff, report, robots, sitemaps, urls
+from contentmap_cli.commands.reading import diff, domains, report, robots, sitemaps, urls
 from contentmap_cli.commands.reading import map as map_command
 from contentmap_cli.commands.settings.config_files import given_as_flag, read_layers
 from contentmap_cli.errors import ContentMapError, Exit, UsageError
@@ -99,6 +99,7 @@ command(app, "status", epilog=status.EPILOG)(status.status)
 command(app, "jobs", epilog=jobs.EPILOG)(jobs.jobs)
 command(app, "resume", flags_only=resume.RECORDED, epilog=resume.EPILOG)(resume.resume)
 command(app, "cancel", epilog=cancel.EPILOG)(cancel.cancel)
+command(app, "tenants", epilog=domains.TENANTS)(domains.tenants)
 command(app, "urls", epilog=urls.EPILOG)(urls.urls)
 command(app, "sitemaps", epilog=sitemaps.EPILOG)(sitemaps.sitemaps)
 command(app, "robots", epilog=robots.EPILOG)(robots.robots)
@@ -109,6 +110,7 @@ command(app, "doctor", epilog=doctor.EPILOG)(doctor.doctor)
 command(app, "check", epilog=check.EPILOG)(check.check)
 command(app, "parse", epilog=parse.EPILOG)(parse.parse)
 command(app, "worker", epilog=worker.EPILOG)(worker.worker)
+domains.register(app)
 db.register(app)
 # the last: it shows the settings of all
 command(app, "config", all_settings=True, epilog=config.EPILOG)(config.config)

@@ -13,6 +13,7 @@ from contentmap_cli.commands.database.database_retry import DatabaseRetry
 from contentmap_cli.commands.engine.crawler_pool import CrawlerPool
 from contentmap_cli.commands.engine.metrics import Endpoint, WorkerMetrics
 from contentmap_cli.commands.engine.queue_run import QueueRun
+from contentmap_cli.commands.engine.queued_output import queued_output
 from contentmap_cli.commands.engine.run_id import new_run_id
 from contentmap_cli.commands.engine.stop_signals import signals_to
 from contentmap_cli.commands.interface.answer_output import say
@@ -48,7 +49,8 @@ async def work(cli: GlobalOptions, tenant: str, options: WorkerOptions) -> int:
     address = database_address(cli)
     retry = DatabaseRetry(options.database_timeout, address.shown)
     started = time.monotonic()
-    async with AsyncExitStack() as stack:
+    async with queued_output() as queues, AsyncExitStack() as stack:
+        stack.callback(queues.hurry)
         metrics = WorkerMetrics(retry.up.is_set) if options.metrics is not None else None
         if metrics is not None and options.metrics is not None:
             await stack.enter_async_context(metrics.given_at(options.metrics))
