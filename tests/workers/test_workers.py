@@ -24,6 +24,7 @@ def test_two_workers_do_one_job(trial: QueueTrial) -> None:
     left in the queue, and both end by themselves."""
     trial.enqueue()
     workers = [trial.worker() for _ in range(2)]
+    wait_until(lambda: trial.ask("SELECT count(*), count(started_at) FROM workers") == [(2, 2)])
     for worker in workers:
         said = trial.contentmap.end(worker)
         assert said.code == 0, said.err

@@ -25,7 +25,7 @@ from pgqueuer.queries import Queries
 from contentmap_cli.storage.database_errors import connection_error
 from contentmap_cli.storage.database_url import DatabaseAddress
 from contentmap_cli.storage.queue.queue import engine_settings
-from contentmap_cli.storage.queue.queue_tables import ENTRIES
+from contentmap_cli.storage.queue.queue_tables import ENTRIES, WORKER_SESSION
 from contentmap_cli.storage.server_driver import connect_to
 
 SOON_SECONDS: Final = 20.0
@@ -116,7 +116,7 @@ class QueueDriver(Driver):
 
     async def _connected(self) -> asyncpg.Connection:
         if self._connection is None or self._connection.is_closed():
-            connection = await connect_to(self._address, "contentmap queue")
+            connection = await connect_to(self._address, WORKER_SESSION)
             for channel, callback in self._listeners:
                 await connection.add_listener(channel, Relay(callback))
             self._connection = connection

@@ -112,6 +112,18 @@ for _statement in DISCARD_LOG:
     event.listen(LOG, "after_create", DDL(_statement))  # type: ignore[no-untyped-call]
 event.listen(LOG, "after_drop", DDL(f"DROP FUNCTION {LOG.name}_discard"))  # type: ignore[no-untyped-call]
 
+WORKER_SESSION: Final = "contentmap queue"
+"""What a server shows of the queue's connection of a worker (`application_name`)."""
+
+WORKERS: Final = (
+    "CREATE OR REPLACE VIEW workers AS"
+    " SELECT pid, client_addr AS address, backend_start AS started_at FROM pg_stat_activity"
+    f" WHERE datname = current_database() AND application_name = '{WORKER_SESSION}'"
+)
+"""The workers that are connected, for operators: each has one connection for the queue."""
+event.listen(ENTRIES, "after_create", DDL(WORKERS))  # type: ignore[no-untyped-call]
+event.listen(ENTRIES, "after_drop", DDL("DROP VIEW IF EXISTS workers"))  # type: ignore[no-untyped-call]
+
 _e = ENTRIES.c
 Index(f"{ENTRIES.name}_picked_heartbeat_idx", _e.heartbeat, postgresql_where=_PICKED)
 Index(
