@@ -118,7 +118,7 @@ WORKER_SESSION: Final = "contentmap queue"
 WORKERS: Final = (
     "CREATE OR REPLACE VIEW workers AS"
     " SELECT pid, client_addr AS address, backend_start AS started_at FROM pg_stat_activity"
-    f" WHERE datname = current_database() AND application_name = '{WORKER_SESSION}'"
+    f" WHERE datname = current_database() AND application_name = '{WORKER_SESSION}'"  # noqa: S608 - a constant
 )
 """The workers that are connected, for operators: each has one connection for the queue."""
 event.listen(ENTRIES, "after_create", DDL(WORKERS))  # type: ignore[no-untyped-call]
