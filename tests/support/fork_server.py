@@ -162,7 +162,6 @@ def _import_everything() -> None:
         with suppress(ModuleNotFoundError):  # another version of the library: it is imported in each fork
             importlib.import_module(name)
     importlib.import_module("sqlalchemy.orm").configure_mappers()
-    _build_commands()
 
 
 def _build_commands() -> None:
@@ -275,7 +274,11 @@ def _shut_down(code: int) -> None:
 
 def main() -> None:
     """Serve forks; run a command in each."""
-    {"everything": _import_everything, "libraries": _import_libraries}[sys.argv[2]]()
+    if sys.argv[2] == "everything":
+        _import_everything()
+        _build_commands()
+    else:
+        _import_libraries()
     assert threading.active_count() == 1, threading.enumerate()
     gc.collect()
     gc.freeze()  # a fork that collects garbage need not copy what is loaded
