@@ -16,9 +16,11 @@ import atexit
 import ctypes
 import gc
 import importlib
+import importlib.util
 import json
 import os
 import pkgutil
+import re
 import runpy
 import socket
 import subprocess
@@ -188,19 +190,20 @@ def _build_commands() -> None:
 
 
 def _import_libraries() -> None:
-    """Import what ContentMap imports, and nothing of itself."""
-    ours, theirs = os.pipe()
-    if os.fork() == 0:
-        _import_everything()
-        os.write(theirs, "\n".join(sys.modules).encode())
-        os._exit(0)
-    os.close(theirs)
-    with os.fdopen(ours) as names:
-        for name in names.read().split("\n"):
-            if name.partition(".")[0] not in ("contentmap_cli", "__main__"):
-                with suppress(ImportError):
-                    importlib.import_module(name)
-    os.wait()
+    """Import what the modules of ContentMap import at their top, and nothing of itself."""
+    package = importlib.util.find_spec("contentmap_cli")
+    assert package is not None and package.submodule_search_locations
+    names = set(IMPORTED_LATE)
+    for file in Path(package.submodule_search_locations[0]).rglob("*.py"):
+        source = file.read_text(encoding="utf-8")
+        for module, inside in re.findall(
+            r"^(?:from|import) ([\w.]+)(?: import ([\w, ]+)$)?", source, re.MULTILINE
+        ):
+            names |= {module, *(f"{module}.{name}" for name in inside.split(", ") if name)}
+    for name in sorted(names):
+        if name.partition(".")[0] != "contentmap_cli":
+            with suppress(ImportError):
+                importlib.import_module(name)
 
 
 def _serve(channel: socket.socket) -> list[str]:
