@@ -12,6 +12,7 @@ from typing import Any
 
 import asyncpg
 import pytest
+from databases import one_database
 from program import Contentmap
 from web_sites import good_site, serving, urlset
 
@@ -224,3 +225,26 @@ def test_a_temporary_folder_that_is_full_is_not_a_bad_pipe(
     with subprocess.Popen(["sh", "-c", f"echo x > {pipe}"]), pytest.raises(UsageError) as caught:
         document_input.opened(str(pipe))
     assert "temporary folder" in caught.value.message
+
+
+@one_database
+def test_csv_for_spreadsheets(contentmap: Any, tmp_path: Path) -> None:
+    """With a byte order mark where it is asked for, and otherwise the same bytes."""
+    with serving(good_site("a.test")) as sites:
+        for _ in range(2):
+            contentmap("scan", "http://a.test", "--connect-to", sites.connect_to)
+    (tmp_path / "s.xml").write_text(urlset("http://a.test/ä"), encoding="utf-8")
+    for words in (
+        ("urls", "a.test"),
+        ("sitemaps", "a.test"),
+        ("map", "a.test"),
+        ("diff", "a.test"),
+        ("robots", "a.test"),
+        ("jobs",),
+        ("status",),
+        ("parse", "s.xml"),
+    ):
+        plain, marked = (contentmap(*words, "--format", form) for form in ("csv", "csv-bom"))
+        assert marked.out == "\ufeff" + plain.out, words
+        contentmap(*words, "--format", "csv-bom", "-o", "t.csv")
+        assert (tmp_path / "t.csv").read_bytes() == marked.out.encode()

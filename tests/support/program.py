@@ -57,7 +57,7 @@ class Contentmap:
     def words(self, *arguments: str, fault: Mapping[str, Any] | None = None) -> list[str]:
         """The command line."""
         program = ["-m", "contentmap_cli"] if fault is None else [str(FAULTY), json.dumps(fault)]
-        return [sys.executable, *program, "--db", self.database, *arguments]
+        return [sys.executable, *program, *(["--db", self.database] if self.database else []), *arguments]
 
     def __call__(
         self,
