@@ -3,11 +3,11 @@
 A new interpreter spends most of a short command on imports. A `ForkedProcess` is a `subprocess.Popen` whose
 process is a fork of a server instead: a child of the test process, with its own pid, signals, descriptors,
 environment, working directory and exit code, and with the usual shutdown of an interpreter. What differs
-from a new interpreter: modules are loaded already, /proc shows the server's command line, and all commands
-share one hash seed.
+from a new interpreter: modules are loaded and Typer's commands are built already, /proc shows the server's
+command line, and all commands share one hash seed.
 
-The server has one thread and has done nothing but import. It forks twice; the first fork exits, and its
-child is adopted by the nearest subreaper, which the test process is for that moment. Linux only.
+The server has one thread and has run no command. It forks twice; the first fork exits, and its child is
+adopted by the nearest subreaper, which the test process is for that moment. Linux only.
 """
 
 from __future__ import annotations
