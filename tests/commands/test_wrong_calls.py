@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from program import Contentmap, Said
+from program import PATIENCE, Contentmap, Said
 
 JOB = "sitemap_0123456789abcdef0123456789abcdef"
 CALLS = """
@@ -79,7 +79,7 @@ def wrong(tmp_path: Path) -> Any:
         environment = program.environment | {"CONTENTMAP_DATABASE_URL": program.database}
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
         with program.start_file(tmp_path / "run.py", env=environment, text=True, **pipes) as process:
-            out, _ = process.communicate("\n".join(("db upgrade", *lines)), timeout=60)
+            out, _ = process.communicate("\n".join(("db upgrade", *lines)), timeout=PATIENCE)
         made, *answers = (Said(*json.loads(answer)) for answer in out.splitlines())
         assert made.code == 0, made.err
         return answers
@@ -114,7 +114,7 @@ def test_it_is_about_what_was_typed(wrong: Any) -> None:
     expected = {
         "worker": ("", "postgresql://user@host/database"),
         "urls a.test --format parq": (
-            "'parq' is not one of table, json, ndjson, csv, txt, xml, parquet",
+            "'parq' is not one of table, json, ndjson, csv, csv-bom, txt, xml, parquet",
             "urls --help",
         ),
         "check text.xml --write-baseline none/x": ("cannot write none/x", "with --write-baseline"),
