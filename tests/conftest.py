@@ -40,6 +40,23 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--shuffle", type=int, metavar="SEED", help="run in a random order, the same for a seed")
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes(config: pytest.Config) -> None:
+    """Compile the tests once where nothing is compiled yet, instead of in every worker at the same time."""
+    try:
+        from _pytest.assertion import rewrite
+
+        for file in sorted(Path(__file__).parent.rglob("test_*.py")):
+            folder = rewrite.get_cache_dir(file)
+            compiled = folder / f"{file.stem}{rewrite.PYC_TAIL}"
+            if not compiled.exists():
+                folder.mkdir(parents=True, exist_ok=True)
+                found, code = rewrite._rewrite_test(file, config)
+                rewrite._write_pyc(config.stash[rewrite.assertstate_key], code, found, compiled)
+    except (ImportError, AttributeError, LookupError, TypeError, ValueError, OSError):
+        return  # another version of pytest: the workers compile
+
+
 EXAMPLES, CAMPAIGN_EXAMPLES = 50, 300
 """How many examples Hypothesis tries in each of its tests."""
 

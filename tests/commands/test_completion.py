@@ -16,7 +16,6 @@ from typing import Any
 
 import pytest
 from databases import one_database, sqlite_first
-from fork_server import ForkedProcess, can_fork
 from web_sites import good_site, serving
 
 BASH, FISH, ZSH = map(shutil.which, ("bash", "fish", "zsh"))
@@ -48,15 +47,8 @@ def complete(contentmap: Any) -> Any:
             "COMP_CWORD": str(len(words) - 1),
             **variables,
         }
-        start = ForkedProcess if can_fork(environment) else subprocess.Popen[bytes]
-        with start(
-            [str(program)] if start is ForkedProcess else [sys.executable, str(program)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=environment,
-            cwd=contentmap.folder,
-        ) as process:
+        pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        with contentmap.start_file(program, env=environment, **pipes) as process:
             out, err = process.communicate()
         assert err == b""
         return out.decode().split()

@@ -10,7 +10,6 @@ import asyncio
 import json
 import random
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -279,15 +278,10 @@ def _name(url: str) -> str:
 @contextmanager
 def one_process(contentmap: Any, worth_comparing_ahead: int) -> Iterator[Callable[[str], Any]]:
     """The command in one process for all calls: to start it twenty times would take longer than to scan."""
-    answer = contentmap.folder / "answer.json"
-    with subprocess.Popen(
-        [sys.executable, "-c", COMMANDS, str(worth_comparing_ahead)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        env=contentmap.environment,
-        cwd=contentmap.folder,
-        text=True,
-    ) as program:
+    answer, file = contentmap.folder / "answer.json", contentmap.folder / "commands.py"
+    file.write_text(COMMANDS)
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with contentmap.start_file(file, str(worth_comparing_ahead), text=True, **pipes) as program:
         assert program.stdin is not None
         assert program.stdout is not None
 

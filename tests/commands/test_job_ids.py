@@ -73,6 +73,7 @@ def test_an_ambiguous_prefix_is_a_usage_error(contentmap: Any, jobs: list[str]) 
         assert "hint: give more characters of the id" in said.err
 
 
+@sqlite_first
 def test_no_job_of_another_tenant(contentmap: Any, jobs: list[str]) -> None:
     """Neither by prefix nor as the latest; wildcards of SQL are ordinary characters."""
     for text in (jobs[0][:20], "sitemap%", "_", "x"):

@@ -69,6 +69,9 @@ def test_every_command_imports_what_it_uses(on_sqlite: Any, run: Any, tmp_path: 
             ("config", 0),
             (f"doctor http://{HOST} {to}", 3),
             ("db prune --older-than 1d --dry-run", 0),
+            ("domains list", 0),
+            ("tenants", 0),
+            (f"domains remove {HOST}", 0),
         ]
         (tmp_path / "sitemap.xml").write_text(str(good_site(HOST)[f"{HOST}/sitemap.xml"]))
         for line, code in calls:

@@ -23,14 +23,16 @@ from contentmap_cli.errors import AnswerLost, UsageError
 
 
 def test_a_file_appears_only_when_it_is_whole(tmp_path: Path) -> None:
-    """Until the answer ends the old file stays, and a failure leaves it as it was."""
+    """Until the answer ends the old file stays, whose permissions the new one has; a failure leaves it as it
+    was."""
     file = tmp_path / "answer"
     file.write_text("old")
+    file.chmod(0o604)
     with answer_to(str(file)) as out:
         out.write("new")
         out.flush()
         assert file.read_text() == "old"
-    assert file.read_text() == "new"
+    assert (file.read_text(), stat.S_IMODE(file.stat().st_mode)) == ("new", 0o604)
     with pytest.raises(RuntimeError), answer_to(str(file)) as out:
         out.write("half")
         raise RuntimeError

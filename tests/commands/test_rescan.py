@@ -173,6 +173,7 @@ def test_a_database_deleted_under_a_run_is_told(on_sqlite: Any, tmp_path: Any) -
     assert (scan.returncode, b"was deleted while it was in use" in err) == (5, True)
 
 
+@sqlite_first
 def test_a_removal_that_was_withheld_is_recorded_by_the_next_complete_scan(contentmap: Any) -> None:
     """What an incomplete scan saw go is not forgotten because the file has not changed since."""
     names = ("a", "b")

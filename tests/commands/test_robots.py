@@ -177,6 +177,7 @@ def test_every_command_says_what_is_wrong(contentmap: Any, tmp_path: Path) -> No
     assert [problem["code"] for problem in parsed["problems"]] == ["unknown_line", "url_repaired"]
 
 
+@sqlite_first
 def test_a_failed_domain_has_its_robots_txt(contentmap: Any) -> None:
     """It is recorded where the domain itself came to nothing."""
     pages = {"d.test/robots.txt": "User-agent: *\nSitemap: http://d.test/none.xml\n"}

@@ -145,6 +145,7 @@ def test_status_works_while_the_scan_runs(contentmap: Any) -> None:
     assert contentmap("status", "--json").json["progress"] == 1.0
 
 
+@sqlite_first
 def test_a_signal_stops_cleanly_and_resume_finishes(contentmap: Any) -> None:
     """What is finished stays, the rest is interrupted, and the command to go on is printed. Other signals, on
     many sites, are in tests/faults."""

@@ -148,6 +148,7 @@ def test_nothing_said_leaves_what_is_recorded_and_no_delay_is_a_delay() -> None:
     job = ScanSettings(delay=5.0, refresh=True, allow_net=("10.0.0.0/8",), probe=Probe.NEVER)
     recorded = ScanSettings.from_recorded(json.loads(json.dumps(job.recorded())))
     assert recorded == job
+    assert recorded.probe is Probe.NEVER  # not its text, which is equal to it
     nothing = dict.fromkeys(CRAWL) | {"refresh": False, "insecure": False, "allow_private": False}
     nothing["allow_http"] = False
     assert ScanSettings.of(nothing).over(recorded) == job

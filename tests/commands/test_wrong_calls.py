@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import shlex
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from program import Contentmap, Said
+from program import PATIENCE, Contentmap, Said
 
 JOB = "sitemap_0123456789abcdef0123456789abcdef"
 CALLS = """
@@ -74,20 +73,14 @@ def wrong(tmp_path: Path) -> Any:
     (tmp_path / "wrong.toml").write_text("concurency = 3\n")
     (tmp_path / "empty.txt").touch()
     (tmp_path / "folder").mkdir()
+    (tmp_path / "run.py").write_text(RUN)
 
     def run(*lines: str) -> list[Said]:
         environment = program.environment | {"CONTENTMAP_DATABASE_URL": program.database}
-        ran = subprocess.run(
-            [sys.executable, "-c", RUN],
-            input="\n".join(("db upgrade", *lines)),
-            capture_output=True,
-            env=environment,
-            cwd=tmp_path,
-            text=True,
-            timeout=60,
-            check=True,
-        )
-        made, *answers = (Said(*json.loads(answer)) for answer in ran.stdout.splitlines())
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+        with program.start_file(tmp_path / "run.py", env=environment, text=True, **pipes) as process:
+            out, _ = process.communicate("\n".join(("db upgrade", *lines)), timeout=PATIENCE)
+        made, *answers = (Said(*json.loads(answer)) for answer in out.splitlines())
         assert made.code == 0, made.err
         return answers
 
@@ -121,7 +114,7 @@ def test_it_is_about_what_was_typed(wrong: Any) -> None:
     expected = {
         "worker": ("", "postgresql://user@host/database"),
         "urls a.test --format parq": (
-            "'parq' is not one of table, json, ndjson, csv, txt, xml, parquet",
+            "'parq' is not one of table, json, ndjson, csv, csv-bom, txt, xml, parquet",
             "urls --help",
         ),
         "check text.xml --write-baseline none/x": ("cannot write none/x", "with --write-baseline"),

@@ -6,13 +6,11 @@ fails.
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from fork_server import STARTED_WITH, ForkedProcess, can_fork
+from program import Contentmap
 
 SECONDS = 30
 """Each takes less than one; the rest is for a busy machine."""
@@ -57,11 +55,7 @@ def test_the_time_grows_with_the_length_alone(work: str, tmp_path: Path) -> None
     """A text of a quarter of a million characters takes a moment."""
     script = tmp_path / "work.py"
     script.write_text(work, encoding="utf-8")
-    environment = {"PATH": os.environ["PATH"], **STARTED_WITH}
-    forked = can_fork(environment)
-    words = [str(script)] if forked else [sys.executable, str(script)]
-    start = ForkedProcess if forked else subprocess.Popen[bytes]
-    with start(words, stdin=subprocess.DEVNULL, env=environment, cwd=tmp_path) as process:
+    with Contentmap(tmp_path, "").start_file(script, stdin=subprocess.DEVNULL) as process:
         try:
             assert process.wait(SECONDS) == 0
         finally:

@@ -3,11 +3,11 @@
 A new interpreter spends most of a short command on imports. A `ForkedProcess` is a `subprocess.Popen` whose
 process is a fork of a server instead: a child of the test process, with its own pid, signals, descriptors,
 environment, working directory and exit code, and with the usual shutdown of an interpreter. What differs
-from a new interpreter: modules are loaded already, /proc shows the server's command line, and all commands
-share one hash seed.
+from a new interpreter: modules are loaded and Typer's commands are built already, /proc shows the server's
+command line, and all commands share one hash seed.
 
-The server has one thread and has done nothing but import. It forks twice; the first fork exits, and its
-child is adopted by the nearest subreaper, which the test process is for that moment. Linux only.
+The server has one thread and has run no command. It forks twice; the first fork exits, and its child is
+adopted by the nearest subreaper, which the test process is for that moment. Linux only.
 """
 
 from __future__ import annotations
@@ -16,9 +16,11 @@ import atexit
 import ctypes
 import gc
 import importlib
+import importlib.util
 import json
 import os
 import pkgutil
+import re
 import runpy
 import socket
 import subprocess
@@ -162,7 +164,6 @@ def _import_everything() -> None:
         with suppress(ModuleNotFoundError):  # another version of the library: it is imported in each fork
             importlib.import_module(name)
     importlib.import_module("sqlalchemy.orm").configure_mappers()
-    _build_commands()
 
 
 def _build_commands() -> None:
@@ -189,19 +190,20 @@ def _build_commands() -> None:
 
 
 def _import_libraries() -> None:
-    """Import what ContentMap imports, and nothing of itself."""
-    ours, theirs = os.pipe()
-    if os.fork() == 0:
-        _import_everything()
-        os.write(theirs, "\n".join(sys.modules).encode())
-        os._exit(0)
-    os.close(theirs)
-    with os.fdopen(ours) as names:
-        for name in names.read().split("\n"):
-            if name.partition(".")[0] not in ("contentmap_cli", "__main__"):
-                with suppress(ImportError):
-                    importlib.import_module(name)
-    os.wait()
+    """Import what the modules of ContentMap import at their top, and nothing of itself."""
+    package = importlib.util.find_spec("contentmap_cli")
+    assert package is not None and package.submodule_search_locations
+    names = set(IMPORTED_LATE)
+    for file in Path(package.submodule_search_locations[0]).rglob("*.py"):
+        source = file.read_text(encoding="utf-8")
+        for module, inside in re.findall(
+            r"^(?:from|import) ([\w.]+)(?: import ([\w, ]+)$)?", source, re.MULTILINE
+        ):
+            names |= {module, *(f"{module}.{name}" for name in inside.split(", ") if name)}
+    for name in sorted(names):
+        if name.partition(".")[0] != "contentmap_cli":
+            with suppress(ImportError):
+                importlib.import_module(name)
 
 
 def _serve(channel: socket.socket) -> list[str]:
@@ -275,7 +277,11 @@ def _shut_down(code: int) -> None:
 
 def main() -> None:
     """Serve forks; run a command in each."""
-    {"everything": _import_everything, "libraries": _import_libraries}[sys.argv[2]]()
+    if sys.argv[2] == "everything":
+        _import_everything()
+        _build_commands()
+    else:
+        _import_libraries()
     assert threading.active_count() == 1, threading.enumerate()
     gc.collect()
     gc.freeze()  # a fork that collects garbage need not copy what is loaded

@@ -82,6 +82,13 @@ class Contentmap:
         pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         return start(words, env=self.environment, cwd=self.folder, **pipes | streams)
 
+    def start_file(self, file: Path, *arguments: str, **options: Any) -> subprocess.Popen[Any]:
+        """Starts a program that calls the modules of ContentMap; options as for `subprocess.Popen`."""
+        forked = can_fork(self.environment)
+        start: type[subprocess.Popen[Any]] = ForkedProcess if forked else subprocess.Popen
+        words = [*([] if forked else [sys.executable]), str(file), *arguments]
+        return start(words, **{"env": self.environment, "cwd": self.folder} | options)
+
     def end(
         self, process: subprocess.Popen[bytes], timeout: float = PATIENCE, *, stdin: bytes | None = None
     ) -> Said:
