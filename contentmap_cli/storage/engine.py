@@ -92,8 +92,9 @@ class Database:
         await self.engine.dispose()
 
 
-def open_database(address: str | URL, *, writable: bool = True) -> Database:
-    """A Database for an address as `parse_database_address` takes it. Opens no connection yet."""
+def open_database(address: str | URL, *, writable: bool = True, patient: bool = False) -> Database:
+    """A Database for an address as `parse_database_address` takes it. Opens no connection yet. With `patient`
+    a statement of a reader may take any time."""
     url = parse_database_address(address) if isinstance(address, str) else address
     if url.drivername == FILE:
         engine = create_async_engine(
@@ -113,7 +114,7 @@ def open_database(address: str | URL, *, writable: bool = True) -> Database:
             max_overflow=3 + COMPARISONS if writable else NO_LIMIT,
             connect_args={
                 "timeout": CONNECT_SECONDS,
-                "command_timeout": None if writable else COMMAND_SECONDS,
+                "command_timeout": None if writable or patient else COMMAND_SECONDS,
                 "server_settings": {"application_name": SESSION_NAME},
             },
         )
@@ -127,6 +128,14 @@ def open_database(address: str | URL, *, writable: bool = True) -> Database:
         event.listen(engine.sync_engine, "rollback", _server_rollback)
         event.listen(engine.sync_engine, "checkout", _server_checkout)
     return database
+
+
+def snapshot_options(database: Database) -> dict[str, Any]:
+    """Return the options of transactions that only read, and show the database as it is at their first
+    statement."""
+    if database.dialect == "postgresql":
+        return {READ_ONLY: True, "isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+    return {READ_ONLY: True}
 
 
 def without_cascades(database: Database) -> None:

@@ -86,21 +86,31 @@ async def schema_of(database: Database, connection: AsyncConnection) -> tuple[Sc
 
 
 @asynccontextmanager
-async def opened_as_is(cli: GlobalOptions, *, create: bool) -> AsyncIterator[Database]:
-    """Open the database with any schema, for the commands that read or change the schema."""
+async def opened_as_is(cli: GlobalOptions, *, create: bool, patient: bool = False) -> AsyncIterator[Database]:
+    """Open the database with any schema, for the commands that read or change the schema. `patient`: a
+    statement may take any time."""
     address = database_address(cli)
     if create and address.drivername == FILE:
         _make_folder(Path(str(address.database)), own=cli.db is None)
     elif _is_missing_file(address):
         shown = show_database_address(address)
         raise SchemaMismatch(f"no such database: {shown}", hint="create it with `contentmap db upgrade`")
-    async with _opened(address, writable=create) as database:
+    async with _opened(address, writable=create, patient=patient) as database:
         yield database
 
 
 @asynccontextmanager
-async def _opened(address: URL, *, writable: bool) -> AsyncIterator[Database]:
-    database = open_database(address, writable=writable)
+async def opened_address(address: URL) -> AsyncIterator[Database]:
+    """Open a database with any schema for writing; a missing SQLite file is created."""
+    if address.drivername == FILE:
+        _make_folder(Path(str(address.database)), own=False)
+    async with _opened(address, writable=True) as database:
+        yield database
+
+
+@asynccontextmanager
+async def _opened(address: URL, *, writable: bool, patient: bool = False) -> AsyncIterator[Database]:
+    database = open_database(address, writable=writable, patient=patient)
     try:
         with storage_errors(database.shown):
             yield database
