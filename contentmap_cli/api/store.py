@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Itera
 from concurrent.futures import CancelledError
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any, Final, Self, TypeVar
 
 from contentmap_cli.commands.database.connection import open_for_reading
@@ -23,7 +23,7 @@ from contentmap_cli.crawl.targets import parse_target
 from contentmap_cli.models import JobSummary, StoredEntry, StoredFile
 from contentmap_cli.models.comparison import Change, Kind, ScanPoint, choose_scans
 from contentmap_cli.storage.database_errors import storage_errors
-from contentmap_cli.storage.database_url import parse_database_address, show_database_address
+from contentmap_cli.storage.database_url import parse_database_address
 from contentmap_cli.storage.reading.comparison import changes_between, history
 from contentmap_cli.storage.reading.contents import EntryFilter, EntryPages, known_domains, stored_files
 from contentmap_cli.storage.session import GuardedSession
@@ -86,7 +86,7 @@ class Store:
 
     def __init__(self, address: str | os.PathLike[str], *, tenant: str = "default") -> None:
         url = parse_database_address(os.fspath(address))
-        self._shown = show_database_address(url)
+        self._shown = url.shown
         self._tenant = tenant
         self._closed = False
         self._lock = threading.Lock()  # nothing is submitted to the loop once it is being closed
@@ -129,25 +129,26 @@ class Store:
         *,
         sitemap: str | None = None,
         match: str | None = None,
-        first_seen_after: datetime | None = None,
-        lastmod_after: datetime | None = None,
+        first_seen_after: date | None = None,
+        lastmod_after: date | None = None,
         removed: bool = False,
         limit: int | None = None,
     ) -> Iterator[StoredEntry]:
         """Iterate over the entries of a domain, file by file, each file's in the order of their URLs.
 
         `sitemap` is the URL of the only file to read, `match` a glob over the whole URL (`*` and `?`). Of the
-        two times, a naive one is UTC. `removed` asks for the URLs that are no longer listed instead of those
-        that are. The database is read while the iterator is, in constant memory, in transactions of some
-        thousands of entries: an iterator that pauses holds none open. All entries are as the last scan had
-        left them when the iteration began, whatever is recorded meanwhile.
+        two times, a naive one is UTC and a date is its beginning; anything else raises TypeError. `removed`
+        asks for the URLs that are no longer listed instead of those that are. The database is read while the
+        iterator is, in constant memory, in transactions of some thousands of entries: an iterator that pauses
+        holds none open. All entries are as the last scan had left them when the iteration began, whatever is
+        recorded meanwhile.
         """
         domain_id = self._domain_id(domain)
         wanted = EntryFilter(
             sitemap=sitemap,
             match=match,
-            since=_utc(first_seen_after),
-            changed_after=_utc(lastmod_after),
+            since=_moment("first_seen_after", first_seen_after),
+            changed_after=_moment("lastmod_after", lastmod_after),
             removed=removed,
             limit=limit,
         )
@@ -259,3 +260,12 @@ def _closed() -> ValueError:
 def _utc(value: T) -> T | datetime:
     """Return a naive time as UTC, and anything else as it is."""
     return value.replace(tzinfo=UTC) if isinstance(value, datetime) and value.tzinfo is None else value
+
+
+def _moment(name: str, value: date | None) -> datetime | None:
+    """Return a time in UTC; a date is its beginning. Raise TypeError for anything else."""
+    if value is None or isinstance(value, datetime):
+        return _utc(value)
+    if isinstance(value, date):
+        return datetime(value.year, value.month, value.day, tzinfo=UTC)
+    raise TypeError(f"{name} must be a datetime or a date, not {type(value).__name__}")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -128,16 +127,9 @@ def test_a_folder_that_vanishes(on_sqlite: Any) -> None:
 def test_a_pipe_whose_reader_leaves_during_the_scan(on_sqlite: Any) -> None:
     """`contentmap scan … | head -1` records every domain and ends as if its answer had been read."""
     with serving({key: page for host in HOSTS for key, page in good_site(host).items()}) as sites:
-        words = on_sqlite.words(
+        process = on_sqlite.start(
             *("scan", *(f"http://{host}" for host in HOSTS), "--connect-to", sites.connect_to),
             *("-c", "4", "-q", "--format", "ndjson"),
-        )
-        process = subprocess.Popen(
-            words,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=on_sqlite.environment,
-            cwd=on_sqlite.folder,
         )
         assert process.stdout is not None
         assert process.stdout.readline().startswith(b"{")

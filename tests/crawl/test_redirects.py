@@ -66,15 +66,15 @@ async def test_cookies_are_sent_to_those_who_may_see_them() -> None:
     assert chain.start("https://a.test/x/y") is None
     cookies = ["one=1", "two=2; Path=/z", "three=3; Domain=a.test; Path=/", "four=4; Secure; Path=/"]
     assert chain.follow("/z/z", cookies) is None
-    assert sorted(chain.cookies().split("; ")) == ["four=4", "three=3", "two=2"]
+    assert sorted(chain.cookies.split("; ")) == ["four=4", "three=3", "two=2"]
     assert chain.follow("http://www.a.test/", []) is None
-    assert chain.cookies() == "three=3"
+    assert chain.cookies == "three=3"
     assert chain.follow("https://b.test/", []) is None
-    assert chain.cookies() == ""
+    assert chain.cookies == ""
     assert chain.follow("https://a.test/x/", ["evil=1; Domain=a.test"]) is None  # set by b.test
-    assert sorted(chain.cookies().split("; ")) == ["four=4", "one=1", "three=3"]
+    assert sorted(chain.cookies.split("; ")) == ["four=4", "one=1", "three=3"]
     assert chain.follow("/x/y", ["three=; Domain=a.test; Path=/; Max-Age=0"]) is None
-    assert sorted(chain.cookies().split("; ")) == ["four=4", "one=1"]
+    assert sorted(chain.cookies.split("; ")) == ["four=4", "one=1"]
 
 
 async def test_the_same_url_with_a_cookie_is_no_loop() -> None:

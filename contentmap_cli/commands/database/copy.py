@@ -44,10 +44,10 @@ async def _run(cli: GlobalOptions, to: str, *, as_json: bool) -> None:
 
     from contentmap_cli.commands.database.connection import opened_address, opened_as_is
     from contentmap_cli.commands.interface.answer_output import print_line
-    from contentmap_cli.storage.database_url import FILE, parse_database_address
+    from contentmap_cli.storage.database_url import parse_database_address
 
     address = parse_database_address(to)
-    file = Path(str(address.database)) if address.drivername == FILE else None
+    file = address.path
     is_new = file is not None and not file.exists()
     async with opened_as_is(cli, create=False, patient=True) as source, opened_address(address) as target:
         try:

@@ -55,14 +55,15 @@ class RedirectChain:
     """The URLs of one redirect chain, and the cookies that its answers set (RFC 6265), forgotten with it.
 
     With `https_only` an http URL is requested over https at the same host, as by browsers with HSTS (RFC
-    6797 section 8.3). `upgraded` says that the current URL was.
+    6797 section 8.3). `upgraded` says that the current URL was. `cookies` is the value of its `Cookie`
+    header, empty without cookies.
     """
 
     def __init__(self, *, https_only: bool = False) -> None:
         self._https_only = https_only
         self._visited: set[tuple[str, str]] = set()
         self._jar: aiohttp.CookieJar | None = None  # most chains have no cookies
-        self.current = ""
+        self.current = self.cookies = ""
         self.upgraded = False
 
     def start(self, url: str) -> Failure | None:
@@ -75,7 +76,10 @@ class RedirectChain:
                     Code.HTTPS_REQUIRED, f"{url} is not requested over http: the target was typed with https"
                 )
             self.current, self.upgraded = secure, True
-        self._visited.add((self.current, self.cookies()))
+        if self._jar is not None:
+            found = self._jar.filter_cookies(URL(self.current, encoded=True))
+            self.cookies = "; ".join(f"{cookie.key}={cookie.coded_value}" for cookie in found.values())
+        self._visited.add((self.current, self.cookies))
         return None
 
     def follow(self, location: str, set_cookie: Sequence[str]) -> Failure | None:
@@ -106,13 +110,6 @@ class RedirectChain:
         if self._jar is None:
             self._jar = aiohttp.CookieJar(unsafe=True, quote_cookie=False)  # also for IP addresses
         self._jar.update_cookies_from_headers(set_cookie, URL(self.current, encoded=True))
-
-    def cookies(self) -> str:
-        """Return the value of the `Cookie` header of the current request; empty without cookies."""
-        if self._jar is None:
-            return ""
-        found = self._jar.filter_cookies(URL(self.current, encoded=True))
-        return "; ".join(f"{cookie.key}={cookie.coded_value}" for cookie in found.values())
 
 
 def https_url(url: str) -> str | None:

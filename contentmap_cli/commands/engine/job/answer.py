@@ -14,9 +14,9 @@ from contentmap_cli.commands.interface.global_options import GlobalOptions
 from contentmap_cli.commands.interface.options import Answer
 from contentmap_cli.errors import AnswerLost
 from contentmap_cli.models import DomainSummary, JobSummary
-from contentmap_cli.output.formats import Format, ScanWriter, scan_writer
+from contentmap_cli.output.formats import CSV_FORMATS, Format, ScanWriter, scan_writer
 
-STREAMED = frozenset({Format.NDJSON, Format.CSV, Format.GITHUB})
+STREAMED = frozenset({Format.NDJSON, *CSV_FORMATS, Format.GITHUB})
 """Formats that write each domain as it commits."""
 
 
