@@ -6,13 +6,15 @@ from typing import Annotated
 
 import typer
 
+from contentmap_cli.commands.database.copy import EPILOG as COPY
+from contentmap_cli.commands.database.copy import copy
 from contentmap_cli.commands.database.prune import EPILOG as PRUNE
 from contentmap_cli.commands.database.prune import prune
 from contentmap_cli.commands.interface import options as opt
 from contentmap_cli.commands.interface.command_decorator import command, run_async
 from contentmap_cli.commands.interface.global_options import GlobalOptions
 from contentmap_cli.commands.interface.help_pages import SETTINGS, HelpGroup
-from contentmap_cli.errors import SchemaMismatch
+from contentmap_cli.errors import Exit, SchemaMismatch
 
 MOST_PARTITIONS = 256
 """Limit set by PostgreSQL's default of max_locks_per_transaction."""
@@ -20,8 +22,11 @@ MOST_PARTITIONS = 256
 CHECK = """\
 Examples:
   contentmap db check --json
+  contentmap db check --deep
 
-Exit codes: 0 current schema; 5 other schema, or database unavailable.
+--deep reads everything: the file of SQLite, references between rows, and recorded counts.
+
+Exit codes: 0 current schema; 3 --deep found problems; 5 other schema, or database unavailable.
 """
 UPGRADE = """\
 Examples:
@@ -44,7 +49,7 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(
         name="db",
         cls=HelpGroup,
-        help="Check, upgrade, partition or prune the database.",
+        help="Check, upgrade, partition, prune or copy the database.",
         no_args_is_help=True,
         rich_markup_mode=None,
         context_settings=SETTINGS,
@@ -53,15 +58,17 @@ def register(app: typer.Typer) -> None:
     command(group, "upgrade", epilog=UPGRADE)(upgrade)
     command(group, "partition", epilog=PARTITION)(partition)
     command(group, "prune", epilog=PRUNE)(prune)
+    command(group, "copy", epilog=COPY)(copy)
     app.add_typer(group)
 
 
 def check(
     cli: GlobalOptions,
+    deep: Annotated[bool, typer.Option("--deep", help="Also check all rows; takes a while.")] = False,
     as_json: opt.JsonAlone = False,
 ) -> int:
     """Check that the schema is the one this version requires."""
-    return run_async(_check(cli, as_json=as_json))
+    return run_async(_check(cli, deep=deep, as_json=as_json))
 
 
 def upgrade(cli: GlobalOptions) -> int:
@@ -87,18 +94,25 @@ def partition(
     return run_async(_partition(cli, partitions, dry_run=dry_run))
 
 
-async def _check(cli: GlobalOptions, *, as_json: bool) -> int:
+async def _check(cli: GlobalOptions, *, deep: bool, as_json: bool) -> int:
     import json
 
     from contentmap_cli.commands.database.connection import opened_as_is, schema_of
     from contentmap_cli.commands.interface.answer_output import print_line
+    from contentmap_cli.output.escape import terminal
+    from contentmap_cli.storage.engine import snapshot_options
+    from contentmap_cli.storage.maintenance.integrity import integrity_problems
     from contentmap_cli.storage.partitions import read_partitions
-    from contentmap_cli.storage.schema import HEAD, require_current
+    from contentmap_cli.storage.schema import HEAD, SchemaState, require_current
 
-    async with opened_as_is(cli, create=False) as database:
-        async with database.engine.connect() as connection:
+    problems: list[str] | None = None
+    async with opened_as_is(cli, create=False, patient=deep) as database:
+        reading = database.engine.execution_options(**snapshot_options(database))
+        async with reading.begin() as connection:
             state, revision = await schema_of(database, connection)
             partitions = await connection.run_sync(read_partitions)
+            if deep and state is SchemaState.CURRENT:
+                problems = [each async for each in integrity_problems(connection)]
         if as_json:
             answer = {
                 "type": "schema",
@@ -107,13 +121,16 @@ async def _check(cli: GlobalOptions, *, as_json: bool) -> int:
                 "revision": revision,
                 "wanted": HEAD,
                 "partitions": partitions,
+                "problems": problems,
             }
             print_line(json.dumps(answer))
         require_current(state, revision, database.shown)
         if not as_json:
             spread = f", URLs in {partitions} partitions" if partitions > 1 else ""
             print_line(f"{database.shown}: schema {revision}, current{spread}")
-    return 0
+            if problems is not None:
+                print_line("\n".join(map(terminal, problems)) or "all rows are consistent")
+    return Exit.NOT_CLEAN if problems else Exit.CLEAN
 
 
 async def _upgrade(cli: GlobalOptions) -> int:

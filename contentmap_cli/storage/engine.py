@@ -98,8 +98,11 @@ class Database:
         await self.engine.dispose()
 
 
-def open_database(address: str | DatabaseAddress, *, writable: bool = True) -> Database:
-    """A Database for an address as `parse_database_address` takes it. Opens no connection yet."""
+def open_database(
+    address: str | DatabaseAddress, *, writable: bool = True, patient: bool = False
+) -> Database:
+    """A Database for an address as `parse_database_address` takes it. Opens no connection yet. With `patient`
+    a statement of a reader may take any time."""
     to = parse_database_address(address) if isinstance(address, str) else address
     if to.path is not None:
         uri = to.sqlite_uri(writable=writable)
@@ -134,7 +137,7 @@ def open_database(address: str | DatabaseAddress, *, writable: bool = True) -> D
         max_overflow=overflow,
         connect_args={
             "async_creator_fn": connector.open,
-            "command_timeout": None if writable else COMMAND_SECONDS,
+            "command_timeout": None if writable or patient else COMMAND_SECONDS,
         },
     )
     database = Database(engine, to.shown, engine.dialect.name, None, connections)
@@ -146,6 +149,14 @@ def open_database(address: str | DatabaseAddress, *, writable: bool = True) -> D
     event.listen(listened, "rollback", _server_rollback)
     event.listen(listened, "checkout", _server_checkout)
     return database
+
+
+def snapshot_options(database: Database) -> dict[str, Any]:
+    """Return the options of transactions that only read, and show the database as it is at their first
+    statement."""
+    if database.dialect == "postgresql":
+        return {READ_ONLY: True, "isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+    return {READ_ONLY: True}
 
 
 def without_cascades(database: Database) -> None:

@@ -104,8 +104,9 @@ async def schema_of(database: Database, connection: AsyncConnection) -> tuple[Sc
 
 
 @asynccontextmanager
-async def opened_as_is(cli: GlobalOptions, *, create: bool) -> AsyncIterator[Database]:
-    """Open the database with any schema, for the commands that read or change the schema."""
+async def opened_as_is(cli: GlobalOptions, *, create: bool, patient: bool = False) -> AsyncIterator[Database]:
+    """Open the database with any schema, for the commands that read or change the schema. `patient`: a
+    statement may take any time."""
     address = database_address(cli)
     if create and not address.must_exist and address.path is not None:
         _check_writable(address, own=cli.db is None)
@@ -113,13 +114,24 @@ async def opened_as_is(cli: GlobalOptions, *, create: bool) -> AsyncIterator[Dat
         raise SchemaMismatch(
             f"no such database: {address.shown}", hint="create it with `contentmap db upgrade`"
         )
-    async with _opened(address, writable=create) as database:
+    async with _opened(address, writable=create, patient=patient) as database:
         yield database
 
 
 @asynccontextmanager
-async def _opened(address: DatabaseAddress, *, writable: bool) -> AsyncIterator[Database]:
-    database = open_database(address, writable=writable)
+async def opened_address(address: DatabaseAddress) -> AsyncIterator[Database]:
+    """Open a database with any schema for writing; a missing SQLite file is created."""
+    if address.path is not None and not (address.must_exist and _is_missing_file(address)):
+        _check_writable(address, own=False)
+    async with _opened(address, writable=True) as database:
+        yield database
+
+
+@asynccontextmanager
+async def _opened(
+    address: DatabaseAddress, *, writable: bool, patient: bool = False
+) -> AsyncIterator[Database]:
+    database = open_database(address, writable=writable, patient=patient)
     try:
         with storage_errors(database.shown):
             yield database

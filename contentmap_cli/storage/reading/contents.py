@@ -176,7 +176,7 @@ class EntryPages:
             self._scans = found
             if self._wanted.distinct and await _lists_urls_twice(session, self._domain_id, self._wanted):
                 self._seen = set()
-        elif not found:
+        elif self._scans and not found:
             raise NotFound("the domain was removed while its URLs were read")
         return {each: rank for rank, each in enumerate(found) if each is not None and each not in self._scans}
 

@@ -1,0 +1,116 @@
+"""`db copy`: everything arrives, in both directions, or nothing does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from program import Contentmap
+from sqlalchemy import select
+from web_sites import Page, good_site, index, serving, urlset
+
+from contentmap_cli.commands.database.connection import open_for_reading
+from contentmap_cli.storage.database_url import parse_database_address
+from contentmap_cli.storage.maintenance import copying
+from contentmap_cli.storage.maintenance.copying import TABLES
+
+PAGES: dict[str, Page] = good_site("a.test", 40) | {
+    "b.test/robots.txt": "Sitemap: http://b.test/index.xml\n",
+    "b.test/index.xml": index("http://b.test/1.xml", "http://b.test/2.xml"),
+    "b.test/1.xml": urlset(
+        "http://b.test/ü?a=%00&b=\\t", "http://b.test/2", lastmod="0099-01-01T10:00:00+02:00"
+    ),
+    "b.test/2.xml": "<urlset><url><loc>http://b.test/3</loc><lastmod>soon</lastmod></url></urlset>",
+}
+
+
+async def rows(address: str) -> dict[str, list[Any]]:
+    """All rows, as the ORM's types have them."""
+    async with (
+        open_for_reading(parse_database_address(address)) as sessions,
+        sessions.read() as session,
+        session.begin(),
+    ):
+        return {
+            table.name: [
+                tuple(row)
+                for row in await session.execute(select(table).order_by(*table.primary_key.columns))
+            ]
+            for table in TABLES
+        }
+
+
+@pytest.fixture
+def recorded(on_sqlite: Contentmap) -> Contentmap:
+    """Two scans of two sites, with changes between them, and one of another tenant."""
+    with serving(dict(PAGES)) as sites:
+        words = ("scan", "http://a.test", "http://b.test", "--connect-to", sites.connect_to)
+        on_sqlite(*words)
+        sites.pages |= good_site("a.test", 30) | {
+            "b.test/index.xml": index("http://b.test/1.xml", "http://b.test/3.xml"),
+            "b.test/1.xml": urlset("http://b.test/2", lastmod="2026-02-02"),
+            "b.test/3.xml": urlset("http://b.test/4"),
+        }
+        on_sqlite(*words)
+        on_sqlite(*words, "--tenant", "acme")
+    return on_sqlite
+
+
+async def test_there_and_back(
+    recorded: Contentmap,
+    contentmap_at: Callable[[str], Contentmap],
+    empty_postgres_address: str,
+    tmp_path: Path,
+) -> None:
+    """What comes back equals what was sent; the server numbers new rows after the copied ones."""
+    before = await rows(recorded.database)
+    assert all(before.values())
+    said = recorded("db", "copy", "--to", empty_postgres_address, "--json")
+    assert said.json["rows"] == {name: len(found) for name, found in before.items()}
+    assert await rows(empty_postgres_address) == before
+    assert recorded("db", "copy", "--to", empty_postgres_address).code == 2
+    server = contentmap_at(empty_postgres_address)
+    assert server("db", "copy", "--to", str(tmp_path / "back.db")).code == 0
+    assert await rows(str(tmp_path / "back.db")) == before
+    assert recorded("db", "copy", "--to", str(tmp_path / "twin.db")).code == 0
+    assert await rows(str(tmp_path / "twin.db")) == before
+    with serving(PAGES | good_site("new.test")) as sites:
+        words = ("scan", "http://new.test", "http://a.test", "--connect-to", sites.connect_to)
+        assert server(*words).code == 0
+
+
+def test_what_refuses_a_copy(recorded: Contentmap, tmp_path: Path) -> None:
+    """A target with rows, one in a folder that is not there, and a password in neither message."""
+    for target, code in (
+        (recorded.database, 2),
+        (str(tmp_path / "no" / "folder.db"), 5),
+        ("postgresql://user:geheim@127.0.0.1:1/x", 5),
+    ):
+        said = recorded("db", "copy", "--to", target)
+        assert (said.code, "geheim" in said.err + said.out, "hint:" in said.err) == (code, False, True), (
+            said.err
+        )
+
+
+async def test_a_target_that_holds_something_else(
+    recorded: Contentmap, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is read back and differs is an error, and the new file is deleted."""
+    from contentmap_cli.commands.database.copy import _run
+    from contentmap_cli.commands.interface.global_options import GlobalOptions
+    from contentmap_cli.errors import StorageRefused
+
+    usual = copying.copy_table
+
+    async def lossy(source: Any, target: Any, table: Any) -> Any:
+        written = await usual(source, target, table)
+        if table.name == "robots_versions":
+            await target.exec_driver_sql("UPDATE robots_versions SET state = 'x' WHERE id = 1")
+        return written
+
+    monkeypatch.setattr(copying, "copy_table", lossy)
+    with pytest.raises(StorageRefused, match="robots_versions"):
+        await _run(GlobalOptions(recorded.database), str(tmp_path / "new.db"), as_json=False)
+    assert not (tmp_path / "new.db").exists()
