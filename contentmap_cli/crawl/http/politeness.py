@@ -103,6 +103,14 @@ class _HostState:
     refusals: int = 0
     users: int = field(default=0)
 
+    def begin(self) -> bool:
+        """Begin a request if the delay and the pause have ended; return whether they have."""
+        now = asyncio.get_running_loop().time()
+        if now < max(self.next_start, self.paused_until):
+            return False
+        self.next_start = now + max(self.delay, self.extra)
+        return True
+
     def idle(self, now: float) -> bool:
         """Return whether the state has no information to keep."""
         return not self.users and self.next_start <= now and self.paused_until <= now
@@ -202,10 +210,11 @@ class Politeness:
         max_wait: float = inf,
         clock: DomainClock | None = None,
     ) -> AsyncIterator[Slot]:
-        """Wait for a slot at the host, then at the address, then for the host's delay or pause.
+        """Wait for a slot at the host, then for the host's delay or pause, then for a slot at the address.
 
-        All requests take slots in this order, so that there is no deadlock. Slots shared with other crawlers
-        are taken last. `clock` does not count the wait. Raise `HostPaused` if the pause is longer than
+        All requests take slots in this order, so that there is no deadlock, and none keeps a slot at an address
+        while its host is paused. A delay or pause that begins during the wait for the address is waited for
+        without the slot. `clock` does not count the wait. Raise `HostPaused` if the pause is longer than
         `max_wait` seconds.
         """
         state = self._host(host)
@@ -216,17 +225,16 @@ class Politeness:
                 async with nullcontext() if clock is None else clock.waiting():
                     await state.slots.acquire()
                     held.callback(state.slots.release)
-                    if address is not None:
-                        await self._enter_address(address)
-                        held.callback(lambda: self.leave_address(slot.address))
-                    held.callback(slot.release)
                     if self._host_slots is not None:
-                        shared = self._host_slots.place(f"host {host}", self._per_host)
-                        await held.enter_async_context(shared)
-                        if address is not None:
-                            shared = self._host_slots.place(f"address {address}", self._per_address)
-                            await held.enter_async_context(shared)
-                    await _wait(state, max_wait)
+                        await held.enter_async_context(self._host_slots.place(f"host {host}", self._per_host))
+                    while True:
+                        await _wait(state, max_wait)
+                        async with AsyncExitStack() as at_address:
+                            if address is not None:
+                                await self._enter_address(address, slot, at_address)
+                            if state.begin():
+                                held.push_async_exit(at_address.pop_all())
+                                break
                 slot.started = asyncio.get_running_loop().time()
                 yield slot
         finally:
@@ -243,7 +251,7 @@ class Politeness:
             state = self._addresses[address] = _HostState(Slots(self._per_address))
         return state
 
-    async def _enter_address(self, address: str) -> None:
+    async def _enter_address(self, address: str, slot: Slot, held: AsyncExitStack) -> None:
         state = self._address(address)
         state.users += 1
         try:
@@ -251,6 +259,10 @@ class Politeness:
         except BaseException:
             self._leave(address, state)
             raise
+        held.callback(lambda: self.leave_address(slot.address))
+        held.callback(slot.release)
+        if self._host_slots is not None:
+            await held.enter_async_context(self._host_slots.place(f"address {address}", self._per_address))
 
     def take_address(self, address: str, *, force: bool = False) -> bool:
         """Take a slot at an address without waiting; return False if there is none, unless `force` is set."""
@@ -332,20 +344,9 @@ class Politeness:
 
 
 async def _wait(state: _HostState, max_wait: float) -> None:
+    """Wait until a request to the host may start. Raise `HostPaused`."""
     loop = asyncio.get_running_loop()
-    while True:
-        now = loop.time()
+    while (now := loop.time()) < (start := max(state.next_start, state.paused_until)):
         if state.paused_until - now > max_wait:
             raise HostPaused(state.paused_until - now)
-        start = max(now, state.next_start, state.paused_until)
-        if start <= now:
-            break
-        delay = max(state.delay, state.extra)
-        if delay and start == state.next_start:
-            state.next_start = start + delay  # reserved: the next request starts later
-            await asyncio.sleep(start - now)
-            if state.paused_until <= loop.time():
-                return
-        else:
-            await asyncio.sleep(start - now)
-    state.next_start = now + max(state.delay, state.extra)
+        await asyncio.sleep(start - now)
