@@ -147,7 +147,7 @@ class Fetcher:
         if first is None:
             fetched.failure = Failure(Code.REJECTED_URL, "the URL is not an http or https URL")
             return fetched
-        chain = RedirectChain(https_only=request.https_only)
+        chain = RedirectChain(https_only=request.https_only, plain=request.own.plain, site=request.own.site)
         fetched.failure = chain.start(first)
         while fetched.failure is None:
             fetched.final_url = chain.current

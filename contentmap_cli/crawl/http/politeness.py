@@ -212,10 +212,10 @@ class Politeness:
     ) -> AsyncIterator[Slot]:
         """Wait for a slot at the host, then for the host's delay or pause, then for a slot at the address.
 
-        All requests take slots in this order, so that there is no deadlock, and none keeps a slot at an address
-        while its host is paused. A delay or pause that begins during the wait for the address is waited for
-        without the slot. `clock` does not count the wait. Raise `HostPaused` if the pause is longer than
-        `max_wait` seconds.
+        All requests take slots in this order, so that there is no deadlock, and none keeps a slot at an
+        address while its host is paused. A delay or pause that begins during the wait for the address is
+        waited for without the slot. `clock` does not count the wait. Raise `HostPaused` if the pause is
+        longer than `max_wait` seconds.
         """
         state = self._host(host)
         state.users += 1

@@ -6,9 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-import aiohttp
-from yarl import URL
-
+from contentmap_cli.crawl.http.cookies import CookieJar
 from contentmap_cli.errors import Code, Failure
 from contentmap_cli.models.hosts import DEFAULT_PORTS, normalise_url, origin_parts
 
@@ -55,13 +53,13 @@ class RedirectChain:
     """The URLs of one redirect chain, and the cookies that its answers set (RFC 6265), forgotten with it.
 
     With `https_only` an http URL is requested over https at the same host, as by browsers with HSTS (RFC
-    6797 section 8.3). `upgraded` says that the current URL was.
+    6797 section 8.3). `upgraded` says that the current URL was. `plain` and `site` are those of `CookieJar`.
     """
 
-    def __init__(self, *, https_only: bool = False) -> None:
+    def __init__(self, *, https_only: bool = False, plain: bool = False, site: str = "") -> None:
         self._https_only = https_only
         self._visited: set[tuple[str, str]] = set()
-        self._jar: aiohttp.CookieJar | None = None  # most chains have no cookies
+        self._jar = CookieJar(plain=plain, site=site)
         self.current = ""
         self.upgraded = False
 
@@ -90,7 +88,7 @@ class RedirectChain:
             if match is not None and match[1].lower() not in ("http", "https"):
                 return Failure(Code.REDIRECT_SCHEME, "the redirect target is not an http or https URL")
             return Failure(Code.REJECTED_URL, "the redirect target is not a URL")
-        self._store_cookies(set_cookie)
+        self._jar.store(before, set_cookie)
         visited = len(self._visited)
         failure = self.start(target)
         if failure is None and len(self._visited) == visited:
@@ -100,19 +98,9 @@ class RedirectChain:
             return Failure(Code.REDIRECT_LOOP, "the redirects form a loop")
         return failure
 
-    def _store_cookies(self, set_cookie: Sequence[str]) -> None:
-        if not set_cookie:
-            return
-        if self._jar is None:
-            self._jar = aiohttp.CookieJar(unsafe=True, quote_cookie=False)  # also for IP addresses
-        self._jar.update_cookies_from_headers(set_cookie, URL(self.current, encoded=True))
-
     def cookies(self) -> str:
         """Return the value of the `Cookie` header of the current request; empty without cookies."""
-        if self._jar is None:
-            return ""
-        found = self._jar.filter_cookies(URL(self.current, encoded=True))
-        return "; ".join(f"{cookie.key}={cookie.coded_value}" for cookie in found.values())
+        return self._jar.header(self.current)
 
 
 def https_url(url: str) -> str | None:
