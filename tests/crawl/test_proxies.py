@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from proxy_servers import proxy_server
 
+from contentmap_cli.crawl.access.client_certificate import parse_certificate
 from contentmap_cli.crawl.access.proxies import DirectHosts, Proxies, parse_proxy
+from contentmap_cli.crawl.access.proxy_gate import GATE_SECONDS, ProxyGate
 from contentmap_cli.crawl.http.connector import Addresses, Resolver
 from contentmap_cli.crawl.http.domain_clock import DomainClock
 from contentmap_cli.crawl.http.fetch import Fetcher, FetchRequest
@@ -208,6 +212,50 @@ async def test_a_proxy_with_an_untrusted_certificate(new_site: NewSite) -> None:
     found = await fetch(options(f"https://127.0.0.1:{proxy.port}"), "http://tls.test/")
     assert found[0][1] == "proxy_error"
     assert f"the certificate of the proxy 127.0.0.1:{proxy.port} is not trusted" in found[0][2]
+
+
+def proxy_tls() -> ssl.SSLContext:
+    """TLS of an https proxy that asks for a client certificate."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(CERTIFICATE, CERTIFICATE.with_name("tls-key.pem"))
+    context.load_verify_locations(CERTIFICATE)
+    context.verify_mode = ssl.CERT_OPTIONAL
+    return context
+
+
+async def test_the_tls_of_an_https_proxy_is_its_own(new_site: NewSite) -> None:
+    """The client certificate is for the site in the tunnel. --insecure does not concern the proxy."""
+    site = await new_site({"/a": "ok"}, tls=True, client_ca=CERTIFICATE)
+    certificate = parse_certificate(str(CERTIFICATE), str(CERTIFICATE.with_name("tls-key.pem")))
+    async with proxy_server("http", site.port, tls=proxy_tls()) as proxy:
+        url = f"https://ann:pw@127.0.0.1:{proxy.port}"
+        used = options(url, ca_file=str(CERTIFICATE), certificate=certificate)
+        assert await fetch(used, "https://tls.test/a", "http://tls.test/") == [(200, None, "")] * 2
+        insecure = replace(used, verify_tls=False)
+        assert await fetch(insecure, "https://tls.test/a") == [(200, None, "")]
+        assert proxy.certificates == [None] * 3
+        asked = len(proxy.heads)
+        found = await fetch(replace(insecure, ca_file=None), "https://tls.test/a", "http://tls.test/")
+    assert [answer[1] for answer in found] == ["proxy_error"] * 2
+    assert all("the certificate of the proxy" in answer[2] for answer in found)
+    assert len(proxy.heads) == asked  # it got no password
+
+
+async def test_a_proxy_that_has_answered() -> None:
+    """Requests that waited for the first answer are then sent together."""
+    gate = ProxyGate(parse_proxy("http://127.0.0.1:1"))
+    together = asyncio.Barrier(4)
+
+    async def wait() -> None:
+        async with gate.request():
+            await together.wait()
+
+    async with gate.request():
+        waiting = [asyncio.create_task(wait()) for _ in range(4)]
+        await asyncio.sleep(0.01)
+        assert together.n_waiting == 0
+    async with asyncio.timeout(GATE_SECONDS - 1):
+        await asyncio.gather(*waiting)
 
 
 async def test_no_proxy_is_direct(new_site: NewSite) -> None:

@@ -53,6 +53,26 @@ def refused_by(proxy: Proxy) -> ProxyFailed:
     return ProxyFailed(Failure(Code.PROXY_ERROR, f"the proxy {proxy.name} {what}{status}"), refused=True)
 
 
+class HttpConnector(aiohttp.TCPConnector):
+    """Opens direct connections and those through HTTP proxies.
+
+    TLS to an https proxy has a context of its own, set with a private method of aiohttp: that of the request
+    may have the client certificate of a site, or verify nothing.
+    """
+
+    def __init__(self, proxy_context: ssl.SSLContext | None, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self._proxy_context = proxy_context
+
+    def _update_proxy_auth_header_and_build_proxy_req(
+        self, req: aiohttp.ClientRequest
+    ) -> aiohttp.ClientRequest:
+        built = super()._update_proxy_auth_header_and_build_proxy_req(req)
+        if self._proxy_context is not None:
+            built._ssl = self._proxy_context
+        return built
+
+
 class ProxyGate:
     """Sends one request through a proxy before the others, and none after it has refused the credentials.
 
@@ -75,6 +95,9 @@ class ProxyGate:
                     first = await self._first.acquire()
             except TimeoutError:
                 pass
+            if first and self._answered:
+                self._first.release()
+                first = False
         try:
             if self._refusal is not None:
                 raise ProxyFailed(self._refusal)

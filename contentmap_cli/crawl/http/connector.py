@@ -11,13 +11,14 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from contentmap_cli.crawl.access.proxies import Proxy
-from contentmap_cli.crawl.access.proxy_gate import ProxyGate, unreachable
+from contentmap_cli.crawl.access.proxy_gate import HttpConnector, ProxyGate, unreachable
 from contentmap_cli.crawl.http.address_policy import AddressPolicy, BlockedAddress, guarded_socket_factory
 from contentmap_cli.crawl.http.protocol import use_bounded_handler
 from contentmap_cli.crawl.options import CrawlOptions
@@ -161,8 +162,12 @@ class Connector:
             "ssl": _tls_context(options),
             "keepalive_timeout": _KEEPALIVE_SECONDS,
         }
-        self.connector = aiohttp.TCPConnector(
-            resolver=self.resolver, socket_factory=guarded_socket_factory(self.policy), **arguments
+        secure = any(proxy.scheme == "https" for proxy in options.proxies.all)
+        self.connector = HttpConnector(
+            new_context(replace(options, verify_tls=True)) if secure else None,
+            resolver=self.resolver,
+            socket_factory=guarded_socket_factory(self.policy),
+            **arguments,
         )
         self.socks: dict[Proxy, aiohttp.TCPConnector] = {}
         for proxy in options.proxies.all:
