@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from functools import cache
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -142,6 +143,20 @@ def test_no_cycles() -> None:
 
     for name in sorted(edges):
         visit(name, ())
+
+
+def test_no_cycles_between_the_packages_of_the_crawl() -> None:
+    """The folders of `crawl` depend on each other in one direction."""
+    folder = "contentmap_cli.crawl."
+    edges: dict[str, set[str]] = {}
+    for path in SOURCES:
+        here = module_name(path).removeprefix(folder).split(".")
+        if module_name(path).startswith(folder) and len(here) == 2:
+            found = (module.removeprefix(folder).split(".") for _, module in imports(path))
+            edges.setdefault(here[0], set()).update(each[0] for each in found if len(each) > 1)
+    packages = {name: sorted(edges[name] & edges.keys() - {name}) for name in edges}
+    assert packages["http"] == ["access"]
+    TopologicalSorter(packages).prepare()  # raises CycleError
 
 
 def test_libraries_stay_in_their_packages() -> None:

@@ -65,9 +65,12 @@ class CrawlContext:
         self.origins = with_http(target.origins) if options.allow_http else target.origins
         self._https_only = typed == "https" and not options.allow_http
         login = target.credentials or options.credentials.get(target.domain) or options.user
-        self._own = OwnHeaders.of(target.domain, options.headers, login, plain=typed == "http")
+        self._own = OwnHeaders.of(
+            target.domain, options.headers, login, plain=typed == "http", netrc=options.netrc
+        )
         self.clock = DomainClock(options.limits.domain_time, options.limits.domain_wait)
         self._hosts = {origin.partition("://")[2] for origin in self.origins}
+        self._delayed_hosts: set[str] = set()  # to which a redirect leads
 
     async def fetch(
         self,
@@ -79,6 +82,7 @@ class CrawlContext:
         retries: int | None = None,
         exempt: bool = False,
         robots: bool = False,
+        user_agent: str | None = None,
     ) -> FetchedFile:
         """Request a URL within the remaining bytes and time of the domain, and count it.
 
@@ -95,8 +99,14 @@ class CrawlContext:
             retries=retries,
             https_only=self._https_only,
             may_follow=None if robots else partial(self._may_follow, url if exempt else None),
+            user_agent=user_agent,
         )
+        debug = log.isEnabledFor(logging.DEBUG)
+        if debug:
+            log.debug("fetching %s", url, extra={"action": "fetch.started", "url": url})
         fetched = await self._fetcher.fetch(url, request)
+        if debug:
+            _log_fetch(fetched)
         self.stats.count_fetch(fetched)
         return fetched
 
@@ -112,8 +122,8 @@ class CrawlContext:
             self._fetcher.politeness.set_delay(host, seconds)
 
     def forget_hosts(self) -> None:
-        """Drop the politeness state of the site's hosts."""
-        for host in self._hosts:
+        """Drop the politeness state of the site's hosts, and of those whose Crawl-delay was set."""
+        for host in self._hosts | self._delayed_hosts:
             self._fetcher.politeness.forget(host)
 
     def allows(self, url: str) -> bool:
@@ -132,6 +142,10 @@ class CrawlContext:
         if exempt_url is not None and _same_file(exempt_url, url):
             return None
         robots = await self._robots_at(origin, own=site_of(url) == self.target.domain)
+        if robots.delay is not None:
+            host = origin.partition("://")[2]
+            self._delayed_hosts.add(host)
+            self._fetcher.politeness.set_delay(host, robots.delay)
         if robots.allows(url):
             return None
         if robots.failure is not None and not robots.reachable:
@@ -168,6 +182,22 @@ class CrawlContext:
             self.stats.add_source(Source(SourceKind.SITEMAP, candidate.url, SourceState.DISALLOWED, failure))
         log.debug("robots.txt disallows %s", candidate.url, extra={"action": "robots.disallowed"})
         return False
+
+
+def _log_fetch(fetched: FetchedFile) -> None:
+    log.debug(
+        "%s %s",
+        fetched.failure.code if fetched.failure else fetched.status,
+        fetched.url,
+        extra={
+            "action": "fetch.complete" if fetched.failure is None else "fetch.failed",
+            "url": fetched.url,
+            "status": fetched.status,
+            "bytes": fetched.size,
+            "requests": fetched.requests,
+            "ms": fetched.ms,
+        },
+    )
 
 
 def _same_file(url: str, other: str) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 
 from aiohttp import TraceConfig
 
@@ -70,15 +69,9 @@ class Crawler:
 
     async def diagnose(self, target: Target) -> list[Check]:
         """Check why a site can or cannot be read, with the connections of a crawl."""
-        from contentmap_cli.crawl.diagnosis.site import HOME_PAGE_BYTES, Diagnosis
+        from contentmap_cli.crawl.diagnosis.site import Diagnosis
 
-        async def fetch_as(url: str, user_agent: str) -> int | None:
-            other = Crawler(replace(self._options, user_agent=user_agent), self._resolver)
-            async with other:
-                with await other._context(target).fetch(url, max_bytes=HOME_PAGE_BYTES) as fetched:
-                    return fetched.status
-
-        diagnosis = Diagnosis(self._context(target), self._fetcher.connector, fetch_as)
+        diagnosis = Diagnosis(self._context(target), self._fetcher.connector)
         return [check async for check in diagnosis.run()]
 
     def _context(

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from contentmap_cli import __version__
-from contentmap_cli.crawl.access.client_certificate import ClientCertificate
+from contentmap_cli.crawl.access.certificates import ClientCertificate
 from contentmap_cli.crawl.access.netrc_file import NetrcFile
 from contentmap_cli.crawl.access.proxies import Proxies
 from contentmap_cli.crawl.access.signatures import RequestSigner

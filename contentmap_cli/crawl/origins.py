@@ -29,7 +29,12 @@ class OriginRobots(NamedTuple):
     origin: str
     robots: Robots
     source: Source
-    responded: bool  # there was an HTTP response
+    fetched: FetchedFile  # closed
+
+    @property
+    def responded(self) -> bool:
+        """Whether there was an HTTP response."""
+        return self.fetched.status is not None or self.fetched.retry_after is not None
 
     @property
     def usable(self) -> bool:
@@ -67,7 +72,7 @@ class SiteFinder:
                 continue  # same host, other scheme
             if self._context.stats.deferred:
                 break
-            found = await self._request_robots(origin, retries=0 if fallback is not None else None)
+            found = await self.request_robots(origin, retries=0 if fallback is not None else None)
             if found is None:
                 continue
             if not found.responded:
@@ -99,7 +104,7 @@ class SiteFinder:
         self._select(found)
         return True
 
-    async def _request_robots(self, origin: str, *, retries: int | None = None) -> OriginRobots | None:
+    async def request_robots(self, origin: str, *, retries: int | None = None) -> OriginRobots | None:
         """Read an origin's robots.txt; None if that was done before, or the host does not exist."""
         context = self._context
         host = _host_port(origin)
@@ -109,21 +114,20 @@ class SiteFinder:
         with await context.fetch(
             url, max_bytes=context.limits.robots_bytes, retries=retries, robots=True
         ) as fetched:
-            responded = fetched.status is not None or fetched.retry_after is not None
-            if fetched.failure is not None and fetched.failure.code == Code.DNS_ERROR and not responded:
-                self._unresolved_hosts.add(host)
             robots = await context.reader.robots(fetched, context.options)
             answer = await context.answer(fetched, "robots.txt")
             final = robots.file.origin if robots.file is not None else origin
-            found = OriginRobots(final, robots, _robots_source(url, fetched, answer, robots), responded)
+            found = OriginRobots(final, robots, _robots_source(url, fetched, answer, robots), fetched)
         self._results[origin] = self._results[final] = found
-        if responded:
+        if found.responded:
             context.robots_of[final] = robots if found.source.state is not SourceState.ELSEWHERE else Robots()
+        elif fetched.failure is not None and fetched.failure.code == Code.DNS_ERROR:
+            self._unresolved_hosts.add(host)
         return found
 
     async def _robots_at(self, origin: str) -> Robots:
         """Return the robots.txt of an origin of the site, to which a redirect leads."""
-        found = self._results.get(origin) or await self._request_robots(origin)
+        found = self._results.get(origin) or await self.request_robots(origin)
         if found is None:
             return Robots(reachable=False, failure=Failure(Code.ROBOTS_UNREACHABLE, "robots.txt: no answer"))
         if not found.responded and found.source.failure is not None:
@@ -241,7 +245,7 @@ class SiteFinder:
 
     async def _switch(self, origin: str) -> None:
         """Select another origin if its robots.txt can be read, and queue the sitemaps in it."""
-        found = self._results.get(origin) or await self._request_robots(origin)
+        found = self._results.get(origin) or await self.request_robots(origin)
         if found is not None and found.usable and found.responded:
             self._select(found)
             self._context.discovery.add_roots(found.robots.sitemaps)
@@ -265,7 +269,7 @@ class SiteFinder:
                 _host_port(origin) == _host_port(other) for other in answering
             ):
                 continue
-            found = await self._request_robots(origin, retries=0)
+            found = await self.request_robots(origin, retries=0)
             if found is None or not found.responded or not found.usable or found.origin == current.origin:
                 continue
             if found.robots.sitemaps:

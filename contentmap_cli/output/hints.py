@@ -80,7 +80,8 @@ def _by_code(results: Sequence[DomainSummary], counts: Mapping[str, int]) -> Ite
         yield f"{first(Code.DNS_ERROR)}{more} could not be resolved: check the spelling"
     if codes[Code.TLS_CERTIFICATE]:
         domain = first(Code.TLS_CERTIFICATE)
-        yield f"the certificate of {domain} is not trusted: add --ca-file FILE, or --insecure for a test site"
+        authority = "ask for one that contains its name" if "_" in domain else "add --ca-file FILE"
+        yield f"the certificate of {domain} is not trusted: {authority}, or --insecure for a test site"
     if codes[Code.HTTPS_REQUIRED]:
         domain = first(Code.HTTPS_REQUIRED)
         yield f"{domain} is served over http: to read it without encryption, add --allow-http"

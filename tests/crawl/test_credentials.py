@@ -54,6 +54,25 @@ def test_credentials_that_cannot_be_sent(userinfo: str) -> None:
     assert userinfo not in str(caught.value)
 
 
+@pytest.mark.parametrize("between", ["#x", "?x", "/x", "/", "#", "\\x"])
+@pytest.mark.parametrize("scheme", ["https://", "http://", "//", ""])
+def test_a_password_that_looks_like_a_port(scheme: str, between: str) -> None:
+    """User name and digits are no host and port; the error does not quote them, in a list neither."""
+    text = f"{scheme}bob:1234{between}@a.test/"
+    with pytest.raises(BadTarget) as caught:
+        parse_target(text)
+    assert "%23" in (caught.value.hint or "")
+    (error,) = group_targets([TargetLine(text, 1)]).errors
+    for part in ("bob", "1234"):
+        assert part not in str(caught.value) + error.text + error.message
+
+
+@pytest.mark.parametrize("text", ["https://a.test:8443/x/#a", "https://[::1]:8443/@me/", "a.test:8443?a=b"])
+def test_a_port(text: str) -> None:
+    """It is one without an @ behind it, and after an address in brackets."""
+    assert parse_target(text).credentials is None
+
+
 def test_one_user_per_domain() -> None:
     """Lines of a domain share its credentials; others are an error."""
     lines = ("http://ann:pw@a.test/x/", "http://a.test/y/", "http://ann:no@a.test/z/")

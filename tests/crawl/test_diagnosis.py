@@ -120,22 +120,30 @@ async def tls_server(context: ssl.SSLContext) -> AsyncIterator[int]:
         ("tls.test", {"days": -5}, Level.ERROR, "expired", "renew"),
         ("other.test", {"days": 90}, Level.ERROR, "mismatch", "contains this name"),
         ("tls.test", {"days": 90, "chain": False}, Level.ERROR, "unable to get local issuer", "intermediate"),
+        ("*.tls.test", {"days": 90, "host": "ab.tls.test"}, Level.OK, "certificate by Test CA", None),
+        ("*.tls.test", {"days": 90, "host": "a_b.tls.test"}, Level.ERROR, "an underscore)", "--insecure"),
+        ("a_b.tls.test", {"days": 90, "host": "a_b.tls.test"}, Level.OK, "certificate by Test CA", None),
     ],
 )
 async def test_certificates(
     tmp_path: Path, name: str, terms: dict[str, Any], level: Level, said: str, action: str | None
 ) -> None:
-    """Expiry, name and chain each have their cause and what to do."""
+    """Expiry, name, underscore and chain each have their cause and what to do."""
+    terms = dict(terms)
+    host = terms.pop("host", "tls.test")
     async with tls_server(Authority(tmp_path).context(name, **terms)) as port:
         connect_to = (ConnectTo(None, None, "127.0.0.1", port),)
         options = CrawlOptions(
             connect_to=connect_to, ca_file=str(tmp_path / "root.pem"), limits=LIMITS, retries=0
         )
-        found = of(await diagnose("https://tls.test", options), "tls")
+        checks = await diagnose(f"https://{host}", options)
+    found = of(checks, "tls")
     assert found.level is level
     assert said in found.message
     assert (action or "") in (found.action or "")
     assert (found.code == "tls_certificate") is (level is Level.ERROR)
+    if level is Level.ERROR:
+        assert said in of(checks, "robots.txt").message  # the error of a scan
 
 
 async def test_a_healthy_site(new_site: NewSite) -> None:
@@ -148,7 +156,7 @@ async def test_a_healthy_site(new_site: NewSite) -> None:
         "home page",
         "sitemap",
     ]
-    assert "urlset, 1 entries" in of(checks, "sitemap").message
+    assert "urlset, 1 entry" in of(checks, "sitemap").message
     assert sorted(site.paths) == ["/", "/map.xml", "/robots.txt"]
 
 

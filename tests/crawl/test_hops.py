@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -10,7 +11,7 @@ from crawls import crawl
 
 from contentmap_cli.crawl.crawler import DomainCrawl
 from contentmap_cli.crawl.options import ConnectTo, CrawlOptions
-from contentmap_cli.models import DiscoveryMethod, DocumentKind, Probe, RememberedFile, ScanStatus
+from contentmap_cli.models import DiscoveryMethod, DocumentKind, Limits, Probe, RememberedFile, ScanStatus
 
 NewSite = Callable[..., Awaitable[Any]]
 NS = "http://www.sitemaps.org/schemas/sitemap/0.9"
@@ -139,6 +140,37 @@ async def test_an_allowed_redirect_costs_one_robots_txt(new_site: NewSite) -> No
 
 
 # -- validators
+
+
+async def test_waits_for_another_host_are_those_of_its_robots_txt(new_site: NewSite) -> None:
+    """Its Crawl-delay applies to its requests; neither that nor its pause is part of the domain's time."""
+    asked: list[float] = []
+
+    async def robots(_: Any) -> Any:
+        asked.append(0.0)
+        if len(asked) == 1:
+            return 503, {"Retry-After": "2"}, b""
+        return "User-agent: *\nCrawl-delay: 0.5"
+
+    async def moved(request: Any) -> str:
+        asked.append(asyncio.get_running_loop().time())
+        return urlset(f"http://site.test{request.path}")
+
+    site = await new_site(
+        {
+            "site.test/robots.txt": "Sitemap: http://site.test/a.xml\nSitemap: http://site.test/b.xml",
+            "site.test/a.xml": found("http://cdn.test/a.xml"),
+            "site.test/b.xml": found("http://cdn.test/b.xml"),
+            "cdn.test/robots.txt": robots,
+            "cdn.test/a.xml": moved,
+            "cdn.test/b.xml": moved,
+        }
+    )
+    result = await crawl(site.options(limits=Limits(domain_time=1.9), retries=1, probe=Probe.NEVER))
+    assert (result.status, len(result.files)) == (ScanStatus.OK, 2), reasons(result)
+    assert asked[:2] == [0.0, 0.0]
+    first, second = asked[2:]
+    assert second - first > 0.4
 
 
 @pytest.mark.parametrize("validator", ["ETag", "Last-Modified"])

@@ -21,7 +21,7 @@ from http_message_signatures import (
 )
 
 from contentmap_cli.commands.settings.crawl_settings import ScanSettings
-from contentmap_cli.crawl.access.client_certificate import parse_certificate
+from contentmap_cli.crawl.access.certificates import parse_certificate
 from contentmap_cli.crawl.access.netrc_file import load_netrc
 from contentmap_cli.crawl.access.signatures import RequestSigner, load_signer
 from contentmap_cli.crawl.http.domain_clock import DomainClock
@@ -47,7 +47,7 @@ TEST_KEY_ID = "poqkLGiymh_W0uP6PZFw-dvez3QJT5SolqXBCW38r0U"
 
 async def fetch(options: CrawlOptions, *urls: str, site: str = "tls.test") -> list[tuple[int | None, Any]]:
     """Fetch URLs one after the other: status and failure of each."""
-    ask = FetchRequest(own=OwnHeaders(site=site), max_bytes=1000, clock=DomainClock(30))
+    ask = FetchRequest(own=OwnHeaders(site=site, netrc=options.netrc), max_bytes=1000, clock=DomainClock(30))
     found = []
     async with Fetcher(replace(options, retries=0)) as fetcher:
         for url in urls:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from proxy_servers import proxy_server
 
-from contentmap_cli.crawl.access.client_certificate import parse_certificate
+from contentmap_cli.crawl.access.certificates import parse_certificate
 from contentmap_cli.crawl.access.proxies import DirectHosts, Proxies, parse_proxy
 from contentmap_cli.crawl.access.proxy_gate import GATE_SECONDS, ProxyGate
 from contentmap_cli.crawl.http.connector import Addresses, Resolver
@@ -137,10 +137,15 @@ def test_the_url_of_a_proxy() -> None:
         "http://ann:s3cret@proxy/path",
         "socks4://ann:s3cret@proxy",
         "http://ann:s3cret @proxy",
+        "http://ann:1234#s3cret@proxy:3128",
+        "ann:1234#s3cret@proxy:3128",
+        "socks5h://ann:12?s3cret@proxy",
+        "ann:12/s3cret@proxy",
     ):
         with pytest.raises(UsageError) as caught:
             parse_proxy(text, "HTTPS_PROXY")
         assert "s3cret" not in str(caught.value)
+        assert "1234" not in str(caught.value)
         assert "HTTPS_PROXY" in str(caught.value)
 
 
@@ -298,6 +303,18 @@ async def test_socks_with_names_resolved_here(new_site: NewSite) -> None:
         )
     assert [answer[:2] for answer in found] == [(200, None), *[(None, "address_blocked")] * 2]
     assert proxy.asked == ["93.184.215.14:443"]
+
+
+async def test_connections_to_an_address_through_socks(new_site: NewSite) -> None:
+    """`--per-address` counts the address of the site, not that of the proxy."""
+    site = await new_site({"*": "ok"})
+    site.hold = 0.05
+    async with proxy_server("socks", site.port) as proxy:
+        used = options(f"socks5://127.0.0.1:{proxy.port}", per_address=2)
+        table = Answers(**{f"host{number}_test": "93.184.215.14" for number in range(6)})
+        urls = [f"http://host{number}.test/" for number in range(6)]
+        assert await fetch(used, *urls, resolver=table) == [(200, None, "")] * 6
+    assert site.peak == 2
 
 
 async def test_socks_with_names_resolved_there(new_site: NewSite) -> None:

@@ -66,15 +66,15 @@ async def test_cookies_are_sent_to_those_who_may_see_them() -> None:
     assert chain.start("https://a.test/x/y") is None
     cookies = ["one=1", "two=2; Path=/z", "three=3; Domain=a.test; Path=/", "four=4; Secure; Path=/"]
     assert chain.follow("/z/z", cookies) is None
-    assert sorted(chain.cookies().split("; ")) == ["four=4", "three=3", "two=2"]
+    assert sorted(chain.cookies.split("; ")) == ["four=4", "three=3", "two=2"]
     assert chain.follow("http://www.a.test/", []) is None
-    assert chain.cookies() == "three=3"
+    assert chain.cookies == "three=3"
     assert chain.follow("https://b.test/", []) is None
-    assert chain.cookies() == ""
+    assert chain.cookies == ""
     assert chain.follow("https://a.test/x/", ["evil=1; Domain=a.test"]) is None  # set by b.test
-    assert sorted(chain.cookies().split("; ")) == ["four=4", "one=1", "three=3"]
+    assert sorted(chain.cookies.split("; ")) == ["four=4", "one=1", "three=3"]
     assert chain.follow("/x/y", ["three=; Domain=a.test; Path=/; Max-Age=0"]) is None
-    assert sorted(chain.cookies().split("; ")) == ["four=4", "one=1"]
+    assert sorted(chain.cookies.split("; ")) == ["four=4", "one=1"]
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ async def test_cookies_that_browsers_send(set_cookie: str, sent: str) -> None:
     chain = RedirectChain()
     assert chain.start("http://a.test/") is None
     chain.follow("/", [set_cookie])
-    assert chain.cookies() == sent
+    assert chain.cookies == sent
 
 
 async def test_a_cookie_for_a_public_suffix() -> None:
@@ -118,9 +118,9 @@ async def test_a_cookie_for_a_public_suffix() -> None:
         chain = RedirectChain(site="site.test:8080")
         chain.start(f"http://{host}/")
         chain.follow("/again", [f"k=1; Domain={domain}; Path=/"])
-        assert chain.cookies() == "k=1", host
+        assert chain.cookies == "k=1", host
         chain.follow(f"http://{other}/", [])
-        assert bool(chain.cookies()) is sent, host
+        assert bool(chain.cookies) is sent, host
 
 
 @pytest.mark.parametrize("plain", [False, True])
@@ -129,13 +129,13 @@ async def test_a_cookie_of_an_https_answer_and_http(plain: bool) -> None:
     chain = RedirectChain(plain=plain)
     chain.start("https://a.test/")
     chain.follow("http://a.test/x", ["session=secret; Path=/", "other=secret; Domain=a.test; Path=/"])
-    assert chain.cookies() == ("session=secret; other=secret" if plain else "")
+    assert chain.cookies == ("session=secret; other=secret" if plain else "")
     chain.follow("http://www.a.test/y", ["open=1; Path=/"])
-    assert "open" not in chain.cookies()
+    assert "open" not in chain.cookies
     chain.follow("https://a.test/z", [])
-    assert chain.cookies() == "session=secret; other=secret; open=1"
+    assert chain.cookies == "session=secret; other=secret; open=1"
     chain.follow("http://a.test/z", [])
-    assert chain.cookies() == ("session=secret; other=secret; open=1" if plain else "open=1")
+    assert chain.cookies == ("session=secret; other=secret; open=1" if plain else "open=1")
 
 
 async def test_the_same_url_with_a_cookie_is_no_loop() -> None:

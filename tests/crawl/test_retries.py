@@ -197,7 +197,7 @@ async def test_the_address_that_is_connected_to_is_counted() -> None:
             assert not one.may_connect("192.0.2.2")
             assert one.busy == "192.0.2.2"
         assert one.may_connect("192.0.2.2")
-        one.settle("192.0.2.2")
+        one.settle(asyncio.BaseTransport({"peername": ("192.0.2.2", 80)}))
         async with politeness.slot("c", "192.0.2.1"):
             pass
     assert politeness._addresses == {}

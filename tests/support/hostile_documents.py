@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from itertools import repeat
 
 from hostile_server import HEAD, Call, Case, Made, answer, index, robots, urlset
-from hostile_transport import CASES, MEGABYTE, begun, case, good
+from hostile_transport import CASES, MEGABYTE, SMALL_BOMB, begun, case, good
 
 XML = b'<?xml version="1.0" encoding="UTF-8"?>\n'
 
@@ -426,7 +426,7 @@ case(
     robots=endless_robots,
     urls=3,
 )
-case("robots-bomb", "failed", "entries_refused", robots=CASES[0].pages["/sitemap.xml"])
+case("robots-bomb", "failed", "entries_refused", robots=SMALL_BOMB)
 case(
     "robots-agents",
     "empty",
@@ -470,7 +470,7 @@ case(
     home=squeezed(lambda: (b'<a href="/sitemap-%d.xml">x</a>' % number for number in range(60_000))),
 )
 case("home-comments", "empty", None, robots=rules(), home=squeezed(b"<html>", (b"<!--<script", 180_000)))
-case("home-bomb", "empty", None, robots=rules(), home=CASES[0].pages["/sitemap.xml"])
+case("home-bomb", "empty", None, robots=rules(), home=SMALL_BOMB)
 
 assert len({each.name for each in CASES}) == len(CASES)
 

@@ -77,6 +77,7 @@ def much(full: bool) -> int:
 
 
 BOMB = bomb(lambda full: gzip_zeros(much(full)))
+SMALL_BOMB = bomb(lambda _: gzip_zeros(much(False)))  # within the limits of robots.txt and home pages
 case("bomb", "failed", "body_too_large", BOMB)
 case(
     "bomb-encoded",

@@ -12,7 +12,7 @@ from typing import Any, Self
 from contentmap_cli.commands.interface.argument_values import parse_size
 from contentmap_cli.commands.interface.expectation import Expectation
 from contentmap_cli.commands.interface.options import LOCAL, SECRET
-from contentmap_cli.crawl.access.client_certificate import parse_certificate
+from contentmap_cli.crawl.access.certificates import parse_certificate
 from contentmap_cli.crawl.access.netrc_file import load_netrc
 from contentmap_cli.crawl.access.proxies import Proxies
 from contentmap_cli.crawl.access.signatures import load_signer

@@ -10,6 +10,7 @@ from typing import Any
 
 import aiohttp
 
+from contentmap_cli.crawl.access.certificates import untrusted_because
 from contentmap_cli.crawl.access.proxies import Proxy
 from contentmap_cli.errors import Code, Failure
 
@@ -22,12 +23,12 @@ def is_forwarded(proxy: Proxy, url: str) -> bool:
     return not proxy.is_socks and url.startswith("http:")
 
 
-def proxy_arguments(proxy: Proxy | None, url: str, headers: list[tuple[str, str]]) -> dict[str, Any]:
+def proxy_arguments(proxy: Proxy, url: str, headers: list[tuple[str, str]]) -> dict[str, Any]:
     """Return the arguments of aiohttp for an HTTP proxy.
 
     Its credentials are added to `headers` only if the proxy is sent the request itself.
     """
-    if proxy is None or proxy.is_socks:
+    if proxy.is_socks:
         return {}
     credentials = {} if proxy.authorization is None else {"Proxy-Authorization": proxy.authorization}
     if is_forwarded(proxy, url):
@@ -140,7 +141,7 @@ def _proxy_error(proxy: Proxy, error: aiohttp.ClientError) -> ProxyFailed | None
     if (error.host, error.port) != (proxy.host.strip("[]"), proxy.port):
         return None
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
-        reason = getattr(error.certificate_error, "verify_message", "") or "it cannot be verified"
+        reason = untrusted_because(error.certificate_error)
         text = f"the certificate of the proxy {proxy.name} is not trusted: {reason}"
         return ProxyFailed(Failure(Code.PROXY_ERROR, text))
     if isinstance(error, aiohttp.ClientConnectorSSLError) or isinstance(error.os_error, ssl.SSLError):

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from typing import Any
 
+from contentmap_cli.crawl.access.certificates import NAME_MISMATCH, untrusted_because
 from contentmap_cli.crawl.diagnosis.actions import failed
 from contentmap_cli.crawl.http.connector import Connector, Route, client_context, new_context
 from contentmap_cli.crawl.http.http_errors import http_error_of
@@ -26,7 +27,7 @@ _VERIFY_ACTIONS = {
     19: "install a certificate of a public authority; for a test site, add --ca-file FILE",
     20: "install the intermediate certificates on the server (full chain)",
     21: "install the intermediate certificates on the server (full chain)",
-    62: "install a certificate that contains this name",
+    NAME_MISMATCH: "install a certificate that contains this name",
     64: "install a certificate that contains this address",
 }
 """By the verify error of OpenSSL."""
@@ -112,9 +113,13 @@ class NetworkChecks:
             async with asyncio.timeout(self._options.limits.connect_timeout):
                 _, writer = await asyncio.open_connection(address, port, ssl=context, server_hostname=name)
         except ssl.SSLCertVerificationError as error:
-            text = f"the certificate is not trusted: {error.verify_message}"
+            text = f"the certificate is not trusted: {untrusted_because(error)}"
             check = failed("tls", name, Failure(Code.TLS_CERTIFICATE, text))
             action = _VERIFY_ACTIONS.get(error.verify_code)
+            if error.verify_code == NAME_MISMATCH and "_" in name:
+                action = (
+                    "install a certificate that contains this name, or rename the host; else add --insecure"
+                )
             return check if action is None else _with_action(check, action)
         except ssl.SSLError as error:
             reason = (error.reason or "handshake failed").replace("_", " ").lower()

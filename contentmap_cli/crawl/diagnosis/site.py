@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 
 from contentmap_cli.crawl.context import CrawlContext
 from contentmap_cli.crawl.diagnosis.actions import action_for, failed
@@ -10,6 +10,7 @@ from contentmap_cli.crawl.diagnosis.network import NetworkChecks
 from contentmap_cli.crawl.http.connector import Connector
 from contentmap_cli.crawl.http.responses import FetchedFile
 from contentmap_cli.crawl.known_paths import MAIN_PATHS
+from contentmap_cli.crawl.origins import HOME_PAGE_BYTES, OriginRobots, SiteFinder
 from contentmap_cli.crawl.pages.answers import Answer
 from contentmap_cli.crawl.robots import Robots
 from contentmap_cli.errors import Code, Failure
@@ -19,7 +20,6 @@ from contentmap_cli.models.evidence import SourceState
 from contentmap_cli.models.hosts import host_of, site_of
 from contentmap_cli.sitemap.document import NullSink, parse_document
 
-HOME_PAGE_BYTES = 2 * 1024 * 1024
 MAX_SITEMAPS = 5
 BROWSER = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 """A common browser, to see whether a refusal depends on the User-Agent. No other crawler is impersonated."""
@@ -27,17 +27,14 @@ BROWSER = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.
 _ABSENT = frozenset({"http_404", "http_410", Code.NOT_A_SITEMAP})
 """Codes that are no findings for a path that was only guessed."""
 
-FetchAs = Callable[[str, str], Awaitable[int | None]]
-"""Requests a URL with a User-Agent and returns the status."""
-
 
 class Diagnosis:
     """Checks one site as a scan meets it, with at most a dozen requests. Nothing is recorded."""
 
-    def __init__(self, context: CrawlContext, connector: Connector, fetch_as: FetchAs) -> None:
+    def __init__(self, context: CrawlContext, connector: Connector) -> None:
         self._context = context
         self._connector = connector
-        self._fetch_as = fetch_as
+        self._finder = SiteFinder(context)
         self._absent: set[str | None] = set()  # hosts that do not exist
         self._codes: set[str | None] = set()  # of the checks of the network
 
@@ -92,20 +89,16 @@ class Diagnosis:
 
     async def _robots(self, origin: str) -> tuple[list[Check], Robots | None]:
         """Return the checks of an origin's robots.txt, and its rules if the origin answers."""
-        context = self._context
-        url = f"{origin}/robots.txt"
-        with await context.fetch(url, max_bytes=context.limits.robots_bytes, robots=True) as fetched:
-            robots = await context.reader.robots(fetched, context.options)
-            answer = await context.answer(fetched, "robots.txt")
-            checks = _redirects(url, fetched, context.target.domain)
-            if fetched.status is None and fetched.retry_after is None:
-                failure = fetched.failure or Failure(Code.CONNECT_ERROR, "no answer")
-                return [*checks, failed("robots.txt", url, failure, Level.WARNING)], None
-            checks.append(_robots_check(url, fetched, answer, robots))
-            if answer.state is not SourceState.ELSEWHERE:
-                final = robots.file.origin if robots.file is not None else origin
-                context.robots_of[final] = robots
-        return checks, robots
+        found = await self._finder.request_robots(origin)
+        if found is None:
+            return [], None
+        url, fetched = found.source.url, found.fetched
+        checks = _redirects(url, fetched, self._context.target.domain)
+        if not found.responded:
+            failure = fetched.failure or Failure(Code.CONNECT_ERROR, "no answer")
+            return [*checks, failed("robots.txt", url, failure, Level.WARNING)], None
+        checks.append(_robots_check(found))
+        return checks, found.robots
 
     async def _home(self, url: str, robots: Robots) -> list[Check]:
         context = self._context
@@ -125,7 +118,8 @@ class Diagnosis:
 
     async def _browser(self, url: str, status: int | None) -> Check:
         """Request a URL that refused the crawler once more as a browser does."""
-        other = await self._fetch_as(url, BROWSER)
+        with await self._context.fetch(url, max_bytes=HOME_PAGE_BYTES, user_agent=BROWSER) as fetched:
+            other = fetched.status
         if other == status or other is None or other >= 400:
             text = f"a browser's User-Agent is refused as well ({other or 'no answer'})"
             return Check("user agent", Level.INFO, url, text)
@@ -173,7 +167,8 @@ class Diagnosis:
                 document = await context.reader.in_thread(
                     lambda: parse_document(body, NullSink(), base=base, limits=context.limits)
                 )
-                what = f"{check.message}: {document.kind}, {document.entries} entries"
+                count = document.entries
+                what = f"{check.message}: {document.kind}, {count} entr{'y' if count == 1 else 'ies'}"
                 if document.failure is not None:
                     check = failed("sitemap", url, document.failure)
                 elif document.kind is DocumentKind.UNKNOWN or not document.kind.is_sitemap:
@@ -200,9 +195,13 @@ def _redirects(url: str, fetched: FetchedFile, domain: str) -> list[Check]:
     return checks
 
 
-def _robots_check(url: str, fetched: FetchedFile, answer: Answer, robots: Robots) -> Check:
-    if answer.state in (SourceState.REFUSED, SourceState.ELSEWHERE) and answer.failure is not None:
-        return failed("robots.txt", url, answer.failure)
+def _robots_check(found: OriginRobots) -> Check:
+    url, robots, fetched = found.source.url, found.robots, found.fetched
+    if (
+        found.source.state in (SourceState.REFUSED, SourceState.ELSEWHERE)
+        and found.source.failure is not None
+    ):
+        return failed("robots.txt", url, found.source.failure)
     if not robots.reachable and robots.failure is not None:
         return failed("robots.txt", url, robots.failure)
     if robots.failure is not None:

@@ -8,9 +8,7 @@ import socket
 import ssl
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -141,7 +139,7 @@ class Connector:
     system's.
 
     `connector` is for the aiohttp session of direct connections and HTTP proxies; `socks` has a connector for
-    each SOCKS proxy, for a session of its own.
+    each SOCKS proxy, for a session of its own. `gates` has that of each proxy.
     """
 
     def __init__(self, options: CrawlOptions, resolver: Resolver | None = None) -> None:
@@ -149,7 +147,7 @@ class Connector:
             log.warning("TLS certificates are not verified", extra={"action": "tls.unverified"})
         self._rules = options.connect_to
         self._proxies = options.proxies
-        self._gates = {proxy: ProxyGate(proxy) for proxy in options.proxies.all}
+        self.gates = {proxy: ProxyGate(proxy) for proxy in options.proxies.all}
         self.policy = AddressPolicy(
             allow_private=options.allow_private,
             allow_nets=options.allow_nets,
@@ -173,7 +171,7 @@ class Connector:
         for proxy in options.proxies.all:
             _log_proxy(proxy)
             if proxy.is_socks:
-                from contentmap_cli.crawl.access.socks import NameResolver, SocksConnector
+                from contentmap_cli.crawl.http.socks import NameResolver, SocksConnector
 
                 resolving = NameResolver() if proxy.resolves_names else self.resolver
                 self.socks[proxy] = SocksConnector(
@@ -189,11 +187,11 @@ class Connector:
             raise ValueError("not an http or https URL")
         scheme, host, port = parts
         authority, slash, rest = url.partition("://")[2].partition("/")
+        proxy = self._proxies.choose(scheme, host, port) if self.gates else None
         for rule in self._rules:
             if rule.host in (None, host) and rule.port in (None, port):
                 address = f"[{rule.address}]" if ":" in rule.address else rule.address
                 to_port = rule.to_port or port
-                chosen = self._proxies.choose(scheme, host, port)
                 return Route(
                     url=f"{scheme}://{address}:{to_port}{slash}{rest}",
                     requested=url,
@@ -203,18 +201,9 @@ class Connector:
                     host_header=authority,
                     server_hostname=host.strip("[]") if scheme == "https" else None,
                     exempt=True,
-                    proxy=chosen and self._proxies.choose(scheme, address, to_port),
+                    proxy=proxy and self._proxies.choose(scheme, address, to_port),
                 )
-        return Route(url, url, authority, host, port, proxy=self._proxies.choose(scheme, host, port))
-
-    @asynccontextmanager
-    async def through(self, proxy: Proxy | None) -> AsyncIterator[None]:
-        """Send a request through a proxy (None: directly). Raise `ProxyFailed` for errors of the proxy."""
-        if proxy is None:
-            yield
-            return
-        async with self._gates[proxy].request():
-            yield
+        return Route(url, url, authority, host, port, proxy=proxy)
 
     async def address(self, route: Route, seconds: float) -> str | None:
         """Return the address that politeness counts; None if the user named it or a proxy connects.

@@ -81,6 +81,8 @@ class CookieJar:
 
     def header(self, url: str) -> str:
         """Return the value of the `Cookie` header of a request; empty without cookies."""
+        if not self._cookies:
+            return ""
         host, path, https = host_of(url) or "", _path(url), url.startswith("https:")
         found = [
             each

@@ -21,6 +21,7 @@ class DomainClock:
         self._max_wait = self._wait_left = max_wait
         self._since = self._loop.time()
         self._waiting = self._working = 0
+        self._stopped = False
         self._timeouts: set[asyncio.Timeout] = set()
         self.answered: set[str] = set()
 
@@ -44,9 +45,10 @@ class DomainClock:
     @property
     def expired(self) -> str | None:
         """The limit that is reached, in words; None if time is left."""
-        if self.left <= 0:
+        self._count()
+        if self._left <= 0:
             return f"the domain took longer than {self._seconds:g} seconds (--domain-time)"
-        if self.wait_left <= 0:
+        if self._wait_left <= 0:
             return f"the domain waited longer than {self._max_wait:g} seconds for its turn (--domain-wait)"
         return None
 
@@ -62,9 +64,9 @@ class DomainClock:
     @asynccontextmanager
     async def waiting(self) -> AsyncIterator[None]:
         """Wait inside a `working` block. Raise `TimeoutError` when a limit is reached."""
-        self._change(working=-1, waiting=1)
+        end = self._change(working=-1, waiting=1)
         try:
-            async with asyncio.timeout_at(self._end()) as timeout:
+            async with asyncio.timeout_at(end) as timeout:
                 self._timeouts.add(timeout)
                 try:
                     yield
@@ -72,10 +74,6 @@ class DomainClock:
                     self._timeouts.discard(timeout)
         finally:
             self._change(working=1, waiting=-1)
-
-    @property
-    def _stopped(self) -> bool:
-        return self._waiting > 0 and self._working == 0
 
     def _count(self) -> None:
         now = self._loop.time()
@@ -85,16 +83,16 @@ class DomainClock:
             self._left -= now - self._since
         self._since = now
 
-    def _end(self) -> float:
-        """Return when the waits end, if nothing changes until then."""
-        return self._loop.time() + (self.wait_left if self._stopped else self.left)
-
-    def _change(self, *, working: int = 0, waiting: int = 0) -> None:
-        before = self._stopped
+    def _change(self, *, working: int = 0, waiting: int = 0) -> float:
+        """Count requests that work or wait; return when the waits end, if nothing changes until then."""
         self._count()
         self._working += working
         self._waiting += waiting
-        if self._stopped != before:
+        stopped = self._waiting > 0 and self._working == 0
+        end = self._since + max(0.0, self._wait_left if stopped else self._left)
+        if stopped != self._stopped:
+            self._stopped = stopped
             for timeout in self._timeouts:
                 if not timeout.expired():
-                    timeout.reschedule(self._end())
+                    timeout.reschedule(end)
+        return end

@@ -10,20 +10,21 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import ssl
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 
 import aiohttp
 from yarl import URL
 
-from contentmap_cli.crawl.access.identity import Identity
 from contentmap_cli.crawl.access.proxy_gate import is_forwarded, proxy_arguments, refused_by
 from contentmap_cli.crawl.http.connector import Connector, Resolver, Route, client_context
 from contentmap_cli.crawl.http.domain_clock import DomainClock
 from contentmap_cli.crawl.http.headers import ReplyHeaders
 from contentmap_cli.crawl.http.http_errors import EXPECTED, http_error_of
-from contentmap_cli.crawl.http.own_headers import NOTHING_OWN, OwnHeaders, with_own
+from contentmap_cli.crawl.http.own_headers import NOTHING_OWN, OwnHeaders
 from contentmap_cli.crawl.http.politeness import CURRENT_SLOT, HostPaused, HostSlots, Politeness, Slot
 from contentmap_cli.crawl.http.redirects import REDIRECT_STATUSES, RedirectChain
 from contentmap_cli.crawl.http.responses import (
@@ -63,7 +64,8 @@ class FetchRequest:
     `clock` is that of the domain. `own` are the user's headers. `conditions` are the headers of a
     conditional request: they are sent to the URL `validated` only, which gave the validators. `retries` None
     means the number of the options. With `https_only` http URLs are requested over https. `may_follow`
-    returns why a redirect to a URL is not followed, None if it is.
+    returns why a redirect to a URL is not followed, None if it is; its time is not that of this request.
+    `user_agent` replaces that of the options.
     """
 
     max_bytes: int
@@ -74,6 +76,7 @@ class FetchRequest:
     retries: int | None = None
     https_only: bool = False
     may_follow: Callable[[str], Awaitable[Failure | None]] | None = None
+    user_agent: str | None = None
 
 
 class Fetcher:
@@ -96,19 +99,14 @@ class Fetcher:
             first_delay=options.backoff,
             host_slots=host_slots,
         )
-        self._usual_headers = (
-            ("User-Agent", options.user_agent),
-            ("Accept", ACCEPT),
-            ("Accept-Encoding", "gzip"),
-        )
         self._warned_of_http = False
         self._random = random.Random()  # noqa: S311 - jitter, not a secret
 
     async def __aenter__(self) -> Fetcher:
         self.connector = Connector(self._options, self._resolver)
-        self._identity = Identity(self._options, client_context(self._options))
+        self._client_context = client_context(self._options)
         self._session = self._new_session(self.connector.connector)
-        self._socks = {proxy: self._new_session(each) for proxy, each in self.connector.socks.items()}
+        self._sessions = {proxy: self._new_session(each) for proxy, each in self.connector.socks.items()}
         return self
 
     def _new_session(self, connector: aiohttp.TCPConnector) -> aiohttp.ClientSession:
@@ -125,23 +123,13 @@ class Fetcher:
             max_headers=MAX_HEADERS,
         )
 
-    def _session_of(self, route: Route) -> aiohttp.ClientSession:
-        return self._session if route.proxy is None else self._socks.get(route.proxy, self._session)
-
     async def __aexit__(self, *_: object) -> None:
-        for session in (self._session, *self._socks.values()):
+        for session in (self._session, *self._sessions.values()):
             await session.close()
         await self.connector.close()
 
     async def fetch(self, url: str, request: FetchRequest) -> FetchedFile:
         """Return the file at a URL, or why there is none. Raise nothing for network or server errors."""
-        log.debug("fetching %s", url, extra={"action": "fetch.started", "url": url})
-        with request.clock.working():
-            fetched = await self._follow(url, request)
-        _log_result(fetched)
-        return fetched
-
-    async def _follow(self, url: str, request: FetchRequest) -> FetchedFile:
         fetched = FetchedFile(url=url, final_url=url)
         first = normalise_url(url)
         if first is None:
@@ -151,7 +139,8 @@ class Fetcher:
         fetched.failure = chain.start(first)
         while fetched.failure is None:
             fetched.final_url = chain.current
-            reply = await self._fetch_with_retries(chain, request, fetched)
+            with request.clock.working():
+                reply = await self._fetch_with_retries(chain, request, fetched)
             location = reply.headers.location
             if reply.status not in REDIRECT_STATUSES or location is None or reply.failure is not None:
                 return _conclude(fetched, reply, chain, request)
@@ -232,12 +221,11 @@ class Fetcher:
                     self.politeness.slot(
                         route.authority, address, max_wait=self._max_wait(request), clock=clock
                     ) as slot,
-                    self.connector.through(route.proxy),
+                    nullcontext() if route.proxy is None else self.connector.gates[route.proxy].request(),
                 ):
                     if clock.expired is not None:
                         return _out_of_time(clock)
-                    headers = self._headers(chain, request)
-                    self._identity.add_headers(headers, chain.current, route.authority, request.own.site)
+                    headers = self._headers(chain, request, route.authority)
                     try:
                         reply = await self._exchange(
                             route, headers, request, fetched, slot, request.own.middlewares(chain.current)
@@ -275,14 +263,14 @@ class Fetcher:
             fetched.retry_after = REFUSED_SECONDS
             self.politeness.pause(host, fetched.retry_after)
 
-    def _headers(self, chain: RedirectChain, request: FetchRequest) -> list[tuple[str, str]]:
+    def _headers(self, chain: RedirectChain, request: FetchRequest, host: str) -> list[tuple[str, str]]:
         """Return the headers of a request to the current hop."""
         url, own = chain.current, request.own
-        headers = [*self._usual_headers]
+        agent = request.user_agent or self._options.user_agent
+        headers = [("User-Agent", agent), ("Accept", ACCEPT), ("Accept-Encoding", "gzip")]
         if url == request.validated:
             headers += request.conditions.items()
-        sent = own.sent_to(url)
-        if not sent and own.belongs_to(url) and not self._warned_of_http:
+        if not self._warned_of_http and own.is_withheld(url):
             self._warned_of_http = True
             log.warning(
                 "%s is requested over http without --header, --user and credentials: to send them over http,"
@@ -290,7 +278,10 @@ class Fetcher:
                 own.site,
                 extra={"action": "headers.withheld", "domain": own.site},
             )
-        return with_own(headers, own.headers if sent else (), chain.cookies())
+        headers = own.add_to(headers, url, chain.cookies)
+        if self._options.signer is not None:  # contains no secret
+            headers += self._options.signer.headers(host)
+        return headers
 
     async def _exchange(
         self,
@@ -311,17 +302,19 @@ class Fetcher:
         connecting = CURRENT_SLOT.set(slot)
         try:
             async with asyncio.timeout_at(until):
-                response = await self._session_of(route).get(
+                session = self._session if proxy is None else self._sessions.get(proxy, self._session)
+                response = await session.get(
                     URL(route.url, encoded=True),
                     headers=headers,
                     allow_redirects=False,
                     server_hostname=route.server_hostname,
-                    ssl=self._identity.tls(route.requested, request.own.site),
-                    **proxy_arguments(proxy, route.url, headers),
+                    ssl=self._tls(route.requested, request.own),
+                    **({} if proxy is None else proxy_arguments(proxy, route.url, headers)),
                     middlewares=middlewares,
                 )
             try:
-                _settle(slot, response)
+                if response.connection is not None and proxy is None:
+                    slot.settle(response.connection.transport)
                 if response.status == 407 and proxy is not None and is_forwarded(proxy, route.url):
                     raise refused_by(proxy)
                 return await self._read(response, request, until)
@@ -330,6 +323,10 @@ class Fetcher:
         finally:
             CURRENT_SLOT.reset(connecting)
             fetched.ms = round((time.monotonic() - begin) * 1000)
+
+    def _tls(self, url: str, own: OwnHeaders) -> ssl.SSLContext | bool:
+        """Return the TLS context of a request; True is that of the connector, without a certificate."""
+        return self._client_context if self._client_context is not None and own.is_private(url) else True
 
     async def _read(self, response: aiohttp.ClientResponse, request: FetchRequest, until: float) -> Reply:
         """Read an answer. Reading the body has its own timeout, and keeps what was received."""
@@ -351,32 +348,8 @@ class Fetcher:
         return reply
 
 
-def _settle(slot: Slot, response: aiohttp.ClientResponse) -> None:
-    """Count the connection of a response at the address that it is connected to."""
-    transport = response.connection.transport if response.connection is not None else None
-    peer = transport.get_extra_info("peername") if transport is not None else None
-    if isinstance(peer, tuple):
-        slot.settle(str(peer[0]).partition("%")[0])
-
-
 def _out_of_time(clock: DomainClock) -> Reply:
     return Reply(failure=Failure(Code.DEADLINE, clock.expired or "the domain's time limit was reached"))
-
-
-def _log_result(fetched: FetchedFile) -> None:
-    log.debug(
-        "%s %s",
-        fetched.failure.code if fetched.failure else fetched.status,
-        fetched.url,
-        extra={
-            "action": "fetch.complete" if fetched.failure is None else "fetch.failed",
-            "url": fetched.url,
-            "status": fetched.status,
-            "bytes": fetched.size,
-            "requests": fetched.requests,
-            "ms": fetched.ms,
-        },
-    )
 
 
 def _conclude(fetched: FetchedFile, reply: Reply, chain: RedirectChain, request: FetchRequest) -> FetchedFile:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import aiohttp
 
+from contentmap_cli.crawl.access.certificates import untrusted_because
 from contentmap_cli.crawl.access.proxy_gate import ProxyFailed
 from contentmap_cli.crawl.http.address_policy import BlockedAddress
 from contentmap_cli.errors import Code, Failure
@@ -57,7 +58,7 @@ def http_error_of(error: BaseException, limits: Limits) -> HttpError:
 
 def _tls(error: BaseException) -> HttpError | None:
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
-        reason = getattr(error.certificate_error, "verify_message", "") or "it cannot be verified"
+        reason = untrusted_because(error.certificate_error)
         return HttpError(Failure(Code.TLS_CERTIFICATE, f"the certificate is not trusted: {reason}"))
     if isinstance(error, aiohttp.ClientConnectorSSLError | aiohttp.ClientSSLError | ssl.SSLError):
         inner = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error

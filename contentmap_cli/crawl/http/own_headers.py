@@ -1,4 +1,4 @@
-"""The user's own headers and credentials, and the URLs to which they are sent."""
+"""The user's own headers, credentials and client certificate, and the URLs to which they are sent."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Final, Self
 import aiohttp
 
 from contentmap_cli.crawl.access.basic import basic_authorization
-from contentmap_cli.models.hosts import origin_of, site_of
+from contentmap_cli.crawl.access.netrc_file import NetrcFile
+from contentmap_cli.models.hosts import origin_of, origin_parts, site_of
 
 Headers = tuple[tuple[str, str], ...]
 
@@ -20,18 +21,28 @@ class OwnHeaders:
     They are sent to the site's host with and without `www.`, at the port of the target only: a header that is
     given for example.com is needed at www.example.com if the site is there, and both names have one owner.
     They are sent over https, and over http only with `plain`, which is for a target that was typed with http.
+    Credentials of a `netrc` file and a client certificate are for https only.
     """
 
     site: str = ""
     headers: Headers = field(default=(), repr=False)
     plain: bool = False
     login: tuple[str, str] | None = field(default=None, repr=False)
+    netrc: NetrcFile | None = None
     _digests: dict[str, aiohttp.DigestAuthMiddleware] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
 
     @classmethod
-    def of(cls, site: str, headers: Headers, login: tuple[str, str] | None, *, plain: bool) -> Self:
+    def of(
+        cls,
+        site: str,
+        headers: Headers,
+        login: tuple[str, str] | None,
+        *,
+        plain: bool,
+        netrc: NetrcFile | None = None,
+    ) -> Self:
         """Return the headers for a target; a `login` (user name, password) replaces Authorization headers.
 
         It is sent as HTTP basic authentication (RFC 7617, UTF-8).
@@ -39,7 +50,7 @@ class OwnHeaders:
         if login is not None:
             others = (each for each in headers if each[0].lower() != "authorization")
             headers = (*others, ("Authorization", basic_authorization(*login)))
-        return cls(site, headers, plain, login)
+        return cls(site, headers, plain, login, netrc)
 
     def middlewares(self, url: str) -> tuple[aiohttp.DigestAuthMiddleware, ...]:
         """Return what answers a digest challenge (RFC 7616) of the URL's origin; nothing without login."""
@@ -47,6 +58,31 @@ class OwnHeaders:
             return ()
         origin = origin_of(url) or ""
         return (self._digests.setdefault(origin, aiohttp.DigestAuthMiddleware(*self.login)),)
+
+    def add_to(self, headers: list[tuple[str, str]], url: str, cookies: str) -> list[tuple[str, str]]:
+        """Return the headers of a request: the user's own replace the crawler's, `cookies` are added."""
+        own = self.headers if self.sent_to(url) else ()
+        if own or cookies:
+            replaced = {name.lower() for name, _ in own}
+            headers = [*((name, value) for name, value in headers if name.lower() not in replaced), *own]
+        if cookies:
+            given = [value for name, value in headers if name.lower() == "cookie"]
+            headers = [each for each in headers if each[0].lower() != "cookie"]
+            headers.append(("Cookie", "; ".join([*given, cookies])))
+        if self.netrc is not None and self.is_private(url):
+            parts = origin_parts(url)
+            known = self.netrc.authorization(parts[1]) if parts is not None else None
+            if known is not None and not any(name.lower() == "authorization" for name, _ in headers):
+                headers.append(("Authorization", known))
+        return headers
+
+    def is_private(self, url: str) -> bool:
+        """Return whether a request goes to the site over https."""
+        return url.startswith("https:") and site_of(url) == self.site
+
+    def is_withheld(self, url: str) -> bool:
+        """Return whether the headers are not sent because the URL is one of http."""
+        return self.belongs_to(url) and not self.sent_to(url)
 
     def sent_to(self, url: str) -> bool:
         """Return whether the headers are part of a request."""
@@ -60,7 +96,7 @@ class OwnHeaders:
         """Return what to say about credentials after the status of a refusal; empty for other statuses."""
         if status not in (401, 403):
             return ""
-        if self.belongs_to(url) and not self.sent_to(url):
+        if self.is_withheld(url):
             return ": --header, --user and credentials were not sent over http"
         if status == 403:
             return ""
@@ -69,16 +105,3 @@ class OwnHeaders:
 
 
 NOTHING_OWN: Final = OwnHeaders()
-
-
-def with_own(headers: list[tuple[str, str]], own: Headers, cookies: str) -> list[tuple[str, str]]:
-    """Return the headers of a request: the user's own replace the crawler's, `cookies` are added."""
-    if not own and not cookies:
-        return headers
-    replaced = {name.lower() for name, _ in own}
-    found = [*((name, value) for name, value in headers if name.lower() not in replaced), *own]
-    if cookies:
-        given = [value for name, value in found if name.lower() == "cookie"]
-        found = [each for each in found if each[0].lower() != "cookie"]
-        found.append(("Cookie", "; ".join([*given, cookies])))
-    return found

@@ -148,8 +148,12 @@ class Slot:
         self._taken.append(address)
         return True
 
-    def settle(self, address: str) -> None:
-        """Give back the slots of other addresses: the connection in use is one to `address`."""
+    def settle(self, transport: asyncio.BaseTransport | None) -> None:
+        """Give back the slots of other addresses than that of the connection in use."""
+        peer = transport.get_extra_info("peername") if transport is not None else None
+        if not isinstance(peer, tuple):
+            return
+        address = str(peer[0]).partition("%")[0]
         if self.address is None or address == self.address:
             self.release()
             return

@@ -53,14 +53,15 @@ class RedirectChain:
     """The URLs of one redirect chain, and the cookies that its answers set (RFC 6265), forgotten with it.
 
     With `https_only` an http URL is requested over https at the same host, as by browsers with HSTS (RFC
-    6797 section 8.3). `upgraded` says that the current URL was. `plain` and `site` are those of `CookieJar`.
+    6797 section 8.3). `upgraded` says that the current URL was. `cookies` is the value of its `Cookie`
+    header, empty without cookies. `plain` and `site` are those of `CookieJar`.
     """
 
     def __init__(self, *, https_only: bool = False, plain: bool = False, site: str = "") -> None:
         self._https_only = https_only
         self._visited: set[tuple[str, str]] = set()
         self._jar = CookieJar(plain=plain, site=site)
-        self.current = ""
+        self.current = self.cookies = ""
         self.upgraded = False
 
     def start(self, url: str) -> Failure | None:
@@ -73,7 +74,8 @@ class RedirectChain:
                     Code.HTTPS_REQUIRED, f"{url} is not requested over http: the target was typed with https"
                 )
             self.current, self.upgraded = secure, True
-        self._visited.add((self.current, self.cookies()))
+        self.cookies = self._jar.header(self.current)
+        self._visited.add((self.current, self.cookies))
         return None
 
     def follow(self, location: str, set_cookie: Sequence[str]) -> Failure | None:
@@ -97,10 +99,6 @@ class RedirectChain:
                 return Failure(Code.HTTPS_REQUIRED, what)
             return Failure(Code.REDIRECT_LOOP, "the redirects form a loop")
         return failure
-
-    def cookies(self) -> str:
-        """Return the value of the `Cookie` header of the current request; empty without cookies."""
-        return self._jar.header(self.current)
 
 
 def https_url(url: str) -> str | None:

@@ -1,4 +1,4 @@
-"""Client certificates: `--cert FILE[:PASSWORD]` and `--key FILE`, as in curl, in PEM format."""
+"""Client certificates in PEM, as `--cert` and `--key` of curl, and why that of a server is not trusted."""
 
 from __future__ import annotations
 
@@ -8,6 +8,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from contentmap_cli.errors import UsageError
+
+NAME_MISMATCH = 62
+"""The verify error of OpenSSL for a certificate of another name."""
+
+
+def untrusted_because(error: object) -> str:
+    """Return the reason of a certificate error, with its cause if that is an underscore in the host name.
+
+    OpenSSL compares a wildcard with letters, digits and hyphens only, as in host names (RFC 952); browsers
+    accept underscores.
+    """
+    reason = getattr(error, "verify_message", "") or "it cannot be verified"
+    if getattr(error, "verify_code", None) == NAME_MISMATCH and "_" in reason:
+        return f"{reason.rstrip('.')} (a wildcard does not cover a name with an underscore)"
+    return reason
 
 
 @dataclass(frozen=True, slots=True)
