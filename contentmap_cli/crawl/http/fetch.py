@@ -55,6 +55,7 @@ REFUSED_SECONDS = 3600.0  # pause of a host that refuses everything
 ACCEPT = "application/xml, text/xml, text/plain, text/html;q=0.9, */*;q=0.8"
 MAX_LINE = 100 * 1024  # as curl
 MAX_HEADERS = 1000
+MAX_CHALLENGES = 2  # of digest authentication that one request answers: the second for a stale nonce
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,8 +164,9 @@ class Fetcher:
         """Request one hop, again after transient failures while time is left (see `retries`)."""
         route = self.connector.route(chain.current)
         truncated: Reply | None = None
-        attempt = 0
+        attempt = challenges = 0
         while True:
+            answered = request.own.challenge(chain.current)
             try:
                 reply = await self._attempt(route, chain, request, fetched)
             except BaseException:
@@ -174,6 +176,10 @@ class Fetcher:
                 request = replace(request, conditions={})
                 fetched.retries += 1
                 continue
+            if reply.status == 401 and challenges < MAX_CHALLENGES:
+                challenges += 1
+                if request.own.accept_challenge(chain.current, reply.headers.authenticate, answered):
+                    continue
             wait = self._wait_before_retry(route.authority, reply, attempt, request, fetched)
             if wait is None:
                 return better(truncated, reply, fetched)
@@ -225,11 +231,9 @@ class Fetcher:
                 ):
                     if clock.expired is not None:
                         return _out_of_time(clock)
-                    headers = self._headers(chain, request, route.authority)
+                    headers = self._headers(chain, request)
                     try:
-                        reply = await self._exchange(
-                            route, headers, request, fetched, slot, request.own.middlewares(chain.current)
-                        )
+                        reply = await self._exchange(route, headers, request, fetched, slot)
                     except aiohttp.ClientConnectorError:
                         if slot.busy is None:
                             raise
@@ -263,7 +267,7 @@ class Fetcher:
             fetched.retry_after = REFUSED_SECONDS
             self.politeness.pause(host, fetched.retry_after)
 
-    def _headers(self, chain: RedirectChain, request: FetchRequest, host: str) -> list[tuple[str, str]]:
+    def _headers(self, chain: RedirectChain, request: FetchRequest) -> list[tuple[str, str]]:
         """Return the headers of a request to the current hop."""
         url, own = chain.current, request.own
         agent = request.user_agent or self._options.user_agent
@@ -278,10 +282,7 @@ class Fetcher:
                 own.site,
                 extra={"action": "headers.withheld", "domain": own.site},
             )
-        headers = own.add_to(headers, url, chain.cookies)
-        if self._options.signer is not None:  # contains no secret
-            headers += self._options.signer.headers(host)
-        return headers
+        return own.add_to(headers, url, chain.cookies)
 
     async def _exchange(
         self,
@@ -290,15 +291,23 @@ class Fetcher:
         request: FetchRequest,
         fetched: FetchedFile,
         slot: Slot,
-        middlewares: Sequence[aiohttp.ClientMiddlewareType],
     ) -> Reply:
-        """Send one request and read its answer."""
+        """Send one request and read its answer. aiohttp repeats it if a kept connection was closed."""
+
+        async def send(
+            sent: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+        ) -> aiohttp.ClientResponse:
+            fetched.retries += fetched.requests > before
+            fetched.requests += 1
+            if self._options.signer is not None:  # contains no secret
+                sent.headers.update(self._options.signer.headers(route.authority))
+            return await handler(sent)
+
         if route.host_header is not None:
             headers.append(("Host", route.host_header))
         limits, proxy = self._options.limits, route.proxy
         until = asyncio.get_running_loop().time() + min(request.clock.left, limits.request_timeout)
-        begin = time.monotonic()
-        fetched.requests += 1
+        begin, before = time.monotonic(), fetched.requests
         connecting = CURRENT_SLOT.set(slot)
         try:
             async with asyncio.timeout_at(until):
@@ -310,7 +319,7 @@ class Fetcher:
                     server_hostname=route.server_hostname,
                     ssl=self._tls(route.requested, request.own),
                     **({} if proxy is None else proxy_arguments(proxy, route.url, headers)),
-                    middlewares=middlewares,
+                    middlewares=(send,),
                 )
             try:
                 if response.connection is not None and proxy is None:
