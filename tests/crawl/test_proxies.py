@@ -207,8 +207,44 @@ async def test_a_proxy_that_is_not_there(scheme: str) -> None:
         for place in (f"127.0.0.1:{closed.getsockname()[1]}", "no-such-proxy.invalid:1"):
             found = await fetch(options(f"{scheme}://{place}"), "https://192.0.2.7/", "http://tls.test/")
             codes = {answer[1] for answer in found}
+            assert all("(" not in answer[2] and "call" not in answer[2] for answer in found[1:]), found
             assert codes <= {"proxy_error", "address_blocked", "dns_error"}, found
             assert "proxy_error" in codes or scheme == "socks5", found
+
+
+@pytest.mark.parametrize("scheme", ["http", "https", "socks5", "socks5h"])
+async def test_a_proxy_that_hangs(scheme: str, new_raw: Any) -> None:
+    """It is named, and not waited for again. One that has answered others is not what failed."""
+
+    async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(60)
+
+    port = await new_raw(hang)
+    limits = replace(LIMITS, connect_timeout=0.2)
+    used = options(f"{scheme}://127.0.0.1:{port}", limits=limits, retries=2)
+    (answer,) = await fetch(used, "https://tls.test/", resolver=Answers(tls_test="93.184.215.14"))
+    text = f"no connection through the proxy 127.0.0.1:{port} in time (--connect-timeout)"
+    assert answer == (None, "proxy_error", text)
+
+
+async def test_a_site_that_hangs_behind_a_proxy(new_site: NewSite, new_raw: Any) -> None:
+    """The proxy connects others, so the timeout is that of the site."""
+    site = await new_site({"/a": "ok"}, tls=True)
+    async with proxy_server("http", site.port) as proxy:
+        used = options(f"http://127.0.0.1:{proxy.port}", ca_file=str(CERTIFICATE), retries=0)
+        used = replace(used, limits=replace(LIMITS, connect_timeout=0.5))
+        ask = FetchRequest(own=OwnHeaders(site="tls.test"), max_bytes=1000, clock=DomainClock(20))
+        async with Fetcher(used) as fetcher:
+            (await fetcher.fetch("https://tls.test/a", ask)).close()
+
+            async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+                await asyncio.sleep(60)
+
+            proxy.to_port = await new_raw(hang)
+            slow = await fetcher.fetch("https://slow.test/a", ask)
+    assert slow.failure is not None
+    assert slow.failure.code == "timeout"
+    assert f"127.0.0.1:{proxy.port}" in slow.failure.message
 
 
 async def test_a_proxy_with_an_untrusted_certificate(new_site: NewSite) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -105,7 +107,7 @@ class ProxyGate:
             yield
             self._answered = True
         except aiohttp.ClientError as error:
-            known = _proxy_error(self._proxy, error)
+            known = self._timeout(error) or _proxy_error(self._proxy, error)
             if known is None:
                 raise
             self._answered = self._answered or isinstance(error, aiohttp.ClientHttpProxyError)
@@ -117,6 +119,14 @@ class ProxyGate:
         finally:
             if first:
                 self._first.release()
+
+    def _timeout(self, error: aiohttp.ClientError) -> ProxyFailed | None:
+        """Return the error of a connection timeout, which the proxy itself has unless it answers others."""
+        if not isinstance(error, aiohttp.ConnectionTimeoutError):
+            return None
+        text = f"no connection through the proxy {self._proxy.name} in time (--connect-timeout)"
+        code = Code.TIMEOUT if self._answered else Code.PROXY_ERROR
+        return ProxyFailed(Failure(code, text), transient=self._answered)
 
     def _note(self, error: ProxyFailed) -> None:
         if error.refused:
@@ -151,6 +161,13 @@ def _proxy_error(proxy: Proxy, error: aiohttp.ClientError) -> ProxyFailed | None
 
 def unreachable(proxy: Proxy, error: OSError) -> ProxyFailed:
     """Return the error of a proxy that no connection can be made to."""
-    reason = (error.strerror or "no connection").lower()
-    text = f"no connection to the proxy {proxy.name}: {reason}"
+    text = f"no connection to the proxy {proxy.name}: {reason_of(error)}"
     return ProxyFailed(Failure(Code.PROXY_ERROR, text), transient=True)
+
+
+def reason_of(error: BaseException) -> str:
+    """Return why no connection was made, in the words of the system, without an address."""
+    number = getattr(error, "errno", None)
+    if isinstance(error, socket.gaierror):
+        return str(error.strerror).lower()
+    return os.strerror(number).lower() if isinstance(number, int) and number > 0 else "no connection"

@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import Any
 
 from contentmap_cli.crawl.access.certificates import NAME_MISMATCH, untrusted_because
+from contentmap_cli.crawl.access.proxy_gate import reason_of
 from contentmap_cli.crawl.diagnosis.actions import failed
 from contentmap_cli.crawl.http.connector import Connector, Route, client_context, new_context
 from contentmap_cli.crawl.http.http_errors import http_error_of
@@ -98,10 +99,8 @@ class NetworkChecks:
             text = f"no connection within {seconds} s"
             return failed("address", subject, Failure(Code.TIMEOUT, text), Level.WARNING)
         except OSError as error:
-            text = (error.strerror or "no connection").lower().removeprefix("connect call failed ")
-            number = error.errno
-            text = "connection refused" if number == 111 else text
-            return failed("address", subject, Failure(Code.CONNECT_ERROR, text), Level.WARNING)
+            failure = Failure(Code.CONNECT_ERROR, reason_of(error))
+            return failed("address", subject, failure, Level.WARNING)
         writer.close()
         return Check("address", Level.OK, subject, f"connected in {_milliseconds(begin)} ms")
 
