@@ -77,12 +77,17 @@ class OwnHeaders:
             given = [value for name, value in headers if name.lower() == "cookie"]
             headers = [each for each in headers if each[0].lower() != "cookie"]
             headers.append(("Cookie", "; ".join([*given, cookies])))
-        if self.netrc is not None and self.is_private(url):
-            parts = origin_parts(url)
-            known = self.netrc.authorization(parts[1]) if parts is not None else None
-            if known is not None and not any(name.lower() == "authorization" for name, _ in headers):
-                headers.append(("Authorization", known))
+        known = self._from_netrc(url) if self.is_private(url) else None
+        if known is not None and not any(name.lower() == "authorization" for name, _ in headers):
+            headers.append(("Authorization", known))
         return headers
+
+    def _from_netrc(self, url: str) -> str | None:
+        """Return the Authorization header that the netrc file has for a URL of the site with any scheme."""
+        parts = origin_parts(url) if self.netrc is not None else None
+        if self.netrc is None or parts is None or site_of(url) != self.site:
+            return None
+        return self.netrc.authorization(parts[1])
 
     def is_private(self, url: str) -> bool:
         """Return whether a request goes to the site over https."""
@@ -106,9 +111,13 @@ class OwnHeaders:
             return ""
         if self.is_withheld(url):
             return ": --header, --user and credentials were not sent over http"
+        known = self.sent_to(url) and any(name.lower() == "authorization" for name, _ in self.headers)
+        if not known and self._from_netrc(url) is not None:
+            if not self.is_private(url):
+                return ": the credentials of the netrc file are sent over https only"
+            known = True
         if status == 403:
             return ""
-        known = self.sent_to(url) and any(name.lower() == "authorization" for name, _ in self.headers)
         return ": the credentials are not accepted" if known else ": it requires credentials"
 
 
