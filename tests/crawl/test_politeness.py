@@ -166,6 +166,24 @@ async def test_nothing_is_kept_of_hosts_that_are_done() -> None:
     assert (politeness._hosts, politeness._addresses) == ({}, {})
 
 
+async def test_a_crawl_delay_outlives_a_429(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The state of a slowed host is dropped after a while, but not its Crawl-delay."""
+    monkeypatch.setattr("contentmap_cli.crawl.http.politeness._KEPT_SECONDS", 0.01)
+    politeness = Politeness(first_delay=0.01)
+    politeness.set_delay("delayed", 0.02)
+    for host in ("delayed", "other"):
+        async with politeness.slot(host) as slot:
+            pass
+        politeness.slow_down(host, 429, slot.started)
+        for _ in range(20):
+            politeness.speed_up(host)
+    await asyncio.sleep(0.1)
+    assert list(politeness._hosts) == ["delayed"]
+    assert politeness._hosts["delayed"].delay == 0.02
+    politeness.forget("delayed")
+    assert politeness._hosts == {}
+
+
 async def test_a_turn_that_is_cancelled_is_given_back() -> None:
     """A cancelled wait takes no slot."""
     politeness = Politeness(per_host=1)

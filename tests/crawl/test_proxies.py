@@ -312,6 +312,24 @@ async def test_no_proxy_is_direct(new_site: NewSite) -> None:
     assert proxy.asked == ["http://far.test/a"]
 
 
+@pytest.mark.parametrize("no_proxy", ["", "127.0.0.1,near.test"])
+async def test_the_address_of_the_proxy_as_a_url(no_proxy: str) -> None:
+    """It is allowed for connections to the proxy only: neither requested through it nor directly."""
+    async with proxy_server("http") as proxy:
+        environment = {"http_proxy": f"http://127.0.0.1:{proxy.port}", "no_proxy": no_proxy}
+        used = CrawlOptions(proxies=Proxies.of(None, environment), limits=LIMITS, retries=0)
+        own = [
+            f"http://{host}:{proxy.port}/menu" for host in ("127.0.0.1", "[::ffff:127.0.0.1]", "near.test")
+        ]
+        table = Answers(near_test="127.0.0.1", far_test="127.0.0.1")
+        found = await fetch(used, "http://far.test/", *own[: 3 if no_proxy else 2], resolver=table)
+    assert [answer[:2] for answer in found] == [
+        (200, None),
+        *[(None, "address_blocked")] * (len(found) - 1),
+    ]
+    assert proxy.asked == ["http://far.test/"]
+
+
 # -- SOCKS
 
 
@@ -323,7 +341,7 @@ class Answers(Resolver):
         self._table = {name.replace("_", "."): address for name, address in table.items()}
 
     async def addresses(self, host: str) -> Addresses:
-        if host[0].isdigit():
+        if host[0].isdigit() or ":" in host:
             return ((socket.AF_INET, host),)
         return ((socket.AF_INET, self._table[host]),)
 
@@ -351,6 +369,16 @@ async def test_connections_to_an_address_through_socks(new_site: NewSite) -> Non
         urls = [f"http://host{number}.test/" for number in range(6)]
         assert await fetch(used, *urls, resolver=table) == [(200, None, "")] * 6
     assert site.peak == 2
+
+
+async def test_a_name_that_this_machine_cannot_resolve() -> None:
+    """With socks5:// the message says who could."""
+    async with proxy_server("socks") as proxy:
+        used = options(f"socks5://127.0.0.1:{proxy.port}")
+        (answer,) = await fetch(used, "http://no-such-name.invalid/")
+    assert answer[1] == "dns_error"
+    assert "socks5h://" in answer[2]
+    assert proxy.asked == []
 
 
 async def test_socks_with_names_resolved_there(new_site: NewSite) -> None:

@@ -22,12 +22,16 @@ from contentmap_cli.models.hosts import is_address, origin_parts
 MAX_ADDRESSES = 8
 EXPIRES_SOON_DAYS = 14
 
+_CHAIN = (
+    "install the intermediate certificates on the server (full chain); for an authority of your own, add"
+    " --ca-file FILE, for a test site --insecure"
+)
 _VERIFY_ACTIONS = {
     10: "renew the certificate",
     18: "install a certificate of a public authority; for a test site, add --ca-file FILE",
     19: "install a certificate of a public authority; for a test site, add --ca-file FILE",
-    20: "install the intermediate certificates on the server (full chain)",
-    21: "install the intermediate certificates on the server (full chain)",
+    20: _CHAIN,
+    21: _CHAIN,
     NAME_MISMATCH: "install a certificate that contains this name",
     64: "install a certificate that contains this address",
 }
@@ -95,14 +99,16 @@ class NetworkChecks:
             async with asyncio.timeout(self._options.limits.connect_timeout):
                 _, writer = await asyncio.open_connection(address, port)
         except TimeoutError:
-            seconds = f"{self._options.limits.connect_timeout:g}"
-            text = f"no connection within {seconds} s"
-            return failed("address", subject, Failure(Code.TIMEOUT, text), Level.WARNING)
+            return failed("address", subject, self._timeout("connection"), Level.WARNING)
         except OSError as error:
             failure = Failure(Code.CONNECT_ERROR, reason_of(error))
             return failed("address", subject, failure, Level.WARNING)
         writer.close()
         return Check("address", Level.OK, subject, f"connected in {_milliseconds(begin)} ms")
+
+    def _timeout(self, what: str) -> Failure:
+        seconds = f"{self._options.limits.connect_timeout:g}"
+        return Failure(Code.TIMEOUT, f"no {what} within {seconds} seconds (--connect-timeout)")
 
     async def _handshake(self, address: str, port: int, route: Route) -> Check:
         context = client_context(self._options) or new_context(self._options)
@@ -124,7 +130,7 @@ class NetworkChecks:
             reason = (error.reason or "handshake failed").replace("_", " ").lower()
             return failed("tls", name, Failure(Code.TLS_ERROR, f"no TLS connection: {reason}"))
         except TimeoutError:
-            return failed("tls", name, Failure(Code.TLS_ERROR, "the TLS handshake did not end in time"))
+            return failed("tls", name, self._timeout("TLS handshake"))
         except OSError:
             return failed("tls", name, Failure(Code.TLS_ERROR, "the server closed the TLS handshake"))
         taken = _milliseconds(begin)

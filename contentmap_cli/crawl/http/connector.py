@@ -16,10 +16,11 @@ import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from contentmap_cli.crawl.access.proxies import Proxy
-from contentmap_cli.crawl.access.proxy_gate import HttpConnector, ProxyGate, unreachable
+from contentmap_cli.crawl.access.proxy_gate import HttpConnector, ProxyFailed, ProxyGate, unreachable
 from contentmap_cli.crawl.http.address_policy import AddressPolicy, BlockedAddress, guarded_socket_factory
 from contentmap_cli.crawl.http.protocol import use_bounded_handler
 from contentmap_cli.crawl.options import CrawlOptions
+from contentmap_cli.errors import Code, Failure
 from contentmap_cli.models.hosts import is_address, origin_parts
 
 log = logging.getLogger("contentmap.crawl")
@@ -216,7 +217,14 @@ class Connector:
         try:
             async with asyncio.timeout(seconds):
                 return await self._address(route)
-        except TimeoutError as error:
+        except (TimeoutError, socket.gaierror) as error:
+            again = isinstance(error, TimeoutError) or error.errno == socket.EAI_AGAIN
+            if route.proxy is not None:  # one that does not resolve names
+                reason = "the name server did not answer" if again else "the host name does not exist"
+                text = f"{reason}: names are resolved by this machine, and by the proxy with socks5h://"
+                raise ProxyFailed(Failure(Code.DNS_ERROR, text), transient=again) from None
+            if isinstance(error, socket.gaierror):
+                raise
             raise socket.gaierror(socket.EAI_AGAIN, "the DNS lookup timed out") from error
 
     async def _address(self, route: Route) -> str | None:
@@ -247,7 +255,7 @@ class Connector:
         except socket.gaierror as error:
             raise unreachable(proxy, error) from None
         for literal in literals:
-            self.policy.allow(literal, proxy.port)
+            self.policy.allow_proxy(literal, proxy.port)
 
     async def close(self) -> None:
         """Close connections and resolver."""

@@ -308,6 +308,7 @@ class Fetcher:
         limits, proxy = self._options.limits, route.proxy
         until = asyncio.get_running_loop().time() + min(request.clock.left, limits.request_timeout)
         begin, before = time.monotonic(), fetched.requests
+        slot.proxied = proxy is not None
         connecting = CURRENT_SLOT.set(slot)
         try:
             async with asyncio.timeout_at(until):
@@ -376,7 +377,10 @@ def _conclude(fetched: FetchedFile, reply: Reply, chain: RedirectChain, request:
     elif reply.status == 304 and request.conditions and chain.current == request.validated:
         fetched.not_modified = True
     elif not is_success(reply):
+        later = retry_after(reply.headers.retry_after, reply.headers.date)
         fetched.remark = request.own.remark(chain.current, reply.status)
+        if later and reply.status in RETRIED:
+            fetched.remark = f": retry after {later:.0f} seconds"
         message = f"the server answered {reply.status}{fetched.remark}"
         fetched.failure = Failure(http_code(reply.status or 0), message)
     return fetched
