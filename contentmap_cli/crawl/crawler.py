@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import tempfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -18,6 +19,7 @@ from contentmap_cli.crawl.reading.body_cache import BodyCache
 from contentmap_cli.crawl.reading.parser_processes import ParserProcesses
 from contentmap_cli.crawl.reading.reader import CachedBodies, Reader
 from contentmap_cli.crawl.results import CrawlProgress, DomainCrawl
+from contentmap_cli.errors import UsageError
 from contentmap_cli.models import RememberedFile, Target
 from contentmap_cli.models.diagnosis import Check
 
@@ -28,6 +30,16 @@ log = logging.getLogger("contentmap.crawl")
 _PARSERS = 2
 """Parsing threads, and parsing processes for large files. Threads share the interpreter; two of them keep one
 domain's file from holding up the rest."""
+
+
+def require_temporary_folder() -> None:
+    """Raise UsageError if there is no folder for temporary files, as in a container that is read-only."""
+    try:
+        tempfile.gettempdir()
+    except FileNotFoundError:
+        raise UsageError(
+            "no writable folder for temporary files", hint="name one with the variable TMPDIR"
+        ) from None
 
 
 class Crawler:
@@ -50,6 +62,7 @@ class Crawler:
         self._host_slots = host_slots
 
     async def __aenter__(self) -> Crawler:
+        require_temporary_folder()
         self._fetcher = await Fetcher(
             self._options, self._resolver, self._host_slots, self._traces
         ).__aenter__()

@@ -234,17 +234,13 @@ class DiscoveryQueue:
         """Return whether a file that listed pages redirects to another file now, or a child to its index."""
         return self.known_entries(candidate) > 0 or final_url == candidate.parent
 
-    def conditions(self, candidate: Candidate) -> dict[str, str]:
-        """Return the headers of a conditional request; none for an index, whose children are needed."""
+    def conditions(self, candidate: Candidate) -> tuple[dict[str, str], str]:
+        """Return the headers of a conditional request, and the URL that gave the validators: the last one of
+        the file's redirects. There are none for an index, whose children are needed."""
         known = self._remembered.get(candidate.url) if self._conditional else None
         if known is None or self.needs_content(candidate):
-            return {}
-        return conditional_headers(known.etag, known.last_modified)
-
-    def validated_url(self, candidate: Candidate) -> str:
-        """Return the URL that gave the validators of a file: the last one of its redirects."""
-        known = self._remembered.get(candidate.url)
-        return known.final_url if known is not None and known.final_url is not None else candidate.url
+            return {}, candidate.url
+        return conditional_headers(known.etag, known.last_modified), known.final_url or candidate.url
 
     def known_digest(self, candidate: Candidate) -> str | None:
         """Return the digest of a file's decoded body in the last scan, or None."""

@@ -110,7 +110,8 @@ class DomainCrawler:
 
     async def _check_robots(self) -> None:
         """Compare a robots.txt that is a page with the answer for a path that does not exist."""
-        if self._soft404.has_body(self._finder.robots_digest):
+        current = self._finder.current
+        if current is not None and self._soft404.has_body(current.digest):
             self._finder.discard_soft_robots()
         robots = self._stats.robots_source
         if robots is not None and robots.state is SourceState.NOT_UNDERSTOOD and not self._stats.stopped:
@@ -152,11 +153,12 @@ class DomainCrawler:
             self._stats.add_source(Source(SourceKind.SITEMAP, candidate.url, SourceState.REFUSED, failure))
             return
         probe = candidate.discovered_by is DiscoveryMethod.KNOWN_PATH
+        conditions, validated = self._discovery.conditions(candidate)
         with await self._context.fetch(
             candidate.url,
             max_bytes=self._limits.body_bytes,
-            conditions=self._discovery.conditions(candidate),
-            validated=self._discovery.validated_url(candidate),
+            conditions=conditions,
+            validated=validated,
             retries=0 if probe else None,
             exempt=candidate.exempt,
         ) as fetched:

@@ -166,11 +166,6 @@ class SiteFinder:
                 state=SourceState.NOT_UNDERSTOOD, failure=failure
             )
 
-    @property
-    def robots_digest(self) -> str | None:
-        """The digest of the robots.txt of the site's origin."""
-        return self.current.digest if self.current is not None else None
-
     def accept_missing_robots(self, *, listed: bool) -> None:
         """Treat an HTML page as no robots.txt, if pages are `listed` and it never named a file."""
         stats, source = self._context.stats, self._context.stats.robots_source

@@ -229,7 +229,7 @@ def test_the_command_keeps_bodies_in_the_users_cache(on_sqlite: Any) -> None:
         )
         assert (again.code, again.json["added"], again.json["urls"]) == (0, 1, 3_001)
     steps = [json.loads(line) for line in log.read_text().splitlines()]
-    (said,) = [step for step in steps if step["action"] == "bodies.unkept"]
+    (said,) = [step for step in steps if step["action"] == "bodies.not_stored"]
     assert said["level"] == "warning"
     assert "map.txt" in said["message"]
     assert [step["deltas"] for step in steps if step["action"] == "entries.compared"] in ([], [0])

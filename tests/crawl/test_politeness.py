@@ -174,9 +174,9 @@ async def test_a_crawl_delay_outlives_a_429(monkeypatch: pytest.MonkeyPatch) -> 
     for host in ("delayed", "other"):
         async with politeness.slot(host) as slot:
             pass
-        politeness.slow_down(host, 429, slot.started)
+        politeness.slow_down(host, 429, slot)
         for _ in range(20):
-            politeness.speed_up(host)
+            politeness.speed_up(host, slot)
     await asyncio.sleep(0.1)
     assert list(politeness._hosts) == ["delayed"]
     assert politeness._hosts["delayed"].delay == 0.02

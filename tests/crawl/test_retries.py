@@ -6,6 +6,8 @@ import asyncio
 import socket
 import struct
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -152,11 +154,11 @@ async def test_the_delay_of_a_host() -> None:
     """It doubles with each refusal, not with each of several at once, and is removed step by step."""
     politeness = Politeness(first_delay=0.01)
     async with politeness.slot("a") as one, politeness.slot("a") as two:
-        politeness.slow_down("a", 429, one.started)
-        politeness.slow_down("a", 429, two.started)
+        politeness.slow_down("a", 429, one)
+        politeness.slow_down("a", 429, two)
     assert politeness.slowed("a") == 0.01
     async with politeness.slot("a") as slot:
-        politeness.slow_down("a", 503, slot.started)
+        politeness.slow_down("a", 503, slot)
     assert politeness.slowed("a") == 0.02
     second = asyncio.create_task(politeness.slot("a").__aenter__())
     async with politeness.slot("a"):
@@ -164,8 +166,42 @@ async def test_the_delay_of_a_host() -> None:
         assert not second.done()  # one at a time
     second.cancel()
     for _ in range(10):
-        politeness.speed_up("a")
+        politeness.speed_up("a", slot)
     assert politeness.slowed("a") == 0
+
+
+async def test_the_limit_of_an_address_that_refuses() -> None:
+    """It is halved once for requests at once, and raised by one after ten successes per slot."""
+    politeness = Politeness(per_host=6, per_address=6, first_delay=0.01)
+    async with AsyncExitStack() as held:
+        slots = [await held.enter_async_context(politeness.slot(name, "192.0.2.1")) for name in "abcde"]
+        limits = politeness._addresses["192.0.2.1"]
+        for name, slot in zip("abcde", slots, strict=True):
+            politeness.slow_down(name, 429, slot)
+        assert limits.limit == 2
+        for name in "abcdefghijklmnopqrs":
+            politeness.speed_up(name, slots[0])
+        assert limits.limit == 2
+        for _ in range(200):
+            politeness.speed_up("t", slots[0])
+        assert limits.limit == 6
+
+
+@pytest.mark.parametrize("shared", [None, "192.0.2.1"])
+async def test_a_delayed_host_takes_no_slot_of_its_address(shared: str | None) -> None:
+    """Others at the address are requested meanwhile; the delay of the host holds all the same."""
+    politeness = Politeness(per_address=1)
+    politeness.set_delay("a", 0.2)
+    starts: list[tuple[str, float]] = []
+
+    async def request(name: str) -> None:
+        async with politeness.slot(name, shared):
+            starts.append((name, asyncio.get_running_loop().time()))
+
+    await asyncio.gather(*map(request, "aaab"))
+    assert sorted(name for name, _ in starts[:2]) == ["a", "b"]
+    times = [time for name, time in starts if name == "a"]
+    assert all(later - earlier > 0.19 for earlier, later in pairwise(times))
 
 
 async def test_the_clock_stops_while_everything_waits() -> None:

@@ -137,6 +137,13 @@ def test_at_most_four_one_line_each_with_real_commands(make_domain, make_job) ->
             assert set(re.findall(r"contentmap (\w+)", hint)) <= COMMANDS
 
 
+def test_an_underscore_that_a_wildcard_does_not_cover(make_domain, make_job) -> None:
+    """A certificate authority would not help."""
+    rows = [failed(make_domain, Code.TLS_CERTIFICATE, "my_shop.example"), make_domain()]
+    (hint,) = scan_hints(make_job(rows), rows)
+    assert "contains its name, or --insecure" in hint
+
+
 def test_a_code_that_no_domain_of_the_sample_has_needs_no_hint(make_domain, make_job) -> None:
     """Of very many domains only some are at hand: what cannot be named is not spoken of."""
     rows = [failed(make_domain, Code.DNS_ERROR)]

@@ -13,13 +13,13 @@ from contentmap_cli.commands.database.database_retry import DatabaseRetry
 from contentmap_cli.commands.engine.crawler_pool import CrawlerPool
 from contentmap_cli.commands.engine.metrics import Endpoint, WorkerMetrics
 from contentmap_cli.commands.engine.queue_run import QueueRun
+from contentmap_cli.commands.engine.queued_output import queued_output
 from contentmap_cli.commands.engine.run_id import new_run_id
 from contentmap_cli.commands.engine.stop_signals import signals_to
 from contentmap_cli.commands.interface.answer_output import say
 from contentmap_cli.commands.interface.global_options import GlobalOptions
 from contentmap_cli.commands.interface.process_setup import raise_file_limit
 from contentmap_cli.errors import ConnectionLost, Exit
-from contentmap_cli.storage.database_url import show_database_address
 from contentmap_cli.storage.engine import Database
 from contentmap_cli.storage.queue.host_slots import SharedHostSlots
 from contentmap_cli.storage.queue.queue_driver import QueueDriver
@@ -47,9 +47,10 @@ async def work(cli: GlobalOptions, tenant: str, options: WorkerOptions) -> int:
     raise_file_limit()
     _log_runner()
     address = database_address(cli)
-    retry = DatabaseRetry(options.database_timeout, show_database_address(address))
+    retry = DatabaseRetry(options.database_timeout, address.shown)
     started = time.monotonic()
-    async with AsyncExitStack() as stack:
+    async with queued_output() as queues, AsyncExitStack() as stack:
+        stack.callback(queues.hurry)
         metrics = WorkerMetrics(retry.up.is_set) if options.metrics is not None else None
         if metrics is not None and options.metrics is not None:
             await stack.enter_async_context(metrics.given_at(options.metrics))

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-import ssl
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import nullcontext
@@ -180,9 +179,12 @@ class Fetcher:
                 challenges += 1
                 if request.own.accept_challenge(chain.current, reply.headers.authenticate, answered):
                     continue
-            wait = self._wait_before_retry(route.authority, reply, attempt, request, fetched)
+            final = reply.status not in RETRIED and not reply.transient
+            wait = (
+                None if final else self._wait_before_retry(route.authority, reply, attempt, request, fetched)
+            )
             if wait is None:
-                return better(truncated, reply, fetched)
+                return reply if truncated is None else better(truncated, reply, fetched)
             if reply.body is not None:
                 truncated = reply
             attempt += 1
@@ -260,9 +262,9 @@ class Fetcher:
         if reply.status not in SLOWING:
             request.clock.answered.add(host)
             if reply.status is not None and reply.status < 500:
-                self.politeness.speed_up(host)
+                self.politeness.speed_up(host, slot)
             return
-        refused = self.politeness.slow_down(host, reply.status or 503, slot.started)
+        refused = self.politeness.slow_down(host, reply.status or 503, slot)
         if refused and host in request.clock.answered:
             fetched.retry_after = REFUSED_SECONDS
             self.politeness.pause(host, fetched.retry_after)
@@ -305,7 +307,7 @@ class Fetcher:
 
         if route.host_header is not None:
             headers.append(("Host", route.host_header))
-        limits, proxy = self._options.limits, route.proxy
+        limits, proxy, context = self._options.limits, route.proxy, self._client_context
         until = asyncio.get_running_loop().time() + min(request.clock.left, limits.request_timeout)
         begin, before = time.monotonic(), fetched.requests
         slot.proxied = proxy is not None
@@ -318,7 +320,7 @@ class Fetcher:
                     headers=headers,
                     allow_redirects=False,
                     server_hostname=route.server_hostname,
-                    ssl=self._tls(route.requested, request.own),
+                    ssl=True if context is None or not request.own.is_private(route.requested) else context,
                     **({} if proxy is None else proxy_arguments(proxy, route.url, headers)),
                     middlewares=(send,),
                 )
@@ -333,10 +335,6 @@ class Fetcher:
         finally:
             CURRENT_SLOT.reset(connecting)
             fetched.ms = round((time.monotonic() - begin) * 1000)
-
-    def _tls(self, url: str, own: OwnHeaders) -> ssl.SSLContext | bool:
-        """Return the TLS context of a request; True is that of the connector, without a certificate."""
-        return self._client_context if self._client_context is not None and own.is_private(url) else True
 
     async def _read(self, response: aiohttp.ClientResponse, request: FetchRequest, until: float) -> Reply:
         """Read an answer. Reading the body has its own timeout, and keeps what was received."""

@@ -95,15 +95,13 @@ class OwnHeaders:
 
     def is_withheld(self, url: str) -> bool:
         """Return whether the headers are not sent because the URL is one of http."""
-        return self.belongs_to(url) and not self.sent_to(url)
+        plain = not self.plain and not url.startswith("https:")
+        return plain and bool(self.headers) and site_of(url) == self.site
 
     def sent_to(self, url: str) -> bool:
         """Return whether the headers are part of a request."""
-        return self.belongs_to(url) and (self.plain or url.startswith("https:"))
-
-    def belongs_to(self, url: str) -> bool:
-        """Return whether a URL is on the site that the headers are for, whatever its scheme."""
-        return bool(self.headers) and site_of(url) == self.site
+        allowed = self.plain or url.startswith("https:")
+        return allowed and bool(self.headers) and site_of(url) == self.site
 
     def remark(self, url: str, status: int | None) -> str:
         """Return what to say about credentials after the status of a refusal; empty for other statuses."""

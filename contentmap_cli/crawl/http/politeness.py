@@ -1,7 +1,7 @@
 """Politeness: limits on concurrent connections per host and address, and delays between requests.
 
 A host that answers 429 or 503 is requested one by one, with a delay that doubles with each such answer and
-is reduced step by step with each success.
+is reduced step by step with each success. At its address, the limit is halved and raised again by one.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext, suppress
 from contextvars import ContextVar
-from dataclasses import dataclass, field
 from math import inf
 from typing import Final, Protocol
 
@@ -21,7 +20,7 @@ LONGEST_DELAY: Final = {429: 60.0, 503: 4.0}
 """Maximum seconds between requests to a host that answered so. 503 may concern one file only."""
 
 STEPS: Final = 10
-"""Successes after which a delay is removed."""
+"""Successes after which a delay is removed, and per slot before an address gets one more."""
 
 MAX_REFUSALS: Final = 6
 """Consecutive answers 429, each after a longer delay, after which a host is not requested any more."""
@@ -36,27 +35,35 @@ class HostSlots(Protocol):
         """Wait for one of `limit` slots at a host or an address."""
 
 
-class Slots:
-    """A semaphore whose limit can be changed, and exceeded by `take`."""
+class _HostState:
+    """The state of one host or address: a semaphore whose limit can be changed, a delay and a pause.
 
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._used = 0
+    Times are on the event loop's clock. `extra` is the delay because of 429 and 503, `step` that of a
+    success: seconds, or the part of a slot at an address.
+    """
+
+    def __init__(self, limit: int, delay: float = 0.0) -> None:
+        self.limit = limit
+        self.used = 0
         self._waiting: deque[asyncio.Future[None]] = deque()
+        self.delay = delay
+        self.next_start = 0.0
+        self.paused_until = 0.0
+        self.extra = 0.0
+        self.step = 0.0
+        self.slowed_at = -inf
+        self.refusals = 0
+        self.users = 0
 
     @property
     def free(self) -> bool:
         """Whether a slot can be had without waiting."""
-        return self._used < self._limit and not self._waiting
-
-    def take(self) -> None:
-        """Take a slot without waiting."""
-        self._used += 1
+        return self.used < self.limit and not self._waiting
 
     async def acquire(self) -> None:
         """Wait for a slot."""
         if self.free:
-            self._used += 1
+            self.used += 1
             return
         given: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append(given)
@@ -72,41 +79,22 @@ class Slots:
 
     def release(self) -> None:
         """Give a slot back."""
-        self._used -= 1
-        self._pass_on()
+        self.used -= 1
+        self.set_limit(self.limit)
 
     def set_limit(self, limit: int) -> None:
-        """Change the limit. Slots that are taken stay so."""
-        self._limit = limit
-        self._pass_on()
-
-    def _pass_on(self) -> None:
-        while self._waiting and self._used < self._limit:
+        """Change the limit, and pass on what is free. Slots that are taken stay so."""
+        self.limit = limit
+        while self._waiting and self.used < limit:
             given = self._waiting.popleft()
             if not given.done():
-                self._used += 1
+                self.used += 1
                 given.set_result(None)
 
-
-@dataclass(slots=True)
-class _HostState:
-    """The state of one host or address. Times are on the event loop's clock, `extra` is the delay because of
-    429 and 503."""
-
-    slots: Slots
-    delay: float = 0.0
-    next_start: float = 0.0
-    paused_until: float = 0.0
-    extra: float = 0.0
-    step: float = 0.0
-    slowed_at: float = -inf
-    refusals: int = 0
-    users: int = field(default=0)
-
-    def begin(self) -> bool:
-        """Begin a request if the delay and the pause have ended; return whether they have."""
+    def start(self) -> bool:
+        """Start a request, unless a delay or pause has begun; return whether it starts."""
         now = asyncio.get_running_loop().time()
-        if now < max(self.next_start, self.paused_until):
+        if max(self.next_start, self.paused_until) > now:
             return False
         self.next_start = now + max(self.delay, self.extra)
         return True
@@ -203,7 +191,7 @@ class Politeness:
     def _host(self, host: str) -> _HostState:
         state = self._hosts.get(host)
         if state is None:
-            state = self._hosts[host] = _HostState(Slots(self._per_host), self._delay)
+            state = self._hosts[host] = _HostState(self._per_host, self._delay)
         return state
 
     @asynccontextmanager
@@ -215,12 +203,11 @@ class Politeness:
         max_wait: float = inf,
         clock: DomainClock | None = None,
     ) -> AsyncIterator[Slot]:
-        """Wait for a slot at the host, then for the host's delay or pause, then for a slot at the address.
+        """Wait for a slot at the host, for the host's delay or pause, then for a slot at the address.
 
-        All requests take slots in this order, so that there is no deadlock, and none keeps a slot at an
-        address while its host is paused. A delay or pause that begins during the wait for the address is
-        waited for without the slot. `clock` does not count the wait. Raise `HostPaused` if the pause is
-        longer than `max_wait` seconds.
+        All requests take slots in this order, so that there is no deadlock. Slots shared with other crawlers
+        are taken last. `clock` does not count the wait. Raise `HostPaused` if the pause is longer than
+        `max_wait` seconds.
         """
         state = self._host(host)
         state.users += 1
@@ -228,17 +215,14 @@ class Politeness:
         try:
             async with AsyncExitStack() as held:
                 async with nullcontext() if clock is None else clock.waiting():
-                    await state.slots.acquire()
-                    held.callback(state.slots.release)
-                    if self._host_slots is not None:
-                        await held.enter_async_context(self._host_slots.place(f"host {host}", self._per_host))
+                    await state.acquire()
+                    held.callback(state.release)
                     while True:
                         await _wait(state, max_wait)
-                        async with AsyncExitStack() as at_address:
-                            if address is not None:
-                                await self._enter_address(address, slot, at_address)
-                            if state.begin():
-                                held.push_async_exit(at_address.pop_all())
+                        async with AsyncExitStack() as taken:
+                            await self._enter(host, slot, taken)
+                            if state.start():  # else another request of the host was faster, or it paused
+                                held.push_async_exit(taken.pop_all())
                                 break
                 slot.started = asyncio.get_running_loop().time()
                 yield slot
@@ -248,41 +232,49 @@ class Politeness:
             if unchanged and state.idle(asyncio.get_running_loop().time()):
                 self._hosts.pop(host, None)
 
+    async def _enter(self, host: str, slot: Slot, taken: AsyncExitStack) -> None:
+        address = slot.address
+        if address is not None:
+            await self._enter_address(address)
+            taken.callback(lambda: self.leave_address(slot.address))
+        taken.callback(slot.release)
+        if self._host_slots is not None:
+            await taken.enter_async_context(self._host_slots.place(f"host {host}", self._per_host))
+            if address is not None:
+                shared = self._host_slots.place(f"address {address}", self._per_address)
+                await taken.enter_async_context(shared)
+
     # -- addresses
 
     def _address(self, address: str) -> _HostState:
         state = self._addresses.get(address)
         if state is None:
-            state = self._addresses[address] = _HostState(Slots(self._per_address))
+            state = self._addresses[address] = _HostState(self._per_address)
         return state
 
-    async def _enter_address(self, address: str, slot: Slot, held: AsyncExitStack) -> None:
+    async def _enter_address(self, address: str) -> None:
         state = self._address(address)
         state.users += 1
         try:
-            await state.slots.acquire()
+            await state.acquire()
         except BaseException:
             self._leave(address, state)
             raise
-        held.callback(lambda: self.leave_address(slot.address))
-        held.callback(slot.release)
-        if self._host_slots is not None:
-            await held.enter_async_context(self._host_slots.place(f"address {address}", self._per_address))
 
     def take_address(self, address: str, *, force: bool = False) -> bool:
         """Take a slot at an address without waiting; return False if there is none, unless `force` is set."""
         state = self._address(address)
-        if not force and not state.slots.free:
+        if not force and not state.free:
             return False
         state.users += 1
-        state.slots.take()
+        state.used += 1
         return True
 
     def leave_address(self, address: str | None) -> None:
         """Give back a slot at an address."""
         if address is not None:
             state = self._addresses[address]
-            state.slots.release()
+            state.release()
             self._leave(address, state)
 
     def _leave(self, address: str, state: _HostState) -> None:
@@ -301,27 +293,38 @@ class Politeness:
         state = self._host(host)
         state.paused_until = max(state.paused_until, asyncio.get_running_loop().time() + seconds)
 
-    def slow_down(self, host: str, status: int, started: float) -> bool:
+    def slow_down(self, host: str, status: int, slot: Slot) -> bool:
         """Double the delay between requests to a host that answered 429 or 503, and pause it that long.
 
-        `started` is when the request was sent: answers to requests before the last change have no effect.
-        Return whether the host has refused `MAX_REFUSALS` requests in a row.
+        Halve the requests at once at its address, which may be that of a server that refuses more. Answers to
+        requests of before the last change have no effect. Return whether the host has refused `MAX_REFUSALS`
+        requests in a row.
         """
         state = self._host(host)
         loop = asyncio.get_running_loop()
-        if started >= state.slowed_at:
+        shared = self._addresses.get(slot.address or "")
+        if shared is not None and slot.started >= shared.slowed_at:
+            shared.set_limit(max(1, min(shared.used, shared.limit) // 2))
+            shared.slowed_at = loop.time()
+        if slot.started >= state.slowed_at:
             longer = min(max(self._first_delay, 2 * state.extra), LONGEST_DELAY[status])
             state.extra = max(state.extra, longer)
             state.step = state.extra / STEPS
             state.slowed_at = loop.time()
             state.refusals += status == 429
-            state.slots.set_limit(1)
+            state.set_limit(1)
             loop.call_later(_KEPT_SECONDS, self._forget_unless_delayed, host)
         self.pause(host, state.extra)
         return state.refusals >= MAX_REFUSALS
 
-    def speed_up(self, host: str) -> None:
+    def speed_up(self, host: str, slot: Slot) -> None:
         """Reduce the delay of a host that answers again, down to the configured one."""
+        shared = self._addresses.get(slot.address or "")
+        if shared is not None and shared.limit < self._per_address:
+            shared.step += 1 / (STEPS * shared.limit)
+            if shared.step >= 1:
+                shared.step = 0.0
+                shared.set_limit(shared.limit + 1)
         state = self._hosts.get(host)
         if state is None or not state.extra:
             return
@@ -329,7 +332,7 @@ class Politeness:
         state.extra -= state.step
         if state.extra < state.step / 2:
             state.extra = 0.0
-            state.slots.set_limit(self._per_host)
+            state.set_limit(self._per_host)
 
     def slowed(self, host: str) -> float:
         """Return the delay in seconds because of 429 and 503."""
@@ -355,9 +358,13 @@ class Politeness:
 
 
 async def _wait(state: _HostState, max_wait: float) -> None:
-    """Wait until a request to the host may start. Raise `HostPaused`."""
+    """Wait for the end of the host's delay and pause."""
     loop = asyncio.get_running_loop()
-    while (now := loop.time()) < (start := max(state.next_start, state.paused_until)):
+    while True:
+        now = loop.time()
         if state.paused_until - now > max_wait:
             raise HostPaused(state.paused_until - now)
+        start = max(state.next_start, state.paused_until)
+        if start <= now:
+            return
         await asyncio.sleep(start - now)

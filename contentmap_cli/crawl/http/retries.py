@@ -69,10 +69,8 @@ def discard(reply: Reply | None, fetched: FetchedFile) -> None:
         fetched.discarded += reply.size
 
 
-def better(truncated: Reply | None, reply: Reply, fetched: FetchedFile) -> Reply:
+def better(truncated: Reply, reply: Reply, fetched: FetchedFile) -> Reply:
     """Return the more complete one of a truncated reply and that of the next attempt; discard the other."""
-    if truncated is None:
-        return reply
     if reply.body is not None and (reply.failure is None or reply.size >= truncated.size):
         discard(truncated, fetched)
         return reply

@@ -79,7 +79,7 @@ class CachedBodies:
             log.warning(
                 "the next scan will read large files whole, their bodies cannot be kept: %s",
                 segment.unkept,
-                extra={"action": "bodies.unkept"},
+                extra={"action": "bodies.not_stored"},
             )
         self._fresh += segment.kept.bytes if segment.kept is not None else 0
         if self._fresh < TRIMMED_AFTER:
@@ -198,10 +198,10 @@ class Reader:
             return _broken(message, Code.DEADLINE)
         except WorkerDied as error:
             log.error(  # noqa: TRY400 - no traceback of ours
-                "a parsing process died over %s: %s",
+                "a parsing process exited while it parsed %s: %s",
                 source.reading.base,
                 error,
-                extra={"action": "parse.died", "url": source.reading.base},
+                extra={"action": "parse.process_exited", "url": source.reading.base},
             )
             return _broken("the process that parsed it was killed")
         if done.full is not None:
