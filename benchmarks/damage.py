@@ -29,7 +29,7 @@ from site_nights import Judged, Watched, WrongExit, scan_night
 from site_rule import Fault, Rule
 from site_server import SiteServer, serving_sites
 
-SITES = 250
+SITES = 125
 """Histories whose sites one scan covers."""
 SHOWN = 20
 
@@ -61,7 +61,7 @@ def main() -> int:
     parser.add_argument("--histories", type=int, default=500)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--nights", type=int, default=6)
-    parser.add_argument("--jobs", type=int, default=2, help="scans at once")
+    parser.add_argument("--jobs", type=int, default=4, help="scans at once")
     parser.add_argument("--database", metavar="URL", help="PostgreSQL with the schema; default: SQLite files")
     parser.add_argument("--replay", metavar="SEED:INDEX", help="run one history and show each night")
     parser.add_argument("--show", type=int, default=SHOWN, metavar="N", help="wrong histories to print")

@@ -78,6 +78,7 @@ class Code(StrEnum):
     INTERRUPTED = "interrupted"
     LEASE_LOST = "lease_lost"
     STORAGE_ERROR = "storage_error"
+    SYSTEM_LIMIT = "system_limit"
     INTERNAL_ERROR = "internal_error"
 
 
@@ -116,6 +117,26 @@ class UsageError(ContentMapError):
 
     code = "usage"
     exit_code = Exit.USAGE
+
+
+RAISE_LIMIT = "raise it (`ulimit -u`, the pids limit of a container), or lower --concurrency"
+
+
+class SystemLimit(ContentMapError):
+    """The system starts no further thread or process."""
+
+    code = Code.SYSTEM_LIMIT
+    exit_code = Exit.USAGE
+
+    def __init__(self) -> None:
+        super().__init__(
+            "no thread or process can be started: the limit of processes is reached", hint=RAISE_LIMIT
+        )
+
+
+def is_out_of_threads(error: BaseException) -> bool:
+    """Return whether an exception says that no thread can be started. Python has no class of its own."""
+    return isinstance(error, RuntimeError) and "can't start new thread" in str(error)
 
 
 class DatabaseUnavailable(ContentMapError):

@@ -10,25 +10,22 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from concurrent.futures import CancelledError
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any, Final, Generic, Self, TypeVar
+from datetime import UTC, date, datetime
+from typing import Any, Final, Self, TypeVar
 
 from contentmap_cli.commands.database.connection import open_for_reading
-from contentmap_cli.commands.database.lookups import require_domain
-from contentmap_cli.commands.engine.run_id import is_dead, is_running, truthful
+from contentmap_cli.commands.database.lookups import jobs_as_they_stand, require_domain
 from contentmap_cli.crawl.targets import parse_target
 from contentmap_cli.models import JobSummary, StoredEntry, StoredFile
 from contentmap_cli.models.comparison import Change, Kind, ScanPoint, choose_scans
 from contentmap_cli.storage.database_errors import storage_errors
-from contentmap_cli.storage.database_url import parse_database_address, show_database_address
-from contentmap_cli.storage.jobs.job_queries import list_jobs
-from contentmap_cli.storage.queue.queue_state import with_queue
+from contentmap_cli.storage.database_url import parse_database_address
 from contentmap_cli.storage.reading.comparison import changes_between, history
-from contentmap_cli.storage.reading.contents import EntryFilter, known_domains, stored_batches, stored_files
+from contentmap_cli.storage.reading.contents import EntryFilter, EntryPages, known_domains, stored_files
 from contentmap_cli.storage.session import GuardedSession
 
 T = TypeVar("T")
@@ -89,11 +86,10 @@ class Store:
 
     def __init__(self, address: str | os.PathLike[str], *, tenant: str = "default") -> None:
         url = parse_database_address(os.fspath(address))
-        self._shown = show_database_address(url)
+        self._shown = url.shown
         self._tenant = tenant
         self._closed = False
         self._lock = threading.Lock()  # nothing is submitted to the loop once it is being closed
-        self._streams: set[_Stream[Any]] = set()
         self._stack = AsyncExitStack()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="contentmap-store", daemon=True)
@@ -112,11 +108,7 @@ class Store:
         """Return the newest jobs, the newest first; those that scan `domain` where one is given."""
         name = parse_target(domain).domain if domain is not None else None
 
-        async def read(session: GuardedSession) -> list[JobSummary]:
-            found = await list_jobs(session, self._tenant, limit=limit, domain=name, running=is_running)
-            return [truthful(await with_queue(session, job, is_dead)) for job in found]
-
-        return self._read(read)
+        return self._read(lambda session: jobs_as_they_stand(session, self._tenant, limit=limit, domain=name))
 
     def sitemaps(self, domain: str, *, removed: bool = False) -> list[StoredFile]:
         """Return the sitemap files of a domain, in the order they were first seen.
@@ -137,27 +129,30 @@ class Store:
         *,
         sitemap: str | None = None,
         match: str | None = None,
-        first_seen_after: datetime | None = None,
-        lastmod_after: datetime | None = None,
+        first_seen_after: date | None = None,
+        lastmod_after: date | None = None,
         removed: bool = False,
         limit: int | None = None,
     ) -> Iterator[StoredEntry]:
         """Iterate over the entries of a domain, file by file, each file's in the order of their URLs.
 
         `sitemap` is the URL of the only file to read, `match` a glob over the whole URL (`*` and `?`). Of the
-        two times, a naive one is UTC. `removed` asks for the URLs that are no longer listed instead of those
-        that are. The database is read while the iterator is, in one transaction and constant memory.
+        two times, a naive one is UTC and a date is its beginning; anything else raises TypeError. `removed`
+        asks for the URLs that are no longer listed instead of those that are. The database is read while the
+        iterator is, in constant memory, in transactions of some thousands of entries: an iterator that pauses
+        holds none open. All entries are as the last scan had left them when the iteration began, whatever is
+        recorded meanwhile.
         """
         domain_id = self._domain_id(domain)
         wanted = EntryFilter(
             sitemap=sitemap,
             match=match,
-            since=_utc(first_seen_after),
-            changed_after=_utc(lastmod_after),
+            since=_moment("first_seen_after", first_seen_after),
+            changed_after=_moment("lastmod_after", lastmod_after),
             removed=removed,
             limit=limit,
         )
-        return self._stream(lambda session: stored_batches(session, domain_id, wanted))
+        return self._entries(EntryPages(domain_id, wanted))
 
     def diff(
         self, domain: str, *, earlier: str | datetime | None = None, later: str | datetime | None = None
@@ -180,7 +175,7 @@ class Store:
         return self._read(read)
 
     def close(self) -> None:
-        """Close all connections and end iterators that are still open. May be called more than once.
+        """Close all connections. May be called more than once. Iterators that are open raise ValueError.
 
         A read in another thread raises ValueError, if it does not end within some seconds.
         """
@@ -216,46 +211,9 @@ class Store:
 
         return self._run(read())
 
-    def _stream(self, batches: Callable[[GuardedSession], AsyncIterator[Sequence[T]]]) -> Iterator[T]:
-        """Yield the items of `batches` in one read-only transaction.
-
-        A guarded session belongs to the task that began its transaction, so that one task reads all batches
-        and hands them over; it is one batch ahead at most.
-        """
-        stream: _Stream[T] = _Stream(asyncio.Queue(1))
-
-        async def produce() -> None:
-            try:
-                with storage_errors(self._shown):
-                    async with self._sessions.read() as session, session.begin():
-                        async for batch in batches(session):
-                            await stream.queue.put(batch)
-                            if stream.ended:
-                                break
-            except Exception as error:
-                await stream.queue.put(error)  # raised by the reader
-            else:
-                await stream.queue.put(None)
-            finally:
-                self._streams.discard(stream)
-
-        async def start() -> asyncio.Task[None]:
-            self._streams.add(stream)
-            return asyncio.create_task(produce())
-
-        task = self._run(start())
-        try:
-            while (batch := self._run(stream.queue.get())) is not None:
-                if isinstance(batch, Exception):
-                    raise batch
-                yield from batch
-            if stream.ended:
-                raise _closed()
-        finally:
-            with self._lock:
-                if not self._closed:
-                    self._loop.call_soon_threadsafe(stream.end)
-            del task  # the loop has only a weak reference to it
+    def _entries(self, pages: EntryPages) -> Iterator[StoredEntry]:
+        while page := self._read(pages.next):
+            yield from page
 
     async def _while_open(self, items: AsyncIterator[T]) -> AsyncIterator[T]:
         """Yield the items. Raise ValueError as soon as the store is closed."""
@@ -268,10 +226,8 @@ class Store:
         """End all reads, then close all connections.
 
         A task that is cancelled during a statement leaves a connection that cannot be closed in order. So
-        streams end after their batch, and other reads have some time for the statement that they wait for.
+        reads have some time for the statement that they wait for.
         """
-        for stream in list(self._streams):
-            stream.end()
         others = asyncio.all_tasks() - {asyncio.current_task()}
         if others:
             _, late = await asyncio.wait(others, timeout=_CLOSE_SECONDS)
@@ -297,20 +253,6 @@ class Store:
                 raise
 
 
-class _Stream(Generic[T]):
-    """The batches that one task reads and an iterator takes; None ends them."""
-
-    def __init__(self, queue: asyncio.Queue[Sequence[T] | Exception | None]) -> None:
-        self.queue = queue
-        self.ended = False
-
-    def end(self) -> None:
-        """End the task after the batch that it reads."""
-        self.ended = True
-        if self.queue.full():
-            self.queue.get_nowait()  # the task may wait for room
-
-
 def _closed() -> ValueError:
     return ValueError("the store is closed")
 
@@ -318,3 +260,12 @@ def _closed() -> ValueError:
 def _utc(value: T) -> T | datetime:
     """Return a naive time as UTC, and anything else as it is."""
     return value.replace(tzinfo=UTC) if isinstance(value, datetime) and value.tzinfo is None else value
+
+
+def _moment(name: str, value: date | None) -> datetime | None:
+    """Return a time in UTC; a date is its beginning. Raise TypeError for anything else."""
+    if value is None or isinstance(value, datetime):
+        return _utc(value)
+    if isinstance(value, date):
+        return datetime(value.year, value.month, value.day, tzinfo=UTC)
+    raise TypeError(f"{name} must be a datetime or a date, not {type(value).__name__}")

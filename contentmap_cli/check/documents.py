@@ -313,7 +313,8 @@ class Documents(Family):
             broken = IN_ROBOTS.get(problem.code, broken)
         if problem.code == "too_many_extensions" and problem.message.endswith("image"):
             broken = IMAGE_COUNT
-        quoted = broken in _QUOTED
+        # a repeated URL is named where the document was parsed for a check
+        quoted = broken in _QUOTED or (broken is URL_DUPLICATE and "://" in problem.message)
         self.notes.add(
             broken,
             file,

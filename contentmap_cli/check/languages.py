@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
 from contentmap_cli.check.hashing import HashBag
-from contentmap_cli.check.registry import EXAMPLES, GOOGLE, Family, Notes, rule
+from contentmap_cli.check.registry import GOOGLE, MAX_EXAMPLES, Family, Notes, rule
 from contentmap_cli.check.url_parts import origin_of
 from contentmap_cli.models import Attributes, Entry, Severity
 from contentmap_cli.models.findings import CheckedFile, CheckedSite, Rule
@@ -144,7 +144,7 @@ class Languages(Family):
             return
         for host, required in self._required.items():
             if host in self._hosts:
-                count, sample = required.missing_from(self._links_seen, EXAMPLES - len(self._sample))
+                count, sample = required.missing_from(self._links_seen, MAX_EXAMPLES - len(self._sample))
                 self._count += count
                 self._sample |= sample
         self.needs_second_pass = self._count > 0

@@ -11,8 +11,10 @@ from contentmap_cli.errors import UsageError
 from contentmap_cli.models import Entry, Severity
 from contentmap_cli.models.findings import CheckedFile, CheckedSite, Finding, Rule
 
-EXAMPLES = 5
+MAX_EXAMPLES = 10_000
 """Examples per finding; further ones are only counted."""
+MAX_EXAMPLE_CHARACTERS = 50_000_000
+"""Characters of all examples of a target; further ones are only counted."""
 
 PROTOCOL = "https://www.sitemaps.org/protocol.html"
 GOOGLE = "https://developers.google.com/search/docs/crawling-indexing"
@@ -69,10 +71,11 @@ class _Note:
 
 
 class Notes:
-    """Collects findings: one per rule and file, with a count and the first few examples."""
+    """Collects findings: one per rule and file, with a count and the first examples."""
 
-    def __init__(self, target: str, selected: Collection[str]) -> None:
-        self._target = target
+    def __init__(self, site: CheckedSite, selected: Collection[str]) -> None:
+        self._site = site
+        self._room = MAX_EXAMPLE_CHARACTERS
         self._selected = selected
         self._notes: dict[tuple[str | None, str], _Note] = {}
 
@@ -103,8 +106,9 @@ class Notes:
         note.count += count
         if note.line is None:
             note.line = line
-        if example is not None and len(note.examples) < EXAMPLES:
+        if example is not None and len(note.examples) < MAX_EXAMPLES and self._room > 0:
             note.examples.append(example[:2048])
+            self._room -= len(note.examples[-1])
 
     def findings(self) -> list[Finding]:
         """Return the findings: those about the target, then those of each file, in the order of the
@@ -119,7 +123,14 @@ class Notes:
         )
         return [
             Finding(
-                RULES[name], self._target, file, note.line, note.message, note.count, tuple(note.examples)
+                RULES[name],
+                self._site.target,
+                file,
+                note.line,
+                note.message,
+                note.count,
+                tuple(note.examples),
+                is_local=not self._site.is_site,
             )
             for (file, name), note in ordered
         ]

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from contentmap_cli.check.documents import LIMIT_URL_LENGTH, URL_RELATIVE
 from contentmap_cli.check.hashing import HashBag
-from contentmap_cli.check.registry import EXAMPLES, GOOGLE, PROTOCOL, RFC_9309, Family, Notes, rule
+from contentmap_cli.check.registry import GOOGLE, MAX_EXAMPLES, PROTOCOL, RFC_9309, Family, Notes, rule
 from contentmap_cli.check.url_parts import Origin, folder_of, is_private, origin_of, path_of
 from contentmap_cli.models import DocumentKind, Entry, Severity
 from contentmap_cli.models.findings import CheckedFile, CheckedSite, Rule
@@ -154,7 +154,7 @@ class Urls(Family):
             self._secure = self._secure or self._own is None  # the file's own URL is not known
         else:
             self._insecure_count += 1
-            if len(self._insecure) < EXAMPLES:
+            if len(self._insecure) < MAX_EXAMPLES:
                 self._insecure.append(url)
         if self._own is None:
             return
@@ -199,7 +199,7 @@ class Repetitions(Family):
         if self._files > 1:
             if self._bag.overflowed:
                 self.incomplete = f"{URL_REPEATED.id} compared the first {MAX_HASHES:,} URLs only"
-            self._count, self._sample = self._bag.repeated(EXAMPLES)
+            self._count, self._sample = self._bag.repeated(MAX_EXAMPLES)
             self.needs_second_pass = self._count > 0
 
     def second_pass(self, file: CheckedFile, entries: Sequence[Entry]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import sys
 from collections.abc import Sequence
 from copy import copy
@@ -38,10 +40,11 @@ from contentmap_cli.commands.interface.global_options import (
     Verbose,
 )
 from contentmap_cli.commands.interface.help_pages import SETTINGS, HelpGroup
+from contentmap_cli.commands.interface.logging_setup import LogFormat, is_console_json, set_up_logging
 from contentmap_cli.commands.interface.process_setup import leave, open_standard_streams
-from contentmap_cli.commands.reading import diff, report, robots, sitemaps, urls
+from contentmap_cli.commands.reading import diff, domains, report, robots, sitemaps, urls
 from contentmap_cli.commands.reading import map as map_command
-from contentmap_cli.commands.settings.config_files import given_as_flag
+from contentmap_cli.commands.settings.config_files import given_as_flag, read_layers
 from contentmap_cli.errors import ContentMapError, Exit, UsageError
 
 EPILOG = """\
@@ -96,6 +99,7 @@ command(app, "status", epilog=status.EPILOG)(status.status)
 command(app, "jobs", epilog=jobs.EPILOG)(jobs.jobs)
 command(app, "resume", flags_only=resume.RECORDED, epilog=resume.EPILOG)(resume.resume)
 command(app, "cancel", epilog=cancel.EPILOG)(cancel.cancel)
+command(app, "tenants", epilog=domains.TENANTS)(domains.tenants)
 command(app, "urls", epilog=urls.EPILOG)(urls.urls)
 command(app, "sitemaps", epilog=sitemaps.EPILOG)(sitemaps.sitemaps)
 command(app, "robots", epilog=robots.EPILOG)(robots.robots)
@@ -106,6 +110,7 @@ command(app, "doctor", epilog=doctor.EPILOG)(doctor.doctor)
 command(app, "check", epilog=check.EPILOG)(check.check)
 command(app, "parse", epilog=parse.EPILOG)(parse.parse)
 command(app, "worker", epilog=worker.EPILOG)(worker.worker)
+domains.register(app)
 db.register(app)
 # the last: it shows the settings of all
 command(app, "config", all_settings=True, epilog=config.EPILOG)(config.config)
@@ -153,6 +158,7 @@ def _run() -> int:
     except typer.Abort:
         return Exit.INTERRUPTED
     except ContentMapError as error:  # a settings file, read before any command runs
+        _set_up_early_logging()
         fail(error, as_json=as_json)
         return error.exit_code
     except Exception as error:
@@ -160,10 +166,25 @@ def _run() -> int:
         if not hasattr(error, "format_message"):
             return unexpected(error, as_json=as_json)
         context = getattr(error, "ctx", None)
-        if type(error).__name__ == "NoArgsIsHelpError":
+        _set_up_early_logging()
+        if type(error).__name__ == "NoArgsIsHelpError" and not is_console_json():
             print(error.format_message(), file=sys.stderr)
             return Exit.USAGE
         path = context.command_path if context else "contentmap"
         message = error.format_message().replace("Value error, ", "")
+        if type(error).__name__ == "NoArgsIsHelpError":
+            message = "no command is named"
         fail(UsageError(message, hint=f"see `{path} --help`"), as_json=as_json)
         return Exit.USAGE
+
+
+def _set_up_early_logging() -> None:
+    """Set the format of errors of the command line itself, which was not parsed."""
+    named = re.findall(r"\0--log-format[=\0](\w*)", "\0".join(sys.argv))
+    try:
+        chosen = named[-1] if named else os.environ.get("CONTENTMAP_LOG_FORMAT")
+        if chosen is None and (setting := read_layers(None).get("log_format")) is not None:
+            chosen = setting.value
+    except ContentMapError:
+        chosen = None
+    set_up_logging(quiet=False, verbose=0, file=None, as_json=chosen == LogFormat.JSON)

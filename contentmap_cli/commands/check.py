@@ -124,14 +124,17 @@ async def _checked(
     stored: bool,
 ) -> list[Checker]:
     from contentmap_cli.check.checker import Checker
+    from contentmap_cli.check.registry import MAX_EXAMPLES
     from contentmap_cli.commands.check_runner import check_file, check_live, check_stored
     from contentmap_cli.commands.interface.document_input import is_robots, opened
     from contentmap_cli.commands.interface.target_input import domain_name
     from contentmap_cli.crawl.crawler import Crawler
     from contentmap_cli.crawl.targets import parse_target
-    from contentmap_cli.models.findings import CheckedSite
+    from contentmap_cli.models.findings import STANDARD_INPUT, CheckedSite
 
     options = settings.crawl_options()
+    limits = replace(options.limits, listed_problems=MAX_EXAMPLES, name_duplicates=True)
+    options = replace(options, limits=limits)
     files = [] if stored else [each for each in targets if _is_file(each)]
     if base is not None and not files:
         raise UsageError("--base requires a file as target", hint="omit --base")
@@ -142,7 +145,7 @@ async def _checked(
     sites = {each: parse_target(each) for each in targets if each not in files}
     checkers = []
     for name in files:
-        shown = "standard input" if name == "-" else name
+        shown = STANDARD_INPUT if name == "-" else name
         checker = Checker(CheckedSite(target=shown, now=datetime.now(UTC), is_site=False), wanted)
         with opened(name) as source:
             check_file(checker, shown, source, base, options.limits, robots=is_robots(name, base))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from contentmap_cli.commands.interface import options as opt
@@ -37,7 +38,7 @@ def config(
     rows = [_row(cli, setting, values) for setting in SETTINGS.values()]
     with answer_to(output) as out:
         if as_json:
-            answer = {"type": "config", "schema": 1, "user_file": str(user_file()), "settings": rows}
+            answer = {"type": "config", "schema": 1, "user_file": _text(user_file()), "settings": rows}
             out.write(json.dumps(answer, indent=2) + "\n")
             return
         columns = (Column("SETTING"), Column("VALUE", cut=True, fit=50), Column("FROM"))
@@ -48,6 +49,10 @@ def config(
             for row in rows
         ]
         write_table(out, columns, lines, width=width_of(out), color=cli.colored(out))
+
+
+def _text(path: Path | None) -> str | None:
+    return None if path is None else str(path)
 
 
 def _row(cli: GlobalOptions, setting: Setting, values: dict[str, Any]) -> dict[str, Any]:
@@ -61,7 +66,7 @@ def _row(cli: GlobalOptions, setting: Setting, values: dict[str, Any]) -> dict[s
     value = values[name] if name in values else getattr(cli, name)
     place = None
     if source == "DEFAULT":
-        value = ({"db": str(default_file()), "body_cache": default_body_cache()} | defaults()).get(name)
+        value = ({"db": _text(default_file()), "body_cache": default_body_cache()} | defaults()).get(name)
     elif source == "ENVIRONMENT":
         place = setting.variable
     elif source == "DEFAULT_MAP":
@@ -81,10 +86,10 @@ _SOURCES = {"COMMANDLINE": "flag", "ENVIRONMENT": "environment", "DEFAULT_MAP": 
 
 def _without_secrets(name: str, value: Any) -> Any:
     """Return the value without passwords, proxy credentials and header values."""
-    from contentmap_cli.storage.database_url import parse_database_address, show_database_address
+    from contentmap_cli.storage.database_url import parse_database_address
 
     if name == "db":
-        return show_database_address(parse_database_address(value))
+        return parse_database_address(value).shown if value else value
     if name == "header":
         return [f"{text.partition(':')[0].strip()}: ***" for text in value or ()]
     if name == "user":

@@ -30,6 +30,8 @@ Exit codes: 0; 6 no such job; with --exit-code also 3 errors, 4 every domain fai
 """
 NOT_CLEAN = frozenset(status for status in ScanStatus if status.finished and not status.clean)
 POLL_SECONDS = 1.0
+PAGE = 1_000
+"""Domains that are read at once."""
 SHOWN = 200
 """Maximum rows of a table. For a job with more domains it shows those that have errors."""
 
@@ -108,11 +110,12 @@ async def _write(
     failed: bool,
 ) -> None:
     """Write the current state of the job; a table has at most `SHOWN` rows."""
+    from contentmap_cli.commands.database.lookups import pages
     from contentmap_cli.commands.engine.run_id import truthful_result
     from contentmap_cli.commands.interface.answer_output import has_left, width_of
     from contentmap_cli.output.answers.tables import MAX_NAMES
     from contentmap_cli.output.formats import status_writer
-    from contentmap_cli.storage.jobs.job_queries import domain_results, error_groups
+    from contentmap_cli.storage.jobs.job_queries import ResultPages, error_groups
 
     writer = status_writer(format, out, job, width=width_of(out), color=cli.colored(out))
     table = format is Format.TABLE
@@ -122,16 +125,17 @@ async def _write(
         statuses = NOT_CLEAN | ({ScanStatus.RUNNING} if job.status is JobStatus.INTERRUPTED else set())
     if failed:
         wanted = sum(job.domains[status] for status in NOT_CLEAN)
-    async with sessions.read(job.job_id) as session, session.begin():
-        rows = domain_results(
-            session, job.job_id, cli.tenant_name, statuses=statuses, limit=SHOWN if table else None
-        )
-        async for row in rows:
+    results = ResultPages(job.job_id, cli.tenant_name, statuses=statuses, size=SHOWN if table else PAGE)
+    async for page in pages(sessions, results.next):
+        for row in page:
             writer.domain(truthful_result(row, job))
-            shown += 1
-            if has_left(out):
-                return
+        shown += len(page)
+        if has_left(out):
+            return
         if table:
+            break
+    if table:
+        async with sessions.read(job.job_id) as session, session.begin():
             errors = await error_groups(session, job.job_id, named=MAX_NAMES)
     writer.finish(errors, max(wanted - shown, 0) if table else 0)
     out.flush()

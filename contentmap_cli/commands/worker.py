@@ -9,6 +9,7 @@ import typer
 from contentmap_cli.commands.interface import options as opt
 from contentmap_cli.commands.interface.command_decorator import run_async
 from contentmap_cli.commands.interface.global_options import GlobalOptions
+from contentmap_cli.commands.interface.help_pages import MORE
 
 EPILOG = """\
 Examples:
@@ -49,11 +50,20 @@ def worker(
             help="Wait for an unreachable database.",
         ),
     ] = 300.0,
+    metrics: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PORT|FILE",
+            help="Metrics (OpenMetrics) at [HOST:]PORT or in FILE.",
+            rich_help_panel=MORE,
+        ),
+    ] = None,
 ) -> int:
     """Run queued scans on this machine."""
     from contentmap_cli.commands.engine.enqueue import require_queue
 
     require_queue(cli)
+    from contentmap_cli.commands.engine.metrics import parse_endpoint
     from contentmap_cli.commands.engine.worker_runner import WorkerOptions, work
     from contentmap_cli.commands.settings.crawl_settings import ScanSettings
 
@@ -66,5 +76,6 @@ def worker(
         shutdown_timeout,
         database_timeout,
         drain,
+        parse_endpoint(metrics) if metrics is not None else None,
     )
     return run_async(work(cli, cli.tenant_name, terms))

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import logging
+import tempfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+
+from aiohttp import TraceConfig
 
 from contentmap_cli.crawl.context import CrawlContext
 from contentmap_cli.crawl.domain_crawl import DomainCrawler
@@ -16,6 +19,7 @@ from contentmap_cli.crawl.reading.body_cache import BodyCache
 from contentmap_cli.crawl.reading.parser_processes import ParserProcesses
 from contentmap_cli.crawl.reading.reader import CachedBodies, Reader
 from contentmap_cli.crawl.results import CrawlProgress, DomainCrawl
+from contentmap_cli.errors import UsageError
 from contentmap_cli.models import RememberedFile, Target
 from contentmap_cli.models.diagnosis import Check
 
@@ -28,22 +32,40 @@ _PARSERS = 2
 domain's file from holding up the rest."""
 
 
+def require_temporary_folder() -> None:
+    """Raise UsageError if there is no folder for temporary files, as in a container that is read-only."""
+    try:
+        tempfile.gettempdir()
+    except FileNotFoundError:
+        raise UsageError(
+            "no writable folder for temporary files", hint="name one with the variable TMPDIR"
+        ) from None
+
+
 class Crawler:
     """Crawls domains concurrently. An async context manager: it owns connections, threads and processes.
 
     The caller limits how many domains are crawled at once; `options.concurrency` only sizes the DNS pool.
-    `host_slots` limits connections across crawlers.
+    `host_slots` limits connections across crawlers. `traces` receive the events of requests.
     """
 
     def __init__(
-        self, options: CrawlOptions, resolver: Resolver | None = None, host_slots: HostSlots | None = None
+        self,
+        options: CrawlOptions,
+        resolver: Resolver | None = None,
+        host_slots: HostSlots | None = None,
+        traces: Sequence[TraceConfig] = (),
     ) -> None:
         self._options = options
+        self._traces = traces
         self._resolver = resolver
         self._host_slots = host_slots
 
     async def __aenter__(self) -> Crawler:
-        self._fetcher = await Fetcher(self._options, self._resolver, self._host_slots).__aenter__()
+        require_temporary_folder()
+        self._fetcher = await Fetcher(
+            self._options, self._resolver, self._host_slots, self._traces
+        ).__aenter__()
         self._pool = ThreadPoolExecutor(_PARSERS, thread_name_prefix="contentmap-parse")
         self._processes = ParserProcesses.where_possible(_PARSERS)
         folder = self._options.bodies

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from contentmap_cli.models.entries import Attributes, Document, Entry, Lastmod, Problem
 from contentmap_cli.models.files import CrawledFile, RememberedFile, StoredEntry, StoredFile
-from contentmap_cli.models.results import DomainSummary, ErrorGroup, JobSummary
+from contentmap_cli.models.results import DomainSummary, ErrorGroup, JobSummary, StoredDomain, StoredTenant
 from contentmap_cli.models.statuses import (
     FEED_KINDS,
     SITEMAP_KINDS,
@@ -42,7 +42,9 @@ __all__ = [
     "RememberedFile",
     "ScanStatus",
     "Severity",
+    "StoredDomain",
     "StoredEntry",
     "StoredFile",
+    "StoredTenant",
     "Target",
 ]

@@ -10,6 +10,9 @@ from contentmap_cli.errors import Failure
 from contentmap_cli.models.entries import Lastmod, Problem
 from contentmap_cli.models.statuses import DiscoveryMethod, DocumentKind, Severity
 
+STANDARD_INPUT = "standard input"
+"""The name of a target that was read from there."""
+
 
 @dataclass(frozen=True, slots=True)
 class Rule:
@@ -28,7 +31,8 @@ class Finding:
 
     `file` is the sitemap's URL or a file's name, None if the finding is about the target as a whole. `line`
     counts from 1 and is that of the first occurrence, None if unknown. `count` is the number of occurrences,
-    `examples` are the first few URLs or values.
+    `examples` are their URLs or values, up to a limit. `is_local` says that the target is a file of this
+    machine.
     """
 
     rule: Rule
@@ -38,6 +42,7 @@ class Finding:
     message: str
     count: int = 1
     examples: tuple[str, ...] = ()
+    is_local: bool = False
 
     @property
     def place(self) -> str:

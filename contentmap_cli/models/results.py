@@ -89,3 +89,28 @@ class JobSummary:
     def progress(self) -> float:
         """The share of domains with an outcome, 0 to 1."""
         return self.finished / self.total if self.total else 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class StoredDomain:
+    """A recorded domain with the outcome of its last scan; `outcome` is None where none has ended."""
+
+    domain: str
+    outcome: ScanStatus | None
+    sitemaps: int
+    urls: int
+    first_seen: datetime
+    scanned_at: datetime | None
+    job_id: str | None = None
+    error: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredTenant:
+    """A tenant with the numbers of what is recorded for it."""
+
+    tenant: str
+    domains: int
+    jobs: int
+    urls: int
+    scanned_at: datetime | None

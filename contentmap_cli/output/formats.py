@@ -12,7 +12,14 @@ from pathlib import PurePath
 from typing import Protocol, TextIO, TypeVar
 
 from contentmap_cli.errors import UsageError
-from contentmap_cli.models import DomainSummary, ErrorGroup, JobSummary, StoredFile
+from contentmap_cli.models import (
+    DomainSummary,
+    ErrorGroup,
+    JobSummary,
+    StoredDomain,
+    StoredFile,
+    StoredTenant,
+)
 from contentmap_cli.models.robots import DomainRobots
 from contentmap_cli.output.rows import EntryWriter, RowWriter
 
@@ -26,6 +33,7 @@ class Format(StrEnum):
     JSON = "json"  # one document
     NDJSON = "ndjson"  # one object per line, each as soon as it is known
     CSV = "csv"  # RFC 4180 with a header line
+    CSV_BOM = "csv-bom"  # CSV after a byte order mark, for spreadsheets
     JUNIT = "junit"  # XML for a build server's test view
     GITHUB = "github"  # GitHub Actions workflow commands
     TXT = "txt"  # URLs only, one per line
@@ -34,10 +42,14 @@ class Format(StrEnum):
     PARQUET = "parquet"  # Apache Parquet, with the extra of that name
 
 
-SCAN_FORMATS = (Format.TABLE, Format.JSON, Format.NDJSON, Format.CSV, Format.JUNIT, Format.GITHUB)
+CSV_FORMATS = (Format.CSV, Format.CSV_BOM)
+
+SCAN_FORMATS = (
+    *(Format.TABLE, Format.JSON, Format.NDJSON, Format.CSV, Format.CSV_BOM, Format.JUNIT, Format.GITHUB),
+)
 """The formats of `scan` and `status`."""
 
-LIST_FORMATS = (Format.TABLE, Format.JSON, Format.NDJSON, Format.CSV)
+LIST_FORMATS = (Format.TABLE, Format.JSON, Format.NDJSON, Format.CSV, Format.CSV_BOM)
 """The formats of `jobs`, `sitemaps`, `map` and `robots`."""
 
 ENTRY_FORMATS = (*LIST_FORMATS, Format.TXT, Format.XML, Format.PARQUET)
@@ -46,7 +58,7 @@ ENTRY_FORMATS = (*LIST_FORMATS, Format.TXT, Format.XML, Format.PARQUET)
 DIFF_FORMATS = (*LIST_FORMATS, Format.TXT)
 """The formats of `diff`."""
 
-PARSE_FORMATS = (Format.NDJSON, Format.TABLE, Format.JSON, Format.CSV, Format.TXT)
+PARSE_FORMATS = (Format.NDJSON, Format.TABLE, Format.JSON, Format.CSV, Format.CSV_BOM, Format.TXT)
 """The formats of `parse`."""
 
 RULE_FORMATS = (Format.TABLE, Format.JSON, Format.NDJSON)
@@ -107,6 +119,14 @@ class StatusWriter(Protocol):
         """End the output. A table shows the errors, and how many domains were left out."""
 
 
+def marked(format: Format, out: TextIO) -> TextIO:
+    """Write a byte order mark for `csv-bom`, without which spreadsheets take the text for another encoding.
+    Return `out`."""
+    if format is Format.CSV_BOM:
+        out.write("\ufeff")
+    return out
+
+
 def scan_writer(format: Format, out: TextIO, *, width: int | None = None, color: bool = False) -> ScanWriter:
     """Return the writer for `scan`.
 
@@ -126,10 +146,10 @@ def scan_writer(format: Format, out: TextIO, *, width: int | None = None, color:
             from contentmap_cli.output.writers.ndjson import NdjsonScan
 
             return NdjsonScan(out)
-        case Format.CSV:
+        case Format.CSV | Format.CSV_BOM:
             from contentmap_cli.output.writers.csv import CsvScan
 
-            return CsvScan(out)
+            return CsvScan(marked(format, out))
         case Format.JUNIT:
             from contentmap_cli.output.writers.junit import JunitScan
 
@@ -189,6 +209,34 @@ def jobs_writer(
     return objects_writer(format, out, job_object, JOB, LIST_FORMATS)
 
 
+def domains_writer(
+    format: Format, out: TextIO, *, width: int | None = None, color: bool = False
+) -> RowWriter[StoredDomain]:
+    """Return the writer for `domains`. Parameters and errors as for `scan_writer`."""
+    if format is Format.TABLE:
+        from contentmap_cli.output.answers.lists import DomainsTable
+
+        return DomainsTable(out, width=width, color=color)
+    from contentmap_cli.output.objects import stored_domain_object
+    from contentmap_cli.output.writers.csv import DOMAIN
+
+    return objects_writer(format, out, stored_domain_object, DOMAIN, LIST_FORMATS)
+
+
+def tenants_writer(
+    format: Format, out: TextIO, *, width: int | None = None, color: bool = False
+) -> RowWriter[StoredTenant]:
+    """Return the writer for `tenants`. Parameters and errors as for `scan_writer`."""
+    if format is Format.TABLE:
+        from contentmap_cli.output.answers.lists import TenantsTable
+
+        return TenantsTable(out, width=width, color=color)
+    from contentmap_cli.output.objects import stored_tenant_object
+    from contentmap_cli.output.writers.csv import TENANT
+
+    return objects_writer(format, out, stored_tenant_object, TENANT, LIST_FORMATS)
+
+
 def files_writer(
     format: Format, out: TextIO, *, width: int | None = None, color: bool = False
 ) -> RowWriter[StoredFile | DomainRobots]:
@@ -243,11 +291,11 @@ def entries_writer(
             from contentmap_cli.output.writers.ndjson import NdjsonRows
 
             return NdjsonRows(out, entry_json)
-        case Format.CSV:
+        case Format.CSV | Format.CSV_BOM:
             from contentmap_cli.output.writers.csv import ENTRY, CsvRows
             from contentmap_cli.output.writers.entry_text import entry_cells
 
-            return CsvRows(out, ENTRY, entry_cells)
+            return CsvRows(marked(format, out), ENTRY, entry_cells)
         case _:
             raise refusal(format, ENTRY_FORMATS)
 
@@ -272,10 +320,10 @@ def objects_writer(
             from contentmap_cli.output.writers.ndjson import NdjsonRows
 
             return NdjsonRows(out, lambda row: to_json(to_object(row)))
-        case Format.CSV:
+        case Format.CSV | Format.CSV_BOM:
             from contentmap_cli.output.writers.csv import CsvRows, cells_of
 
-            return CsvRows(out, columns, cells_of(columns, to_object))
+            return CsvRows(marked(format, out), columns, cells_of(columns, to_object))
         case _:
             raise refusal(format, known)
 

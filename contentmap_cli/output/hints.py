@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from contentmap_cli.errors import Code
+from contentmap_cli.errors import RAISE_LIMIT, Code
 from contentmap_cli.models import DomainSummary, JobStatus, JobSummary, ScanStatus
 from contentmap_cli.output.escape import terminal
 from contentmap_cli.output.number_format import plural
@@ -28,7 +28,7 @@ def scan_hints(
     by_code = _by_code(results_sample, counts or {})
     hints = [
         *_unfinished(job),
-        *_whole_job(job),
+        *_whole_job(job, results_sample),
         *_proxy(results_sample),
         *by_code,
         *_partial(results_sample),
@@ -49,8 +49,10 @@ def _unfinished(job: JobSummary) -> Iterable[str]:
         yield f"{asked} asked to retry later (Retry-After): run `contentmap resume {job.job_id}` then"
 
 
-def _whole_job(job: JobSummary) -> Iterable[str]:
-    if job.total > 1 and job.domains.get(ScanStatus.FAILED, 0) == job.total:
+def _whole_job(job: JobSummary, results: Sequence[DomainSummary]) -> Iterable[str]:
+    if any(row.error is not None and row.error.code == Code.SYSTEM_LIMIT for row in results):
+        yield f"the limit of processes was reached: {RAISE_LIMIT}"
+    elif job.total > 1 and job.domains.get(ScanStatus.FAILED, 0) == job.total:
         yield "every domain failed: check the network of this machine, or set --proxy"
 
 

@@ -20,8 +20,10 @@ from contentmap_cli.models import (
     Problem,
     ScanStatus,
     Severity,
+    StoredDomain,
     StoredEntry,
     StoredFile,
+    StoredTenant,
 )
 from contentmap_cli.models.evidence import Source
 from contentmap_cli.models.robots import RobotsVerdict, RobotsVersion
@@ -104,6 +106,33 @@ def job_object(job: JobSummary) -> dict[str, object]:
         "sitemap_types": _counts(job.sitemap_types),
         "error": redact(job.error) if job.error else None,
         "queue": _queue(job),
+    }
+
+
+def stored_domain_object(row: StoredDomain) -> dict[str, object]:
+    """Return a recorded domain with the outcome of its last scan."""
+    return {
+        "type": "stored_domain",
+        "domain": row.domain,
+        "outcome": row.outcome.value if row.outcome else None,
+        "sitemaps": row.sitemaps,
+        "urls": row.urls,
+        "first_seen": timestamp(row.first_seen),
+        "scanned_at": timestamp(row.scanned_at),
+        "job_id": row.job_id,
+        "error": _failure(row.error),
+    }
+
+
+def stored_tenant_object(row: StoredTenant) -> dict[str, object]:
+    """Return a tenant with the numbers of what is recorded for it."""
+    return {
+        "type": "tenant",
+        "tenant": row.tenant,
+        "domains": row.domains,
+        "jobs": row.jobs,
+        "urls": row.urls,
+        "scanned_at": timestamp(row.scanned_at),
     }
 
 

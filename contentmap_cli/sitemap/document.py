@@ -190,7 +190,7 @@ class _DocumentParser:
         """Open the body at its start. `_head` gets its first bytes, without leading white space, `_chunks`
         the rest."""
         self._body = Body(self._source, self._limits)
-        self._problems = Problems()
+        self._problems = Problems(self._limits.listed_problems)
         self._builder = EntryBuilder(
             self._sink, self._problems, self._limits, base=self._base, in_scope=self._in_scope
         )

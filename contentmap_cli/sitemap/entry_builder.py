@@ -263,6 +263,12 @@ class EntryBuilder:
     def _count_duplicates(self, urls: Sequence[str]) -> None:
         """Count repeated URLs, among as many URLs as the protocol allows in a file."""
         counted = urls[: max(0, self.limits.file_urls - self.entries)]
+        if self.limits.name_duplicates:
+            for url in counted:
+                if hash(url) in self._seen:
+                    self.problems.add(ProblemCode.DUPLICATE_URL, None, url, length=self._max_bytes)
+                self._seen.add(hash(url))
+            return
         before = len(self._seen)
         self._seen.update(map(hash, counted))
         self._duplicates += len(counted) - (len(self._seen) - before)

@@ -83,20 +83,30 @@ class ProblemCode(StrEnum):
 
 
 class Problems:
-    """Collects problems in order, in `listed`: at most `MAX_LISTED` per code, further ones as a count."""
+    """Collects problems in order, in `listed`: at most `most` per code, further ones as a count."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = MAX_LISTED) -> None:
+        self._most = most
         self.line_offset = 0  # lines before the first one that the reader gets
         self.listed: list[Problem] = []
         self._positions: dict[ProblemCode, list[int]] = {}
 
-    def add(self, code: ProblemCode, line: int | None, message: str, count: int = 1) -> None:
-        """Add a problem, or `count` of them. `line` counts from 1, None if unknown."""
+    def add(
+        self,
+        code: ProblemCode,
+        line: int | None,
+        message: str,
+        count: int = 1,
+        *,
+        length: int = MESSAGE_LENGTH,
+    ) -> None:
+        """Add a problem, or `count` of them. `line` counts from 1, None if unknown. A message of more than
+        `length` characters is cut."""
         positions = self._positions.setdefault(code, [])
-        if len(positions) < MAX_LISTED:
+        if len(positions) < self._most:
             positions.append(len(self.listed))
             where = line + self.line_offset if line is not None else None
-            self.listed.append(Problem(code.value, where, shorten(message), count))
+            self.listed.append(Problem(code.value, where, shorten(message, length), count))
         else:
             last = self.listed[positions[-1]]
             self.listed[positions[-1]] = replace(last, count=last.count + count)

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 from weakref import WeakSet
 
-from sqlalchemy import URL, Connection, event
+from sqlalchemy import Connection, event
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import AsyncAdaptedQueuePool
 
-from contentmap_cli.errors import DatabaseUnavailable
+from contentmap_cli.errors import DatabaseUnavailable, UsageError
 from contentmap_cli.storage import sqlite_driver
-from contentmap_cli.storage.database_url import FILE, parse_database_address, show_database_address
+from contentmap_cli.storage.database_url import DatabaseAddress, parse_database_address
 
 BUSY_TIMEOUT_MS = 60_000
 CONNECT_SECONDS = 10.0
@@ -36,6 +38,10 @@ log = logging.getLogger("contentmap.database")
 WRITERS = {"sqlite": 1, "postgresql": 8}
 COMPARISONS = 2
 """Domains that are compared at once: one in the database, one in the interpreter."""
+OTHERS = 3
+"""Connections of a run beside those of writers: one each for the heartbeat, a recovery and a reader."""
+BESIDE_POOL = 3
+"""Connections of a process that are not of its pool: of the watchdog, the queue and the host slots."""
 NO_LIMIT = -1
 """Of readers: each iterator of the Python API that is open has a connection."""
 READ_ONLY = "contentmap_read_only"
@@ -52,6 +58,7 @@ class Database:
     shown: str
     dialect: str
     path: Path | None  # the file, where it is one
+    connections: int | None = None  # the most of the pool, where the address limits them
 
     identity: tuple[int, int] | None = None  # device and number of the file, once it is known
     hurried: bool = False  # the database has failed once: later statements get a short timeout
@@ -85,48 +92,83 @@ class Database:
     @property
     def writers(self) -> int:
         """The number of transactions that may write at the same time: one on SQLite, a few on a server."""
-        return WRITERS[self.dialect]
+        most = WRITERS[self.dialect]
+        return most if self.connections is None else max(1, min(most, self.connections - OTHERS))
 
     async def close(self) -> None:
         """Close all connections."""
         await self.engine.dispose()
 
 
-def open_database(address: str | URL, *, writable: bool = True) -> Database:
+def open_database(address: str | DatabaseAddress, *, writable: bool = True) -> Database:
     """A Database for an address as `parse_database_address` takes it. Opens no connection yet."""
-    url = parse_database_address(address) if isinstance(address, str) else address
-    if url.drivername == FILE:
+    to = parse_database_address(address) if isinstance(address, str) else address
+    if to.path is not None:
+        uri = to.sqlite_uri(writable=writable)
         engine = create_async_engine(
-            url,
+            "sqlite+aiosqlite://",
+            poolclass=AsyncAdaptedQueuePool,
             pool_size=5,
             max_overflow=5 if writable else NO_LIMIT,
             pool_reset_on_return=None,  # the guard looks whether there is something to end
-            connect_args={"timeout": BUSY_TIMEOUT_MS / 1000, "async_creator_fn": sqlite_driver.connect},
-        )
-        path = Path(str(url.database))
-    else:
-        writers = WRITERS["postgresql"]
-        # writers, one each for the heartbeat, a recovery and a reader, and the comparisons
-        engine = create_async_engine(
-            url,
-            pool_size=writers,
-            max_overflow=3 + COMPARISONS if writable else NO_LIMIT,
             connect_args={
-                "timeout": CONNECT_SECONDS,
-                "command_timeout": None if writable else COMMAND_SECONDS,
-                "server_settings": {"application_name": SESSION_NAME},
+                "timeout": BUSY_TIMEOUT_MS / 1000,
+                "async_creator_fn": lambda _name, **options: sqlite_driver.connect(uri, uri=True, **options),
             },
         )
-        path = None
-    database = Database(engine, show_database_address(url), engine.dialect.name, path)
-    if path is not None:
+        database = Database(engine, to.shown, engine.dialect.name, to.path)
         event.listen(engine.sync_engine, "connect", _sqlite_connect(database, writable))
-        event.listen(engine.sync_engine, "begin", _sqlite_begin(database))
-    else:
-        event.listen(engine.sync_engine, "connect", _server_connect(database))
-        event.listen(engine.sync_engine, "rollback", _server_rollback)
-        event.listen(engine.sync_engine, "checkout", _server_checkout)
+        event.listen(engine.sync_engine, "begin", _sqlite_begin(database, writable))
+        return database
+    connections = None if to.pool_size is None else to.pool_size - BESIDE_POOL
+    size, overflow = WRITERS["postgresql"], OTHERS + COMPARISONS if writable else NO_LIMIT
+    if connections is not None:
+        size, overflow = min(size, connections), max(0, min(connections - size, OTHERS + COMPARISONS))
+    engine = create_async_engine(
+        "postgresql+asyncpg://",
+        pool_size=size,
+        max_overflow=overflow,
+        connect_args={
+            "async_creator_fn": partial(connect_to, to, SESSION_NAME, settings=SERVER_SETTINGS),
+            "command_timeout": None if writable else COMMAND_SECONDS,
+        },
+    )
+    database = Database(engine, to.shown, engine.dialect.name, None, connections)
+    event.listen(engine.sync_engine, "connect", _server_connect(database))
+    event.listen(engine.sync_engine, "rollback", _server_rollback)
+    event.listen(engine.sync_engine, "checkout", _server_checkout)
     return database
+
+
+async def connect_to(
+    address: DatabaseAddress, name: str, *, settings: Mapping[str, str] | None = None, **options: Any
+) -> Any:
+    """Open a connection of the driver, which the server shows as `name`, and set parameters of its session.
+    Options are those of the driver.
+
+    Raise UsageError for parameters of the address that the driver refuses.
+    """
+    import asyncpg  # imported late: most commands have an SQLite file
+
+    arguments = address.connect_arguments(name, CONNECT_SECONDS)
+    try:
+        connection = await asyncpg.connect(**{"command_timeout": CONNECT_SECONDS, **arguments, **options})
+    except asyncpg.ClientConfigurationError as error:
+        raise UsageError(
+            f"the database address cannot be used: {error.args[0]}",
+            hint=error.hint or "correct its parameters",
+        ) from None
+    # not as startup parameters: a connection pooler may refuse those
+    statements = [f"SET {key} = '{value}'" for key, value in (settings or {}).items()]
+    if address.search_path is not None:
+        statements.append(f"SET search_path = {address.search_path}")
+    if statements:
+        try:
+            await connection.execute("; ".join(statements))
+        except BaseException:
+            connection.terminate()
+            raise
+    return connection
 
 
 def without_cascades(database: Database) -> None:
@@ -143,12 +185,8 @@ def without_cascades(database: Database) -> None:
 
 
 def _server_connect(database: Database) -> Callable[[Any, Any], None]:
-    # not as startup parameters: a connection pooler may refuse those
-    settings = "; ".join(f"SET {name} = '{value}'" for name, value in SERVER_SETTINGS.items())
-
     def connected(connection: Any, _record: Any) -> None:
         database._open.add(connection.driver_connection)
-        connection.run_async(lambda driver: driver.execute(settings))
 
     return connected
 
@@ -184,11 +222,11 @@ def _sqlite_connect(database: Database, writable: bool) -> Callable[[Any, Any], 
     return connected
 
 
-def _sqlite_begin(database: Database) -> Callable[[Connection], None]:
+def _sqlite_begin(database: Database, writable: bool) -> Callable[[Connection], None]:
     def begin(connection: Connection) -> None:
         # IMMEDIATE: a transaction that reads first and writes later fails with SQLITE_BUSY, without waiting,
         # if another connection has written in between.
-        read_only = connection.get_execution_options().get(READ_ONLY)
+        read_only = not writable or connection.get_execution_options().get(READ_ONLY)
         if database.hurried:
             connection.exec_driver_sql(f"PRAGMA busy_timeout={HURRIED_TIMEOUT_MS}")
         with nullcontext() if read_only else _logging_long_wait(database):

@@ -12,9 +12,9 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
-from sqlalchemy import URL
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from contentmap_cli.storage.database_url import DatabaseAddress
 from contentmap_cli.storage.engine import Database, open_database
 
 CHECK_SECONDS = 10.0
@@ -24,7 +24,7 @@ log = logging.getLogger("contentmap.database")
 
 
 @asynccontextmanager
-async def watched(database: Database, address: URL) -> AsyncIterator[None]:
+async def watched(database: Database, address: DatabaseAddress) -> AsyncIterator[None]:
     """Watch a server during the block: if it stops answering, pending statements raise. A file is not
     watched."""
     if database.path is not None:

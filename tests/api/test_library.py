@@ -16,7 +16,7 @@ import textwrap
 import threading
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -263,6 +263,9 @@ def test_a_stored_domain(recorded: tuple[str, list[str]]) -> None:
         now = datetime.now(UTC)
         assert list(store.entries(HOST, first_seen_after=now + timedelta(hours=1))) == []
         assert len(list(store.entries(HOST, lastmod_after=datetime(2026, 11, 1, 12)))) == 2  # noqa: DTZ001
+        assert len(list(store.entries(HOST, first_seen_after=date(2026, 1, 1)))) == 2
+        with pytest.raises(TypeError, match="lastmod_after must be a datetime or a date, not str"):
+            store.entries(HOST, lastmod_after="2026-11-01")  # type: ignore[arg-type]
         diff = store.diff(HOST)
         assert diff == store.diff(HOST, earlier=first, later=second)
         assert diff.before is not None

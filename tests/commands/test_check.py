@@ -141,3 +141,61 @@ def test_a_file_in_every_format(on_sqlite: Any, tmp_path: Path) -> None:
     assert on_sqlite("check", "absent.xml").code == 2
     assert on_sqlite("check", "--list-rules", "--format", "sarif").code == 2
     assert on_sqlite("check", "s.xml", "--select", "news").code == 0
+
+
+def _many(count: int) -> str:
+    """A sitemap in which each of so many entries has each of four faults."""
+    alternate = '<xhtml:link rel="alternate" hreflang="de" href="https://a.test/de/{0}"/>'
+    entries = "".join(
+        f"<url><loc>https://a.test/p{number}</loc><lastmod>never {number}</lastmod>"
+        f"<changefreq>often{number}</changefreq>{alternate.format(number)}</url>"
+        * 2
+        + f"<url><loc>https://a.test/de/{number}</loc></url><url><loc>ftp://a.test/{number}</loc></url>"
+        for number in range(count)
+    )
+    spaces = f'xmlns="{NAMESPACE}" xmlns:xhtml="http://www.w3.org/1999/xhtml"'
+    return f"<urlset {spaces}>{entries}</urlset>"
+
+
+@one_database
+def test_programs_are_told_every_occurrence(contentmap: Any, tmp_path: Path) -> None:
+    """Whatever finds them: parser, rule, comparison of all files. A table has the first."""
+    count = 60
+    (tmp_path / "s.xml").write_text(_many(count), encoding="utf-8")
+    words = ("check", str(tmp_path / "s.xml"), "--base", "https://a.test/s.xml")
+    wanted = {
+        "url-duplicate": [f"https://a.test/p{number}" for number in range(count)],
+        "hreflang-return": [f"https://a.test/p{number} links to" for number in range(count)],
+        "hreflang-self": [f"https://a.test/p{number}" for number in range(count)],
+        "url-invalid": [f"ftp://a.test/{number}" for number in range(count)],
+        "lastmod-invalid": [f"never {number}" for number in range(count)],
+    }
+    found = {each["rule"]: each for each in contentmap(*words, "--format", "json").json["findings"]}
+    for name, texts in wanted.items():
+        assert found[name]["count"] >= count
+        assert [text for text in texts if not any(text in each for each in found[name]["examples"])] == [], (
+            name
+        )
+    for form in ("ndjson", "sarif", "junit"):
+        said = contentmap(*words, "--format", form).out
+        assert [text for texts in wanted.values() for text in texts if text not in said] == [], form
+    table = contentmap(*words, "--select", "url-duplicate", "--format", "table").out
+    assert (table.count("https://a.test/p"), f"({count} times)" in table) == (5, True)
+
+
+@one_database
+def test_annotations_name_a_local_file(contentmap: Any, tmp_path: Path) -> None:
+    """By its path from the current folder, as a pull request shows it; standard input has none."""
+    folder = tmp_path / "public, new"
+    folder.mkdir()
+    (folder / "s.xml").write_text(_many(1), encoding="utf-8")
+    more = ("--base", "https://a.test/s.xml", "--format", "github")
+    for name in ("public, new/s.xml", "./public, new/../public, new/s.xml", str(folder / "s.xml")):
+        lines = contentmap("check", name, *more).out.splitlines()
+        assert lines
+        assert {line.partition(",file=")[2].split("::")[0].split(",line=")[0] for line in lines} == {
+            "public%2C new/s.xml"
+        }
+    said = contentmap("check", "-", *more, stdin=_many(1).encode())
+    assert said.out
+    assert ",file=" not in said.out

@@ -30,6 +30,7 @@ def _full_database() -> Exception:
         (JobHeld("another run holds the job"), "failed", "job_held"),
         (_full_database(), "interrupted", "storage_error"),  # not the domain's fault: `resume` scans it again
         (OSError(errno.ENOSPC, "No space left on device"), "failed", "storage_error"),
+        (RuntimeError("can't start new thread"), "failed", "system_limit"),
         (KeyError("x"), "failed", "internal_error"),
     ],
 )

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
 from typer.main import get_command
 from web_sites import serving, urlset
 
@@ -54,35 +53,32 @@ def _texts(tree: ast.AST) -> Iterator[tuple[str, bool]]:
 
 
 def _found() -> list[tuple[str, str]]:
+    sources = {file: file.read_text(encoding="utf-8") for file in sorted(PACKAGE.rglob("*.py"))}
     return [
         (str(file.relative_to(PACKAGE)), text)
-        for file in sorted(PACKAGE.rglob("*.py"))
-        for text, _ in _texts(ast.parse(file.read_text(encoding="utf-8")))
+        for file, source in sources.items()
+        if "contentmap " in source
+        for text, _ in _texts(ast.parse(source))
         if re.search(r"\bcontentmap (?!COMMAND)[a-z]+", text)
     ]
 
 
-HINTS = [(file, text) for file, text in _found() if CALL.search(text)]
-
-
-def test_the_hints_are_found() -> None:
-    """In every layer; and a command is named nowhere without quotes, where it would not be recognised."""
-    assert len(HINTS) > 30
-    assert {file.partition("/")[0] for file, _ in HINTS} >= {"commands", "output", "models", "storage"}
+def test_every_hinted_command_exists_and_is_completed() -> None:
+    """It has the options that the hint names, and the database, tenant and settings file of the call. A
+    command is named nowhere without quotes, where it would not be recognised."""
+    found = _found()
+    hints = [(file, text) for file, text in found if CALL.search(text)]
+    assert len(hints) > 30
+    assert {file.partition("/")[0] for file, _ in hints} >= {"commands", "output", "models", "storage"}
     names = {command.name for command in app.registered_commands} | {"db"}
-    bare = {text for _, text in _found() if not CALL.search(text)}
+    bare = {text for _, text in found if not CALL.search(text)}
     assert {text for text in bare if (set(re.findall(r"contentmap (\w+)", text)) & names)} <= OTHERS | {
         "contentmap status x --watch"  # quoted where it is printed
     }
-
-
-@pytest.mark.parametrize(("file", "text"), HINTS, ids=[f"{file}-{text[:40]}" for file, text in HINTS])
-def test_every_hinted_command_exists_and_is_completed(file: str, text: str) -> None:
-    """It has the options that the hint names, and the database, tenant and settings file of the call."""
-    full = ELSEWHERE.in_full(text)
     root = get_command(app)
     with root.make_context("contentmap", ["--help"], resilient_parsing=True) as context:
-        for call in CALL.findall(text):
+        for file, text, call in ((*hint, call) for hint in hints for call in CALL.findall(hint[1])):
+            full = ELSEWHERE.in_full(text)
             assert f"`contentmap --db r.db --tenant acme --config c.toml {call}`" in full, file
             command: Any = root
             words = shlex.split(call)
@@ -103,7 +99,8 @@ def test_a_command_that_does_not_exist_is_left_alone() -> None:
 def test_what_is_said_directly_is_completed() -> None:
     """A line on stderr that names a command passes `in_full`; errors and notes always do."""
     for file in sorted((PACKAGE / "commands").rglob("*.py")):
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        source = file.read_text(encoding="utf-8")
+        for node in ast.walk(ast.parse(source)) if "contentmap " in source else ():
             if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("say", "print"):
                 for text, completed in _texts(node):
                     assert completed or not re.search(r"contentmap [a-z]{2,}", text), (file, text)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
-import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -39,13 +39,17 @@ def stdout_to(monkeypatch: pytest.MonkeyPatch, descriptor: int) -> Iterator[None
 
 def write_answer(format: Format, output: str | None) -> None:
     """Write the answer of a run of many domains."""
-    with run_answer(GlobalOptions(), Answer(format, output, FailOn.ANY), "sitemap_0") as answer:
-        for host in HOSTS:
-            answer.domain(DomainSummary("sitemap_0", host, ScanStatus.OK, urls=3))
-        now = datetime.now(UTC)
-        domains = {ScanStatus.OK: len(HOSTS)}
-        answer.finish(JobSummary("sitemap_0", JobStatus.COMPLETE, "default", now, now, now, domains))
-        answer.check()
+
+    async def write() -> None:
+        async with run_answer(GlobalOptions(), Answer(format, output, FailOn.ANY), "sitemap_0") as answer:
+            for host in HOSTS:
+                answer.domain(DomainSummary("sitemap_0", host, ScanStatus.OK, urls=3))
+            now = datetime.now(UTC)
+            domains = {ScanStatus.OK: len(HOSTS)}
+            answer.finish(JobSummary("sitemap_0", JobStatus.COMPLETE, "default", now, now, now, domains))
+            await answer.check()
+
+    asyncio.run(write())
 
 
 @pytest.mark.parametrize("format", SCAN_FORMATS)
@@ -74,10 +78,15 @@ def test_a_reader_that_has_left_is_no_error(format: Format, monkeypatch: pytest.
 
 def test_a_bug_in_a_writer_is_raised_when_the_job_is_closed(tmp_path: Path) -> None:
     """Until then nothing is raised and nothing more is written."""
-    with pytest.raises(AttributeError), run_answer(GlobalOptions(), _ndjson(tmp_path), "sitemap_0") as answer:
-        answer.domain("not a summary")  # type: ignore[arg-type]
-        answer.domain(DomainSummary("sitemap_0", "a.test", ScanStatus.OK))
-        answer.check()
+
+    async def write() -> None:
+        async with run_answer(GlobalOptions(), _ndjson(tmp_path), "sitemap_0") as answer:
+            answer.domain("not a summary")  # type: ignore[arg-type]
+            answer.domain(DomainSummary("sitemap_0", "a.test", ScanStatus.OK))
+            await answer.check()
+
+    with pytest.raises(AttributeError):
+        asyncio.run(write())
 
 
 def _ndjson(folder: Path) -> Answer:
@@ -118,16 +127,9 @@ def test_a_folder_that_vanishes(on_sqlite: Any) -> None:
 def test_a_pipe_whose_reader_leaves_during_the_scan(on_sqlite: Any) -> None:
     """`contentmap scan … | head -1` records every domain and ends as if its answer had been read."""
     with serving({key: page for host in HOSTS for key, page in good_site(host).items()}) as sites:
-        words = on_sqlite.words(
+        process = on_sqlite.start(
             *("scan", *(f"http://{host}" for host in HOSTS), "--connect-to", sites.connect_to),
             *("-c", "4", "-q", "--format", "ndjson"),
-        )
-        process = subprocess.Popen(
-            words,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=on_sqlite.environment,
-            cwd=on_sqlite.folder,
         )
         assert process.stdout is not None
         assert process.stdout.readline().startswith(b"{")

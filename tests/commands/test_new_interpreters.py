@@ -1,6 +1,7 @@
-"""Each command in an interpreter of its own: an import that is missing at run time fails there.
+"""Each command where no module of ContentMap is imported yet: an import that is missing at run time fails.
 
-Other tests run commands in forks of an interpreter that has imported every module.
+Other tests run commands in forks of an interpreter that has imported every module. Here the fork has only
+the libraries; in the campaigns each command has a new interpreter, with no library either.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import pytest
 from program import Contentmap, Said
 from web_sites import good_site, serving
 
@@ -17,8 +19,19 @@ from contentmap_cli.commands.app import app
 HOST = "a.test"
 
 
-def run(program: Contentmap, line: str) -> Said:
-    """What a command answers in a new interpreter."""
+@pytest.fixture(params=["fork", pytest.param("new interpreter", marks=pytest.mark.campaign)])
+def run(request: pytest.FixtureRequest) -> Any:
+    """Runs a command, given as a line, where it must import what it uses."""
+    return in_a_fork if request.param == "fork" else in_a_new_interpreter
+
+
+def in_a_fork(program: Contentmap, line: str) -> Said:
+    """What a command answers that imports the modules of ContentMap."""
+    return program(*line.split(), fault={"set": {}})
+
+
+def in_a_new_interpreter(program: Contentmap, line: str) -> Said:
+    """What a command answers that imports everything."""
     ran = subprocess.run(
         program.words(*line.split()),
         stdin=subprocess.DEVNULL,
@@ -32,7 +45,7 @@ def run(program: Contentmap, line: str) -> Said:
     return Said(ran.returncode, ran.stdout, ran.stderr)
 
 
-def test_every_command_imports_what_it_uses(on_sqlite: Any, tmp_path: Path) -> None:
+def test_every_command_imports_what_it_uses(on_sqlite: Any, run: Any, tmp_path: Path) -> None:
     """On a file, with real work: it exits as it should, and does not report a bug."""
     with serving(good_site(HOST)) as sites:
         to = f"--connect-to {sites.connect_to}"
@@ -74,7 +87,9 @@ ON_A_SERVER = [
 ]
 
 
-def test_every_command_of_a_server_imports_what_it_uses(postgres_address: str, tmp_path: Path) -> None:
+def test_every_command_of_a_server_imports_what_it_uses(
+    postgres_address: str, run: Any, tmp_path: Path
+) -> None:
     """On PostgreSQL, with its queue."""
     program = Contentmap(tmp_path, postgres_address)
     with serving(good_site(HOST)) as sites:

@@ -12,6 +12,7 @@ from typing import Any
 
 import asyncpg
 import pytest
+from databases import one_database
 from program import Contentmap
 from web_sites import good_site, serving, urlset
 
@@ -95,15 +96,8 @@ def test_a_full_disk_behind_stdout_is_told(on_sqlite: Any, tmp_path: Path) -> No
     """The answer did not arrive: one line and exit 3, no traceback."""
     (tmp_path / "s.xml").write_text(urlset(*(f"http://a.test/{number}" for number in range(3000))))
     with Path("/dev/full").open("w") as full:
-        ran = subprocess.run(
-            on_sqlite.words("parse", "s.xml"),
-            stdout=full,
-            stderr=subprocess.PIPE,
-            env=on_sqlite.environment,
-            cwd=tmp_path,
-            check=False,
-        )
-    assert (ran.returncode, ran.stderr.startswith(b"error: the answer could not be written")) == (3, True)
+        said = on_sqlite.end(on_sqlite.start("parse", "s.xml", stdout=full))
+    assert (said.code, said.err.startswith("error: the answer could not be written")) == (3, True)
 
 
 @pytest.mark.parametrize("name", ["answer", "answer.gz", "/dev/null", None])
@@ -147,16 +141,20 @@ async def test_a_database_timeout_is_not_a_full_disk(postgres_address: str, tmp_
         for _ in range(2):
             assert contentmap("scan", "http://a.test", "--connect-to", sites.connect_to, "-q").code == 0
     impatient = {"set": {"contentmap_cli.storage.engine.COMMAND_SECONDS": 0.3}}
-    locked = {"urls": "sitemap_urls", "sitemaps": "sitemap_files", "diff": "sitemap_url_changes"}
+    locked = {
+        ("urls", "-o", "answer.csv"): "sitemap_urls",
+        ("sitemaps",): "sitemap_files",
+        ("diff", "-o", "answer.csv"): "sitemap_url_changes",
+        ("diff",): "sitemap_url_changes",
+    }
     connection = await asyncpg.connect(postgres_address)
     try:
-        for command, table in locked.items():
-            for output in (("-o", "answer.csv"), ()):
-                async with connection.transaction():
-                    await connection.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
-                    said = contentmap(command, "a.test", "--format", "csv", *output, fault=impatient)
-                assert (said.code, "cannot be reached" in said.err) == (5, True), (command, said)
-                assert "could not be written" not in said.err
+        for (command, *output), table in locked.items():
+            async with connection.transaction():
+                await connection.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
+                said = contentmap(command, "a.test", "--format", "csv", *output, fault=impatient)
+            assert (said.code, "cannot be reached" in said.err) == (5, True), (command, said)
+            assert "could not be written" not in said.err
     finally:
         await connection.close()
     assert [name for name in os.listdir(tmp_path) if "answer" in name] == []  # noqa: PTH208
@@ -203,17 +201,9 @@ def test_no_command_loses_its_output_silently(on_sqlite: Any, words: str) -> Non
     """Also what is printed at the very end."""
     assert on_sqlite("db", "upgrade").code == 0
     with Path("/dev/full").open("w") as full:
-        ran = subprocess.run(
-            on_sqlite.words(*words.split()),
-            stdout=full,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=on_sqlite.environment,
-            cwd=on_sqlite.folder,
-            check=False,
-        )
-    assert ran.returncode == 3
-    assert ran.stderr.startswith("error: the answer could not be written: No space left on device\n")
+        said = on_sqlite.end(on_sqlite.start(*words.split(), stdout=full))
+    assert said.code == 3
+    assert said.err.startswith("error: the answer could not be written: No space left on device\n")
 
 
 def test_a_temporary_folder_that_is_full_is_not_a_bad_pipe(
@@ -233,3 +223,26 @@ def test_a_temporary_folder_that_is_full_is_not_a_bad_pipe(
     with subprocess.Popen(["sh", "-c", f"echo x > {pipe}"]), pytest.raises(UsageError) as caught:
         document_input.opened(str(pipe))
     assert "temporary folder" in caught.value.message
+
+
+@one_database
+def test_csv_for_spreadsheets(contentmap: Any, tmp_path: Path) -> None:
+    """With a byte order mark where it is asked for, and otherwise the same bytes."""
+    with serving(good_site("a.test")) as sites:
+        for _ in range(2):
+            contentmap("scan", "http://a.test", "--connect-to", sites.connect_to)
+    (tmp_path / "s.xml").write_text(urlset("http://a.test/ä"), encoding="utf-8")
+    for words in (
+        ("urls", "a.test"),
+        ("sitemaps", "a.test"),
+        ("map", "a.test"),
+        ("diff", "a.test"),
+        ("robots", "a.test"),
+        ("jobs",),
+        ("status",),
+        ("parse", "s.xml"),
+    ):
+        plain, marked = (contentmap(*words, "--format", form) for form in ("csv", "csv-bom"))
+        assert marked.out == "\ufeff" + plain.out, words
+        contentmap(*words, "--format", "csv-bom", "-o", "t.csv")
+        assert (tmp_path / "t.csv").read_bytes() == marked.out.encode()

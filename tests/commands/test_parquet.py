@@ -21,14 +21,7 @@ def scanned(on_sqlite: Any) -> Any:
 
 def piped(program: Any, *words: str, to: Any = subprocess.PIPE) -> tuple[int, bytes, bytes]:
     """Code, bytes and errors of a command."""
-    with subprocess.Popen(
-        program.words("urls", "a.test", "--format", *words),
-        stdin=subprocess.DEVNULL,
-        stdout=to,
-        stderr=subprocess.PIPE,
-        env=program.environment,
-        cwd=program.folder,
-    ) as process:
+    with program.start("urls", "a.test", "--format", *words, stdout=to) as process:
         out, err = process.communicate(timeout=60)
     return process.returncode, out, err
 

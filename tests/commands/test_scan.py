@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
-import subprocess
 import threading
 import time
 from pathlib import Path
@@ -175,36 +174,6 @@ def test_a_signal_stops_cleanly_and_resume_finishes(contentmap: Any) -> None:
     assert contentmap("status", "--json").json["domains"]["ok"] == 2
 
 
-@one_database
-def test_a_closed_pipe_is_quiet_and_the_scan_goes_on(contentmap: Any) -> None:
-    """`| head -1` ends the answer, not the work."""
-    pages: dict[str, Page] = {}
-    for number in range(12):
-        pages |= good_site(f"d{number}.test")
-    with serving(pages) as sites:
-        words = contentmap.words(
-            "scan",
-            *(f"http://d{number}.test" for number in range(12)),
-            *("--connect-to", sites.connect_to, "--format", "ndjson", "-q"),
-        )
-        scan = subprocess.Popen(
-            words,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=contentmap.environment,
-            cwd=contentmap.folder,
-        )
-        assert scan.stdout is not None
-        assert scan.stderr is not None
-        json.loads(scan.stdout.readline())
-        scan.stdout.close()
-        err = scan.stderr.read().decode()
-        assert scan.wait(60) == 0
-        scan.stderr.close()
-    assert err == ""
-    assert contentmap("status", "--json").json["domains"]["ok"] == 12
-
-
 def test_what_was_given_twice_is_dropped_and_said(on_sqlite: Any) -> None:
     """www and apex are one site; the note names the line."""
     said = on_sqlite("scan", "-i", "-", "--dry-run", stdin=b"a.test\n\n# comment\nwww.a.test\nb.test\n")
@@ -231,6 +200,9 @@ def test_all_bad_targets_are_named_before_anything_runs(on_sqlite: Any, tmp_path
         (("scan", "-"), b"", 2, "nothing to scan"),
         (("scan", "-"), b"# nothing\n\n", 2, "nothing to scan"),
         (("scan", "-"), b"\x89PNG\r\n\x1a\n\x00\x00", 2, "not a text file"),
+        (("scan", "-"), b"\n <!doctype html>\n" + b"<p>\n" * 2_000, 2, "HTML or XML, not a list"),
+        (("scan", "-"), b"no domain\n" * 2_000, 2, "and 1,900 more"),
+        (("urls", "http://a.test/sitemap.xml"), None, 2, "is the URL of a file, not a domain"),
         (("scan", "-i", "no-such-file"), None, 2, "cannot read"),
         (("scan", "a.test", "--connect-to", "nonsense"), None, 2, "--connect-to"),
         (("scan", "a.test", "--connect-to", "a:b:c:d"), None, 2, "--connect-to"),

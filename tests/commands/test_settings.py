@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import pwd
 import re
+import tempfile
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -12,10 +14,15 @@ import pytest
 from web_sites import good_site, serving
 
 from contentmap_cli.commands.app import app
+from contentmap_cli.commands.database.connection import database_address, default_file
+from contentmap_cli.commands.interface.global_options import GlobalOptions
 from contentmap_cli.commands.interface.options import CRAWL
 from contentmap_cli.commands.resume import RECORDED
-from contentmap_cli.commands.settings.config_files import SETTINGS
-from contentmap_cli.commands.settings.crawl_settings import ScanSettings, defaults
+from contentmap_cli.commands.settings.config_files import SETTINGS, user_file
+from contentmap_cli.commands.settings.crawl_settings import ScanSettings, default_body_cache, defaults
+from contentmap_cli.crawl.crawler import Crawler
+from contentmap_cli.crawl.options import CrawlOptions
+from contentmap_cli.errors import UsageError
 from contentmap_cli.models import Probe
 
 ROOT = Path(__file__).parents[2]
@@ -167,3 +174,30 @@ def test_every_setting_is_documented() -> None:
     text = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| `([a-z-]+)` \| `(CONTENTMAP_[A-Z_]+)` \|", text, re.M)
     assert rows == [(setting.key, setting.variable) for setting in SETTINGS.values()]
+
+
+def test_a_user_without_a_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A container's user in no list of users: no settings file, no cache, and a database by name only."""
+
+    def unknown(_: int) -> None:
+        raise KeyError
+
+    for name in ("HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    assert (user_file(), default_file(), default_body_cache()) == (None, None, "off")
+    with pytest.raises(UsageError, match="no home folder"):
+        database_address(GlobalOptions())
+
+
+async def test_no_folder_for_temporary_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A crawl refuses to start, and names the variable."""
+
+    def nowhere() -> None:
+        raise FileNotFoundError
+
+    monkeypatch.setattr(tempfile, "gettempdir", nowhere)
+    with pytest.raises(UsageError) as caught:
+        async with Crawler(CrawlOptions()):
+            pass
+    assert "TMPDIR" in str(caught.value.hint)

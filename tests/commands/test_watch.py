@@ -6,6 +6,7 @@ import io
 
 from contentmap_cli.commands.engine.job.answer import RunAnswer
 from contentmap_cli.commands.engine.job.console_progress import ConsoleProgress
+from contentmap_cli.commands.engine.queued_output import Queues
 from contentmap_cli.commands.interface.global_options import GlobalOptions
 from contentmap_cli.errors import Code, Failure
 from contentmap_cli.models import DomainSummary, ScanStatus
@@ -14,7 +15,7 @@ from contentmap_cli.output.formats import Format, scan_writer
 
 def test_each_code_keeps_a_domain_however_many_there_are() -> None:
     """The hints name a domain for each kind of error: the last of thousands too, in bounded memory."""
-    answer = RunAnswer(lambda: scan_writer(Format.NDJSON, io.StringIO()), streams_to_screen=False)
+    answer = RunAnswer(lambda: scan_writer(Format.NDJSON, io.StringIO()), Queues(), streams_to_screen=False)
     watcher = ConsoleProgress(GlobalOptions(quiet=True), "sitemap_0", 1001, answer)
     for number in range(1000):
         timeout = Failure(Code.TIMEOUT, "too slow")

@@ -115,6 +115,7 @@ def test_parquet_that_is_left_early_says_nothing(
 ) -> None:
     """Where an export is stopped, or its disk is full, its own error is all there is to read."""
     pytest.importorskip("pyarrow")
+    gc.collect()  # what other tests have left
     monkeypatch.setattr(sys, "unraisablehook", sys.__unraisablehook__)
     with (tmp_path / "urls.parquet").open("w", encoding="utf-8") as out:
         writer = ParquetEntries(out)

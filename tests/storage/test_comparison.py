@@ -101,7 +101,8 @@ async def test_any_two_of_twelve_scans_are_compared_exactly(sessions: Sessions) 
                 name: recorded.get(name, {}) | read.get(name, {}) for name in recorded.keys() | read.keys()
             }
         snapshots.append({name: dict(pages) for name, pages in recorded.items()})
-    for before, after in [(None, 0), *product(range(12), range(12))]:
+    pairs = dice.sample([*product(range(12), range(12))], 60)
+    for before, after in [(None, 0), (0, 11), (11, 0), *pairs]:
         found = await compared(sessions, before, after)
         told = {
             (str(change.kind), change.url.removeprefix(f"https://{DOMAIN}/")): change.fields

@@ -14,7 +14,7 @@ from contentmap_cli.storage.reading.contents import EntryFilter
 from contentmap_cli.storage.session import Sessions
 from tests.support.stored_entries import stored_entries
 
-SEED, COMBINATIONS = 20261124, 120
+SEED, COMBINATIONS = 20261124, 60
 PATHS = [
     *("a", "A", "aa", "a_b", "axb", "a%25b", "a[b]", "a\\b", "a*b", "a?b", "ü", "Z", "blog/a", "blog/b/c"),
     *(f"p{number}" for number in range(20)),

@@ -9,8 +9,8 @@ from typing import TypeVar
 
 import asyncpg
 import pytest
-from sqlalchemy import make_url
 
+from contentmap_cli.storage.database_url import parse_database_address
 from contentmap_cli.storage.queue.queue_driver import DriverClosed, QueueDriver, runner_queries
 
 T = TypeVar("T")
@@ -30,7 +30,7 @@ class Stubborn:
 @pytest.fixture
 def driver(postgres_address: str) -> QueueDriver:
     """A driver on the test's own database."""
-    return QueueDriver(make_url(postgres_address).set(drivername="postgresql+asyncpg"), Stubborn())
+    return QueueDriver(parse_database_address(postgres_address), Stubborn())
 
 
 async def test_a_lost_connection_is_opened_again(driver: QueueDriver, postgres_address: str) -> None:

@@ -42,6 +42,6 @@ async def test_a_job_that_nobody_is_at_work_on(sessions: Sessions, alive: bool, 
         found = await job_summary(session, job_id, "default")
         assert found is not None
         assert found.status is JobStatus.INTERRUPTED
-        seen = await with_queue(session, found, lambda owner: not alive)
+        [seen] = await with_queue(session, [found], lambda owner: not alive)
     assert (seen.status, seen.workers) == (status, int(alive))
     assert (seen.error is None) is alive

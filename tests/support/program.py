@@ -57,7 +57,7 @@ class Contentmap:
     def words(self, *arguments: str, fault: Mapping[str, Any] | None = None) -> list[str]:
         """The command line."""
         program = ["-m", "contentmap_cli"] if fault is None else [str(FAULTY), json.dumps(fault)]
-        return [sys.executable, *program, "--db", self.database, *arguments]
+        return [sys.executable, *program, *(["--db", self.database] if self.database else []), *arguments]
 
     def __call__(
         self,
@@ -66,30 +66,21 @@ class Contentmap:
         timeout: float = PATIENCE,
         fault: Mapping[str, Any] | None = None,
     ) -> Said:
-        process = self._start(arguments, fault, subprocess.DEVNULL if stdin is None else subprocess.PIPE)
-        return self.end(process, timeout, stdin=stdin)
+        given = subprocess.DEVNULL if stdin is None else subprocess.PIPE
+        return self.end(self.start(*arguments, fault=fault, stdin=given), timeout, stdin=stdin)
 
-    def start(self, *arguments: str, fault: Mapping[str, Any] | None = None) -> subprocess.Popen[bytes]:
-        """Starts it and leaves it running."""
-        return self._start(arguments, fault, subprocess.DEVNULL)
-
-    def _start(
-        self, arguments: tuple[str, ...], fault: Mapping[str, Any] | None, stdin: int
+    def start(
+        self, *arguments: str, fault: Mapping[str, Any] | None = None, **streams: Any
     ) -> subprocess.Popen[bytes]:
+        """Starts it and leaves it running; `stdin`, `stdout` and `stderr` as for `subprocess.Popen`."""
         words = self.words(*arguments, fault=fault)
         start: type[subprocess.Popen[bytes]] = subprocess.Popen
         if can_fork(self.environment):
             words = words[1:]
             # a fault of these kinds must be there before a module is imported
             start = ForkedBeforeImport if {"clock", "set"} & set(fault or ()) else ForkedProcess
-        return start(
-            words,
-            stdin=stdin,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=self.environment,
-            cwd=self.folder,
-        )
+        pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        return start(words, env=self.environment, cwd=self.folder, **pipes | streams)
 
     def end(
         self, process: subprocess.Popen[bytes], timeout: float = PATIENCE, *, stdin: bytes | None = None
@@ -101,7 +92,7 @@ class Contentmap:
             process.kill()
             process.communicate()
             raise
-        return self._said(process.returncode, out, err)
+        return self._said(process.returncode, out or b"", err or b"")
 
     @staticmethod
     def _said(code: int, out: bytes, err: bytes) -> Said:

@@ -12,9 +12,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from queue_trial import QueueTrial, ask
-from sqlalchemy import make_url
 from trial import wait_until
 
+from contentmap_cli.storage.database_url import parse_database_address
 from contentmap_cli.storage.queue import host_slots
 from contentmap_cli.storage.queue.host_slots import SharedHostSlots
 
@@ -101,7 +101,7 @@ _END_SESSIONS = f"SELECT pg_terminate_backend(pid) {_THEIRS}"
 
 async def test_places_are_shared_and_come_back(postgres_address: str) -> None:
     """Of one key two are given, whoever asks; a third waits until one is free; other keys do not wait."""
-    address = make_url(postgres_address).set(drivername="postgresql+asyncpg")
+    address = parse_database_address(postgres_address)
     async with SharedHostSlots(address) as one, SharedHostSlots(address) as two:
         async with one.place("a"), two.place("a"):
             third = asyncio.create_task(_hold(two, "a"))
@@ -114,7 +114,7 @@ async def test_places_are_shared_and_come_back(postgres_address: str) -> None:
 async def test_a_place_goes_with_its_session(postgres_address: str) -> None:
     """Who loses its connection holds nothing; it connects again and goes on. A wait that is called off takes
     nothing with it."""
-    address = make_url(postgres_address).set(drivername="postgresql+asyncpg")
+    address = parse_database_address(postgres_address)
     async with SharedHostSlots(address) as one, SharedHostSlots(address) as two:
         async with one.place("a"), one.place("a"):
             given_up = asyncio.create_task(_hold(two, "a"))
@@ -137,7 +137,7 @@ async def test_a_host_that_is_done_with_is_forgotten(
     monkeypatch.setattr(host_slots, "_LONGEST", 0.02)
     monkeypatch.setattr(host_slots, "_POLL", 0.01)
     monkeypatch.setattr(host_slots, "_PULSE", 0.05)
-    address = make_url(postgres_address).set(drivername="postgresql+asyncpg")
+    address = parse_database_address(postgres_address)
     async with SharedHostSlots(address) as shared, asyncio.timeout(60):
         for number in range(3):
             async with shared.place(f"host {number}.test"):
@@ -153,7 +153,7 @@ async def _hold(shared: SharedHostSlots, key: str) -> None:
 
 async def test_a_place_that_comes_when_nobody_wants_it_any_more(postgres_address: str) -> None:
     """It goes to the next."""
-    address = make_url(postgres_address).set(drivername="postgresql+asyncpg")
+    address = parse_database_address(postgres_address)
     async with SharedHostSlots(address) as one, asyncio.timeout(60), one.place("a"):
         async with one.place("a"):
             given_up = asyncio.create_task(_hold(one, "a"))

@@ -8,13 +8,13 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from platformdirs import user_data_path
-from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from contentmap_cli.errors import DatabaseUnavailable, NotFound, SchemaMismatch
+from contentmap_cli.commands.interface.process_setup import hide_argument
+from contentmap_cli.commands.settings.config_files import DATABASE_VARIABLE, user_folder
+from contentmap_cli.errors import DatabaseUnavailable, NotFound, SchemaMismatch, UsageError
 from contentmap_cli.storage.database_errors import storage_errors
-from contentmap_cli.storage.database_url import FILE, parse_database_address, show_database_address
+from contentmap_cli.storage.database_url import DatabaseAddress, parse_database_address
 from contentmap_cli.storage.engine import READ_ONLY, Database, open_database
 from contentmap_cli.storage.schema import (
     SchemaState,
@@ -30,24 +30,36 @@ if TYPE_CHECKING:
     from contentmap_cli.commands.interface.global_options import GlobalOptions
 
 
-def database_address(cli: GlobalOptions) -> URL:
+def database_address(cli: GlobalOptions) -> DatabaseAddress:
     """Return the address that the user gave, or the SQLite file in the user's data folder."""
-    return parse_database_address(str(default_file()) if cli.db is None else cli.db)
+    # the argument parser takes an empty variable for one that is not set
+    if "db" not in cli.given and os.environ.get(DATABASE_VARIABLE) == "":
+        raise UsageError(f"{DATABASE_VARIABLE} is empty", hint=f"set it, or run `unset {DATABASE_VARIABLE}`")
+    if cli.db is not None:
+        address = parse_database_address(cli.db)
+        if address.has_secret and "db" in cli.given:
+            hide_argument(cli.db)
+        return address
+    file = default_file()
+    if file is None:
+        raise UsageError("no database is named, and this user has no home folder", hint="name one with --db")
+    return parse_database_address(str(file))
 
 
-def default_file() -> Path:
-    """Return `contentmap.db` in the data folder of the platform."""
-    return user_data_path("contentmap", appauthor=False) / "contentmap.db"
+def default_file() -> Path | None:
+    """Return `contentmap.db` in the data folder of the platform, None for a user without a home."""
+    folder = user_folder("data")
+    return None if folder is None else folder / "contentmap.db"
 
 
 @asynccontextmanager
 async def database_for_writing(cli: GlobalOptions, *, create: bool = True) -> AsyncIterator[Database]:
     """Open the database with a current schema. With `create`, a missing SQLite file is created."""
     address = database_address(cli)
-    if not create and _is_missing_file(address):
-        raise _nothing_yet(show_database_address(address))
-    if address.drivername == FILE:
-        _make_folder(Path(str(address.database)), own=cli.db is None)
+    if not (create and not address.must_exist) and _is_missing_file(address):
+        raise _nothing_yet(address.shown)
+    if address.path is not None:
+        _check_writable(address, own=cli.db is None)
     async with _opened(address, writable=True) as database, watched(database, address):
         async with database.engine.begin() as connection:
             state, revision = await schema_of(database, connection)
@@ -67,10 +79,10 @@ async def database_for_reading(cli: GlobalOptions) -> AsyncIterator[Sessions]:
 
 
 @asynccontextmanager
-async def open_for_reading(address: URL) -> AsyncIterator[Sessions]:
+async def open_for_reading(address: DatabaseAddress) -> AsyncIterator[Sessions]:
     """Open read-only sessions on an existing database with a current schema."""
     if _is_missing_file(address):
-        raise _nothing_yet(show_database_address(address))
+        raise _nothing_yet(address.shown)
     async with _opened(address, writable=False) as database:
         reading = database.engine.execution_options(**{READ_ONLY: True})
         async with reading.connect() as connection:
@@ -80,8 +92,14 @@ async def open_for_reading(address: URL) -> AsyncIterator[Sessions]:
 
 
 async def schema_of(database: Database, connection: AsyncConnection) -> tuple[SchemaState, str | None]:
-    """Return the state of the schema and its revision. Raise DatabaseUnavailable for an old server."""
+    """Return the state of the schema and its revision. Raise DatabaseUnavailable for an old server, and
+    SchemaMismatch where the schema that the address names does not exist."""
     await connection.run_sync(require_server, database.shown)
+    if database.path is None and connection.dialect.default_schema_name is None:
+        raise SchemaMismatch(
+            f"the database {database.shown} has none of the schemas of its search_path",
+            hint="create one first, for example: CREATE SCHEMA name",
+        )
     return await connection.run_sync(read_version)
 
 
@@ -89,17 +107,18 @@ async def schema_of(database: Database, connection: AsyncConnection) -> tuple[Sc
 async def opened_as_is(cli: GlobalOptions, *, create: bool) -> AsyncIterator[Database]:
     """Open the database with any schema, for the commands that read or change the schema."""
     address = database_address(cli)
-    if create and address.drivername == FILE:
-        _make_folder(Path(str(address.database)), own=cli.db is None)
+    if create and not address.must_exist and address.path is not None:
+        _check_writable(address, own=cli.db is None)
     elif _is_missing_file(address):
-        shown = show_database_address(address)
-        raise SchemaMismatch(f"no such database: {shown}", hint="create it with `contentmap db upgrade`")
+        raise SchemaMismatch(
+            f"no such database: {address.shown}", hint="create it with `contentmap db upgrade`"
+        )
     async with _opened(address, writable=create) as database:
         yield database
 
 
 @asynccontextmanager
-async def _opened(address: URL, *, writable: bool) -> AsyncIterator[Database]:
+async def _opened(address: DatabaseAddress, *, writable: bool) -> AsyncIterator[Database]:
     database = open_database(address, writable=writable)
     try:
         with storage_errors(database.shown):
@@ -108,9 +127,9 @@ async def _opened(address: URL, *, writable: bool) -> AsyncIterator[Database]:
         await database.close()
 
 
-def _is_missing_file(address: URL) -> bool:
+def _is_missing_file(address: DatabaseAddress) -> bool:
     try:
-        return address.drivername == FILE and not Path(str(address.database)).exists()
+        return address.path is not None and not address.path.exists()
     except OSError:
         return False  # opening it reports the error
 
@@ -122,8 +141,15 @@ def _nothing_yet(shown: str) -> NotFound:
     )
 
 
-def _make_folder(file: Path, *, own: bool) -> None:
-    """Create the folder of the default database. A folder that the user named must exist."""
+def _check_writable(address: DatabaseAddress, *, own: bool) -> None:
+    """Create the folder of the default database. A folder that the user named must exist. Raise an error for
+    a file that cannot be written."""
+    file = address.path
+    assert file is not None  # noqa: S101 - the caller has a file
+    if address.read_only:
+        raise UsageError(
+            f"the database {address.shown} is only to be read", hint=f"name it without options: {file}"
+        )
     folder = file.absolute().parent
     try:
         if own:
@@ -140,7 +166,8 @@ def _make_folder(file: Path, *, own: bool) -> None:
         ) from error
     if file.is_dir():
         raise DatabaseUnavailable(f"{file} is a folder, not a database", hint="name a file with --db")
-    if file.exists() and not os.access(file, os.W_OK):
-        raise DatabaseUnavailable(
-            f"the database {file} is read-only", hint="name a writable database with --db"
-        )
+    for each, what in ((file, "database"), (folder, "folder of the database")):
+        if each.exists() and not os.access(each, os.W_OK):
+            raise DatabaseUnavailable(
+                f"the {what} {each} is read-only", hint="name a writable database with --db"
+            )

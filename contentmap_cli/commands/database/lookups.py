@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import TypeVar
 
 from contentmap_cli.commands.database.connection import database_for_reading
 from contentmap_cli.commands.engine.run_id import is_dead, is_running, truthful
 from contentmap_cli.commands.interface.global_options import GlobalOptions
 from contentmap_cli.errors import NotFound, UsageError
-from contentmap_cli.models import JobSummary
-from contentmap_cli.storage.jobs.job_queries import job_ids, job_summary, latest_job_id
+from contentmap_cli.models import JobStatus, JobSummary
+from contentmap_cli.storage.jobs.job_queries import job_ids, job_summary, latest_job_id, list_jobs
 from contentmap_cli.storage.jobs.jobs import find_job
 from contentmap_cli.storage.queue.queue_state import with_queue
 from contentmap_cli.storage.reading.contents import find_domain, known_domains
 from contentmap_cli.storage.session import GuardedSession, Sessions
 from contentmap_cli.storage.tables import Job
 
+T = TypeVar("T")
 JOB_PREFIX = "sitemap_"
+_OPEN = frozenset({JobStatus.PENDING, JobStatus.RUNNING, JobStatus.INTERRUPTED})
 _JOB_ID = re.compile(rf"{JOB_PREFIX}[0-9a-f]{{32}}", re.ASCII)
 _SHOWN = 5  # ids listed for an ambiguous prefix
 
@@ -33,6 +37,31 @@ async def require_domain(session: GuardedSession, tenant: str, name: str) -> int
     near = get_close_matches(name, await known_domains(session, tenant), n=1, cutoff=0.8)
     hint = f"did you mean {near[0]}?" if near else f"run `contentmap scan {name}` first"
     raise NotFound(f"{name} was never scanned", hint=hint)
+
+
+async def pages(
+    sessions: Sessions,
+    next_page: Callable[[GuardedSession], Awaitable[list[T]]],
+    *,
+    domain: str | None = None,
+) -> AsyncIterator[list[T]]:
+    """Yield the pages that `next_page` returns until one is empty, each read in a transaction of its own.
+    None is open while a page is written, whose reader may pause."""
+    while True:
+        async with sessions.read(domain=domain) as session, session.begin():
+            page = await next_page(session)
+        if not page:
+            return
+        yield page
+
+
+@asynccontextmanager
+async def recorded_domain(cli: GlobalOptions, name: str) -> AsyncIterator[tuple[Sessions, int]]:
+    """Open the database for reading and give the id of a domain. Raise NotFound."""
+    async with database_for_reading(cli) as sessions:
+        async with sessions.read(domain=name) as session, session.begin():
+            domain_id = await require_domain(session, cli.tenant_name, name)
+        yield sessions, domain_id
 
 
 @asynccontextmanager
@@ -59,7 +88,42 @@ async def job_as_it_stands(session: GuardedSession, tenant: str, job_id: str) ->
     job = await job_summary(session, job_id, tenant, running=is_running)
     if job is None:
         raise unknown_job(job_id)
-    return truthful(await with_queue(session, job, is_dead))
+    return truthful((await with_queue(session, [job], is_dead))[0])
+
+
+async def jobs_as_they_stand(
+    session: GuardedSession,
+    tenant: str,
+    *,
+    limit: int,
+    since: datetime | None = None,
+    before: tuple[datetime, str] | None = None,
+    statuses: Collection[JobStatus] | None = None,
+    domain: str | None = None,
+) -> list[JobSummary]:
+    """Return what `list_jobs` does, with the state of runs and workers. `statuses` is held against the actual
+    ones: a job that is recorded as running may be interrupted."""
+    recorded = set(statuses) if statuses else None
+    if recorded is not None and recorded & _OPEN:
+        recorded |= _OPEN
+    found: list[JobSummary] = []
+    while len(found) < limit:
+        page = await list_jobs(
+            session,
+            tenant,
+            limit=limit,
+            since=since,
+            before=before,
+            statuses=recorded,
+            domain=domain,
+            running=is_running,
+        )
+        jobs = map(truthful, await with_queue(session, page, is_dead))
+        found += [job for job in jobs if not statuses or job.status in statuses]
+        if len(page) < limit:
+            break
+        before = page[-1].created_at, page[-1].job_id
+    return found[:limit]
 
 
 async def read_job(sessions: Sessions, tenant: str, job_id: str | None) -> JobSummary:

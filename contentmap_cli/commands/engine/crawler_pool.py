@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any
+
+from aiohttp import TraceConfig
 
 from contentmap_cli.commands.settings.crawl_settings import ScanSettings
 from contentmap_cli.crawl.crawler import Crawler
@@ -27,16 +29,23 @@ class CrawlerPool:
     """Provides crawlers by a job's recorded options.
 
     `proxy`, `body_cache` and `concurrency` are those of the worker; all crawlers share the slots at hosts and
-    addresses. Close it with `close`.
+    addresses. `traces` receive the events of their requests. Close it with `close`.
     """
 
     def __init__(
-        self, *, concurrency: int, proxy: str | None, host_slots: HostSlots, body_cache: str | None = None
+        self,
+        *,
+        concurrency: int,
+        proxy: str | None,
+        host_slots: HostSlots,
+        body_cache: str | None = None,
+        traces: Sequence[TraceConfig] = (),
     ) -> None:
         self._concurrency = concurrency
         self._proxy = proxy
         self._body_cache = body_cache
         self._host_slots = host_slots
+        self._traces = traces
         self._crawlers: OrderedDict[str, _PooledCrawler] = OrderedDict()
 
     @asynccontextmanager
@@ -49,7 +58,7 @@ class CrawlerPool:
             settings = replace(
                 settings, proxy=self._proxy, concurrency=self._concurrency, body_cache=self._body_cache
             )
-            crawler = Crawler(settings.crawl_options(), host_slots=self._host_slots)
+            crawler = Crawler(settings.crawl_options(), host_slots=self._host_slots, traces=self._traces)
             # entering does not suspend, so no other task can create the same crawler; on an error none is
             # kept
             pooled = self._crawlers[key] = _PooledCrawler(await crawler.__aenter__())

@@ -12,10 +12,10 @@ from contentmap_cli.commands.database.lookups import nothing_left, require_job
 from contentmap_cli.commands.engine.run_id import is_dead
 from contentmap_cli.commands.interface.answer_output import say
 from contentmap_cli.commands.interface.global_options import GlobalOptions
+from contentmap_cli.commands.interface.logging_setup import is_console_json
 from contentmap_cli.commands.interface.target_input import duplicates_note, read_targets
 from contentmap_cli.commands.settings.crawl_settings import ScanSettings
 from contentmap_cli.errors import Exit, JobHeld, UsageError
-from contentmap_cli.storage.database_url import FILE
 from contentmap_cli.storage.jobs import jobs
 from contentmap_cli.storage.queue.queue import (
     default_priority,
@@ -31,7 +31,7 @@ _REDRAW_SECONDS = 0.2
 
 def require_queue(cli: GlobalOptions) -> None:
     """Raise UsageError if there can be no queue: the database is a file, or the extra is missing."""
-    if database_address(cli).drivername == FILE:
+    if database_address(cli).path is not None:
         raise UsageError(
             "the queue needs PostgreSQL, and this database is an SQLite file",
             hint="name a server: --db postgresql://user@host/database",
@@ -59,7 +59,7 @@ async def enqueue_job(
         )
     total = len(found.targets)
     chosen = default_priority(total) if priority is None else priority
-    progress = _Progress(on=sys.stderr.isatty() and not cli.quiet)
+    progress = _Progress(on=sys.stderr.isatty() and not cli.quiet and not is_console_json())
     async with database_for_writing(cli) as database:
         sessions = Sessions(database)
         progress.show(f"{total:,} targets read, recording …")

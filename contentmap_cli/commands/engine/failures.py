@@ -12,6 +12,8 @@ from contentmap_cli.errors import (
     DatabaseUnavailable,
     Failure,
     LeaseLost,
+    SystemLimit,
+    is_out_of_threads,
 )
 from contentmap_cli.models import DomainSummary, ScanStatus
 from contentmap_cli.models.robots import relevant_problems
@@ -30,6 +32,8 @@ def describe(error: Exception, database: str) -> Failure:
         return Failure(Code.STORAGE_ERROR, known.message)
     if isinstance(error, ContentMapError):
         return Failure(error.code, error.message)
+    if is_out_of_threads(error):
+        return Failure(Code.SYSTEM_LIMIT, SystemLimit().message)
     if (full := disk_full_message(error)) is not None:
         return Failure(Code.STORAGE_ERROR, full)
     return Failure(Code.INTERNAL_ERROR, f"a bug in ContentMap: {type(error).__name__}")

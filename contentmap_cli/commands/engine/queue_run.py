@@ -31,7 +31,12 @@ from contentmap_cli.commands.engine.queue_claims import Answer, QueueClaims
 from contentmap_cli.errors import ContentMapError, DatabaseUnavailable, UsageError
 from contentmap_cli.models import DomainSummary, ScanStatus
 from contentmap_cli.storage.jobs.claims import LEASE_SECONDS, Claim
-from contentmap_cli.storage.queue.queue import engine_settings, entrypoint_of, repair_queue
+from contentmap_cli.storage.queue.queue import (
+    count_entries,
+    engine_settings,
+    entrypoint_of,
+    repair_queue,
+)
 from contentmap_cli.storage.queue.queue_driver import QueueDriver, runner_queries
 from contentmap_cli.storage.queue.queued_jobs import (
     close_if_done,
@@ -67,7 +72,7 @@ class QueueRun(ProgressListener):
 
     `grace` is the time in seconds that running domains have to finish after `stop`. `retry` waits while the
     database is unavailable. With `drain` the worker ends when the queue is empty. `finished_domains` counts
-    domains.
+    domains, `on_finished` is called with each outcome.
     """
 
     sessions: Sessions
@@ -81,6 +86,7 @@ class QueueRun(ProgressListener):
     drain: bool = field(default=False, kw_only=True)
     finished_domains: int = field(default=0, kw_only=True)
     stopped_by: str | None = field(default=None, kw_only=True)
+    on_finished: Callable[[DomainSummary], object] = field(default=lambda summary: None, kw_only=True)
     _held: dict[int, Claim] = field(default_factory=dict, kw_only=True)
     _scans: dict[asyncio.Task[DomainSummary], Claim] = field(default_factory=dict, kw_only=True)
     _crawling: set[str] = field(default_factory=set, kw_only=True)
@@ -173,6 +179,19 @@ class QueueRun(ProgressListener):
     def started(self, domain: str) -> None:
         """Record that a domain has a crawl slot."""
         self._crawling.add(domain)
+
+    def finished(self, summary: DomainSummary) -> None:
+        """Report the outcome of a domain."""
+        self.on_finished(summary)
+
+    def crawling(self) -> int:
+        """Return the number of domains that are being crawled."""
+        return len(self._crawling)
+
+    async def count_queue(self) -> dict[str, int]:
+        """Return the number of the tenant's entries in the queue by status."""
+        async with self.sessions.read() as session, session.begin():
+            return await count_entries(session, self.tenant)
 
     def _cancel(self, which: Callable[[Claim], bool]) -> None:
         """Cancel scans, except those that are being recorded."""

@@ -11,14 +11,15 @@ from dataclasses import dataclass
 from contentmap_cli.commands.database.connection import database_address, database_for_writing
 from contentmap_cli.commands.database.database_retry import DatabaseRetry
 from contentmap_cli.commands.engine.crawler_pool import CrawlerPool
+from contentmap_cli.commands.engine.metrics import Endpoint, WorkerMetrics
 from contentmap_cli.commands.engine.queue_run import QueueRun
+from contentmap_cli.commands.engine.queued_output import queued_output
 from contentmap_cli.commands.engine.run_id import new_run_id
 from contentmap_cli.commands.engine.stop_signals import signals_to
 from contentmap_cli.commands.interface.answer_output import say
 from contentmap_cli.commands.interface.global_options import GlobalOptions
 from contentmap_cli.commands.interface.process_setup import raise_file_limit
 from contentmap_cli.errors import ConnectionLost, Exit
-from contentmap_cli.storage.database_url import show_database_address
 from contentmap_cli.storage.engine import Database
 from contentmap_cli.storage.queue.host_slots import SharedHostSlots
 from contentmap_cli.storage.queue.queue_driver import QueueDriver
@@ -29,7 +30,7 @@ from contentmap_cli.storage.session import Sessions
 class WorkerOptions:
     """The options of a worker. `shutdown_timeout` is the time in seconds for running domains after a signal,
     `database_timeout` the time in seconds to wait for an unreachable database. With `drain` it ends when the
-    queue is empty."""
+    queue is empty. Its metrics are given at `metrics`."""
 
     concurrency: int
     proxy: str | None
@@ -37,6 +38,7 @@ class WorkerOptions:
     shutdown_timeout: float
     database_timeout: float
     drain: bool
+    metrics: Endpoint | None = None
 
 
 async def work(cli: GlobalOptions, tenant: str, options: WorkerOptions) -> int:
@@ -45,9 +47,13 @@ async def work(cli: GlobalOptions, tenant: str, options: WorkerOptions) -> int:
     raise_file_limit()
     _log_runner()
     address = database_address(cli)
-    retry = DatabaseRetry(options.database_timeout, show_database_address(address))
+    retry = DatabaseRetry(options.database_timeout, address.shown)
     started = time.monotonic()
-    async with AsyncExitStack() as stack:
+    async with queued_output() as queues, AsyncExitStack() as stack:
+        stack.callback(queues.hurry)
+        metrics = WorkerMetrics(retry.up.is_set) if options.metrics is not None else None
+        if metrics is not None and options.metrics is not None:
+            await stack.enter_async_context(metrics.given_at(options.metrics))
         database = await _opened(cli, retry, stack)
         if database is None:
             return Exit.CLEAN
@@ -57,6 +63,7 @@ async def work(cli: GlobalOptions, tenant: str, options: WorkerOptions) -> int:
             proxy=options.proxy,
             body_cache=options.body_cache,
             host_slots=slots,
+            traces=() if metrics is None else (metrics.request_trace(),),
         )
         run = QueueRun(
             Sessions(database, retry.up.wait),
@@ -69,6 +76,9 @@ async def work(cli: GlobalOptions, tenant: str, options: WorkerOptions) -> int:
             grace=options.shutdown_timeout,
             drain=options.drain,
         )
+        if metrics is not None:
+            run.on_finished = metrics.finished
+            metrics.follow(run.crawling, run.count_queue)
         say(
             f"worker {run.owner}: {options.concurrency:,} domains at once, from {database.shown}",
             unless=cli.quiet,

@@ -14,9 +14,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO, cast
 
+from contentmap_cli.commands.interface.logging_setup import write_console
 from contentmap_cli.commands.interface.process_setup import close_quietly, enable_interrupts
 from contentmap_cli.errors import AnswerLost, UsageError
-from contentmap_cli.output.escape import terminal
 
 _HINT = "name another file with -o"
 _AGAIN = "free some space, or name another file with -o"
@@ -233,8 +233,7 @@ def goes_to_file(stream: TextIO) -> bool:
 def say(line: str, *, unless: bool = False) -> None:
     """Print a line on stderr `unless` it is not wanted. Write errors are ignored."""
     if not unless:
-        with contextlib.suppress(OSError):
-            print(terminal(line), file=sys.stderr, flush=True)
+        write_console(line)
 
 
 def redraw(out: TextIO) -> None:

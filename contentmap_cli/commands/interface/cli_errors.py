@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import logging
 import sys
 
+from contentmap_cli.commands.interface.logging_setup import write_console
 from contentmap_cli.commands.interface.process_setup import close_quietly
-from contentmap_cli.errors import AnswerLost, ContentMapError, Exit
+from contentmap_cli.errors import AnswerLost, ContentMapError, Exit, SystemLimit, is_out_of_threads
 
 _REPORT = "run it again with -vv --log-file FILE and report the file"
 _FILES = "raise the limit on open files (`ulimit -n`)"
@@ -22,19 +25,24 @@ def fail(error: ContentMapError, *, as_json: bool = False) -> None:
 
     cause = error.__cause__
     reason = (cause.strerror or str(cause)) if isinstance(cause, OSError) else None
-    try:
-        print(render_error(error, reason), file=sys.stderr)
-        if as_json:
+    write_console(
+        f"{error.message}: {reason}" if reason else error.message,
+        level=logging.ERROR,
+        plain=render_error(error, reason),
+        action="command.failed",
+        code=str(error.code),
+        details="\n".join(error.details) or None,
+        hint=error.hint,
+    )
+    if as_json:
+        with contextlib.suppress(OSError):  # stderr is closed; the exit code remains
             print(json.dumps(error_object(error)), file=sys.stderr)
-    except OSError:
-        pass  # stderr is closed; the exit code remains
 
 
 def unexpected(error: Exception, *, as_json: bool = False) -> int:
     """Report an unexpected error without a traceback, which the log has at `-vv`. Return the exit code."""
-    import logging
-
     logging.getLogger("contentmap").debug("unexpected", exc_info=error, extra={"action": "command.crashed"})
+    known: ContentMapError
     if isinstance(error, OSError):
         lost = stdout_error()
         if lost is not None:
@@ -44,6 +52,8 @@ def unexpected(error: Exception, *, as_json: bool = False) -> int:
             f"unexpected system error: {error.strerror or error}",
             hint=_SYSTEM_HINTS.get(error.errno or 0, _REPORT),
         )
+    elif is_out_of_threads(error):
+        known = SystemLimit()
     else:
         known = ContentMapError(f"a bug in ContentMap: {type(error).__name__}", hint=_REPORT)
     fail(known, as_json=as_json)

@@ -46,7 +46,7 @@ def _write(copy: IO[bytes], chunk: bytes) -> None:
         copy.write(chunk)
     except OSError as error:  # not an error of the pipe
         raise UsageError(
-            f"cannot write to the temporary folder {tempfile.gettempdir()}",
+            f"cannot write to the temporary folder {tempfile.tempdir or 'of the system'}",
             hint="free some space, or name another folder with TMPDIR",
         ) from error
 

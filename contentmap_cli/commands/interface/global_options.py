@@ -171,12 +171,12 @@ class GlobalOptions:
 
     def in_full(self, text: str) -> str:
         """Return a hint with the --db, --tenant and --config of this call added to the commands in it."""
-        from contentmap_cli.storage.database_url import parse_database_address, show_database_address
+        from contentmap_cli.storage.database_url import parse_database_address
 
         options = []
         if self.db and "db" in self.given and self.db != os.environ.get("CONTENTMAP_DATABASE_URL"):
             try:
-                options += ["--db", show_database_address(parse_database_address(self.db))]
+                options += ["--db", parse_database_address(self.db).shown]
             except UsageError:
                 return text
         if self.tenant and "tenant" in self.given and self.tenant != os.environ.get("CONTENTMAP_TENANT"):

@@ -145,6 +145,16 @@ class HelpGroup(TyperGroup):
             formatter.write_text(block)
 
 
+class ListGroup(HelpGroup):
+    """A group whose command `list` runs where none is named."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Name the command."""
+        if not args or (args[0] not in self.commands and args[0] not in ctx.help_option_names):
+            args = ["list", *args]
+        return list(super().parse_args(ctx, args))
+
+
 def _write_examples(epilog: str | None, formatter: Any) -> None:
     if epilog:
         with formatter.section("Examples"):

@@ -68,7 +68,8 @@ def _format(*formats: Format) -> Any:
         help=names,
         parser=read,
         autocompletion=complete,
-        show_default=formats[0].value,
+        # the first one, which a long list has no room to repeat
+        show_default=formats[0].value if len(names) < 36 else False,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TextIO, cast
 
 import typer
 
@@ -18,6 +18,7 @@ from contentmap_cli.output.formats import DIFF_FORMATS, Format
 if TYPE_CHECKING:
     from contentmap_cli.models.comparison import Comparison, Counts, ScanPoint
     from contentmap_cli.output.answers.diff import DiffWriter
+    from contentmap_cli.output.writers.deferred_buffer import DeferredText
     from contentmap_cli.storage.session import GuardedSession
 
 ScanName = str | datetime | None
@@ -121,40 +122,51 @@ async def _answer(
     from contentmap_cli.commands.interface.answer_output import answer_to
     from contentmap_cli.models.comparison import choose_scans
     from contentmap_cli.output.answers.diff import diff_writer
+    from contentmap_cli.output.writers.deferred_buffer import DeferredText
     from contentmap_cli.storage.reading.comparison import history, scanned_domains
 
-    async with (
-        database_for_reading(cli) as sessions,
-        sessions.read(domain=name) as session,
-        session.begin(),
-    ):
-        pairs: list[tuple[int, str]] = []
-        if name is not None:
-            pairs = [(await require_domain(session, cli.tenant_name, name), name)]
-        elif job_id is not None:
-            job_id = await find_job_id(session, cli.tenant_name, job_id)
-            await require_job(session, cli.tenant_name, job_id)
-            pairs = await scanned_domains(session, job_id)
-        changed = False
-        selected: Comparison | None = None
-        if name is not None:  # select the scans before the output file is opened
-            points = await history(session, pairs[0][0])
-            earlier, later = [
-                await find_job_id(session, cli.tenant_name, scan) if isinstance(scan, str) else scan
-                for scan in scans
-            ]
-            selected = choose_scans(name, points, earlier, later)
+    async with database_for_reading(cli) as sessions:
+        async with sessions.read(domain=name) as session, session.begin():
+            pairs: list[tuple[int, str]] = []
+            selected: Comparison | None = None
+            if name is not None:  # select the scans before the output file is opened
+                pairs = [(await require_domain(session, cli.tenant_name, name), name)]
+                points = await history(session, pairs[0][0])
+                earlier, later = [
+                    await find_job_id(session, cli.tenant_name, scan) if isinstance(scan, str) else scan
+                    for scan in scans
+                ]
+                selected = choose_scans(name, points, earlier, later)
+            elif job_id is not None:
+                job_id = await find_job_id(session, cli.tenant_name, job_id)
+                await require_job(session, cli.tenant_name, job_id)
+                pairs = await scanned_domains(session, job_id)
+        if selected is not None:
             _note_start(cli, selected, earlier)
+        changed = False
         with answer_to(output) as out:
-            writer = diff_writer(format, out, job_id=job_id, limit=limit, color=cli.colored(out))
+            text = DeferredText()
+            writer = diff_writer(
+                format, cast("TextIO", text), job_id=job_id, limit=limit, color=cli.colored(out)
+            )
             for domain_id, domain in pairs:
-                points = await history(session, domain_id)
-                pair = selected or choose_scans(domain, points, None, job_id)
-                counts = await _write(session, domain_id, points, pair, writer)
+                async with sessions.read(domain=domain) as session, session.begin():
+                    points = await history(session, domain_id)
+                    pair = selected or choose_scans(domain, points, None, job_id)
+                    counts = await _write(session, domain_id, points, pair, writer)
+                _send(text, out)  # no transaction is open while the reader pauses
                 changed = changed or counts.total > 0
                 _note(cli, pair, format)
             writer.finish()
+            _send(text, out)
     return changed
+
+
+def _send(text: DeferredText, out: TextIO) -> None:
+    """Write the collected text."""
+    for piece in text.pieces():
+        out.write(piece)
+    out.flush()
 
 
 async def _write(

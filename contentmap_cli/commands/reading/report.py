@@ -64,15 +64,18 @@ async def _answer(cli: GlobalOptions, subject: str | None, output: str | None) -
     from contentmap_cli.commands.interface.target_input import domain_name
     from contentmap_cli.output.answers.html_report import write_domain_page, write_job_page
 
+    job: JobPage | None = None
+    domain: DomainPage | None = None
     async with database_for_reading(cli) as sessions, sessions.read() as session, session.begin():
         if subject is None or subject.startswith(JOB_PREFIX):
             job_id = await find_job_id(session, cli.tenant_name, subject)
             job = await _job_page(session, cli.tenant_name, job_id)
-            with answer_to(output) as out:
-                write_job_page(out, job)
-            return
-        domain = await _domain_page(session, cli.tenant_name, domain_name(subject))
-        with answer_to(output) as out:
+        else:
+            domain = await _domain_page(session, cli.tenant_name, domain_name(subject))
+    with answer_to(output) as out:  # no transaction is open while its reader pauses
+        if job is not None:
+            write_job_page(out, job)
+        elif domain is not None:
             write_domain_page(out, domain)
 
 

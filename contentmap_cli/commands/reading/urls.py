@@ -63,15 +63,16 @@ def urls(
     from contentmap_cli.commands.interface.target_input import domain_name
     from contentmap_cli.storage.reading.contents import EntryFilter
 
+    chosen = opt.chosen(format, as_json, ENTRY_FORMATS, output)
     wanted = EntryFilter(
         sitemap=sitemap,
         match=match,
         since=parse_date("--first-seen-after", first_seen_after) if first_seen_after else None,
         changed_after=parse_date("--lastmod-after", lastmod_after) if lastmod_after else None,
         removed=removed,
+        distinct=chosen in (Format.TXT, Format.XML),
         limit=limit,
     )
-    chosen = opt.chosen(format, as_json, ENTRY_FORMATS, output)
     if chosen is Format.PARQUET and output is not None and output.endswith(".gz"):
         raise UsageError("a Parquet file is already compressed", hint=f"use -o {output.removesuffix('.gz')}")
     name = domain_name(domain)
@@ -95,17 +96,17 @@ def urls(
 async def _answer(
     cli: GlobalOptions, name: str, wanted: EntryFilter, format: Format, output: str | None
 ) -> None:
-    from contentmap_cli.commands.database.lookups import read_domain
+    from contentmap_cli.commands.database.lookups import pages, recorded_domain
     from contentmap_cli.commands.interface.answer_output import answer_to, has_left, width_of
     from contentmap_cli.output.formats import entries_writer
     from contentmap_cli.output.writers.sitemap_xml import MAX_URLS
-    from contentmap_cli.storage.reading.contents import stored_batches
+    from contentmap_cli.storage.reading.contents import EntryPages
 
-    async with read_domain(cli, name) as (session, domain_id):
+    async with recorded_domain(cli, name) as (sessions, domain_id):
         with answer_to(output) as out:
             writer = entries_writer(format, out, width=width_of(out), color=cli.colored(out))
             count = 0
-            async for batch in stored_batches(session, domain_id, wanted):
+            async for batch in pages(sessions, EntryPages(domain_id, wanted).next, domain=name):
                 writer.write_all(batch)
                 count += len(batch)
                 if has_left(out):
@@ -122,16 +123,16 @@ async def _answer(
 
 async def _write_folder(cli: GlobalOptions, name: str, wanted: EntryFilter, files: SitemapFiles) -> None:
     """Write sitemaps of at most the protocol's size, and their index, into a folder."""
-    from contentmap_cli.commands.database.lookups import read_domain
+    from contentmap_cli.commands.database.lookups import pages, recorded_domain
     from contentmap_cli.output.number_format import plural
     from contentmap_cli.output.writers.sitemap_xml import SitemapFolder
-    from contentmap_cli.storage.reading.contents import stored_batches
+    from contentmap_cli.storage.reading.contents import EntryPages
 
     count = 0
-    async with read_domain(cli, name) as (session, domain_id):
+    async with recorded_domain(cli, name) as (sessions, domain_id):
         with files.made():
             with SitemapFolder(files.part, files.address) as folder:
-                async for batch in stored_batches(session, domain_id, wanted):
+                async for batch in pages(sessions, EntryPages(domain_id, wanted).next, domain=name):
                     folder.write_all(batch)
                     count += len(batch)
                 with files.index() as index:

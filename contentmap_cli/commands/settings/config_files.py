@@ -21,6 +21,8 @@ from typer.models import OptionInfo
 
 from contentmap_cli.errors import UsageError
 
+DATABASE_VARIABLE = "CONTENTMAP_DATABASE_URL"
+DATABASE_FILE_VARIABLE = "CONTENTMAP_DATABASE_URL_FILE"
 FILE = "contentmap.toml"
 PROJECT = "pyproject.toml"
 _LIST_HINT = "list the settings with `contentmap config`"
@@ -138,19 +140,51 @@ def _lines(text: str) -> list[str]:
 
 
 def read_layers(config: str | None) -> dict[str, FileValue]:
-    """Return the settings of `config`, or else of the working directory's file, over the user's file."""
-    said = _read_if_there(user_file())
+    """Return the settings of `config`, or else of the working directory's file, over the user's file. The
+    database address of a secret's file is over all of them."""
+    mine = user_file()
+    said = _read_if_there(mine) if mine is not None else {}
     if config is not None:
         file = _named(config)
-        return said | _read(file, _text(file))
-    return said | (_read_if_there(Path(FILE)) or _read_if_there(Path(PROJECT)))
+        said |= _read(file, _text(file))
+    else:
+        said |= _read_if_there(Path(FILE)) or _read_if_there(Path(PROJECT))
+    return said | _database_secret()
 
 
-def user_file() -> Path:
-    """Return the user's `config.toml` in the settings folder of the platform."""
-    from platformdirs import user_config_path
+def _database_secret() -> dict[str, FileValue]:
+    name = os.environ.get(DATABASE_FILE_VARIABLE)
+    if name is None:
+        return {}
+    if DATABASE_VARIABLE in os.environ:
+        raise UsageError(
+            f"{DATABASE_VARIABLE} and {DATABASE_FILE_VARIABLE} are both set", hint="unset one of the two"
+        )
+    try:
+        address = Path(name).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(
+            f"cannot read the file {name} of {DATABASE_FILE_VARIABLE}",
+            hint="it holds the database address and nothing else",
+        ) from (error if isinstance(error, OSError) else None)
+    return {"db": FileValue(address, Path(name), None)}
 
-    return user_config_path("contentmap", appauthor=False) / "config.toml"
+
+def user_folder(kind: str) -> Path | None:
+    """Return a user's folder of the platform, `config`, `data` or `cache`, None for a user without a home."""
+    import platformdirs
+
+    try:
+        folder = getattr(platformdirs, f"user_{kind}_path")("contentmap", appauthor=False)
+    except RuntimeError:
+        return None
+    return folder if folder.is_absolute() else None
+
+
+def user_file() -> Path | None:
+    """Return the user's `config.toml` in the settings folder of the platform, None without a home."""
+    folder = user_folder("config")
+    return None if folder is None else folder / "config.toml"
 
 
 def _named(config: str) -> Path:

@@ -12,6 +12,7 @@ from typing import Any, Self
 from contentmap_cli.commands.interface.argument_values import parse_size
 from contentmap_cli.commands.interface.expectation import Expectation
 from contentmap_cli.commands.interface.options import LOCAL, SECRET
+from contentmap_cli.commands.settings.config_files import user_folder
 from contentmap_cli.crawl.access.certificates import parse_certificate
 from contentmap_cli.crawl.access.netrc_file import load_netrc
 from contentmap_cli.crawl.access.proxies import Proxies
@@ -163,10 +164,9 @@ class ScanSettings:
 
 
 def default_body_cache() -> str:
-    """Return the default folder of the response cache."""
-    from platformdirs import user_cache_path
-
-    return str(user_cache_path("contentmap", appauthor=False) / "bodies")
+    """Return the default folder of the response cache, `off` for a user without a home."""
+    folder = user_folder("cache")
+    return OFF if folder is None else str(folder / "bodies")
 
 
 def defaults() -> dict[str, Any]:

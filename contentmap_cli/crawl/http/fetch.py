@@ -11,7 +11,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 
@@ -82,9 +82,14 @@ class Fetcher:
     """Fetches URLs over one aiohttp session. An async context manager: it owns connections and resolver."""
 
     def __init__(
-        self, options: CrawlOptions, resolver: Resolver | None = None, host_slots: HostSlots | None = None
+        self,
+        options: CrawlOptions,
+        resolver: Resolver | None = None,
+        host_slots: HostSlots | None = None,
+        traces: Sequence[aiohttp.TraceConfig] = (),
     ) -> None:
         self._options = options
+        self._traces = list(traces)
         self._resolver = resolver
         self.politeness = Politeness(
             per_host=options.per_host,
@@ -109,6 +114,7 @@ class Fetcher:
             connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=False,
+            trace_configs=self._traces,
             auto_decompress=False,
             timeout=aiohttp.ClientTimeout(connect=limits.connect_timeout, sock_read=limits.read_timeout),
             max_line_size=MAX_LINE,

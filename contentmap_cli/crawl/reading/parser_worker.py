@@ -14,6 +14,7 @@ import signal
 import socket
 import threading
 import traceback
+from contextlib import suppress
 from typing import Final, NamedTuple
 
 from contentmap_cli.batches import disk_full_message
@@ -81,7 +82,8 @@ def main() -> None:
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    with suppress(RuntimeError):  # the limit of processes is reached: it ends with its next request
+        threading.Thread(target=_end_with_parent, daemon=True).start()
     # collect garbage between documents only: a parser makes many objects and few cycles
     gc.collect()
     gc.freeze()

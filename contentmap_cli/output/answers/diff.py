@@ -9,7 +9,7 @@ from typing import TextIO
 from contentmap_cli.models.comparison import Change, Comparison, Counts, Kind, ScanPoint
 from contentmap_cli.output.columns import Style, styled
 from contentmap_cli.output.escape import csv_cell, terminal, url_text
-from contentmap_cli.output.formats import DIFF_FORMATS, Format, refusal
+from contentmap_cli.output.formats import DIFF_FORMATS, Format, marked, refusal
 from contentmap_cli.output.number_format import moment, plural
 from contentmap_cli.output.objects import SCHEMA, timestamp
 
@@ -59,8 +59,8 @@ def diff_writer(
             return _DiffJson(out, job_id)
         case Format.NDJSON:
             return _DiffNdjson(out)
-        case Format.CSV:
-            return _DiffCsv(out)
+        case Format.CSV | Format.CSV_BOM:
+            return _DiffCsv(marked(format, out))
         case Format.TXT:
             return _DiffTxt(out)
         case _:

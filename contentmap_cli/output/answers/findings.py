@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from typing import TextIO
 
 from contentmap_cli.models import Severity
-from contentmap_cli.models.findings import CheckSummary, Finding, Rule
+from contentmap_cli.models.findings import STANDARD_INPUT, CheckSummary, Finding, Rule
 from contentmap_cli.output.columns import Style, styled
 from contentmap_cli.output.escape import redact, terminal, xml_text
 from contentmap_cli.output.formats import CHECK_FORMATS, Format
 from contentmap_cli.output.number_format import plural
 from contentmap_cli.output.objects import check_object, finding_object, finding_text, rule_object
-from contentmap_cli.output.writers.github import workflow_command
+from contentmap_cli.output.writers.github import annotation_property, workflow_command
 from contentmap_cli.output.writers.junit import attributes_text
+
+TABLE_EXAMPLES = 5
+"""Examples per finding in a table; the other formats have all."""
 
 _STYLES = {Severity.ERROR: Style.RED, Severity.WARNING: Style.YELLOW, Severity.INFO: Style.CYAN}
 _COMMANDS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "notice"}
@@ -45,8 +49,11 @@ def write_findings(
     elif format is Format.GITHUB:
         for finding in findings:
             title = f"{finding.rule.id} {finding.place}"
+            file = finding.is_local and finding.target != STANDARD_INPUT
+            place = f",file={annotation_property(os.path.relpath(finding.target))}" if file else ""
             line = f",line={finding.line}" if finding.line else ""
-            out.write(workflow_command(_COMMANDS[finding.rule.severity], title, finding_text(finding), line))
+            text = finding_text(finding)
+            out.write(workflow_command(_COMMANDS[finding.rule.severity], title, text, place + line))
     else:
         if format not in CHECK_FORMATS:
             raise ValueError(format)
@@ -73,7 +80,7 @@ def _table(out: TextIO, findings: Sequence[Finding], summary: CheckSummary, *, c
         severity = styled(f"{finding.rule.severity.value:<7}", _STYLES[finding.rule.severity], color)
         line = f"line {finding.line}: " if finding.line else ""
         out.write(f"  {severity}  {finding.rule.id}  {line}{terminal(finding_text(finding))}\n")
-        for example in finding.examples:
+        for example in finding.examples[:TABLE_EXAMPLES]:
             out.write(f"             {terminal(redact(example))}\n")
     counts = ", ".join(
         plural(summary.counts.get(each, 0), each.value)

@@ -5,12 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar, TextIO, TypeVar
 
-from contentmap_cli.models import Entry, FileStatus, JobSummary, Lastmod, Problem, StoredEntry, StoredFile
+from contentmap_cli.models import (
+    Entry,
+    FileStatus,
+    JobSummary,
+    Lastmod,
+    Problem,
+    StoredDomain,
+    StoredEntry,
+    StoredFile,
+    StoredTenant,
+)
 from contentmap_cli.models.robots import DomainRobots
 from contentmap_cli.output.columns import Cell, Column, Line, Style, styled, write_table
 from contentmap_cli.output.escape import redact, terminal, url_text
 from contentmap_cli.output.number_format import duration, moment, number, size
-from contentmap_cli.output.outcomes import elapsed, failure_text, job_status
+from contentmap_cli.output.outcomes import SCAN_STYLES, elapsed, failure_text, job_status
 from contentmap_cli.output.rows import EntryWriter, RowWriter
 
 Row = TypeVar("Row")
@@ -83,6 +93,53 @@ class JobsTable(Aligned[JobSummary]):
                 )
             )
         )
+
+
+class DomainsTable(Aligned[StoredDomain]):
+    """One row per recorded domain, with the error of its last scan."""
+
+    columns = (
+        Column("OUTCOME"),
+        Column("SITEMAPS", right=True, spare=1),
+        Column("URLS", right=True),
+        Column("SCANNED (UTC)"),
+        Column("DOMAIN", fit=44),
+    )
+    note = "ERROR"
+
+    def write(self, row: StoredDomain) -> None:
+        """Collect the row."""
+        outcome = row.outcome
+        self.lines.append(
+            Line(
+                (
+                    Cell(outcome.value, SCAN_STYLES[outcome]) if outcome else Cell(""),
+                    Cell(number(row.sitemaps)),
+                    Cell(number(row.urls)),
+                    Cell(moment(row.scanned_at) if row.scanned_at else "", Style.DIM),
+                    Cell(terminal(row.domain)),
+                ),
+                Cell(failure_text(row.error) if row.error else "", Style.DIM),
+            )
+        )
+
+
+class TenantsTable(Aligned[StoredTenant]):
+    """One row per tenant."""
+
+    columns = (
+        Column("DOMAINS", right=True),
+        Column("JOBS", right=True),
+        Column("URLS", right=True),
+        Column("SCANNED (UTC)"),
+        Column("TENANT", fit=20),
+    )
+
+    def write(self, row: StoredTenant) -> None:
+        """Collect the row."""
+        counts = (Cell(number(count)) for count in (row.domains, row.jobs, row.urls))
+        scanned = Cell(moment(row.scanned_at) if row.scanned_at else "", Style.DIM)
+        self.lines.append(Line((*counts, scanned, Cell(terminal(row.tenant)))))
 
 
 class FilesTable(Aligned[StoredFile | DomainRobots]):

@@ -13,7 +13,7 @@ from urllib.parse import unquote
 from contentmap_cli.models.sections import Periods, Section, split_by_size
 from contentmap_cli.output.columns import Cell, Column, Line, Style, styled, write_table
 from contentmap_cli.output.escape import terminal, url_text
-from contentmap_cli.output.formats import LIST_FORMATS, Format, refusal
+from contentmap_cli.output.formats import LIST_FORMATS, Format, marked, refusal
 from contentmap_cli.output.number_format import number, plural
 from contentmap_cli.output.objects import SCHEMA
 from contentmap_cli.output.writers.csv import SECTION, CsvRows, cells_of
@@ -59,8 +59,8 @@ def write_map(
             _write_json(out, site)
         case Format.NDJSON:
             _write_lines(out, site)
-        case Format.CSV:
-            _write_csv(out, site)
+        case Format.CSV | Format.CSV_BOM:
+            _write_csv(marked(format, out), site)
         case _:
             raise refusal(format, LIST_FORMATS)
 

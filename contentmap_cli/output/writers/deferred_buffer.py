@@ -8,12 +8,15 @@ from collections.abc import Iterator
 
 
 class DeferredText:
-    """Compresses text in memory until it is read back, once, in the same order.
+    """Compresses text in memory until it is read back, in the same order.
 
     Rows are similar and compress well. A temporary file would need less memory, but the disk may become full.
     """
 
     def __init__(self) -> None:
+        self._begin()
+
+    def _begin(self) -> None:
         self._packer = zlib.compressobj(level=1)
         self._packed: list[bytes] = []
 
@@ -22,10 +25,14 @@ class DeferredText:
         if packed := self._packer.compress(text.encode()):
             self._packed.append(packed)
 
+    def flush(self) -> None:
+        """Do nothing: the text stays here until it is read."""
+
     def pieces(self) -> Iterator[str]:
-        """Yield the text in pieces. Nothing can be added afterwards."""
-        self._packed.append(self._packer.flush())
+        """Yield the text in pieces, and forget it."""
+        packed = [*self._packed, self._packer.flush()]
+        self._begin()
         unpack = zlib.decompressobj()
         decode = codecs.getincrementaldecoder("utf-8")()
-        for packed in self._packed:
-            yield decode.decode(unpack.decompress(packed))
+        for part in packed:
+            yield decode.decode(unpack.decompress(part))

@@ -54,7 +54,7 @@ class GithubScan:
 
 def workflow_command(level: str, title: str, message: str, more: str = "") -> str:
     """Return one annotation; `more` are further properties, escaped, each after a comma."""
-    return f"::{level} title={_property(title)}{more}::{_data(message)}\n"
+    return f"::{level} title={annotation_property(title)}{more}::{_data(message)}\n"
 
 
 def _data(text: str) -> str:
@@ -62,5 +62,6 @@ def _data(text: str) -> str:
     return terminal(redact(text)).replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
-def _property(text: str) -> str:
+def annotation_property(text: str) -> str:
+    """Return a value escaped for a property of a workflow command."""
     return _data(text).replace(":", "%3A").replace(",", "%2C")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import AsyncIterator
-from dataclasses import replace
+from collections.abc import AsyncIterator, Collection, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, Text, cast, func, select
+from sqlalchemy import ColumnElement, Select, Text, and_, cast, func, or_, select
 from sqlalchemy.engine import Row
 
 from contentmap_cli.errors import Failure
@@ -61,7 +61,9 @@ async def job_summary(
     `running` says of a run id whether its process certainly runs (see `is_alive`).
     """
     found = (await session.execute(_jobs(tenant).where(Job.id == job_id))).one_or_none()
-    return await _summarise(session, found, running) if found is not None else None
+    if found is None:
+        return None
+    return (await _summarise(session, [found], (Job.id == job_id,), running))[0]
 
 
 async def list_jobs(
@@ -70,48 +72,78 @@ async def list_jobs(
     *,
     limit: int,
     since: datetime | None = None,
+    before: tuple[datetime, str] | None = None,
+    statuses: Collection[JobStatus] | None = None,
     domain: str | None = None,
     running: RunCheck = unknown_run,
 ) -> list[JobSummary]:
-    """Return the newest jobs first: those created since a time, or those that scanned a domain."""
-    query = _jobs(tenant).order_by(Job.created_at.desc(), Job.id).limit(limit)
+    """Return the newest jobs first: those created since a time, those that follow the job with a time of
+    creation and id, those with a recorded status, or those that scanned a domain. Two statements, however
+    many jobs there are."""
+    which = list(_listed(tenant))
     if since is not None:
-        query = query.where(Job.created_at >= since)
+        which.append(Job.created_at >= since)
+    if before is not None:
+        at, job_id = before
+        which.append(or_(Job.created_at < at, and_(Job.created_at == at, Job.id > job_id)))
+    if statuses is not None:
+        which.append(Job.status.in_(sorted(statuses)))
     if domain is not None:
-        query = query.where(
+        which.append(
             Job.id.in_(
                 select(DomainScan.job_id)
                 .join(Domain, Domain.id == DomainScan.domain_id)
                 .where(Domain.tenant_id == tenant, Domain.name == domain)
             )
         )
-    return [await _summarise(session, row, running) for row in (await session.execute(query)).all()]
+    query = _jobs(tenant).where(*which).order_by(Job.created_at.desc(), Job.id).limit(limit)
+    rows = (await session.execute(query)).all()
+    if not rows:
+        return []
+    which.append(Job.created_at.between(rows[-1][0].created_at, rows[0][0].created_at))
+    return await _summarise(session, rows, which, running)
+
+
+class ResultPages:
+    """Reads the domain scans of a job in the order given, in pages of at most `size`; each may be read in a
+    transaction of its own and shows them as they are then. The discovery methods are left out: the job has
+    them."""
+
+    def __init__(
+        self,
+        job_id: str,
+        tenant: str,
+        *,
+        statuses: frozenset[ScanStatus] | None = None,
+        size: int = _ROWS_A_FETCH,
+    ) -> None:
+        self._after, self._size = 0, size
+        self._query = (
+            select(DomainScan.id, *_RESULT, Domain.name)
+            .join(Domain, Domain.id == DomainScan.domain_id)
+            .where(DomainScan.job_id == job_id, Domain.tenant_id == tenant)
+            .order_by(DomainScan.id)
+            .limit(size)
+        )
+        if statuses is not None:
+            self._query = self._query.where(DomainScan.status.in_(statuses))
+
+    async def next(self, session: GuardedSession) -> list[DomainSummary]:
+        """Return the next domain scans, none at the end."""
+        rows = (await session.execute(self._query.where(DomainScan.id > self._after))).all()
+        if rows:
+            self._after = rows[-1].id
+        return [_summary(row, row.name) for row in rows]
 
 
 async def domain_results(
-    session: GuardedSession,
-    job_id: str,
-    tenant: str,
-    *,
-    statuses: frozenset[ScanStatus] | None = None,
-    limit: int | None = None,
+    session: GuardedSession, job_id: str, tenant: str, *, statuses: frozenset[ScanStatus] | None = None
 ) -> AsyncIterator[DomainSummary]:
-    """Yield the domain scans of a job in the order given, as they are now; constant memory. The discovery
-    methods are left out: the job has them."""
-    query = (
-        select(*_RESULT, Domain.name)
-        .join(Domain, Domain.id == DomainScan.domain_id)
-        .where(DomainScan.job_id == job_id, Domain.tenant_id == tenant)
-        .order_by(DomainScan.id)
-        .limit(limit)
-        .execution_options(yield_per=_ROWS_A_FETCH)
-    )
-    if statuses is not None:
-        query = query.where(DomainScan.status.in_(statuses))
-    # in batches: one row at a time would cost a context switch each
-    async for some in (await session.stream(query)).partitions():
-        for row in some:
-            yield _summary(row, row.name)
+    """Yield the domain scans of a job as ResultPages does, in the session's transaction."""
+    pages = ResultPages(job_id, tenant, statuses=statuses)
+    while page := await pages.next(session):
+        for row in page:
+            yield row
 
 
 async def error_groups(session: GuardedSession, job_id: str, *, named: int) -> list[ErrorGroup]:
@@ -220,32 +252,53 @@ def _listed(tenant: str) -> tuple[ColumnElement[bool], ...]:
     return Job.tenant_id == tenant, Job.job_type != PRUNED
 
 
-async def _summarise(session: GuardedSession, row: Row[Job, bool], running: RunCheck) -> JobSummary:
-    job, leased = row
-    alive = is_alive(session, job.owner, leased=bool(leased), running=running)
-    totals: Counter[str] = Counter()
-    states: dict[ScanStatus, int] = dict.fromkeys(ScanStatus, 0)
-    methods: Counter[str] = Counter()
-    types: Counter[str] = Counter()
+@dataclass(slots=True)
+class _Sums:
+    """The sums over the domain scans of a job."""
+
+    totals: Counter[str] = field(default_factory=Counter)
+    states: dict[ScanStatus, int] = field(default_factory=lambda: dict.fromkeys(ScanStatus, 0))
+    methods: Counter[str] = field(default_factory=Counter)
+    types: Counter[str] = field(default_factory=Counter)
+
+
+async def _summarise(
+    session: GuardedSession,
+    rows: Sequence[Row[Job, bool]],
+    which: Sequence[ColumnElement[bool]],
+    running: RunCheck,
+) -> list[JobSummary]:
+    """Return jobs with the sums over their domain scans; `which` are conditions that all of them meet."""
+    found = {job.id: _Sums() for job, _ in rows}
     # JSON as text: most domains have one of a few values, which the database groups and counts
     found_by, kinds = (
         cast(column, Text) for column in (DomainScan.discovery_methods, DomainScan.sitemap_types)
     )
     sums = [func.sum(getattr(DomainScan, name)).label(name) for name in _SUMS]
     grouped = await session.stream(
-        select(DomainScan.status, found_by, kinds, func.count(), *sums)
-        .where(DomainScan.job_id == job.id)
-        .group_by(DomainScan.status, found_by, kinds)
+        select(DomainScan.job_id, DomainScan.status, found_by, kinds, func.count(), *sums)
+        .where(DomainScan.job_id.in_(select(Job.id).where(*which)))
+        .group_by(DomainScan.job_id, DomainScan.status, found_by, kinds)
         .execution_options(yield_per=_ROWS_A_FETCH)
     )
     async for some in grouped.partitions():
-        for state, methods_text, types_text, scans, *counts in some:
-            states[ScanStatus(state)] += scans
+        for job_id, state, methods_text, types_text, scans, *counts in some:
+            each = found.get(job_id)
+            if each is None:
+                continue
+            each.states[ScanStatus(state)] += scans
             for name, count in zip(_SUMS, counts, strict=True):
-                totals[name] += int(count)
-            for counter, said in ((methods, methods_text), (types, types_text)):
+                each.totals[name] += int(count)
+            for counter, said in ((each.methods, methods_text), (each.types, types_text)):
                 for name, count in json.loads(said).items():
                     counter[name] += count * scans
+    return [_job_summary(session, job, bool(leased), found[job.id], running) for job, leased in rows]
+
+
+def _job_summary(
+    session: GuardedSession, job: Job, leased: bool, sums: _Sums, running: RunCheck
+) -> JobSummary:
+    alive = is_alive(session, job.owner, leased=leased, running=running)
     status, error = _live_status(job, alive)
     return JobSummary(
         job_id=job.id,
@@ -254,14 +307,14 @@ async def _summarise(session: GuardedSession, row: Row[Job, bool], running: RunC
         created_at=job.created_at,
         started_at=job.started_at,
         finished_at=job.finished_at,
-        domains=states,
-        sitemaps=totals["sitemaps"],
-        urls=totals["urls"],
-        added=totals["added"],
-        removed=totals["removed"],
-        changed=totals["changed"],
-        discovery_methods=dict(sorted(methods.items())),
-        sitemap_types=dict(sorted(types.items())),
+        domains=sums.states,
+        sitemaps=sums.totals["sitemaps"],
+        urls=sums.totals["urls"],
+        added=sums.totals["added"],
+        removed=sums.totals["removed"],
+        changed=sums.totals["changed"],
+        discovery_methods=dict(sorted(sums.methods.items())),
+        sitemap_types=dict(sorted(sums.types.items())),
         error=error,
         heartbeat_at=job.heartbeat_at,
         alive=alive,

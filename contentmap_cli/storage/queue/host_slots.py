@@ -21,11 +21,8 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
-import asyncpg
-from sqlalchemy import URL
-from sqlalchemy.ext.asyncio import create_async_engine
-
-from contentmap_cli.storage.engine import CONNECT_SECONDS
+from contentmap_cli.storage.database_url import DatabaseAddress
+from contentmap_cli.storage.engine import connect_to
 
 SLOTS_SESSION: Final = "contentmap host slots"
 
@@ -39,7 +36,6 @@ _POLL = 0.1  # seconds between two attempts for a slot that another worker holds
 _PULSE = 10.0
 _IDLE_LIMIT = "30s"
 _BACKOFF = (0.2, 5.0)
-_DIALECTS_OWN = frozenset({"prepared_statement_cache_size", "prepared_statement_name_func"})
 
 _UNLOCK_AND_LOCK = (
     "WITH given AS (SELECT count(pg_advisory_unlock(key)) FROM unnest($3::bigint[]) AS slots(key))"
@@ -50,20 +46,6 @@ _UNLOCK_AND_LOCK = (
 _UNLOCK = "SELECT pg_advisory_unlock(key) FROM unnest($1::bigint[]) AS given(key)"
 
 log = logging.getLogger("contentmap.database")
-
-
-async def connect_to(address: URL, name: str) -> Any:
-    """Open a connection of the driver, without a pool and outside of sessions. The server shows it as
-    `name`."""
-    dialect = create_async_engine(address).dialect
-    _, arguments = dialect.create_connect_args(address)
-    own = {key: value for key, value in arguments.items() if key not in _DIALECTS_OWN}
-    return await asyncpg.connect(
-        timeout=CONNECT_SECONDS,
-        command_timeout=CONNECT_SECONDS,
-        server_settings={"application_name": name},
-        **own,
-    )
 
 
 @dataclass(slots=True)
@@ -83,7 +65,7 @@ class SharedHostSlots:
     While the server cannot be reached, no slot is given out; those in use stay valid.
     """
 
-    def __init__(self, address: URL) -> None:
+    def __init__(self, address: DatabaseAddress) -> None:
         self._address = address
         self._session = 0
         self._mine: defaultdict[str, set[int]] = defaultdict(set)

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import Text, and_, cast, delete, or_, select, text, update
+from sqlalchemy import Text, and_, cast, delete, func, or_, select, text, update
 
 from contentmap_cli.batches import batched
 from contentmap_cli.errors import TransactionRuleBroken, UsageError
@@ -172,6 +172,16 @@ async def drop_job_entries(session: GuardedSession, job_id: str, *, cancel: bool
         async with engine_on(session) as engine:
             for some in batched(entries, _NOTIFIED):
                 await engine.notify_job_cancellation(some)
+
+
+async def count_entries(session: GuardedSession, tenant: str) -> dict[str, int]:
+    """Return the number of a tenant's entries by status: `queued`, `picked`."""
+    found = await session.execute(
+        select(cast(_e.status, Text), func.count())
+        .where(_e.entrypoint == entrypoint_of(tenant))
+        .group_by(_e.status)
+    )
+    return {str(status): int(number) for status, number in found}
 
 
 async def repair_queue(session: GuardedSession, tenant: str) -> int:

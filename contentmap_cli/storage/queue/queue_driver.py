@@ -21,9 +21,9 @@ from pgqueuer.domain.types import QueueEntrypoint, QueueManagerId
 from pgqueuer.ports.driver import Driver, NotifyCallback
 from pgqueuer.ports.repository import EntrypointExecutionParameter
 from pgqueuer.queries import Queries
-from sqlalchemy import URL
 
-from contentmap_cli.storage.queue.host_slots import connect_to
+from contentmap_cli.storage.database_url import DatabaseAddress
+from contentmap_cli.storage.engine import connect_to
 from contentmap_cli.storage.queue.queue import engine_settings
 from contentmap_cli.storage.queue.queue_tables import ENTRIES
 
@@ -51,7 +51,7 @@ class QueueDriver(Driver):
     """pgqueuer's `Driver` on one connection, which is opened when needed and replaced when lost. Close it
     with `close`."""
 
-    def __init__(self, address: URL, retrying: Retrying) -> None:
+    def __init__(self, address: DatabaseAddress, retrying: Retrying) -> None:
         self._address = address
         self._retrying = retrying
         self._lock = asyncio.Lock()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -19,30 +19,39 @@ RATE_SECONDS = 60.0
 
 
 async def with_queue(
-    session: GuardedSession, job: JobSummary, gone: Callable[[str | None], bool]
-) -> JobSummary:
-    """Return a queued job with its workers and rate, any other job unchanged. `gone` returns whether a worker
-    has certainly ended, so that its lease does not matter."""
-    if job.owner != QUEUE_OWNER:
-        return job
+    session: GuardedSession, jobs: Sequence[JobSummary], gone: Callable[[str | None], bool]
+) -> list[JobSummary]:
+    """Return the queued ones of a tenant's jobs with their workers and rate, the others unchanged; two
+    statements, however many jobs there are. `gone` returns whether a worker has certainly ended, so that its
+    lease does not matter."""
+    queued = [job for job in jobs if job.owner == QUEUE_OWNER]
+    if not queued:
+        return list(jobs)
+    of_the_queue = (Job.tenant_id == queued[0].tenant, Job.owner == QUEUE_OWNER)
     # a worker without a domain is idle: it claims what is queued within seconds
     holders = await session.scalars(
         select(DomainScan.owner)
         .join(Job, Job.id == DomainScan.job_id)
-        .where(
-            Job.tenant_id == job.tenant,
-            Job.owner == QUEUE_OWNER,
-            DomainScan.status == ScanStatus.RUNNING,
-            DomainScan.lease_until > utc_now(),
-        )
+        .where(*of_the_queue, DomainScan.status == ScanStatus.RUNNING, DomainScan.lease_until > utc_now())
         .distinct()
     )
     workers = sum(not gone(owner) for owner in holders)
-    recent = select(func.count(), func.min(DomainScan.finished_at), utc_now()).where(
-        DomainScan.job_id == job.job_id, DomainScan.finished_at > utc_now(-RATE_SECONDS)
+    recent = (
+        select(DomainScan.job_id, func.count(), func.min(DomainScan.finished_at), utc_now())
+        .join(Job, Job.id == DomainScan.job_id)
+        .where(*of_the_queue, DomainScan.finished_at > utc_now(-RATE_SECONDS))
+        .group_by(DomainScan.job_id)
     )
-    finished, first, now = (await session.execute(recent)).one()
-    rate = finished / max((now - first).total_seconds(), 1.0) if first is not None else None
+    if len(queued) == 1:
+        recent = recent.where(DomainScan.job_id == queued[0].job_id)
+    rates = {
+        job_id: count / max((now - first).total_seconds(), 1.0) if first is not None else None
+        for job_id, count, first, now in await session.execute(recent)
+    }
+    return [_queued(job, workers, rates.get(job.job_id)) if job.owner == QUEUE_OWNER else job for job in jobs]
+
+
+def _queued(job: JobSummary, workers: int, rate: float | None) -> JobSummary:
     left = job.domains[ScanStatus.PENDING] + job.domains[ScanStatus.RUNNING]
     end = None
     if rate and workers and left / rate < timedelta.max.total_seconds() / 1e6:

@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+import errno
+from collections.abc import AsyncIterator, Callable, Iterator
 from functools import partial
 from typing import TextIO
 
+from contentmap_cli.commands.engine.queued_output import Queues, queued_output
 from contentmap_cli.commands.interface.answer_output import answer_to, goes_to_file, width_of
 from contentmap_cli.commands.interface.global_options import GlobalOptions
 from contentmap_cli.commands.interface.options import Answer
 from contentmap_cli.errors import AnswerLost
 from contentmap_cli.models import DomainSummary, JobSummary
-from contentmap_cli.output.formats import Format, ScanWriter, scan_writer
+from contentmap_cli.output.formats import CSV_FORMATS, Format, ScanWriter, scan_writer
 
-STREAMED = frozenset({Format.NDJSON, Format.CSV, Format.GITHUB})
+STREAMED = frozenset({Format.NDJSON, *CSV_FORMATS, Format.GITHUB})
 """Formats that write each domain as it commits."""
 
 
 class RunAnswer:
     """Writes the answer of a run. After the first failed write it writes nothing more, and `check` raises."""
 
-    def __init__(self, writer: Callable[[], ScanWriter], *, streams_to_screen: bool) -> None:
+    def __init__(self, writer: Callable[[], ScanWriter], queues: Queues, *, streams_to_screen: bool) -> None:
         self.streams_to_screen = streams_to_screen
+        self._queues = queues
         self._error: Exception | None = None
         self._writer: ScanWriter | None = None
         with self._guarded():
@@ -40,8 +43,16 @@ class RunAnswer:
             with self._guarded():
                 self._writer.finish(job)
 
-    def check(self) -> None:
-        """Raise AnswerLost where the answer could not be written. Call it when the job is closed."""
+    async def check(self, *, hurried: bool = False) -> None:
+        """Wait until the answer is written, some seconds if `hurried`. Raise AnswerLost if it could not be.
+        Call it when the job is closed."""
+        if hurried:
+            self._queues.hurry()
+        try:
+            await self._queues.drained()
+        except OSError as error:
+            if error.errno != errno.EPIPE:
+                self._error = self._error or error
         if isinstance(self._error, OSError):
             raise AnswerLost("the answer could not be written") from self._error
         if self._error is not None:
@@ -55,19 +66,21 @@ class RunAnswer:
             self._error, self._writer = error, None
 
 
-@contextlib.contextmanager
-def run_answer(cli: GlobalOptions, answer: Answer, job_id: str) -> Iterator[RunAnswer]:
+@contextlib.asynccontextmanager
+async def run_answer(cli: GlobalOptions, answer: Answer, job_id: str) -> AsyncIterator[RunAnswer]:
     """Open the answer of a run of a job. Raises UsageError where its file cannot be opened, and AnswerLost,
     with a hint to `contentmap status`, where it could not be written."""
-    try:
-        with answer_to(answer.output) as out:
-            yield RunAnswer(
-                partial(_writer, cli, answer, out),
-                streams_to_screen=answer.format in STREAMED and not goes_to_file(out),
-            )
-    except AnswerLost as lost:
-        lost.hint = f"the job is recorded: `contentmap status {job_id}` shows it"
-        raise
+    async with queued_output() as queues:
+        try:
+            with answer_to(answer.output) as out:
+                yield RunAnswer(
+                    partial(_writer, cli, answer, out),
+                    queues,
+                    streams_to_screen=answer.format in STREAMED and not goes_to_file(out),
+                )
+        except AnswerLost as lost:
+            lost.hint = f"the job is recorded: `contentmap status {job_id}` shows it"
+            raise
 
 
 def _writer(cli: GlobalOptions, answer: Answer, out: TextIO) -> ScanWriter:

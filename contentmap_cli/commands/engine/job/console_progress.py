@@ -15,6 +15,7 @@ from contentmap_cli.commands.engine.progress import ProgressListener
 from contentmap_cli.commands.interface.answer_output import say
 from contentmap_cli.commands.interface.expectation import Expectation
 from contentmap_cli.commands.interface.global_options import GlobalOptions
+from contentmap_cli.commands.interface.logging_setup import is_console_json
 from contentmap_cli.crawl.results import CrawlProgress
 from contentmap_cli.models import DomainSummary
 from contentmap_cli.output.live_progress import LiveTable, finished_line
@@ -39,7 +40,7 @@ class ConsoleProgress(ProgressListener):
         self._cli = cli
         # lines of the answer or of the log on the same terminal would tear the table
         logs_to_screen = bool(cli.verbose and not cli.log_file)
-        can_redraw = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+        can_redraw = sys.stderr.isatty() and os.environ.get("TERM") != "dumb" and not is_console_json()
         self._in_place = can_redraw and not answer.streams_to_screen and not logs_to_screen
         self._answer = answer
         self._expectation = expectation

@@ -9,8 +9,9 @@ from collections.abc import Callable
 
 from contentmap_cli.commands.interface.answer_output import say
 from contentmap_cli.commands.interface.global_options import GlobalOptions
-from contentmap_cli.commands.interface.logging_setup import LogFormat
+from contentmap_cli.commands.interface.logging_setup import console_to_log_file
 from contentmap_cli.commands.interface.process_setup import enable_interrupts
+from contentmap_cli.errors import SystemLimit
 
 Committed = Callable[[str], None]
 
@@ -26,7 +27,10 @@ def in_background(cli: GlobalOptions, work: Callable[[Committed], int], *, as_js
     reading, writing = os.pipe()
     sys.stdout.flush()
     sys.stderr.flush()
-    child = os.fork()
+    try:
+        child = os.fork()
+    except BlockingIOError:
+        raise SystemLimit from None
     if child == 0:
         os.close(reading)
         os.setsid()  # signals of the terminal no longer reach the child
@@ -34,7 +38,7 @@ def in_background(cli: GlobalOptions, work: Callable[[Committed], int], *, as_js
         def committed(job_id: str) -> None:
             os.write(writing, job_id.encode())
             os.close(writing)
-            _redirect_streams(cli)
+            _redirect_streams()
 
         return work(committed)
     os.close(writing)
@@ -52,16 +56,14 @@ def in_background(cli: GlobalOptions, work: Callable[[Committed], int], *, as_js
     return 0
 
 
-def _redirect_streams(cli: GlobalOptions) -> None:
-    """Redirect the standard streams to /dev/null, and stderr to the log file where it is plain text."""
+def _redirect_streams() -> None:
+    """Redirect the standard streams to /dev/null, and what is written to stderr to the log file."""
+    console_to_log_file()
     nowhere = os.open(os.devnull, os.O_RDWR)
-    log = nowhere
-    if cli.log_file is not None and cli.log_format is not LogFormat.JSON:
-        log = os.open(cli.log_file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
-    for number, target in ((0, nowhere), (1, nowhere), (2, log)):
-        os.dup2(target, number)
-    for opened in {nowhere, log} - {0, 1, 2}:
-        os.close(opened)
+    for number in range(3):
+        os.dup2(nowhere, number)
+    if nowhere > 2:
+        os.close(nowhere)
 
 
 def _show(job_id: str, process: int, *, as_json: bool) -> None:

@@ -52,7 +52,7 @@ async def start_job(
     raise_file_limit()
     job_id, run_id = jobs.new_job_id(), new_run_id()
     # settings and files that are refused are refused before the job is committed
-    with run_answer(cli, answer, job_id) as written:
+    async with run_answer(cli, answer, job_id) as written:
         options, _ = settings.crawl_options(), settings.expectation
         credentials = {each.domain: each.credentials for each in targets if each.credentials is not None}
         options = replace(options, credentials=credentials)
@@ -82,37 +82,39 @@ async def resume_job(
     """
     run_id = new_run_id()
     raise_file_limit()
-    with run_answer(cli, answer, job_id) as written:
-        async with database_for_writing(cli, create=False) as database:
-            sessions = Sessions(database)
-            async with sessions.brief(job_id) as session, session.begin():
-                job = await require_job(session, tenant, job_id)
-                recorded, closed = dict(job.options), job.status in _CLOSED
-                held_by, alive = await jobs.holder(session, job_id, running=is_running)
-                queued = held_by == QUEUE_OWNER
-                if held_by is not None and (not alive or is_dead(held_by)):
-                    await jobs.interrupt(session, job_id, held_by, "the run ended unexpectedly")
-                    alive = False
-                todo = [target for target, _ in await unfinished(session, job_id, failures=failures)]
-                if (todo or not closed) and (alive or not await jobs.hold_job(session, job_id, run_id)):
-                    raise await _job_held(session, job_id)
-                if queued:  # no worker has started it: this run takes it from the queue
-                    from contentmap_cli.storage.queue.queue import drop_job_entries
+    async with (
+        run_answer(cli, answer, job_id) as written,
+        database_for_writing(cli, create=False) as database,
+    ):
+        sessions = Sessions(database)
+        async with sessions.brief(job_id) as session, session.begin():
+            job = await require_job(session, tenant, job_id)
+            recorded, closed = dict(job.options), job.status in _CLOSED
+            held_by, alive = await jobs.holder(session, job_id, running=is_running)
+            queued = held_by == QUEUE_OWNER
+            if held_by is not None and (not alive or is_dead(held_by)):
+                await jobs.interrupt(session, job_id, held_by, "the run ended unexpectedly")
+                alive = False
+            todo = [target for target, _ in await unfinished(session, job_id, failures=failures)]
+            if (todo or not closed) and (alive or not await jobs.hold_job(session, job_id, run_id)):
+                raise await _job_held(session, job_id)
+            if queued:  # no worker has started it: this run takes it from the queue
+                from contentmap_cli.storage.queue.queue import drop_job_entries
 
-                    await drop_job_entries(session, job_id)
-                if not todo and not closed:  # its run ended after the last domain, before it closed the job
-                    await jobs.finish_job(session, job_id, run_id)
-            if not todo:
-                job_now = await _summary(sessions, job_id, tenant)
-                written.finish(job_now)
-                say(nothing_left(job_id, failures=failures), unless=cli.quiet)
-                written.check()
-                return _exit_code(job_now, answer.fail_on, ())
-            settings = given.over(ScanSettings.from_recorded(recorded))
-            options = settings.crawl_options()
-            async with Crawler(options) as crawler:
-                work = _Work(sessions, crawler, job_id, tenant, run_id, todo, options.concurrency, failures)
-                return await _Execution(cli, settings, written, answer.fail_on).carry_out(work)
+                await drop_job_entries(session, job_id)
+            if not todo and not closed:  # its run ended after the last domain, before it closed the job
+                await jobs.finish_job(session, job_id, run_id)
+        if not todo:
+            job_now = await _summary(sessions, job_id, tenant)
+            written.finish(job_now)
+            say(nothing_left(job_id, failures=failures), unless=cli.quiet)
+            await written.check()
+            return _exit_code(job_now, answer.fail_on, ())
+        settings = given.over(ScanSettings.from_recorded(recorded))
+        options = settings.crawl_options()
+        async with Crawler(options) as crawler:
+            work = _Work(sessions, crawler, job_id, tenant, run_id, todo, options.concurrency, failures)
+            return await _Execution(cli, settings, written, answer.fail_on).carry_out(work)
 
 
 async def _job_held(session: GuardedSession, job_id: str) -> JobHeld:
@@ -197,7 +199,7 @@ class _Execution:
         if not self.cli.quiet:
             for line in scan_hints(job, progress.remarkable, progress.codes):
                 say(f"hint: {self.cli.in_full(line)}")
-        self.written.check()
+        await self.written.check(hurried=bool(signals))
         code = _exit_code(job, self.fail_on, signals)
         if code == Exit.CLEAN and progress.unexpected and self.fail_on is not FailOn.NEVER:
             return Exit.NOT_CLEAN

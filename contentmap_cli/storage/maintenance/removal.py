@@ -1,0 +1,135 @@
+"""Delete all rows of a domain, in small transactions of the caller.
+
+The first one takes the domain away from its tenant: from then on nothing reads it, and a new scan of the name
+starts from nothing. The rest may be interrupted and continued.
+
+    domain scans, jobs without any → URLs, previous values → appearances of files, files → robots.txt, domain
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Final
+
+from sqlalchemy import Table, and_, delete, exists, func, or_, select, tuple_, update
+
+from contentmap_cli.batches import batched
+from contentmap_cli.errors import JobHeld
+from contentmap_cli.models import ScanStatus
+from contentmap_cli.storage.column_types import utc_now
+from contentmap_cli.storage.jobs.jobs import QUEUE_OWNER
+from contentmap_cli.storage.maintenance.prune import hold_domains
+from contentmap_cli.storage.reading.domains import REMOVED
+from contentmap_cli.storage.session import GuardedSession
+from contentmap_cli.storage.tables import (
+    FILE_CHANGES,
+    SITEMAP_URLS,
+    URL_CHANGES,
+    Base,
+    Domain,
+    DomainScan,
+    Job,
+    RobotsVersionRow,
+    SitemapFile,
+)
+
+TABLES: Final = (
+    *("jobs", "domain_scans", "sitemap_urls", "sitemap_url_changes", "sitemap_file_changes", "sitemap_files"),
+    "robots_versions",
+)
+"""The tables whose deleted rows are counted."""
+
+ROWS: Final = 5_000
+"""Rows of a large table in one transaction."""
+
+FILES: Final = 500
+"""Files in one transaction; also ids in one statement."""
+
+LARGE: Final = (SITEMAP_URLS, URL_CHANGES)
+
+
+async def count_rows(session: GuardedSession, domain_id: int) -> Counter[str]:
+    """Return the number of rows of a domain by table; jobs are those that scanned nothing else."""
+    files = select(SitemapFile.id).where(SitemapFile.domain_id == domain_id)
+    scans = select(DomainScan.job_id).where(DomainScan.domain_id == domain_id)
+    other = exists().where(DomainScan.job_id == Job.id, DomainScan.domain_id != domain_id)
+    counts = {
+        "jobs": select(func.count()).select_from(Job).where(Job.id.in_(scans), ~other),
+        "sitemap_file_changes": select(func.count())
+        .select_from(FILE_CHANGES)
+        .where(FILE_CHANGES.c.sitemap_file_id.in_(files)),
+    }
+    small = (Base.metadata.tables[name] for name in ("domain_scans", "sitemap_files", "robots_versions"))
+    for table in (*LARGE, *small):
+        counts[table.name] = select(func.count()).select_from(table).where(table.c.domain_id == domain_id)
+    return Counter({name: int(await session.scalar(query) or 0) for name, query in counts.items()})
+
+
+async def take_away(session: GuardedSession, domain_id: int, name: str) -> Counter[str]:
+    """Delete the scans of a domain and hand it to no tenant. Raise JobHeld where a run scans it or will."""
+    live = or_(Job.owner == QUEUE_OWNER, func.coalesce(Job.lease_until > utc_now(), False))
+    waiting = DomainScan.status.in_((ScanStatus.PENDING, ScanStatus.RUNNING))
+    held = await hold_domains(session, {domain_id})
+    job_id = await session.scalar(
+        select(Job.id)
+        .join(DomainScan, DomainScan.job_id == Job.id)
+        .where(DomainScan.domain_id == domain_id, live, waiting)
+        .limit(1)
+    )
+    if not held or job_id is not None:
+        raise JobHeld(
+            f"{name} is being scanned" + (f" by {job_id}" if job_id else ""),
+            hint="wait until it has ended, or cancel it with `contentmap cancel JOB_ID`",
+        )
+    jobs = list(await session.scalars(select(DomainScan.job_id).where(DomainScan.domain_id == domain_id)))
+    removed: Counter[str] = Counter()
+    removed["domain_scans"] = await session.write(delete(DomainScan).where(DomainScan.domain_id == domain_id))
+    for chunk in batched(jobs, FILES):
+        some = Job.id.in_(chunk)
+        scanned = exists().where(DomainScan.job_id == Job.id)
+        removed["jobs"] += await session.write(delete(Job).where(some, ~scanned))
+        await session.write(update(Job).where(some).values(total_domains=Job.total_domains - 1))
+    await session.write(
+        update(Domain)
+        .where(Domain.id == domain_id)
+        .values(tenant_id=REMOVED, name=f"{domain_id}:{name}"[:300], last_scan_id=None)
+    )
+    return removed
+
+
+async def taken_away(session: GuardedSession) -> list[tuple[int, str]]:
+    """Return the domains whose removal has begun, with their names."""
+    found = await session.execute(select(Domain.id, Domain.name).where(Domain.tenant_id == REMOVED))
+    return [(row.id, row.name.partition(":")[2]) for row in found]
+
+
+async def drop_rows(session: GuardedSession, table: Table, domain_id: int) -> int:
+    """Delete some rows of a large table; 0 where none is left."""
+    key = (table.c.sitemap_file_id, table.c.url)
+    mine = table.c.domain_id == domain_id
+    last = (
+        await session.execute(select(*key).where(mine).order_by(*key).offset(ROWS - 1).limit(1))
+    ).one_or_none()
+    upto = mine if last is None else and_(mine, tuple_(*key) <= tuple_(*last))
+    return await session.write(delete(table).where(upto))
+
+
+async def files_left(session: GuardedSession, domain_id: int, limit: int) -> list[int]:
+    """Return the ids of some files of the domain."""
+    query = select(SitemapFile.id).where(SitemapFile.domain_id == domain_id).order_by(SitemapFile.id)
+    return list(await session.scalars(query.limit(limit)))
+
+
+async def drop_files(session: GuardedSession, file_ids: list[int]) -> Counter[str]:
+    """Delete files with their appearances."""
+    changes = await session.write(delete(FILE_CHANGES).where(FILE_CHANGES.c.sitemap_file_id.in_(file_ids)))
+    files = await session.write(delete(SitemapFile).where(SitemapFile.id.in_(file_ids)))
+    return Counter(sitemap_file_changes=changes, sitemap_files=files)
+
+
+async def drop_domain(session: GuardedSession, domain_id: int) -> Counter[str]:
+    """Delete what is left of a domain."""
+    mine = RobotsVersionRow.domain_id == domain_id
+    robots = await session.write(delete(RobotsVersionRow).where(mine))
+    await session.write(delete(Domain).where(Domain.id == domain_id, Domain.tenant_id == REMOVED))
+    return Counter(robots_versions=robots)

@@ -1,0 +1,120 @@
+"""Whose data it is: the list of domains, the tenants, and the removal of a domain."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import Any
+
+import pytest
+from recording import page, record, start
+from sqlalchemy import func, select
+from web_sites import Page, good_site, serving
+
+from contentmap_cli.commands.database.remove_domain import _remove
+from contentmap_cli.errors import JobHeld, NotFound
+from contentmap_cli.storage.maintenance import removal
+from contentmap_cli.storage.session import Sessions
+from contentmap_cli.storage.tables import Base
+
+TABLES = [table for table in Base.metadata.sorted_tables if table.name != "jobs"]
+
+
+async def counts(sessions: Sessions) -> dict[str, int]:
+    """The number of rows of each table but the jobs."""
+    async with sessions.read() as session, session.begin():
+        return {
+            table.name: await session.scalar(select(func.count()).select_from(table)) or 0 for table in TABLES
+        }
+
+
+async def scan(sessions: Sessions, domain: str) -> None:
+    """Three scans, so that there is history in every table but that of robots.txt."""
+    for number in range(3):
+        pages = [page(str(each), f"2026-01-0{number + 1}") for each in range(number, number + 7)]
+        files = {"a.xml": pages} | ({"b.xml": pages[:2]} if number == 1 else {})
+        await record(sessions, files, domain=domain)
+
+
+async def test_all_rows_of_a_domain(sessions: Sessions, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are removed in small transactions, and nothing of another domain is."""
+    monkeypatch.setattr(removal, "ROWS", 3)
+    await scan(sessions, "kept.test")
+    before = await counts(sessions)
+    await scan(sessions, "gone.test")
+    between = await counts(sessions)
+    removed, left = await _remove(sessions, "default", "gone.test")
+    assert await counts(sessions) == before
+    assert left == 0
+    assert removed["jobs"] == 3
+    for table, count in before.items():
+        assert removed[table] == between[table] - count or table == "domains", table
+    assert all(count for table, count in before.items() if table != "robots_versions")
+    with pytest.raises(NotFound):
+        await _remove(sessions, "default", "gone.test")
+
+
+async def test_a_removal_that_was_interrupted(sessions: Sessions, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From its first transaction on, the domain is not there; running it again removes the rest."""
+    await scan(sessions, "gone.test")
+
+    async def broken(*_: object) -> int:
+        raise OSError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(removal, "drop_rows", broken)
+        with pytest.raises(OSError):
+            await _remove(sessions, "default", "gone.test")
+    assert (await counts(sessions))["sitemap_urls"]
+    await record(sessions, {"a.xml": [page("new")]}, domain="gone.test")
+    before = await counts(sessions)
+    assert before["domains"] == 2
+    await _remove(sessions, "default", "gone.test")
+    assert set((await counts(sessions)).values()) == {0}
+
+
+async def test_a_domain_that_is_being_scanned(sessions: Sessions) -> None:
+    """It is refused, and nothing is removed."""
+    await scan(sessions, "busy.test")
+    await start(sessions, "busy.test")
+    before = await counts(sessions)
+    with pytest.raises(JobHeld, match=r"busy\.test is being scanned"):
+        await _remove(sessions, "default", "busy.test")
+    assert await counts(sessions) == before
+
+
+def test_the_commands(contentmap: Any) -> None:
+    """The list with its filters and formats, the tenants, and a removal with and without --dry-run."""
+    pages: dict[str, Page] = good_site("a.test") | good_site("b.test", 2) | {"c.test/robots.txt": 501}
+    with serving(pages) as sites:
+        reach = ("--connect-to", sites.connect_to, "--domain-time", "5")
+        contentmap("scan", "http://a.test", "http://b.test", "http://c.test", *reach)
+        contentmap("scan", "http://a.test", "--tenant", "acme", *reach)
+    listed = contentmap("domains", "--format", "ndjson").lines
+    assert [(row["domain"], row["urls"], row["outcome"]) for row in listed][:2] == [
+        ("a.test", 3, "ok"),
+        ("b.test", 2, "ok"),
+    ]
+    assert listed[2]["error"]["code"]
+    assert [
+        row["domain"] for row in contentmap("domains", "--outcome", "ok", "--limit", "1", "--json").json
+    ] == ["a.test"]
+    rows = list(
+        csv.DictReader(io.StringIO(contentmap("domains", "list", "--match", "b*", "--format", "csv").out))
+    )
+    assert [(row["domain"], row["job_id"]) for row in rows] == [("b.test", listed[0]["job_id"])]
+    assert "b.test" in contentmap("domains").out
+    tenants = contentmap("tenants", "--json").json
+    assert [(row["tenant"], row["domains"], row["jobs"], row["urls"]) for row in tenants] == [
+        ("acme", 1, 1, 3),
+        ("default", 3, 1, 5),
+    ]
+    assert "acme" in contentmap("tenants").out
+    would = contentmap("domains", "remove", "a.test", "--dry-run", "--json").json
+    said = contentmap("domains", "remove", "a.test", "--json").json
+    assert said == would | {"dry_run": False}
+    assert (said["removed"]["sitemap_urls"], said["removed"]["robots_versions"]) == (3, 1)
+    assert [row["domain"] for row in contentmap("domains", "--json").json] == ["b.test", "c.test"]
+    assert contentmap("status", "--json").json["domains"]["total"] == 2
+    assert contentmap("urls", "a.test").code == contentmap("domains", "remove", "a.test").code == 6
+    assert contentmap("urls", "a.test", "--tenant", "acme", "--format", "txt").out

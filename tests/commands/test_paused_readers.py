@@ -1,0 +1,80 @@
+"""A reader that pauses: a pager, a terminal after Ctrl-S, a slow program."""
+
+from __future__ import annotations
+
+import fcntl
+import signal
+import sqlite3
+import subprocess
+import time
+from collections.abc import Callable
+from contextlib import closing, suppress
+from pathlib import Path
+
+import pytest
+from program import Contentmap
+from web_sites import Sites, good_site, serving
+
+HOSTS = [f"host{number}.test" for number in range(20)]
+SITES = {key: page for host in HOSTS for key, page in good_site(host).items()}
+F_SETPIPE_SZ = 1031
+
+pytestmark = pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="pipes of another size: Linux")
+
+
+def narrow(process: subprocess.Popen[bytes]) -> None:
+    """Make the pipes of a process hold one page each."""
+    for stream in (process.stdout, process.stderr):
+        assert stream is not None
+        fcntl.fcntl(stream, F_SETPIPE_SZ, 4096)
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 30.0) -> bool:
+    """Return whether the condition becomes true."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end and not condition():
+        time.sleep(0.1)
+    return condition()
+
+
+def ended(database: Path, status: str) -> bool:
+    """Return whether the only job has ended with this status."""
+    with closing(sqlite3.connect(database)) as connection, suppress(sqlite3.OperationalError):
+        return connection.execute("SELECT status FROM jobs").fetchall() == [(status,)]
+    return False
+
+
+def start(contentmap: Contentmap, sites: Sites, *options: str) -> subprocess.Popen[bytes]:
+    """Start a scan of all hosts whose output nobody reads."""
+    targets = [f"http://{host}" for host in HOSTS]
+    words = ("--connect-to", sites.connect_to, "-c", "4", "--format", "ndjson", *options)
+    process = contentmap.start("scan", *targets, *words)
+    narrow(process)
+    return process
+
+
+def test_a_run_goes_on(on_sqlite: Contentmap, tmp_path: Path) -> None:
+    """All is recorded and the job is closed while nobody reads; then every line arrives."""
+    with serving(SITES) as sites:
+        run = start(on_sqlite, sites)
+        assert wait_for(lambda: ended(tmp_path / "map.db", "complete"))
+        said = on_sqlite.end(run)
+    assert said.code == 0
+    assert [line["type"] for line in said.lines] == ["domain"] * len(HOSTS) + ["job"]
+    assert all(f" {host} " in said.err for host in HOSTS)
+
+
+def test_a_run_that_is_stopped_does_not_wait(on_sqlite: Contentmap, tmp_path: Path) -> None:
+    """A first SIGTERM ends it, although nobody reads what is left."""
+    with serving(SITES) as sites:
+        sites.shuts_at = 3 * len(HOSTS) // 2
+        run = start(on_sqlite, sites)
+        assert wait_for(lambda: not sites.gate.is_set())
+        run.send_signal(signal.SIGTERM)
+        sites.gate.set()
+        try:
+            assert run.wait(20) == 128 + signal.SIGTERM
+        finally:
+            run.kill()
+            run.communicate()
+    assert ended(tmp_path / "map.db", "interrupted")
