@@ -217,10 +217,13 @@ def test_the_checker_of_digests() -> None:
 
 
 class DigestGuard:
-    """Pages behind digest authentication, for the user `ann"n`. A nonce is valid for `uses` requests."""
+    """Pages behind digest authentication, for the user `ann"n`.
 
-    def __init__(self, lines: list[str], *, uses: int = 100) -> None:
-        self.lines, self.uses = lines, uses
+    A nonce is valid for `uses` requests; `stale` says whether the server marks one that is not any more.
+    """
+
+    def __init__(self, lines: list[str], *, uses: int = 100, stale: bool = True) -> None:
+        self.lines, self.uses, self.marked = lines, uses, stale
         self.nonces: dict[str, set[str]] = {}
         self.refusals = 0
 
@@ -242,7 +245,7 @@ class DigestGuard:
         self.refusals += 1
         nonce = f"n{len(self.nonces)}"
         self.nonces[nonce] = set()
-        mark = ", stale=TRUE" if stale else ""
+        mark = ", stale=TRUE" if stale and self.marked else ""
         answer = web.Response(status=401, text="Who are you?")
         for line in self.lines:
             answer.headers.add("WWW-Authenticate", line.replace("NONCE", f'nonce="{nonce}"') + mark)
@@ -277,9 +280,10 @@ async def test_digest(new_site: NewSite, lines: list[str]) -> None:
     assert all(asked - begin > number * 0.1 - 0.01 for number, asked in enumerate(site.times))
 
 
-async def test_a_stale_nonce(new_site: NewSite) -> None:
+@pytest.mark.parametrize("stale", [True, False])
+async def test_a_stale_nonce(new_site: NewSite, stale: bool) -> None:
     """The same credentials answer the new challenge."""
-    guard = DigestGuard(['Digest realm="hall", NONCE, qop="auth"'], uses=1)
+    guard = DigestGuard(['Digest realm="hall", NONCE, qop="auth"'], uses=1, stale=stale)
     site = await new_site({"*": guard})
     assert await outcome(site.options(user=('ann"n', "pw")), "http://site.test") == ("ok", "")
     assert guard.refusals > 1

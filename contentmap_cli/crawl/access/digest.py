@@ -16,26 +16,34 @@ _PARAMETER = re.compile(r'[\s,]*([A-Za-z0-9_-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([
 
 
 class DigestLogin:
-    """Answers the digest challenges of one origin. `challenge` is the last one, None before it."""
+    """Answers the digest challenges of one origin.
+
+    `challenge` is the last one, None before it. `accepted` says that an answer was accepted.
+    """
 
     def __init__(self, user: str, password: str) -> None:
         self._user = user
         self._password = password
         self._count = 0
         self.challenge: Challenge | None = None
+        self.accepted = False
 
     def accept(self, lines: Sequence[str], answered: Challenge | None) -> bool:
         """Take a challenge from the WWW-Authenticate headers of a 401; return whether to repeat the request.
 
-        `answered` is the challenge that the request has answered. The same credentials are sent again only if
-        its nonce was stale, or for another realm.
+        `answered` is the challenge that the request has answered. The same credentials are sent again only
+        for another realm, or if the nonce was stale: the server says so, or has accepted them before.
         """
         found = next((each for line in lines for each in challenges(line) if _is_supported(each)), None)
         if found is None:
             return False
-        self.challenge, self._count = found, 0
+        if self.challenge is None or self.challenge["nonce"] != found["nonce"]:
+            self._count = 0
+        self.challenge = found
+        if answered is None or answered["realm"] != found["realm"]:
+            return True
         stale = found.get("stale", "").lower() == "true"
-        return answered is None or stale or answered["realm"] != found["realm"]
+        return stale or (self.accepted and answered["nonce"] != found["nonce"])
 
     def authorization(self, target: str) -> str:
         """Return the Authorization header of a GET request for a target, path and query."""

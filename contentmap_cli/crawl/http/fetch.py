@@ -175,6 +175,8 @@ class Fetcher:
                 request = replace(request, conditions={})
                 fetched.retries += 1
                 continue
+            if answered is not None and reply.status not in (None, 401):
+                request.own.note_accepted(chain.current)
             if reply.status == 401 and challenges < MAX_CHALLENGES:
                 challenges += 1
                 if request.own.accept_challenge(chain.current, reply.headers.authenticate, answered):

@@ -62,6 +62,10 @@ class OwnHeaders:
         digest = self._digests.setdefault(origin_of(url) or "", DigestLogin(*self.login))
         return digest.accept(lines, answered)
 
+    def note_accepted(self, url: str) -> None:
+        """Note that the answer to a digest challenge of the URL's origin was accepted."""
+        self._digests[origin_of(url) or ""].accepted = True
+
     def add_to(self, headers: list[tuple[str, str]], url: str, cookies: str) -> list[tuple[str, str]]:
         """Return the headers of a request: the user's own replace the crawler's, `cookies` are added."""
         own = self.headers if self.sent_to(url) else ()
