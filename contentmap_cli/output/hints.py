@@ -63,6 +63,7 @@ def scan_hints(
     by_code = _by_code(results_sample, counts or {})
     hints = [
         *_unfinished(job, results_sample),
+        *_unrecorded(job, results_sample),
         *_whole_job(job, results_sample),
         *_proxy(results_sample),
         *by_code,
@@ -86,6 +87,15 @@ def _unfinished(job: JobSummary, results: Sequence[DomainSummary]) -> Iterable[s
         most = "at most " if len(seconds) > 1 else ""
         when = f"after {most}{max(seconds)} seconds" if seconds else "later (Retry-After)"
         yield f"{asked} asked to retry {when}: run `contentmap resume {job.job_id}` then"
+
+
+def _unrecorded(job: JobSummary, results: Sequence[DomainSummary]) -> Iterable[str]:
+    for row in results:
+        failed = row.error is not None and row.error.code == Code.STORAGE_ERROR
+        if failed and row.status is ScanStatus.FAILED:
+            domain = terminal(row.domain)
+            yield f"once the error of {domain} is fixed, run `contentmap resume {job.job_id} --failed`"
+            return
 
 
 def _whole_job(job: JobSummary, results: Sequence[DomainSummary]) -> Iterable[str]:
