@@ -159,7 +159,7 @@ def parse_database_address(text: str) -> DatabaseAddress:
         return _server(words)
     if colon and re.fullmatch(r"[a-z][\w-]*", backend):
         raise UsageError(f"{backend[:40]!r} is not a database ContentMap knows", hint=_HINT)
-    if _is_no_file(text):
+    if text != ":memory:" and _is_no_file(text):
         raise UsageError("the database address cannot be read", hint=_HINT)
     return _file(text, "")
 

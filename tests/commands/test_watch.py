@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 import io
+import os
+import pty
+import subprocess
+from typing import Any
+
+from web_sites import good_site, serving
 
 from contentmap_cli.commands.engine.job.answer import RunAnswer
 from contentmap_cli.commands.engine.job.console_progress import ConsoleProgress
@@ -25,3 +31,15 @@ def test_each_code_keeps_a_domain_however_many_there_are() -> None:
     assert watcher.codes == {"timeout": 1000, "dns_error": 1}
     assert watcher.remarkable[-1].domain == "last.test"
     assert len(watcher.remarkable) < 500
+
+
+def test_a_terminal_is_cleared_for_a_watch_only(on_sqlite: Any) -> None:
+    """What is printed once stays below what was there."""
+    with serving(good_site("a.test")) as sites:
+        on_sqlite("scan", "http://a.test", "--connect-to", sites.connect_to)
+    for more, clears in (((), False), (("--watch",), True)):
+        ours, theirs = pty.openpty()
+        assert on_sqlite.start("status", *more, stdout=theirs, stderr=subprocess.DEVNULL).wait(60) == 0
+        os.close(theirs)
+        assert os.read(ours, 100).startswith(b"\x1b[H\x1b[2J") is clears, more
+        os.close(ours)
