@@ -34,8 +34,8 @@ _OTHER_SCHEME = re.compile(
     r"(mailto|javascript|data|file|tel|about|urn|ftp|blob|ssh|git|https?):(?!\d)", re.IGNORECASE
 )
 _CREDENTIALS = re.compile(r"(?<![^/\s])[^/\s]*@")
-# With a slash in the password. Only digits after a colon are a port.
-_SLASHED = re.compile(r"(^|//)[^\s/?#:@\[]*:(?!//|[0-9]*(?:[/?#]|$))[^\s@]*@")
+_SLASHED = re.compile(r"(^|//)[^\s/?#:@\[]*:(?!//)[^\s@]*@")  # with / ? or # in the password
+_PASSWORD_LIKE_PORT = re.compile(r"[^@:\[\]]+:[0-9]+")
 _INVISIBLE = re.compile(
     r"[\x00-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202e\u2028\u2029\u2066-\u2069\ufeff\ud800-\udfff]"
 )
@@ -98,6 +98,10 @@ def parse_target(text: str) -> Target:
     scheme, rest = _split_scheme(text.replace("\\", "/"))
     end = re.search(r"[/?#]", rest)
     authority, tail = (rest[: end.start()], rest[end.start() :]) if end else (rest, "")
+    if _PASSWORD_LIKE_PORT.fullmatch(authority) and "@" in tail:
+        raise BadTarget(
+            "the target has an @ behind a port", hint="write # ? / @ in a password as %23 %3F %2F %40"
+        )
     userinfo, at, authority = authority.rpartition("@")
     if at and scheme is None and ":" not in userinfo and not tail:
         raise BadTarget("the target looks like an e-mail address", hint=f"to scan the site, give {authority}")

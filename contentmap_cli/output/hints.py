@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -12,7 +13,41 @@ from contentmap_cli.output.number_format import plural
 
 _MAX_HINTS = 4
 _MANY_TIMEOUTS = 3
-_LOGIN = "answered 401"
+_LATER = re.compile(r"retry after ([0-9]+) seconds")
+_PROXY_LOGIN = "user name and password"
+_SOCKS = "socks5h://"
+_BY_WORDS = (
+    ("not sent over http", "to send --header, --user and credentials over http, type http://{0}"),
+    ("netrc file are sent over https only", "type https://{0}, or give credentials for http with --user"),
+    (
+        "answered 401: the credentials",
+        "{0} does not accept the credentials: check --user, --netrc or --header",
+    ),
+    ("answered 401", "{0} requires credentials: add --user USER:PASSWORD"),
+    ("a login page", "{0} requires credentials: add --user USER:PASSWORD or --header"),
+)
+"""By the reason of a refusal."""
+_BY_CODE: tuple[tuple[tuple[Code, ...], str], ...] = (
+    (
+        (Code.DISALLOWED,),
+        "robots.txt of {0} disallows the crawl: for a site of your own, add --ignore-robots",
+    ),
+    (
+        (Code.REDIRECT_LOOP, Code.TOO_MANY_REDIRECTS),
+        "the redirects of {0} do not end: see each with `contentmap doctor {0}`",
+    ),
+    ((Code.MOVED,), "{0} has moved: scan the site that its error names"),
+    ((Code.MAINTENANCE,), "{0} shows a maintenance page: retry later"),
+    (
+        (Code.PARKED,),
+        "{0} is parked or suspended: check its registration, or remove it from the list",
+    ),
+    (
+        (Code.ROBOTS_IS_HTML, Code.NOT_UNDERSTOOD),
+        "{0} returns web pages for robots.txt or sitemaps: open them in a browser",
+    ),
+)
+"""The first code of a group that a domain has."""
 _REFUSED = (Code.BLOCKED, "http_401", "http_403", "http_407", "http_429", "http_451")
 
 
@@ -27,7 +62,7 @@ def scan_hints(
     """
     by_code = _by_code(results_sample, counts or {})
     hints = [
-        *_unfinished(job),
+        *_unfinished(job, results_sample),
         *_unrecorded(job, results_sample),
         *_whole_job(job, results_sample),
         *_proxy(results_sample),
@@ -38,7 +73,7 @@ def scan_hints(
     return hints[:_MAX_HINTS]
 
 
-def _unfinished(job: JobSummary) -> Iterable[str]:
+def _unfinished(job: JobSummary, results: Sequence[DomainSummary]) -> Iterable[str]:
     waiting = job.total - job.finished
     deferred = job.domains.get(ScanStatus.DEFERRED, 0)
     running = job.status is JobStatus.RUNNING and job.alive
@@ -47,7 +82,11 @@ def _unfinished(job: JobSummary) -> Iterable[str]:
         yield f"finish the remaining {left} with `contentmap resume {job.job_id}`"
     elif deferred:
         asked = plural(deferred, "domain")
-        yield f"{asked} asked to retry later (Retry-After): run `contentmap resume {job.job_id}` then"
+        texts = [row.error.message for row in results if row.error and row.status is ScanStatus.DEFERRED]
+        seconds = [int(found[1]) for text in texts if (found := _LATER.search(text)) is not None]
+        most = "at most " if len(seconds) > 1 else ""
+        when = f"after {most}{max(seconds)} seconds" if seconds else "later (Retry-After)"
+        yield f"{asked} asked to retry {when}: run `contentmap resume {job.job_id}` then"
 
 
 def _unrecorded(job: JobSummary, results: Sequence[DomainSummary]) -> Iterable[str]:
@@ -67,12 +106,15 @@ def _whole_job(job: JobSummary, results: Sequence[DomainSummary]) -> Iterable[st
 
 
 def _proxy(results: Sequence[DomainSummary]) -> Iterable[str]:
-    if any(row.error is not None and row.error.code == Code.PROXY_ERROR for row in results):
+    texts = [row.error.message for row in results if row.error and row.error.code == Code.PROXY_ERROR]
+    if any(_PROXY_LOGIN in text for text in texts):
+        yield "the proxy requires other credentials: give them with --proxy http://USER:PASSWORD@HOST:PORT"
+    elif texts:
         yield "the proxy failed: check --proxy and HTTPS_PROXY, or connect without it with --no-proxy"
 
 
 def _by_code(results: Sequence[DomainSummary], counts: Mapping[str, int]) -> Iterable[str]:
-    failed = [row for row in results if row.error is not None]
+    failed = [row for row in results if row.error is not None and row.status is not ScanStatus.DEFERRED]
     found = Counter(str(row.error.code) for row in failed if row.error is not None)
     codes = Counter({code: max(count, counts.get(code, 0)) for code, count in found.items()})
 
@@ -89,7 +131,9 @@ def _by_code(results: Sequence[DomainSummary], counts: Mapping[str, int]) -> Ite
     if codes[Code.DNS_ERROR]:
         others = codes[Code.DNS_ERROR] - 1
         more = f" and {plural(others, 'other')}" if others else ""
-        yield f"{first(Code.DNS_ERROR)}{more} could not be resolved: check the spelling"
+        local = any(row.error is not None and _SOCKS in row.error.message for row in failed)
+        action = f"with --proxy {_SOCKS}HOST the proxy resolves names" if local else "check the spelling"
+        yield f"{first(Code.DNS_ERROR)}{more} could not be resolved: {action}"
     if codes[Code.TLS_CERTIFICATE]:
         domain = first(Code.TLS_CERTIFICATE)
         authority = "ask for one that contains its name" if "_" in domain else "add --ca-file FILE"
@@ -103,28 +147,23 @@ def _by_code(results: Sequence[DomainSummary], counts: Mapping[str, int]) -> Ite
         domain = first(Code.ROBOTS_UNREACHABLE)
         yield f"robots.txt of {domain} is unavailable, so the site is disallowed (RFC 9309): retry later"
     yield from _refusals(failed)
-    if codes[Code.DISALLOWED]:
-        domain = first(Code.DISALLOWED)
-        yield f"robots.txt of {domain} disallows the crawl: for a site of your own, add --ignore-robots"
-    if codes[Code.MOVED]:
-        yield f"{first(Code.MOVED)} has moved: scan the site that its error names"
-    if codes[Code.MAINTENANCE]:
-        yield f"{first(Code.MAINTENANCE)} shows a maintenance page: retry later"
-    if codes[Code.PARKED]:
-        domain = first(Code.PARKED)
-        yield f"{domain} is parked or suspended: check its registration, or remove it from the list"
-    if codes[Code.ROBOTS_IS_HTML] or codes[Code.NOT_UNDERSTOOD]:
-        code = Code.ROBOTS_IS_HTML if codes[Code.ROBOTS_IS_HTML] else Code.NOT_UNDERSTOOD
-        yield f"{first(code)} returns web pages for robots.txt or sitemaps: open them in a browser"
+    for group, text in _BY_CODE:
+        code = next((code for code in group if codes[code]), None)
+        if code is not None:
+            yield text.format(first(code))
     if codes[Code.BUDGET_EXHAUSTED] or codes[Code.DEADLINE]:
         yield "a limit was reached: raise --max-urls or --domain-time"
 
 
 def _refusals(failed: Sequence[DomainSummary]) -> Iterable[str]:
-    asking = next((row for row in failed if row.error is not None and _LOGIN in row.error.message), None)
-    if asking is not None:
-        yield f"{terminal(asking.domain)} requires credentials: check them, or add --user USER:PASSWORD"
-    elif refusing := [row for row in failed if row.error is not None and row.error.code in _REFUSED]:
+    refusing = [row for row in failed if row.error is not None and row.error.code in _REFUSED]
+    said = [(terminal(row.domain), row.error.message) for row in failed if row.error is not None]
+    for words, action in _BY_WORDS:
+        for domain, message in said:
+            if words in message:
+                yield action.format(domain)
+                return
+    if refusing:
         yield (
             f"{terminal(refusing[0].domain)} refuses the crawl: retry later, set a contact with --user-agent,"
             " or ask the operator to allow this machine's address"

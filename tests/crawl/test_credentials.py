@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import re
@@ -9,9 +10,13 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
+from aiohttp import web
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from contentmap_cli.crawl.access.netrc_file import NetrcFile
+from contentmap_cli.crawl.access.signatures import RequestSigner
 from contentmap_cli.crawl.crawler import Crawler
-from contentmap_cli.crawl.options import CrawlOptions
+from contentmap_cli.crawl.options import ConnectTo, CrawlOptions
 from contentmap_cli.crawl.targets import BadTarget, TargetLine, group_targets, parse_target
 
 NewSite = Callable[..., Awaitable[Any]]
@@ -52,6 +57,25 @@ def test_credentials_that_cannot_be_sent(userinfo: str) -> None:
     with pytest.raises(BadTarget) as caught:
         parse_target(f"https://{userinfo}@example.com")
     assert userinfo not in str(caught.value)
+
+
+@pytest.mark.parametrize("between", ["#x", "?x", "/x", "/", "#", "\\x"])
+@pytest.mark.parametrize("scheme", ["https://", "http://", "//", ""])
+def test_a_password_that_looks_like_a_port(scheme: str, between: str) -> None:
+    """User name and digits are no host and port; the error does not quote them, in a list neither."""
+    text = f"{scheme}bob:1234{between}@a.test/"
+    with pytest.raises(BadTarget) as caught:
+        parse_target(text)
+    assert "%23" in (caught.value.hint or "")
+    (error,) = group_targets([TargetLine(text, 1)]).errors
+    for part in ("bob", "1234"):
+        assert part not in str(caught.value) + error.text + error.message
+
+
+@pytest.mark.parametrize("text", ["https://a.test:8443/x/#a", "https://[::1]:8443/@me/", "a.test:8443?a=b"])
+def test_a_port(text: str) -> None:
+    """It is one without an @ behind it, and after an address in brackets."""
+    assert parse_target(text).credentials is None
 
 
 def test_one_user_per_domain() -> None:
@@ -120,6 +144,28 @@ async def test_a_refusal_says_why(new_site: NewSite) -> None:
     assert (status, "401: the credentials are not accepted" in message) == ("failed", True)
 
 
+@pytest.mark.parametrize("status", [401, 403])
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [
+        ("https://tls.test", {401: "401: the credentials are not accepted", 403: "403"}),
+        (
+            "http://tls.test",
+            dict.fromkeys((401, 403), "the credentials of the netrc file are sent over https only"),
+        ),
+        ("https://other.tls.test", {401: "401: it requires credentials", 403: "403"}),
+    ],
+)
+async def test_refused_credentials_of_netrc(
+    new_site: NewSite, ca_file: str, target: str, said: dict[int, str], status: int
+) -> None:
+    """They are given, or withheld over http."""
+    site = await new_site({"*": status}, tls=target.startswith("https:"))
+    netrc = NetrcFile({"tls.test": basic("ann", "pw")})
+    _, message = await outcome(site.options(netrc=netrc, ca_file=ca_file), target)
+    assert message.endswith(said[status])
+
+
 async def test_credentials_that_were_withheld(
     new_site: NewSite, new_raw: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -137,42 +183,158 @@ async def test_credentials_that_were_withheld(
     assert "pw" not in caplog.text
 
 
-def md5(text: str) -> str:
-    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+def digest_response(fields: dict[str, str], method: str, password: str) -> str:
+    """Return the response that a digest header should have (RFC 7616 section 3.4.1)."""
+    algorithm = fields.get("algorithm", "MD5").upper()
+    name = {"MD5": "md5", "SHA-256": "sha256", "SHA-512-256": "sha512_256"}[algorithm.removesuffix("-SESS")]
+
+    def of(text: str) -> str:
+        return hashlib.new(name, text.encode(), usedforsecurity=False).hexdigest()
+
+    secret = of(f"{fields['username']}:{fields['realm']}:{password}")
+    if algorithm.endswith("-SESS"):
+        secret = of(f"{secret}:{fields['nonce']}:{fields['cnonce']}")
+    action = of(f"{method}:{fields['uri']}" + (f":{of('')}" if fields.get("qop") == "auth-int" else ""))
+    terms = [fields[each] for each in ("nc", "cnonce", "qop")] if "qop" in fields else []
+    return of(":".join([secret, fields["nonce"], *terms, action]))
 
 
-def is_digest(header: str, method: str, target: str, user: str, password: str) -> bool:
-    """Whether a header answers the challenge of `digest_site` (RFC 7616 section 3.4.1)."""
+def test_the_checker_of_digests() -> None:
+    """It gives the responses of RFC 7616 section 3.9.1."""
     fields = {
-        name: quoted or plain for name, quoted, plain in re.findall(r'(\w+)=(?:"([^"]*)"|([^,\s]+))', header)
+        "username": "Mufasa",
+        "realm": "http-auth@example.org",
+        "uri": "/dir/index.html",
+        "nonce": "7ypf/xlj9XXwfDPEoM4URrv/xwf94BcCAzFZH4GiTo0v",
+        "nc": "00000001",
+        "cnonce": "f2/wE4q74E6zIJEtWaHKaf5wv/H5QzzpXusqGemxURZJ",
+        "qop": "auth",
     }
-    secret, action = md5(f"{user}:hall:{password}"), md5(f"{method}:{fields.get('uri')}")
-    terms = (secret, fields.get("nonce"), fields.get("nc"), fields.get("cnonce"), "auth", action)
-    return (
-        header.startswith("Digest ")
-        and fields.get("uri") == target
-        and fields.get("response") == md5(":".join(map(str, terms)))
-    )
+    assert digest_response(fields, "GET", "Circle of Life") == "8ca523f5e9506fed4657c9700eebdbec"
+    fields["algorithm"] = "SHA-256"
+    expected = "753927fa0e85d155564e2e272a28d1802ca10daf4496794697cf8db5856cb6c1"  # pragma: allowlist secret
+    assert digest_response(fields, "GET", "Circle of Life") == expected
 
 
-@pytest.mark.parametrize(("password", "expected"), [("pw", "ok"), ("wrong", "failed")])
-async def test_digest(new_site: NewSite, password: str, expected: str) -> None:
-    """A digest challenge is answered, and later requests need none; a wrong password is reported."""
-    challenges = 0
+class DigestGuard:
+    """Pages behind digest authentication, for the user `ann"n`.
 
-    async def guarded(request: Any) -> Any:
-        nonlocal challenges
+    A nonce is valid for `uses` requests; `stale` says whether the server marks one that is not any more.
+    """
+
+    def __init__(self, lines: list[str], *, uses: int = 100, stale: bool = True) -> None:
+        self.lines, self.uses, self.marked = lines, uses, stale
+        self.nonces: dict[str, set[str]] = {}
+        self.refusals = 0
+
+    async def __call__(self, request: Any) -> Any:
         header = request.headers.get("Authorization", "")
-        if not is_digest(header, "GET", request.path_qs, "ann", "pw"):
-            challenges += 1
-            challenge = 'Digest realm="hall", nonce="n0nce", qop="auth", algorithm=MD5'
-            return 401, {"WWW-Authenticate": challenge}, b"Who are you?"
-        return PAGES.get(request.path, 404)
+        found = re.findall(r'(\w+)=(?:"((?:[^"\\]|\\.)*)"|([^,\s]+))', header)
+        fields = {name: re.sub(r"\\(.)", r"\1", quoted) or plain for name, quoted, plain in found}
+        used = self.nonces.get(fields.get("nonce", ""))
+        good = (
+            header.startswith("Digest ")
+            and fields["uri"] == request.path_qs
+            and fields["username"] == 'ann"n'
+            and fields["response"] == digest_response(fields, "GET", "pw")
+        )
+        stale = good and (used is None or len(used) >= self.uses)
+        if good and not stale and used is not None and fields.get("nc") not in used:
+            used.add(fields.get("nc") or str(len(used)))
+            return PAGES.get(request.path, 404)
+        self.refusals += 1
+        nonce = f"n{len(self.nonces)}"
+        self.nonces[nonce] = set()
+        mark = ", stale=TRUE" if stale and self.marked else ""
+        answer = web.Response(status=401, text="Who are you?")
+        for line in self.lines:
+            answer.headers.add("WWW-Authenticate", line.replace("NONCE", f'nonce="{nonce}"') + mark)
+        return answer
 
-    site = await new_site({"*": guarded})
-    status, message = await outcome(site.options(), f"http://ann:{password}@site.test")
-    assert status == expected
-    if expected == "ok":
-        assert challenges == 1
-    else:
-        assert "the credentials are not accepted" in message
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ['Digest realm="hall", NONCE, qop="auth", algorithm=MD5'],
+        ['Digest realm="hall", NONCE'],
+        ['digest realm="a \\"b\\", c", NONCE, qop="auth-int,auth", opaque="o", algorithm=SHA-256'],
+        ['Digest NONCE, realm="hall", qop=auth-int, algorithm=MD5-sess'],
+        ['Digest realm="hall", NONCE, qop="auth", algorithm=SHA-512-256'],
+        ["Negotiate", "NTLM", 'Digest realm="hall", NONCE, qop="auth"'],
+        ['Basic realm="other", Digest realm="hall", NONCE, qop="auth", Bearer realm="third"'],
+        ['Digest realm="hall", NONCE, algorithm=FUTURE', 'Digest realm="hall", NONCE, algorithm=SHA-256'],
+    ],
+)
+async def test_digest(new_site: NewSite, lines: list[str]) -> None:
+    """Each request is counted, signed by itself and keeps the delay; later ones need no challenge."""
+    guard = DigestGuard(lines)
+    site = await new_site({"*": guard})
+    signer = RequestSigner(Ed25519PrivateKey.generate())
+    options = site.options(user=('ann"n', "pw"), signer=signer, delay=0.1)
+    begin = asyncio.get_running_loop().time()
+    async with Crawler(options) as crawler:
+        with await crawler.crawl(parse_target("http://site.test")) as result:
+            assert (result.status.value, result.requests, result.retries) == ("ok", len(site.times), 0)
+    assert guard.refusals == 1
+    assert len({request.headers["Signature"] for request in site.requests}) == len(site.requests)
+    assert all(asked - begin > number * 0.1 - 0.01 for number, asked in enumerate(site.times))
+
+
+@pytest.mark.parametrize("stale", [True, False])
+async def test_a_stale_nonce(new_site: NewSite, stale: bool) -> None:
+    """The same credentials answer the new challenge."""
+    guard = DigestGuard(['Digest realm="hall", NONCE, qop="auth"'], uses=1, stale=stale)
+    site = await new_site({"*": guard})
+    assert await outcome(site.options(user=('ann"n', "pw")), "http://site.test") == ("ok", "")
+    assert guard.refusals > 1
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'Digest realm="hall", NONCE, qop="auth"',  # with a wrong password
+        'Digest realm="hall", NONCE, algorithm=FUTURE',
+        'Digest realm="hall", qop="auth"',
+        'Digest realm="hall", nonce=""',
+        'Digest realm="hall", NONCE, qop="other"',
+        "Digest NONCE",
+        "Digest",
+        'Digest realm="hall", NONCE, stale=true',
+    ],
+)
+async def test_digest_that_is_refused(new_site: NewSite, line: str) -> None:
+    """The reason is the 401, and a wrong password is sent once per request."""
+    guard = DigestGuard([line])
+    site = await new_site({"*": guard})
+    status, message = await outcome(site.options(user=('ann"n', "wrong")), "http://site.test")
+    assert status == "failed"
+    assert "answered 401: the credentials are not accepted" in message
+    if "stale" not in line:
+        asked = [
+            request.url for request in site.requests if "Digest" in request.headers.get("Authorization", "")
+        ]
+        assert len(asked) == len(set(asked))
+
+
+async def test_a_request_that_is_repeated_on_a_new_connection(new_raw: Any) -> None:
+    """aiohttp repeats it if a kept connection was closed: it is counted, and has a signature of its own."""
+    seen: list[tuple[str, str]] = []
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for served in (True, False):
+            head = (await reader.readuntil(b"\r\n\r\n")).decode()
+            seen.append((head.split(" ")[1], head.partition("Signature: ")[2].partition("\r\n")[0]))
+            body = PAGES.get(seen[-1][0].partition("?")[0], "").encode()
+            if served:
+                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+
+    port = await new_raw(handle)
+    options = CrawlOptions(
+        connect_to=(ConnectTo(None, None, "127.0.0.1", port),),
+        signer=RequestSigner(Ed25519PrivateKey.generate()),
+    )
+    async with Crawler(options) as crawler:
+        with await crawler.crawl(parse_target("http://site.test")) as result:
+            assert (result.status.value, result.requests, result.retries) == ("ok", len(seen), 1)
+    assert [path for path, _ in seen] == ["/robots.txt", "/map.xml?a=b", "/map.xml?a=b"]
+    assert len({signature for _, signature in seen}) == 3

@@ -6,6 +6,7 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -119,7 +120,7 @@ async def tls_server(context: ssl.SSLContext) -> AsyncIterator[int]:
         ("tls.test", {"days": 5}, Level.WARNING, "valid for 4 more days", "renew"),
         ("tls.test", {"days": -5}, Level.ERROR, "expired", "renew"),
         ("other.test", {"days": 90}, Level.ERROR, "mismatch", "contains this name"),
-        ("tls.test", {"days": 90, "chain": False}, Level.ERROR, "unable to get local issuer", "intermediate"),
+        ("tls.test", {"days": 90, "chain": False}, Level.ERROR, "unable to get local issuer", "--ca-file"),
         ("*.tls.test", {"days": 90, "host": "ab.tls.test"}, Level.OK, "certificate by Test CA", None),
         ("*.tls.test", {"days": 90, "host": "a_b.tls.test"}, Level.ERROR, "an underscore)", "--insecure"),
         ("a_b.tls.test", {"days": 90, "host": "a_b.tls.test"}, Level.OK, "certificate by Test CA", None),
@@ -199,10 +200,120 @@ async def test_addresses_that_are_not_reached() -> None:
     assert "--allow-net" in (of(blocked, "address").action or "")
     closed = await diagnose("http://127.0.0.1:1", CrawlOptions(limits=LIMITS, retries=0, allow_private=True))
     assert of(closed, "address").code == "connect_error"
-    assert of(closed, "site").level is Level.ERROR
+    assert of(closed, "address").message == "connection refused"
+    assert (of(closed, "site").level, of(closed, "site").code) == (Level.ERROR, "connect_error")
+    assert of(blocked, "site").code == "address_blocked"
+    far = CrawlOptions(limits=replace(LIMITS, connect_timeout=0.5), retries=0, allow_nets=("2001:db8::/32",))
+    unreachable = await diagnose("http://[2001:db8::1]/", far)
+    assert of(unreachable, "address").code in ("connect_error", "timeout")
+    assert "2001" not in of(unreachable, "address").message
     unknown = await diagnose("no-such-name.invalid", CrawlOptions(limits=LIMITS, retries=0))
-    assert {check.code for check in unknown} == {"dns_error", "connect_error"}
+    assert {check.code for check in unknown} == {"dns_error"}
     assert all("robots" not in check.step for check in unknown)
+
+
+async def test_credentials_that_are_refused(new_site: NewSite) -> None:
+    """The action is about credentials, which are not sent again as a browser."""
+    site = await new_site({"*": (401, {"WWW-Authenticate": "Basic realm=x"}, b"")})
+    for user, action in ((None, "--user"), (("ann", "wrong"), "check the user name")):
+        site.asked.clear()
+        checks = await diagnose("http://site.test", site.options(limits=LIMITS, retries=0, user=user))
+        found = [check for check in checks if check.level.is_finding]
+        assert all(action in (check.action or "") for check in found), found
+        assert len(site.asked) == len(set(site.asked))
+    checks = await diagnose("site.test", site.options(limits=LIMITS, retries=0, user=user))
+    assert "type the target with http://" in (of(checks, "home page").action or "")
+
+
+@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize("where", ["robots.txt", "home page", "sitemap"])
+async def test_a_site_that_asks_to_retry_later(new_site: NewSite, status: int, where: str) -> None:
+    """It is the only finding, the time is named, and the site is not requested again."""
+    later = (status, {"Retry-After": "3600"}, b"")
+    path = {"robots.txt": "/robots.txt", "home page": "/", "sitemap": "/map.xml"}[where]
+    site = await new_site(HEALTHY | {path: later})
+    checks = await diagnose("http://site.test", site.options(limits=LIMITS, retries=0))
+    (found,) = [check for check in checks if check.level.is_finding]
+    assert (found.step, found.action) == (where, "retry after 3600 seconds")
+    assert site.paths[-1] == path
+
+
+async def test_conclusions_from_what_was_refused(new_site: NewSite) -> None:
+    """Sitemaps are missing only if their paths answered so; an unavailable robots.txt is one finding."""
+    names = "names no sitemap"
+    page = {"Content-Type": "text/html"}
+    login = b"<html><title>Login</title><form method=post><input type=password name=p></form></html>"
+    home = {"/": HEALTHY["/"]}
+    for pages, expected in (
+        ({"*": 403}, False),
+        ({"/robots.txt": "User-agent: *\nDisallow: /"} | home, False),
+        ({"*": (200, page, login)}, False),
+        (home, True),
+    ):
+        site = await new_site(pages)
+        checks = await diagnose("http://site.test", site.options(limits=LIMITS, retries=0))
+        assert any(names in check.message for check in checks) is expected, pages
+        if "*" in pages:
+            assert any(check.step == "user agent" for check in checks) is (pages["*"] == 403)
+        if pages.get("*") not in (None, 403):
+            assert "give credentials" in (of(checks, "home page").action or "")
+    site = await new_site({"*": 503})
+    checks = await diagnose("http://site.test", site.options(limits=LIMITS, retries=0))
+    assert [check.code for check in checks if check.level.is_finding] == ["robots_unreachable"]
+
+
+async def test_a_loop_of_redirects(new_site: NewSite) -> None:
+    """robots.txt in a loop is an error, as in a scan."""
+
+    async def loop(request: web.Request) -> web.Response:
+        return web.Response(status=302, headers={"Location": request.path})
+
+    site = await new_site({"*": loop})
+    checks = await diagnose("http://site.test", site.options(limits=LIMITS, retries=0))
+    assert (of(checks, "robots.txt").level, of(checks, "robots.txt").code) == (Level.ERROR, "redirect_loop")
+
+
+async def test_the_crawl_delay(new_site: NewSite) -> None:
+    """It is kept from robots.txt on."""
+    site = await new_site(HEALTHY | {"/robots.txt": "User-agent: *\nCrawl-delay: 0.1\n"})
+    begin = asyncio.get_running_loop().time()
+    await diagnose("http://site.test", site.options(limits=LIMITS, retries=0))
+    assert len(site.times) == 4
+    assert all(asked - begin > number * 0.1 - 0.01 for number, asked in enumerate(site.times[1:]))
+
+
+@pytest.mark.parametrize("secure", ["closed", "untrusted"])
+async def test_a_site_that_is_served_over_http(new_site: NewSite, secure: str) -> None:
+    """https that does not work is no finding for a target without a scheme: a scan reads the site."""
+    site, tls = await new_site(HEALTHY), await new_site({}, tls=True)
+    rules = (
+        ConnectTo(None, 443, "127.0.0.1", tls.port if secure == "untrusted" else 1),
+        ConnectTo(None, 80, "127.0.0.1", site.port),
+    )
+    options = CrawlOptions(connect_to=rules, limits=LIMITS, retries=0)
+    checks = await diagnose("site.test", options)
+    assert [check for check in checks if check.level.is_finding] == []
+    assert any(check.code in ("tls_certificate", "connect_error") for check in checks)
+    typed = await diagnose("https://site.test", options)
+    assert any(check.level.is_finding for check in typed)
+
+
+async def test_timeouts(new_raw: Any) -> None:
+    """A handshake that does not end is a matter of --connect-timeout, a proxy that hangs of --proxy."""
+
+    async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(60)
+
+    port = await new_raw(hang)
+    limits = replace(LIMITS, connect_timeout=0.3)
+    rules = (ConnectTo(None, None, "127.0.0.1", port),)
+    checks = await diagnose("https://site.test", CrawlOptions(connect_to=rules, limits=limits, retries=0))
+    assert (of(checks, "tls").code, of(checks, "site").code) == ("timeout", "timeout")
+    assert "raise --connect-timeout" in (of(checks, "tls").action or "")
+    used = CrawlOptions(proxies=Proxies.of(f"http://127.0.0.1:{port}"), limits=limits, retries=0)
+    checks = await diagnose("https://site.test", used)
+    assert (of(checks, "robots.txt").code, of(checks, "site").code) == ("proxy_error", "proxy_error")
+    assert "check --proxy" in (of(checks, "robots.txt").action or "")
 
 
 async def test_through_a_proxy() -> None:
@@ -212,6 +323,7 @@ async def test_through_a_proxy() -> None:
         checks = await diagnose("site.test", CrawlOptions(limits=LIMITS, retries=0, proxies=used))
     assert of(checks, "proxy").message == f"through http://127.0.0.1:{proxy.port}: it resolves the name"
     assert of(checks, "robots.txt").code == "proxy_error"
+    assert "http://USER:PASSWORD@HOST:PORT" in (of(checks, "robots.txt").action or "")
     assert "wr0ng" not in str(checks)
     assert proxy.refused == 1
     await asyncio.sleep(0)

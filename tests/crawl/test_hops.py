@@ -368,7 +368,7 @@ async def test_secrets_on_the_way_from_https_to_http_and_back(new_site: NewSite,
     """A bare target: the http hop between two https hops is without them."""
     secure = {
         "tls.test/robots.txt": "Sitemap: https://tls.test/a.xml",
-        "tls.test/a.xml": found("http://tls.test/b.xml"),
+        "tls.test/a.xml": found("http://tls.test/b.xml", **{"Set-Cookie": "session=s3cret; Path=/"}),
         "tls.test/c.xml": urlset("http://tls.test/1"),
     }
     plain_pages = {"tls.test/b.xml": found("https://tls.test/c.xml")}
@@ -380,6 +380,8 @@ async def test_secrets_on_the_way_from_https_to_http_and_back(new_site: NewSite,
         "/b.xml",
     ]
     assert {request.headers.get("X-Key") for request in tls.requests} == {"secret"}
+    assert tls.requests[-1].headers["Cookie"] == "session=s3cret"
+    assert not any("Cookie" in request.headers for request in plain.requests)
     assert len(plain.requests) == 2
 
 

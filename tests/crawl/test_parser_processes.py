@@ -149,7 +149,7 @@ async def test_a_killed_process_is_one_files_failure(
     document, segment = await reading
     assert document.failure is not None
     assert (document.failure.code, rows(segment)) == ("internal_error", [])
-    assert "died" in caplog.text
+    assert "exited" in caplog.text
     document, segment = await reader.read(source(sitemap(9_000)), room=lambda: MANY)
     assert (document.failure, len(rows(segment))) == (None, 9_000)
     assert victim not in processes.pids

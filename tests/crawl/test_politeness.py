@@ -92,6 +92,47 @@ async def test_a_pause_that_begins_during_a_delay() -> None:
     assert await waiting - begin > 0.29
 
 
+async def test_a_host_that_waits_has_no_slot_at_its_address() -> None:
+    """Neighbours of a paused host, or of one with a delay, are requested meanwhile."""
+    politeness = Politeness(per_address=1)
+    politeness.pause("paused", 600)
+    politeness.set_delay("delayed", 600)
+    async with politeness.slot("delayed", "192.0.2.1"):
+        pass
+    waiting = [
+        asyncio.create_task(most_at_once(politeness, [(host, "192.0.2.1")])) for host in ("paused", "delayed")
+    ]
+    await asyncio.sleep(0.01)
+    async with asyncio.timeout(60), politeness.slot("calm", "192.0.2.1"):
+        assert not any(task.done() for task in waiting)
+    for task in waiting:
+        task.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
+    assert politeness._addresses == {}
+
+
+async def test_a_delay_or_pause_that_begins_during_the_wait_for_an_address() -> None:
+    """It holds all the same, without the slot."""
+    politeness = Politeness(per_address=2)
+    politeness.set_delay("delayed", 0.1)
+    loop = asyncio.get_running_loop()
+    starts: list[tuple[str, float]] = []
+
+    async def take(host: str) -> None:
+        async with politeness.slot(host, "192.0.2.1"):
+            starts.append((host, loop.time()))
+
+    async with politeness.slot("x", "192.0.2.1"), politeness.slot("y", "192.0.2.1"):
+        queued = [asyncio.create_task(take(host)) for host in ("delayed", "delayed", "paused", "calm")]
+        await asyncio.sleep(0.01)
+        politeness.pause("paused", 0.3)
+        begin = loop.time()
+    await asyncio.gather(*queued)
+    assert [host for host, _ in starts] == ["delayed", "calm", "delayed", "paused"]
+    assert starts[2][1] - starts[0][1] > 0.099
+    assert starts[3][1] - begin > 0.29
+
+
 async def test_a_pause_beyond_patience() -> None:
     """A request that cannot wait that long fails at once, also if it was queued before."""
     politeness = Politeness(per_host=1)
@@ -123,6 +164,24 @@ async def test_nothing_is_kept_of_hosts_that_are_done() -> None:
     assert "slow" in politeness._hosts  # who comes back at once waits all the same
     await asyncio.sleep(0.05)
     assert (politeness._hosts, politeness._addresses) == ({}, {})
+
+
+async def test_a_crawl_delay_outlives_a_429(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The state of a slowed host is dropped after a while, but not its Crawl-delay."""
+    monkeypatch.setattr("contentmap_cli.crawl.http.politeness._KEPT_SECONDS", 0.01)
+    politeness = Politeness(first_delay=0.01)
+    politeness.set_delay("delayed", 0.02)
+    for host in ("delayed", "other"):
+        async with politeness.slot(host) as slot:
+            pass
+        politeness.slow_down(host, 429, slot)
+        for _ in range(20):
+            politeness.speed_up(host, slot)
+    await asyncio.sleep(0.1)
+    assert list(politeness._hosts) == ["delayed"]
+    assert politeness._hosts["delayed"].delay == 0.02
+    politeness.forget("delayed")
+    assert politeness._hosts == {}
 
 
 async def test_a_turn_that_is_cancelled_is_given_back() -> None:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from proxy_servers import proxy_server
 
+from contentmap_cli.crawl.access.certificates import parse_certificate
 from contentmap_cli.crawl.access.proxies import DirectHosts, Proxies, parse_proxy
+from contentmap_cli.crawl.access.proxy_gate import GATE_SECONDS, ProxyGate
 from contentmap_cli.crawl.http.connector import Addresses, Resolver
 from contentmap_cli.crawl.http.domain_clock import DomainClock
 from contentmap_cli.crawl.http.fetch import Fetcher, FetchRequest
@@ -133,10 +137,15 @@ def test_the_url_of_a_proxy() -> None:
         "http://ann:s3cret@proxy/path",
         "socks4://ann:s3cret@proxy",
         "http://ann:s3cret @proxy",
+        "http://ann:1234#s3cret@proxy:3128",
+        "ann:1234#s3cret@proxy:3128",
+        "socks5h://ann:12?s3cret@proxy",
+        "ann:12/s3cret@proxy",
     ):
         with pytest.raises(UsageError) as caught:
             parse_proxy(text, "HTTPS_PROXY")
         assert "s3cret" not in str(caught.value)
+        assert "1234" not in str(caught.value)
         assert "HTTPS_PROXY" in str(caught.value)
 
 
@@ -198,8 +207,44 @@ async def test_a_proxy_that_is_not_there(scheme: str) -> None:
         for place in (f"127.0.0.1:{closed.getsockname()[1]}", "no-such-proxy.invalid:1"):
             found = await fetch(options(f"{scheme}://{place}"), "https://192.0.2.7/", "http://tls.test/")
             codes = {answer[1] for answer in found}
+            assert all("(" not in answer[2] and "call" not in answer[2] for answer in found[1:]), found
             assert codes <= {"proxy_error", "address_blocked", "dns_error"}, found
             assert "proxy_error" in codes or scheme == "socks5", found
+
+
+@pytest.mark.parametrize("scheme", ["http", "https", "socks5", "socks5h"])
+async def test_a_proxy_that_hangs(scheme: str, new_raw: Any) -> None:
+    """It is named, and not waited for again. One that has answered others is not what failed."""
+
+    async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(60)
+
+    port = await new_raw(hang)
+    limits = replace(LIMITS, connect_timeout=0.2)
+    used = options(f"{scheme}://127.0.0.1:{port}", limits=limits, retries=2)
+    (answer,) = await fetch(used, "https://tls.test/", resolver=Answers(tls_test="93.184.215.14"))
+    text = f"no connection through the proxy 127.0.0.1:{port} in time (--connect-timeout)"
+    assert answer == (None, "proxy_error", text)
+
+
+async def test_a_site_that_hangs_behind_a_proxy(new_site: NewSite, new_raw: Any) -> None:
+    """The proxy connects others, so the timeout is that of the site."""
+    site = await new_site({"/a": "ok"}, tls=True)
+    async with proxy_server("http", site.port) as proxy:
+        used = options(f"http://127.0.0.1:{proxy.port}", ca_file=str(CERTIFICATE), retries=0)
+        used = replace(used, limits=replace(LIMITS, connect_timeout=0.5))
+        ask = FetchRequest(own=OwnHeaders(site="tls.test"), max_bytes=1000, clock=DomainClock(20))
+        async with Fetcher(used) as fetcher:
+            (await fetcher.fetch("https://tls.test/a", ask)).close()
+
+            async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+                await asyncio.sleep(60)
+
+            proxy.to_port = await new_raw(hang)
+            slow = await fetcher.fetch("https://slow.test/a", ask)
+    assert slow.failure is not None
+    assert slow.failure.code == "timeout"
+    assert f"127.0.0.1:{proxy.port}" in slow.failure.message
 
 
 async def test_a_proxy_with_an_untrusted_certificate(new_site: NewSite) -> None:
@@ -208,6 +253,50 @@ async def test_a_proxy_with_an_untrusted_certificate(new_site: NewSite) -> None:
     found = await fetch(options(f"https://127.0.0.1:{proxy.port}"), "http://tls.test/")
     assert found[0][1] == "proxy_error"
     assert f"the certificate of the proxy 127.0.0.1:{proxy.port} is not trusted" in found[0][2]
+
+
+def proxy_tls() -> ssl.SSLContext:
+    """TLS of an https proxy that asks for a client certificate."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(CERTIFICATE, CERTIFICATE.with_name("tls-key.pem"))
+    context.load_verify_locations(CERTIFICATE)
+    context.verify_mode = ssl.CERT_OPTIONAL
+    return context
+
+
+async def test_the_tls_of_an_https_proxy_is_its_own(new_site: NewSite) -> None:
+    """The client certificate is for the site in the tunnel. --insecure does not concern the proxy."""
+    site = await new_site({"/a": "ok"}, tls=True, client_ca=CERTIFICATE)
+    certificate = parse_certificate(str(CERTIFICATE), str(CERTIFICATE.with_name("tls-key.pem")))
+    async with proxy_server("http", site.port, tls=proxy_tls()) as proxy:
+        url = f"https://ann:pw@127.0.0.1:{proxy.port}"
+        used = options(url, ca_file=str(CERTIFICATE), certificate=certificate)
+        assert await fetch(used, "https://tls.test/a", "http://tls.test/") == [(200, None, "")] * 2
+        insecure = replace(used, verify_tls=False)
+        assert await fetch(insecure, "https://tls.test/a") == [(200, None, "")]
+        assert proxy.certificates == [None] * 3
+        asked = len(proxy.heads)
+        found = await fetch(replace(insecure, ca_file=None), "https://tls.test/a", "http://tls.test/")
+    assert [answer[1] for answer in found] == ["proxy_error"] * 2
+    assert all("the certificate of the proxy" in answer[2] for answer in found)
+    assert len(proxy.heads) == asked  # it got no password
+
+
+async def test_a_proxy_that_has_answered() -> None:
+    """Requests that waited for the first answer are then sent together."""
+    gate = ProxyGate(parse_proxy("http://127.0.0.1:1"))
+    together = asyncio.Barrier(4)
+
+    async def wait() -> None:
+        async with gate.request():
+            await together.wait()
+
+    async with gate.request():
+        waiting = [asyncio.create_task(wait()) for _ in range(4)]
+        await asyncio.sleep(0.01)
+        assert together.n_waiting == 0
+    async with asyncio.timeout(GATE_SECONDS - 1):
+        await asyncio.gather(*waiting)
 
 
 async def test_no_proxy_is_direct(new_site: NewSite) -> None:
@@ -223,6 +312,24 @@ async def test_no_proxy_is_direct(new_site: NewSite) -> None:
     assert proxy.asked == ["http://far.test/a"]
 
 
+@pytest.mark.parametrize("no_proxy", ["", "127.0.0.1,near.test"])
+async def test_the_address_of_the_proxy_as_a_url(no_proxy: str) -> None:
+    """It is allowed for connections to the proxy only: neither requested through it nor directly."""
+    async with proxy_server("http") as proxy:
+        environment = {"http_proxy": f"http://127.0.0.1:{proxy.port}", "no_proxy": no_proxy}
+        used = CrawlOptions(proxies=Proxies.of(None, environment), limits=LIMITS, retries=0)
+        own = [
+            f"http://{host}:{proxy.port}/menu" for host in ("127.0.0.1", "[::ffff:127.0.0.1]", "near.test")
+        ]
+        table = Answers(near_test="127.0.0.1", far_test="127.0.0.1")
+        found = await fetch(used, "http://far.test/", *own[: 3 if no_proxy else 2], resolver=table)
+    assert [answer[:2] for answer in found] == [
+        (200, None),
+        *[(None, "address_blocked")] * (len(found) - 1),
+    ]
+    assert proxy.asked == ["http://far.test/"]
+
+
 # -- SOCKS
 
 
@@ -234,7 +341,7 @@ class Answers(Resolver):
         self._table = {name.replace("_", "."): address for name, address in table.items()}
 
     async def addresses(self, host: str) -> Addresses:
-        if host[0].isdigit():
+        if host[0].isdigit() or ":" in host:
             return ((socket.AF_INET, host),)
         return ((socket.AF_INET, self._table[host]),)
 
@@ -250,6 +357,28 @@ async def test_socks_with_names_resolved_here(new_site: NewSite) -> None:
         )
     assert [answer[:2] for answer in found] == [(200, None), *[(None, "address_blocked")] * 2]
     assert proxy.asked == ["93.184.215.14:443"]
+
+
+async def test_connections_to_an_address_through_socks(new_site: NewSite) -> None:
+    """`--per-address` counts the address of the site, not that of the proxy."""
+    site = await new_site({"*": "ok"})
+    site.hold = 0.05
+    async with proxy_server("socks", site.port) as proxy:
+        used = options(f"socks5://127.0.0.1:{proxy.port}", per_address=2)
+        table = Answers(**{f"host{number}_test": "93.184.215.14" for number in range(6)})
+        urls = [f"http://host{number}.test/" for number in range(6)]
+        assert await fetch(used, *urls, resolver=table) == [(200, None, "")] * 6
+    assert site.peak == 2
+
+
+async def test_a_name_that_this_machine_cannot_resolve() -> None:
+    """With socks5:// the message says who could."""
+    async with proxy_server("socks") as proxy:
+        used = options(f"socks5://127.0.0.1:{proxy.port}")
+        (answer,) = await fetch(used, "http://no-such-name.invalid/")
+    assert answer[1] == "dns_error"
+    assert "socks5h://" in answer[2]
+    assert proxy.asked == []
 
 
 async def test_socks_with_names_resolved_there(new_site: NewSite) -> None:

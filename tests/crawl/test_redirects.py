@@ -62,7 +62,7 @@ def test_https_form_of_a_url() -> None:
 
 async def test_cookies_are_sent_to_those_who_may_see_them() -> None:
     """Domain, path and Secure of RFC 6265 hold; an expired cookie is deleted."""
-    chain = RedirectChain()
+    chain = RedirectChain(plain=True)
     assert chain.start("https://a.test/x/y") is None
     cookies = ["one=1", "two=2; Path=/z", "three=3; Domain=a.test; Path=/", "four=4; Secure; Path=/"]
     assert chain.follow("/z/z", cookies) is None
@@ -75,6 +75,67 @@ async def test_cookies_are_sent_to_those_who_may_see_them() -> None:
     assert sorted(chain.cookies.split("; ")) == ["four=4", "one=1", "three=3"]
     assert chain.follow("/x/y", ["three=; Domain=a.test; Path=/; Max-Age=0"]) is None
     assert sorted(chain.cookies.split("; ")) == ["four=4", "one=1"]
+
+
+@pytest.mark.parametrize(
+    ("set_cookie", "sent"),
+    [
+        ("city=M\udcfcnchen; Path=/", "city=M\xfcnchen"),  # aiohttp sends UTF-8
+        ("city=M\u00fcnchen", "city=M\xfcnchen"),
+        ("a b=c d", "a b=c d"),
+        ('x={"a":1,"b":"c"}; Path=/', 'x={"a":1,"b":"c"}'),
+        ('x="quoted"', 'x="quoted"'),
+        ("flag; Path=/", "flag"),
+        ("=value", "=value"),
+        ("a=b=c", "a=b=c"),
+        ("a:b@c=1; expires=Wed, 21-Oct-2099 07:28:00 GMT", "a:b@c=1"),
+        ("a=1; Max-Age=0", ""),
+        ("a=1; Expires=Thu, 01 Jan 1970 00:00:00 GMT", ""),
+        ("a=1; Domain=.a.test", "a=1"),
+        ("a=1; Domain=b.test", ""),
+        ("a=1; Domain=", "a=1"),
+        ("a\x01=1", ""),
+        ("; Path=/", ""),
+    ],
+)
+async def test_cookies_that_browsers_send(set_cookie: str, sent: str) -> None:
+    """Name and value are sent back as they were given."""
+    chain = RedirectChain()
+    assert chain.start("http://a.test/") is None
+    chain.follow("/", [set_cookie])
+    assert chain.cookies == sent
+
+
+async def test_a_cookie_for_a_public_suffix() -> None:
+    """It is for the host that set it only; one for the target's site is for all of its hosts."""
+    for host, domain, other, sent in (
+        ("a.co.test", "co.test", "b.co.test", False),
+        ("a.github.test", ".github.test", "b.github.test", False),
+        ("www.site.test", "site.test", "shop.site.test", True),
+        ("login.site.test", "site.test", "shop.site.test", True),
+        ("a.b.other.test", "other.test", "c.other.test", False),
+    ):
+        chain = RedirectChain(site="site.test:8080")
+        chain.start(f"http://{host}/")
+        chain.follow("/again", [f"k=1; Domain={domain}; Path=/"])
+        assert chain.cookies == "k=1", host
+        chain.follow(f"http://{other}/", [])
+        assert bool(chain.cookies) is sent, host
+
+
+@pytest.mark.parametrize("plain", [False, True])
+async def test_a_cookie_of_an_https_answer_and_http(plain: bool) -> None:
+    """It is sent over http only for a target that was typed with http, and over https again."""
+    chain = RedirectChain(plain=plain)
+    chain.start("https://a.test/")
+    chain.follow("http://a.test/x", ["session=secret; Path=/", "other=secret; Domain=a.test; Path=/"])
+    assert chain.cookies == ("session=secret; other=secret" if plain else "")
+    chain.follow("http://www.a.test/y", ["open=1; Path=/"])
+    assert "open" not in chain.cookies
+    chain.follow("https://a.test/z", [])
+    assert chain.cookies == "session=secret; other=secret; open=1"
+    chain.follow("http://a.test/z", [])
+    assert chain.cookies == ("session=secret; other=secret; open=1" if plain else "open=1")
 
 
 async def test_the_same_url_with_a_cookie_is_no_loop() -> None:

@@ -35,6 +35,8 @@ def test_a_clean_job_needs_no_hint(make_domain, make_job) -> None:
         (Code.DEADLINE, "--domain-time"),
         (Code.BUDGET_EXHAUSTED, "--max-urls"),
         ("http_403", "--user-agent"),
+        (Code.REDIRECT_LOOP, "contentmap doctor shop.example"),
+        (Code.TOO_MANY_REDIRECTS, "contentmap doctor shop.example"),
     ],
 )
 def test_an_error_has_its_remedy(code: str, says: str, make_domain, make_job) -> None:
@@ -42,6 +44,40 @@ def test_an_error_has_its_remedy(code: str, says: str, make_domain, make_job) ->
     rows = [failed(make_domain, code)]
     (hint,) = scan_hints(make_job(rows), rows)
     assert says in hint
+
+
+@pytest.mark.parametrize(
+    ("code", "reason", "says"),
+    [
+        (
+            "blocked",
+            "answered 403: --header, --user and credentials were not sent over http",
+            "type http://shop",
+        ),
+        (
+            "blocked",
+            "answered 401: --header, --user and credentials were not sent over http",
+            "type http://shop",
+        ),
+        (
+            "blocked",
+            "answered 401: the credentials of the netrc file are sent over https only",
+            "https://shop",
+        ),
+        ("blocked", "answered 401: the credentials are not accepted", "check --user"),
+        ("blocked", "answered 401: it requires credentials", "add --user"),
+        ("blocked", "robots.txt is a login page", "add --user"),
+        ("proxy_error", "the proxy p:1 requires a user name and password (407)", "http://USER:PASSWORD@HOST"),
+        ("proxy_error", "no connection to the proxy p:1: connection refused", "--no-proxy"),
+        ("dns_error", "the host name does not exist: with socks5h:// the proxy resolves it", "socks5h://"),
+    ],
+)
+def test_a_reason_has_its_remedy(code: str, reason: str, says: str, make_domain, make_job) -> None:
+    """The hint follows the reason."""
+    rows = [make_domain("shop.example", ScanStatus.FAILED, error=Failure(code, reason))]
+    (hint,) = scan_hints(make_job(rows), rows)
+    assert says in hint
+    assert "retry later" not in hint
 
 
 def test_interrupted_work_is_resumed(make_domain, make_job) -> None:
@@ -65,6 +101,11 @@ def test_deferred_is_for_later(make_domain, make_job) -> None:
     rows = [make_domain(status=ScanStatus.DEFERRED)]
     assert scan_hints(make_job(rows), rows) == [
         f"1 domain asked to retry later (Retry-After): run `contentmap resume {make_job().job_id}` then"
+    ]
+    why = "robots.txt: the server answered 429: retry after 3600 seconds"
+    rows = [make_domain(status=ScanStatus.DEFERRED, error=Failure(Code.ROBOTS_UNREACHABLE, why))]
+    assert scan_hints(make_job(rows), rows) == [
+        f"1 domain asked to retry after 3600 seconds: run `contentmap resume {make_job().job_id}` then"
     ]
 
 

@@ -255,8 +255,8 @@ case(
 )
 case(
     "locs-empty",
-    "ok",
-    None,
+    "failed",
+    "entries_refused",
     squeezed(XML, b"<urlset>", (b"<url><loc/></url>", 1_500_000), b"</urlset>"),
     heavy=True,
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import ssl
 import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -23,6 +24,7 @@ class ProxyServer:
     port: int = 0
     asked: list[str] = field(default_factory=list)
     heads: list[str] = field(default_factory=list)
+    certificates: list[object] = field(default_factory=list)  # of the clients of an https proxy
     refused: int = 0
 
     @property
@@ -30,6 +32,8 @@ class ProxyServer:
         return None if self.user is None else f"Basic {base64.b64encode(self.user.encode()).decode()}"
 
     async def http(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if (secure := writer.get_extra_info("ssl_object")) is not None:
+            self.certificates.append(secure.getpeercert())
         head = (await reader.readuntil(b"\r\n\r\n")).decode()
         self.heads.append(head)
         method, target, _ = head.split(" ", 2)
@@ -96,7 +100,9 @@ class ProxyServer:
 
 
 @asynccontextmanager
-async def proxy_server(kind: str, to_port: int = 0, **more: object) -> AsyncIterator[ProxyServer]:
+async def proxy_server(
+    kind: str, to_port: int = 0, tls: ssl.SSLContext | None = None, **more: object
+) -> AsyncIterator[ProxyServer]:
     """Run a proxy of a kind, `http` or `socks`."""
     proxy = ProxyServer(to_port, **more)  # type: ignore[arg-type]
     handle = proxy.socks if kind == "socks" else proxy.http
@@ -113,7 +119,7 @@ async def proxy_server(kind: str, to_port: int = 0, **more: object) -> AsyncIter
             tasks.discard(task)
             writer.close()
 
-    server = await asyncio.start_server(guarded, "127.0.0.1", 0)
+    server = await asyncio.start_server(guarded, "127.0.0.1", 0, ssl=tls)
     proxy.port = server.sockets[0].getsockname()[1]
     try:
         yield proxy

@@ -20,7 +20,7 @@ DEFAULT_PROXY_PORTS = {"http": 1080, "https": 443, "socks5": 1080, "socks5h": 10
 """The schemes of proxies, and their ports where a URL has none, as in curl."""
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
-_HINT = "write it as in http://proxy.example:3128 or socks5h://localhost:1080"
+_HINT = "write it as in http://proxy.example:3128 or socks5h://localhost:1080; # in a password is %23"
 
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -76,7 +76,7 @@ def parse_proxy(text: str, option: str = "--proxy") -> Proxy:
         parts = urlsplit(text if match else f"http://{text}")
         host = normalise_host(split_port(parts.netloc.rpartition("@")[2])[0])
         port = parts.port
-        if port == 0 or parts.path not in ("", "/") or parts.query or re.search(r"[^\x21-\x7e]", text):
+        if port == 0 or parts.path not in ("", "/") or re.search(r"[^\x21-\x7e]|[?#]", text):
             raise ValueError
     except ValueError:
         raise UsageError(f"{option} takes the URL of a proxy", hint=_HINT) from None

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -54,6 +56,26 @@ def refused_by(proxy: Proxy) -> ProxyFailed:
     return ProxyFailed(Failure(Code.PROXY_ERROR, f"the proxy {proxy.name} {what}{status}"), refused=True)
 
 
+class HttpConnector(aiohttp.TCPConnector):
+    """Opens direct connections and those through HTTP proxies.
+
+    TLS to an https proxy has a context of its own, set with a private method of aiohttp: that of the request
+    may have the client certificate of a site, or verify nothing.
+    """
+
+    def __init__(self, proxy_context: ssl.SSLContext | None, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self._proxy_context = proxy_context
+
+    def _update_proxy_auth_header_and_build_proxy_req(
+        self, req: aiohttp.ClientRequest
+    ) -> aiohttp.ClientRequest:
+        built = super()._update_proxy_auth_header_and_build_proxy_req(req)
+        if self._proxy_context is not None:
+            built._ssl = self._proxy_context
+        return built
+
+
 class ProxyGate:
     """Sends one request through a proxy before the others, and none after it has refused the credentials.
 
@@ -76,13 +98,16 @@ class ProxyGate:
                     first = await self._first.acquire()
             except TimeoutError:
                 pass
+            if first and self._answered:
+                self._first.release()
+                first = False
         try:
             if self._refusal is not None:
                 raise ProxyFailed(self._refusal)
             yield
             self._answered = True
         except aiohttp.ClientError as error:
-            known = _proxy_error(self._proxy, error)
+            known = self._timeout(error) or _proxy_error(self._proxy, error)
             if known is None:
                 raise
             self._answered = self._answered or isinstance(error, aiohttp.ClientHttpProxyError)
@@ -94,6 +119,14 @@ class ProxyGate:
         finally:
             if first:
                 self._first.release()
+
+    def _timeout(self, error: aiohttp.ClientError) -> ProxyFailed | None:
+        """Return the error of a connection timeout, which the proxy itself has unless it answers others."""
+        if not isinstance(error, aiohttp.ConnectionTimeoutError):
+            return None
+        text = f"no connection through the proxy {self._proxy.name} in time (--connect-timeout)"
+        code = Code.TIMEOUT if self._answered else Code.PROXY_ERROR
+        return ProxyFailed(Failure(code, text), transient=self._answered)
 
     def _note(self, error: ProxyFailed) -> None:
         if error.refused:
@@ -128,6 +161,13 @@ def _proxy_error(proxy: Proxy, error: aiohttp.ClientError) -> ProxyFailed | None
 
 def unreachable(proxy: Proxy, error: OSError) -> ProxyFailed:
     """Return the error of a proxy that no connection can be made to."""
-    reason = (error.strerror or "no connection").lower()
-    text = f"no connection to the proxy {proxy.name}: {reason}"
+    text = f"no connection to the proxy {proxy.name}: {reason_of(error)}"
     return ProxyFailed(Failure(Code.PROXY_ERROR, text), transient=True)
+
+
+def reason_of(error: BaseException) -> str:
+    """Return why no connection was made, in the words of the system, without an address."""
+    number = getattr(error, "errno", None)
+    if isinstance(error, socket.gaierror):
+        return str(error.strerror).lower()
+    return os.strerror(number).lower() if isinstance(number, int) and number > 0 else "no connection"

@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import Any
 
 from contentmap_cli.crawl.access.certificates import NAME_MISMATCH, untrusted_because
+from contentmap_cli.crawl.access.proxy_gate import reason_of
 from contentmap_cli.crawl.diagnosis.actions import failed
 from contentmap_cli.crawl.http.connector import Connector, Route, client_context, new_context
 from contentmap_cli.crawl.http.http_errors import http_error_of
@@ -21,12 +22,16 @@ from contentmap_cli.models.hosts import is_address, origin_parts
 MAX_ADDRESSES = 8
 EXPIRES_SOON_DAYS = 14
 
+_CHAIN = (
+    "install the intermediate certificates on the server (full chain); for an authority of your own, add"
+    " --ca-file FILE, for a test site --insecure"
+)
 _VERIFY_ACTIONS = {
     10: "renew the certificate",
     18: "install a certificate of a public authority; for a test site, add --ca-file FILE",
     19: "install a certificate of a public authority; for a test site, add --ca-file FILE",
-    20: "install the intermediate certificates on the server (full chain)",
-    21: "install the intermediate certificates on the server (full chain)",
+    20: _CHAIN,
+    21: _CHAIN,
     NAME_MISMATCH: "install a certificate that contains this name",
     64: "install a certificate that contains this address",
 }
@@ -94,16 +99,16 @@ class NetworkChecks:
             async with asyncio.timeout(self._options.limits.connect_timeout):
                 _, writer = await asyncio.open_connection(address, port)
         except TimeoutError:
-            seconds = f"{self._options.limits.connect_timeout:g}"
-            text = f"no connection within {seconds} s"
-            return failed("address", subject, Failure(Code.TIMEOUT, text), Level.WARNING)
+            return failed("address", subject, self._timeout("connection"), Level.WARNING)
         except OSError as error:
-            text = (error.strerror or "no connection").lower().removeprefix("connect call failed ")
-            number = error.errno
-            text = "connection refused" if number == 111 else text
-            return failed("address", subject, Failure(Code.CONNECT_ERROR, text), Level.WARNING)
+            failure = Failure(Code.CONNECT_ERROR, reason_of(error))
+            return failed("address", subject, failure, Level.WARNING)
         writer.close()
         return Check("address", Level.OK, subject, f"connected in {_milliseconds(begin)} ms")
+
+    def _timeout(self, what: str) -> Failure:
+        seconds = f"{self._options.limits.connect_timeout:g}"
+        return Failure(Code.TIMEOUT, f"no {what} within {seconds} seconds (--connect-timeout)")
 
     async def _handshake(self, address: str, port: int, route: Route) -> Check:
         context = client_context(self._options) or new_context(self._options)
@@ -125,7 +130,7 @@ class NetworkChecks:
             reason = (error.reason or "handshake failed").replace("_", " ").lower()
             return failed("tls", name, Failure(Code.TLS_ERROR, f"no TLS connection: {reason}"))
         except TimeoutError:
-            return failed("tls", name, Failure(Code.TLS_ERROR, "the TLS handshake did not end in time"))
+            return failed("tls", name, self._timeout("TLS handshake"))
         except OSError:
             return failed("tls", name, Failure(Code.TLS_ERROR, "the server closed the TLS handshake"))
         taken = _milliseconds(begin)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from typing import NamedTuple
 
 from contentmap_cli.crawl.context import CrawlContext
-from contentmap_cli.crawl.diagnosis.actions import action_for, failed
+from contentmap_cli.crawl.diagnosis.actions import action_for, as_information, failed
 from contentmap_cli.crawl.diagnosis.network import NetworkChecks
 from contentmap_cli.crawl.http.connector import Connector
 from contentmap_cli.crawl.http.responses import FetchedFile
@@ -24,8 +25,17 @@ MAX_SITEMAPS = 5
 BROWSER = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 """A common browser, to see whether a refusal depends on the User-Agent. No other crawler is impersonated."""
 
+_NOT_AGAIN = frozenset({401, 407, 429})
 _ABSENT = frozenset({"http_404", "http_410", Code.NOT_A_SITEMAP})
 """Codes that are no findings for a path that was only guessed."""
+
+
+class NetworkGroup(NamedTuple):
+    """The checks of one host, and whether a connection was made."""
+
+    host: str | None
+    works: bool
+    checks: list[Check]
 
 
 class Diagnosis:
@@ -36,12 +46,11 @@ class Diagnosis:
         self._connector = connector
         self._finder = SiteFinder(context)
         self._absent: set[str | None] = set()  # hosts that do not exist
-        self._codes: set[str | None] = set()  # of the checks of the network
+        self._deferred = False  # the host asked to retry later
 
     async def run(self) -> AsyncIterator[Check]:
         """Yield the checks in the order of a scan."""
-        async for check in self._network():
-            yield check
+        groups = await self._network()
         failures: list[Check] = []
         robots: Robots | None = None
         for origin in self._context.origins:
@@ -51,41 +60,41 @@ class Diagnosis:
             if robots is not None:
                 break
             failures += checks
+        answering = host_of(origin) if robots is not None else None
+        network = _network_checks(groups, answering)
+        codes = [check.code for check in network if check.level.is_finding]
+        for check in network:
+            yield check
         for check in failures:
-            known = robots is not None or check.code in self._codes
-            yield Check(check.step, Level.INFO, check.subject, check.message, check.code) if known else check
+            yield as_information(check) if robots is not None or check.code in codes else check
         if robots is None:
+            code = next((code for code in [*codes, *(check.code for check in failures)] if code), None)
             text = "no origin of the target answers"
-            yield Check("site", Level.ERROR, self._context.target.domain, text, Code.CONNECT_ERROR)
+            yield Check("site", Level.ERROR, self._context.target.domain, text, code or Code.CONNECT_ERROR)
             return
         for check in checks:
             yield check
+        if self._deferred or (self._context.options.obey_robots and not robots.reachable):
+            return  # the rest would be refused for the same reason
         origin = (robots.file.origin if robots.file is not None else None) or origin
         for check in await self._home(f"{origin}/", robots):
             yield check
         for check in await self._sitemaps(origin, robots):
             yield check
 
-    async def _network(self) -> AsyncIterator[Check]:
-        """Yield the checks of each host. A failure of one is no finding if another works."""
+    async def _network(self) -> list[NetworkGroup]:
+        """Return the checks of each host."""
         hosts: dict[str | None, str] = {}
         for origin in self._context.origins:
             hosts.setdefault(host_of(origin), origin)
-        groups: list[tuple[bool, list[Check]]] = []
+        groups = []
         for host, origin in hosts.items():
             network = NetworkChecks(self._connector, self._context.options)
             checks = [check async for check in network.run(origin)]
-            groups.append((network.works, checks))
-            self._codes.update(check.code for check in checks)
+            groups.append(NetworkGroup(host, network.works, checks))
             if not network.exists:
                 self._absent.add(host)
-        works = any(worked for worked, _ in groups)
-        for index, (worked, checks) in enumerate(groups):
-            for check in checks:
-                if works and not worked and index and check.level.is_finding:
-                    yield Check(check.step, Level.INFO, check.subject, check.message, check.code)
-                else:
-                    yield check
+        return groups
 
     async def _robots(self, origin: str) -> tuple[list[Check], Robots | None]:
         """Return the checks of an origin's robots.txt, and its rules if the origin answers."""
@@ -94,10 +103,13 @@ class Diagnosis:
             return [], None
         url, fetched = found.source.url, found.fetched
         checks = _redirects(url, fetched, self._context.target.domain)
+        self._deferred = fetched.retry_after is not None
         if not found.responded:
             failure = fetched.failure or Failure(Code.CONNECT_ERROR, "no answer")
             return [*checks, failed("robots.txt", url, failure, Level.WARNING)], None
         checks.append(_robots_check(found))
+        if found.robots.delay is not None and self._context.options.obey_robots:
+            self._context.set_delay(found.robots.delay)
         return checks, found.robots
 
     async def _home(self, url: str, robots: Robots) -> list[Check]:
@@ -109,10 +121,19 @@ class Diagnosis:
             answer = await context.answer(fetched, "the home page")
             checks = _redirects(url, fetched, context.target.domain)
             checks.append(_answer_check("home page", url, fetched, answer))
-            refused = answer.state is SourceState.REFUSED or fetched.status in (403, 406, 429)
-            refused = refused or (fetched.status is None and fetched.failure is not None)
+            self._deferred = fetched.retry_after is not None
             status = fetched.status
-        if refused:
+            refused = (
+                answer.state is SourceState.REFUSED
+                or status == 406
+                or (status is None and bool(answer.failure))
+            )
+        # credentials that were refused are not sent again, and a page with 200 does not tell
+        if (
+            refused
+            and not self._deferred
+            and (status is None or (status >= 400 and status not in _NOT_AGAIN))
+        ):
             checks.append(await self._browser(url, status))
         return checks
 
@@ -130,13 +151,11 @@ class Diagnosis:
     async def _sitemaps(self, origin: str, robots: Robots) -> list[Check]:
         named = robots.sitemaps[:MAX_SITEMAPS]
         urls = [*named, *self._context.target.sitemaps] or [f"{origin}/{path}" for path in MAIN_PATHS[:2]]
-        checks = [
-            check
-            for url in dict.fromkeys(urls)
-            for check in await self._sitemap(
-                url, robots, guessed=url not in (*named, *self._context.target.sitemaps)
-            )
-        ]
+        checks: list[Check] = []
+        for url in dict.fromkeys(urls):
+            if not self._deferred:
+                guessed = url not in (*named, *self._context.target.sitemaps)
+                checks += await self._sitemap(url, robots, guessed=guessed)
         if len(robots.sitemaps) > MAX_SITEMAPS:
             text = (
                 f"{len(robots.sitemaps) - MAX_SITEMAPS} more are named in robots.txt and were not requested"
@@ -145,7 +164,8 @@ class Diagnosis:
         if (
             not named
             and not self._context.target.sitemaps
-            and not any(check.step == "sitemap" and check.level is Level.OK for check in checks)
+            and checks
+            and all(check.code in _ABSENT for check in checks if check.step == "sitemap")
         ):
             text = "robots.txt names no sitemap, and there is none at the common paths"
             action = "name the sitemap in robots.txt; a scan also tries other paths and the home page"
@@ -160,6 +180,7 @@ class Diagnosis:
         with await context.fetch(url, max_bytes=context.limits.body_bytes, exempt=not guessed) as fetched:
             answer = await context.answer(fetched, "the sitemap")
             checks = _redirects(url, fetched, context.target.domain)
+            self._deferred = fetched.retry_after is not None
             check = _answer_check("sitemap", url, fetched, answer)
             body = fetched.body
             if check.level is Level.OK and body is not None:
@@ -179,6 +200,19 @@ class Diagnosis:
         if guessed and check.level.is_finding and check.code in _ABSENT:
             check = Check("sitemap", Level.INFO, url, check.message, check.code)
         return [*checks, check]
+
+
+def _network_checks(groups: Sequence[NetworkGroup], answering: str | None) -> list[Check]:
+    """Return the checks of all hosts; `answering` is the host whose robots.txt was answered.
+
+    A failure is no finding if another origin of the host answers, or if another host than the first fails.
+    """
+    works = answering is not None or any(group.works for group in groups)
+    checks: list[Check] = []
+    for number, group in enumerate(groups):
+        lowered = not group.works and (group.host == answering or (number > 0 and works))
+        checks += map(as_information, group.checks) if lowered else group.checks
+    return checks
 
 
 def _redirects(url: str, fetched: FetchedFile, domain: str) -> list[Check]:
@@ -206,6 +240,12 @@ def _robots_check(found: OriginRobots) -> Check:
         return failed("robots.txt", url, robots.failure)
     if robots.failure is not None:
         return failed("robots.txt", url, robots.failure, Level.WARNING)
+    if (
+        robots.rules is None
+        and found.source.failure is not None
+        and found.source.state is not SourceState.ABSENT
+    ):
+        return failed("robots.txt", url, found.source.failure)
     if robots.rules is None:
         return Check("robots.txt", Level.OK, url, f"{_transfer(fetched)}: absent, everything is allowed")
     count = len(robots.sitemaps)

@@ -110,10 +110,11 @@ class AddressPolicy:
         self._opened = _networks(allow_nets)
         self._allow_private = allow_private
         self._allowed = {(ipaddress.ip_address(address), port) for address, port in allowed}
+        self._proxies: set[tuple[Address, int]] = set()
 
-    def allow(self, address: str, port: int | None) -> None:
-        """Allow one address and port that the user named, such as the proxy."""
-        self._allowed.add((ipaddress.ip_address(address), port))
+    def allow_proxy(self, address: str, port: int) -> None:
+        """Allow the address and port of a proxy, for connections to the proxy only."""
+        self._proxies.add((ipaddress.ip_address(address), port))
 
     def is_allowed(self, address: str, port: int) -> bool:
         """Return whether the user named this address."""
@@ -122,11 +123,14 @@ class AddressPolicy:
     def _is_allowed(self, address: Address, port: int) -> bool:
         return (address, port) in self._allowed or (address, None) in self._allowed
 
-    def check(self, address: str, port: int) -> Failure | None:
-        """Return None if the address is allowed, else a failure `address_blocked` with the reason."""
+    def check(self, address: str, port: int, *, proxied: bool = False) -> Failure | None:
+        """Return None if the address is allowed, else a failure `address_blocked` with the reason.
+
+        `proxied` says that the address may be that of a proxy.
+        """
         try:
             parsed = ipaddress.ip_address(address)
-            if self._is_allowed(parsed, port):
+            if self._is_allowed(parsed, port) or (proxied and (parsed, port) in self._proxies):
                 return None
             parts = tuple(embedded(parsed))
         except ValueError:
@@ -157,10 +161,11 @@ def guarded_socket_factory(policy: AddressPolicy) -> Callable[[AddressInfo], soc
 
     def make(info: AddressInfo) -> socket.socket:
         family, kind, protocol, _, address = info
-        failure = policy.check(str(address[0]), int(address[1]))
+        slot = CURRENT_SLOT.get()
+        proxied = slot is not None and slot.proxied
+        failure = policy.check(str(address[0]), int(address[1]), proxied=proxied)
         if failure is not None:
             raise BlockedAddress(failure)
-        slot = CURRENT_SLOT.get()
         if slot is not None and not slot.may_connect(str(address[0])):
             raise AddressBusy("all slots of the address are taken")
         return socket.socket(family=family, type=kind, proto=protocol)

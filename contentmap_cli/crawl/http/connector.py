@@ -9,16 +9,18 @@ import ssl
 import time
 from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from contentmap_cli.crawl.access.proxies import Proxy
-from contentmap_cli.crawl.access.proxy_gate import ProxyGate, unreachable
+from contentmap_cli.crawl.access.proxy_gate import HttpConnector, ProxyFailed, ProxyGate, unreachable
 from contentmap_cli.crawl.http.address_policy import AddressPolicy, BlockedAddress, guarded_socket_factory
 from contentmap_cli.crawl.http.protocol import use_bounded_handler
 from contentmap_cli.crawl.options import CrawlOptions
+from contentmap_cli.errors import Code, Failure
 from contentmap_cli.models.hosts import is_address, origin_parts
 
 log = logging.getLogger("contentmap.crawl")
@@ -159,8 +161,12 @@ class Connector:
             "ssl": _tls_context(options),
             "keepalive_timeout": _KEEPALIVE_SECONDS,
         }
-        self.connector = aiohttp.TCPConnector(
-            resolver=self.resolver, socket_factory=guarded_socket_factory(self.policy), **arguments
+        secure = any(proxy.scheme == "https" for proxy in options.proxies.all)
+        self.connector = HttpConnector(
+            new_context(replace(options, verify_tls=True)) if secure else None,
+            resolver=self.resolver,
+            socket_factory=guarded_socket_factory(self.policy),
+            **arguments,
         )
         self.socks: dict[Proxy, aiohttp.TCPConnector] = {}
         for proxy in options.proxies.all:
@@ -211,7 +217,14 @@ class Connector:
         try:
             async with asyncio.timeout(seconds):
                 return await self._address(route)
-        except TimeoutError as error:
+        except (TimeoutError, socket.gaierror) as error:
+            again = isinstance(error, TimeoutError) or error.errno == socket.EAI_AGAIN
+            if route.proxy is not None:  # one that does not resolve names
+                reason = "the name server did not answer" if again else "the host name does not exist"
+                text = f"{reason}: names are resolved by this machine, and by the proxy with socks5h://"
+                raise ProxyFailed(Failure(Code.DNS_ERROR, text), transient=again) from None
+            if isinstance(error, socket.gaierror):
+                raise
             raise socket.gaierror(socket.EAI_AGAIN, "the DNS lookup timed out") from error
 
     async def _address(self, route: Route) -> str | None:
@@ -242,7 +255,7 @@ class Connector:
         except socket.gaierror as error:
             raise unreachable(proxy, error) from None
         for literal in literals:
-            self.policy.allow(literal, proxy.port)
+            self.policy.allow_proxy(literal, proxy.port)
 
     async def close(self) -> None:
         """Close connections and resolver."""

@@ -54,6 +54,7 @@ REFUSED_SECONDS = 3600.0  # pause of a host that refuses everything
 ACCEPT = "application/xml, text/xml, text/plain, text/html;q=0.9, */*;q=0.8"
 MAX_LINE = 100 * 1024  # as curl
 MAX_HEADERS = 1000
+MAX_CHALLENGES = 2  # of digest authentication that one request answers: the second for a stale nonce
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +135,7 @@ class Fetcher:
         if first is None:
             fetched.failure = Failure(Code.REJECTED_URL, "the URL is not an http or https URL")
             return fetched
-        chain = RedirectChain(https_only=request.https_only)
+        chain = RedirectChain(https_only=request.https_only, plain=request.own.plain, site=request.own.site)
         fetched.failure = chain.start(first)
         while fetched.failure is None:
             fetched.final_url = chain.current
@@ -162,8 +163,9 @@ class Fetcher:
         """Request one hop, again after transient failures while time is left (see `retries`)."""
         route = self.connector.route(chain.current)
         truncated: Reply | None = None
-        attempt = 0
+        attempt = challenges = 0
         while True:
+            answered = request.own.challenge(chain.current)
             try:
                 reply = await self._attempt(route, chain, request, fetched)
             except BaseException:
@@ -173,6 +175,12 @@ class Fetcher:
                 request = replace(request, conditions={})
                 fetched.retries += 1
                 continue
+            if answered is not None and reply.status not in (None, 401):
+                request.own.note_accepted(chain.current)
+            if reply.status == 401 and challenges < MAX_CHALLENGES:
+                challenges += 1
+                if request.own.accept_challenge(chain.current, reply.headers.authenticate, answered):
+                    continue
             final = reply.status not in RETRIED and not reply.transient
             wait = (
                 None if final else self._wait_before_retry(route.authority, reply, attempt, request, fetched)
@@ -227,7 +235,7 @@ class Fetcher:
                 ):
                     if clock.expired is not None:
                         return _out_of_time(clock)
-                    headers = self._headers(chain, request, route.authority)
+                    headers = self._headers(chain, request)
                     try:
                         reply = await self._exchange(route, headers, request, fetched, slot)
                     except aiohttp.ClientConnectorError:
@@ -263,7 +271,7 @@ class Fetcher:
             fetched.retry_after = REFUSED_SECONDS
             self.politeness.pause(host, fetched.retry_after)
 
-    def _headers(self, chain: RedirectChain, request: FetchRequest, host: str) -> list[tuple[str, str]]:
+    def _headers(self, chain: RedirectChain, request: FetchRequest) -> list[tuple[str, str]]:
         """Return the headers of a request to the current hop."""
         url, own = chain.current, request.own
         agent = request.user_agent or self._options.user_agent
@@ -278,10 +286,7 @@ class Fetcher:
                 own.site,
                 extra={"action": "headers.withheld", "domain": own.site},
             )
-        headers = own.add_to(headers, url, chain.cookies)
-        if self._options.signer is not None:  # contains no secret
-            headers += self._options.signer.headers(host)
-        return headers
+        return own.add_to(headers, url, chain.cookies)
 
     async def _exchange(
         self,
@@ -291,13 +296,23 @@ class Fetcher:
         fetched: FetchedFile,
         slot: Slot,
     ) -> Reply:
-        """Send one request and read its answer."""
+        """Send one request and read its answer. aiohttp repeats it if a kept connection was closed."""
+
+        async def send(
+            sent: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+        ) -> aiohttp.ClientResponse:
+            fetched.retries += fetched.requests > before
+            fetched.requests += 1
+            if self._options.signer is not None:  # contains no secret
+                sent.headers.update(self._options.signer.headers(route.authority))
+            return await handler(sent)
+
         if route.host_header is not None:
             headers.append(("Host", route.host_header))
         limits, proxy, context = self._options.limits, route.proxy, self._client_context
         until = asyncio.get_running_loop().time() + min(request.clock.left, limits.request_timeout)
-        begin = time.monotonic()
-        fetched.requests += 1
+        begin, before = time.monotonic(), fetched.requests
+        slot.proxied = proxy is not None
         connecting = CURRENT_SLOT.set(slot)
         try:
             async with asyncio.timeout_at(until):
@@ -309,10 +324,10 @@ class Fetcher:
                     server_hostname=route.server_hostname,
                     ssl=True if context is None or not request.own.is_private(route.requested) else context,
                     **({} if proxy is None else proxy_arguments(proxy, route.url, headers)),
-                    middlewares=request.own.middlewares(route.requested),
+                    middlewares=(send,),
                 )
             try:
-                if response.connection is not None:
+                if response.connection is not None and proxy is None:
                     slot.settle(response.connection.transport)
                 if response.status == 407 and proxy is not None and is_forwarded(proxy, route.url):
                     raise refused_by(proxy)
@@ -362,7 +377,10 @@ def _conclude(fetched: FetchedFile, reply: Reply, chain: RedirectChain, request:
     elif reply.status == 304 and request.conditions and chain.current == request.validated:
         fetched.not_modified = True
     elif not is_success(reply):
+        later = retry_after(reply.headers.retry_after, reply.headers.date)
         fetched.remark = request.own.remark(chain.current, reply.status)
+        if later and reply.status in RETRIED:
+            fetched.remark = f": retry after {later:.0f} seconds"
         message = f"the server answered {reply.status}{fetched.remark}"
         fetched.failure = Failure(http_code(reply.status or 0), message)
     return fetched

@@ -36,9 +36,9 @@ class ReplyHeaders(NamedTuple):
     """The response headers that the crawl keeps, without control characters and cut to a maximum length.
 
     `codings` has the tokens of Content-Encoding, in lower case. `link` has the values of all `Link` headers
-    (RFC 8288), `set_cookie` those of all `Set-Cookie` headers, as sent. `challenge` says that a header marks
-    the response as the challenge or refusal of a protection service; `readable` says that the
-    Content-Encoding is identity or gzip, which were requested.
+    (RFC 8288), `set_cookie` and `authenticate` those of `Set-Cookie` and `WWW-Authenticate`, as sent.
+    `challenge` says that a header marks the response as the challenge or refusal of a protection service;
+    `readable` says that the Content-Encoding is identity or gzip, which were requested.
     """
 
     content_type: str | None = None
@@ -52,6 +52,7 @@ class ReplyHeaders(NamedTuple):
     server: str | None = None
     link: tuple[str, ...] = ()
     set_cookie: tuple[str, ...] = ()
+    authenticate: tuple[str, ...] = ()
     challenge: bool = False
     readable: bool = True
 
@@ -75,6 +76,7 @@ class ReplyHeaders(NamedTuple):
                 for value in headers.getall("Link", [])[:_LINK_HEADERS]
             ),
             set_cookie=tuple(headers.getall("Set-Cookie", ())),
+            authenticate=tuple(headers.getall("WWW-Authenticate", ())),
             challenge=any(
                 headers.get(name, "").strip().lower().startswith(beginnings)
                 for name, beginnings in _CHALLENGE_HEADERS.items()

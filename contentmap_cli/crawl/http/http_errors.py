@@ -6,7 +6,6 @@ Messages contain nothing that a server sent: no reason phrase, header or URL.
 from __future__ import annotations
 
 import errno
-import os
 import socket
 import ssl
 from typing import NamedTuple
@@ -14,7 +13,7 @@ from typing import NamedTuple
 import aiohttp
 
 from contentmap_cli.crawl.access.certificates import untrusted_because
-from contentmap_cli.crawl.access.proxy_gate import ProxyFailed
+from contentmap_cli.crawl.access.proxy_gate import ProxyFailed, reason_of
 from contentmap_cli.crawl.http.address_policy import BlockedAddress
 from contentmap_cli.errors import Code, Failure
 from contentmap_cli.models import Limits
@@ -105,9 +104,8 @@ def _http(error: BaseException) -> HttpError | None:
 def _connection(error: BaseException, cause: BaseException) -> HttpError:
     number = getattr(cause, "errno", None)
     if isinstance(error, aiohttp.ClientConnectorError):
-        reason = os.strerror(number).lower() if isinstance(number, int) and number > 0 else "no connection"
         return HttpError(
-            Failure(Code.CONNECT_ERROR, reason),
+            Failure(Code.CONNECT_ERROR, reason_of(cause)),
             transient=number not in _PERMANENT,
             connecting=True,
         )

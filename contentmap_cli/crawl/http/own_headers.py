@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, Self
 
-import aiohttp
-
 from contentmap_cli.crawl.access.basic import basic_authorization
+from contentmap_cli.crawl.access.digest import Challenge, DigestLogin
 from contentmap_cli.crawl.access.netrc_file import NetrcFile
 from contentmap_cli.models.hosts import origin_of, origin_parts, site_of
 
@@ -29,9 +29,7 @@ class OwnHeaders:
     plain: bool = False
     login: tuple[str, str] | None = field(default=None, repr=False)
     netrc: NetrcFile | None = None
-    _digests: dict[str, aiohttp.DigestAuthMiddleware] = field(
-        default_factory=dict, init=False, repr=False, compare=False
-    )
+    _digests: dict[str, DigestLogin] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @classmethod
     def of(
@@ -52,16 +50,30 @@ class OwnHeaders:
             headers = (*others, ("Authorization", basic_authorization(*login)))
         return cls(site, headers, plain, login, netrc)
 
-    def middlewares(self, url: str) -> tuple[aiohttp.DigestAuthMiddleware, ...]:
-        """Return what answers a digest challenge (RFC 7616) of the URL's origin; nothing without login."""
-        if self.login is None or not self.sent_to(url):
-            return ()
-        origin = origin_of(url) or ""
-        return (self._digests.setdefault(origin, aiohttp.DigestAuthMiddleware(*self.login)),)
+    def challenge(self, url: str) -> Challenge | None:
+        """Return the digest challenge of the URL's origin that the next request answers, None if none is."""
+        digest = self._digests.get(origin_of(url) or "") if self._digests and self.sent_to(url) else None
+        return None if digest is None else digest.challenge
+
+    def accept_challenge(self, url: str, lines: Sequence[str], answered: Challenge | None) -> bool:
+        """Take a digest challenge from the headers of a 401; return whether the request is to be repeated."""
+        if self.login is None or not lines or not self.sent_to(url):
+            return False
+        digest = self._digests.setdefault(origin_of(url) or "", DigestLogin(*self.login))
+        return digest.accept(lines, answered)
+
+    def note_accepted(self, url: str) -> None:
+        """Note that the answer to a digest challenge of the URL's origin was accepted."""
+        self._digests[origin_of(url) or ""].accepted = True
 
     def add_to(self, headers: list[tuple[str, str]], url: str, cookies: str) -> list[tuple[str, str]]:
         """Return the headers of a request: the user's own replace the crawler's, `cookies` are added."""
         own = self.headers if self.sent_to(url) else ()
+        if self.challenge(url) is not None:
+            answer = self._digests[origin_of(url) or ""].authorization(
+                f"/{url.partition('://')[2].partition('/')[2]}"
+            )
+            own = (*(each for each in own if each[0].lower() != "authorization"), ("Authorization", answer))
         if own or cookies:
             replaced = {name.lower() for name, _ in own}
             headers = [*((name, value) for name, value in headers if name.lower() not in replaced), *own]
@@ -69,12 +81,17 @@ class OwnHeaders:
             given = [value for name, value in headers if name.lower() == "cookie"]
             headers = [each for each in headers if each[0].lower() != "cookie"]
             headers.append(("Cookie", "; ".join([*given, cookies])))
-        if self.netrc is not None and self.is_private(url):
-            parts = origin_parts(url)
-            known = self.netrc.authorization(parts[1]) if parts is not None else None
-            if known is not None and not any(name.lower() == "authorization" for name, _ in headers):
-                headers.append(("Authorization", known))
+        known = self._from_netrc(url) if self.is_private(url) else None
+        if known is not None and not any(name.lower() == "authorization" for name, _ in headers):
+            headers.append(("Authorization", known))
         return headers
+
+    def _from_netrc(self, url: str) -> str | None:
+        """Return the Authorization header that the netrc file has for a URL of the site with any scheme."""
+        parts = origin_parts(url) if self.netrc is not None else None
+        if self.netrc is None or parts is None or site_of(url) != self.site:
+            return None
+        return self.netrc.authorization(parts[1])
 
     def is_private(self, url: str) -> bool:
         """Return whether a request goes to the site over https."""
@@ -96,9 +113,13 @@ class OwnHeaders:
             return ""
         if self.is_withheld(url):
             return ": --header, --user and credentials were not sent over http"
+        known = self.sent_to(url) and any(name.lower() == "authorization" for name, _ in self.headers)
+        if not known and self._from_netrc(url) is not None:
+            if not self.is_private(url):
+                return ": the credentials of the netrc file are sent over https only"
+            known = True
         if status == 403:
             return ""
-        known = self.sent_to(url) and any(name.lower() == "authorization" for name, _ in self.headers)
         return ": the credentials are not accepted" if known else ": it requires credentials"
 
 

@@ -123,6 +123,7 @@ class Slot:
         self.address = address
         self.busy: str | None = None  # an address that was not connected to because its slots were taken
         self.started = 0.0
+        self.proxied = False  # the connection is one to a proxy
         self._politeness = politeness
         self._taken: list[str] = []
 
@@ -312,7 +313,7 @@ class Politeness:
             state.slowed_at = loop.time()
             state.refusals += status == 429
             state.set_limit(1)
-            loop.call_later(_KEPT_SECONDS, self.forget, host)
+            loop.call_later(_KEPT_SECONDS, self._forget_unless_delayed, host)
         self.pause(host, state.extra)
         return state.refusals >= MAX_REFUSALS
 
@@ -337,6 +338,12 @@ class Politeness:
         """Return the delay in seconds because of 429 and 503."""
         state = self._hosts.get(host)
         return state.extra if state is not None else 0.0
+
+    def _forget_unless_delayed(self, host: str) -> None:
+        """Drop the state of a host without a Crawl-delay, which is kept until the domain is done."""
+        state = self._hosts.get(host)
+        if state is not None and state.delay == self._delay:
+            self.forget(host)
 
     def forget(self, host: str) -> None:
         """Drop the state of a host as soon as it is unused and no wait is left."""

@@ -3,17 +3,31 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Final, NamedTuple
 
-import aiohttp
-from yarl import URL
-
+from contentmap_cli.crawl.http.retries import http_date
 from contentmap_cli.errors import Code, Failure
-from contentmap_cli.models.hosts import DEFAULT_PORTS, normalise_url, origin_parts
+from contentmap_cli.models.hosts import (
+    DEFAULT_PORTS,
+    BadHost,
+    host_of,
+    is_address,
+    normalise_host,
+    normalise_url,
+    origin_parts,
+    without_www,
+)
 
 REDIRECT_STATUSES: Final = frozenset({301, 302, 303, 307, 308})
 
+MAX_COOKIES: Final = 50
+MAX_COOKIE: Final = 4096
+"""Maximum length of a name and value, as in browsers."""
+
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 _DROPPED = {ord(character): None for character in "\t\n\r"}
 _ENDS = "".join(map(chr, range(0x21)))
@@ -51,18 +65,114 @@ def resolve_location(base: str, location: str) -> str | None:
     return normalise_url(f"{scheme}://{origin}{path}")
 
 
+class _Cookie(NamedTuple):
+    pair: str  # as it is sent
+    host: str
+    subdomains: bool
+    path: str
+    secure: bool
+    from_https: bool
+
+
+class CookieJar:
+    """Cookies by name, host and path, kept and sent as browsers do (RFC 6265 and its revision).
+
+    Without `plain` none that an https answer has set is sent over http. A `Domain` attribute covers
+    subdomains if it is the host itself, without `www.`, or the `site` of the target: there is no list of
+    public suffixes.
+    """
+
+    def __init__(self, *, plain: bool, site: str) -> None:
+        self._plain = plain
+        self._site = site.partition(":")[0]
+        self._cookies: dict[tuple[str, str, str], _Cookie] = {}
+
+    def store(self, url: str, set_cookie: Sequence[str]) -> None:
+        """Store or delete the cookies in the `Set-Cookie` headers of an answer."""
+        host = host_of(url) or ""
+        for line in set_cookie:
+            pair, *rest = line.split(";")
+            name, equals, value = (each.strip(" \t") for each in pair.partition("="))
+            if not equals:
+                name, value = "", name
+            if _CONTROL.search(line) or not 0 < len(name) + len(value) <= MAX_COOKIE:
+                continue
+            split = (each.partition("=") for each in rest)
+            attributes = {key.strip().lower(): text.strip() for key, _, text in split}
+            covered = self._domain(host, attributes.get("domain", ""))
+            if covered is None:
+                continue
+            path = attributes.get("path", "")
+            if not path.startswith("/"):
+                path = _path(url).rpartition("/")[0] or "/"
+            key = (name, covered[0], path)
+            self._cookies.pop(key, None)
+            if not _is_expired(attributes) and len(self._cookies) < MAX_COOKIES:
+                sent = _sendable(f"{name}={value}" if equals else value)
+                secure, from_https = "secure" in attributes, url.startswith("https:")
+                self._cookies[key] = _Cookie(sent, *covered, path, secure, from_https)
+
+    def _domain(self, host: str, domain: str) -> tuple[str, bool] | None:
+        """Return the host of a cookie and whether it covers subdomains; None for that of another host."""
+        if not domain.strip("."):
+            return host, False
+        try:
+            domain = normalise_host(domain.removeprefix("."))
+        except BadHost:
+            return None
+        if host != domain and (is_address(host) or not host.endswith(f".{domain}")):
+            return None
+        if domain in (host, without_www(host), self._site):
+            return domain, not is_address(domain)
+        return host, False
+
+    def header(self, url: str) -> str:
+        """Return the value of the `Cookie` header of a request; empty without cookies."""
+        if not self._cookies:
+            return ""
+        host, path, https = host_of(url) or "", _path(url), url.startswith("https:")
+        found = [
+            each
+            for each in self._cookies.values()
+            if (host == each.host or (each.subdomains and host.endswith(f".{each.host}")))
+            and (path == each.path or path.startswith(f"{each.path.rstrip('/')}/"))
+            and (https or not (each.secure or (each.from_https and not self._plain)))
+        ]
+        found.sort(key=lambda each: -len(each.path))
+        return "; ".join(each.pair for each in found)
+
+
+def _path(url: str) -> str:
+    return "/" + re.split(r"[?#]", url.partition("://")[2].partition("/")[2], maxsplit=1)[0]
+
+
+def _is_expired(attributes: Mapping[str, str]) -> bool:
+    age = attributes.get("max-age", "")
+    if re.fullmatch(r"-?[0-9]+", age):
+        return age.startswith("-") or not age.strip("0")
+    when = http_date(attributes.get("expires"))
+    return when is not None and when <= datetime.now(UTC)
+
+
+def _sendable(text: str) -> str:
+    """Return a value that aiohttp can send, which is UTF-8: other bytes are read as Latin-1."""
+    if _SURROGATE.search(text):
+        return text.encode("utf-8", "surrogateescape").decode("latin-1")
+    return text
+
+
 class RedirectChain:
     """The URLs of one redirect chain, and the cookies that its answers set (RFC 6265), forgotten with it.
 
     With `https_only` an http URL is requested over https at the same host, as by browsers with HSTS (RFC
     6797 section 8.3). `upgraded` says that the current URL was. `cookies` is the value of its `Cookie`
-    header, empty without cookies.
+    header, empty without cookies. `plain` and `site` are those of `CookieJar`.
     """
 
-    def __init__(self, *, https_only: bool = False) -> None:
+    def __init__(self, *, https_only: bool = False, plain: bool = False, site: str = "") -> None:
         self._https_only = https_only
         self._visited: set[tuple[str, str]] = set()
-        self._jar: aiohttp.CookieJar | None = None  # most chains have no cookies
+        self._jar = CookieJar(plain=plain, site=site)
         self.current = self.cookies = ""
         self.upgraded = False
 
@@ -76,9 +186,7 @@ class RedirectChain:
                     Code.HTTPS_REQUIRED, f"{url} is not requested over http: the target was typed with https"
                 )
             self.current, self.upgraded = secure, True
-        if self._jar is not None:
-            found = self._jar.filter_cookies(URL(self.current, encoded=True))
-            self.cookies = "; ".join(f"{cookie.key}={cookie.coded_value}" for cookie in found.values())
+        self.cookies = self._jar.header(self.current)
         self._visited.add((self.current, self.cookies))
         return None
 
@@ -94,7 +202,7 @@ class RedirectChain:
             if match is not None and match[1].lower() not in ("http", "https"):
                 return Failure(Code.REDIRECT_SCHEME, "the redirect target is not an http or https URL")
             return Failure(Code.REJECTED_URL, "the redirect target is not a URL")
-        self._store_cookies(set_cookie)
+        self._jar.store(before, set_cookie)
         visited = len(self._visited)
         failure = self.start(target)
         if failure is None and len(self._visited) == visited:
@@ -103,13 +211,6 @@ class RedirectChain:
                 return Failure(Code.HTTPS_REQUIRED, what)
             return Failure(Code.REDIRECT_LOOP, "the redirects form a loop")
         return failure
-
-    def _store_cookies(self, set_cookie: Sequence[str]) -> None:
-        if not set_cookie:
-            return
-        if self._jar is None:
-            self._jar = aiohttp.CookieJar(unsafe=True, quote_cookie=False)  # also for IP addresses
-        self._jar.update_cookies_from_headers(set_cookie, URL(self.current, encoded=True))
 
 
 def https_url(url: str) -> str | None:

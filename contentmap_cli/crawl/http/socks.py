@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
 from typing import Any
 
@@ -112,8 +111,7 @@ class SocksConnector(aiohttp.TCPConnector):
                 last = error
             except ProxyError as error:
                 raise self._reply(error) from None
-        number = last.errno if last is not None else None
-        raise unreachable(proxy, OSError(number, os.strerror(number)) if number else OSError())
+        raise unreachable(proxy, last or OSError())
 
     def _reply(self, error: Any) -> ProxyFailed:
         number = getattr(error, "error_code", None)
