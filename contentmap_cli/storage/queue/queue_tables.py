@@ -118,9 +118,9 @@ WORKER_SESSION: Final = "contentmap queue"
 WORKERS: Final = (
     "CREATE OR REPLACE VIEW workers AS"
     " SELECT pid, client_addr AS address, backend_start AS started_at FROM pg_stat_activity"
-    f" WHERE datname = current_database() AND application_name = '{WORKER_SESSION}'"  # noqa: S608 - a constant
+    " WHERE datname = current_database() AND application_name = 'contentmap queue'"
 )
-"""The workers that are connected, for operators: each has one connection for the queue."""
+"""The workers that are connected, for operators: each has one `WORKER_SESSION`."""
 event.listen(ENTRIES, "after_create", DDL(WORKERS))  # type: ignore[no-untyped-call]
 event.listen(ENTRIES, "after_drop", DDL("DROP VIEW IF EXISTS workers"))  # type: ignore[no-untyped-call]
 
