@@ -150,11 +150,23 @@ class ConnectionLost(DatabaseUnavailable):
     """A connection to the database was lost or could not be made. A retry may succeed."""
 
 
+class DatabaseLocked(DatabaseUnavailable):
+    """Another process has locked the database, or rows of it, for longer than a statement waits."""
+
+
+class TooManyConnections(DatabaseUnavailable):
+    """The server gives no more connections to this user, this database or anybody."""
+
+
 class StorageRefused(ContentMapError):
     """The database answered with an error of another kind than those above."""
 
     code = "storage_error"
     exit_code = Exit.DATABASE
+
+
+class StorageConflict(StorageRefused):
+    """The database ended a transaction in favour of another one. It succeeds when it is run again."""
 
 
 class SchemaMismatch(ContentMapError):

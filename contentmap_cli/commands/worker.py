@@ -47,7 +47,7 @@ def worker(
             min=0.0,
             max=opt.MOST_SECONDS,
             metavar="SECONDS",
-            help="Wait for an unreachable database.",
+            help="Wait for an unavailable database.",
         ),
     ] = 300.0,
     metrics: Annotated[

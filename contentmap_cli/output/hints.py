@@ -28,6 +28,7 @@ def scan_hints(
     by_code = _by_code(results_sample, counts or {})
     hints = [
         *_unfinished(job),
+        *_unrecorded(job, results_sample),
         *_whole_job(job, results_sample),
         *_proxy(results_sample),
         *by_code,
@@ -47,6 +48,15 @@ def _unfinished(job: JobSummary) -> Iterable[str]:
     elif deferred:
         asked = plural(deferred, "domain")
         yield f"{asked} asked to retry later (Retry-After): run `contentmap resume {job.job_id}` then"
+
+
+def _unrecorded(job: JobSummary, results: Sequence[DomainSummary]) -> Iterable[str]:
+    for row in results:
+        failed = row.error is not None and row.error.code == Code.STORAGE_ERROR
+        if failed and row.status is ScanStatus.FAILED:
+            domain = terminal(row.domain)
+            yield f"once the error of {domain} is fixed, run `contentmap resume {job.job_id} --failed`"
+            return
 
 
 def _whole_job(job: JobSummary, results: Sequence[DomainSummary]) -> Iterable[str]:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 from weakref import WeakSet
@@ -17,21 +16,19 @@ from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
-from contentmap_cli.errors import DatabaseUnavailable, UsageError
+from contentmap_cli.errors import DatabaseUnavailable
 from contentmap_cli.storage import sqlite_driver
 from contentmap_cli.storage.database_url import DatabaseAddress, parse_database_address
 
 BUSY_TIMEOUT_MS = 60_000
-CONNECT_SECONDS = 10.0
 HURRIED_TIMEOUT_MS = 2_000
 NOTICE_SECONDS = 2.0
 """A wait for another process is logged when it takes longer."""
 COMMAND_SECONDS = 60.0
 """Timeout of one answer of a server for readers. Writers have the watchdog instead: a COPY may take any
 time."""
-SERVER_SETTINGS = {"lock_timeout": "60s", "idle_in_transaction_session_timeout": "60s"}
-"""A wait for a lock ends, and the server ends a session that is idle in a transaction for longer than its
-lease: it would block the run that takes its work over."""
+WAIT_SECONDS = 300.0
+"""Time to wait for a connection that another task has, where the server gives no more of them."""
 CACHE_KIB = 8 * 1024  # rows are written in key order: a larger cache gains nothing
 log = logging.getLogger("contentmap.database")
 
@@ -91,9 +88,10 @@ class Database:
 
     @property
     def writers(self) -> int:
-        """The number of transactions that may write at the same time: one on SQLite, a few on a server."""
-        most = WRITERS[self.dialect]
-        return most if self.connections is None else max(1, min(most, self.connections - OTHERS))
+        """The number of transactions that may write at the same time: one on SQLite, a few on a server, fewer
+        where the address or the server gives few connections."""
+        most, limit = WRITERS[self.dialect], getattr(self.engine.pool, "limit", None) or self.connections
+        return most if limit is None else max(1, min(most, limit - OTHERS))
 
     async def close(self) -> None:
         """Close all connections."""
@@ -120,55 +118,34 @@ def open_database(address: str | DatabaseAddress, *, writable: bool = True) -> D
         event.listen(engine.sync_engine, "connect", _sqlite_connect(database, writable))
         event.listen(engine.sync_engine, "begin", _sqlite_begin(database, writable))
         return database
+    from contentmap_cli.storage.server_driver import ServerConnector, ServerPool  # most have an SQLite file
+
     connections = None if to.pool_size is None else to.pool_size - BESIDE_POOL
     size, overflow = WRITERS["postgresql"], OTHERS + COMPARISONS if writable else NO_LIMIT
     if connections is not None:
         size, overflow = min(size, connections), max(0, min(connections - size, OTHERS + COMPARISONS))
+    connector = ServerConnector(to, SESSION_NAME)
     engine = create_async_engine(
         "postgresql+asyncpg://",
+        isolation_level="READ COMMITTED",
+        poolclass=ServerPool,
+        pool_timeout=WAIT_SECONDS,
         pool_size=size,
         max_overflow=overflow,
         connect_args={
-            "async_creator_fn": partial(connect_to, to, SESSION_NAME, settings=SERVER_SETTINGS),
+            "async_creator_fn": connector.open,
             "command_timeout": None if writable else COMMAND_SECONDS,
         },
     )
     database = Database(engine, to.shown, engine.dialect.name, None, connections)
-    event.listen(engine.sync_engine, "connect", _server_connect(database))
-    event.listen(engine.sync_engine, "rollback", _server_rollback)
-    event.listen(engine.sync_engine, "checkout", _server_checkout)
+    listened = engine.sync_engine
+    event.listen(listened, "do_connect", connector.connect)
+    event.listen(listened, "connect", lambda made, _: database._open.add(made.driver_connection))
+    event.listen(listened, "begin", connector.begun)
+    event.listen(listened, "handle_error", connector.convert)
+    event.listen(listened, "rollback", _server_rollback)
+    event.listen(listened, "checkout", _server_checkout)
     return database
-
-
-async def connect_to(
-    address: DatabaseAddress, name: str, *, settings: Mapping[str, str] | None = None, **options: Any
-) -> Any:
-    """Open a connection of the driver, which the server shows as `name`, and set parameters of its session.
-    Options are those of the driver.
-
-    Raise UsageError for parameters of the address that the driver refuses.
-    """
-    import asyncpg  # imported late: most commands have an SQLite file
-
-    arguments = address.connect_arguments(name, CONNECT_SECONDS)
-    try:
-        connection = await asyncpg.connect(**{"command_timeout": CONNECT_SECONDS, **arguments, **options})
-    except asyncpg.ClientConfigurationError as error:
-        raise UsageError(
-            f"the database address cannot be used: {error.args[0]}",
-            hint=error.hint or "correct its parameters",
-        ) from None
-    # not as startup parameters: a connection pooler may refuse those
-    statements = [f"SET {key} = '{value}'" for key, value in (settings or {}).items()]
-    if address.search_path is not None:
-        statements.append(f"SET search_path = {address.search_path}")
-    if statements:
-        try:
-            await connection.execute("; ".join(statements))
-        except BaseException:
-            connection.terminate()
-            raise
-    return connection
 
 
 def without_cascades(database: Database) -> None:
@@ -182,13 +159,6 @@ def without_cascades(database: Database) -> None:
 
     if database.dialect == "sqlite":
         event.listen(database.engine.sync_engine, "checkout", checked_out)
-
-
-def _server_connect(database: Database) -> Callable[[Any, Any], None]:
-    def connected(connection: Any, _record: Any) -> None:
-        database._open.add(connection.driver_connection)
-
-    return connected
 
 
 def _server_rollback(connection: Connection) -> None:

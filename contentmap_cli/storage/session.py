@@ -14,15 +14,17 @@ __all__ = ["Context", "GuardedSession", "Role", "Sessions"]
 
 
 class _TurnQueue:
-    """A semaphore with a queue: waiters are served in order, but `first` ones before all others."""
+    """A semaphore with a queue: waiters are served in order, but `first` ones before all others. `turns`
+    returns how many there are at the moment."""
 
-    def __init__(self, turns: int) -> None:
-        self._free = turns
+    def __init__(self, turns: Callable[[], int]) -> None:
+        self._turns = turns
+        self._taken = 0
         self._waiting: deque[asyncio.Future[None]] = deque()
 
     async def take(self, *, first: bool) -> None:
-        if self._free:
-            self._free -= 1
+        if self._taken < self._turns():
+            self._taken += 1
             return
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         (self._waiting.appendleft if first else self._waiting.append)(turn)
@@ -34,12 +36,12 @@ class _TurnQueue:
             raise
 
     def give_back(self) -> None:
-        while self._waiting:
+        self._taken -= 1
+        while self._waiting and self._taken < self._turns():
             turn = self._waiting.popleft()
             if not turn.done():
+                self._taken += 1
                 turn.set_result(None)
-                return
-        self._free += 1
 
 
 class Sessions:
@@ -50,8 +52,8 @@ class Sessions:
         self.database = database
         self._ready = ready
         guard_engine(database.engine)
-        self._turns = _TurnQueue(database.writers)
-        self._comparisons = _TurnQueue(COMPARISONS)
+        self._turns = _TurnQueue(lambda: database.writers)
+        self._comparisons = _TurnQueue(lambda: COMPARISONS)
         self._reading = database.engine.execution_options(
             **{READ_ONLY: True}, **({"postgresql_readonly": True} if database.dialect == "postgresql" else {})
         )

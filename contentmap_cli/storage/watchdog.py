@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager, suppress
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from contentmap_cli.errors import ConnectionLost
 from contentmap_cli.storage.database_url import DatabaseAddress
 from contentmap_cli.storage.engine import Database, open_database
 
@@ -71,5 +72,7 @@ async def _check(engine: AsyncEngine) -> None:
             async with engine.connect() as connection:
                 await connection.exec_driver_sql("SELECT 1")
             return
-        except TimeoutError:
+        except ConnectionLost as error:
+            if not isinstance(error.__cause__, TimeoutError):
+                raise
             await asyncio.sleep(0)

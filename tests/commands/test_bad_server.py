@@ -241,3 +241,29 @@ def test_a_server_that_fills_up(program: Any, site: Sites) -> None:
     assert job["urls"] == 0
     again = program("resume", job["job_id"], "--json", "--connect-to", site.connect_to)
     assert (again.code, again.json["urls"], again.json["added"]) == (0, 3, 3)
+
+
+def test_a_transaction_that_conflicts(program: Any) -> None:
+    """SQLSTATE 40P01 and 40001: a domain is written again, a few times, and requested once."""
+    assert program("db", "upgrade").code == 0
+    on_server(
+        program.database,
+        "CREATE SEQUENCE tries",
+        "CREATE FUNCTION conflict() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+        "IF NEW.url LIKE '%b.test/%' THEN RAISE EXCEPTION 'always' USING ERRCODE = '40001'; END IF; "
+        "IF nextval('tries') < 3 THEN RAISE EXCEPTION 'deadlock' USING ERRCODE = '40P01'; END IF; "
+        "RETURN NEW; END $$",
+        "CREATE TRIGGER conflict BEFORE INSERT ON sitemap_urls FOR EACH ROW "
+        "WHEN (NEW.url LIKE '%page-2') EXECUTE FUNCTION conflict()",
+    )
+    with serving(good_site("a.test") | good_site("b.test")) as sites:
+        said = program(
+            *("scan", "http://a.test", "http://b.test", "--connect-to", sites.connect_to),
+            fault={"set": {"contentmap_cli.commands.database.database_retry._BACKOFF": (0.01, 0.02)}},
+        )
+        assert sites.asked.count("b.test/sitemap.xml") == 1
+    assert (said.code, starts(said)) == (3, ["hint"]), said.err
+    found = {domain["domain"]: domain for domain in program("status", "--json").json["results"]}
+    assert (found["a.test"]["outcome"], found["a.test"]["urls"]) == ("ok", 3)
+    assert (found["b.test"]["outcome"], found["b.test"]["urls"]) == ("failed", 0)
+    assert "always" in found["b.test"]["error"]["message"]

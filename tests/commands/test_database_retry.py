@@ -3,13 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 
 import pytest
 
-from contentmap_cli.commands.database.database_retry import DatabaseRetry
-from contentmap_cli.errors import ConnectionLost
+from contentmap_cli.commands.database import database_retry
+from contentmap_cli.commands.database.database_retry import (
+    TRIES,
+    DatabaseRetry,
+    WaitingAttempts,
+    without_conflicts,
+)
+from contentmap_cli.errors import (
+    ConnectionLost,
+    DatabaseLocked,
+    DatabaseUnavailable,
+    StorageConflict,
+    StorageRefused,
+)
 
 GONE = ConnectionLost("the database x cannot be reached", hint="check")
+FULL = DatabaseUnavailable("the database x is full", hint="free some space")
+CONFLICT = StorageConflict("the database x ended a transaction")
 
 
 async def fail() -> None:
@@ -62,3 +77,77 @@ async def test_a_database_that_is_back_ends_the_wait() -> None:
     guard = asyncio.create_task(retry.guard(work))
     assert await asyncio.wait_for(retry.kept_up(work), 30) == "done"
     guard.cancel()
+
+
+@pytest.fixture
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Short delays."""
+    monkeypatch.setattr(database_retry, "_BACKOFF", (0.001, 0.02))
+
+
+@pytest.mark.usefixtures("hurried")
+async def test_a_database_that_answers_and_takes_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    """A full one is waited for as long as one that is away, and the run ends then. It is logged once."""
+    logging.getLogger("contentmap").propagate = True
+    retry = DatabaseRetry(0.2, "x")
+    tried = 0
+
+    async def write() -> None:
+        nonlocal tried
+        tried += 1
+        raise FULL
+
+    async def answers() -> None:
+        return None
+
+    guard = asyncio.create_task(retry.guard(answers))
+    async with asyncio.timeout(30):
+        with pytest.raises(DatabaseUnavailable, match="is full"):
+            await retry.kept_up(write)
+        with pytest.raises(DatabaseUnavailable, match="is full"):
+            await guard
+    assert 3 < tried < 60
+    assert [record.getMessage() for record in caplog.records] == [
+        "the database x is full: waiting for it, up to 0.2 s"
+    ]
+
+
+@pytest.mark.usefixtures("hurried")
+@pytest.mark.parametrize("error", [StorageRefused("no"), CONFLICT, GONE, DatabaseLocked("locked")])
+async def test_a_transaction_that_is_refused_each_time(error: Exception) -> None:
+    """The attempts are counted, also those that lose the connection while the database answers."""
+    retry = DatabaseRetry(300.0, "x")
+    attempts = WaitingAttempts(retry, lost=True)
+
+    async def answers() -> None:
+        return None
+
+    guard = asyncio.create_task(retry.guard(answers))
+    tries = 1
+    async with asyncio.timeout(30):
+        while await attempts.again(error):
+            tries += 1
+    assert (tries, retry.given_up) == (TRIES, None)
+    assert not await WaitingAttempts(retry, lost=True).again(ValueError("a bug"))
+    guard.cancel()
+
+
+@pytest.mark.usefixtures("hurried")
+async def test_a_conflict_is_repeated_a_few_times() -> None:
+    """Nothing else is."""
+    for errors, tries in (([CONFLICT] * 2, 3), ([CONFLICT] * 99, TRIES), ([FULL], 1)):
+        left, tried = list(errors), 0
+
+        async def work() -> str:
+            nonlocal tried
+            tried += 1
+            if left:  # noqa: B023 - awaited here
+                raise left.pop()  # noqa: B023 - awaited here
+            return "done"
+
+        if len(errors) == 2:
+            assert await without_conflicts(work, "x") == "done"
+        else:
+            with pytest.raises(type(errors[0])):
+                await without_conflicts(work, "x")
+        assert tried == tries

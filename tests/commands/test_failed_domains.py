@@ -19,7 +19,9 @@ TIMEOUT = Failure(Code.TIMEOUT, "no answer")
 
 
 def _full_database() -> Exception:
-    return OperationalError("INSERT", {}, sqlite3.OperationalError("database or disk is full"))
+    full = sqlite3.OperationalError("database or disk is full")
+    full.sqlite_errorname = "SQLITE_FULL"
+    return OperationalError("INSERT", {}, full)
 
 
 @pytest.mark.parametrize(

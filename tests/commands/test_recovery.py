@@ -16,6 +16,7 @@ from contextlib import asynccontextmanager, closing, contextmanager
 from typing import Any
 
 import pytest
+from asyncpg import ConnectionDoesNotExistError, DiskFullError
 from sqlalchemy import event, func, select
 from sqlalchemy.exc import OperationalError
 from web_sites import Reply, Sites, broken_site, good_site, serving
@@ -305,7 +306,7 @@ async def test_a_recovery_that_waits_again_is_cancelled(database: Database, thre
             session = connection.info["contentmap_session"]()
             if session.context.role is Role.RECOVERY and not lost:
                 lost.append(asyncio.get_running_loop().create_task(hold_turn()))
-                raise OperationalError("injected", None, sqlite3.OperationalError("connection closed"))
+                raise OperationalError("injected", None, ConnectionDoesNotExistError("closed"))
 
         engine = database.engine.sync_engine
         event.listen(engine, "before_cursor_execute", lose_connection)
@@ -335,7 +336,7 @@ async def test_a_domain_that_is_interrupted_is_not_logged_as_failed(
 
     def lose_connection(connection: Any, cursor: Any, statement: str, *_: Any) -> None:
         if connection.info["contentmap_session"]().context.role is Role.WORK:
-            raise OperationalError("injected", None, sqlite3.OperationalError("connection closed"))
+            raise OperationalError("injected", None, ConnectionDoesNotExistError("closed"))
 
     async with running(database, three_sites) as (run, kept):
         event.listen(engine, "before_cursor_execute", lose_connection)
@@ -362,7 +363,9 @@ def failing_claims(database: Database, times: int, error: Exception) -> Iterator
     event.remove(engine, "before_cursor_execute", fail)
 
 
-@pytest.mark.parametrize("error", [Injected("the fault"), ConnectionResetError("reset")], ids=["bug", "lost"])
+@pytest.mark.parametrize(
+    "error", [Injected("the fault"), ConnectionDoesNotExistError("reset")], ids=["bug", "lost"]
+)
 async def test_a_claim_that_fails_is_tried_domain_by_domain(
     database: Database, three_sites: Sites, error: Exception
 ) -> None:
@@ -395,7 +398,7 @@ async def test_claims_of_a_database_that_is_full_stop_the_intake(
 ) -> None:
     """One domain is told of, none is asked for anything, and the run says why it ended."""
     async with running(database, three_sites) as (run, kept):
-        with failing_claims(database, 9, Injected("database or disk is full")):
+        with failing_claims(database, 9, DiskFullError("no space")):
             await run.run(HOSTS)
         assert run.broken is not None
         assert "is full" in run.broken.message

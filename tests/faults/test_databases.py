@@ -127,7 +127,7 @@ def test_the_server_hangs(on_own_server: Trial, own_server: PostgresServer, chec
     quick = {
         "contentmap_cli.storage.watchdog.CHECK_SECONDS": check_seconds,
         "contentmap_cli.storage.watchdog.ANSWER_SECONDS": 2.0,
-        "contentmap_cli.storage.engine.CONNECT_SECONDS": 0.5,
+        "contentmap_cli.storage.server_driver.CONNECT_SECONDS": 0.5,
     }
     scan = _in_the_middle(trial, aloud=True, fault={"set": quick})
     _signal_all(own_server, signal.SIGSTOP)
@@ -164,7 +164,7 @@ def test_a_reader_of_a_server_that_hangs(on_own_server: Trial, own_server: Postg
     """`status` ends with 5 too."""
     _signal_all(own_server, signal.SIGSTOP)
     try:
-        quick = {"contentmap_cli.storage.engine.CONNECT_SECONDS": 1.0}
+        quick = {"contentmap_cli.storage.server_driver.CONNECT_SECONDS": 1.0}
         said = on_own_server.contentmap("status", fault={"set": quick})
     finally:
         _signal_all(own_server, signal.SIGCONT)
@@ -219,7 +219,7 @@ def test_a_session_asleep_in_its_transaction_holds_nobody_up(
     domain at a time: a statement of another domain that is cut in the middle is not idle for the server.
     """
     settings = {
-        "contentmap_cli.storage.engine.SERVER_SETTINGS": {"idle_in_transaction_session_timeout": "2s"},
+        "contentmap_cli.storage.server_driver.SERVER_SETTINGS": {"idle_in_transaction_session_timeout": "2s"},
         "contentmap_cli.storage.jobs.jobs.LEASE_SECONDS": 2.0,
         "contentmap_cli.commands.engine.job.heartbeat.HEARTBEAT_SECONDS": 600.0,
     }

@@ -20,7 +20,7 @@ from contentmap_cli.storage.tables import DomainScan, Job
 QUICK = {
     # rare enough that a run is hardly ever suspended while its heartbeat has the write lock of the file
     "contentmap_cli.commands.engine.job.heartbeat.HEARTBEAT_SECONDS": 2.0,
-    "contentmap_cli.storage.engine.SERVER_SETTINGS": {"idle_in_transaction_session_timeout": "1s"},
+    "contentmap_cli.storage.server_driver.SERVER_SETTINGS": {"idle_in_transaction_session_timeout": "1s"},
 }
 
 

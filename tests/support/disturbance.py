@@ -24,7 +24,7 @@ LEASES = {
     "contentmap_cli.commands.engine.queue_run._BUSY": 0.3,
     "contentmap_cli.storage.queue.host_slots._PULSE": 0.4,
     "contentmap_cli.storage.queue.host_slots._IDLE_LIMIT": "2s",
-    "contentmap_cli.storage.engine.SERVER_SETTINGS": {
+    "contentmap_cli.storage.server_driver.SERVER_SETTINGS": {
         "lock_timeout": "20s",
         "idle_in_transaction_session_timeout": "2s",
     },

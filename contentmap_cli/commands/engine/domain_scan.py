@@ -56,26 +56,26 @@ async def process_domain(
 ) -> DomainSummary:
     """Crawl the claimed domain and record it through `session`, which the caller began and ends.
 
-    Returns the outcome. Raises DomainFailed where nothing could be read, LeaseLost where another run has
-    taken the domain over, and whatever the database raises.
+    A crawl that an earlier attempt has made is used again. Returns the outcome. Raises DomainFailed where
+    nothing could be read, LeaseLost where another run has taken the domain over, and whatever the database
+    raises.
     """
-    started = time.monotonic()
-    session.note("domain.crawl_started")
-    with (
-        await crawler.crawl(claim.target, claim.remembered, progress.listener.updated) as crawl,
-        ExitStack() as kept,
-    ):
+    crawl = progress.crawl
+    if crawl is None:
+        started = time.monotonic()
+        session.note("domain.crawl_started")
+        found = await crawler.crawl(claim.target, claim.remembered, progress.listener.updated)
+        crawl = progress.crawled(found, time.monotonic() - started)
         session.note("domain.crawl_complete", status=str(crawl.status), files=len(crawl.files))
-        seconds = time.monotonic() - started
-        progress.crawled()
-        if crawl.status in _UNREAD and not crawl.files and crawl.failure is not None:
-            raise DomainFailed(crawl, crawl.failure, seconds)
+    if crawl.status in _UNREAD and not crawl.files and crawl.failure is not None:
+        raise DomainFailed(crawl, crawl.failure, progress.seconds)
+    with ExitStack() as kept:
         read, compared = crawl, None
         if claim.known:
             read, compared = await _compare_before_writing(claim, crawl, progress, kept)
         await session.turn()
         first_scan = not await fence(session, claim)
-        return await _store(session, claim, read, seconds, compared, first_scan=first_scan)
+        return await _store(session, claim, read, progress.seconds, compared, first_scan=first_scan)
 
 
 async def _compare_before_writing(

@@ -12,9 +12,16 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from contentmap_cli.commands.database.database_retry import (
+    TRIES,
+    Attempts,
+    DatabaseRetry,
+    WaitingAttempts,
+    without_conflicts,
+)
 from contentmap_cli.commands.engine.domain_scan import DomainFailed, process_domain
 from contentmap_cli.commands.engine.failures import (
     describe,
@@ -47,7 +54,8 @@ class _Scan:
 class ScanEngine:
     """Scans claimed domains. At most `concurrency` are crawled at once; one that waits to be written is not
     counted. `on_database_lost` is called when the database is unavailable. A domain whose connection was lost
-    is recorded as interrupted, unless `records_interruptions` is false."""
+    is recorded as interrupted. With `retry` (a worker) its transaction is repeated instead, and a domain that
+    the database refuses each time is recorded as failed."""
 
     def __init__(
         self,
@@ -56,13 +64,13 @@ class ScanEngine:
         concurrency: int,
         on_database_lost: Callable[[DatabaseUnavailable], object],
         listener: ProgressListener | None = None,
-        records_interruptions: bool = True,
+        retry: DatabaseRetry | None = None,
     ) -> None:
         self.sessions = sessions
         self._slots = asyncio.Semaphore(concurrency)
         self._on_database_lost = on_database_lost
         self._listener = listener or ProgressListener()
-        self._records_interruptions = records_interruptions
+        self._retry = retry
         self._scans: dict[asyncio.Task[Any] | None, _Scan] = {}
 
     async def scan_one(self, claim: Claim, crawler: Crawler) -> DomainSummary:
@@ -74,13 +82,19 @@ class ScanEngine:
         scan = self._scans[task] = _Scan()
         try:
             async with DomainProgress(claim, self._listener, self._slots, self.sessions) as progress:
-                try:
-                    async with self.sessions.work(claim.job_id, claim.domain) as session, session.begin():
-                        scan.session = session
-                        summary = await process_domain(session, claim, crawler, progress)
-                except Exception as error:  # the session has closed: the failure is recorded in another
-                    scan.session = None
-                    summary = await self.record_failure(claim, error)
+                shown, retry = self.sessions.database.shown, self._retry
+                attempts = WaitingAttempts(retry, lost=True) if retry is not None else Attempts(shown)
+                summary = None
+                while summary is None:
+                    try:
+                        async with self.sessions.work(claim.job_id, claim.domain) as session, session.begin():
+                            scan.session = session
+                            summary = await process_domain(session, claim, crawler, progress)
+                        attempts.succeeded()
+                    except Exception as error:  # the session has closed: the failure is recorded in another
+                        scan.session = summary = None
+                        if not await attempts.again(error):
+                            summary = await self.record_failure(claim, error)
             self._listener.finished(summary)
             return summary
         finally:
@@ -92,14 +106,17 @@ class ScanEngine:
         Raises nothing, so that the other domains go on."""
         shown = self.sessions.database.shown
         summary = failed_summary(claim, error, shown)
+        interrupted = summary.status is ScanStatus.INTERRUPTED
+        if interrupted and self._retry is not None and self._retry.given_up is None and summary.error:
+            last = replace(summary.error, message=f"{summary.error.message} ({TRIES} attempts)")
+            summary, interrupted = replace(summary, status=ScanStatus.FAILED, error=last), False
         if not isinstance(error, DomainFailed):
             bug = summary.error is not None and summary.error.code == Code.INTERNAL_ERROR
             level = logging.ERROR if summary.status is ScanStatus.FAILED else logging.WARNING
             log_outcome(level, f"domain.{summary.status}", summary, error if bug else None)
         if isinstance(error, LeaseLost):
             return summary  # the domain is recorded by the run that took it over
-        interrupted = summary.status is ScanStatus.INTERRUPTED
-        if self.database_failed(error, retried=False) or (interrupted and not self._records_interruptions):
+        if self.database_failed(error, retried=False) or (interrupted and self._retry is not None):
             return summary  # nothing can be recorded; the claim ends with the run or its lease
         try:
             await self._write_failure(claim, summary, error)
@@ -118,20 +135,25 @@ class ScanEngine:
         """Write the outcome of a failed scan. A connection that is lost is replaced once."""
         robots = error.crawl.robots_file if isinstance(error, DomainFailed) else None
         scan = self._scans[asyncio.current_task()]
-        for retried in (False, True):
+
+        async def write() -> None:
             scan.session = None  # that of a lost connection writes no more: a wait for the next is cancelled
-            try:
-                async with self.sessions.recovery(claim.job_id, claim.domain) as session, session.begin():
-                    scan.session = session
-                    await fence(session, claim)
-                    await save_robots(session, claim, robots)
-                    await finish_domain(session, claim, summary, complete=False)
-                return
-            except Exception as second:
-                if retried or not isinstance(
-                    storage_error(second, self.sessions.database.shown), ConnectionLost
-                ):
-                    raise
+            async with self.sessions.recovery(claim.job_id, claim.domain) as session, session.begin():
+                scan.session = session
+                await fence(session, claim)
+                await save_robots(session, claim, robots)
+                await finish_domain(session, claim, summary, complete=False)
+
+        if self._retry is not None:
+            await self._retry.kept_up(write)
+            return
+        shown = self.sessions.database.shown
+        try:
+            await without_conflicts(write, shown)
+        except Exception as second:
+            if not isinstance(storage_error(second, shown), ConnectionLost):
+                raise
+            await write()
 
     def database_failed(self, error: Exception, *, retried: bool = True) -> bool:
         """Return whether `error` says that the database is unavailable, and report it if so. One lost

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from types import TracebackType
 from typing import Self
 
-from contentmap_cli.crawl.results import CrawlProgress
+from contentmap_cli.crawl.results import CrawlProgress, DomainCrawl
 from contentmap_cli.models import DomainSummary
 from contentmap_cli.storage.jobs.claims import Claim
 from contentmap_cli.storage.session import GuardedSession, Sessions
@@ -28,7 +28,10 @@ class ProgressListener:
 
 
 class DomainProgress:
-    """The progress of one domain's scan. Holds one of the engine's crawl slots until the crawl ends."""
+    """The progress of one domain's scan. Holds one of the engine's crawl slots until the crawl ends.
+
+    It keeps the `crawl`, which took `seconds`, until the scan has ended: a transaction that is repeated
+    requests nothing again."""
 
     def __init__(
         self, claim: Claim, listener: ProgressListener, slots: asyncio.Semaphore, sessions: Sessions
@@ -38,6 +41,9 @@ class DomainProgress:
         self._slots = slots
         self._sessions = sessions
         self._holds_slot = False
+        self._kept = ExitStack()
+        self.crawl: DomainCrawl | None = None
+        self.seconds = 0.0
 
     async def __aenter__(self) -> Self:
         await self._slots.acquire()
@@ -48,10 +54,16 @@ class DomainProgress:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.crawled()
+        self._release_slot()
+        self._kept.close()
 
-    def crawled(self) -> None:
-        """Release the crawl slot: the network part is done, the next domain may be crawled."""
+    def crawled(self, crawl: DomainCrawl, seconds: float) -> DomainCrawl:
+        """Keep the crawl and release its slot: the network part is done, the next domain may be crawled."""
+        self.crawl, self.seconds = self._kept.enter_context(crawl), seconds
+        self._release_slot()
+        return crawl
+
+    def _release_slot(self) -> None:
         if self._holds_slot:
             self._holds_slot = False
             self._slots.release()

@@ -102,7 +102,7 @@ class QueueRun(ProgressListener):
             concurrency=self.concurrency,
             on_database_lost=self.retry.missed,
             listener=self,
-            records_interruptions=False,  # the domain waits for a worker again
+            retry=self.retry,
         )
         queries = runner_queries(self.driver, self._has_room, drain=self.drain)
         self._runner = QueueManager(queries, engine_settings().channel)
@@ -205,12 +205,14 @@ class QueueRun(ProgressListener):
         """Process one entry. Returns if it is done; raises RetryRequested if it is to be queued again."""
         try:
             delay = await self._process(int(entry.payload or b"0"), context)
+            if delay == 0.0 and not self.stopped_by:
+                delay = _backoff(entry.attempts)
         except Exception as error:  # the runner would delete the entry
             if not isinstance(self.retry.known(error), ContentMapError):
                 log.exception(
                     "internal error; the domain is queued again", extra={"action": "domain.requeued"}
                 )
-            delay = min(2.0 ** min(entry.attempts, 16), _LONGEST_BACKOFF)
+            delay = _backoff(entry.attempts)
         if delay is not None:
             raise RetryRequested(timedelta(seconds=delay))
         if not self.stopped_by:
@@ -307,3 +309,7 @@ class QueueRun(ProgressListener):
     async def _still_there(self) -> None:
         async with self.sessions.read() as session, session.begin():
             await session.execute(text("SELECT 1"))
+
+
+def _backoff(attempts: int) -> float:
+    return min(2.0 ** min(attempts, 16), _LONGEST_BACKOFF)

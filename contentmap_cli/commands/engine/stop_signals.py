@@ -15,9 +15,13 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 @contextlib.contextmanager
 def signals_to(
-    stop: Callable[[str], None], message: str, before_exit: Callable[[], None] = lambda: None
+    stop: Callable[[str], None],
+    message: str,
+    before_exit: Callable[[], None] = lambda: None,
+    hangup: Callable[[], None] | None = None,
 ) -> Iterator[list[signal.Signals]]:
     """Call `stop` on the first SIGINT, SIGTERM or SIGHUP and print `message`. Yields the signals received.
+    With `hangup`, each SIGHUP calls that instead.
 
     A second signal calls `before_exit` and exits at once, except a second SIGHUP: a terminal that is closed
     sends one, and its shell another."""
@@ -39,7 +43,10 @@ def signals_to(
     # a signal that the parent process ignores stays ignored: nohup ignores SIGHUP, a shell's `&` SIGINT
     handled = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
     for number in handled:
-        loop.add_signal_handler(number, handle, number)
+        if number is signal.SIGHUP and hangup is not None:
+            loop.add_signal_handler(number, hangup)
+        else:
+            loop.add_signal_handler(number, handle, number)
     try:
         yield received
     finally:

@@ -18,18 +18,20 @@ from contentmap_cli.commands.engine.run_id import new_run_id
 from contentmap_cli.commands.engine.stop_signals import signals_to
 from contentmap_cli.commands.interface.answer_output import say
 from contentmap_cli.commands.interface.global_options import GlobalOptions
+from contentmap_cli.commands.interface.logging_setup import reopen_log_file
 from contentmap_cli.commands.interface.process_setup import raise_file_limit
 from contentmap_cli.errors import ConnectionLost, Exit
 from contentmap_cli.storage.engine import Database
 from contentmap_cli.storage.queue.host_slots import SharedHostSlots
 from contentmap_cli.storage.queue.queue_driver import QueueDriver
+from contentmap_cli.storage.server_driver import require_sessions
 from contentmap_cli.storage.session import Sessions
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerOptions:
     """The options of a worker. `shutdown_timeout` is the time in seconds for running domains after a signal,
-    `database_timeout` the time in seconds to wait for an unreachable database. With `drain` it ends when the
+    `database_timeout` the time in seconds to wait for an unavailable database. With `drain` it ends when the
     queue is empty. Its metrics are given at `metrics`."""
 
     concurrency: int
@@ -57,6 +59,7 @@ async def work(cli: GlobalOptions, tenant: str, options: WorkerOptions) -> int:
         database = await _opened(cli, retry, stack)
         if database is None:
             return Exit.CLEAN
+        await retry.until_it_answers(lambda: require_sessions(address), gone=ConnectionLost)
         slots = await stack.enter_async_context(SharedHostSlots(address))
         crawlers = CrawlerPool(
             concurrency=options.concurrency,
@@ -84,9 +87,8 @@ async def work(cli: GlobalOptions, tenant: str, options: WorkerOptions) -> int:
             unless=cli.quiet,
         )
         try:
-            with signals_to(
-                run.stop, "stopping: finishing running domains, returning the others to the queue"
-            ):
+            message = "stopping: finishing running domains, returning the others to the queue"
+            with signals_to(run.stop, message, hangup=reopen_log_file):
                 await run.run()
         finally:
             await crawlers.close()
@@ -108,7 +110,8 @@ async def _opened(cli: GlobalOptions, retry: DatabaseRetry, stack: AsyncExitStac
     A refusal of the server, for example of a password, is raised at once."""
     try:
         async with asyncio.timeout(None) as wait:
-            with signals_to(lambda reason: wait.reschedule(0), "stopping: no domain was claimed"):
+            message = "stopping: no domain was claimed"
+            with signals_to(lambda reason: wait.reschedule(0), message, hangup=reopen_log_file):
                 return await retry.until_it_answers(
                     lambda: stack.enter_async_context(database_for_writing(cli, create=False)),
                     gone=ConnectionLost,

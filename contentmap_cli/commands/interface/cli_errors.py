@@ -25,6 +25,8 @@ def fail(error: ContentMapError, *, as_json: bool = False) -> None:
 
     cause = error.__cause__
     reason = (cause.strerror or str(cause)) if isinstance(cause, OSError) else None
+    if reason and reason in error.message:
+        reason = None
     write_console(
         f"{error.message}: {reason}" if reason else error.message,
         level=logging.ERROR,

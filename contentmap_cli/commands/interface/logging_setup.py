@@ -122,6 +122,12 @@ def set_up_logging(*, quiet: bool, verbose: int, file: str | None, as_json: bool
     warnings.showwarning = _log_warning  # type: ignore[assignment]
 
 
+def reopen_log_file() -> None:
+    """Close the log file, if there is one. The next record opens it again, under its name."""
+    if _Handlers.file is not None:
+        _Handlers.file.close()
+
+
 def console_to_log_file() -> None:
     """Write the lines for stderr to the log file, if there is one: stderr leads nowhere any more."""
     _Handlers.console = _Handlers.file

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Self
 
 from contentmap_cli.storage.database_url import DatabaseAddress
-from contentmap_cli.storage.engine import connect_to
+from contentmap_cli.storage.server_driver import connect_to
 
 SLOTS_SESSION: Final = "contentmap host slots"
 

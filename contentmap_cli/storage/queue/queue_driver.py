@@ -22,10 +22,11 @@ from pgqueuer.ports.driver import Driver, NotifyCallback
 from pgqueuer.ports.repository import EntrypointExecutionParameter
 from pgqueuer.queries import Queries
 
+from contentmap_cli.storage.database_errors import connection_error
 from contentmap_cli.storage.database_url import DatabaseAddress
-from contentmap_cli.storage.engine import connect_to
 from contentmap_cli.storage.queue.queue import engine_settings
 from contentmap_cli.storage.queue.queue_tables import ENTRIES
+from contentmap_cli.storage.server_driver import connect_to
 
 SOON_SECONDS: Final = 20.0
 """A worker that ends when the queue is empty does not wait for an entry that is deferred for longer."""
@@ -107,9 +108,9 @@ class QueueDriver(Driver):
                 connection = await self._connected()
                 try:
                     return await work(connection)
-                except TimeoutError:
+                except TimeoutError as error:
                     connection.terminate()
-                    raise
+                    raise connection_error(error, self._address.shown) from error
 
         return await self._retrying.kept_up(attempt)
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import NamedTuple
 
+from contentmap_cli.commands.database.database_retry import without_conflicts
 from contentmap_cli.commands.engine.claims import claim_with_files
 from contentmap_cli.errors import ConnectionLost, DatabaseUnavailable, Failure, JobHeld
 from contentmap_cli.storage.database_errors import storage_error
@@ -63,7 +64,12 @@ class ClaimsFeed:
                 if not domains:
                     return None
                 try:
-                    self._claimed.extend(await self._claim(domains))
+                    self._claimed.extend(
+                        await without_conflicts(
+                            lambda: self._claim(domains),  # noqa: B023 - awaited here
+                            self._sessions.database.shown,
+                        )
+                    )
                 except Exception as error:
                     if single or not self._is_retryable(error):
                         self._claimed.append(NotClaimed(domains.pop(0), error))

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from contentmap_cli.commands.database.connection import database_for_writing
+from contentmap_cli.commands.database.database_retry import without_conflicts
 from contentmap_cli.commands.database.lookups import nothing_left, require_job, unknown_job
 from contentmap_cli.commands.engine.job.answer import RunAnswer, run_answer
 from contentmap_cli.commands.engine.job.console_progress import ConsoleProgress
@@ -208,7 +209,7 @@ class _Execution:
     async def _close(self, run: JobRun) -> JobSummary | None:
         """Close the job in the database and read its summary; None where the database is unavailable."""
         try:
-            await run.close()
+            await without_conflicts(run.close, run.sessions.database.shown)
             return await _summary(run.sessions, run.job_id, run.tenant)
         except Exception as error:
             known = storage_error(error, run.sessions.database.shown)
