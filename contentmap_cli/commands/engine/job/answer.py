@@ -72,8 +72,8 @@ async def run_answer(
 ) -> AsyncIterator[RunAnswer]:
     """Open the answer of a run of a job, `in_background` if nobody reads its streams.
 
-    Raises UsageError where its file cannot be opened, and AnswerLost, with a hint to `contentmap status`, where
-    it could not be written."""
+    Raises UsageError where its file cannot be opened, and AnswerLost, with a hint to `contentmap status`,
+    where it could not be written."""
     # a queue would keep the pipe of the parent process open
     async with contextlib.nullcontext(Queues()) if in_background else queued_output() as queues:
         try:
