@@ -22,6 +22,8 @@ from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from typing import Any, Final, TextIO
 
+from contentmap_cli.commands.interface.logging_setup import log_handlers
+
 ANSWER_BYTES: Final = 64 * 2**20
 """Compressed bytes of the answer that wait for the reader: those of about a million domains. Beyond them the
 answer is lost; the job is recorded all the same."""
@@ -227,7 +229,7 @@ def _queued(stack: contextlib.ExitStack, name: str, limit: int, *, droppable: bo
     )
     logs = [
         handler
-        for handler in logging.getLogger("contentmap").handlers
+        for handler in log_handlers()
         if isinstance(handler, logging.StreamHandler) and handler.stream is usual
     ]
 

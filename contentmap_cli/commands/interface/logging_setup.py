@@ -133,6 +133,11 @@ def console_to_log_file() -> None:
     _Handlers.console = _Handlers.file
 
 
+def log_handlers() -> set[logging.Handler | None]:
+    """Return all handlers that write lines."""
+    return {*logging.getLogger("contentmap").handlers, _Handlers.console}
+
+
 def is_console_json() -> bool:
     """Return whether lines on stderr are records, so that nothing else may be written there."""
     return _Handlers.console is not None

@@ -67,10 +67,15 @@ class RunAnswer:
 
 
 @contextlib.asynccontextmanager
-async def run_answer(cli: GlobalOptions, answer: Answer, job_id: str) -> AsyncIterator[RunAnswer]:
-    """Open the answer of a run of a job. Raises UsageError where its file cannot be opened, and AnswerLost,
-    with a hint to `contentmap status`, where it could not be written."""
-    async with queued_output() as queues:
+async def run_answer(
+    cli: GlobalOptions, answer: Answer, job_id: str, *, in_background: bool = False
+) -> AsyncIterator[RunAnswer]:
+    """Open the answer of a run of a job, `in_background` if nobody reads its streams.
+
+    Raises UsageError where its file cannot be opened, and AnswerLost, with a hint to `contentmap status`,
+    where it could not be written."""
+    # a queue would keep the pipe of the parent process open
+    async with contextlib.nullcontext(Queues()) if in_background else queued_output() as queues:
         try:
             with answer_to(answer.output) as out:
                 yield RunAnswer(

@@ -53,7 +53,7 @@ async def start_job(
     raise_file_limit()
     job_id, run_id = jobs.new_job_id(), new_run_id()
     # settings and files that are refused are refused before the job is committed
-    async with run_answer(cli, answer, job_id) as written:
+    async with run_answer(cli, answer, job_id, in_background=committed is not None) as written:
         options, _ = settings.crawl_options(), settings.expectation
         credentials = {each.domain: each.credentials for each in targets if each.credentials is not None}
         options = replace(options, credentials=credentials)
