@@ -122,7 +122,7 @@ _KNOWN: tuple[tuple[tuple[str, ...], _Kind, str, str], ...] = (
 def storage_errors(shown: str) -> Iterator[None]:
     """Raise the ContentMapError for what a database driver raises in the block; any other error passes.
 
-    `shown` is the database's address as `show_database_address` gives it.
+    `shown` is the address without secrets (`DatabaseAddress.shown`).
     """
     try:
         yield
@@ -139,7 +139,7 @@ def storage_error(error: BaseException, shown: str) -> ContentMapError | None:
     """Return the ContentMapError for what a database driver raised, or None where the database is not the
     cause: an OSError is converted where a connection is made or used (`server_driver`).
 
-    `shown` is the database's address as `show_database_address` gives it.
+    `shown` is the address without secrets (`DatabaseAddress.shown`).
     """
     if isinstance(error, DatabaseUnavailable | SchemaMismatch | StorageRefused):
         return error
