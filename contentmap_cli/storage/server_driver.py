@@ -174,8 +174,8 @@ async def require_sessions(address: DatabaseAddress) -> None:
             return await connection.fetchval(query), connection.get_server_pid()
 
         with storage_errors(address.shown):
-            process, named = await process_of("contentmap worker")
-            if process != named and process == (await process_of("contentmap worker"))[0]:
+            process, named = await process_of("contentmap pooler check")
+            if process != named and process == (await process_of("contentmap pooler check"))[0]:
                 raise DatabaseUnavailable(
                     f"the database {address.shown} is behind a connection pooler that keeps no sessions",
                     hint="name the server itself in --db, or a pool whose pool_mode is session",
