@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import logging
 import os
 import random
 import shutil
@@ -80,6 +81,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
                 item.add_marker(pytest.mark.campaign)
     if (seed := config.getoption("--shuffle")) is not None:
         random.Random(seed).shuffle(items)
+
+
+def pytest_runtest_logstart() -> None:
+    """Let records reach pytest once: it attaches its handlers to loggers that do not propagate as well, such
+    as ours after a command has run in this process."""
+    logging.getLogger("contentmap").propagate = True
 
 
 @pytest.fixture(scope="session", autouse=True)

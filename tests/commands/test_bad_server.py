@@ -122,7 +122,8 @@ def test_a_hot_standby(contentmap_at: Callable[[str], Any], site: Sites) -> None
         assert site.asked == []
         assert copy("jobs", "--json").json == []
         on_server(primary.address(), "DROP SCHEMA public CASCADE", "CREATE SCHEMA public")
-        while ask(standby.address(), "SELECT to_regclass('jobs')") is not None:
+        replayed = "SELECT to_regclass('jobs') IS NULL AND to_regnamespace('public') IS NOT NULL"
+        while not ask(standby.address(), replayed):
             time.sleep(0.02)
         refused(copy("db", "upgrade"), "is read-only")
     finally:

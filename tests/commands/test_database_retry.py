@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 
 import pytest
 
@@ -88,7 +87,6 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("hurried")
 async def test_a_database_that_answers_and_takes_nothing(caplog: pytest.LogCaptureFixture) -> None:
     """A full one is waited for as long as one that is away, and the run ends then. It is logged once."""
-    logging.getLogger("contentmap").propagate = True
     retry = DatabaseRetry(0.2, "x")
     tried = 0
 

@@ -69,6 +69,7 @@ def test_every_command_imports_what_it_uses(on_sqlite: Any, run: Any, tmp_path: 
             ("config", 0),
             (f"doctor http://{HOST} {to}", 3),
             ("db prune --older-than 1d --dry-run", 0),
+            ("db copy --to copy.db", 0),
             ("domains list", 0),
             ("tenants", 0),
             (f"domains remove {HOST}", 0),

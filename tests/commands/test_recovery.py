@@ -168,7 +168,6 @@ async def test_the_nth_call_of_the_result_transaction_fails(
 ) -> None:
     """N = 1, 2, 3 … until a run passes: each time the victim's failure alone is recorded, in recovery."""
     caplog.set_level(logging.DEBUG, "contentmap")
-    logging.getLogger("contentmap").propagate = True
     for fail_at in itertools.count(1):
         assert fail_at < MOST_CALLS, "the fault was never passed"
         async with database.engine.begin() as connection:
@@ -225,7 +224,6 @@ async def test_a_recovery_that_fails_too_leaves_the_siblings_alone(
 ) -> None:
     """It is logged as critical, the outcome says that it is not recorded, and resume takes it up again."""
     caplog.set_level(logging.DEBUG, "contentmap")
-    logging.getLogger("contentmap").propagate = True
     faults = [HttpError(database, 1), HttpError(database, 1, Role.RECOVERY)]
     async with running(database, three_sites) as (run, kept):
         await run.run(HOSTS)
@@ -255,7 +253,6 @@ async def test_a_stopped_run_finishes_recording_a_failure(
     """Another process has locked the file when the failure is to be recorded, and the run is stopped
     meanwhile: the failure is recorded as soon as the lock is free, the crawls are cancelled."""
     caplog.set_level(logging.DEBUG, "contentmap")
-    logging.getLogger("contentmap").propagate = True
     three_sites.pages[f"{VICTIM}/robots.txt"] = 501  # nothing can be read, and it is not retried
     three_sites.pages["third.test/robots.txt"] = Reply(b"", wait=60)
     three_sites.gate.clear()
@@ -331,7 +328,6 @@ async def test_a_domain_that_is_interrupted_is_not_logged_as_failed(
     database: Database, three_sites: Sites, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A lost connection is no fault of the domain, which `resume` scans again: a warning."""
-    logging.getLogger("contentmap").propagate = True
     engine = database.engine.sync_engine
 
     def lose_connection(connection: Any, cursor: Any, statement: str, *_: Any) -> None:
@@ -411,7 +407,6 @@ async def test_the_steps_of_a_failing_domain_are_logged_in_order(
 ) -> None:
     """Begun, first statement, rolled back; then the recovery session's own, to the commit."""
     caplog.set_level(logging.DEBUG, "contentmap")
-    logging.getLogger("contentmap").propagate = True
     fault = HttpError(database, 3)
     async with running(database, three_sites) as (run, _):
         await run.run(HOSTS)

@@ -364,7 +364,6 @@ async def test_begin_holds_no_connection_until_the_first_statement(
 ) -> None:
     """The block opens at once and costs nothing while the network works; each step is logged."""
     caplog.set_level(logging.DEBUG, "contentmap.transaction")
-    logging.getLogger("contentmap").propagate = True
     async with sessions.work("job-1", "shop.example") as session, session.begin():
         assert session.in_transaction()
         assert cast("QueuePool", sessions.database.engine.pool).checkedout() == 0
