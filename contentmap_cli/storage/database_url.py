@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import parse_qsl, quote, unquote, urlencode
+from urllib.parse import quote, unquote, urlencode
 
 from contentmap_cli.errors import UsageError
 
@@ -149,14 +149,14 @@ def parse_database_address(text: str) -> DatabaseAddress:
     scheme, colon, rest = text.partition("://")
     backend = scheme.partition("+")[0].lower()
     if colon and backend in ("postgresql", "postgres"):
-        return _server(_of_url(rest))
+        return _server(_of_url(rest), rest.partition("?")[2])
     if colon and backend == "sqlite":
         return _of_sqlite_url(rest)
     if text.startswith("file:"):
         name, _, query = text.removeprefix("file:").removeprefix("//localhost").partition("?")
         return _file(unquote(name.removeprefix("//") if name.startswith("///") else name), query)
     if words := _keywords(text):
-        return _server(words)
+        return _server(words, text)
     if colon and re.fullmatch(r"[a-z][\w-]*", backend):
         raise UsageError(f"{backend[:40]!r} is not a database ContentMap knows", hint=_HINT)
     if text != ":memory:" and _is_no_file(text):
@@ -178,7 +178,7 @@ def _of_sqlite_url(rest: str) -> DatabaseAddress:
 
 
 def _file(name: str, query: str) -> DatabaseAddress:
-    options = dict(parse_qsl(query, keep_blank_values=True))
+    options = dict(_pairs(query))
     mode, immutable = options.pop("mode", "rwc"), options.pop("immutable", "0").lower()
     options.pop("uri", None)
     if mode == "memory" or name in ("", ":memory:"):
@@ -221,11 +221,25 @@ def _keywords(text: str) -> dict[str, str]:
     return found if end == len(text) else {}
 
 
+def _pairs(query: str) -> list[tuple[str, str]]:
+    """Return the names and values of a query. A plus sign is no space (libpq, SQLite)."""
+    words = (word.partition("=") for word in query.split("&") if word)
+    return [(unquote(name), unquote(value)) for name, _, value in words]
+
+
 def _of_url(rest: str) -> dict[str, str]:
     """Return the parameters of a URL after its scheme (libpq, 34.1.1.2)."""
     match = _URL.fullmatch(rest)
     hosts = [_HOST.fullmatch(each) for each in match["hosts"].split(",")] if match else [None]
-    if match is None or None in hosts:
+    query = (match and match["query"]) or ""
+    # to libpq an @ before the first slash ends a password, in which a ? has to be encoded here
+    in_password = "@" in rest.partition("/")[0].partition("?")[2]
+    if (
+        match is None
+        or None in hosts
+        or in_password
+        or any("=" not in word for word in query.split("&") if word)
+    ):
         raise UsageError(
             "the database address cannot be read",
             hint=f"{_HINT}; in a password write / as %2F, : as %3A, @ as %40, ? as %3F, # as %23",
@@ -236,14 +250,16 @@ def _of_url(rest: str) -> dict[str, str]:
         found["host"] = ",".join(host for host, _ in named)
         if any(port for _, port in named):
             found["port"] = ",".join(port or "5432" for _, port in named)
-    for name, value in parse_qsl(match["query"] or "", keep_blank_values=True):
+    for name, value in _pairs(query):
         found["sslmode" if name == "ssl" else name] = "require" if (name, value) == ("ssl", "true") else value
     return found
 
 
-def _server(found: dict[str, str]) -> DatabaseAddress:
+def _server(found: dict[str, str], text: str) -> DatabaseAddress:
+    """Return the address of a server. `text` is what gave parameters by name: a URL's query, or all words."""
     found = {("dbname" if name == "database" else name): value for name, value in found.items()}
-    _check_parameters(found)
+    # an unknown name may be a part of a password with a character that was not encoded or quoted
+    _check_parameters(found, nameable="@" not in text and "password" not in text)
     parameters = {name: value for name, value in found.items() if value}
     given = {name: value for name, value in parameters.items() if name not in ("user", "password", "dbname")}
     hosts, ports = given.pop("host", ""), given.pop("port", "")
@@ -264,15 +280,24 @@ def _server(found: dict[str, str]) -> DatabaseAddress:
     return DatabaseAddress(f"{shown}{'?' if query else ''}{query}", parameters=parameters)
 
 
-def _check_parameters(given: Mapping[str, str]) -> None:
-    unknown = sorted(set(given) - _KNOWN)
+def _check_parameters(given: Mapping[str, str], *, nameable: bool = True) -> None:
+    """Raise UsageError, which has the name of an unknown parameter only if it is `nameable`."""
+    unknown = [name for name in given if name not in _KNOWN]
     if "hostaddr" in unknown:
         raise UsageError("the database address has hostaddr", hint="give the address as host")
     if unknown:
+        named = f": {unknown[0]}" if nameable and re.fullmatch("[A-Za-z_]{1,30}", unknown[0]) else ""
         raise UsageError(
-            f"the database address has an option ContentMap does not know: {unknown[0][:40]}",
+            f"the database address has an option ContentMap does not know{named}",
             hint=f"it knows {', '.join(sorted(_KNOWN.difference(_IGNORED)))}",
         )
+    for name in ("host", "dbname"):  # these are shown, and libpq takes an address for a dbname
+        value = given.get(name, "")
+        if not value.startswith("/") and re.search("://|[@=]", value):
+            raise UsageError(
+                f"the database address has a {name} that is an address",
+                hint="give the URL alone, or host, user, password and dbname as words of their own",
+            )
     ports = [port for port in given.get("port", "").split(",") if port]
     if any(not 0 < _whole("port", port) < 65536 for port in ports):
         raise UsageError("the database address has a port that cannot be", hint=_HINT)

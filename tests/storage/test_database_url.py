@@ -71,6 +71,11 @@ def test_files(text: str, shown: str, read_only: bool, immutable: bool) -> None:
             {"options": "-csearch_path=a", "sslpassword": "s3cret"},
         ),
         ("postgresql://", "postgresql:///", {}),
+        (
+            "postgresql://h/d?user=me@corp&password=a+s3cret%2B",
+            "postgresql://me%40corp:***@h/d",
+            {"user": "me@corp", "password": "a+s3cret+"},
+        ),
     ],
 )
 def test_servers(
@@ -128,6 +133,15 @@ def test_the_schema_and_the_variables_of_libpq(monkeypatch: pytest.MonkeyPatch) 
             "hostaddr=127.0.0.1 password=s3cret",
             "host=a passw ord=s3cret",
         ),
+        *("postgresql://me:2024?s3cret@h/d", "postgresql://me:2024?user=s3cret@h/d"),
+        *(
+            "postgresql://me:2024/x?s3cret@h/d",
+            "postgresql://me:2024/x?s3=cret@h/d",
+            "postgresql://h/d?s3-cret",
+        ),
+        *("dbname=postgresql://me:s3cret@h/d", "postgresql://h/?dbname=postgresql://me:s3cret@h/d"),
+        *("host=me:s3cret@h dbname=d", "dbname='host=h password=s3cret'"),
+        *("host=h password=my s3cret=x", "host=h password=my cret=x", "postgresql://h/d?password=my&cret=x"),
     ],
 )
 def test_refused(text: str) -> None:
@@ -137,6 +151,13 @@ def test_refused(text: str) -> None:
     assert caught.value.hint
     for part in ("s3", "cret"):
         assert part not in f"{caught.value.message} {caught.value.hint}"
+
+
+@pytest.mark.parametrize("text", ["postgresql://me:s3cret@h/d?sslmod=x", "host=h sslmod=x another=y"])
+def test_an_unknown_option_is_named(text: str) -> None:
+    """Where it cannot be a part of a password."""
+    with pytest.raises(UsageError, match=r"does not know: sslmod$"):
+        parse_database_address(text)
 
 
 @pytest.mark.parametrize(
