@@ -25,6 +25,8 @@ _UPGRADE = "run `contentmap db upgrade`"
 _REACH = "check that the server runs, and host, port and sslmode of the address"
 _READ_ONLY = "give a database that may be written, or the right to write this one"
 
+_LOST = ("08", "57P", "25P03", "25P04")
+"""Lost connections, a server that starts or shuts down, and time limits that end a session."""
 _Kind = type[ContentMapError]
 # (beginnings of codes, what is raised, message, hint); the first match is used. Codes are the SQLSTATE
 # (PostgreSQL manual, appendix A), SQLite's names of its result codes (sqlite.org/rescode.html) and, as these
@@ -113,8 +115,7 @@ _KNOWN: tuple[tuple[tuple[str, ...], _Kind, str, str], ...] = (
         "raise the limit: ALTER ROLE … SET statement_timeout = 0, then run `contentmap resume --failed`",
     ),
     (("40001", "40P01"), StorageConflict, "ended a transaction in favour of another one", "run it again"),
-    # lost connections, a server that starts or shuts down, and time limits that end a session
-    (("08", "57P", "25P03"), ConnectionLost, "cannot be reached", _REACH),
+    (_LOST, ConnectionLost, "cannot be reached", _REACH),
 )
 
 
@@ -153,9 +154,8 @@ def storage_error(error: BaseException, shown: str) -> ContentMapError | None:
         code, said = getattr(driver, "sqlite_errorname", "SQLITE_ERROR"), ""
         if code == "SQLITE_ERROR":
             code = "no such column" if "has no column" in str(driver) else str(driver)
-    elif type(driver).__module__.startswith("asyncpg"):
-        # the driver's own errors have no SQLSTATE: the connection is lost, unless a value is wrong
-        code = getattr(driver, "sqlstate", None) or ("" if isinstance(driver, ValueError) else "08")
+    elif (sqlstate := _sqlstate(driver)) is not None:
+        code = sqlstate
         said = f": {getattr(driver, 'message', None) or driver}"
     else:
         return None
@@ -205,9 +205,18 @@ def _driver_error(error: BaseException) -> Any:
     adapted = type(original).__module__.startswith("sqlalchemy") and original.__cause__ is not None
     driver = original.__cause__ if adapted else original
     earlier: BaseException | None = driver
-    while earlier is not None:  # the rollback on a lost connection fails too, and hides what the server said
-        for each in (earlier.__cause__, earlier):  # of a lost connection, the cause is what the server said
-            if getattr(each, "sqlstate", None) and type(each).__module__.startswith("asyncpg"):
+    # the rollback on a lost connection fails too, and hides what the server said
+    while earlier is not None and (_sqlstate(driver) or "").startswith(_LOST):
+        for each in (earlier.__cause__, earlier):  # the cause is what the server said
+            if getattr(each, "sqlstate", None) and (_sqlstate(each) or "").startswith(_LOST):
                 return each
         earlier = earlier.__context__
     return driver
+
+
+def _sqlstate(error: BaseException | None) -> str | None:
+    """Return the code of an error of asyncpg, None for others. The driver's own errors have none: the
+    connection is lost, unless a value is wrong."""
+    if not type(error).__module__.startswith("asyncpg"):
+        return None
+    return getattr(error, "sqlstate", None) or ("" if isinstance(error, ValueError) else "08")

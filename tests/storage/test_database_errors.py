@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import sqlite3
 
 import asyncpg
 import pytest
@@ -99,6 +100,31 @@ def test_what_the_server_said_last_is_told() -> None:
         known = storage_error(error, "db")
     assert isinstance(known, ConnectionLost)
     assert "administrator command" in known.message
+
+
+@pytest.mark.parametrize(
+    ("later", "expected"),
+    [
+        (KeyError("x"), None),
+        (BrokenPipeError(errno.EPIPE, "Broken pipe"), None),
+        (asyncpg.InterfaceError("connection is closed"), ConnectionLost),
+        (asyncpg.ConnectionDoesNotExistError("closed in the middle of operation"), ConnectionLost),
+        (sqlite3.IntegrityError("NOT NULL constraint failed"), StorageRefused),
+    ],
+)
+def test_an_error_while_another_is_handled_is_told_by_itself(
+    later: Exception, expected: type[ContentMapError] | None
+) -> None:
+    """Only for a lost connection the earlier error counts, and only where it tells of the loss."""
+    try:
+        try:
+            raise asyncpg.QueryCanceledError("canceling statement due to statement timeout")
+        except asyncpg.PostgresError:
+            raise later  # noqa: B904 - the context is what is tested
+    except Exception as error:
+        known = storage_error(error, "db")
+    assert (known and type(known)) == expected
+    assert "statement timeout" not in str(known)
 
 
 def test_a_session_that_the_server_ended_is_a_lost_connection() -> None:
