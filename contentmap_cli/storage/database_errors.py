@@ -112,7 +112,7 @@ _KNOWN: tuple[tuple[tuple[str, ...], _Kind, str, str], ...] = (
         ("57014",),
         StorageRefused,
         "cancelled a statement",
-        "raise the limit: ALTER ROLE … SET statement_timeout = 0, then run `contentmap resume --failed`",
+        "raise the limit: ALTER ROLE … SET statement_timeout = 0; then run the command again",
     ),
     (("40001", "40P01"), StorageConflict, "ended a transaction in favour of another one", "run it again"),
     (_LOST, ConnectionLost, "cannot be reached", _REACH),

@@ -24,9 +24,9 @@ BUSY_TIMEOUT_MS = 60_000
 HURRIED_TIMEOUT_MS = 2_000
 NOTICE_SECONDS = 2.0
 """A wait for another process is logged when it takes longer."""
-COMMAND_SECONDS = 60.0
-"""Timeout of one answer of a server for readers. Writers have the watchdog instead: a COPY may take any
-time."""
+COMMAND_SECONDS = 75.0
+"""Timeout of one answer of a server for readers, longer than `lock_timeout`, whose error names the cause.
+Writers have the watchdog instead: a COPY may take any time."""
 WAIT_SECONDS = 300.0
 """Time to wait for a connection that another task has, where the server gives no more of them."""
 CACHE_KIB = 8 * 1024  # rows are written in key order: a larger cache gains nothing

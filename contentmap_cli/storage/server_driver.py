@@ -95,6 +95,11 @@ class ServerConnector:
     def convert(self, context: ExceptionContext) -> BaseException | None:
         """Return the error of a statement whose connection failed (event `handle_error`)."""
         error = context.original_exception
+        if isinstance(error, TimeoutError) and error.errno is None and context.statement:  # `command_timeout`
+            return DatabaseUnavailable(
+                f"the database {self._address.shown} has not answered a statement in time",
+                hint="look with pg_stat_activity whether it is slow or waits, and check that the server runs",
+            )
         return connection_error(error, self._address.shown) if isinstance(error, OSError) else None
 
 
