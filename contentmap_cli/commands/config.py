@@ -31,10 +31,12 @@ def config(
     """Show every setting with its value and origin, without secrets."""
     import json
 
+    from contentmap_cli.commands.database.connection import check_variable
     from contentmap_cli.commands.interface.answer_output import answer_to, width_of
     from contentmap_cli.commands.settings.config_files import user_file
     from contentmap_cli.output.columns import Cell, Column, Line, Style, write_table
 
+    check_variable(cli)
     rows = [_row(cli, setting, values) for setting in SETTINGS.values()]
     with answer_to(output) as out:
         if as_json:

@@ -32,9 +32,7 @@ if TYPE_CHECKING:
 
 def database_address(cli: GlobalOptions) -> DatabaseAddress:
     """Return the address that the user gave, or the SQLite file in the user's data folder."""
-    # the argument parser takes an empty variable for one that is not set
-    if "db" not in cli.given and os.environ.get(DATABASE_VARIABLE) == "":
-        raise UsageError(f"{DATABASE_VARIABLE} is empty", hint=f"set it, or run `unset {DATABASE_VARIABLE}`")
+    check_variable(cli)
     if cli.db is not None:
         address = parse_database_address(cli.db)
         if address.has_secret and "db" in cli.given:
@@ -44,6 +42,12 @@ def database_address(cli: GlobalOptions) -> DatabaseAddress:
     if file is None:
         raise UsageError("no database is named, and this user has no home folder", hint="name one with --db")
     return parse_database_address(str(file))
+
+
+def check_variable(cli: GlobalOptions) -> None:
+    """Raise UsageError for an empty variable, which the argument parser takes for one that is not set."""
+    if "db" not in cli.given and os.environ.get(DATABASE_VARIABLE) == "":
+        raise UsageError(f"{DATABASE_VARIABLE} is empty", hint=f"set it, or run `unset {DATABASE_VARIABLE}`")
 
 
 def default_file() -> Path | None:

@@ -44,9 +44,12 @@ async def _run(cli: GlobalOptions, to: str, *, as_json: bool) -> None:
 
     from contentmap_cli.commands.database.connection import opened_address, opened_as_is
     from contentmap_cli.commands.interface.answer_output import print_line
+    from contentmap_cli.commands.interface.process_setup import hide_argument
     from contentmap_cli.storage.database_url import parse_database_address
 
     address = parse_database_address(to)
+    if address.has_secret:
+        hide_argument(to)
     file = address.path
     is_new = file is not None and not file.exists()
     async with opened_as_is(cli, create=False, patient=True) as source, opened_address(address) as target:

@@ -160,6 +160,8 @@ def _database_secret() -> dict[str, FileValue]:
         raise UsageError(
             f"{DATABASE_VARIABLE} and {DATABASE_FILE_VARIABLE} are both set", hint="unset one of the two"
         )
+    if not name:
+        raise UsageError(f"{DATABASE_FILE_VARIABLE} is empty", hint=f"run `unset {DATABASE_FILE_VARIABLE}`")
     try:
         address = Path(name).read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
