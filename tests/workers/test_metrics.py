@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import signal
 import socket
@@ -14,6 +15,8 @@ from prometheus_client.parser import text_string_to_metric_families as parse_pla
 from queue_trial import QueueTrial
 from scraping import answer, free_port
 from trial import wait_until
+
+from contentmap_cli.commands.engine.metrics import Endpoint, WorkerMetrics
 
 
 def values(text: str, *, plain: bool = False) -> dict[str, float]:
@@ -80,7 +83,39 @@ def test_a_database_that_is_away_is_unhealthy(trial: QueueTrial) -> None:
         assert trial.contentmap.end(worker).code == 0
 
 
-@pytest.mark.parametrize("value", ["0", "65536", "", "127.0.0.1:0", "/nowhere/at/all"])
+async def test_the_queue_and_the_file_are_up_to_date(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The queue is counted as soon as it can be; a file that cannot be written is told once, until it can."""
+    monkeypatch.setattr("contentmap_cli.commands.engine.metrics.REFRESH_SECONDS", 0.01)
+    file = tmp_path / "folder" / "contentmap.prom"
+    counts: asyncio.Queue[int] = asyncio.Queue()
+
+    async def count_queue() -> dict[str, int]:
+        counts.put_nowait(1)
+        return {"queued": counts.qsize()}
+
+    async def counted_again() -> None:
+        for _ in range(counts.qsize() + 3):
+            await counts.get()
+
+    file.parent.mkdir()
+    metrics = WorkerMetrics(lambda: True)
+    async with metrics.given_at(Endpoint("", 0, str(file))):
+        await metrics.follow(lambda: 0, count_queue)
+        assert metrics.registry.get_sample_value("contentmap_queue_entries", {"status": "queued"}) == 1
+        for told in (1, 2):
+            away = file.parent.rename(tmp_path / "away")
+            await counted_again()
+            assert caplog.text.count("cannot write") == told
+            (away / file.name).unlink()
+            away.rename(file.parent)
+            await counted_again()
+            assert file.exists()
+    assert caplog.text.count("cannot write") == 2
+
+
+@pytest.mark.parametrize("value", ["0", "65536", "", "127.0.0.1:0", "/nowhere/at/all", "a..b:9000"])
 def test_an_endpoint_that_cannot_be_had_is_refused(trial: QueueTrial, value: str) -> None:
     """Before anything is claimed."""
     trial.enqueue()

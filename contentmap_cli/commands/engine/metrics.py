@@ -79,6 +79,7 @@ class WorkerMetrics:
         )
 
         self._is_up = is_up
+        self._is_written = True
         self._count_queue: Callable[[], Awaitable[Mapping[str, int]]] | None = None
         self.registry = registry = CollectorRegistry()
         ProcessCollector(registry=registry)
@@ -111,12 +112,14 @@ class WorkerMetrics:
 
     # -- what is counted
 
-    def follow(
+    async def follow(
         self, running: Callable[[], int], count_queue: Callable[[], Awaitable[Mapping[str, int]]]
     ) -> None:
-        """Take the number of domains that are being crawled and the queue's entries by status from these."""
+        """Take the number of domains that are being crawled and the queue's entries by status from these,
+        and count the queue."""
         self._running.set_function(running)
         self._count_queue = count_queue
+        await self._count()
 
     def finished(self, summary: DomainSummary) -> None:
         """Count a domain that has an outcome."""
@@ -207,11 +210,12 @@ class WorkerMetrics:
         await runner.setup()
         try:
             await web.TCPSite(runner, endpoint.host, endpoint.port).start()
-        except OSError as error:
+        except (OSError, UnicodeError) as error:  # UnicodeError: no host name
             await runner.cleanup()
             raise UsageError(
-                f"--metrics cannot use {endpoint.host}:{endpoint.port}: {error.strerror or error}",
-                hint="give another port",
+                f"--metrics cannot use {endpoint.host}:{endpoint.port}: "
+                f"{getattr(error, 'strerror', None) or error}",
+                hint="give another port or host",
             ) from None
         return runner
 
@@ -230,26 +234,30 @@ class WorkerMetrics:
             ) from None
 
     def _write_or_warn(self, path: str) -> None:
+        """Write the file. Warn if it cannot be written, and not again until it was."""
         try:
             self._write(path)
+            self._is_written = True
         except OSError as error:
-            log.warning(
-                "--metrics cannot write %s: %s",
-                path,
-                error.strerror or error,
-                extra={"action": "metrics.unwritten"},
-            )
+            if self._is_written:
+                reason, extra = error.strerror or error, {"action": "metrics.unwritten"}
+                log.warning("--metrics cannot write %s: %s", path, reason, extra=extra)
+            self._is_written = False
+
+    async def _count(self) -> None:
+        if not self._is_up() or self._count_queue is None:
+            return
+        try:
+            found = await self._count_queue()
+        except Exception:  # the worker notices that its database fails, and says so
+            self._queue.clear()
+        else:
+            for status in ("queued", "picked"):
+                self._queue.labels(status).set(found.get(status, 0))
 
     async def _refresh(self, path: str | None) -> None:
         while True:
-            if self._is_up() and self._count_queue is not None:
-                try:
-                    found = await self._count_queue()
-                except Exception:  # the worker notices that its database fails, and says so
-                    self._queue.clear()
-                else:
-                    for status in ("queued", "picked"):
-                        self._queue.labels(status).set(found.get(status, 0))
+            await self._count()
             if path is not None:
                 await asyncio.to_thread(self._write_or_warn, path)
             await asyncio.sleep(REFRESH_SECONDS)

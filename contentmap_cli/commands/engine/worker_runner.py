@@ -81,7 +81,7 @@ async def work(cli: GlobalOptions, tenant: str, options: WorkerOptions) -> int:
         )
         if metrics is not None:
             run.on_finished = metrics.finished
-            metrics.follow(run.crawling, run.count_queue)
+            await metrics.follow(run.crawling, run.count_queue)
         say(
             f"worker {run.owner}: {options.concurrency:,} domains at once, from {database.shown}",
             unless=cli.quiet,
