@@ -14,6 +14,7 @@ import asyncpg
 import pytest
 from sqlalchemy import make_url, text
 
+from contentmap_cli.commands.database.connection import open_for_reading
 from contentmap_cli.errors import ConnectionLost, DatabaseUnavailable
 from contentmap_cli.storage.database_url import parse_database_address
 from contentmap_cli.storage.engine import Database, open_database
@@ -54,6 +55,22 @@ async def test_what_cannot_be_reached(place: str, reason: str) -> None:
     assert "sesame" not in caught.value.message
     with pytest.raises(ConnectionLost, match=reason):
         await connect_to(parse_database_address(address), "test")
+
+
+async def test_a_reader_connects_once(postgres_address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The connection that read the version of the schema is used again."""
+    made, usual = [], asyncpg.connect
+
+    async def connect(**options: Any) -> asyncpg.Connection:
+        made.append(options)
+        return await usual(**options)
+
+    monkeypatch.setattr(asyncpg, "connect", connect)
+    async with open_for_reading(parse_database_address(postgres_address)) as sessions:
+        for _ in range(2):
+            async with sessions.read() as session, session.begin():
+                await session.execute(text("SELECT 1"))
+    assert len(made) == 1
 
 
 async def test_the_isolation_level_is_not_the_servers_default(postgres_address: str) -> None:
