@@ -64,9 +64,9 @@ async def test_the_isolation_level_is_not_the_servers_default(postgres_address: 
     try:
         async with opened(postgres_address) as database:
             sessions = Sessions(database)
-            for opens in (sessions.read(), sessions.brief()):
+            for opens, level in (sessions.read(), "repeatable read"), (sessions.brief(), "read committed"):
                 async with opens as session, session.begin():
-                    assert await session.scalar(text("SHOW transaction_isolation")) == "read committed"
+                    assert await session.scalar(text("SHOW transaction_isolation")) == level
         own = await connect_to(parse_database_address(postgres_address), "test")
         assert await own.fetchval("SHOW transaction_isolation") == "read committed"
         await own.close()
