@@ -104,6 +104,7 @@ def test_the_commands(contentmap: Any) -> None:
     )
     assert [(row["domain"], row["job_id"]) for row in rows] == [("b.test", listed[0]["job_id"])]
     assert "b.test" in contentmap("domains").out
+    assert "at most 1 job;" in contentmap("jobs", "--limit", "1").err
     tenants = contentmap("tenants", "--json").json
     assert [(row["tenant"], row["domains"], row["jobs"], row["urls"]) for row in tenants] == [
         ("acme", 1, 1, 3),
