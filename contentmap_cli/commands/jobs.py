@@ -78,6 +78,7 @@ async def _answer(
     from contentmap_cli.commands.database.lookups import jobs_as_they_stand
     from contentmap_cli.commands.interface.answer_output import answer_to, width_of
     from contentmap_cli.output.formats import jobs_writer
+    from contentmap_cli.output.number_format import plural
 
     async with database_for_reading(cli) as sessions:
         async with sessions.read() as session, session.begin():
@@ -98,7 +99,7 @@ async def _answer(
     if not rows:
         cli.note("no jobs match")
     elif len(rows) == limit:
-        cli.note(f"note: at most {limit:,} jobs; list earlier ones with --before {rows[-1].job_id}")
+        cli.note(f"note: at most {plural(limit, 'job')}; list earlier ones with --before {rows[-1].job_id}")
 
 
 async def _position(session: GuardedSession, tenant: str, before: str) -> tuple[datetime, str]:

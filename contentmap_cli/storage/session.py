@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
-from contentmap_cli.storage.engine import COMPARISONS, READ_ONLY, Database
+from contentmap_cli.storage.engine import COMPARISONS, Database, snapshot_options
 from contentmap_cli.storage.guarded_session import Context, GuardedSession, Role, guard_engine
 
 __all__ = ["Context", "GuardedSession", "Role", "Sessions"]
@@ -54,9 +54,7 @@ class Sessions:
         guard_engine(database.engine)
         self._turns = _TurnQueue(lambda: database.writers)
         self._comparisons = _TurnQueue(lambda: COMPARISONS)
-        self._reading = database.engine.execution_options(
-            **{READ_ONLY: True}, **({"postgresql_readonly": True} if database.dialect == "postgresql" else {})
-        )
+        self._reading = database.engine.execution_options(**snapshot_options(database))
 
     def work(self, job: str, domain: str) -> AbstractAsyncContextManager[GuardedSession]:
         """A session for one domain. It waits for its turn to write when `turn` is called."""
@@ -84,7 +82,8 @@ class Sessions:
 
     @asynccontextmanager
     async def read(self, job: str | None = None, domain: str | None = None) -> AsyncIterator[GuardedSession]:
-        """A session that only reads and does not wait for a turn."""
+        """A session that only reads, the database as it is at its first statement, and does not wait for a
+        turn."""
         async with GuardedSession(self._reading, Context(Role.READ, job, domain)) as session:
             yield session
 

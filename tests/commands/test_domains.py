@@ -100,10 +100,11 @@ def test_the_commands(contentmap: Any) -> None:
         row["domain"] for row in contentmap("domains", "--outcome", "ok", "--limit", "1", "--json").json
     ] == ["a.test"]
     rows = list(
-        csv.DictReader(io.StringIO(contentmap("domains", "list", "--match", "b*", "--format", "csv").out))
+        csv.DictReader(io.StringIO(contentmap("domains", "list", "--match", "B*", "--format", "csv").out))
     )
     assert [(row["domain"], row["job_id"]) for row in rows] == [("b.test", listed[0]["job_id"])]
     assert "b.test" in contentmap("domains").out
+    assert "at most 1 job;" in contentmap("jobs", "--limit", "1").err
     tenants = contentmap("tenants", "--json").json
     assert [(row["tenant"], row["domains"], row["jobs"], row["urls"]) for row in tenants] == [
         ("acme", 1, 1, 3),

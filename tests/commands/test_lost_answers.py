@@ -124,17 +124,18 @@ def test_a_folder_that_vanishes(on_sqlite: Any) -> None:
     assert (job["status"], f" status {job['job_id']}`" in said.err) == ("complete", True)
 
 
-def test_a_pipe_whose_reader_leaves_during_the_scan(on_sqlite: Any) -> None:
-    """`contentmap scan … | head -1` records every domain and ends as if its answer had been read."""
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_a_pipe_whose_reader_leaves_during_the_scan(on_sqlite: Any, stream: str) -> None:
+    """`contentmap scan … | head -1` records every domain and ends as if its output had been read."""
     with serving({key: page for host in HOSTS for key, page in good_site(host).items()}) as sites:
         process = on_sqlite.start(
             *("scan", *(f"http://{host}" for host in HOSTS), "--connect-to", sites.connect_to),
-            *("-c", "4", "-q", "--format", "ndjson"),
+            *("-c", "4", "--format", "ndjson", *(["-q"] if stream == "stdout" else [])),
         )
-        assert process.stdout is not None
-        assert process.stdout.readline().startswith(b"{")
-        process.stdout.close()
-        process.stdout = None
-        _, said = process.communicate(timeout=180)
-    assert (process.returncode, said) == (0, b"")
+        assert getattr(process, stream).readline()
+        getattr(process, stream).close()
+        setattr(process, stream, None)
+        out, said = process.communicate(timeout=180)
+    assert (process.returncode, said) == (0, b"" if stream == "stdout" else None)
+    assert stream == "stdout" or out.count(b"\n") == len(HOSTS) + 1
     assert on_sqlite("status", "--json").json["domains"]["ok"] == len(HOSTS)

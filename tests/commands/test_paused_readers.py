@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from program import Contentmap
@@ -25,8 +26,8 @@ pytestmark = pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="pipe
 def narrow(process: subprocess.Popen[bytes]) -> None:
     """Make the pipes of a process hold one page each."""
     for stream in (process.stdout, process.stderr):
-        assert stream is not None
-        fcntl.fcntl(stream, F_SETPIPE_SZ, 4096)
+        if stream is not None:
+            fcntl.fcntl(stream, F_SETPIPE_SZ, 4096)
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = 30.0) -> bool:
@@ -44,11 +45,11 @@ def ended(database: Path, status: str) -> bool:
     return False
 
 
-def start(contentmap: Contentmap, sites: Sites, *options: str) -> subprocess.Popen[bytes]:
+def start(contentmap: Contentmap, sites: Sites, **streams: Any) -> subprocess.Popen[bytes]:
     """Start a scan of all hosts whose output nobody reads."""
     targets = [f"http://{host}" for host in HOSTS]
-    words = ("--connect-to", sites.connect_to, "-c", "4", "--format", "ndjson", *options)
-    process = contentmap.start("scan", *targets, *words)
+    words = ("--connect-to", sites.connect_to, "-c", "4", "--format", "ndjson")
+    process = contentmap.start("scan", *targets, *words, **streams)
     narrow(process)
     return process
 
@@ -64,11 +65,15 @@ def test_a_run_goes_on(on_sqlite: Contentmap, tmp_path: Path) -> None:
     assert all(f" {host} " in said.err for host in HOSTS)
 
 
-def test_a_run_that_is_stopped_does_not_wait(on_sqlite: Contentmap, tmp_path: Path) -> None:
-    """A first SIGTERM ends it, although nobody reads what is left."""
-    with serving(SITES) as sites:
+@pytest.mark.parametrize("messages_read", [False, True])
+def test_a_run_that_is_stopped_does_not_wait(
+    on_sqlite: Contentmap, tmp_path: Path, messages_read: bool
+) -> None:
+    """A first SIGTERM ends it, although nobody reads what is left; the messages name the lost answer."""
+    fault = {"set": {"contentmap_cli.commands.engine.queued_output.HURRIED_SECONDS": 0.3}}
+    with serving(SITES) as sites, (tmp_path / "messages").open("w+b") as messages:
         sites.shuts_at = 3 * len(HOSTS) // 2
-        run = start(on_sqlite, sites)
+        run = start(on_sqlite, sites, fault=fault, **{"stderr": messages} if messages_read else {})
         assert wait_for(lambda: not sites.gate.is_set())
         run.send_signal(signal.SIGTERM)
         sites.gate.set()
@@ -77,4 +82,8 @@ def test_a_run_that_is_stopped_does_not_wait(on_sqlite: Contentmap, tmp_path: Pa
         finally:
             run.kill()
             run.communicate()
+        messages.seek(0)
+        said = messages.read().decode()
     assert ended(tmp_path / "map.db", "interrupted")
+    lost = "error: the answer could not be written: its reader has stopped reading"
+    assert (lost in said, " status sitemap_" in said) == (messages_read, messages_read), said

@@ -119,6 +119,7 @@ def test_it_is_about_what_was_typed(wrong: Any) -> None:
         ),
         "check text.xml --write-baseline none/x": ("cannot write none/x", "with --write-baseline"),
         "check folder": ("folder is a folder", "folder/*.xml"),
+        "domains a.test": ("no such command: 'a.test'", "`contentmap domains --match NAME`"),
         "scan a.test -o new/": ("new/: it is the name of a folder", "with -o"),
     }
     for (error, hint), said in zip(expected.values(), wrong(*expected), strict=True):

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import random
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from recording import page as entry
 from recording import record
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, func, select, update
 
-from contentmap_cli.errors import NotFound
+from contentmap_cli.errors import NotFound, StorageConflict
 from contentmap_cli.models import StoredEntry
+from contentmap_cli.storage.column_types import utc_now
 from contentmap_cli.storage.reading import contents
 from contentmap_cli.storage.reading.contents import EntryFilter, EntryPages
 from contentmap_cli.storage.session import Sessions
-from contentmap_cli.storage.tables import Domain
+from contentmap_cli.storage.tables import Domain, DomainScan
 from tests.storage.test_filters import listing
 
 FILTERS = [
@@ -56,6 +58,36 @@ async def test_scans_between_pages(sessions: Sessions, monkeypatch: pytest.Monke
                 scans -= 1
         assert before
         assert found == before, wanted
+
+
+@pytest.mark.parametrize("address", ["postgresql"], indirect=True)
+async def test_a_scan_within_a_page(sessions: Sessions, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It does not show either: the statements of a page see one state. On SQLite they always do."""
+    chance = random.Random(20261130)
+    await record(sessions, listing(chance))
+    before, rows = await read_all(sessions, EntryFilter()), EntryPages._rows
+
+    async def scanned(pages: EntryPages, *arguments: Any) -> Any:
+        await record(sessions, listing(chance))
+        return await rows(pages, *arguments)
+
+    monkeypatch.setattr(EntryPages, "_rows", scanned)
+    assert await read_all(sessions, EntryFilter()) == before
+
+
+async def test_a_scan_resumed_between_pages(sessions: Sessions, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It ends in an error once the scan is recorded again: it has the id of what it replaces."""
+    monkeypatch.setattr(contents, "_ROWS_A_FETCH", 1)
+    await record(sessions, listing(random.Random(1)))
+    pages = EntryPages(1, EntryFilter())
+    assert await next_page(sessions, pages)
+    for finished in (None, utc_now(1)):
+        async with sessions.brief() as session, session.begin():
+            assert await session.write(update(DomainScan).values(finished_at=finished)) == 1
+        if finished is None:
+            assert await next_page(sessions, pages)
+    with pytest.raises(StorageConflict):
+        await next_page(sessions, pages)
 
 
 async def test_each_url_once(sessions: Sessions) -> None:

@@ -89,7 +89,7 @@ async def open_for_reading(address: DatabaseAddress) -> AsyncIterator[Sessions]:
         raise _nothing_yet(address.shown)
     async with _opened(address, writable=False) as database:
         reading = database.engine.execution_options(**{READ_ONLY: True})
-        async with reading.begin() as connection:
+        async with reading.begin() as connection:  # after a rollback it would not be used again
             state, revision = await schema_of(database, connection)
             require_current(state, revision, database.shown)
         yield Sessions(database)

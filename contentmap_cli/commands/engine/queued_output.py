@@ -94,13 +94,13 @@ class QueuedStream(io.RawIOBase):
             return len(new)
 
     async def drained(self, seconds: float | None) -> None:
-        """Wait until everything is written; drop the rest after `seconds`. Raise the OSError of a write."""
+        """Wait until everything is written; drop the rest after `seconds`. Raise OSError if something could
+        not be written."""
         try:
             async with asyncio.timeout(seconds):
                 await self._empty.wait()
         except TimeoutError:
             self._give_up(_stopped_reading())
-            return
         if self._error is not None:
             raise self._error
 
@@ -238,12 +238,12 @@ def _queued(stack: contextlib.ExitStack, name: str, limit: int, *, droppable: bo
             text.flush()
         setattr(sys, name, usual)
         for handler in logs:
-            handler.setStream(usual)
+            handler.stream = usual  # setStream flushes the other one, which raises if its reader has left
         with contextlib.suppress(OSError, ValueError):
             text.detach().detach()
 
     setattr(sys, name, text)
     for handler in logs:
-        handler.setStream(text)
+        handler.stream = text
     stack.callback(restore)
     return raw

@@ -12,6 +12,8 @@ from typing import Any, Final
 
 from typer.core import TyperCommand, TyperGroup
 
+from contentmap_cli.errors import UsageError
+
 MORE: Final = "More options"
 """The panel of options that the help only names; docs/reference.md describes them."""
 GLOBAL: Final = "Global options"
@@ -149,7 +151,12 @@ class ListGroup(HelpGroup):
     """A group whose command `list` runs where none is named."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Name the command."""
+        """Name the command. Raise UsageError for an argument that is none."""
+        if args and args[0][:1] != "-" and args[0] not in self.commands and not ctx.resilient_parsing:
+            raise UsageError(
+                f"no such command: {args[0][:80]!r}",
+                hint=f"`{ctx.command_path} --match NAME` lists one domain",
+            )
         if not args or (args[0] not in self.commands and args[0] not in ctx.help_option_names):
             args = ["list", *args]
         return list(super().parse_args(ctx, args))

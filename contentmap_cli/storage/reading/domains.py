@@ -23,7 +23,7 @@ class DomainPages:
     """Reads the domains of a tenant in the order of their names, in pages; each may be read in a transaction
     of its own and shows the domains as they are then.
 
-    `match` is a glob over the name (* and ?), `outcomes` those of the last scans.
+    `match` is a glob over the name (* and ?) in any case, `outcomes` those of the last scans.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class DomainPages:
             .order_by(Domain.name)
         )
         if match is not None:
-            like = match.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+            like = match.lower().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
             like = like.replace("*", "%").replace("?", "_")
             self._query = self._query.where(Domain.name.like(like, escape="\\"))
         if outcomes:

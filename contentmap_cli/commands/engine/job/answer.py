@@ -84,8 +84,13 @@ async def run_answer(
                     streams_to_screen=answer.format in STREAMED and not goes_to_file(out),
                 )
         except AnswerLost as lost:
-            lost.hint = f"the job is recorded: `contentmap status {job_id}` shows it"
+            lost.hint = recorded_hint(job_id)
             raise
+
+
+def recorded_hint(job_id: str) -> str:
+    """Return the hint for an answer that was lost."""
+    return f"the job is recorded: `contentmap status {job_id}` shows it"
 
 
 def _writer(cli: GlobalOptions, answer: Answer, out: TextIO) -> ScanWriter:

@@ -10,18 +10,19 @@ from dataclasses import dataclass, replace
 from contentmap_cli.commands.database.connection import database_for_writing
 from contentmap_cli.commands.database.database_retry import without_conflicts
 from contentmap_cli.commands.database.lookups import nothing_left, require_job, unknown_job
-from contentmap_cli.commands.engine.job.answer import RunAnswer, run_answer
+from contentmap_cli.commands.engine.job.answer import RunAnswer, recorded_hint, run_answer
 from contentmap_cli.commands.engine.job.console_progress import ConsoleProgress
 from contentmap_cli.commands.engine.job.job_run import JobRun
 from contentmap_cli.commands.engine.run_id import is_dead, is_running, new_run_id
 from contentmap_cli.commands.engine.stop_signals import deadline, signals_to
 from contentmap_cli.commands.interface.answer_output import say
+from contentmap_cli.commands.interface.cli_errors import fail
 from contentmap_cli.commands.interface.global_options import GlobalOptions
 from contentmap_cli.commands.interface.options import Answer, FailOn
 from contentmap_cli.commands.interface.process_setup import raise_file_limit
 from contentmap_cli.commands.settings.crawl_settings import ScanSettings
 from contentmap_cli.crawl.crawler import Crawler
-from contentmap_cli.errors import DatabaseUnavailable, Exit, JobHeld
+from contentmap_cli.errors import AnswerLost, DatabaseUnavailable, Exit, JobHeld
 from contentmap_cli.models import JobStatus, JobSummary, ScanStatus, Target
 from contentmap_cli.output.hints import scan_hints
 from contentmap_cli.storage.database_errors import storage_error
@@ -200,7 +201,13 @@ class _Execution:
         if not self.cli.quiet:
             for line in scan_hints(job, progress.remarkable, progress.codes):
                 say(f"hint: {self.cli.in_full(line)}")
-        await self.written.check(hurried=bool(signals))
+        try:
+            await self.written.check(hurried=bool(signals))
+        except AnswerLost as lost:
+            if not signals:
+                raise
+            lost.hint = self.cli.in_full(recorded_hint(work.job_id))
+            fail(lost)  # while stderr is queued, whose reader may pause too; the signal is the exit code
         code = _exit_code(job, self.fail_on, signals)
         if code == Exit.CLEAN and progress.unexpected and self.fail_on is not FailOn.NEVER:
             return Exit.NOT_CLEAN
