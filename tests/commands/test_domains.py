@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -13,10 +16,13 @@ from web_sites import Page, good_site, serving
 
 from contentmap_cli.commands.database.remove_domain import _remove
 from contentmap_cli.errors import JobHeld, NotFound
+from contentmap_cli.models import Target
+from contentmap_cli.storage.jobs import jobs
 from contentmap_cli.storage.maintenance import removal
 from contentmap_cli.storage.session import Sessions
 from contentmap_cli.storage.tables import Base
 
+on_postgresql = pytest.mark.parametrize("address", ["postgresql"], indirect=True)
 TABLES = [table for table in Base.metadata.sorted_tables if table.name != "jobs"]
 
 
@@ -81,6 +87,42 @@ async def test_a_domain_that_is_being_scanned(sessions: Sessions) -> None:
     with pytest.raises(JobHeld, match=r"busy\.test is being scanned"):
         await _remove(sessions, "default", "busy.test")
     assert await counts(sessions) == before
+
+
+async def test_a_job_that_is_being_created(sessions: Sessions) -> None:
+    """A removal waits for it, and is refused."""
+    await scan(sessions, "busy.test")
+    job_id = jobs.new_job_id()
+    async with sessions.brief() as session, session.begin():
+        await jobs.create_job(session, job_id, "default", [Target("busy.test", ())], {}, jobs.QUEUE_OWNER)
+        removal_task = asyncio.create_task(_remove(sessions, "default", "busy.test"))
+        assert not (await asyncio.wait([removal_task], timeout=0.3))[0]
+    with pytest.raises(JobHeld, match=job_id):
+        await removal_task
+
+
+@on_postgresql
+async def test_a_domain_that_is_removed_while_a_job_is_created(
+    sessions: Sessions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The job gets a new domain of that name, whatever was inserted or found before."""
+    await scan(sessions, "gone.test")
+    job_id = jobs.new_job_id()
+    async with sessions.brief() as session, session.begin():
+        execute: Callable[..., Awaitable[Any]] = session.execute
+        removals = [partial(_remove, sessions, "default", "gone.test")]
+
+        async def and_then_remove(statement: Any, *arguments: Any) -> Any:
+            done = await execute(statement, *arguments)
+            if statement.is_insert and removals:
+                await removals.pop()()
+            return done
+
+        monkeypatch.setattr(session, "execute", and_then_remove)
+        await jobs.create_job(session, job_id, "default", [Target("gone.test", ())], {}, jobs.QUEUE_OWNER)
+    assert not removals
+    async with sessions.read() as session, session.begin():
+        assert await session.scalar(select(func.count()).select_from(Base.metadata.tables["domains"])) == 1
 
 
 def test_the_commands(contentmap: Any) -> None:

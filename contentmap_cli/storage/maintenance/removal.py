@@ -70,6 +70,8 @@ async def take_away(session: GuardedSession, domain_id: int, name: str) -> Count
     live = or_(Job.owner == QUEUE_OWNER, func.coalesce(Job.lease_until > utc_now(), False))
     waiting = DomainScan.status.in_((ScanStatus.PENDING, ScanStatus.RUNNING))
     held = await hold_domains(session, {domain_id})
+    # wait for the jobs that are being created: they have locked its key
+    await session.execute(select(Domain.id).where(Domain.id == domain_id).with_for_update())
     job_id = await session.scalar(
         select(Job.id)
         .join(DomainScan, DomainScan.job_id == Job.id)
