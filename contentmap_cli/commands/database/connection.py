@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -60,7 +60,7 @@ async def database_for_writing(cli: GlobalOptions, *, create: bool = True) -> As
         raise _nothing_yet(address.shown)
     if address.path is not None:
         _check_writable(address, own=cli.db is None)
-    async with _opened(address, writable=True) as database, watched(database, address):
+    async with _opened(address, writable=True) as database:
         async with database.engine.begin() as connection:
             state, revision = await schema_of(database, connection)
             if state is SchemaState.EMPTY and database.path is not None:
@@ -131,10 +131,13 @@ async def opened_address(address: DatabaseAddress) -> AsyncIterator[Database]:
 async def _opened(
     address: DatabaseAddress, *, writable: bool, patient: bool = False
 ) -> AsyncIterator[Database]:
+    """Open a database. A server is watched where its answers have no timeout."""
     database = open_database(address, writable=writable, patient=patient)
+    watch = watched(database, address) if writable or patient else nullcontext()
     try:
         with storage_errors(database.shown):
-            yield database
+            async with watch:
+                yield database
     finally:
         await database.close()
 
