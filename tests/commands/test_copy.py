@@ -126,12 +126,14 @@ def test_what_refuses_a_copy(recorded: Contentmap, tmp_path: Path) -> None:
     for target, code in (
         (recorded.database, 2),
         (str(tmp_path / "no" / "folder.db"), 5),
+        (str(tmp_path), 5),
         ("postgresql://user:geheim@127.0.0.1:1/x", 5),
     ):
         said = recorded("db", "copy", "--to", target)
         assert (said.code, "geheim" in said.err + said.out, "hint:" in said.err) == (code, False, True), (
             said.err
         )
+        assert " with --db" not in said.err
 
 
 async def test_a_target_that_holds_something_else(

@@ -120,9 +120,9 @@ async def opened_as_is(cli: GlobalOptions, *, create: bool, patient: bool = Fals
 
 @asynccontextmanager
 async def opened_address(address: DatabaseAddress) -> AsyncIterator[Database]:
-    """Open a database with any schema for writing; a missing SQLite file is created."""
+    """Open the database of --to with any schema for writing; a missing SQLite file is created."""
     if address.path is not None and not (address.must_exist and _is_missing_file(address)):
-        _check_writable(address, own=False)
+        _check_writable(address, own=False, option="--to")
     async with _opened(address, writable=True) as database:
         yield database
 
@@ -156,7 +156,7 @@ def _nothing_yet(shown: str) -> NotFound:
     )
 
 
-def _check_writable(address: DatabaseAddress, *, own: bool) -> None:
+def _check_writable(address: DatabaseAddress, *, own: bool, option: str = "--db") -> None:
     """Create the folder of the default database. A folder that the user named must exist. Raise an error for
     a file that cannot be written."""
     file = address.path
@@ -172,7 +172,7 @@ def _check_writable(address: DatabaseAddress, *, own: bool) -> None:
         elif not folder.is_dir():
             raise DatabaseUnavailable(
                 f"no such folder for the database: {folder}",
-                hint="create it, or name another database with --db",
+                hint=f"create it, or name another database with {option}",
             )
     except OSError as error:
         raise DatabaseUnavailable(
@@ -180,9 +180,9 @@ def _check_writable(address: DatabaseAddress, *, own: bool) -> None:
             hint="name a database in a writable folder with --db",
         ) from error
     if file.is_dir():
-        raise DatabaseUnavailable(f"{file} is a folder, not a database", hint="name a file with --db")
+        raise DatabaseUnavailable(f"{file} is a folder, not a database", hint=f"name a file with {option}")
     for each, what in ((file, "database"), (folder, "folder of the database")):
         if each.exists() and not os.access(each, os.W_OK):
             raise DatabaseUnavailable(
-                f"the {what} {each} is read-only", hint="name a writable database with --db"
+                f"the {what} {each} is read-only", hint=f"name a writable database with {option}"
             )
