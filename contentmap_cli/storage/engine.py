@@ -140,10 +140,9 @@ def open_database(
             "command_timeout": None if writable or patient else COMMAND_SECONDS,
         },
     )
-    database = Database(engine, to.shown, engine.dialect.name, None, connections)
+    database = Database(engine, to.shown, engine.dialect.name, None, connections, _open=connector.connections)
     listened = engine.sync_engine
     event.listen(listened, "do_connect", connector.connect)
-    event.listen(listened, "connect", lambda made, _: database._open.add(made.driver_connection))
     event.listen(listened, "begin", connector.begun)
     event.listen(listened, "handle_error", connector.convert)
     event.listen(listened, "rollback", _server_rollback)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from contextlib import AsyncExitStack
 from typing import Any, Final
+from weakref import WeakSet
 
 import asyncpg
 from sqlalchemy import Connection, Dialect
@@ -49,6 +50,7 @@ class ServerConnector:
         self._address = address
         self._name = name
         self.pooled = False
+        self.connections: WeakSet[asyncpg.Connection] = WeakSet()
 
     def connect(self, dialect: Dialect, _record: Any, arguments: Any, options: Any) -> Any:
         """Open a connection (event `do_connect`)."""
@@ -62,6 +64,7 @@ class ServerConnector:
     async def open(self, *_: object, **options: Any) -> asyncpg.Connection:
         """Open the driver's connection, with the settings unless there is a pooler."""
         driver = await _connect(self._address, self._name, **options)
+        self.connections.add(driver)  # the watchdog terminates it, should the server be silent from now on
         try:
             if not self.pooled:
                 # one message, and one transaction: a division by zero undoes the settings

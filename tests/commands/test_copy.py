@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sqlite3
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +13,13 @@ from program import Contentmap
 from sqlalchemy import select
 from web_sites import Page, good_site, index, serving, urlset
 
+from contentmap_cli.commands.database import connection
 from contentmap_cli.commands.database.connection import open_for_reading
-from contentmap_cli.storage.database_url import parse_database_address
+from contentmap_cli.commands.database.copy import _run
+from contentmap_cli.commands.interface.global_options import GlobalOptions
+from contentmap_cli.errors import StorageRefused, UsageError
+from contentmap_cli.storage.database_url import DatabaseAddress, parse_database_address
+from contentmap_cli.storage.engine import Database
 from contentmap_cli.storage.maintenance import copying
 from contentmap_cli.storage.maintenance.copying import TABLES
 
@@ -81,31 +88,62 @@ async def test_there_and_back(
         assert server(*words).code == 0
 
 
+async def test_a_target_that_another_copy_has_filled(
+    recorded: Contentmap, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second copy found no file when it began: it is refused, and what the first has written stays."""
+    target = str(tmp_path / "new.db")
+    cli = GlobalOptions(recorded.database)
+    usual = connection.opened_address
+
+    @asynccontextmanager
+    async def after_another(address: DatabaseAddress) -> AsyncIterator[Database]:
+        monkeypatch.setattr(connection, "opened_address", usual)
+        await _run(cli, target, as_json=False)
+        async with usual(address) as opened:
+            yield opened
+
+    monkeypatch.setattr(connection, "opened_address", after_another)
+    with pytest.raises(UsageError, match="not empty"):
+        await _run(cli, target, as_json=False)
+    assert all((await rows(target)).values())
+
+
+def test_a_damaged_source(recorded: Contentmap, tmp_path: Path) -> None:
+    """The error names the source, not the target."""
+    file = tmp_path / "map.db"
+    with closing(sqlite3.connect(file)) as opened:
+        ((number,),) = opened.execute("SELECT rootpage FROM sqlite_master WHERE name = 'domain_scans'")
+    data = bytearray(file.read_bytes())
+    data[(number - 1) * 4096 : number * 4096] = b"\x01" * 4096
+    file.write_bytes(data)
+    said = recorded("db", "copy", "--to", str(tmp_path / "new.db"))
+    assert (said.code, f"{file} is damaged" in said.err) == (5, True), said.err
+
+
 def test_what_refuses_a_copy(recorded: Contentmap, tmp_path: Path) -> None:
     """A target with rows, one in a folder that is not there, and a password in neither message."""
     for target, code in (
         (recorded.database, 2),
         (str(tmp_path / "no" / "folder.db"), 5),
+        (str(tmp_path), 5),
         ("postgresql://user:geheim@127.0.0.1:1/x", 5),
     ):
         said = recorded("db", "copy", "--to", target)
         assert (said.code, "geheim" in said.err + said.out, "hint:" in said.err) == (code, False, True), (
             said.err
         )
+        assert " with --db" not in said.err
 
 
 async def test_a_target_that_holds_something_else(
     recorded: Contentmap, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is read back and differs is an error, and the new file is deleted."""
-    from contentmap_cli.commands.database.copy import _run
-    from contentmap_cli.commands.interface.global_options import GlobalOptions
-    from contentmap_cli.errors import StorageRefused
-
     usual = copying.copy_table
 
-    async def lossy(source: Any, target: Any, table: Any) -> Any:
-        written = await usual(source, target, table)
+    async def lossy(source: Any, target: Any, table: Any, *, shown: str) -> Any:
+        written = await usual(source, target, table, shown=shown)
         if table.name == "robots_versions":
             await target.exec_driver_sql("UPDATE robots_versions SET state = 'x' WHERE id = 1")
         return written

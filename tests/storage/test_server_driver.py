@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,10 @@ import asyncpg
 import pytest
 from sqlalchemy import Pool, event, make_url, text
 
-from contentmap_cli.commands.database.connection import open_for_reading
+from contentmap_cli.commands.database.connection import open_for_reading, opened_address, opened_as_is
+from contentmap_cli.commands.interface.global_options import GlobalOptions
 from contentmap_cli.errors import ConnectionLost, DatabaseUnavailable
+from contentmap_cli.storage import watchdog
 from contentmap_cli.storage.database_url import parse_database_address
 from contentmap_cli.storage.engine import Database, open_database
 from contentmap_cli.storage.server_driver import connect_to, require_sessions
@@ -148,19 +150,21 @@ async def test_a_server_that_gives_few_connections(postgres_address: str) -> Non
 
 
 @asynccontextmanager
-async def pooler(address: str) -> AsyncIterator[str]:
+async def pooler(address: str, *, silent: bool = False) -> AsyncIterator[str]:
     """A connection pooler, as far as a client can see when it connects: it makes up the number of the server
-    process. Its clients share no session."""
+    process. Its clients share no session. `silent`: it answers nothing after that."""
     url = make_url(address)
     tasks: set[asyncio.Task[None]] = set()
 
     async def pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter, *, rewrites: bool) -> None:
-        while data := await source.read(65536):
-            if rewrites and (at := data.find(b"K\0\0\0\x0c")) >= 0:
-                data = data[: at + 5] + (7).to_bytes(4) + data[at + 9 :]
-                rewrites = False
-            sink.write(data)
-        sink.close()
+        with closing(sink):
+            while data := await source.read(65536):
+                if rewrites and (at := data.find(b"K\0\0\0\x0c")) >= 0:
+                    data = data[: at + 5] + (7).to_bytes(4) + data[at + 9 :]
+                    rewrites = False
+                sink.write(data)
+                if silent and b"Z\0\0\0\x05I" in data:
+                    await asyncio.sleep(60)
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         there, to = await asyncio.open_connection(url.host, url.port)
@@ -177,6 +181,27 @@ async def pooler(address: str) -> AsyncIterator[str]:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@pytest.mark.parametrize(
+    "opener",
+    [
+        lambda cli: opened_as_is(cli, create=True),
+        lambda cli: opened_as_is(cli, create=False, patient=True),
+        lambda cli: opened_address(parse_database_address(cli.db)),
+    ],
+    ids=["upgrade", "deep check", "copy"],
+)
+async def test_a_server_that_goes_silent(
+    postgres_address: str, monkeypatch: pytest.MonkeyPatch, opener: Callable[[GlobalOptions], Any]
+) -> None:
+    """The watchdog cuts its connections, the first one too, which is not yet in the pool."""
+    monkeypatch.setattr(watchdog, "CHECK_SECONDS", 0.1)
+    monkeypatch.setattr(watchdog, "ANSWER_SECONDS", 0.2)
+    async with asyncio.timeout(20), pooler(postgres_address, silent=True) as address:
+        with pytest.raises(ConnectionLost):
+            async with opener(GlobalOptions(address)) as database, database.engine.connect():
+                pass
 
 
 async def test_behind_a_pooler(postgres_address: str) -> None:
@@ -197,7 +222,7 @@ async def test_behind_a_pooler(postgres_address: str) -> None:
                 for _ in range(2):
                     row = (await connection.execute(text(query))).one()
                     assert tuple(row) == ("1min", "read committed", '"public"', 0), number
-            driver: Any = next(iter(database._open))
+            driver: Any = next(each for each in database._open if not each.is_closed())
             assert await driver.fetchval("SHOW lock_timeout") == "0"
         await require_sessions(parse_database_address(address))  # as it shares no session
     await on_server(postgres_address, f"ALTER DATABASE {name} RESET default_transaction_isolation")

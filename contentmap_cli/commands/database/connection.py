@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -64,7 +64,7 @@ async def database_for_writing(cli: GlobalOptions, *, create: bool = True) -> As
         raise _nothing_yet(address.shown)
     if address.path is not None:
         _check_writable(address, own=cli.db is None)
-    async with _opened(address, writable=True) as database, watched(database, address):
+    async with _opened(address, writable=True) as database:
         async with database.engine.begin() as connection:
             state, revision = await schema_of(database, connection)
             if state is SchemaState.EMPTY and database.path is not None:
@@ -124,9 +124,9 @@ async def opened_as_is(cli: GlobalOptions, *, create: bool, patient: bool = Fals
 
 @asynccontextmanager
 async def opened_address(address: DatabaseAddress) -> AsyncIterator[Database]:
-    """Open a database with any schema for writing; a missing SQLite file is created."""
+    """Open the database of --to with any schema for writing; a missing SQLite file is created."""
     if address.path is not None and not (address.must_exist and _is_missing_file(address)):
-        _check_writable(address, own=False)
+        _check_writable(address, own=False, option="--to")
     async with _opened(address, writable=True) as database:
         yield database
 
@@ -135,10 +135,13 @@ async def opened_address(address: DatabaseAddress) -> AsyncIterator[Database]:
 async def _opened(
     address: DatabaseAddress, *, writable: bool, patient: bool = False
 ) -> AsyncIterator[Database]:
+    """Open a database. A server is watched where its answers have no timeout."""
     database = open_database(address, writable=writable, patient=patient)
+    watch = watched(database, address) if writable or patient else nullcontext()
     try:
         with storage_errors(database.shown):
-            yield database
+            async with watch:
+                yield database
     finally:
         await database.close()
 
@@ -157,7 +160,7 @@ def _nothing_yet(shown: str) -> NotFound:
     )
 
 
-def _check_writable(address: DatabaseAddress, *, own: bool) -> None:
+def _check_writable(address: DatabaseAddress, *, own: bool, option: str = "--db") -> None:
     """Create the folder of the default database. A folder that the user named must exist. Raise an error for
     a file that cannot be written."""
     file = address.path
@@ -173,7 +176,7 @@ def _check_writable(address: DatabaseAddress, *, own: bool) -> None:
         elif not folder.is_dir():
             raise DatabaseUnavailable(
                 f"no such folder for the database: {folder}",
-                hint="create it, or name another database with --db",
+                hint=f"create it, or name another database with {option}",
             )
     except OSError as error:
         raise DatabaseUnavailable(
@@ -181,9 +184,9 @@ def _check_writable(address: DatabaseAddress, *, own: bool) -> None:
             hint="name a database in a writable folder with --db",
         ) from error
     if file.is_dir():
-        raise DatabaseUnavailable(f"{file} is a folder, not a database", hint="name a file with --db")
+        raise DatabaseUnavailable(f"{file} is a folder, not a database", hint=f"name a file with {option}")
     for each, what in ((file, "database"), (folder, "folder of the database")):
         if each.exists() and not os.access(each, os.W_OK):
             raise DatabaseUnavailable(
-                f"the {what} {each} is read-only", hint="name a writable database with --db"
+                f"the {what} {each} is read-only", hint=f"name a writable database with {option}"
             )

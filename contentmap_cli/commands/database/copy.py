@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -46,6 +44,7 @@ async def _run(cli: GlobalOptions, to: str, *, as_json: bool) -> None:
     from contentmap_cli.commands.interface.answer_output import print_line
     from contentmap_cli.commands.interface.process_setup import hide_argument
     from contentmap_cli.storage.database_url import parse_database_address
+    from contentmap_cli.storage.maintenance.copying import delete_if_empty
 
     address = parse_database_address(to)
     if address.has_secret:
@@ -58,7 +57,7 @@ async def _run(cli: GlobalOptions, to: str, *, as_json: bool) -> None:
         except BaseException:
             await target.close()
             if file is not None and is_new:
-                _delete(file)
+                delete_if_empty(file)
             raise
         if as_json:
             answer = {
@@ -75,28 +74,24 @@ async def _run(cli: GlobalOptions, to: str, *, as_json: bool) -> None:
             print_line(f"{name:<20}  {each.rows:>13,}")
 
 
-def _delete(file: Path) -> None:
-    """Delete an SQLite database."""
-    for end in ("", "-wal", "-shm"):
-        with suppress(OSError):
-            Path(f"{file}{end}").unlink(missing_ok=True)
-
-
 async def _copy(cli: GlobalOptions, source: Database, target: Database) -> dict[str, Copied]:
     """Copy all tables in one transaction of each database, and compare what was written with what is read."""
     from contentmap_cli.errors import StorageRefused
+    from contentmap_cli.storage.database_errors import storage_errors
     from contentmap_cli.storage.engine import snapshot_options
     from contentmap_cli.storage.maintenance.copying import TABLES, continue_numbering, copy_table, read_back
 
     snapshots = source.engine.execution_options(**snapshot_options(source))
     async with target.engine.begin() as writing:
         await _prepare(target, writing)
-        async with snapshots.begin() as reading:
-            await _require_idle(source, reading)
-            copied = {}
-            for table in TABLES:
-                copied[table.name] = await copy_table(reading, writing, table)
-                cli.note(f"{table.name}: {copied[table.name].rows:,} rows")
+        with storage_errors(source.shown):
+            async with snapshots.begin() as reading:
+                await _require_idle(source, reading)
+                copied = {}
+                for table in TABLES:
+                    with storage_errors(target.shown):
+                        copied[table.name] = await copy_table(reading, writing, table, shown=source.shown)
+                    cli.note(f"{table.name}: {copied[table.name].rows:,} rows")
         await continue_numbering(writing)
         for table in TABLES:
             if await read_back(writing, table) != copied[table.name]:

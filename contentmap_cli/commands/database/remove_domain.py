@@ -79,32 +79,37 @@ async def _run(cli: GlobalOptions, name: str, *, dry_run: bool, as_json: bool) -
 
 
 async def _remove(sessions: Sessions, tenant: str, name: str) -> tuple[Counter[str], int]:
-    """Remove the domain, and what an interrupted removal has left. Return the rows removed by table, and the
-    number of files that are left."""
+    """Remove the domain, and what interrupted removals have left. Return the rows of the domain removed by
+    table, and the number of its files that are left."""
     from contentmap_cli.commands.database.lookups import require_domain
+    from contentmap_cli.commands.engine.run_id import is_running
     from contentmap_cli.errors import NotFound
     from contentmap_cli.storage.maintenance import removal
 
     removed: Counter[str] = Counter()
     async with sessions.brief(domain=name) as session, session.begin():
-        continued = any(each == name for _, each in await removal.taken_away(session))
+        begun = await removal.taken_away(session)
+        mine = {each for each in begun if begun[each] == removal.removed_name(each, tenant, name)}
         try:
             domain_id = await require_domain(session, tenant, name)
-            removed += await removal.take_away(session, domain_id, name)
+            removed += await removal.take_away(session, domain_id, tenant, name, is_running)
+            mine.add(domain_id)
         except NotFound:
-            if not continued:
+            if not mine:
                 raise
     async with sessions.read() as session, session.begin():
         leftovers = await removal.taken_away(session)
     left = 0
-    for domain_id, _ in leftovers:
+    for domain_id in sorted(leftovers, key=lambda each: each not in mine):
+        counts: Counter[str] = removed if domain_id in mine else Counter()
         for table in removal.LARGE:
-            rows = 1
-            while rows:
+            more = True
+            while more:
                 async with sessions.brief() as session, session.begin():
-                    rows = await removal.drop_rows(session, table, domain_id)
-                removed[table.name] += rows
-        left += await _remove_files(sessions, domain_id, removed)
+                    rows, more = await removal.drop_rows(session, table, domain_id)
+                counts[table.name] += rows
+        files = await _remove_files(sessions, domain_id, counts)
+        left += files if domain_id in mine else 0
     return removed, left
 
 

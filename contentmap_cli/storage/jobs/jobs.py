@@ -92,16 +92,19 @@ async def _domain_ids(
     session: GuardedSession, tenant: str, names: Sequence[str], now: datetime
 ) -> dict[str, int]:
     """Return the ids of domains, and insert those that are new. The caller passes all names in one order, so
-    that two jobs never deadlock."""
-    rows = [
-        {"tenant_id": tenant, "name": name, "created_at": now, "sitemap_count": 0, "url_count": 0}
-        for name in names
-    ]
-    await session.execute(_insert_for(session)(Domain).on_conflict_do_nothing(), rows)
-    found = await session.execute(
-        select(Domain.name, Domain.id).where(Domain.tenant_id == tenant, Domain.name.in_(names))
-    )
-    return {row.name: row.id for row in found}
+    that two jobs never deadlock. No domain can be removed until the transaction ends."""
+    ids: dict[str, int] = {}
+    insert_new = _insert_for(session)(Domain).on_conflict_do_nothing()
+    while missing := [name for name in names if name not in ids]:  # again if one is removed in between
+        rows = [
+            {"tenant_id": tenant, "name": name, "created_at": now, "sitemap_count": 0, "url_count": 0}
+            for name in missing
+        ]
+        await session.execute(insert_new, rows)
+        found = select(Domain.name, Domain.id).where(Domain.tenant_id == tenant, Domain.name.in_(missing))
+        locked = await session.execute(found.with_for_update(read=True, key_share=True))
+        ids |= {row.name: row.id for row in locked}
+    return ids
 
 
 def _insert_for(session: GuardedSession) -> Any:

@@ -6,16 +6,20 @@ are counted and hashed as they are written, and again as they are read back.
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import repeat
+from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import JSON, Boolean, String, Table, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contentmap_cli.storage.column_types import UtcDateTime
+from contentmap_cli.storage.database_errors import storage_errors
 from contentmap_cli.storage.tables import Base
 
 TABLES: Final = tuple(Base.metadata.sorted_tables)
@@ -52,11 +56,17 @@ async def first_filled(connection: AsyncConnection) -> str | None:
     return None
 
 
-async def copy_table(source: AsyncConnection, target: AsyncConnection, table: Table) -> Copied:
-    """Copy the rows of a table and return what was written."""
+async def copy_table(source: AsyncConnection, target: AsyncConnection, table: Table, *, shown: str) -> Copied:
+    """Copy the rows of a table and return what was written. Errors of the source name it as `shown`."""
     written = Copied()
     same = source.dialect.name == target.dialect.name
-    batches = _batches(source, table, times_as_text=not same)
+
+    async def read() -> AsyncIterator[Rows]:
+        with storage_errors(shown):
+            async for batch in _batches(source, table, times_as_text=not same):
+                yield batch
+
+    batches = read()
     convert = _converter(table) if not same and target.dialect.name == "postgresql" else _unchanged
     columns = [column.name for column in table.columns]
     driver: Any = (await target.get_raw_connection()).driver_connection
@@ -77,6 +87,16 @@ async def copy_table(source: AsyncConnection, target: AsyncConnection, table: Ta
         written.add(batch)
         await driver.cursor().executemany(insert, batch)
     return written
+
+
+def delete_if_empty(file: Path) -> None:
+    """Delete an SQLite file without tables that no other process is writing to."""
+    with suppress(OSError, sqlite3.Error), closing(sqlite3.connect(file, timeout=0)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        if connection.execute("SELECT 1 FROM sqlite_master").fetchone() is None:
+            file.unlink()
+            for end in ("-wal", "-shm"):
+                Path(f"{file}{end}").unlink(missing_ok=True)
 
 
 async def read_back(target: AsyncConnection, table: Table) -> Copied:

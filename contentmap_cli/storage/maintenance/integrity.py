@@ -8,6 +8,8 @@ from typing import Final
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from contentmap_cli.storage.reading.domains import REMOVED
+
 LIMIT: Final = 20
 """Findings of one check that are reported."""
 
@@ -15,6 +17,7 @@ _QUERIES: Final = {
     "domains: url_count is not the number of different listed URLs": """
         SELECT d.id, d.name, d.url_count, count(DISTINCT u.url) FROM domains d
         LEFT JOIN sitemap_urls u ON u.domain_id = d.id AND u.removed_scan_id IS NULL
+        WHERE d.id NOT IN {removed}
         GROUP BY d.id, d.name, d.url_count HAVING d.url_count <> count(DISTINCT u.url)""",
     "sitemap_urls: a row of a file of another domain, or of none": """
         SELECT DISTINCT u.domain_id, u.sitemap_file_id FROM sitemap_urls u
@@ -24,11 +27,11 @@ _QUERIES: Final = {
         SELECT c.domain_id, c.sitemap_file_id, c.url FROM sitemap_url_changes c
         LEFT JOIN sitemap_urls u
         ON u.domain_id = c.domain_id AND u.sitemap_file_id = c.sitemap_file_id AND u.url = c.url
-        WHERE u.url IS NULL""",
+        WHERE u.url IS NULL AND c.domain_id NOT IN {removed}""",
     "sitemap_urls: first seen by a scan of another domain, or of none": """
         SELECT DISTINCT u.domain_id, u.first_scan_id FROM sitemap_urls u
         LEFT JOIN domain_scans s ON s.id = u.first_scan_id AND s.domain_id = u.domain_id
-        WHERE s.id IS NULL""",
+        WHERE s.id IS NULL AND u.domain_id NOT IN {removed}""",
     "sitemap_urls: listed by a file that was removed": """
         SELECT DISTINCT u.domain_id, u.sitemap_file_id FROM sitemap_urls u
         JOIN sitemap_files f ON f.id = u.sitemap_file_id
@@ -45,7 +48,8 @@ _QUERIES: Final = {
         SELECT j.id, j.total_domains, count(s.id) FROM jobs j LEFT JOIN domain_scans s ON s.job_id = j.id
         GROUP BY j.id, j.total_domains HAVING j.total_domains < count(s.id)""",
 }
-"""Each selects the rows that break a rule."""
+"""Each selects the rows that break a rule; `{removed}` stands for the domains whose removal has begun."""
+_REMOVED: Final = f"(SELECT id FROM domains WHERE tenant_id = '{REMOVED}')"  # noqa: S608 - a name of ours
 
 
 async def integrity_problems(connection: AsyncConnection) -> AsyncIterator[str]:
@@ -60,5 +64,6 @@ async def integrity_problems(connection: AsyncConnection) -> AsyncIterator[str]:
         for table, row, parent, _ in loose.fetchmany(LIMIT):
             yield f"foreign_key_check: {table}: row {row} refers to no row of {parent}"
     for rule, query in _QUERIES.items():
-        for row in (await connection.execute(text(f"{query} LIMIT {LIMIT}"))).all():
+        limited = f"{query.format(removed=_REMOVED)} LIMIT {LIMIT}"
+        for row in (await connection.execute(text(limited))).all():
             yield f"{rule}: {', '.join(map(str, row))}"

@@ -17,7 +17,7 @@ from contentmap_cli.batches import batched
 from contentmap_cli.errors import JobHeld
 from contentmap_cli.models import ScanStatus
 from contentmap_cli.storage.column_types import utc_now
-from contentmap_cli.storage.jobs.jobs import QUEUE_OWNER
+from contentmap_cli.storage.jobs.jobs import QUEUE_OWNER, RunCheck, is_alive
 from contentmap_cli.storage.maintenance.prune import hold_domains
 from contentmap_cli.storage.reading.domains import REMOVED
 from contentmap_cli.storage.session import GuardedSession
@@ -65,20 +65,24 @@ async def count_rows(session: GuardedSession, domain_id: int) -> Counter[str]:
     return Counter({name: int(await session.scalar(query) or 0) for name, query in counts.items()})
 
 
-async def take_away(session: GuardedSession, domain_id: int, name: str) -> Counter[str]:
+async def take_away(
+    session: GuardedSession, domain_id: int, tenant: str, name: str, running: RunCheck
+) -> Counter[str]:
     """Delete the scans of a domain and hand it to no tenant. Raise JobHeld where a run scans it or will."""
     live = or_(Job.owner == QUEUE_OWNER, func.coalesce(Job.lease_until > utc_now(), False))
     waiting = DomainScan.status.in_((ScanStatus.PENDING, ScanStatus.RUNNING))
     held = await hold_domains(session, {domain_id})
-    job_id = await session.scalar(
-        select(Job.id)
+    # wait for the jobs that are being created: they have locked its key
+    await session.execute(select(Domain.id).where(Domain.id == domain_id).with_for_update())
+    found = await session.execute(
+        select(Job.id, Job.owner, live)
         .join(DomainScan, DomainScan.job_id == Job.id)
-        .where(DomainScan.domain_id == domain_id, live, waiting)
-        .limit(1)
+        .where(DomainScan.domain_id == domain_id, waiting)
     )
-    if not held or job_id is not None:
+    busy = [job for job, owner, leased in found if is_alive(session, owner, leased=leased, running=running)]
+    if not held or busy:
         raise JobHeld(
-            f"{name} is being scanned" + (f" by {job_id}" if job_id else ""),
+            f"{name} is being scanned" + (f" by {busy[0]}" if busy else ""),
             hint="wait until it has ended, or cancel it with `contentmap cancel JOB_ID`",
         )
     jobs = list(await session.scalars(select(DomainScan.job_id).where(DomainScan.domain_id == domain_id)))
@@ -92,26 +96,32 @@ async def take_away(session: GuardedSession, domain_id: int, name: str) -> Count
     await session.write(
         update(Domain)
         .where(Domain.id == domain_id)
-        .values(tenant_id=REMOVED, name=f"{domain_id}:{name}"[:300], last_scan_id=None)
+        .values(tenant_id=REMOVED, name=removed_name(domain_id, tenant, name), last_scan_id=None)
     )
     return removed
 
 
-async def taken_away(session: GuardedSession) -> list[tuple[int, str]]:
-    """Return the domains whose removal has begun, with their names."""
+def removed_name(domain_id: int, tenant: str, name: str) -> str:
+    """Return the name of a domain whose removal has begun."""
+    return f"{domain_id}:{tenant}:{name}"[:300]
+
+
+async def taken_away(session: GuardedSession) -> dict[int, str]:
+    """Return the names of the domains whose removal has begun (see `removed_name`) by id."""
     found = await session.execute(select(Domain.id, Domain.name).where(Domain.tenant_id == REMOVED))
-    return [(row.id, row.name.partition(":")[2]) for row in found]
+    return {row.id: row.name for row in found}
 
 
-async def drop_rows(session: GuardedSession, table: Table, domain_id: int) -> int:
-    """Delete some rows of a large table; 0 where none is left."""
+async def drop_rows(session: GuardedSession, table: Table, domain_id: int) -> tuple[int, bool]:
+    """Delete some rows of a large table. Return their number and whether rows may be left: a second process
+    that removes the domain waits for these, and then deletes none of them."""
     key = (table.c.sitemap_file_id, table.c.url)
     mine = table.c.domain_id == domain_id
     last = (
         await session.execute(select(*key).where(mine).order_by(*key).offset(ROWS - 1).limit(1))
     ).one_or_none()
     upto = mine if last is None else and_(mine, tuple_(*key) <= tuple_(*last))
-    return await session.write(delete(table).where(upto))
+    return await session.write(delete(table).where(upto)), last is not None
 
 
 async def files_left(session: GuardedSession, domain_id: int, limit: int) -> list[int]:
