@@ -12,7 +12,7 @@ from typing import Any
 
 import asyncpg
 import pytest
-from sqlalchemy import Pool, event, make_url, text
+from sqlalchemy import make_url, text
 
 from contentmap_cli.commands.database.connection import open_for_reading, opened_address, opened_as_is
 from contentmap_cli.commands.interface.global_options import GlobalOptions
@@ -91,26 +91,6 @@ async def test_the_isolation_level_is_not_the_servers_default(postgres_address: 
         await own.close()
     finally:
         await on_server(postgres_address, f"ALTER DATABASE {name} RESET default_transaction_isolation")
-
-
-async def test_a_reading_command_connects_once(postgres_address: str) -> None:
-    """The connection that looked at the schema is used again."""
-    made: list[object] = []
-
-    def connected(*both: object) -> None:
-        made.append(both)
-
-    event.listen(Pool, "connect", connected)
-    try:
-        async with (
-            open_for_reading(parse_database_address(postgres_address)) as sessions,
-            sessions.read() as session,
-            session.begin(),
-        ):
-            assert await session.scalar(text("SELECT 1")) == 1
-    finally:
-        event.remove(Pool, "connect", connected)
-    assert len(made) == 1
 
 
 async def test_a_database_of_another_encoding(postgres_server: str) -> None:
