@@ -267,7 +267,7 @@ async def test_a_stopped_run_finishes_recording_a_failure(
         running_task = asyncio.create_task(run.run([VICTIM, "third.test"]))
         async with asyncio.timeout(60):
             await until(lambda: len(three_sites.asked) == 2)
-            with closing(sqlite3.connect(str(database.engine.url.database), isolation_level=None)) as other:
+            with closing(sqlite3.connect(str(database.path), isolation_level=None)) as other:
                 other.execute("BEGIN IMMEDIATE")
                 three_sites.gate.set()
                 await until(lambda: is_logged("transaction.begun"))
