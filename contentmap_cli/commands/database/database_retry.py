@@ -94,19 +94,10 @@ class DatabaseRetry:
     async def kept_up(self, work: Callable[[], Awaitable[T]]) -> T:
         """Return the result of `work`, repeated while the database is unavailable, and a few times where it
         refuses the work."""
-        attempts = WaitingAttempts(self, lost=False)
-        while True:
-            await self.up.wait()
-            if self.given_up is not None:
-                raise self.given_up
-            try:
-                done = await work()
-            except Exception as error:
-                if not await attempts.again(error):
-                    raise
-            else:
-                attempts.succeeded()
-                return done
+        await self.up.wait()
+        if self.given_up is not None:
+            raise self.given_up
+        return await _repeated(work, WaitingAttempts(self, lost=False))
 
     async def guard(self, ask: Callable[[], Awaitable[object]]) -> None:
         """Poll an unreachable database until it is reachable, repeatedly.
@@ -220,10 +211,16 @@ class WaitingAttempts(Attempts):
 
 async def without_conflicts(work: Callable[[], Awaitable[T]], shown: str) -> T:
     """Return the result of `work`, a transaction that is repeated after conflicts with others."""
-    attempts = Attempts(shown)
+    return await _repeated(work, Attempts(shown))
+
+
+async def _repeated(work: Callable[[], Awaitable[T]], attempts: Attempts) -> T:
     while True:
         try:
-            return await work()
+            done = await work()
         except Exception as error:
             if not await attempts.again(error):
                 raise
+        else:
+            attempts.succeeded()
+            return done
