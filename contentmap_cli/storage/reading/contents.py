@@ -319,8 +319,13 @@ def _matches(session: GuardedSession, glob: str) -> ColumnElement[bool]:
     case."""
     if session.get_bind().dialect.name == "sqlite":
         return _T.url.op("GLOB")(glob.replace("[", "[[]"))
+    return like_glob(_T.url, glob)
+
+
+def like_glob(column: ColumnElement[str], glob: str) -> ColumnElement[bool]:
+    """Return the condition that a text matches a glob of * and ? by LIKE, which ignores case on SQLite."""
     escaped = glob.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-    return _T.url.like(escaped.replace("*", "%").replace("?", "_"), escape="\\")
+    return column.like(escaped.replace("*", "%").replace("?", "_"), escape="\\")
 
 
 async def dated_urls(

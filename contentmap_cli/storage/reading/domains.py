@@ -10,6 +10,7 @@ from sqlalchemy import func, select
 from contentmap_cli.errors import Failure
 from contentmap_cli.models import ScanStatus, StoredDomain, StoredTenant
 from contentmap_cli.storage.jobs.jobs import PRUNED
+from contentmap_cli.storage.reading.contents import like_glob
 from contentmap_cli.storage.session import GuardedSession
 from contentmap_cli.storage.tables import Domain, DomainScan, Job
 
@@ -43,9 +44,7 @@ class DomainPages:
             .order_by(Domain.name)
         )
         if match is not None:
-            like = match.lower().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-            like = like.replace("*", "%").replace("?", "_")
-            self._query = self._query.where(Domain.name.like(like, escape="\\"))
+            self._query = self._query.where(like_glob(Domain.__table__.c.name, match.lower()))
         if outcomes:
             self._query = self._query.where(Domain.last_status.in_(sorted(outcomes)))
 
