@@ -86,7 +86,7 @@ def test_a_database_that_is_away_is_unhealthy(trial: QueueTrial) -> None:
 async def test_the_queue_and_the_file_are_up_to_date(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The queue is counted as soon as it can be; a file that cannot be written is told once, until it can."""
+    """The queue is counted at the start. A file that cannot be written is warned of once."""
     monkeypatch.setattr("contentmap_cli.commands.engine.metrics.REFRESH_SECONDS", 0.01)
     file = tmp_path / "folder" / "contentmap.prom"
     counts: asyncio.Queue[int] = asyncio.Queue()

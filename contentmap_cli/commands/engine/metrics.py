@@ -11,7 +11,7 @@ import logging
 import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -169,24 +169,22 @@ class WorkerMetrics:
     @asynccontextmanager
     async def given_at(self, endpoint: Endpoint) -> AsyncIterator[None]:
         """Give the metrics during the block. Raises UsageError if the port or the file cannot be had."""
-        tasks = [asyncio.create_task(self._measure_lag())]
-        runner: web.AppRunner | None = None
-        try:
-            with self._transactions_observed():
-                if endpoint.path is not None:
-                    self._write_first(endpoint.path)
-                else:
-                    runner = await self._serve(endpoint)
-                tasks.append(asyncio.create_task(self._refresh(endpoint.path)))
+        async with AsyncExitStack() as stack:
+            stack.enter_context(self._transactions_observed())
+            if endpoint.path is None:
+                stack.push_async_callback((await self._serve(endpoint)).cleanup)
+            else:
+                self._write_first(endpoint.path)
+                stack.callback(self._write_or_warn, endpoint.path)
+            tasks = [
+                asyncio.create_task(work) for work in (self._measure_lag(), self._refresh(endpoint.path))
+            ]
+            try:
                 yield
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-            if runner is not None:
-                await runner.cleanup()
-            elif endpoint.path is not None and len(tasks) > 1:
-                self._write_or_warn(endpoint.path)
+            finally:
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _serve(self, endpoint: Endpoint) -> web.AppRunner:
         """Answer `/metrics`, and `/health` with 200 or, while the worker cannot work, 503 and why."""
@@ -240,7 +238,7 @@ class WorkerMetrics:
             self._is_written = True
         except OSError as error:
             if self._is_written:
-                reason, extra = error.strerror or error, {"action": "metrics.unwritten"}
+                reason, extra = error.strerror or error, {"action": "metrics.not_written"}
                 log.warning("--metrics cannot write %s: %s", path, reason, extra=extra)
             self._is_written = False
 
