@@ -212,7 +212,12 @@ def test_all_bad_targets_are_named_before_anything_runs(on_sqlite: Any, tmp_path
         (("scan", "a.test", "--format", "xml"), None, 2, "xml is not a format of this command"),
         (("scan", "a.test", "--db", "mysql://h/d"), None, 2, "mysql"),
         (("scan", "a.test", "--db", "/proc/no/such.db"), None, 5, "no such folder"),
-        (("scan", "a.test", "--db", "postgresql://u:secret@127.0.0.1:1/d"), None, 5, "cannot be reached"),
+        (
+            ("scan", "a.test", "--db", "postgresql://u:secret@127.0.0.1:1/d"),
+            None,
+            5,
+            "reached: connection refused\n",
+        ),
         (("scan", "a.test", "--db", "."), None, 5, "is a folder"),
         (("status",), None, 6, "nothing is recorded"),
         (("jobs", "--since", "whenever"), None, 2, "--since"),

@@ -9,7 +9,14 @@ import sys
 
 from contentmap_cli.commands.interface.logging_setup import write_console
 from contentmap_cli.commands.interface.process_setup import close_quietly
-from contentmap_cli.errors import AnswerLost, ContentMapError, Exit, SystemLimit, is_out_of_threads
+from contentmap_cli.errors import (
+    AnswerLost,
+    ConnectionLost,
+    ContentMapError,
+    Exit,
+    SystemLimit,
+    is_out_of_threads,
+)
 
 _REPORT = "run it again with -vv --log-file FILE and report the file"
 _FILES = "raise the limit on open files (`ulimit -n`)"
@@ -25,8 +32,8 @@ def fail(error: ContentMapError, *, as_json: bool = False) -> None:
 
     cause = error.__cause__
     reason = (cause.strerror or str(cause)) if isinstance(cause, OSError) else None
-    if reason and reason in error.message:
-        reason = None
+    if isinstance(error, ConnectionLost) or (reason and reason in error.message):
+        reason = None  # the message has it
     write_console(
         f"{error.message}: {reason}" if reason else error.message,
         level=logging.ERROR,
