@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -77,6 +78,7 @@ async def _run(cli: GlobalOptions, to: str, *, as_json: bool) -> None:
 async def _copy(cli: GlobalOptions, source: Database, target: Database) -> dict[str, Copied]:
     """Copy all tables in one transaction of each database, and compare what was written with what is read."""
     from contentmap_cli.errors import StorageRefused
+    from contentmap_cli.output.number_format import plural
     from contentmap_cli.storage.database_errors import storage_errors
     from contentmap_cli.storage.engine import snapshot_options
     from contentmap_cli.storage.maintenance.copying import TABLES, continue_numbering, copy_table, read_back
@@ -91,7 +93,8 @@ async def _copy(cli: GlobalOptions, source: Database, target: Database) -> dict[
                 for table in TABLES:
                     with storage_errors(target.shown):
                         copied[table.name] = await copy_table(reading, writing, table, shown=source.shown)
-                    cli.note(f"{table.name}: {copied[table.name].rows:,} rows")
+                    if sys.stderr.isatty():  # the answer has them too
+                        cli.note(f"{table.name}: {plural(copied[table.name].rows, 'row')}")
         await continue_numbering(writing)
         for table in TABLES:
             if await read_back(writing, table) != copied[table.name]:

@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from contentmap_cli.commands.database.prune import FILES_SECONDS
 from contentmap_cli.commands.interface import options as opt
 from contentmap_cli.commands.interface.command_decorator import run_async
 from contentmap_cli.commands.interface.global_options import GlobalOptions
 
 if TYPE_CHECKING:
     from contentmap_cli.storage.session import Sessions
-
-FILES_SECONDS = 60.0
-"""Time limit for removing sitemap files on PostgreSQL, as in `db prune`: each may read the table of URLs."""
 
 EPILOG = """\
 Examples:
