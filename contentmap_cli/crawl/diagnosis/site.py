@@ -149,24 +149,18 @@ class Diagnosis:
         return Check("user agent", Level.WARNING, url, text, Code.BLOCKED, action)
 
     async def _sitemaps(self, origin: str, robots: Robots) -> list[Check]:
-        named = robots.sitemaps[:MAX_SITEMAPS]
-        urls = [*named, *self._context.target.sitemaps] or [f"{origin}/{path}" for path in MAIN_PATHS[:2]]
+        given = (*robots.sitemaps[:MAX_SITEMAPS], *self._context.target.sitemaps)
         checks: list[Check] = []
-        for url in dict.fromkeys(urls):
+        for url in dict.fromkeys(given or [f"{origin}/{path}" for path in MAIN_PATHS[:2]]):
             if not self._deferred:
-                guessed = url not in (*named, *self._context.target.sitemaps)
-                checks += await self._sitemap(url, robots, guessed=guessed)
+                checks += await self._sitemap(url, robots, guessed=not given)
         if len(robots.sitemaps) > MAX_SITEMAPS:
             text = (
                 f"{len(robots.sitemaps) - MAX_SITEMAPS} more are named in robots.txt and were not requested"
             )
             checks.append(Check("sitemap", Level.INFO, origin, text))
-        if (
-            not named
-            and not self._context.target.sitemaps
-            and checks
-            and all(check.code in _ABSENT for check in checks if check.step == "sitemap")
-        ):
+        sitemaps = [check for check in checks if check.step == "sitemap"]
+        if checks and not given and all(check.code in _ABSENT for check in sitemaps):
             text = "robots.txt names no sitemap, and there is none at the common paths"
             action = "name the sitemap in robots.txt; a scan also tries other paths and the home page"
             checks.append(Check("sitemap", Level.WARNING, origin, text, None, action))
