@@ -28,25 +28,9 @@ import asyncpg
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "support"))
 from postgres_server import PostgresServer
 
-COLUMNS = [
-    "domain_id",
-    "sitemap_file_id",
-    "url",
-    "lastmod",
-    "lastmod_precision",
-    "lastmod_text",
-    "changefreq",
-    "priority",
-    "page_type",
-    "in_scope",
-    "repaired",
-    "image_count",
-    "video_count",
-    "news_count",
-    "extras",
-    "first_scan_id",
-    "removed_scan_id",
-]
+from contentmap_cli.models.entry_rows import ALL_COLUMNS
+
+COLUMNS = ["domain_id", "sitemap_file_id", *ALL_COLUMNS, "first_scan_id", "removed_scan_id"]
 INSERT = f"INSERT INTO sitemap_urls ({','.join(COLUMNS)}) VALUES ({','.join('?' * len(COLUMNS))})"  # noqa: S608
 FILE_COLUMNS = (
     "id domain_id url discovery_method status size_bytes decoded_bytes is_gzipped has_lastmod has_priority"

@@ -144,7 +144,7 @@ def test_a_file_in_every_format(on_sqlite: Any, tmp_path: Path) -> None:
 
 
 def _many(count: int) -> str:
-    """A sitemap in which each of so many entries has each of four faults."""
+    """A sitemap with `count` occurrences of each fault."""
     alternate = '<xhtml:link rel="alternate" hreflang="de" href="https://a.test/de/{0}"/>'
     entries = "".join(
         f"<url><loc>https://a.test/p{number}</loc><lastmod>never {number}</lastmod>"

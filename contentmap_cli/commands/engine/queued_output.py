@@ -32,7 +32,7 @@ MESSAGE_BYTES: Final = 2**20
 HURRIED_SECONDS: Final = 2.0
 """Time for the reader to take what is left when the run was told to stop."""
 _CHUNK: Final = 64 * 1024
-_AT_ONCE: Final = select.PIPE_BUF  # a pipe that is ready takes so many bytes without a wait
+_AT_ONCE: Final = select.PIPE_BUF  # bytes that a pipe takes without blocking when it is ready
 
 
 class QueuedStream(io.RawIOBase):
@@ -205,7 +205,7 @@ async def queued_output() -> AsyncIterator[Queues]:
             queues.hurry()
             raise
         finally:
-            with contextlib.suppress(OSError):  # whoever wants to know has asked `drained`
+            with contextlib.suppress(OSError):  # reported by `drained` to callers that need it
                 await queues.drained()
 
 
