@@ -110,6 +110,10 @@ class CrawlContext:
         self.stats.count_fetch(fetched)
         return fetched
 
+    async def servers(self, origin: str) -> frozenset[str]:
+        """Return where connections to an origin end (see `Connector.servers`)."""
+        return await self._fetcher.connector.servers(origin)
+
     async def answer(self, fetched: FetchedFile, name: str) -> Answer:
         """Classify an answer; `name` is the name of the source in messages. HTML is read in a thread."""
         if not is_html(fetched):

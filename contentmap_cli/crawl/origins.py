@@ -67,17 +67,24 @@ class SiteFinder:
         """Select the first origin that can be the site's; return False if there is none."""
         fallback: OriginRobots | None = None
         first: Failure | None = None
+        silent: set[str] = set()  # servers that did not answer in time, under another name
         for origin in self._context.origins:
             if fallback is not None and _host_port(origin) == _host_port(fallback.origin):
                 continue  # same host, other scheme
             if self._context.stats.deferred:
                 break
+            servers = await self._context.servers(origin) if silent else frozenset()
+            if servers and servers <= silent:
+                self._unreachable.append(origin)
+                continue
             found = await self.request_robots(origin, retries=0 if fallback is not None else None)
             if found is None:
                 continue
             if not found.responded:
                 self._unreachable.append(origin)
                 first = first or found.source.failure
+                if found.fetched.failure is not None and found.fetched.failure.code == Code.TIMEOUT:
+                    silent |= await self._context.servers(origin)
                 continue
             if found.usable and (fallback is None or found.source.state in _READ):
                 self._select(found)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from crawls import crawl, opened
 
 from contentmap_cli.crawl.crawler import Crawler, DomainCrawl
+from contentmap_cli.crawl.options import ConnectTo, CrawlOptions
 from contentmap_cli.crawl.targets import parse_target
-from contentmap_cli.models import ScanStatus
+from contentmap_cli.models import Limits, ScanStatus
 from contentmap_cli.models.evidence import SourceKind, SourceState
 
 NewSite = Callable[..., Awaitable[Any]]
@@ -248,3 +251,41 @@ async def test_a_refusing_site_is_not_asked_for_everything_that_was_known(new_si
         opened.append(await crawler.crawl(parse_target("http://site.test"), known))
     assert (opened[-1].status, opened[-1].complete) == (ScanStatus.FAILED, False)
     assert len(site.asked) < 20
+
+
+class Silent:
+    """A server that accepts connections and never answers."""
+
+    def __init__(self) -> None:
+        self.connections = 0
+        self.port = 0
+
+    async def __aenter__(self) -> Silent:
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.close()
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        await reader.read()
+        writer.close()
+
+
+async def test_a_silent_server_is_asked_once_for_each_scheme(new_site: NewSite) -> None:
+    """Neither again, nor under its other name; where www is another server, that one serves the site."""
+    quick = Limits(connect_timeout=0.2, read_timeout=0.2, domain_time=20)
+    async with Silent() as silent:
+        to_silent = ConnectTo(None, None, "127.0.0.1", silent.port)
+        result = await crawl(CrawlOptions(connect_to=(to_silent,), backoff=0.01, limits=quick), "site.test")
+        assert (result.status, code(result), silent.connections) == (ScanStatus.FAILED, "timeout", 2)
+        assert result.failure is not None
+        assert "--connect-timeout" in result.failure.message  # of the first
+        site = await new_site(WWW)
+        options = site.options(limits=quick)
+        elsewhere = ConnectTo("site.test", None, "127.0.0.1", silent.port)
+        options = replace(options, connect_to=(elsewhere, *options.connect_to))
+        result = await crawl(options, "site.test")
+        assert [file.url for file in result.files] == ["http://www.site.test/map.xml"]

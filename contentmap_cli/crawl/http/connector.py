@@ -206,6 +206,23 @@ class Connector:
                 )
         return Route(url, url, authority, host, port, proxy=proxy)
 
+    async def servers(self, origin: str) -> frozenset[str]:
+        """Return where connections to an origin end, each with scheme, address and port.
+
+        Empty if a proxy connects, or if the host has no address.
+        """
+        route = self.route(origin)
+        if route.proxy is not None:
+            return frozenset()
+        if route.exempt:
+            return frozenset({route.url})
+        try:
+            found = await self.resolver.addresses(route.host)
+        except socket.gaierror:
+            return frozenset()
+        scheme = origin.partition("://")[0]
+        return frozenset(f"{scheme}://{address} {route.port}" for _, address in found)
+
     async def address(self, route: Route, seconds: float) -> str | None:
         """Return the address that politeness counts; None if the user named it or a proxy connects.
 

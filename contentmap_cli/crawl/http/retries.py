@@ -34,6 +34,8 @@ def retries_of(reply: Reply, retries: int, *, known: bool) -> int:
     timed_out = reply.failure.code == Code.TIMEOUT
     if reply.connecting:  # a name, a port or a handshake
         return retries if known else 0 if timed_out else min(retries, 1)
+    if timed_out and not known:
+        return 0  # a host that never answers costs the whole of `--timeout` each time
     return min(retries, 1) if timed_out or reply.body is not None else retries
 
 
