@@ -42,6 +42,7 @@ def test_the_same_is_said(both: list[Contentmap]) -> None:
     assert forked.out
 
 
+@pytest.mark.campaign
 def test_a_scan_leaves_the_same(both: list[Contentmap]) -> None:
     """It works in its folder, and finds the file of settings there."""
     with serving(good_site("a.test")) as sites:

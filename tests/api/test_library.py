@@ -22,6 +22,7 @@ from typing import Any
 
 import asyncpg
 import pytest
+from databases import sqlite_first
 from program import Contentmap
 from web_sites import Sites, serving, urlset
 
@@ -246,6 +247,7 @@ async def test_a_crawler_that_is_not_open() -> None:
         await crawler.crawl(HOST)
 
 
+@sqlite_first
 def test_a_stored_domain(recorded: tuple[str, list[str]]) -> None:
     """Domains, files, entries with every filter, jobs and differences, on both databases."""
     address, (first, second) = recorded
@@ -380,6 +382,7 @@ def test_a_script_in_an_interpreter_of_its_own(tmp_path: Path, sites: Sites) -> 
 
 
 @pytest.mark.parametrize("reads", ["entries", "diff", "domains"])
+@sqlite_first
 def test_a_store_that_is_closed_while_it_is_read(
     recorded: tuple[str, list[str]], reads: str, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -142,6 +142,7 @@ async def recorded(sessions: Sessions, tenant: str) -> dict[str, list[Any]]:
 
 
 @pytest.mark.parametrize("address", ["sqlite"], indirect=True)
+@pytest.mark.campaign
 async def test_a_history_is_recorded_alike_with_and_without_the_cache(
     database: Database, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

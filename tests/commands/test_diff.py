@@ -34,6 +34,7 @@ def scan(contentmap: Any, sites: Sites, **files: Page) -> str:
     return str(contentmap(*words, "--timeout", "5").json["job_id"])
 
 
+@sqlite_first
 def test_the_last_two_scans_and_any_others(contentmap: Any) -> None:
     """What came, went and changed, with the scans it lies between; any two can be named."""
     with serving({}) as sites:
@@ -78,6 +79,7 @@ def test_the_last_two_scans_and_any_others(contentmap: Any) -> None:
     ]
 
 
+@sqlite_first
 def test_a_whole_job_each_domain_against_its_scan_before(contentmap: Any) -> None:
     """A domain that was never scanned before is all new."""
     with serving({}) as sites:
@@ -190,6 +192,7 @@ def test_nothing_changed_is_an_answer_too(on_sqlite: Any) -> None:
         assert (said.code, said.err) == (0, ""), format
 
 
+@sqlite_first
 def test_a_failed_scan_that_is_resumed_is_as_late_as_its_entries(contentmap: Any) -> None:
     """Another job has recorded the domain since: what the resumed scan adds is new, and first seen then."""
     with serving({f"{HOST}/robots.txt": 501}) as sites:

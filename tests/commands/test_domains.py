@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 import pytest
+from databases import sqlite_first
 from recording import page, record, start
 from sqlalchemy import func, select, update
 from web_sites import Page, good_site, serving
@@ -175,6 +176,7 @@ async def test_a_domain_that_is_removed_while_a_job_is_created(
         assert await session.scalar(select(func.count()).select_from(Base.metadata.tables["domains"])) == 1
 
 
+@sqlite_first
 def test_the_commands(contentmap: Any) -> None:
     """The list with its filters and formats, the tenants, and a removal with and without --dry-run."""
     pages: dict[str, Page] = good_site("a.test") | good_site("b.test", 2) | {"c.test/robots.txt": 501}

@@ -29,6 +29,7 @@ def _prefix(one: str, other: str) -> str:
     return next(one[:length] for length in range(len("sitemap_") + 1, FULL) if one[:length] != other[:length])
 
 
+@sqlite_first
 def test_a_unique_prefix_names_a_job(contentmap: Any, jobs: list[str]) -> None:
     """For every command that takes a job."""
     latest, first = jobs

@@ -6,7 +6,7 @@ import csv
 import io
 from typing import Any
 
-from databases import one_database
+from databases import one_database, sqlite_first
 from web_sites import index, serving
 
 XML = '<urlset xmlns="http://www.sitemaps.org/schemas/sitemap/0.9">{}</urlset>'
@@ -104,6 +104,7 @@ def test_what_cannot_be_drawn(contentmap: Any) -> None:
     assert refused.code == 2 and "--format is one of" in refused.err
 
 
+@sqlite_first
 def test_a_file_that_breaks_off_makes_no_url_count_twice(contentmap: Any) -> None:
     """What it listed before is still recorded, though the file now says less."""
     urls = [f"http://a.test/blog/p{number}" for number in range(10)]

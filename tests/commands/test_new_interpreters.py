@@ -1,7 +1,6 @@
-"""Each command where no module of ContentMap is imported yet: an import that is missing at run time fails.
+"""Each command in a new interpreter: an import that is missing at run time fails.
 
-Other tests run commands in forks of an interpreter that has imported every module. Here the fork has only
-the libraries; in the campaigns each command has a new interpreter, with no library either.
+Other tests run commands in forks of an interpreter that has imported every module.
 """
 
 from __future__ import annotations
@@ -19,18 +18,10 @@ from contentmap_cli.commands.app import app
 HOST = "a.test"
 
 
-@pytest.fixture(params=["fork", pytest.param("new interpreter", marks=pytest.mark.campaign)])
-def run(request: pytest.FixtureRequest) -> Any:
-    """Runs a command, given as a line, where it must import what it uses."""
-    return in_a_fork if request.param == "fork" else in_a_new_interpreter
+pytestmark = pytest.mark.campaign
 
 
-def in_a_fork(program: Contentmap, line: str) -> Said:
-    """What a command answers that imports the modules of ContentMap."""
-    return program(*line.split(), fault={"set": {}})
-
-
-def in_a_new_interpreter(program: Contentmap, line: str) -> Said:
+def run(program: Contentmap, line: str) -> Said:
     """What a command answers that imports everything."""
     ran = subprocess.run(
         program.words(*line.split()),
@@ -45,7 +36,7 @@ def in_a_new_interpreter(program: Contentmap, line: str) -> Said:
     return Said(ran.returncode, ran.stdout, ran.stderr)
 
 
-def test_every_command_imports_what_it_uses(on_sqlite: Any, run: Any, tmp_path: Path) -> None:
+def test_every_command_imports_what_it_uses(on_sqlite: Any, tmp_path: Path) -> None:
     """On a file, with real work: it exits as it should, and does not report a bug."""
     with serving(good_site(HOST)) as sites:
         to = f"--connect-to {sites.connect_to}"
@@ -91,9 +82,7 @@ ON_A_SERVER = [
 ]
 
 
-def test_every_command_of_a_server_imports_what_it_uses(
-    postgres_address: str, run: Any, tmp_path: Path
-) -> None:
+def test_every_command_of_a_server_imports_what_it_uses(postgres_address: str, tmp_path: Path) -> None:
     """On PostgreSQL, with its queue."""
     program = Contentmap(tmp_path, postgres_address)
     with serving(good_site(HOST)) as sites:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from databases import sqlite_first
 from invariants import faults_in
 from recording import DOMAIN, Listing, page, record, start
 from sqlalchemy import event, func, select, update
@@ -158,6 +159,7 @@ async def pruned(sessions: Sessions, before: datetime, *, unfinished: bool = Fal
 
 
 @pytest.mark.parametrize("seed", [1])
+@sqlite_first
 async def test_a_history_is_the_same_before_and_after(
     database: Database, sessions: Sessions, seed: int
 ) -> None:
@@ -381,6 +383,7 @@ async def test_each_statement_on_the_large_tables_names_a_domain(
         await connection.rollback()
 
 
+@sqlite_first
 async def test_a_server_spends_no_hours_on_files(
     database: Database, sessions: Sessions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -416,6 +419,7 @@ async def scanned(address: str, pages: int) -> list[str]:
     return [point.job_id for point in points]
 
 
+@sqlite_first
 def test_as_the_operator_types_it(contentmap: Any) -> None:
     """What it removes, by table; what is no longer there is said to be, with a hint."""
     jobs = asyncio.run(scanned(contentmap.database, 30))

@@ -6,6 +6,8 @@ import base64
 import hashlib
 import html
 import json
+import os
+import pty
 import re
 from pathlib import Path
 from typing import Any
@@ -115,6 +117,14 @@ def test_what_has_no_page(contentmap: Any, on_sqlite: Any, tmp_path: Path) -> No
         said = contentmap("report", subject, "-o", str(file))
         assert said.code == 6 and hint in said.err, said.err
         assert not file.exists()
+    ours, theirs = pty.openpty()
+    for words, code in ((("-o", str(file)), 0), ((), 2)):  # a terminal is no place for a page
+        said = contentmap.end(contentmap.start("report", "a.test", *words, stdout=theirs))
+        assert said.code == code, said.err
+    os.close(theirs)
+    os.close(ours)
+    assert file.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+    file.unlink()
     (tmp_path / "without").mkdir()
     (tmp_path / "without" / "plotly.py").write_text("raise ImportError('not here')")
     on_sqlite.environment["PYTHONPATH"] = str(tmp_path / "without")

@@ -334,6 +334,7 @@ def test_status_shows_every_outcome_by_name(contentmap: Any) -> None:
     assert set(job["domains"]) == {"total", *ScanStatus}
 
 
+@sqlite_first
 def test_after_kill_9_resume_goes_on_at_once(contentmap: Any) -> None:
     """A run whose process is gone from this machine holds nothing; what it finished stays."""
     pages = good_site("fast.test") | {

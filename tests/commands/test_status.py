@@ -7,6 +7,7 @@ import random
 from collections import Counter
 from typing import Any
 
+from databases import sqlite_first
 from sqlalchemy import update
 
 from contentmap_cli.commands.status import NOT_CLEAN, SHOWN
@@ -87,6 +88,7 @@ async def recorded(address: str, rows: list[dict[str, Any]]) -> str:
     return job_id
 
 
+@sqlite_first
 def test_many_domains(contentmap: Any) -> None:
     """A table names the first that are not clean, says how many more there are, and counts all errors; JSON
     has all that are not clean."""

@@ -73,6 +73,7 @@ def test_no_file_is_larger_than_the_protocol_wants() -> None:
 
 
 @sqlite_first
+@pytest.mark.campaign
 def test_a_folder_of_a_big_site(contentmap: Any, tmp_path: Path) -> None:
     """50,001 URLs are two sitemaps that `check` has nothing against and `parse` reads back."""
     urls = [f"https://a.test/page-{number:05}" for number in range(50_001)]

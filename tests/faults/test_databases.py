@@ -81,10 +81,8 @@ def _in_the_middle(trial: Trial, *, aloud: bool = False, fault: Any = None) -> s
     return scan
 
 
-@pytest.mark.parametrize(
-    "immediate",
-    [pytest.param(False, id="fast", marks=pytest.mark.campaign), pytest.param(True, id="immediate")],
-)
+@pytest.mark.campaign
+@pytest.mark.parametrize("immediate", [False, True], ids=["fast", "immediate"])
 @on_postgresql
 def test_the_server_is_restarted(on_own_server: Trial, own_server: PostgresServer, immediate: bool) -> None:
     """The run notices, or ends with 5 and says how to go on; nothing is lost either way."""
@@ -118,7 +116,10 @@ def test_the_server_goes_and_stays_away(on_own_server: Trial, own_server: Postgr
     trial.check_resumed()
 
 
-@pytest.mark.parametrize("check_seconds", [0.2, 3.0], ids=["known", "first"])
+@pytest.mark.parametrize(
+    "check_seconds",
+    [pytest.param(0.2, id="known"), pytest.param(3.0, id="first", marks=pytest.mark.campaign)],
+)
 @on_postgresql
 def test_the_server_hangs(on_own_server: Trial, own_server: PostgresServer, check_seconds: float) -> None:
     """It takes connections and answers nothing: the run ends in a bounded time, whether it was ever
@@ -208,7 +209,12 @@ async def _terminate(address: str, scan: subprocess.Popen[bytes]) -> None:
 
 @on_postgresql
 @pytest.mark.parametrize(
-    ("point", "nth"), [("domain.recorded", 2), ("domain.recorded", 8), ("recovery:domain.recorded", 1)]
+    ("point", "nth"),
+    [
+        ("domain.recorded", 2),
+        pytest.param("domain.recorded", 8, marks=pytest.mark.campaign),
+        pytest.param("recovery:domain.recorded", 1, marks=pytest.mark.campaign),
+    ],
 )
 def test_a_session_asleep_in_its_transaction_holds_nobody_up(
     trial: Trial, address: str, point: str, nth: int

@@ -7,6 +7,7 @@ import signal
 from pathlib import Path
 
 import pytest
+from databases import sqlite_first
 from program import Contentmap, Said
 from sqlalchemy import update
 from trial import Trial, wait_until, wait_until_stopped
@@ -36,6 +37,7 @@ async def let_leases_run_out(address: str, *, scans: bool = True) -> None:
     await database.close()
 
 
+@sqlite_first
 def test_many_resumes_at_once(trial: Trial) -> None:
     """One goes on, the others name it and exit with 75; all that was left is done once."""
     assert trial.scan(fault={"point": "work:transaction.committed", "nth": 2, "do": "kill"}).code == -9
@@ -109,7 +111,16 @@ def test_a_lease_that_expires_during_a_long_write(trial: Trial) -> None:
     trial.check_finished()
 
 
-@pytest.mark.parametrize("point", ["domain.crawl_complete", "brief:transaction.committed"])
+@pytest.mark.parametrize(
+    ("address", "point"),
+    [
+        ("sqlite", "domain.crawl_complete"),
+        pytest.param("sqlite", "brief:transaction.committed", marks=pytest.mark.campaign),
+        pytest.param("postgresql", "domain.crawl_complete", marks=pytest.mark.campaign),
+        ("postgresql", "brief:transaction.committed"),
+    ],
+    indirect=["address"],
+)
 def test_a_run_that_slept_past_its_lease(trial: Trial, point: str) -> None:
     """Another finishes its job; awake again it writes nothing, claims nothing, and says who has the job."""
     fault = {"point": point, "nth": 2, "do": "stop"}
@@ -133,6 +144,7 @@ def test_a_run_that_slept_past_its_lease(trial: Trial, point: str) -> None:
     assert len(trial.sites.asked) - asked < 12, "it went on crawling"
 
 
+@sqlite_first
 def test_a_run_awake_again_beside_the_one_that_took_over(trial: Trial) -> None:
     """While the other still runs, it gives way: exit 75 and the other's name, and claims nothing more."""
     fault = {"point": "work:transaction.committed", "nth": 1, "do": "stop", "set": QUICK}
@@ -162,7 +174,7 @@ def _owner_is(trial: Trial, pid: int) -> bool:
 @pytest.mark.parametrize(
     ("address", "hours"),
     [
-        ("sqlite", 30),
+        pytest.param("sqlite", 30, marks=pytest.mark.campaign),
         ("postgresql", 30),
         pytest.param("postgresql", -30, marks=pytest.mark.campaign),
     ],

@@ -9,6 +9,7 @@ import subprocess
 import time
 
 import pytest
+from databases import sqlite_first
 from trial import Trial, wait_until, wait_until_shut, wait_until_stopped
 
 from contentmap_cli.errors import Code
@@ -49,6 +50,7 @@ def test_a_signal_in_the_middle(long_trial: Trial, number: signal.Signals, code:
     long_trial.check_resumed()
 
 
+@sqlite_first
 def test_ctrl_c_twice(trial: Trial) -> None:
     """The second leaves at once, in the middle of what the first had still let finish."""
     scan = trial.start(fault={"point": "domain.recorded", "nth": 3, "do": "stop"})

@@ -126,6 +126,7 @@ async def test_new_urls_are_weighed_alike_by_key_and_by_reading_all(sessions: Se
 
 
 @pytest.mark.parametrize("address", ["postgresql"], indirect=True)
+@pytest.mark.campaign
 async def test_few_urls_are_weighed_in_a_domain_of_very_many_files(sessions: Sessions) -> None:
     """A domain may have 50,000 files, and a statement of PostgreSQL's takes 32,767 parameters."""
     await record(sessions, {"s": [page("a")]})

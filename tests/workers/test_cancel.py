@@ -6,6 +6,7 @@ import signal
 from pathlib import Path
 
 import pytest
+from databases import sqlite_first
 from program import Contentmap
 from queue_trial import QueueTrial
 from trial import wait_until, wait_until_shut
@@ -95,6 +96,7 @@ def test_failed_domains_are_tried_again(trial: QueueTrial) -> None:
     assert trial.contentmap("resume", job, "--queue", "-q").err == ""
 
 
+@sqlite_first
 def test_a_scan_in_another_terminal(tmp_path: Path, address: str) -> None:
     """It notices, stops, answers with what there is and exits with 3; `resume` goes on."""
     contentmap = Contentmap(tmp_path, address)

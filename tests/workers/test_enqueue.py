@@ -88,6 +88,7 @@ def test_a_list_is_judged_whole(trial: QueueTrial) -> None:
     assert rows == [("a.test", '["http://a.test/sitemap-7.xml"]'), ("b.test", "[]")]
 
 
+@pytest.mark.campaign
 def test_a_list_longer_than_a_statement(trial: QueueTrial) -> None:
     """Twelve thousand domains from standard input: each is queued once, in the order of the list."""
     names = [f"s{number}.test" for number in range(12_000)]
