@@ -21,7 +21,6 @@ MAX_LINKS = 100
 
 TITLE_LENGTH = 300
 CHARSET = re.compile(rb"charset\s*+=\s*+[\"']?([A-Za-z0-9][A-Za-z0-9_.:-]{0,40})", re.IGNORECASE)
-SPACE = re.compile(r"\s+")
 HIDDEN_TAGS = frozenset(
     {"script", "style", "template", "title", "noscript", "svg", "option", "iframe", "object"}
 )
@@ -125,12 +124,11 @@ class _PageTarget:
         """Handle a start tag."""
         if self._length > MAX_TEXT or self._counts["links"] > MAX_LINKS:
             raise _LimitReached
-        values = {name.lower(): value or "" for name, value in attributes.items()}
-        for name, value in values.items():
-            if name != "style":
-                self._code.append(f"{tag} {name}={value}".lower())
+        values = {name.lower(): value or "" for name, value in attributes.items()} if attributes else {}
+        self._code += [f"{tag} {name}={value}" for name, value in values.items() if name != "style"]
         self._open[tag] = self._open.get(tag, 0) + 1
-        self._hidden_depth += tag in HIDDEN_TAGS
+        if tag in HIDDEN_TAGS:
+            self._hidden_depth += 1
         if tag in COUNTED:
             self._counts[COUNTED[tag]] += 1
         elif tag == "a" and "href" in values:
@@ -149,9 +147,10 @@ class _PageTarget:
 
     def end(self, tag: str) -> None:
         """Handle an end tag, explicit or implied."""
-        if self._in(tag):
+        if self._open.get(tag):
             self._open[tag] -= 1
-            self._hidden_depth -= tag in HIDDEN_TAGS
+            if tag in HIDDEN_TAGS:
+                self._hidden_depth -= 1
         if tag == "h1" and self._h1:
             self._h1.append("\0")  # end of the first heading
         self._text.append(" ")
@@ -159,14 +158,7 @@ class _PageTarget:
 
     def data(self, text: str) -> None:
         """Handle text."""
-        if self._in("script"):
-            self._code.append(text.lower())
-        elif self._in("noscript"):
-            if not self._in("style"):
-                self._noscript.append(text)
-        elif self._in("title") and not self._in("svg"):
-            self._title.append(text)
-        elif not self._hidden_depth:
+        if not self._hidden_depth:
             self._length += len(text)
             self._text.append(text)
             if not self._in("form"):
@@ -175,6 +167,13 @@ class _PageTarget:
                 self._h1.append(text)
             if self._in("button"):
                 self._labels.append(f"{text}\n")
+        elif self._in("script"):
+            self._code.append(text)
+        elif self._in("noscript"):
+            if not self._in("style"):
+                self._noscript.append(text)
+        elif self._in("title") and not self._in("svg"):
+            self._title.append(text)
 
     def close(self) -> None:
         """Do nothing at the end of the document."""
@@ -202,13 +201,14 @@ class _PageTarget:
 
     def page(self, *, whole: bool) -> HtmlPage:
         """Return the features."""
+        text = _one_line("".join(self._text)).lower()
         return HtmlPage(
             title=_one_line("".join(self._title))[:TITLE_LENGTH],
             h1=_one_line("".join(self._h1).partition("\0")[0]).lower()[:TITLE_LENGTH],
-            text=_one_line("".join(self._text)).lower(),
-            outside_forms=_one_line("".join(self._outside_forms)).lower(),
+            text=text,
+            outside_forms=_one_line("".join(self._outside_forms)).lower() if self._counts["forms"] else text,
             noscript=_one_line("".join(self._noscript)).lower(),
-            code="\n".join(self._code),
+            code="\n".join(self._code).lower(),
             labels="".join(self._labels).lower(),
             noindex=self._noindex,
             refresh=self._refresh,
@@ -220,4 +220,4 @@ class _PageTarget:
 
 
 def _one_line(text: str) -> str:
-    return SPACE.sub(" ", text.replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")).strip()
+    return " ".join(text.replace("\N{RIGHT SINGLE QUOTATION MARK}", "'").split())
