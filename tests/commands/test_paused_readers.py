@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import fcntl
+import json
+import os
 import signal
 import sqlite3
 import subprocess
@@ -63,6 +65,25 @@ def test_a_run_goes_on(on_sqlite: Contentmap, tmp_path: Path) -> None:
     assert said.code == 0
     assert [line["type"] for line in said.lines] == ["domain"] * len(HOSTS) + ["job"]
     assert all(f" {host} " in said.err for host in HOSTS)
+
+
+@pytest.mark.parametrize("named", ["answer", "/dev/stdout"])
+def test_a_pipe_named_as_the_output(on_sqlite: Contentmap, tmp_path: Path, named: str) -> None:
+    """A named pipe is waited for, and read late like any other."""
+    fifo = tmp_path / "answer"
+    os.mkfifo(fifo)
+    with serving(SITES) as sites:
+        words = ("--connect-to", sites.connect_to, "-c", "4", "--format", "ndjson", "-o", named)
+        run = on_sqlite.start("scan", *(f"http://{host}" for host in HOSTS), *words)
+        assert run.stdout is not None
+        reader = run.stdout if named.startswith("/") else fifo.open("rb")
+        fcntl.fcntl(reader, F_SETPIPE_SZ, 4096)
+        assert wait_for(lambda: ended(tmp_path / "map.db", "complete"))
+        lines = [json.loads(line) for line in reader]
+        said = on_sqlite.end(run)
+        reader.close()
+    assert (said.code, [line["type"] for line in lines]) == (0, ["domain"] * len(HOSTS) + ["job"])
+    assert fifo.is_fifo()
 
 
 @pytest.mark.parametrize("messages_read", [False, True])

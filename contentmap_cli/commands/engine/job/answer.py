@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import errno
+import os
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from functools import partial
-from typing import TextIO
+from pathlib import Path
+from typing import Final, TextIO
 
 from contentmap_cli.commands.engine.queued_output import Queues, queued_output
 from contentmap_cli.commands.interface.answer_output import answer_to, goes_to_file, width_of
 from contentmap_cli.commands.interface.global_options import GlobalOptions
 from contentmap_cli.commands.interface.options import Answer
-from contentmap_cli.errors import AnswerLost
+from contentmap_cli.errors import AnswerLost, UsageError
 from contentmap_cli.models import DomainSummary, JobSummary
 from contentmap_cli.output.formats import CSV_FORMATS, Format, ScanWriter, scan_writer
 
 STREAMED = frozenset({Format.NDJSON, *CSV_FORMATS, Format.GITHUB})
 """Formats that write each domain as it commits."""
+
+_READER_SECONDS: Final = 0.1
+"""Time between two attempts to open a named pipe that has no reader yet."""
 
 
 class RunAnswer:
@@ -74,18 +81,54 @@ async def run_answer(
 
     Raises UsageError where its file cannot be opened, and AnswerLost, with a hint to `contentmap status`,
     where it could not be written."""
-    # a queue would keep the pipe of the parent process open
-    async with contextlib.nullcontext(Queues()) if in_background else queued_output() as queues:
+    output = answer.output
+    async with contextlib.AsyncExitStack() as stack:
+        queues = Queues()
+        if not in_background:  # a queue would keep the pipe of the parent process open
+            if output is not None and _is_pipe(output):
+                await stack.enter_async_context(_pipe_as_stdout(output))
+                output = None
+            queues = await stack.enter_async_context(queued_output())
         try:
-            with answer_to(answer.output) as out:
+            with answer_to(output) as out:
                 yield RunAnswer(
                     partial(_writer, cli, answer, out),
                     queues,
-                    streams_to_screen=answer.format in STREAMED and not goes_to_file(out),
+                    streams_to_screen=answer.format in STREAMED
+                    and answer.output in (None, "-")
+                    and not goes_to_file(out),
                 )
         except AnswerLost as lost:
             lost.hint = recorded_hint(job_id)
             raise
+
+
+def _is_pipe(name: str) -> bool:
+    try:
+        return Path(name).is_fifo()
+    except OSError:
+        return False  # reported where it is opened
+
+
+@contextlib.asynccontextmanager
+async def _pipe_as_stdout(name: str) -> AsyncIterator[None]:
+    """Replace `sys.stdout` by a named pipe, so that it is queued. Wait for its reader."""
+    while True:
+        try:
+            descriptor = os.open(name, os.O_WRONLY | os.O_NONBLOCK)
+            break
+        except OSError as error:
+            if error.errno != errno.ENXIO:  # there is no reader yet
+                raise UsageError(f"cannot write {name}", hint="name another file with -o") from error
+        await asyncio.sleep(_READER_SECONDS)
+    os.set_blocking(descriptor, True)
+    usual = sys.stdout
+    with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as stream:
+        sys.stdout = stream
+        try:
+            yield
+        finally:
+            sys.stdout = usual
 
 
 def recorded_hint(job_id: str) -> str:
