@@ -111,8 +111,9 @@ class CrawlContext:
         return fetched
 
     async def servers(self, origin: str) -> frozenset[str]:
-        """Return where connections to an origin end (see `Connector.servers`)."""
-        return await self._fetcher.connector.servers(origin)
+        """Return the servers of an origin (see `Connector.servers`)."""
+        seconds = min(self.limits.connect_timeout, self.clock.left)
+        return await self._fetcher.connector.servers(origin, seconds)
 
     async def answer(self, fetched: FetchedFile, name: str) -> Answer:
         """Classify an answer; `name` is the name of the source in messages. HTML is read in a thread."""

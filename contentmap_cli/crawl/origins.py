@@ -55,6 +55,7 @@ class SiteFinder:
         self._results: dict[str, OriginRobots] = {}
         self._unreachable: list[str] = []
         self._unresolved_hosts: set[str] = set()
+        self._silent_servers: set[str] = set()  # that accept no connection, under any name
         self._home_sources: list[Source] = []
         self._skipped_source: Source | None = None  # of an origin before the current one
         self._home_is_usable = False  # the home page is one of the site
@@ -67,24 +68,17 @@ class SiteFinder:
         """Select the first origin that can be the site's; return False if there is none."""
         fallback: OriginRobots | None = None
         first: Failure | None = None
-        silent: set[str] = set()  # servers that did not answer in time, under another name
         for origin in self._context.origins:
             if fallback is not None and _host_port(origin) == _host_port(fallback.origin):
                 continue  # same host, other scheme
             if self._context.stats.deferred:
                 break
-            servers = await self._context.servers(origin) if silent else frozenset()
-            if servers and servers <= silent:
-                self._unreachable.append(origin)
-                continue
             found = await self.request_robots(origin, retries=0 if fallback is not None else None)
             if found is None:
                 continue
             if not found.responded:
                 self._unreachable.append(origin)
                 first = first or found.source.failure
-                if found.fetched.failure is not None and found.fetched.failure.code == Code.TIMEOUT:
-                    silent |= await self._context.servers(origin)
                 continue
             if found.usable and (fallback is None or found.source.state in _READ):
                 self._select(found)
@@ -112,11 +106,15 @@ class SiteFinder:
         return True
 
     async def request_robots(self, origin: str, *, retries: int | None = None) -> OriginRobots | None:
-        """Read an origin's robots.txt; None if that was done before, or the host does not exist."""
+        """Read an origin's robots.txt; None if that was done before, or no server can be reached."""
         context = self._context
         host = _host_port(origin)
         if host in self._unresolved_hosts or origin in self._results or context.stats.stopped:
             return None
+        if self._silent_servers:
+            servers = await context.servers(origin)
+            if servers and servers <= self._silent_servers:
+                return None
         url = f"{origin}/robots.txt"
         with await context.fetch(
             url, max_bytes=context.limits.robots_bytes, retries=retries, robots=True
@@ -130,6 +128,8 @@ class SiteFinder:
             context.robots_of[final] = robots if found.source.state is not SourceState.ELSEWHERE else Robots()
         elif fetched.failure is not None and fetched.failure.code == Code.DNS_ERROR:
             self._unresolved_hosts.add(host)
+        if fetched.silent:
+            self._silent_servers |= await context.servers(origin)
         return found
 
     async def _robots_at(self, origin: str) -> Robots:

@@ -274,13 +274,14 @@ class Silent:
         writer.close()
 
 
-async def test_a_silent_server_is_asked_once_for_each_scheme(new_site: NewSite) -> None:
-    """Neither again, nor under its other name; where www is another server, that one serves the site."""
+async def test_a_silent_server_is_asked_once(new_site: NewSite) -> None:
+    """Over https, where it accepts no connection, not under its other name either; over http once for each
+    name. Where www is another server, that one serves the site."""
     quick = Limits(connect_timeout=0.2, read_timeout=0.2, domain_time=20)
     async with Silent() as silent:
         to_silent = ConnectTo(None, None, "127.0.0.1", silent.port)
         result = await crawl(CrawlOptions(connect_to=(to_silent,), backoff=0.01, limits=quick), "site.test")
-        assert (result.status, code(result), silent.connections) == (ScanStatus.FAILED, "timeout", 2)
+        assert (result.status, code(result), silent.connections) == (ScanStatus.FAILED, "timeout", 3)
         assert result.failure is not None
         assert "--connect-timeout" in result.failure.message  # of the first
         site = await new_site(WWW)
@@ -289,3 +290,18 @@ async def test_a_silent_server_is_asked_once_for_each_scheme(new_site: NewSite) 
         options = replace(options, connect_to=(elsewhere, *options.connect_to))
         result = await crawl(options, "site.test")
         assert [file.url for file in result.files] == ["http://www.site.test/map.xml"]
+
+
+@pytest.mark.parametrize("hanging", ["site.test", "old.site.test"])
+async def test_a_name_that_hangs_beside_others_of_its_server(new_site: NewSite, hanging: str) -> None:
+    """The apex, or what it redirects to, does not answer in time; www at the same address does."""
+
+    async def hang(_: Any) -> int:
+        await asyncio.sleep(0.5)
+        return 404
+
+    apex = {"site.test/robots.txt": found("http://old.site.test/robots.txt")}
+    site = await new_site({**apex, f"{hanging}/robots.txt": hang, **WWW})
+    quick = Limits(connect_timeout=2, read_timeout=0.2, domain_time=20)
+    result = await crawl(site.options(limits=quick, retries=0), "http://site.test")
+    assert [file.url for file in result.files] == ["http://www.site.test/map.xml"]

@@ -206,10 +206,10 @@ class Connector:
                 )
         return Route(url, url, authority, host, port, proxy=proxy)
 
-    async def servers(self, origin: str) -> frozenset[str]:
-        """Return where connections to an origin end, each with scheme, address and port.
+    async def servers(self, origin: str, seconds: float) -> frozenset[str]:
+        """Return the servers of an origin, each as text with scheme, address and port.
 
-        Empty if a proxy connects, or if the host has no address.
+        Empty if a proxy connects, or if the host has no address, also after `seconds`.
         """
         route = self.route(origin)
         if route.proxy is not None:
@@ -217,8 +217,9 @@ class Connector:
         if route.exempt:
             return frozenset({route.url})
         try:
-            found = await self.resolver.addresses(route.host)
-        except socket.gaierror:
+            async with asyncio.timeout(seconds):
+                found = await self.resolver.addresses(route.host)
+        except (TimeoutError, socket.gaierror):
             return frozenset()
         scheme = origin.partition("://")[0]
         return frozenset(f"{scheme}://{address} {route.port}" for _, address in found)

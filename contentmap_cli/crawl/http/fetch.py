@@ -371,6 +371,8 @@ def _conclude(fetched: FetchedFile, reply: Reply, chain: RedirectChain, request:
     fetched.failure = reply.failure
     fetched.sample = reply.sample
     if reply.failure is not None:
+        timed_out = reply.failure.code == Code.TIMEOUT and reply.connecting
+        fetched.silent = timed_out and not fetched.redirects
         if chain.upgraded and reply.status is None:
             message = f"{reply.failure.message}; {chain.current} was requested over https only"
             fetched.failure = Failure(reply.failure.code, message)

@@ -64,7 +64,8 @@ class FetchedFile:
     `retries` are the requests after a failed one, `discarded` the bytes of bodies that were requested again.
     `retry_after` is set, in seconds, when the server asked for a longer wait than the run allows. `remark` is
     what to say about credentials after the status of a refusal. `sample` is the beginning of the body of
-    another status: at most `SAMPLE_BYTES`, decompressed, HTML or plain text only.
+    another status: at most `SAMPLE_BYTES`, decompressed, HTML or plain text only. `silent` says that no
+    connection to the server of `url` itself came about in time.
     """
 
     url: str
@@ -83,6 +84,7 @@ class FetchedFile:
     retry_after: float | None = None
     remark: str = ""
     sample: bytes = b""
+    silent: bool = False
 
     def __enter__(self) -> FetchedFile:
         return self
