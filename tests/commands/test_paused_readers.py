@@ -86,6 +86,19 @@ def test_a_pipe_named_as_the_output(on_sqlite: Contentmap, tmp_path: Path, named
     assert fifo.is_fifo()
 
 
+def test_a_pipe_whose_reader_leaves(on_sqlite: Contentmap, tmp_path: Path) -> None:
+    """It was named, so that it is an error, as with a file."""
+    fifo = tmp_path / "answer"
+    os.mkfifo(fifo)
+    with serving(SITES) as sites:
+        words = ("--connect-to", sites.connect_to, "--format", "ndjson", "-o", str(fifo))
+        run = on_sqlite.start("scan", f"http://{HOSTS[0]}", *words)
+        fifo.open("rb").close()  # waits for the run
+        said = on_sqlite.end(run)
+    assert (said.code, f"{fifo} could not be written" in said.err) == (3, True), said.err
+    assert ended(tmp_path / "map.db", "complete")
+
+
 @pytest.mark.parametrize("messages_read", [False, True])
 def test_a_run_that_is_stopped_does_not_wait(
     on_sqlite: Contentmap, tmp_path: Path, messages_read: bool

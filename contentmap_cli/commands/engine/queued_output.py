@@ -185,20 +185,22 @@ class Queues:
             await self._answer.drained(self._seconds)
 
     @contextlib.contextmanager
-    def replacing(self) -> Iterator[None]:
-        """Replace `sys.stdout` and `sys.stderr`, as far as they are pipes, sockets or terminals."""
+    def replacing(self, *, messages: bool) -> Iterator[None]:
+        """Replace `sys.stdout` and, with `messages`, `sys.stderr`, as far as they are pipes, sockets or
+        terminals."""
         with contextlib.ExitStack() as stack:
             self._answer = _queued(stack, "stdout", ANSWER_BYTES, droppable=False)
-            self._messages = _queued(stack, "stderr", MESSAGE_BYTES, droppable=True)
+            if messages:
+                self._messages = _queued(stack, "stderr", MESSAGE_BYTES, droppable=True)
             yield
 
 
 @contextlib.asynccontextmanager
-async def queued_output() -> AsyncIterator[Queues]:
-    """Write to stdout and stderr without waiting for their readers during the block. At its end, wait until
-    all is written, after an error for some seconds."""
+async def queued_output(*, messages: bool = True) -> AsyncIterator[Queues]:
+    """Write to stdout and, with `messages`, stderr without waiting for their readers during the block. At its
+    end, wait until all is written, after an error for some seconds."""
     queues = Queues()
-    with queues.replacing():
+    with queues.replacing(messages=messages):
         try:
             yield queues
         except BaseException:

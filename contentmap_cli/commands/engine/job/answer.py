@@ -10,10 +10,10 @@ import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Final, TextIO
+from typing import Final, NamedTuple, TextIO
 
 from contentmap_cli.commands.engine.queued_output import Queues, queued_output
-from contentmap_cli.commands.interface.answer_output import answer_to, goes_to_file, width_of
+from contentmap_cli.commands.interface.answer_output import answer_to, goes_to_file, has_left, width_of
 from contentmap_cli.commands.interface.global_options import GlobalOptions
 from contentmap_cli.commands.interface.options import Answer
 from contentmap_cli.errors import AnswerLost, UsageError
@@ -27,12 +27,22 @@ _READER_SECONDS: Final = 0.1
 """Time between two attempts to open a named pipe that has no reader yet."""
 
 
+class Pipe(NamedTuple):
+    """A named pipe that the answer goes to, and its stream."""
+
+    name: str
+    stream: TextIO
+
+
 class RunAnswer:
     """Writes the answer of a run. After the first failed write it writes nothing more, and `check` raises."""
 
-    def __init__(self, writer: Callable[[], ScanWriter], queues: Queues, *, streams_to_screen: bool) -> None:
+    def __init__(
+        self, writer: Callable[[], ScanWriter], queues: Queues, *, streams_to_screen: bool, pipe: Pipe | None
+    ) -> None:
         self.streams_to_screen = streams_to_screen
         self._queues = queues
+        self._pipe = pipe
         self._error: Exception | None = None
         self._writer: ScanWriter | None = None
         with self._guarded():
@@ -58,8 +68,10 @@ class RunAnswer:
         try:
             await self._queues.drained()
         except OSError as error:
-            if error.errno != errno.EPIPE:
+            if error.errno != errno.EPIPE or self._pipe is not None:
                 self._error = self._error or error
+        if self._pipe is not None and (has_left(self._pipe.stream) or isinstance(self._error, OSError)):
+            raise AnswerLost(f"{self._pipe.name} could not be written") from self._error
         if isinstance(self._error, OSError):
             raise AnswerLost("the answer could not be written") from self._error
         if self._error is not None:
@@ -81,38 +93,40 @@ async def run_answer(
 
     Raises UsageError where its file cannot be opened, and AnswerLost, with a hint to `contentmap status`,
     where it could not be written."""
-    output = answer.output
+    pipe = answer.output if _is_pipe(answer.output) else None
     async with contextlib.AsyncExitStack() as stack:
         queues = Queues()
-        if not in_background:  # a queue would keep the pipe of the parent process open
-            if output is not None and _is_pipe(output):
-                await stack.enter_async_context(_pipe_as_stdout(output))
-                output = None
-            queues = await stack.enter_async_context(queued_output())
+        if pipe is not None:
+            await stack.enter_async_context(_pipe_as_stdout(pipe))
+        if pipe is not None or not in_background:
+            # a queue of messages would keep the pipe of the parent process open
+            queues = await stack.enter_async_context(queued_output(messages=not in_background))
         try:
-            with answer_to(output) as out:
+            with answer_to(answer.output if pipe is None else None) as out:
                 yield RunAnswer(
                     partial(_writer, cli, answer, out),
                     queues,
-                    streams_to_screen=answer.format in STREAMED
-                    and answer.output in (None, "-")
-                    and not goes_to_file(out),
+                    streams_to_screen=answer.format in STREAMED and pipe is None and not goes_to_file(out),
+                    pipe=None if pipe is None else Pipe(pipe, out),
                 )
         except AnswerLost as lost:
             lost.hint = recorded_hint(job_id)
             raise
 
 
-def _is_pipe(name: str) -> bool:
+def _is_pipe(name: str | None) -> bool:
     try:
-        return Path(name).is_fifo()
+        return name not in (None, "-") and Path(name).is_fifo()
     except OSError:
         return False  # reported where it is opened
 
 
 @contextlib.asynccontextmanager
 async def _pipe_as_stdout(name: str) -> AsyncIterator[None]:
-    """Replace `sys.stdout` by a named pipe, so that it is queued. Wait for its reader."""
+    """Replace `sys.stdout` by a named pipe, so that it is queued. Wait for its reader.
+
+    Raise UsageError if it cannot be opened.
+    """
     while True:
         try:
             descriptor = os.open(name, os.O_WRONLY | os.O_NONBLOCK)
