@@ -144,7 +144,7 @@ async def connect_to(address: DatabaseAddress, name: str) -> asyncpg.Connection:
 
 
 class ServerPool(AsyncAdaptedQueuePool):
-    """A pool that goes on with the connections it has where the server gives no more of them."""
+    """A pool that continues with its open connections if the server refuses further ones."""
 
     RETRY_SECONDS: Final = 60.0
     limit: int | None = None

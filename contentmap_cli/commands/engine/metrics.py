@@ -168,7 +168,10 @@ class WorkerMetrics:
 
     @asynccontextmanager
     async def given_at(self, endpoint: Endpoint) -> AsyncIterator[None]:
-        """Give the metrics during the block. Raises UsageError if the port or the file cannot be had."""
+        """Serve or write the metrics during the block.
+
+        Raise UsageError if the port or the file cannot be used.
+        """
         async with AsyncExitStack() as stack:
             stack.enter_context(self._transactions_observed())
             if endpoint.path is None:
