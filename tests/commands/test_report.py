@@ -100,6 +100,7 @@ def test_what_a_page_says_and_what_it_lets_run(contentmap: Any, tmp_path: Path) 
             assert re.search(r"URLs\s+14\b", words)
             assert "http://a.test/gone.xml" in words and "http_404" in words
             assert "14 URLs with a date" in words
+            assert re.search(rf"partial\s+4\s+14\s+1\s+0\s+0\s+{job}\s.*\s13\s+13\s+0\s+0\s", words, re.S)
         elif subject == job:
             assert job in own and "<td>a.test</td>" in own and "<td>evil.test</td>" in own
 
