@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing
@@ -18,6 +19,7 @@ from contentmap_cli.commands.database.connection import open_for_reading
 from contentmap_cli.commands.database.copy import _run
 from contentmap_cli.commands.interface.global_options import GlobalOptions
 from contentmap_cli.errors import StorageRefused, UsageError
+from contentmap_cli.storage import server_driver
 from contentmap_cli.storage.database_url import DatabaseAddress, parse_database_address
 from contentmap_cli.storage.engine import Database
 from contentmap_cli.storage.maintenance import copying
@@ -152,3 +154,20 @@ async def test_a_target_that_holds_something_else(
     with pytest.raises(StorageRefused, match="robots_versions"):
         await _run(GlobalOptions(recorded.database), str(tmp_path / "new.db"), as_json=False)
     assert not (tmp_path / "new.db").exists()
+
+
+async def test_a_database_that_waits_for_the_other(
+    postgres_address: str, empty_postgres_address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither server ends the session that is idle meanwhile, as it does for a scan."""
+    usual = copying.copy_table
+
+    async def slow(source: Any, target: Any, table: Any, *, shown: str) -> Any:
+        await asyncio.sleep(0.8 if table is TABLES[0] else 0)
+        return await usual(source, target, table, shown=shown)
+
+    monkeypatch.setattr(copying, "copy_table", slow)
+    monkeypatch.setitem(server_driver.SERVER_SETTINGS, "idle_in_transaction_session_timeout", "400ms")
+    await _run(GlobalOptions(postgres_address), empty_postgres_address, as_json=False)
+    monkeypatch.undo()
+    assert (await rows(empty_postgres_address)).keys() == {table.name for table in TABLES}
