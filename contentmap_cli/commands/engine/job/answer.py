@@ -38,7 +38,12 @@ class RunAnswer:
     """Writes the answer of a run. After the first failed write it writes nothing more, and `check` raises."""
 
     def __init__(
-        self, writer: Callable[[], ScanWriter], queues: Queues, *, streams_to_screen: bool, pipe: Pipe | None
+        self,
+        writer: Callable[[], ScanWriter],
+        queues: Queues,
+        *,
+        streams_to_screen: bool,
+        pipe: Pipe | None = None,
     ) -> None:
         self.streams_to_screen = streams_to_screen
         self._queues = queues
