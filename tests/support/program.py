@@ -80,7 +80,7 @@ class Contentmap:
             # a fault of these kinds must be there before a module is imported
             start = ForkedBeforeImport if {"clock", "set"} & set(fault or ()) else ForkedProcess
         pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        test = {name: value for name, value in os.environ.items() if name == "PYTEST_CURRENT_TEST"}
+        test = {"PYTEST_CURRENT_TEST": os.environ.get("PYTEST_CURRENT_TEST", "")}
         return start(words, env=self.environment | test, cwd=self.folder, **pipes | streams)
 
     def start_file(self, file: Path, *arguments: str, **options: Any) -> subprocess.Popen[Any]:

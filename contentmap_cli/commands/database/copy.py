@@ -85,11 +85,11 @@ async def _copy(cli: GlobalOptions, source: Database, target: Database) -> dict[
 
     snapshots = source.engine.execution_options(**snapshot_options(source))
     async with target.engine.begin() as writing:
-        await _wait_for_the_other(writing)
+        await _allow_idle(writing)
         await _prepare(target, writing)
         with storage_errors(source.shown):
             async with snapshots.begin() as reading:
-                await _wait_for_the_other(reading)
+                await _allow_idle(reading)
                 await _require_idle(source, reading)
                 copied = {}
                 for table in TABLES:
@@ -107,8 +107,8 @@ async def _copy(cli: GlobalOptions, source: Database, target: Database) -> dict[
     return copied
 
 
-async def _wait_for_the_other(connection: AsyncConnection) -> None:
-    """Let a transaction be idle for any time, while the other database works."""
+async def _allow_idle(connection: AsyncConnection) -> None:
+    """Let the transaction be idle for any time: it waits for the other database."""
     if connection.dialect.name == "postgresql":
         await connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
 

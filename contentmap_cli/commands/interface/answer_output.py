@@ -18,8 +18,8 @@ from contentmap_cli.commands.interface.logging_setup import write_console
 from contentmap_cli.commands.interface.process_setup import close_quietly, enable_interrupts
 from contentmap_cli.errors import AnswerLost, UsageError
 
-_HINT = "name another file with -o"
-_AGAIN = "free some space, or name another file with -o"
+ANOTHER_FILE = "name another file with -o"
+_AGAIN = f"free some space, or {ANOTHER_FILE}"
 
 
 class Stdout(io.TextIOBase):
@@ -94,7 +94,7 @@ class _StdoutBytes(io.RawIOBase):
 
 
 @contextlib.contextmanager
-def answer_to(path: str | None, *, named: str | None = None, hint: str = _HINT) -> Iterator[TextIO]:
+def answer_to(path: str | None, *, named: str | None = None, hint: str = ANOTHER_FILE) -> Iterator[TextIO]:
     """Yield a text stream for the output. A file is written under a temporary name and renamed when complete;
     a name that ends in `.gz` is compressed.
 

@@ -13,7 +13,13 @@ from pathlib import Path
 from typing import Final, NamedTuple, TextIO
 
 from contentmap_cli.commands.engine.queued_output import Queues, queued_output
-from contentmap_cli.commands.interface.answer_output import answer_to, goes_to_file, has_left, width_of
+from contentmap_cli.commands.interface.answer_output import (
+    ANOTHER_FILE,
+    answer_to,
+    goes_to_file,
+    has_left,
+    width_of,
+)
 from contentmap_cli.commands.interface.global_options import GlobalOptions
 from contentmap_cli.commands.interface.options import Answer
 from contentmap_cli.errors import AnswerLost, UsageError
@@ -138,7 +144,7 @@ async def _pipe_as_stdout(name: str) -> AsyncIterator[None]:
             break
         except OSError as error:
             if error.errno != errno.ENXIO:  # there is no reader yet
-                raise UsageError(f"cannot write {name}", hint="name another file with -o") from error
+                raise UsageError(f"cannot write {name}", hint=ANOTHER_FILE) from error
         await asyncio.sleep(_READER_SECONDS)
     os.set_blocking(descriptor, True)
     usual = sys.stdout
