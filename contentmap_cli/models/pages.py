@@ -1,0 +1,90 @@
+"""What a page answered, as `check --pages` records and judges it: one value per requested URL."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from contentmap_cli.errors import Failure
+
+
+class PageState(StrEnum):
+    """How the request for a page ended. A page that was not requested yet has no facts."""
+
+    ANSWERED = "answered"
+    """The server answered, with whatever status."""
+
+    UNREACHABLE = "unreachable"
+    """No answer at the second attempt either; `failure` says why."""
+
+    DISALLOWED = "disallowed"
+    """robots.txt of its origin disallows it to this crawler, or cannot be read: it was not requested."""
+
+    THROTTLED = "throttled"
+    """The host refused for the moment (429, 503) until the time was over: nothing is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class PageHead:
+    """What the head of an HTML page says. URLs are as published, resolved against `base`.
+
+    `robots` are the (name, content) pairs of its `<meta>` elements for crawlers, names in lower case.
+    `alternates` are (hreflang, URL) pairs. `dates` are (source, text) pairs, such as
+    `("article:modified_time", "2026-01-31")`. `refresh` is the target of an instant or delayed
+    `<meta http-equiv=refresh>`, with its seconds.
+    """
+
+    title: str = ""
+    robots: tuple[tuple[str, str], ...] = ()
+    canonicals: tuple[str, ...] = ()
+    alternates: tuple[tuple[str, str], ...] = ()
+    dates: tuple[tuple[str, str], ...] = ()
+    refresh: tuple[float, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PageText:
+    """What the text of an HTML page shows about its kind, up to the limit of bytes.
+
+    `words` is the number of visible words. `marks` is a sketch of the visible text: two texts are alike as
+    far as their marks are the same. `signals` name what makes it look like an error page, a login page or a
+    challenge.
+    """
+
+    words: int = 0
+    marks: tuple[int, ...] = ()
+    signals: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PageFacts:
+    """The answer to the request for one URL. Redirects are not followed in here.
+
+    `url` is normalised. `listed` says that a sitemap lists it; other URLs are targets of redirects, or
+    made-up paths (`probe`) that show what the site answers where there is no page. `location` is the absolute
+    URL of a redirect. `robots_tags` and `links` are the lines of the headers X-Robots-Tag and Link.
+    `first_byte_ms` are milliseconds from sending the request to the first byte of the answer. `head` and
+    `text` are None where the answer is no HTML. `validated_at` is when a conditional request confirmed the
+    rest. Times are in UTC.
+    """
+
+    url: str
+    state: PageState
+    asked_at: datetime
+    listed: bool = True
+    probe: bool = False
+    status: int | None = None
+    failure: Failure | None = None
+    location: str | None = None
+    content_type: str | None = None
+    size: int | None = None
+    etag: str | None = None
+    last_modified: str | None = None
+    date: str | None = None
+    first_byte_ms: int | None = None
+    robots_tags: tuple[str, ...] = ()
+    links: tuple[str, ...] = ()
+    head: PageHead | None = None
+    text: PageText | None = None
+    validated_at: datetime | None = None
