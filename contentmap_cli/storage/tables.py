@@ -2,6 +2,7 @@
 
     jobs 1--* domain_scans *--1 domains 1--* sitemap_files 1--* sitemap_urls
                                       domains 1--* robots_versions
+                                      domains 1--* page_runs, pages
 
 `sitemap_url_changes` and `sitemap_file_changes` hold previous values, from which the state after any scan
 follows.
@@ -191,6 +192,27 @@ class RobotsVersionRow(Base):
     last_seen: Mapped[datetime]
 
 
+class PageRunRow(Base):
+    """One `check --pages` of a domain. It is claimed and fenced as a domain scan is."""
+
+    __tablename__ = "page_runs"
+    __table_args__ = (Index(None, "domain_id", "id"),)
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    domain_id: Mapped[int] = mapped_column(ForeignKey("domains.id", ondelete="CASCADE"))
+    wanted: Mapped[int | None] = mapped_column(Integer)  # --pages; NULL: all
+    token: Mapped[str | None] = mapped_column(String(32))
+    owner: Mapped[str | None] = mapped_column(String(128))
+    lease_until: Mapped[datetime | None]
+    started_at: Mapped[datetime]
+    finished_at: Mapped[datetime | None]  # NULL: the next run of the same selection continues it
+    selected: Mapped[int] = mapped_column(Integer, default=0)
+    asked: Mapped[int] = mapped_column(Integer, default=0)
+    not_asked: Mapped[dict[str, Any]] = mapped_column(default=dict)  # number of pages by reason
+    error_code: Mapped[str | None] = mapped_column(String(64))
+    error_message: Mapped[str | None] = mapped_column(Text)
+
+
 # COLLATE "C" sorts by code point, as Python and SQLite do: a merge needs one order on both sides.
 Url = Text().with_variant(Text(collation="C"), "postgresql")
 
@@ -256,3 +278,19 @@ FILE_CHANGES = Table(
     sqlite_with_rowid=False,
 )
 """Which sitemap files appeared and disappeared, by scan."""
+
+PAGES = Table(
+    "pages",
+    Base.metadata,
+    # The last answer to the request for each URL: listed pages, targets of redirects, made-up paths.
+    Column("domain_id", BigInteger, ForeignKey("domains.id", ondelete="CASCADE"), primary_key=True),
+    Column("url", Url, primary_key=True),
+    Column("run_id", BigInteger, nullable=False),  # page_runs.id: the run that asked
+    Column("asked_at", UtcDateTime(), nullable=False),
+    Column("status", Integer),  # of HTTP; NULL: no answer, or not requested because of robots.txt
+    Column("etag", Text),
+    Column("last_modified", Text),
+    Column("facts", Text, nullable=False),  # JSON: what the answer said, without its body
+    sqlite_with_rowid=False,
+)
+"""What pages answered. It may have as many rows as a site has pages."""

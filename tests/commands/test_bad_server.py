@@ -244,6 +244,7 @@ def test_a_server_that_fills_up(program: Any, site: Sites) -> None:
     assert (again.code, again.json["urls"], again.json["added"]) == (0, 3, 3)
 
 
+@pytest.mark.campaign
 def test_a_transaction_that_conflicts(program: Any) -> None:
     """SQLSTATE 40P01 and 40001: a domain is written again, a few times, and requested once."""
     assert program("db", "upgrade").code == 0

@@ -97,6 +97,7 @@ def in_a_shell(complete: Any, folder: Path) -> dict[str, str]:
     return complete.environment | {"CONTENTMAP_DATABASE_URL": complete.database, "PATH": path, "TERM": "dumb"}
 
 
+@pytest.mark.campaign
 @pytest.mark.skipif(BASH is None, reason="no bash is installed")
 @one_database
 def test_installed_in_a_real_bash(complete: Any, tmp_path: Path) -> None:

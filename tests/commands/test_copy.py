@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from program import Contentmap
+from recording import ask_pages, claim_pages
 from sqlalchemy import select
 from web_sites import Page, good_site, index, serving, urlset
 
@@ -21,9 +22,10 @@ from contentmap_cli.commands.interface.global_options import GlobalOptions
 from contentmap_cli.errors import StorageRefused, UsageError
 from contentmap_cli.storage import server_driver
 from contentmap_cli.storage.database_url import DatabaseAddress, parse_database_address
-from contentmap_cli.storage.engine import Database
+from contentmap_cli.storage.engine import Database, open_database
 from contentmap_cli.storage.maintenance import copying
 from contentmap_cli.storage.maintenance.copying import TABLES
+from contentmap_cli.storage.session import Sessions
 
 PAGES: dict[str, Page] = good_site("a.test", 40) | {
     "b.test/robots.txt": "Sitemap: http://b.test/index.xml\n",
@@ -64,7 +66,15 @@ def recorded(on_sqlite: Contentmap) -> Contentmap:
         }
         on_sqlite(*words)
         on_sqlite(*words, "--tenant", "acme")
+    asyncio.run(_check_pages(on_sqlite.database))
     return on_sqlite
+
+
+async def _check_pages(address: str) -> None:
+    database = open_database(address)
+    sessions = Sessions(database)
+    await ask_pages(sessions, await claim_pages(sessions, "a.test"), "1", "ü", finished=False)
+    await database.close()
 
 
 async def test_there_and_back(

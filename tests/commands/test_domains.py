@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from databases import sqlite_first
-from recording import page, record, start
+from recording import ask_pages, claim_pages, page, record, start
 from sqlalchemy import func, select, update
 from web_sites import Page, good_site, serving
 
@@ -44,6 +44,7 @@ async def scan(sessions: Sessions, domain: str) -> None:
         pages = [page(str(each), f"2026-01-0{number + 1}") for each in range(number, number + 7)]
         files = {"a.xml": pages} | ({"b.xml": pages[:2]} if number == 1 else {})
         await record(sessions, files, domain=domain)
+    await ask_pages(sessions, await claim_pages(sessions, domain), *map(str, range(7)), finished=True)
 
 
 async def test_all_rows_of_a_domain(sessions: Sessions, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,6 +105,9 @@ async def test_a_domain_that_is_being_scanned(sessions: Sessions) -> None:
     with pytest.raises(JobHeld, match=r"busy\.test is being scanned"):
         await _remove(sessions, "default", "busy.test")
     assert await counts(sessions) == before
+    await claim_pages(sessions, "asked.test")
+    with pytest.raises(JobHeld, match=r"the pages of asked\.test"):
+        await _remove(sessions, "default", "asked.test")
 
 
 async def test_a_scan_whose_lease_has_passed(sessions: Sessions) -> None:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from program import Contentmap
 from web_sites import Page, Reply, good_site, serving, urlset
 
@@ -26,6 +27,7 @@ def test_an_sqlite_file_has_no_partitions(on_sqlite: Callable[..., Any]) -> None
     )
 
 
+@pytest.mark.campaign
 def test_spread_scan_and_back(
     contentmap_at: Callable[[str], Contentmap], empty_postgres_address: str
 ) -> None:

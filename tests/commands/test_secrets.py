@@ -123,9 +123,10 @@ def with_secrets(host: str) -> dict[str, Page]:
     }
 
 
+@pytest.mark.campaign
 @pytest.mark.parametrize(
     "address",
-    ["postgresql", pytest.param("sqlite", marks=pytest.mark.campaign)],  # an SQLite file has no password
+    ["postgresql", "sqlite"],  # an SQLite file has no password
     indirect=True,
 )
 def test_no_secret_comes_out_of_a_run(contentmap: Any, address: str, tmp_path: Path) -> None:

@@ -33,6 +33,7 @@ def _run(tmp_path: Path, *words: str, **variables: str) -> subprocess.CompletedP
     return subprocess.run(words, env=environment, capture_output=True, text=True, check=False, cwd=tmp_path)
 
 
+@pytest.mark.campaign
 def test_a_night_without_trouble_says_nothing(tmp_path: Path) -> None:
     """No mail where all is well; one with exit code, answer and reasons where something is wrong."""
     targets = tmp_path / "domains.txt"

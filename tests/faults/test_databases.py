@@ -116,9 +116,10 @@ def test_the_server_goes_and_stays_away(on_own_server: Trial, own_server: Postgr
     trial.check_resumed()
 
 
+@pytest.mark.campaign
 @pytest.mark.parametrize(
     "check_seconds",
-    [pytest.param(0.2, id="known"), pytest.param(3.0, id="first", marks=pytest.mark.campaign)],
+    [pytest.param(0.2, id="known"), pytest.param(3.0, id="first")],
 )
 @on_postgresql
 def test_the_server_hangs(on_own_server: Trial, own_server: PostgresServer, check_seconds: float) -> None:
@@ -172,6 +173,7 @@ def test_a_reader_of_a_server_that_hangs(on_own_server: Trial, own_server: Postg
     assert (said.code, "cannot be reached" in said.err) == (5, True), said.err
 
 
+@pytest.mark.campaign
 @on_postgresql
 def test_connections_are_ended_by_the_server(long_trial: Trial, address: str) -> None:
     """Each time it costs one attempt; the run goes on, or says that it cannot."""
@@ -207,14 +209,11 @@ async def _terminate(address: str, scan: subprocess.Popen[bytes]) -> None:
     await connection.close()
 
 
+@pytest.mark.campaign
 @on_postgresql
 @pytest.mark.parametrize(
     ("point", "nth"),
-    [
-        ("domain.recorded", 2),
-        pytest.param("domain.recorded", 8, marks=pytest.mark.campaign),
-        pytest.param("recovery:domain.recorded", 1, marks=pytest.mark.campaign),
-    ],
+    [("domain.recorded", 2), ("domain.recorded", 8), ("recovery:domain.recorded", 1)],
 )
 def test_a_session_asleep_in_its_transaction_holds_nobody_up(
     trial: Trial, address: str, point: str, nth: int
@@ -257,6 +256,7 @@ def test_a_file_locked_for_a_while(long_trial: Trial, address: str) -> None:
     long_trial.check_finished()
 
 
+@pytest.mark.campaign
 @on_sqlite
 def test_a_file_locked_for_good(long_trial: Trial, address: str) -> None:
     """The run waits its time, then ends with 5 and a hint, and crawls no further."""

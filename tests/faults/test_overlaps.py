@@ -37,6 +37,7 @@ async def let_leases_run_out(address: str, *, scans: bool = True) -> None:
     await database.close()
 
 
+@pytest.mark.campaign
 @sqlite_first
 def test_many_resumes_at_once(trial: Trial) -> None:
     """One goes on, the others name it and exit with 75; all that was left is done once."""
@@ -144,6 +145,7 @@ def test_a_run_that_slept_past_its_lease(trial: Trial, point: str) -> None:
     assert len(trial.sites.asked) - asked < 12, "it went on crawling"
 
 
+@pytest.mark.campaign
 @sqlite_first
 def test_a_run_awake_again_beside_the_one_that_took_over(trial: Trial) -> None:
     """While the other still runs, it gives way: exit 75 and the other's name, and claims nothing more."""
@@ -171,13 +173,10 @@ def _owner_is(trial: Trial, pid: int) -> bool:
     return f":{pid}:" in str(found.job_row[-1])
 
 
+@pytest.mark.campaign
 @pytest.mark.parametrize(
     ("address", "hours"),
-    [
-        pytest.param("sqlite", 30, marks=pytest.mark.campaign),
-        ("postgresql", 30),
-        pytest.param("postgresql", -30, marks=pytest.mark.campaign),
-    ],
+    [("sqlite", 30), ("postgresql", 30), ("postgresql", -30)],
     indirect=["address"],
 )
 def test_the_clock_of_the_client_does_not_matter(trial: Trial, hours: int) -> None:

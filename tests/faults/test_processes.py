@@ -64,6 +64,7 @@ def test_ctrl_c_twice(trial: Trial) -> None:
     trial.check_resumed()
 
 
+@pytest.mark.campaign
 @on_sqlite
 def test_out_of_file_descriptors(long_trial: Trial) -> None:
     """With 64 of them and a hundred domains at once, some requests fail; the run does not, and says why."""
@@ -85,6 +86,7 @@ def test_out_of_file_descriptors(long_trial: Trial) -> None:
     )
 
 
+@pytest.mark.campaign
 @pytest.mark.parametrize("where", ["/dev/full", "closed"])
 @on_sqlite
 def test_an_answer_that_cannot_be_written(trial: Trial, where: str) -> None:

@@ -135,6 +135,7 @@ def test_any_bytes(data: bytes, robots: bool) -> None:
     assert all(problem.count > 0 for problem in document.problems)
 
 
+@pytest.mark.campaign
 def test_the_fuzzing_program_runs(tmp_path: Path) -> None:
     """It finds nothing in one second."""
     program = Path(__file__).parents[1] / "fuzz" / "fuzz_parse.py"

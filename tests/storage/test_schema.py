@@ -19,11 +19,13 @@ from contentmap_cli.storage.queue.queue_tables import ENTRIES, LOG, STATISTICS
 from contentmap_cli.storage.schema import SchemaState, tables_on
 from contentmap_cli.storage.tables import (
     FILE_CHANGES,
+    PAGES,
     SITEMAP_URLS,
     URL_CHANGES,
     Domain,
     DomainScan,
     Job,
+    PageRunRow,
     RobotsVersionRow,
     SitemapFile,
 )
@@ -146,6 +148,11 @@ async def fill(connection: AsyncConnection) -> None:
             {"id": 1, "domain_id": 1, "state": "read", "body": b"User-agent: *\n\x00\xff", "problems": []}
             | dict.fromkeys(("url", "final_url"), "https://a.example/robots.txt")
             | dict.fromkeys(("first_seen", "last_seen"), now),
+        ),
+        (PageRunRow, {"id": 1, "domain_id": 1, "wanted": 100, "started_at": now, "not_asked": {"time": 2}}),
+        (
+            PAGES,
+            {"domain_id": 1, "url": "https://a.example/ü", "run_id": 1, "asked_at": now, "facts": "{}"},
         ),
     ]
     if connection.dialect.name == "postgresql":

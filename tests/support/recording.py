@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import partial
 
 from sqlalchemy import func, select, update
@@ -21,9 +22,12 @@ from contentmap_cli.models import (
     Target,
 )
 from contentmap_cli.models.entry_rows import RowBatch, RowDelta, rows_of, sorted_unique
+from contentmap_cli.models.pages import PageFacts, PageState
 from contentmap_cli.storage.column_types import utc_now
 from contentmap_cli.storage.jobs import jobs
 from contentmap_cli.storage.jobs.claims import Claim, claim_domains, fence, finish_domain
+from contentmap_cli.storage.pages.facts import save_facts
+from contentmap_cli.storage.pages.runs import PageRun, claim_run, end_run, fence_run
 from contentmap_cli.storage.session import Sessions
 from contentmap_cli.storage.tables import SITEMAP_URLS, DomainScan
 from contentmap_cli.storage.writing.change_set import ChangeSet
@@ -67,6 +71,46 @@ async def expire(sessions: Sessions, taken: Claim) -> None:
     async with sessions.brief(taken.job_id) as session, session.begin():
         late = update(DomainScan).where(DomainScan.id == taken.scan_id)
         assert await session.write(late.values(lease_until=utc_now(-1))) == 1
+
+
+async def claim_pages(
+    sessions: Sessions,
+    domain: str = DOMAIN,
+    wanted: int | None = None,
+    *,
+    owner: str = "owner",
+    fresh: bool = False,
+    tenant: str = "default",
+) -> PageRun:
+    """A run of `check --pages`, claimed; that of a process that has ended counts as ended."""
+    async with sessions.brief(domain=domain) as session, session.begin():
+        return await claim_run(
+            session,
+            tenant,
+            domain,
+            wanted,
+            owner,
+            fresh=fresh,
+            dead=lambda each: each == "dead",
+            running=lambda _: False,
+        )
+
+
+async def ask_pages(
+    sessions: Sessions, run: PageRun, *paths: str, finished: bool | None = None, etag: str | None = None
+) -> None:
+    """Pages of a domain that a run has asked, recorded as the command does; it ends if that is said."""
+    now = datetime.now(UTC)
+    asked = [
+        PageFacts(f"https://{run.domain}/{path}", PageState.ANSWERED, now, status=200, etag=etag)
+        for path in paths
+    ]
+    async with sessions.work("pages", run.domain) as session, session.begin():
+        await session.turn()
+        await fence_run(session, run)
+        await save_facts(session, run, [(page, f'"{run.run_id}"') for page in asked])
+        if finished is not None:
+            await end_run(session, run, finished=finished, selected=len(paths), asked=len(paths))
 
 
 async def record(

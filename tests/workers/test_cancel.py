@@ -29,6 +29,7 @@ def test_a_queued_job(trial: QueueTrial) -> None:
     trial.check_finished()
 
 
+@pytest.mark.campaign
 def test_a_job_that_workers_are_at_work_on(trial: QueueTrial) -> None:
     """Crawls under way are given up within seconds, what was committed stays, the worker goes on with other
     jobs; back in the queue, the rest is done."""
@@ -77,6 +78,7 @@ def test_workers_hold_a_job(trial: QueueTrial) -> None:
     assert trial.ask("SELECT count(*) FROM contentmap_pgqueuer") == [(0,)]
 
 
+@pytest.mark.campaign
 def test_failed_domains_are_tried_again(trial: QueueTrial) -> None:
     """`resume --failed --queue` leaves failed and partial ones to the workers, and only those."""
     job = trial.enqueue()

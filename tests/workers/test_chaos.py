@@ -123,6 +123,7 @@ def _lose_the_server(trial: QueueTrial, server: PostgresServer) -> None:
     assert "cannot be reached" in said.err
 
 
+@pytest.mark.campaign
 def test_a_server_that_comes_later(tmp_path: Path, server: PostgresServer, own_trial: QueueTrial) -> None:
     """A worker that starts first waits for it as one that has begun: it does its work when the server is
     there, ends with 5 after --database-timeout, and with 0 on SIGTERM."""
@@ -144,6 +145,7 @@ def test_a_server_that_comes_later(tmp_path: Path, server: PostgresServer, own_t
     own_trial.check_finished()
 
 
+@pytest.mark.campaign
 def test_a_worker_is_stopped_while_the_server_is_away(
     tmp_path: Path, server: PostgresServer, own_trial: QueueTrial
 ) -> None:

@@ -72,6 +72,7 @@ def one_address(sites: int) -> Iterator[OneAddress]:
             server.server_close()
 
 
+@pytest.mark.campaign
 def test_two_workers_and_many_domains_on_one_address(trial: QueueTrial) -> None:
     """The server never has more than six requests at a time, and both workers have some of them."""
     with one_address(24) as seen:

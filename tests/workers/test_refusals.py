@@ -64,6 +64,7 @@ def test_a_domain_that_is_refused_each_time(trial: QueueTrial, action: str, reas
     assert asked_for(trial) == 1
 
 
+@pytest.mark.campaign
 def test_a_server_that_is_full(trial: QueueTrial) -> None:
     """A worker waits for it with pauses, says so once, requests nothing twice, and ends with 5."""
     trial.enqueue()

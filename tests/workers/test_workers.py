@@ -63,6 +63,7 @@ def test_a_worker_is_told_to_end(trial: QueueTrial) -> None:
     assert {key.partition("/")[0].removeprefix("www.") for key in trial.sites.asked[asked:]} == left
 
 
+@pytest.mark.campaign
 def test_a_domain_that_takes_too_long_is_handed_back(trial: QueueTrial) -> None:
     """After --shutdown-timeout its crawl is given up, and another worker begins it anew at once."""
     trial.enqueue()
@@ -98,6 +99,7 @@ def test_a_worker_is_killed(trial: QueueTrial, point: str) -> None:
     assert {key.partition("/")[0].removeprefix("www.") for key in trial.sites.asked[asked:]} == left
 
 
+@pytest.mark.campaign
 def test_killed_between_the_last_commit_and_its_completion(trial: QueueTrial) -> None:
     """All is recorded, and neither the job nor the queue says so: the next worker closes and empties them,
     and crawls nothing."""
@@ -115,7 +117,8 @@ def test_killed_between_the_last_commit_and_its_completion(trial: QueueTrial) ->
 
 
 # with "1" it is suspended while it releases its host slots
-@pytest.mark.parametrize("at_once", ["1", pytest.param("4", marks=pytest.mark.campaign)])
+@pytest.mark.campaign
+@pytest.mark.parametrize("at_once", ["1", "4"])
 def test_a_worker_that_slept_past_its_lease(trial: QueueTrial, at_once: str) -> None:
     """Stopped in the middle of a domain, it is buried by another; awake again, it records nothing of what it
     has lost, goes on as a worker like any other, and each domain is committed once."""
@@ -137,6 +140,7 @@ def test_a_worker_that_slept_past_its_lease(trial: QueueTrial, at_once: str) -> 
     assert trial.ask(EMPTY) == [(0, 0)]
 
 
+@pytest.mark.campaign
 def test_a_small_job_is_not_stuck_behind_a_large_one(trial: QueueTrial) -> None:
     """Queued later, and done earlier; --priority says otherwise."""
     trial.enqueue()
@@ -149,6 +153,7 @@ def test_a_small_job_is_not_stuck_behind_a_large_one(trial: QueueTrial) -> None:
     assert (begun[0], begun[-1]) == ("small.test", "last.test")
 
 
+@pytest.mark.campaign
 def test_status_shows_the_workers(trial: QueueTrial) -> None:
     """How many are alive, what waits, how fast it goes and when it will be done; null for other jobs."""
     trial.enqueue()

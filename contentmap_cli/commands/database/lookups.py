@@ -27,9 +27,9 @@ _JOB_ID = re.compile(rf"{JOB_PREFIX}[0-9a-f]{{32}}", re.ASCII)
 _SHOWN = 5  # ids listed for an ambiguous prefix
 
 
-async def require_domain(session: GuardedSession, tenant: str, name: str) -> int:
-    """Return the id of a domain. Raise NotFound; the hint names a similar domain."""
-    found = await find_domain(session, tenant, name)
+async def require_domain(session: GuardedSession, tenant: str, name: str, *, scanned: bool = True) -> int:
+    """Return the id of a domain, see `find_domain`. Raise NotFound; the hint names a similar domain."""
+    found = await find_domain(session, tenant, name, scanned=scanned)
     if found is not None:
         return found
     from difflib import get_close_matches

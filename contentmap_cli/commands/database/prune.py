@@ -40,8 +40,8 @@ Examples:
   contentmap db prune --older-than 90d --json
   contentmap db prune --older-than 2026-01-31 --unfinished
 
-The last two scans of a domain and the URLs that are listed now are kept. Pruning may run during scans and may
-be interrupted.
+The last two scans of a domain, its last check of pages and the URLs that are listed now are kept.
+Pruning may run during scans and may be interrupted.
 
 Exit codes: 0; 2 usage; 5 database unavailable, or in use (--vacuum); 6 no database.
 """
@@ -126,6 +126,7 @@ async def _count(sessions: Sessions, rule: Retention, tally: Tally) -> None:
     """Count what would be removed, in read-only transactions of a few domains."""
     from sqlalchemy import or_
 
+    from contentmap_cli.storage.maintenance import page_prune
     from contentmap_cli.storage.maintenance.prune_plan import count_jobs
 
     async with sessions.read() as session, session.begin():
@@ -133,6 +134,9 @@ async def _count(sessions: Sessions, rule: Retention, tally: Tally) -> None:
     async for found in _found(sessions, rule, or_(rule.pruned(), rule.too_old())):
         for each in found:
             tally.rows.update(each.count())
+    async with sessions.read() as session, session.begin():
+        for domain_id, first in (await page_prune.first_kept_runs(session, rule)).items():
+            tally.rows.update(await page_prune.count_old(session, domain_id, first))
 
 
 async def _remove(sessions: Sessions, rule: Retention, tally: Tally) -> None:
@@ -152,6 +156,27 @@ async def _remove(sessions: Sessions, rule: Retention, tally: Tally) -> None:
     while dropped:
         async with sessions.brief() as session, session.begin():
             dropped = await drop_empty_jobs(session, rule)
+    await _remove_pages(sessions, rule, tally)
+
+
+async def _remove_pages(sessions: Sessions, rule: Retention, tally: Tally) -> None:
+    """Remove old runs of `check --pages`, after the pages that only they have asked."""
+    from contentmap_cli.storage.maintenance import page_prune
+
+    async with sessions.read() as session, session.begin():
+        domains = await page_prune.first_kept_runs(session, rule)
+    for domain_id, first in domains.items():
+        after: str | None = None
+        while True:
+            async with sessions.read() as session, session.begin():
+                urls = await page_prune.old_pages(session, domain_id, first, after=after, limit=ROWS)
+            async with sessions.brief() as session, session.begin():
+                if not urls:
+                    tally.rows["page_runs"] += await page_prune.drop_runs(session, domain_id, first)
+                    break
+                dropped = await page_prune.drop_pages(session, domain_id, first, urls[0], urls[-1])
+            tally.rows["pages"] += dropped
+            after = urls[-1]
 
 
 async def _found(

@@ -21,8 +21,8 @@ Examples:
   contentmap domains remove example.com --dry-run
   contentmap domains remove example.com --json
 
-Everything that is recorded of the domain is deleted: its URLs, files, history and robots.txt, its part in
-jobs, and jobs that scanned nothing else. It may be interrupted and run again.
+Everything that is recorded of the domain is deleted: its URLs, files, history, robots.txt and pages, its part
+in jobs, and jobs that scanned nothing else. It may be interrupted and run again.
 
 Exit codes: 0; 5 database; 6 domain never scanned; 75 the domain is being scanned.
 """
@@ -52,7 +52,8 @@ async def _run(cli: GlobalOptions, name: str, *, dry_run: bool, as_json: bool) -
 
     if dry_run:
         async with database_for_reading(cli) as sessions, sessions.read() as session, session.begin():
-            removed = await removal.count_rows(session, await require_domain(session, cli.tenant_name, name))
+            domain_id = await require_domain(session, cli.tenant_name, name, scanned=False)
+            removed = await removal.count_rows(session, domain_id)
         left = 0
     else:
         async with database_for_writing(cli, create=False) as database:
@@ -80,7 +81,7 @@ async def _remove(sessions: Sessions, tenant: str, name: str) -> tuple[Counter[s
     """Remove the domain, and what interrupted removals have left. Return the rows of the domain removed by
     table, and the number of its files that are left."""
     from contentmap_cli.commands.database.lookups import require_domain
-    from contentmap_cli.commands.engine.run_id import is_running
+    from contentmap_cli.commands.engine.run_id import is_dead, is_running
     from contentmap_cli.errors import NotFound
     from contentmap_cli.storage.maintenance import removal
 
@@ -89,8 +90,8 @@ async def _remove(sessions: Sessions, tenant: str, name: str) -> tuple[Counter[s
         begun = await removal.taken_away(session)
         mine = {each for each in begun if begun[each] == removal.removed_name(each, tenant, name)}
         try:
-            domain_id = await require_domain(session, tenant, name)
-            removed += await removal.take_away(session, domain_id, tenant, name, is_running)
+            domain_id = await require_domain(session, tenant, name, scanned=False)
+            removed += await removal.take_away(session, domain_id, tenant, name, is_dead, is_running)
             mine.add(domain_id)
         except NotFound:
             if not mine:

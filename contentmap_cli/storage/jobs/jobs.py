@@ -71,7 +71,7 @@ async def create_job(
     await session.flush()
     ids: dict[str, int] = {}
     for chunk in batched(sorted(target.domain for target in targets), _CHUNK):
-        ids |= await _domain_ids(session, tenant, chunk, now)
+        ids |= await domain_ids(session, tenant, chunk, now)
     for scans in batched(targets, _CHUNK):
         await session.execute(
             insert(DomainScan),
@@ -88,13 +88,13 @@ async def create_job(
     session.note("job.created", domains=len(targets))
 
 
-async def _domain_ids(
+async def domain_ids(
     session: GuardedSession, tenant: str, names: Sequence[str], now: datetime
 ) -> dict[str, int]:
     """Return the ids of domains, and insert those that are new. The caller passes all names in one order, so
     that two jobs never deadlock. No domain can be removed until the transaction ends."""
     ids: dict[str, int] = {}
-    insert_new = _insert_for(session)(Domain).on_conflict_do_nothing()
+    insert_new = insert_for(session)(Domain).on_conflict_do_nothing()
     while missing := [name for name in names if name not in ids]:  # again if one is removed in between
         rows = [
             {"tenant_id": tenant, "name": name, "created_at": now, "sitemap_count": 0, "url_count": 0}
@@ -107,7 +107,7 @@ async def _domain_ids(
     return ids
 
 
-def _insert_for(session: GuardedSession) -> Any:
+def insert_for(session: GuardedSession) -> Any:
     """Return the INSERT that supports ON CONFLICT. A dialect is imported on use, as the import is slow."""
     return import_module(f"sqlalchemy.dialects.{session.dialect.name}").insert
 

@@ -44,6 +44,9 @@ _QUERIES: Final = {
         SELECT s.id, s.job_id FROM domain_scans s
         JOIN jobs j ON j.id = s.job_id JOIN domains d ON d.id = s.domain_id
         WHERE j.tenant_id <> d.tenant_id""",
+    "pages: asked by a run of another domain": """
+        SELECT DISTINCT p.domain_id, p.run_id FROM pages p
+        JOIN page_runs r ON r.id = p.run_id WHERE r.domain_id <> p.domain_id""",
     "jobs: total_domains is less than the number of domain scans": """
         SELECT j.id, j.total_domains, count(s.id) FROM jobs j LEFT JOIN domain_scans s ON s.job_id = j.id
         GROUP BY j.id, j.total_domains HAVING j.total_domains < count(s.id)""",

@@ -35,9 +35,10 @@ from contentmap_cli.storage.session import GuardedSession
 from contentmap_cli.storage.tables import FILE_CHANGES, SITEMAP_URLS, URL_CHANGES, Domain, DomainScan, Job
 from contentmap_cli.storage.tables import SitemapFile as File
 
-TABLES: Final = (
-    *("jobs", "domain_scans", "sitemap_files", "sitemap_file_changes", "sitemap_urls", "sitemap_url_changes"),
+_HISTORY: Final = (
+    *("domain_scans", "sitemap_files", "sitemap_file_changes", "sitemap_urls", "sitemap_url_changes"),
 )
+TABLES: Final = ("jobs", *_HISTORY, "page_runs", "pages")
 """The tables whose deleted rows are counted."""
 
 _ENDED: Final = (JobStatus.COMPLETE, JobStatus.PARTIAL, JobStatus.FAILED)
@@ -108,7 +109,7 @@ class Leftovers:
         """Return the number of rows by table."""
         file_changes = len(self.file_changes) + sum(self.files.values())
         counts = (len(self.scans), len(self.files), file_changes, self.urls, self.url_changes)
-        return dict(zip(TABLES[1:], counts, strict=True))
+        return dict(zip(_HISTORY, counts, strict=True))
 
     def kept(self) -> Select[int]:
         """Select the scans of the domain that can be compared."""

@@ -3,7 +3,8 @@
 The first one takes the domain away from its tenant: from then on nothing reads it, and a new scan of the name
 starts from nothing. The rest may be interrupted and continued.
 
-    domain scans, jobs without any → URLs, previous values → appearances of files, files → robots.txt, domain
+    domain scans, jobs without any → URLs, previous values, pages → appearances of files, files
+    → robots.txt, runs of pages, domain
 """
 
 from __future__ import annotations
@@ -19,23 +20,26 @@ from contentmap_cli.models import ScanStatus
 from contentmap_cli.storage.column_types import utc_now
 from contentmap_cli.storage.jobs.jobs import QUEUE_OWNER, RunCheck, is_alive
 from contentmap_cli.storage.maintenance.prune import hold_domains
+from contentmap_cli.storage.pages.runs import require_idle
 from contentmap_cli.storage.reading.domains import REMOVED
 from contentmap_cli.storage.session import GuardedSession
 from contentmap_cli.storage.tables import (
     FILE_CHANGES,
+    PAGES,
     SITEMAP_URLS,
     URL_CHANGES,
     Base,
     Domain,
     DomainScan,
     Job,
+    PageRunRow,
     RobotsVersionRow,
     SitemapFile,
 )
 
 TABLES: Final = (
     *("jobs", "domain_scans", "sitemap_urls", "sitemap_url_changes", "sitemap_file_changes", "sitemap_files"),
-    "robots_versions",
+    *("robots_versions", "page_runs", "pages"),
 )
 """The tables whose deleted rows are counted."""
 
@@ -45,7 +49,7 @@ ROWS: Final = 5_000
 FILES: Final = 500
 """Files in one transaction; also ids in one statement."""
 
-LARGE: Final = (SITEMAP_URLS, URL_CHANGES)
+LARGE: Final = (SITEMAP_URLS, URL_CHANGES, PAGES)
 
 
 async def count_rows(session: GuardedSession, domain_id: int) -> Counter[str]:
@@ -59,16 +63,17 @@ async def count_rows(session: GuardedSession, domain_id: int) -> Counter[str]:
         .select_from(FILE_CHANGES)
         .where(FILE_CHANGES.c.sitemap_file_id.in_(files)),
     }
-    small = (Base.metadata.tables[name] for name in ("domain_scans", "sitemap_files", "robots_versions"))
-    for table in (*LARGE, *small):
+    small = ("domain_scans", "sitemap_files", "robots_versions", "page_runs")
+    for table in (*LARGE, *(Base.metadata.tables[name] for name in small)):
         counts[table.name] = select(func.count()).select_from(table).where(table.c.domain_id == domain_id)
     return Counter({name: int(await session.scalar(query) or 0) for name, query in counts.items()})
 
 
 async def take_away(
-    session: GuardedSession, domain_id: int, tenant: str, name: str, running: RunCheck
+    session: GuardedSession, domain_id: int, tenant: str, name: str, dead: RunCheck, running: RunCheck
 ) -> Counter[str]:
-    """Delete the scans of a domain and hand it to no tenant. Raise JobHeld where a run scans it or will."""
+    """Delete the scans of a domain and hand it to no tenant. Raise JobHeld where a run scans it or will, or
+    asks its pages."""
     live = or_(Job.owner == QUEUE_OWNER, func.coalesce(Job.lease_until > utc_now(), False))
     waiting = DomainScan.status.in_((ScanStatus.PENDING, ScanStatus.RUNNING))
     held = await hold_domains(session, {domain_id})
@@ -85,6 +90,9 @@ async def take_away(
             f"{name} is being scanned" + (f" by {busy[0]}" if busy else ""),
             hint="wait until it has ended, or cancel it with `contentmap cancel JOB_ID`",
         )
+    await require_idle(session, domain_id, name, dead=dead, running=running)
+    mine = PageRunRow.domain_id == domain_id
+    await session.write(update(PageRunRow).where(mine).values(token=None))  # of a run that was suspended
     jobs = list(await session.scalars(select(DomainScan.job_id).where(DomainScan.domain_id == domain_id)))
     removed: Counter[str] = Counter()
     removed["domain_scans"] = await session.write(delete(DomainScan).where(DomainScan.domain_id == domain_id))
@@ -115,7 +123,7 @@ async def taken_away(session: GuardedSession) -> dict[int, str]:
 async def drop_rows(session: GuardedSession, table: Table, domain_id: int) -> tuple[int, bool]:
     """Delete some rows of a large table. Return their number and whether rows may be left: a second process
     that removes the domain waits for these, and then deletes none of them."""
-    key = (table.c.sitemap_file_id, table.c.url)
+    key = tuple(column for column in table.primary_key if column.name in ("sitemap_file_id", "url"))
     mine = table.c.domain_id == domain_id
     last = (
         await session.execute(select(*key).where(mine).order_by(*key).offset(ROWS - 1).limit(1))
@@ -141,5 +149,6 @@ async def drop_domain(session: GuardedSession, domain_id: int) -> Counter[str]:
     """Delete what is left of a domain."""
     mine = RobotsVersionRow.domain_id == domain_id
     robots = await session.write(delete(RobotsVersionRow).where(mine))
+    runs = await session.write(delete(PageRunRow).where(PageRunRow.domain_id == domain_id))
     await session.write(delete(Domain).where(Domain.id == domain_id, Domain.tenant_id == REMOVED))
-    return Counter(robots_versions=robots)
+    return Counter(robots_versions=robots, page_runs=runs)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, cast
 
-from sqlalchemy import ColumnElement, func, select, tuple_
+from sqlalchemy import ColumnElement, exists, func, select, tuple_
 
 from contentmap_cli.batches import batched
 from contentmap_cli.errors import Failure, NotFound, StorageConflict
@@ -56,9 +56,16 @@ class EntryFilter:
     limit: int | None = None
 
 
-async def find_domain(session: GuardedSession, tenant: str, name: str) -> int | None:
-    """Return the id of a domain of the tenant, or None where it was never scanned."""
-    found = await session.scalar(select(Domain.id).where(Domain.tenant_id == tenant, Domain.name == name))
+def was_scanned() -> ColumnElement[bool]:
+    """The condition for domains that a job has scanned or will. Of others, only pages were checked."""
+    return exists(select(DomainScan.id).where(DomainScan.domain_id == Domain.id).correlate(Domain))
+
+
+async def find_domain(session: GuardedSession, tenant: str, name: str, *, scanned: bool = True) -> int | None:
+    """Return the id of a domain of the tenant, or None where it was never scanned. Without `scanned`, also
+    of one whose pages were checked."""
+    query = select(Domain.id).where(Domain.tenant_id == tenant, Domain.name == name)
+    found = await session.scalar(query.where(was_scanned()) if scanned else query)
     return int(found) if found is not None else None
 
 
@@ -68,7 +75,7 @@ async def known_domains(
     """Return the names of a tenant's domains that start with `begin`, the last scanned first."""
     found = await session.scalars(
         select(Domain.name)
-        .where(Domain.tenant_id == tenant, Domain.name.startswith(begin, autoescape=True))
+        .where(Domain.tenant_id == tenant, Domain.name.startswith(begin, autoescape=True), was_scanned())
         .order_by(Domain.last_scanned_at.desc(), Domain.name)
         .limit(limit)
     )

@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 from contentmap_cli.errors import Failure
 from contentmap_cli.models import ScanStatus, StoredDomain, StoredTenant
 from contentmap_cli.storage.jobs.jobs import PRUNED
-from contentmap_cli.storage.reading.contents import like_glob
+from contentmap_cli.storage.reading.contents import like_glob, was_scanned
 from contentmap_cli.storage.session import GuardedSession
 from contentmap_cli.storage.tables import Domain, DomainScan, Job
 
@@ -40,7 +40,7 @@ class DomainPages:
         self._query = (
             select(Domain, DomainScan.job_id, DomainScan.error_code, DomainScan.error_message)
             .outerjoin(DomainScan, DomainScan.id == Domain.last_scan_id)
-            .where(Domain.tenant_id == tenant)
+            .where(Domain.tenant_id == tenant, was_scanned())
             .order_by(Domain.name)
         )
         if match is not None:
@@ -77,7 +77,7 @@ async def tenants(session: GuardedSession) -> list[StoredTenant]:
     """Return the tenants that have domains or jobs, in the order of their names."""
     domains = await session.execute(
         select(Domain.tenant_id, func.count(), func.sum(Domain.url_count), func.max(Domain.last_scanned_at))
-        .where(Domain.tenant_id != REMOVED)
+        .where(Domain.tenant_id != REMOVED, was_scanned())
         .group_by(Domain.tenant_id)
     )
     jobs = await session.execute(

@@ -1,0 +1,1 @@
+"""What the listed pages of a domain answered, and the runs that asked them."""
