@@ -24,8 +24,8 @@ from contentmap_cli.crawl.listed_pages.soft_probes import MAX_PROBES, USUAL_PROB
 from contentmap_cli.crawl.options import ConnectTo, CrawlOptions
 from contentmap_cli.crawl.targets import parse_target
 from contentmap_cli.models import Limits
-from contentmap_cli.models.page_directories import directory_of
 from contentmap_cli.models.pages import PageFacts, PageState
+from contentmap_cli.models.pages.directories import directory_of
 
 HTML = {"Content-Type": "text/html; charset=utf-8"}
 HOST = "http://pages.test"
