@@ -146,6 +146,7 @@ FAULTS: dict[str, list[PageFacts]] = {
         canonical(URL, links=("</shop>; rel=canonical",)),
     ],
     "page-content-type": [
+        text(90, "type:application/json"),
         *(
             page(content_type=kind, head=None, text=None)
             for kind in ("application/json", "image/png", "text/plain")

@@ -190,7 +190,8 @@ def _other_type(facts: PageFacts) -> str | None:
     """Return a media type that is not that of a page, nor of a document that search engines index."""
     media_type = (facts.content_type or "").partition(";")[0].partition(",")[0].strip().lower()
     if "/" not in media_type or media_type in _PAGES:
-        return None
+        inside = next((each for each in _signals(facts) if each.startswith("type:")), None)
+        return inside and f"{media_type or 'missing'}, for {inside.removeprefix('type:')}"
     path = urlsplit(facts.url).path
     name = path.rpartition("/")[2]
     suffix = name.rpartition(".")[2].lower() if "." in name else ""
