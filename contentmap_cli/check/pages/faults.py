@@ -13,8 +13,8 @@ from contentmap_cli.check.pages.indexing import exclusion_of
 from contentmap_cli.errors import Code
 from contentmap_cli.models.findings import Rule
 from contentmap_cli.models.hosts import host_of, url_key
-from contentmap_cli.models.page_directories import directory_of
 from contentmap_cli.models.pages import PageFacts, PageState
+from contentmap_cli.models.pages.directories import directory_of
 from contentmap_cli.models.pages.links import canonicals_of
 
 REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
