@@ -1,0 +1,127 @@
+"""Ask for the selected pages of a domain, and record what they answer while it goes on.
+
+Selection -> pages that this run has not asked -> PageCrawl -> PageFacts -> PageStore
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing
+from typing import Protocol
+
+from contentmap_cli.commands.checking.page_store import PageStore
+from contentmap_cli.commands.checking.selection import Listing, Selection, page_urls
+from contentmap_cli.crawl.listed_pages.endings import NotAsked
+from contentmap_cli.crawl.listed_pages.page_crawl import ListedPage
+from contentmap_cli.models.pages import PageFacts, PageState
+
+ROBOTS = "robots"
+"""Why a page was not asked: robots.txt disallows it."""
+
+STOPPED = "stopped"
+"""Why a page was not asked: the run was stopped by a signal or `--max-time`."""
+
+_UNFINISHED = frozenset({NotAsked.TIME, NotAsked.HOST_REFUSES, NotAsked.BYTES})
+"""Reasons that may not apply to the next run, which continues this one then."""
+
+
+class Source(Protocol):
+    """What asks for pages (`PageCrawl`)."""
+
+    not_asked: Counter[NotAsked]
+
+    def facts(self, pages: AsyncIterator[ListedPage]) -> AsyncGenerator[PageFacts]:
+        """Yield the facts of the pages as they are known."""
+
+
+class PageAsking:
+    """Asks for the selected pages of one domain that its run has not asked; call `run` once.
+
+    `asked` counts the selected pages that the server was asked for, in this run, by this process or an
+    earlier one. `not_asked` counts the others by reason.
+    """
+
+    def __init__(
+        self,
+        store: PageStore,
+        selection: Selection,
+        listing: Callable[[], Listing],
+        note: Callable[[int], None],
+    ) -> None:
+        self._store = store
+        self._selection = selection
+        self._listing = listing
+        self._note = note
+        self._stopped = asyncio.Event()
+        self.asked = 0
+        self.not_asked: Counter[str] = Counter()
+
+    def stop(self) -> None:
+        """End the requests, and record what is known."""
+        self._stopped.set()
+
+    async def run(self, source: Source) -> None:
+        """Ask for the pages until all are asked, the time is over, or `stop` is called. Then end the run."""
+        async with aclosing(source.facts(self._pages())) as found:
+            await self._record(found)
+        self.not_asked.update({str(reason): count for reason, count in source.not_asked.items() if count})
+        left = len(self._selection) - self.asked - self.not_asked.total()
+        if left > 0 and self._stopped.is_set():
+            self.not_asked[STOPPED] += left
+        await self._store.end(
+            finished=not self._stopped.is_set() and not any(source.not_asked[each] for each in _UNFINISHED),
+            selected=len(self._selection),
+            asked=self.asked,
+            not_asked=self.not_asked,
+        )
+
+    async def _pages(self) -> AsyncIterator[ListedPage]:
+        """Yield the selected pages in the order in which they are listed, but those that this run has
+        asked."""
+        async for _, entries in self._listing():
+            urls = [url for url in page_urls(entries) if self._selection.take(url)]
+            known = await self._store.find(urls)
+            for url in urls:
+                if (found := known.get(url)) is None:
+                    yield ListedPage(url)
+                elif found.now:
+                    self._count(found.facts)
+                else:
+                    yield ListedPage(url, found.facts)
+
+    async def _record(self, found: AsyncGenerator[PageFacts]) -> None:
+        stopped = asyncio.create_task(self._stopped.wait())
+        coming: asyncio.Task[PageFacts | None] | None = None
+        try:
+            while not stopped.done():
+                if coming is None:
+                    coming = asyncio.create_task(anext(found, None))  # type: ignore[arg-type]
+                await asyncio.wait(
+                    (coming, stopped), timeout=self._store.due, return_when=asyncio.FIRST_COMPLETED
+                )
+                if coming.done():
+                    facts, coming = coming.result(), None
+                    if facts is None:
+                        return
+                    if facts.state is not PageState.THROTTLED:  # nothing is known of it
+                        await self._store.add(facts)
+                    if facts.listed:
+                        self._count(facts)
+                if not self._store.due:
+                    await self._store.write()
+        finally:
+            for task in (stopped, coming):
+                if task is not None:
+                    task.cancel()
+                    await asyncio.gather(task, return_exceptions=True)
+
+    def _count(self, facts: PageFacts) -> None:
+        if facts.state is PageState.DISALLOWED:
+            self.not_asked[ROBOTS] += 1
+        elif facts.state is PageState.THROTTLED:
+            self.not_asked[NotAsked.HOST_REFUSES] += 1
+        else:
+            self.asked += 1
+        self._note(self.asked)
