@@ -122,7 +122,7 @@ class Dates(Family):
                 continue
             self._dated += 1
             if not feed and not _W3C.fullmatch(lastmod.text):
-                self.notes.add(LASTMOD_FORMAT, file, example=lastmod.text)
+                self.notes.add(LASTMOD_FORMAT, file, url=entry.url, value=lastmod.text)
             self._check_date(file, entry.url, lastmod, lastmod.utc)
 
     def _check_date(self, file: CheckedFile, url: str, lastmod: Lastmod, utc: str) -> None:
@@ -130,9 +130,9 @@ class Dates(Family):
             self._dates.add(utc)
         daily = lastmod.precision in _DAILY
         if utc > (self._latest_day if daily else self._latest):  # one format, so texts compare like times
-            self.notes.add(LASTMOD_FUTURE, file, example=f"{url} {lastmod.text}")
+            self.notes.add(LASTMOD_FUTURE, file, url=url, value=lastmod.text)
         elif utc < OLDEST:
-            self.notes.add(LASTMOD_ANCIENT, file, example=f"{url} {lastmod.text}")
+            self.notes.add(LASTMOD_ANCIENT, file, url=url, value=lastmod.text)
         elif daily:
             self._recent += utc[:10] == _text(self._now)[:10]
         else:
@@ -146,22 +146,21 @@ class Dates(Family):
         if self._seen and not file.has_lastmod and not self._dated and file.kind is not DocumentKind.TEXT:
             add(LASTMOD_MISSING, file, f"none of {self._seen:,} entries has a lastmod")
         if self._dated >= MIN_DATES:
+            same = min(self._dates)
             if self._recent == self._dated:
-                add(LASTMOD_NOW, file, f"all {self._dated:,} dates, read at {_text(self._now)}")
+                add(LASTMOD_NOW, file, f"all {self._dated:,} dates, read at {_text(self._now)}", value=same)
             elif len(self._dates) == 1:
-                add(LASTMOD_EQUAL, file, f"all {self._dated:,} dates are {next(iter(self._dates))}")
+                add(LASTMOD_EQUAL, file, f"all {self._dated:,} dates are {same}", value=same)
         if self._prioritized >= MIN_DATES and self._prioritized == self._seen and len(self._priorities) == 1:
-            add(
-                PRIORITY_EQUAL,
-                file,
-                f"all {self._prioritized:,} priorities are {next(iter(self._priorities)):g}",
-            )
+            same = f"{min(self._priorities):g}"
+            add(PRIORITY_EQUAL, file, f"all {self._prioritized:,} priorities are {same}", value=same)
         index_date, newest = file.index_lastmod, self._newest
         if index_date is not None and index_date.utc and newest is not None and newest.utc:
             coarse = index_date.precision in _DAILY or newest.precision in _DAILY
             older = index_date.utc[:10] < newest.utc[:10] if coarse else index_date.utc < newest.utc
             if older and newest.utc <= self._latest_day:
-                add(LASTMOD_INDEX, file, f"index: {index_date.text}, newest entry: {newest.text}")
+                message = f"index: {index_date.text}, newest entry: {newest.text}"
+                add(LASTMOD_INDEX, file, message, value=index_date.text)
 
 
 def _text(moment: datetime) -> str:

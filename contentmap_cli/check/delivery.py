@@ -89,23 +89,25 @@ class Delivery(Family):
         self._files += 1
         failure = file.failure
         if failure is not None and not is_about_content(failure.code):
-            self.notes.add(HTTP_FAILED, file, f"{failure.code}: {failure.message}")
+            text = f"{failure.code}: {failure.message}"
+            self.notes.add(HTTP_FAILED, file, text, url=file.url, value=str(failure.code))
         if file.url is None or not self.site.is_site:
             return
         if file.final_url is not None and _target(file.final_url) != _target(file.url):
-            self.notes.add(HTTP_REDIRECT, file, example=file.final_url)
+            self.notes.add(HTTP_REDIRECT, file, url=file.url, value=file.final_url)
         if failure is None:
             self._type(file)
         if file.parent is not None:
             self._child(file)
         elif file.named is False and file.discovered_by in _GUESSED and failure is None:
-            self.notes.add(ROBOTS_ORPHAN, file, "no Sitemap line of robots.txt names the file")
+            message = "no Sitemap line of robots.txt names the file"
+            self.notes.add(ROBOTS_ORPHAN, file, message, url=file.url)
         if self.site.allows is not None and not self.site.allows(file.url):
-            self.notes.add(ROBOTS_BLOCKED, file)
+            self.notes.add(ROBOTS_BLOCKED, file, url=file.url)
 
     def _type(self, file: CheckedFile) -> None:
         if path_of(file.address or "").lower().endswith(".gz") and not file.is_gzipped and file.decoded_bytes:
-            self.notes.add(HTTP_GZIP, file)
+            self.notes.add(HTTP_GZIP, file, url=file.url)
         media_type = (file.content_type or "").partition(";")[0].strip().lower()
         if not media_type or file.kind is None or not file.kind.is_sitemap:
             return
@@ -116,14 +118,16 @@ class Delivery(Family):
         else:
             fits = media_type in _XML_TYPES or media_type.endswith("+xml") or media_type in _FEED_TYPES
         if not fits and not (file.is_gzipped and media_type in _GZIP_TYPES):
-            self.notes.add(HTTP_TYPE, file, f"{media_type[:100]} for a {file.kind.value}")
+            message = f"{media_type[:100]} for a {file.kind.value}"
+            self.notes.add(HTTP_TYPE, file, message, url=file.url, value=media_type)
 
     def _child(self, file: CheckedFile) -> None:
         if file.kind is DocumentKind.INDEX:
-            self.notes.add(INDEX_NESTED, file, example=file.parent)
+            self.notes.add(INDEX_NESTED, file, url=file.url, value=file.parent)
         own, parent = origin_of(file.url), origin_of(file.parent)
         if own is not None and parent is not None and own.site != parent.site and not file.trusted:
-            self.notes.add(INDEX_HOST, file, f"the index is on {parent.host}", example=file.parent)
+            message = f"the index is on {parent.host}"
+            self.notes.add(INDEX_HOST, file, message, url=file.url, value=file.parent)
 
     def finish(self) -> None:
         """Check the site as a whole."""

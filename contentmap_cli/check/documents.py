@@ -319,9 +319,10 @@ class Documents(Family):
             broken,
             file,
             None if quoted else problem.message,
-            example=problem.message if quoted else None,
+            value=problem.message if quoted and broken is not URL_DUPLICATE else None,
+            url=problem.message if quoted and broken is URL_DUPLICATE else None,
             line=problem.line,
-            count=problem.count,
+            unnamed=problem.count - 1,
         )
 
     def _namespaces(self, file: CheckedFile, root: str) -> None:

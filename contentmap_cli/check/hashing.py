@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Iterator
+from bisect import bisect_left
+from collections.abc import Iterable
+from itertools import pairwise
 
 _BUCKETS = 64
 
@@ -31,34 +33,44 @@ class HashBag:
             self._left -= 1
             put[number % _BUCKETS](number)
 
-    def _sorted(self) -> Iterator[list[int]]:
-        return map(sorted, self._buckets)
+    def repeated(self) -> HashSet:
+        """Return the hashes that were added more than once."""
+        found = HashSet()
+        for numbers in self._buckets:
+            ordered = sorted(numbers)
+            found.fill(sorted({one for one, other in pairwise(ordered) if one == other}))
+        return found
 
-    def repeated(self, sample: int) -> tuple[int, set[int]]:
-        """Return the number of different hashes that were added more than once, and up to `sample` of
-        them."""
-        count = 0
-        found: set[int] = set()
-        for numbers in self._sorted():
-            last = before = None
-            for number in numbers:
-                if number == last and number != before:
-                    count += 1
-                    before = number
-                    if len(found) < sample:
-                        found.add(number)
-                last = number
-        return count, found
-
-    def missing_from(self, other: HashBag, sample: int) -> tuple[int, set[int]]:
-        """Return the number of different hashes that are not in `other`, and up to `sample` of them."""
-        count = 0
-        found: set[int] = set()
+    def missing_from(self, other: HashBag) -> HashSet:
+        """Return the hashes that are not in `other`."""
+        found = HashSet()
         for mine, theirs in zip(self._buckets, other._buckets, strict=True):
-            missing = set(mine).difference(theirs)
-            count += len(missing)
-            for number in missing:
-                if len(found) >= sample:
-                    break
-                found.add(number)
-        return count, found
+            found.fill(sorted(set(mine).difference(theirs)))
+        return found
+
+
+class HashSet:
+    """64-bit hashes that can be looked up, with eight bytes for each."""
+
+    def __init__(self) -> None:
+        self._buckets: list[array[int]] = []
+        self._starts = [0]
+
+    def fill(self, ordered: Iterable[int]) -> None:
+        """Fill the next bucket with hashes in ascending order."""
+        self._buckets.append(array("q", ordered))
+        self._starts.append(len(self) + len(self._buckets[-1]))
+
+    def __len__(self) -> int:
+        return self._starts[-1]
+
+    def __contains__(self, number: int) -> bool:
+        return self.index(number) is not None
+
+    def index(self, number: int) -> int | None:
+        """Return a number below the number of hashes that is this hash's own, None if it is not there."""
+        bucket = self._buckets[number % _BUCKETS]
+        place = bisect_left(bucket, number)
+        if place == len(bucket) or bucket[place] != number:
+            return None
+        return self._starts[number % _BUCKETS] + place

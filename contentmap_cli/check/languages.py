@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
-from contentmap_cli.check.hashing import HashBag
-from contentmap_cli.check.registry import GOOGLE, MAX_EXAMPLES, Family, Notes, rule
+from contentmap_cli.check.hashing import HashBag, HashSet
+from contentmap_cli.check.registry import GOOGLE, Family, Notes, rule
 from contentmap_cli.check.url_parts import origin_of
 from contentmap_cli.models import Attributes, Entry, Severity
 from contentmap_cli.models.findings import CheckedFile, CheckedSite, Rule
@@ -98,9 +98,7 @@ class Languages(Family):
         self._links_seen = HashBag(MAX_LINKS)
         self._comparing = notes.is_selected(HREFLANG_RETURN)
         self._hosts: set[str] = set()
-        self._count = 0
-        self._sample: set[int] = set()
-        self._found: dict[tuple[str, str], CheckedFile] = {}
+        self._missing: dict[str, HashSet] = {}
 
     def entries(self, file: CheckedFile, entries: Sequence[Entry]) -> None:
         """Check the alternates of each entry."""
@@ -111,13 +109,13 @@ class Languages(Family):
             links: dict[str, str] = {}
             for code, href in _links(entry.alternates):
                 if not is_language(code):
-                    add(HREFLANG_CODE, file, example=f"{code} on {entry.url}")
+                    add(HREFLANG_CODE, file, url=entry.url, value=code)
                 if origin_of(href) is None:
-                    add(HREFLANG_URL, file, example=f"{href} on {entry.url}")
+                    add(HREFLANG_URL, file, url=entry.url, value=href)
                 if links.setdefault(code.lower(), href) != href:
-                    add(HREFLANG_REPEATED, file, example=f"{code} on {entry.url}")
+                    add(HREFLANG_REPEATED, file, url=entry.url, value=code)
             if entry.url not in links.values():
-                add(HREFLANG_SELF, file, example=entry.url)
+                add(HREFLANG_SELF, file, url=entry.url)
             if self._comparing:
                 self._add_links(entry.url, set(links.values()))
 
@@ -142,26 +140,20 @@ class Languages(Family):
         if self._links_seen.overflowed:  # required links are never more than links
             self.incomplete = f"{HREFLANG_RETURN.id} was not checked: more than {MAX_LINKS:,} alternates"
             return
-        for host, required in self._required.items():
-            if host in self._hosts:
-                count, sample = required.missing_from(self._links_seen, MAX_EXAMPLES - len(self._sample))
-                self._count += count
-                self._sample |= sample
-        self.needs_second_pass = self._count > 0
+        for host in sorted(self._hosts.intersection(self._required)):
+            missing = self._required.pop(host).missing_from(self._links_seen)
+            if missing:
+                self._missing[host] = missing
+        self.needs_second_pass = bool(self._missing)
 
     def second_pass(self, file: CheckedFile, entries: Sequence[Entry]) -> None:
-        """Find the links whose hashes are in the sample."""
+        """Report the links without a return link."""
         for entry in entries:
-            for _, href in _links(entry.alternates):
-                if hash((href, entry.url)) in self._sample and href != entry.url:
-                    self._found[entry.url, href] = file
-
-    def conclude(self) -> None:
-        """Report the missing return links."""
-        for number, (url, href) in enumerate(sorted(self._found)):
-            more = self._count - len(self._found) if not number else 0
-            example = f"{url} links to {href}"
-            self.notes.add(HREFLANG_RETURN, None, example=example, count=1 + more)
+            for href in dict.fromkeys(href for _, href in _links(entry.alternates)):
+                other = origin_of(href)
+                missing = self._missing.get(other.host) if other is not None else None
+                if missing is not None and href != entry.url and hash((href, entry.url)) in missing:
+                    self.notes.add(HREFLANG_RETURN, file, url=entry.url, value=href)
 
 
 def _links(alternates: Sequence[Attributes]) -> Iterator[tuple[str, str]]:

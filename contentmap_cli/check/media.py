@@ -119,16 +119,15 @@ class Media(Family):
 
     def _image(self, file: CheckedFile, url: str, image: Attributes) -> None:
         if origin_of(image.get("loc")) is None:
-            self.notes.add(IMAGE_URL, file, example=url)
-        self._retired(IMAGE_RETIRED, file, image, _IMAGE_RETIRED)
+            self.notes.add(IMAGE_URL, file, url=url, value=image.get("loc"))
+        self._retired(IMAGE_RETIRED, file, url, image, _IMAGE_RETIRED)
 
     def _video(self, file: CheckedFile, url: str, video: Attributes) -> None:
         missing = [name for name in _VIDEO_REQUIRED if not video.get(name)]
         if not (video.get("content_loc") or video.get("player_loc")):
             missing.append("content_loc or player_loc")
         if missing:
-            example = f"{', '.join(missing)} on {url}"
-            self.notes.add(VIDEO_REQUIRED, file, example=example)
+            self.notes.add(VIDEO_REQUIRED, file, url=url, value=", ".join(missing))
         bad = [
             f"{name} {value[:40]}"
             for name, least, most in (("duration", 1, MAX_VIDEO_SECONDS), ("rating", 0, 5))
@@ -137,27 +136,29 @@ class Media(Family):
         if len(video.get("description", "")) > MAX_DESCRIPTION:
             bad.append("description")
         if bad:
-            self.notes.add(VIDEO_VALUE, file, example=f"{', '.join(bad)} on {url}")
-        self._retired(VIDEO_RETIRED, file, video, _VIDEO_RETIRED)
+            self.notes.add(VIDEO_VALUE, file, url=url, value=", ".join(bad))
+        self._retired(VIDEO_RETIRED, file, url, video, _VIDEO_RETIRED)
 
     def _item(self, file: CheckedFile, url: str, item: Attributes) -> None:
         self._news += 1
         missing = [name for name in _NEWS_REQUIRED if not item.get(name)]
         if missing:
-            self.notes.add(NEWS_REQUIRED, file, example=f"{', '.join(missing)} on {url}")
+            self.notes.add(NEWS_REQUIRED, file, url=url, value=", ".join(missing))
         language = item.get("language", "").lower()
         known = language in LANGUAGES or (len(language) == 3 and language.isalpha())
         if language and not known and language not in ("zh-cn", "zh-tw"):
-            self.notes.add(NEWS_LANGUAGE, file, example=f"{language[:40]} on {url}")
+            self.notes.add(NEWS_LANGUAGE, file, url=url, value=language)
         date = item.get("publication_date", "")
         match = _DATE.fullmatch(date)
         if date and match is None:
-            self.notes.add(NEWS_DATE, file, example=f"{date[:60]} on {url}")
+            self.notes.add(NEWS_DATE, file, url=url, value=date)
         elif match is not None and match[1] < self._oldest:  # by days, whatever the time zone
-            self.notes.add(NEWS_OLD, file, example=f"{date} on {url}")
-        self._retired(NEWS_RETIRED, file, item, _NEWS_RETIRED)
+            self.notes.add(NEWS_OLD, file, url=url, value=date)
+        self._retired(NEWS_RETIRED, file, url, item, _NEWS_RETIRED)
 
-    def _retired(self, broken: Rule, file: CheckedFile, item: Attributes, names: Sequence[str]) -> None:
+    def _retired(
+        self, broken: Rule, file: CheckedFile, url: str, item: Attributes, names: Sequence[str]
+    ) -> None:
         used = [name for name in names if any(key == name or key.startswith(f"{name}_") for key in item)]
         if used:
-            self.notes.add(broken, file, example=", ".join(used))
+            self.notes.add(broken, file, url=url, value=", ".join(used))

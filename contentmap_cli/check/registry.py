@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import chain
 from typing import ClassVar
 
+from contentmap_cli.check.occurrences import OccurrenceStore, StoredOccurrences
 from contentmap_cli.errors import UsageError
 from contentmap_cli.models import Entry, Severity
 from contentmap_cli.models.findings import CheckedFile, CheckedSite, Finding, Rule
 
-MAX_EXAMPLES = 10_000
-"""Examples per finding; further ones are only counted."""
-MAX_EXAMPLE_CHARACTERS = 50_000_000
-"""Characters of all examples of a target; further ones are only counted."""
+MAX_URL = 8_192
+MAX_VALUE = 2_048
+"""Characters of a URL and of a value that an occurrence names."""
 
 PROTOCOL = "https://www.sitemaps.org/protocol.html"
 GOOGLE = "https://developers.google.com/search/docs/crawling-indexing"
@@ -64,18 +64,21 @@ def _with_prefix(name: str, ids: Iterable[str]) -> list[str]:
 
 @dataclass
 class _Note:
+    number: int
     message: str
     line: int | None
     count: int = 0
-    examples: list[str] = field(default_factory=list)
+    unnamed: int = 0
 
 
 class Notes:
-    """Collects findings: one per rule and file, with a count and the first examples."""
+    """Collects occurrences in findings: one finding per rule and file."""
 
-    def __init__(self, site: CheckedSite, selected: Collection[str]) -> None:
+    def __init__(
+        self, site: CheckedSite, selected: Collection[str], store: OccurrenceStore | None = None
+    ) -> None:
         self._site = site
-        self._room = MAX_EXAMPLE_CHARACTERS
+        self._store = store or OccurrenceStore()
         self._selected = selected
         self._notes: dict[tuple[str | None, str], _Note] = {}
 
@@ -89,26 +92,30 @@ class Notes:
         file: CheckedFile | None,
         message: str | None = None,
         *,
-        example: str | None = None,
+        url: str | None = None,
+        value: str | None = None,
         line: int | None = None,
-        count: int = 1,
+        unnamed: int = 0,
     ) -> None:
         """Record an occurrence. Message and line of the first one are those of the finding.
 
-        Without a message it is that of the rule.
+        Without a message it is that of the rule. `url` is the listed URL, or that of the sitemap; `value` the
+        text that offends, None where that is the URL. `unnamed` occurrences more were only counted.
         """
         if broken.id not in self._selected:
             return
         key = (file.name if file else None, broken.id)
         note = self._notes.get(key)
         if note is None:
-            note = self._notes[key] = _Note(broken.what if message is None else message, line)
-        note.count += count
+            text = broken.what if message is None else message
+            note = self._notes[key] = _Note(self._store.new_finding(), text, line)
+        note.count += 1
+        note.unnamed += unnamed
         if note.line is None:
             note.line = line
-        if example is not None and len(note.examples) < MAX_EXAMPLES and self._room > 0:
-            note.examples.append(example[:2048])
-            self._room -= len(note.examples[-1])
+        differing = None if message == note.message else message
+        url, value = url and url[:MAX_URL], value and value[:MAX_VALUE]
+        self._store.add((note.number, note.count, line, url, value, differing))
 
     def findings(self) -> list[Finding]:
         """Return the findings: those about the target, then those of each file, in the order of the
@@ -128,8 +135,8 @@ class Notes:
                 file,
                 note.line,
                 note.message,
-                note.count,
-                tuple(note.examples),
+                note.count + note.unnamed,
+                StoredOccurrences(self._store, note.number),
                 is_local=not self._site.is_site,
             )
             for (file, name), note in ordered

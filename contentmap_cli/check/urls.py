@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from array import array
 from collections.abc import Sequence
 from typing import ClassVar
 
 from contentmap_cli.check.documents import LIMIT_URL_LENGTH, URL_RELATIVE
-from contentmap_cli.check.hashing import HashBag
-from contentmap_cli.check.registry import GOOGLE, MAX_EXAMPLES, PROTOCOL, RFC_9309, Family, Notes, rule
+from contentmap_cli.check.hashing import HashBag, HashSet
+from contentmap_cli.check.registry import GOOGLE, PROTOCOL, RFC_9309, Family, Notes, rule
 from contentmap_cli.check.url_parts import Origin, folder_of, is_private, origin_of, path_of
 from contentmap_cli.models import DocumentKind, Entry, Severity
 from contentmap_cli.models.findings import CheckedFile, CheckedSite, Rule
@@ -92,8 +93,8 @@ class Urls(Family):
         self._own: Origin | None = None
         self._folder = "/"
         self._secure = False
-        self._insecure: list[str] = []
-        self._insecure_count = 0
+        self._insecure = 0
+        self._mixed: set[str] = set()  # names of files without a URL of their own, with http and https URLs
         self._blocking = site.allows is not None and notes.is_selected(URL_BLOCKED)
 
     def start(self, file: CheckedFile) -> None:
@@ -101,7 +102,7 @@ class Urls(Family):
         self._own = origin_of(file.address)
         self._folder = folder_of(file.address) if file.address and not file.trusted else "/"
         self._secure = self._own is not None and self._own.scheme == "https"
-        self._insecure, self._insecure_count = [], 0
+        self._insecure = 0
 
     def entries(self, file: CheckedFile, entries: Sequence[Entry]) -> None:
         """Check each URL."""
@@ -109,16 +110,12 @@ class Urls(Family):
         for entry in entries:
             url = entry.url
             if len(url) > MAX_URL_LENGTH:
-                self.notes.add(
-                    LIMIT_URL_LENGTH,
-                    file,
-                    example=f"{url[:100]}… ({len(url):,} characters)",
-                )
+                self.notes.add(LIMIT_URL_LENGTH, file, url=url, value=f"{len(url):,} characters")
             if not is_plain(url) or ("=" in url and _SESSION.search(url)):
                 self._spelling(file, url)
             origin = origin_of(url)
             if origin is None:
-                self.notes.add(URL_RELATIVE, file, example=url)
+                self.notes.add(URL_RELATIVE, file, url=url)
                 continue
             self._compare(file, url, origin)
             if (
@@ -127,46 +124,56 @@ class Urls(Family):
                 and entry.type == "url"
                 and not self.site.allows(url)
             ):
-                self.notes.add(URL_BLOCKED, file, example=url)
+                self.notes.add(URL_BLOCKED, file, url=url)
 
     def end(self, file: CheckedFile) -> None:
-        """Report http URLs, if the file is of an https site."""
-        if self._secure and self._insecure_count:
-            for number, url in enumerate(self._insecure):
-                more = self._insecure_count - len(self._insecure) if not number else 0
-                self.notes.add(URL_HTTP, file, example=url, count=1 + more)
+        """Remember a file whose URLs show at its end only that its site has https."""
+        if self._own is None and self._secure and self._insecure:
+            self._mixed.add(file.name)
+
+    def finish(self) -> None:
+        """Have the http URLs of such files reported."""
+        self.needs_second_pass = bool(self._mixed)
+
+    def second_pass(self, file: CheckedFile, entries: Sequence[Entry]) -> None:
+        """Report the http URLs of a file of an https site."""
+        if file.name in self._mixed:
+            for entry in entries:
+                origin = origin_of(entry.url)
+                if origin is not None and origin.scheme == "http":
+                    self.notes.add(URL_HTTP, file, url=entry.url)
 
     def _spelling(self, file: CheckedFile, url: str) -> None:
         add = self.notes.add
         if _NOT_ALLOWED.search(url):
-            add(URL_ESCAPE, file, example=url)
+            add(URL_ESCAPE, file, url=url)
         if _BAD_PERCENT.search(url):
-            add(URL_PERCENT, file, example=url)
+            add(URL_PERCENT, file, url=url)
         if "#" in url:
-            add(URL_FRAGMENT, file, example=url)
+            add(URL_FRAGMENT, file, url=url)
         if _SESSION.search(url):
-            add(URL_SESSION, file, example=url)
+            add(URL_SESSION, file, url=url)
 
     def _compare(self, file: CheckedFile, url: str, origin: Origin) -> None:
         if is_private(origin.host) and (self._own is None or self._own.host != origin.host):
-            self.notes.add(URL_PRIVATE, file, example=url)
+            self.notes.add(URL_PRIVATE, file, url=url)
         if origin.scheme == "https":
             self._secure = self._secure or self._own is None  # the file's own URL is not known
-        else:
-            self._insecure_count += 1
-            if len(self._insecure) < MAX_EXAMPLES:
-                self._insecure.append(url)
+        elif self._own is None:
+            self._insecure += 1
+        elif self._secure:
+            self.notes.add(URL_HTTP, file, url=url)
         if self._own is None:
             return
         if origin.host != self._own.host:
             if not self._is_trusted(file, origin):
-                self.notes.add(URL_HOST, file, f"the file is on {self._own.host}", example=url)
+                self.notes.add(URL_HOST, file, f"the file is on {self._own.host}", url=url)
         elif (
             self._folder != "/"
             and file.kind is not DocumentKind.INDEX
             and not path_of(url).startswith(self._folder)
         ):
-            self.notes.add(URL_LOCATION, file, f"the file is in {self._folder[:200]}", example=url)
+            self.notes.add(URL_LOCATION, file, f"the file is in {self._folder[:200]}", url=url)
 
     def _is_trusted(self, file: CheckedFile, origin: Origin) -> bool:
         """Return whether robots.txt names the file, so that it may list pages of the target's own host."""
@@ -181,40 +188,40 @@ class Repetitions(Family):
     def __init__(self, site: CheckedSite, notes: Notes) -> None:
         super().__init__(site, notes)
         self._bag = HashBag(MAX_HASHES)
-        self._files = 0
-        self._count = 0
-        self._sample: set[int] = set()
-        self._found: dict[str, list[str]] = {}
+        self._numbers: dict[str, int] = {}
+        self._files: list[str] = []
+        self._repeated = HashSet()
+        self._first = array("i")  # for each repeated URL the first file that lists it
 
     def start(self, file: CheckedFile) -> None:
-        """Count the files."""
-        self._files += 1
+        """Number the files."""
+        self._numbers[file.name] = len(self._files)
+        self._files.append(file.name)
 
     def entries(self, file: CheckedFile, entries: Sequence[Entry]) -> None:
         """Add the hash of each page's URL, once per file."""
         self._bag.add({hash(entry.url) for entry in entries if entry.type == "url"})
 
     def finish(self) -> None:
-        """Count the repeated URLs."""
-        if self._files > 1:
+        """Determine the repeated URLs."""
+        if len(self._files) > 1:
             if self._bag.overflowed:
                 self.incomplete = f"{URL_REPEATED.id} compared the first {MAX_HASHES:,} URLs only"
-            self._count, self._sample = self._bag.repeated(MAX_EXAMPLES)
-            self.needs_second_pass = self._count > 0
+            self._repeated = self._bag.repeated()
+            self._first = array("i", [-1]) * len(self._repeated)
+            self.needs_second_pass = len(self._repeated) > 0
+        self._bag = HashBag(0)
 
     def second_pass(self, file: CheckedFile, entries: Sequence[Entry]) -> None:
-        """Find the URLs and files whose hashes are in the sample."""
+        """Report each URL that an earlier file lists."""
+        own = self._numbers[file.name]
         for entry in entries:
-            if hash(entry.url) in self._sample:
-                files = self._found.setdefault(entry.url, [])
-                if len(files) < 3 and file.name not in files:
-                    files.append(file.name)
-
-    def conclude(self) -> None:
-        """Report the repeated URLs."""
-        for number, (url, files) in enumerate(sorted(self._found.items())):
-            more = self._count - len(self._found) if not number else 0
-            self.notes.add(URL_REPEATED, None, example=f"{url} in {', '.join(files)}", count=1 + more)
+            if entry.type != "url" or (index := self._repeated.index(hash(entry.url))) is None:
+                continue
+            if self._first[index] < 0:
+                self._first[index] = own
+            elif self._first[index] != own:
+                self.notes.add(URL_REPEATED, file, url=entry.url, value=self._files[self._first[index]])
 
 
 def _hosts(target: str) -> tuple[str, str]:

@@ -34,6 +34,8 @@ Exit codes: 0 no findings; 2 usage; 3 findings; 5 database; 6 never scanned.
 """
 _LEVELS = f"Minimum severity: {'|'.join(severity.value for severity in Severity)}"
 _FILE_ENDINGS = (".xml", ".gz", ".txt", ".rss", ".atom")
+MAX_PROBLEMS = 10_000_000
+"""Problems of a document that are named one by one."""
 
 
 def check(
@@ -124,7 +126,6 @@ async def _checked(
     stored: bool,
 ) -> list[Checker]:
     from contentmap_cli.check.checker import Checker
-    from contentmap_cli.check.registry import MAX_EXAMPLES
     from contentmap_cli.commands.check_runner import check_file, check_live, check_stored
     from contentmap_cli.commands.interface.document_input import is_robots, opened
     from contentmap_cli.commands.interface.target_input import domain_name
@@ -133,7 +134,7 @@ async def _checked(
     from contentmap_cli.models.findings import STANDARD_INPUT, CheckedSite
 
     options = settings.crawl_options()
-    limits = replace(options.limits, listed_problems=MAX_EXAMPLES, name_duplicates=True)
+    limits = replace(options.limits, listed_problems=MAX_PROBLEMS, name_duplicates=True)
     options = replace(options, limits=limits)
     files = [] if stored else [each for each in targets if _is_file(each)]
     if base is not None and not files:

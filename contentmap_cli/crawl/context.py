@@ -10,7 +10,8 @@ from functools import partial
 
 from contentmap_cli.crawl.discovery import Candidate, DiscoveryQueue
 from contentmap_cli.crawl.http.domain_clock import DomainClock
-from contentmap_cli.crawl.http.fetch import Fetcher, FetchRequest
+from contentmap_cli.crawl.http.fetch import Fetcher
+from contentmap_cli.crawl.http.fetch_request import FetchRequest
 from contentmap_cli.crawl.http.own_headers import OwnHeaders
 from contentmap_cli.crawl.http.responses import FetchedFile
 from contentmap_cli.crawl.options import CrawlOptions

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from contentmap_cli.errors import Failure
 from contentmap_cli.models.entries import Lastmod, Problem
@@ -25,14 +26,26 @@ class Rule:
     link: str  # the section of the standard
 
 
+class Occurrence(NamedTuple):
+    """One place where a file breaks a rule.
+
+    `line` counts from 1. `url` is the listed URL, `value` the text that offends, None where that is the URL.
+    `message` is None where it is that of the finding.
+    """
+
+    line: int | None = None
+    url: str | None = None
+    value: str | None = None
+    message: str | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """A rule that a file breaks: one finding per file, however many occurrences there are.
 
     `file` is the sitemap's URL or a file's name, None if the finding is about the target as a whole. `line`
-    counts from 1 and is that of the first occurrence, None if unknown. `count` is the number of occurrences,
-    `examples` are their URLs or values, up to a limit. `is_local` says that the target is a file of this
-    machine.
+    is that of the first occurrence which has one. `count` is the number of occurrences; a recorded file has
+    more than it names. `is_local` says that the target is a file of this machine.
     """
 
     rule: Rule
@@ -41,7 +54,7 @@ class Finding:
     line: int | None
     message: str
     count: int = 1
-    examples: tuple[str, ...] = ()
+    occurrences: Iterable[Occurrence] = ()
     is_local: bool = False
 
     @property

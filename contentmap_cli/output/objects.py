@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from itertools import islice
 from json.encoder import JSONEncoder
 from typing import TYPE_CHECKING, Final
 
@@ -30,10 +31,13 @@ from contentmap_cli.models.robots import RobotsVerdict, RobotsVersion
 from contentmap_cli.output.escape import redact
 
 if TYPE_CHECKING:
-    from contentmap_cli.models.findings import CheckSummary, Finding, Rule
+    from contentmap_cli.models.findings import CheckSummary, Finding, Occurrence, Rule
 
 SCHEMA = 1
 """The version of these objects. A key may be added without a new one; none is renamed or removed."""
+
+EXAMPLES: Final = 5
+"""Occurrences of a finding that a table and `examples` show."""
 
 to_json: Final = JSONEncoder(allow_nan=False).encode
 """An object as JSON on one line, ASCII only: `json.dumps` would build an encoder for each."""
@@ -261,10 +265,26 @@ def finding_object(finding: Finding) -> dict[str, object]:
         "line": finding.line,
         "message": redact(finding.message),
         "count": finding.count,
-        "examples": [redact(example) for example in finding.examples],
+        "examples": [occurrence_text(each) for each in islice(finding.occurrences, EXAMPLES)],
+        "occurrences": [occurrence_object(finding, each) for each in finding.occurrences],
         "why": finding.rule.why,
         "link": finding.rule.link,
     }
+
+
+def occurrence_object(finding: Finding, occurrence: Occurrence) -> dict[str, object]:
+    """Return an occurrence of a finding."""
+    return {
+        "line": occurrence.line,
+        "url": redact(occurrence.url) if occurrence.url is not None else None,
+        "value": redact(occurrence.value) if occurrence.value is not None else None,
+        "message": redact(occurrence.message or finding.message),
+    }
+
+
+def occurrence_text(occurrence: Occurrence) -> str:
+    """Return URL and value of an occurrence on one line, or its message if it has neither."""
+    return redact(" ".join(filter(None, occurrence[1:3])) or occurrence.message or "")
 
 
 def finding_text(finding: Finding) -> str:

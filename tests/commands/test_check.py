@@ -18,7 +18,7 @@ NAMESPACE = "http://www.sitemaps.org/schemas/sitemap/0.9"
 CHECK_KEYS = ["type", "schema", "targets", "files", "urls", "counts", "known"]
 FINDING_KEYS = [
     *("type", "schema", "rule", "severity", "target", "file", "line", "message", "count", "examples"),
-    *("why", "link"),
+    *("occurrences", "why", "link"),
 ]
 RULE_KEYS = ["type", "id", "severity", "what", "why", "link"]
 
@@ -165,7 +165,7 @@ def test_programs_are_told_every_occurrence(contentmap: Any, tmp_path: Path) -> 
     words = ("check", str(tmp_path / "s.xml"), "--base", "https://a.test/s.xml")
     wanted = {
         "url-duplicate": [f"https://a.test/p{number}" for number in range(count)],
-        "hreflang-return": [f"https://a.test/p{number} links to" for number in range(count)],
+        "hreflang-return": [f"https://a.test/de/{number}" for number in range(count)],
         "hreflang-self": [f"https://a.test/p{number}" for number in range(count)],
         "url-invalid": [f"ftp://a.test/{number}" for number in range(count)],
         "lastmod-invalid": [f"never {number}" for number in range(count)],
@@ -173,9 +173,9 @@ def test_programs_are_told_every_occurrence(contentmap: Any, tmp_path: Path) -> 
     found = {each["rule"]: each for each in contentmap(*words, "--format", "json").json["findings"]}
     for name, texts in wanted.items():
         assert found[name]["count"] >= count
-        assert [text for text in texts if not any(text in each for each in found[name]["examples"])] == [], (
-            name
-        )
+        named = [f"{each['url'] or ''} {each['value'] or ''}" for each in found[name]["occurrences"]]
+        assert [text for text in texts if not any(text in each for each in named)] == [], name
+        assert len(found[name]["examples"]) == 5
     for form in ("ndjson", "sarif", "junit"):
         said = contentmap(*words, "--format", form).out
         assert [text for texts in wanted.values() for text in texts if text not in said] == [], form

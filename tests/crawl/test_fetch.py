@@ -21,7 +21,8 @@ import pytest
 from contentmap_cli.crawl.access.proxies import Proxies
 from contentmap_cli.crawl.http import responses
 from contentmap_cli.crawl.http.domain_clock import DomainClock
-from contentmap_cli.crawl.http.fetch import Fetcher, FetchRequest
+from contentmap_cli.crawl.http.fetch import Fetcher
+from contentmap_cli.crawl.http.fetch_request import FetchRequest
 from contentmap_cli.crawl.http.headers import conditional_headers
 from contentmap_cli.crawl.http.own_headers import OwnHeaders
 from contentmap_cli.crawl.http.responses import SAMPLE_BYTES, FetchedFile

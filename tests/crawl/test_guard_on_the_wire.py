@@ -18,7 +18,8 @@ import pytest
 from contentmap_cli.crawl.crawler import Crawler
 from contentmap_cli.crawl.http.connector import Addresses, Resolver
 from contentmap_cli.crawl.http.domain_clock import DomainClock
-from contentmap_cli.crawl.http.fetch import Fetcher, FetchRequest
+from contentmap_cli.crawl.http.fetch import Fetcher
+from contentmap_cli.crawl.http.fetch_request import FetchRequest
 from contentmap_cli.crawl.options import CrawlOptions
 from contentmap_cli.crawl.targets import parse_target
 from contentmap_cli.models import Limits

@@ -12,7 +12,8 @@ import brotli
 import pytest
 
 from contentmap_cli.crawl.http.domain_clock import DomainClock
-from contentmap_cli.crawl.http.fetch import Fetcher, FetchRequest
+from contentmap_cli.crawl.http.fetch import Fetcher
+from contentmap_cli.crawl.http.fetch_request import FetchRequest
 from contentmap_cli.crawl.http.protocol import lenient_head
 from contentmap_cli.crawl.http.responses import FetchedFile
 from contentmap_cli.crawl.options import ConnectTo, CrawlOptions

@@ -18,7 +18,8 @@ from contentmap_cli.crawl.access.proxies import DirectHosts, Proxies, parse_prox
 from contentmap_cli.crawl.access.proxy_gate import GATE_SECONDS, ProxyGate
 from contentmap_cli.crawl.http.connector import Addresses, Resolver
 from contentmap_cli.crawl.http.domain_clock import DomainClock
-from contentmap_cli.crawl.http.fetch import Fetcher, FetchRequest
+from contentmap_cli.crawl.http.fetch import Fetcher
+from contentmap_cli.crawl.http.fetch_request import FetchRequest
 from contentmap_cli.crawl.http.own_headers import OwnHeaders
 from contentmap_cli.crawl.options import CrawlOptions
 from contentmap_cli.errors import UsageError

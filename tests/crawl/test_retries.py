@@ -14,7 +14,8 @@ import pytest
 
 from contentmap_cli.crawl.crawler import Crawler
 from contentmap_cli.crawl.http.domain_clock import DomainClock
-from contentmap_cli.crawl.http.fetch import Fetcher, FetchRequest
+from contentmap_cli.crawl.http.fetch import Fetcher
+from contentmap_cli.crawl.http.fetch_request import FetchRequest
 from contentmap_cli.crawl.http.politeness import CURRENT_SLOT, Politeness
 from contentmap_cli.crawl.http.retries import RETRIED, retry_after
 from contentmap_cli.crawl.options import ConnectTo, CrawlOptions

@@ -7,7 +7,7 @@ import io
 import pytest
 
 from contentmap_cli.check.checker import RULES
-from contentmap_cli.models.findings import CheckSummary, Finding, Severity
+from contentmap_cli.models.findings import CheckSummary, Finding, Occurrence, Severity
 from contentmap_cli.output.answers.findings import write_findings
 from contentmap_cli.output.formats import CHECK_FORMATS, Format
 
@@ -18,7 +18,7 @@ SECRET = "https://user:geheim@a.test/sitemap.xml"
 def test_no_format_shows_a_secret(format: Format) -> None:
     """Wherever a URL with a password stands: as a target, a file, a message, an example."""
     rule = RULES["url-credentials"]
-    finding = Finding(rule, SECRET, SECRET, 1, f"seen {SECRET}", 2, (SECRET,))
+    finding = Finding(rule, SECRET, SECRET, 1, f"seen {SECRET}", 2, (Occurrence(1, SECRET, SECRET, SECRET),))
     summary = CheckSummary((SECRET,), 1, 1, {Severity.ERROR: 1})
     out = io.StringIO()
     write_findings(format, out, [finding], summary, [rule])

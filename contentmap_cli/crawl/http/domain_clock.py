@@ -12,10 +12,12 @@ class DomainClock:
     """Counts the seconds that a domain uses, and those that it waits for a slot, a delay or a pause.
 
     It stops while at least one request of the domain waits and none is being answered or read. The waits have
-    a limit of their own, `max_wait`. `answered` are the hosts that have answered a request.
+    a limit of their own, `max_wait`; with `counts_waits` they count like the rest. `answered` are the hosts
+    that have answered a request.
     """
 
-    def __init__(self, seconds: float, max_wait: float = inf) -> None:
+    def __init__(self, seconds: float, max_wait: float = inf, *, counts_waits: bool = False) -> None:
+        self._counts_waits = counts_waits
         self._loop = asyncio.get_running_loop()
         self._seconds = self._left = seconds
         self._max_wait = self._wait_left = max_wait
@@ -88,7 +90,7 @@ class DomainClock:
         self._count()
         self._working += working
         self._waiting += waiting
-        stopped = self._waiting > 0 and self._working == 0
+        stopped = self._waiting > 0 and self._working == 0 and not self._counts_waits
         end = self._since + max(0.0, self._wait_left if stopped else self._left)
         if stopped != self._stopped:
             self._stopped = stopped

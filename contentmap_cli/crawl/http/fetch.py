@@ -11,9 +11,9 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import aiohttp
 from yarl import URL
@@ -21,10 +21,11 @@ from yarl import URL
 from contentmap_cli.crawl.access.proxy_gate import is_forwarded, proxy_arguments, refused_by
 from contentmap_cli.crawl.http.connector import Connector, Resolver, Route, client_context
 from contentmap_cli.crawl.http.domain_clock import DomainClock
+from contentmap_cli.crawl.http.fetch_request import FetchRequest
 from contentmap_cli.crawl.http.headers import ReplyHeaders
 from contentmap_cli.crawl.http.http_errors import EXPECTED, http_error_of
-from contentmap_cli.crawl.http.own_headers import NOTHING_OWN, OwnHeaders
 from contentmap_cli.crawl.http.politeness import CURRENT_SLOT, HostPaused, HostSlots, Politeness, Slot
+from contentmap_cli.crawl.http.protocol import first_byte_seconds
 from contentmap_cli.crawl.http.redirects import REDIRECT_STATUSES, RedirectChain
 from contentmap_cli.crawl.http.responses import (
     FetchedFile,
@@ -55,28 +56,6 @@ ACCEPT = "application/xml, text/xml, text/plain, text/html;q=0.9, */*;q=0.8"
 MAX_LINE = 100 * 1024  # as curl
 MAX_HEADERS = 1000
 MAX_CHALLENGES = 2  # of digest authentication that one request answers: the second for a stale nonce
-
-
-@dataclass(frozen=True, slots=True)
-class FetchRequest:
-    """The parameters of one fetch.
-
-    `clock` is that of the domain. `own` are the user's headers. `conditions` are the headers of a
-    conditional request: they are sent to the URL `validated` only, which gave the validators. `retries` None
-    means the number of the options. With `https_only` http URLs are requested over https. `may_follow`
-    returns why a redirect to a URL is not followed, None if it is; its time is not that of this request.
-    `user_agent` replaces that of the options.
-    """
-
-    max_bytes: int
-    clock: DomainClock
-    own: OwnHeaders = NOTHING_OWN
-    conditions: Mapping[str, str] = field(default_factory=dict)
-    validated: str | None = None
-    retries: int | None = None
-    https_only: bool = False
-    may_follow: Callable[[str], Awaitable[Failure | None]] | None = None
-    user_agent: str | None = None
 
 
 class Fetcher:
@@ -163,24 +142,13 @@ class Fetcher:
         """Request one hop, again after transient failures while time is left (see `retries`)."""
         route = self.connector.route(chain.current)
         truncated: Reply | None = None
-        attempt = challenges = 0
+        attempt = 0
         while True:
-            answered = request.own.challenge(chain.current)
             try:
-                reply = await self._attempt(route, chain, request, fetched)
+                reply, request = await self._answer(route, chain, request, fetched)
             except BaseException:
                 discard(truncated, fetched)
                 raise
-            if reply.status in UNCONDITIONAL and request.conditions and chain.current == request.validated:
-                request = replace(request, conditions={})
-                fetched.retries += 1
-                continue
-            if answered is not None and reply.status not in (None, 401):
-                request.own.note_accepted(chain.current)
-            if reply.status == 401 and challenges < MAX_CHALLENGES:
-                challenges += 1
-                if request.own.accept_challenge(chain.current, reply.headers.authenticate, answered):
-                    continue
             final = reply.status not in RETRIED and not reply.transient
             wait = (
                 None if final else self._wait_before_retry(route.authority, reply, attempt, request, fetched)
@@ -192,6 +160,32 @@ class Fetcher:
             attempt += 1
             fetched.retries += 1
             await asyncio.sleep(wait)
+
+    async def ask(self, chain: RedirectChain, request: FetchRequest, fetched: FetchedFile) -> Reply:
+        """Request the current URL of a chain once, neither following a redirect nor repeating a failure."""
+        with request.clock.working():
+            reply, _ = await self._answer(self.connector.route(chain.current), chain, request, fetched)
+        return reply
+
+    async def _answer(
+        self, route: Route, chain: RedirectChain, request: FetchRequest, fetched: FetchedFile
+    ) -> tuple[Reply, FetchRequest]:
+        """Send a request, again without refused conditions or with the answer to a challenge."""
+        challenges = 0
+        while True:
+            answered = request.own.challenge(chain.current)
+            reply = await self._attempt(route, chain, request, fetched)
+            if reply.status in UNCONDITIONAL and request.conditions and chain.current == request.validated:
+                request = replace(request, conditions={})
+                fetched.retries += 1
+                continue
+            if answered is not None and reply.status not in (None, 401):
+                request.own.note_accepted(chain.current)
+            if reply.status != 401 or challenges == MAX_CHALLENGES:
+                return reply, request
+            challenges += 1
+            if not request.own.accept_challenge(chain.current, reply.headers.authenticate, answered):
+                return reply, request
 
     def _wait_before_retry(
         self, host: str, reply: Reply, attempt: int, request: FetchRequest, fetched: FetchedFile
@@ -217,7 +211,8 @@ class Fetcher:
 
     def _max_wait(self, request: FetchRequest) -> float:
         """Return how many seconds this fetch can wait for a host that asked to retry later."""
-        return min(self._options.retry_after_cap, request.clock.wait_left)
+        cap = self._options.retry_after_cap if request.max_wait is None else request.max_wait
+        return min(cap, request.clock.wait_left)
 
     async def _attempt(
         self, route: Route, chain: RedirectChain, request: FetchRequest, fetched: FetchedFile
@@ -343,8 +338,11 @@ class Fetcher:
         reply = Reply(status=response.status, headers=ReplyHeaders.of(response))
         if response.status < 100:
             return Reply(failure=Failure(Code.HTTP_PROTOCOL, "the status is not an HTTP status"))
+        reply.first_byte = first_byte_seconds(response)
         if response.status in REDIRECT_STATUSES and reply.headers.location is not None:
             await drain(response)
+        elif request.read is not None:
+            await request.read(response, reply, until)
         elif not is_success(reply):
             await read_sample(response, reply)
         else:
@@ -352,9 +350,9 @@ class Fetcher:
             await read_body(response, reply, limits, max_bytes=request.max_bytes, until=until)
             if response.status == 206 and not is_whole(reply):
                 reply.failure = Failure(Code.BODY_TRUNCATED, "the server sent a part of the file only (206)")
-            if reply.failure is not None and request.clock.left <= 0:
-                reply.failure = _out_of_time(request.clock).failure
-                reply.transient = False
+        if reply.failure is not None and request.clock.left <= 0:
+            reply.failure = _out_of_time(request.clock).failure
+            reply.transient = False
         return reply
 
 

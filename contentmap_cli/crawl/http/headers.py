@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import aiohttp
 
 _HEADER_SHOWN = 500
-_LINK_HEADERS = 20
-_LINK_LENGTH = 8 * 1024
+_MAX_LINES = 20  # of one header
+_LINE_LENGTH = 8 * 1024
 # Headers of pages of protection services, and the prefixes of their values. Headers that such a service adds
 # to pages of the site as well (x-datadome, x-iinfo, cf-ray) are excluded.
 _CHALLENGE_HEADERS: Mapping[str, tuple[str, ...]] = {
@@ -36,7 +36,8 @@ class ReplyHeaders(NamedTuple):
     """The response headers that the crawl keeps, without control characters and cut to a maximum length.
 
     `codings` has the tokens of Content-Encoding, in lower case. `link` has the values of all `Link` headers
-    (RFC 8288), `set_cookie` and `authenticate` those of `Set-Cookie` and `WWW-Authenticate`, as sent.
+    (RFC 8288), `robots_tags` those of `X-Robots-Tag`; `set_cookie` and `authenticate` have those of
+    `Set-Cookie` and `WWW-Authenticate`, as sent.
     `challenge` says that a header marks the response as the challenge or refusal of a protection service;
     `readable` says that the Content-Encoding is identity or gzip, which were requested.
     """
@@ -51,6 +52,7 @@ class ReplyHeaders(NamedTuple):
     codings: tuple[str, ...] = ()
     server: str | None = None
     link: tuple[str, ...] = ()
+    robots_tags: tuple[str, ...] = ()
     set_cookie: tuple[str, ...] = ()
     authenticate: tuple[str, ...] = ()
     challenge: bool = False
@@ -71,10 +73,8 @@ class ReplyHeaders(NamedTuple):
             content_range=_clean(headers.get("Content-Range")),
             codings=tuple(coding.strip() for coding in codings),
             server=_clean(headers.get("Server")),
-            link=tuple(
-                _CONTROL.sub(" ", value)[:_LINK_LENGTH]
-                for value in headers.getall("Link", [])[:_LINK_HEADERS]
-            ),
+            link=_lines(headers.getall("Link", ())),
+            robots_tags=_lines(headers.getall("X-Robots-Tag", ())),
             set_cookie=tuple(headers.getall("Set-Cookie", ())),
             authenticate=tuple(headers.getall("WWW-Authenticate", ())),
             challenge=any(
@@ -87,6 +87,10 @@ class ReplyHeaders(NamedTuple):
 
 
 NO_HEADERS = ReplyHeaders()
+
+
+def _lines(values: Sequence[str]) -> tuple[str, ...]:
+    return tuple(_CONTROL.sub(" ", value)[:_LINE_LENGTH] for value in values[:_MAX_LINES])
 
 
 def _clean(value: str | None) -> str | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from functools import partial
 from typing import Any
 
@@ -62,6 +63,8 @@ class BoundedHandler(ResponseHandler):
     body."""
 
     broken = False
+    first_byte = 0.0  # seconds from the request to the first byte of its answer
+    _asked: float | None = None
     _in_head = False
     _head_bytes = 0
     _interim = 0
@@ -80,6 +83,7 @@ class BoundedHandler(ResponseHandler):
         self._head_bytes = self._interim = 0
         self._head_end = b""
         self.broken = False
+        self._asked = time.monotonic()
         super().set_response_params(**terms)
 
     def feed_data(self, data: Any, size: int = 0) -> None:
@@ -92,6 +96,8 @@ class BoundedHandler(ResponseHandler):
 
     def data_received(self, data: bytes) -> None:
         """Pass received data to the parser, heads separately."""
+        if self._asked is not None:
+            self.first_byte, self._asked = time.monotonic() - self._asked, None
         while self._in_head and data:
             if self._held or (b"\n" in data and (self._head_bytes or data.startswith(b"HTTP/"))):
                 data = self._hold_head(data)
@@ -151,3 +157,12 @@ def is_broken(response: aiohttp.ClientResponse) -> bool:
     """Return whether a body that was read ended because its framing broke."""
     protocol = getattr(response.content, "_protocol", None)
     return isinstance(protocol, BoundedHandler) and protocol.broken
+
+
+def first_byte_seconds(response: aiohttp.ClientResponse) -> float | None:
+    """Return the seconds from sending the request to the first byte of its answer.
+
+    It is called before the connection is used again.
+    """
+    protocol = getattr(response.content, "_protocol", None)
+    return protocol.first_byte if isinstance(protocol, BoundedHandler) else None

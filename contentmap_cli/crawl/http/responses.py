@@ -42,7 +42,8 @@ _BOMS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
 class Reply:
     """One exchange: status, headers and for 2xx a body; a failure; or both if the body was truncated.
 
-    `transient` says that a retry may succeed, `connecting` that there was no connection.
+    `transient` says that a retry may succeed, `connecting` that there was no connection. `first_byte` are the
+    seconds from sending the request to the first byte of the answer.
     """
 
     status: int | None = None
@@ -53,6 +54,7 @@ class Reply:
     transient: bool = False
     connecting: bool = False
     sample: bytes = b""
+    first_byte: float | None = None
 
 
 @dataclass(slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
+from itertools import islice
 from typing import TextIO
 
 from contentmap_cli.models import Severity
@@ -13,12 +14,16 @@ from contentmap_cli.output.columns import Style, styled
 from contentmap_cli.output.escape import redact, terminal, xml_text
 from contentmap_cli.output.formats import CHECK_FORMATS, Format
 from contentmap_cli.output.number_format import plural
-from contentmap_cli.output.objects import check_object, finding_object, finding_text, rule_object
+from contentmap_cli.output.objects import (
+    EXAMPLES,
+    check_object,
+    finding_object,
+    finding_text,
+    occurrence_text,
+    rule_object,
+)
 from contentmap_cli.output.writers.github import annotation_property, workflow_command
 from contentmap_cli.output.writers.junit import attributes_text
-
-TABLE_EXAMPLES = 5
-"""Examples per finding in a table; the other formats have all."""
 
 _STYLES = {Severity.ERROR: Style.RED, Severity.WARNING: Style.YELLOW, Severity.INFO: Style.CYAN}
 _COMMANDS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "notice"}
@@ -80,8 +85,9 @@ def _table(out: TextIO, findings: Sequence[Finding], summary: CheckSummary, *, c
         severity = styled(f"{finding.rule.severity.value:<7}", _STYLES[finding.rule.severity], color)
         line = f"line {finding.line}: " if finding.line else ""
         out.write(f"  {severity}  {finding.rule.id}  {line}{terminal(finding_text(finding))}\n")
-        for example in finding.examples[:TABLE_EXAMPLES]:
-            out.write(f"             {terminal(redact(example))}\n")
+        for each in islice(finding.occurrences, EXAMPLES):
+            if text := occurrence_text(each):
+                out.write(f"             {terminal(text)}\n")
     counts = ", ".join(
         plural(summary.counts.get(each, 0), each.value)
         if each is not Severity.INFO
@@ -108,7 +114,7 @@ def _junit(out: TextIO, findings: Sequence[Finding], rules: Sequence[Rule]) -> N
         text = finding_text(finding)
         case = {"classname": f"contentmap.check.{finding.rule.id}", "name": redact(finding.place)}
         failure = {"type": finding.rule.severity.value, "message": text}
-        detail = "\n".join((*map(redact, finding.examples), finding.rule.why, finding.rule.link))
+        detail = "\n".join((*map(occurrence_text, finding.occurrences), finding.rule.why, finding.rule.link))
         out.write(
             f"  <testcase{attributes_text(case)}><failure{attributes_text(failure)}>"
             f"{xml_text(detail)}</failure></testcase>\n"

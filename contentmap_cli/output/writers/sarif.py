@@ -12,7 +12,7 @@ from contentmap_cli import __version__
 from contentmap_cli.models import Severity
 from contentmap_cli.models.findings import Finding, Rule
 from contentmap_cli.output.escape import redact
-from contentmap_cli.output.objects import finding_text
+from contentmap_cli.output.objects import finding_text, occurrence_text
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 _LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "note"}
@@ -64,5 +64,5 @@ def _result(finding: Finding, place: int) -> dict[str, object]:
         "message": {"text": finding_text(finding)},
         "locations": [{"physicalLocation": location}],
         "partialFingerprints": {"contentmap/v1": hashlib.blake2b(mark, digest_size=16).hexdigest()},
-        "properties": {"count": finding.count, "examples": [redact(example) for example in finding.examples]},
+        "properties": {"count": finding.count, "examples": [*map(occurrence_text, finding.occurrences)]},
     }
