@@ -15,6 +15,7 @@ from contentmap_cli.commands.checking.page_store import PageStore
 from contentmap_cli.commands.checking.selection import Listing, Selection, page_urls
 from contentmap_cli.crawl.listed_pages.endings import NotAsked
 from contentmap_cli.crawl.listed_pages.page_crawl import ListedPage
+from contentmap_cli.models.page_counts import PageCounts
 from contentmap_cli.models.pages import PageFacts, PageState
 
 ROBOTS = "robots"
@@ -62,7 +63,7 @@ class PageAsking:
         """End the requests, and record what is known."""
         self._stopped.set()
 
-    async def run(self, source: Source) -> None:
+    async def run(self, source: Source) -> PageCounts:
         """Ask for the pages until all are asked, the time is over, or `stop` is called. Then end the run."""
         async with aclosing(source.facts(self._pages())) as found:
             await self._record(found)
@@ -70,12 +71,10 @@ class PageAsking:
         left = len(self._selection) - self.asked - self.not_asked.total()
         if left > 0 and self._stopped.is_set():
             self.not_asked[STOPPED] += left
-        await self._store.end(
-            finished=not self._stopped.is_set() and not any(source.not_asked[each] for each in _UNFINISHED),
-            selected=len(self._selection),
-            asked=self.asked,
-            not_asked=self.not_asked,
-        )
+        finished = not self._stopped.is_set() and not any(self.not_asked[each] for each in _UNFINISHED)
+        counts = PageCounts(len(self._selection), self.asked, dict(self.not_asked), finished)
+        await self._store.end(counts)
+        return counts
 
     async def _pages(self) -> AsyncIterator[ListedPage]:
         """Yield the selected pages in the order in which they are listed, but those that this run has

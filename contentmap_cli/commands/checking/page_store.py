@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from contentmap_cli.commands.database.database_retry import DatabaseRetry, without_conflicts
 from contentmap_cli.commands.engine.failures import describe
 from contentmap_cli.commands.engine.run_id import is_dead, is_running, new_run_id
-from contentmap_cli.errors import ConnectionLost, DatabaseUnavailable, Failure, LeaseLost
+from contentmap_cli.errors import ConnectionLost, DatabaseUnavailable, LeaseLost
+from contentmap_cli.models.page_counts import PageCounts
 from contentmap_cli.models.pages import PageFacts
 from contentmap_cli.models.pages.json import facts_from_json, facts_to_json
 from contentmap_cli.storage.pages.facts import asked_probes, asked_targets, find_facts, save_facts
@@ -83,6 +84,11 @@ class PageStore:
                 found[row.url] = Known(facts, now)
         return found
 
+    async def recall(self, url: str) -> PageFacts | None:
+        """Return the facts of one page, of any run."""
+        found = (await self.find([url])).get(url)
+        return found.facts if found is not None else None
+
     async def targets(self) -> list[str]:
         """Return the targets of redirects that this run has asked."""
         async with self.sessions.read(domain=self.run.domain) as session, session.begin():
@@ -112,11 +118,11 @@ class PageStore:
         """Record the pages that wait, and renew the claim."""
         await self._transaction()
 
-    async def end(self, *, finished: bool, selected: int, asked: int, not_asked: Mapping[str, int]) -> None:
+    async def end(self, counts: PageCounts) -> None:
         """Record the pages that wait and how the run ended, and give up the claim."""
-        await self._transaction(Outcome(finished, selected, asked, not_asked))
+        await self._transaction(counts)
 
-    async def _transaction(self, outcome: Outcome | None = None) -> None:
+    async def _transaction(self, counts: PageCounts | None = None) -> None:
         shown, pages = self.sessions.database.shown, self._waiting
 
         async def work() -> None:
@@ -125,8 +131,8 @@ class PageStore:
                 await session.turn()
                 await fence_run(session, self.run)
                 await save_facts(session, self.run, pages)
-                if outcome is not None:
-                    await end_run(session, self.run, **outcome._asdict())
+                if counts is not None:
+                    await end_run(session, self.run, counts)
 
         retry = DatabaseRetry(RETRY_SECONDS, shown)
         try:
@@ -148,21 +154,11 @@ class PageStore:
                 session.begin(),
             ):
                 await fence_run(session, self.run)
-                await end_run(session, self.run, finished=False, error=failure)
+                await end_run(session, self.run, PageCounts(finished=False), failure)
         except Exception as second:
             log.warning(
                 "the run was not closed: %s", describe(second, self.sessions.database.shown).message
             )
-
-
-class Outcome(NamedTuple):
-    """How a run ended: see `end_run`."""
-
-    finished: bool
-    selected: int
-    asked: int
-    not_asked: Mapping[str, int]
-    error: Failure | None = None
 
 
 def _name(run: PageRun) -> str:

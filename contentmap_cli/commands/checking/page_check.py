@@ -1,0 +1,181 @@
+"""`check --pages`: select the pages of a site, ask for them, and judge what they answered.
+
+listing -> select_pages -> PageStore.claim -> PageAsking.run -> facts_of -> PageJudge -> findings
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple, TypeVar
+
+from contentmap_cli.batches import batched
+from contentmap_cli.check.registry import Notes
+from contentmap_cli.commands.checking.page_asking import PageAsking
+from contentmap_cli.commands.checking.page_facts import facts_of
+from contentmap_cli.commands.checking.page_line import PageLine
+from contentmap_cli.commands.checking.page_store import BATCH, PageStore
+from contentmap_cli.commands.checking.selection import Listing, Selection, page_urls, select_pages
+from contentmap_cli.commands.database.connection import database_for_writing
+from contentmap_cli.commands.engine.stop_signals import deadline, signals_to
+from contentmap_cli.commands.interface.global_options import GlobalOptions
+from contentmap_cli.crawl.crawler import Crawler
+from contentmap_cli.crawl.robots import Robots
+from contentmap_cli.errors import UsageError
+from contentmap_cli.models import Entry, Target
+from contentmap_cli.models.hosts import normalise_url
+from contentmap_cli.models.page_counts import PageCounts
+from contentmap_cli.storage.session import Sessions
+
+T = TypeVar("T")
+
+DEFAULT_PAGES: Final = 100
+"""Pages of `--pages` without a number."""
+
+_MESSAGE: Final = "stopping: recording the pages that were asked"
+
+
+class Stopped(Exception):
+    """The command was stopped before a target was read."""
+
+
+class PageOptions(NamedTuple):
+    """What `--pages` asks for: the number of pages, None for all, and whether to start over."""
+
+    wanted: int | None
+    fresh: bool = False
+
+    @classmethod
+    def parse(cls, text: str, *, fresh: bool) -> PageOptions:
+        """Return the options for the value of `--pages`. Raise UsageError for an invalid one."""
+        number = text.strip().lower()
+        if number == "all":
+            return cls(None, fresh)
+        if not number.isdecimal() or not int(number) or len(number) > 9:
+            raise UsageError(f"invalid number of pages: {text[:40]!r}", hint="give a number, or `all`")
+        return cls(int(number), fresh)
+
+
+@dataclass(frozen=True, slots=True)
+class PageSite:
+    """A site whose pages are checked. `listing` yields its entries, as often as it is called. `robots` are
+    rules that were read already. `seconds_left` are those for its pages."""
+
+    target: Target
+    listing: Callable[[], Listing]
+    robots: tuple[Robots, ...] = ()
+    seconds_left: float | None = None
+
+
+@dataclass
+class PageCheck:
+    """Checks the pages of the sites of one command. `counts` are those of each site. `stopped_by` is why it
+    ends early; `signals` are those that were received."""
+
+    cli: GlobalOptions
+    sessions: Sessions
+    options: PageOptions
+    counts: dict[str, PageCounts] = field(default_factory=dict, init=False)
+    stopped_by: str | None = field(default=None, init=False)
+    signals: list[signal.Signals] = field(default_factory=list, init=False)
+    _asking: set[PageAsking] = field(default_factory=set, init=False)
+    _stop: asyncio.Event = field(default_factory=asyncio.Event, init=False)
+
+    @classmethod
+    @asynccontextmanager
+    async def opened(
+        cls, cli: GlobalOptions, options: PageOptions, max_time: float | None
+    ) -> AsyncIterator[PageCheck]:
+        """Open the database. Until the block ends, signals and `--max-time` stop the check."""
+        async with database_for_writing(cli) as database:
+            check = cls(cli, Sessions(database), options)
+            with signals_to(check.stop, _MESSAGE) as check.signals, deadline(check.stop, max_time):
+                yield check
+
+    def stop(self, reason: str) -> None:
+        """Ask for no more pages, and begin with no further site."""
+        self.stopped_by = self.stopped_by or reason
+        self._stop.set()
+        for asking in self._asking:
+            asking.stop()
+
+    async def until_stopped(self, work: Coroutine[Any, Any, T]) -> T:
+        """Return the result of `work`. Raise Stopped if the check is stopped before."""
+        task, stop = asyncio.create_task(work), asyncio.create_task(self._stop.wait())
+        try:
+            await asyncio.wait((task, stop), return_when=asyncio.FIRST_COMPLETED)
+            if task.done():
+                return task.result()
+            raise Stopped
+        finally:
+            for each in (task, stop):
+                each.cancel()
+            await asyncio.gather(task, stop, return_exceptions=True)
+
+    async def check(self, site: PageSite, crawler: Crawler, notes: Notes) -> None:
+        """Check the pages that a site lists. Raise JobHeld where another process does."""
+        domain, options = site.target.domain, self.options
+        selection = await select_pages(site.listing(), options.wanted)
+        store = await PageStore.claim(
+            self.sessions, self.cli.tenant_name, domain, options.wanted, fresh=options.fresh
+        )
+        line = PageLine(self.cli)
+        try:
+            self.counts[domain] = await self._ask(site, crawler, store, selection, line)
+        except Exception as error:
+            await store.record_failure(error)
+            raise
+        finally:
+            line.clear()
+        await self._judge(site, store, selection, notes)
+
+    async def _ask(
+        self,
+        site: PageSite,
+        crawler: Crawler,
+        store: PageStore,
+        selection: Selection,
+        line: PageLine,
+    ) -> PageCounts:
+        """Ask for the pages that the run has not asked, and return the counts."""
+        domain, run = site.target.domain, store.run
+        targets = frozenset(map(hash, await store.targets())) if run.continued else frozenset()
+        source = crawler.pages(
+            site.target,
+            has_answer=lambda url: url in selection or hash(url) in targets,
+            recall=store.recall,
+            robots=site.robots,
+            probed=await store.probes() if run.continued else (),
+            seconds=site.seconds_left,
+        )
+        asking = PageAsking(
+            store, selection, site.listing, lambda asked: line.update(domain, asked, len(selection))
+        )
+        self._asking.add(asking)
+        try:
+            if self._stop.is_set():
+                asking.stop()
+            if run.continued:
+                since = f"{run.started_at:%Y-%m-%d %H:%M} UTC"
+                self.cli.note(f"{domain}: continuing the check of {since}; --fresh starts over")
+            return await asking.run(source)
+        finally:
+            self._asking.discard(asking)
+
+    async def _judge(self, site: PageSite, store: PageStore, selection: Selection, notes: Notes) -> None:
+        """Judge the pages that were asked, file by file."""
+        judge = PageJudge(notes, site.agents, probes=await store.probes())
+        async for file, entries in site.listing():
+            selected = [entry for entry in entries if _is_selected(entry, selection)]
+            for some in batched(selected, BATCH):
+                facts = await facts_of(store, page_urls(some), some)
+                judge.entries(file, some, facts)
+        judge.finish()
+
+
+def _is_selected(entry: Entry, selection: Selection) -> bool:
+    url = normalise_url(entry.url) if entry.type == "url" else None
+    return url is not None and url in selection
