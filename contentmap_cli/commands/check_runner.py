@@ -76,10 +76,18 @@ def check_file(
         spool.close()
 
 
-async def check_live(cli: GlobalOptions, target: Target, crawler: Crawler, wanted: frozenset[str]) -> Checker:
-    """Crawl a site and check the result. Nothing is recorded."""
+async def check_live(
+    cli: GlobalOptions,
+    target: Target,
+    crawler: Crawler,
+    wanted: frozenset[str],
+    pages: PageCheck | None = None,
+) -> Checker:
+    """Crawl a site and check the result, and its `pages`. Only what these answer is recorded."""
     before = await _earlier(cli, target.domain)
-    with await crawler.crawl(target) as crawl:
+    started = time.monotonic()
+    crawling = crawler.crawl(target)
+    with await (crawling if pages is None else pages.until_stopped(crawling)) as crawl:
         now = datetime.now(UTC)
         robots = crawl.robots or Robots()
         site = CheckedSite(
@@ -101,6 +109,17 @@ async def check_live(cli: GlobalOptions, target: Target, crawler: Crawler, wante
                 checker.end()
             if not checker.repeat():
                 break
+        if pages is not None:
+
+            async def listing() -> AsyncIterator[tuple[CheckedFile, list[Entry]]]:
+                for index, file in enumerate(files):
+                    for batch in crawl.rows(index):
+                        yield file, entries_of(batch)
+                        await asyncio.sleep(0)  # signals are heard
+
+            left = crawler.limits.domain_time - (time.monotonic() - started)
+            found = (crawl.robots,) if crawl.robots is not None else ()
+            await pages.check(PageSite(target, listing, found, max(0.0, left)), crawler, checker.notes)
     return checker
 
 

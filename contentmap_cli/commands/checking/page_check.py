@@ -76,24 +76,26 @@ class PageCheck:
     ends early; `signals` are those that were received."""
 
     cli: GlobalOptions
-    sessions: Sessions
     options: PageOptions
     counts: dict[str, PageCounts] = field(default_factory=dict, init=False)
     stopped_by: str | None = field(default=None, init=False)
     signals: list[signal.Signals] = field(default_factory=list, init=False)
+    _sessions: Sessions | None = field(default=None, init=False)
     _asking: set[PageAsking] = field(default_factory=set, init=False)
     _stop: asyncio.Event = field(default_factory=asyncio.Event, init=False)
 
-    @classmethod
     @asynccontextmanager
-    async def opened(
-        cls, cli: GlobalOptions, options: PageOptions, max_time: float | None
-    ) -> AsyncIterator[PageCheck]:
+    async def opened(self, max_time: float | None) -> AsyncIterator[None]:
         """Open the database. Until the block ends, signals and `--max-time` stop the check."""
-        async with database_for_writing(cli) as database:
-            check = cls(cli, Sessions(database), options)
-            with signals_to(check.stop, _MESSAGE) as check.signals, deadline(check.stop, max_time):
-                yield check
+        async with database_for_writing(self.cli) as database:
+            self._sessions = Sessions(database)
+            with signals_to(self.stop, _MESSAGE) as self.signals, deadline(self.stop, max_time):
+                yield
+
+    @property
+    def total(self) -> PageCounts:
+        """The counts of all sites."""
+        return sum(self.counts.values(), PageCounts())
 
     def stop(self, reason: str) -> None:
         """Ask for no more pages, and begin with no further site."""
@@ -119,8 +121,10 @@ class PageCheck:
         """Check the pages that a site lists. Raise JobHeld where another process does."""
         domain, options = site.target.domain, self.options
         selection = await select_pages(site.listing(), options.wanted)
+        if self._sessions is None:
+            raise ValueError("check() outside of opened()")
         store = await PageStore.claim(
-            self.sessions, self.cli.tenant_name, domain, options.wanted, fresh=options.fresh
+            self._sessions, self.cli.tenant_name, domain, options.wanted, fresh=options.fresh
         )
         line = PageLine(self.cli)
         try:
