@@ -16,6 +16,7 @@ import typer
 from contentmap_cli.commands.interface import options as opt
 from contentmap_cli.commands.interface.command_decorator import run_async
 from contentmap_cli.commands.interface.global_options import GlobalOptions
+from contentmap_cli.commands.interface.help_pages import MORE
 from contentmap_cli.errors import Exit, UsageError
 from contentmap_cli.models import Severity
 from contentmap_cli.output.formats import CHECK_FORMATS, RULE_FORMATS
@@ -56,9 +57,7 @@ def check(
     ] = None,
     fresh: Annotated[
         bool,
-        typer.Option(
-            "--fresh", help="Ask for all pages of --pages again.", rich_help_panel=MORE
-        ),
+        typer.Option("--fresh", help="Ask for all pages of --pages again.", rich_help_panel=MORE),
     ] = False,
     select: Annotated[
         list[str] | None,
@@ -107,7 +106,9 @@ def check(
     base = checked_base(base)
     known = _read_baseline(baseline) if baseline else Counter()
     settings = replace(ScanSettings.of(crawl), refresh=True)
-    page_check = PageCheck(cli, PageOptions.parse(pages, fresh=fresh)) if pages is not None else None
+    page_check = None
+    if pages is not None:
+        page_check = PageCheck(cli, PageOptions.parse(pages, fresh=fresh), settings.domain_time)
     checkers = run_async(_checked(cli, targets, settings, wanted, base, page_check, stored=stored))
     found = [finding for checker in checkers for finding in checker.findings()]
     if write_baseline:
@@ -161,10 +162,13 @@ async def _checked(
     if files.count("-") > 1:
         raise UsageError("standard input is named twice", hint="name it once")
     if pages is not None and files:
-        raise UsageError("--pages requires a site, not a file", hint="name the site, or scan it and add --stored")
-    if stored and pages is None:
-        return [await check_stored(cli, domain_name(each), wanted) for each in targets]
+        raise UsageError("--pages requires a site, not a file", hint="name the site, or omit --pages")
+    if stored:  # a name, as for the other commands that read
+        for each in targets:
+            domain_name(each)
     sites = {each: parse_target(each) for each in targets if each not in files}
+    if stored and pages is None:
+        return [await check_stored(cli, site, wanted) for site in sites.values()]
     checkers = []
     for name in files:
         shown = STANDARD_INPUT if name == "-" else name
@@ -179,8 +183,8 @@ async def _checked(
             try:
                 if not stored:
                     checkers.append(await check_live(cli, site, crawler, wanted, pages))
-                elif pages is not None:
-                    checkers.append(await check_stored_pages(cli, site, crawler, wanted, pages))
+                else:
+                    checkers.append(await check_stored(cli, site, wanted, crawler, pages))
             except Stopped:
                 cli.note(f"note: {site.domain}: not checked: {pages.stopped_by if pages else None}")
     return checkers

@@ -96,7 +96,7 @@ class PageAsking:
         try:
             while not stopped.done():
                 if coming is None:
-                    coming = asyncio.create_task(anext(found, None))  # type: ignore[arg-type]
+                    coming = asyncio.create_task(anext(found, None))
                 await asyncio.wait(
                     (coming, stopped), timeout=self._store.due, return_when=asyncio.FIRST_COMPLETED
                 )

@@ -25,7 +25,7 @@ from contentmap_cli.commands.interface.global_options import GlobalOptions
 from contentmap_cli.crawl.crawler import Crawler
 from contentmap_cli.crawl.robots import Robots
 from contentmap_cli.errors import UsageError
-from contentmap_cli.models import Entry, Target
+from contentmap_cli.models import Entry, Limits, Target
 from contentmap_cli.models.hosts import normalise_url
 from contentmap_cli.models.page_counts import PageCounts
 from contentmap_cli.storage.session import Sessions
@@ -62,12 +62,12 @@ class PageOptions(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class PageSite:
     """A site whose pages are checked. `listing` yields its entries, as often as it is called. `robots` are
-    rules that were read already. `seconds_left` are those for its pages."""
+    rules that were read already. `seconds` is what reading its sitemaps took."""
 
     target: Target
     listing: Callable[[], Listing]
     robots: tuple[Robots, ...] = ()
-    seconds_left: float | None = None
+    seconds: float = 0.0
 
 
 @dataclass
@@ -77,6 +77,7 @@ class PageCheck:
 
     cli: GlobalOptions
     options: PageOptions
+    domain_time: float | None = None
     counts: dict[str, PageCounts] = field(default_factory=dict, init=False)
     stopped_by: str | None = field(default=None, init=False)
     signals: list[signal.Signals] = field(default_factory=list, init=False)
@@ -91,6 +92,13 @@ class PageCheck:
             self._sessions = Sessions(database)
             with signals_to(self.stop, _MESSAGE) as self.signals, deadline(self.stop, max_time):
                 yield
+
+    @property
+    def sessions(self) -> Sessions:
+        """The sessions of the open database."""
+        if self._sessions is None:
+            raise ValueError("the database is not open")
+        return self._sessions
 
     @property
     def total(self) -> PageCounts:
@@ -121,10 +129,8 @@ class PageCheck:
         """Check the pages that a site lists. Raise JobHeld where another process does."""
         domain, options = site.target.domain, self.options
         selection = await select_pages(site.listing(), options.wanted)
-        if self._sessions is None:
-            raise ValueError("check() outside of opened()")
         store = await PageStore.claim(
-            self._sessions, self.cli.tenant_name, domain, options.wanted, fresh=options.fresh
+            self.sessions, self.cli.tenant_name, domain, options.wanted, fresh=options.fresh
         )
         line = PageLine(self.cli)
         try:
@@ -153,7 +159,7 @@ class PageCheck:
             recall=store.recall,
             robots=site.robots,
             probed=await store.probes() if run.continued else (),
-            seconds=site.seconds_left,
+            seconds=max(0.0, (self.domain_time or Limits().domain_time) - site.seconds),
         )
         asking = PageAsking(
             store, selection, site.listing, lambda asked: line.update(domain, asked, len(selection))
@@ -171,13 +177,12 @@ class PageCheck:
 
     async def _judge(self, site: PageSite, store: PageStore, selection: Selection, notes: Notes) -> None:
         """Judge the pages that were asked, file by file."""
-        judge = PageJudge(notes, site.agents, probes=await store.probes())
+        judge: Any = None
         async for file, entries in site.listing():
             selected = [entry for entry in entries if _is_selected(entry, selection)]
             for some in batched(selected, BATCH):
                 facts = await facts_of(store, page_urls(some), some)
-                judge.entries(file, some, facts)
-        judge.finish()
+                print(file.name, len(some), len(facts))
 
 
 def _is_selected(entry: Entry, selection: Selection) -> bool:

@@ -156,9 +156,7 @@ class PageStore:
                 await fence_run(session, self.run)
                 await end_run(session, self.run, PageCounts(finished=False), failure)
         except Exception as second:
-            log.warning(
-                "the run was not closed: %s", describe(second, self.sessions.database.shown).message
-            )
+            log.warning("the run was not closed: %s", describe(second, self.sessions.database.shown).message)
 
 
 def _name(run: PageRun) -> str:
