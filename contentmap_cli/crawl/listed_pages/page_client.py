@@ -11,14 +11,14 @@ from datetime import UTC, datetime
 from typing import Final
 
 from contentmap_cli.crawl.context import CrawlContext
-from contentmap_cli.crawl.http.headers import conditional_headers
+from contentmap_cli.crawl.http.headers import ReplyHeaders, conditional_headers
 from contentmap_cli.crawl.http.redirects import REDIRECT_STATUSES, RedirectChain, resolve_location
 from contentmap_cli.crawl.http.responses import Reply
 from contentmap_cli.crawl.http.retries import retry_after
 from contentmap_cli.crawl.listed_pages.endings import Ending
-from contentmap_cli.crawl.listed_pages.html import read_html
 from contentmap_cli.crawl.listed_pages.origin_rules import OriginRules
 from contentmap_cli.crawl.listed_pages.page_body import PageBody, is_html_type
+from contentmap_cli.crawl.pages.contents import page_contents
 from contentmap_cli.errors import Code
 from contentmap_cli.models.hosts import origin_of
 from contentmap_cli.models.pages import PageFacts, PageHead, PageState, PageText
@@ -170,8 +170,8 @@ class PageClient:
         location = headers.location if reply.status in REDIRECT_STATUSES else None
         head: PageHead | None = None
         text: PageText | None = None
-        if body.data and is_html_type(headers.content_type):
-            head, text = await self._read(body.data, url, headers.content_type)
+        if reply.status is not None and location is None and is_html_type(headers.content_type):
+            head, text = await self._read(body.data, url, headers)
         return PageFacts(
             url=url,
             state=PageState.UNREACHABLE if reply.status is None else PageState.ANSWERED,
@@ -191,10 +191,10 @@ class PageClient:
             text=text,
         )
 
-    async def _read(self, data: bytes, url: str, content_type: str | None) -> tuple[PageHead, PageText]:
+    async def _read(self, data: bytes, url: str, headers: ReplyHeaders) -> tuple[PageHead, PageText]:
         if len(data) <= INLINE:
-            return read_html(data, url, content_type)
-        return await self._context.reader.in_thread(lambda: read_html(data, url, content_type))
+            return page_contents(data, url, headers)
+        return await self._context.reader.in_thread(lambda: page_contents(data, url, headers))
 
 
 def _host(url: str) -> str:

@@ -119,10 +119,17 @@ def _random_like(text: str) -> str:
     """Return random digits and letters in place of those of a text."""
     if text.isdigit() and text.isascii():
         return "9" + _random(string.digits, max(_DIGITS, len(text)) - 1)
-    made = _RUN.sub(
-        lambda run: _random(string.digits if run["digits"] else string.ascii_lowercase, len(run[0])), text
-    )
-    return made + _random(string.ascii_lowercase, max(0, _SHORTEST - len(made)))
+    missing = max(0, _SHORTEST - len(text))
+    runs = list(_RUN.finditer(text))
+    longer = next((run for run in runs if run["digits"] is None), runs[-1] if runs else None)
+    if longer is None:
+        return text + _random(string.ascii_lowercase, missing)
+
+    def replace(run: re.Match[str]) -> str:
+        length = len(run[0]) + (missing if run.start() == longer.start() else 0)
+        return _random(string.ascii_lowercase if run["digits"] is None else string.digits, length)
+
+    return _RUN.sub(replace, text)
 
 
 def _random(characters: str, length: int) -> str:
