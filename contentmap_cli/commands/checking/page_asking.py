@@ -9,32 +9,22 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
-from typing import Protocol
 
 from contentmap_cli.commands.checking.page_store import PageStore
 from contentmap_cli.commands.checking.selection import Listing, Selection, page_urls
 from contentmap_cli.crawl.listed_pages.endings import NotAsked
-from contentmap_cli.crawl.listed_pages.page_crawl import ListedPage
+from contentmap_cli.crawl.listed_pages.page_crawl import ListedPage, PageCrawl
 from contentmap_cli.models.page_counts import PageCounts
 from contentmap_cli.models.pages import PageFacts, PageState
 
 ROBOTS = "robots"
 """Why a page was not asked: robots.txt disallows it."""
 
-STOPPED = "stopped"
-"""Why a page was not asked: the run was stopped by a signal or `--max-time`."""
+LAST_SECONDS = 2.0
+"""Seconds for the answers to the requests that were sent before `stop`."""
 
 _UNFINISHED = frozenset({NotAsked.TIME, NotAsked.HOST_REFUSES, NotAsked.BYTES})
 """Reasons that may not apply to the next run, which continues this one then."""
-
-
-class Source(Protocol):
-    """What asks for pages (`PageCrawl`)."""
-
-    not_asked: Counter[NotAsked]
-
-    def facts(self, pages: AsyncIterator[ListedPage]) -> AsyncGenerator[PageFacts]:
-        """Yield the facts of the pages as they are known."""
 
 
 class PageAsking:
@@ -55,22 +45,28 @@ class PageAsking:
         self._selection = selection
         self._listing = listing
         self._note = note
+        self._source: PageCrawl | None = None
         self._stopped = asyncio.Event()
         self.asked = 0
         self.not_asked: Counter[str] = Counter()
 
     def stop(self) -> None:
-        """End the requests, and record what is known."""
+        """Send no further request, and record what is known."""
         self._stopped.set()
+        if self._source is not None:
+            self._source.stop()
 
-    async def run(self, source: Source) -> PageCounts:
+    async def run(self, source: PageCrawl) -> PageCounts:
         """Ask for the pages until all are asked, the time is over, or `stop` is called. Then end the run."""
+        self._source = source
+        if self._stopped.is_set():
+            source.stop()
         async with aclosing(source.facts(self._pages())) as found:
             await self._record(found)
         self.not_asked.update({str(reason): count for reason, count in source.not_asked.items() if count})
         left = len(self._selection) - self.asked - self.not_asked.total()
         if left > 0 and self._stopped.is_set():
-            self.not_asked[STOPPED] += left
+            self.not_asked[NotAsked.STOPPED] += left
         finished = not self._stopped.is_set() and not any(self.not_asked[each] for each in _UNFINISHED)
         counts = PageCounts(len(self._selection), self.asked, dict(self.not_asked), finished)
         await self._store.end(counts)
@@ -80,6 +76,8 @@ class PageAsking:
         """Yield the selected pages in the order in which they are listed, but those that this run has
         asked."""
         async for _, entries in self._listing():
+            if self._stopped.is_set():
+                return
             urls = [url for url in page_urls(entries) if self._selection.take(url)]
             known = await self._store.find(urls)
             for url in urls:
@@ -91,30 +89,39 @@ class PageAsking:
                     yield ListedPage(url, found.facts)
 
     async def _record(self, found: AsyncGenerator[PageFacts]) -> None:
+        """Record facts as they come. After `stop`, those of requests that are answered soon."""
         stopped = asyncio.create_task(self._stopped.wait())
         coming: asyncio.Task[PageFacts | None] | None = None
         try:
-            while not stopped.done():
-                if coming is None:
-                    coming = asyncio.create_task(anext(found, None))
-                await asyncio.wait(
-                    (coming, stopped), timeout=self._store.due, return_when=asyncio.FIRST_COMPLETED
-                )
-                if coming.done():
-                    facts, coming = coming.result(), None
-                    if facts is None:
-                        return
-                    if facts.state is not PageState.THROTTLED:  # nothing is known of it
-                        await self._store.add(facts)
-                    if facts.listed:
-                        self._count(facts)
-                if not self._store.due:
-                    await self._store.write()
+            async with asyncio.timeout(None) as limit:
+                while True:
+                    if coming is None:
+                        coming = asyncio.create_task(anext(found, None))
+                    waiting = (coming,) if stopped.done() else (coming, stopped)
+                    await asyncio.wait(waiting, timeout=self._store.due, return_when=asyncio.FIRST_COMPLETED)
+                    if stopped.done() and limit.when() is None:
+                        limit.reschedule(asyncio.get_running_loop().time() + LAST_SECONDS)
+                    if coming.done():
+                        facts, coming = coming.result(), None
+                        if facts is None:
+                            return
+                        await self._take(facts)
+                    if not self._store.due:
+                        await self._store.write()
+        except TimeoutError:
+            if not limit.expired():
+                raise
         finally:
             for task in (stopped, coming):
                 if task is not None:
                     task.cancel()
                     await asyncio.gather(task, return_exceptions=True)
+
+    async def _take(self, facts: PageFacts) -> None:
+        if facts.state is not PageState.THROTTLED:  # nothing is known of it
+            await self._store.add(facts)
+        if facts.listed:
+            self._count(facts)
 
     def _count(self, facts: PageFacts) -> None:
         if facts.state is PageState.DISALLOWED:

@@ -35,6 +35,9 @@ T = TypeVar("T")
 DEFAULT_PAGES: Final = 100
 """Pages of `--pages` without a number."""
 
+AGENTS: Final = ("googlebot",)
+"""The crawlers whose rules are judged by default, besides those for all."""
+
 _MESSAGE: Final = "stopping: recording the pages that were asked"
 
 
@@ -43,10 +46,12 @@ class Stopped(Exception):
 
 
 class PageOptions(NamedTuple):
-    """What `--pages` asks for: the number of pages, None for all, and whether to start over."""
+    """What `--pages` asks for: the number of pages, None for all, whether to start over, and the crawlers
+    whose rules are judged besides those for all."""
 
     wanted: int | None
     fresh: bool = False
+    agents: tuple[str, ...] = AGENTS
 
     @classmethod
     def parse(cls, text: str, *, fresh: bool) -> PageOptions:
@@ -177,12 +182,14 @@ class PageCheck:
 
     async def _judge(self, site: PageSite, store: PageStore, selection: Selection, notes: Notes) -> None:
         """Judge the pages that were asked, file by file."""
-        judge: Any = None
+        from contentmap_cli.check.pages.judge import PageJudge
+
+        judge = PageJudge(notes, self.options.agents, await store.probes())
         async for file, entries in site.listing():
             selected = [entry for entry in entries if _is_selected(entry, selection)]
             for some in batched(selected, BATCH):
                 facts = await facts_of(store, page_urls(some), some)
-                print(file.name, len(some), len(facts))
+                judge.entries(file, some, facts)
 
 
 def _is_selected(entry: Entry, selection: Selection) -> bool:
