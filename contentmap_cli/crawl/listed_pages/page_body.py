@@ -10,12 +10,12 @@ from typing import Any, Final
 
 import aiohttp
 
-from contentmap_cli.crawl.http.decoding import decoded_heads
 from contentmap_cli.crawl.http.http_errors import EXPECTED, http_error_of
 from contentmap_cli.crawl.http.protocol import is_broken
 from contentmap_cli.crawl.http.responses import Reply, is_readable
 from contentmap_cli.errors import Code, Failure
 from contentmap_cli.models import Limits
+from contentmap_cli.sitemap.content_codings import decoded_heads
 from contentmap_cli.sitemap.decode import GZIP_MAGIC, GZIP_WINDOW, deflate
 from contentmap_cli.sitemap.html.listed_page import HeadScan
 

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from contentmap_cli.crawl.pages.refusals import ABSENT_STATUSES
-from contentmap_cli.models.page_directories import directory_of
 from contentmap_cli.models.pages import PageFacts, PageState
+from contentmap_cli.models.pages.directories import directory_of
 
 MAX_PROBES: Final = 24
 """Maximum number of made-up paths of a run."""

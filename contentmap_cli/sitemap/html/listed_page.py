@@ -16,6 +16,7 @@ from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from contentmap_cli.models.hosts import normalise_url
 from contentmap_cli.models.pages import PageHead
+from contentmap_cli.models.pages.links import NOT_CANONICAL
 from contentmap_cli.sitemap.html.page import decode_html
 
 MAX_TEXT = 20_000
@@ -43,9 +44,6 @@ OTHER_THINGS = frozenset(
     {"BreadcrumbList", "Comment", "ImageObject", "Organization", "Person", "Review", "VideoObject", "WebSite"}
 )
 """Types of schema.org whose dateModified is not that of the page."""
-
-NOT_CANONICAL = ("hreflang", "lang", "media", "type")
-"""Attributes with which search engines take `rel=canonical` for an alternate and ignore it."""
 
 UNSEEN = frozenset(
     {"script", "style", "template", "noframes", "iframe", "object", "svg", "math", "canvas", "video", "audio"}
