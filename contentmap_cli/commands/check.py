@@ -53,11 +53,11 @@ def check(
     base: Annotated[str | None, typer.Option(metavar="URL", help="URL of a file given as TARGET.")] = None,
     pages: Annotated[
         str | None,
-        typer.Option(metavar="[N|all]", help="Ask for N of the listed pages, or all. [default: 100]"),
+        typer.Option(metavar="[N|all]", help="Request N of the listed pages, or all; 100 without N."),
     ] = None,
     fresh: Annotated[
         bool,
-        typer.Option("--fresh", help="Ask for all pages of --pages again.", rich_help_panel=MORE),
+        typer.Option("--fresh", help="Request all pages of --pages again.", rich_help_panel=MORE),
     ] = False,
     select: Annotated[
         list[str] | None,

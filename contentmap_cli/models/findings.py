@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from contentmap_cli.errors import Failure
 from contentmap_cli.models.entries import Lastmod, Problem
-from contentmap_cli.models.page_counts import PageCounts
+from contentmap_cli.models.pages.counts import PageCounts
 from contentmap_cli.models.statuses import DiscoveryMethod, DocumentKind, Severity
 
 STANDARD_INPUT = "standard input"

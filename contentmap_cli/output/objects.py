@@ -27,7 +27,7 @@ from contentmap_cli.models import (
     StoredTenant,
 )
 from contentmap_cli.models.evidence import Source
-from contentmap_cli.models.page_counts import PageCounts
+from contentmap_cli.models.pages.counts import PageCounts
 from contentmap_cli.models.robots import RobotsVerdict, RobotsVersion
 from contentmap_cli.output.escape import redact
 

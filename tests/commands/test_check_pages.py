@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -12,11 +13,14 @@ from typing import Any
 import pytest
 from databases import one_database, sqlite_first
 from program import Contentmap, Said
-from sqlalchemy import select
+from sqlalchemy import select, text
 from web_sites import Page, Reply, Sites, index, serving, urlset
 
+from contentmap_cli.commands.checking.page_check import PageOptions
+from contentmap_cli.commands.interface.help_pages import _with_values
+from contentmap_cli.errors import UsageError
 from contentmap_cli.storage.engine import open_database
-from contentmap_cli.storage.tables import PageRunRow
+from contentmap_cli.storage.tables import PAGES, PageRunRow
 
 HTML = {"Content-Type": "text/html"}
 STORE = "contentmap_cli.commands.checking.page_store"
@@ -86,8 +90,8 @@ def counts(said: Said) -> tuple[int, int, dict[str, int]]:
 
 @one_database
 def test_how_many(checks: Checks) -> None:
-    """`--pages` with a number, in each spelling, the same pages each time; --pages alone asks 100."""
-    for options in (("--pages", "6"), ("--pages=6",)):
+    """The number that is given, the same pages each time, from both files; all; and by default up to 100."""
+    for options in (("--pages", "6"), ("--pages=6", "--fresh")):
         seen = len(checks.sites.asked)
         said = checks(*options)
         assert (said.code, counts(said)) == (0, (6, 6, {})), said.err
@@ -95,16 +99,29 @@ def test_how_many(checks: Checks) -> None:
         assert set(again.values()) == {1}
         assert sum(int(key.rpartition("/p")[2]) < 10 for key in again) == 2
     assert checks.asked() == Counter(dict.fromkeys(again, 2))
-    seen = len(checks.sites.asked)
-    for options in (("--pages",), ("--pages", "--fresh"), ("--pages", "ALL")):
-        assert counts(checks(*options)) == (30, 30, {}), options
     words = ["check", "--pages", "http://a.test", "--connect-to", checks.sites.connect_to]
     assert "30 of 30 pages asked\n" in checks.contentmap(*words).out
-    assert checks.asked(seen) == Counter(dict.fromkeys(checks.pages, 4))
-    for wrong in ("0", "1234567890", ""):
-        assert (said := checks(f"--pages={wrong}")).code == 2, wrong
-        assert "invalid number of pages" in said.err
     assert checks.contentmap("check", "s.xml", "--pages", "--base", "http://a.test/s.xml").code == 2
+
+
+def test_the_value_of_the_option() -> None:
+    """A number or `all`, in the next word or after =; without one, the next word is a target."""
+    for given, read in {
+        "--pages": "--pages=100",
+        "--pages 7 a.test": "--pages 7 a.test",
+        "--pages a.test": "--pages=100 a.test",
+        "a.test --pages All": "a.test --pages All",
+        "--pages --json": "--pages=100 --json",
+        "--pages=7 -- --pages": "--pages=7 -- --pages",
+    }.items():
+        assert " ".join(_with_values(given.split())) == read
+    assert (PageOptions.parse("7", fresh=False).wanted, PageOptions.parse("All", fresh=True).wanted) == (
+        7,
+        None,
+    )
+    for wrong in ("0", "1234567890", "", "-1", "seven"):
+        with pytest.raises(UsageError, match="invalid number of pages"):
+            PageOptions.parse(wrong, fresh=False)
 
 
 def test_the_next_run_asks_conditionally(checks: Checks) -> None:
@@ -121,19 +138,21 @@ def test_the_next_run_asks_conditionally(checks: Checks) -> None:
     assert set(checks.asked().values()) == {3}
 
 
-def test_killed_and_run_again(checks: Checks) -> None:
+async def test_killed_and_run_again(checks: Checks) -> None:
     """What was recorded is not asked for again. Other processes see at once that the run has ended."""
     fault = {"point": "work:transaction.committed", "nth": 2, "do": "kill", "set": {f"{STORE}.BATCH": 5}}
-    assert checks("--pages", "all", fault=fault).code == -signal.SIGKILL
-    before = checks.asked()
-    said = checks("--pages", "all")
+    killed = await asyncio.to_thread(checks, "--pages", "all", fault=fault)
+    assert killed.code == -signal.SIGKILL
+    recorded = {row.url.removeprefix("http://") for row in await rows(checks, select(PAGES.c.url))}
+    assert len(recorded) >= 10
+    said = await asyncio.to_thread(checks, "--pages", "all")
     assert counts(said) == (30, 30, {})
     assert "continuing the check of" in said.err
-    twice = [key for key, count in checks.asked().items() if count > 1]
-    assert len(checks.asked()) == 30
-    assert len(twice) <= len(before) - 10
+    asked = checks.asked()
+    assert len(asked) == 30
+    assert {asked[key] for key in recorded if key in checks.pages} == {1}
     seen = len(checks.sites.asked)
-    assert "continuing" not in checks("--pages", "all").err
+    assert "continuing" not in (await asyncio.to_thread(checks, "--pages", "all")).err
     assert len(checks.asked(seen)) == 30
 
 
@@ -141,25 +160,27 @@ def test_killed_and_run_again(checks: Checks) -> None:
 def test_stopped_and_run_again(checks: Checks) -> None:
     """Ctrl-C: answers that are on their way are recorded, and nothing is asked for twice. A second process
     is refused meanwhile; another selection is another run."""
-    checks.sites.shuts_at = 20
+    opened = threading.Event()
+    slow = [key for key in checks.pages if int(key.rpartition("/p")[2]) >= 15]
+    for key in slow:
+        checks.sites.pages[key] = Reply(html(0).body, headers=HTML, until=opened)
     process = checks.contentmap.start(*checks.words("--pages", "all"))
-    while len(checks.sites.asked) < 20:
+    while len(checks.asked()) < 17:
         time.sleep(0.01)
     said = checks("--pages", "2")
     assert (said.code, "another run is checking the pages of a.test" in said.err) == (75, True)
     process.send_signal(signal.SIGINT)
-    time.sleep(0.1)
-    checks.sites.gate.set()
+    time.sleep(0.2)
+    opened.set()
     stopped = checks.contentmap.end(process)
-    selected, asked, reasons = counts(stopped)
-    assert (stopped.code, selected, asked + reasons["stopped"]) == (130, 30, 30), stopped.err
-    assert asked == len(checks.asked()) < 30
+    assert (stopped.code, counts(stopped)) == (130, (30, 17, {"stopped": 13})), stopped.err
+    assert len(checks.asked()) == 17
     assert counts(checks("--pages", "3")) == (3, 3, {})
+    few = Counter(checks.sites.asked[-3:])
     seen = len(checks.sites.asked)
-    few = set(checks.sites.asked[-3:])
     assert counts(checks("--pages", "all")) == (30, 30, {})
-    assert max((checks.asked(seen) - Counter(few)).values()) == 1
-    assert len(checks.asked(seen)) <= 30 - asked
+    assert set(checks.asked(seen).values()) == {1}
+    assert not few.keys() & checks.asked(seen).keys()
 
 
 @one_database
@@ -196,13 +217,34 @@ def test_recorded_domains(checks: Checks) -> None:
     assert "a.test/1.xml" not in checks.sites.asked[seen:]
 
 
-@one_database
-async def test_a_failure_is_recorded(checks: Checks, sqlite_address: str) -> None:
-    """In a session of its own, with what was asked for; the next run continues."""
-    assert (await asyncio.to_thread(checks, "--pages", "all", fault={"pages": 60})).code == 5
+@sqlite_first
+async def test_a_failure_is_recorded(checks: Checks) -> None:
+    """In a session of its own. The next run continues, with what was recorded before."""
+    await asyncio.to_thread(checks, "--pages", "4")
+    refuse = "ALTER TABLE pages ADD CONSTRAINT no CHECK (url NOT LIKE '%p20')"
+    if checks.contentmap.database.startswith("sqlite"):
+        refuse = (
+            "CREATE TRIGGER no BEFORE INSERT ON pages WHEN NEW.url LIKE '%p20' "
+            "BEGIN SELECT RAISE(ABORT, 'no'); END"
+        )
+    await rows(checks, text(refuse))
+    fault = {"set": {f"{STORE}.BATCH": 5}}
+    said = await asyncio.to_thread(checks, "--pages", "all", fault=fault)
+    assert said.code == 1
+    query = select(PageRunRow.finished_at, PageRunRow.token, PageRunRow.error_code).order_by(PageRunRow.id)
+    assert (await rows(checks, query))[-1] == (None, None, "internal_error")
+    await rows(
+        checks, text("DROP TRIGGER no" if "TRIGGER" in refuse else "ALTER TABLE pages DROP CONSTRAINT no")
+    )
+    said = await asyncio.to_thread(checks, "--pages", "all")
+    assert (counts(said), "continuing" in said.err) == ((30, 30, {}), True)
+
+
+async def rows(checks: Checks, query: Any) -> list[Any]:
+    """Run a statement on the database of the checks."""
     database = open_database(checks.contentmap.database)
-    async with database.engine.connect() as connection:
-        run = (await connection.execute(select(PageRunRow))).one()
+    async with database.engine.begin() as connection:
+        result = await connection.execute(query)
+        found = list(result) if result.returns_rows else []
     await database.close()
-    assert (run.finished_at, run.token) == (None, None)
-    assert counts(await asyncio.to_thread(checks, "--pages", "all")) == (30, 30, {})
+    return found

@@ -22,8 +22,8 @@ from contentmap_cli.models import (
     Target,
 )
 from contentmap_cli.models.entry_rows import RowBatch, RowDelta, rows_of, sorted_unique
-from contentmap_cli.models.page_counts import PageCounts
 from contentmap_cli.models.pages import PageFacts, PageState
+from contentmap_cli.models.pages.counts import PageCounts
 from contentmap_cli.storage.column_types import utc_now
 from contentmap_cli.storage.jobs import jobs
 from contentmap_cli.storage.jobs.claims import Claim, claim_domains, fence, finish_domain

@@ -14,8 +14,8 @@ from contentmap_cli.commands.checking.page_store import PageStore
 from contentmap_cli.commands.checking.selection import Listing, Selection, page_urls
 from contentmap_cli.crawl.listed_pages.endings import NotAsked
 from contentmap_cli.crawl.listed_pages.page_crawl import ListedPage, PageCrawl
-from contentmap_cli.models.page_counts import PageCounts
 from contentmap_cli.models.pages import PageFacts, PageState
+from contentmap_cli.models.pages.counts import PageCounts
 
 ROBOTS = "robots"
 """Why a page was not asked: robots.txt disallows it."""

@@ -27,7 +27,7 @@ from contentmap_cli.crawl.robots import Robots
 from contentmap_cli.errors import UsageError
 from contentmap_cli.models import Entry, Limits, Target
 from contentmap_cli.models.hosts import normalise_url
-from contentmap_cli.models.page_counts import PageCounts
+from contentmap_cli.models.pages.counts import PageCounts
 from contentmap_cli.storage.session import Sessions
 
 T = TypeVar("T")

@@ -16,8 +16,8 @@ from contentmap_cli.commands.database.database_retry import DatabaseRetry, witho
 from contentmap_cli.commands.engine.failures import describe
 from contentmap_cli.commands.engine.run_id import is_dead, is_running, new_run_id
 from contentmap_cli.errors import ConnectionLost, DatabaseUnavailable, LeaseLost
-from contentmap_cli.models.page_counts import PageCounts
 from contentmap_cli.models.pages import PageFacts
+from contentmap_cli.models.pages.counts import PageCounts
 from contentmap_cli.models.pages.json import facts_from_json, facts_to_json
 from contentmap_cli.storage.pages.facts import asked_probes, asked_targets, find_facts, save_facts
 from contentmap_cli.storage.pages.runs import PageRun, claim_run, end_run, fence_run

@@ -18,7 +18,7 @@ from typing import Final
 from sqlalchemy import ColumnElement, func, select, update
 
 from contentmap_cli.errors import Failure, JobHeld, LeaseLost
-from contentmap_cli.models.page_counts import PageCounts
+from contentmap_cli.models.pages.counts import PageCounts
 from contentmap_cli.storage.column_types import utc_now
 from contentmap_cli.storage.jobs.claims import LEASE_SECONDS
 from contentmap_cli.storage.jobs.jobs import RunCheck, domain_ids, is_alive
