@@ -32,7 +32,7 @@ class Checker:
 
     def __init__(self, site: CheckedSite, selected: Collection[str] = frozenset(RULES)) -> None:
         self.target = site.target
-        self._notes = Notes(site, selected)
+        self.notes = self._notes = Notes(site, selected)
         self._families = [family(site, self._notes) for family in FAMILIES]
         self._entry_families = [
             family for family in self._families if self._notes.is_selected(*family.entry_rules)

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from contentmap_cli.errors import Failure
 from contentmap_cli.models.entries import Lastmod, Problem
+from contentmap_cli.models.pages.counts import PageCounts
 from contentmap_cli.models.statuses import DiscoveryMethod, DocumentKind, Severity
 
 STANDARD_INPUT = "standard input"
@@ -72,6 +73,7 @@ class CheckSummary:
     entries: int
     counts: dict[Severity, int]
     known: int = 0
+    pages: PageCounts | None = None
 
     @property
     def findings(self) -> int:
