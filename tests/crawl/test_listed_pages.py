@@ -265,6 +265,37 @@ async def test_pages_are_left_when_the_time_is_over(new_site: Any) -> None:
     assert not run.facts.keys() & {f"{HOST}/p0", f"{HOST}/p1"}
 
 
+async def test_after_stop_nothing_is_sent_and_what_was_sent_is_answered(new_site: Any) -> None:
+    site = await new_site({"/p3": (429, {"Retry-After": "60"}, b""), "*": html("a page")})
+    slow_page, reached = asyncio.Event(), asyncio.Event()
+
+    async def slow(_: web.Request) -> Any:
+        reached.set()
+        await slow_page.wait()
+        return html("slow")
+
+    site.pages["other.test/slow"] = slow
+    urls = ["http://other.test/slow", *(f"{HOST}/p{number}" for number in range(20))]
+
+    async def pages() -> AsyncIterator[ListedPage]:
+        for url in urls:
+            yield ListedPage(url)
+
+    async with Crawler(site.options()) as crawler:
+        crawl = crawler.pages(parse_target(HOST), has_answer=urls.__contains__)
+        found: list[PageFacts] = []
+        async with aclosing(crawl.facts(pages())) as facts:
+            async for each in facts:
+                found.append(each)
+                if asked(site, "/p3") and reached.is_set():
+                    crawl.stop()
+                    slow_page.set()
+    states = {each.url.rpartition("/")[2]: each.state for each in found}
+    assert states["slow"] is PageState.ANSWERED
+    assert states["p3"] is PageState.THROTTLED
+    assert crawl.not_asked == {NotAsked.STOPPED: len(urls) - len(found)}
+
+
 async def test_a_host_without_answers_is_not_asked_for_the_rest(new_site: Any) -> None:
     async def silent(_: web.Request) -> Any:
         await asyncio.sleep(30)

@@ -26,7 +26,7 @@ MAX_HOSTS: Final = 16
 MAX_QUEUED: Final = 4096
 """Pages that wait for their host, in all."""
 
-MAX_PAUSES: Final = 5
+MAX_PAUSES: Final = 4
 """Answers 429 or 503 with Retry-After to one page, after which it is left."""
 
 
@@ -88,6 +88,7 @@ class PageCrawl:
     def stop(self) -> None:
         """Send no further request. `facts` ends when the answers to those that were sent are read."""
         self._ended = True
+        self._context.clock.end()
         self._room.set()
 
     async def _feed(self, pages: AsyncIterable[ListedPage]) -> None:
@@ -219,7 +220,8 @@ class PageCrawl:
         else:
             if ending is Ending.REFUSED and own is not None:
                 own.stopped = NotAsked.HOST_REFUSES
-            await self._leave(page, NotAsked.TIME if ending is Ending.EXPIRED else NotAsked.HOST_REFUSES)
+            over = self._stopped or NotAsked.TIME
+            await self._leave(page, over if ending is Ending.EXPIRED else NotAsked.HOST_REFUSES)
 
     # -- ends
 
