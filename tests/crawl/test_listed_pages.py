@@ -356,6 +356,22 @@ async def test_a_304_keeps_the_facts_and_replaces_the_headers_it_carries(new_sit
     assert "If-None-Match" not in sent[0].headers
 
 
+async def test_the_target_of_a_redirect_is_recalled_for_a_conditional_request(new_site: Any) -> None:
+    site = await new_site({"/a": (301, {"Location": "/b"}, b""), "/b": html("B", ETag='"1"')})
+    first = await ask(site.options(), ["/a"])
+    site.pages["/b"] = 304
+    recalled = []
+
+    async def recall(url: str) -> PageFacts | None:
+        recalled.append(url)
+        return first.facts.get(url)
+
+    second = await ask(site.options(), ["/a"], recall=recall)
+    assert recalled == [f"{HOST}/b"]
+    assert (second["/b"].status, second["/b"].head) == (200, first["/b"].head)
+    assert site.requests[-1].headers["If-None-Match"] == '"1"'
+
+
 async def test_only_what_is_judged_of_a_body_is_read(new_site: Any) -> None:
     sent: Counter[str] = Counter()
 

@@ -134,9 +134,9 @@ class PageClient:
     async def _ask(self, page: PageRequest, chain: RedirectChain) -> tuple[Reply, Ending]:
         """Request one URL and note its facts."""
         url = page.asked
-        earlier = page.earlier if url == page.url else None
-        if earlier is None and self._recall is not None and not page.probe:
-            earlier = await self._recall(url)
+        earlier = page.earlier
+        if url != page.url:
+            earlier = await self._recall(url) if self._recall is not None and not page.probe else None
         conditions = _conditions(earlier)
         body = PageBody(self._context.limits)
         asked_at = _now()
