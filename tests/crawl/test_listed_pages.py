@@ -17,11 +17,12 @@ import pytest
 from aiohttp import web
 
 from contentmap_cli.crawl.crawler import Crawler
-from contentmap_cli.crawl.listed_pages import page_body
+from contentmap_cli.crawl.listed_pages import page_body, page_client
 from contentmap_cli.crawl.listed_pages.endings import NotAsked
 from contentmap_cli.crawl.listed_pages.page_crawl import ListedPage
 from contentmap_cli.crawl.listed_pages.soft_probes import MAX_PROBES, USUAL_PROBES, made_up
 from contentmap_cli.crawl.options import ConnectTo, CrawlOptions
+from contentmap_cli.crawl.pages.contents import page_contents
 from contentmap_cli.crawl.targets import parse_target
 from contentmap_cli.models import Limits
 from contentmap_cli.models.pages import PageFacts, PageState
@@ -64,6 +65,7 @@ async def ask(
     urls: Sequence[str],
     *,
     earlier: Mapping[str, PageFacts] | None = None,
+    target: str = HOST,
     **terms: Any,
 ) -> Run:
     """Ask for listed pages; paths are those of `HOST`. Each URL has facts once."""
@@ -76,7 +78,7 @@ async def ask(
 
     run = Run()
     async with Crawler(options) as crawler:
-        crawl = crawler.pages(parse_target(HOST), has_answer=known.__contains__, **terms)
+        crawl = crawler.pages(parse_target(target), has_answer=known.__contains__, **terms)
         async with aclosing(crawl.facts(pages())) as found:
             async for facts in found:
                 assert facts.url not in run.facts
@@ -354,6 +356,31 @@ async def test_a_304_keeps_the_facts_and_replaces_the_headers_it_carries(new_sit
     assert second["/c"].status == 200
     sent = [request for request in site.requests if request.path == "/c"]
     assert "If-None-Match" not in sent[0].headers
+
+
+async def test_an_http_page_of_a_site_typed_with_https_is_requested_as_it_is_listed(new_site: Any) -> None:
+    site = await new_site({"/a": html("A")})
+    options = site.options(user=("me", "secret"))
+    run = await ask(options, ["/a"], target="https://pages.test")
+
+    assert (run["/a"].status, site.asked[:2]) == (200, ["pages.test/robots.txt", "pages.test/a"])
+    assert "Authorization" not in site.requests[-1].headers
+    assert site.requests[-1].headers["Accept"].startswith("text/html")
+
+
+async def test_a_bug_in_the_parser_is_the_failure_of_one_page(
+    new_site: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def parse(data: bytes, *_: Any) -> Any:
+        if b"breaks" in data:
+            raise ValueError("a bug")
+        return page_contents(data, "")
+
+    monkeypatch.setattr(page_client, "page_contents", parse)
+    site = await new_site({"/a": html("A"), "/b": html("breaks")})
+    run = await ask(site.options(), ["/b", "/a"])
+    assert run["/b"].failure is not None and run["/b"].failure.code == "internal_error"
+    assert (run["/b"].status, run["/b"].head, run["/a"].failure) == (200, None, None)
 
 
 async def test_the_target_of_a_redirect_is_recalled_for_a_conditional_request(new_site: Any) -> None:
