@@ -17,7 +17,7 @@ import pytest
 from aiohttp import web
 
 from contentmap_cli.crawl.crawler import Crawler
-from contentmap_cli.crawl.listed_pages import page_body, page_client
+from contentmap_cli.crawl.listed_pages import host_queue, page_body, page_client
 from contentmap_cli.crawl.listed_pages.endings import NotAsked
 from contentmap_cli.crawl.listed_pages.page_crawl import ListedPage
 from contentmap_cli.crawl.listed_pages.soft_probes import MAX_PROBES, USUAL_PROBES, made_up
@@ -316,16 +316,51 @@ async def test_a_host_without_answers_is_not_asked_for_the_rest(new_site: Any) -
 
 async def test_pages_of_a_host_whose_robots_cannot_be_read_are_not_asked_for(new_site: Any) -> None:
     site = await new_site({"/robots.txt": 500, "/p": html("p")})
-    nowhere = "http://127.0.0.1:9/x"
-    options = site.options(retries=0)
-    run = await ask(options, ["/p"])
-    assert (run["/p"].state, asked(site, "/p")) == (PageState.DISALLOWED, 0)
+    options = replace(site.options(retries=0), connect_to=(), allow_private=True)
+    nowhere = [f"http://127.0.0.1:9/{number}" for number in range(30)]
+    run = await ask(options, nowhere)
+    states = {(each.state, each.failure and each.failure.code) for each in run.facts.values()}
+    assert states == {(PageState.UNREACHABLE, "connect_error")}
+    assert run.asked == 30
 
-    run = await ask(replace(options, connect_to=(), allow_private=True), [nowhere])
-    assert (run[nowhere].state, run[nowhere].failure and run[nowhere].failure.code) == (
-        PageState.UNREACHABLE,
-        "connect_error",
-    )
+    run = await ask(replace(options, obey_robots=False, backoff=0.0), nowhere)
+    assert {(each.state, each.failure and each.failure.code) for each in run.facts.values()} == states
+    assert run.not_asked == {NotAsked.HOST_SILENT: 30 - run.asked}
+    assert run.asked <= 4
+
+
+async def test_a_host_that_answers_again_is_asked_for_the_rest(
+    new_site: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(host_queue, "SILENT", 3)
+    left = 9
+
+    async def recovers(request: web.Request) -> Any:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            return html("a page")
+        assert request.transport is not None
+        request.transport.close()
+        return 200
+
+    urls = [f"/p{number}" for number in range(40)]
+    site = await new_site({"*": recovers, "/p0": html("p0"), "/p1": (429, {"Retry-After": "0"}, b"")})
+    site.pages["/p1"] = times(site.pages["/p1"], html("p1"))
+    site.pages["/robots.txt"] = 404
+    run = await ask(site.options(backoff=0.0), urls)
+    assert {run[path].status for path in urls} == {200}
+
+
+async def test_many_failures_are_repeated_before_all_pages_were_asked_for(
+    new_site: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(host_queue, "MAX_FAILED", 3)
+    site = await new_site({"*": 500, "/robots.txt": 404})
+    await ask(site.options(backoff=0.0), [f"/p{number}" for number in range(20)])
+    repeated = {path for path in site.paths[:15] if site.paths[:15].count(path) == 2}
+    assert len(repeated) > 3
+    assert set(Counter(site.paths).values()) == {1, 2}
 
 
 async def test_a_304_keeps_the_facts_and_replaces_the_headers_it_carries(new_site: Any) -> None:

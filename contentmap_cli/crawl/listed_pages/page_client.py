@@ -110,7 +110,7 @@ class PageClient:
                 return refused
             if refused is not None:
                 self._note(page, PageFacts("", refused[0], _now(), failure=refused[1]))
-                return Ending.DONE
+                return Ending.FORBIDDEN
             reply, ending = await self._ask(page, page.chain)
             if ending is not Ending.DONE or not self._go_on(page, page.chain, reply):
                 return ending

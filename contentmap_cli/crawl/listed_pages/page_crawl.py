@@ -174,11 +174,13 @@ class PageCrawl:
 
     async def _next(self, host: HostQueue) -> PageRequest | None:
         """Return the next page of a host; None if there is none, or not until another worker is done."""
+        page = None
+        if self._stopped is None and host.stopped is None:
+            page = host.next(fed=self._fed and host.probed)
         reason = self._stopped or host.stopped
-        if reason is not None:
+        if page is None and reason is not None:
             await self._drop(host, reason)
             return None
-        page = host.next(fed=self._fed and host.probed)
         if page is None and self._fed and not (host.probed or host.silent):
             if host.asking_pages:
                 return None  # the last page may show where to ask for a made-up path
@@ -202,12 +204,13 @@ class PageCrawl:
             await asyncio.sleep(max(0.0, min(wait, self._context.clock.left)))
         ending = await self._client.follow(page)
         own = host if page.last_host == host.name else None
-        if own is not None and page.last is not None and ending is not Ending.PAUSED:
+        if own is not None and page.last is not None and ending in (Ending.DONE, Ending.FAILED):
             if page.last.status is not None:
                 own.note_answer()
-            elif page.last.state is PageState.UNREACHABLE:
+            else:
                 own.note_silence(first=not page.failures)
-        if ending is Ending.DONE or (ending is Ending.FAILED and (page.failures or page.probe)):
+        final = ending in (Ending.DONE, Ending.FORBIDDEN)
+        if final or (ending is Ending.FAILED and (page.failures or page.probe)):
             await self._finish(page)
         elif ending is Ending.FAILED:
             page.failures += 1
