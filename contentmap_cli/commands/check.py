@@ -129,6 +129,8 @@ def check(
             cli.note(f"note: {checker.target}: {limit}")
     with answer_to(output) as out:
         write_findings(form, out, new, summary, rules, color=cli.colored(out))
+    for note in page_check.notes(form) if page_check is not None else ():
+        cli.note(note)
     if page_check is not None and page_check.signals:
         return 128 + page_check.signals[0]
     return Exit.NOT_CLEAN if new else Exit.CLEAN
