@@ -10,6 +10,7 @@ from contentmap_cli.check.delivery import Delivery
 from contentmap_cli.check.documents import Documents
 from contentmap_cli.check.languages import Languages
 from contentmap_cli.check.media import Media
+from contentmap_cli.check.occurrences import OccurrenceStore
 from contentmap_cli.check.registry import RULES, Family, Notes
 from contentmap_cli.check.urls import Repetitions, Urls
 from contentmap_cli.models import Entry
@@ -29,9 +30,14 @@ class Checker:
     `findings`.
     """
 
-    def __init__(self, site: CheckedSite, selected: Collection[str] = frozenset(RULES)) -> None:
+    def __init__(
+        self,
+        site: CheckedSite,
+        selected: Collection[str] = frozenset(RULES),
+        store: OccurrenceStore | None = None,
+    ) -> None:
         self.target = site.target
-        self._notes = Notes(site, selected)
+        self._notes = Notes(site, selected, store)
         self._families = [family(site, self._notes) for family in FAMILIES]
         self._entry_families = [
             family for family in self._families if self._notes.is_selected(*family.entry_rules)

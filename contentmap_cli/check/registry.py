@@ -138,6 +138,7 @@ class Notes:
                 note.count + note.unnamed,
                 StoredOccurrences(self._store, note.number),
                 is_local=not self._site.is_site,
+                unnamed=note.unnamed,
             )
             for (file, name), note in ordered
         ]

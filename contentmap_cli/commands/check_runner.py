@@ -10,6 +10,7 @@ from operator import attrgetter
 from typing import BinaryIO
 
 from contentmap_cli.check.checker import Checker
+from contentmap_cli.check.occurrences import OccurrenceStore
 from contentmap_cli.commands.database.connection import database_for_reading
 from contentmap_cli.commands.database.lookups import read_domain
 from contentmap_cli.commands.interface.global_options import GlobalOptions
@@ -76,14 +77,16 @@ def check_file(
         spool.close()
 
 
-async def check_live(cli: GlobalOptions, target: Target, crawler: Crawler, wanted: frozenset[str]) -> Checker:
+async def check_live(
+    cli: GlobalOptions, target: Target, crawler: Crawler, wanted: frozenset[str], store: OccurrenceStore
+) -> Checker:
     """Crawl a site and check the result. Nothing is recorded."""
     before = await _earlier(cli, target.domain)
     with await crawler.crawl(target) as crawl:
         now = datetime.now(UTC)
         robots = crawl.robots or Robots()
         site = CheckedSite(
-            target=target.domain,
+            target=target.sitemaps[0] if target.only_given else target.domain,
             now=now,
             allows=robots.allows if robots.rules is not None else None,
             failures=tuple(
@@ -91,7 +94,7 @@ async def check_live(cli: GlobalOptions, target: Target, crawler: Crawler, wante
             ),
             robots=_robots(crawl.robots_file),
         )
-        checker = Checker(site, wanted)
+        checker = Checker(site, wanted, store)
         files = _crawled(crawl, before, now)
         for _ in range(2):
             for index, file in enumerate(files):
@@ -104,7 +107,9 @@ async def check_live(cli: GlobalOptions, target: Target, crawler: Crawler, wante
     return checker
 
 
-async def check_stored(cli: GlobalOptions, name: str, wanted: frozenset[str]) -> Checker:
+async def check_stored(
+    cli: GlobalOptions, name: str, wanted: frozenset[str], store: OccurrenceStore
+) -> Checker:
     """Check a recorded domain. Raise NotFound if it was never scanned."""
     async with read_domain(cli, name) as (session, domain_id):
         recorded = await recorded_files(session, domain_id)
@@ -115,7 +120,7 @@ async def check_stored(cli: GlobalOptions, name: str, wanted: frozenset[str]) ->
         files = _with_origin(dated, named)
         version = await current_robots(session, domain_id)
         robots = _recorded_robots(version) if version is not None else None
-        checker = Checker(CheckedSite(target=name, now=datetime.now(UTC), robots=robots), wanted)
+        checker = Checker(CheckedSite(target=name, now=datetime.now(UTC), robots=robots), wanted, store)
         for _ in range(2):
             waiting = iter(files)
             current: CheckedFile | None = None
