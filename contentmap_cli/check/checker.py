@@ -11,6 +11,7 @@ from contentmap_cli.check.documents import Documents
 from contentmap_cli.check.languages import Languages
 from contentmap_cli.check.media import Media
 from contentmap_cli.check.occurrences import OccurrenceStore
+from contentmap_cli.check.pages import rules as page_rules  # noqa: F401 - adds its rules to the registry
 from contentmap_cli.check.registry import RULES, Family, Notes
 from contentmap_cli.check.urls import Repetitions, Urls
 from contentmap_cli.models import Entry

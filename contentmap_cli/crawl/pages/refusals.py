@@ -88,8 +88,13 @@ _PUNCTUATION: Final = " .…!,:-–—*。！\"'“”"
 def _titles(page: HtmlPage) -> tuple[str, ...]:
     """Return the title, its parts between separators and the first heading, in lower case without
     punctuation."""
-    title = page.title.lower()
-    parts = (title, *_SEPARATOR.split(title), page.h1)
+    return title_parts(page.title, page.h1)
+
+
+def title_parts(title: str, *more: str) -> tuple[str, ...]:
+    """Return a title, its parts between separators and other headings, in lower case without punctuation."""
+    title = title.lower()
+    parts = (title, *_SEPARATOR.split(title), *more)
     return tuple(dict.fromkeys(part.strip(_PUNCTUATION) for part in parts if part.strip(_PUNCTUATION)))
 
 

@@ -70,7 +70,7 @@ class HtmlPage(NamedTuple):
 def read_page(html: bytes | str, content_type: str | None = None) -> HtmlPage:
     """Read the first `READ_BYTES` of a page. `content_type` is the value of the header. Never raises."""
     head = html[:READ_BYTES]
-    text = head if isinstance(head, str) else _decode(head, content_type)
+    text = head if isinstance(head, str) else decode_html(head, content_type)
     reader = _PageTarget()
     target: Any = reader  # the stub requires more methods than lxml
     parser = etree.HTMLParser(target=target, encoding="utf-8", huge_tree=True)
@@ -83,15 +83,16 @@ def read_page(html: bytes | str, content_type: str | None = None) -> HtmlPage:
     return reader.page(whole=whole)
 
 
-def _decode(head: bytes, content_type: str | None) -> str:
+def decode_html(html: bytes, content_type: str | None) -> str:
     """Decode a page by its byte order mark, the header, `<meta charset>` or as UTF-8."""
-    found = detect(head[:4096])
+    found = detect(html[:4096])
     if found.codec == "utf-8" and not found.bom_length:
-        named = CHARSET.search((content_type or "").encode("ascii", "ignore")) or CHARSET.search(head[:4096])
+        sent = CHARSET.search((content_type or "").encode("ascii", "ignore"))
+        named = sent or CHARSET.search(html[:4096])
         codec = codec_of(named[1].decode("ascii")) if named is not None else None
-        if codec is not None:
-            return head.decode(codec, LENIENT)
-    return head[found.bom_length :].decode(found.codec, LENIENT)
+        if codec is not None and (sent is not None or not codec.startswith("utf-")):  # see the HTML standard,
+            return html.decode(codec, LENIENT)  # "prescan a byte stream": UTF-16 in a meta means UTF-8
+    return html[found.bom_length :].decode(found.codec, LENIENT)
 
 
 class _LimitReached(Exception):
