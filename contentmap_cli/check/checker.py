@@ -61,6 +61,7 @@ class Checker:
         file = self._file
         if file is None:
             raise ValueError("entries() before start()")
+        self._notes.lines = {entry.url: entry.line for entry in entries if entry.line}
         if self._second_pass is not None:
             for family in self._second_pass:
                 family.second_pass(file, entries)
@@ -71,6 +72,7 @@ class Checker:
 
     def end(self) -> None:
         """End that file."""
+        self._notes.lines = {}
         if self._second_pass is None and self._file is not None:
             for family in self._families:
                 family.end(self._file)

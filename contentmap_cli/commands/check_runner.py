@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from itertools import groupby
 from operator import attrgetter
 from typing import BinaryIO
@@ -53,6 +54,7 @@ def check_file(
             kind=document.kind,
             entries=document.entries,
             problems=document.problems,
+            details=segment.problems,
             failure=document.failure,
             url=base,
             encoding=document.encoding,
@@ -152,7 +154,7 @@ def _advance(
 
 def _crawled(crawl: DomainCrawl, before: Mapping[str, RememberedFile], now: datetime) -> list[CheckedFile]:
     files = []
-    for file in crawl.files:
+    for index, file in enumerate(crawl.files):
         document = file.document
         earlier = before.get(file.url)
         digest = document.digest if document is not None and document.complete else None
@@ -163,6 +165,7 @@ def _crawled(crawl: DomainCrawl, before: Mapping[str, RememberedFile], now: date
                 kind=document.kind if document else None,
                 entries=document.entries if document else 0,
                 problems=document.problems if document else (),
+                details=partial(crawl.problems, index) if document else None,
                 failure=_shown(file.error or (document.failure if document else None)),
                 url=file.url,
                 final_url=file.final_url,

@@ -108,10 +108,11 @@ class CheckedFile:
     """One document as the rules see it, live, recorded or from a file. What a source does not tell is
     None.
 
-    `name` is how findings name it. `url` was requested, `final_url` answered. `trusted`: robots.txt names it,
-    directly or through an index, so that it may list any page of the site. `named`: robots.txt or an index
-    names it. `index_lastmod` is the lastmod in its index. `was_changed` and `date_changed` compare content
-    and `index_lastmod` with an earlier scan. `read_at` is the time of reading.
+    `name` is how findings name it. `problems` are the first ones of each kind with their number; `details`,
+    if given, yields them one by one. `url` was requested, `final_url` answered. `trusted`: robots.txt names
+    it, directly or through an index, so that it may list any page of the site. `named`: robots.txt or an
+    index names it. `index_lastmod` is the lastmod in its index. `was_changed` and `date_changed` compare
+    content and `index_lastmod` with an earlier scan. `read_at` is the time of reading.
     """
 
     name: str
@@ -135,6 +136,7 @@ class CheckedFile:
     was_changed: bool | None = None
     date_changed: bool | None = None
     read_at: datetime | None = None
+    details: Callable[[], Iterable[Problem]] | None = None
 
     @property
     def address(self) -> str | None:

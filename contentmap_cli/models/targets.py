@@ -62,8 +62,7 @@ class Limits:
     gzip_members: int = 64
     xml_depth: int = 256
     xml_token_bytes: int = 2 * 1024 * 1024
-    listed_problems: int = 10  # of one kind in a file; further ones are counted
-    name_duplicates: bool = False  # list each repeated URL as a problem, which takes longer
+    details: bool = False  # give the sink every problem, repeated URLs too, and the line of every entry
 
 
 class Probe(StrEnum):

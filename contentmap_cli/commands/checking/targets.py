@@ -22,8 +22,6 @@ from contentmap_cli.models import Target
 from contentmap_cli.models.findings import STANDARD_INPUT, CheckedSite, Finding
 
 CONCURRENT_SITES = 8
-MAX_PROBLEMS = 10_000_000
-"""Problems of a document that are named one by one."""
 _FILE_ENDINGS = (".xml", ".gz", ".txt", ".rss", ".atom")
 
 
@@ -79,9 +77,7 @@ class CheckRun:
         shown = STANDARD_INPUT if name == "-" else name
         site = CheckedSite(target=shown, now=datetime.now(UTC), is_site=False)
         checker = Checker(site, self.wanted, self.store)
-        limits = replace(
-            self.settings.crawl_options().limits, listed_problems=MAX_PROBLEMS, name_duplicates=True
-        )
+        limits = replace(self.settings.crawl_options().limits, details=True)
         with opened(name) as source:
             check_file(checker, shown, source, self.base, limits, robots=is_robots(name, self.base))
         return CheckedTarget.of(checker)
@@ -90,7 +86,7 @@ class CheckRun:
         if not sites:
             return []
         options = self.settings.crawl_options()
-        limits = replace(options.limits, listed_problems=MAX_PROBLEMS, name_duplicates=True)
+        limits = replace(options.limits, details=True)
         async with Crawler(replace(options, limits=limits)) as crawler:
 
             async def check(site: Target) -> CheckedTarget:
