@@ -38,10 +38,10 @@ class Checker:
         store: OccurrenceStore | None = None,
     ) -> None:
         self.target = site.target
-        self._notes = Notes(site, selected, store)
-        self._families = [family(site, self._notes) for family in FAMILIES]
+        self.notes = Notes(site, selected, store)
+        self._families = [family(site, self.notes) for family in FAMILIES]
         self._entry_families = [
-            family for family in self._families if self._notes.is_selected(*family.entry_rules)
+            family for family in self._families if self.notes.is_selected(*family.entry_rules)
         ]
         self._file: CheckedFile | None = None
         self._second_pass: list[Family] | None = None
@@ -61,7 +61,7 @@ class Checker:
         file = self._file
         if file is None:
             raise ValueError("entries() before start()")
-        self._notes.lines = {entry.url: entry.line for entry in entries if entry.line}
+        self.notes.at(entries)
         if self._second_pass is not None:
             for family in self._second_pass:
                 family.second_pass(file, entries)
@@ -72,7 +72,7 @@ class Checker:
 
     def end(self) -> None:
         """End that file."""
-        self._notes.lines = {}
+        self.notes.at(())
         if self._second_pass is None and self._file is not None:
             for family in self._families:
                 family.end(self._file)
@@ -97,4 +97,4 @@ class Checker:
         """Return the findings."""
         for family in self._second_pass or ():
             family.conclude()
-        return self._notes.findings()
+        return self.notes.findings()

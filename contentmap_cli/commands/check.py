@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import replace
 from typing import Annotated
 
@@ -42,6 +41,14 @@ def check(
         bool, typer.Option("--stored", help="Check the recorded domain, without network.")
     ] = False,
     base: Annotated[str | None, typer.Option(metavar="URL", help="URL of a file given as TARGET.")] = None,
+    pages: Annotated[
+        str | None,
+        typer.Option(metavar="[N|all]", help="Request N of the listed pages, or all; 100 without N."),
+    ] = None,
+    fresh: Annotated[
+        bool,
+        typer.Option("--fresh", help="Request all pages of --pages again.", rich_help_panel=MORE),
+    ] = False,
     select: Annotated[
         list[str] | None,
         typer.Option(metavar="RULE", help="Only rules whose id starts with RULE. Repeatable."),
@@ -80,17 +87,16 @@ def check(
     """Check sitemaps against the protocol and good practice."""
     from contentmap_cli.check.checker import RULES
     from contentmap_cli.check.explanations import explanations
-    from contentmap_cli.check.occurrences import OccurrenceStore, occurrences_by_url
+    from contentmap_cli.check.occurrences import OccurrenceStore
     from contentmap_cli.check.registry import chosen_rules
-    from contentmap_cli.commands.checking.baseline import new_findings, read_baseline
-    from contentmap_cli.commands.checking.baseline import write_baseline as write
+    from contentmap_cli.commands.checking.answer import CheckAnswer
+    from contentmap_cli.commands.checking.baseline import read_baseline
+    from contentmap_cli.commands.checking.page_check import PageCheck, PageOptions
     from contentmap_cli.commands.checking.targets import CheckRun
     from contentmap_cli.commands.interface.answer_output import answer_to
     from contentmap_cli.commands.interface.document_input import checked_base
     from contentmap_cli.commands.settings.crawl_settings import ScanSettings
-    from contentmap_cli.models.findings import CheckReport, CheckSummary, Finding
-    from contentmap_cli.output.findings.report import write_explanations, write_report, write_rules
-    from contentmap_cli.output.number_format import plural
+    from contentmap_cli.output.findings.report import write_explanations, write_rules
 
     about_rules = list_rules or explain is not None
     form = opt.chosen(format, as_json, RULE_FORMATS if about_rules else CHECK_FORMATS, output)
@@ -107,37 +113,17 @@ def check(
     if write_baseline == "-":
         raise UsageError("--write-baseline requires a file name", hint="name a file other than -")
     known = read_baseline(baseline) if baseline else {}
+    answer = CheckAnswer(cli, form, output, severity, fail_on, by, known, write_baseline)
     settings = replace(ScanSettings.of(crawl), refresh=True)
-    store = OccurrenceStore()
-    run = CheckRun(cli, settings, wanted, store, checked_base(base), stored=stored)
-    results = run_async(run.check(targets or (), source))
-    found = [finding for result in results for finding in result.findings]
-    if write_baseline:
-        write(write_baseline, found)
-        cli.note(f"{plural(len(found), 'finding')} written to {write_baseline}")
-        new: list[Finding] = []
-        suppressed = len(found)
+    page_check = None
+    if pages is None:  # the rules about pages are not checked, so they cannot pass
+        rules = [rule for rule in rules if not rule.id.startswith("page-")]
     else:
-        new, suppressed = new_findings(found, known, store)
-    failing = {finding.target for finding in new if finding.rule.severity.weight >= fail_on.weight}
-    shown = [finding for finding in new if finding.rule.severity.weight >= severity.weight]
-    if len(shown) < len(new):
-        cli.note(f"note: {plural(len(new) - len(shown), 'finding')} below --severity {severity} not shown")
-    names = tuple(result.target for result in results)
-    summary = CheckSummary(
-        targets=names,
-        files=sum(result.files for result in results),
-        entries=sum(result.entries for result in results),
-        counts=dict(Counter(finding.rule.severity for finding in shown)),
-        known=suppressed,
-        passed=tuple(name for name in names if name not in failing),
-    )
-    for result in results:
-        for limit in result.incomplete:
-            cli.note(f"note: {result.target}: {limit}")
-    report = CheckReport(
-        shown, summary, rules, lambda: occurrences_by_url(store, shown), by=by, fail_on=fail_on
-    )
-    with answer_to(output) as out:
-        write_report(form, out, report, color=cli.colored(out))
-    return Exit.NOT_CLEAN if failing else Exit.CLEAN
+        page_check = PageCheck(cli, PageOptions.parse(pages, fresh=fresh), settings.domain_time)
+    store = OccurrenceStore()
+    run = CheckRun(cli, settings, wanted, store, checked_base(base), page_check, stored=stored)
+    results = run_async(run.check(targets or (), source))
+    code = answer.write(results, store, rules, page_check.total if page_check is not None else None)
+    if page_check is not None and page_check.signals:
+        return 128 + page_check.signals[0]
+    return code

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -12,7 +14,9 @@ from typing import BinaryIO
 
 from contentmap_cli.check.checker import Checker
 from contentmap_cli.check.occurrences import OccurrenceStore
+from contentmap_cli.commands.checking.page_check import PageCheck, PageSite
 from contentmap_cli.commands.database.connection import database_for_reading
+from contentmap_cli.commands.database.lookups import pages as pages_of
 from contentmap_cli.commands.database.lookups import read_domain
 from contentmap_cli.commands.interface.global_options import GlobalOptions
 from contentmap_cli.crawl.crawler import Crawler
@@ -20,7 +24,7 @@ from contentmap_cli.crawl.reading.spool import RowSpool
 from contentmap_cli.crawl.results import DomainCrawl
 from contentmap_cli.crawl.robots import Robots
 from contentmap_cli.errors import Code, ContentMapError, Failure, NotFound
-from contentmap_cli.models import DiscoveryMethod, DocumentKind, Limits, RememberedFile, Target
+from contentmap_cli.models import DiscoveryMethod, DocumentKind, Entry, Limits, RememberedFile, Target
 from contentmap_cli.models.entry_rows import entries_of
 from contentmap_cli.models.findings import CheckedFile, CheckedSite
 from contentmap_cli.models.hosts import normalise_url
@@ -29,6 +33,7 @@ from contentmap_cli.output.escape import redact
 from contentmap_cli.sitemap import parse_document, parse_lastmod
 from contentmap_cli.storage.reading.contents import (
     EntryFilter,
+    EntryPages,
     find_domain,
     recorded_files,
     stored_batches,
@@ -80,11 +85,18 @@ def check_file(
 
 
 async def check_live(
-    cli: GlobalOptions, target: Target, crawler: Crawler, wanted: frozenset[str], store: OccurrenceStore
+    cli: GlobalOptions,
+    target: Target,
+    crawler: Crawler,
+    wanted: frozenset[str],
+    pages: PageCheck | None = None,
+    store: OccurrenceStore | None = None,
 ) -> Checker:
-    """Crawl a site and check the result. Nothing is recorded."""
+    """Crawl a site and check the result, and its `pages`. Only what these answer is recorded."""
     before = await _earlier(cli, target.domain)
-    with await crawler.crawl(target) as crawl:
+    started = time.monotonic()
+    crawling = crawler.crawl(target)
+    with await (crawling if pages is None else pages.until_stopped(crawling)) as crawl:
         now = datetime.now(UTC)
         robots = crawl.robots or Robots()
         site = CheckedSite(
@@ -103,16 +115,34 @@ async def check_live(
                 checker.start(file)
                 for batch in crawl.rows(index):
                     checker.entries(entries_of(batch))
+                    await asyncio.sleep(0)  # other sites go on
                 checker.end()
             if not checker.repeat():
                 break
+        if pages is not None:
+
+            async def listing() -> AsyncIterator[tuple[CheckedFile, list[Entry]]]:
+                for index, file in enumerate(files):
+                    for batch in crawl.rows(index):
+                        yield file, entries_of(batch)
+                        await asyncio.sleep(0)  # signals are heard
+
+            known = (crawl.robots,) if crawl.robots is not None else ()
+            page_site = PageSite(target, listing, known, time.monotonic() - started)
+            await pages.check(page_site, crawler, checker.notes)
     return checker
 
 
 async def check_stored(
-    cli: GlobalOptions, name: str, wanted: frozenset[str], store: OccurrenceStore
+    cli: GlobalOptions,
+    target: Target,
+    wanted: frozenset[str],
+    crawler: Crawler | None = None,
+    pages: PageCheck | None = None,
+    store: OccurrenceStore | None = None,
 ) -> Checker:
-    """Check a recorded domain. Raise NotFound if it was never scanned."""
+    """Check a recorded domain, and with a crawler its `pages`. Raise NotFound if it was never scanned."""
+    name = target.domain
     async with read_domain(cli, name) as (session, domain_id):
         recorded = await recorded_files(session, domain_id)
         named = _named(file.url for file, _ in recorded if file.discovered_by is DiscoveryMethod.ROBOTS)
@@ -135,6 +165,16 @@ async def check_stored(
             _advance(checker, current, waiting, None)
             if not checker.repeat():
                 break
+    if pages is not None and crawler is not None:  # the transaction has ended
+        sessions, by_name = pages.sessions, {file.name: file for file in files}
+
+        async def listing() -> AsyncIterator[tuple[CheckedFile, list[Entry]]]:
+            async for batch in pages_of(sessions, EntryPages(domain_id, EntryFilter()).next, domain=name):
+                for sitemap, some in groupby(batch, key=attrgetter("sitemap")):
+                    if sitemap in by_name:
+                        yield by_name[sitemap], [stored.entry for stored in some]
+
+        await pages.check(PageSite(target, listing), crawler, checker.notes)
     return checker
 
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from contentmap_cli.errors import Failure
 from contentmap_cli.models.entries import Lastmod, Problem
+from contentmap_cli.models.pages.counts import PageCounts
 from contentmap_cli.models.statuses import DiscoveryMethod, DocumentKind, Severity
 
 STANDARD_INPUT = "standard input"
@@ -77,6 +78,7 @@ class CheckSummary:
     counts: dict[Severity, int]
     known: int = 0
     passed: tuple[str, ...] = ()
+    pages: PageCounts | None = None
 
 
 class Grouping(StrEnum):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -233,6 +234,14 @@ FINE = [
 ]
 
 
+def test_an_answer_that_breaks_off() -> None:
+    """A status of 200 says nothing about a body that never came."""
+    cut = page(failure=Failure(Code.BODY_TRUNCATED, "the connection was closed"))
+    assert judged(cut)["page-unreachable"] == ("the connection was closed", "body_truncated")
+    assert set(judged(page(failure=Failure(Code.TIMEOUT, "no data for 6 seconds")))) == {"page-timeout"}
+    assert not judged(page(failure=Failure(Code.BODY_TOO_LARGE, "larger than the limit")))
+
+
 def test_look_alikes() -> None:
     for facts in FINE:
         assert not judged(facts), facts
@@ -241,7 +250,7 @@ def test_look_alikes() -> None:
 def test_redirects_are_followed_to_their_end() -> None:
     """Every page of a chain has facts of its own; the worst is said, with the final URL as value."""
     urls = [f"{SITE}/{number}" for number in range(8)]
-    chain = [moved(one, other) for one, other in zip(urls, urls[1:], strict=False)]
+    chain = [moved(one, other) for one, other in pairwise(urls)]
     assert judged(chain[0], page(urls[1])) == {"page-redirect": ("status 301", urls[1])}
     assert judged(chain[0], chain[1], page(urls[2])) == {"page-redirect-chain": ("2 redirects", urls[2])}
     assert judged(*chain[:2])["page-redirect-chain"] == ("2 redirects", urls[2])
@@ -329,6 +338,8 @@ def test_pages_that_are_what_a_made_up_url_gets() -> None:
         ("2026-03-01", dated(last_modified=HTTP_NOW), False),  # made for the answer
         ("2026-03-01", dated(last_modified="Wed, 20 May 2026 11:58:00 GMT"), False),
         ("2026-03-01", dated(last_modified="0"), False),
+        # confirmed later: it was made for the first answer
+        ("2026-03-01", replace(dated(last_modified=HTTP_NOW), date="Thu, 28 May 2026 10:00:00 GMT"), False),
     ],
 )
 def test_lastmod_against_the_dates_of_the_page(lastmod: str | None, facts: PageFacts, wrong: bool) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from contentmap_cli.models.pages import PageHead
-from contentmap_cli.sitemap.html.listed_page import HeadScan, PageWords, read_listed_page
+from contentmap_cli.sitemap.html.listed_page import HeadScan, read_listed_page
+from contentmap_cli.sitemap.html.page import HtmlPage
 
 URL = "https://example.com/shop/lamp.html"
 HIDE = '<meta name="robots" content="noindex">'
@@ -19,7 +20,7 @@ def head_of(markup: str | bytes, content_type: str = "text/html; charset=utf-8")
     return read_listed_page(data, URL, content_type)[0]
 
 
-def words_of(markup: str) -> PageWords:
+def words_of(markup: str) -> HtmlPage:
     """Read the text of a page."""
     return read_listed_page(markup.encode(), URL, None)[1]
 
@@ -205,14 +206,13 @@ def test_visible_text() -> None:
         "<select><option>no</select><a href=/x>a link</a><form><input type=password></form>"
         "<footer>imprint</footer>"
     )
-    assert words.heading == "The heading"
-    assert words.text == "menu Second The heading Some text a link imprint"
+    assert (words.h1, words.h2) == ("the heading", "second")
+    assert words.text == "menu second the heading some text a link imprint"
     assert words.own == "Second Some text"
-    assert (words.passwords, words.has_media) == (1, True)
-    assert words_of("<p> <br>&nbsp;\n").has_media is False
-    assert all(
-        words_of(markup).has_media for markup in ("<img src=a>", "<script>show()</script>", "<video></video>")
-    )
+    assert (words.passwords, words.media) == (1, 3)  # the script, the drawing and the field
+    assert words_of("<p> <br>&nbsp;\n<noscript><img></noscript><script type=application/ld+json>1").media == 0
+    for markup in ("<img src=a>", "<script>show()</script>", "<video></video>", "<iframe src=a></iframe>"):
+        assert words_of(markup).media == 1
 
 
 def test_the_end_of_the_head() -> None:
@@ -236,10 +236,10 @@ def test_the_end_of_the_head() -> None:
 
 def test_a_long_head_is_not_parsed_for_each_piece(monkeypatch: pytest.MonkeyPatch) -> None:
     lengths: list[int] = []
-    parse = "contentmap_cli.sitemap.html.listed_page._parse"
+    parse = "contentmap_cli.sitemap.html.listed_page.parse_html"
     from contentmap_cli.sitemap.html import listed_page
 
-    original = listed_page._parse
+    original = listed_page.parse_html
     monkeypatch.setattr(parse, lambda text: (lengths.append(len(text)), original(text))[1])
     data, scan = bytearray(b"<head><script>"), HeadScan()
     for _ in range(1000):

@@ -71,7 +71,7 @@ def contradiction(facts: PageFacts, lastmod: Lastmod | None) -> Contradiction | 
     if not found and facts.last_modified is not None:
         moment = _past(facts.last_modified, facts)
         answered = parse_date(facts.date or "")
-        now = answered.utc if answered is not None else facts.asked_at
+        now = min(answered.utc, facts.asked_at) if answered is not None else facts.asked_at
         if moment is not None and moment.utc < now - _CLOCKS:
             found = [("Last-Modified", facts.last_modified, moment)]
     if not found or any(_agree(listed, moment) for _, _, moment in found):

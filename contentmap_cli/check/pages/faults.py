@@ -13,8 +13,8 @@ from contentmap_cli.check.pages.indexing import exclusion_of
 from contentmap_cli.errors import Code
 from contentmap_cli.models.findings import Rule
 from contentmap_cli.models.hosts import host_of, url_key
-from contentmap_cli.models.page_directories import directory_of
 from contentmap_cli.models.pages import PageFacts, PageState
+from contentmap_cli.models.pages.directories import directory_of
 from contentmap_cli.models.pages.links import canonicals_of
 
 REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
@@ -95,13 +95,13 @@ class Judgement:
 
         Of a page that was not requested, or whose host refused for the moment, nothing is known.
         """
-        status = facts.status
-        if facts.state is PageState.UNREACHABLE and facts.failure is not None:
-            code, message = facts.failure.code, facts.failure.message
-            if code == Code.TIMEOUT:
-                yield Fault(rules.TIMEOUT, message, blocks=True)
-            elif code in _NO_ANSWER:
-                yield Fault(rules.UNREACHABLE, message, code)
+        status, failure = facts.status, facts.failure
+        is_cut = facts.state is PageState.ANSWERED and status is not None and 200 <= status < 300
+        if failure is not None and (facts.state is PageState.UNREACHABLE or is_cut):
+            broken = rules.TIMEOUT if failure.code == Code.TIMEOUT else rules.UNREACHABLE
+            if broken is rules.TIMEOUT or failure.code in _NO_ANSWER:
+                yield Fault(broken, failure.message, failure.code)
+                return
         if facts.state is not PageState.ANSWERED or status is None or status == 429:
             return
         wall = next((kind for kind in _WALLS if kind in _signals(facts)), None)

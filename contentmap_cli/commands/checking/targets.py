@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 from contentmap_cli.check.checker import Checker
 from contentmap_cli.check.occurrences import OccurrenceStore
 from contentmap_cli.commands.check_runner import check_file, check_live, check_stored
+from contentmap_cli.commands.checking.page_check import PageCheck, Stopped
 from contentmap_cli.commands.interface.document_input import is_robots, opened
 from contentmap_cli.commands.interface.global_options import GlobalOptions
 from contentmap_cli.commands.interface.target_input import check_targets, domain_name, target_lines
@@ -51,6 +53,7 @@ class CheckRun:
     wanted: frozenset[str]
     store: OccurrenceStore
     base: str | None = None
+    pages: PageCheck | None = None
     stored: bool = False
 
     async def check(self, names: Sequence[str], source: str | None) -> list[CheckedTarget]:
@@ -62,14 +65,12 @@ class CheckRun:
             raise UsageError("--base requires a file as target", hint="omit --base")
         if [*files, source].count("-") > 1:
             raise UsageError("standard input is named twice", hint="name it once")
+        if self.pages is not None and files:
+            raise UsageError("--pages requires a site, not a file", hint="name the site, or omit --pages")
         others = [each for each in names if each not in files]
-        if self.stored:
-            listed = [line.text for line, _ in parse_lines(target_lines([], source))] if source else []
-            domains = [domain_name(each) for each in (*others, *listed)]
-            return [
-                CheckedTarget.of(await check_stored(self.cli, each, self.wanted, self.store))
-                for each in dict.fromkeys(domains)
-            ]
+        if self.stored:  # a name, as for the other commands that read
+            for each in others:
+                domain_name(each)
         sites = [*map(_site, others), *_listed(source)]
         return [*map(self._file, dict.fromkeys(files)), *await self._sites(list(dict.fromkeys(sites)))]
 
@@ -86,20 +87,30 @@ class CheckRun:
         if not sites:
             return []
         options = self.settings.crawl_options()
-        limits = replace(options.limits, details=True)
-        async with Crawler(replace(options, limits=limits)) as crawler:
+        options = replace(options, limits=replace(options.limits, details=True))
+        cli, wanted, pages, store = self.cli, self.wanted, self.pages, self.store
+        opened = pages.opened(self.settings.max_time) if pages is not None else nullcontext()
+        async with Crawler(options) as crawler, opened:
 
-            async def check(site: Target) -> CheckedTarget:
-                return CheckedTarget.of(await check_live(self.cli, site, crawler, self.wanted, self.store))
+            async def check(site: Target) -> CheckedTarget | None:
+                try:
+                    if self.stored:
+                        checker = await check_stored(cli, site, wanted, crawler, pages, store)
+                    else:
+                        checker = await check_live(cli, site, crawler, wanted, pages, store)
+                except Stopped:
+                    cli.note(f"note: {site.domain}: not checked: {pages.stopped_by if pages else None}")
+                    return None
+                return CheckedTarget.of(checker)
 
             return await _at_once(check, sites)
 
 
 async def _at_once(
-    check: Callable[[Target], Awaitable[CheckedTarget]], sites: Sequence[Target]
+    check: Callable[[Target], Awaitable[CheckedTarget | None]], sites: Sequence[Target]
 ) -> list[CheckedTarget]:
     """Check `CONCURRENT_SITES` sites at a time; return the results in the order of the sites."""
-    results: dict[int, CheckedTarget] = {}
+    results: dict[int, CheckedTarget | None] = {}
     waiting = iter(enumerate(sites))
 
     async def work() -> None:
@@ -113,7 +124,7 @@ async def _at_once(
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-    return [results[number] for number in range(len(sites))]
+    return [result for number in range(len(sites)) if (result := results[number]) is not None]
 
 
 def _site(text: str) -> Target:

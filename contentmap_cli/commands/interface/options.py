@@ -317,8 +317,13 @@ SCANNED: Final = Bundle(CRAWL)
 RESUMED: Final = _of_the_job(
     _without("max_urls", "max_file_size", "probe", "refresh", "ignore_robots", "user_agent", "robots_agent")
 )
-CHECKED: Final = _without("concurrency", "max_time", "refresh", "body_cache", "expect_urls").in_more(
-    *("max_urls", "user_agent", "header", "user", "proxy", "insecure")
+CHECKED: Final = Bundle(
+    {
+        **_without("concurrency", "max_time", "refresh", "body_cache", "expect_urls").options,
+        "max_time": changed(CRAWL["max_time"], help="Time limit of the command, with --pages."),
+    }
+).in_more(
+    *("max_urls", "max_time", "ignore_robots", "user_agent", "header", "user", "proxy", "insecure"),
 )
 DOCTORED: Final = _without(
     *("concurrency", "max_time", "refresh", "body_cache", "expect_urls", "max_urls", "domain_time", "probe"),

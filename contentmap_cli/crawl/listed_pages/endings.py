@@ -36,5 +36,8 @@ class NotAsked(StrEnum):
     HOST_SILENT = "host_silent"
     """The host did not answer the pages that were asked for before."""
 
+    STOPPED = "stopped"
+    """The run was stopped (`PageCrawl.stop`)."""
+
     BYTES = "bytes"
     """The bytes of the domain were used up (`--max-bytes`)."""

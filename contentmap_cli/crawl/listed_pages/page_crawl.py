@@ -55,6 +55,7 @@ class PageCrawl:
         self._queued = 0
         self._room = asyncio.Event()
         self._fed = False  # all pages are queued
+        self._ended = False
         self._found: asyncio.Queue[PageFacts | BaseException | None] = asyncio.Queue(100)
         self.not_asked: Counter[NotAsked] = Counter()
         self.asked = 0
@@ -83,6 +84,11 @@ class PageCrawl:
                 task.cancel()
             await asyncio.gather(*workers, return_exceptions=True)
             self._context.forget_hosts()
+
+    def stop(self) -> None:
+        """Send no further request. `facts` ends when the answers to those that were sent are read."""
+        self._ended = True
+        self._room.set()
 
     async def _feed(self, pages: AsyncIterable[ListedPage]) -> None:
         """Queue the pages at their hosts, as many as there is room for."""
@@ -115,6 +121,8 @@ class PageCrawl:
     @property
     def _stopped(self) -> NotAsked | None:
         """Why no further page is asked for; None if there is time."""
+        if self._ended:
+            return NotAsked.STOPPED
         if self._context.clock.expired is not None:
             return NotAsked.TIME
         if self._client.bytes >= self._context.limits.domain_bytes:

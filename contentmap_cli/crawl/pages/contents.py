@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import re
-from heapq import nsmallest
-from itertools import islice
 from typing import Final
 from urllib.parse import unquote, urlsplit
 from zlib import crc32
 
 from contentmap_cli.crawl.http.headers import NO_HEADERS, ReplyHeaders
 from contentmap_cli.crawl.pages.markers import pattern
-from contentmap_cli.crawl.pages.refusals import PageKind, is_login_url, page_kind, title_parts
+from contentmap_cli.crawl.pages.refusals import PageKind, is_login_url, kind_of, title_parts
 from contentmap_cli.models.pages import PageHead, PageText
-from contentmap_cli.sitemap.html.listed_page import PageWords, read_listed_page
+from contentmap_cli.sitemap.html.listed_page import read_listed_page
+from contentmap_cli.sitemap.html.page import HtmlPage
 
 MARKS: Final = 32
 """Numbers in the sketch of a text."""
@@ -24,8 +23,9 @@ _KIND_TEXT: Final = 6000
 _SHORT: Final = 100
 """Words of a text in which a sentence may be what the page says."""
 
-_MARKED_WORDS: Final = 400
-_RUN: Final = 3
+_MARKED_TEXT: Final = 2500
+"""Characters of a text that its sketch is made of."""
+
 _WORD: Final = re.compile(r"[^\W\d_]+")
 _LEADING: Final = re.compile(
     r"(?:(?:o+ps|uh[- ]oh|whoops|hmm|sorry|we're sorry|http|status|code|error|fehler|erreur|errore|erro"
@@ -35,26 +35,28 @@ _LEADING: Final = re.compile(
 
 def page_contents(data: bytes, url: str, headers: ReplyHeaders = NO_HEADERS) -> tuple[PageHead, PageText]:
     """Read the first bytes of an HTML page: its head, and at most 64 KiB of what follows. Never raises."""
-    head, words = read_listed_page(data, url, headers.content_type)
-    count = len(words.own.split())
-    signals = [*_not_found_signals(head.title, words, count)]
-    if not words.text and not words.has_media:
+    head, page = read_listed_page(data, url, headers.content_type)
+    count = len(page.own.split())
+    signals = _not_found_signals(page, count)
+    if not page.text and not page.media:
         signals.append("empty")
-    if headers.challenge or words.passwords or len(words.text) <= _KIND_TEXT:
-        kind = page_kind(data, headers)
-        signals += [kind] if kind is not None else []
+    kind = PageKind.CHALLENGE if headers.challenge else None
+    if kind is None and (page.passwords or len(page.text) <= _KIND_TEXT):
+        kind = kind_of(page)
+    if kind is not None:
+        signals.append(kind)
         if kind is PageKind.LOGIN and is_login_url(url):
             signals.append("login_url")
-    return head, PageText(count, _marks(head.title, words.own, url), tuple(map(str, signals)))
+    return head, PageText(count, _marks(head.title, page.own, url), tuple(map(str, signals)))
 
 
-def _not_found_signals(title: str, words: PageWords, count: int) -> list[str]:
+def _not_found_signals(page: HtmlPage, count: int) -> list[str]:
     signals = []
-    if any(map(_says_not_found, title_parts(title))):
+    if any(map(_says_not_found, title_parts(page.title))):
         signals.append("not_found_title")
-    if any(map(_says_not_found, title_parts(words.heading))):
+    if any(map(_says_not_found, title_parts(page.h1 or page.h2))):
         signals.append("not_found_heading")
-    if count <= _SHORT and pattern("not_found_text").search(words.own.lower()):
+    if count <= _SHORT and pattern("not_found_text").search(page.own.lower()):
         signals.append("not_found_text")
     return signals
 
@@ -69,13 +71,16 @@ def _says_not_found(part: str) -> bool:
 
 
 def _marks(title: str, text: str, url: str) -> tuple[int, ...]:
-    """Return the sketch of a text: the smallest hashes of its runs of words.
+    """Return the sketch of a text: the smallest hashes of its runs of three words.
 
     Numbers and the words of the URL are left out, since error pages repeat the path that was requested.
     """
     parts = urlsplit(url)
     named = set(_WORD.findall(unquote(f"{parts.path} {parts.query}").lower()))
-    words = [match[0] for match in islice(_WORD.finditer(f"{title} {text}".lower()), _MARKED_WORDS)]
-    words = [word for word in words if word not in named]
-    runs = {" ".join(words[start : start + _RUN]) for start in range(len(words) - _RUN + 1)}
-    return tuple(nsmallest(MARKS, {crc32(run.encode("utf-8", "replace")) for run in runs}))
+    words = _WORD.findall(f"{title} {text[:_MARKED_TEXT]}".lower())
+    codes = [crc32(word.encode("utf-8", "replace")) for word in words if word not in named]
+    runs = {
+        (one + 3 * two + 5 * three) & 0xFFFFFFFF
+        for one, two, three in zip(codes, codes[1:], codes[2:], strict=False)
+    }
+    return tuple(sorted(runs)[:MARKS])

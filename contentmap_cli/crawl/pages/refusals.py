@@ -71,7 +71,11 @@ def page_kind(html: bytes | str, headers: ReplyHeaders | None = None) -> PageKin
         return PageKind.CHALLENGE
     from contentmap_cli.sitemap.html.page import read_page
 
-    page = read_page(html, headers.content_type if headers is not None else None)
+    return kind_of(read_page(html, headers.content_type if headers is not None else None))
+
+
+def kind_of(page: HtmlPage) -> PageKind | None:
+    """Return the kind of a page by its features."""
     titles = _titles(page)
     for kind, rule in _RULES:
         if rule(page, titles):

@@ -74,4 +74,5 @@ def _counts(summary: CheckSummary) -> str:
         for each in Severity
     )
     known = f", {summary.known:,} known" if summary.known else ""
-    return f"{counts}{known}; {plural(summary.files, 'file')}, {plural(summary.entries, 'url')}\n"
+    pages = f"{summary.pages}\n" if summary.pages is not None else ""
+    return f"{counts}{known}; {plural(summary.files, 'file')}, {plural(summary.entries, 'url')}\n{pages}"

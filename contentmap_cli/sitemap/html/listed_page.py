@@ -1,15 +1,11 @@
-"""Read the head and the visible text of a page that a sitemap lists, as the HTML standard builds its tree.
-
-The parser is Lexbor's. It builds the tree without scripting; crawlers and browsers have it, so that
-`<noscript>` is text. It is therefore renamed to `<noframes>`, which is text in both cases.
-"""
+"""Read the head of a page that a sitemap lists, and find its end while the page is received."""
 
 from __future__ import annotations
 
 import json
 import re
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import urljoin
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
@@ -17,10 +13,7 @@ from selectolax.lexbor import LexborHTMLParser, LexborNode
 from contentmap_cli.models.hosts import normalise_url
 from contentmap_cli.models.pages import PageHead
 from contentmap_cli.models.pages.links import NOT_CANONICAL
-from contentmap_cli.sitemap.html.page import decode_html
-
-MAX_TEXT = 20_000
-"""Characters of visible text that are read."""
+from contentmap_cli.sitemap.html.page import HtmlPage, decode_html, features_of, one_line, parse_html
 
 MAX_LINKS = 300
 """Canonicals, alternates, dates or rules for crawlers of a page that are kept, each."""
@@ -28,7 +21,6 @@ MAX_LINKS = 300
 URL_LENGTH = 2048
 VALUE_LENGTH = 500
 
-NOSCRIPT = re.compile(r"(</?)[nN][oO][sS][cC][rR][iI][pP][tT](?=[\s/>])")
 HTML_SPACE = " \t\n\f\r"
 REFRESH = re.compile(
     r"[ \t\n\f\r]*(?:(\d+)|(?=\.))[\d.]*"
@@ -44,28 +36,6 @@ OTHER_THINGS = frozenset(
     {"BreadcrumbList", "Comment", "ImageObject", "Organization", "Person", "Review", "VideoObject", "WebSite"}
 )
 """Types of schema.org whose dateModified is not that of the page."""
-
-UNSEEN = frozenset(
-    {"script", "style", "template", "noframes", "iframe", "object", "svg", "math", "canvas", "video", "audio"}
-    | {"select", "datalist", "textarea", "noembed", "head", "title"}
-)
-MEDIA = frozenset({"img", "picture", "video", "audio", "canvas", "svg", "iframe", "object", "embed", "math"})
-APART = frozenset({"a", "nav", "footer", "aside", "button", "label"})
-"""Elements whose text is not that of the page itself."""
-
-
-class PageWords(NamedTuple):
-    """The visible text of a page.
-
-    `heading` is the first of level 1, or of level 2 if there is none. `text` is all of it, `own` without
-    links and navigation. `has_media`: there is something to see besides text, or a script that may show it.
-    """
-
-    heading: str = ""
-    text: str = ""
-    own: str = ""
-    passwords: int = 0
-    has_media: bool = False
 
 
 class HeadScan:
@@ -85,18 +55,16 @@ class HeadScan:
         self._next = len(data) * 3 // 2
         text = decode_html(bytes(data), self._content_type)
         text = text[: text.rfind(">") + 1]  # what follows may be a part of a tag or of a character reference
-        return _has_body(_parse(text))
+        return _has_body(parse_html(text))
 
 
-def read_listed_page(data: bytes, url: str, content_type: str | None) -> tuple[PageHead, PageWords]:
-    """Read the first bytes of a page. `url` is its address, `content_type` the value of the header."""
-    tree = _parse(decode_html(data, content_type))
-    head = _Head(tree, url).read()
-    return head, _read_words(tree)
+def read_listed_page(data: bytes, url: str, content_type: str | None) -> tuple[PageHead, HtmlPage]:
+    """Read the first bytes of a page: its head and its features.
 
-
-def _parse(text: str) -> LexborHTMLParser:
-    return LexborHTMLParser(NOSCRIPT.sub(r"\1noframes", text))
+    `url` is its address, `content_type` the value of the header.
+    """
+    tree = parse_html(decode_html(data, content_type))
+    return _Head(tree, url).read(), features_of(tree, whole=True)
 
 
 def _has_body(tree: LexborHTMLParser) -> bool:
@@ -137,7 +105,7 @@ class _Head:
             elif node.tag == "link":
                 self._link(node.attributes)
             elif node.tag == "title" and not self._title:
-                self._title = _one_line(node.text())[:VALUE_LENGTH]
+                self._title = one_line(node.text())[:VALUE_LENGTH]
         for node in self._tree.css("script[type]"):
             if _value(node.attributes, "type").partition(";")[0].strip().lower() == "application/ld+json":
                 self._json_ld(node.text())
@@ -224,63 +192,6 @@ def _address(value: Any) -> str | None:
     return value if isinstance(value, str) and value.lower().startswith(("http://", "https://")) else None
 
 
-def _read_words(tree: LexborHTMLParser) -> PageWords:
-    """Read the visible text, in document order."""
-    texts: list[str] = []
-    own: list[str] = []
-    headings: dict[str, list[str]] = {}
-    passwords = length = 0
-    has_media = tree.css_first("script:not([type='application/ld+json' i])") is not None
-    body = tree.body
-    waiting: list[tuple[LexborNode | None, bool, str]] = [(body, False, "")]
-    while waiting and length < MAX_TEXT:
-        node, apart, heading = waiting.pop()
-        if node is None:
-            continue
-        if node is not body:
-            waiting.append((node.next, apart, heading))
-        if node.is_text_node:
-            text = node.text_content or ""
-            if text.strip():
-                length += len(text)
-                texts.append(text)
-                if not apart:
-                    own.append(text)
-                if heading:
-                    headings[heading].append(text)
-            continue
-        if not node.is_element_node:
-            continue
-        tag = node.tag or ""
-        attributes = node.attributes
-        has_media = (
-            has_media or tag in MEDIA or tag == "script" or (tag == "input" and "hidden" not in attributes)
-        )
-        if tag in UNSEEN or _is_hidden(tag, attributes):
-            continue
-        if tag == "input":
-            passwords += _value(attributes, "type").lower() == "password"
-        elif tag in ("h1", "h2") and tag not in headings:
-            headings[tag] = []
-            waiting.append((node.first_child, apart, tag))
-        else:
-            waiting.append((node.first_child, apart or tag in APART, heading))
-    return PageWords(
-        heading=_one_line(" ".join(headings.get("h1") or headings.get("h2") or ())),
-        text=_one_line(" ".join(texts)),
-        own=_one_line(" ".join(own)),
-        passwords=passwords,
-        has_media=has_media,
-    )
-
-
-def _is_hidden(tag: str, attributes: dict[str, str | None]) -> bool:
-    if "hidden" in attributes or (tag == "dialog" and "open" not in attributes):
-        return True
-    style = attributes.get("style")
-    return style is not None and "display:none" in style.replace(" ", "").lower()
-
-
 def _children(node: LexborNode) -> Iterator[LexborNode]:
     child = node.first_child
     while child is not None:
@@ -299,7 +210,3 @@ def _join(base: str, href: str) -> str | None:
         return urljoin(base, href)
     except ValueError:
         return None
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.replace("\N{RIGHT SINGLE QUOTATION MARK}", "'").split())
