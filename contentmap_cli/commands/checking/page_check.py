@@ -203,4 +203,5 @@ class PageCheck:
                 continue
             for some in batched(entries(), BATCH):
                 asked = [url for url in normalised(each.url for each in some) if selection.was_taken(url)]
+                notes.at(some)
                 judge.entries(file, some, await facts_of(store, asked, some))
