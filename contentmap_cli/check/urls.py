@@ -31,6 +31,11 @@ URL_LOCATION = rule(
     "A file is valid for its own folder and below, unless robots.txt names the file.",
     f"{PROTOCOL}#location",
 )  # fmt: skip
+LOCATION_FOLDER = rule(
+    "location-folder", _I, "files that list URLs outside their folder",
+    "Valid, because robots.txt names them, or their index; without that line the URLs would be ignored.",
+    f"{PROTOCOL}#location",
+)  # fmt: skip
 URL_HTTP = rule(
     "url-http", _W, "http URL in an https site",
     "It is another URL than the https one, usually a redirect to it.",
@@ -84,7 +89,16 @@ class Urls(Family):
     """Checks each URL, and compares it with the file that lists it."""
 
     entry_rules: ClassVar[tuple[Rule, ...]] = (
-        *(URL_HOST, URL_LOCATION, URL_HTTP, URL_PRIVATE, URL_BLOCKED, LIMIT_URL_LENGTH, URL_RELATIVE),
+        *(
+            URL_HOST,
+            URL_LOCATION,
+            LOCATION_FOLDER,
+            URL_HTTP,
+            URL_PRIVATE,
+            URL_BLOCKED,
+            LIMIT_URL_LENGTH,
+            URL_RELATIVE,
+        ),
         *_SPELLING,
     )
 
@@ -100,7 +114,7 @@ class Urls(Family):
     def start(self, file: CheckedFile) -> None:
         """Begin a file: determine its origin and folder."""
         self._own = origin_of(file.address)
-        self._folder = folder_of(file.address) if file.address and not file.trusted else "/"
+        self._folder = folder_of(file.address) if file.address else "/"
         self._secure = self._own is not None and self._own.scheme == "https"
         self._insecure = 0
 
@@ -173,7 +187,14 @@ class Urls(Family):
             and file.kind is not DocumentKind.INDEX
             and not path_of(url).startswith(self._folder)
         ):
+            self._outside(file, url)
+
+    def _outside(self, file: CheckedFile, url: str) -> None:
+        if not file.trusted:
             self.notes.add(URL_LOCATION, file, f"the file is in {self._folder[:200]}", url=url)
+            return
+        self.notes.add(LOCATION_FOLDER, None, url=file.url, value=url)  # one of its URLs will do
+        self._folder = "/"
 
     def _is_trusted(self, file: CheckedFile, origin: Origin) -> bool:
         """Return whether robots.txt names the file, so that it may list pages of the target's own host."""

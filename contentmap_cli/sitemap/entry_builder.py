@@ -135,7 +135,7 @@ class EntryBuilder:
             scope = self._scope(validated.origin, url) or False
         date = None
         if lastmod is not None:
-            date = self._dates.get(lastmod) or self._lastmod(lastmod, line, in_feed=relative)
+            date = self._dates.get(lastmod) or self._lastmod(lastmod, line, loc, in_feed=relative)
         if changefreq is not None and changefreq not in CHANGEFREQS:
             changefreq = self._changefreq(changefreq, line)
         number = None
@@ -187,7 +187,7 @@ class EntryBuilder:
                 if len(lastmod) > 10 and USUAL_DATE.fullmatch(lastmod):
                     date = _new(Lastmod, (lastmod[:19] + "Z", "second", lastmod))
                 else:
-                    date = self._lastmod(lastmod, node)
+                    date = self._lastmod(lastmod, node, loc)
             add(_new(Entry, (loc, date, changefreq, number, scope, False, *extensions, type_)))
 
     @property
@@ -274,12 +274,14 @@ class EntryBuilder:
         self._duplicates += len(counted) - (len(self._seen) - before)
 
     def _lastmod(
-        self, text: str, where: int | HasSourceLine | None, *, in_feed: bool = False
+        self, text: str, where: int | HasSourceLine | None, loc: str, *, in_feed: bool = False
     ) -> Lastmod | None:
         lastmod = parse_lastmod(text)
         line = where if isinstance(where, int) or where is None else where.sourceline
         if lastmod.utc is None:
             if not lastmod.text:
+                if not in_feed:
+                    self.problems.add(ProblemCode.EMPTY_LASTMOD, line, loc.strip(), length=self._max_bytes)
                 return None
             self.problems.add(ProblemCode.INVALID_LASTMOD, line, shorten(lastmod.text))
             return Lastmod(None, None, storable(lastmod.text))
@@ -294,6 +296,8 @@ class EntryBuilder:
     def _changefreq(self, text: str, line: int | None) -> str | None:
         word = text.strip().lower()
         if word in CHANGEFREQS:
+            if word != text.strip():
+                self.problems.add(ProblemCode.CHANGEFREQ_FORMAT, line, shorten(text.strip()))
             return word
         if word:
             self.problems.add(ProblemCode.INVALID_CHANGEFREQ, line, shorten(word))
@@ -307,6 +311,9 @@ class EntryBuilder:
         if number is None or number > 1:
             self.problems.add(ProblemCode.INVALID_PRIORITY, line, shorten(word))
             return None
+        if "," in word:
+            self.problems.add(ProblemCode.PRIORITY_FORMAT, line, shorten(word))
+            return number
         if len(self._priorities) >= CACHED:
             self._priorities.clear()
         self._priorities[text] = number
