@@ -11,6 +11,7 @@ from contentmap_cli.check.delivery import Delivery
 from contentmap_cli.check.documents import Documents
 from contentmap_cli.check.languages import Languages
 from contentmap_cli.check.media import Media
+from contentmap_cli.check.occurrences import OccurrenceStore
 from contentmap_cli.check.pages import rules as page_rules  # noqa: F401 - adds its rules to the registry
 from contentmap_cli.check.registry import RULES, Family, Notes
 from contentmap_cli.check.url_shape import UrlShape
@@ -32,9 +33,14 @@ class Checker:
     `findings`.
     """
 
-    def __init__(self, site: CheckedSite, selected: Collection[str] = frozenset(RULES)) -> None:
+    def __init__(
+        self,
+        site: CheckedSite,
+        selected: Collection[str] = frozenset(RULES),
+        store: OccurrenceStore | None = None,
+    ) -> None:
         self.target = site.target
-        self._notes = Notes(site, selected)
+        self._notes = Notes(site, selected, store)
         self._families = [family(site, self._notes) for family in FAMILIES]
         self._entry_families = [
             family for family in self._families if self._notes.is_selected(*family.entry_rules)
@@ -57,6 +63,7 @@ class Checker:
         file = self._file
         if file is None:
             raise ValueError("entries() before start()")
+        self._notes.lines = {entry.url: entry.line for entry in entries if entry.line}
         if self._second_pass is not None:
             for family in self._second_pass:
                 family.second_pass(file, entries)
@@ -67,6 +74,7 @@ class Checker:
 
     def end(self) -> None:
         """End that file."""
+        self._notes.lines = {}
         if self._second_pass is None and self._file is not None:
             for family in self._families:
                 family.end(self._file)

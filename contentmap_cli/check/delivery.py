@@ -5,11 +5,11 @@ from __future__ import annotations
 from contentmap_cli.check.documents import SITE_INCOMPLETE, is_about_content
 from contentmap_cli.check.registry import GOOGLE, PROTOCOL, RFC_9309, Family, Notes, rule
 from contentmap_cli.check.robots import ROBOTS_HTML
-from contentmap_cli.check.url_parts import origin_of, path_of
+from contentmap_cli.check.url_parts import origin_of, path_of, site_name
 from contentmap_cli.errors import Code
 from contentmap_cli.models import DiscoveryMethod, DocumentKind, Severity
 from contentmap_cli.models.findings import CheckedFile, CheckedSite
-from contentmap_cli.models.hosts import host_of, site_of
+from contentmap_cli.models.hosts import site_of
 
 _E, _W, _I = Severity.ERROR, Severity.WARNING, Severity.INFO
 
@@ -144,10 +144,11 @@ class Delivery(Family):
             self.notes.add(INDEX_HOST, file, message, url=file.url, value=file.parent)
 
     def _host(self, file: CheckedFile) -> None:
-        host = host_of(file.address or "")
-        if host is not None and site_of(file.address or "") != self.site.target:
-            may = "its robots.txt names the file" if file.trusted else "its robots.txt does not name the file"
-            self.notes.add(LOCATION_HOST, file, f"{host} for {self.site.target}: {may}", url=file.url)
+        own, site = site_of(file.address or ""), site_name(self.site.target)
+        if own is not None and own != site:
+            word = "names" if file.trusted else "does not name"
+            message = f"on {own}; the robots.txt of {site} {word} the file"
+            self.notes.add(LOCATION_HOST, file, message, url=file.url)
 
     def finish(self) -> None:
         """Check the site as a whole."""

@@ -264,6 +264,8 @@ _QUOTED = frozenset(
     }
 )
 """Rules whose problems quote a value: it is an example, and the message is that of the rule."""
+_URLS = frozenset({URL_INVALID, URL_RELATIVE, URL_SLASHES, LIMIT_URL_LENGTH})
+"""Rules whose problems quote the URL as it is published."""
 _BODY_FAILURES = frozenset(
     {
         *(
@@ -305,7 +307,7 @@ class Documents(Family):
         too_large = Code.BODY_TOO_LARGE in reported or (
             failure is not None and failure.code == Code.BODY_TOO_LARGE
         )
-        for problem in file.problems:
+        for problem in file.problems if file.details is None else file.details():
             # `dates` reports every format of a date; a file cut by this run's limit may end inside an entry
             if problem.code != "lastmod_format" and not (too_large and problem.code == "cut_off_entry"):
                 self._problem(file, problem)
@@ -345,14 +347,13 @@ class Documents(Family):
             broken = IMAGE_COUNT
         broken = _within_protocol(broken, file)
         # a repeated URL is named where the document was parsed for a check
-        named = broken is LASTMOD_EMPTY or (broken is URL_DUPLICATE and "://" in problem.message)
-        quoted = broken in _QUOTED or named
+        quoted = broken in _QUOTED or (broken is URL_DUPLICATE and "://" in problem.message)
         self.notes.add(
             broken,
             file,
             None if quoted else problem.message,
-            value=problem.message if quoted and not named else None,
-            url=problem.message if named else None,
+            url=problem.url or (problem.message if broken in _URLS else None),
+            value=problem.message if quoted and problem.message != problem.url else None,
             line=problem.line,
             unnamed=problem.count - 1,
         )

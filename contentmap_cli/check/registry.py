@@ -80,6 +80,8 @@ class Notes:
         self._site = site
         self._store = store or OccurrenceStore()
         self._selected = selected
+        self.lines: dict[str, int] = {}
+        """The lines of the URLs of the entries that are being checked."""
         self._notes: dict[tuple[str | None, str], _Note] = {}
 
     def is_selected(self, *rules: Rule) -> bool:
@@ -108,7 +110,9 @@ class Notes:
         note = self._notes.get(key)
         if note is None:
             text = broken.what if message is None else message
-            note = self._notes[key] = _Note(self._store.new_finding(), text, line)
+            note = self._notes[key] = _Note(self._store.new_finding(), text, None)
+        if line is None and url is not None:
+            line = self.lines.get(url)
         note.count += 1
         note.unnamed += unnamed
         if note.line is None:
@@ -138,6 +142,7 @@ class Notes:
                 note.count + note.unnamed,
                 StoredOccurrences(self._store, note.number),
                 is_local=not self._site.is_site,
+                unnamed=note.unnamed,
             )
             for (file, name), note in ordered
         ]

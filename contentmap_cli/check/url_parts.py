@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from contentmap_cli.models.hosts import is_address
+from contentmap_cli.models.hosts import is_address, site_of
 
 PORTS = {"http": 80, "https": 443}
 _SECOND_LEVEL = frozenset({"ac", "co", "com", "edu", "gob", "gov", "ne", "net", "or", "org"})
@@ -51,6 +51,11 @@ def origin_of(url: str | None) -> Origin | None:
     for mark in "/?#\\":
         rest = rest.partition(mark)[0]
     return _origin(scheme.lower(), rest)
+
+
+def site_name(target: str) -> str:
+    """Return the name of the site of a target, which may be the URL of a sitemap."""
+    return (site_of(target) or target) if "://" in target else target
 
 
 def path_of(url: str) -> str:

@@ -10,7 +10,7 @@ from typing import ClassVar
 from contentmap_cli.check.documents import LIMIT_URL_LENGTH, URL_RELATIVE
 from contentmap_cli.check.hashing import HashBag, HashSet
 from contentmap_cli.check.registry import GOOGLE, PROTOCOL, RFC_9309, Family, Notes, rule
-from contentmap_cli.check.url_parts import Origin, folder_of, is_private, origin_of, path_of
+from contentmap_cli.check.url_parts import Origin, folder_of, is_private, origin_of, path_of, site_name
 from contentmap_cli.models import DocumentKind, Entry, Severity
 from contentmap_cli.models.findings import CheckedFile, CheckedSite, Rule
 
@@ -198,7 +198,7 @@ class Urls(Family):
 
     def _is_trusted(self, file: CheckedFile, origin: Origin) -> bool:
         """Return whether robots.txt names the file, so that it may list pages of the target's own host."""
-        return file.trusted and self.site.is_site and origin.host in _hosts(self.site.target)
+        return file.trusted and self.site.is_site and origin.host in _hosts(site_name(self.site.target))
 
 
 class Repetitions(Family):

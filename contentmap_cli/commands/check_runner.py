@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from itertools import groupby
 from operator import attrgetter
 from typing import BinaryIO
 
 from contentmap_cli.check.checker import Checker
+from contentmap_cli.check.occurrences import OccurrenceStore
 from contentmap_cli.commands.database.connection import database_for_reading
 from contentmap_cli.commands.database.lookups import read_domain
 from contentmap_cli.commands.interface.global_options import GlobalOptions
@@ -52,6 +54,7 @@ def check_file(
             kind=document.kind,
             entries=document.entries,
             problems=document.problems,
+            details=segment.problems,
             failure=document.failure,
             url=base,
             encoding=document.encoding,
@@ -76,14 +79,16 @@ def check_file(
         spool.close()
 
 
-async def check_live(cli: GlobalOptions, target: Target, crawler: Crawler, wanted: frozenset[str]) -> Checker:
+async def check_live(
+    cli: GlobalOptions, target: Target, crawler: Crawler, wanted: frozenset[str], store: OccurrenceStore
+) -> Checker:
     """Crawl a site and check the result. Nothing is recorded."""
     before = await _earlier(cli, target.domain)
     with await crawler.crawl(target) as crawl:
         now = datetime.now(UTC)
         robots = crawl.robots or Robots()
         site = CheckedSite(
-            target=target.domain,
+            target=target.sitemaps[0] if target.only_given else target.domain,
             now=now,
             allows=robots.allows if robots.rules is not None else None,
             failures=tuple(
@@ -91,7 +96,7 @@ async def check_live(cli: GlobalOptions, target: Target, crawler: Crawler, wante
             ),
             robots=_robots(crawl.robots_file),
         )
-        checker = Checker(site, wanted)
+        checker = Checker(site, wanted, store)
         files = _crawled(crawl, before, now)
         for _ in range(2):
             for index, file in enumerate(files):
@@ -104,7 +109,9 @@ async def check_live(cli: GlobalOptions, target: Target, crawler: Crawler, wante
     return checker
 
 
-async def check_stored(cli: GlobalOptions, name: str, wanted: frozenset[str]) -> Checker:
+async def check_stored(
+    cli: GlobalOptions, name: str, wanted: frozenset[str], store: OccurrenceStore
+) -> Checker:
     """Check a recorded domain. Raise NotFound if it was never scanned."""
     async with read_domain(cli, name) as (session, domain_id):
         recorded = await recorded_files(session, domain_id)
@@ -115,7 +122,7 @@ async def check_stored(cli: GlobalOptions, name: str, wanted: frozenset[str]) ->
         files = _with_origin(dated, named)
         version = await current_robots(session, domain_id)
         robots = _recorded_robots(version) if version is not None else None
-        checker = Checker(CheckedSite(target=name, now=datetime.now(UTC), robots=robots), wanted)
+        checker = Checker(CheckedSite(target=name, now=datetime.now(UTC), robots=robots), wanted, store)
         for _ in range(2):
             waiting = iter(files)
             current: CheckedFile | None = None
@@ -147,7 +154,7 @@ def _advance(
 
 def _crawled(crawl: DomainCrawl, before: Mapping[str, RememberedFile], now: datetime) -> list[CheckedFile]:
     files = []
-    for file in crawl.files:
+    for index, file in enumerate(crawl.files):
         document = file.document
         earlier = before.get(file.url)
         digest = document.digest if document is not None and document.complete else None
@@ -158,6 +165,7 @@ def _crawled(crawl: DomainCrawl, before: Mapping[str, RememberedFile], now: date
                 kind=document.kind if document else None,
                 entries=document.entries if document else 0,
                 problems=document.problems if document else (),
+                details=partial(crawl.problems, index) if document else None,
                 failure=_shown(file.error or (document.failure if document else None)),
                 url=file.url,
                 final_url=file.final_url,

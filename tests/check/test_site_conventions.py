@@ -36,7 +36,7 @@ def check(*bodies: bytes, base: str = HOME, limits: Limits = Limits()) -> dict[s
     found: dict[str, list[tuple[Any, Any]]] = {}
     for body in bodies:
         checker = Checker(CheckedSite("a.example.com", NOW, is_site=False))
-        check_file(checker, "s.xml", io.BytesIO(body), base, limits, robots=False)
+        check_file(checker, "s.xml", io.BytesIO(body), base, replace(limits, details=True), robots=False)
         for finding in checker.findings():
             found.setdefault(finding.rule.id, []).extend(
                 (each.url, each.value) for each in finding.occurrences

@@ -317,7 +317,9 @@ SCANNED: Final = Bundle(CRAWL)
 RESUMED: Final = _of_the_job(
     _without("max_urls", "max_file_size", "probe", "refresh", "ignore_robots", "user_agent", "robots_agent")
 )
-CHECKED: Final = _without("concurrency", "max_time", "refresh", "body_cache", "expect_urls")
+CHECKED: Final = _without("concurrency", "max_time", "refresh", "body_cache", "expect_urls").in_more(
+    *("max_urls", "user_agent", "header", "user", "proxy", "insecure")
+)
 DOCTORED: Final = _without(
     *("concurrency", "max_time", "refresh", "body_cache", "expect_urls", "max_urls", "domain_time", "probe"),
     "delay",
