@@ -7,12 +7,15 @@ import time
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from itertools import groupby
 from operator import attrgetter
 from typing import BinaryIO
 
 from contentmap_cli.check.checker import Checker
+from contentmap_cli.check.occurrences import OccurrenceStore
 from contentmap_cli.commands.checking.page_check import PageCheck, PageSite
+from contentmap_cli.commands.checking.selection import Batch
 from contentmap_cli.commands.database.connection import database_for_reading
 from contentmap_cli.commands.database.lookups import pages as pages_of
 from contentmap_cli.commands.database.lookups import read_domain
@@ -22,7 +25,7 @@ from contentmap_cli.crawl.reading.spool import RowSpool
 from contentmap_cli.crawl.results import DomainCrawl
 from contentmap_cli.crawl.robots import Robots
 from contentmap_cli.errors import Code, ContentMapError, Failure, NotFound
-from contentmap_cli.models import DiscoveryMethod, DocumentKind, Entry, Limits, RememberedFile, Target
+from contentmap_cli.models import DiscoveryMethod, DocumentKind, Limits, RememberedFile, Target
 from contentmap_cli.models.entry_rows import entries_of
 from contentmap_cli.models.findings import CheckedFile, CheckedSite
 from contentmap_cli.models.hosts import normalise_url
@@ -57,6 +60,7 @@ def check_file(
             kind=document.kind,
             entries=document.entries,
             problems=document.problems,
+            details=segment.problems,
             failure=document.failure,
             url=base,
             encoding=document.encoding,
@@ -87,6 +91,7 @@ async def check_live(
     crawler: Crawler,
     wanted: frozenset[str],
     pages: PageCheck | None = None,
+    store: OccurrenceStore | None = None,
 ) -> Checker:
     """Crawl a site and check the result, and its `pages`. Only what these answer is recorded."""
     before = await _earlier(cli, target.domain)
@@ -96,7 +101,7 @@ async def check_live(
         now = datetime.now(UTC)
         robots = crawl.robots or Robots()
         site = CheckedSite(
-            target=target.domain,
+            target=target.sitemaps[0] if target.only_given else target.domain,
             now=now,
             allows=robots.allows if robots.rules is not None else None,
             failures=tuple(
@@ -104,22 +109,23 @@ async def check_live(
             ),
             robots=_robots(crawl.robots_file),
         )
-        checker = Checker(site, wanted)
+        checker = Checker(site, wanted, store)
         files = _crawled(crawl, before, now)
         for _ in range(2):
             for index, file in enumerate(files):
                 checker.start(file)
                 for batch in crawl.rows(index):
                     checker.entries(entries_of(batch))
+                    await asyncio.sleep(0)  # other sites go on
                 checker.end()
             if not checker.repeat():
                 break
         if pages is not None:
 
-            async def listing() -> AsyncIterator[tuple[CheckedFile, list[Entry]]]:
+            async def listing() -> AsyncIterator[Batch]:
                 for index, file in enumerate(files):
-                    for batch in crawl.rows(index):
-                        yield file, entries_of(batch)
+                    for rows in crawl.rows(index):
+                        yield Batch(file, rows.urls, partial(entries_of, rows))
                         await asyncio.sleep(0)  # signals are heard
 
             known = (crawl.robots,) if crawl.robots is not None else ()
@@ -134,6 +140,7 @@ async def check_stored(
     wanted: frozenset[str],
     crawler: Crawler | None = None,
     pages: PageCheck | None = None,
+    store: OccurrenceStore | None = None,
 ) -> Checker:
     """Check a recorded domain, and with a crawler its `pages`. Raise NotFound if it was never scanned."""
     name = target.domain
@@ -146,7 +153,7 @@ async def check_stored(
         files = _with_origin(dated, named)
         version = await current_robots(session, domain_id)
         robots = _recorded_robots(version) if version is not None else None
-        checker = Checker(CheckedSite(target=name, now=datetime.now(UTC), robots=robots), wanted)
+        checker = Checker(CheckedSite(target=name, now=datetime.now(UTC), robots=robots), wanted, store)
         for _ in range(2):
             waiting = iter(files)
             current: CheckedFile | None = None
@@ -162,11 +169,12 @@ async def check_stored(
     if pages is not None and crawler is not None:  # the transaction has ended
         sessions, by_name = pages.sessions, {file.name: file for file in files}
 
-        async def listing() -> AsyncIterator[tuple[CheckedFile, list[Entry]]]:
+        async def listing() -> AsyncIterator[Batch]:
             async for batch in pages_of(sessions, EntryPages(domain_id, EntryFilter()).next, domain=name):
                 for sitemap, some in groupby(batch, key=attrgetter("sitemap")):
+                    entries = [stored.entry for stored in some]
                     if sitemap in by_name:
-                        yield by_name[sitemap], [stored.entry for stored in some]
+                        yield Batch(by_name[sitemap], [each.url for each in entries], entries.copy)
 
         await pages.check(PageSite(target, listing), crawler, checker.notes)
     return checker
@@ -188,7 +196,7 @@ def _advance(
 
 def _crawled(crawl: DomainCrawl, before: Mapping[str, RememberedFile], now: datetime) -> list[CheckedFile]:
     files = []
-    for file in crawl.files:
+    for index, file in enumerate(crawl.files):
         document = file.document
         earlier = before.get(file.url)
         digest = document.digest if document is not None and document.complete else None
@@ -199,6 +207,7 @@ def _crawled(crawl: DomainCrawl, before: Mapping[str, RememberedFile], now: date
                 kind=document.kind if document else None,
                 entries=document.entries if document else 0,
                 problems=document.problems if document else (),
+                details=partial(crawl.problems, index) if document else None,
                 failure=_shown(file.error or (document.failure if document else None)),
                 url=file.url,
                 final_url=file.final_url,
