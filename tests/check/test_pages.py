@@ -342,6 +342,7 @@ def test_pages_that_are_what_a_made_up_url_gets() -> None:
         ("2026-03-01", dated(last_modified=HTTP_NOW), False),  # made for the answer
         ("2026-03-01", dated(last_modified="Wed, 20 May 2026 11:58:00 GMT"), False),
         ("2026-03-01", dated(last_modified="0"), False),
+        ("2026-03-01", dated(last_modified="Thu, 01 Jan 1970 00:00:00 GMT"), False),
         # confirmed later: it was made for the first answer
         ("2026-03-01", replace(dated(last_modified=HTTP_NOW), date="Thu, 28 May 2026 10:00:00 GMT"), False),
     ],

@@ -15,12 +15,10 @@ MAX_BEFORE: Final = timedelta(days=7)
 MAX_AFTER: Final = timedelta(days=30)
 """A lastmod may be younger by this much: pages do not always say that they were changed."""
 
-_EARLIEST: Final = datetime(1990, 1, 1, tzinfo=UTC)
-"""Earlier dates than this stand for a missing one: programs write year 1 or 1970 for it."""
-
 _CLOCKS: Final = timedelta(hours=1)
 """A Last-Modified this near to the time of the answer is that of the answer."""
 
+_OLDEST: Final = datetime(1995, 1, 1, tzinfo=UTC)
 _LATEST: Final = datetime.max.replace(tzinfo=UTC)
 _DAILY: Final = frozenset({"day", "month", "year"})
 
@@ -85,9 +83,9 @@ def contradiction(facts: PageFacts, lastmod: Lastmod | None) -> Contradiction | 
 
 
 def _past(text: str, facts: PageFacts) -> Moment | None:
-    """Return a date that can be that of a page: after the Web began, and not in the future."""
+    """Return a date that is neither in the future nor one that was never set, such as 1970-01-01."""
     moment = parse_date(text)
-    if moment is None or not _EARLIEST < moment.utc < facts.asked_at + timedelta(days=2):
+    if moment is None or not _OLDEST < moment.utc < facts.asked_at + timedelta(days=2):
         return None
     return Moment(moment.utc, _slack(bool(moment.slack)))
 
