@@ -140,7 +140,8 @@ def test_the_next_run_asks_conditionally(checks: Checks) -> None:
 
 async def test_killed_and_run_again(checks: Checks) -> None:
     """What was recorded is not asked for again. Other processes see at once that the run has ended."""
-    fault = {"point": "work:transaction.committed", "nth": 2, "do": "kill", "set": {f"{STORE}.BATCH": 5}}
+    quick = {f"{STORE}.BATCH": 5, f"{STORE}.SECONDS": 60.0}
+    fault = {"point": "work:transaction.committed", "nth": 2, "do": "kill", "set": quick}
     killed = await asyncio.to_thread(checks, "--pages", "all", fault=fault)
     assert killed.code == -signal.SIGKILL
     recorded = {row.url.removeprefix("http://") for row in await rows(checks, select(PAGES.c.url))}

@@ -27,10 +27,10 @@ T = TypeVar("T")
 
 log = logging.getLogger("contentmap.check")
 
-BATCH: Final = 200
+BATCH: Final = 20
 """Pages of one transaction."""
 
-SECONDS: Final = 5.0
+SECONDS: Final = 0.25
 """Seconds after which pages are recorded, however few they are."""
 
 RENEWAL_SECONDS: Final = 15.0
