@@ -41,6 +41,7 @@ _DOT = re.compile(r"\.|%2e", re.IGNORECASE)
 _DROPPED = {ord(character): None for character in "\t\n\r"}
 _ENCODED = re.compile("%([0-9A-Fa-f]{2})")
 _UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
+_MARKS = frozenset("!'()*")  # unreserved in RFC 2396: PHP encodes them, JavaScript does not
 _PATH_SAFE = "/%:@!$&'()*+,;=~-._"
 
 
@@ -272,8 +273,8 @@ def normalise_url(url: str) -> str | None:
 def url_key(url: str) -> str | None:
     """Return what equal URLs have in common (RFC 3986 section 6.2.2), None if it is no http or https URL.
 
-    Besides what `normalise_url` does, percent-encodings of unreserved characters are decoded, and those of
-    others have capital letters.
+    Besides what `normalise_url` does, percent-encodings of unreserved characters and of those that were
+    unreserved in RFC 2396 are decoded, and those of others have capital letters.
     """
     normalised = normalise_url(url)
     return normalised and _ENCODED.sub(_same_octet, normalised)
@@ -281,7 +282,7 @@ def url_key(url: str) -> str | None:
 
 def _same_octet(match: re.Match[str]) -> str:
     character = chr(int(match[1], 16))
-    return character if character in _UNRESERVED else match[0].upper()
+    return character if character in _UNRESERVED or character in _MARKS else match[0].upper()
 
 
 def _without_dots(path: str) -> str:

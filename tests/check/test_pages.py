@@ -105,6 +105,7 @@ FAULTS: dict[str, list[PageFacts]] = {
     "page-soft-404": [
         *(text(9, "not_found_title"), text(9, "not_found_heading"), text(149, "not_found_title")),
         *(text(149, "not_found_title", "not_found_heading"), text(20, "not_found_text"), text(0, "empty")),
+        text(59, "not_found_code"),
         *(text(30, "parked"), text(30, "maintenance"), text(30, "default_page")),
         page(status=204, head=None, text=None, content_type=None),
     ],
@@ -120,6 +121,7 @@ FAULTS: dict[str, list[PageFacts]] = {
         *(meta("noindex", "googlebot"), meta("unavailable_after: 2026-05-01")),
         meta("unavailable_after: Friday, 01-May-26 15:00:00 GMT, max-snippet:20"),
         meta("unavailable_after: 25 Jun 2010 15:00:00 PST"),
+        *(meta(f"unavailable_after: {day}") for day in ("4 Mar 2021", "March 4, 2021", "2021/03/04")),
         page(head=PageHead(robots=(("robots", "index"), ("googlebot", "none")))),
         *(
             page(robots_tags=(line,))
@@ -195,6 +197,7 @@ FINE = [
         meta("unavailable_after: 2030-01-01T00:00:00Z"),
         meta("notnoindex"),
     ),
+    *(meta(f"unavailable_after: {day}") for day in ("9999-12-31", "27 May 2026", "Mar 4, 2071", "a, b")),
     *(meta("unavailable_after: soon"), meta("unavailable_after: Friday, 25-Jun-2032 15:00:00 GMT")),
     *(
         page(robots_tags=(line,))
@@ -343,6 +346,7 @@ def test_pages_that_are_what_a_made_up_url_gets() -> None:
         ("2026-03-01", dated(last_modified="Wed, 20 May 2026 11:58:00 GMT"), False),
         ("2026-03-01", dated(last_modified="0"), False),
         ("2026-03-01", dated(last_modified="Thu, 01 Jan 1970 00:00:00 GMT"), False),
+        ("2026-03-01", dated("0001-01-01T00:00:00"), False),
         # confirmed later: it was made for the first answer
         ("2026-03-01", replace(dated(last_modified=HTTP_NOW), date="Thu, 28 May 2026 10:00:00 GMT"), False),
     ],
@@ -420,6 +424,7 @@ def test_url_equality() -> None:
         "https://example.com/a?",
     )
     assert len({url_key(each) for each in others}) == 4  # an empty query is none
+    assert url_key("https://example.com/it%27s%28a%29") == url_key("https://example.com/it's(a)")
     assert url_key("mailto:a@example.com") is None
 
 

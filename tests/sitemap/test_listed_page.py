@@ -184,6 +184,19 @@ def test_dates_of_the_page_itself(markup: str, source: str | None) -> None:
     assert head_of(markup).dates == (((source, "2026-01-31"),) if source else ())
 
 
+def test_scripts_of_json_ld_may_be_wrapped() -> None:
+    data = '{"@type": "Article", "dateModified": "2026-05-01"}'
+    for text in (f"<!-- {data} -->", f"//<![CDATA[\n{data}\n//]]>", f"/*<![CDATA[*/{data}/*]]>*/"):
+        assert head_of(json_ld(text)).dates == (("dateModified", "2026-05-01"),)
+
+
+def test_empty_elements_of_xhtml_end_at_once() -> None:
+    start = '<html xmlns="http://www.w3.org/1999/xhtml"><head><script src="a.js" /><title/>'
+    page = f"{start}{HIDE}</head><body><p>a</p></body></html>"
+    assert head_of(page, "application/xhtml+xml; charset=utf-8").robots == (("robots", "noindex"),)
+    assert not head_of(page, "text/html").robots
+
+
 def test_alternates_have_a_language() -> None:
     markup = (
         "<link rel=alternate hreflang=de href=/de><link rel='ALTERNATE' hreflang='x-default' href=/>"

@@ -43,18 +43,22 @@ class Contradiction(NamedTuple):
 
 
 def parse_date(text: str) -> Moment | None:
-    """Parse an ISO 8601 or RFC 822 date; None for anything else."""
+    """Parse an ISO 8601 or RFC 822 date, with or without a time; None for anything else."""
     text = text.strip()
+    is_day = len(text) <= 10
     try:
-        moment = datetime.fromisoformat(text)
+        moment = datetime.fromisoformat(text.replace("/", "-"))
     except ValueError:
         try:
             moment = parsedate_to_datetime(text)
         except (ValueError, TypeError, IndexError):
-            return None
+            try:
+                moment, is_day = parsedate_to_datetime(f"{text} 00:00"), True
+            except (ValueError, TypeError, IndexError):
+                return None
     try:
         utc = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-        return Moment(utc, timedelta(hours=36 if len(text) <= 10 else 0))
+        return Moment(utc, timedelta(hours=36 if is_day else 0))
     except OverflowError:
         return None
 

@@ -31,6 +31,16 @@ REFRESH_URL = re.compile(r"(?:[uU][rR][lL][ \t\n\f\r]*=[ \t\n\f\r]*)?(?:\"([^\"]
 RULES = frozenset({"noindex", "none", "unavailable_after"})
 """Rules for crawlers that keep a page out of an index. A meta without one of them is not kept."""
 
+WRAPPING = re.compile(
+    r"\A\s*(?:(?://|/\*)?\s*(?:<!--|<!\[CDATA\[)(?:\s*\*/)?)|(?://|/\*)?\s*(?:-->|\]\]>)(?:\s*\*/)?\s*\Z"
+)
+"""A comment or a CDATA section around a script, for browsers of old and for XML."""
+
+EMPTY = re.compile(
+    r"<(script|style|title|textarea|iframe|noscript|template|object|a|p|div|span|i|h[1-6])(\s[^<>]*)?/>"
+)
+"""An empty element of XHTML, which HTML would take for a start tag."""
+
 DATE_METAS = frozenset({"article:modified_time", "og:updated_time"})
 OTHER_THINGS = frozenset(
     {"BreadcrumbList", "Comment", "ImageObject", "Organization", "Person", "Review", "VideoObject", "WebSite"}
@@ -53,7 +63,7 @@ class HeadScan:
         if len(data) < self._next:
             return False
         self._next = len(data) * 3 // 2
-        text = decode_html(bytes(data), self._content_type)
+        text = _decode(bytes(data), self._content_type)
         text = text[: text.rfind(">") + 1]  # what follows may be a part of a tag or of a character reference
         return _has_body(parse_html(text))
 
@@ -65,8 +75,14 @@ def read_listed_page(
 
     `url` is its address; `content_type` and `refresh` are the values of the headers.
     """
-    tree = parse_html(decode_html(data, content_type))
+    tree = parse_html(_decode(data, content_type))
     return _Head(tree, url).read(refresh), features_of(tree, whole=True)
+
+
+def _decode(data: bytes, content_type: str | None) -> str:
+    text = decode_html(data, content_type)
+    is_xml = (content_type or "").strip().lower().startswith("application/xhtml+xml")
+    return EMPTY.sub(r"<\1\2></\1>", text) if is_xml else text
 
 
 def _has_body(tree: LexborHTMLParser) -> bool:
@@ -164,7 +180,7 @@ class _Head:
 
     def _json_ld(self, text: str) -> None:
         try:
-            data = json.loads(text, strict=False)
+            data = json.loads(WRAPPING.sub("", text), strict=False)
         except (ValueError, RecursionError):
             return
         for each in _objects(data):

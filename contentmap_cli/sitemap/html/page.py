@@ -54,6 +54,7 @@ LANDMARKS = frozenset({"nav", "footer", "aside", "header"})
 
 MEDIA = frozenset(
     {"input", "img", "picture", "video", "audio", "canvas", "svg", "iframe", "object", "embed", "math"}
+    | {"frame"}
 )
 BLOCKS = frozenset({"h1", "h2", "h3", "h4", "p", "div", "br", "li", "td", "tr", "form", "label"})
 COUNTED = {"h1": "headings", "h2": "headings", "h3": "headings"} | {
@@ -215,7 +216,8 @@ class _Reader:
         self._apart += tag in APART
         self._landmarks += tag in LANDMARKS
         if not self._noscript_depth:
-            self._counts["media"] += tag in MEDIA or (tag == "script" and not _is_data(values))
+            is_shown = tag in MEDIA or "url(" in values.get("style", "")
+            self._counts["media"] += is_shown or (tag == "script" and not _is_data(values))
         if tag in self._open:
             self._open[tag] += 1
         if tag in COUNTED:
@@ -284,7 +286,7 @@ class _Reader:
     def _field(self, values: dict[str, str]) -> None:
         kind = values.get("type", "text").strip().lower()
         if kind == "password":
-            self._counts["passwords"] += 1
+            self._counts["passwords"] += not self._landmarks  # one in a page header is on every page
         if kind in BUTTONS:
             self._counts["buttons"] += 1
             self._labels.append(f"{values.get('value', '')}\n")
