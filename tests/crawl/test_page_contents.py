@@ -34,6 +34,7 @@ def text_of(title: str = "", body: str = "", url: str = URL) -> PageText:
         *("Pagina non trovata", "Página não encontrada", "Pagina niet gevonden", "Sidan hittades inte"),
         *("500 Internal Server Error", "Error 503", "Service Unavailable", "Something went wrong"),
         *("Error establishing a database connection", "An error occurred"),
+        *("Halaman tidak ditemukan", "Không tìm thấy trang", "الصفحة غير موجودة", "ไม่พบหน้านี้"),
         *("Страница не найдена", "Nie znaleziono strony", "ページが見つかりません", "页面不存在"),
     ],
 )
@@ -65,11 +66,57 @@ def test_titles_and_headings_of_error_pages(title: str) -> None:
             "Errors occurred to them",
             "Bad gateways in history",
         ),
+        *("410", "Gone", "404: the lamps of a bus", "Lamp 404"),
         *("Die Seite", "Warum diese Seite nicht gefunden wird und andere Fragen", "La página", "Страница"),
     ],
 )
 def test_other_titles(title: str) -> None:
-    assert not text_of(title, f"<h1>{title}</h1><p>{LONG}").signals
+    assert set(text_of(title, f"<h1>{title}</h1><p>{LONG}").signals) <= {"not_found_code"}
+
+
+def test_a_number_among_other_words_is_a_weak_signal() -> None:
+    assert text_of("404: the lamps of a bus", "<h1>Bus</h1>").signals == ("not_found_code",)
+    assert text_of("Lamps | 404", f"<h1>Lost?</h1><p>{LONG}").signals == ("not_found_code",)
+    assert not text_of("410: the lamps of a bus", "<h1>Bus 410</h1>").signals
+
+
+def test_a_text_alone_is_its_heading() -> None:
+    for text in ("Not Found", "404 Not Found", "<pre>Cannot GET /lamps/a</pre>"):
+        assert page_contents(text.encode(), URL)[1].signals == ("not_found_heading",)
+    assert not page_contents(b"Not a lamp. Found in 1904.", URL)[1].signals
+
+
+@pytest.mark.parametrize(
+    ("kind", "title", "error", "article"),
+    [
+        *(
+            (
+                "maintenance",
+                "Maintenance",
+                "We will be back soon.",
+                "We mend lamps of all makes, from 20 euros.",
+            ),
+            ("maintenance", "Under construction", "", "A bridge with 40 lamps. Use the ferry until May."),
+            ("maintenance", "Wartung", "Wir sind bald zurück.", "Wir prüfen Lampen aller Marken im Haus."),
+        ),
+        *(
+            ("parked", "lamps.example is for sale", "Buy this domain.", None),
+            ("parked", "Domain for sale", "Buy this domain.", "<h1>Law of names</h1> Advice by Mrs Lind."),
+        ),
+        *(
+            ("challenge", "Access denied", "You do not have permission to access this page.", None),
+            ("challenge", "Security check", "Verify that you are human.", "<h1>Airports</h1> Come early."),
+        ),
+    ],
+)
+def test_a_title_alone_does_not_show_a_replacement(
+    kind: str, title: str, error: str, article: str | None
+) -> None:
+    script = "<script src=a.js></script>"
+    assert kind in text_of(title, f"{script}<h1>{title}</h1><p>{error}").signals
+    if article is not None:
+        heading = "" if "<h1>" in article else f"<h1>{title}</h1>"
+        assert not text_of(title, f"{script}{heading}<p>{article}").signals
 
 
 def test_a_sentence_counts_where_there_is_little_else() -> None:
@@ -91,6 +138,7 @@ def test_empty_pages() -> None:
         "<img src=a>",
         "<div id=app></div><script src=app.js></script>",
         "<iframe src=a></iframe>",
+        "<div style='background: url(a.jpg)'></div>",
         "a",
     ):
         assert not text_of("Lamps", body).signals
@@ -100,6 +148,8 @@ def test_pages_that_replace_others() -> None:
     form = "<form><input name=email><input type=password><button>Log in</button></form>"
     assert text_of("Log in | Lamps", f"<h1>Log in</h1>{form}").signals == ("login",)
     assert text_of("Log in", form, "https://example.com/login").signals == ("login", "login_url")
+    assert not text_of("Brass lamp", f"<header>{form}</header><h1>Brass lamp</h1><p>Made by hand.").signals
+    assert not page_contents(b"<title>a</title><frameset><frame src=a></frameset>", URL)[1].signals
     assert not text_of("Brass lamp", f"{form}<h1>Brass lamp</h1><p>{LONG}").signals
     head, text = page_contents(b"<p>a", URL, ReplyHeaders(challenge=True))
     assert (head.title, text.signals) == ("", ("challenge",))

@@ -22,7 +22,7 @@ SHORT: Final = 150
 """Words of a page with the title or heading of an error page; a longer one is about errors."""
 
 FEW: Final = 60
-"""Words of a page that is an error page by one sentence."""
+"""Words of a page that is an error page by one sentence, or by a number in its title."""
 
 MIN_MARKS: Final = 4
 """A text with fewer marks is not compared."""
@@ -118,7 +118,7 @@ class Judgement:
             yield Fault(rules.STATUS_4XX, f"status {status}", str(status))
         elif status >= 500:
             yield Fault(rules.STATUS_5XX, f"status {status}", str(status))
-        elif not 200 <= status < 300:
+        elif status == 206 or not 200 <= status < 300:  # no part of the page was requested
             why = " without a valid Location" if status in REDIRECTS else ""
             yield Fault(rules.STATUS_OTHER, f"status {status}{why}", str(status))
         elif wall is not None and not is_own_login:
@@ -152,7 +152,7 @@ class Judgement:
         for kind, name in _EMPTY_KINDS.items():
             if kind in signals:
                 return name, kind
-        limit = FEW if "not_found_text" in signals else 0
+        limit = FEW if signals & {"not_found_text", "not_found_code"} else 0
         if signals & {"not_found_title", "not_found_heading"}:
             limit = SHORT
         if text.words < limit:

@@ -11,7 +11,7 @@ from zlib import crc32
 
 from contentmap_cli.crawl.http.headers import NO_HEADERS, ReplyHeaders
 from contentmap_cli.crawl.pages.markers import pattern
-from contentmap_cli.crawl.pages.refusals import PageKind, is_login_url, kind_of, title_parts
+from contentmap_cli.crawl.pages.refusals import PageKind, is_confirmed, is_login_url, kind_of, title_parts
 from contentmap_cli.models.pages import PageHead, PageText
 from contentmap_cli.sitemap.html.listed_page import read_listed_page
 from contentmap_cli.sitemap.html.page import HtmlPage
@@ -25,6 +25,9 @@ _KIND_TEXT: Final = 6000
 _SHORT: Final = 100
 """Words of a text in which a sentence may be what the page says."""
 
+_FEWEST: Final = 12
+"""Words of a text that may be a heading."""
+
 _MARKED_TEXT: Final = 2500
 """Characters of a text that its sketch is made of."""
 
@@ -37,7 +40,7 @@ _BEGINNINGS: Final = {
 }
 _XHTML: Final = re.compile(rb"<!doctype\s+html|<(?:[a-z]+:)?html\b", re.IGNORECASE)
 _WORD: Final = re.compile(r"[^\W\d_]+")
-_CODE: Final = re.compile(r"404|410|(?:error|http|fehler|erreur)\W+50[0-4]")
+_CODE: Final = re.compile(r"404|(?:error|http|fehler|erreur)\W+(?:410|50[0-4])")
 _LEADING: Final = re.compile(
     r"(?:(?:o+ps|uh[- ]oh|whoops|hmm|sorry|we're sorry|http|status|code|error|fehler|erreur|errore|erro"
     r"|ошибка|404|410|50[0-4]|错误|エラー)(?![^\W_])[\W_]*)+"
@@ -57,7 +60,7 @@ def page_contents(data: bytes, url: str, headers: ReplyHeaders = NO_HEADERS) -> 
     kind = PageKind.CHALLENGE if headers.challenge else None
     if kind is None and (page.passwords or len(page.text) <= _KIND_TEXT):
         kind = kind_of(page)
-    if kind is not None:
+    if kind is not None and (headers.challenge or is_confirmed(kind, page)):
         signals.append(kind)
         if kind is PageKind.LOGIN and is_login_url(url):
             signals.append("login_url")
@@ -79,21 +82,27 @@ def _other_type(data: bytes) -> str | None:
 
 
 def _not_found_signals(page: HtmlPage, count: int) -> list[str]:
+    """Return what says that there is no page. A text without title and heading is its own heading."""
     signals = []
-    if any(map(_says_not_found, title_parts(page.title))):
-        signals.append("not_found_title")
-    if any(map(_says_not_found, title_parts(page.h1 or page.h2))):
-        signals.append("not_found_heading")
+    heading = page.h1 or page.h2 or ("" if page.title or count > _FEWEST else page.own)
+    for name, text in (("title", page.title), ("heading", heading)):
+        whole, *parts = title_parts(text) or ("",)
+        if _says_not_found(whole) or any(pattern("not_found_title").fullmatch(part) for part in parts):
+            signals.append(f"not_found_{name}")
+        elif any(map(_says_not_found, parts)):
+            signals.append("not_found_code")  # besides other words, which may be what the page is about
     if count <= _SHORT and pattern("not_found_text").search(page.own.lower()):
         signals.append("not_found_text")
-    return signals
+    return list(dict.fromkeys(signals))
 
 
 def _says_not_found(part: str) -> bool:
     """Return whether a title, or a part of one in lower case, says that there is no page."""
     leading = _LEADING.match(part)
     rest = part[leading.end() :] if leading is not None else part
-    if leading is not None and rest in ("", "page", "gone") and _CODE.search(leading[0]):
+    if leading is not None and (
+        (rest in ("", "page") and _CODE.search(leading[0])) or (rest == "gone" and "410" in leading[0])
+    ):
         return True
     return pattern("not_found_title").fullmatch(rest) is not None
 

@@ -29,4 +29,4 @@ def occurs(name: str, code: str) -> bool:
     """Return whether a text or pattern of a table occurs in a page's markup."""
     if pattern(name).search(code) is not None:
         return True
-    return any(text in code for texts in markers()[name]["texts"].values() for text in texts)
+    return any(text in code for texts in markers()[name].get("texts", {}).values() for text in texts)

@@ -260,6 +260,39 @@ _RULES: Final = (
 )
 
 
+# -- listed pages
+
+_TABLES: Final = {
+    PageKind.CHALLENGE: (("challenge_title", "denied_title"), ("challenge_text", "needs_script")),
+    PageKind.PARKED: (("parked_title", "for_sale_title"), ("parked_text",)),
+    PageKind.MAINTENANCE: (("maintenance_title",), ("maintenance_text", "work_text", "return_text")),
+}
+"""What titles and headings of these kinds match, and what is said besides the heading."""
+
+_REST: Final = 3
+"""Words besides the heading of a page that says nothing else."""
+
+
+def is_confirmed(kind: PageKind, page: HtmlPage) -> bool:
+    """Return whether more than a title shows the kind of a page.
+
+    A page that a sitemap lists may be about maintenance, security checks or the sale of domains.
+    """
+    if kind not in _TABLES:
+        return True
+    if occurs(f"{kind}_code", page.code) or (
+        kind is PageKind.CHALLENGE and occurs("captcha_widget", page.code)
+    ):
+        return True
+    titles, texts = _TABLES[kind]
+    rest = page.text.replace(page.h1, " ", 1) if page.h1 else page.text
+    if any(pattern(each).search(f"{rest} {page.noscript}") for each in texts):
+        return True
+    named = [title_parts(text) for text in (page.title, page.h1) if text]
+    agree = all(any(_any_title_matches(each, parts) for each in titles) for parts in named)
+    return agree and (kind is not PageKind.MAINTENANCE or len(rest.split()) <= _REST)
+
+
 # -- URLs
 
 _LOGIN_SEGMENT: Final = re.compile(
