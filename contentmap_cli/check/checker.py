@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Final
 
+from contentmap_cli.check.blocked import Blocked
 from contentmap_cli.check.dates import Dates
 from contentmap_cli.check.delivery import Delivery
 from contentmap_cli.check.documents import Documents
@@ -18,7 +19,7 @@ from contentmap_cli.models.findings import CheckedFile, CheckedSite, Finding
 __all__ = ["FAMILIES", "RULES", "Checker"]
 
 FAMILIES: Final[tuple[type[Family], ...]] = (
-    *(Documents, Urls, Repetitions, Dates, Delivery, Languages, Media),
+    *(Documents, Urls, Repetitions, Dates, Delivery, Languages, Media, Blocked),
 )
 
 

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from contentmap_cli.check.documents import LIMIT_URL_LENGTH, URL_RELATIVE
 from contentmap_cli.check.hashing import HashBag, HashSet
-from contentmap_cli.check.registry import GOOGLE, PROTOCOL, RFC_9309, Family, Notes, rule
+from contentmap_cli.check.registry import GOOGLE, PROTOCOL, Family, Notes, rule
 from contentmap_cli.check.url_parts import Origin, folder_of, is_private, origin_of, path_of
 from contentmap_cli.models import DocumentKind, Entry, Severity
 from contentmap_cli.models.findings import CheckedFile, CheckedSite, Rule
@@ -60,11 +60,6 @@ URL_SESSION = rule(
     "Each visitor gets another one: the same page is listed under ever new URLs.",
     f"{GOOGLE}/url-structure",
 )  # fmt: skip
-URL_BLOCKED = rule(
-    "url-blocked", _E, "URL disallowed by robots.txt",
-    "Listing a page and disallowing it contradict each other: crawlers do not fetch it.",
-    f"{RFC_9309}#section-2.2.2",
-)  # fmt: skip
 URL_REPEATED = rule(
     "url-repeated", _W, "URL listed in more than one file",
     "It wastes space, and the files may give it different dates.", f"{PROTOCOL}#index",
@@ -84,7 +79,7 @@ class Urls(Family):
     """Checks each URL, and compares it with the file that lists it."""
 
     entry_rules: ClassVar[tuple[Rule, ...]] = (
-        *(URL_HOST, URL_LOCATION, URL_HTTP, URL_PRIVATE, URL_BLOCKED, LIMIT_URL_LENGTH, URL_RELATIVE),
+        *(URL_HOST, URL_LOCATION, URL_HTTP, URL_PRIVATE, LIMIT_URL_LENGTH, URL_RELATIVE),
         *_SPELLING,
     )
 
@@ -95,7 +90,6 @@ class Urls(Family):
         self._secure = False
         self._insecure = 0
         self._mixed: set[str] = set()  # names of files without a URL of their own, with http and https URLs
-        self._blocking = site.allows is not None and notes.is_selected(URL_BLOCKED)
 
     def start(self, file: CheckedFile) -> None:
         """Begin a file: determine its origin and folder."""
@@ -118,13 +112,6 @@ class Urls(Family):
                 self.notes.add(URL_RELATIVE, file, url=url)
                 continue
             self._compare(file, url, origin)
-            if (
-                self._blocking
-                and self.site.allows is not None
-                and entry.type == "url"
-                and not self.site.allows(url)
-            ):
-                self.notes.add(URL_BLOCKED, file, url=url)
 
     def end(self, file: CheckedFile) -> None:
         """Remember a file whose URLs show at its end only that its site has https."""

@@ -15,6 +15,7 @@ import typer
 from contentmap_cli.commands.interface import options as opt
 from contentmap_cli.commands.interface.command_decorator import run_async
 from contentmap_cli.commands.interface.global_options import GlobalOptions
+from contentmap_cli.commands.interface.help_pages import MORE
 from contentmap_cli.errors import Exit, UsageError
 from contentmap_cli.models import Severity
 from contentmap_cli.output.formats import CHECK_FORMATS, RULE_FORMATS
@@ -33,6 +34,9 @@ Examples:
 Exit codes: 0 no findings; 2 usage; 3 findings; 5 database; 6 never scanned.
 """
 _LEVELS = f"Minimum severity: {'|'.join(severity.value for severity in Severity)}"
+AGENTS = ("*", "Googlebot", "Bingbot")
+"""The crawlers that robots.txt is judged for, unless --as-agent names others."""
+
 _FILE_ENDINGS = (".xml", ".gz", ".txt", ".rss", ".atom")
 MAX_PROBLEMS = 10_000_000
 """Problems of a document that are named one by one."""
@@ -61,7 +65,17 @@ def check(
         str | None, typer.Option(metavar="FILE", help="Suppress the findings listed in this file.")
     ] = None,
     write_baseline: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Write the findings to a baseline file.")
+        str | None,
+        typer.Option(metavar="FILE", help="Write the findings to a baseline file.", rich_help_panel=MORE),
+    ] = None,
+    as_agent: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--as-agent",
+            metavar="NAME",
+            help="Crawler to judge robots.txt for: product token or *. Repeatable.",
+            rich_help_panel=MORE,
+        ),
     ] = None,
     list_rules: Annotated[bool, typer.Option("--list-rules", help="List all rules and exit.")] = False,
     *,
@@ -94,7 +108,7 @@ def check(
     base = checked_base(base)
     known = _read_baseline(baseline) if baseline else Counter()
     settings = replace(ScanSettings.of(crawl), refresh=True)
-    checkers = run_async(_checked(cli, targets, settings, wanted, base, stored=stored))
+    checkers = run_async(_checked(cli, targets, settings, wanted, base, as_agent or AGENTS, stored=stored))
     found = [finding for checker in checkers for finding in checker.findings()]
     if write_baseline:
         _write_baseline(write_baseline, found)
@@ -122,6 +136,7 @@ async def _checked(
     settings: ScanSettings,
     wanted: frozenset[str],
     base: str | None,
+    agents: Sequence[str],
     *,
     stored: bool,
 ) -> list[Checker]:
@@ -142,7 +157,7 @@ async def _checked(
     if files.count("-") > 1:
         raise UsageError("standard input is named twice", hint="name it once")
     if stored:
-        return [await check_stored(cli, domain_name(each), wanted) for each in targets]
+        return [await check_stored(cli, domain_name(each), wanted, agents) for each in targets]
     sites = {each: parse_target(each) for each in targets if each not in files}
     checkers = []
     for name in files:
@@ -153,7 +168,7 @@ async def _checked(
         checkers.append(checker)
     if sites:
         async with Crawler(options) as crawler:
-            checkers += [await check_live(cli, site, crawler, wanted) for site in sites.values()]
+            checkers += [await check_live(cli, site, crawler, wanted, agents) for site in sites.values()]
     return checkers
 
 

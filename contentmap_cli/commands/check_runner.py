@@ -16,12 +16,12 @@ from contentmap_cli.commands.interface.global_options import GlobalOptions
 from contentmap_cli.crawl.crawler import Crawler
 from contentmap_cli.crawl.reading.spool import RowSpool
 from contentmap_cli.crawl.results import DomainCrawl
-from contentmap_cli.crawl.robots import Robots
+from contentmap_cli.crawl.robots_verdict import SiteRobots, read_robots_body, read_version
 from contentmap_cli.errors import Code, ContentMapError, Failure, NotFound
 from contentmap_cli.models import DiscoveryMethod, DocumentKind, Limits, RememberedFile, Target
 from contentmap_cli.models.entry_rows import entries_of
 from contentmap_cli.models.findings import CheckedFile, CheckedSite
-from contentmap_cli.models.hosts import normalise_url
+from contentmap_cli.models.hosts import normalise_url, origin_of
 from contentmap_cli.models.robots import RobotsFile, RobotsVersion
 from contentmap_cli.output.escape import redact
 from contentmap_cli.sitemap import parse_document, parse_lastmod
@@ -76,16 +76,22 @@ def check_file(
         spool.close()
 
 
-async def check_live(cli: GlobalOptions, target: Target, crawler: Crawler, wanted: frozenset[str]) -> Checker:
-    """Crawl a site and check the result. Nothing is recorded."""
+async def check_live(
+    cli: GlobalOptions, target: Target, crawler: Crawler, wanted: frozenset[str], agents: Sequence[str]
+) -> Checker:
+    """Crawl a site and check the result, robots.txt for each of `agents`. Nothing is recorded."""
     before = await _earlier(cli, target.domain)
     with await crawler.crawl(target) as crawl:
         now = datetime.now(UTC)
-        robots = crawl.robots or Robots()
+        robots = {
+            origin: read_robots_body(file.body, file.final_url, cut=file.failure is not None)
+            for origin, file in crawl.robots_files.items()
+        }
         site = CheckedSite(
             target=target.domain,
             now=now,
-            allows=robots.allows if robots.rules is not None else None,
+            refusals=SiteRobots(robots, agents).refusals,
+            agents=tuple(agents),
             failures=tuple(
                 dict.fromkeys((*((crawl.failure,) if crawl.failure else ()), *crawl.limits, *crawl.notes))
             ),
@@ -104,8 +110,10 @@ async def check_live(cli: GlobalOptions, target: Target, crawler: Crawler, wante
     return checker
 
 
-async def check_stored(cli: GlobalOptions, name: str, wanted: frozenset[str]) -> Checker:
-    """Check a recorded domain. Raise NotFound if it was never scanned."""
+async def check_stored(
+    cli: GlobalOptions, name: str, wanted: frozenset[str], agents: Sequence[str]
+) -> Checker:
+    """Check a recorded domain, robots.txt for each of `agents`. Raise NotFound if it was never scanned."""
     async with read_domain(cli, name) as (session, domain_id):
         recorded = await recorded_files(session, domain_id)
         named = _named(file.url for file, _ in recorded if file.discovered_by is DiscoveryMethod.ROBOTS)
@@ -114,8 +122,16 @@ async def check_stored(cli: GlobalOptions, name: str, wanted: frozenset[str]) ->
         ]
         files = _with_origin(dated, named)
         version = await current_robots(session, domain_id)
-        robots = _recorded_robots(version) if version is not None else None
-        checker = Checker(CheckedSite(target=name, now=datetime.now(UTC), robots=robots), wanted)
+        text = read_version(version) if version is not None else None
+        origins = [origin_of(url) or "" for url in (version.url, version.final_url)] if version else []
+        site = CheckedSite(
+            target=name,
+            now=datetime.now(UTC),
+            refusals=SiteRobots(dict.fromkeys(origins, text), agents).refusals,
+            agents=tuple(agents),
+            robots=_recorded_robots(version) if version is not None else None,
+        )
+        checker = Checker(site, wanted)
         for _ in range(2):
             waiting = iter(files)
             current: CheckedFile | None = None

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
 from contentmap_cli.errors import Failure
 from contentmap_cli.models.entries import Lastmod, Problem
+from contentmap_cli.models.robots import RobotsRefusal
 from contentmap_cli.models.statuses import DiscoveryMethod, DocumentKind, Severity
 
 STANDARD_INPUT = "standard input"
@@ -122,13 +123,15 @@ class CheckedFile:
 class CheckedSite:
     """The target of a check.
 
-    `allows` says whether its robots.txt allows a URL, None if that is not known. `failures` are those of the
-    site, the limits that were reached, and notes. `robots` is its robots.txt, if one was read.
+    `refusals` returns the lines of robots.txt that disallow a URL to one of `agents`, None if no robots.txt
+    is known. `failures` are those of the site, the limits that were reached, and notes. `robots` is its
+    robots.txt, if one was read.
     """
 
     target: str
     now: datetime
-    allows: Callable[[str], bool] | None = None
+    refusals: Callable[[str], Sequence[RobotsRefusal]] | None = None
+    agents: tuple[str, ...] = ()
     failures: tuple[Failure, ...] = ()
     is_site: bool = True  # False for a file
     robots: CheckedFile | None = None

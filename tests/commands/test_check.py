@@ -42,6 +42,49 @@ def test_live_then_stored(contentmap: Any) -> None:
 
 
 @one_database
+def test_what_robots_txt_disallows_to_each_crawler(contentmap: Any) -> None:
+    """Live and recorded: by default for search engines and all others, with --as-agent for those named."""
+    robots = "User-agent: *\nDisallow: /\n\nUser-agent: Googlebot\nUser-agent: Bingbot\nDisallow: /bots\n"
+    pages = {
+        "a.test/robots.txt": robots + "\nUser-agent: ContentMap\nAllow: /\nSitemap: http://a.test/s.xml",
+        "a.test/s.xml": urlset("/", "/bots/1", "http://b.test/bots/1"),
+    }
+    selected = ("--select", "url-blocked", "--json")
+
+    def named(*words: str) -> set[tuple[str, str, str]]:
+        found = contentmap("check", *words, *selected).json["findings"]
+        return {(each["rule"], one["url"], one["value"]) for each in found for one in each["occurrences"]}
+
+    all_others = "Disallow: / (robots.txt line 2, group *, for *)"
+    by_default = {
+        ("url-blocked-others", "http://a.test/", all_others),
+        ("url-blocked", "http://a.test/bots/1", all_others),
+        (
+            "url-blocked",
+            "http://a.test/bots/1",
+            "Disallow: /bots (robots.txt line 6, group Googlebot, for Googlebot)",
+        ),
+        (
+            "url-blocked",
+            "http://a.test/bots/1",
+            "Disallow: /bots (robots.txt line 6, group Bingbot, for Bingbot)",
+        ),
+    }
+    with serving(pages) as sites:
+        live = ("http://a.test", "--connect-to", sites.connect_to)
+        assert named(*live) == by_default
+        contentmap("scan", *live)
+    assert named("a.test", "--stored") == by_default
+    assert named("a.test", "--stored", "--as-agent", "contentmap", "--as-agent", "Googlebot-Image") == {
+        (
+            "url-blocked",
+            "http://a.test/bots/1",
+            "Disallow: /bots (robots.txt line 6, group Googlebot, for Googlebot-Image)",
+        )
+    }
+
+
+@one_database
 def test_a_site_with_relative_urls(contentmap: Any) -> None:
     """Said of a live site and of what was recorded of it."""
     pages = {"a.test/robots.txt": "Sitemap: http://a.test/s.xml", "a.test/s.xml": urlset("/1", "//a.test/2")}
