@@ -34,15 +34,17 @@ LAYERS = {
 }
 """An import may only point to a lower layer, or stay in the same package."""
 
+HTML_PARSERS = {"lxml", "selectolax"}
 FORBIDDEN = {
-    "errors": {"aiohttp", "lxml", "sqlalchemy", "rich", "typer"},
-    "batches": {"aiohttp", "lxml", "sqlalchemy", "rich", "typer"},
-    "threads": {"aiohttp", "lxml", "sqlalchemy", "rich", "typer"},
-    "models": {"aiohttp", "lxml", "protego", "sqlalchemy", "rich", "typer"},
+    "errors": {"aiohttp", *HTML_PARSERS, "sqlalchemy", "rich", "typer"},
+    "batches": {"aiohttp", *HTML_PARSERS, "sqlalchemy", "rich", "typer"},
+    "threads": {"aiohttp", *HTML_PARSERS, "sqlalchemy", "rich", "typer"},
+    "models": {"aiohttp", *HTML_PARSERS, "protego", "sqlalchemy", "rich", "typer"},
     "sitemap": {"aiohttp", "sqlalchemy", "rich", "typer"},
-    "storage": {"aiohttp", "lxml", "protego", "rich", "typer"},
-    "check": {"aiohttp", "lxml", "protego", "sqlalchemy", "aiosqlite", "asyncpg", "alembic", "rich", "typer"},
-    "output": {"aiohttp", "lxml", "protego", "sqlalchemy", "aiosqlite", "asyncpg", "alembic", "typer"},
+    "storage": {"aiohttp", *HTML_PARSERS, "protego", "rich", "typer"},
+    "check": {"aiohttp", *HTML_PARSERS, "protego", "aiosqlite", "asyncpg", "alembic", "rich", "typer"}
+    | {"sqlalchemy"},
+    "output": {"aiohttp", *HTML_PARSERS, "protego", "aiosqlite", "asyncpg", "alembic", "typer", "sqlalchemy"},
     "crawl": {"sqlalchemy", "aiosqlite", "asyncpg", "alembic", "rich", "typer"},
 }
 """Libraries that a package must not import."""

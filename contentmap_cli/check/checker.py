@@ -11,6 +11,7 @@ from contentmap_cli.check.delivery import Delivery
 from contentmap_cli.check.documents import Documents
 from contentmap_cli.check.languages import Languages
 from contentmap_cli.check.media import Media
+from contentmap_cli.check.pages import rules as page_rules  # noqa: F401 - adds its rules to the registry
 from contentmap_cli.check.registry import RULES, Family, Notes
 from contentmap_cli.check.urls import Repetitions, Urls
 from contentmap_cli.models import Entry
@@ -32,7 +33,7 @@ class Checker:
 
     def __init__(self, site: CheckedSite, selected: Collection[str] = frozenset(RULES)) -> None:
         self.target = site.target
-        self._notes = Notes(site, selected)
+        self.notes = self._notes = Notes(site, selected)
         self._families = [family(site, self._notes) for family in FAMILIES]
         self._entry_families = [
             family for family in self._families if self._notes.is_selected(*family.entry_rules)

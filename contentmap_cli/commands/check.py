@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,8 +23,9 @@ from contentmap_cli.output.formats import CHECK_FORMATS, RULE_FORMATS
 
 if TYPE_CHECKING:
     from contentmap_cli.check.checker import Checker
+    from contentmap_cli.commands.checking.page_check import PageCheck
     from contentmap_cli.commands.settings.crawl_settings import ScanSettings
-    from contentmap_cli.models.findings import Finding
+    from contentmap_cli.models.findings import CheckScope, Finding
 
 EPILOG = """\
 Examples:
@@ -52,6 +54,14 @@ def check(
         bool, typer.Option("--stored", help="Check the recorded domain, without network.")
     ] = False,
     base: Annotated[str | None, typer.Option(metavar="URL", help="URL of a file given as TARGET.")] = None,
+    pages: Annotated[
+        str | None,
+        typer.Option(metavar="[N|all]", help="Request N of the listed pages, or all; 100 without N."),
+    ] = None,
+    fresh: Annotated[
+        bool,
+        typer.Option("--fresh", help="Request all pages of --pages again.", rich_help_panel=MORE),
+    ] = False,
     select: Annotated[
         list[str] | None,
         typer.Option(metavar="RULE", help="Only rules whose id starts with RULE. Repeatable."),
@@ -87,10 +97,11 @@ def check(
     """Check sitemaps against the protocol and good practice."""
     from contentmap_cli.check.checker import RULES
     from contentmap_cli.check.registry import chosen_rules
+    from contentmap_cli.commands.checking.page_check import PageCheck, PageOptions
     from contentmap_cli.commands.interface.answer_output import answer_to
     from contentmap_cli.commands.interface.document_input import checked_base
     from contentmap_cli.commands.settings.crawl_settings import ScanSettings
-    from contentmap_cli.models.findings import CheckSummary
+    from contentmap_cli.models.findings import CheckScope, CheckSummary
     from contentmap_cli.output.answers.findings import write_findings, write_rules
     from contentmap_cli.output.number_format import plural
 
@@ -108,7 +119,11 @@ def check(
     base = checked_base(base)
     known = _read_baseline(baseline) if baseline else Counter()
     settings = replace(ScanSettings.of(crawl), refresh=True)
-    checkers = run_async(_checked(cli, targets, settings, wanted, base, as_agent or AGENTS, stored=stored))
+    page_check = None
+    if pages is not None:
+        page_check = PageCheck(cli, PageOptions.parse(pages, as_agent, fresh=fresh), settings.domain_time)
+    scope = CheckScope(wanted, tuple(as_agent or AGENTS))
+    checkers = run_async(_checked(cli, targets, settings, scope, base, page_check, stored=stored))
     found = [finding for checker in checkers for finding in checker.findings()]
     if write_baseline:
         _write_baseline(write_baseline, found)
@@ -121,12 +136,15 @@ def check(
         entries=sum(checker.seen for checker in checkers),
         counts=dict(Counter(finding.rule.severity for finding in new)),
         known=len(found) - len(new),
+        pages=page_check.total if page_check is not None else None,
     )
     for checker in checkers:
         for limit in checker.incomplete():
             cli.note(f"note: {checker.target}: {limit}")
     with answer_to(output) as out:
         write_findings(form, out, new, summary, rules, color=cli.colored(out))
+    if page_check is not None and page_check.signals:
+        return 128 + page_check.signals[0]
     return Exit.NOT_CLEAN if new else Exit.CLEAN
 
 
@@ -134,14 +152,15 @@ async def _checked(
     cli: GlobalOptions,
     targets: Sequence[str],
     settings: ScanSettings,
-    wanted: frozenset[str],
+    scope: CheckScope,
     base: str | None,
-    agents: Sequence[str],
+    pages: PageCheck | None,
     *,
     stored: bool,
 ) -> list[Checker]:
     from contentmap_cli.check.checker import Checker
     from contentmap_cli.commands.check_runner import check_file, check_live, check_stored
+    from contentmap_cli.commands.checking.page_check import Stopped
     from contentmap_cli.commands.interface.document_input import is_robots, opened
     from contentmap_cli.commands.interface.target_input import domain_name
     from contentmap_cli.crawl.crawler import Crawler
@@ -156,19 +175,33 @@ async def _checked(
         raise UsageError("--base requires a file as target", hint="omit --base")
     if files.count("-") > 1:
         raise UsageError("standard input is named twice", hint="name it once")
-    if stored:
-        return [await check_stored(cli, domain_name(each), wanted, agents) for each in targets]
+    if pages is not None and files:
+        raise UsageError("--pages requires a site, not a file", hint="name the site, or omit --pages")
+    if stored:  # a name, as for the other commands that read
+        for each in targets:
+            domain_name(each)
     sites = {each: parse_target(each) for each in targets if each not in files}
+    if stored and pages is None:
+        return [await check_stored(cli, site, scope) for site in sites.values()]
     checkers = []
     for name in files:
         shown = STANDARD_INPUT if name == "-" else name
-        checker = Checker(CheckedSite(target=shown, now=datetime.now(UTC), is_site=False), wanted)
+        checked = CheckedSite(target=shown, now=datetime.now(UTC), is_site=False)
+        checker = Checker(checked, scope.wanted)
         with opened(name) as source:
             check_file(checker, shown, source, base, options.limits, robots=is_robots(name, base))
         checkers.append(checker)
-    if sites:
-        async with Crawler(options) as crawler:
-            checkers += [await check_live(cli, site, crawler, wanted, agents) for site in sites.values()]
+    if not sites:
+        return checkers
+    async with Crawler(options) as crawler, pages.opened(settings.max_time) if pages else nullcontext():
+        for site in sites.values():
+            try:
+                if not stored:
+                    checkers.append(await check_live(cli, site, crawler, scope, pages))
+                else:
+                    checkers.append(await check_stored(cli, site, scope, crawler, pages))
+            except Stopped:
+                cli.note(f"note: {site.domain}: not checked: {pages.stopped_by if pages else None}")
     return checkers
 
 

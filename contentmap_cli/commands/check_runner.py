@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import groupby
@@ -10,7 +12,9 @@ from operator import attrgetter
 from typing import BinaryIO
 
 from contentmap_cli.check.checker import Checker
+from contentmap_cli.commands.checking.page_check import PageCheck, PageSite
 from contentmap_cli.commands.database.connection import database_for_reading
+from contentmap_cli.commands.database.lookups import pages as pages_of
 from contentmap_cli.commands.database.lookups import read_domain
 from contentmap_cli.commands.interface.global_options import GlobalOptions
 from contentmap_cli.crawl.crawler import Crawler
@@ -18,15 +22,17 @@ from contentmap_cli.crawl.reading.spool import RowSpool
 from contentmap_cli.crawl.results import DomainCrawl
 from contentmap_cli.crawl.robots_verdict import SiteRobots, read_robots_body, read_version
 from contentmap_cli.errors import Code, ContentMapError, Failure, NotFound
-from contentmap_cli.models import DiscoveryMethod, DocumentKind, Limits, RememberedFile, Target
+from contentmap_cli.models import DiscoveryMethod, DocumentKind, Entry, Limits, RememberedFile, Target
 from contentmap_cli.models.entry_rows import entries_of
-from contentmap_cli.models.findings import CheckedFile, CheckedSite
+from contentmap_cli.models.findings import CheckedFile, CheckedSite, CheckScope
 from contentmap_cli.models.hosts import normalise_url, origin_of
 from contentmap_cli.models.robots import RobotsFile, RobotsVersion
 from contentmap_cli.output.escape import redact
 from contentmap_cli.sitemap import parse_document, parse_lastmod
+from contentmap_cli.sitemap.robots.lines import RobotsText
 from contentmap_cli.storage.reading.contents import (
     EntryFilter,
+    EntryPages,
     find_domain,
     recorded_files,
     stored_batches,
@@ -77,11 +83,17 @@ def check_file(
 
 
 async def check_live(
-    cli: GlobalOptions, target: Target, crawler: Crawler, wanted: frozenset[str], agents: Sequence[str]
+    cli: GlobalOptions,
+    target: Target,
+    crawler: Crawler,
+    scope: CheckScope,
+    pages: PageCheck | None = None,
 ) -> Checker:
-    """Crawl a site and check the result, robots.txt for each of `agents`. Nothing is recorded."""
+    """Crawl a site and check the result, and its `pages`. Only what these answer is recorded."""
     before = await _earlier(cli, target.domain)
-    with await crawler.crawl(target) as crawl:
+    started = time.monotonic()
+    crawling = crawler.crawl(target)
+    with await (crawling if pages is None else pages.until_stopped(crawling)) as crawl:
         now = datetime.now(UTC)
         robots = {
             origin: read_robots_body(file.body, file.final_url, cut=file.failure is not None)
@@ -90,14 +102,14 @@ async def check_live(
         site = CheckedSite(
             target=target.domain,
             now=now,
-            refusals=SiteRobots(robots, agents).refusals,
-            agents=tuple(agents),
+            refusals=SiteRobots(robots, scope.agents).refusals,
+            agents=scope.agents,
             failures=tuple(
                 dict.fromkeys((*((crawl.failure,) if crawl.failure else ()), *crawl.limits, *crawl.notes))
             ),
             robots=_robots(crawl.robots_file),
         )
-        checker = Checker(site, wanted)
+        checker = Checker(site, scope.wanted)
         files = _crawled(crawl, before, now)
         for _ in range(2):
             for index, file in enumerate(files):
@@ -107,13 +119,35 @@ async def check_live(
                 checker.end()
             if not checker.repeat():
                 break
+        if pages is not None:
+
+            async def listing() -> AsyncIterator[tuple[CheckedFile, list[Entry]]]:
+                for index, file in enumerate(files):
+                    for batch in crawl.rows(index):
+                        yield file, entries_of(batch)
+                        await asyncio.sleep(0)  # signals are heard
+
+            known = (crawl.robots,) if crawl.robots is not None else ()
+            page_site = PageSite(
+                target,
+                listing,
+                known,
+                SiteRobots(robots, pages.options.agents).allows,
+                time.monotonic() - started,
+            )
+            await pages.check(page_site, crawler, checker.notes)
     return checker
 
 
 async def check_stored(
-    cli: GlobalOptions, name: str, wanted: frozenset[str], agents: Sequence[str]
+    cli: GlobalOptions,
+    target: Target,
+    scope: CheckScope,
+    crawler: Crawler | None = None,
+    pages: PageCheck | None = None,
 ) -> Checker:
-    """Check a recorded domain, robots.txt for each of `agents`. Raise NotFound if it was never scanned."""
+    """Check a recorded domain, and with a crawler its `pages`. Raise NotFound if it was never scanned."""
+    name = target.domain
     async with read_domain(cli, name) as (session, domain_id):
         recorded = await recorded_files(session, domain_id)
         named = _named(file.url for file, _ in recorded if file.discovered_by is DiscoveryMethod.ROBOTS)
@@ -122,16 +156,15 @@ async def check_stored(
         ]
         files = _with_origin(dated, named)
         version = await current_robots(session, domain_id)
-        text = read_version(version) if version is not None else None
-        origins = [origin_of(url) or "" for url in (version.url, version.final_url)] if version else []
+        robots = _robots_by_origin(version) if version is not None else {}
         site = CheckedSite(
             target=name,
             now=datetime.now(UTC),
-            refusals=SiteRobots(dict.fromkeys(origins, text), agents).refusals,
-            agents=tuple(agents),
+            refusals=SiteRobots(robots, scope.agents).refusals,
+            agents=scope.agents,
             robots=_recorded_robots(version) if version is not None else None,
         )
-        checker = Checker(site, wanted)
+        checker = Checker(site, scope.wanted)
         for _ in range(2):
             waiting = iter(files)
             current: CheckedFile | None = None
@@ -144,6 +177,17 @@ async def check_stored(
             _advance(checker, current, waiting, None)
             if not checker.repeat():
                 break
+    if pages is not None and crawler is not None:  # the transaction has ended
+        sessions, by_name = pages.sessions, {file.name: file for file in files}
+
+        async def listing() -> AsyncIterator[tuple[CheckedFile, list[Entry]]]:
+            async for batch in pages_of(sessions, EntryPages(domain_id, EntryFilter()).next, domain=name):
+                for sitemap, some in groupby(batch, key=attrgetter("sitemap")):
+                    if sitemap in by_name:
+                        yield by_name[sitemap], [stored.entry for stored in some]
+
+        allows = SiteRobots(robots, pages.options.agents).allows
+        await pages.check(PageSite(target, listing, allows=allows), crawler, checker.notes)
     return checker
 
 
@@ -207,6 +251,12 @@ def _robots(file: RobotsFile | None) -> CheckedFile | None:
         final_url=file.final_url,
         decoded_bytes=len(file.body),
     )
+
+
+def _robots_by_origin(version: RobotsVersion) -> dict[str, RobotsText | None]:
+    """Return a recorded robots.txt by the origins that it is known to be that of."""
+    text = read_version(version)
+    return {origin_of(url) or "": text for url in (version.url, version.final_url)}
 
 
 def _recorded_robots(version: RobotsVersion) -> CheckedFile | None:

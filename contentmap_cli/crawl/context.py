@@ -11,9 +11,10 @@ from functools import partial
 from contentmap_cli.crawl.discovery import Candidate, DiscoveryQueue
 from contentmap_cli.crawl.http.domain_clock import DomainClock
 from contentmap_cli.crawl.http.fetch import Fetcher
-from contentmap_cli.crawl.http.fetch_request import FetchRequest
+from contentmap_cli.crawl.http.fetch_request import FetchRequest, ReadBody
 from contentmap_cli.crawl.http.own_headers import OwnHeaders
-from contentmap_cli.crawl.http.responses import FetchedFile
+from contentmap_cli.crawl.http.redirects import RedirectChain
+from contentmap_cli.crawl.http.responses import FetchedFile, Reply
 from contentmap_cli.crawl.options import CrawlOptions
 from contentmap_cli.crawl.pages.answers import Answer, answer_of, is_html
 from contentmap_cli.crawl.reading.reader import Reader
@@ -111,6 +112,38 @@ class CrawlContext:
         self.stats.count_fetch(fetched)
         return fetched
 
+    def new_chain(self) -> RedirectChain:
+        """Return an empty redirect chain of the site."""
+        return RedirectChain(plain=self._own.plain, site=self._own.site)
+
+    async def ask(
+        self, chain: RedirectChain, read: ReadBody, conditions: Mapping[str, str]
+    ) -> tuple[Reply, FetchedFile]:
+        """Request the current URL of a chain once, and read its body with `read`.
+
+        A host that asks to retry later is waited for as long as there is time.
+        """
+        fetched = FetchedFile(url=chain.current, final_url=chain.current)
+        request = FetchRequest(
+            max_bytes=0,
+            clock=self.clock,
+            own=self._own,
+            conditions=conditions,
+            validated=chain.current,
+            max_wait=self.clock.left,
+            read=read,
+        )
+        return await self._fetcher.ask(chain, request, fetched), fetched
+
+    def pause(self, url: str, seconds: float) -> None:
+        """Send no request to the host of a URL for this many seconds."""
+        self._fetcher.politeness.pause((origin_of(url) or "").partition("://")[2], seconds)
+
+    def set_host_delay(self, host: str, seconds: float) -> None:
+        """Set the Crawl-delay of a host until `forget_hosts`."""
+        self._delayed_hosts.add(host)
+        self._fetcher.politeness.set_delay(host, seconds)
+
     async def servers(self, origin: str) -> frozenset[str]:
         """Return the servers of an origin (see `Connector.servers`)."""
         seconds = min(self.limits.connect_timeout, self.clock.left)
@@ -149,9 +182,7 @@ class CrawlContext:
             return None
         robots = await self._robots_at(origin, own=site_of(url) == self.target.domain)
         if robots.delay is not None:
-            host = origin.partition("://")[2]
-            self._delayed_hosts.add(host)
-            self._fetcher.politeness.set_delay(host, robots.delay)
+            self.set_host_delay(origin.partition("://")[2], robots.delay)
         if robots.allows(url):
             return None
         if robots.failure is not None and not robots.reachable:
@@ -166,15 +197,20 @@ class CrawlContext:
                 return known
             if own and self.site_robots is not None:
                 return await self.site_robots(origin)
-            url = f"{origin}/robots.txt"
-            with await self.fetch(url, max_bytes=self.limits.robots_bytes, robots=True) as fetched:
-                robots = await self.reader.robots(fetched, self.options)
-                if fetched.status is None and fetched.failure is not None:  # the code says why
-                    robots = replace(robots, failure=fetched.failure)
+            robots, _ = await self.request_robots(origin)
             if len(self._other_robots) >= _OTHER_HOSTS:
                 del self._other_robots[next(iter(self._other_robots))]
             self._other_robots[origin] = robots
             return robots
+
+    async def request_robots(self, origin: str) -> tuple[Robots, FetchedFile]:
+        """Return the rules of an origin, and the answer (closed) that they were read from."""
+        url = f"{origin}/robots.txt"
+        with await self.fetch(url, max_bytes=self.limits.robots_bytes, robots=True) as fetched:
+            robots = await self.reader.robots(fetched, self.options)
+            if fetched.status is None and fetched.failure is not None:  # the code says why
+                robots = replace(robots, failure=fetched.failure)
+        return robots, fetched
 
     def may_request(self, candidate: Candidate) -> bool:
         """Return whether robots.txt allows a file; files on other hosts are always allowed.

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
 from aiohttp import TraceConfig
 
 from contentmap_cli.crawl.context import CrawlContext
 from contentmap_cli.crawl.domain_crawl import DomainCrawler
 from contentmap_cli.crawl.http.connector import Resolver
+from contentmap_cli.crawl.http.domain_clock import DomainClock
 from contentmap_cli.crawl.http.fetch import Fetcher
 from contentmap_cli.crawl.http.politeness import HostSlots
 from contentmap_cli.crawl.options import CrawlOptions
@@ -22,6 +24,12 @@ from contentmap_cli.crawl.results import CrawlProgress, DomainCrawl
 from contentmap_cli.errors import UsageError
 from contentmap_cli.models import RememberedFile, Target
 from contentmap_cli.models.diagnosis import Check
+
+if TYPE_CHECKING:  # loaded where pages are asked for
+    from contentmap_cli.crawl.listed_pages.page_client import Recall
+    from contentmap_cli.crawl.listed_pages.page_crawl import PageCrawl
+    from contentmap_cli.crawl.robots import Robots
+    from contentmap_cli.models.pages import PageFacts
 
 __all__ = ["CrawlProgress", "Crawler", "DomainCrawl"]
 
@@ -101,6 +109,34 @@ class Crawler:
             remembered=remembered,
             progress=progress,
         )
+
+    def pages(
+        self,
+        target: Target,
+        *,
+        has_answer: Callable[[str], bool],
+        recall: Recall | None = None,
+        robots: Iterable[Robots] = (),
+        probed: Iterable[PageFacts] = (),
+        seconds: float | None = None,
+    ) -> PageCrawl:
+        """Return what asks for the pages that a target's sitemaps list (see `PageCrawl.facts`).
+
+        `has_answer` says whether a normalised URL has facts of its own in this run, now or later: a redirect
+        to it is not followed. `recall` returns the facts of an earlier run about a redirect's target.
+        `robots` are rules that were read already, `probed` the facts of made-up paths of an interrupted run.
+        `seconds` is the time for all pages, waits included; None means that of the options.
+        """
+        from contentmap_cli.crawl.listed_pages.origin_rules import OriginRules
+        from contentmap_cli.crawl.listed_pages.page_client import PageClient
+        from contentmap_cli.crawl.listed_pages.page_crawl import PageCrawl
+        from contentmap_cli.crawl.listed_pages.soft_probes import SoftProbes
+
+        context = self._context(target)
+        limits = self._options.limits
+        context.clock = DomainClock(limits.domain_time if seconds is None else seconds, counts_waits=True)
+        client = PageClient(context, OriginRules(context, robots), has_answer, recall)
+        return PageCrawl(context, client, SoftProbes(probed))
 
     async def crawl(
         self,

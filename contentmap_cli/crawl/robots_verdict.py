@@ -94,20 +94,22 @@ class SiteRobots:
     def refusals(self, url: str) -> list[RobotsRefusal]:
         """Return the lines that disallow a URL to at least one of the crawlers."""
         found = []
-        for agents, group, rules in self._of(url):
+        for agents, group, rules in self._of(url) or ():
             line = rules.deciding(url)
             if line is not None and line.key == DISALLOW:
                 found.append(RobotsRefusal(agents, group, line.number, line.text))
         return found
 
-    def allows(self, agent: str, url: str) -> bool:
-        """Return whether one of the crawlers may request a URL, as far as is known."""
+    def allows(self, agent: str, url: str) -> bool | None:
+        """Return whether one of the crawlers may request a URL, None if that is not known."""
+        if self._of(url) is None:
+            return None
         return not any(agent in refusal.agents for refusal in self.refusals(url))
 
-    def _of(self, url: str) -> Sequence[_Group]:
+    def _of(self, url: str) -> Sequence[_Group] | None:
         end = url.find("/", 8)
         groups = self._groups.get(url[:end] if end > 0 else url)
-        return groups if groups is not None else self._groups.get(origin_of(url) or "", ())
+        return groups if groups is not None else self._groups.get(origin_of(url) or "")
 
 
 _Group = tuple[tuple[str, ...], str, GroupRules]

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from contentmap_cli.errors import Failure
 from contentmap_cli.models.entries import Lastmod, Problem
+from contentmap_cli.models.pages.counts import PageCounts
 from contentmap_cli.models.robots import RobotsRefusal
 from contentmap_cli.models.statuses import DiscoveryMethod, DocumentKind, Severity
 
@@ -73,6 +74,7 @@ class CheckSummary:
     entries: int
     counts: dict[Severity, int]
     known: int = 0
+    pages: PageCounts | None = None
 
     @property
     def findings(self) -> int:
@@ -117,6 +119,14 @@ class CheckedFile:
     def address(self) -> str | None:
         """The final URL, or the requested one."""
         return self.final_url or self.url
+
+
+@dataclass(frozen=True, slots=True)
+class CheckScope:
+    """What is checked: the ids of rules, and the crawlers that robots.txt is judged for."""
+
+    wanted: frozenset[str]
+    agents: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

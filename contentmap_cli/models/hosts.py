@@ -39,6 +39,8 @@ _NUMBER = re.compile(r"0x[0-9a-f]*|[0-9]+")
 _ABSOLUTE = re.compile(r"(https?):([/\\]*)([^/\\?#]*)([^?#]*)(.*)", re.IGNORECASE | re.DOTALL)
 _DOT = re.compile(r"\.|%2e", re.IGNORECASE)
 _DROPPED = {ord(character): None for character in "\t\n\r"}
+_ENCODED = re.compile("%([0-9A-Fa-f]{2})")
+_UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 _PATH_SAFE = "/%:@!$&'()*+,;=~-._"
 
 
@@ -265,6 +267,21 @@ def normalise_url(url: str) -> str | None:
     if query:
         query = quote(query[1:], safe=_PATH_SAFE + "?[]|", errors="replace")
     return _join_origin(*origin) + path + (f"?{query}" if query else "")
+
+
+def url_key(url: str) -> str | None:
+    """Return what equal URLs have in common (RFC 3986 section 6.2.2), None if it is no http or https URL.
+
+    Besides what `normalise_url` does, percent-encodings of unreserved characters are decoded, and those of
+    others have capital letters.
+    """
+    normalised = normalise_url(url)
+    return normalised and _ENCODED.sub(_same_octet, normalised)
+
+
+def _same_octet(match: re.Match[str]) -> str:
+    character = chr(int(match[1], 16))
+    return character if character in _UNRESERVED else match[0].upper()
 
 
 def _without_dots(path: str) -> str:

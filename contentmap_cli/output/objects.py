@@ -27,6 +27,7 @@ from contentmap_cli.models import (
     StoredTenant,
 )
 from contentmap_cli.models.evidence import Source
+from contentmap_cli.models.pages.counts import PageCounts
 from contentmap_cli.models.robots import RobotsVerdict, RobotsVersion
 from contentmap_cli.output.escape import redact
 
@@ -304,6 +305,17 @@ def check_object(summary: CheckSummary) -> dict[str, object]:
         "urls": summary.entries,
         "counts": {severity.value: summary.counts.get(severity, 0) for severity in Severity},
         "known": summary.known,
+        "pages": pages_object(summary.pages) if summary.pages is not None else None,
+    }
+
+
+def pages_object(counts: PageCounts) -> dict[str, object]:
+    """Return how many pages a check has asked."""
+    return {
+        "selected": counts.selected,
+        "asked": counts.asked,
+        "not_asked": dict(counts.not_asked),
+        "finished": counts.finished,
     }
 
 

@@ -286,6 +286,7 @@ PAGES = Table(
     Column("domain_id", BigInteger, ForeignKey("domains.id", ondelete="CASCADE"), primary_key=True),
     Column("url", Url, primary_key=True),
     Column("run_id", BigInteger, nullable=False),  # page_runs.id: the run that asked
+    Column("kind", String(8), nullable=False),  # listed, target (of a redirect) or probe
     Column("asked_at", UtcDateTime(), nullable=False),
     Column("status", Integer),  # of HTTP; NULL: no answer, or not requested because of robots.txt
     Column("etag", Text),

@@ -44,6 +44,7 @@ def upgrade() -> None:
         sa.Column("domain_id", sa.BigInteger(), nullable=False),
         sa.Column("url", URL, nullable=False),
         sa.Column("run_id", sa.BigInteger(), nullable=False),
+        sa.Column("kind", sa.String(length=8), nullable=False),
         sa.Column("asked_at", UtcDateTime(), nullable=False),
         sa.Column("status", sa.Integer(), nullable=True),
         sa.Column("etag", sa.Text(), nullable=True),

@@ -15,7 +15,7 @@ from contentmap_cli.commands.check import _is_file
 from contentmap_cli.errors import UsageError
 
 NAMESPACE = "http://www.sitemaps.org/schemas/sitemap/0.9"
-CHECK_KEYS = ["type", "schema", "targets", "files", "urls", "counts", "known"]
+CHECK_KEYS = ["type", "schema", "targets", "files", "urls", "counts", "known", "pages"]
 FINDING_KEYS = [
     *("type", "schema", "rule", "severity", "target", "file", "line", "message", "count", "examples"),
     *("occurrences", "why", "link"),

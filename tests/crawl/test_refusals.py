@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from contentmap_cli.crawl.http.headers import ReplyHeaders
-from contentmap_cli.crawl.pages import refusals
+from contentmap_cli.crawl.pages import contents, refusals
 from contentmap_cli.crawl.pages.markers import markers, pattern
 from contentmap_cli.crawl.pages.refusals import PageKind, is_login_url, page_kind, refusal
 
@@ -152,7 +152,7 @@ def test_other_urls(url: str) -> None:
 
 def test_every_table_of_markers_is_used() -> None:
     """Each compiles and is named in the rules, and the rules name no other."""
-    source = Path(refusals.__file__).read_text(encoding="utf-8")
+    source = "".join(Path(each.__file__).read_text(encoding="utf-8") for each in (refusals, contents))
     named = set(re.findall(r'(?:pattern|occurs|_any_title_matches)\("(\w+)"', source))
     assert named == set(markers())
     for name in named:

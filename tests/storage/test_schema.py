@@ -152,7 +152,8 @@ async def fill(connection: AsyncConnection) -> None:
         (PageRunRow, {"id": 1, "domain_id": 1, "wanted": 100, "started_at": now, "not_asked": {"time": 2}}),
         (
             PAGES,
-            {"domain_id": 1, "url": "https://a.example/ü", "run_id": 1, "asked_at": now, "facts": "{}"},
+            {"domain_id": 1, "url": "https://a.example/ü", "run_id": 1, "kind": "listed"}
+            | {"asked_at": now, "facts": "{}"},
         ),
     ]
     if connection.dialect.name == "postgresql":

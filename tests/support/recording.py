@@ -23,6 +23,7 @@ from contentmap_cli.models import (
 )
 from contentmap_cli.models.entry_rows import RowBatch, RowDelta, rows_of, sorted_unique
 from contentmap_cli.models.pages import PageFacts, PageState
+from contentmap_cli.models.pages.counts import PageCounts
 from contentmap_cli.storage.column_types import utc_now
 from contentmap_cli.storage.jobs import jobs
 from contentmap_cli.storage.jobs.claims import Claim, claim_domains, fence, finish_domain
@@ -110,7 +111,7 @@ async def ask_pages(
         await fence_run(session, run)
         await save_facts(session, run, [(page, f'"{run.run_id}"') for page in asked])
         if finished is not None:
-            await end_run(session, run, finished=finished, selected=len(paths), asked=len(paths))
+            await end_run(session, run, PageCounts(len(paths), len(paths), finished=finished))
 
 
 async def record(

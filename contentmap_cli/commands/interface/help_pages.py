@@ -7,7 +7,9 @@ Options of the panel MORE are only named.
 
 from __future__ import annotations
 
+import re
 import textwrap
+from collections.abc import Iterator
 from typing import Any, Final
 
 from typer.core import TyperCommand, TyperGroup
@@ -96,8 +98,29 @@ def _write_options(panels: dict[str, list[Any]], context: Any, formatter: Any) -
         formatter.write(textwrap.fill(text, formatter.width, break_on_hyphens=False) + "\n")
 
 
+OPTIONAL_VALUES: Final = {"--pages": ("100", re.compile("all|[0-9]+", re.IGNORECASE))}
+"""Options whose value may be left out: the value then, and the words that are values."""
+
+
+def _with_values(words: list[str]) -> Iterator[str]:
+    """Yield the words of a command line with the values that were left out."""
+    end = words.index("--") if "--" in words else len(words)
+    for number, word in enumerate(words):
+        default, value = OPTIONAL_VALUES.get(word, (None, None))
+        if default is None or value is None or number > end:
+            yield word
+        elif number + 1 == len(words) or not value.fullmatch(words[number + 1]):
+            yield f"{word}={default}"
+        else:
+            yield word
+
+
 class HelpCommand(TyperCommand):
     """A command whose help begins with its examples."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the words after the command's name."""
+        return super().parse_args(ctx, [*_with_values(args)])
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """Return the words of the usage line after the command."""

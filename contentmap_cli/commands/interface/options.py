@@ -317,7 +317,16 @@ SCANNED: Final = Bundle(CRAWL)
 RESUMED: Final = _of_the_job(
     _without("max_urls", "max_file_size", "probe", "refresh", "ignore_robots", "user_agent", "robots_agent")
 )
-CHECKED: Final = _without("concurrency", "max_time", "refresh", "body_cache", "expect_urls")
+CHECKED: Final = Bundle(
+    {
+        **_without("concurrency", "max_time", "refresh", "body_cache", "expect_urls").options,
+        "max_urls": changed(CRAWL["max_urls"], rich_help_panel=MORE),
+        "ignore_robots": changed(CRAWL["ignore_robots"], rich_help_panel=MORE),
+        "max_time": changed(
+            CRAWL["max_time"], help="Time limit of the command, with --pages.", rich_help_panel=MORE
+        ),
+    }
+)
 DOCTORED: Final = _without(
     *("concurrency", "max_time", "refresh", "body_cache", "expect_urls", "max_urls", "domain_time", "probe"),
     "delay",

@@ -307,7 +307,7 @@ class Fetcher:
         limits, proxy, context = self._options.limits, route.proxy, self._client_context
         until = asyncio.get_running_loop().time() + min(request.clock.left, limits.request_timeout)
         begin, before = time.monotonic(), fetched.requests
-        slot.proxied = proxy is not None
+        slot.proxied, kept = proxy is not None, False
         connecting = CURRENT_SLOT.set(slot)
         try:
             async with asyncio.timeout_at(until):
@@ -328,9 +328,12 @@ class Fetcher:
                     raise refused_by(proxy)
                 return await self._read(response, request, until)
             finally:
+                kept = response.connection is None
                 response.close()
         finally:
             CURRENT_SLOT.reset(connecting)
+            if not kept:
+                await asyncio.sleep(0)  # the socket is closed before the slot is free
             fetched.ms = round((time.monotonic() - begin) * 1000)
 
     async def _read(self, response: aiohttp.ClientResponse, request: FetchRequest, until: float) -> Reply:

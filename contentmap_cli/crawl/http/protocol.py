@@ -164,5 +164,5 @@ def first_byte_seconds(response: aiohttp.ClientResponse) -> float | None:
 
     It is called before the connection is used again.
     """
-    protocol = getattr(response.content, "_protocol", None)
+    protocol = getattr(response, "_protocol", None)
     return protocol.first_byte if isinstance(protocol, BoundedHandler) else None

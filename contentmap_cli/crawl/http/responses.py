@@ -15,12 +15,12 @@ from typing import BinaryIO, cast
 
 import aiohttp
 
-from contentmap_cli.crawl.http.decoding import decode_body, decoded_heads
 from contentmap_cli.crawl.http.headers import NO_HEADERS, ReplyHeaders
 from contentmap_cli.crawl.http.http_errors import EXPECTED, http_error_of
 from contentmap_cli.crawl.http.protocol import is_broken
 from contentmap_cli.errors import Code, Failure
 from contentmap_cli.models import Limits
+from contentmap_cli.sitemap.content_codings import decode_body, decoded_heads
 from contentmap_cli.sitemap.decode import GZIP_WINDOW, deflate
 from contentmap_cli.threads import run_in_thread
 

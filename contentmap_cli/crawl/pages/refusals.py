@@ -71,7 +71,11 @@ def page_kind(html: bytes | str, headers: ReplyHeaders | None = None) -> PageKin
         return PageKind.CHALLENGE
     from contentmap_cli.sitemap.html.page import read_page
 
-    page = read_page(html, headers.content_type if headers is not None else None)
+    return kind_of(read_page(html, headers.content_type if headers is not None else None))
+
+
+def kind_of(page: HtmlPage) -> PageKind | None:
+    """Return the kind of a page by its features."""
     titles = _titles(page)
     for kind, rule in _RULES:
         if rule(page, titles):
@@ -88,8 +92,13 @@ _PUNCTUATION: Final = " .…!,:-–—*。！\"'“”"
 def _titles(page: HtmlPage) -> tuple[str, ...]:
     """Return the title, its parts between separators and the first heading, in lower case without
     punctuation."""
-    title = page.title.lower()
-    parts = (title, *_SEPARATOR.split(title), page.h1)
+    return title_parts(page.title, page.h1)
+
+
+def title_parts(title: str, *more: str) -> tuple[str, ...]:
+    """Return a title, its parts between separators and other headings, in lower case without punctuation."""
+    title = title.lower()
+    parts = (title, *_SEPARATOR.split(title), *more)
     return tuple(dict.fromkeys(part.strip(_PUNCTUATION) for part in parts if part.strip(_PUNCTUATION)))
 
 

@@ -96,6 +96,8 @@ def _table(out: TextIO, findings: Sequence[Finding], summary: CheckSummary, *, c
     )
     known = f", {summary.known:,} known" if summary.known else ""
     out.write(f"{counts}{known}; {plural(summary.files, 'file')}, {plural(summary.entries, 'url')}\n")
+    if summary.pages is not None:
+        out.write(f"{summary.pages}\n")
 
 
 def _junit(out: TextIO, findings: Sequence[Finding], rules: Sequence[Rule]) -> None:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from urllib.parse import urljoin, urlsplit
 
 from contentmap_cli.models import DiscoveryMethod
+from contentmap_cli.models.pages.links import link_values
 from contentmap_cli.sitemap.encoding import LENIENT, detect
 from contentmap_cli.sitemap.html.page import HtmlPage, read_page
 from contentmap_cli.sitemap.urls import validate_url
@@ -28,10 +29,6 @@ TAG = re.compile(
     r"<(link|a|base)(?=[\s/])((?>(?:[^<>\"']++|\"[^\"]{0,4096}+\"|'[^']{0,4096}+')*))", re.IGNORECASE
 )
 ATTRIBUTE = re.compile(r"(?<![^\s=\"'/>])([^\s=\"'/>]++)\s*+=\s*+(?:\"([^\"]*+)\"|'([^']*+)'|([^\s\"'>]++))")
-LINK_VALUE = re.compile(r"<([^<>]*+)>")
-LINK_PARAMETER = re.compile(
-    r"\s*+;\s*+(?:([^\s=;,<>\"]++)\s*+(?:=\s*+(?:\"((?>(?:[^\"\\]|\\.)*))\"|([^\s;,<>\"]*+)))?)?", re.DOTALL
-)
 # RFC 4287, the RSS Advisory Board's autodiscovery, jsonfeed.org, and types of old programs.
 FEED_TYPES = frozenset(
     {"application/rss+xml", "application/atom+xml", "application/rdf+xml", "application/feed+json"}
@@ -135,28 +132,13 @@ def _without_comments(urls: Iterable[str]) -> list[str]:
 
 def _header_links(values: Iterable[str], base: str) -> Iterator[_Link]:
     for value in values:
-        for href, parameters in _link_values(value):
+        for href, parameters in link_values(value):
             if "anchor" in parameters:  # a link of another resource
                 continue
             method = _link_method(parameters, href)
             url = _resolve(href, base) if method is not None else None
             if method is not None and url is not None:
                 yield _Link(url, method)
-
-
-def _link_values(value: str) -> Iterator[tuple[str, dict[str, str]]]:
-    """Yield the targets of a `Link` header with the first value of each parameter (RFC 8288 section 3)."""
-    end = 0
-    while (target := LINK_VALUE.search(value, end)) is not None:
-        parameters: dict[str, str] = {}
-        end = target.end()
-        while (match := LINK_PARAMETER.match(value, end)) is not None:
-            end = match.end()
-            quoted, token = match[2], match[3]
-            text = re.sub(r"\\(.)", r"\1", quoted) if quoted is not None else token or ""
-            if match[1]:
-                parameters.setdefault(match[1].lower().removesuffix("*"), text)
-        yield target[1].strip(), parameters
 
 
 def _markup_links(html: bytes, base: str) -> Iterator[_Link]:

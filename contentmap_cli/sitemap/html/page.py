@@ -1,13 +1,16 @@
-"""Extract the features of an HTML page that show its kind: title, visible text, scripts, links and form
-fields."""
+"""Read an HTML page as the HTML standard builds its tree, and extract the features that show its kind: title,
+visible text, scripts, links and form fields.
+
+The parser is Lexbor's. It builds the tree without scripting; crawlers and browsers have it, so that
+`<noscript>` is text. It is therefore renamed to `<noframes>`, which is text in both cases.
+"""
 
 from __future__ import annotations
 
 import re
-from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from lxml import etree
+from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from contentmap_cli.sitemap.charsets import codec_of
 from contentmap_cli.sitemap.encoding import LENIENT, detect
@@ -16,13 +19,23 @@ READ_BYTES = 64 * 1024
 """Bytes, or characters, of a page that are read."""
 
 MAX_TEXT = 10_000
+"""Reading ends after this many characters of text."""
+
 MAX_LINKS = 100
-"""Reading ends after this many characters of text, or links."""
+"""A page with more links has no known kind."""
 
 TITLE_LENGTH = 300
 CHARSET = re.compile(rb"charset\s*+=\s*+[\"']?([A-Za-z0-9][A-Za-z0-9_.:-]{0,40})", re.IGNORECASE)
+NOSCRIPT = re.compile(r"(</?)[nN][oO][sS][cC][rR][iI][pP][tT](?=[\s/>])")
 HIDDEN_TAGS = frozenset(
-    {"script", "style", "template", "title", "noscript", "svg", "option", "iframe", "object"}
+    {"script", "style", "title", "noframes", "svg", "option", "iframe", "object", "math", "canvas", "video"}
+    | {"audio", "datalist", "textarea", "noembed"}
+)
+APART = frozenset({"a", "nav", "footer", "aside", "button", "label"})
+"""Elements whose text is not that of the page itself."""
+
+MEDIA = frozenset(
+    {"input", "img", "picture", "video", "audio", "canvas", "svg", "iframe", "object", "embed", "math"}
 )
 BLOCKS = frozenset({"h1", "h2", "h3", "h4", "p", "div", "br", "li", "td", "tr", "form", "label"})
 COUNTED = {"h1": "headings", "h2": "headings", "h3": "headings"} | {
@@ -38,18 +51,21 @@ NON_PAGE_LINKS = ("#", "javascript:", "mailto:", "tel:", "data:")
 class HtmlPage(NamedTuple):
     """The features of a page.
 
-    Text is in lower case with single spaces, except `title`, `refresh`, `canonical` and `base`. `text` is the
-    visible text, `outside_forms` the part that is not in a form, `h1` the first level 1 heading. `code` has a
-    line `tag attribute=value` per attribute except style, and the inline scripts. `links`, `fields` (visible
-    form fields), `passwords`, `forms`, `buttons` and `headings` are counts. `labels` is the text of buttons.
-    `refresh` is the content of a `<meta http-equiv=refresh>` outside noscript. `whole` is False if only the
-    beginning was read.
+    Text is in lower case with single spaces, except `title`, `own`, `refresh`, `canonical` and `base`. `text`
+    is the visible text, `outside_forms` the part that is not in a form, `own` the part that is not in a link
+    or navigation, `h1` the first level 1 heading, `h2` the first of level 2. `code` has a line
+    `tag attribute=value` per attribute except style, and the inline scripts. `links`, `fields` (visible form
+    fields), `passwords`, `forms`, `buttons`, `headings` and `media` are counts. `labels` is the text of
+    buttons. `refresh` is the content of a `<meta http-equiv=refresh>` outside noscript. `whole` is False if
+    only the beginning was read.
     """
 
     title: str = ""
     h1: str = ""
+    h2: str = ""
     text: str = ""
     outside_forms: str = ""
+    own: str = ""
     noscript: str = ""
     code: str = ""
     labels: str = ""
@@ -60,6 +76,7 @@ class HtmlPage(NamedTuple):
     buttons: int = 0
     headings: int = 0
     scripts: int = 0
+    media: int = 0
     noindex: bool = False
     refresh: str | None = None
     canonical: str | None = None
@@ -70,67 +87,98 @@ class HtmlPage(NamedTuple):
 def read_page(html: bytes | str, content_type: str | None = None) -> HtmlPage:
     """Read the first `READ_BYTES` of a page. `content_type` is the value of the header. Never raises."""
     head = html[:READ_BYTES]
-    text = head if isinstance(head, str) else _decode(head, content_type)
-    reader = _PageTarget()
-    target: Any = reader  # the stub requires more methods than lxml
-    parser = etree.HTMLParser(target=target, encoding="utf-8", huge_tree=True)
-    whole = len(html) < READ_BYTES
-    with suppress(etree.LxmlError):  # such as for an empty document
-        try:
-            etree.fromstring(text.replace("\0", " ").encode("utf-8", "replace"), parser)
-        except _LimitReached:
-            whole = False
+    text = head if isinstance(head, str) else decode_html(head, content_type)
+    return features_of(parse_html(text), whole=len(html) < READ_BYTES)
+
+
+def parse_html(text: str) -> LexborHTMLParser:
+    """Return the tree of a page."""
+    return LexborHTMLParser(NOSCRIPT.sub(r"\1noframes", text).encode("utf-8", "replace"))
+
+
+def features_of(tree: LexborHTMLParser, *, whole: bool) -> HtmlPage:
+    """Return the features of a page. `whole` is False if only its beginning was parsed."""
+    reader = _Reader()
+    reader.walk(tree.root)
     return reader.page(whole=whole)
 
 
-def _decode(head: bytes, content_type: str | None) -> str:
+def decode_html(html: bytes, content_type: str | None) -> str:
     """Decode a page by its byte order mark, the header, `<meta charset>` or as UTF-8."""
-    found = detect(head[:4096])
+    found = detect(html[:4096])
     if found.codec == "utf-8" and not found.bom_length:
-        named = CHARSET.search((content_type or "").encode("ascii", "ignore")) or CHARSET.search(head[:4096])
+        sent = CHARSET.search((content_type or "").encode("ascii", "ignore"))
+        named = sent or CHARSET.search(html[:4096])
         codec = codec_of(named[1].decode("ascii")) if named is not None else None
-        if codec is not None:
-            return head.decode(codec, LENIENT)
-    return head[found.bom_length :].decode(found.codec, LENIENT)
+        if codec is not None and (sent is not None or not codec.startswith("utf-")):  # see the HTML standard,
+            return html.decode(codec, LENIENT)  # "prescan a byte stream": UTF-16 in a meta means UTF-8
+    return html[found.bom_length :].decode(found.codec, LENIENT)
 
 
-class _LimitReached(Exception):
-    """The page has more text or links than the limits."""
-
-
-class _PageTarget:
-    """A parser target of lxml that collects the features of a page."""
+class _Reader:
+    """Collects the features of a page from its tree."""
 
     def __init__(self) -> None:
-        self._open: dict[str, int] = {}
-        self._hidden_depth = 0
+        self._hidden = self._apart = self._forms = self._noscript_depth = 0  # open elements of these kinds
+        self._open = dict.fromkeys(("h1", "h2", "button", "script", "style", "title", "svg"), 0)
         self._length = 0
+        self._gap = False  # the next text does not continue a word
         self._title: list[str] = []
-        self._h1: list[str] = []
+        self._headings: dict[str, list[str]] = {"h1": [], "h2": []}
         self._text: list[str] = []
         self._outside_forms: list[str] = []
+        self._own: list[str] = []
         self._noscript: list[str] = []
         self._code: list[str] = []
         self._labels: list[str] = []
         self._counts = dict.fromkeys(
-            ("links", "fields", "passwords", "forms", "buttons", "headings", "scripts"), 0
+            ("links", "fields", "passwords", "forms", "buttons", "headings", "scripts", "media"), 0
         )
         self._noindex = False
         self._refresh: str | None = None
         self._canonical: str | None = None
         self._base: str | None = None
 
-    def start(self, tag: str, attributes: dict[str, str]) -> None:
-        """Handle a start tag."""
-        if self._length > MAX_TEXT or self._counts["links"] > MAX_LINKS:
-            raise _LimitReached
-        values = {name.lower(): value or "" for name, value in attributes.items()} if attributes else {}
+    def walk(self, node: LexborNode | None) -> None:
+        """Read a tree in document order."""
+        parents: list[tuple[LexborNode, str, bool]] = []
+        while node is not None and self._length <= MAX_TEXT:
+            child = None
+            if node.is_element_node:
+                tag = node.tag or ""
+                hides = self._start(tag, node.attributes)
+                child = node.first_child
+                if child is not None and tag == "noframes":
+                    self._read_noscript(child.text_content or "")
+                    child = None
+                if child is None:
+                    self._end(tag, hides)
+                else:
+                    parents.append((node, tag, hides))
+            elif node.is_text_node:
+                self._data(node.text_content or "")
+            following = child or node.next
+            while following is None and parents:
+                node, tag, hides = parents.pop()
+                self._end(tag, hides)
+                following = node.next
+            node = following
+
+    def _start(self, tag: str, attributes: dict[str, str | None]) -> bool:
+        """Handle a start tag. Return whether the element hides its content."""
+        values = {name: value or "" for name, value in attributes.items()}
         self._code += [f"{tag} {name}={value}" for name, value in values.items() if name != "style"]
-        self._open[tag] = self._open.get(tag, 0) + 1
-        if tag in HIDDEN_TAGS:
-            self._hidden_depth += 1
+        hides = tag in HIDDEN_TAGS or _is_hidden(tag, values)
+        self._hidden += hides
+        self._apart += tag in APART
+        if not self._noscript_depth:
+            self._counts["media"] += tag in MEDIA or (tag == "script" and not _is_data(values))
+        if tag in self._open:
+            self._open[tag] += 1
         if tag in COUNTED:
             self._counts[COUNTED[tag]] += 1
+        if tag == "form":
+            self._forms += 1
         elif tag == "a" and "href" in values:
             self._counts["links"] += not values["href"].strip().lower().startswith(NON_PAGE_LINKS)
         elif tag in ("input", "textarea", "select"):
@@ -141,45 +189,50 @@ class _PageTarget:
             self._canonical = self._canonical or values.get("href", "").strip() or None
         elif tag == "base":
             self._base = self._base or values.get("href", "").strip() or None
-        if tag in BLOCKS:
-            self._text.append(" ")
-            self._outside_forms.append(" ")
+        self._gap = self._gap or tag in BLOCKS
+        return hides
 
-    def end(self, tag: str) -> None:
-        """Handle an end tag, explicit or implied."""
-        if self._open.get(tag):
+    def _end(self, tag: str, hides: bool) -> None:
+        self._hidden -= hides
+        self._apart -= tag in APART
+        if tag in self._open:
             self._open[tag] -= 1
-            if tag in HIDDEN_TAGS:
-                self._hidden_depth -= 1
-        if tag == "h1" and self._h1:
-            self._h1.append("\0")  # end of the first heading
-        self._text.append(" ")
-        self._outside_forms.append(" ")
+        if tag == "form":
+            self._forms -= 1
+        elif self._headings.get(tag):
+            self._headings[tag].append("\0")  # end of the first heading
+        self._gap = True
 
-    def data(self, text: str) -> None:
-        """Handle text."""
-        if not self._hidden_depth:
+    def _data(self, text: str) -> None:
+        if not self._hidden:
             self._length += len(text)
+            if self._gap:
+                text, self._gap = f" {text}", False
             self._text.append(text)
-            if not self._in("form"):
+            if not self._forms:
                 self._outside_forms.append(text)
-            if self._in("h1"):
-                self._h1.append(text)
-            if self._in("button"):
+            if not self._apart:
+                self._own.append(text)
+            for level, parts in self._headings.items():
+                if self._open[level]:
+                    parts.append(text)
+            if self._open["button"]:
                 self._labels.append(f"{text}\n")
-        elif self._in("script"):
+        elif self._open["script"]:
             self._code.append(text)
-        elif self._in("noscript"):
-            if not self._in("style"):
+        elif self._noscript_depth:
+            if not self._open["style"]:
                 self._noscript.append(text)
-        elif self._in("title") and not self._in("svg"):
+        elif self._open["title"] and not self._open["svg"]:
             self._title.append(text)
 
-    def close(self) -> None:
-        """Do nothing at the end of the document."""
-
-    def _in(self, tag: str) -> bool:
-        return self._open.get(tag, 0) > 0
+    def _read_noscript(self, markup: str) -> None:
+        """Read the content of a noscript, which is text for the parser."""
+        if self._noscript_depth:
+            return
+        self._noscript_depth += 1
+        self.walk(LexborHTMLParser(markup).root)
+        self._noscript_depth -= 1
 
     def _field(self, values: dict[str, str]) -> None:
         kind = values.get("type", "text").strip().lower()
@@ -196,28 +249,45 @@ class _PageTarget:
         if values.get("name", "").strip().lower() in ("robots", "googlebot"):
             words = content.lower()
             self._noindex = self._noindex or "noindex" in words or words == "none"
-        elif values.get("http-equiv", "").strip().lower() == "refresh" and not self._in("noscript"):
+        elif values.get("http-equiv", "").strip().lower() == "refresh" and not self._noscript_depth:
             self._refresh = self._refresh or content or None
 
     def page(self, *, whole: bool) -> HtmlPage:
         """Return the features."""
-        text = _one_line("".join(self._text)).lower()
+        text = one_line("".join(self._text)).lower()
         return HtmlPage(
-            title=_one_line("".join(self._title))[:TITLE_LENGTH],
-            h1=_one_line("".join(self._h1).partition("\0")[0]).lower()[:TITLE_LENGTH],
+            title=one_line("".join(self._title))[:TITLE_LENGTH],
+            h1=self._heading("h1"),
+            h2=self._heading("h2"),
             text=text,
-            outside_forms=_one_line("".join(self._outside_forms)).lower() if self._counts["forms"] else text,
-            noscript=_one_line("".join(self._noscript)).lower(),
-            code="\n".join(self._code).lower(),
+            outside_forms=one_line("".join(self._outside_forms)).lower() if self._counts["forms"] else text,
+            own=one_line("".join(self._own)),
+            noscript=one_line("".join(self._noscript)).lower(),
+            code="\n".join(self._code)[:READ_BYTES].lower(),
             labels="".join(self._labels).lower(),
             noindex=self._noindex,
             refresh=self._refresh,
             canonical=self._canonical,
             base=self._base,
-            whole=whole,
+            whole=whole and self._length <= MAX_TEXT and self._counts["links"] <= MAX_LINKS,
             **self._counts,
         )
 
+    def _heading(self, level: str) -> str:
+        return one_line("".join(self._headings[level]).partition("\0")[0]).lower()[:TITLE_LENGTH]
 
-def _one_line(text: str) -> str:
+
+def _is_hidden(tag: str, values: dict[str, str]) -> bool:
+    if "hidden" in values or (tag == "dialog" and "open" not in values):
+        return True
+    return "style" in values and "display:none" in values["style"].replace(" ", "").lower()
+
+
+def _is_data(script: dict[str, str]) -> bool:
+    """Return whether the content of a script is data rather than code."""
+    return "json" in script.get("type", "").lower()
+
+
+def one_line(text: str) -> str:
+    """Return a text with single spaces and plain apostrophes."""
     return " ".join(text.replace("\N{RIGHT SINGLE QUOTATION MARK}", "'").split())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 
 from contentmap_cli.batches import batched
 from contentmap_cli.models.pages import PageFacts
@@ -19,8 +19,9 @@ _CHUNK: Final = 500
 LONGEST_URL: Final = 2_048
 """Characters of a URL that can be recorded: the key of a row of PostgreSQL has a limit of 2,704 bytes."""
 
+_LISTED, _TARGET, _PROBE = "listed", "target", "probe"
 _P: Final = PAGES.c
-_CHANGED: Final = ("run_id", "asked_at", "status", "etag", "last_modified", "facts")
+_CHANGED: Final = ("run_id", "kind", "asked_at", "status", "etag", "last_modified", "facts")
 
 
 class StoredFacts(NamedTuple):
@@ -38,6 +39,7 @@ async def save_facts(session: GuardedSession, run: PageRun, pages: Sequence[tupl
             "domain_id": run.domain_id,
             "url": page.url,
             "run_id": run.run_id,
+            "kind": _PROBE if page.probe else _LISTED if page.listed else _TARGET,
             "asked_at": page.validated_at or page.asked_at,
             "status": page.status,
             "etag": page.etag,
@@ -66,3 +68,17 @@ async def find_facts(session: GuardedSession, domain_id: int, urls: Collection[s
         )
         found += [StoredFacts(*row) for row in rows]
     return found
+
+
+async def asked_targets(session: GuardedSession, run: PageRun) -> list[str]:
+    """Return the targets of redirects that a run has asked."""
+    return list(await session.scalars(select(_P.url).where(*_asked(run, _TARGET))))
+
+
+async def asked_probes(session: GuardedSession, run: PageRun) -> list[str]:
+    """Return the facts of the made-up paths that a run has asked, as JSON."""
+    return list(await session.scalars(select(_P.facts).where(*_asked(run, _PROBE)).order_by(_P.url)))
+
+
+def _asked(run: PageRun, kind: str) -> tuple[ColumnElement[bool], ...]:
+    return _P.domain_id == run.domain_id, _P.run_id >= run.run_id, _P.kind == kind

@@ -10,7 +10,7 @@ Services: each takes a session inside its owner's block and never begins, commit
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -18,6 +18,7 @@ from typing import Final
 from sqlalchemy import ColumnElement, func, select, update
 
 from contentmap_cli.errors import Failure, JobHeld, LeaseLost
+from contentmap_cli.models.pages.counts import PageCounts
 from contentmap_cli.storage.column_types import utc_now
 from contentmap_cli.storage.jobs.claims import LEASE_SECONDS
 from contentmap_cli.storage.jobs.jobs import RunCheck, domain_ids, is_alive
@@ -130,17 +131,9 @@ async def fence_run(session: GuardedSession, run: PageRun) -> None:
 
 
 async def end_run(
-    session: GuardedSession,
-    run: PageRun,
-    *,
-    finished: bool,
-    selected: int = 0,
-    asked: int = 0,
-    not_asked: Mapping[str, int] | None = None,
-    error: Failure | None = None,
+    session: GuardedSession, run: PageRun, counts: PageCounts, error: Failure | None = None
 ) -> None:
-    """Record how a run ended, and give up its claim. A run that is not `finished` can be continued. Call
-    `fence_run` first."""
+    """Record how a run ended, and give up its claim. Call `fence_run` first."""
     await session.write(
         update(PageRunRow)
         .where(PageRunRow.id == run.run_id, PageRunRow.token == run.token)
@@ -148,12 +141,12 @@ async def end_run(
             token=None,
             owner=None,
             lease_until=None,
-            finished_at=utc_now() if finished else None,
-            selected=selected,
-            asked=asked,
-            not_asked=dict(not_asked or {}),
+            finished_at=utc_now() if counts.finished else None,
+            selected=counts.selected,
+            asked=counts.asked,
+            not_asked=dict(counts.not_asked),
             error_code=error.code if error else None,
             error_message=error.message if error else None,
         )
     )
-    session.note("pages.recorded", run=run.run_id, finished=finished)
+    session.note("pages.recorded", run=run.run_id, finished=counts.finished)

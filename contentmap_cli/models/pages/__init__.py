@@ -27,12 +27,12 @@ class PageState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PageHead:
-    """What the head of an HTML page says. URLs are as published, resolved against `base`.
+    """What the head of an HTML page says. URLs are absolute, resolved against `<base>`.
 
-    `robots` are the (name, content) pairs of its `<meta>` elements for crawlers, names in lower case.
-    `alternates` are (hreflang, URL) pairs. `dates` are (source, text) pairs, such as
-    `("article:modified_time", "2026-01-31")`. `refresh` is the target of an instant or delayed
-    `<meta http-equiv=refresh>`, with its seconds.
+    `robots` are the (name, content) pairs of `<meta>` elements with rules for crawlers, names in lower case.
+    `canonicals` are those of `<link rel=canonical>`, `alternates` (hreflang, URL) pairs. `dates` are
+    (source, text) pairs, such as `("article:modified_time", "2026-01-31")`. `refresh` are the seconds and the
+    target of a `<meta http-equiv=refresh>`; without a target it is the page itself.
     """
 
     title: str = ""
@@ -47,9 +47,10 @@ class PageHead:
 class PageText:
     """What the text of an HTML page shows about its kind, up to the limit of bytes.
 
-    `words` is the number of visible words. `marks` is a sketch of the visible text: two texts are alike as
-    far as their marks are the same. `signals` name what makes it look like an error page, a login page or a
-    challenge.
+    `words` is the number of visible words outside links and navigation. `marks` is a sketch of these words:
+    two texts are alike as far as their marks are the same. `signals` name what makes the page look like an
+    error page (`not_found_title`, `not_found_heading`, `not_found_text`, `empty`), or what replaces it
+    (a `PageKind`: `challenge`, `login`, …); `login_url` says that its URL is that of a login.
     """
 
     words: int = 0

@@ -1,0 +1,1 @@
+"""Parts of `contentmap check`: what it compares sitemaps with."""

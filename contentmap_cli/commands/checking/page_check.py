@@ -1,0 +1,203 @@
+"""`check --pages`: select the pages of a site, ask for them, and judge what they answered.
+
+listing -> select_pages -> PageStore.claim -> PageAsking.run -> facts_of -> PageJudge -> findings
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple, TypeVar
+
+from contentmap_cli.batches import batched
+from contentmap_cli.check.registry import Notes
+from contentmap_cli.commands.checking.page_asking import PageAsking
+from contentmap_cli.commands.checking.page_facts import facts_of
+from contentmap_cli.commands.checking.page_line import PageLine
+from contentmap_cli.commands.checking.page_store import BATCH, PageStore
+from contentmap_cli.commands.checking.selection import Listing, Selection, page_urls, select_pages
+from contentmap_cli.commands.database.connection import database_for_writing
+from contentmap_cli.commands.engine.stop_signals import deadline, signals_to
+from contentmap_cli.commands.interface.global_options import GlobalOptions
+from contentmap_cli.crawl.crawler import Crawler
+from contentmap_cli.crawl.robots import Robots
+from contentmap_cli.errors import UsageError
+from contentmap_cli.models import Entry, Limits, Target
+from contentmap_cli.models.hosts import normalise_url
+from contentmap_cli.models.pages.counts import PageCounts
+from contentmap_cli.storage.session import Sessions
+
+T = TypeVar("T")
+
+DEFAULT_PAGES: Final = 100
+"""Pages of `--pages` without a number."""
+
+AGENTS: Final = ("googlebot",)
+"""The crawlers whose rules are judged by default, besides those for all."""
+
+_MESSAGE: Final = "stopping: recording the pages that were asked"
+
+
+class Stopped(Exception):
+    """The command was stopped before a target was read."""
+
+
+class PageOptions(NamedTuple):
+    """What `--pages` asks for: the number of pages, None for all, whether to start over, and the crawlers
+    whose rules are judged besides those for all."""
+
+    wanted: int | None
+    fresh: bool = False
+    agents: tuple[str, ...] = AGENTS
+
+    @classmethod
+    def parse(cls, text: str, agents: Sequence[str] | None = None, *, fresh: bool) -> PageOptions:
+        """Return the options for the value of `--pages`. Raise UsageError for an invalid one."""
+        named = tuple(agent for agent in agents or () if agent != "*") or AGENTS
+        number = text.strip().lower()
+        if number == "all":
+            return cls(None, fresh, named)
+        if not number.isdecimal() or not int(number) or len(number) > 9:
+            raise UsageError(f"invalid number of pages: {text[:40]!r}", hint="give a number, or `all`")
+        return cls(int(number), fresh, named)
+
+
+@dataclass(frozen=True, slots=True)
+class PageSite:
+    """A site whose pages are checked. `listing` yields its entries, as often as it is called. `robots` are
+    rules that were read already. `allows` says what robots.txt allows to the crawlers that are judged.
+    `seconds` is what reading its sitemaps took."""
+
+    target: Target
+    listing: Callable[[], Listing]
+    robots: tuple[Robots, ...] = ()
+    allows: Callable[[str, str], bool | None] | None = None
+    seconds: float = 0.0
+
+
+@dataclass
+class PageCheck:
+    """Checks the pages of the sites of one command. `counts` are those of each site. `stopped_by` is why it
+    ends early; `signals` are those that were received."""
+
+    cli: GlobalOptions
+    options: PageOptions
+    domain_time: float | None = None
+    counts: dict[str, PageCounts] = field(default_factory=dict, init=False)
+    stopped_by: str | None = field(default=None, init=False)
+    signals: list[signal.Signals] = field(default_factory=list, init=False)
+    _sessions: Sessions | None = field(default=None, init=False)
+    _asking: set[PageAsking] = field(default_factory=set, init=False)
+    _stop: asyncio.Event = field(default_factory=asyncio.Event, init=False)
+
+    @asynccontextmanager
+    async def opened(self, max_time: float | None) -> AsyncIterator[None]:
+        """Open the database. Until the block ends, signals and `--max-time` stop the check."""
+        async with database_for_writing(self.cli) as database:
+            self._sessions = Sessions(database)
+            with signals_to(self.stop, _MESSAGE) as self.signals, deadline(self.stop, max_time):
+                yield
+
+    @property
+    def sessions(self) -> Sessions:
+        """The sessions of the open database."""
+        if self._sessions is None:
+            raise ValueError("the database is not open")
+        return self._sessions
+
+    @property
+    def total(self) -> PageCounts:
+        """The counts of all sites."""
+        return sum(self.counts.values(), PageCounts())
+
+    def stop(self, reason: str) -> None:
+        """Ask for no more pages, and begin with no further site."""
+        self.stopped_by = self.stopped_by or reason
+        self._stop.set()
+        for asking in self._asking:
+            asking.stop()
+
+    async def until_stopped(self, work: Coroutine[Any, Any, T]) -> T:
+        """Return the result of `work`. Raise Stopped if the check is stopped before."""
+        task, stop = asyncio.create_task(work), asyncio.create_task(self._stop.wait())
+        try:
+            await asyncio.wait((task, stop), return_when=asyncio.FIRST_COMPLETED)
+            if task.done():
+                return task.result()
+            raise Stopped
+        finally:
+            for each in (task, stop):
+                each.cancel()
+            await asyncio.gather(task, stop, return_exceptions=True)
+
+    async def check(self, site: PageSite, crawler: Crawler, notes: Notes) -> None:
+        """Check the pages that a site lists. Raise JobHeld where another process does."""
+        domain, options = site.target.domain, self.options
+        selection = await select_pages(site.listing(), options.wanted)
+        store = await PageStore.claim(
+            self.sessions, self.cli.tenant_name, domain, options.wanted, fresh=options.fresh
+        )
+        line = PageLine(self.cli)
+        try:
+            self.counts[domain] = await self._ask(site, crawler, store, selection, line)
+        except Exception as error:
+            await store.record_failure(error)
+            raise
+        finally:
+            line.clear()
+        await self._judge(site, store, selection, notes)
+
+    async def _ask(
+        self,
+        site: PageSite,
+        crawler: Crawler,
+        store: PageStore,
+        selection: Selection,
+        line: PageLine,
+    ) -> PageCounts:
+        """Ask for the pages that the run has not asked, and return the counts."""
+        domain, run = site.target.domain, store.run
+        targets = frozenset(map(hash, await store.targets())) if run.continued else frozenset()
+        source = crawler.pages(
+            site.target,
+            has_answer=lambda url: url in selection or hash(url) in targets,
+            recall=store.recall,
+            robots=site.robots,
+            probed=await store.probes() if run.continued else (),
+            seconds=max(0.0, (self.domain_time or Limits().domain_time) - site.seconds),
+        )
+        asking = PageAsking(
+            store, selection, site.listing, lambda asked: line.update(domain, asked, len(selection))
+        )
+        self._asking.add(asking)
+        try:
+            if self._stop.is_set():
+                asking.stop()
+            if run.continued:
+                since = f"{run.started_at:%Y-%m-%d %H:%M} UTC"
+                self.cli.note(f"{domain}: continuing the check of {since}; --fresh starts over")
+            return await asking.run(source)
+        finally:
+            self._asking.discard(asking)
+
+    async def _judge(self, site: PageSite, store: PageStore, selection: Selection, notes: Notes) -> None:
+        """Judge the pages that were asked, file by file."""
+        from contentmap_cli.check.blocked import URL_BLOCKED
+        from contentmap_cli.check.pages.judge import PageJudge
+
+        checked = notes.is_selected(URL_BLOCKED)
+        probes = await store.probes()
+        judge = PageJudge(notes, self.options.agents, probes, site.allows, robots_is_checked=checked)
+        async for file, entries in site.listing():
+            selected = [entry for entry in entries if _is_selected(entry, selection)]
+            for some in batched(selected, BATCH):
+                facts = await facts_of(store, page_urls(some), some)
+                judge.entries(file, some, facts)
+
+
+def _is_selected(entry: Entry, selection: Selection) -> bool:
+    url = normalise_url(entry.url) if entry.type == "url" else None
+    return url is not None and url in selection

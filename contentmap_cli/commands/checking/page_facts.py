@@ -1,0 +1,42 @@
+"""Look up what the pages of a batch of entries answered, and what their redirects and alternates did."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from contentmap_cli.commands.checking.page_store import PageStore
+from contentmap_cli.models import Entry
+from contentmap_cli.models.hosts import normalise_url
+from contentmap_cli.models.pages import PageFacts
+
+MAX_HOPS = 5
+
+
+async def facts_of(store: PageStore, urls: Iterable[str], entries: Sequence[Entry]) -> dict[str, PageFacts]:
+    """Return the facts that the run has of normalised URLs, of the targets of their redirects, and of what
+    the pages and their `entries` name as alternates and canonical URLs."""
+    found: dict[str, PageFacts] = {}
+    wanted = set(urls)
+    named = _normalised(each["href"] for entry in entries for each in entry.alternates if "href" in each)
+    for hop in range(MAX_HOPS + 1):
+        new = {url: known.facts for url, known in (await store.find(wanted)).items() if known.now}
+        found |= new
+        wanted = _normalised(facts.location for facts in new.values())
+        if not hop:
+            wanted |= named | _normalised(url for facts in new.values() for url in _names(facts))
+        wanted -= found.keys()
+        if not wanted:
+            break
+    return found
+
+
+def _names(facts: PageFacts) -> list[str]:
+    """Return the URLs that the head of a page names."""
+    if facts.head is None:
+        return []
+    return [*(url for _, url in facts.head.alternates), *facts.head.canonicals]
+
+
+def _normalised(urls: Iterable[str | None]) -> set[str]:
+    found = (normalise_url(url) for url in urls if url)
+    return {url for url in found if url is not None}

@@ -1,0 +1,132 @@
+"""Choose the pages of a site that `check --pages` asks for, the same ones each time.
+
+A URL stands for its normalised form, of which eight bytes of a hash are kept. A sample has the smallest
+hashes of each file, so that it changes as little as the sitemaps do.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import heapq
+from array import array
+from bisect import bisect_left
+from collections.abc import AsyncIterable, Iterable, Sequence
+
+from contentmap_cli.models import Entry
+from contentmap_cli.models.findings import CheckedFile
+from contentmap_cli.models.hosts import normalise_url
+
+_BUCKETS = 256
+_SEED = b"contentmap pages"
+_SHIFT = 56
+
+Listing = AsyncIterable[tuple[CheckedFile, Sequence[Entry]]]
+"""The entries of all files, in batches. Those of a file follow each other."""
+
+
+def page_urls(entries: Iterable[Entry]) -> list[str]:
+    """Return the normalised URLs of the pages among entries."""
+    found = [normalise_url(entry.url) for entry in entries if entry.type == "url"]
+    return [url for url in found if url is not None]
+
+
+class Selection:
+    """A set of URLs, with nine bytes for each. `taken` is how many of them `take` was called for."""
+
+    def __init__(self, hashes: Iterable[int]) -> None:
+        buckets = [array("Q") for _ in range(_BUCKETS)]
+        for number in hashes:
+            buckets[number >> _SHIFT].append(number)
+        self._buckets = [array("Q", sorted(set(bucket))) for bucket in buckets]
+        self._taken = [bytearray(len(bucket)) for bucket in self._buckets]
+        self.taken = 0
+
+    def __len__(self) -> int:
+        return sum(map(len, self._buckets))
+
+    def __contains__(self, url: str) -> bool:
+        return self._find(url) is not None
+
+    def take(self, url: str) -> bool:
+        """Return whether a normalised URL is selected and `take` was not called for it before."""
+        found = self._find(url)
+        if found is None or self._taken[found[0]][found[1]]:
+            return False
+        self._taken[found[0]][found[1]] = 1
+        self.taken += 1
+        return True
+
+    def _find(self, url: str) -> tuple[int, int] | None:
+        number = _hash(url)
+        bucket = self._buckets[number >> _SHIFT]
+        place = bisect_left(bucket, number)
+        return (number >> _SHIFT, place) if place < len(bucket) and bucket[place] == number else None
+
+
+async def select_pages(listing: Listing, wanted: int | None) -> Selection:
+    """Return `wanted` of the listed URLs, or all for None.
+
+    A sample draws from each file in proportion to its URLs, at least one each while there are enough.
+    """
+    files: list[array[int]] = []
+    numbers: array[int] = array("Q")
+    current: str | None = None
+    async for file, entries in listing:
+        if file.name != current:
+            _add(files, numbers)
+            numbers, current = array("Q"), file.name
+        numbers.extend(map(_hash, page_urls(entries)))
+    _add(files, numbers)
+    if wanted is None:
+        return Selection(number for file in files for number in file)
+    return Selection(_sample(files, wanted))
+
+
+def _hash(url: str) -> int:
+    digest = hashlib.blake2b(url.encode("utf-8", "surrogatepass"), digest_size=8, key=_SEED).digest()
+    return int.from_bytes(digest, "big")
+
+
+def _add(files: list[array[int]], numbers: array[int]) -> None:
+    if numbers:
+        files.append(array("Q", sorted(set(numbers))))
+
+
+def _sample(files: Sequence[array[int]], wanted: int) -> set[int]:
+    """Return the smallest hashes of each file. What is in several files is drawn once."""
+    chosen: set[int] = set()
+    remaining = [iter(file) for file in files]
+    left = [len(file) for file in files]
+    while len(chosen) < wanted and any(left):
+        open_files = [number for number, count in enumerate(left) if count]
+        shares = _shares(wanted - len(chosen), [left[number] for number in open_files])
+        for number, share in zip(open_files, shares, strict=True):
+            enough = len(chosen) + share
+            while len(chosen) < enough and left[number]:
+                left[number] -= 1
+                chosen.add(next(remaining[number]))
+    return chosen
+
+
+def _shares(wanted: int, counts: Sequence[int]) -> list[int]:
+    """Divide a number in proportion to counts, none of which is 0: at least 1 each, if it is large enough."""
+    total = sum(counts)
+    if wanted >= total:
+        return list(counts)
+    if wanted <= len(counts):  # one each of the largest
+        largest = set(heapq.nlargest(wanted, range(len(counts)), key=lambda each: (counts[each], -each)))
+        return [int(each in largest) for each in range(len(counts))]
+    exact = [wanted * count / total for count in counts]
+    shares = [max(1, int(each)) for each in exact]
+    # by how much a share is too large
+    surplus = [(shares[each] - exact[each], each) for each in range(len(counts))]
+    for _, each in heapq.nsmallest(max(0, wanted - sum(shares)), surplus):
+        shares[each] += 1
+    reducible = [(-over, each) for over, each in surplus if shares[each] > 1]
+    heapq.heapify(reducible)
+    for _ in range(sum(shares) - wanted):
+        over, each = heapq.heappop(reducible)
+        shares[each] -= 1
+        if shares[each] > 1:
+            heapq.heappush(reducible, (over + 1, each))
+    return shares

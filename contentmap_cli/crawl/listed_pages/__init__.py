@@ -1,0 +1,1 @@
+"""Requests for the pages that sitemaps list: listed URLs in, `PageFacts` out."""

@@ -1,0 +1,115 @@
+"""What the text of a listed page shows: an error page with status 200, a replacement, or neither."""
+
+from __future__ import annotations
+
+import pytest
+
+from contentmap_cli.crawl.http.headers import ReplyHeaders
+from contentmap_cli.crawl.pages.contents import page_contents
+from contentmap_cli.models.pages import PageText
+
+URL = "https://example.com/lamps/brass-lamp"
+LONG = "Brass is an alloy of copper and zinc that lamps were made of for more than two hundred years. " * 12
+
+
+def text_of(title: str = "", body: str = "", url: str = URL) -> PageText:
+    """Read the text of a page."""
+    markup = f"<!doctype html><html><head><title>{title}</title></head><body>{body}</body></html>"
+    return page_contents(markup.encode(), url, ReplyHeaders(content_type="text/html; charset=utf-8"))[1]
+
+
+@pytest.mark.parametrize(
+    "title",
+    [
+        *("404", "Error 404", "404 Not Found", "Page not found", "Page Not Found | Lamps & Co", "410 Gone"),
+        *(
+            "Oops! That page can’t be found.",
+            "Lamps & Co – This page doesn't exist",
+            "Sorry, page unavailable",
+        ),
+        *("The page you were looking for does not exist", "This product is no longer available"),
+        *("No results found", "0 products found", "Nothing found", "We couldn't find that page"),
+        *("Fehler 404 – Seite nicht gefunden", "Diese Seite existiert nicht", "Keine Ergebnisse gefunden"),
+        *("Page introuvable", "Cette page n'existe pas", "Erreur 404", "Página no encontrada"),
+        *("Pagina non trovata", "Página não encontrada", "Pagina niet gevonden", "Sidan hittades inte"),
+        *("Страница не найдена", "Nie znaleziono strony", "ページが見つかりません", "页面不存在"),
+    ],
+)
+def test_titles_and_headings_of_error_pages(title: str) -> None:
+    assert "not_found_title" in text_of(title, LONG).signals
+    assert "not_found_heading" in text_of("Lamps", f"<h1>{title}</h1>").signals
+
+
+@pytest.mark.parametrize(
+    "title",
+    [
+        *("When a page cannot be found: what to do", "404 ways to cook rice", "Lost and found", "Room 404"),
+        *(
+            "Products found here",
+            "Found: a brass lamp",
+            "How to fix the error 404 | Lamps & Co",
+            "Gone fishing",
+        ),
+        *(
+            "The page boy",
+            "Not found wanting",
+            "What to do when an item is no longer available",
+            "Error bars",
+        ),
+        *("Available products", "Nothing compares", "Moved to tears", "The missing page of a diary", ""),
+        *("Die Seite", "Warum diese Seite nicht gefunden wird und andere Fragen", "La página", "Страница"),
+    ],
+)
+def test_other_titles(title: str) -> None:
+    assert not text_of(title, f"<h1>{title}</h1><p>{LONG}").signals
+
+
+def test_a_sentence_counts_where_there_is_little_else() -> None:
+    sentence = "<p>The page you requested could not be found on this server.</p>"
+    assert text_of("Lamps", sentence).signals == ("not_found_text",)
+    assert not text_of("Lamps", sentence + LONG).signals
+    assert not text_of("Lamps", "<p>This page is not available in English.</p>").signals
+    hidden = f"<div hidden>{sentence}</div><template>{sentence}</template><noscript>{sentence}</noscript>"
+    assert not text_of("Lamps", f"<p>One lamp.</p>{hidden}").signals
+
+
+def test_empty_pages() -> None:
+    assert text_of("Lamps", " <div>&nbsp;</div> ").signals == ("empty",)
+    for body in (
+        "<img src=a>",
+        "<div id=app></div><script src=app.js></script>",
+        "<iframe src=a></iframe>",
+        "a",
+    ):
+        assert not text_of("Lamps", body).signals
+
+
+def test_pages_that_replace_others() -> None:
+    form = "<form><input name=email><input type=password><button>Log in</button></form>"
+    assert text_of("Log in | Lamps", f"<h1>Log in</h1>{form}").signals == ("login",)
+    assert text_of("Log in", form, "https://example.com/login").signals == ("login", "login_url")
+    assert not text_of("Brass lamp", f"{form}<h1>Brass lamp</h1><p>{LONG}").signals
+    head, text = page_contents(b"<p>a", URL, ReplyHeaders(challenge=True))
+    assert (head.title, text.signals) == ("", ("challenge",))
+
+
+def common(one: PageText, other: PageText) -> float:
+    """Return the part of the marks that two texts share."""
+    return len(set(one.marks) & set(other.marks)) / max(len(one.marks), len(other.marks))
+
+
+def test_marks_tell_whether_texts_are_alike() -> None:
+    """An error page that repeats the path and the time is the same one; pages in one layout are not."""
+    layout = "<nav>Lamps Shades Bulbs</nav>{}<aside>Other lamps</aside><footer>Lamps & Co, Hamburg</footer>"
+    error = layout.format("<p>We have looked everywhere for {} and there is nothing like it, request {}.")
+    paths = ("lamps/brass-lamp", "lamps/qmvx")
+    first, second = (
+        text_of(f"{path} at Lamps & Co", error.format(path, number), f"https://example.com/{path}")
+        for number, path in enumerate(paths, start=1234)
+    )
+    assert common(first, second) == 1
+    page = text_of(
+        "Brass lamp at Lamps & Co", layout.format("<p>A lamp made of brass, thirty centimetres high.")
+    )
+    assert common(first, page) < 0.3
+    assert text_of("", LONG).marks == text_of("", LONG).marks != ()
