@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from typing import Final
 
 from contentmap_cli.check.blocked import Blocked
+from contentmap_cli.check.coverage import Coverages
 from contentmap_cli.check.dates import Dates
 from contentmap_cli.check.delivery import Delivery
 from contentmap_cli.check.documents import Documents
@@ -15,12 +16,12 @@ from contentmap_cli.check.pages import rules as page_rules  # noqa: F401 - adds 
 from contentmap_cli.check.registry import RULES, Family, Notes
 from contentmap_cli.check.urls import Repetitions, Urls
 from contentmap_cli.models import Entry
-from contentmap_cli.models.findings import CheckedFile, CheckedSite, Finding
+from contentmap_cli.models.findings import CheckedFile, CheckedSite, Coverage, Finding
 
 __all__ = ["FAMILIES", "RULES", "Checker"]
 
 FAMILIES: Final[tuple[type[Family], ...]] = (
-    *(Documents, Urls, Repetitions, Dates, Delivery, Languages, Media, Blocked),
+    *(Documents, Urls, Repetitions, Dates, Delivery, Languages, Media, Blocked, Coverages),
 )
 
 
@@ -85,6 +86,10 @@ class Checker:
     def incomplete(self) -> list[str]:
         """Return a sentence for each rule that could not be checked completely."""
         return [family.incomplete for family in self._entry_families if family.incomplete]
+
+    def coverage(self) -> Coverage | None:
+        """Return the comparison with a list of URLs, after `findings`; None if there is none."""
+        return next((each.result() for each in self._families if isinstance(each, Coverages)), None)
 
     def findings(self) -> list[Finding]:
         """Return the findings."""

@@ -87,6 +87,24 @@ def check(
             rich_help_panel=MORE,
         ),
     ] = None,
+    against: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Compare with a list of URLs (CSV, text, log, XLSX): a crawl, analytics; - reads stdin.",
+            rich_help_panel=MORE,
+        ),
+    ] = None,
+    against_column: Annotated[
+        str | None,
+        typer.Option(
+            "--against-column",
+            metavar="NAME",
+            help="Column of --against with the URLs: name or number.",
+            rich_help_panel=MORE,
+            show_default="detected",
+        ),
+    ] = None,
     list_rules: Annotated[bool, typer.Option("--list-rules", help="List all rules and exit.")] = False,
     *,
     crawl: opt.CheckCrawl,
@@ -98,6 +116,7 @@ def check(
     from contentmap_cli.check.checker import RULES
     from contentmap_cli.check.registry import chosen_rules
     from contentmap_cli.commands.checking.page_check import PageCheck, PageOptions
+    from contentmap_cli.commands.checking.url_list import opened_list
     from contentmap_cli.commands.interface.answer_output import answer_to
     from contentmap_cli.commands.interface.document_input import checked_base
     from contentmap_cli.commands.settings.crawl_settings import ScanSettings
@@ -122,8 +141,9 @@ def check(
     page_check = None
     if pages is not None:
         page_check = PageCheck(cli, PageOptions.parse(pages, as_agent, fresh=fresh), settings.domain_time)
-    scope = CheckScope(wanted, tuple(as_agent or AGENTS))
-    checkers = run_async(_checked(cli, targets, settings, scope, base, page_check, stored=stored))
+    with opened_list(against, against_column, targets) as listed:
+        scope = CheckScope(wanted, tuple(as_agent or AGENTS), listed)
+        checkers = run_async(_checked(cli, targets, settings, scope, base, page_check, stored=stored))
     found = [finding for checker in checkers for finding in checker.findings()]
     if write_baseline:
         _write_baseline(write_baseline, found)
@@ -136,6 +156,7 @@ def check(
         entries=sum(checker.seen for checker in checkers),
         counts=dict(Counter(finding.rule.severity for finding in new)),
         known=len(found) - len(new),
+        coverage=tuple(result for checker in checkers if (result := checker.coverage()) is not None),
         pages=page_check.total if page_check is not None else None,
     )
     for checker in checkers:
@@ -186,7 +207,7 @@ async def _checked(
     checkers = []
     for name in files:
         shown = STANDARD_INPUT if name == "-" else name
-        checked = CheckedSite(target=shown, now=datetime.now(UTC), is_site=False)
+        checked = CheckedSite(target=shown, now=datetime.now(UTC), is_site=False, against=scope.against)
         checker = Checker(checked, scope.wanted)
         with opened(name) as source:
             check_file(checker, shown, source, base, options.limits, robots=is_robots(name, base))

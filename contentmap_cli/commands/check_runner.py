@@ -104,6 +104,7 @@ async def check_live(
             now=now,
             refusals=SiteRobots(robots, scope.agents).refusals,
             agents=scope.agents,
+            against=scope.against,
             failures=tuple(
                 dict.fromkeys((*((crawl.failure,) if crawl.failure else ()), *crawl.limits, *crawl.notes))
             ),
@@ -162,6 +163,7 @@ async def check_stored(
             now=datetime.now(UTC),
             refusals=SiteRobots(robots, scope.agents).refusals,
             agents=scope.agents,
+            against=scope.against,
             robots=_recorded_robots(version) if version is not None else None,
         )
         checker = Checker(site, scope.wanted)

@@ -29,6 +29,7 @@ from contentmap_cli.models import (
 from contentmap_cli.models.evidence import Source
 from contentmap_cli.models.pages.counts import PageCounts
 from contentmap_cli.models.robots import RobotsVerdict, RobotsVersion
+from contentmap_cli.output.answers.coverage import coverage_object
 from contentmap_cli.output.escape import redact
 
 if TYPE_CHECKING:
@@ -306,6 +307,7 @@ def check_object(summary: CheckSummary) -> dict[str, object]:
         "counts": {severity.value: summary.counts.get(severity, 0) for severity in Severity},
         "known": summary.known,
         "pages": pages_object(summary.pages) if summary.pages is not None else None,
+        "coverage": [coverage_object(each) for each in summary.coverage],
     }
 
 

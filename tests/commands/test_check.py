@@ -15,7 +15,7 @@ from contentmap_cli.commands.check import _is_file
 from contentmap_cli.errors import UsageError
 
 NAMESPACE = "http://www.sitemaps.org/schemas/sitemap/0.9"
-CHECK_KEYS = ["type", "schema", "targets", "files", "urls", "counts", "known", "pages"]
+CHECK_KEYS = ["type", "schema", "targets", "files", "urls", "counts", "known", "pages", "coverage"]
 FINDING_KEYS = [
     *("type", "schema", "rule", "severity", "target", "file", "line", "message", "count", "examples"),
     *("occurrences", "why", "link"),
@@ -82,6 +82,59 @@ def test_what_robots_txt_disallows_to_each_crawler(contentmap: Any) -> None:
             "Disallow: /bots (robots.txt line 6, group Googlebot, for Googlebot-Image)",
         )
     }
+
+
+@one_database
+def test_coverage_of_a_list(contentmap: Any, tmp_path: Path) -> None:
+    """Of a live site, a recorded one and a file; from a file and standard input; by section."""
+    listed = tmp_path / "crawl.csv"
+    listed.write_text("URL,Clicks\n/blog/1,3\nhttp://a.test/blog/9,1\nhttp://b.test/,1\n", encoding="utf-8")
+    (tmp_path / "s.xml").write_text(urlset("http://a.test/blog/1", "http://a.test/2"), encoding="utf-8")
+    pages = {"a.test/robots.txt": "Sitemap: http://a.test/s.xml", "a.test/s.xml": urlset("/blog/1", "/2")}
+    words = ("--select", "coverage", "--against", str(listed))
+
+    def check(*given: str, **more: Any) -> dict[tuple[str, str], tuple[str, int | None]]:
+        said = contentmap("check", *given, "--json", **more)
+        (coverage,) = said.json["coverage"]
+        assert (coverage["both"], coverage["skipped"]) == (1, {"other site": 1})
+        assert coverage["sections"] == [
+            {"url": "http://a.test/", "both": 1, "only_list": 1, "only_sitemaps": 1},
+            {"url": "http://a.test/blog/", "both": 1, "only_list": 1, "only_sitemaps": 0},
+        ]
+        return {
+            (each["rule"], each["file"].rpartition("/")[2]): (one["url"], one["line"])
+            for each in said.json["findings"]
+            for one in each["occurrences"]
+        }
+
+    expected = {
+        ("coverage-missing", "crawl.csv"): ("http://a.test/blog/9", 3),
+        ("coverage-unknown", "s.xml"): ("http://a.test/2", None),
+    }
+    with serving(pages) as sites:
+        live = ("http://a.test", "--connect-to", sites.connect_to)
+        assert check(*live, *words) == expected
+        contentmap("scan", *live)
+    assert check("a.test", "--stored", *words) == expected
+    assert check(str(tmp_path / "s.xml"), *words) == expected
+    piped = check("a.test", "--stored", *words[:3], "-", stdin=listed.read_bytes())
+    assert piped == {("coverage-missing", "standard input"): ("http://a.test/blog/9", 3)} | {
+        key: value for key, value in expected.items() if key[1] == "s.xml"
+    }
+    table = contentmap("check", "a.test", "--stored", *words).out
+    assert "a.test and" in table
+    assert "http://a.test/blog/     1             1                 0" in table
+    for more, message in (
+        (
+            ("--against", str(listed), "--against-column", "Page"),
+            "name one with --against-column: URL, Clicks",
+        ),
+        (("--against-column", "Page"), "--against-column requires --against"),
+        (("--against", str(tmp_path / "absent.csv")), "cannot read"),
+        (("--against", "-"), "standard input is named twice"),
+    ):
+        said = contentmap("check", "-", *more)
+        assert (said.code, message in said.err) == (2, True), said.err
 
 
 @one_database

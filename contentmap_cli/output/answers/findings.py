@@ -10,6 +10,7 @@ from typing import TextIO
 
 from contentmap_cli.models import Severity
 from contentmap_cli.models.findings import STANDARD_INPUT, CheckSummary, Finding, Rule
+from contentmap_cli.output.answers.coverage import write_coverage
 from contentmap_cli.output.columns import Style, styled
 from contentmap_cli.output.escape import redact, terminal, xml_text
 from contentmap_cli.output.formats import CHECK_FORMATS, Format
@@ -88,6 +89,8 @@ def _table(out: TextIO, findings: Sequence[Finding], summary: CheckSummary, *, c
         for each in islice(finding.occurrences, EXAMPLES):
             if text := occurrence_text(each):
                 out.write(f"             {terminal(text)}\n")
+    for coverage in summary.coverage:
+        write_coverage(out, coverage, color=color)
     counts = ", ".join(
         plural(summary.counts.get(each, 0), each.value)
         if each is not Severity.INFO
