@@ -1,8 +1,8 @@
-"""Writes reference.md, the reference of the command line, from the commands themselves.
+"""Writes reference.md from the commands, and the rules in checks.md from their registry.
 
 usage: python docs/make_reference.py [--check]
 
-With --check it writes nothing and exits with 1 if the page differs from the commands.
+With --check it writes nothing and exits with 1 if a page differs.
 """
 
 from __future__ import annotations
@@ -14,10 +14,14 @@ from typing import Any
 
 import typer
 
+from contentmap_cli.check.checker import RULES
+from contentmap_cli.check.explanations import explanation
 from contentmap_cli.commands.app import app
 from contentmap_cli.commands.interface.help_pages import GLOBAL, option_default, option_names, split_epilog
 
 PAGE = Path(__file__).parent / "reference.md"
+CHECKS = PAGE.with_name("checks.md")
+RULES_HEAD = "## Rules\n"
 HEAD = """\
 # Command line reference
 
@@ -74,16 +78,28 @@ def _table(parameters: list[Any], context: Any) -> list[str]:
     return rows
 
 
+def checks() -> str:
+    """Return checks.md with the rules as they are registered: a table, then examples and repairs."""
+    start = CHECKS.read_text(encoding="utf-8").partition(RULES_HEAD)[0]
+    rows = ["| rule | severity | what | why | link |", "|---|---|---|---|---|"]
+    examples = []
+    for rule in RULES.values():
+        rows.append(f"| `{rule.id}` | {rule.severity} | {rule.what} | {rule.why} | [source]({rule.link}) |")
+        _, example, repair = explanation(rule)
+        examples.append(f"### {rule.id}\n\n```text\n{example}\n```\n\n{repair}\n")
+    table = "\n".join(rows)
+    return "\n".join([f"{start}{RULES_HEAD}", f"{table}\n", "## Examples and repairs\n", *examples])
+
+
 def main() -> int:
-    """Write the page, or compare it."""
-    wanted = page()
-    if "--check" not in sys.argv:
-        PAGE.write_text(wanted, encoding="utf-8")
-        return 0
-    if PAGE.read_text(encoding="utf-8") == wanted:
-        return 0
-    print("docs/reference.md differs from the commands: python docs/make_reference.py", file=sys.stderr)
-    return 1
+    """Write the pages, or compare them."""
+    for file, wanted in ((PAGE, page()), (CHECKS, checks())):
+        if "--check" not in sys.argv:
+            file.write_text(wanted, encoding="utf-8")
+        elif file.read_text(encoding="utf-8") != wanted:
+            print(f"docs/{file.name} is out of date: python docs/make_reference.py", file=sys.stderr)
+            return 1
+    return 0
 
 
 if __name__ == "__main__":

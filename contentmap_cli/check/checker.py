@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Final
 
-from contentmap_cli.check.blocked import Blocked
-from contentmap_cli.check.coverage import Coverages
 from contentmap_cli.check.dates import Dates
 from contentmap_cli.check.delivery import Delivery
 from contentmap_cli.check.documents import Documents
 from contentmap_cli.check.languages import Languages
 from contentmap_cli.check.media import Media
+from contentmap_cli.check.occurrences import OccurrenceStore
 from contentmap_cli.check.pages import rules as page_rules  # noqa: F401 - adds its rules to the registry
 from contentmap_cli.check.registry import RULES, Family, Notes
+from contentmap_cli.check.site.blocked import Blocked
+from contentmap_cli.check.site.coverage import Coverages
 from contentmap_cli.check.urls import Repetitions, Urls
 from contentmap_cli.models import Entry
 from contentmap_cli.models.findings import CheckedFile, CheckedSite, Coverage, Finding
@@ -32,12 +33,17 @@ class Checker:
     `findings`.
     """
 
-    def __init__(self, site: CheckedSite, selected: Collection[str] = frozenset(RULES)) -> None:
+    def __init__(
+        self,
+        site: CheckedSite,
+        selected: Collection[str] = frozenset(RULES),
+        store: OccurrenceStore | None = None,
+    ) -> None:
         self.target = site.target
-        self.notes = self._notes = Notes(site, selected)
-        self._families = [family(site, self._notes) for family in FAMILIES]
+        self.notes = Notes(site, selected, store)
+        self._families = [family(site, self.notes) for family in FAMILIES]
         self._entry_families = [
-            family for family in self._families if self._notes.is_selected(*family.entry_rules)
+            family for family in self._families if self.notes.is_selected(*family.entry_rules)
         ]
         self._file: CheckedFile | None = None
         self._second_pass: list[Family] | None = None
@@ -57,6 +63,7 @@ class Checker:
         file = self._file
         if file is None:
             raise ValueError("entries() before start()")
+        self.notes.at(entries)
         if self._second_pass is not None:
             for family in self._second_pass:
                 family.second_pass(file, entries)
@@ -67,6 +74,7 @@ class Checker:
 
     def end(self) -> None:
         """End that file."""
+        self.notes.at(())
         if self._second_pass is None and self._file is not None:
             for family in self._families:
                 family.end(self._file)
@@ -95,4 +103,4 @@ class Checker:
         """Return the findings."""
         for family in self._second_pass or ():
             family.conclude()
-        return self._notes.findings()
+        return self.notes.findings()

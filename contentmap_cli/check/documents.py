@@ -245,6 +245,8 @@ _QUOTED = frozenset(
     }
 )
 """Rules whose problems quote a value: it is an example, and the message is that of the rule."""
+_URLS = frozenset({URL_INVALID, URL_RELATIVE, URL_SLASHES, LIMIT_URL_LENGTH})
+"""Rules whose problems quote the URL as it is published."""
 _BODY_FAILURES = frozenset(
     {
         *(
@@ -275,7 +277,7 @@ class Documents(Family):
 
     def start(self, file: CheckedFile) -> None:
         """Check the document's problems, limits, encoding and namespaces."""
-        for problem in file.problems:
+        for problem in file.problems if file.details is None else file.details():
             if problem.code != "lastmod_format":  # reported by `dates`, for every date
                 self._problem(file, problem)
         reported = {problem.code for problem in file.problems}
@@ -319,8 +321,8 @@ class Documents(Family):
             broken,
             file,
             None if quoted else problem.message,
-            value=problem.message if quoted and broken is not URL_DUPLICATE else None,
-            url=problem.message if quoted and broken is URL_DUPLICATE else None,
+            url=problem.url or (problem.message if broken in _URLS else None),
+            value=problem.message if quoted and problem.message != problem.url else None,
             line=problem.line,
             unnamed=problem.count - 1,
         )

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from contentmap_cli.models.findings import Occurrence
+from contentmap_cli.models.findings import Finding, Occurrence
 
 _BATCH = 500
 _TABLE = (
@@ -44,6 +44,19 @@ class OccurrenceStore:
         for row in self._database.execute(statement, (finding,)):
             yield Occurrence(*row)
 
+    def by_url(self) -> Iterator[tuple[int, Occurrence]]:
+        """Yield the number of a finding and an occurrence, ordered by URL; those without one come last."""
+        self._flush()
+        columns, order = "finding, line, url, value, message", "url IS NULL, url, finding, number"
+        for row in self._database.execute(f"SELECT {columns} FROM occurrences ORDER BY {order}"):  # noqa: S608 - constants
+            yield row[0], Occurrence(*row[1:])
+
+    def forget(self, finding: int, numbers: Iterable[int]) -> None:
+        """Delete occurrences of a finding; they are numbered from 1."""
+        self._flush()
+        rows = ((finding, number) for number in numbers)
+        self._database.executemany("DELETE FROM occurrences WHERE finding = ? AND number = ?", rows)
+
     def _flush(self) -> None:
         statement = "INSERT INTO occurrences VALUES (?, ?, ?, ?, ?, ?)"
         try:
@@ -62,6 +75,18 @@ class StoredOccurrences:
 
     def __iter__(self) -> Iterator[Occurrence]:
         return self.store.occurrences(self.finding)
+
+
+def occurrences_by_url(
+    store: OccurrenceStore, findings: Sequence[Finding]
+) -> Iterator[tuple[Finding, Occurrence]]:
+    """Yield the occurrences of these findings, ordered by URL."""
+    wanted = {
+        each.occurrences.finding: each for each in findings if isinstance(each.occurrences, StoredOccurrences)
+    }
+    for number, occurrence in store.by_url():
+        if (finding := wanted.get(number)) is not None:
+            yield finding, occurrence
 
 
 def _encodable(row: _Row) -> _Row:

@@ -80,11 +80,16 @@ class Notes:
         self._site = site
         self._store = store or OccurrenceStore()
         self._selected = selected
+        self._lines: dict[str, int] = {}
         self._notes: dict[tuple[str | None, str], _Note] = {}
 
     def is_selected(self, *rules: Rule) -> bool:
         """Return whether any of these rules is selected."""
         return any(each.id in self._selected for each in rules)
+
+    def at(self, entries: Sequence[Entry]) -> None:
+        """Take the lines of these entries for the occurrences that follow."""
+        self._lines = {entry.url: entry.line for entry in entries if entry.line}
 
     def add(
         self,
@@ -108,7 +113,9 @@ class Notes:
         note = self._notes.get(key)
         if note is None:
             text = broken.what if message is None else message
-            note = self._notes[key] = _Note(self._store.new_finding(), text, line)
+            note = self._notes[key] = _Note(self._store.new_finding(), text, None)
+        if line is None and url is not None:
+            line = self._lines.get(url)
         note.count += 1
         note.unnamed += unnamed
         if note.line is None:
@@ -138,6 +145,7 @@ class Notes:
                 note.count + note.unnamed,
                 StoredOccurrences(self._store, note.number),
                 is_local=not self._site.is_site,
+                unnamed=note.unnamed,
             )
             for (file, name), note in ordered
         ]

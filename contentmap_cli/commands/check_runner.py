@@ -7,11 +7,13 @@ import time
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from itertools import groupby
 from operator import attrgetter
 from typing import BinaryIO
 
 from contentmap_cli.check.checker import Checker
+from contentmap_cli.check.occurrences import OccurrenceStore
 from contentmap_cli.commands.checking.page_check import PageCheck, PageSite
 from contentmap_cli.commands.database.connection import database_for_reading
 from contentmap_cli.commands.database.lookups import pages as pages_of
@@ -58,6 +60,7 @@ def check_file(
             kind=document.kind,
             entries=document.entries,
             problems=document.problems,
+            details=segment.problems,
             failure=document.failure,
             url=base,
             encoding=document.encoding,
@@ -88,6 +91,7 @@ async def check_live(
     crawler: Crawler,
     scope: CheckScope,
     pages: PageCheck | None = None,
+    store: OccurrenceStore | None = None,
 ) -> Checker:
     """Crawl a site and check the result, and its `pages`. Only what these answer is recorded."""
     before = await _earlier(cli, target.domain)
@@ -100,7 +104,7 @@ async def check_live(
             for origin, file in crawl.robots_files.items()
         }
         site = CheckedSite(
-            target=target.domain,
+            target=target.sitemaps[0] if target.only_given else target.domain,
             now=now,
             refusals=SiteRobots(robots, scope.agents).refusals,
             agents=scope.agents,
@@ -110,13 +114,14 @@ async def check_live(
             ),
             robots=_robots(crawl.robots_file),
         )
-        checker = Checker(site, scope.wanted)
+        checker = Checker(site, scope.wanted, store)
         files = _crawled(crawl, before, now)
         for _ in range(2):
             for index, file in enumerate(files):
                 checker.start(file)
                 for batch in crawl.rows(index):
                     checker.entries(entries_of(batch))
+                    await asyncio.sleep(0)  # other sites go on
                 checker.end()
             if not checker.repeat():
                 break
@@ -146,6 +151,7 @@ async def check_stored(
     scope: CheckScope,
     crawler: Crawler | None = None,
     pages: PageCheck | None = None,
+    store: OccurrenceStore | None = None,
 ) -> Checker:
     """Check a recorded domain, and with a crawler its `pages`. Raise NotFound if it was never scanned."""
     name = target.domain
@@ -166,7 +172,7 @@ async def check_stored(
             against=scope.against,
             robots=_recorded_robots(version) if version is not None else None,
         )
-        checker = Checker(site, scope.wanted)
+        checker = Checker(site, scope.wanted, store)
         for _ in range(2):
             waiting = iter(files)
             current: CheckedFile | None = None
@@ -209,7 +215,7 @@ def _advance(
 
 def _crawled(crawl: DomainCrawl, before: Mapping[str, RememberedFile], now: datetime) -> list[CheckedFile]:
     files = []
-    for file in crawl.files:
+    for index, file in enumerate(crawl.files):
         document = file.document
         earlier = before.get(file.url)
         digest = document.digest if document is not None and document.complete else None
@@ -220,6 +226,7 @@ def _crawled(crawl: DomainCrawl, before: Mapping[str, RememberedFile], now: date
                 kind=document.kind if document else None,
                 entries=document.entries if document else 0,
                 problems=document.problems if document else (),
+                details=partial(crawl.problems, index) if document else None,
                 failure=_shown(file.error or (document.failure if document else None)),
                 url=file.url,
                 final_url=file.final_url,

@@ -88,9 +88,10 @@ class DomainCrawler:
     async def _crawl(self) -> None:
         if not await self._finder.select_first():
             return
-        self._discovery.add_roots(self._context.robots.sitemaps)
+        only_given = self._context.target.only_given
+        self._discovery.add_roots(() if only_given else self._context.robots.sitemaps)
         await self._read_queue()
-        if not self._context.robots.reachable:
+        if only_given or not self._context.robots.reachable:
             return
         while not self._stats.stopped and self._discovery.add_unreferenced():
             await self._read_queue()

@@ -12,7 +12,7 @@ from contentmap_cli.crawl.pages.answers import Answer, state_of
 from contentmap_cli.crawl.reading.spool import RowSpool, Segment, Spools
 from contentmap_cli.crawl.robots import Robots
 from contentmap_cli.errors import Code, Failure
-from contentmap_cli.models import CrawledFile, Document, DocumentKind, FileStatus, Limits, ScanStatus
+from contentmap_cli.models import CrawledFile, Document, DocumentKind, FileStatus, Limits, Problem, ScanStatus
 from contentmap_cli.models.entry_rows import RowBatch, RowDelta
 from contentmap_cli.models.evidence import Source, SourceKind, SourceState, conclude, worth_recording
 from contentmap_cli.models.robots import RobotsFile
@@ -81,6 +81,13 @@ class DomainCrawl:
         if segment is None:
             return iter(())
         return (segment if segment.changes is None else self._whole(segment)[1]).read()
+
+    def problems(self, index: int) -> Iterator[Problem]:
+        """Yield the problems of `files[index]`: all, if `Limits.details` asked for them."""
+        segment, document = self.segments[index], self.files[index].document
+        if segment is not None and segment.problem_batches:
+            return segment.problems()
+        return iter(document.problems if document is not None else ())  # the rows were dropped
 
     def delta(self, index: int) -> RowDelta | None:
         """Return the changes of `files[index]` since an earlier scan, if only those were read."""

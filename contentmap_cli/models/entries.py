@@ -18,13 +18,14 @@ class Problem:
     """A deviation of a document from the protocol, and what was done about it.
 
     `line` counts from 1 and is None where no line applies. `count` is the number of occurrences: the first
-    few are listed one by one, the rest are counted in the last of them.
+    few are listed one by one, the rest are counted in the last of them. `url` is that of the entry, if known.
     """
 
     code: str
     line: int | None
     message: str
     count: int = 1
+    url: str | None = None
 
 
 class Lastmod(NamedTuple):
@@ -43,6 +44,7 @@ class Entry(NamedTuple):
     """One entry of a sitemap: a page, or (`type` is "sitemap") another sitemap.
 
     A database can store every Entry: values that it would refuse were refused by the parser, with a Problem.
+    `line` is only known where `Limits.details` asked for it, and not recorded.
     """
 
     url: str
@@ -56,6 +58,7 @@ class Entry(NamedTuple):
     news: tuple[Attributes, ...] = ()
     alternates: tuple[Attributes, ...] = ()
     type: str = "url"
+    line: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,16 +55,18 @@ def rows_of(entries: Iterable[Entry], page_type: Callable[[Entry], str | None]) 
     """Return a row for each entry, in their order."""
     rows: list[Row] = []
     for entry in entries:
-        url, lastmod, changefreq, priority, in_scope, repaired, images, videos, news, alternates, _ = entry
+        url, lastmod, changefreq, priority, in_scope, repaired, images, videos, news, alternates, _, line = (
+            entry
+        )
         row: Row = (url, *lastmod_columns(lastmod), changefreq, priority, page_type(entry))
-        if images or videos or news or alternates or repaired or not in_scope:
+        if images or videos or news or alternates or repaired or not in_scope or line is not None:
             row += (
                 in_scope,
                 repaired,
                 min(len(images), _SMALLINT_MAX),
                 min(len(videos), _SMALLINT_MAX),
                 min(len(news), _SMALLINT_MAX),
-                encoded_extras(images, videos, news, alternates),
+                encoded_extras(images, videos, news, alternates, line),
             )
         rows.append(row)
     return rows
@@ -215,10 +217,15 @@ def read_lastmod(moment: str | None, precision: str | None, text: str | None) ->
 
 
 def read_extras(extras: str | None) -> dict[str, tuple[Attributes, ...]]:
-    """Return images, videos, news and alternates of a row, by the name of their field in Entry."""
+    """Return images, videos, news and alternates of a row, by the name of their field in Entry.
+
+    A row of a spool may also have its line.
+    """
     if not extras:
         return {}
-    return {name: tuple(items) for name, items in json.loads(extras).items()}
+    return {
+        name: tuple(items) if isinstance(items, list) else items for name, items in json.loads(extras).items()
+    }
 
 
 def encoded_extras(
@@ -226,9 +233,10 @@ def encoded_extras(
     videos: Sequence[Attributes],
     news: Sequence[Attributes],
     alternates: Sequence[Attributes],
+    line: int | None = None,
 ) -> str | None:
     """Return images, videos, news and alternates as a row stores them; None if there are none."""
-    parts = {
+    parts: dict[str, Any] = {
         name: [*items]
         for name, items in (
             ("images", images),
@@ -238,6 +246,8 @@ def encoded_extras(
         )
         if items
     }
+    if line is not None:
+        parts["line"] = line
     return _ENCODE(parts) if parts else None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol, runtime_checkable
 
-from contentmap_cli.models.entries import Entry, Lastmod
+from contentmap_cli.models.entries import Entry, Lastmod, Problem
 
 Extras = tuple[int, int, int, str]
 """The extensions of an entry: number of images, videos and news items, and their JSON text in a row."""
@@ -65,6 +65,14 @@ class EntryList:
     def clear(self) -> None:
         """Drop all entries so far."""
         self.entries.clear()
+
+
+@runtime_checkable
+class ProblemSink(Protocol):
+    """An entry sink that takes every problem of the document, too (`Limits.details`)."""
+
+    def extend_problems(self, problems: Sequence[Problem]) -> None:
+        """Add the next problems."""
 
 
 @runtime_checkable

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import NamedTuple, Protocol
 
 from contentmap_cli.errors import Failure
@@ -46,8 +47,9 @@ class Finding:
     """A rule that a file breaks: one finding per file, however many occurrences there are.
 
     `file` is the sitemap's URL or a file's name, None if the finding is about the target as a whole. `line`
-    is that of the first occurrence which has one. `count` is the number of occurrences; a recorded file has
-    more than it names. `is_local` says that the target is a file of this machine.
+    is that of the first occurrence which has one. `count` is the number of occurrences, of which `unnamed`
+    were only counted: a recorded scan names the first ones. `is_local` says that the target is a file of this
+    machine.
     """
 
     rule: Rule
@@ -58,6 +60,7 @@ class Finding:
     count: int = 1
     occurrences: Iterable[Occurrence] = ()
     is_local: bool = False
+    unnamed: int = 0
 
     @property
     def place(self) -> str:
@@ -67,20 +70,41 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class CheckSummary:
-    """The result of a check: its targets, its findings by severity, and how many were suppressed as known."""
+    """The result of a check: its targets, those that pass, its findings by severity, and how many were
+    suppressed as known."""
 
     targets: tuple[str, ...]
     files: int
     entries: int
     counts: dict[Severity, int]
     known: int = 0
-    coverage: tuple[Coverage, ...] = ()
+    passed: tuple[str, ...] = ()
     pages: PageCounts | None = None
+    coverage: tuple[Coverage, ...] = ()
 
-    @property
-    def findings(self) -> int:
-        """The number of findings that are reported."""
-        return sum(self.counts.values())
+
+class Grouping(StrEnum):
+    """The order of findings."""
+
+    FILE = "file"
+    RULE = "rule"
+    URL = "url"
+
+
+@dataclass(frozen=True, slots=True)
+class CheckReport:
+    """All that the output of a check needs.
+
+    `rules` are those that were checked. `by_url` yields all occurrences ordered by their URL. Findings below
+    the severity `fail_on` do not fail the check.
+    """
+
+    findings: Sequence[Finding]
+    summary: CheckSummary
+    rules: Sequence[Rule]
+    by_url: Callable[[], Iterator[tuple[Finding, Occurrence]]] = lambda: iter(())
+    by: Grouping = Grouping.FILE
+    fail_on: Severity = Severity.INFO
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +112,11 @@ class CheckedFile:
     """One document as the rules see it, live, recorded or from a file. What a source does not tell is
     None.
 
-    `name` is how findings name it. `url` was requested, `final_url` answered. `trusted`: robots.txt names it,
-    directly or through an index, so that it may list any page of the site. `named`: robots.txt or an index
-    names it. `index_lastmod` is the lastmod in its index. `was_changed` and `date_changed` compare content
-    and `index_lastmod` with an earlier scan. `read_at` is the time of reading.
+    `name` is how findings name it. `problems` are the first ones of each kind with their number; `details`,
+    if given, yields them one by one. `url` was requested, `final_url` answered. `trusted`: robots.txt names
+    it, directly or through an index, so that it may list any page of the site. `named`: robots.txt or an
+    index names it. `index_lastmod` is the lastmod in its index. `was_changed` and `date_changed` compare
+    content and `index_lastmod` with an earlier scan. `read_at` is the time of reading.
     """
 
     name: str
@@ -115,6 +140,7 @@ class CheckedFile:
     was_changed: bool | None = None
     date_changed: bool | None = None
     read_at: datetime | None = None
+    details: Callable[[], Iterable[Problem]] | None = None
 
     @property
     def address(self) -> str | None:

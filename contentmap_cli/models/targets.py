@@ -14,7 +14,8 @@ class Target:
     not the scheme's own. `origins` are requested in order (`https://example.com`, …). `sitemaps` are sitemap
     URLs in the input. `path` is the folder to search below, `/` for the whole site, and `more_paths` are the
     folders of further input lines for the same site. `credentials` are the user name and password in the
-    input: they are in memory only, and no part of a comparison.
+    input: they are in memory only, and no part of a comparison. `only_given`: nothing is read but `sitemaps`
+    and what they name.
     """
 
     domain: str
@@ -23,6 +24,7 @@ class Target:
     path: str = "/"
     more_paths: tuple[str, ...] = ()
     credentials: tuple[str, str] | None = field(default=None, repr=False, compare=False)
+    only_given: bool = False
 
     @property
     def typed_scheme(self) -> str | None:
@@ -60,8 +62,7 @@ class Limits:
     gzip_members: int = 64
     xml_depth: int = 256
     xml_token_bytes: int = 2 * 1024 * 1024
-    listed_problems: int = 10  # of one kind in a file; further ones are counted
-    name_duplicates: bool = False  # list each repeated URL as a problem, which takes longer
+    details: bool = False  # give the sink every problem, repeated URLs too, and the line of every entry
 
 
 class Probe(StrEnum):

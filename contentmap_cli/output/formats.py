@@ -39,6 +39,7 @@ class Format(StrEnum):
     TXT = "txt"  # URLs only, one per line
     XML = "xml"  # a sitemap
     SARIF = "sarif"  # SARIF 2.1.0 for code scanning
+    XLSX = "xlsx"  # an Excel workbook, with the extra of that name
     PARQUET = "parquet"  # Apache Parquet, with the extra of that name
 
 
@@ -67,7 +68,7 @@ RULE_FORMATS = (Format.TABLE, Format.JSON, Format.NDJSON)
 DOCTOR_FORMATS = (Format.TABLE, Format.JSON)
 """The formats of `doctor`."""
 
-CHECK_FORMATS = (Format.TABLE, Format.JSON, Format.NDJSON, Format.JUNIT, Format.SARIF, Format.GITHUB)
+CHECK_FORMATS = (*LIST_FORMATS, Format.XLSX, Format.JUNIT, Format.SARIF, Format.GITHUB)
 """The formats of `check`."""
 
 
@@ -79,6 +80,7 @@ SUFFIXES = {
     ".txt": (Format.TXT, Format.TABLE),
     ".xml": (Format.XML, Format.JUNIT),
     ".sarif": (Format.SARIF,),
+    ".xlsx": (Format.XLSX,),
     ".parquet": (Format.PARQUET,),
 }
 """The formats of a file's suffix: the first one that a command has."""

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from itertools import islice
 from json.encoder import JSONEncoder
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from contentmap_cli.errors import ContentMapError, Failure
 from contentmap_cli.models import (
@@ -20,26 +19,17 @@ from contentmap_cli.models import (
     JobSummary,
     Problem,
     ScanStatus,
-    Severity,
     StoredDomain,
     StoredEntry,
     StoredFile,
     StoredTenant,
 )
 from contentmap_cli.models.evidence import Source
-from contentmap_cli.models.pages.counts import PageCounts
 from contentmap_cli.models.robots import RobotsVerdict, RobotsVersion
-from contentmap_cli.output.answers.coverage import coverage_object
 from contentmap_cli.output.escape import redact
-
-if TYPE_CHECKING:
-    from contentmap_cli.models.findings import CheckSummary, Finding, Occurrence, Rule
 
 SCHEMA = 1
 """The version of these objects. A key may be added without a new one; none is renamed or removed."""
-
-EXAMPLES: Final = 5
-"""Occurrences of a finding that a table and `examples` show."""
 
 to_json: Final = JSONEncoder(allow_nan=False).encode
 """An object as JSON on one line, ASCII only: `json.dumps` would build an encoder for each."""
@@ -252,84 +242,6 @@ def verdict_object(verdict: RobotsVerdict) -> dict[str, object]:
         "group": verdict.group,
         "line": verdict.line,
         "rule": verdict.rule,
-    }
-
-
-def finding_object(finding: Finding) -> dict[str, object]:
-    """Return a finding of `check`: a line of NDJSON, an element of `findings`."""
-    return {
-        "type": "finding",
-        "schema": SCHEMA,
-        "rule": finding.rule.id,
-        "severity": finding.rule.severity.value,
-        "target": redact(finding.target),
-        "file": redact(finding.file) if finding.file is not None else None,
-        "line": finding.line,
-        "message": redact(finding.message),
-        "count": finding.count,
-        "examples": [occurrence_text(each) for each in islice(finding.occurrences, EXAMPLES)],
-        "occurrences": [occurrence_object(finding, each) for each in finding.occurrences],
-        "why": finding.rule.why,
-        "link": finding.rule.link,
-    }
-
-
-def occurrence_object(finding: Finding, occurrence: Occurrence) -> dict[str, object]:
-    """Return an occurrence of a finding."""
-    return {
-        "line": occurrence.line,
-        "url": redact(occurrence.url) if occurrence.url is not None else None,
-        "value": redact(occurrence.value) if occurrence.value is not None else None,
-        "message": redact(occurrence.message or finding.message),
-    }
-
-
-def occurrence_text(occurrence: Occurrence) -> str:
-    """Return URL and value of an occurrence on one line, or its message if it has neither."""
-    return redact(" ".join(filter(None, occurrence[1:3])) or occurrence.message or "")
-
-
-def finding_text(finding: Finding) -> str:
-    """Return a finding on one line: rule, message, count."""
-    what, message = finding.rule.what, redact(finding.message)
-    text = what if message == what else f"{what}: {message}"
-    return f"{text} ({finding.count:,} times)" if finding.count > 1 else text
-
-
-def check_object(summary: CheckSummary) -> dict[str, object]:
-    """Return the result of a check: the last line of NDJSON, the head of the JSON document."""
-    return {
-        "type": "check",
-        "schema": SCHEMA,
-        "targets": [redact(target) for target in summary.targets],
-        "files": summary.files,
-        "urls": summary.entries,
-        "counts": {severity.value: summary.counts.get(severity, 0) for severity in Severity},
-        "known": summary.known,
-        "pages": pages_object(summary.pages) if summary.pages is not None else None,
-        "coverage": [coverage_object(each) for each in summary.coverage],
-    }
-
-
-def pages_object(counts: PageCounts) -> dict[str, object]:
-    """Return how many pages a check has asked."""
-    return {
-        "selected": counts.selected,
-        "asked": counts.asked,
-        "not_asked": dict(counts.not_asked),
-        "finished": counts.finished,
-    }
-
-
-def rule_object(rule: Rule) -> dict[str, object]:
-    """Return a rule for `check --list-rules`."""
-    return {
-        "type": "rule",
-        "id": rule.id,
-        "severity": rule.severity.value,
-        "what": rule.what,
-        "why": rule.why,
-        "link": rule.link,
     }
 
 

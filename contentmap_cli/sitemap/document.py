@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from contentmap_cli.errors import Failure
 from contentmap_cli.models import Document, DocumentKind, Entry, Limits
-from contentmap_cli.models.entry_sink import EntrySink
+from contentmap_cli.models.entry_sink import EntrySink, ProblemSink
 from contentmap_cli.sitemap.decode import Body
 from contentmap_cli.sitemap.encoding import LENIENT, UTF_8, Charset, LenientText, StrictText, detect
 from contentmap_cli.sitemap.entry_builder import EntryBuilder, EntryLimitReached
@@ -160,6 +160,7 @@ class _DocumentParser:
         generator = self._generator
         if generator is None and kind in XML_KINDS:
             generator = find_generator(self._tail.decode("utf-8", "replace"))
+        problems.flush()
         found = tuple(problems.listed)
         return Document(
             kind=kind,
@@ -190,7 +191,8 @@ class _DocumentParser:
         """Open the body at its start. `_head` gets its first bytes, without leading white space, `_chunks`
         the rest."""
         self._body = Body(self._source, self._limits)
-        self._problems = Problems(self._limits.listed_problems)
+        takes_all = self._sink if self._limits.details and isinstance(self._sink, ProblemSink) else None
+        self._problems = Problems(takes_all.extend_problems if takes_all is not None else None)
         self._builder = EntryBuilder(
             self._sink, self._problems, self._limits, base=self._base, in_scope=self._in_scope
         )

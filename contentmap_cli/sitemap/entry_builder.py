@@ -84,7 +84,9 @@ class EntryBuilder:
         self.has_changefreq = False
         self.cdata_overrun = False  # a CDATA section contains the end tag of its loc
         self._sink = sink
-        self._columns = cast(ColumnSink, sink) if _is_column_sink(type(sink)) else None
+        self.details = limits.details
+        takes_columns = not limits.details and _is_column_sink(type(sink))
+        self._columns = cast(ColumnSink, sink) if takes_columns else None
         self._in_scope = in_scope
         self._batch: list[Entry] = []
         self._origins: dict[str, bool] = {}
@@ -122,9 +124,9 @@ class EntryBuilder:
             validated = validate_url(loc, base or self.base, self._max_bytes)
             if validated.code is ProblemCode.RELATIVE_URL:  # resolved, not repaired
                 if not relative:
-                    self.problems.add(validated.code, line, validated.message)
+                    self.problems.add(validated.code, line, validated.message, url=validated.url)
             elif validated.code is not None:
-                self.problems.add(validated.code, line, validated.message)
+                self.problems.add(validated.code, line, validated.message, url=validated.url)
                 repaired = repaired or validated.url is not None
             if validated.url is None:
                 self.cdata_overrun = self.cdata_overrun or "</loc" in loc
@@ -135,16 +137,19 @@ class EntryBuilder:
             scope = self._scope(validated.origin, url) or False
         date = None
         if lastmod is not None:
-            date = self._dates.get(lastmod) or self._lastmod(lastmod, line, in_feed=relative)
+            date = self._dates.get(lastmod) or self._lastmod(lastmod, url, line, in_feed=relative)
         if changefreq is not None and changefreq not in CHANGEFREQS:
-            changefreq = self._changefreq(changefreq, line)
+            changefreq = self._changefreq(changefreq, url, line)
         number = None
         if priority is not None:
             number = self._priorities.get(priority)
             if number is None:
-                number = self._priority(priority, line)
+                number = self._priority(priority, url, line)
         # a third of the cost of Entry(...)
-        entry: Entry = _new(Entry, (url, date, changefreq, number, scope, repaired, *extensions, type_))
+        where = line + self.problems.line_offset if self.details and line is not None else None
+        entry: Entry = _new(
+            Entry, (url, date, changefreq, number, scope, repaired, *extensions, type_, where)
+        )
         self._batch.append(entry)
         return True
 
@@ -187,18 +192,22 @@ class EntryBuilder:
                 if len(lastmod) > 10 and USUAL_DATE.fullmatch(lastmod):
                     date = _new(Lastmod, (lastmod[:19] + "Z", "second", lastmod))
                 else:
-                    date = self._lastmod(lastmod, node)
-            add(_new(Entry, (loc, date, changefreq, number, scope, False, *extensions, type_)))
+                    date = self._lastmod(lastmod, loc, node)
+            where = (node.sourceline or 0) + self.problems.line_offset if self.details else None
+            add(_new(Entry, (loc, date, changefreq, number, scope, False, *extensions, type_, where)))
 
     @property
     def in_columns(self) -> bool:
         """Whether the sink takes plain entries as columns."""
         return self._columns is not None
 
-    def add_plain(self, plain: PlainEntries, extensions: Sequence[Extensions] = ()) -> bool:
+    def add_plain(
+        self, plain: PlainEntries, extensions: Sequence[Extensions] = (), lines: Sequence[int] = ()
+    ) -> bool:
         """Deliver plain entries at once. Return False, having done nothing, if they must be added one by one.
 
-        `extensions` are those of each entry, where the sink takes no columns and any entry has some.
+        `extensions` are those of each entry, where the sink takes no columns and any entry has some; `lines`
+        theirs, if there are details.
         """
         urls = plain.urls
         count = len(urls)
@@ -212,7 +221,7 @@ class EntryBuilder:
         self.has_lastmod = self.has_lastmod or any(plain.seconds) or any(plain.dates)
         self.has_changefreq = self.has_changefreq or any(plain.changefreqs)
         self.has_priority = self.has_priority or any(number is not None for number in plain.priorities)
-        self._count_duplicates(urls)
+        self._count_duplicates(urls, lines)
         self.entries += count
         self.plain += count
         if self._columns is not None:
@@ -221,9 +230,11 @@ class EntryBuilder:
         entries = plain.entries(in_scope=scope)
         if extensions:
             entries = [
-                _new(Entry, (*entry[:_OWN_FIELDS], *more, "url"))
+                _new(Entry, (*entry[:_OWN_FIELDS], *more, "url", None))
                 for entry, more in zip(entries, extensions, strict=True)
             ]
+        if lines:
+            entries = [entry._replace(line=line) for entry, line in zip(entries, lines, strict=True)]
         self._sink.extend(entries)
         return True
 
@@ -239,7 +250,7 @@ class EntryBuilder:
             self.has_lastmod = self.has_lastmod or any(entry.lastmod is not None for entry in batch)
             self.has_changefreq = self.has_changefreq or any(entry.changefreq is not None for entry in batch)
             self.has_priority = self.has_priority or any(entry.priority is not None for entry in batch)
-            self._count_duplicates([entry[0] for entry in batch])
+            self._count_duplicates([entry[0] for entry in batch], [entry[-1] for entry in batch])
             self.entries += len(batch)
             self._sink.extend(batch)
         if over:
@@ -260,13 +271,14 @@ class EntryBuilder:
                 message = f"{self.entries} entries, the protocol allows {self.limits.file_urls}"
                 self.problems.add(ProblemCode.TOO_MANY_URLS, None, message)
 
-    def _count_duplicates(self, urls: Sequence[str]) -> None:
+    def _count_duplicates(self, urls: Sequence[str], lines: Sequence[int | None]) -> None:
         """Count repeated URLs, among as many URLs as the protocol allows in a file."""
         counted = urls[: max(0, self.limits.file_urls - self.entries)]
-        if self.limits.name_duplicates:
-            for url in counted:
+        if self.details:
+            for url, line in zip(counted, lines or repeat(None), strict=False):
                 if hash(url) in self._seen:
-                    self.problems.add(ProblemCode.DUPLICATE_URL, None, url, length=self._max_bytes)
+                    where = line - self.problems.line_offset if line is not None else None
+                    self.problems.add(ProblemCode.DUPLICATE_URL, where, url, length=self._max_bytes, url=url)
                 self._seen.add(hash(url))
             return
         before = len(self._seen)
@@ -274,38 +286,38 @@ class EntryBuilder:
         self._duplicates += len(counted) - (len(self._seen) - before)
 
     def _lastmod(
-        self, text: str, where: int | HasSourceLine | None, *, in_feed: bool = False
+        self, text: str, url: str, where: int | HasSourceLine | None, *, in_feed: bool = False
     ) -> Lastmod | None:
         lastmod = parse_lastmod(text)
         line = where if isinstance(where, int) or where is None else where.sourceline
         if lastmod.utc is None:
             if not lastmod.text:
                 return None
-            self.problems.add(ProblemCode.INVALID_LASTMOD, line, shorten(lastmod.text))
+            self.problems.add(ProblemCode.INVALID_LASTMOD, line, shorten(lastmod.text), url=url)
             return Lastmod(None, None, storable(lastmod.text))
         if is_nonstandard(text, in_feed=in_feed):
-            self.problems.add(ProblemCode.LASTMOD_FORMAT, line, shorten(lastmod.text))
+            self.problems.add(ProblemCode.LASTMOD_FORMAT, line, shorten(lastmod.text), url=url)
             return lastmod
         if len(self._dates) >= CACHED:
             self._dates.clear()
         self._dates[text] = lastmod
         return lastmod
 
-    def _changefreq(self, text: str, line: int | None) -> str | None:
+    def _changefreq(self, text: str, url: str, line: int | None) -> str | None:
         word = text.strip().lower()
         if word in CHANGEFREQS:
             return word
         if word:
-            self.problems.add(ProblemCode.INVALID_CHANGEFREQ, line, shorten(word))
+            self.problems.add(ProblemCode.INVALID_CHANGEFREQ, line, shorten(word), url=url)
         return None
 
-    def _priority(self, text: str, line: int | None) -> float | None:
+    def _priority(self, text: str, url: str, line: int | None) -> float | None:
         word = text.strip()
         if not word:
             return None
         number = float(word.replace(",", ".")) if NUMBER.fullmatch(word) else None
         if number is None or number > 1:
-            self.problems.add(ProblemCode.INVALID_PRIORITY, line, shorten(word))
+            self.problems.add(ProblemCode.INVALID_PRIORITY, line, shorten(word), url=url)
             return None
         if len(self._priorities) >= CACHED:
             self._priorities.clear()

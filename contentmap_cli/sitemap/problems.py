@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from enum import StrEnum
 
@@ -12,6 +13,7 @@ from contentmap_cli.models import Problem
 MAX_LISTED = 10
 """Problems of one code that are listed; the last one counts the rest."""
 
+_BATCH = 500
 MESSAGE_LENGTH = 200
 
 MAX_EXAMINED = 1024
@@ -83,10 +85,14 @@ class ProblemCode(StrEnum):
 
 
 class Problems:
-    """Collects problems in order, in `listed`: at most `most` per code, further ones as a count."""
+    """Collects problems in order, in `listed`: at most `MAX_LISTED` per code, further ones as a count.
 
-    def __init__(self, most: int = MAX_LISTED) -> None:
-        self._most = most
+    `deliver`, if given, receives every problem, in batches; call `flush` at the end.
+    """
+
+    def __init__(self, deliver: Callable[[Sequence[Problem]], None] | None = None) -> None:
+        self._deliver = deliver
+        self._batch: list[Problem] = []
         self.line_offset = 0  # lines before the first one that the reader gets
         self.listed: list[Problem] = []
         self._positions: dict[ProblemCode, list[int]] = {}
@@ -99,14 +105,21 @@ class Problems:
         count: int = 1,
         *,
         length: int = MESSAGE_LENGTH,
+        url: str | None = None,
     ) -> None:
         """Add a problem, or `count` of them. `line` counts from 1, None if unknown. A message of more than
-        `length` characters is cut."""
+        `length` characters is cut. `url` is that of the entry."""
         positions = self._positions.setdefault(code, [])
-        if len(positions) < self._most:
-            positions.append(len(self.listed))
+        if self._deliver is not None or len(positions) < MAX_LISTED:
             where = line + self.line_offset if line is not None else None
-            self.listed.append(Problem(code.value, where, shorten(message, length), count))
+            problem = Problem(code.value, where, shorten(message, length), count, url)
+        if self._deliver is not None:
+            self._batch.append(problem)
+            if len(self._batch) >= _BATCH:
+                self.flush()
+        if len(positions) < MAX_LISTED:
+            positions.append(len(self.listed))
+            self.listed.append(problem)
         else:
             last = self.listed[positions[-1]]
             self.listed[positions[-1]] = replace(last, count=last.count + count)
@@ -115,6 +128,12 @@ class Problems:
         """Add the problems of another collector."""
         for each in others.listed:
             self.add(ProblemCode(each.code), each.line, each.message, each.count)
+
+    def flush(self) -> None:
+        """Deliver the remaining problems."""
+        if self._deliver is not None and self._batch:
+            self._deliver(self._batch)
+            self._batch = []
 
     def has(self, code: ProblemCode) -> bool:
         """Return whether there is a problem with this code."""

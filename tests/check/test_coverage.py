@@ -135,7 +135,7 @@ def test_hosts_of_the_sitemaps_are_the_site() -> None:
 
 def test_too_many_urls_are_not_compared(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is called missing because there was no room for it."""
-    monkeypatch.setattr("contentmap_cli.check.coverage.MAX_HASHES", 2)
+    monkeypatch.setattr("contentmap_cli.check.site.coverage.MAX_HASHES", 2)
     checker = Checker(CheckedSite("a.test", NOW, against=Rows([ListedUrl(f"{A}/9", 1)])))
     checker.start(CheckedFile(name="s.xml", kind=DocumentKind.URLSET))
     checker.entries([Entry(f"{A}/{number}") for number in range(3)])

@@ -11,15 +11,18 @@ from databases import one_database, sqlite_first
 from lxml import etree
 from web_sites import Page, good_site, serving, urlset
 
-from contentmap_cli.commands.check import _is_file
+from contentmap_cli.commands.checking.targets import is_file as _is_file
 from contentmap_cli.errors import UsageError
 
 NAMESPACE = "http://www.sitemaps.org/schemas/sitemap/0.9"
-CHECK_KEYS = ["type", "schema", "targets", "files", "urls", "counts", "known", "pages", "coverage"]
+CHECK_KEYS = [
+    *("type", "schema", "targets", "files", "urls", "counts", "known", "pages", "passed", "coverage"),
+]
 FINDING_KEYS = [
     *("type", "schema", "rule", "severity", "target", "file", "line", "message", "count", "examples"),
-    *("occurrences", "why", "link"),
+    *("why", "link"),
 ]
+OCCURRENCE_KEYS = ["type", "rule", "severity", "target", "file", "line", "url", "value", "message"]
 RULE_KEYS = ["type", "id", "severity", "what", "why", "link"]
 
 
@@ -37,8 +40,8 @@ def test_live_then_stored(contentmap: Any) -> None:
         contentmap("scan", "http://a.test", "--connect-to", sites.connect_to)
     stored = contentmap("check", "a.test", "--stored", "--json")
     assert (live.code, stored.code) == (3, 3)
-    assert {"url-blocked", "robots-orphan"} <= rules(live)
-    assert "robots-orphan" in rules(stored)
+    for said in (live, stored):
+        assert {"url-blocked", "robots-orphan"} <= rules(said)
 
 
 @one_database
@@ -102,7 +105,10 @@ def test_coverage_of_a_list(contentmap: Any, tmp_path: Path) -> None:
             {"url": "http://a.test/blog/", "both": 1, "only_list": 1, "only_sitemaps": 0},
         ]
         return {
-            (each["rule"], each["file"].rpartition("/")[2]): (one["url"], one["line"])
+            (each["rule"], each["file"].rpartition("/")[2]): (
+                one["url"],
+                one["line"] if "missing" in each["rule"] else None,
+            )
             for each in said.json["findings"]
             for one in each["occurrences"]
         }
@@ -146,7 +152,8 @@ def test_a_site_with_relative_urls(contentmap: Any) -> None:
         contentmap("scan", "http://a.test", "--connect-to", sites.connect_to)
     for said in (live, contentmap("check", "a.test", "--stored", "--json")):
         (finding,) = (each for each in said.json["findings"] if each["rule"] == "url-relative")
-        assert (finding["count"], finding["examples"]) == (2, ["/1", "//a.test/2"])
+        assert finding["count"] == 2
+        assert [each["value"] for each in finding["occurrences"]] == ["/1", "//a.test/2"]
 
 
 def test_dates_held_against_an_earlier_scan(contentmap: Any) -> None:
@@ -207,9 +214,16 @@ def test_the_fields_of_an_answer(on_sqlite: Any, tmp_path: Path) -> None:
     (tmp_path / "s.xml").write_text(urlset("http://localhost/1"))
     said = on_sqlite("check", "s.xml", "--json").json
     assert list(said) == [*CHECK_KEYS, "findings"]
-    *findings, summary = on_sqlite("check", "s.xml", "--format", "ndjson").lines
+    *lines, summary = on_sqlite("check", "s.xml", "--format", "ndjson").lines
+    findings = [each for each in lines if each["type"] == "finding"]
+    inside = [each.pop("occurrences") for each in said["findings"]]
     assert findings == said["findings"]
     assert [list(each) for each in findings] == [FINDING_KEYS] * len(findings)
+    occurrences = [each for each in lines if each["type"] == "occurrence"]
+    assert [list(each) for each in occurrences] == [OCCURRENCE_KEYS] * sum(map(len, inside))
+    assert [list(each) for some in inside for each in some] == [["line", "url", "value", "message"]] * len(
+        occurrences
+    )
     assert list(summary) == CHECK_KEYS
     assert list(on_sqlite("check", "--list-rules", "--json").json[0]) == RULE_KEYS
 
@@ -237,6 +251,76 @@ def test_a_file_in_every_format(on_sqlite: Any, tmp_path: Path) -> None:
     assert on_sqlite("check", "absent.xml").code == 2
     assert on_sqlite("check", "--list-rules", "--format", "sarif").code == 2
     assert on_sqlite("check", "s.xml", "--select", "news").code == 0
+
+
+def test_severity_and_exit_code(on_sqlite: Any, tmp_path: Path) -> None:
+    """--severity is what is shown, --fail-on what fails; a target without a failing finding is listed."""
+    (tmp_path / "s.xml").write_text(urlset("http://a.test/1#x"))  # a warning
+    for words, code in (((), 0), (("--fail-on", "warning"), 3), (("--fail-on", "info"), 3)):
+        said = on_sqlite("check", "s.xml", "--base", "http://a.test/s.xml", "--json", *words)
+        assert (said.code, said.json["passed"]) == (code, [] if code else ["s.xml"])
+        assert "url-fragment" in rules(said)
+    hidden = on_sqlite(
+        "check", "s.xml", "--base", "http://a.test/s.xml", "--severity", "error", "--fail-on", "warning"
+    )
+    assert (hidden.code, "below --severity error" in hidden.err) == (3, True)
+    assert hidden.out == "0 errors, 0 warnings, 0 info; 1 file, 1 url\n"
+
+
+def test_a_baseline_knows_occurrences(on_sqlite: Any, tmp_path: Path) -> None:
+    """Another URL in the same file is new, and alone reported; a baseline of counts still suppresses."""
+    (tmp_path / "s.xml").write_text(urlset("http://localhost/1", "http://localhost/2"))
+    words = ("check", "s.xml", "--base", "http://a.test/s.xml", "--select", "url-private", "--json")
+    on_sqlite(*words, "--write-baseline", "known.json")
+    assert on_sqlite(*words, "--baseline", "known.json").code == 0
+    (tmp_path / "s.xml").write_text(urlset("http://localhost/2", "http://localhost/3"))
+    said = on_sqlite(*words, "--baseline", "known.json")
+    (finding,) = said.json["findings"]
+    assert (said.code, said.json["known"], finding["count"]) == (3, 0, 1)
+    assert [each["url"] for each in finding["occurrences"]] == ["http://localhost/3"]
+    for place, count, code in (("s.xml", 2, 0), ("s.xml", 1, 3), ("other", 9, 3)):
+        known = [{"rule": "url-private", "place": place, "count": count}]
+        text = json.dumps({"type": "baseline", "schema": 1, "findings": known})
+        (tmp_path / "old.json").write_text(text)
+        assert on_sqlite(*words, "--baseline", "old.json").code == code
+
+
+@one_database
+def test_a_list_of_sites(contentmap: Any, tmp_path: Path) -> None:
+    """Sites of a file, in their order; of a sitemap URL only that file and what it names is read."""
+    pages: dict[str, Page] = good_site("a.test") | good_site("b.test")
+    index = (
+        f'<sitemapindex xmlns="{NAMESPACE}"><sitemap><loc>http://b.test/in.xml</loc></sitemap></sitemapindex>'
+    )
+    pages |= {
+        "b.test/robots.txt": "Sitemap: http://b.test/other.xml",
+        "b.test/other.xml": urlset("http://b.test/other"),
+        "b.test/index.xml": index,
+        "b.test/in.xml": urlset("http://b.test/in", "http://b.test/in#x"),
+    }
+    (tmp_path / "sites.txt").write_text("# sites\nhttp://a.test\nhttp://b.test/index.xml\nhttp://gone.test\n")
+    with serving(pages) as sites:
+        words = ("--connect-to", sites.connect_to, "--json")
+        said = contentmap("check", "-i", "sites.txt", *words)
+        alone = contentmap("check", "http://b.test/index.xml", *words)
+        asked = [url for url in sites.asked if "b.test" in url]
+    assert said.json["targets"] == ["a.test", "http://b.test/index.xml", "gone.test"]
+    assert said.json["passed"] == said.json["targets"]  # a warning for gone.test
+    assert alone.json["files"] == 2
+    assert rules(alone) == {"url-fragment"}
+    assert not [url for url in asked if "other" in url]
+
+
+def test_explain(on_sqlite: Any) -> None:
+    """A rule by its id, or those that begin alike; each with an example and a repair."""
+    said = on_sqlite("check", "--explain", "url-host")
+    assert said.code == 0
+    assert said.out.startswith("url-host (error): URL on another host")
+    assert "<loc>" in said.out and "Repair: " in said.out
+    several = on_sqlite("check", "--explain", "lastmod", "--json").json
+    assert len(several) > 5
+    assert list(several[0]) == [*RULE_KEYS, "example", "repair"]
+    assert on_sqlite("check", "--explain", "nonsense").code == 2
 
 
 def _many(count: int) -> str:

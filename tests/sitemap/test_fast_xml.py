@@ -164,8 +164,10 @@ def taken(text: str, monkeypatch: pytest.MonkeyPatch) -> int:
     counts: list[int] = []
     take: Callable[..., bool] = EntryBuilder.add_plain
 
-    def counting(builder: EntryBuilder, entries: PlainEntries, extensions: Sequence[Extensions]) -> bool:
-        done = take(builder, entries, extensions)
+    def counting(
+        builder: EntryBuilder, entries: PlainEntries, extensions: Sequence[Extensions], lines: Sequence[int]
+    ) -> bool:
+        done = take(builder, entries, extensions, lines)
         counts.append(len(entries.urls) if done else 0)
         return done
 

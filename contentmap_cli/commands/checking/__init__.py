@@ -1,1 +1,1 @@
-"""Parts of `contentmap check`: what it compares sitemaps with."""
+"""The parts of `check`: targets, baseline."""

@@ -185,8 +185,8 @@ class PageCheck:
 
     async def _judge(self, site: PageSite, store: PageStore, selection: Selection, notes: Notes) -> None:
         """Judge the pages that were asked, file by file."""
-        from contentmap_cli.check.blocked import URL_BLOCKED
         from contentmap_cli.check.pages.judge import PageJudge
+        from contentmap_cli.check.site.blocked import URL_BLOCKED
 
         checked = notes.is_selected(URL_BLOCKED)
         probes = await store.probes()
@@ -195,6 +195,7 @@ class PageCheck:
             selected = [entry for entry in entries if _is_selected(entry, selection)]
             for some in batched(selected, BATCH):
                 facts = await facts_of(store, page_urls(some), some)
+                notes.at(some)
                 judge.entries(file, some, facts)
 
 

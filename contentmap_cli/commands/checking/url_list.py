@@ -79,7 +79,7 @@ class UrlListFile:
 
 @contextmanager
 def opened_list(
-    file: str | None, column: str | None, targets: Sequence[str] = ()
+    file: str | None, column: str | None, targets: Sequence[str | None] = ()
 ) -> Iterator[UrlListFile | None]:
     """Open a list, None without a file; `-` is standard input.
 

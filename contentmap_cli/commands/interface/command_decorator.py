@@ -18,7 +18,7 @@ import typer
 
 from contentmap_cli.commands.interface.cli_errors import fail, unexpected
 from contentmap_cli.commands.interface.global_options import COMMANDS, OPTIONS, GlobalOptions
-from contentmap_cli.commands.interface.help_pages import SETTINGS, HelpCommand
+from contentmap_cli.commands.interface.help_pages import MORE, SETTINGS, HelpCommand
 from contentmap_cli.commands.interface.logging_setup import LogFormat, set_up_logging
 from contentmap_cli.commands.interface.process_setup import (
     enable_interrupts,
@@ -55,6 +55,15 @@ class Bundle:
             )
             for name, option in self.options.items()
         ]
+
+    def in_more(self, *names: str) -> Bundle:
+        """Return the same options, of which the help only lists the names of these."""
+        return Bundle(
+            {
+                name: changed(option, rich_help_panel=MORE) if name in names else option
+                for name, option in self.options.items()
+            }
+        )
 
 
 def command(

@@ -320,12 +320,10 @@ RESUMED: Final = _of_the_job(
 CHECKED: Final = Bundle(
     {
         **_without("concurrency", "max_time", "refresh", "body_cache", "expect_urls").options,
-        "max_urls": changed(CRAWL["max_urls"], rich_help_panel=MORE),
-        "ignore_robots": changed(CRAWL["ignore_robots"], rich_help_panel=MORE),
-        "max_time": changed(
-            CRAWL["max_time"], help="Time limit of the command, with --pages.", rich_help_panel=MORE
-        ),
+        "max_time": changed(CRAWL["max_time"], help="Time limit of the command, with --pages."),
     }
+).in_more(
+    *("max_urls", "max_time", "ignore_robots", "user_agent", "header", "user", "proxy", "insecure"),
 )
 DOCTORED: Final = _without(
     *("concurrency", "max_time", "refresh", "body_cache", "expect_urls", "max_urls", "domain_time", "probe"),

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO, BinaryIO, NamedTuple
 
 from contentmap_cli.batches import BatchFile, batched
-from contentmap_cli.models import Document, Entry, Limits
+from contentmap_cli.models import Document, Entry, Limits, Problem
 from contentmap_cli.models.entry_rows import (
     URL,
     PageTypes,
@@ -107,6 +107,7 @@ class Held:
     """The contents of a segment without its spool: plain data that can be sent to another process."""
 
     runs: list[Sequence[int]] = field(default_factory=list)  # offsets of batches
+    problem_batches: list[int] = field(default_factory=list)  # offsets, too
     entries: int = 0
     pages: int = 0
     refused: int = 0
@@ -175,6 +176,16 @@ class Segment(Held):
         del rows[max(0, self.room - self.pages) :]
         self._put(rows, offered)
 
+    def extend_problems(self, problems: Sequence[Problem]) -> None:
+        """Add problems of the document."""
+        rows = [(each.code, each.line, each.message, each.count, each.url) for each in problems]
+        self.problem_batches.append(self.spool.append(rows))
+
+    def problems(self) -> Iterator[Problem]:
+        """Yield all problems of the document, if `Limits.details` asked for them."""
+        for offset in self.problem_batches:
+            yield from (Problem(*row) for row in self.spool.at(offset))
+
     def _put(self, rows: list[Row], offered: int) -> None:
         self.refused += offered - len(rows)
         self.pages += len(rows)
@@ -190,6 +201,7 @@ class Segment(Held):
         """Drop all entries so far and reuse their space in the spool."""
         self.spool.rewind(self, self._start)
         self.runs.clear()
+        self.problem_batches.clear()
         self._waiting.clear()
         self._weight = 0
         self.children.clear()

@@ -23,7 +23,9 @@ def entry_json(row: StoredEntry | Entry) -> str:
     """Return the JSON object of an entry on one line."""
     if not isinstance(row, StoredEntry):
         return to_json(any_entry_object(row))
-    url, lastmod, changefreq, priority, in_scope, repaired, images, videos, news, alternates, kind = row.entry
+    url, lastmod, changefreq, priority, in_scope, repaired, images, videos, news, alternates, kind, _ = (
+        row.entry
+    )
     if images or videos or news or alternates:
         return to_json(any_entry_object(row))
     if lastmod is None:
@@ -45,7 +47,7 @@ def entry_cells(row: StoredEntry | Entry) -> tuple[str, ...]:
     """Return the escaped cells of an entry in the order of the CSV columns."""
     stored = row if isinstance(row, StoredEntry) else None
     entry = row.entry if isinstance(row, StoredEntry) else row
-    url, lastmod, changefreq, priority, in_scope, repaired, images, videos, news, alternates, kind = entry
+    url, lastmod, changefreq, priority, in_scope, repaired, images, videos, news, alternates, kind, _ = entry
     moment, precision, text = lastmod or (None, None, None)
     return (
         kind,

@@ -15,7 +15,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import lru_cache
-from itertools import chain
+from itertools import accumulate, chain
 from typing import Final
 
 from contentmap_cli.models import Lastmod
@@ -77,7 +77,7 @@ def read_plain(chunks: Iterator[bytes], builder: EntryBuilder) -> Iterator[bytes
     declared = _NAMESPACE.search(head["attributes"]) if head is not None else None
     if head is None or not _is_core(declared[1] if declared else b""):
         return chain([first], chunks)
-    reader = _PlainReader(builder, head["attributes"])
+    reader = _PlainReader(builder, head["attributes"], head[0].count(b"\n"))
     rest = reader.read(first[head.end() :], chunks)
     blanks = (b"\n" * min(_BLANKS, reader.lines - done) for done in range(0, reader.lines, _BLANKS))
     return chain([head[0]], blanks, [rest], chunks)
@@ -86,7 +86,7 @@ def read_plain(chunks: Iterator[bytes], builder: EntryBuilder) -> Iterator[bytes
 class _PlainReader:
     """Reads pieces of a document while they are plain. `lines` counts their line breaks."""
 
-    def __init__(self, builder: EntryBuilder, attributes: bytes) -> None:
+    def __init__(self, builder: EntryBuilder, attributes: bytes, lines: int) -> None:
         self._builder = builder
         self._attributes = attributes
         self._extensions: UsualExtensions | None = None  # read where an entry has some
@@ -94,6 +94,7 @@ class _PlainReader:
         self._dates: dict[str | None, Lastmod | None] = {None: None}
         self._priorities: dict[str | None, float | None] = {None: None, "": None}
         self.lines = 0
+        self._lines_before = lines
 
     def read(self, waiting: bytes, chunks: Iterator[bytes]) -> bytes:
         """Read plain pieces. Return the bytes after them that were read."""
@@ -140,6 +141,9 @@ class _PlainReader:
         text = "\n".join(urls)
         if "&" in text:
             urls = text.replace("&amp;", "&").split("\n")
+        lines = self._lines_of(piece) if self._builder.details else []
+        if lines and len(lines) != len(urls):  # an <url> in a CDATA section
+            return False
         taken = self._builder.add_plain(
             PlainEntries(
                 urls,
@@ -152,10 +156,17 @@ class _PlainReader:
                 extras,
             ),
             extensions,
+            lines,
         )
         if taken:
             self.lines += piece.count(b"\n")
         return taken
+
+    def _lines_of(self, piece: bytes) -> list[int]:
+        """Return the line of each <url> in a piece."""
+        breaks = accumulate(text.count(b"\n") for text in piece.split(b"<url>")[:-1])
+        before = self._builder.problems.line_offset + self._lines_before + self.lines
+        return [before + count + 1 for count in breaks]
 
     def _know(self, dates: list[str | None], priorities: list[str | None]) -> bool:
         """Parse these texts into the caches. Return False if one of them is a problem to report."""

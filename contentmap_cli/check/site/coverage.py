@@ -24,7 +24,7 @@ from contentmap_cli.models.findings import (
     Rule,
     UrlList,
 )
-from contentmap_cli.models.hosts import site_of, url_key
+from contentmap_cli.models.hosts import origin_of, site_of, url_key
 from contentmap_cli.models.sections import SectionCounter
 
 MAX_HASHES = 10_000_000
@@ -147,6 +147,11 @@ class Coverages(Family):
         self._both.add(both)
         self._only_sitemaps.add(only_sitemaps)
 
+    def conclude(self) -> None:
+        """Close the temporary database."""
+        if self._rest is not None:
+            self._rest.close()
+
     def result(self) -> Coverage | None:
         """Return the numbers, None if nothing was compared."""
         against = self.site.against
@@ -191,7 +196,8 @@ class Coverages(Family):
 
     def _unlisted(self, against: UrlList, file: CheckedFile) -> Iterator[tuple[int, str, int]]:
         """Read the list: mark what sitemaps list, and yield the rest with its hash and line."""
-        default = f"https://{self.site.target}" if self.site.is_site else ""
+        target = self.site.target
+        default = (origin_of(target) or f"https://{target}") if self.site.is_site else ""
         origin = self._origins.most_common(1)[0][0] if self._origins else default
         sites = {site_of(each) for each in self._origins} | ({site_of(default)} if default else set())
         ours: dict[str, bool] = {}
