@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Final
 
+from contentmap_cli.check.conventions import Conventions
 from contentmap_cli.check.dates import Dates
 from contentmap_cli.check.delivery import Delivery
 from contentmap_cli.check.documents import Documents
@@ -15,6 +16,7 @@ from contentmap_cli.check.pages import rules as page_rules  # noqa: F401 - adds 
 from contentmap_cli.check.registry import RULES, Family, Notes
 from contentmap_cli.check.site.blocked import Blocked
 from contentmap_cli.check.site.coverage import Coverages
+from contentmap_cli.check.url_shape import UrlShape
 from contentmap_cli.check.urls import Repetitions, Urls
 from contentmap_cli.models import Entry
 from contentmap_cli.models.findings import CheckedFile, CheckedSite, Coverage, Finding
@@ -22,7 +24,19 @@ from contentmap_cli.models.findings import CheckedFile, CheckedSite, Coverage, F
 __all__ = ["FAMILIES", "RULES", "Checker"]
 
 FAMILIES: Final[tuple[type[Family], ...]] = (
-    *(Documents, Urls, Repetitions, Dates, Delivery, Languages, Media, Blocked, Coverages),
+    *(
+        Documents,
+        Urls,
+        UrlShape,
+        Repetitions,
+        Dates,
+        Delivery,
+        Languages,
+        Media,
+        Conventions,
+        Blocked,
+        Coverages,
+    ),
 )
 
 
