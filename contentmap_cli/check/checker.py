@@ -14,8 +14,7 @@ from contentmap_cli.check.media import Media
 from contentmap_cli.check.occurrences import OccurrenceStore
 from contentmap_cli.check.pages import rules as page_rules  # noqa: F401 - adds its rules to the registry
 from contentmap_cli.check.registry import RULES, Family, Notes
-from contentmap_cli.check.url_shape import UrlShape
-from contentmap_cli.check.urls import Repetitions, Urls
+from contentmap_cli.check.urls import Repetitions, Urls, UrlShape
 from contentmap_cli.models import Entry
 from contentmap_cli.models.findings import CheckedFile, CheckedSite, Finding
 
