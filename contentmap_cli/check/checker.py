@@ -16,27 +16,15 @@ from contentmap_cli.check.pages import rules as page_rules  # noqa: F401 - adds 
 from contentmap_cli.check.registry import RULES, Family, Notes
 from contentmap_cli.check.site.blocked import Blocked
 from contentmap_cli.check.site.coverage import Coverages
-from contentmap_cli.check.url_shape import UrlShape
-from contentmap_cli.check.urls import Repetitions, Urls
+from contentmap_cli.check.urls import Repetitions, Urls, UrlShape
 from contentmap_cli.models import Entry
 from contentmap_cli.models.findings import CheckedFile, CheckedSite, Coverage, Finding
 
 __all__ = ["FAMILIES", "RULES", "Checker"]
 
 FAMILIES: Final[tuple[type[Family], ...]] = (
-    *(
-        Documents,
-        Urls,
-        UrlShape,
-        Repetitions,
-        Dates,
-        Delivery,
-        Languages,
-        Media,
-        Conventions,
-        Blocked,
-        Coverages,
-    ),
+    *(Documents, Urls, UrlShape, Repetitions, Dates, Delivery, Languages, Media, Conventions),
+    *(Blocked, Coverages),
 )
 
 

@@ -377,15 +377,8 @@ def test_relative_urls_of_a_document_of_known_place() -> None:
 def test_every_rule_is_tried() -> None:
     """No rule without a document that breaks it. Others are in `test_pages` and `test_coverage`."""
     several = {
-        *(
-            "url-repeated",
-            "url-blocked",
-            "url-location",
-            "location-folder",
-            "lastmod-index",
-            "robots-blocked",
-        ),
-        "url-blocked-others",
+        *("url-repeated", "url-blocked", "url-blocked-others", "url-location", "location-folder"),
+        *("lastmod-index", "robots-blocked"),
     }
     assert {*BROKEN, *DELIVERED, *SITES, *ROBOTS, *several} == {
         name for name in RULES if not name.startswith(("page-", "coverage-"))

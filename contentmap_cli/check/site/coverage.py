@@ -15,6 +15,7 @@ from typing import ClassVar
 from contentmap_cli.batches import batched
 from contentmap_cli.check.hashing import HashBag, HashSet
 from contentmap_cli.check.registry import GOOGLE, PROTOCOL, Family, Notes, rule
+from contentmap_cli.check.urls import TRACKING
 from contentmap_cli.models import Entry, Severity
 from contentmap_cli.models.findings import (
     CheckedFile,
@@ -53,9 +54,6 @@ COVERAGE_DEFECT = rule(
     f"{GOOGLE}/sitemaps/build-sitemap",
 )  # fmt: skip
 
-_TRACKING = re.compile(
-    r"(?<=[?&])(?:utm_\w+|gclid|gbraid|wbraid|dclid|fbclid|msclkid|mc_[ce]id|srsltid|_gl)=[^&]*&?"
-)
 _HOST_PATH = re.compile(r"(?:[a-z0-9-]+\.)+[a-z]{2,}(?::\d+)?(?:/\S*)?", re.IGNORECASE)
 _IN_LIST, _COUNTED = 1, 2
 
@@ -258,5 +256,5 @@ def _absolute(text: str, origin: str) -> str | None:
     url = url_key(text)
     if url is None or "?" not in url:
         return url
-    shorter = _TRACKING.sub("", url)
-    return url if shorter == url else shorter.rstrip("?&")
+    shorter = TRACKING.sub(lambda match: "?" if match[0].startswith("?") else "", url)
+    return url if shorter == url else shorter.replace("?&", "?").rstrip("?")
