@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Final
 
+from contentmap_cli.check.conventions import Conventions
 from contentmap_cli.check.dates import Dates
 from contentmap_cli.check.delivery import Delivery
 from contentmap_cli.check.documents import Documents
@@ -13,6 +14,7 @@ from contentmap_cli.check.media import Media
 from contentmap_cli.check.occurrences import OccurrenceStore
 from contentmap_cli.check.pages import rules as page_rules  # noqa: F401 - adds its rules to the registry
 from contentmap_cli.check.registry import RULES, Family, Notes
+from contentmap_cli.check.url_shape import UrlShape
 from contentmap_cli.check.urls import Repetitions, Urls
 from contentmap_cli.models import Entry
 from contentmap_cli.models.findings import CheckedFile, CheckedSite, Finding
@@ -20,7 +22,7 @@ from contentmap_cli.models.findings import CheckedFile, CheckedSite, Finding
 __all__ = ["FAMILIES", "RULES", "Checker"]
 
 FAMILIES: Final[tuple[type[Family], ...]] = (
-    *(Documents, Urls, Repetitions, Dates, Delivery, Languages, Media),
+    *(Documents, Urls, UrlShape, Repetitions, Dates, Delivery, Languages, Media, Conventions),
 )
 
 

@@ -92,6 +92,8 @@ class Dates(Family):
     def _reset(self, now: datetime) -> None:
         now = now.astimezone(UTC)
         self._now = now
+        self._today = _text(now)[:10]
+        self._just_now = _text(now - JUST_NOW)
         self._latest = _text(now + AHEAD)
         self._latest_day = _text(now + DAY_AHEAD)
         self._seen = self._dated = self._recent = self._prioritized = 0
@@ -134,9 +136,9 @@ class Dates(Family):
         elif utc < OLDEST:
             self.notes.add(LASTMOD_ANCIENT, file, url=url, value=lastmod.text)
         elif daily:
-            self._recent += utc[:10] == _text(self._now)[:10]
+            self._recent += utc[:10] == self._today
         else:
-            self._recent += utc >= _text(self._now - JUST_NOW)
+            self._recent += utc >= self._just_now
         if self._newest is None or utc > (self._newest.utc or ""):
             self._newest = lastmod
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from contentmap_cli.check.documents import is_about_content
+from contentmap_cli.check.documents import SITE_INCOMPLETE, is_about_content
 from contentmap_cli.check.registry import GOOGLE, PROTOCOL, RFC_9309, Family, Notes, rule
 from contentmap_cli.check.robots import ROBOTS_HTML
-from contentmap_cli.check.url_parts import origin_of, path_of
+from contentmap_cli.check.url_parts import origin_of, path_of, site_name
 from contentmap_cli.errors import Code
 from contentmap_cli.models import DiscoveryMethod, DocumentKind, Severity
 from contentmap_cli.models.findings import CheckedFile, CheckedSite
+from contentmap_cli.models.hosts import site_of
 
 _E, _W, _I = Severity.ERROR, Severity.WARNING, Severity.INFO
 
@@ -20,10 +21,6 @@ SITE_UNREACHABLE = rule(
 SITE_EMPTY = rule(
     "site-empty", _W, "no sitemap found",
     "Crawlers then know only the pages that others link to.", f"{PROTOCOL}#informing",
-)  # fmt: skip
-SITE_INCOMPLETE = rule(
-    "site-incomplete", _W, "site not read completely",
-    "A limit of this run was reached: the rest was not checked.", f"{PROTOCOL}#index",
 )  # fmt: skip
 HTTP_FAILED = rule(
     "http-failed", _E, "file cannot be fetched",
@@ -38,6 +35,10 @@ HTTP_TYPE = rule(
     "http-type", _W, "wrong Content-Type",
     "XML is application/xml or text/xml, text is text/plain, gzip is application/gzip.",
     "https://www.rfc-editor.org/rfc/rfc7303.html#section-9.1",
+)  # fmt: skip
+HTTP_COMPRESSION = rule(
+    "http-compression", _I, "large file sent without compression",
+    "XML shrinks to a tenth with gzip: less traffic for the site, and faster fetches.", f"{PROTOCOL}#index",
 )  # fmt: skip
 HTTP_GZIP = rule(
     "http-gzip", _W, "file named .gz is not gzipped",
@@ -67,6 +68,15 @@ INDEX_HOST = rule(
     "An index may only name files of its own site, unless robots.txt names it.", f"{PROTOCOL}#index",
 )  # fmt: skip
 
+LOCATION_HOST = rule(
+    "location-host", _I, "sitemap on another host than its site",
+    "It may list the URLs of the site only if the robots.txt of the site names it.",
+    f"{PROTOCOL}#sitemaps_cross_submits",
+)  # fmt: skip
+
+LARGE = 1024 * 1024
+"""Bytes of a file for which compression matters."""
+_LIMITS = frozenset({Code.BUDGET_EXHAUSTED, Code.DEADLINE, Code.DEPTH_EXCEEDED})
 _XML_TYPES = frozenset({"application/xml", "text/xml"})
 _FEED_TYPES = frozenset({"application/rss+xml", "application/atom+xml", "application/rdf+xml"})
 _GZIP_TYPES = frozenset(
@@ -90,13 +100,17 @@ class Delivery(Family):
         failure = file.failure
         if failure is not None and not is_about_content(failure.code):
             text = f"{failure.code}: {failure.message}"
-            self.notes.add(HTTP_FAILED, file, text, url=file.url, value=str(failure.code))
+            broken = SITE_INCOMPLETE if failure.code in _LIMITS else HTTP_FAILED
+            self.notes.add(broken, file, text, url=file.url, value=str(failure.code))
         if file.url is None or not self.site.is_site:
             return
         if file.final_url is not None and _target(file.final_url) != _target(file.url):
             self.notes.add(HTTP_REDIRECT, file, url=file.url, value=file.final_url)
         if failure is None:
             self._type(file)
+            if file.decoded_bytes > LARGE and not file.is_gzipped:
+                self.notes.add(HTTP_COMPRESSION, file, f"{file.decoded_bytes:,} bytes", url=file.url)
+            self._host(file)
         if file.parent is not None:
             self._child(file)
         elif file.named is False and file.discovered_by in _GUESSED and failure is None:
@@ -129,6 +143,13 @@ class Delivery(Family):
             message = f"the index is on {parent.host}"
             self.notes.add(INDEX_HOST, file, message, url=file.url, value=file.parent)
 
+    def _host(self, file: CheckedFile) -> None:
+        own, site = site_of(file.address or ""), site_name(self.site.target)
+        if own is not None and own != site:
+            word = "names" if file.trusted else "does not name"
+            message = f"on {own}; the robots.txt of {site} {word} the file"
+            self.notes.add(LOCATION_HOST, file, message, url=file.url)
+
     def finish(self) -> None:
         """Check the site as a whole."""
         for failure in self.site.failures:
@@ -137,7 +158,7 @@ class Delivery(Family):
                 self.notes.add(ROBOTS_UNREACHABLE, None, text)
             elif failure.code == Code.ROBOTS_IS_HTML:
                 self.notes.add(ROBOTS_HTML, None, text)
-            elif failure.code in (Code.BUDGET_EXHAUSTED, Code.DEADLINE, Code.DEPTH_EXCEEDED):
+            elif failure.code in _LIMITS:
                 self.notes.add(SITE_INCOMPLETE, None, text)
             elif not self._files and failure.code not in _NOTES:
                 self.notes.add(SITE_UNREACHABLE, None, text)

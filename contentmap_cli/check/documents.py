@@ -42,6 +42,10 @@ EXTENSIONS = {
     "xhtml": "http://www.w3.org/1999/xhtml",
 }
 
+SITE_INCOMPLETE = rule(
+    "site-incomplete", _W, "site not read completely",
+    "A limit of this run was reached: the rest was not checked.", f"{PROTOCOL}#index",
+)  # fmt: skip
 LIMIT_URLS = rule(
     "limit-urls", _E, "more than 50,000 entries in a file",
     "Readers stop at the limit or refuse the file: split it and name the parts in an index.",
@@ -163,6 +167,18 @@ ENTRY_EXTENSION = rule(
     "entry-extension", _W, "extension value too long, or too many of them",
     "Readers cut or drop it.", f"{GOOGLE}/sitemaps/combine-sitemap-extensions",
 )  # fmt: skip
+CHANGEFREQ_FORMAT = rule(
+    "changefreq-format", _W, "changefreq with upper-case letters",
+    "It was understood; readers that validate ignore it.", f"{PROTOCOL}#changefreqdef",
+)  # fmt: skip
+PRIORITY_FORMAT = rule(
+    "priority-format", _W, "priority with a decimal comma",
+    "It was understood; readers that validate ignore it.", f"{PROTOCOL}#prioritydef",
+)  # fmt: skip
+LASTMOD_EMPTY = rule(
+    "lastmod-empty", _W, "empty lastmod",
+    "It fails validation: leave out the element where there is no date.", f"{PROTOCOL}#lastmoddef",
+)  # fmt: skip
 LASTMOD_INVALID = rule(
     "lastmod-invalid", _E, "invalid lastmod",
     "Anything but a W3C date-time is ignored, or fails validation.", f"{PROTOCOL}#lastmoddef",
@@ -214,8 +230,11 @@ FROM_PROBLEMS: dict[str, Rule] = {
     "nothing_understood": DOCUMENT_KIND,
     "invalid_lastmod": LASTMOD_INVALID,
     "lastmod_format": LASTMOD_FORMAT,
+    "empty_lastmod": LASTMOD_EMPTY,
     "invalid_changefreq": ENTRY_CHANGEFREQ,
+    "changefreq_format": CHANGEFREQ_FORMAT,
     "invalid_priority": ENTRY_PRIORITY,
+    "priority_format": PRIORITY_FORMAT,
     "too_many_extensions": ENTRY_EXTENSION,
     "invalid_extension": ENTRY_EXTENSION,
     "bare_ampersand": XML_AMPERSAND,
@@ -240,7 +259,7 @@ FROM_PROBLEMS: dict[str, Rule] = {
 _QUOTED = frozenset(
     {
         *(URL_INVALID, URL_RELATIVE, URL_SLASHES, LASTMOD_INVALID, ENTRY_CHANGEFREQ, ENTRY_PRIORITY),
-        *(DOCUMENT_LINE, LIMIT_URL_LENGTH),
+        *(DOCUMENT_LINE, LIMIT_URL_LENGTH, CHANGEFREQ_FORMAT, PRIORITY_FORMAT),
         *(ROBOTS_LINES, ROBOTS_SITEMAP, ROBOTS_KEY, ROBOTS_GROUP, ROBOTS_UNKNOWN),
     }
 )
@@ -272,19 +291,30 @@ def is_about_content(code: str) -> bool:
     return code in _BODY_FAILURES
 
 
+def _within_protocol(broken: Rule, file: CheckedFile) -> Rule:
+    """Return the rule, or that of an incomplete check if the file is only larger than the limit of this
+    run."""
+    return SITE_INCOMPLETE if broken is LIMIT_SIZE and file.decoded_bytes < MAX_BYTES else broken
+
+
 class Documents(Family):
     """Checks the problems that the parser reported, limits and the root element."""
 
     def start(self, file: CheckedFile) -> None:
         """Check the document's problems, limits, encoding and namespaces."""
-        for problem in file.problems if file.details is None else file.details():
-            if problem.code != "lastmod_format":  # reported by `dates`, for every date
-                self._problem(file, problem)
-        reported = {problem.code for problem in file.problems}
         failure = file.failure
+        reported = {problem.code for problem in file.problems}
+        too_large = Code.BODY_TOO_LARGE in reported or (
+            failure is not None and failure.code == Code.BODY_TOO_LARGE
+        )
+        for problem in file.problems if file.details is None else file.details():
+            # `dates` reports every format of a date; a file cut by this run's limit may end inside an entry
+            if problem.code != "lastmod_format" and not (too_large and problem.code == "cut_off_entry"):
+                self._problem(file, problem)
+        reported.add(Code.ENTRIES_REFUSED)  # each of its entries is a problem
         if failure is not None and failure.code not in reported and is_about_content(failure.code):
             broken = FROM_PROBLEMS.get(failure.code, DOCUMENT_KIND)
-            self.notes.add(broken, file, failure.message)
+            self.notes.add(_within_protocol(broken, file), file, failure.message)
         if file.kind is DocumentKind.ROBOTS:
             if file.decoded_bytes > MAX_ROBOTS_BYTES and Code.BODY_TOO_LARGE not in reported:
                 self.notes.add(LIMIT_ROBOTS, file, f"{file.decoded_bytes:,} bytes")
@@ -315,6 +345,7 @@ class Documents(Family):
             broken = IN_ROBOTS.get(problem.code, broken)
         if problem.code == "too_many_extensions" and problem.message.endswith("image"):
             broken = IMAGE_COUNT
+        broken = _within_protocol(broken, file)
         # a repeated URL is named where the document was parsed for a check
         quoted = broken in _QUOTED or (broken is URL_DUPLICATE and "://" in problem.message)
         self.notes.add(

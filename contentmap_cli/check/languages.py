@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from contentmap_cli.check.hashing import HashBag, HashSet
 from contentmap_cli.check.registry import GOOGLE, Family, Notes, rule
-from contentmap_cli.check.url_parts import origin_of
+from contentmap_cli.check.url_parts import domain_of, origin_of
 from contentmap_cli.models import Attributes, Entry, Severity
 from contentmap_cli.models.findings import CheckedFile, CheckedSite, Rule
 
@@ -62,6 +62,16 @@ HREFLANG_REPEATED = rule(
     "hreflang-repeated", _W, "same hreflang for two URLs in an entry",
     "It is ambiguous which of them is meant.", f"{_PAGE}#all-method-guidelines",
 )  # fmt: skip
+HREFLANG_X_DEFAULT = rule(
+    "hreflang-x-default", _I, "no x-default among the alternates",
+    "It names the page for visitors whose language is not among them. It is recommended, not required.",
+    f"{_PAGE}#xdefault",
+)  # fmt: skip
+HREFLANG_DOMAIN = rule(
+    "hreflang-domain", _I, "alternate on another domain",
+    "Valid if both domains belong to one owner, and the other one links back.",
+    f"{_PAGE}#all-method-guidelines",
+)  # fmt: skip
 HREFLANG_RETURN = rule(
     "hreflang-return", _E, "missing return link",
     "If two pages do not link to each other, the link is ignored.", f"{_PAGE}#all-method-guidelines",
@@ -88,6 +98,7 @@ class Languages(Family):
 
     entry_rules: ClassVar[tuple[Rule, ...]] = (
         *(HREFLANG_CODE, HREFLANG_URL, HREFLANG_SELF, HREFLANG_REPEATED, HREFLANG_RETURN),
+        *(HREFLANG_X_DEFAULT, HREFLANG_DOMAIN),
     )
 
     def __init__(self, site: CheckedSite, notes: Notes) -> None:
@@ -107,13 +118,19 @@ class Languages(Family):
             if not entry.alternates:
                 continue
             links: dict[str, str] = {}
+            domains = {_domain(entry.url)}
             for code, href in _links(entry.alternates):
                 if not is_language(code):
                     add(HREFLANG_CODE, file, url=entry.url, value=code)
                 if origin_of(href) is None:
                     add(HREFLANG_URL, file, url=entry.url, value=href)
+                elif (domain := _domain(href)) not in domains:
+                    domains.add(domain)
+                    add(HREFLANG_DOMAIN, file, url=entry.url, value=href)
                 if links.setdefault(code.lower(), href) != href:
                     add(HREFLANG_REPEATED, file, url=entry.url, value=code)
+            if len(links) > 1 and "x-default" not in links:
+                add(HREFLANG_X_DEFAULT, file, url=entry.url)
             if entry.url not in links.values():
                 add(HREFLANG_SELF, file, url=entry.url)
             if self._comparing:
@@ -158,3 +175,8 @@ class Languages(Family):
 
 def _links(alternates: Sequence[Attributes]) -> Iterator[tuple[str, str]]:
     return ((link.get("hreflang", ""), link.get("href", "")) for link in alternates)
+
+
+def _domain(url: str) -> str:
+    origin = origin_of(url)
+    return domain_of(origin.host) if origin is not None else ""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from datetime import UTC, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import ClassVar
 
+from contentmap_cli.check.dates import AHEAD, DAY_AHEAD
 from contentmap_cli.check.languages import LANGUAGES
 from contentmap_cli.check.registry import GOOGLE, Family, Notes, rule
 from contentmap_cli.check.url_parts import origin_of
@@ -31,6 +32,11 @@ IMAGE_RETIRED = rule(
     "image-retired", _I, "retired image tags",
     "caption, title, geo_location and license were retired in 2022: they only make the file larger.",
     _IMAGES,
+)  # fmt: skip
+IMAGE_HTTP = rule(
+    "image-http", _W, "http image of an https page",
+    "Browsers load it over https or not at all, so it should be listed as it is loaded.",
+    "https://www.w3.org/TR/mixed-content/",
 )  # fmt: skip
 VIDEO_REQUIRED = rule(
     "video-required", _E, "video without a required field",
@@ -57,6 +63,10 @@ NEWS_LANGUAGE = rule(
 NEWS_DATE = rule(
     "news-date", _E, "invalid news publication_date",
     "An article without a valid W3C date-time is not accepted as news.", _NEWS,
+)  # fmt: skip
+NEWS_FUTURE = rule(
+    "news-future", _E, "news publication_date in the future",
+    "The date is that of the first publication; an article with a later one is not accepted.", _NEWS,
 )  # fmt: skip
 NEWS_OLD = rule(
     "news-old", _W, "news entry older than two days",
@@ -87,20 +97,22 @@ class Media(Family):
     """Checks each image, video and news item."""
 
     entry_rules: ClassVar[tuple[Rule, ...]] = (
-        *(IMAGE_URL, IMAGE_RETIRED, VIDEO_REQUIRED, VIDEO_VALUE, VIDEO_RETIRED),
-        *(NEWS_REQUIRED, NEWS_LANGUAGE, NEWS_DATE, NEWS_OLD, NEWS_COUNT, NEWS_RETIRED),
+        *(IMAGE_URL, IMAGE_HTTP, IMAGE_RETIRED, VIDEO_REQUIRED, VIDEO_VALUE, VIDEO_RETIRED),
+        *(NEWS_REQUIRED, NEWS_LANGUAGE, NEWS_DATE, NEWS_FUTURE, NEWS_OLD, NEWS_COUNT, NEWS_RETIRED),
     )
 
     def __init__(self, site: CheckedSite, notes: Notes) -> None:
         super().__init__(site, notes)
         self._news = 0
         self._oldest = ""
+        self._now = site.now
 
     def start(self, file: CheckedFile) -> None:
         """Begin a file. News are compared with the time at which it was read."""
         self._news = 0
         now = (file.read_at or self.site.now).astimezone(UTC)
         self._oldest = f"{now - NEWS_AGE:%Y-%m-%d}"
+        self._now = now
 
     def entries(self, file: CheckedFile, entries: Sequence[Entry]) -> None:
         """Check the images, videos and news of each entry."""
@@ -118,8 +130,11 @@ class Media(Family):
             self.notes.add(NEWS_COUNT, file, f"{self._news:,} news entries")
 
     def _image(self, file: CheckedFile, url: str, image: Attributes) -> None:
-        if origin_of(image.get("loc")) is None:
-            self.notes.add(IMAGE_URL, file, url=url, value=image.get("loc"))
+        loc = image.get("loc")
+        if (origin := origin_of(loc)) is None:
+            self.notes.add(IMAGE_URL, file, url=url, value=loc)
+        elif origin.scheme == "http" and url.startswith("https:"):
+            self.notes.add(IMAGE_HTTP, file, url=url, value=loc)
         self._retired(IMAGE_RETIRED, file, url, image, _IMAGE_RETIRED)
 
     def _video(self, file: CheckedFile, url: str, video: Attributes) -> None:
@@ -154,6 +169,8 @@ class Media(Family):
             self.notes.add(NEWS_DATE, file, url=url, value=date)
         elif match is not None and match[1] < self._oldest:  # by days, whatever the time zone
             self.notes.add(NEWS_OLD, file, url=url, value=date)
+        elif match is not None and _is_after(date, self._now):
+            self.notes.add(NEWS_FUTURE, file, url=url, value=date)
         self._retired(NEWS_RETIRED, file, url, item, _NEWS_RETIRED)
 
     def _retired(
@@ -162,3 +179,14 @@ class Media(Family):
         used = [name for name in names if any(key == name or key.startswith(f"{name}_") for key in item)]
         if used:
             self.notes.add(broken, file, url=url, value=", ".join(used))
+
+
+def _is_after(date: str, now: datetime) -> bool:
+    """Return whether a W3C date-time is in the future, a date alone in every time zone."""
+    try:
+        moment = datetime.fromisoformat(date)
+    except ValueError:  # a zone that does not exist
+        return False
+    if moment.tzinfo is None:
+        return moment.replace(tzinfo=UTC) > now + DAY_AHEAD
+    return moment > now + AHEAD

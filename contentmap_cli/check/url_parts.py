@@ -8,7 +8,11 @@ from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+from contentmap_cli.models.hosts import is_address, site_of
+
 PORTS = {"http": 80, "https": 443}
+_SECOND_LEVEL = frozenset({"ac", "co", "com", "edu", "gob", "gov", "ne", "net", "or", "org"})
+"""Labels under a country's domain below which names are registered."""
 
 
 class Origin(NamedTuple):
@@ -49,6 +53,11 @@ def origin_of(url: str | None) -> Origin | None:
     return _origin(scheme.lower(), rest)
 
 
+def site_name(target: str) -> str:
+    """Return the name of the site of a target, which may be the URL of a sitemap."""
+    return (site_of(target) or target) if "://" in target else target
+
+
 def path_of(url: str) -> str:
     """Return the path of a URL, at least `/`."""
     rest = url.partition("://")[2]
@@ -60,6 +69,16 @@ def path_of(url: str) -> str:
 def folder_of(url: str) -> str:
     """Return the folder of a URL's path, with a slash at its end."""
     return path_of(url).rpartition("/")[0] + "/"
+
+
+@lru_cache(maxsize=4096)
+def domain_of(host: str) -> str:
+    """Return the domain that a host's owner has registered, as far as its form tells: `example.co.uk`."""
+    labels = host.split(".")
+    if is_address(host):
+        return host
+    second = len(labels) > 2 and len(labels[-1]) == 2 and labels[-2] in _SECOND_LEVEL
+    return ".".join(labels[-3:] if second else labels[-2:])
 
 
 @lru_cache(maxsize=4096)

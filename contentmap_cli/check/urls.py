@@ -10,7 +10,7 @@ from typing import ClassVar
 from contentmap_cli.check.documents import LIMIT_URL_LENGTH, URL_RELATIVE
 from contentmap_cli.check.hashing import HashBag, HashSet
 from contentmap_cli.check.registry import GOOGLE, PROTOCOL, RFC_9309, Family, Notes, rule
-from contentmap_cli.check.url_parts import Origin, folder_of, is_private, origin_of, path_of
+from contentmap_cli.check.url_parts import Origin, folder_of, is_private, origin_of, path_of, site_name
 from contentmap_cli.models import DocumentKind, Entry, Severity
 from contentmap_cli.models.findings import CheckedFile, CheckedSite, Rule
 
@@ -29,6 +29,11 @@ URL_HOST = rule(
 URL_LOCATION = rule(
     "url-location", _W, "URL outside the folder of its file",
     "A file is valid for its own folder and below, unless robots.txt names the file.",
+    f"{PROTOCOL}#location",
+)  # fmt: skip
+LOCATION_FOLDER = rule(
+    "location-folder", _I, "files that list URLs outside their folder",
+    "Valid, because robots.txt names them, or their index; without that line the URLs would be ignored.",
     f"{PROTOCOL}#location",
 )  # fmt: skip
 URL_HTTP = rule(
@@ -84,7 +89,16 @@ class Urls(Family):
     """Checks each URL, and compares it with the file that lists it."""
 
     entry_rules: ClassVar[tuple[Rule, ...]] = (
-        *(URL_HOST, URL_LOCATION, URL_HTTP, URL_PRIVATE, URL_BLOCKED, LIMIT_URL_LENGTH, URL_RELATIVE),
+        *(
+            URL_HOST,
+            URL_LOCATION,
+            LOCATION_FOLDER,
+            URL_HTTP,
+            URL_PRIVATE,
+            URL_BLOCKED,
+            LIMIT_URL_LENGTH,
+            URL_RELATIVE,
+        ),
         *_SPELLING,
     )
 
@@ -100,7 +114,7 @@ class Urls(Family):
     def start(self, file: CheckedFile) -> None:
         """Begin a file: determine its origin and folder."""
         self._own = origin_of(file.address)
-        self._folder = folder_of(file.address) if file.address and not file.trusted else "/"
+        self._folder = folder_of(file.address) if file.address else "/"
         self._secure = self._own is not None and self._own.scheme == "https"
         self._insecure = 0
 
@@ -173,11 +187,18 @@ class Urls(Family):
             and file.kind is not DocumentKind.INDEX
             and not path_of(url).startswith(self._folder)
         ):
+            self._outside(file, url)
+
+    def _outside(self, file: CheckedFile, url: str) -> None:
+        if not file.trusted:
             self.notes.add(URL_LOCATION, file, f"the file is in {self._folder[:200]}", url=url)
+            return
+        self.notes.add(LOCATION_FOLDER, None, url=file.url, value=url)  # one of its URLs will do
+        self._folder = "/"
 
     def _is_trusted(self, file: CheckedFile, origin: Origin) -> bool:
         """Return whether robots.txt names the file, so that it may list pages of the target's own host."""
-        return file.trusted and self.site.is_site and origin.host in _hosts(self.site.target)
+        return file.trusted and self.site.is_site and origin.host in _hosts(site_name(self.site.target))
 
 
 class Repetitions(Family):

@@ -124,6 +124,8 @@ def check(
     run = CheckRun(cli, settings, wanted, store, checked_base(base), page_check, stored=stored)
     results = run_async(run.check(targets or (), source))
     code = answer.write(results, store, rules, page_check.total if page_check is not None else None)
+    for note in page_check.notes(form) if page_check is not None else ():
+        cli.note(note)
     if page_check is not None and page_check.signals:
         return 128 + page_check.signals[0]
     return code

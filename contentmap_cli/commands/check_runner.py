@@ -15,6 +15,7 @@ from typing import BinaryIO
 from contentmap_cli.check.checker import Checker
 from contentmap_cli.check.occurrences import OccurrenceStore
 from contentmap_cli.commands.checking.page_check import PageCheck, PageSite
+from contentmap_cli.commands.checking.selection import Batch
 from contentmap_cli.commands.database.connection import database_for_reading
 from contentmap_cli.commands.database.lookups import pages as pages_of
 from contentmap_cli.commands.database.lookups import read_domain
@@ -24,7 +25,7 @@ from contentmap_cli.crawl.reading.spool import RowSpool
 from contentmap_cli.crawl.results import DomainCrawl
 from contentmap_cli.crawl.robots import Robots
 from contentmap_cli.errors import Code, ContentMapError, Failure, NotFound
-from contentmap_cli.models import DiscoveryMethod, DocumentKind, Entry, Limits, RememberedFile, Target
+from contentmap_cli.models import DiscoveryMethod, DocumentKind, Limits, RememberedFile, Target
 from contentmap_cli.models.entry_rows import entries_of
 from contentmap_cli.models.findings import CheckedFile, CheckedSite
 from contentmap_cli.models.hosts import normalise_url
@@ -121,10 +122,10 @@ async def check_live(
                 break
         if pages is not None:
 
-            async def listing() -> AsyncIterator[tuple[CheckedFile, list[Entry]]]:
+            async def listing() -> AsyncIterator[Batch]:
                 for index, file in enumerate(files):
-                    for batch in crawl.rows(index):
-                        yield file, entries_of(batch)
+                    for rows in crawl.rows(index):
+                        yield Batch(file, rows.urls, partial(entries_of, rows))
                         await asyncio.sleep(0)  # signals are heard
 
             known = (crawl.robots,) if crawl.robots is not None else ()
@@ -168,11 +169,12 @@ async def check_stored(
     if pages is not None and crawler is not None:  # the transaction has ended
         sessions, by_name = pages.sessions, {file.name: file for file in files}
 
-        async def listing() -> AsyncIterator[tuple[CheckedFile, list[Entry]]]:
+        async def listing() -> AsyncIterator[Batch]:
             async for batch in pages_of(sessions, EntryPages(domain_id, EntryFilter()).next, domain=name):
                 for sitemap, some in groupby(batch, key=attrgetter("sitemap")):
+                    entries = [stored.entry for stored in some]
                     if sitemap in by_name:
-                        yield by_name[sitemap], [stored.entry for stored in some]
+                        yield Batch(by_name[sitemap], [each.url for each in entries], entries.copy)
 
         await pages.check(PageSite(target, listing), crawler, checker.notes)
     return checker

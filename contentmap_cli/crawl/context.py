@@ -28,6 +28,8 @@ from contentmap_cli.models.hosts import origin_of, site_of
 
 log = logging.getLogger("contentmap.crawl")
 
+ACCEPT_PAGE = "text/html, application/xhtml+xml, */*;q=0.8"
+
 _OTHER_HOSTS = 100
 """Origins of other sites whose robots.txt is kept, per domain."""
 
@@ -119,7 +121,7 @@ class CrawlContext:
     async def ask(
         self, chain: RedirectChain, read: ReadBody, conditions: Mapping[str, str]
     ) -> tuple[Reply, FetchedFile]:
-        """Request the current URL of a chain once, and read its body with `read`.
+        """Request the current URL of a chain, that of a page, once, and read its body with `read`.
 
         A host that asks to retry later is waited for as long as there is time.
         """
@@ -130,6 +132,7 @@ class CrawlContext:
             own=self._own,
             conditions=conditions,
             validated=chain.current,
+            accept=ACCEPT_PAGE,
             max_wait=self.clock.left,
             read=read,
         )

@@ -6,6 +6,7 @@ import logging
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from aiohttp import TraceConfig
@@ -98,12 +99,14 @@ class Crawler:
     def _context(
         self,
         target: Target,
+        options: CrawlOptions | None = None,
+        *,
         remembered: Sequence[RememberedFile] = (),
         progress: Callable[[CrawlProgress], None] | None = None,
     ) -> CrawlContext:
         return CrawlContext(
             target,
-            options=self._options,
+            options=options or self._options,
             fetcher=self._fetcher,
             reader=Reader(self._pool, self._options.limits, self._processes, self._bodies),
             remembered=remembered,
@@ -132,7 +135,8 @@ class Crawler:
         from contentmap_cli.crawl.listed_pages.page_crawl import PageCrawl
         from contentmap_cli.crawl.listed_pages.soft_probes import SoftProbes
 
-        context = self._context(target)
+        # A listed URL is requested with the scheme that is listed. Secrets are still sent over https only.
+        context = self._context(target, replace(self._options, allow_http=True))
         limits = self._options.limits
         context.clock = DomainClock(limits.domain_time if seconds is None else seconds, counts_waits=True)
         client = PageClient(context, OriginRules(context, robots), has_answer, recall)
@@ -150,7 +154,7 @@ class Crawler:
         event loop after each file.
         """
         log.info("crawling %s", target.domain, extra={"action": "crawl.started", "domain": target.domain})
-        context = self._context(target, remembered, progress)
+        context = self._context(target, remembered=remembered, progress=progress)
         result = await DomainCrawler(context).run()
         log.info(
             "crawled %s: %s, %d files",

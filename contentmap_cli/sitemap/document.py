@@ -155,7 +155,8 @@ class _DocumentParser:
             problems.add(ProblemCode.TRAILING_GARBAGE, None, "bytes after the end of the gzip data")
         if body.failure is not None:
             failure = body.failure  # the cause of any later failure
-        if failure is not None and not problems.has(ProblemCode(failure.code)):
+        by_cut = self._is_cut() and failure is not None and failure.code == ProblemCode.BODY_TRUNCATED
+        if failure is not None and not by_cut and not problems.has(ProblemCode(failure.code)):
             problems.add(ProblemCode(failure.code), None, failure.message)
         generator = self._generator
         if generator is None and kind in XML_KINDS:
@@ -324,24 +325,26 @@ class _DocumentParser:
             if self._builder.cdata_overrun:
                 raise NotWellFormed("a CDATA section does not end where its element does", None)
         except NotWellFormed as error:
-            message, line = error.message, error.line
-        except UnicodeDecodeError:
-            message, line = f"not {text.charset.name}", None
+            message, line, at_end = error.message, error.line, error.at_end
+        except UnicodeDecodeError as error:
+            message, line, at_end = f"not {text.charset.name}", None, error.reason == "unexpected end of data"
         else:
             self._charset = text.charset
             return True
         offset = self._first_line - 1
+        by_limit = self._is_cut() and at_end
         self._sink.clear()
         self._start_over()
-        self._problems.add(ProblemCode.XML_ERROR, line and line + offset, message)
+        if not by_limit:
+            self._problems.add(ProblemCode.XML_ERROR, line and line + offset, message)
         return False
 
     def _read_tolerantly(self, kind: DocumentKind, charset: Charset) -> None:
         from contentmap_cli.sitemap.xml.tokenizer import Tokenizer
-        from contentmap_cli.sitemap.xml.tolerant import TolerantReader
+        from contentmap_cli.sitemap.xml.tolerant import TolerantReader, whole_tags
 
         text = LenientText(charset)
-        pieces = text.decode(self._rest(charset))
+        pieces = whole_tags(text.decode(self._rest(charset)), self._is_cut)
         tokenizer = Tokenizer(pieces, self._problems, self._limits.xml_token_bytes, self._first_line)
         reader = TolerantReader(tokenizer, self._builder, kind)
         try:
@@ -349,7 +352,7 @@ class _DocumentParser:
         finally:
             self._note_damage(text)
         if reader.ended_early:
-            raise _ParseStopped(ProblemCode.XML_ERROR, "the document ends before its last element does")
+            raise self._ended("the document ends before its last element does", ProblemCode.XML_ERROR)
 
     def _read_text(self, kind: DocumentKind, charset: Charset) -> None:
         from contentmap_cli.sitemap.feeds.json_feed import BadJson, read_json_feed
@@ -364,15 +367,24 @@ class _DocumentParser:
             else:
                 read_json_feed(pieces, self._builder)
         except BadJson as error:
-            raise _ParseStopped(ProblemCode.NOT_A_SITEMAP, str(error)) from None
+            raise self._ended(str(error), ProblemCode.NOT_A_SITEMAP) from None
         finally:
             self._note_damage(text)
 
     def _note_damage(self, text: LenientText) -> None:
         self._charset = text.charset
-        if text.damaged_chunks:
+        damaged = text.damaged_chunks - (text.ends_in_character and self._is_cut())
+        if damaged:
             message = f"bytes that are not {text.charset.name}"
-            self._problems.add(ProblemCode.WRONG_ENCODING, None, message, text.damaged_chunks)
+            self._problems.add(ProblemCode.WRONG_ENCODING, None, message, damaged)
+
+    def _is_cut(self) -> bool:
+        """Return whether a limit, or the transfer, ended the bytes before the document does."""
+        return self.cut or getattr(self._body.failure, "code", None) == ProblemCode.BODY_TOO_LARGE
+
+    def _ended(self, message: str, code: ProblemCode) -> _ParseStopped:
+        """Return the failure of a document that ends too early: a cut body says nothing about its markup."""
+        return _ParseStopped(ProblemCode.BODY_TRUNCATED if self._is_cut() else code, message)
 
 
 def _head_text(head: bytes, charset: Charset) -> str:

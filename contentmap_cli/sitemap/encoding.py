@@ -124,10 +124,14 @@ class StrictText:
 
 
 class LenientText:
-    """Decodes any bytes. `damaged_chunks` counts chunks with invalid bytes. `charset` is final at the end."""
+    """Decodes any bytes. `damaged_chunks` counts chunks with invalid bytes. `charset` is final at the end.
+
+    `ends_in_character`: the last of them is a character of which the last bytes are missing.
+    """
 
     def __init__(self, charset: Charset) -> None:
         self.damaged_chunks = 0
+        self.ends_in_character = False
         self._use(charset)
 
     def _use(self, charset: Charset) -> None:
@@ -140,7 +144,10 @@ class LenientText:
         """Yield the text, chunk by chunk."""
         for chunk in chunks:
             yield self._piece(chunk, final=False)
-        yield self._piece(b"", final=True)
+        before = self.damaged_chunks
+        rest = self._piece(b"", final=True)
+        self.ends_in_character = self.damaged_chunks > before
+        yield rest
 
     def _piece(self, chunk: bytes, *, final: bool) -> str:
         if self.charset.alternative is not None and not chunk.isascii():

@@ -292,6 +292,8 @@ class EntryBuilder:
         line = where if isinstance(where, int) or where is None else where.sourceline
         if lastmod.utc is None:
             if not lastmod.text:
+                if not in_feed:
+                    self.problems.add(ProblemCode.EMPTY_LASTMOD, line, "empty lastmod", url=url)
                 return None
             self.problems.add(ProblemCode.INVALID_LASTMOD, line, shorten(lastmod.text), url=url)
             return Lastmod(None, None, storable(lastmod.text))
@@ -306,6 +308,8 @@ class EntryBuilder:
     def _changefreq(self, text: str, url: str, line: int | None) -> str | None:
         word = text.strip().lower()
         if word in CHANGEFREQS:
+            if word != text.strip():
+                self.problems.add(ProblemCode.CHANGEFREQ_FORMAT, line, shorten(text.strip()), url=url)
             return word
         if word:
             self.problems.add(ProblemCode.INVALID_CHANGEFREQ, line, shorten(word), url=url)
@@ -319,6 +323,9 @@ class EntryBuilder:
         if number is None or number > 1:
             self.problems.add(ProblemCode.INVALID_PRIORITY, line, shorten(word), url=url)
             return None
+        if "," in word:
+            self.problems.add(ProblemCode.PRIORITY_FORMAT, line, shorten(word), url=url)
+            return number
         if len(self._priorities) >= CACHED:
             self._priorities.clear()
         self._priorities[text] = number

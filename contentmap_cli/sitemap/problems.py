@@ -51,8 +51,11 @@ class ProblemCode(StrEnum):
     # Values that are changed or dropped.
     INVALID_LASTMOD = "invalid_lastmod"
     LASTMOD_FORMAT = "lastmod_format"
+    EMPTY_LASTMOD = "empty_lastmod"
     INVALID_CHANGEFREQ = "invalid_changefreq"
+    CHANGEFREQ_FORMAT = "changefreq_format"
     INVALID_PRIORITY = "invalid_priority"
+    PRIORITY_FORMAT = "priority_format"
     TOO_MANY_EXTENSIONS = "too_many_extensions"
     INVALID_EXTENSION = "invalid_extension"
     # Repairs.

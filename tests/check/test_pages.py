@@ -104,7 +104,7 @@ FAULTS: dict[str, list[PageFacts]] = {
     + [page(status=202, text=PageText(9, signals=("challenge",)))],
     "page-soft-404": [
         *(text(9, "not_found_title"), text(9, "not_found_heading"), text(149, "not_found_title")),
-        *(text(250, "not_found_title", "not_found_heading"), text(20, "not_found_text"), text(0, "empty")),
+        *(text(149, "not_found_title", "not_found_heading"), text(20, "not_found_text"), text(0, "empty")),
         *(text(30, "parked"), text(30, "maintenance"), text(30, "default_page")),
         page(status=204, head=None, text=None, content_type=None),
     ],
@@ -146,11 +146,15 @@ FAULTS: dict[str, list[PageFacts]] = {
         canonical(URL, links=("</shop>; rel=canonical",)),
     ],
     "page-content-type": [
+        text(90, "type:application/json"),
         *(
             page(content_type=kind, head=None, text=None)
             for kind in ("application/json", "image/png", "text/plain")
         ),
-        *(page(content_type=kind, head=None, text=None) for kind in ("application/octet-stream", "text/css")),
+        *(
+            page(content_type=kind, head=None, text=None)
+            for kind in ("application/octet-stream", "application/vnd.api+json")
+        ),
         *(page(content_type=kind, head=None, text=None) for kind in ("application/xml", "application/zip")),
         page(f"{URL}.pdf", content_type="application/octet-stream", head=None, text=None),
     ],
@@ -213,11 +217,11 @@ FINE = [
     ),
     canonical(links=("</shop>; rel=next, </shop>; rel=canonical; anchor=/other",)),
     canonical(links=('</shop>; rel="canonical"; media="print"', '</other>; title="rel=canonical"; rel=next')),
-    *(text(9), text(0), text(400, "not_found_title"), text(301, "not_found_title", "not_found_heading")),
+    *(text(9), text(0), text(400, "not_found_title"), text(150, "not_found_title", "not_found_heading")),
     *(text(61, "not_found_text"), text(9, "login", "login_url")),
     *(
         page(content_type=kind, head=None, text=None)
-        for kind in ("application/pdf", "application/vnd.ms-excel", None)
+        for kind in ("application/pdf", "application/vnd.oasis.opendocument.text", None)
     ),
     *(
         page(content_type=kind)

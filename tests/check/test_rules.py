@@ -126,11 +126,30 @@ BROKEN: dict[str, str | bytes] = {
     "hreflang-self": wrap(url(link("de", "https://a.example.com/de"))),
     "hreflang-repeated": wrap(url(SELF + link("en", "https://a.example.com/en2"))),
     "hreflang-return": wrap(url(SELF + link("de", "https://a.example.com/de"))),
+    "hreflang-x-default": wrap(url(SELF + link("de", "https://a.example.com/de"))),
+    "hreflang-domain": wrap(url(SELF + link("de", "https://example.de/p"))),
+    "hreflang-missing": wrap("".join(url(SELF, f"https://a.example.com/{n}") for n in range(3)) + url()),
+    "lastmod-empty": wrap("<url><loc>https://a.example.com/</loc><lastmod> </lastmod></url>"),
+    "lastmod-time": wrap(urls(3, "2026-01-{day:02}T10:00Z").partition("<url>")[2].join(("<url>", ""))[: -len("</urlset>")] + url()),  # noqa: E501 - a document a line
+    "changefreq-format": wrap(url("<changefreq>Daily</changefreq>")),
+    "priority-format": wrap(url("<priority>0,8</priority>")),
+    "news-future": wrap(url(NEWS.format(language="en", date="2026-03-01T13:00Z", more="<news:title>t</news:title>"))),  # noqa: E501 - a document a line
+    "news-name": wrap("".join(url(NEWS.format(language="en", date="2026-03-01", more="").replace(">n<", f">{name}<"), f"https://a.example.com/{n}") for n, name in enumerate("nnnm"))),  # noqa: E501 - a document a line
+    "image-http": wrap(url("<image:image><image:loc>http://a.example.com/i</image:loc></image:image>")),
+    "url-www": "https://example.com/1\nhttps://example.com/2\nhttps://example.com/3\nhttps://www.example.com/4\n",
+    "url-case": "".join(f"https://a.example.com/{name}\n" for name in ("one", "two", "three", "Four")),
+    "url-trailing-slash": "".join(f"https://a.example.com/{name}\n" for name in ("a/", "b/", "c/", "d")),
+    "url-double-slash": wrap(url(loc="https://a.example.com//p")),
+    "url-dots": wrap(url(loc="https://a.example.com/a/../p")),
+    "url-port": wrap(url(loc="https://a.example.com:443/p")),
+    "url-tracking": wrap(url(loc="https://a.example.com/p?utm_source=x")),
+    "url-refused": wrap(url(loc="https://a.example.com:6000/p")),
 }  # fmt: skip
 GOOD = wrap(
     "".join(
         f"<url><loc>https://a.example.com/{code}</loc><lastmod>2026-01-0{day}</lastmod><priority>0.{day}</priority>"
         + "".join(link(each, f"https://a.example.com/{each}") for each in ("en", "de"))
+        + link("x-default", "https://a.example.com/en")
         + "<image:image><image:loc>https://a.example.com/i.jpg</image:loc></image:image>"
         + VIDEO.format(more="<video:duration>60</video:duration>")
         + NEWS.format(language="en", date="2026-02-28T10:00:00Z", more="<news:title>t</news:title>")
@@ -210,6 +229,8 @@ DELIVERED: dict[str, CheckedFile] = {
     "http-type": replace(FILE, content_type="text/html; charset=utf-8"),
     "http-gzip": replace(FILE, url=GZ),
     "robots-orphan": replace(FILE, named=False, discovered_by=DiscoveryMethod.KNOWN_PATH),
+    "http-compression": replace(FILE, decoded_bytes=2_000_000),
+    "location-host": replace(FILE, url="https://cdn.example.net/s.xml"),
     "index-nested": replace(FILE, kind=DocumentKind.INDEX, parent="https://a.example.com/i.xml"),
     "index-host": replace(FILE, parent="https://c.example.com/i.xml"),
     "lastmod-touched": replace(FILE, was_changed=False, date_changed=True),
@@ -281,7 +302,7 @@ def test_rules_about_several_files() -> None:
     assert said == {"url-repeated": 1, "url-blocked": 2, "url-location": 1, "lastmod-index": 1} | said
     assert "robots-blocked" in found((replace(FILE, url="https://a.example.com/x"), ()), site=site)
     trusted = replace(deep, trusted=True)
-    assert "url-location" not in found((trusted, [page]))
+    assert {"url-location", "location-folder"} & {*found((trusted, [page]))} == {"location-folder"}
 
 
 def test_what_was_too_much_to_compare_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -347,7 +368,9 @@ def test_relative_urls_of_a_document_of_known_place() -> None:
 
 def test_every_rule_is_tried() -> None:
     """No rule without a document that breaks it. Those about pages are in `test_pages`."""
-    several = {"url-repeated", "url-blocked", "url-location", "lastmod-index", "robots-blocked"}
+    several = {
+        *("url-repeated", "url-blocked", "url-location", "location-folder", "lastmod-index", "robots-blocked")
+    }
     assert {*BROKEN, *DELIVERED, *SITES, *ROBOTS, *several} == {
         name for name in RULES if not name.startswith("page-")
     }

@@ -6,17 +6,16 @@ import random
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 
-from contentmap_cli.commands.checking.selection import Selection, _shares, page_urls, select_pages
-from contentmap_cli.models import DocumentKind, Entry
+from contentmap_cli.commands.checking.selection import Batch, Selection, _shares, normalised, select_pages
+from contentmap_cli.models import DocumentKind
 from contentmap_cli.models.findings import CheckedFile
 
 
-async def listing(files: Mapping[str, Sequence[str]]) -> AsyncIterator[tuple[CheckedFile, Sequence[Entry]]]:
-    """The files of a site, in batches of 7 entries."""
+async def listing(files: Mapping[str, Sequence[str]]) -> AsyncIterator[Batch]:
+    """The files of a site, in batches of 7 URLs."""
     for name, urls in files.items():
         for start in range(0, len(urls), 7):
-            batch = [Entry(url) for url in urls[start : start + 7]]
-            yield CheckedFile(name, DocumentKind.URLSET), batch
+            yield Batch(CheckedFile(name, DocumentKind.URLSET), urls[start : start + 7], tuple)
 
 
 def urls(name: str, count: int) -> list[str]:
@@ -27,10 +26,10 @@ def urls(name: str, count: int) -> list[str]:
 async def chosen(files: Mapping[str, Sequence[str]], wanted: int | None) -> list[str]:
     """The selected URLs in the order in which they are listed."""
     selection = await select_pages(listing(files), wanted)
-    found = [url for some in files.values() for url in page_urls(map(Entry, some)) if selection.take(url)]
-    assert len(found) == len(selection) == selection.taken
+    found = [url for some in files.values() for url in normalised(some) if selection.take(url)]
+    assert len(found) == len(selection)
     assert not any(map(selection.take, found))
-    assert all(url in selection for url in found)
+    assert all(url in selection and selection.was_taken(url) for url in found)
     return found
 
 
@@ -55,8 +54,6 @@ async def test_every_url_once() -> None:
     assert sorted(await chosen(files, 10)) == sorted(same)
     assert len(await chosen(files, 8)) == 8
     assert await chosen({}, None) == await chosen({"c": odd[2:]}, 5) == []
-    other = [Entry("https://a.test/s.xml", type="sitemap")]
-    assert page_urls(other) == []
 
 
 async def test_more_files_than_pages() -> None:

@@ -17,11 +17,12 @@ import pytest
 from aiohttp import web
 
 from contentmap_cli.crawl.crawler import Crawler
-from contentmap_cli.crawl.listed_pages import page_body
+from contentmap_cli.crawl.listed_pages import host_queue, page_body, page_client
 from contentmap_cli.crawl.listed_pages.endings import NotAsked
 from contentmap_cli.crawl.listed_pages.page_crawl import ListedPage
 from contentmap_cli.crawl.listed_pages.soft_probes import MAX_PROBES, USUAL_PROBES, made_up
 from contentmap_cli.crawl.options import ConnectTo, CrawlOptions
+from contentmap_cli.crawl.pages.contents import page_contents
 from contentmap_cli.crawl.targets import parse_target
 from contentmap_cli.models import Limits
 from contentmap_cli.models.pages import PageFacts, PageState
@@ -64,6 +65,7 @@ async def ask(
     urls: Sequence[str],
     *,
     earlier: Mapping[str, PageFacts] | None = None,
+    target: str = HOST,
     **terms: Any,
 ) -> Run:
     """Ask for listed pages; paths are those of `HOST`. Each URL has facts once."""
@@ -76,7 +78,7 @@ async def ask(
 
     run = Run()
     async with Crawler(options) as crawler:
-        crawl = crawler.pages(parse_target(HOST), has_answer=known.__contains__, **terms)
+        crawl = crawler.pages(parse_target(target), has_answer=known.__contains__, **terms)
         async with aclosing(crawl.facts(pages())) as found:
             async for facts in found:
                 assert facts.url not in run.facts
@@ -265,6 +267,37 @@ async def test_pages_are_left_when_the_time_is_over(new_site: Any) -> None:
     assert not run.facts.keys() & {f"{HOST}/p0", f"{HOST}/p1"}
 
 
+async def test_after_stop_nothing_is_sent_and_what_was_sent_is_answered(new_site: Any) -> None:
+    site = await new_site({"/p3": (429, {"Retry-After": "60"}, b""), "*": html("a page")})
+    slow_page, reached = asyncio.Event(), asyncio.Event()
+
+    async def slow(_: web.Request) -> Any:
+        reached.set()
+        await slow_page.wait()
+        return html("slow")
+
+    site.pages["other.test/slow"] = slow
+    urls = ["http://other.test/slow", *(f"{HOST}/p{number}" for number in range(20))]
+
+    async def pages() -> AsyncIterator[ListedPage]:
+        for url in urls:
+            yield ListedPage(url)
+
+    async with Crawler(site.options()) as crawler:
+        crawl = crawler.pages(parse_target(HOST), has_answer=urls.__contains__)
+        found: list[PageFacts] = []
+        async with aclosing(crawl.facts(pages())) as facts:
+            async for each in facts:
+                found.append(each)
+                if asked(site, "/p3") and reached.is_set():
+                    crawl.stop()
+                    slow_page.set()
+    states = {each.url.rpartition("/")[2]: each.state for each in found}
+    assert states["slow"] is PageState.ANSWERED
+    assert states["p3"] is PageState.THROTTLED
+    assert crawl.not_asked == {NotAsked.STOPPED: len(urls) - len(found)}
+
+
 async def test_a_host_without_answers_is_not_asked_for_the_rest(new_site: Any) -> None:
     async def silent(_: web.Request) -> Any:
         await asyncio.sleep(30)
@@ -283,16 +316,51 @@ async def test_a_host_without_answers_is_not_asked_for_the_rest(new_site: Any) -
 
 async def test_pages_of_a_host_whose_robots_cannot_be_read_are_not_asked_for(new_site: Any) -> None:
     site = await new_site({"/robots.txt": 500, "/p": html("p")})
-    nowhere = "http://127.0.0.1:9/x"
-    options = site.options(retries=0)
-    run = await ask(options, ["/p"])
-    assert (run["/p"].state, asked(site, "/p")) == (PageState.DISALLOWED, 0)
+    options = replace(site.options(retries=0), connect_to=(), allow_private=True)
+    nowhere = [f"http://127.0.0.1:9/{number}" for number in range(30)]
+    run = await ask(options, nowhere)
+    states = {(each.state, each.failure and each.failure.code) for each in run.facts.values()}
+    assert states == {(PageState.UNREACHABLE, "connect_error")}
+    assert run.asked == 30
 
-    run = await ask(replace(options, connect_to=(), allow_private=True), [nowhere])
-    assert (run[nowhere].state, run[nowhere].failure and run[nowhere].failure.code) == (
-        PageState.UNREACHABLE,
-        "connect_error",
-    )
+    run = await ask(replace(options, obey_robots=False, backoff=0.0), nowhere)
+    assert {(each.state, each.failure and each.failure.code) for each in run.facts.values()} == states
+    assert run.not_asked == {NotAsked.HOST_SILENT: 30 - run.asked}
+    assert run.asked <= 4
+
+
+async def test_a_host_that_answers_again_is_asked_for_the_rest(
+    new_site: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(host_queue, "SILENT", 3)
+    left = 9
+
+    async def recovers(request: web.Request) -> Any:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            return html("a page")
+        assert request.transport is not None
+        request.transport.close()
+        return 200
+
+    urls = [f"/p{number}" for number in range(40)]
+    site = await new_site({"*": recovers, "/p0": html("p0"), "/p1": (429, {"Retry-After": "0"}, b"")})
+    site.pages["/p1"] = times(site.pages["/p1"], html("p1"))
+    site.pages["/robots.txt"] = 404
+    run = await ask(site.options(backoff=0.0), urls)
+    assert {run[path].status for path in urls} == {200}
+
+
+async def test_many_failures_are_repeated_before_all_pages_were_asked_for(
+    new_site: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(host_queue, "MAX_FAILED", 3)
+    site = await new_site({"*": 500, "/robots.txt": 404})
+    await ask(site.options(backoff=0.0), [f"/p{number}" for number in range(20)])
+    repeated = {path for path in site.paths[:15] if site.paths[:15].count(path) == 2}
+    assert len(repeated) > 3
+    assert set(Counter(site.paths).values()) == {1, 2}
 
 
 async def test_a_304_keeps_the_facts_and_replaces_the_headers_it_carries(new_site: Any) -> None:
@@ -323,6 +391,47 @@ async def test_a_304_keeps_the_facts_and_replaces_the_headers_it_carries(new_sit
     assert second["/c"].status == 200
     sent = [request for request in site.requests if request.path == "/c"]
     assert "If-None-Match" not in sent[0].headers
+
+
+async def test_an_http_page_of_a_site_typed_with_https_is_requested_as_it_is_listed(new_site: Any) -> None:
+    site = await new_site({"/a": html("A")})
+    options = site.options(user=("me", "secret"))
+    run = await ask(options, ["/a"], target="https://pages.test")
+
+    assert (run["/a"].status, site.asked[:2]) == (200, ["pages.test/robots.txt", "pages.test/a"])
+    assert "Authorization" not in site.requests[-1].headers
+    assert site.requests[-1].headers["Accept"].startswith("text/html")
+
+
+async def test_a_bug_in_the_parser_is_the_failure_of_one_page(
+    new_site: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def parse(data: bytes, *_: Any) -> Any:
+        if b"breaks" in data:
+            raise ValueError("a bug")
+        return page_contents(data, "")
+
+    monkeypatch.setattr(page_client, "page_contents", parse)
+    site = await new_site({"/a": html("A"), "/b": html("breaks")})
+    run = await ask(site.options(), ["/b", "/a"])
+    assert run["/b"].failure is not None and run["/b"].failure.code == "internal_error"
+    assert (run["/b"].status, run["/b"].head, run["/a"].failure) == (200, None, None)
+
+
+async def test_the_target_of_a_redirect_is_recalled_for_a_conditional_request(new_site: Any) -> None:
+    site = await new_site({"/a": (301, {"Location": "/b"}, b""), "/b": html("B", ETag='"1"')})
+    first = await ask(site.options(), ["/a"])
+    site.pages["/b"] = 304
+    recalled = []
+
+    async def recall(url: str) -> PageFacts | None:
+        recalled.append(url)
+        return first.facts.get(url)
+
+    second = await ask(site.options(), ["/a"], recall=recall)
+    assert recalled == [f"{HOST}/b"]
+    assert (second["/b"].status, second["/b"].head) == (200, first["/b"].head)
+    assert site.requests[-1].headers["If-None-Match"] == '"1"'
 
 
 async def test_only_what_is_judged_of_a_body_is_read(new_site: Any) -> None:

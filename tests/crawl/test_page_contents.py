@@ -32,6 +32,8 @@ def text_of(title: str = "", body: str = "", url: str = URL) -> PageText:
         *("Fehler 404 – Seite nicht gefunden", "Diese Seite existiert nicht", "Keine Ergebnisse gefunden"),
         *("Page introuvable", "Cette page n'existe pas", "Erreur 404", "Página no encontrada"),
         *("Pagina non trovata", "Página não encontrada", "Pagina niet gevonden", "Sidan hittades inte"),
+        *("500 Internal Server Error", "Error 503", "Service Unavailable", "Something went wrong"),
+        *("Error establishing a database connection", "An error occurred"),
         *("Страница не найдена", "Nie znaleziono strony", "ページが見つかりません", "页面不存在"),
     ],
 )
@@ -57,6 +59,12 @@ def test_titles_and_headings_of_error_pages(title: str) -> None:
             "Error bars",
         ),
         *("Available products", "Nothing compares", "Moved to tears", "The missing page of a diary", ""),
+        *(
+            "500 lamps",
+            "A service that is always available",
+            "Errors occurred to them",
+            "Bad gateways in history",
+        ),
         *("Die Seite", "Warum diese Seite nicht gefunden wird und andere Fragen", "La página", "Страница"),
     ],
 )
@@ -74,7 +82,11 @@ def test_a_sentence_counts_where_there_is_little_else() -> None:
 
 
 def test_empty_pages() -> None:
-    assert text_of("Lamps", " <div>&nbsp;</div> ").signals == ("empty",)
+    layout = "<header><a href=/>Lamps</a></header><nav><a href=/a>a</a></nav>{}<footer>Imprint</footer>"
+    for body in ("", " <div>&nbsp;</div> ", layout.format("<main></main>"), layout.format("<p hidden>a</p>")):
+        assert text_of("Lamps", body).signals == ("empty",)
+    for body in ("<main><a href=/a>a</a></main>", "<header><h1>Lamp</h1></header>", "<img src=a>"):
+        assert not text_of("Lamps", layout.format(body)).signals
     for body in (
         "<img src=a>",
         "<div id=app></div><script src=app.js></script>",
@@ -91,6 +103,35 @@ def test_pages_that_replace_others() -> None:
     assert not text_of("Brass lamp", f"{form}<h1>Brass lamp</h1><p>{LONG}").signals
     head, text = page_contents(b"<p>a", URL, ReplyHeaders(challenge=True))
     assert (head.title, text.signals) == ("", ("challenge",))
+
+
+@pytest.mark.parametrize(
+    ("data", "kind"),
+    [
+        (b"%PDF-1.7 ...", "application/pdf"),
+        (b"\x89PNG\r\n\x1a\n", "image/png"),
+        (b' {"error": "no such lamp", "page": "<p>"}\n', "application/json"),
+        (b"[1, 2]", "application/json"),
+        (b'\xef\xbb\xbf<?xml version="1.0"?><rss><channel/></rss>', "application/xml"),
+        (b'<?xml version="1.0"?><!DOCTYPE html PUBLIC "-//W3C//DTD XHTML 1.0 Strict//EN"><html>a', None),
+        (b"{{ a template } that is none }", None),
+        (b"[a] in brackets [b]", None),
+        (b"<p>%PDF-1.7", None),
+        (b"", None),
+    ],
+)
+def test_bodies_that_are_no_html(data: bytes, kind: str | None) -> None:
+    signals = page_contents(data, URL, ReplyHeaders(content_type="text/html"))[1].signals
+    assert [each for each in signals if each.startswith("type:")] == ([f"type:{kind}"] if kind else [])
+
+
+def test_the_header_refresh_counts_like_the_element() -> None:
+    page = b"<meta http-equiv=refresh content='5; url=/b'>"
+    for value, expected in {
+        "0; url=/a": (0, "https://example.com/a"),
+        None: (5, "https://example.com/b"),
+    }.items():
+        assert page_contents(page, URL, ReplyHeaders(refresh=value))[0].refresh == expected
 
 
 def common(one: PageText, other: PageText) -> float:

@@ -44,7 +44,9 @@ def test_well_formed(seed: int, encoding: str) -> None:
     assert urls == list(written.urls)
     assert not any(entry.repaired for entry in entries)
     codes = {problem.code for problem in document.problems}
-    assert codes <= {"invalid_lastmod", "invalid_changefreq", "invalid_priority"}
+    assert codes <= {f"invalid_{name}" for name in ("lastmod", "changefreq", "priority")} | {
+        *("empty_lastmod", "changefreq_format", "priority_format")
+    }
     assert document.complete
 
 

@@ -178,7 +178,7 @@ def test_priority(parse: Any, urlset: Any, priority: str, expected: float | None
     """Numbers from 0 to 1 in various forms; empty is none."""
     reading = parse(urlset(f"<url><loc>https://site.example/a</loc><priority>{priority}</priority></url>"))
     assert reading.entries[0].priority == expected
-    assert not reading.codes
+    assert reading.codes == ({"priority_format"} if "," in priority else set())
 
 
 @pytest.mark.parametrize(
@@ -194,8 +194,9 @@ def test_invalid_priority(parse: Any, urlset: Any, priority: str) -> None:
 @pytest.mark.parametrize(
     ("word", "expected", "codes"),
     [
-        ("Weekly", "weekly", set()),
-        (" NEVER ", "never", set()),
+        ("Weekly", "weekly", {"changefreq_format"}),
+        (" NEVER ", "never", {"changefreq_format"}),
+        (" never ", "never", set()),
         ("", None, set()),
         ("often", None, {"invalid_changefreq"}),
     ],

@@ -19,7 +19,7 @@ from contentmap_cli.models.pages.links import canonicals_of
 
 REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 SHORT: Final = 150
-"""Words of a page that may be an error page; with a title and a heading of one, twice as many."""
+"""Words of a page with the title or heading of an error page; a longer one is about errors."""
 
 FEW: Final = 60
 """Words of a page that is an error page by one sentence."""
@@ -51,7 +51,12 @@ _NO_ANSWER: Final = frozenset(
 _PAGES: Final = frozenset({"text/html", "application/xhtml+xml"})
 _DOCUMENTS: Final = (
     *("application/pdf", "application/postscript", "application/rtf", "text/rtf", "application/epub+zip"),
-    *("application/msword", "application/vnd.", "application/x-tex", "image/", "video/", "audio/"),
+    *("application/msword", "application/x-tex", "application/vnd.ms-", "image/", "video/", "audio/"),
+    *(
+        "application/vnd.openxmlformats-",
+        "application/vnd.oasis.opendocument.",
+        "application/vnd.google-earth.",
+    ),
 )
 """Beginnings of other types that search engines index."""
 
@@ -147,10 +152,9 @@ class Judgement:
         for kind, name in _EMPTY_KINDS.items():
             if kind in signals:
                 return name, kind
-        wordings = signals & {"not_found_title", "not_found_heading"}
-        limit = 2 * SHORT if len(wordings) == 2 else SHORT if wordings else 0
-        if "not_found_text" in signals:
-            limit = max(limit, FEW)
+        limit = FEW if "not_found_text" in signals else 0
+        if signals & {"not_found_title", "not_found_heading"}:
+            limit = SHORT
         if text.words < limit:
             title = facts.head.title if facts.head is not None else ""
             return "the text says that there is no page, with status 200", title or None
@@ -190,7 +194,8 @@ def _other_type(facts: PageFacts) -> str | None:
     """Return a media type that is not that of a page, nor of a document that search engines index."""
     media_type = (facts.content_type or "").partition(";")[0].partition(",")[0].strip().lower()
     if "/" not in media_type or media_type in _PAGES:
-        return None
+        inside = next((each for each in _signals(facts) if each.startswith("type:")), None)
+        return inside and f"{media_type or 'missing'}, for {inside.removeprefix('type:')}"
     path = urlsplit(facts.url).path
     name = path.rpartition("/")[2]
     suffix = name.rpartition(".")[2].lower() if "." in name else ""

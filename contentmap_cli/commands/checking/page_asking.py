@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 
 from contentmap_cli.commands.checking.page_store import PageStore
-from contentmap_cli.commands.checking.selection import Listing, Selection, page_urls
+from contentmap_cli.commands.checking.selection import Listing, Selection, normalised
 from contentmap_cli.crawl.listed_pages.endings import NotAsked
 from contentmap_cli.crawl.listed_pages.page_crawl import ListedPage, PageCrawl
 from contentmap_cli.models.pages import PageFacts, PageState
@@ -75,10 +75,10 @@ class PageAsking:
     async def _pages(self) -> AsyncIterator[ListedPage]:
         """Yield the selected pages in the order in which they are listed, but those that this run has
         asked."""
-        async for _, entries in self._listing():
+        async for _, listed, _ in self._listing():
             if self._stopped.is_set():
                 return
-            urls = [url for url in page_urls(entries) if self._selection.take(url)]
+            urls = [url for url in normalised(listed) if self._selection.take(url)]
             known = await self._store.find(urls)
             for url in urls:
                 if (found := known.get(url)) is None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple, TypeVar
@@ -18,16 +18,16 @@ from contentmap_cli.commands.checking.page_asking import PageAsking
 from contentmap_cli.commands.checking.page_facts import facts_of
 from contentmap_cli.commands.checking.page_line import PageLine
 from contentmap_cli.commands.checking.page_store import BATCH, PageStore
-from contentmap_cli.commands.checking.selection import Listing, Selection, page_urls, select_pages
+from contentmap_cli.commands.checking.selection import Listing, Selection, normalised, select_pages
 from contentmap_cli.commands.database.connection import database_for_writing
 from contentmap_cli.commands.engine.stop_signals import deadline, signals_to
 from contentmap_cli.commands.interface.global_options import GlobalOptions
 from contentmap_cli.crawl.crawler import Crawler
 from contentmap_cli.crawl.robots import Robots
 from contentmap_cli.errors import UsageError
-from contentmap_cli.models import Entry, Limits, Target
-from contentmap_cli.models.hosts import normalise_url
+from contentmap_cli.models import Limits, Target
 from contentmap_cli.models.pages.counts import PageCounts
+from contentmap_cli.output.formats import Format
 from contentmap_cli.storage.session import Sessions
 
 T = TypeVar("T")
@@ -88,6 +88,7 @@ class PageCheck:
     signals: list[signal.Signals] = field(default_factory=list, init=False)
     _sessions: Sessions | None = field(default=None, init=False)
     _asking: set[PageAsking] = field(default_factory=set, init=False)
+    _lines: set[PageLine] = field(default_factory=set, init=False)
     _stop: asyncio.Event = field(default_factory=asyncio.Event, init=False)
 
     @asynccontextmanager
@@ -114,6 +115,8 @@ class PageCheck:
         """Ask for no more pages, and begin with no further site."""
         self.stopped_by = self.stopped_by or reason
         self._stop.set()
+        for line in self._lines:
+            line.clear()
         for asking in self._asking:
             asking.stop()
 
@@ -138,6 +141,7 @@ class PageCheck:
             self.sessions, self.cli.tenant_name, domain, options.wanted, fresh=options.fresh
         )
         line = PageLine(self.cli)
+        self._lines.add(line)
         try:
             self.counts[domain] = await self._ask(site, crawler, store, selection, line)
         except Exception as error:
@@ -145,7 +149,16 @@ class PageCheck:
             raise
         finally:
             line.clear()
+            self._lines.discard(line)
         await self._judge(site, store, selection, notes)
+
+    def notes(self, form: Format) -> Iterator[str]:
+        """Yield what the output in a format does not say."""
+        for domain, counts in self.counts.items():
+            if counts.not_asked and (form is not Format.TABLE or len(self.counts) > 1):
+                yield f"note: {domain}: {counts}"
+        if not self.total.finished:
+            yield "hint: run the same command again to continue"
 
     async def _ask(
         self,
@@ -185,14 +198,10 @@ class PageCheck:
         from contentmap_cli.check.pages.judge import PageJudge
 
         judge = PageJudge(notes, self.options.agents, await store.probes())
-        async for file, entries in site.listing():
-            selected = [entry for entry in entries if _is_selected(entry, selection)]
-            for some in batched(selected, BATCH):
-                facts = await facts_of(store, page_urls(some), some)
+        async for file, listed, entries in site.listing():
+            if not any(map(selection.was_taken, normalised(listed))):
+                continue
+            for some in batched(entries(), BATCH):
+                asked = [url for url in normalised(each.url for each in some) if selection.was_taken(url)]
                 notes.at(some)
-                judge.entries(file, some, facts)
-
-
-def _is_selected(entry: Entry, selection: Selection) -> bool:
-    url = normalise_url(entry.url) if entry.type == "url" else None
-    return url is not None and url in selection
+                judge.entries(file, some, await facts_of(store, asked, some))

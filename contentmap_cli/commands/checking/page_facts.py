@@ -8,6 +8,7 @@ from contentmap_cli.commands.checking.page_store import PageStore
 from contentmap_cli.models import Entry
 from contentmap_cli.models.hosts import normalise_url
 from contentmap_cli.models.pages import PageFacts
+from contentmap_cli.models.pages.links import named_urls
 
 MAX_HOPS = 5
 
@@ -23,18 +24,11 @@ async def facts_of(store: PageStore, urls: Iterable[str], entries: Sequence[Entr
         found |= new
         wanted = _normalised(facts.location for facts in new.values())
         if not hop:
-            wanted |= named | _normalised(url for facts in new.values() for url in _names(facts))
+            wanted |= named | _normalised(url for facts in new.values() for url in named_urls(facts))
         wanted -= found.keys()
         if not wanted:
             break
     return found
-
-
-def _names(facts: PageFacts) -> list[str]:
-    """Return the URLs that the head of a page names."""
-    if facts.head is None:
-        return []
-    return [*(url for _, url in facts.head.alternates), *facts.head.canonicals]
 
 
 def _normalised(urls: Iterable[str | None]) -> set[str]:

@@ -23,15 +23,16 @@ class PageLine:
         can_redraw = sys.stderr.isatty() and os.environ.get("TERM") != "dumb" and not is_console_json()
         self._shown = can_redraw and not cli.quiet and not logs_to_screen
         self._drawn = 0.0
-        self._started = time.monotonic()
+        self._started: tuple[float, int] | None = None
 
     def update(self, domain: str, asked: int, selected: int) -> None:
         """Draw the line, at most five times a second."""
         now = time.monotonic()
         if not self._shown or now - self._drawn < _SECONDS:
             return
-        seconds = now - self._started
-        rate = f", {asked / seconds:.1f}/s" if seconds >= 1 else ""
+        since, before = self._started = self._started or (now, asked)
+        seconds = now - since
+        rate = f", {(asked - before) / seconds:.1f}/s" if seconds >= 1 else ""
         line = f"{terminal(domain)}: {asked:,} of {selected:,} pages asked, {clock(seconds)}{rate}"
         self._write(line[: (width_of(sys.stderr) or 80) - 1])
         self._drawn = now

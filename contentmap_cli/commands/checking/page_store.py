@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Collection
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 from contentmap_cli.commands.database.database_retry import DatabaseRetry, without_conflicts
 from contentmap_cli.commands.engine.failures import describe
@@ -21,7 +21,9 @@ from contentmap_cli.models.pages.counts import PageCounts
 from contentmap_cli.models.pages.json import facts_from_json, facts_to_json
 from contentmap_cli.storage.pages.facts import asked_probes, asked_targets, find_facts, save_facts
 from contentmap_cli.storage.pages.runs import PageRun, claim_run, end_run, fence_run
-from contentmap_cli.storage.session import Sessions
+from contentmap_cli.storage.session import GuardedSession, Sessions
+
+T = TypeVar("T")
 
 log = logging.getLogger("contentmap.check")
 
@@ -51,8 +53,12 @@ class PageStore:
 
     sessions: Sessions
     run: PageRun
+    _retry: DatabaseRetry = field(init=False)
     _waiting: list[tuple[PageFacts, str]] = field(default_factory=list, init=False)
     _written: float = field(default_factory=time.monotonic, init=False)
+
+    def __post_init__(self) -> None:
+        self._retry = DatabaseRetry(RETRY_SECONDS, self.sessions.database.shown)
 
     @classmethod
     async def claim(
@@ -75,10 +81,8 @@ class PageStore:
         """Return what is recorded of these pages. After `fresh` nothing of an earlier run is known."""
         if not urls:
             return {}
-        async with self.sessions.read(domain=self.run.domain) as session, session.begin():
-            rows = await find_facts(session, self.run.domain_id, urls)
         found = {}
-        for row in rows:
+        for row in await self._read(lambda session: find_facts(session, self.run.domain_id, urls)):
             now = row.run_id >= self.run.run_id
             if (now or not self.run.fresh) and (facts := facts_from_json(row.facts)) is not None:
                 found[row.url] = Known(facts, now)
@@ -91,14 +95,19 @@ class PageStore:
 
     async def targets(self) -> list[str]:
         """Return the targets of redirects that this run has asked."""
-        async with self.sessions.read(domain=self.run.domain) as session, session.begin():
-            return await asked_targets(session, self.run)
+        return await self._read(lambda session: asked_targets(session, self.run))
 
     async def probes(self) -> list[PageFacts]:
         """Return the facts of the made-up paths that this run has asked."""
-        async with self.sessions.read(domain=self.run.domain) as session, session.begin():
-            rows = await asked_probes(session, self.run)
+        rows = await self._read(lambda session: asked_probes(session, self.run))
         return [facts for row in rows if (facts := facts_from_json(row)) is not None]
+
+    async def _read(self, query: Callable[[GuardedSession], Awaitable[T]]) -> T:
+        async def work() -> T:
+            async with self.sessions.read(domain=self.run.domain) as session, session.begin():
+                return await query(session)
+
+        return await self._repeated(work)
 
     # -- writing
 
@@ -134,14 +143,18 @@ class PageStore:
                 if counts is not None:
                     await end_run(session, self.run, counts)
 
-        retry = DatabaseRetry(RETRY_SECONDS, shown)
+        await self._repeated(lambda: without_conflicts(work, shown))
+        self._waiting, self._written = [], time.monotonic()
+
+    async def _repeated(self, work: Callable[[], Awaitable[T]]) -> T:
+        """Return the result of a transaction, repeated while the database cannot be reached."""
         try:
-            await retry.until_it_answers(lambda: without_conflicts(work, shown), ConnectionLost)
+            done = await self._retry.until_it_answers(work, ConnectionLost)
         except DatabaseUnavailable as error:
             error.hint = "once it is available again, run the same command: it continues"
             raise
-        retry.succeeded()
-        self._waiting, self._written = [], time.monotonic()
+        self._retry.succeeded()
+        return done
 
     async def record_failure(self, error: Exception) -> None:
         """Record in a session of its own why the run ended, and give up the claim. Raise nothing."""

@@ -10,7 +10,8 @@ import hashlib
 import heapq
 from array import array
 from bisect import bisect_left
-from collections.abc import AsyncIterable, Iterable, Sequence
+from collections.abc import AsyncIterable, Callable, Iterable, Sequence
+from typing import NamedTuple
 
 from contentmap_cli.models import Entry
 from contentmap_cli.models.findings import CheckedFile
@@ -20,18 +21,26 @@ _BUCKETS = 256
 _SEED = b"contentmap pages"
 _SHIFT = 56
 
-Listing = AsyncIterable[tuple[CheckedFile, Sequence[Entry]]]
-"""The entries of all files, in batches. Those of a file follow each other."""
+
+class Batch(NamedTuple):
+    """Some pages that a file lists: their URLs as published, and a function that returns their entries."""
+
+    file: CheckedFile
+    urls: Sequence[str]
+    entries: Callable[[], Sequence[Entry]]
 
 
-def page_urls(entries: Iterable[Entry]) -> list[str]:
-    """Return the normalised URLs of the pages among entries."""
-    found = [normalise_url(entry.url) for entry in entries if entry.type == "url"]
-    return [url for url in found if url is not None]
+Listing = AsyncIterable[Batch]
+"""The pages of all files. The batches of a file follow each other."""
+
+
+def normalised(urls: Iterable[str]) -> list[str]:
+    """Return URLs in normalised form, without those that are no http or https URLs."""
+    return [url for url in map(normalise_url, urls) if url is not None]
 
 
 class Selection:
-    """A set of URLs, with nine bytes for each. `taken` is how many of them `take` was called for."""
+    """A set of normalised URLs, with nine bytes for each."""
 
     def __init__(self, hashes: Iterable[int]) -> None:
         buckets = [array("Q") for _ in range(_BUCKETS)]
@@ -39,7 +48,6 @@ class Selection:
             buckets[number >> _SHIFT].append(number)
         self._buckets = [array("Q", sorted(set(bucket))) for bucket in buckets]
         self._taken = [bytearray(len(bucket)) for bucket in self._buckets]
-        self.taken = 0
 
     def __len__(self) -> int:
         return sum(map(len, self._buckets))
@@ -48,13 +56,17 @@ class Selection:
         return self._find(url) is not None
 
     def take(self, url: str) -> bool:
-        """Return whether a normalised URL is selected and `take` was not called for it before."""
+        """Return whether a URL is selected and was not taken before, and take it."""
         found = self._find(url)
         if found is None or self._taken[found[0]][found[1]]:
             return False
         self._taken[found[0]][found[1]] = 1
-        self.taken += 1
         return True
+
+    def was_taken(self, url: str) -> bool:
+        """Return whether a URL was taken."""
+        found = self._find(url)
+        return found is not None and bool(self._taken[found[0]][found[1]])
 
     def _find(self, url: str) -> tuple[int, int] | None:
         number = _hash(url)
@@ -71,11 +83,11 @@ async def select_pages(listing: Listing, wanted: int | None) -> Selection:
     files: list[array[int]] = []
     numbers: array[int] = array("Q")
     current: str | None = None
-    async for file, entries in listing:
+    async for file, urls, _ in listing:
         if file.name != current:
             _add(files, numbers)
             numbers, current = array("Q"), file.name
-        numbers.extend(map(_hash, page_urls(entries)))
+        numbers.extend(map(_hash, normalised(urls)))
     _add(files, numbers)
     if wanted is None:
         return Selection(number for file in files for number in file)

@@ -54,6 +54,14 @@ class DomainClock:
             return f"the domain waited longer than {self._max_wait:g} seconds for its turn (--domain-wait)"
         return None
 
+    def end(self) -> None:
+        """Let no time be left. Waits end at once, requests that were sent are not affected."""
+        self._count()
+        self._left = 0.0
+        for timeout in self._timeouts:
+            if not timeout.expired():
+                timeout.reschedule(self._since)
+
     @contextmanager
     def working(self) -> Iterator[None]:
         """Count the time of the block, whatever waits meanwhile."""

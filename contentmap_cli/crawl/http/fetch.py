@@ -52,7 +52,6 @@ from contentmap_cli.models.hosts import normalise_url
 log = logging.getLogger("contentmap.crawl")
 
 REFUSED_SECONDS = 3600.0  # pause of a host that refuses everything
-ACCEPT = "application/xml, text/xml, text/plain, text/html;q=0.9, */*;q=0.8"
 MAX_LINE = 100 * 1024  # as curl
 MAX_HEADERS = 1000
 MAX_CHALLENGES = 2  # of digest authentication that one request answers: the second for a stale nonce
@@ -270,7 +269,7 @@ class Fetcher:
         """Return the headers of a request to the current hop."""
         url, own = chain.current, request.own
         agent = request.user_agent or self._options.user_agent
-        headers = [("User-Agent", agent), ("Accept", ACCEPT), ("Accept-Encoding", "gzip")]
+        headers = [("User-Agent", agent), ("Accept", request.accept), ("Accept-Encoding", "gzip")]
         if url == request.validated:
             headers += request.conditions.items()
         if not self._warned_of_http and own.is_withheld(url):

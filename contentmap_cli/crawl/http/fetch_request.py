@@ -12,6 +12,8 @@ from contentmap_cli.crawl.http.own_headers import NOTHING_OWN, OwnHeaders
 from contentmap_cli.crawl.http.responses import Reply
 from contentmap_cli.errors import Failure
 
+ACCEPT = "application/xml, text/xml, text/plain, text/html;q=0.9, */*;q=0.8"
+
 ReadBody = Callable[[aiohttp.ClientResponse, Reply, float], Awaitable[None]]
 """Reads the body of a response into a `Reply`, until a time of the event loop."""
 
@@ -24,8 +26,9 @@ class FetchRequest:
     conditional request: they are sent to the URL `validated` only, which gave the validators. `retries` None
     means the number of the options. With `https_only` http URLs are requested over https. `may_follow`
     returns why a redirect to a URL is not followed, None if it is; its time is not that of this request.
-    `user_agent` replaces that of the options. `max_wait` are the seconds to wait for a host that asked to
-    retry later, None for those of the options. `read` reads the body instead of this module.
+    `user_agent` replaces that of the options, `accept` is the Accept header. `max_wait` are the seconds to
+    wait for a host that asked to retry later, None for those of the options. `read` reads the body instead of
+    `read_body`.
     """
 
     max_bytes: int
@@ -37,5 +40,6 @@ class FetchRequest:
     https_only: bool = False
     may_follow: Callable[[str], Awaitable[Failure | None]] | None = None
     user_agent: str | None = None
+    accept: str = ACCEPT
     max_wait: float | None = None
     read: ReadBody | None = None

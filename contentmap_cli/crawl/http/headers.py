@@ -55,6 +55,7 @@ class ReplyHeaders(NamedTuple):
     robots_tags: tuple[str, ...] = ()
     set_cookie: tuple[str, ...] = ()
     authenticate: tuple[str, ...] = ()
+    refresh: str | None = None
     challenge: bool = False
     readable: bool = True
 
@@ -77,6 +78,7 @@ class ReplyHeaders(NamedTuple):
             robots_tags=_lines(headers.getall("X-Robots-Tag", ())),
             set_cookie=tuple(headers.getall("Set-Cookie", ())),
             authenticate=tuple(headers.getall("WWW-Authenticate", ())),
+            refresh=_clean(headers.get("Refresh")),
             challenge=any(
                 headers.get(name, "").strip().lower().startswith(beginnings)
                 for name, beginnings in _CHALLENGE_HEADERS.items()

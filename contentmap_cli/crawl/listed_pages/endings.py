@@ -11,6 +11,9 @@ class Ending(Enum):
     DONE = auto()
     """The facts are final."""
 
+    FORBIDDEN = auto()
+    """The facts are final: robots.txt disallows the last URL, or its host does not give a robots.txt."""
+
     FAILED = auto()
     """The last request failed in a way that may pass: it is repeated once, later."""
 

@@ -45,13 +45,14 @@ class HostQueue:
 
     def next(self, *, fed: bool) -> PageRequest | None:
         """Return the next page; `fed` says that no more are queued. None: nothing, or not yet."""
+        again = self.again and (fed or self.silent or len(self.again) >= MAX_FAILED)
         if self.silent:
-            return self.again.popleft() if self.again and not self.running else None
-        if self.queue:
+            if not self.running and not again:
+                self.stopped = NotAsked.HOST_SILENT
+            return self.again.popleft() if again and not self.running else None
+        if self.queue and (fed or not again):
             return self.queue.popleft()
-        if self.again and (fed or len(self.again) >= MAX_FAILED):
-            return self.again.popleft()
-        return None
+        return self.again.popleft() if again else None
 
     def note_answer(self) -> None:
         """Note that the host answered a page."""
@@ -59,7 +60,8 @@ class HostQueue:
         self._unanswered = self._trials = self._pauses = 0
 
     def note_pause(self) -> None:
-        """Note that the host asked to retry later."""
+        """Note that the host asked to retry later, which is an answer."""
+        self.silent, self._unanswered, self._trials = False, 0, 0
         self._pauses += 1
         if self._pauses >= MAX_PAUSES:
             self.stopped = NotAsked.HOST_REFUSES

@@ -34,7 +34,8 @@ _HTML: Final = frozenset({"text/html", "application/xhtml+xml", ""})  # without 
 
 def is_html_type(content_type: str | None) -> bool:
     """Return whether a Content-Type is that of a page, or not stated."""
-    return (content_type or "").partition(";")[0].strip().lower() in _HTML
+    media_type = (content_type or "").partition(";")[0].partition(",")[0]
+    return media_type.strip().lower() in _HTML
 
 
 class PageBody:
@@ -44,6 +45,7 @@ class PageBody:
         self._limits = limits
         self.data = b""
         self.size: int | None = None
+        self.received = 0
 
     async def read(self, response: aiohttp.ClientResponse, reply: Reply, until: float) -> None:
         """Read the body until the time `until` of the event loop; a failure says why it ended early."""
@@ -64,15 +66,15 @@ class PageBody:
         self, response: aiohttp.ClientResponse, reply: Reply, until: float, decoder: _Decoder, most: int
     ) -> None:
         scan, ended = HeadScan(reply.headers.content_type), False
-        received, data = 0, decoder.data
+        before, data = self.received, decoder.data
         try:
             async with asyncio.timeout_at(until):
                 async for chunk in response.content.iter_any():
-                    received += len(chunk)
+                    self.received += len(chunk)
                     decoder.feed(chunk)
                     if len(data) > TEXT_BYTES and not decoder.deferred:
                         ended = scan.has_ended(data[:-TEXT_BYTES])
-                    if ended or decoder.full or received >= most:
+                    if ended or decoder.full or self.received - before >= most:
                         if not response.content.is_eof():
                             return
                         break
@@ -84,7 +86,7 @@ class PageBody:
                     Code.BODY_TRUNCATED, "the connection was closed before the end of the body"
                 )
             return
-        self.size = received
+        self.size = self.received - before
         decoder.ended = True
 
 

@@ -5,9 +5,11 @@ PageClient.follow -> OriginRules.check -> CrawlContext.ask -> PageBody.read -> P
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final
 
 from contentmap_cli.crawl.context import CrawlContext
@@ -19,9 +21,11 @@ from contentmap_cli.crawl.listed_pages.endings import Ending
 from contentmap_cli.crawl.listed_pages.origin_rules import OriginRules
 from contentmap_cli.crawl.listed_pages.page_body import PageBody, is_html_type
 from contentmap_cli.crawl.pages.contents import page_contents
-from contentmap_cli.errors import Code
+from contentmap_cli.errors import Code, Failure
 from contentmap_cli.models.hosts import origin_of
 from contentmap_cli.models.pages import PageFacts, PageHead, PageState, PageText
+
+log = logging.getLogger("contentmap.crawl")
 
 MAX_HOPS: Final = 5
 """Redirects that are followed from a listed page."""
@@ -76,8 +80,8 @@ class PageClient:
     """Asks for pages within the limits of a `CrawlContext`.
 
     `has_answer` says that a URL is asked for by itself in this run, so that a redirect to it is not followed.
-    `recall` returns the facts that an earlier run has of a redirect's target. `bytes` are those of bodies as
-    transferred, as far as they are known.
+    `recall` returns the facts that an earlier run has of a redirect's target. `bytes` counts those of
+    bodies that were read.
     """
 
     def __init__(
@@ -106,7 +110,7 @@ class PageClient:
                 return refused
             if refused is not None:
                 self._note(page, PageFacts("", refused[0], _now(), failure=refused[1]))
-                return Ending.DONE
+                return Ending.FORBIDDEN
             reply, ending = await self._ask(page, page.chain)
             if ending is not Ending.DONE or not self._go_on(page, page.chain, reply):
                 return ending
@@ -134,15 +138,15 @@ class PageClient:
     async def _ask(self, page: PageRequest, chain: RedirectChain) -> tuple[Reply, Ending]:
         """Request one URL and note its facts."""
         url = page.asked
-        earlier = page.earlier if url == page.url else None
-        if earlier is None and self._recall is not None and not page.probe:
-            earlier = await self._recall(url)
+        earlier = page.earlier
+        if url != page.url:
+            earlier = await self._recall(url) if self._recall is not None and not page.probe else None
         conditions = _conditions(earlier)
         body = PageBody(self._context.limits)
         asked_at = _now()
         reply, fetched = await self._context.ask(chain, body.read, conditions)
         self.requests += fetched.requests
-        self.bytes += body.size or 0
+        self.bytes += body.received
         failure = reply.failure
         if failure is not None and failure.code == Code.DEADLINE:
             return reply, Ending.EXPIRED
@@ -168,16 +172,22 @@ class PageClient:
     async def _facts(self, url: str, reply: Reply, body: PageBody, asked_at: datetime) -> PageFacts:
         headers = reply.headers
         location = headers.location if reply.status in REDIRECT_STATUSES else None
+        failure = reply.failure
         head: PageHead | None = None
         text: PageText | None = None
         if reply.status is not None and location is None and is_html_type(headers.content_type):
-            head, text = await self._read(body.data, url, headers)
+            try:
+                head, text = await self._read(body.data, url, headers)
+            except Exception:
+                extra = {"action": "parse.failed", "url": url}
+                log.exception("parser failed on %s", url, extra=extra)
+                failure = Failure(Code.INTERNAL_ERROR, "the parser failed, which is a bug")
         return PageFacts(
             url=url,
             state=PageState.UNREACHABLE if reply.status is None else PageState.ANSWERED,
             asked_at=asked_at,
             status=reply.status,
-            failure=reply.failure,
+            failure=failure,
             location=location and (resolve_location(url, location) or _printable(location)),
             content_type=headers.content_type,
             size=body.size,
@@ -194,7 +204,7 @@ class PageClient:
     async def _read(self, data: bytes, url: str, headers: ReplyHeaders) -> tuple[PageHead, PageText]:
         if len(data) <= INLINE:
             return page_contents(data, url, headers)
-        return await self._context.reader.in_thread(lambda: page_contents(data, url, headers))
+        return await self._context.reader.in_thread(partial(page_contents, data, url, headers))
 
 
 def _host(url: str) -> str:

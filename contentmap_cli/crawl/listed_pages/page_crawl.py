@@ -26,7 +26,7 @@ MAX_HOSTS: Final = 16
 MAX_QUEUED: Final = 4096
 """Pages that wait for their host, in all."""
 
-MAX_PAUSES: Final = 5
+MAX_PAUSES: Final = 4
 """Answers 429 or 503 with Retry-After to one page, after which it is left."""
 
 
@@ -88,6 +88,7 @@ class PageCrawl:
     def stop(self) -> None:
         """Send no further request. `facts` ends when the answers to those that were sent are read."""
         self._ended = True
+        self._context.clock.end()
         self._room.set()
 
     async def _feed(self, pages: AsyncIterable[ListedPage]) -> None:
@@ -173,11 +174,13 @@ class PageCrawl:
 
     async def _next(self, host: HostQueue) -> PageRequest | None:
         """Return the next page of a host; None if there is none, or not until another worker is done."""
+        page = None
+        if self._stopped is None and host.stopped is None:
+            page = host.next(fed=self._fed and host.probed)
         reason = self._stopped or host.stopped
-        if reason is not None:
+        if page is None and reason is not None:
             await self._drop(host, reason)
             return None
-        page = host.next(fed=self._fed and host.probed)
         if page is None and self._fed and not (host.probed or host.silent):
             if host.asking_pages:
                 return None  # the last page may show where to ask for a made-up path
@@ -201,12 +204,13 @@ class PageCrawl:
             await asyncio.sleep(max(0.0, min(wait, self._context.clock.left)))
         ending = await self._client.follow(page)
         own = host if page.last_host == host.name else None
-        if own is not None and page.last is not None and ending is not Ending.PAUSED:
+        if own is not None and page.last is not None and ending in (Ending.DONE, Ending.FAILED):
             if page.last.status is not None:
                 own.note_answer()
-            elif page.last.state is PageState.UNREACHABLE:
+            else:
                 own.note_silence(first=not page.failures)
-        if ending is Ending.DONE or (ending is Ending.FAILED and (page.failures or page.probe)):
+        final = ending in (Ending.DONE, Ending.FORBIDDEN)
+        if final or (ending is Ending.FAILED and (page.failures or page.probe)):
             await self._finish(page)
         elif ending is Ending.FAILED:
             page.failures += 1
@@ -219,7 +223,8 @@ class PageCrawl:
         else:
             if ending is Ending.REFUSED and own is not None:
                 own.stopped = NotAsked.HOST_REFUSES
-            await self._leave(page, NotAsked.TIME if ending is Ending.EXPIRED else NotAsked.HOST_REFUSES)
+            over = self._stopped or NotAsked.TIME
+            await self._leave(page, over if ending is Ending.EXPIRED else NotAsked.HOST_REFUSES)
 
     # -- ends
 

@@ -26,6 +26,9 @@ USUAL_PROBES: Final = 6
 MAX_DIRECTORIES: Final = 5000
 """Directories that are counted."""
 
+MAX_TEXTS: Final = 20
+"""Texts of a directory that others are compared with."""
+
 FEW_WORDS: Final = 20
 """Words of a page that is suspicious because it has so few."""
 
@@ -76,7 +79,7 @@ class SoftProbes:
             if not directory.suspicious:
                 directory.example = facts.url
             directory.suspicious += 1
-        if len(directory.texts) < 100:
+        if len(directory.texts) < MAX_TEXTS:
             directory.texts.add(text)
 
     def choose(self, host: str) -> str | None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from contextlib import suppress
 from typing import Final
 from urllib.parse import unquote, urlsplit
 from zlib import crc32
@@ -26,20 +28,32 @@ _SHORT: Final = 100
 _MARKED_TEXT: Final = 2500
 """Characters of a text that its sketch is made of."""
 
+_BEGINNINGS: Final = {
+    b"%PDF-": "application/pdf",
+    b"\x89PNG\r\n": "image/png",
+    b"GIF8": "image/gif",
+    b"\xff\xd8\xff": "image/jpeg",
+    b"PK\x03\x04": "application/zip",
+}
+_XHTML: Final = re.compile(rb"<!doctype\s+html|<(?:[a-z]+:)?html\b", re.IGNORECASE)
 _WORD: Final = re.compile(r"[^\W\d_]+")
+_CODE: Final = re.compile(r"404|410|(?:error|http|fehler|erreur)\W+50[0-4]")
 _LEADING: Final = re.compile(
     r"(?:(?:o+ps|uh[- ]oh|whoops|hmm|sorry|we're sorry|http|status|code|error|fehler|erreur|errore|erro"
-    r"|ошибка|404|410|错误|エラー)(?![^\W_])[\W_]*)+"
+    r"|ошибка|404|410|50[0-4]|错误|エラー)(?![^\W_])[\W_]*)+"
 )
 
 
 def page_contents(data: bytes, url: str, headers: ReplyHeaders = NO_HEADERS) -> tuple[PageHead, PageText]:
     """Read the first bytes of an HTML page: its head, and at most 64 KiB of what follows. Never raises."""
-    head, page = read_listed_page(data, url, headers.content_type)
+    head, page = read_listed_page(data, url, headers.content_type, headers.refresh)
     count = len(page.own.split())
     signals = _not_found_signals(page, count)
-    if not page.text and not page.media:
+    if page.is_blank:
         signals.append("empty")
+    other_type = _other_type(data)
+    if other_type is not None:
+        signals.append(f"type:{other_type}")
     kind = PageKind.CHALLENGE if headers.challenge else None
     if kind is None and (page.passwords or len(page.text) <= _KIND_TEXT):
         kind = kind_of(page)
@@ -48,6 +62,20 @@ def page_contents(data: bytes, url: str, headers: ReplyHeaders = NO_HEADERS) -> 
         if kind is PageKind.LOGIN and is_login_url(url):
             signals.append("login_url")
     return head, PageText(count, _marks(head.title, page.own, url), tuple(map(str, signals)))
+
+
+def _other_type(data: bytes) -> str | None:
+    """Return the media type of a body that is no HTML, by how it begins and ends."""
+    start = data[:200].removeprefix(b"\xef\xbb\xbf").lstrip()
+    for beginning, media_type in _BEGINNINGS.items():
+        if start.startswith(beginning):
+            return media_type
+    ends = data[-200:].rstrip()[-1:]
+    if (start[:1], ends) in ((b"{", b"}"), (b"[", b"]")):
+        with suppress(ValueError, RecursionError):
+            json.loads(data)
+            return "application/json"
+    return "application/xml" if start.startswith(b"<?xml") and not _XHTML.search(data[:4096]) else None
 
 
 def _not_found_signals(page: HtmlPage, count: int) -> list[str]:
@@ -65,7 +93,7 @@ def _says_not_found(part: str) -> bool:
     """Return whether a title, or a part of one in lower case, says that there is no page."""
     leading = _LEADING.match(part)
     rest = part[leading.end() :] if leading is not None else part
-    if leading is not None and ("404" in leading[0] or "410" in leading[0]) and rest in ("", "page", "gone"):
+    if leading is not None and rest in ("", "page", "gone") and _CODE.search(leading[0]):
         return True
     return pattern("not_found_title").fullmatch(rest) is not None
 

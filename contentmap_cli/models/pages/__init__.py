@@ -32,7 +32,7 @@ class PageHead:
     `robots` are the (name, content) pairs of `<meta>` elements with rules for crawlers, names in lower case.
     `canonicals` are those of `<link rel=canonical>`, `alternates` (hreflang, URL) pairs. `dates` are
     (source, text) pairs, such as `("article:modified_time", "2026-01-31")`. `refresh` are the seconds and the
-    target of a `<meta http-equiv=refresh>`; without a target it is the page itself.
+    target of a `<meta http-equiv=refresh>` or header; without a target it is the page itself.
     """
 
     title: str = ""
@@ -50,7 +50,8 @@ class PageText:
     `words` is the number of visible words outside links and navigation. `marks` is a sketch of these words:
     two texts are alike as far as their marks are the same. `signals` name what makes the page look like an
     error page (`not_found_title`, `not_found_heading`, `not_found_text`, `empty`), or what replaces it
-    (a `PageKind`: `challenge`, `login`, …); `login_url` says that its URL is that of a login.
+    (a `PageKind`: `challenge`, `login`, …); `login_url` says that its URL is that of a login. `type:` and a
+    media type say that the body is no HTML.
     """
 
     words: int = 0

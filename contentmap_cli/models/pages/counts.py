@@ -8,11 +8,11 @@ from typing import Final
 
 REASONS: Final = {
     "robots": "disallowed by robots.txt",
-    "time": "the time was over",
-    "host_refuses": "the host asked to retry later",
-    "host_silent": "the host did not answer",
-    "bytes": "too many bytes",
-    "stopped": "the run was stopped",
+    "time": "out of time",
+    "host_refuses": "refused for the moment",
+    "host_silent": "on a host that does not answer",
+    "bytes": "over the limit of bytes",
+    "stopped": "stopped",
 }
 """Why pages are not asked, in words."""
 

@@ -51,6 +51,11 @@ def alternates_of(facts: PageFacts) -> list[tuple[str, str]]:
     return [*found, *(facts.head.alternates if facts.head is not None else ())]
 
 
+def named_urls(facts: PageFacts) -> list[str]:
+    """Return all of these URLs: what a page is judged with."""
+    return [*canonicals_of(facts), *(url for _, url in alternates_of(facts))]
+
+
 def _page_links(facts: PageFacts) -> Iterator[tuple[str, list[str], dict[str, str]]]:
     """Yield target, relations and parameters of each link of the page itself."""
     for line in facts.links:

@@ -58,13 +58,15 @@ class HeadScan:
         return _has_body(parse_html(text))
 
 
-def read_listed_page(data: bytes, url: str, content_type: str | None) -> tuple[PageHead, HtmlPage]:
+def read_listed_page(
+    data: bytes, url: str, content_type: str | None, refresh: str | None = None
+) -> tuple[PageHead, HtmlPage]:
     """Read the first bytes of a page: its head and its features.
 
-    `url` is its address, `content_type` the value of the header.
+    `url` is its address; `content_type` and `refresh` are the values of the headers.
     """
     tree = parse_html(decode_html(data, content_type))
-    return _Head(tree, url).read(), features_of(tree, whole=True)
+    return _Head(tree, url).read(refresh), features_of(tree, whole=True)
 
 
 def _has_body(tree: LexborHTMLParser) -> bool:
@@ -91,8 +93,13 @@ class _Head:
         self._dates: dict[tuple[str, str], None] = {}
         self._refresh: tuple[float, str] | None = None
 
-    def read(self) -> PageHead:
-        """Read the elements of the head, and the dates of JSON-LD in the whole page."""
+    def read(self, refresh: str | None) -> PageHead:
+        """Read the elements of the head, and the dates of JSON-LD in the whole page.
+
+        The header Refresh, which browsers obey, counts before the meta element.
+        """
+        if refresh:
+            self._refresh = self._parse_refresh(refresh)
         head = self._tree.head
         elements = [node for node in _children(head) if node.is_element_node] if head is not None else []
         for node in elements:

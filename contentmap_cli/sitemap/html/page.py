@@ -34,6 +34,9 @@ HIDDEN_TAGS = frozenset(
 APART = frozenset({"a", "nav", "footer", "aside", "button", "label"})
 """Elements whose text is not that of the page itself."""
 
+LANDMARKS = frozenset({"nav", "footer", "aside", "header"})
+"""Elements that are the same on every page of a site, but for a heading in them."""
+
 MEDIA = frozenset(
     {"input", "img", "picture", "video", "audio", "canvas", "svg", "iframe", "object", "embed", "math"}
 )
@@ -53,11 +56,11 @@ class HtmlPage(NamedTuple):
 
     Text is in lower case with single spaces, except `title`, `own`, `refresh`, `canonical` and `base`. `text`
     is the visible text, `outside_forms` the part that is not in a form, `own` the part that is not in a link
-    or navigation, `h1` the first level 1 heading, `h2` the first of level 2. `code` has a line
-    `tag attribute=value` per attribute except style, and the inline scripts. `links`, `fields` (visible form
-    fields), `passwords`, `forms`, `buttons`, `headings` and `media` are counts. `labels` is the text of
-    buttons. `refresh` is the content of a `<meta http-equiv=refresh>` outside noscript. `whole` is False if
-    only the beginning was read.
+    or navigation. `is_blank` says that there is nothing but navigation and page headers. `h1` is the first
+    level 1 heading, `h2` the first of level 2. `code` has a line `tag attribute=value` per attribute except
+    style, and the inline scripts. `links`, `fields` (visible form fields), `passwords`, `forms`, `buttons`,
+    `headings` and `media` are counts. `labels` is the text of buttons. `refresh` is the content of a
+    `<meta http-equiv=refresh>` outside noscript. `whole` is False if only the beginning was read.
     """
 
     title: str = ""
@@ -66,6 +69,7 @@ class HtmlPage(NamedTuple):
     text: str = ""
     outside_forms: str = ""
     own: str = ""
+    is_blank: bool = False
     noscript: str = ""
     code: str = ""
     labels: str = ""
@@ -121,7 +125,9 @@ class _Reader:
     def __init__(self) -> None:
         self._hidden = self._apart = self._forms = self._noscript_depth = 0  # open elements of these kinds
         self._open = dict.fromkeys(("h1", "h2", "button", "script", "style", "title", "svg"), 0)
+        self._landmarks = 0  # open elements of these
         self._length = 0
+        self._has_content = False
         self._gap = False  # the next text does not continue a word
         self._title: list[str] = []
         self._headings: dict[str, list[str]] = {"h1": [], "h2": []}
@@ -171,6 +177,7 @@ class _Reader:
         hides = tag in HIDDEN_TAGS or _is_hidden(tag, values)
         self._hidden += hides
         self._apart += tag in APART
+        self._landmarks += tag in LANDMARKS
         if not self._noscript_depth:
             self._counts["media"] += tag in MEDIA or (tag == "script" and not _is_data(values))
         if tag in self._open:
@@ -195,6 +202,7 @@ class _Reader:
     def _end(self, tag: str, hides: bool) -> None:
         self._hidden -= hides
         self._apart -= tag in APART
+        self._landmarks -= tag in LANDMARKS
         if tag in self._open:
             self._open[tag] -= 1
         if tag == "form":
@@ -209,6 +217,8 @@ class _Reader:
             if self._gap:
                 text, self._gap = f" {text}", False
             self._text.append(text)
+            if (not self._landmarks or self._open["h1"]) and not text.isspace():
+                self._has_content = True
             if not self._forms:
                 self._outside_forms.append(text)
             if not self._apart:
@@ -262,6 +272,7 @@ class _Reader:
             text=text,
             outside_forms=one_line("".join(self._outside_forms)).lower() if self._counts["forms"] else text,
             own=one_line("".join(self._own)),
+            is_blank=not self._has_content and not self._counts["media"],
             noscript=one_line("".join(self._noscript)).lower(),
             code="\n".join(self._code)[:READ_BYTES].lower(),
             labels="".join(self._labels).lower(),

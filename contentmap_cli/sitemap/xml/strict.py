@@ -38,25 +38,28 @@ ENTRY_TOKENS = 16  # maximum size of an entry, in maximum tokens
 
 
 class NotWellFormed(Exception):
-    """The XML is not well-formed at `line`; discard what was read."""
+    """The XML is not well-formed at `line`; discard what was read. `at_end`: it ends too early."""
 
-    def __init__(self, message: str, line: int | None) -> None:
+    def __init__(self, message: str, line: int | None, *, at_end: bool = False) -> None:
         super().__init__(message)
         self.message = message
         self.line = line
+        self.at_end = at_end
 
 
 def read_sitemap(chunks: Iterator[bytes], builder: EntryBuilder) -> None:
     """Read a urlset or sitemapindex in UTF-8, starting with its first markup."""
     reader = _RootReader(builder)
     parser = _parser(events=("pi",), remove_comments=True, remove_blank_text=True)
+    at_end = False
     try:
         for chunk in _with_root_instruction(read_plain(chunks, builder)):
             parser.feed(chunk)
             reader.read_finished(parser, len(chunk) if not chunk.isspace() else 0)
+        at_end = True
         parser.close()
     except etree.XMLSyntaxError as error:
-        raise _not_well_formed(error) from error
+        raise _not_well_formed(error, at_end=at_end) from error
     reader.finish()
 
 
@@ -68,6 +71,7 @@ def read_feed(chunks: Iterator[bytes], builder: EntryBuilder) -> None:
     )
     bytes_since_entry = 0
     open_items = 0
+    at_end = False
     try:
         for chunk in chunks:
             parser.feed(chunk)
@@ -86,9 +90,10 @@ def read_feed(chunks: Iterator[bytes], builder: EntryBuilder) -> None:
             builder.deliver()
             if bytes_since_entry > builder.limits.xml_token_bytes * (ENTRY_TOKENS if open_items else 1):
                 raise NotWellFormed(STALLED, None)
+        at_end = True
         root = parser.close()
     except etree.XMLSyntaxError as error:
-        raise _not_well_formed(error) from error
+        raise _not_well_formed(error, at_end=at_end) from error
     _refuse_doctype(root)
     for parent in (root, *root):
         for child in parent:
@@ -185,7 +190,7 @@ class _RootReader:
                         plain = False
                     loc = child.text
                 elif role is lastmod_:
-                    lastmod = child.text
+                    lastmod = child.text or ""
                 elif role is changefreq_:
                     changefreq = child.text
                 elif role is priority_:
@@ -273,6 +278,6 @@ def _discard(element: Any, builder: EntryBuilder, roles: Roles) -> None:
             del parent[0]
 
 
-def _not_well_formed(error: etree.XMLSyntaxError) -> NotWellFormed:
+def _not_well_formed(error: etree.XMLSyntaxError, *, at_end: bool) -> NotWellFormed:
     message = re.sub(r", line \d+, column \d+.*$", "", str(error.msg), flags=re.DOTALL)
-    return NotWellFormed(message, error.lineno or None)
+    return NotWellFormed(message, error.lineno or None, at_end=at_end)

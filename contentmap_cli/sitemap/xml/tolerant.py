@@ -7,6 +7,7 @@ listed.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterator
 from xml.etree.ElementTree import Element, SubElement
 
 from contentmap_cli.models import DocumentKind
@@ -41,6 +42,23 @@ DELIVER_EVERY = 1000
 MAX_TEXT = 16 * 1024
 MAX_TOKENS_WITHOUT_ENTRY = 250_000
 """A document with more tokens in a row without an entry is not read on."""
+
+
+MAX_HELD = 64 * 1024
+
+
+def whole_tags(pieces: Iterator[str], is_cut: Callable[[], bool]) -> Iterator[str]:
+    """Yield the text without what follows its last tag, if `is_cut` returns True at its end."""
+    held = ""
+    for piece in pieces:
+        end = piece.rfind(">") + 1
+        if not end and len(held) + len(piece) < MAX_HELD:
+            held += piece
+            continue
+        yield held + piece[:end] if end else held + piece
+        held = piece[end:] if end else ""
+    if not is_cut():
+        yield held
 
 
 class TooDeep(Exception):
