@@ -11,7 +11,7 @@ from protego import Protego
 from contentmap_cli.crawl.robots import applicable_lines, product_token, relevant_lines
 from contentmap_cli.models import Limits
 from contentmap_cli.models.robots import RobotsVerdict, RobotsVersion
-from contentmap_cli.sitemap.document import parse_robots
+from contentmap_cli.sitemap.robots.document import parse_robots
 from contentmap_cli.sitemap.robots.fields import AGENT, ALLOW, DISALLOW
 from contentmap_cli.sitemap.robots.lines import RobotsLine, RobotsText
 

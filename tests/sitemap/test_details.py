@@ -10,6 +10,7 @@ from contentmap_cli.crawl.reading.spool import RowSpool
 from contentmap_cli.models import Document, Entry, Limits, Problem
 from contentmap_cli.models.entry_rows import entries_of
 from contentmap_cli.sitemap import parse_document
+from contentmap_cli.sitemap.robots.document import parse_robots
 
 HEAD = '\n\n<?xml version="1.0"?>\n<urlset\n xmlns="http://www.sitemaps.org/schemas/sitemap/0.9">\n'
 SPACED = "<url>\n<loc>https://a.test/{0:05}</loc>\n<lastmod>2026-01-02</lastmod>\n</url>\n\n"
@@ -78,3 +79,18 @@ def test_a_text_sitemap_has_lines() -> None:
         ("https://a.test/a", 1),
         ("https://a.test/b", 3),
     ]
+
+
+def test_a_robots_txt_has_all_problems() -> None:
+    """As a file and as that of a site; without details the first ten of a kind and their number."""
+    body = b"User-agent: *\n" + b"Disalow: /a\n" * 30 + b"Disallow: /b\n"
+    base = "https://a.test/robots.txt"
+    for details, count in ((True, 30), (False, 10)):
+        parsed = parse_robots(io.BytesIO(body), base=base, limits=Limits(details=details))
+        assert len(parsed.document.problems) == count
+        assert sum(each.count for each in parsed.document.problems) == 30
+    spool = RowSpool()
+    segment = spool.segment(base, room=10, child_room=10)
+    parse_document(io.BytesIO(body), segment, base=base, limits=Limits(details=True))
+    assert [each.line for each in segment.problems()] == list(range(2, 32))
+    spool.close()
