@@ -15,6 +15,7 @@ from contentmap_cli.sitemap.robots.document import parse_robots
 HEAD = '\n\n<?xml version="1.0"?>\n<urlset\n xmlns="http://www.sitemaps.org/schemas/sitemap/0.9">\n'
 SPACED = "<url>\n<loc>https://a.test/{0:05}</loc>\n<lastmod>2026-01-02</lastmod>\n</url>\n\n"
 BESIDE = "<url><loc>https://a.test/{0:05}</loc></url><!-- x -->"
+FAR = "\n" * 60 + SPACED + BESIDE
 BROKEN = "<url><loc>https://a.test/{0:05}?a&b</loc></url>\n"
 
 
@@ -31,13 +32,13 @@ def read(text: str, *, details: bool = True) -> tuple[Document, list[Entry], lis
     return document, entries, problems
 
 
-@pytest.mark.parametrize("entry", [SPACED, BESIDE, BROKEN, SPACED + BESIDE, SPACED * 3 + BROKEN])
+@pytest.mark.parametrize("entry", [SPACED, BESIDE, BROKEN, FAR, SPACED + BROKEN])
 def test_entries_have_the_line_of_their_element(entry: str) -> None:
     """Read in pieces, by the strict parser, by the tolerant one; also beyond the 16 bits of libxml2."""
     texts = [HEAD]
     expected = {}
     line = HEAD.count("\n") + 1
-    for number in range(20_000 if entry == SPACED + BESIDE else 3_000):
+    for number in range(1_500):
         text = entry.format(number)
         for at, part in enumerate(text.split("<url>")[1:]):
             before = "<url>".join(text.split("<url>")[: at + 1]).count("\n")
@@ -46,7 +47,7 @@ def test_entries_have_the_line_of_their_element(entry: str) -> None:
         line += text.count("\n")
         texts.append(text)
     document, entries, _ = read("".join([*texts, "</urlset>"]))
-    assert document.entries >= 3_000
+    assert document.entries >= 1_500
     lines = {entry.url: entry.line or 0 for entry in entries}
     assert {url: line for url, line in lines.items() if expected[url] < 65_536} == {
         url: line for url, line in expected.items() if line < 65_536
