@@ -10,7 +10,7 @@ from contentmap_cli.crawl.robots import agent_token, applicable_lines, product_t
 from contentmap_cli.models import Limits
 from contentmap_cli.models.hosts import origin_of
 from contentmap_cli.models.robots import RobotsRefusal, RobotsVerdict, RobotsVersion
-from contentmap_cli.sitemap.document import parse_robots
+from contentmap_cli.sitemap.robots.document import parse_robots
 from contentmap_cli.sitemap.robots.fields import AGENT, DISALLOW
 from contentmap_cli.sitemap.robots.lines import RobotsLine, RobotsText
 from contentmap_cli.sitemap.robots.matching import GroupRules
