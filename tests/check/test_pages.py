@@ -277,6 +277,8 @@ def test_redirects_are_followed_to_their_end() -> None:
         found = judged(chain[0], chain[1], replace(target, url=urls[2], listed=False))
         assert set(found) == {"page-redirect-target"}, target
         assert found["page-redirect-target"][1] == urls[2]
+    both = canonical(urls[2], urls[3])  # which of them counts is not known
+    assert set(judged(chain[0], chain[1], replace(both, url=urls[2]))) == {"page-redirect-chain"}
     everywhere = page(f"{SITE}/error", listed=False, probe=True)  # where made-up URLs lead
     assert set(judged(moved(URL, everywhere.url), everywhere)) == {"page-redirect-target"}
 
