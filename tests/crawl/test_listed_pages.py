@@ -160,6 +160,7 @@ async def test_each_url_of_a_redirect_has_facts_and_a_listed_target_is_not_asked
             "/ring2": to("/ring"),
             "/gate": needs_cookie,
             "/mail": to("mailto:someone@pages.test"),
+            "/itself": to(""),
             "other.test/there": html("there"),
             "/away": to("http://other.test/there"),
             "/shut": to("http://other.test/shut/x"),
@@ -174,6 +175,7 @@ async def test_each_url_of_a_redirect_has_facts_and_a_listed_target_is_not_asked
         "/again",
         "/ring",
         "/gate",
+        "/itself",
         "/mail",
         "/away",
         "/shut",
@@ -185,6 +187,7 @@ async def test_each_url_of_a_redirect_has_facts_and_a_listed_target_is_not_asked
     assert (run["/target?x=1"].listed, run["/target?x=1"].status) == (False, 200)
     assert run["/ring2"].location == f"{HOST}/ring"
     assert (run["/gate"].status, run["/gate"].location) == (200, None)
+    assert run["/itself"].location == f"{HOST}/itself"
     assert run["/mail"].location == "mailto:someone@pages.test"
     assert run["http://other.test/there"].status == 200
     assert run["http://other.test/shut/x"].state is PageState.DISALLOWED
@@ -210,10 +213,19 @@ async def test_a_failed_page_is_asked_for_once_more_after_the_others(new_site: A
             "/broken": 501,
             "/closed": closed,
             "/early": times(425, 404),
+            "/busy": (503, {"Retry-After": "soon"}, b""),
             **{f"/p{number}": html(f"p{number}") for number in range(5)},
         }
     )
-    urls = ["/stumbles", "/moved", "/broken", "/closed", "/early", *(f"/p{number}" for number in range(5))]
+    urls = [
+        "/stumbles",
+        "/moved",
+        "/broken",
+        "/closed",
+        "/early",
+        "/busy",
+        *(f"/p{number}" for number in range(5)),
+    ]
     run = await ask(site.options(backoff=0.0), urls)
 
     assert [run[path].status for path in ("/stumbles", "/late", "/broken", "/early")] == [200, 200, 501, 404]
@@ -221,7 +233,9 @@ async def test_a_failed_page_is_asked_for_once_more_after_the_others(new_site: A
         PageState.UNREACHABLE,
         "connect_error",
     )
-    assert [asked(site, path) for path in ("/stumbles", "/moved", "/late", "/broken")] == [2, 1, 2, 2]
+    assert (run["/busy"].state, run["/busy"].status) == (PageState.ANSWERED, 503)
+    names = ("stumbles", "moved", "late", "broken", "busy")
+    assert [asked(site, f"/{name}") for name in names] == [2, 1, 2, 2, 2]
     last_page = max(index for index, path in enumerate(site.paths) if path.startswith("/p"))
     assert last_page < max(index for index, path in enumerate(site.paths) if path == "/stumbles")
 
