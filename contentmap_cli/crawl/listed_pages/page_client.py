@@ -159,6 +159,8 @@ class PageClient:
         seconds = retry_after(reply.headers.retry_after, reply.headers.date)
         if reply.status == 429 or (reply.status == 503 and seconds is not None):
             if seconds is not None:
+                extra = {"action": "host.paused", "url": url, "seconds": seconds}
+                log.info("%s: answered %s, retry after %g s", url, reply.status, seconds, extra=extra)
                 self._context.pause(url, seconds)
             page.pauses += 1
             return reply, Ending.PAUSED
