@@ -167,8 +167,11 @@ def test_stopped_and_run_again(checks: Checks) -> None:
     process = checks.contentmap.start(*checks.words("--pages", "all"))
     while len(checks.asked()) < 17:
         time.sleep(0.01)
+    busy = "another run is checking the pages of a.test"
     said = checks("--pages", "2")
-    assert (said.code, "another run is checking the pages of a.test" in said.err) == (75, True)
+    assert (said.code, said.out, busy in said.err) == (75, "", True)
+    said = checks("http://b.test", "--pages", "2")  # the other site is checked
+    assert (said.code, said.json["targets"], busy in said.err) == (75, ["b.test"], True)
     process.send_signal(signal.SIGINT)
     time.sleep(0.2)
     opened.set()

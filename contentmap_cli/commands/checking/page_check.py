@@ -24,7 +24,7 @@ from contentmap_cli.commands.engine.stop_signals import deadline, signals_to
 from contentmap_cli.commands.interface.global_options import GlobalOptions
 from contentmap_cli.crawl.crawler import Crawler
 from contentmap_cli.crawl.robots import Robots
-from contentmap_cli.errors import UsageError
+from contentmap_cli.errors import Exit, JobHeld, UsageError
 from contentmap_cli.models import Limits, Target
 from contentmap_cli.models.pages.counts import PageCounts
 from contentmap_cli.output.formats import Format
@@ -38,6 +38,7 @@ DEFAULT_PAGES: Final = 100
 AGENTS: Final = ("googlebot",)
 """The crawlers whose rules are judged by default, besides those for all."""
 
+_SHOWN: Final = 5  # names of sites that were not checked
 _MESSAGE: Final = "stopping: recording the pages that were asked"
 
 
@@ -78,7 +79,8 @@ class PageSite:
 @dataclass
 class PageCheck:
     """Checks the pages of the sites of one command. `counts` are those of each site. `stopped_by` is why it
-    ends early; `signals` are those that were received."""
+    ends early; `signals` are those that were received. `held` are the sites whose pages another process
+    checks, `skipped` those that were not read because the command was stopped."""
 
     cli: GlobalOptions
     options: PageOptions
@@ -86,10 +88,15 @@ class PageCheck:
     counts: dict[str, PageCounts] = field(default_factory=dict, init=False)
     stopped_by: str | None = field(default=None, init=False)
     signals: list[signal.Signals] = field(default_factory=list, init=False)
+    held: list[JobHeld] = field(default_factory=list, init=False)
+    skipped: list[str] = field(default_factory=list, init=False)
     _sessions: Sessions | None = field(default=None, init=False)
     _asking: set[PageAsking] = field(default_factory=set, init=False)
-    _lines: set[PageLine] = field(default_factory=set, init=False)
+    _line: PageLine = field(init=False)
     _stop: asyncio.Event = field(default_factory=asyncio.Event, init=False)
+
+    def __post_init__(self) -> None:
+        self._line = PageLine(self.cli)
 
     @asynccontextmanager
     async def opened(self, max_time: float | None) -> AsyncIterator[None]:
@@ -115,8 +122,7 @@ class PageCheck:
         """Ask for no more pages, and begin with no further site."""
         self.stopped_by = self.stopped_by or reason
         self._stop.set()
-        for line in self._lines:
-            line.clear()
+        self._line.clear()
         for asking in self._asking:
             asking.stop()
 
@@ -140,16 +146,13 @@ class PageCheck:
         store = await PageStore.claim(
             self.sessions, self.cli.tenant_name, domain, options.wanted, fresh=options.fresh
         )
-        line = PageLine(self.cli)
-        self._lines.add(line)
         try:
-            self.counts[domain] = await self._ask(site, crawler, store, selection, line)
+            self.counts[domain] = await self._ask(site, crawler, store, selection)
         except Exception as error:
             await store.record_failure(error)
             raise
         finally:
-            line.clear()
-            self._lines.discard(line)
+            self._line.clear()
         await self._judge(site, store, selection, notes)
 
     def notes(self, form: Format) -> Iterator[str]:
@@ -157,19 +160,22 @@ class PageCheck:
         for domain, counts in self.counts.items():
             if counts.not_asked and (form is not Format.TABLE or len(self.counts) > 1):
                 yield f"note: {domain}: {counts}"
+        yield from (f"error: {error.message}" for error in self.held)
+        if self.skipped:
+            names = ", ".join(self.skipped[:_SHOWN]) + (", …" if len(self.skipped) > _SHOWN else "")
+            yield f"note: not checked ({self.stopped_by}): {names}"
         if not self.total.finished:
             yield "hint: run the same command again to continue"
 
+    def exit_code(self, code: int) -> int:
+        """Return the exit code of a command that would otherwise end with `code`."""
+        return 128 + self.signals[0] if self.signals else Exit.HELD if self.held else code
+
     async def _ask(
-        self,
-        site: PageSite,
-        crawler: Crawler,
-        store: PageStore,
-        selection: Selection,
-        line: PageLine,
+        self, site: PageSite, crawler: Crawler, store: PageStore, selection: Selection
     ) -> PageCounts:
         """Ask for the pages that the run has not asked, and return the counts."""
-        domain, run = site.target.domain, store.run
+        domain, run, selected = site.target.domain, store.run, len(selection)
         targets = frozenset(map(hash, await store.targets())) if run.continued else frozenset()
         source = crawler.pages(
             site.target,
@@ -180,13 +186,14 @@ class PageCheck:
             seconds=max(0.0, (self.domain_time or Limits().domain_time) - site.seconds),
         )
         asking = PageAsking(
-            store, selection, site.listing, lambda asked: line.update(domain, asked, len(selection))
+            store, selection, site.listing, lambda asked: self._line.update(domain, asked, selected)
         )
         self._asking.add(asking)
         try:
             if self._stop.is_set():
                 asking.stop()
             if run.continued:
+                self._line.clear()
                 since = f"{run.started_at:%Y-%m-%d %H:%M} UTC"
                 self.cli.note(f"{domain}: continuing the check of {since}; --fresh starts over")
             return await asking.run(source)
