@@ -1,6 +1,6 @@
 """Ask for the selected pages of a domain, and record what they answer while it goes on.
 
-Selection -> pages that this run has not asked -> PageCrawl -> PageFacts -> PageStore
+Selection -> PageCrawl -> PageFacts -> PageStore
 """
 
 from __future__ import annotations
@@ -73,8 +73,7 @@ class PageAsking:
         return counts
 
     async def _pages(self) -> AsyncIterator[ListedPage]:
-        """Yield the selected pages in the order in which they are listed, but those that this run has
-        asked."""
+        """Yield the selected pages in the order in which they are listed."""
         async for _, listed, _ in self._listing():
             if self._stopped.is_set():
                 return
@@ -83,10 +82,10 @@ class PageAsking:
             for url in urls:
                 if (found := known.get(url)) is None:
                     yield ListedPage(url)
-                elif found.now:
-                    self._count(found.facts)
                 else:
-                    yield ListedPage(url, found.facts)
+                    yield ListedPage(url, found.facts, found.now)
+                    if found.now:
+                        self._count(found.facts)
 
     async def _record(self, found: AsyncGenerator[PageFacts]) -> None:
         """Record facts as they come. After `stop`, those of requests that are answered soon."""
