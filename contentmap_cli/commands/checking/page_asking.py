@@ -47,11 +47,13 @@ class PageAsking:
         self._note = note
         self._source: PageCrawl | None = None
         self._stopped = asyncio.Event()
+        self._reason = NotAsked.STOPPED
         self.asked = 0
         self.not_asked: Counter[str] = Counter()
 
-    def stop(self) -> None:
-        """Send no further request, and record what is known."""
+    def stop(self, reason: NotAsked) -> None:
+        """Send no further request, and record what is known. `reason` counts for the other pages."""
+        self._reason = reason
         self._stopped.set()
         if self._source is not None:
             self._source.stop()
@@ -67,6 +69,8 @@ class PageAsking:
         left = len(self._selection) - self.asked - self.not_asked.total()
         if left > 0 and self._stopped.is_set():
             self.not_asked[NotAsked.STOPPED] += left
+        if stopped := self.not_asked.pop(NotAsked.STOPPED, 0):
+            self.not_asked[self._reason] += stopped
         finished = not self._stopped.is_set() and not any(self.not_asked[each] for each in _UNFINISHED)
         counts = PageCounts(len(self._selection), self.asked, dict(self.not_asked), finished)
         await self._store.end(counts)

@@ -23,6 +23,7 @@ from contentmap_cli.commands.database.connection import database_for_writing
 from contentmap_cli.commands.engine.stop_signals import deadline, signals_to
 from contentmap_cli.commands.interface.global_options import GlobalOptions
 from contentmap_cli.crawl.crawler import Crawler
+from contentmap_cli.crawl.listed_pages.endings import NotAsked
 from contentmap_cli.crawl.robots import Robots
 from contentmap_cli.errors import Exit, JobHeld, UsageError
 from contentmap_cli.models import Limits, Target
@@ -124,7 +125,12 @@ class PageCheck:
         self._stop.set()
         self._line.clear()
         for asking in self._asking:
-            asking.stop()
+            asking.stop(self._reason)
+
+    @property
+    def _reason(self) -> NotAsked:
+        """Why pages are not asked after `stop`."""
+        return NotAsked.STOPPED if self.signals else NotAsked.TIME
 
     async def until_stopped(self, work: Coroutine[Any, Any, T]) -> T:
         """Return the result of `work`. Raise Stopped if the check is stopped before."""
@@ -191,7 +197,7 @@ class PageCheck:
         self._asking.add(asking)
         try:
             if self._stop.is_set():
-                asking.stop()
+                asking.stop(self._reason)
             if run.continued:
                 self._line.clear()
                 since = f"{run.started_at:%Y-%m-%d %H:%M} UTC"
