@@ -6,6 +6,7 @@ listing -> select_pages -> PageStore.claim -> PageAsking.run -> facts_of -> Page
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import signal
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager
@@ -29,6 +30,7 @@ from contentmap_cli.errors import Exit, JobHeld, UsageError
 from contentmap_cli.models import Limits, Target
 from contentmap_cli.models.pages.counts import PageCounts
 from contentmap_cli.output.formats import Format
+from contentmap_cli.storage.pages.runs import Selected
 from contentmap_cli.storage.session import Sessions
 
 T = TypeVar("T")
@@ -150,7 +152,11 @@ class PageCheck:
         domain, options = site.target.domain, self.options
         selection = await select_pages(site.listing(), options.wanted)
         store = await PageStore.claim(
-            self.sessions, self.cli.tenant_name, domain, options.wanted, fresh=options.fresh
+            self.sessions,
+            self.cli.tenant_name,
+            domain,
+            Selected(options.wanted, _scope(site.target)),
+            fresh=options.fresh,
         )
         try:
             self.counts[domain] = await self._ask(site, crawler, store, selection)
@@ -218,3 +224,10 @@ class PageCheck:
                 asked = [url for url in normalised(each.url for each in some) if selection.was_taken(url)]
                 notes.at(some)
                 judge.entries(file, some, await facts_of(store, asked, some))
+
+
+def _scope(target: Target) -> str | None:
+    """Return a digest of the sitemaps that are read, None for all of the site."""
+    if not target.only_given:
+        return None
+    return hashlib.blake2b("\n".join(sorted(target.sitemaps)).encode(), digest_size=16).hexdigest()
