@@ -14,15 +14,17 @@ from contentmap_cli.check.media import Media
 from contentmap_cli.check.occurrences import OccurrenceStore
 from contentmap_cli.check.pages import rules as page_rules  # noqa: F401 - adds its rules to the registry
 from contentmap_cli.check.registry import RULES, Family, Notes
-from contentmap_cli.check.url_shape import UrlShape
-from contentmap_cli.check.urls import Repetitions, Urls
+from contentmap_cli.check.site.blocked import Blocked
+from contentmap_cli.check.site.coverage import Coverages
+from contentmap_cli.check.urls import Repetitions, Urls, UrlShape
 from contentmap_cli.models import Entry
-from contentmap_cli.models.findings import CheckedFile, CheckedSite, Finding
+from contentmap_cli.models.findings import CheckedFile, CheckedSite, Coverage, Finding
 
 __all__ = ["FAMILIES", "RULES", "Checker"]
 
 FAMILIES: Final[tuple[type[Family], ...]] = (
     *(Documents, Urls, UrlShape, Repetitions, Dates, Delivery, Languages, Media, Conventions),
+    *(Blocked, Coverages),
 )
 
 
@@ -94,6 +96,10 @@ class Checker:
     def incomplete(self) -> list[str]:
         """Return a sentence for each rule that could not be checked completely."""
         return [family.incomplete for family in self._entry_families if family.incomplete]
+
+    def coverage(self) -> Coverage | None:
+        """Return the comparison with a list of URLs, after `findings`; None if there is none."""
+        return next((each.result() for each in self._families if isinstance(each, Coverages)), None)
 
     def findings(self) -> list[Finding]:
         """Return the findings."""

@@ -54,10 +54,6 @@ ROBOTS_ORPHAN = rule(
     "Crawlers can only guess its name: a Sitemap line in robots.txt tells all of them.",
     f"{PROTOCOL}#submit_robots",
 )  # fmt: skip
-ROBOTS_BLOCKED = rule(
-    "robots-blocked", _E, "sitemap disallowed by robots.txt",
-    "Crawlers that obey robots.txt do not fetch it.", f"{RFC_9309}#section-2.2.2",
-)  # fmt: skip
 INDEX_NESTED = rule(
     "index-nested", _E, "index inside an index",
     "An index names sitemaps; most readers do not follow a second level.",
@@ -116,8 +112,6 @@ class Delivery(Family):
         elif file.named is False and file.discovered_by in _GUESSED and failure is None:
             message = "no Sitemap line of robots.txt names the file"
             self.notes.add(ROBOTS_ORPHAN, file, message, url=file.url)
-        if self.site.allows is not None and not self.site.allows(file.url):
-            self.notes.add(ROBOTS_BLOCKED, file, url=file.url)
 
     def _type(self, file: CheckedFile) -> None:
         if path_of(file.address or "").lower().endswith(".gz") and not file.is_gzipped and file.decoded_bytes:

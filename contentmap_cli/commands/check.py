@@ -25,6 +25,8 @@ Examples:
 Exit codes: 0 passed; 2 usage; 3 findings; 5 database; 6 never scanned.
 """
 _LEVELS = "|".join(severity.value for severity in Severity)
+AGENTS = ("*", "Googlebot", "Bingbot")
+"""The crawlers that robots.txt is judged for, unless --as-agent names others."""
 
 
 def check(
@@ -74,6 +76,33 @@ def check(
         str | None,
         typer.Option(metavar="FILE", help="Write the findings to a baseline file.", rich_help_panel=MORE),
     ] = None,
+    as_agent: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--as-agent",
+            metavar="NAME",
+            help="Crawler to judge robots.txt for: product token or *. Repeatable.",
+            rich_help_panel=MORE,
+        ),
+    ] = None,
+    against: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Compare with a list of URLs (CSV, text, log, XLSX): a crawl, analytics; - reads stdin.",
+            rich_help_panel=MORE,
+        ),
+    ] = None,
+    against_column: Annotated[
+        str | None,
+        typer.Option(
+            "--against-column",
+            metavar="NAME",
+            help="Column of --against with the URLs: name or number.",
+            rich_help_panel=MORE,
+            show_default="detected",
+        ),
+    ] = None,
     list_rules: Annotated[bool, typer.Option("--list-rules", help="List all rules and exit.")] = False,
     explain: Annotated[
         str | None, typer.Option(metavar="RULE", help="Explain a rule: example and repair.")
@@ -93,9 +122,11 @@ def check(
     from contentmap_cli.commands.checking.baseline import read_baseline
     from contentmap_cli.commands.checking.page_check import PageCheck, PageOptions
     from contentmap_cli.commands.checking.targets import CheckRun
+    from contentmap_cli.commands.checking.url_list import opened_list
     from contentmap_cli.commands.interface.answer_output import answer_to
     from contentmap_cli.commands.interface.document_input import checked_base
     from contentmap_cli.commands.settings.crawl_settings import ScanSettings
+    from contentmap_cli.models.findings import CheckScope
     from contentmap_cli.output.findings.report import write_explanations, write_rules
 
     about_rules = list_rules or explain is not None
@@ -119,10 +150,12 @@ def check(
     if pages is None:  # the rules about pages are not checked, so they cannot pass
         rules = [rule for rule in rules if not rule.id.startswith("page-")]
     else:
-        page_check = PageCheck(cli, PageOptions.parse(pages, fresh=fresh), settings.domain_time)
+        page_check = PageCheck(cli, PageOptions.parse(pages, as_agent, fresh=fresh), settings.domain_time)
     store = OccurrenceStore()
-    run = CheckRun(cli, settings, wanted, store, checked_base(base), page_check, stored=stored)
-    results = run_async(run.check(targets or (), source))
+    with opened_list(against, against_column, [*(targets or ()), source]) as listed:
+        scope = CheckScope(wanted, tuple(as_agent or AGENTS), listed)
+        run = CheckRun(cli, settings, scope, store, checked_base(base), page_check, stored=stored)
+        results = run_async(run.check(targets or (), source))
     code = answer.write(results, store, rules, page_check.total if page_check is not None else None)
     for note in page_check.notes(form) if page_check is not None else ():
         cli.note(note)

@@ -23,15 +23,16 @@ from contentmap_cli.commands.interface.global_options import GlobalOptions
 from contentmap_cli.crawl.crawler import Crawler
 from contentmap_cli.crawl.reading.spool import RowSpool
 from contentmap_cli.crawl.results import DomainCrawl
-from contentmap_cli.crawl.robots import Robots
+from contentmap_cli.crawl.robots_verdict import SiteRobots, read_robots_body, read_version
 from contentmap_cli.errors import Code, ContentMapError, Failure, NotFound
 from contentmap_cli.models import DiscoveryMethod, DocumentKind, Limits, RememberedFile, Target
 from contentmap_cli.models.entry_rows import entries_of
-from contentmap_cli.models.findings import CheckedFile, CheckedSite
-from contentmap_cli.models.hosts import normalise_url
+from contentmap_cli.models.findings import CheckedFile, CheckedSite, CheckScope
+from contentmap_cli.models.hosts import normalise_url, origin_of
 from contentmap_cli.models.robots import RobotsFile, RobotsVersion
 from contentmap_cli.output.escape import redact
 from contentmap_cli.sitemap import parse_document, parse_lastmod
+from contentmap_cli.sitemap.robots.lines import RobotsText
 from contentmap_cli.storage.reading.contents import (
     EntryFilter,
     EntryPages,
@@ -89,7 +90,7 @@ async def check_live(
     cli: GlobalOptions,
     target: Target,
     crawler: Crawler,
-    wanted: frozenset[str],
+    scope: CheckScope,
     pages: PageCheck | None = None,
     store: OccurrenceStore | None = None,
 ) -> Checker:
@@ -99,17 +100,22 @@ async def check_live(
     crawling = crawler.crawl(target)
     with await (crawling if pages is None else pages.until_stopped(crawling)) as crawl:
         now = datetime.now(UTC)
-        robots = crawl.robots or Robots()
+        robots = {
+            origin: read_robots_body(file.body, file.final_url, cut=file.failure is not None)
+            for origin, file in crawl.robots_files.items()
+        }
         site = CheckedSite(
             target=target.sitemaps[0] if target.only_given else target.domain,
             now=now,
-            allows=robots.allows if robots.rules is not None else None,
+            refusals=SiteRobots(robots, scope.agents).refusals,
+            agents=scope.agents,
+            against=scope.against,
             failures=tuple(
                 dict.fromkeys((*((crawl.failure,) if crawl.failure else ()), *crawl.limits, *crawl.notes))
             ),
             robots=_robots(crawl.robots_file),
         )
-        checker = Checker(site, wanted, store)
+        checker = Checker(site, scope.wanted, store)
         files = _crawled(crawl, before, now)
         for _ in range(2):
             for index, file in enumerate(files):
@@ -129,7 +135,13 @@ async def check_live(
                         await asyncio.sleep(0)  # signals are heard
 
             known = (crawl.robots,) if crawl.robots is not None else ()
-            page_site = PageSite(target, listing, known, time.monotonic() - started)
+            page_site = PageSite(
+                target,
+                listing,
+                known,
+                SiteRobots(robots, pages.options.agents).allows,
+                time.monotonic() - started,
+            )
             await pages.check(page_site, crawler, checker.notes)
     return checker
 
@@ -137,7 +149,7 @@ async def check_live(
 async def check_stored(
     cli: GlobalOptions,
     target: Target,
-    wanted: frozenset[str],
+    scope: CheckScope,
     crawler: Crawler | None = None,
     pages: PageCheck | None = None,
     store: OccurrenceStore | None = None,
@@ -152,8 +164,16 @@ async def check_stored(
         ]
         files = _with_origin(dated, named)
         version = await current_robots(session, domain_id)
-        robots = _recorded_robots(version) if version is not None else None
-        checker = Checker(CheckedSite(target=name, now=datetime.now(UTC), robots=robots), wanted, store)
+        robots = _robots_by_origin(version) if version is not None else {}
+        site = CheckedSite(
+            target=name,
+            now=datetime.now(UTC),
+            refusals=SiteRobots(robots, scope.agents).refusals,
+            agents=scope.agents,
+            against=scope.against,
+            robots=_recorded_robots(version) if version is not None else None,
+        )
+        checker = Checker(site, scope.wanted, store)
         for _ in range(2):
             waiting = iter(files)
             current: CheckedFile | None = None
@@ -176,7 +196,8 @@ async def check_stored(
                     if sitemap in by_name:
                         yield Batch(by_name[sitemap], [each.url for each in entries], entries.copy)
 
-        await pages.check(PageSite(target, listing), crawler, checker.notes)
+        allows = SiteRobots(robots, pages.options.agents).allows
+        await pages.check(PageSite(target, listing, allows=allows), crawler, checker.notes)
     return checker
 
 
@@ -241,6 +262,12 @@ def _robots(file: RobotsFile | None) -> CheckedFile | None:
         final_url=file.final_url,
         decoded_bytes=len(file.body),
     )
+
+
+def _robots_by_origin(version: RobotsVersion) -> dict[str, RobotsText | None]:
+    """Return a recorded robots.txt by the origins that it is known to be that of."""
+    text = read_version(version)
+    return {origin_of(url) or "": text for url in (version.url, version.final_url)}
 
 
 def _recorded_robots(version: RobotsVersion) -> CheckedFile | None:

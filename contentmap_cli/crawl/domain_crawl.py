@@ -82,7 +82,8 @@ class DomainCrawler:
             await self._soft404.close()
             self._context.forget_hosts()
         self._stats.notes.extend(self._discovery.notes())
-        return self._stats.result(self._reader.spools, self._discovery.limits_hit, self._context.robots)
+        found = self._stats.result(self._reader.spools, self._discovery.limits_hit, self._context.robots)
+        return replace(found, robots_files=self._finder.robots_files())
 
     async def _crawl(self) -> None:
         if not await self._finder.select_first():

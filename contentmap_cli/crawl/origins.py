@@ -17,6 +17,7 @@ from contentmap_cli.crawl.robots import CAPPED_DELAY, Robots
 from contentmap_cli.errors import Code, Failure
 from contentmap_cli.models.evidence import Source, SourceKind, SourceState
 from contentmap_cli.models.hosts import is_related, origin_of, site_of
+from contentmap_cli.models.robots import RobotsFile
 
 HOME_PAGE_BYTES = 2 * 1024 * 1024
 
@@ -163,6 +164,14 @@ class SiteFinder:
             robots = Robots(product=robots.product, file=robots.file)
         context.robots = robots
         context.stats.robots_source = found.source
+
+    def robots_files(self) -> dict[str, RobotsFile]:
+        """Return the robots.txt of each origin that was asked for one and has one."""
+        return {
+            origin: found.robots.file
+            for origin, found in self._results.items()
+            if found.source.state in _READ and found.robots.file is not None
+        }
 
     def discard_soft_robots(self) -> None:
         """Mark a robots.txt as not understood if every path has this answer."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -66,6 +66,7 @@ class DomainCrawl:
     segments: tuple[Segment | None, ...] = field(repr=False)
     robots: Robots | None = field(default=None, repr=False)
     robots_file: RobotsFile | None = field(default=None, repr=False)  # of the site's origin
+    robots_files: Mapping[str, RobotsFile] = field(default_factory=dict, repr=False)  # by requested origin
 
     @classmethod
     def failed(cls, domain: str, error: Failure) -> DomainCrawl:

@@ -15,8 +15,8 @@ from contentmap_cli.errors import Code, Failure
 from contentmap_cli.models import Limits, Problem
 from contentmap_cli.models.hosts import origin_of, site_of
 from contentmap_cli.models.robots import RobotsFile
-from contentmap_cli.sitemap.document import parse_robots
 from contentmap_cli.sitemap.problems import redact_userinfo
+from contentmap_cli.sitemap.robots.document import parse_robots
 from contentmap_cli.sitemap.robots.fields import AGENT
 from contentmap_cli.sitemap.robots.lines import RobotsLine
 

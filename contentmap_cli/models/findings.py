@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from contentmap_cli.errors import Failure
 from contentmap_cli.models.entries import Lastmod, Problem
 from contentmap_cli.models.pages.counts import PageCounts
+from contentmap_cli.models.robots import RobotsRefusal
 from contentmap_cli.models.statuses import DiscoveryMethod, DocumentKind, Severity
 
 STANDARD_INPUT = "standard input"
@@ -79,6 +80,7 @@ class CheckSummary:
     known: int = 0
     passed: tuple[str, ...] = ()
     pages: PageCounts | None = None
+    coverage: tuple[Coverage, ...] = ()
 
 
 class Grouping(StrEnum):
@@ -146,17 +148,83 @@ class CheckedFile:
         return self.final_url or self.url
 
 
+class ListedUrl(NamedTuple):
+    """A row of a list of URLs: the URL or path as it is there, and its line.
+
+    `defect` says why it is no page to be listed in a sitemap, such as `status 404`. `is_page` is False for an
+    image, a style sheet and the like.
+    """
+
+    url: str
+    line: int
+    defect: str | None = None
+    is_page: bool = True
+
+
+class UrlList(Protocol):
+    """A list of URLs to compare the sitemaps with. `column` is the one that was read, None if it has none."""
+
+    name: str
+    column: str | None
+
+    def rows(self) -> Iterator[ListedUrl]:
+        """Yield the rows, each time from the start."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckScope:
+    """What is checked: the ids of rules, the crawlers that robots.txt is judged for, and a list of URLs."""
+
+    wanted: frozenset[str]
+    agents: tuple[str, ...]
+    against: UrlList | None = None
+
+
+@dataclass(slots=True)
+class CoverageSection:
+    """The numbers of URLs in a folder: in both, only in the list, only in the sitemaps."""
+
+    url: str
+    both: int = 0
+    only_list: int = 0
+    only_sitemaps: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """The URLs of a site's sitemaps, compared with a list.
+
+    `differing` URLs are in both with another scheme, with or without `www.` or a slash at the end.
+    `defective` ones are listed, but the list says that they are no page to be listed. `skipped` counts the
+    rows of the list that were not compared, by reason. `sections` are folders, the most differences first.
+    """
+
+    target: str
+    name: str
+    column: str | None
+    both: int
+    differing: int
+    defective: int
+    only_list: int
+    only_sitemaps: int
+    skipped: dict[str, int]
+    sections: tuple[CoverageSection, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class CheckedSite:
     """The target of a check.
 
-    `allows` says whether its robots.txt allows a URL, None if that is not known. `failures` are those of the
-    site, the limits that were reached, and notes. `robots` is its robots.txt, if one was read.
+    `refusals` returns the lines of robots.txt that disallow a URL to one of `agents`, None if no robots.txt
+    is known. `failures` are those of the site, the limits that were reached, and notes. `robots` is its
+    robots.txt, if one was read. `against` is a list of URLs to compare with.
     """
 
     target: str
     now: datetime
-    allows: Callable[[str], bool] | None = None
+    refusals: Callable[[str], Sequence[RobotsRefusal]] | None = None
+    agents: tuple[str, ...] = ()
     failures: tuple[Failure, ...] = ()
     is_site: bool = True  # False for a file
     robots: CheckedFile | None = None
+    against: UrlList | None = None

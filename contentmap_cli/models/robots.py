@@ -103,6 +103,20 @@ class DomainRobots(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class RobotsRefusal:
+    """A line of a robots.txt that disallows a URL, and the crawlers that obey it.
+
+    `agents` are as they were asked for, `*` for all crawlers without a group of their own. `group` is the
+    user agent of the line's group.
+    """
+
+    agents: tuple[str, ...]
+    group: str
+    line: int
+    rule: str
+
+
+@dataclass(frozen=True, slots=True)
 class RobotsVerdict:
     """Whether a robots.txt allows a crawler to request a URL, and which line decides (RFC 9309 section
     2.2.2).

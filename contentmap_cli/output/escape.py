@@ -93,9 +93,10 @@ def redact(text: str) -> str:
     `user:password@` keeps the user; a user alone (often a token, but not in a database URL) is replaced as
     well, and so is the value of a `password` parameter.
     """
-    for userinfo in _USERINFO:
-        text = userinfo.sub(_masked, text)
-    return _SECRET_PARAMETER.sub(r"\g<name>***", text)
+    if "@" in text:
+        for userinfo in _USERINFO:
+            text = userinfo.sub(_masked, text)
+    return _SECRET_PARAMETER.sub(r"\g<name>***", text) if "=" in text else text
 
 
 def _masked(match: re.Match[str]) -> str:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
-from functools import lru_cache
 from itertools import chain
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO
 from urllib.parse import urlsplit
 
 from contentmap_cli.errors import Failure
@@ -48,32 +46,9 @@ def parse_document(
 
     Content raises nothing: faults are in the problems and the failure of the `Document`.
     """
-    parser = _DocumentParser(source, sink, base, limits, in_scope, content_type)
+    parser = DocumentParser(source, sink, base, limits, in_scope, content_type)
     parser.cut = cut
     return parser.run(robots=robots or _is_robots_url(base))
-
-
-class ParsedRobots(NamedTuple):
-    """A parsed robots.txt: the document, its rules (None for an HTML page), and its decoded bytes."""
-
-    document: Document
-    text: RobotsText | None
-    body: bytes
-
-
-def parse_robots(source: BinaryIO, *, base: str | None, limits: Limits, cut: bool = False) -> ParsedRobots:
-    """Parse at most `limits.robots_bytes` of a robots.txt, as `parse_document` does.
-
-    `cut` says that `source` ends before the document does: the last line is then ignored.
-    """
-    parser = _DocumentParser(source, NullSink(), base, _robots_limits(limits), None, None)
-    parser.cut = cut
-    return ParsedRobots(parser.run(robots=True), parser.robots, parser.robots_body)
-
-
-@lru_cache(maxsize=8)
-def _robots_limits(limits: Limits) -> Limits:
-    return replace(limits, body_bytes=limits.robots_bytes)
 
 
 class NullSink:
@@ -94,7 +69,7 @@ class _ParseStopped(Exception):
         self.failure = Failure(code.value, message)
 
 
-class _DocumentParser:
+class DocumentParser:
     """The state of one `parse_document`."""
 
     def __init__(

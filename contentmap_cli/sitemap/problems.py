@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from enum import StrEnum
 
@@ -127,9 +127,14 @@ class Problems:
             last = self.listed[positions[-1]]
             self.listed[positions[-1]] = replace(last, count=last.count + count)
 
-    def extend(self, others: Problems) -> None:
+    @property
+    def delivers(self) -> bool:
+        """Whether every problem is delivered."""
+        return self._deliver is not None
+
+    def extend(self, others: Iterable[Problem]) -> None:
         """Add the problems of another collector."""
-        for each in others.listed:
+        for each in others:
             self.add(ProblemCode(each.code), each.line, each.message, each.count)
 
     def flush(self) -> None:

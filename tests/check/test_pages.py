@@ -291,7 +291,6 @@ def test_robots_txt_of_the_agent_decides() -> None:
     """That this crawler may not request a page says nothing about others."""
     disallowed = failed(Code.DISALLOWED, PageState.DISALLOWED)
     assert set(judged(disallowed)) == {"page-disallowed"}
-    assert not judged(disallowed, robots_is_checked=True)
     assert not judged(disallowed, allows=lambda agent, url: True)
     assert set(judged(disallowed, allows=lambda agent, url: None)) == {"page-disallowed"}
     forbids: Allows = lambda agent, url: agent != "googlebot"  # noqa: E731
@@ -301,6 +300,9 @@ def test_robots_txt_of_the_agent_decides() -> None:
         "page-noindex-unseen",
     }
     assert not judged(page(), agents=("bingbot",), allows=forbids)
+    assert not judged(page(), allows=forbids, robots_is_checked=True)
+    unknown = judged(disallowed, allows=lambda agent, url: None, robots_is_checked=True)
+    assert set(unknown) == {"page-disallowed"}
 
 
 def test_pages_that_are_what_a_made_up_url_gets() -> None:

@@ -17,6 +17,7 @@ from contentmap_cli.crawl.reading.entry_spool import EntrySpool
 from contentmap_cli.errors import Failure, UsageError
 from contentmap_cli.models import DiscoveryMethod, Document, DocumentKind, Entry
 from contentmap_cli.models.findings import CheckedFile, CheckedSite, Severity
+from contentmap_cli.models.robots import RobotsRefusal
 from contentmap_cli.sitemap import ProblemCode, parse_document, parse_lastmod
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -295,12 +296,19 @@ def test_a_site_that_breaks_a_rule(name: str) -> None:
 def test_rules_about_several_files() -> None:
     """robots.txt, folders, indexes and other files: what one document alone cannot break."""
     page = Entry("https://a.example.com/x", parse_lastmod("2026-02-02"))
-    site = CheckedSite("a.example.com", NOW, allows=lambda url: not url.endswith("/x"))
+    refusal = RobotsRefusal(("Googlebot",), "*", 2, "Disallow: /x")
+    site = CheckedSite(
+        "a.example.com", NOW, lambda url: [refusal] if url.endswith("/x") else [], ("*", "Googlebot")
+    )
     deep = replace(FILE, name="d", url="https://a.example.com/catalog/s.xml")
     late = replace(FILE, name="e", index_lastmod=parse_lastmod("2026-01-01"))
     said = found((deep, [page]), (late, [page]), site=site)
     assert said == {"url-repeated": 1, "url-blocked": 2, "url-location": 1, "lastmod-index": 1} | said
     assert "robots-blocked" in found((replace(FILE, url="https://a.example.com/x"), ()), site=site)
+    others = replace(site, refusals=lambda _: [replace(refusal, agents=("*",))])
+    assert {"url-blocked-others", "robots-blocked"} <= set(found((FILE, [page]), site=others))
+    for agents in (("*",), ()):
+        assert "url-blocked" in found((FILE, [page]), site=replace(others, agents=agents))
     trusted = replace(deep, trusted=True)
     assert {"url-location", "location-folder"} & {*found((trusted, [page]))} == {"location-folder"}
 
@@ -367,12 +375,13 @@ def test_relative_urls_of_a_document_of_known_place() -> None:
 
 
 def test_every_rule_is_tried() -> None:
-    """No rule without a document that breaks it. Those about pages are in `test_pages`."""
+    """No rule without a document that breaks it. Others are in `test_pages` and `test_coverage`."""
     several = {
-        *("url-repeated", "url-blocked", "url-location", "location-folder", "lastmod-index", "robots-blocked")
+        *("url-repeated", "url-blocked", "url-blocked-others", "url-location", "location-folder"),
+        *("lastmod-index", "robots-blocked"),
     }
     assert {*BROKEN, *DELIVERED, *SITES, *ROBOTS, *several} == {
-        name for name in RULES if not name.startswith("page-")
+        name for name in RULES if not name.startswith(("page-", "coverage-"))
     }
 
 

@@ -15,7 +15,9 @@ from contentmap_cli.commands.checking.targets import is_file as _is_file
 from contentmap_cli.errors import UsageError
 
 NAMESPACE = "http://www.sitemaps.org/schemas/sitemap/0.9"
-CHECK_KEYS = ["type", "schema", "targets", "files", "urls", "counts", "known", "pages", "passed"]
+CHECK_KEYS = [
+    *("type", "schema", "targets", "files", "urls", "counts", "known", "pages", "passed", "coverage"),
+]
 FINDING_KEYS = [
     *("type", "schema", "rule", "severity", "target", "file", "line", "message", "count", "examples"),
     *("why", "link"),
@@ -37,9 +39,108 @@ def test_live_then_stored(contentmap: Any) -> None:
         assert contentmap("check", "a.test", "--stored").code == 6
         contentmap("scan", "http://a.test", "--connect-to", sites.connect_to)
     stored = contentmap("check", "a.test", "--stored", "--json")
-    assert (live.code, stored.code) == (3, 0)  # an error, and warnings
-    assert {"url-blocked", "robots-orphan"} <= rules(live)
-    assert "robots-orphan" in rules(stored)
+    assert (live.code, stored.code) == (3, 3)
+    for said in (live, stored):
+        assert {"url-blocked", "robots-orphan"} <= rules(said)
+
+
+@one_database
+def test_what_robots_txt_disallows_to_each_crawler(contentmap: Any) -> None:
+    """Live and recorded: by default for search engines and all others, with --as-agent for those named."""
+    robots = "User-agent: *\nDisallow: /\n\nUser-agent: Googlebot\nUser-agent: Bingbot\nDisallow: /bots\n"
+    pages = {
+        "a.test/robots.txt": robots + "\nUser-agent: ContentMap\nAllow: /\nSitemap: http://a.test/s.xml",
+        "a.test/s.xml": urlset("/", "/bots/1", "http://b.test/bots/1"),
+    }
+    selected = ("--select", "url-blocked", "--json")
+
+    def named(*words: str) -> set[tuple[str, str, str]]:
+        found = contentmap("check", *words, *selected).json["findings"]
+        return {(each["rule"], one["url"], one["value"]) for each in found for one in each["occurrences"]}
+
+    all_others = "Disallow: / (robots.txt line 2, group *, for *)"
+    by_default = {
+        ("url-blocked-others", "http://a.test/", all_others),
+        ("url-blocked", "http://a.test/bots/1", all_others),
+        (
+            "url-blocked",
+            "http://a.test/bots/1",
+            "Disallow: /bots (robots.txt line 6, group Googlebot, for Googlebot)",
+        ),
+        (
+            "url-blocked",
+            "http://a.test/bots/1",
+            "Disallow: /bots (robots.txt line 6, group Bingbot, for Bingbot)",
+        ),
+    }
+    with serving(pages) as sites:
+        live = ("http://a.test", "--connect-to", sites.connect_to)
+        assert named(*live) == by_default
+        contentmap("scan", *live)
+    assert named("a.test", "--stored") == by_default
+    assert named("a.test", "--stored", "--as-agent", "contentmap", "--as-agent", "Googlebot-Image") == {
+        (
+            "url-blocked",
+            "http://a.test/bots/1",
+            "Disallow: /bots (robots.txt line 6, group Googlebot, for Googlebot-Image)",
+        )
+    }
+
+
+@one_database
+def test_coverage_of_a_list(contentmap: Any, tmp_path: Path) -> None:
+    """Of a live site, a recorded one and a file; from a file and standard input; by section."""
+    listed = tmp_path / "crawl.csv"
+    listed.write_text("URL,Clicks\n/blog/1,3\nhttp://a.test/blog/9,1\nhttp://b.test/,1\n", encoding="utf-8")
+    (tmp_path / "s.xml").write_text(urlset("http://a.test/blog/1", "http://a.test/2"), encoding="utf-8")
+    pages = {"a.test/robots.txt": "Sitemap: http://a.test/s.xml", "a.test/s.xml": urlset("/blog/1", "/2")}
+    words = ("--select", "coverage", "--against", str(listed))
+
+    def check(*given: str, **more: Any) -> dict[tuple[str, str], tuple[str, int | None]]:
+        said = contentmap("check", *given, "--json", **more)
+        (coverage,) = said.json["coverage"]
+        assert (coverage["both"], coverage["skipped"]) == (1, {"other site": 1})
+        assert coverage["sections"] == [
+            {"url": "http://a.test/", "both": 1, "only_list": 1, "only_sitemaps": 1},
+            {"url": "http://a.test/blog/", "both": 1, "only_list": 1, "only_sitemaps": 0},
+        ]
+        return {
+            (each["rule"], each["file"].rpartition("/")[2]): (
+                one["url"],
+                one["line"] if "missing" in each["rule"] else None,
+            )
+            for each in said.json["findings"]
+            for one in each["occurrences"]
+        }
+
+    expected = {
+        ("coverage-missing", "crawl.csv"): ("http://a.test/blog/9", 3),
+        ("coverage-unknown", "s.xml"): ("http://a.test/2", None),
+    }
+    with serving(pages) as sites:
+        live = ("http://a.test", "--connect-to", sites.connect_to)
+        assert check(*live, *words) == expected
+        contentmap("scan", *live)
+    assert check("a.test", "--stored", *words) == expected
+    assert check(str(tmp_path / "s.xml"), *words) == expected
+    piped = check("a.test", "--stored", *words[:3], "-", stdin=listed.read_bytes())
+    assert piped == {("coverage-missing", "standard input"): ("http://a.test/blog/9", 3)} | {
+        key: value for key, value in expected.items() if key[1] == "s.xml"
+    }
+    table = contentmap("check", "a.test", "--stored", *words).out
+    assert "a.test and" in table
+    assert "http://a.test/blog/     1             1                 0" in table
+    for more, message in (
+        (
+            ("--against", str(listed), "--against-column", "Page"),
+            "name one with --against-column: URL, Clicks",
+        ),
+        (("--against-column", "Page"), "--against-column requires --against"),
+        (("--against", str(tmp_path / "absent.csv")), "cannot read"),
+        (("--against", "-"), "standard input is named twice"),
+    ):
+        said = contentmap("check", "-", *more)
+        assert (said.code, message in said.err) == (2, True), said.err
 
 
 @one_database
@@ -206,7 +307,9 @@ def test_a_list_of_sites(contentmap: Any, tmp_path: Path) -> None:
     assert said.json["targets"] == ["a.test", "http://b.test/index.xml", "gone.test"]
     assert said.json["passed"] == said.json["targets"]  # a warning for gone.test
     assert alone.json["files"] == 2
-    assert rules(alone) == {"url-fragment"}
+    (finding,) = (each for each in alone.json["findings"] if each["rule"] == "url-fragment")
+    (occurrence,) = finding["occurrences"]
+    assert (occurrence["url"], occurrence["line"]) == ("http://b.test/in#x", 4)
     assert not [url for url in asked if "other" in url]
 
 

@@ -252,3 +252,25 @@ async def rows(checks: Checks, query: Any) -> list[Any]:
         found = list(result) if result.returns_rows else []
     await database.close()
     return found
+
+
+@one_database
+def test_a_noindex_that_the_crawler_never_sees(contentmap: Contentmap) -> None:
+    """robots.txt forbids the page to the crawler that is judged, not to the one that asks. Said once each."""
+    reply = Reply(b"<!doctype html><title>Page</title><p>Text", headers=HTML | {"X-Robots-Tag": "noindex"})
+    robots = "User-agent: Bingbot\nDisallow: /p\nSitemap: http://a.test/s.xml"
+    pages = {"a.test/robots.txt": robots, "a.test/s.xml": urlset("http://a.test/p"), "a.test/p": reply}
+
+    def found(*words: str) -> set[str]:
+        said = contentmap("check", "a.test", "--json", "--pages", "all", "--select", "page", *words)
+        return {each["rule"] for each in said.json["findings"]}
+
+    unseen = {"page-noindex", "page-noindex-unseen", "url-blocked"}
+    with serving(pages) as running:
+        live = ("--connect-to", running.connect_to, "--select", "url-blocked")
+        assert found(*live) == {"page-noindex", "url-blocked"}
+        assert found(*live, "--as-agent", "Bingbot") == unseen
+        contentmap("scan", "a.test", "--connect-to", running.connect_to)
+        assert found(*live, "--stored", "--as-agent", "bingbot") == unseen
+        unchecked = (*live[:2], "--as-agent", "Bingbot")
+        assert found(*unchecked) == unseen - {"url-blocked"} | {"page-disallowed"}

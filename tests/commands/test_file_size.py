@@ -68,6 +68,6 @@ def test_scan_and_check_take_it(on_sqlite: Any, tmp_path: Path) -> None:
         assert (said.code, said.json["results"][0]["urls"]) == (0, 2000)
     file = tmp_path / "map.xml"
     file.write_text(_sitemap(2000), encoding="utf-8")
-    for size, rules in (("50kB", {"limit-size"}), ("1MiB", set())):
+    for size, rules in (("50kB", {"site-incomplete"}), ("1MiB", set())):
         found = on_sqlite("check", str(file), "--max-file-size", size, "--json").json["findings"]
-        assert {each["rule"] for each in found} & {"limit-size"} == rules
+        assert {each["rule"] for each in found} & {"limit-size", "site-incomplete"} == rules

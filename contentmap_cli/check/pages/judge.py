@@ -33,7 +33,8 @@ class PageJudge:
     """Judges the pages of one site. Give it the entries of each file in batches, with the facts they need.
 
     `agents` are the crawlers whose rules count besides those for all. `probes` are the answers for made-up
-    paths. `robots_is_checked` says that the rule url-blocked judges the listed URLs already.
+    paths. `robots_is_checked` says that the rule url-blocked judges the listed URLs whose
+    robots.txt is known.
     """
 
     def __init__(
@@ -69,7 +70,7 @@ class PageJudge:
 
     def _faults(self, entry: Entry, page: PageFacts, facts: Mapping[str, PageFacts]) -> Iterator[Fault]:
         disallowed = self._disallowed(page)
-        if disallowed is not None and not self._robots_is_checked:
+        if disallowed is not None and not (self._robots_is_checked and self._is_known(page)):
             yield Fault(rules.DISALLOWED, f"robots.txt disallows it for {disallowed}", disallowed)
         if _target(page) is not None:
             yield self._redirect(page, facts)
@@ -143,6 +144,12 @@ class PageJudge:
             None
             if fault is None
             else _REASONS.get(fault.rule.id, "is not indexable: {0}").format(fault.message)
+        )
+
+    def _is_known(self, page: PageFacts) -> bool:
+        """Return whether robots.txt of a page's origin is known."""
+        return self._allows is not None and any(
+            self._allows(agent, page.url) is not None for agent in self._agents
         )
 
     def _disallowed(self, page: PageFacts) -> str | None:

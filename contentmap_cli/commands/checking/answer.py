@@ -59,6 +59,7 @@ class CheckAnswer:
             counts=dict(Counter(finding.rule.severity for finding in shown)),
             known=known,
             pages=pages,
+            coverage=tuple(result.coverage for result in results if result.coverage is not None),
             passed=tuple(name for name in names if name not in failing),
         )
         report = CheckReport(

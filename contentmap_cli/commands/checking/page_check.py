@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import signal
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple, TypeVar
@@ -58,24 +58,27 @@ class PageOptions(NamedTuple):
     agents: tuple[str, ...] = AGENTS
 
     @classmethod
-    def parse(cls, text: str, *, fresh: bool) -> PageOptions:
+    def parse(cls, text: str, agents: Sequence[str] | None = None, *, fresh: bool) -> PageOptions:
         """Return the options for the value of `--pages`. Raise UsageError for an invalid one."""
+        named = tuple(agent for agent in agents or () if agent != "*") or AGENTS
         number = text.strip().lower()
         if number == "all":
-            return cls(None, fresh)
+            return cls(None, fresh, named)
         if not number.isdecimal() or not int(number) or len(number) > 9:
             raise UsageError(f"invalid number of pages: {text[:40]!r}", hint="give a number, or `all`")
-        return cls(int(number), fresh)
+        return cls(int(number), fresh, named)
 
 
 @dataclass(frozen=True, slots=True)
 class PageSite:
     """A site whose pages are checked. `listing` yields its entries, as often as it is called. `robots` are
-    rules that were read already. `seconds` is what reading its sitemaps took."""
+    rules that were read already. `allows` says what robots.txt allows to the crawlers that are judged.
+    `seconds` is what reading its sitemaps took."""
 
     target: Target
     listing: Callable[[], Listing]
     robots: tuple[Robots, ...] = ()
+    allows: Callable[[str, str], bool | None] | None = None
     seconds: float = 0.0
 
 
@@ -215,8 +218,11 @@ class PageCheck:
     async def _judge(self, site: PageSite, store: PageStore, selection: Selection, notes: Notes) -> None:
         """Judge the pages that were asked, file by file."""
         from contentmap_cli.check.pages.judge import PageJudge
+        from contentmap_cli.check.site.blocked import URL_BLOCKED
 
-        judge = PageJudge(notes, self.options.agents, await store.probes())
+        checked = notes.is_selected(URL_BLOCKED)
+        probes = await store.probes()
+        judge = PageJudge(notes, self.options.agents, probes, site.allows, robots_is_checked=checked)
         async for file, listed, entries in site.listing():
             if not any(map(selection.was_taken, normalised(listed))):
                 continue

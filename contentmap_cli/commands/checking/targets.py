@@ -21,7 +21,7 @@ from contentmap_cli.crawl.crawler import Crawler
 from contentmap_cli.crawl.targets import TargetError, group_targets, parse_lines, parse_target
 from contentmap_cli.errors import JobHeld, UsageError
 from contentmap_cli.models import Target
-from contentmap_cli.models.findings import STANDARD_INPUT, CheckedSite, Finding
+from contentmap_cli.models.findings import STANDARD_INPUT, CheckedSite, CheckScope, Coverage, Finding
 
 CONCURRENT_SITES = 8
 _FILE_ENDINGS = (".xml", ".gz", ".txt", ".rss", ".atom")
@@ -36,21 +36,23 @@ class CheckedTarget:
     entries: int
     findings: Sequence[Finding]
     incomplete: Sequence[str]
+    coverage: Coverage | None = None
 
     @classmethod
     def of(cls, checker: Checker) -> CheckedTarget:
         """Return the result of a checker that is finished; its hashes are not kept."""
         findings = checker.findings()
-        return cls(checker.target, checker.files, checker.seen, findings, checker.incomplete())
+        limits, coverage = checker.incomplete(), checker.coverage()
+        return cls(checker.target, checker.files, checker.seen, findings, limits, coverage)
 
 
 @dataclass(frozen=True, slots=True)
 class CheckRun:
-    """What is checked, and how. `wanted` are ids of rules; `base` is the URL of a file."""
+    """What is checked, and how. `base` is the URL of a file."""
 
     cli: GlobalOptions
     settings: ScanSettings
-    wanted: frozenset[str]
+    scope: CheckScope
     store: OccurrenceStore
     base: str | None = None
     pages: PageCheck | None = None
@@ -76,8 +78,8 @@ class CheckRun:
 
     def _file(self, name: str) -> CheckedTarget:
         shown = STANDARD_INPUT if name == "-" else name
-        site = CheckedSite(target=shown, now=datetime.now(UTC), is_site=False)
-        checker = Checker(site, self.wanted, self.store)
+        site = CheckedSite(target=shown, now=datetime.now(UTC), is_site=False, against=self.scope.against)
+        checker = Checker(site, self.scope.wanted, self.store)
         limits = replace(self.settings.crawl_options().limits, details=True)
         with opened(name) as source:
             check_file(checker, shown, source, self.base, limits, robots=is_robots(name, self.base))
@@ -88,16 +90,16 @@ class CheckRun:
             return []
         options = self.settings.crawl_options()
         options = replace(options, limits=replace(options.limits, details=True))
-        cli, wanted, pages, store = self.cli, self.wanted, self.pages, self.store
+        cli, scope, pages, store = self.cli, self.scope, self.pages, self.store
         opened = pages.opened(self.settings.max_time) if pages is not None else nullcontext()
         async with Crawler(options) as crawler, opened:
 
             async def check(site: Target) -> CheckedTarget | None:
                 try:
                     if self.stored:
-                        checker = await check_stored(cli, site, wanted, crawler, pages, store)
+                        checker = await check_stored(cli, site, scope, crawler, pages, store)
                     else:
-                        checker = await check_live(cli, site, crawler, wanted, pages, store)
+                        checker = await check_live(cli, site, crawler, scope, pages, store)
                 except Stopped:
                     if pages is not None:
                         pages.skipped.append(site.domain)

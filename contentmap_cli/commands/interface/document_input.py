@@ -14,7 +14,7 @@ _IN_MEMORY = 1 << 20
 _CHUNK = 1 << 16
 
 
-def opened(file: str) -> BinaryIO:
+def opened(file: str, hint: str = "name a file, or - for standard input") -> BinaryIO:
     """Open a file, or standard input for `-`, as a seekable stream. Raise UsageError if it cannot be read."""
     try:
         if file == "-":
@@ -25,7 +25,7 @@ def opened(file: str) -> BinaryIO:
         with source:
             return _copied(source)
     except OSError as error:
-        raise UsageError(f"cannot read {file}", hint="name a file, or - for standard input") from error
+        raise UsageError(f"cannot read {file}", hint=hint) from error
 
 
 def _copied(pipe: BinaryIO) -> BinaryIO:

@@ -19,6 +19,7 @@ from contentmap_cli.models.findings import (
 )
 from contentmap_cli.models.pages.counts import PageCounts
 from contentmap_cli.output.escape import redact
+from contentmap_cli.output.findings.coverage import coverage_object
 from contentmap_cli.output.objects import SCHEMA
 
 EXAMPLES: Final = 5
@@ -54,7 +55,7 @@ def local_path(finding: Finding) -> str | None:
     """Return the path of a checked file from the current folder, None for anything else."""
     if not finding.is_local or finding.target == STANDARD_INPUT:
         return None
-    return os.path.relpath(finding.target).replace(os.sep, "/")
+    return os.path.relpath(finding.place).replace(os.sep, "/")
 
 
 def finding_object(finding: Finding) -> dict[str, object]:
@@ -125,6 +126,7 @@ def check_object(summary: CheckSummary) -> dict[str, object]:
         "known": summary.known,
         "pages": pages_object(summary.pages) if summary.pages is not None else None,
         "passed": [redact(target) for target in summary.passed],
+        "coverage": [coverage_object(each) for each in summary.coverage],
     }
 
 

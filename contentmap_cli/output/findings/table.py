@@ -9,6 +9,7 @@ from contentmap_cli.models import Severity
 from contentmap_cli.models.findings import CheckReport, CheckSummary, Finding, Grouping
 from contentmap_cli.output.columns import Style, styled
 from contentmap_cli.output.escape import redact, terminal, url_text
+from contentmap_cli.output.findings.coverage import write_coverage
 from contentmap_cli.output.findings.objects import (
     EXAMPLES,
     finding_text,
@@ -30,6 +31,8 @@ def write_table(out: TextIO, report: CheckReport, *, color: bool) -> None:
         _findings(out, report, color=color)
     for target in report.summary.passed:
         out.write(f"{styled('passed', Style.GREEN, color)}   {terminal(redact(target))}\n")
+    for coverage in report.summary.coverage:
+        write_coverage(out, coverage, color=color)
     out.write(_counts(report.summary))
 
 

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from contentmap_cli.models import Problem
 from contentmap_cli.sitemap.problems import ProblemCode, Problems, shorten
 from contentmap_cli.sitemap.robots.fields import (
     AGENT,
@@ -83,13 +84,15 @@ def read_robots(
     `base` is its URL, `url_length` the maximum length of a URL in bytes. `html` says that HTML tags are
     removed.
     """
-    found = Problems()
+    every: list[Problem] = []
+    found = Problems(every.extend if problems.delivers else None)
     parser = _RobotsParser(found, base, url_length)
     for number, line in _lines(text, found, html=html):
         parser.read_line(number, line)
     robots = parser.result()
     if robots.understood:
-        problems.extend(found)
+        found.flush()
+        problems.extend(every or found.listed)
     else:
         problems.add(ProblemCode.ROBOTS_NOT_UNDERSTOOD, None, "no rule, group or Sitemap line")
     return robots

@@ -1,4 +1,4 @@
-"""What breaks a rule and how to repair it, from `explanations.toml`."""
+"""What breaks a rule and how to repair it, from `rules.toml`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Explanation(NamedTuple):
 
 @cache
 def _texts() -> dict[str, dict[str, str]]:
-    return tomllib.loads(files(__package__).joinpath("explanations.toml").read_text(encoding="utf-8"))
+    return tomllib.loads(files(__package__).joinpath("rules.toml").read_text(encoding="utf-8"))
 
 
 def explanation(rule: Rule) -> Explanation:

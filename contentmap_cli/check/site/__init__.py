@@ -1,0 +1,1 @@
+"""Rules that compare sitemaps with robots.txt, and with lists of URLs."""
