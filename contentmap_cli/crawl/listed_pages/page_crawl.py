@@ -31,10 +31,14 @@ MAX_PAUSES: Final = 4
 
 
 class ListedPage(NamedTuple):
-    """A page to ask for: its normalised URL, and the facts that an earlier run has of it."""
+    """A page to ask for: its normalised URL, and the facts that are recorded of it.
+
+    `is_known` says that they are of this run, so that the page is not asked for again.
+    """
 
     url: str
     earlier: PageFacts | None = None
+    is_known: bool = False
 
 
 class PageCrawl:
@@ -116,6 +120,9 @@ class PageCrawl:
         host = self._hosts.get(request.host)
         if host is None:
             host = self._hosts[request.host] = HostQueue(request.host)
+        if page.is_known and page.earlier is not None:
+            self._probes.note(page.earlier)
+            return
         reason = self._stopped or host.stopped
         if reason is not None:
             self.not_asked[reason] += 1
