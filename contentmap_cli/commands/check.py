@@ -159,6 +159,4 @@ def check(
     code = answer.write(results, store, rules, page_check.total if page_check is not None else None)
     for note in page_check.notes(form) if page_check is not None else ():
         cli.note(note)
-    if page_check is not None and page_check.signals:
-        return 128 + page_check.signals[0]
-    return code
+    return code if page_check is None else page_check.exit_code(code)

@@ -292,7 +292,7 @@ class EntryBuilder:
         line = where if isinstance(where, int) or where is None else where.sourceline
         if lastmod.utc is None:
             if not lastmod.text:
-                if not in_feed:
+                if self.details and not in_feed:
                     self.problems.add(ProblemCode.EMPTY_LASTMOD, line, "empty lastmod", url=url)
                 return None
             self.problems.add(ProblemCode.INVALID_LASTMOD, line, shorten(lastmod.text), url=url)

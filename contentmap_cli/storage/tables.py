@@ -201,6 +201,7 @@ class PageRunRow(Base):
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     domain_id: Mapped[int] = mapped_column(ForeignKey("domains.id", ondelete="CASCADE"))
     wanted: Mapped[int | None] = mapped_column(Integer)  # --pages; NULL: all
+    scope: Mapped[str | None] = mapped_column(String(32))  # digest of the only sitemaps that were read
     token: Mapped[str | None] = mapped_column(String(32))
     owner: Mapped[str | None] = mapped_column(String(128))
     lease_until: Mapped[datetime | None]

@@ -23,6 +23,7 @@ def upgrade() -> None:
         sa.Column("id", BIG_ID, nullable=False),
         sa.Column("domain_id", BIG_ID, nullable=False),
         sa.Column("wanted", sa.Integer(), nullable=True),
+        sa.Column("scope", sa.String(length=32), nullable=True),
         sa.Column("token", sa.String(length=32), nullable=True),
         sa.Column("owner", sa.String(length=128), nullable=True),
         sa.Column("lease_until", UtcDateTime(), nullable=True),

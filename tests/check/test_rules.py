@@ -130,7 +130,6 @@ BROKEN: dict[str, str | bytes] = {
     "hreflang-x-default": wrap(url(SELF + link("de", "https://a.example.com/de"))),
     "hreflang-domain": wrap(url(SELF + link("de", "https://example.de/p"))),
     "hreflang-missing": wrap("".join(url(SELF, f"https://a.example.com/{n}") for n in range(3)) + url()),
-    "lastmod-empty": wrap("<url><loc>https://a.example.com/</loc><lastmod> </lastmod></url>"),
     "lastmod-time": wrap(urls(3, "2026-01-{day:02}T10:00Z").partition("<url>")[2].join(("<url>", ""))[: -len("</urlset>")] + url()),  # noqa: E501 - a document a line
     "changefreq-format": wrap(url("<changefreq>Daily</changefreq>")),
     "priority-format": wrap(url("<priority>0,8</priority>")),
@@ -378,7 +377,7 @@ def test_every_rule_is_tried() -> None:
     """No rule without a document that breaks it. Others are in `test_pages` and `test_coverage`."""
     several = {
         *("url-repeated", "url-blocked", "url-blocked-others", "url-location", "location-folder"),
-        *("lastmod-index", "robots-blocked"),
+        *("lastmod-index", "lastmod-empty", "robots-blocked"),
     }
     assert {*BROKEN, *DELIVERED, *SITES, *ROBOTS, *several} == {
         name for name in RULES if not name.startswith(("page-", "coverage-"))

@@ -24,6 +24,7 @@ from contentmap_cli.storage.tables import PAGES, PageRunRow
 
 HTML = {"Content-Type": "text/html"}
 STORE = "contentmap_cli.commands.checking.page_store"
+BATCHES = {f"{STORE}.BATCH": 5, f"{STORE}.SECONDS": 60}
 
 
 def html(number: int) -> Reply:
@@ -140,8 +141,7 @@ def test_the_next_run_asks_conditionally(checks: Checks) -> None:
 
 async def test_killed_and_run_again(checks: Checks) -> None:
     """What was recorded is not asked for again. Other processes see at once that the run has ended."""
-    quick = {f"{STORE}.BATCH": 5, f"{STORE}.SECONDS": 60.0}
-    fault = {"point": "work:transaction.committed", "nth": 2, "do": "kill", "set": quick}
+    fault = {"point": "work:transaction.committed", "nth": 2, "do": "kill", "set": BATCHES}
     killed = await asyncio.to_thread(checks, "--pages", "all", fault=fault)
     assert killed.code == -signal.SIGKILL
     recorded = {row.url.removeprefix("http://") for row in await rows(checks, select(PAGES.c.url))}
@@ -168,8 +168,11 @@ def test_stopped_and_run_again(checks: Checks) -> None:
     process = checks.contentmap.start(*checks.words("--pages", "all"))
     while len(checks.asked()) < 17:
         time.sleep(0.01)
+    busy = "another run is checking the pages of a.test"
     said = checks("--pages", "2")
-    assert (said.code, "another run is checking the pages of a.test" in said.err) == (75, True)
+    assert (said.code, said.out, busy in said.err) == (75, "", True)
+    said = checks("http://b.test", "--pages", "2")  # the other site is checked
+    assert (said.code, said.json["targets"], busy in said.err) == (75, ["b.test"], True)
     process.send_signal(signal.SIGINT)
     time.sleep(0.2)
     opened.set()
@@ -195,7 +198,7 @@ def test_out_of_time(checks: Checks) -> None:
     assert (said.code, selected, asked + reasons["time"], said.json["findings"]) == (0, 30, 30, [])
     assert 10 <= asked < 30
     said = checks("--pages", "all", "--max-time", "1.2")
-    assert (said.code, counts(said)[1] > asked, "stopped" in counts(said)[2]) == (0, True, True)
+    assert (said.code, counts(said)[1] > asked, "time" in counts(said)[2]) == (0, True, True)
     assert counts(checks("--pages", "all")) == (30, 30, {})
     assert set(checks.asked().values()) <= {1, 2}
     assert checks.asked().total() <= 34  # two requests were on their way each time
@@ -229,7 +232,7 @@ async def test_a_failure_is_recorded(checks: Checks) -> None:
             "BEGIN SELECT RAISE(ABORT, 'no'); END"
         )
     await rows(checks, text(refuse))
-    fault = {"set": {f"{STORE}.BATCH": 5}}
+    fault = {"set": BATCHES}
     said = await asyncio.to_thread(checks, "--pages", "all", fault=fault)
     assert said.code == 1
     query = select(PageRunRow.finished_at, PageRunRow.token, PageRunRow.error_code).order_by(PageRunRow.id)

@@ -79,5 +79,7 @@ def test_shares() -> None:
 
 def test_no_hash_is_lost() -> None:
     """Those at both ends of a bucket are found."""
-    selection = Selection([0, 2**56 - 1, 2**56, 2**64 - 1, 0])
+    selection = Selection([0, 2**56 - 1, 2**56, 2**64 - 1, 0], int)
     assert len(selection) == 4
+    for number in (0, 1, 2**56 - 1, 2**56, 2**64 - 2, 2**64 - 1):
+        assert (str(number) in selection) == (number not in (1, 2**64 - 2))

@@ -128,6 +128,26 @@ def test_a_sentence_counts_where_there_is_little_else() -> None:
     assert not text_of("Lamps", f"<p>One lamp.</p>{hidden}").signals
 
 
+@pytest.mark.parametrize(
+    ("sentence", "counts"),
+    [
+        ("The page may have been moved or no longer exists.", True),
+        ("Hmm, that page doesn't seem to exist.", True),
+        ("This offer has expired.", True),
+        ("Error code: 404", True),
+        ("Diese Seite gibt es leider nicht mehr.", True),
+        ("No podemos encontrar la página que buscas.", True),
+        ("La pagina che stai cercando non è stata trovata.", True),
+        ("Le document demandé n’existe plus.", True),
+        ("The lamp may have been moved. Ask in the shop.", False),
+        ("An expired guarantee ends all claims.", False),
+        ("The lamps of page 404 are from Denmark.", False),
+    ],
+)
+def test_sentences_of_error_pages(sentence: str, counts: bool) -> None:
+    assert ("not_found_text" in text_of("Lamps", f"<h1>Lamps</h1><p>{sentence}").signals) is counts
+
+
 def test_empty_pages() -> None:
     layout = "<header><a href=/>Lamps</a></header><nav><a href=/a>a</a></nav>{}<footer>Imprint</footer>"
     for body in ("", " <div>&nbsp;</div> ", layout.format("<main></main>"), layout.format("<p hidden>a</p>")):

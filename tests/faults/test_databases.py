@@ -18,6 +18,7 @@ import pytest
 from postgres_server import PostgresServer, wanted_version
 from queue_trial import ask
 from trial import Trial, make_schema, wait_until, wait_until_shut, wait_until_stopped
+from web_sites import Reply, urlset
 
 from contentmap_cli.errors import Code
 
@@ -96,6 +97,27 @@ def test_the_server_is_restarted(on_own_server: Trial, own_server: PostgresServe
     if said.code == 5:
         assert f"resume {trial.job_id}" in said.err, said.err
     trial.check_resumed()
+
+
+@pytest.mark.campaign
+@on_postgresql
+def test_the_server_is_restarted_while_pages_are_asked(
+    on_own_server: Trial, own_server: PostgresServer
+) -> None:
+    """`check --pages` waits for it, and asks for no page twice."""
+    sites, contentmap = on_own_server.sites, on_own_server.contentmap
+    keys = [f"pages.test/p{number}" for number in range(200)]
+    sites.pages |= dict.fromkeys(keys, Reply(b"<p>a", headers={"Content-Type": "text/html"}, wait=0.02))
+    sites.pages["pages.test/robots.txt"] = "Sitemap: http://pages.test/s.xml"
+    sites.pages["pages.test/s.xml"] = urlset(*(f"http://{key}" for key in keys))
+    words = ("check", "http://pages.test", "--pages", "all", "--select", "page-status", "--json")
+    process = contentmap.start(*words, "--connect-to", sites.connect_to)
+    wait_until(lambda: keys[50] in sites.asked)
+    own_server.stop(immediate=True)
+    own_server.start()
+    said = contentmap.end(process)
+    assert said.json["pages"]["asked"] == len(keys), said.err
+    assert {sites.asked.count(key) for key in keys} == {1}
 
 
 @on_postgresql

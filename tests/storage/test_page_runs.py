@@ -70,6 +70,11 @@ async def test_which_run_is_continued(sessions: Sessions) -> None:
     new = await claim_pages(sessions)
     assert (new.continued, new.fresh, new.run_id > few.run_id) == (False, False, True)
     await ask_pages(sessions, new, finished=False)
+    for scope, continued in (("a", False), ("a", True), ("b", False), (None, True)):
+        part = await claim_pages(sessions, scope=scope)  # a part of the site ends no run of the whole
+        assert part.continued == continued, scope
+        await ask_pages(sessions, part, finished=False)
+    assert part.run_id == new.run_id
     assert not (await claim_pages(sessions, wanted=2)).continued  # all were asked since
     fresh = await claim_pages(sessions, "other.example")
     await ask_pages(sessions, fresh, finished=False)

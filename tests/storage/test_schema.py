@@ -149,7 +149,17 @@ async def fill(connection: AsyncConnection) -> None:
             | dict.fromkeys(("url", "final_url"), "https://a.example/robots.txt")
             | dict.fromkeys(("first_seen", "last_seen"), now),
         ),
-        (PageRunRow, {"id": 1, "domain_id": 1, "wanted": 100, "started_at": now, "not_asked": {"time": 2}}),
+        (
+            PageRunRow,
+            {
+                "id": 1,
+                "domain_id": 1,
+                "wanted": 100,
+                "scope": "0" * 32,
+                "started_at": now,
+                "not_asked": {"time": 2},
+            },
+        ),
         (
             PAGES,
             {"domain_id": 1, "url": "https://a.example/ü", "run_id": 1, "kind": "listed"}

@@ -28,7 +28,7 @@ from contentmap_cli.storage.column_types import utc_now
 from contentmap_cli.storage.jobs import jobs
 from contentmap_cli.storage.jobs.claims import Claim, claim_domains, fence, finish_domain
 from contentmap_cli.storage.pages.facts import save_facts
-from contentmap_cli.storage.pages.runs import PageRun, claim_run, end_run, fence_run
+from contentmap_cli.storage.pages.runs import PageRun, Selected, claim_run, end_run, fence_run
 from contentmap_cli.storage.session import Sessions
 from contentmap_cli.storage.tables import SITEMAP_URLS, DomainScan
 from contentmap_cli.storage.writing.change_set import ChangeSet
@@ -82,6 +82,7 @@ async def claim_pages(
     owner: str = "owner",
     fresh: bool = False,
     tenant: str = "default",
+    scope: str | None = None,
 ) -> PageRun:
     """A run of `check --pages`, claimed; that of a process that has ended counts as ended."""
     async with sessions.brief(domain=domain) as session, session.begin():
@@ -89,7 +90,7 @@ async def claim_pages(
             session,
             tenant,
             domain,
-            wanted,
+            Selected(wanted, scope),
             owner,
             fresh=fresh,
             dead=lambda each: each == "dead",

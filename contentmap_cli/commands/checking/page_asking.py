@@ -1,6 +1,6 @@
 """Ask for the selected pages of a domain, and record what they answer while it goes on.
 
-Selection -> pages that this run has not asked -> PageCrawl -> PageFacts -> PageStore
+Selection -> PageCrawl -> PageFacts -> PageStore
 """
 
 from __future__ import annotations
@@ -47,11 +47,13 @@ class PageAsking:
         self._note = note
         self._source: PageCrawl | None = None
         self._stopped = asyncio.Event()
+        self._reason = NotAsked.STOPPED
         self.asked = 0
         self.not_asked: Counter[str] = Counter()
 
-    def stop(self) -> None:
-        """Send no further request, and record what is known."""
+    def stop(self, reason: NotAsked) -> None:
+        """Send no further request, and record what is known. `reason` counts for the other pages."""
+        self._reason = reason
         self._stopped.set()
         if self._source is not None:
             self._source.stop()
@@ -67,14 +69,15 @@ class PageAsking:
         left = len(self._selection) - self.asked - self.not_asked.total()
         if left > 0 and self._stopped.is_set():
             self.not_asked[NotAsked.STOPPED] += left
+        if stopped := self.not_asked.pop(NotAsked.STOPPED, 0):
+            self.not_asked[self._reason] += stopped
         finished = not self._stopped.is_set() and not any(self.not_asked[each] for each in _UNFINISHED)
         counts = PageCounts(len(self._selection), self.asked, dict(self.not_asked), finished)
         await self._store.end(counts)
         return counts
 
     async def _pages(self) -> AsyncIterator[ListedPage]:
-        """Yield the selected pages in the order in which they are listed, but those that this run has
-        asked."""
+        """Yield the selected pages in the order in which they are listed."""
         async for _, listed, _ in self._listing():
             if self._stopped.is_set():
                 return
@@ -83,10 +86,10 @@ class PageAsking:
             for url in urls:
                 if (found := known.get(url)) is None:
                     yield ListedPage(url)
-                elif found.now:
-                    self._count(found.facts)
                 else:
-                    yield ListedPage(url, found.facts)
+                    yield ListedPage(url, found.facts, found.now)
+                    if found.now:
+                        self._count(found.facts)
 
     async def _record(self, found: AsyncGenerator[PageFacts]) -> None:
         """Record facts as they come. After `stop`, those of requests that are answered soon."""

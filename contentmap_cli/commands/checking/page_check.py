@@ -6,6 +6,7 @@ listing -> select_pages -> PageStore.claim -> PageAsking.run -> facts_of -> Page
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import signal
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager
@@ -23,11 +24,13 @@ from contentmap_cli.commands.database.connection import database_for_writing
 from contentmap_cli.commands.engine.stop_signals import deadline, signals_to
 from contentmap_cli.commands.interface.global_options import GlobalOptions
 from contentmap_cli.crawl.crawler import Crawler
+from contentmap_cli.crawl.listed_pages.endings import NotAsked
 from contentmap_cli.crawl.robots import Robots
-from contentmap_cli.errors import UsageError
+from contentmap_cli.errors import Exit, JobHeld, UsageError
 from contentmap_cli.models import Limits, Target
 from contentmap_cli.models.pages.counts import PageCounts
 from contentmap_cli.output.formats import Format
+from contentmap_cli.storage.pages.runs import Selected
 from contentmap_cli.storage.session import Sessions
 
 T = TypeVar("T")
@@ -38,6 +41,7 @@ DEFAULT_PAGES: Final = 100
 AGENTS: Final = ("googlebot",)
 """The crawlers whose rules are judged by default, besides those for all."""
 
+_SHOWN: Final = 5  # names of sites that were not checked
 _MESSAGE: Final = "stopping: recording the pages that were asked"
 
 
@@ -81,7 +85,8 @@ class PageSite:
 @dataclass
 class PageCheck:
     """Checks the pages of the sites of one command. `counts` are those of each site. `stopped_by` is why it
-    ends early; `signals` are those that were received."""
+    ends early; `signals` are those that were received. `held` are the sites whose pages another process
+    checks, `skipped` those that were not read because the command was stopped."""
 
     cli: GlobalOptions
     options: PageOptions
@@ -89,10 +94,15 @@ class PageCheck:
     counts: dict[str, PageCounts] = field(default_factory=dict, init=False)
     stopped_by: str | None = field(default=None, init=False)
     signals: list[signal.Signals] = field(default_factory=list, init=False)
+    held: list[JobHeld] = field(default_factory=list, init=False)
+    skipped: list[str] = field(default_factory=list, init=False)
     _sessions: Sessions | None = field(default=None, init=False)
     _asking: set[PageAsking] = field(default_factory=set, init=False)
-    _lines: set[PageLine] = field(default_factory=set, init=False)
+    _line: PageLine = field(init=False)
     _stop: asyncio.Event = field(default_factory=asyncio.Event, init=False)
+
+    def __post_init__(self) -> None:
+        self._line = PageLine(self.cli)
 
     @asynccontextmanager
     async def opened(self, max_time: float | None) -> AsyncIterator[None]:
@@ -118,10 +128,14 @@ class PageCheck:
         """Ask for no more pages, and begin with no further site."""
         self.stopped_by = self.stopped_by or reason
         self._stop.set()
-        for line in self._lines:
-            line.clear()
+        self._line.clear()
         for asking in self._asking:
-            asking.stop()
+            asking.stop(self._reason)
+
+    @property
+    def _reason(self) -> NotAsked:
+        """Why pages are not asked after `stop`."""
+        return NotAsked.STOPPED if self.signals else NotAsked.TIME
 
     async def until_stopped(self, work: Coroutine[Any, Any, T]) -> T:
         """Return the result of `work`. Raise Stopped if the check is stopped before."""
@@ -141,18 +155,19 @@ class PageCheck:
         domain, options = site.target.domain, self.options
         selection = await select_pages(site.listing(), options.wanted)
         store = await PageStore.claim(
-            self.sessions, self.cli.tenant_name, domain, options.wanted, fresh=options.fresh
+            self.sessions,
+            self.cli.tenant_name,
+            domain,
+            Selected(options.wanted, _scope(site.target)),
+            fresh=options.fresh,
         )
-        line = PageLine(self.cli)
-        self._lines.add(line)
         try:
-            self.counts[domain] = await self._ask(site, crawler, store, selection, line)
+            self.counts[domain] = await self._ask(site, crawler, store, selection)
         except Exception as error:
             await store.record_failure(error)
             raise
         finally:
-            line.clear()
-            self._lines.discard(line)
+            self._line.clear()
         await self._judge(site, store, selection, notes)
 
     def notes(self, form: Format) -> Iterator[str]:
@@ -160,19 +175,22 @@ class PageCheck:
         for domain, counts in self.counts.items():
             if counts.not_asked and (form is not Format.TABLE or len(self.counts) > 1):
                 yield f"note: {domain}: {counts}"
+        yield from (f"error: {error.message}" for error in self.held)
+        if self.skipped:
+            names = ", ".join(self.skipped[:_SHOWN]) + (", …" if len(self.skipped) > _SHOWN else "")
+            yield f"note: not checked ({self.stopped_by}): {names}"
         if not self.total.finished:
             yield "hint: run the same command again to continue"
 
+    def exit_code(self, code: int) -> int:
+        """Return the exit code of a command that would otherwise end with `code`."""
+        return 128 + self.signals[0] if self.signals else Exit.HELD if self.held else code
+
     async def _ask(
-        self,
-        site: PageSite,
-        crawler: Crawler,
-        store: PageStore,
-        selection: Selection,
-        line: PageLine,
+        self, site: PageSite, crawler: Crawler, store: PageStore, selection: Selection
     ) -> PageCounts:
         """Ask for the pages that the run has not asked, and return the counts."""
-        domain, run = site.target.domain, store.run
+        domain, run, selected = site.target.domain, store.run, len(selection)
         targets = frozenset(map(hash, await store.targets())) if run.continued else frozenset()
         source = crawler.pages(
             site.target,
@@ -183,13 +201,14 @@ class PageCheck:
             seconds=max(0.0, (self.domain_time or Limits().domain_time) - site.seconds),
         )
         asking = PageAsking(
-            store, selection, site.listing, lambda asked: line.update(domain, asked, len(selection))
+            store, selection, site.listing, lambda asked: self._line.update(domain, asked, selected)
         )
         self._asking.add(asking)
         try:
             if self._stop.is_set():
-                asking.stop()
+                asking.stop(self._reason)
             if run.continued:
+                self._line.clear()
                 since = f"{run.started_at:%Y-%m-%d %H:%M} UTC"
                 self.cli.note(f"{domain}: continuing the check of {since}; --fresh starts over")
             return await asking.run(source)
@@ -211,3 +230,10 @@ class PageCheck:
                 asked = [url for url in normalised(each.url for each in some) if selection.was_taken(url)]
                 notes.at(some)
                 judge.entries(file, some, await facts_of(store, asked, some))
+
+
+def _scope(target: Target) -> str | None:
+    """Return a digest of the sitemaps that are read, None for all of the site."""
+    if not target.only_given:
+        return None
+    return hashlib.blake2b("\n".join(sorted(target.sitemaps)).encode(), digest_size=16).hexdigest()

@@ -16,24 +16,27 @@ _SECONDS = 0.2
 
 
 class PageLine:
-    """Shows how many pages of a domain are asked. Clear it before anything else is written to stderr."""
+    """Shows how many pages are asked, of all sites together. `clear` it before other lines on stderr."""
 
     def __init__(self, cli: GlobalOptions) -> None:
         logs_to_screen = bool(cli.verbose and not cli.log_file)
         can_redraw = sys.stderr.isatty() and os.environ.get("TERM") != "dumb" and not is_console_json()
         self._shown = can_redraw and not cli.quiet and not logs_to_screen
+        self._sites: dict[str, tuple[int, int]] = {}  # asked, selected
+        self._first: tuple[float, int] | None = None
         self._drawn = 0.0
-        self._started: tuple[float, int] | None = None
 
     def update(self, domain: str, asked: int, selected: int) -> None:
         """Draw the line, at most five times a second."""
+        self._sites[domain] = asked, selected
         now = time.monotonic()
         if not self._shown or now - self._drawn < _SECONDS:
             return
-        since, before = self._started = self._started or (now, asked)
-        seconds = now - since
-        rate = f", {(asked - before) / seconds:.1f}/s" if seconds >= 1 else ""
-        line = f"{terminal(domain)}: {asked:,} of {selected:,} pages asked, {clock(seconds)}{rate}"
+        asked, selected = (sum(counts) for counts in zip(*self._sites.values(), strict=True))
+        since, before = self._first = self._first or (now, asked)
+        rate = f", {(asked - before) / (now - since):.1f}/s" if now - since >= 1 else ""
+        what = domain if len(self._sites) == 1 else f"{len(self._sites):,} sites"
+        line = f"{terminal(what)}: {asked:,} of {selected:,} pages asked, {clock(now - since)}{rate}"
         self._write(line[: (width_of(sys.stderr) or 80) - 1])
         self._drawn = now
 

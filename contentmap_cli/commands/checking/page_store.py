@@ -20,18 +20,18 @@ from contentmap_cli.models.pages import PageFacts
 from contentmap_cli.models.pages.counts import PageCounts
 from contentmap_cli.models.pages.json import facts_from_json, facts_to_json
 from contentmap_cli.storage.pages.facts import asked_probes, asked_targets, find_facts, save_facts
-from contentmap_cli.storage.pages.runs import PageRun, claim_run, end_run, fence_run
+from contentmap_cli.storage.pages.runs import PageRun, Selected, claim_run, end_run, fence_run
 from contentmap_cli.storage.session import GuardedSession, Sessions
 
 T = TypeVar("T")
 
 log = logging.getLogger("contentmap.check")
 
-BATCH: Final = 20
+BATCH: Final = 200
 """Pages of one transaction."""
 
 SECONDS: Final = 0.25
-"""Seconds after which pages are recorded, however few they are."""
+"""Seconds after which pages are recorded, however few they are: a run that is killed loses no more."""
 
 RENEWAL_SECONDS: Final = 15.0
 """Seconds after which the claim is renewed where nothing is recorded."""
@@ -62,7 +62,7 @@ class PageStore:
 
     @classmethod
     async def claim(
-        cls, sessions: Sessions, tenant: str, domain: str, wanted: int | None, *, fresh: bool
+        cls, sessions: Sessions, tenant: str, domain: str, selected: Selected, *, fresh: bool
     ) -> PageStore:
         """Claim a run of a domain. Raise JobHeld where another process asks its pages."""
         owner = new_run_id()
@@ -70,7 +70,7 @@ class PageStore:
         async def work() -> PageRun:
             async with sessions.brief(domain=domain) as session, session.begin():
                 return await claim_run(
-                    session, tenant, domain, wanted, owner, fresh=fresh, dead=is_dead, running=is_running
+                    session, tenant, domain, selected, owner, fresh=fresh, dead=is_dead, running=is_running
                 )
 
         return cls(sessions, await without_conflicts(work, sessions.database.shown))

@@ -20,6 +20,7 @@ from contentmap_cli.models.hosts import normalise_url
 _BUCKETS = 256
 _SEED = b"contentmap pages"
 _SHIFT = 56
+_MASK = 2**64 - 1
 
 
 class Batch(NamedTuple):
@@ -42,7 +43,9 @@ def normalised(urls: Iterable[str]) -> list[str]:
 class Selection:
     """A set of normalised URLs, with nine bytes for each."""
 
-    def __init__(self, hashes: Iterable[int]) -> None:
+    def __init__(self, hashes: Iterable[int], number_of: Callable[[str], int]) -> None:
+        """`hashes` are what `number_of` returns for the URLs."""
+        self._number_of = number_of
         buckets = [array("Q") for _ in range(_BUCKETS)]
         for number in hashes:
             buckets[number >> _SHIFT].append(number)
@@ -69,7 +72,7 @@ class Selection:
         return found is not None and bool(self._taken[found[0]][found[1]])
 
     def _find(self, url: str) -> tuple[int, int] | None:
-        number = _hash(url)
+        number = self._number_of(url)
         bucket = self._buckets[number >> _SHIFT]
         place = bisect_left(bucket, number)
         return (number >> _SHIFT, place) if place < len(bucket) and bucket[place] == number else None
@@ -80,6 +83,7 @@ async def select_pages(listing: Listing, wanted: int | None) -> Selection:
 
     A sample draws from each file in proportion to its URLs, at least one each while there are enough.
     """
+    number_of = _quick_hash if wanted is None else _hash
     files: list[array[int]] = []
     numbers: array[int] = array("Q")
     current: str | None = None
@@ -87,14 +91,20 @@ async def select_pages(listing: Listing, wanted: int | None) -> Selection:
         if file.name != current:
             _add(files, numbers)
             numbers, current = array("Q"), file.name
-        numbers.extend(map(_hash, normalised(urls)))
+        numbers.extend(map(number_of, normalised(urls)))
     _add(files, numbers)
     if wanted is None:
-        return Selection(number for file in files for number in file)
-    return Selection(_sample(files, wanted))
+        return Selection((number for file in files for number in file), number_of)
+    return Selection(_sample(files, wanted), number_of)
+
+
+def _quick_hash(url: str) -> int:
+    """Return a hash that is another one in each process."""
+    return hash(url) & _MASK
 
 
 def _hash(url: str) -> int:
+    """Return a hash that is always the same."""
     digest = hashlib.blake2b(url.encode("utf-8", "surrogatepass"), digest_size=8, key=_SEED).digest()
     return int.from_bytes(digest, "big")
 

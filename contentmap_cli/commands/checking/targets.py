@@ -19,7 +19,7 @@ from contentmap_cli.commands.interface.target_input import check_targets, domain
 from contentmap_cli.commands.settings.crawl_settings import ScanSettings
 from contentmap_cli.crawl.crawler import Crawler
 from contentmap_cli.crawl.targets import TargetError, group_targets, parse_lines, parse_target
-from contentmap_cli.errors import UsageError
+from contentmap_cli.errors import JobHeld, UsageError
 from contentmap_cli.models import Target
 from contentmap_cli.models.findings import STANDARD_INPUT, CheckedSite, CheckScope, Coverage, Finding
 
@@ -101,7 +101,13 @@ class CheckRun:
                     else:
                         checker = await check_live(cli, site, crawler, scope, pages, store)
                 except Stopped:
-                    cli.note(f"note: {site.domain}: not checked: {pages.stopped_by if pages else None}")
+                    if pages is not None:
+                        pages.skipped.append(site.domain)
+                    return None
+                except JobHeld as error:
+                    if pages is None or len(sites) == 1:
+                        raise
+                    pages.held.append(error)
                     return None
                 return CheckedTarget.of(checker)
 

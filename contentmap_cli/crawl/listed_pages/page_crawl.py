@@ -31,10 +31,14 @@ MAX_PAUSES: Final = 4
 
 
 class ListedPage(NamedTuple):
-    """A page to ask for: its normalised URL, and the facts that an earlier run has of it."""
+    """A page to ask for: its normalised URL, and the facts that are recorded of it.
+
+    `is_known` says that they are of this run, so that the page is not asked for again.
+    """
 
     url: str
     earlier: PageFacts | None = None
+    is_known: bool = False
 
 
 class PageCrawl:
@@ -64,6 +68,11 @@ class PageCrawl:
     def requests(self) -> int:
         """The requests that were sent, but for robots.txt."""
         return self._client.requests
+
+    @property
+    def bytes(self) -> int:
+        """The bytes of bodies that were read."""
+        return self._client.bytes
 
     async def facts(self, pages: AsyncIterable[ListedPage]) -> AsyncGenerator[PageFacts]:
         """Yield the facts of the pages, of their redirects and of made-up paths as they are known.
@@ -111,6 +120,9 @@ class PageCrawl:
         host = self._hosts.get(request.host)
         if host is None:
             host = self._hosts[request.host] = HostQueue(request.host)
+        if page.is_known and page.earlier is not None:
+            self._probes.note(page.earlier)
+            return
         reason = self._stopped or host.stopped
         if reason is not None:
             self.not_asked[reason] += 1
@@ -126,7 +138,7 @@ class PageCrawl:
             return NotAsked.STOPPED
         if self._context.clock.expired is not None:
             return NotAsked.TIME
-        if self._client.bytes >= self._context.limits.domain_bytes:
+        if self.bytes >= self._context.limits.domain_bytes:
             return NotAsked.BYTES
         return None
 

@@ -179,9 +179,10 @@ class _PlainReader:
                 self._dates[text] = _day(text)
                 continue
             lastmod = parse_lastmod(text or "")
-            if lastmod.utc is None or is_nonstandard(lastmod.text, in_feed=False):
+            reported = lastmod.text or self._builder.details
+            if reported and (lastmod.utc is None or is_nonstandard(lastmod.text, in_feed=False)):
                 return False
-            self._dates[text] = lastmod
+            self._dates[text] = lastmod if lastmod.utc is not None else None
         for word in set(priorities).difference(self._priorities):
             number = float(word) if word and NUMBER.fullmatch(word) else 0.0 if not word else None
             if number is None or number > 1:

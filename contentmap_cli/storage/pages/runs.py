@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 from sqlalchemy import ColumnElement, func, select, update
 
@@ -28,15 +28,21 @@ from contentmap_cli.storage.tables import Domain, PageRunRow
 _LEASED: Final = func.coalesce(PageRunRow.lease_until > utc_now(), False)
 
 
+class Selected(NamedTuple):
+    """What a run selects: the number of pages, None for all, of the whole site or of a `scope`."""
+
+    wanted: int | None
+    scope: str | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class PageRun:
-    """The claim on a run: it may record pages while its token is valid. `wanted` is the number of pages to
-    ask, None for all. A run that was not `continued` is new; with `fresh` it uses nothing that is known."""
+    """The claim on a run: it may record pages while its token is valid. A run that was not `continued` is
+    new; with `fresh` it uses nothing that is known."""
 
     run_id: int
     domain_id: int
     domain: str
-    wanted: int | None
     token: str
     started_at: datetime
     continued: bool = False
@@ -47,7 +53,7 @@ async def claim_run(
     session: GuardedSession,
     tenant: str,
     domain: str,
-    wanted: int | None,
+    selected: Selected,
     owner: str,
     *,
     fresh: bool,
@@ -67,30 +73,34 @@ async def claim_run(
     last = (
         await session.scalars(
             select(PageRunRow)
-            .where(PageRunRow.domain_id == domain_id, _covers(wanted))
+            .where(PageRunRow.domain_id == domain_id, *_covers(selected))
             .order_by(PageRunRow.id.desc())
             .limit(1)
         )
     ).one_or_none()
     token = uuid.uuid4().hex
     held = {"token": token, "owner": owner, "lease_until": utc_now(LEASE_SECONDS)}
-    if last is not None and last.wanted == wanted and last.finished_at is None and not fresh:
+    same = last is not None and (last.wanted, last.scope) == selected and last.finished_at is None
+    if last is not None and same and not fresh:
         again = {"error_code": None, "error_message": None}
         await session.write(update(PageRunRow).where(PageRunRow.id == last.id).values(**held, **again))
         session.note("pages.claimed", run=last.id, continued=True)
-        return PageRun(last.id, domain_id, domain, wanted, token, last.started_at, continued=True)
-    row = PageRunRow(domain_id=domain_id, wanted=wanted, started_at=datetime.now(UTC))
+        return PageRun(last.id, domain_id, domain, token, last.started_at, continued=True)
+    row = PageRunRow(domain_id=domain_id, **selected._asdict(), started_at=datetime.now(UTC))
     session.add(row)
     await session.flush()
     await session.write(update(PageRunRow).where(PageRunRow.id == row.id).values(**held))
     session.note("pages.claimed", run=row.id, continued=False)
-    return PageRun(row.id, domain_id, domain, wanted, token, row.started_at, fresh=fresh)
+    return PageRun(row.id, domain_id, domain, token, row.started_at, fresh=fresh)
 
 
-def _covers(wanted: int | None) -> ColumnElement[bool]:
-    """Return the condition for runs whose selection is at least as large."""
-    every = PageRunRow.wanted.is_(None)
-    return every if wanted is None else every | (PageRunRow.wanted >= wanted)
+def _covers(selected: Selected) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    """Return the conditions for runs whose selection is at least as large."""
+    every, whole = PageRunRow.wanted.is_(None), PageRunRow.scope.is_(None)
+    return (
+        every if selected.wanted is None else every | (PageRunRow.wanted >= selected.wanted),
+        whole if selected.scope is None else whole | (PageRunRow.scope == selected.scope),
+    )
 
 
 async def require_idle(
