@@ -274,6 +274,8 @@ def test_redirects_are_followed_to_their_end() -> None:
         found = judged(chain[0], chain[1], replace(target, url=urls[2], listed=False))
         assert set(found) == {"page-redirect-target"}, target
         assert found["page-redirect-target"][1] == urls[2]
+    both = canonical(urls[2], urls[3])  # which of them counts is not known
+    assert set(judged(chain[0], chain[1], replace(both, url=urls[2]))) == {"page-redirect-chain"}
     everywhere = page(f"{SITE}/error", listed=False, probe=True)  # where made-up URLs lead
     assert set(judged(moved(URL, everywhere.url), everywhere)) == {"page-redirect-target"}
 
@@ -344,6 +346,7 @@ def test_pages_that_are_what_a_made_up_url_gets() -> None:
         ("2026-03-01", dated(last_modified=HTTP_NOW), False),  # made for the answer
         ("2026-03-01", dated(last_modified="Wed, 20 May 2026 11:58:00 GMT"), False),
         ("2026-03-01", dated(last_modified="0"), False),
+        ("2026-03-01", dated(last_modified="Thu, 01 Jan 1970 00:00:00 GMT"), False),
         # confirmed later: it was made for the first answer
         ("2026-03-01", replace(dated(last_modified=HTTP_NOW), date="Thu, 28 May 2026 10:00:00 GMT"), False),
     ],

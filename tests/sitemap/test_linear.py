@@ -17,6 +17,7 @@ SECONDS = 30
 
 HTML = "from contentmap_cli.sitemap.html.links import site_links as links\n"
 KIND = "from contentmap_cli.crawl.pages.refusals import page_kind as kind\n"
+PAGE = "from contentmap_cli.crawl.pages.contents import page_contents\n"
 URLS = "from contentmap_cli.sitemap.urls import validate_url\nB = 'https://site.example/'\n"
 DOCUMENT = """
 import io
@@ -43,6 +44,10 @@ WORK = {
     "words of a challenge": KIND + "kind('access your request ' * 100_000); kind('checking your ' * 200)",
     "attributes without end": KIND + "kind('<a ' + 'b=' * 40_000); kind('<form action=' + '://' * 30_000)",
     "scripts of a challenge": KIND + "kind('<script>' + 'iframe src=' * 6_000); kind('id=' * 30_000)",
+    "elements of a page without end": PAGE + "page_contents(b'<head><template>' + b'<div>' * 180_000, 'a')",
+    "tags of a page that end nothing": PAGE + "page_contents(b'<x>' * 150_000 + b'</y>' * 100_000, 'a')",
+    "attributes of a page without end": PAGE
+    + "page_contents(b'<p ' + b' '.join(b'a%d' % n for n in range(150_000)), 'a')",
     "blanks in a URL": URLS + "validate_url('a' + ' ' * 250_000 + 'b', B, 2_000_000)",
     "a host of dots": URLS + "validate_url('a' + '.a' * 125_000 + ' b', B, 2_000_000)",
     "a name without end in a damaged file": DOCUMENT

@@ -165,6 +165,7 @@ def json_ld(text: str, type_: str = "application/ld+json") -> str:
             "dateModified",
         ),
         (json_ld(f'{{"url": "{URL}#x", {DATED}}}'), "dateModified"),
+        (json_ld(f'{{"url": "http://www.example.com/shop/lamp.html/", {DATED}}}'), "dateModified"),
         (json_ld(f'{{"@type": "WebPage", "mainEntity": {{"@type": ["Article"], {DATED}}}}}'), "dateModified"),
         (json_ld(f'{{"url": "https://example.com/b", {DATED}}}'), None),
         (json_ld(f'{{"mainEntityOfPage": {{"@id": "https://example.com/b"}}, {DATED}}}'), None),

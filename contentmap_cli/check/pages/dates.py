@@ -18,6 +18,7 @@ MAX_AFTER: Final = timedelta(days=30)
 _CLOCKS: Final = timedelta(hours=1)
 """A Last-Modified this near to the time of the answer is that of the answer."""
 
+_OLDEST: Final = datetime(1995, 1, 1, tzinfo=UTC)
 _DAILY: Final = frozenset({"day", "month", "year"})
 
 
@@ -81,9 +82,9 @@ def contradiction(facts: PageFacts, lastmod: Lastmod | None) -> Contradiction | 
 
 
 def _past(text: str, facts: PageFacts) -> Moment | None:
-    """Return a date that is not in the future."""
+    """Return a date that is neither in the future nor one that was never set, such as 1970-01-01."""
     moment = parse_date(text)
-    if moment is None or moment.utc > facts.asked_at + timedelta(days=2):
+    if moment is None or not _OLDEST < moment.utc < facts.asked_at + timedelta(days=2):
         return None
     return Moment(moment.utc, _slack(bool(moment.slack)))
 

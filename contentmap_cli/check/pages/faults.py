@@ -67,7 +67,7 @@ _PAGE_NAMES: Final = frozenset({"", "html", "htm", "xhtml", "php", "asp", "aspx"
 
 
 class Fault(NamedTuple):
-    """A fault of one answer. `blocks`: the page cannot be indexed under its URL. `text` ends "which …"."""
+    """A fault of one answer. `blocks`: the page cannot be indexed under its URL."""
 
     rule: Rule
     message: str
@@ -210,7 +210,8 @@ def _other_type(facts: PageFacts) -> str | None:
 def _canonical_faults(facts: PageFacts) -> Iterator[Fault]:
     named = {key: url for url in canonicals_of(facts) if (key := url_key(url)) is not None}
     if len(named) > 1:
-        yield Fault(rules.CANONICAL_CONFLICT, f"{len(named)} canonical URLs", " ".join(named.values()))
+        urls = " ".join(named.values())
+        yield Fault(rules.CANONICAL_CONFLICT, f"{len(named)} canonical URLs", urls, blocks=False)
     elif named and url_key(facts.url) not in named:
         (url,) = named.values()
         yield Fault(rules.CANONICAL, "the canonical URL is another page", url)

@@ -140,11 +140,7 @@ class PageJudge:
         if page.probe and not page.listed and page.status == 200:
             return "made-up URLs redirect to as well (a soft 404)"
         fault = next((fault for fault in self._judgement.faults(page) if fault.blocks), None)
-        return (
-            None
-            if fault is None
-            else _REASONS.get(fault.rule.id, "is not indexable: {0}").format(fault.message)
-        )
+        return None if fault is None else _REASONS[fault.rule.id].format(fault.message)
 
     def _is_known(self, page: PageFacts) -> bool:
         """Return whether robots.txt of a page's origin is known."""

@@ -156,13 +156,16 @@ class PageClient:
             self._note(page, _confirmed(earlier, reply, asked_at))
             return reply, Ending.DONE
         self._note(page, await self._facts(url, reply, body, asked_at))
-        if reply.status == 429 or (reply.status == 503 and reply.headers.retry_after is not None):
-            seconds = retry_after(reply.headers.retry_after, reply.headers.date)
+        seconds = retry_after(reply.headers.retry_after, reply.headers.date)
+        if reply.status == 429 or (reply.status == 503 and seconds is not None):
             if seconds is not None:
+                extra = {"action": "host.paused", "url": url, "seconds": seconds}
+                log.info("%s: answered %s, retry after %g s", url, reply.status, seconds, extra=extra)
                 self._context.pause(url, seconds)
             page.pauses += 1
             return reply, Ending.PAUSED
-        passes = reply.transient or (reply.status or 0) >= 500 or reply.status in _REPEATED
+        invalid = reply.status is None and failure is not None and failure.code == Code.HTTP_PROTOCOL
+        passes = reply.transient or invalid or (reply.status or 0) >= 500 or reply.status in _REPEATED
         return reply, Ending.FAILED if passes else Ending.DONE
 
     def _note(self, page: PageRequest, facts: PageFacts) -> None:
@@ -188,7 +191,7 @@ class PageClient:
             asked_at=asked_at,
             status=reply.status,
             failure=failure,
-            location=location and (resolve_location(url, location) or _printable(location)),
+            location=None if location is None else resolve_location(url, location) or _printable(location),
             content_type=headers.content_type,
             size=body.size,
             etag=headers.etag,

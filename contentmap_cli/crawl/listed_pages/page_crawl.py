@@ -69,6 +69,11 @@ class PageCrawl:
         """The requests that were sent, but for robots.txt."""
         return self._client.requests
 
+    @property
+    def bytes(self) -> int:
+        """The bytes of bodies that were read."""
+        return self._client.bytes
+
     async def facts(self, pages: AsyncIterable[ListedPage]) -> AsyncGenerator[PageFacts]:
         """Yield the facts of the pages, of their redirects and of made-up paths as they are known.
 
@@ -133,7 +138,7 @@ class PageCrawl:
             return NotAsked.STOPPED
         if self._context.clock.expired is not None:
             return NotAsked.TIME
-        if self._client.bytes >= self._context.limits.domain_bytes:
+        if self.bytes >= self._context.limits.domain_bytes:
             return NotAsked.BYTES
         return None
 

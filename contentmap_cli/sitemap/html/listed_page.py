@@ -172,10 +172,10 @@ class _Head:
             if not OTHER_THINGS.isdisjoint(map(str, kinds if isinstance(kinds, list) else [kinds])):
                 continue
             about = (_address(each.get("url")), _address(each.get("mainEntityOfPage")))
-            elsewhere = [normalise_url(url) for url in about if url]
+            named = [_page_key(url) for url in about if url]
             date = each.get("dateModified")
             for value in date if isinstance(date, list) else [date]:
-                if isinstance(value, str) and (not elsewhere or normalise_url(self._url) in elsewhere):
+                if isinstance(value, str) and (not named or _page_key(self._url) in named):
                     self._dates["dateModified", value.strip()[:100]] = None
 
 
@@ -190,6 +190,11 @@ def _objects(data: Any) -> Iterator[dict[str, Any]]:
             yield value
             if depth < 3:
                 waiting += [(value[name], depth + 1) for name in ("@graph", "mainEntity") if name in value]
+
+
+def _page_key(url: str) -> str:
+    """Return what is the same for a page with http and https, with www, and with a slash at its end."""
+    return (normalise_url(url) or url).partition("://")[2].removeprefix("www.").rstrip("/")
 
 
 def _address(value: Any) -> str | None:

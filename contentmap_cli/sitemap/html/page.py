@@ -27,6 +27,21 @@ MAX_LINKS = 100
 TITLE_LENGTH = 300
 CHARSET = re.compile(rb"charset\s*+=\s*+[\"']?([A-Za-z0-9][A-Za-z0-9_.:-]{0,40})", re.IGNORECASE)
 NOSCRIPT = re.compile(r"(</?)[nN][oO][sS][cC][rR][iI][pP][tT](?=[\s/>])")
+MAX_NOSCRIPTS = 100
+UNGUARDED = 3000
+"""Tags of a page whose depth is not counted."""
+
+MAX_DEPTH = 1000
+MAX_ATTRIBUTES = 8000
+LONG_TAG = re.compile(r"<[A-Za-z][^<>]{16000}")
+TAG = re.compile(
+    r"<!--.*?(?:-->|\Z)|<(script|style|title|textarea|noframes)\b.*?(?:</\1\b|\Z)"
+    r"|(?P<end></[a-z])|<(?P<name>[a-z][^\s/>]*+)(?P<rest>[^<>]*+)",
+    re.IGNORECASE | re.DOTALL,
+)
+VOID = frozenset(
+    {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "wbr"}
+)
 HIDDEN_TAGS = frozenset(
     {"script", "style", "title", "noframes", "svg", "option", "iframe", "object", "math", "canvas", "video"}
     | {"audio", "datalist", "textarea", "noembed"}
@@ -96,8 +111,28 @@ def read_page(html: bytes | str, content_type: str | None = None) -> HtmlPage:
 
 
 def parse_html(text: str) -> LexborHTMLParser:
-    """Return the tree of a page."""
+    """Return the tree of a page.
+
+    The time of the parser grows with the square of the depth of elements, and of the attributes of one. A
+    page ends where it has more of them than browsers read.
+    """
+    if text.count("<") > UNGUARDED or LONG_TAG.search(text):
+        text = text[: _parsed_length(text)]
     return LexborHTMLParser(NOSCRIPT.sub(r"\1noframes", text).encode("utf-8", "replace"))
+
+
+def _parsed_length(text: str) -> int:
+    depth = 0
+    for match in TAG.finditer(text):
+        name = match["name"]
+        if match["end"]:
+            depth = max(0, depth - 1)
+        elif name and name.lower() not in VOID:
+            depth += 1
+        rest = match["rest"]
+        if depth > MAX_DEPTH or (rest and len(rest) > MAX_ATTRIBUTES and len(rest.split()) > MAX_ATTRIBUTES):
+            return match.start()
+    return len(text)
 
 
 def features_of(tree: LexborHTMLParser, *, whole: bool) -> HtmlPage:
@@ -128,6 +163,7 @@ class _Reader:
         self._landmarks = 0  # open elements of these
         self._length = 0
         self._has_content = False
+        self._noscripts = 0
         self._gap = False  # the next text does not continue a word
         self._title: list[str] = []
         self._headings: dict[str, list[str]] = {"h1": [], "h2": []}
@@ -238,7 +274,8 @@ class _Reader:
 
     def _read_noscript(self, markup: str) -> None:
         """Read the content of a noscript, which is text for the parser."""
-        if self._noscript_depth:
+        self._noscripts += 1
+        if self._noscript_depth or self._noscripts > MAX_NOSCRIPTS:
             return
         self._noscript_depth += 1
         self.walk(LexborHTMLParser(markup).root)
