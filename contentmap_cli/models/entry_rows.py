@@ -170,7 +170,7 @@ def entries_of(rows: Iterable[Row]) -> list[Entry]:
         if len(row) == _SHORT:
             entries.append(Entry(url, date, changefreq, priority))
             continue
-        extras: dict[str, Any] = dict(read_extras(row[-1]))
+        extras: dict[str, Any] = read_extras(row[-1])
         entries.append(Entry(url, date, changefreq, priority, row[_SHORT], row[_SHORT + 1], **extras))
     return entries
 
