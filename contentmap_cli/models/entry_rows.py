@@ -49,6 +49,7 @@ _NEWS: Final = ALL_COLUMNS.index("news_count")
 _SMALLINT_MAX: Final = 32_767
 _CANONICAL_LENGTH: Final = {"year": 4, "month": 7, "day": 10, "second": 20}
 _UTC_OFFSET: Final = "+00:00"
+_LINE: Final = '{"line":'
 
 
 def rows_of(entries: Iterable[Entry], page_type: Callable[[Entry], str | None]) -> list[Row]:
@@ -165,11 +166,12 @@ def entries_of(rows: Iterable[Row]) -> list[Entry]:
     entries: list[Entry] = []
     for row in rows:
         url, moment, precision, text, changefreq, priority, _ = row[:_SHORT]
-        entry = Entry(url, read_lastmod(moment, precision, text), changefreq, priority)
-        if len(row) != _SHORT:
-            extras: dict[str, Any] = dict(read_extras(row[-1]))
-            entry = entry._replace(in_scope=row[_SHORT], repaired=row[_SHORT + 1], **extras)
-        entries.append(entry)
+        date = read_lastmod(moment, precision, text)
+        if len(row) == _SHORT:
+            entries.append(Entry(url, date, changefreq, priority))
+            continue
+        extras: dict[str, Any] = read_extras(row[-1])
+        entries.append(Entry(url, date, changefreq, priority, row[_SHORT], row[_SHORT + 1], **extras))
     return entries
 
 
@@ -216,13 +218,15 @@ def read_lastmod(moment: str | None, precision: str | None, text: str | None) ->
     return Lastmod(moment, precision, text)
 
 
-def read_extras(extras: str | None) -> dict[str, tuple[Attributes, ...]]:
+def read_extras(extras: str | None) -> dict[str, Any]:
     """Return images, videos, news and alternates of a row, by the name of their field in Entry.
 
     A row of a spool may also have its line.
     """
     if not extras:
         return {}
+    if extras.startswith(_LINE):  # that of most entries of a check
+        return {"line": int(extras[len(_LINE) : -1])}
     return {
         name: tuple(items) if isinstance(items, list) else items for name, items in json.loads(extras).items()
     }
@@ -247,6 +251,8 @@ def encoded_extras(
         if items
     }
     if line is not None:
+        if not parts:
+            return f"{_LINE}{line}}}"
         parts["line"] = line
     return _ENCODE(parts) if parts else None
 

@@ -234,7 +234,7 @@ class EntryBuilder:
                 for entry, more in zip(entries, extensions, strict=True)
             ]
         if lines:
-            entries = [entry._replace(line=line) for entry, line in zip(entries, lines, strict=True)]
+            entries = [_new(Entry, (*entry[:-1], line)) for entry, line in zip(entries, lines, strict=True)]
         self._sink.extend(entries)
         return True
 

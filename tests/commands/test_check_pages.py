@@ -102,6 +102,7 @@ def test_how_many(checks: Checks) -> None:
     assert checks.asked() == Counter(dict.fromkeys(again, 2))
     words = ["check", "--pages", "http://a.test", "--connect-to", checks.sites.connect_to]
     assert "30 of 30 pages asked\n" in checks.contentmap(*words).out
+    assert "note: a.test: 30 of 30 pages asked\n" in checks.contentmap(*words, "--format", "github").err
     assert checks.contentmap("check", "s.xml", "--pages", "--base", "http://a.test/s.xml").code == 2
 
 

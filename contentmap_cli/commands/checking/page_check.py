@@ -172,8 +172,10 @@ class PageCheck:
 
     def notes(self, form: Format) -> Iterator[str]:
         """Yield what the output in a format does not say."""
+        is_silent = form not in (Format.TABLE, Format.JSON, Format.NDJSON)
+        is_sum = form is not Format.TABLE or len(self.counts) > 1
         for domain, counts in self.counts.items():
-            if counts.not_asked and (form is not Format.TABLE or len(self.counts) > 1):
+            if is_silent or (is_sum and counts.not_asked):
                 yield f"note: {domain}: {counts}"
         yield from (f"error: {error.message}" for error in self.held)
         if self.skipped:

@@ -30,7 +30,7 @@ log = logging.getLogger("contentmap.check")
 BATCH: Final = 200
 """Pages of one transaction."""
 
-SECONDS: Final = 0.25
+SECONDS: Final = 0.1
 """Seconds after which pages are recorded, however few they are: a run that is killed loses no more."""
 
 RENEWAL_SECONDS: Final = 15.0

@@ -313,7 +313,7 @@ def _stored(
     for row in rows:
         file_id, first, removed, page_type, extras, url, moment, precision, text, *plain = row
         changefreq, priority, in_scope, repaired = plain
-        media: dict[str, Any] = dict(read_extras(extras)) if extras else {}
+        media: dict[str, Any] = read_extras(extras) if extras else {}
         lastmod = read_lastmod(moment, precision, text)
         entry = Entry(url, lastmod, changefreq, priority, bool(in_scope), bool(repaired), **media)
         sitemap, method = files[file_id]
