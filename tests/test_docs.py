@@ -30,7 +30,7 @@ from contentmap_cli.models.sections import Section, SectionCounter
 from contentmap_cli.output.answers.diagnosis import diagnosis_check_object, diagnosis_object
 from contentmap_cli.output.answers.diff import change_object, diff_object
 from contentmap_cli.output.answers.map import SiteMap, map_object, section_object, write_map
-from contentmap_cli.output.findings.objects import check_object, finding_object, occurrence_object
+from contentmap_cli.output.findings.objects import check_object, occurrence_object
 from contentmap_cli.output.formats import Format
 from contentmap_cli.output.objects import robots_object, verdict_object
 from contentmap_cli.sitemap.problems import ProblemCode
@@ -104,9 +104,8 @@ def test_every_field_of_an_answer_is_documented() -> None:
     now = datetime.now(UTC)
     version = RobotsVersion(1, RobotsState.ABSENT, "", "", 404, None, None, (), first_seen=now, last_seen=now)
     answers = {
-        "check": check_object(CheckSummary((), 0, 0, {})),
-        "finding": finding_object(Finding(rule, "a.test", None, None, "m")),
-        "occurrence": occurrence_object(Finding(rule, "a.test", None, None, "m"), Occurrence()),
+        "check": {**check_object(CheckSummary((), 0, 0, {})), "rules": []},
+        "finding": occurrence_object(Finding(rule, "a.test", None, None, "m"), Occurrence()),
         "diff": diff_object(Comparison("a.test", None, point), Counts()),
         "change": change_object("a.test", Change(Kind.ADDED, "https://a.test/")),
         "map": map_object(SiteMap("a.test", section, 1, 0, "2026-01")),

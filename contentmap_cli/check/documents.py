@@ -203,7 +203,7 @@ URL_SLASHES = rule(
     f"{PROTOCOL}#locdef",
 )  # fmt: skip
 URL_DUPLICATE = rule(
-    "url-duplicate", _W, "URL listed more than once in a file",
+    "url-duplicate", _E, "URL listed more than once in a file",
     "It wastes space, and two dates for one page contradict each other.", f"{PROTOCOL}#urldef",
 )  # fmt: skip
 IMAGE_COUNT = rule(

@@ -19,10 +19,8 @@ CHECK_KEYS = [
     *("type", "schema", "targets", "files", "urls", "counts", "known", "pages", "passed", "coverage"),
 ]
 FINDING_KEYS = [
-    *("type", "schema", "rule", "severity", "target", "file", "line", "message", "count", "examples"),
-    *("why", "link"),
+    *("type", "schema", "rule", "severity", "target", "file", "line", "url", "value", "message"),
 ]
-OCCURRENCE_KEYS = ["type", "rule", "severity", "target", "file", "line", "url", "value", "message"]
 RULE_KEYS = ["type", "id", "severity", "what", "why", "link"]
 
 
@@ -56,7 +54,7 @@ def test_what_robots_txt_disallows_to_each_crawler(contentmap: Any) -> None:
 
     def named(*words: str) -> set[tuple[str, str, str]]:
         found = contentmap("check", *words, *selected).json["findings"]
-        return {(each["rule"], one["url"], one["value"]) for each in found for one in each["occurrences"]}
+        return {(each["rule"], each["url"], each["value"]) for each in found}
 
     all_others = "Disallow: / (robots.txt line 2, group *, for *)"
     by_default = {
@@ -106,11 +104,10 @@ def test_coverage_of_a_list(contentmap: Any, tmp_path: Path) -> None:
         ]
         return {
             (each["rule"], each["file"].rpartition("/")[2]): (
-                one["url"],
-                one["line"] if "missing" in each["rule"] else None,
+                each["url"],
+                each["line"] if "missing" in each["rule"] else None,
             )
             for each in said.json["findings"]
-            for one in each["occurrences"]
         }
 
     expected = {
@@ -151,9 +148,8 @@ def test_a_site_with_relative_urls(contentmap: Any) -> None:
         live = contentmap("check", "http://a.test", "--connect-to", sites.connect_to, "--json")
         contentmap("scan", "http://a.test", "--connect-to", sites.connect_to)
     for said in (live, contentmap("check", "a.test", "--stored", "--json")):
-        (finding,) = (each for each in said.json["findings"] if each["rule"] == "url-relative")
-        assert finding["count"] == 2
-        assert [each["value"] for each in finding["occurrences"]] == ["/1", "//a.test/2"]
+        found = [each["value"] for each in said.json["findings"] if each["rule"] == "url-relative"]
+        assert found == ["/1", "//a.test/2"]
 
 
 def test_dates_held_against_an_earlier_scan(contentmap: Any) -> None:
@@ -213,18 +209,12 @@ def test_the_fields_of_an_answer(on_sqlite: Any, tmp_path: Path) -> None:
     """Programs read them by name, in all of JSON, NDJSON and the list of rules."""
     (tmp_path / "s.xml").write_text(urlset("http://localhost/1"))
     said = on_sqlite("check", "s.xml", "--json").json
-    assert list(said) == [*CHECK_KEYS, "findings"]
+    assert list(said) == [*CHECK_KEYS, "rules", "findings"]
     *lines, summary = on_sqlite("check", "s.xml", "--format", "ndjson").lines
-    findings = [each for each in lines if each["type"] == "finding"]
-    inside = [each.pop("occurrences") for each in said["findings"]]
-    assert findings == said["findings"]
-    assert [list(each) for each in findings] == [FINDING_KEYS] * len(findings)
-    occurrences = [each for each in lines if each["type"] == "occurrence"]
-    assert [list(each) for each in occurrences] == [OCCURRENCE_KEYS] * sum(map(len, inside))
-    assert [list(each) for some in inside for each in some] == [["line", "url", "value", "message"]] * len(
-        occurrences
-    )
-    assert list(summary) == CHECK_KEYS
+    assert lines == said["findings"]
+    assert [list(each) for each in lines] == [FINDING_KEYS] * len(lines)
+    assert [list(each) for each in said["rules"]] == [[*RULE_KEYS, "count"]] * len(said["rules"])
+    assert list(summary) == [*CHECK_KEYS, "rules"]
     assert list(on_sqlite("check", "--list-rules", "--json").json[0]) == RULE_KEYS
 
 
@@ -275,9 +265,8 @@ def test_a_baseline_knows_occurrences(on_sqlite: Any, tmp_path: Path) -> None:
     assert on_sqlite(*words, "--baseline", "known.json").code == 0
     (tmp_path / "s.xml").write_text(urlset("http://localhost/2", "http://localhost/3"))
     said = on_sqlite(*words, "--baseline", "known.json")
-    (finding,) = said.json["findings"]
-    assert (said.code, said.json["known"], finding["count"]) == (3, 0, 1)
-    assert [each["url"] for each in finding["occurrences"]] == ["http://localhost/3"]
+    assert (said.code, said.json["known"]) == (3, 0)
+    assert [each["url"] for each in said.json["findings"]] == ["http://localhost/3"]
     for place, count, code in (("s.xml", 2, 0), ("s.xml", 1, 3), ("other", 9, 3)):
         known = [{"rule": "url-private", "place": place, "count": count}]
         text = json.dumps({"type": "baseline", "schema": 1, "findings": known})
@@ -308,8 +297,7 @@ def test_a_list_of_sites(contentmap: Any, tmp_path: Path) -> None:
     assert said.json["passed"] == said.json["targets"]  # a warning for gone.test
     assert alone.json["files"] == 2
     (finding,) = (each for each in alone.json["findings"] if each["rule"] == "url-fragment")
-    (occurrence,) = finding["occurrences"]
-    assert (occurrence["url"], occurrence["line"]) == ("http://b.test/in#x", 4)
+    assert (finding["url"], finding["line"]) == ("http://b.test/in#x", 4)
     assert not [url for url in asked if "other" in url]
 
 
@@ -352,12 +340,11 @@ def test_programs_are_told_every_occurrence(contentmap: Any, tmp_path: Path) -> 
         "url-invalid": [f"ftp://a.test/{number}" for number in range(count)],
         "lastmod-invalid": [f"never {number}" for number in range(count)],
     }
-    found = {each["rule"]: each for each in contentmap(*words, "--format", "json").json["findings"]}
+    found = contentmap(*words, "--format", "json").json["findings"]
     for name, texts in wanted.items():
-        assert found[name]["count"] >= count
-        named = [f"{each['url'] or ''} {each['value'] or ''}" for each in found[name]["occurrences"]]
+        named = [f"{each['url'] or ''} {each['value'] or ''}" for each in found if each["rule"] == name]
+        assert len(named) >= count
         assert [text for text in texts if not any(text in each for each in named)] == [], name
-        assert len(found[name]["examples"]) == 5
     for form in ("ndjson", "sarif", "junit"):
         said = contentmap(*words, "--format", form).out
         assert [text for texts in wanted.values() for text in texts if text not in said] == [], form

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterator
-from itertools import islice
 from typing import Final
 
 from contentmap_cli.models import Severity
@@ -23,7 +23,7 @@ from contentmap_cli.output.findings.coverage import coverage_object
 from contentmap_cli.output.objects import SCHEMA
 
 EXAMPLES: Final = 5
-"""Occurrences of a finding that a table and `examples` show."""
+"""Occurrences of a finding that a table shows."""
 
 
 def listed(report: CheckReport) -> Iterator[tuple[Finding, Occurrence]]:
@@ -59,27 +59,25 @@ def local_path(finding: Finding) -> str | None:
 
 
 def finding_object(finding: Finding) -> dict[str, object]:
-    """Return a finding of `check`, without its occurrences except for the first ones as text."""
+    """Return a rule that a file violates, with the number of its occurrences: a row of a summary."""
     return {
-        "type": "finding",
-        "schema": SCHEMA,
-        "rule": finding.rule.id,
         "severity": finding.rule.severity.value,
+        "rule": finding.rule.id,
         "target": redact(finding.target),
         "file": _redacted(finding.file),
         "line": finding.line,
-        "message": redact(finding.message),
         "count": finding.count,
-        "examples": [occurrence_text(each) for each in islice(finding.occurrences, EXAMPLES)],
+        "message": redact(finding.message),
         "why": finding.rule.why,
         "link": finding.rule.link,
     }
 
 
 def occurrence_object(finding: Finding, occurrence: Occurrence) -> dict[str, object]:
-    """Return an occurrence: a line of NDJSON, an element of `occurrences`."""
+    """Return an occurrence: a line of NDJSON, an element of `findings`."""
     return {
-        "type": "occurrence",
+        "type": "finding",
+        "schema": SCHEMA,
         "rule": finding.rule.id,
         "severity": finding.rule.severity.value,
         "target": redact(finding.target),
@@ -89,6 +87,14 @@ def occurrence_object(finding: Finding, occurrence: Occurrence) -> dict[str, obj
         "value": _redacted(occurrence.value),
         "message": redact(occurrence.message or finding.message),
     }
+
+
+def broken_rules(report: CheckReport) -> list[dict[str, object]]:
+    """Return the rules that are violated, each with the number of its occurrences."""
+    counts: Counter[str] = Counter()
+    for finding in report.findings:
+        counts[finding.rule.id] += finding.count
+    return [{**rule_object(rule), "count": counts[rule.id]} for rule in report.rules if counts[rule.id]]
 
 
 def occurrence_text(occurrence: Occurrence) -> str:
