@@ -258,5 +258,7 @@ def test_a_long_head_is_not_parsed_for_each_piece(monkeypatch: pytest.MonkeyPatc
     data, scan = bytearray(b"<head><script>"), HeadScan()
     for _ in range(1000):
         data += b"var a = '>';\n" * 10
+        count, needed = len(lengths), scan.needed
         assert not scan.has_ended(data)
+        assert (len(lengths) > count) == (len(data) >= needed)  # a caller need not copy what is too short
     assert sum(lengths) < 4 * len(data)

@@ -72,7 +72,7 @@ class PageBody:
                 async for chunk in response.content.iter_any():
                     self.received += len(chunk)
                     decoder.feed(chunk)
-                    if len(data) > TEXT_BYTES and not decoder.deferred:
+                    if len(data) - TEXT_BYTES >= scan.needed and not decoder.deferred:
                         ended = scan.has_ended(data[:-TEXT_BYTES])
                     if ended or decoder.full or self.received - before >= most:
                         if not response.content.is_eof():

@@ -51,18 +51,19 @@ OTHER_THINGS = frozenset(
 class HeadScan:
     """Tells while a page is received whether its head has ended.
 
-    The head is parsed again only after the page has grown by half, so that the time stays linear in its size.
+    The head is parsed again only after the page has grown by half, so that the time stays linear in its size:
+    it has not ended within less than `needed` bytes.
     """
 
     def __init__(self, content_type: str | None = None) -> None:
         self._content_type = content_type
-        self._next = 1
+        self.needed = 1
 
     def has_ended(self, data: bytes | bytearray) -> bool:
         """Return whether the head has ended within `data`, all bytes received so far."""
-        if len(data) < self._next:
+        if len(data) < self.needed:
             return False
-        self._next = len(data) * 3 // 2
+        self.needed = len(data) * 3 // 2
         text = _decode(bytes(data), self._content_type)
         text = text[: text.rfind(">") + 1]  # what follows may be a part of a tag or of a character reference
         return _has_body(parse_html(text))
