@@ -22,10 +22,10 @@ from contentmap_cli.models.findings import (
     CheckReport,
     CheckSummary,
     Finding,
-    Grouping,
     Occurrence,
     Severity,
 )
+from contentmap_cli.models.statuses import Grouping
 from contentmap_cli.output.findings.report import write_report
 from contentmap_cli.output.formats import CHECK_FORMATS, Format
 
