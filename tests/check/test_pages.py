@@ -198,6 +198,10 @@ FINE = [
         meta("notnoindex"),
     ),
     *(meta(f"unavailable_after: {day}") for day in ("9999-12-31", "27 May 2026", "Mar 4, 2071", "a, b")),
+    *(
+        page(robots_tags=(f"unavailable_after: {date}",))
+        for date in ("9999-12-31", "1 Jan 2020 00:00:00 +99999999999999999999", f"1 Jan {10**20}")
+    ),
     *(meta("unavailable_after: soon"), meta("unavailable_after: Friday, 25-Jun-2032 15:00:00 GMT")),
     *(
         page(robots_tags=(line,))

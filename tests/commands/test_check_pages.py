@@ -106,6 +106,18 @@ def test_how_many(checks: Checks) -> None:
     assert checks.contentmap("check", "s.xml", "--pages", "--base", "http://a.test/s.xml").code == 2
 
 
+@one_database
+def test_two_sitemaps_of_a_site(checks: Checks) -> None:
+    """They are checked one after the other, and counted together."""
+    files = [f"http://a.test/{number}.xml" for number in (1, 2)]
+    said = checks.contentmap(
+        *("check", *files, "--connect-to", checks.sites.connect_to, "--select", "page-", "--json"),
+        *("--pages", "all"),
+    )
+    assert (said.code, counts(said)) == (0, (30, 30, {})), said.err
+    assert checks.asked() == Counter(dict.fromkeys(checks.pages, 1))
+
+
 def test_the_value_of_the_option() -> None:
     """A number or `all`, in the next word or after =; without one, the next word is a target."""
     for given, read in {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import shutil
+import sqlite3
 import stat
 import subprocess
 from pathlib import Path
@@ -16,8 +17,10 @@ from databases import one_database
 from program import Contentmap
 from web_sites import good_site, serving, urlset
 
+from contentmap_cli.check.occurrences import OccurrenceStore
 from contentmap_cli.commands import app as commands
 from contentmap_cli.commands.interface.answer_output import answer_to
+from contentmap_cli.commands.interface.cli_errors import unexpected
 from contentmap_cli.commands.interface.command_decorator import run_async
 from contentmap_cli.errors import AnswerLost, UsageError
 from contentmap_cli.storage.engine import COMMAND_SECONDS
@@ -187,6 +190,18 @@ def test_too_many_open_files_are_not_a_full_disk(on_sqlite: Any) -> None:
         "hint: raise the limit on open files (`ulimit -n`)",
     ]
     assert "never awaited" not in ran.stderr
+
+
+def test_no_space_for_temporary_files(capsys: pytest.CaptureFixture[str]) -> None:
+    """The occurrences of findings are in one: that it is full is no bug."""
+    store = OccurrenceStore()
+    store._database.execute("PRAGMA max_page_count = 5")
+    with pytest.raises(sqlite3.OperationalError) as caught:
+        for number in range(5000):
+            store.add((1, number, None, f"https://a.test/{number}", None, None))
+    assert unexpected(caught.value) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("error: unexpected system error: database or disk is full\n\nhint: free space")
 
 
 def test_a_coroutine_that_cannot_be_started_is_closed(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 
@@ -61,6 +62,9 @@ async def test_more_files_than_pages() -> None:
     files = {str(number): urls(str(number), 1 + number % 3) for number in range(30)}
     found = await chosen(files, 10)
     assert Counter(len(files[url.split("/")[3]]) for url in found) == {3: 10}
+    same, began = urls("same", 2), time.process_time()
+    assert await chosen(dict.fromkeys(map(str, range(20_000)), same), 3) == same
+    assert time.process_time() - began < 20  # each file is looked at once: less than one
 
 
 def test_shares() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import random
 import zipfile
 from pathlib import Path
 
@@ -133,7 +134,20 @@ def test_a_column_that_is_named(tmp_path: Path) -> None:
         assert column == "1" or "Source, Destination, 1" in str(caught.value.hint)
 
 
+LONG = f"URL\n{A}\n" + "".join(f"{B}?{random.Random(number).random()}\n" for number in range(40_000))
+
+
+def damaged(data: bytes) -> bytes:
+    """Data with other bytes in its middle."""
+    middle = len(data) // 2
+    return data[:middle] + b"\xff" * 50 + data[middle + 50 :]
+
+
 BAD = {
+    "cannot read .*end-of-stream": gzip.compress(LONG.encode())[:-5000],
+    "cannot read .*decompressing": gzip.compress(b"")[:10] + b"\xff" * 5000,
+    "cannot read .*CRC-32": damaged(zipped(list=LONG)),
+    "cannot read .*list: .": damaged(workbook(a=[["URL"], *([A] for _ in range(5000))])),
     "is HTML or XML": b"<urlset/>",
     "no column with URLs": b"a,b\nc,d\n",
     "cannot read": b"\x1f\x8b\x08truncated",

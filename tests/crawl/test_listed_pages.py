@@ -284,7 +284,7 @@ async def test_pages_are_left_when_the_time_is_over(new_site: Any) -> None:
 
 async def test_after_stop_nothing_is_sent_and_what_was_sent_is_answered(new_site: Any) -> None:
     site = await new_site({"/p3": (429, {"Retry-After": "60"}, b""), "*": html("a page")})
-    slow_page, reached = asyncio.Event(), asyncio.Event()
+    slow_page, reached, stopped = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
     async def slow(_: web.Request) -> Any:
         reached.set()
@@ -292,10 +292,13 @@ async def test_after_stop_nothing_is_sent_and_what_was_sent_is_answered(new_site
         return html("slow")
 
     site.pages["other.test/slow"] = slow
-    urls = ["http://other.test/slow", *(f"{HOST}/p{number}" for number in range(20))]
+    rest = [f"http://h{number}.test/" for number in range(20)]
+    urls = ["http://other.test/slow", *(f"{HOST}/p{number}" for number in range(20)), *rest]
 
     async def pages() -> AsyncIterator[ListedPage]:
         for url in urls:
+            if url in rest:
+                await stopped.wait()
             yield ListedPage(url)
 
     async with Crawler(site.options()) as crawler:
@@ -307,10 +310,12 @@ async def test_after_stop_nothing_is_sent_and_what_was_sent_is_answered(new_site
                 if asked(site, "/p3") and reached.is_set():
                     crawl.stop()
                     slow_page.set()
+                    stopped.set()
     states = {each.url.rpartition("/")[2]: each.state for each in found}
     assert states["slow"] is PageState.ANSWERED
     assert states["p3"] is PageState.THROTTLED
     assert crawl.not_asked == {NotAsked.STOPPED: len(urls) - len(found)}
+    assert crawl._hosts.keys() == {"other.test", HOST.partition("://")[2]}  # of the others there is nothing
 
 
 async def test_a_host_without_answers_is_not_asked_for_the_rest(new_site: Any) -> None:

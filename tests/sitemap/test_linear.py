@@ -48,6 +48,8 @@ WORK = {
     "tags of a page that end nothing": PAGE + "page_contents(b'<x>' * 150_000 + b'</y>' * 100_000, 'a')",
     "attributes of a page without end": PAGE
     + "page_contents(b'<p ' + b' '.join(b'a%d' % n for n in range(150_000)), 'a')",
+    "digits of a refresh": PAGE
+    + "page_contents(b'<meta http-equiv=refresh content=' + b'1' * 250_000 + b'x>', 'a')",
     "blanks in a URL": URLS + "validate_url('a' + ' ' * 250_000 + 'b', B, 2_000_000)",
     "a host of dots": URLS + "validate_url('a' + '.a' * 125_000 + ' b', B, 2_000_000)",
     "a name without end in a damaged file": DOCUMENT

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import random
 
+import pytest
 from protego import Protego
 
+from contentmap_cli.sitemap.robots import matching
 from contentmap_cli.sitemap.robots.lines import RobotsLine
 from contentmap_cli.sitemap.robots.matching import GroupRules
 
@@ -107,3 +109,13 @@ def test_many_wildcards_take_linear_time() -> None:
     group = rules(f"disallow: /{'*a' * 60}$")
     assert group.deciding(f"https://a.test/{'a' * 2000}b") is None
     assert group.deciding(f"https://a.test/{'a' * 2000}") is not None
+
+
+def test_many_rules_take_bounded_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is kept by the beginning of a path does not grow with the paths."""
+    monkeypatch.setattr(matching, "_MAX_KEPT", 500)
+    group = rules("\n".join(f"disallow: /*{number}z" for number in range(100)))
+    for number in range(1000):
+        line = group.deciding(f"https://a.test/{number:04}/{number}z")
+        assert line is not None
+        assert sum(map(len, group._by_start.values())) <= 500

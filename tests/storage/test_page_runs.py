@@ -54,6 +54,11 @@ async def test_one_run_at_a_time(sessions: Sessions) -> None:
     third = await claim_pages(sessions)  # its process has ended: the lease is not waited for
     assert third.run_id == first.run_id
     assert await known(sessions, third, "a", "b") == {"a": first.run_id}
+    await changed(sessions, third, lease_until=utc_now(-1))
+    fourth = await claim_pages(sessions, wanted=7)  # another selection is another run
+    assert fourth.run_id > third.run_id
+    with pytest.raises(LeaseLost):
+        await ask_pages(sessions, third, "a")
 
 
 async def test_which_run_is_continued(sessions: Sessions) -> None:

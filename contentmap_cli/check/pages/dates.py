@@ -20,6 +20,7 @@ _CLOCKS: Final = timedelta(hours=1)
 
 _OLDEST: Final = datetime(1995, 1, 1, tzinfo=UTC)
 _LATEST: Final = datetime.max.replace(tzinfo=UTC)
+_LAST: Final = datetime.max.replace(tzinfo=UTC)
 _DAILY: Final = frozenset({"day", "month", "year"})
 
 
@@ -51,10 +52,10 @@ def parse_date(text: str) -> Moment | None:
     except ValueError:
         try:
             moment = parsedate_to_datetime(text)
-        except (ValueError, TypeError, IndexError):
+        except (ValueError, TypeError, IndexError, OverflowError):
             try:
                 moment, is_day = parsedate_to_datetime(f"{text} 00:00"), True
-            except (ValueError, TypeError, IndexError):
+            except (ValueError, TypeError, IndexError, OverflowError):
                 return None
     try:
         utc = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

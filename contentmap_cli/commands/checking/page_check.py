@@ -162,7 +162,8 @@ class PageCheck:
             fresh=options.fresh,
         )
         try:
-            self.counts[domain] = await self._ask(site, crawler, store, selection)
+            before = self.counts.get(domain, PageCounts())  # of another sitemap
+            self.counts[domain] = before + await self._ask(site, crawler, store, selection)
         except Exception as error:
             await store.record_failure(error)
             raise

@@ -121,9 +121,13 @@ def _sample(files: Sequence[array[int]], wanted: int) -> set[int]:
     left = [len(file) for file in files]
     while len(chosen) < wanted and any(left):
         open_files = [number for number, count in enumerate(left) if count]
-        shares = _shares(wanted - len(chosen), [left[number] for number in open_files])
+        if wanted - len(chosen) <= len(open_files):  # one each of the largest
+            open_files.sort(key=left.__getitem__, reverse=True)
+            shares = [1] * len(open_files)
+        else:
+            shares = _shares(wanted - len(chosen), [left[number] for number in open_files])
         for number, share in zip(open_files, shares, strict=True):
-            enough = len(chosen) + share
+            enough = min(wanted, len(chosen) + share)
             while len(chosen) < enough and left[number]:
                 left[number] -= 1
                 chosen.add(next(remaining[number]))
@@ -131,13 +135,10 @@ def _sample(files: Sequence[array[int]], wanted: int) -> set[int]:
 
 
 def _shares(wanted: int, counts: Sequence[int]) -> list[int]:
-    """Divide a number in proportion to counts, none of which is 0: at least 1 each, if it is large enough."""
+    """Divide a number in proportion to counts, at least 1 each; it is not below their number."""
     total = sum(counts)
     if wanted >= total:
         return list(counts)
-    if wanted <= len(counts):  # one each of the largest
-        largest = set(heapq.nlargest(wanted, range(len(counts)), key=lambda each: (counts[each], -each)))
-        return [int(each in largest) for each in range(len(counts))]
     exact = [wanted * count / total for count in counts]
     shares = [max(1, int(each)) for each in exact]
     # by how much a share is too large

@@ -88,10 +88,13 @@ def _sheets(stream: BinaryIO, name: str) -> list[Table]:
 
     def reader(sheet: str) -> Callable[[], Iterator[Row]]:
         def rows() -> Iterator[Row]:
-            table = workbook.get_sheet_by_name(sheet)
-            first = (table.start or (0, 0))[0]
-            for number, row in enumerate(table.iter_rows(), first + 1):
-                yield number, [_cell(value) for value in row]
+            try:
+                table = workbook.get_sheet_by_name(sheet)
+                first = (table.start or (0, 0))[0]
+                for number, row in enumerate(table.iter_rows(), first + 1):
+                    yield number, [_cell(value) for value in row]
+            except CalamineError as error:
+                raise UsageError(f"cannot read {name}: {error}", hint="save the list as CSV") from error
 
         return rows
 

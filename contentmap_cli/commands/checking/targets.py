@@ -92,14 +92,16 @@ class CheckRun:
         options = replace(options, limits=replace(options.limits, details=True))
         cli, scope, pages, store = self.cli, self.scope, self.pages, self.store
         opened = pages.opened(self.settings.max_time) if pages is not None else nullcontext()
+        one_at_a_time = {site.domain: asyncio.Lock() for site in sites}  # of the sitemaps of one site
         async with Crawler(options) as crawler, opened:
 
             async def check(site: Target) -> CheckedTarget | None:
                 try:
-                    if self.stored:
-                        checker = await check_stored(cli, site, scope, crawler, pages, store)
-                    else:
-                        checker = await check_live(cli, site, crawler, scope, pages, store)
+                    async with one_at_a_time[site.domain]:
+                        if self.stored:
+                            checker = await check_stored(cli, site, scope, crawler, pages, store)
+                        else:
+                            checker = await check_live(cli, site, crawler, scope, pages, store)
                 except Stopped:
                     if pages is not None:
                         pages.skipped.append(site.domain)

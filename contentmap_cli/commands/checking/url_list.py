@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import sys
+import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
@@ -66,7 +68,7 @@ class UrlListFile:
         """Yield the rows that have a URL, each time from the start."""
         columns, is_log = self._columns, self._table.is_log
         facts = [columns.place(names) for names in (_STATUS, _INDEXABLE, _WHY, _TYPE)]
-        for line, cells in islice(self._table.rows(), columns.first, None):
+        for line, cells in islice(_read(self.name, self._table), columns.first, None):
             if columns.url >= len(cells) or not (url := cells[columns.url]):
                 continue
             if is_log:
@@ -99,21 +101,34 @@ def opened_list(
 
 def _list(stream: BinaryIO, name: str, column: str | None) -> UrlListFile:
     headers: list[str] = []
-    try:
-        for table in tables(stream, name):
-            sample = list(islice(table.rows(), _SAMPLE_ROWS))
-            columns = _named(sample, column) if column is not None else _detected(sample)
-            if columns is not None:
-                _require_urls(name, columns, sample)
-                return UrlListFile(name, table, columns)
-            headers += [cell for cell in max((cells for _, cells in sample), key=len, default=[]) if cell]
-    except (OSError, EOFError) as error:
-        raise UsageError(f"cannot read {name}: {error}", hint="name another file with --against") from error
+    with _errors_of(name):
+        found = tables(stream, name)
+    for table in found:
+        sample = list(islice(_read(name, table), _SAMPLE_ROWS))
+        columns = _named(sample, column) if column is not None else _detected(sample)
+        if columns is not None:
+            _require_urls(name, columns, sample)
+            return UrlListFile(name, table, columns)
+        headers += [cell for cell in max((cells for _, cells in sample), key=len, default=[]) if cell]
     shown = ", ".join(terminal(header[:60]) for header in headers[:_SHOWN_COLUMNS])
     raise UsageError(
         f"no column {column!r} in {name}" if column is not None else f"no column with URLs in {name}",
         hint=f"name one with --against-column: {shown}" if shown else "name a list with a URL per line",
     )
+
+
+def _read(name: str, table: Table) -> Iterator[Row]:
+    with _errors_of(name):
+        yield from table.rows()
+
+
+@contextmanager
+def _errors_of(name: str) -> Iterator[None]:
+    """Turn what a damaged or truncated archive raises, wherever that is noticed, into a UsageError."""
+    try:
+        yield
+    except (OSError, EOFError, zlib.error, zipfile.BadZipFile) as error:
+        raise UsageError(f"cannot read {name}: {error}", hint="name another file with --against") from error
 
 
 def _require_urls(name: str, columns: _Columns, sample: Sequence[Row]) -> None:

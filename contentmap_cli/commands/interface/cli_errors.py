@@ -20,7 +20,8 @@ from contentmap_cli.errors import (
 
 _REPORT = "run it again with -vv --log-file FILE and report the file"
 _FILES = "raise the limit on open files (`ulimit -n`)"
-_SYSTEM_HINTS = {errno.EMFILE: _FILES, errno.ENFILE: _FILES}
+_SPACE = "free space for temporary files, or name another folder for them in TMPDIR"
+_SYSTEM_HINTS = {errno.EMFILE: _FILES, errno.ENFILE: _FILES, errno.ENOSPC: _SPACE, errno.EDQUOT: _SPACE}
 
 
 def fail(error: ContentMapError, *, as_json: bool = False) -> None:
@@ -50,8 +51,12 @@ def fail(error: ContentMapError, *, as_json: bool = False) -> None:
 
 def unexpected(error: Exception, *, as_json: bool = False) -> int:
     """Report an unexpected error without a traceback, which the log has at `-vv`. Return the exit code."""
+    import sqlite3
+
     logging.getLogger("contentmap").debug("unexpected", exc_info=error, extra={"action": "command.crashed"})
     known: ContentMapError
+    if isinstance(error, sqlite3.OperationalError):  # of a temporary file: it is full
+        error = OSError(errno.ENOSPC, str(error))
     if isinstance(error, OSError):
         lost = stdout_error()
         if lost is not None:

@@ -118,14 +118,14 @@ class PageCrawl:
     def _put(self, page: ListedPage) -> None:
         request = PageRequest(page.url, page.earlier)
         host = self._hosts.get(request.host)
+        reason = self._stopped or (host.stopped if host is not None else None)
+        if reason is not None and not page.is_known:
+            self.not_asked[reason] += 1
+            return
         if host is None:
             host = self._hosts[request.host] = HostQueue(request.host)
         if page.is_known and page.earlier is not None:
             self._probes.note(page.earlier)
-            return
-        reason = self._stopped or host.stopped
-        if reason is not None:
-            self.not_asked[reason] += 1
             return
         host.queue.append(request)
         self._queued += 1

@@ -84,12 +84,14 @@ class SoftProbes:
 
     def choose(self, host: str) -> str | None:
         """Return the most useful made-up URL to ask for at a host, None if there is none."""
+        if self._left <= 0:
+            return None
         found = [
             (each.suspicious, each.pages, name)
             for name, each in self._directories.items()
             if name not in self._probed and name.partition("://")[2].partition("/")[0] == host
         ]
-        if not found or self._left <= 0:
+        if not found:
             return None
         suspicious, _, name = max(found)
         if not suspicious and self._usual <= 0:

@@ -23,7 +23,7 @@ VALUE_LENGTH = 500
 
 HTML_SPACE = " \t\n\f\r"
 REFRESH = re.compile(
-    r"[ \t\n\f\r]*(?:(\d+)|(?=\.))[\d.]*"
+    r"[ \t\n\f\r]*+(?:([0-9]++)|(?=\.))[0-9.]*+"
     r"(?:(?=[;, \t\n\f\r])[ \t\n\f\r]*[;,]?[ \t\n\f\r]*(?P<url>.+)|[;, \t\n\f\r]*\Z)?",
     re.DOTALL,
 )

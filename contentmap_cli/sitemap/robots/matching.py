@@ -12,7 +12,8 @@ from contentmap_cli.sitemap.robots.lines import RobotsLine
 _RESERVED = re.compile(r"%(2[fF]|25)")
 _PATH = re.compile(r"://[^/?#]*([^#]*)")
 _KEY = 5
-_MAX_KEYS = 10_000
+_MAX_KEPT = 1_000_000
+"""References to rules, by the first characters of a path, that are kept."""
 
 
 class GroupRules:
@@ -34,6 +35,7 @@ class GroupRules:
         rules.sort(key=lambda rule: (-rule.length, rule.line.key != ALLOW))
         self._rules = rules
         self._by_start: dict[str, list[_Rule]] = {}
+        self._kept = 0
 
     def deciding(self, url: str) -> RobotsLine | None:
         """Return the line that decides about an absolute URL, None if no rule matches."""
@@ -43,9 +45,11 @@ class GroupRules:
         start = path[:_KEY]
         rules = self._by_start.get(start)
         if rules is None:
-            if len(self._by_start) >= _MAX_KEYS:
-                self._by_start.clear()
             rules = [rule for rule in self._rules if rule.may_begin(start)]
+            self._kept += 1 + len(rules)
+            if self._kept > _MAX_KEPT:
+                self._by_start.clear()
+                self._kept = 1 + len(rules)
             self._by_start[start] = rules
         for rule in rules:
             if rule.needed in path and rule.matches(path):

@@ -62,14 +62,16 @@ async def claim_run(
 ) -> PageRun:
     """Claim the unfinished run of a selection, or a new one, for `owner`. The domain is added if it is new.
 
-    With `fresh`, or where a later run has the same or a larger selection, the run is a new one. `dead` and
-    `running` say of a run whether its process has certainly ended, or certainly runs. Raise JobHeld where
-    another run of the domain is live.
+    With `fresh`, or where a later run has the same or a larger selection, the run is a new one. Other claims
+    on the domain, which have expired, are invalid then. `dead` and `running` say of a run whether its process
+    has certainly ended, or certainly runs. Raise JobHeld where another run of the domain is live.
     """
     domain_id = (await domain_ids(session, tenant, [domain], datetime.now(UTC)))[domain]
     # of two claims at the same time one waits; the key stays free for foreign keys
     await session.execute(select(Domain.id).where(Domain.id == domain_id).with_for_update(key_share=True))
     await require_idle(session, domain_id, domain, dead=dead, running=running)
+    lost = (PageRunRow.domain_id == domain_id, PageRunRow.token.is_not(None))
+    await session.write(update(PageRunRow).where(*lost).values(token=None, owner=None, lease_until=None))
     last = (
         await session.scalars(
             select(PageRunRow)
