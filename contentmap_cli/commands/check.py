@@ -13,7 +13,7 @@ from contentmap_cli.commands.interface.global_options import GlobalOptions
 from contentmap_cli.commands.interface.help_pages import MORE
 from contentmap_cli.errors import Exit, UsageError
 from contentmap_cli.models import Severity
-from contentmap_cli.models.findings import Grouping
+from contentmap_cli.models.statuses import Grouping
 from contentmap_cli.output.formats import CHECK_FORMATS, RULE_FORMATS
 
 EPILOG = """\

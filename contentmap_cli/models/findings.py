@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from typing import NamedTuple, Protocol
 
 from contentmap_cli.errors import Failure
 from contentmap_cli.models.entries import Lastmod, Problem
 from contentmap_cli.models.pages.counts import PageCounts
 from contentmap_cli.models.robots import RobotsRefusal
-from contentmap_cli.models.statuses import DiscoveryMethod, DocumentKind, Severity
+from contentmap_cli.models.statuses import DiscoveryMethod, DocumentKind, Grouping, Severity
 
 STANDARD_INPUT = "standard input"
 """The name of a target that was read from there."""
@@ -81,14 +80,6 @@ class CheckSummary:
     passed: tuple[str, ...] = ()
     pages: PageCounts | None = None
     coverage: tuple[Coverage, ...] = ()
-
-
-class Grouping(StrEnum):
-    """The order of findings."""
-
-    FILE = "file"
-    RULE = "rule"
-    URL = "url"
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,3 +98,11 @@ FEED_KINDS = frozenset({DocumentKind.RSS, DocumentKind.ATOM, DocumentKind.JSON_F
 
 
 SITEMAP_KINDS = frozenset({DocumentKind.URLSET, DocumentKind.INDEX, DocumentKind.TEXT}) | FEED_KINDS
+
+
+class Grouping(StrEnum):
+    """The order of findings."""
+
+    FILE = "file"
+    RULE = "rule"
+    URL = "url"

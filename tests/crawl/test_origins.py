@@ -68,6 +68,23 @@ async def test_www_serves_the_site(new_site: NewSite, apex: dict[str, Any]) -> N
     assert [file.url for file in result.files] == ["http://www.site.test/map.xml"]
 
 
+@pytest.mark.parametrize("rule", ["Allow", "Disallow"])
+async def test_each_origin_of_a_site_has_rules_of_its_own(new_site: NewSite, rule: str) -> None:
+    """What robots.txt of the apex disallows is not requested there, though that of www allows it."""
+    link = '<link rel="sitemap" href="http://site.test/p/s.xml">'
+    site = await new_site(
+        {
+            "site.test/robots.txt": f"User-agent: *\n{rule}: /p/\n",
+            "site.test/": DEFAULT,
+            "site.test/p/s.xml": urlset("http://site.test/a"),
+            "www.site.test/robots.txt": "User-agent: *\nAllow: /\n",
+            "www.site.test/": HOME.replace("<h1>", f"{link}<h1>"),
+        }
+    )
+    result = await crawl(site.options())
+    assert ("site.test/p/s.xml" in site.asked) is (rule == "Allow"), result.files
+
+
 async def test_the_apex_serves_the_site(new_site: NewSite) -> None:
     """The reverse case, without a sitemap in robots.txt."""
     site = await new_site(

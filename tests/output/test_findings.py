@@ -22,10 +22,10 @@ from contentmap_cli.models.findings import (
     CheckReport,
     CheckSummary,
     Finding,
-    Grouping,
     Occurrence,
     Severity,
 )
+from contentmap_cli.models.statuses import Grouping
 from contentmap_cli.output.findings.report import write_report
 from contentmap_cli.output.formats import CHECK_FORMATS, Format
 
@@ -171,6 +171,8 @@ def test_sarif_has_a_result_for_each_occurrence(monkeypatch: pytest.MonkeyPatch)
     assert len({json.dumps(each["partialFingerprints"]) for each in results}) == 16
     for run in log["runs"]:
         ids = [rule["id"] for rule in run["tool"]["driver"]["rules"]]
+        levels = [each["defaultConfiguration"]["level"] for each in run["tool"]["driver"]["rules"]]
+        assert levels == ["warning", "error", "error"]
         for each in run["results"]:
             assert ids[each["ruleIndex"]] == each["ruleId"]
             assert each["level"] in ("error", "warning", "note")

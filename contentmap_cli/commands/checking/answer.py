@@ -13,8 +13,9 @@ from contentmap_cli.commands.interface.answer_output import answer_to
 from contentmap_cli.commands.interface.global_options import GlobalOptions
 from contentmap_cli.errors import Exit
 from contentmap_cli.models import Severity
-from contentmap_cli.models.findings import CheckReport, CheckSummary, Finding, Grouping, Rule
+from contentmap_cli.models.findings import CheckReport, CheckSummary, Finding, Rule
 from contentmap_cli.models.pages.counts import PageCounts
+from contentmap_cli.models.statuses import Grouping
 from contentmap_cli.output.findings.report import write_report
 from contentmap_cli.output.formats import Format
 from contentmap_cli.output.number_format import plural

@@ -7,7 +7,8 @@ from itertools import chain, groupby, islice
 from typing import TextIO
 
 from contentmap_cli.models import Severity
-from contentmap_cli.models.findings import CheckReport, Finding, Grouping, Occurrence
+from contentmap_cli.models.findings import CheckReport, Finding, Occurrence
+from contentmap_cli.models.statuses import Grouping
 from contentmap_cli.output.escape import redact, xml_text
 from contentmap_cli.output.findings.objects import (
     finding_text,

@@ -13,11 +13,11 @@ from contentmap_cli.models.findings import (
     CheckReport,
     CheckSummary,
     Finding,
-    Grouping,
     Occurrence,
     Rule,
 )
 from contentmap_cli.models.pages.counts import PageCounts
+from contentmap_cli.models.statuses import Grouping
 from contentmap_cli.output.escape import redact
 from contentmap_cli.output.findings.coverage import coverage_object
 from contentmap_cli.output.objects import SCHEMA

@@ -6,7 +6,8 @@ from itertools import groupby, islice
 from typing import TextIO
 
 from contentmap_cli.models import Severity
-from contentmap_cli.models.findings import CheckReport, CheckSummary, Finding, Grouping
+from contentmap_cli.models.findings import CheckReport, CheckSummary, Finding
+from contentmap_cli.models.statuses import Grouping
 from contentmap_cli.output.columns import Style, styled
 from contentmap_cli.output.escape import redact, terminal, url_text
 from contentmap_cli.output.findings.coverage import write_coverage
