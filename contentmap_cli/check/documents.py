@@ -348,12 +348,16 @@ class Documents(Family):
         broken = _within_protocol(broken, file)
         # a repeated URL is named where the document was parsed for a check
         quoted = broken in _QUOTED or (broken is URL_DUPLICATE and "://" in problem.message)
+        url, value = problem.url, problem.message if quoted and problem.message != problem.url else None
+        if url is None and broken in _URLS:
+            reason, colon, text = problem.message.partition(": ")  # "an invalid host: http://…"
+            value, url = (reason, text) if colon else (None, problem.message)
         self.notes.add(
             broken,
             file,
             None if quoted else problem.message,
-            url=problem.url or (problem.message if broken in _URLS else None),
-            value=problem.message if quoted and problem.message != problem.url else None,
+            url=url,
+            value=value,
             line=problem.line,
             unnamed=problem.count - 1,
         )

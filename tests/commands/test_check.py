@@ -345,6 +345,8 @@ def test_programs_are_told_every_occurrence(contentmap: Any, tmp_path: Path) -> 
         named = [f"{each['url'] or ''} {each['value'] or ''}" for each in found if each["rule"] == name]
         assert len(named) >= count
         assert [text for text in texts if not any(text in each for each in named)] == [], name
+    invalid = {(each["url"], each["value"]) for each in found if each["rule"] == "url-invalid"}
+    assert invalid == {(url, "not an http(s) URL") for url in wanted["url-invalid"]}
     for form in ("ndjson", "sarif", "junit"):
         said = contentmap(*words, "--format", form).out
         assert [text for texts in wanted.values() for text in texts if text not in said] == [], form
