@@ -25,8 +25,10 @@ from contentmap_cli.crawl.options import ConnectTo, CrawlOptions
 from contentmap_cli.crawl.pages.contents import page_contents
 from contentmap_cli.crawl.targets import parse_target
 from contentmap_cli.models import Limits
+from contentmap_cli.models.hosts import normalise_url
 from contentmap_cli.models.pages import PageFacts, PageState
 from contentmap_cli.models.pages.directories import directory_of
+from contentmap_cli.models.pages.links import canonicals_of
 
 HTML = {"Content-Type": "text/html; charset=utf-8"}
 HOST = "http://pages.test"
@@ -628,3 +630,20 @@ async def test_an_error_in_the_stream_of_pages_reaches_the_caller(new_site: Any)
             async with aclosing(crawl.facts(pages())) as found:
                 async for _ in found:
                     pass
+
+
+async def test_no_password_is_in_the_facts(new_site: Any) -> None:
+    """Neither of a link in the page nor of one in a header."""
+    secret = f"http://bob:s3cret@{HOST.partition('://')[2]}/other"
+    head = f"<link rel=canonical href={secret}><meta http-equiv=refresh content='1;{secret}'>"
+    links = f'<{secret}>; rel="canonical", </a>; rel="alternate"; hreflang="de"'
+    site = await new_site(
+        {
+            "/page": (200, HTML | {"Link": links}, page("page", head).encode()),
+            "/away": (302, {"Location": "ftp://bob:s3cret@a.test/"}, b""),
+        }
+    )
+    run = await ask(site.options(), ["/page", "/away"])
+    assert "s3cret" not in str(run.facts)
+    assert canonicals_of(run["/page"])[1] == f"{HOST}/other"
+    assert {normalise_url(url) for url in canonicals_of(run["/page"])} == {f"{HOST}/other"}

@@ -24,6 +24,8 @@ from contentmap_cli.crawl.pages.contents import page_contents
 from contentmap_cli.errors import Code, Failure
 from contentmap_cli.models.hosts import origin_of
 from contentmap_cli.models.pages import PageFacts, PageHead, PageState, PageText
+from contentmap_cli.sitemap.problems import redact_userinfo
+from contentmap_cli.sitemap.urls import strip_credentials
 
 log = logging.getLogger("contentmap.crawl")
 
@@ -199,7 +201,7 @@ class PageClient:
             date=headers.date,
             first_byte_ms=None if reply.first_byte is None else round(reply.first_byte * 1000),
             robots_tags=headers.robots_tags,
-            links=headers.link,
+            links=tuple(map(redact_userinfo, headers.link)),
             head=head,
             text=text,
         )
@@ -219,7 +221,7 @@ def _now() -> datetime:
 
 
 def _printable(location: str) -> str:
-    return "".join(each for each in location if each.isprintable())[:500]
+    return strip_credentials("".join(each for each in location if each.isprintable()))[:500]
 
 
 def _conditions(earlier: PageFacts | None) -> dict[str, str]:
@@ -238,7 +240,7 @@ def _confirmed(earlier: PageFacts, reply: Reply, now: datetime) -> PageFacts:
         last_modified=headers.last_modified or earlier.last_modified,
         date=headers.date or earlier.date,
         robots_tags=headers.robots_tags or earlier.robots_tags,
-        links=headers.link or earlier.links,
+        links=tuple(map(redact_userinfo, headers.link)) or earlier.links,
         first_byte_ms=None if reply.first_byte is None else round(reply.first_byte * 1000),
         validated_at=now,
     )

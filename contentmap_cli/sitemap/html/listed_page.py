@@ -14,6 +14,7 @@ from contentmap_cli.models.hosts import normalise_url
 from contentmap_cli.models.pages import PageHead
 from contentmap_cli.models.pages.links import NOT_CANONICAL
 from contentmap_cli.sitemap.html.page import HtmlPage, decode_html, features_of, one_line, parse_html
+from contentmap_cli.sitemap.urls import strip_credentials
 
 MAX_LINKS = 300
 """Canonicals, alternates, dates or rules for crawlers of a page that are kept, each."""
@@ -233,9 +234,10 @@ def _value(attributes: dict[str, str | None], name: str) -> str:
 
 
 def _join(base: str, href: str) -> str | None:
+    """Return the absolute URL of a link, without user name and password."""
     if len(href) > URL_LENGTH:
         return None
     try:
-        return urljoin(base, href)
+        return strip_credentials(urljoin(base, href))
     except ValueError:
         return None
