@@ -98,7 +98,7 @@ class PageClient:
         self._has_answer = has_answer
         self._recall = recall
         self._hops: set[int] = set()  # hashes of the targets of redirects that were asked for
-        self.bytes = self.requests = 0
+        self.bytes = 0
 
     async def follow(self, page: PageRequest) -> Ending:
         """Ask for the URLs of a chain from the current one on, until it ends or is interrupted."""
@@ -147,7 +147,6 @@ class PageClient:
         body = PageBody(self._context.limits)
         asked_at = _now()
         reply, fetched = await self._context.ask(chain, body.read, conditions)
-        self.requests += fetched.requests
         self.bytes += body.received
         failure = reply.failure
         if failure is not None and failure.code == Code.DEADLINE:

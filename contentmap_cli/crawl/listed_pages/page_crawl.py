@@ -45,7 +45,7 @@ class PageCrawl:
     """Asks for the pages of one run; call `facts` once.
 
     `not_asked` counts the listed pages without facts, by reason, once `facts` has ended. `asked` are the
-    listed pages with facts, `requests` all requests that were sent.
+    listed pages with facts.
     """
 
     def __init__(self, context: CrawlContext, client: PageClient, probes: SoftProbes) -> None:
@@ -63,11 +63,6 @@ class PageCrawl:
         self._found: asyncio.Queue[PageFacts | BaseException | None] = asyncio.Queue(100)
         self.not_asked: Counter[NotAsked] = Counter()
         self.asked = 0
-
-    @property
-    def requests(self) -> int:
-        """The requests that were sent, but for robots.txt."""
-        return self._client.requests
 
     @property
     def bytes(self) -> int:
