@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Annotated
 
@@ -22,9 +23,11 @@ Examples:
   contentmap check sitemap.xml --base https://example.com/sitemap.xml
   contentmap check example.com --stored -o sitemap.sarif
 
-Exit codes: 0 passed; 2 usage; 3 findings; 5 database; 6 never scanned.
+Exit codes: 0 passed; 2 usage; 3 findings; 5 database; 6 never scanned;
+75 pages held by another run; 130 interrupted.
 """
 _LEVELS = "|".join(severity.value for severity in Severity)
+AGENT_NAME = re.compile(r"\*|[A-Za-z_-]{1,100}")  # RFC 9309 section 2.2.1
 AGENTS = ("*", "Googlebot", "Bingbot")
 """The crawlers that robots.txt is judged for, unless --as-agent names others."""
 
@@ -141,6 +144,14 @@ def check(
             else:
                 write_explanations(form, out, explanations(explain))
         return Exit.CLEAN
+    if fresh and pages is None:
+        raise UsageError("--fresh requires --pages", hint="name the number of pages, or `all`")
+    for agent in as_agent or ():
+        if not AGENT_NAME.fullmatch(agent):
+            raise UsageError(
+                f"--as-agent: {agent[:40]!r} is no product token",
+                hint="write it as in a User-agent line of robots.txt: Googlebot, or * for all others",
+            )
     if write_baseline == "-":
         raise UsageError("--write-baseline requires a file name", hint="name a file other than -")
     known = read_baseline(baseline) if baseline else {}

@@ -326,6 +326,11 @@ def test_pages_that_are_what_a_made_up_url_gets() -> None:
     elsewhere = replace(soft, url=f"{SITE}/news/qxzv")
     assert not judged(same, probes=[elsewhere])  # another directory may be made in another way
     assert set(judged(same, probes=[replace(elsewhere, status=404)])) == {"page-soft-404"}
+    asked = replace(soft, url=f"{URL}?id=97")  # a query that is made up, of a path that exists
+    assert set(judged(page(f"{URL}?id=1", text=same.text), probes=[asked])) == {"page-soft-404"}
+    assert not judged(page(f"{URL}x", text=same.text), probes=[asked])
+    asked = replace(asked, head=PageHead(canonicals=(URL,)))  # the query does not count
+    assert "page-soft-404" not in judged(page(f"{URL}?id=1", text=same.text), probes=[asked])
     few = PageText(3, (1, 2, 3))
     assert not judged(page(text=few), probes=[replace(soft, text=few)])
     assert not judged(soft, probes=[soft])

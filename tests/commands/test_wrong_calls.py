@@ -40,6 +40,7 @@ CALLS = """
 2 diff a.test --to 2026-13-01 | scan a.test -u x | scan a.test -u :x | scan a.test -u x:y -H Authorization:z
 2 check | check none.xml | check ./none | check 'a b' | check --select zzz text.xml
 2 check text.xml --severity x | check text.xml --baseline none | check text.xml --format txt
+2 check a.test --fresh | check a.test --as-agent x/y
 2 check text.xml --base x | check text.xml --base http://[ | check a.test --base https://a.test/
 2 check text.xml --baseline text.xml | check folder | check a.test --stored --base https://a.test/
 2 check - - | check text.xml --write-baseline none/x

@@ -85,11 +85,14 @@ class Judgement:
     by_host: dict[str, list[PageFacts]] = field(default_factory=dict)
 
     def add_probe(self, facts: PageFacts) -> None:
-        """Add the answer for a made-up path."""
+        """Add the answer for a made-up URL, unless its canonical URL says that the query does not count."""
+        path, question, _ = facts.url.partition("?")
+        ignores_query = bool(question) and url_key(path) in map(url_key, canonicals_of(facts))
         if (
             facts.state is PageState.ANSWERED
             and facts.text is not None
             and len(facts.text.marks) >= MIN_MARKS
+            and not ignores_query
         ):
             self.by_directory.setdefault(directory_of(facts.url), []).append(facts)
             if facts.status in (404, 410):
@@ -169,9 +172,11 @@ class Judgement:
             return None
         probes = self.by_directory.get(directory_of(facts.url), [])
         for probe in (*probes, *self.by_host.get(host_of(facts.url) or "", [])):
+            path, question, _ = probe.url.partition("?")
             if (
                 probe.url != facts.url
                 and probe.text is not None
+                and (not question or path == facts.url.partition("?")[0])  # the page may be that of the path
                 and alike(facts.text.marks, probe.text.marks)
             ):
                 return probe
@@ -214,4 +219,4 @@ def _canonical_faults(facts: PageFacts) -> Iterator[Fault]:
         yield Fault(rules.CANONICAL_CONFLICT, f"{len(named)} canonical URLs", urls, blocks=False)
     elif named and url_key(facts.url) not in named:
         (url,) = named.values()
-        yield Fault(rules.CANONICAL, "the canonical URL is another page", url)
+        yield Fault(rules.CANONICAL, "rel=canonical", url)
