@@ -417,7 +417,7 @@ def test_what_is_said_of_other_pages() -> None:
     """A canonical URL that was seen is described."""
     found = judged(canonical(f"{SITE}/gone"), page(f"{SITE}/gone", status=410))
     assert found["page-canonical"] == (
-        "the canonical URL is another page, which answers with status 410",
+        "canonical URL is another page, which answers with status 410",
         f"{SITE}/gone",
     )
 

@@ -219,4 +219,4 @@ def _canonical_faults(facts: PageFacts) -> Iterator[Fault]:
         yield Fault(rules.CANONICAL_CONFLICT, f"{len(named)} canonical URLs", urls, blocks=False)
     elif named and url_key(facts.url) not in named:
         (url,) = named.values()
-        yield Fault(rules.CANONICAL, "rel=canonical", url)
+        yield Fault(rules.CANONICAL, rules.CANONICAL.what, url)
