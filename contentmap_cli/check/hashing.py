@@ -41,6 +41,10 @@ class HashBag:
             found.fill(sorted({one for one, other in pairwise(ordered) if one == other}))
         return found
 
+    def distinct(self) -> HashSet:
+        """Return the hashes that were added."""
+        return self.missing_from(HashBag(0))
+
     def missing_from(self, other: HashBag) -> HashSet:
         """Return the hashes that are not in `other`."""
         found = HashSet()

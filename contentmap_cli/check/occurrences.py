@@ -16,13 +16,19 @@ _TABLE = (
 _Row = tuple[int, int, int | None, str | None, str | None, str | None]
 
 
+def temporary_database(*tables: str) -> sqlite3.Connection:
+    """Return a database that ends with its connection, with these tables and in a transaction."""
+    database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+    for statement in ("PRAGMA journal_mode=OFF", "PRAGMA synchronous=OFF", *tables, "BEGIN"):
+        database.execute(statement)
+    return database
+
+
 class OccurrenceStore:
     """The occurrences of all findings of a run. Its file is on disk only where there are many."""
 
     def __init__(self) -> None:
-        self._database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
-        for statement in ("PRAGMA journal_mode=OFF", "PRAGMA synchronous=OFF", _TABLE, "BEGIN"):
-            self._database.execute(statement)
+        self._database = temporary_database(_TABLE)
         self._batch: list[_Row] = []
         self._findings = 0
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from typing import Annotated
 
@@ -27,7 +26,6 @@ Exit codes: 0 passed; 2 usage; 3 findings; 5 database; 6 never scanned;
 75 pages held by another run; 130 interrupted.
 """
 _LEVELS = "|".join(severity.value for severity in Severity)
-AGENT_NAME = re.compile(r"\*|[A-Za-z_-]{1,100}")  # RFC 9309 section 2.2.1
 AGENTS = ("*", "Googlebot", "Bingbot")
 """The crawlers that robots.txt is judged for, unless --as-agent names others."""
 
@@ -129,6 +127,7 @@ def check(
     from contentmap_cli.commands.interface.answer_output import answer_to
     from contentmap_cli.commands.interface.document_input import checked_base
     from contentmap_cli.commands.settings.crawl_settings import ScanSettings
+    from contentmap_cli.crawl.options import parse_robots_agent
     from contentmap_cli.models.findings import CheckScope
     from contentmap_cli.output.findings.report import write_explanations, write_rules
 
@@ -147,11 +146,8 @@ def check(
     if fresh and pages is None:
         raise UsageError("--fresh requires --pages", hint="name the number of pages, or `all`")
     for agent in as_agent or ():
-        if not AGENT_NAME.fullmatch(agent):
-            raise UsageError(
-                f"--as-agent: {agent[:40]!r} is no product token",
-                hint="write it as in a User-agent line of robots.txt: Googlebot, or * for all others",
-            )
+        if agent != "*":
+            parse_robots_agent(agent, "--as-agent")
     if write_baseline == "-":
         raise UsageError("--write-baseline requires a file name", hint="name a file other than -")
     known = read_baseline(baseline) if baseline else {}

@@ -177,12 +177,13 @@ def parse_user_agent(text: str) -> str:
     return text
 
 
-def parse_robots_agent(text: str) -> str:
-    """Parse a product token of robots.txt (RFC 9309 section 2.2.1). Raise `UsageError`."""
+def parse_robots_agent(text: str, option: str = "--robots-agent") -> str:
+    """Parse a product token of robots.txt (RFC 9309 section 2.2.1). Raise `UsageError`, which names the
+    option."""
     text = text.strip()
     if not re.fullmatch(r"[A-Za-z_-]{1,100}", text):
         raise UsageError(
-            "--robots-agent takes a product token: letters, _ and -",
+            f"{option} takes a product token: letters, _ and -",
             hint="write it as in a User-agent line of robots.txt: ExampleBot",
         )
     return text

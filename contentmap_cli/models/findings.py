@@ -46,8 +46,8 @@ class Finding:
     """A rule that a file breaks: one finding per file, however many occurrences there are.
 
     `file` is the sitemap's URL or a file's name, None if the finding is about the target as a whole. `line`
-    is that of the first occurrence which has one. `count` is the number of occurrences, of which `unnamed`
-    were only counted: a recorded scan names the first ones. `is_local` says that the target is a file of this
+    is that of the first occurrence with a line. `count` is the number of occurrences; `unnamed` of them were
+    only counted, as a recorded scan names the first ones. `is_local` says that the target is a file of this
     machine.
     """
 

@@ -126,7 +126,7 @@ class StrictText:
 class LenientText:
     """Decodes any bytes. `damaged_chunks` counts chunks with invalid bytes. `charset` is final at the end.
 
-    `ends_in_character`: the last of them is a character of which the last bytes are missing.
+    `ends_in_character`: the last chunk with invalid bytes ends within a character.
     """
 
     def __init__(self, charset: Charset) -> None:

@@ -34,7 +34,7 @@ def html(number: int) -> Reply:
 
 
 def site(pages: int = 30) -> dict[str, Page]:
-    """A site with two files and so many pages."""
+    """A site with two files that list `pages` pages."""
     urls = [f"http://a.test/p{number}" for number in range(pages)]
     return {
         "a.test/robots.txt": "Sitemap: http://a.test/i.xml",

@@ -76,7 +76,7 @@ def test_the_line_that_decides() -> None:
 
 
 def test_the_verdict_is_that_of_protego() -> None:
-    """On random rules without characters of which Protego counts the encoded form."""
+    """On random rules, without the characters that Protego counts in their encoded form."""
     chance = random.Random(5)
     parts = ["a", "ab", "b", "x.pdf", "index.html", "caf%C3%A9", "café", "%2Fa", "a=b", "~t"]
 

@@ -15,10 +15,7 @@ from contentmap_cli.errors import Code
 from contentmap_cli.models import Entry
 from contentmap_cli.models.findings import CheckedFile
 from contentmap_cli.models.hosts import host_of, normalise_url, url_key
-from contentmap_cli.models.pages import PageFacts, PageState
-
-MAX_HOPS: Final = 5
-"""Redirects that are followed from a page."""
+from contentmap_cli.models.pages import MAX_HOPS, PageFacts, PageState
 
 MAX_REFRESH_SECONDS: Final = 60
 """A refresh after more seconds is no redirect: it follows a slide show or a session."""

@@ -14,6 +14,7 @@ from typing import ClassVar
 
 from contentmap_cli.batches import batched
 from contentmap_cli.check.hashing import HashBag, HashSet
+from contentmap_cli.check.occurrences import temporary_database
 from contentmap_cli.check.registry import GOOGLE, PROTOCOL, Family, Notes, rule
 from contentmap_cli.check.urls import TRACKING
 from contentmap_cli.models import Entry, Severity
@@ -100,18 +101,13 @@ class Coverages(Family):
         if self._exact.overflowed:
             self.incomplete = f"--against compares {MAX_HASHES:,} listed URLs at most: nothing was compared"
             return
-        nothing = HashBag(0)
-        self._listed, self._similar = self._exact.missing_from(nothing), self._loose.missing_from(nothing)
-        self._exact = self._loose = nothing
+        self._listed, self._similar = self._exact.distinct(), self._loose.distinct()
+        self._exact = self._loose = HashBag(0)
         self._marks = bytearray(len(self._listed))
-        self._rest = rest = sqlite3.connect("", isolation_level=None, check_same_thread=False)
-        for statement in (
-            *("PRAGMA journal_mode=OFF", "PRAGMA synchronous=OFF"),
+        self._rest = rest = temporary_database(
             "CREATE TABLE other (hash INTEGER, url TEXT, line INTEGER)",
             "CREATE TABLE similar (hash INTEGER PRIMARY KEY, url TEXT)",
-            "BEGIN",
-        ):
-            rest.execute(statement)
+        )
         file = CheckedFile(name=against.name, kind=None)
         for batch in batched(self._unlisted(against, file), 500):
             rest.executemany("INSERT INTO other VALUES (?, ?, ?)", batch)

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from contentmap_cli.commands.checking.page_store import PageStore
+from contentmap_cli.commands.checking.selection import normalised
 from contentmap_cli.models import Entry
-from contentmap_cli.models.hosts import normalise_url
-from contentmap_cli.models.pages import PageFacts
+from contentmap_cli.models.pages import MAX_HOPS, PageFacts
 from contentmap_cli.models.pages.links import named_urls
-
-MAX_HOPS = 5
 
 
 async def facts_of(store: PageStore, urls: Iterable[str], entries: Sequence[Entry]) -> dict[str, PageFacts]:
@@ -18,19 +16,14 @@ async def facts_of(store: PageStore, urls: Iterable[str], entries: Sequence[Entr
     the pages and their `entries` name as alternates and canonical URLs."""
     found: dict[str, PageFacts] = {}
     wanted = set(urls)
-    named = _normalised(each["href"] for entry in entries for each in entry.alternates if "href" in each)
+    named = normalised(each["href"] for entry in entries for each in entry.alternates if "href" in each)
     for hop in range(MAX_HOPS + 1):
         new = {url: known.facts for url, known in (await store.find(wanted)).items() if known.now}
         found |= new
-        wanted = _normalised(facts.location for facts in new.values())
+        wanted = set(normalised(facts.location for facts in new.values() if facts.location))
         if not hop:
-            wanted |= named | _normalised(url for facts in new.values() for url in named_urls(facts))
+            wanted.update(named, normalised(url for facts in new.values() for url in named_urls(facts)))
         wanted -= found.keys()
         if not wanted:
             break
     return found
-
-
-def _normalised(urls: Iterable[str | None]) -> set[str]:
-    found = (normalise_url(url) for url in urls if url)
-    return {url for url in found if url is not None}

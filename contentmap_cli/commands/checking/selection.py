@@ -1,6 +1,6 @@
 """Choose the pages of a site that `check --pages` asks for, the same ones each time.
 
-A URL stands for its normalised form, of which eight bytes of a hash are kept. A sample has the smallest
+A URL stands for its normalised form; eight bytes of its hash are kept. A sample has the smallest
 hashes of each file, so that it changes as little as the sitemaps do.
 """
 
@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import hashlib
 import heapq
+import sys
 from array import array
-from bisect import bisect_left
 from collections.abc import AsyncIterable, Callable, Iterable, Sequence
 from typing import NamedTuple
 
+from contentmap_cli.check.hashing import HashBag
 from contentmap_cli.models import Entry
 from contentmap_cli.models.findings import CheckedFile
 from contentmap_cli.models.hosts import normalise_url
 
-_BUCKETS = 256
 _SEED = b"contentmap pages"
-_SHIFT = 56
+_SIGNED = 2**63
 _MASK = 2**64 - 1
 
 
@@ -46,14 +46,13 @@ class Selection:
     def __init__(self, hashes: Iterable[int], number_of: Callable[[str], int]) -> None:
         """`hashes` are what `number_of` returns for the URLs."""
         self._number_of = number_of
-        buckets = [array("Q") for _ in range(_BUCKETS)]
-        for number in hashes:
-            buckets[number >> _SHIFT].append(number)
-        self._buckets = [array("Q", sorted(set(bucket))) for bucket in buckets]
-        self._taken = [bytearray(len(bucket)) for bucket in self._buckets]
+        bag = HashBag(sys.maxsize)
+        bag.add(number - _SIGNED for number in hashes)
+        self._hashes = bag.distinct()
+        self._taken = bytearray(len(self._hashes))
 
     def __len__(self) -> int:
-        return sum(map(len, self._buckets))
+        return len(self._hashes)
 
     def __contains__(self, url: str) -> bool:
         return self._find(url) is not None
@@ -61,21 +60,18 @@ class Selection:
     def take(self, url: str) -> bool:
         """Return whether a URL is selected and was not taken before, and take it."""
         found = self._find(url)
-        if found is None or self._taken[found[0]][found[1]]:
+        if found is None or self._taken[found]:
             return False
-        self._taken[found[0]][found[1]] = 1
+        self._taken[found] = 1
         return True
 
     def was_taken(self, url: str) -> bool:
         """Return whether a URL was taken."""
         found = self._find(url)
-        return found is not None and bool(self._taken[found[0]][found[1]])
+        return found is not None and bool(self._taken[found])
 
-    def _find(self, url: str) -> tuple[int, int] | None:
-        number = self._number_of(url)
-        bucket = self._buckets[number >> _SHIFT]
-        place = bisect_left(bucket, number)
-        return (number >> _SHIFT, place) if place < len(bucket) and bucket[place] == number else None
+    def _find(self, url: str) -> int | None:
+        return self._hashes.index(self._number_of(url) - _SIGNED)
 
 
 async def select_pages(listing: Listing, wanted: int | None) -> Selection:

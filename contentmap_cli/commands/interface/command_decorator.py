@@ -57,7 +57,7 @@ class Bundle:
         ]
 
     def in_more(self, *names: str) -> Bundle:
-        """Return the same options, of which the help only lists the names of these."""
+        """Return the same options; the help lists only the names of those in `names`."""
         return Bundle(
             {
                 name: changed(option, rich_help_panel=MORE) if name in names else option

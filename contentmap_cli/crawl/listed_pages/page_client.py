@@ -1,4 +1,4 @@
-"""Ask for the URLs of a redirect chain, each of which has `PageFacts` of its own.
+"""Ask for the URLs of a redirect chain. Each URL has `PageFacts` of its own.
 
 PageClient.follow -> OriginRules.check -> CrawlContext.ask -> PageBody.read -> PageFacts -> next URL
 """
@@ -23,14 +23,11 @@ from contentmap_cli.crawl.listed_pages.page_body import PageBody, is_html_type
 from contentmap_cli.crawl.pages.contents import page_contents
 from contentmap_cli.errors import Code, Failure
 from contentmap_cli.models.hosts import origin_of
-from contentmap_cli.models.pages import PageFacts, PageHead, PageState, PageText
+from contentmap_cli.models.pages import MAX_HOPS, PageFacts, PageHead, PageState, PageText
 from contentmap_cli.sitemap.problems import redact_userinfo
 from contentmap_cli.sitemap.urls import strip_credentials
 
 log = logging.getLogger("contentmap.crawl")
-
-MAX_HOPS: Final = 5
-"""Redirects that are followed from a listed page."""
 
 INLINE: Final = 32 * 1024
 """Maximum bytes of a page that is parsed on the event loop, faster than in a thread."""

@@ -5,8 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 from contentmap_cli.errors import Failure
+
+MAX_HOPS: Final = 5
+"""Redirects that are followed from a listed page."""
 
 
 class PageState(StrEnum):

@@ -1,4 +1,4 @@
-"""The directories of pages, in each of which a made-up path shows what the site answers for no page."""
+"""Directories of pages, where made-up paths show what the site answers if there is no page."""
 
 from __future__ import annotations
 
