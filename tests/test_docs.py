@@ -19,7 +19,7 @@ from sqlalchemy import text as sql
 from contentmap_cli.check.checker import RULES
 from contentmap_cli.check.explanations import _texts, explanation
 from contentmap_cli.commands.app import app
-from contentmap_cli.crawl.known_paths import PATHS
+from contentmap_cli.crawl.known_paths import PATHS, PLATFORMS
 from contentmap_cli.errors import Code, Exit
 from contentmap_cli.models import DiscoveryMethod, JobStatus, ScanStatus
 from contentmap_cli.models.comparison import Change, Comparison, Counts, Kind, ScanPoint
@@ -70,6 +70,12 @@ def test_every_way_to_find_a_file_is_documented() -> None:
     methods, paths = (
         text.split("\n## How a file was found\n")[1].split("\n## ")[0].split("| known paths of |")
     )
+    platforms = methods.partition("| platform |")[2]
+    rows = [
+        (row[0], tuple(re.findall(r"`(.+?)`", row[1])))
+        for row in re.findall(r"(?m)^\| (\w.*?) \| (`.*) \|$", platforms)
+    ]
+    assert rows == [(platform.name, platform.paths) for platform in PLATFORMS]
     found = {*re.findall(r"^\| `(\w+)` \|", methods, re.M)}
     assert found - {"discovered_by"} == set(DiscoveryMethod)
     assert tuple(re.findall(r"`(.+?)`", paths)) == PATHS

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from contentmap_cli.crawl.context import CrawlContext
 from contentmap_cli.crawl.http.responses import FetchedFile, decoded
+from contentmap_cli.crawl.known_paths import default_paths
 from contentmap_cli.crawl.pages.answers import Answer
 from contentmap_cli.crawl.pages.refusals import PageKind
 from contentmap_cli.crawl.robots import CAPPED_DELAY, Robots
@@ -61,6 +62,7 @@ class SiteFinder:
         self._skipped_source: Source | None = None  # of an origin before the current one
         self._home_is_usable = False  # the home page is one of the site
         self._disallowed = False  # the home page may not be requested
+        self._signs: list[bytes] = []  # what shows the platform of the site
         self.current: OriginRobots | None = None
         self.others: list[str] = []  # further origins that answer
         context.site_robots = self._robots_at
@@ -130,6 +132,7 @@ class SiteFinder:
         elif fetched.failure is not None and fetched.failure.code == Code.DNS_ERROR:
             self._unresolved_hosts.add(host)
         if fetched.silent:
+            context.clock.silent = True
             self._silent_servers |= await context.servers(origin)
         return found
 
@@ -198,6 +201,11 @@ class SiteFinder:
         if self._skipped_source is not None and not self._context.robots.sitemaps:
             self._context.stats.add_source(self._skipped_source)
 
+    def likely_paths(self) -> tuple[str, ...]:
+        """Return the known paths to request by default, by what the home page and robots.txt show."""
+        file = self.current.robots.file if self.current is not None else None
+        return default_paths(*self._signs, (file.body if file is not None else None) or b"")
+
     # -- home pages
 
     async def search_home_pages(self) -> None:
@@ -227,6 +235,7 @@ class SiteFinder:
             if fetched.failure is not None and answer.state is SourceState.WHOLE:
                 cut = Failure(fetched.failure.code, f"the home page: {fetched.failure.message}")
                 answer = Answer(SourceState.PARTIAL, cut)
+            self._signs = [html, *(link.encode() for link in fetched.headers.link)]
             links = await context.reader.links(html, fetched.final_url, fetched.headers.link)
             target = await context.reader.refresh(html, fetched.final_url) or fetched.final_url
             final = origin_of(target)

@@ -113,20 +113,17 @@ class PathProber:
         """Record the first path with this state."""
         self._outcomes.setdefault(state, failure)
 
-    async def run(self, others: Sequence[str]) -> None:
-        """Request the site's paths and the main ones of its other origins, and record the outcome."""
-        discovery = self._context.discovery
+    async def run(self, paths: Sequence[str], others: Sequence[str]) -> None:
+        """Request these paths of the site and the main ones of its other origins, all known ones with
+        `--probe always`, and record the outcome."""
         all_paths = self._context.options.probe is Probe.ALWAYS
         await self._pace(1)
         self._soft404.start()
-        await self._probe(MAIN_PATHS, all_paths=all_paths)
-        if others and not discovery.found:
+        await self._probe(MAIN_PATHS if all_paths else paths, all_paths=all_paths)
+        if others and not self._context.discovery.found:
             await self._probe(MAIN_PATHS[:2], origins=others, all_paths=all_paths)
-        await self._probe(NEWS_PATHS, all_paths=True)
-        if all_paths or not self._context.stats.lists_pages:
-            await self._probe(FEED_PATHS, all_paths=all_paths)
         if all_paths:
-            await self._probe(MORE_PATHS, all_paths=True)
+            await self._probe((*NEWS_PATHS, *FEED_PATHS, *MORE_PATHS, *paths), all_paths=True)
         await self._soft404.wait()
         self._context.stats.add_source(self._source())
 

@@ -170,15 +170,38 @@ async def test_depth_is_limited(new_site: NewSite) -> None:
 
 
 async def test_known_paths_when_nothing_names_a_sitemap(new_site: NewSite) -> None:
-    """Known paths are requested in turn until one works; an absent one is no failure."""
+    """A few known paths are requested in turn until one works; an absent one is no failure."""
     site = await new_site({"/": "<html></html>", "/sitemap-index.xml": urlset("http://site.test/a")})
     result = await crawl(site.options())
     assert [(file.url, file.discovered_by) for file in result.files] == [
         ("http://site.test/sitemap-index.xml", DiscoveryMethod.KNOWN_PATH)
     ]
     assert (result.status, result.complete) == (ScanStatus.OK, True)
-    assert "/sitemap.php" not in site.paths
-    assert "/sitemap_news.xml" in site.paths
+    assert "/sitemap_news.xml" not in site.paths
+
+
+@pytest.mark.parametrize(
+    ("pages", "asked", "place"),
+    [
+        ({"/": "<html></html>"}, 10, None),
+        ({"/": '<html><link href="/wp-content/a.css"></html>'}, 10, "/wp-sitemap.xml"),
+        ({"/robots.txt": "User-agent: *\nDisallow: /wp-admin/\n"}, 10, "/sitemap_index.xml"),
+        ({"/": (200, {"Link": '<http://site.test/wp-json/>; rel="x"'}, b"<html></html>")}, 10, "/feed/"),
+        ({"/": "<html><script src=//cdn11.bigcommerce.com/a.js></script></html>"}, 7, "/xmlsitemap.php"),
+        ({"/": "<html><body id=index class=PrestaShop></html>"}, 8, "/1_index_sitemap.xml"),
+    ],
+)
+async def test_the_platform_says_which_paths(
+    new_site: NewSite, pages: dict[str, Any], asked: int, place: str | None
+) -> None:
+    """A site without a sitemap costs at most ten requests; one is found where its platform puts it."""
+    site = await new_site(pages)
+    assert (await crawl(site.options())).status is ScanStatus.EMPTY
+    assert len(site.paths) <= asked
+    if place is not None:
+        site.pages[place] = urlset("http://site.test/a")
+        result = await crawl(site.options())
+        assert [file.url for file in result.files] == [f"http://site.test{place}"]
 
 
 async def test_probing_can_be_forbidden_and_forced(new_site: NewSite) -> None:
@@ -242,7 +265,7 @@ async def test_one_sitemap_under_two_names(new_site: NewSite) -> None:
     """Two known paths with the same content are one file."""
     same = urlset("http://site.test/a")
     site = await new_site({"/": "<html></html>", "/sitemap.xml": same, "/sitemap_news.xml": same})
-    result = await crawl(site.options())
+    result = await crawl(site.options(probe=Probe.ALWAYS))
     assert [file.url for file in result.files] == ["http://site.test/sitemap.xml"]
     assert "/sitemap_news.xml" in site.paths
 
@@ -578,16 +601,16 @@ async def test_guesses_that_lead_astray_are_no_failures(new_site: NewSite) -> No
         {
             "/": "<html></html>",
             "/sitemap.xml": (302, {"Location": "/sitemap.xml"}, b""),
-            "/sitemap.txt": (302, {}, b""),
-            "/sitemap.php": (302, {"Location": "mailto:x@site.test"}, b""),
+            "/wp-sitemap.xml": (302, {}, b""),
+            "/sitemap-index.xml": (302, {"Location": "mailto:x@site.test"}, b""),
         }
     )
     result = await crawl(site.options())
     assert (result.status, result.files, result.complete) == (ScanStatus.EMPTY, (), True)
-    site.pages["/sitemap.php"] = 500
+    site.pages["/sitemap-index.xml"] = 500
     broken = await crawl(site.options())
     assert [(file.url, file.error and file.error.code) for file in broken.files] == [
-        ("http://site.test/sitemap.php", "http_500")
+        ("http://site.test/sitemap-index.xml", "http_500")
     ]
     assert (broken.status, broken.complete) == (ScanStatus.FAILED, False)
 

@@ -13,7 +13,7 @@ class DomainClock:
 
     It stops while at least one request of the domain waits and none is being answered or read. The waits have
     a limit of their own, `max_wait`; with `counts_waits` they count like the rest. `answered` are the hosts
-    that have answered a request.
+    that have answered a request. `silent` says that a server accepted no connection in time.
     """
 
     def __init__(self, seconds: float, max_wait: float = inf, *, counts_waits: bool = False) -> None:
@@ -26,6 +26,7 @@ class DomainClock:
         self._stopped = False
         self._timeouts: set[asyncio.Timeout] = set()
         self.answered: set[str] = set()
+        self.silent = False
 
     @property
     def left(self) -> float:

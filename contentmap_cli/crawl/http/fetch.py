@@ -47,6 +47,7 @@ from contentmap_cli.crawl.http.retries import (
 )
 from contentmap_cli.crawl.options import CrawlOptions
 from contentmap_cli.errors import Code, Failure, http_code
+from contentmap_cli.models import Limits
 from contentmap_cli.models.hosts import normalise_url
 
 log = logging.getLogger("contentmap.crawl")
@@ -218,6 +219,8 @@ class Fetcher:
     ) -> Reply:
         """Send one request within a slot."""
         clock, limits = request.clock, self._options.limits
+        if clock.silent and not clock.answered:  # who is slow for each connection costs no full timeout
+            limits = replace(limits, request_timeout=min(limits.connect_timeout, limits.request_timeout))
         try:
             address = await self.connector.address(route, min(limits.connect_timeout, clock.left))
             while True:
@@ -231,7 +234,7 @@ class Fetcher:
                         return _out_of_time(clock)
                     headers = self._headers(chain, request)
                     try:
-                        reply = await self._exchange(route, headers, request, fetched, slot)
+                        reply = await self._exchange(route, headers, request, fetched, slot, limits)
                     except aiohttp.ClientConnectorError:
                         if slot.busy is None:
                             raise
@@ -289,6 +292,7 @@ class Fetcher:
         request: FetchRequest,
         fetched: FetchedFile,
         slot: Slot,
+        limits: Limits,
     ) -> Reply:
         """Send one request and read its answer. aiohttp repeats it if a kept connection was closed."""
 
@@ -303,13 +307,14 @@ class Fetcher:
 
         if route.host_header is not None:
             headers.append(("Host", route.host_header))
-        limits, proxy, context = self._options.limits, route.proxy, self._client_context
-        until = asyncio.get_running_loop().time() + min(request.clock.left, limits.request_timeout)
+        proxy, context = route.proxy, self._client_context
+        start, left = asyncio.get_running_loop().time(), request.clock.left
+        until = start + min(left, self._options.limits.request_timeout)
         begin, before = time.monotonic(), fetched.requests
         slot.proxied, kept = proxy is not None, False
         connecting = CURRENT_SLOT.set(slot)
         try:
-            async with asyncio.timeout_at(until):
+            async with asyncio.timeout_at(start + min(left, limits.request_timeout)):
                 session = self._session if proxy is None else self._sessions.get(proxy, self._session)
                 response = await session.get(
                     URL(route.url, encoded=True),
@@ -371,8 +376,9 @@ def _conclude(fetched: FetchedFile, reply: Reply, chain: RedirectChain, request:
     fetched.failure = reply.failure
     fetched.sample = reply.sample
     if reply.failure is not None:
-        timed_out = reply.failure.code == Code.TIMEOUT and reply.connecting
-        fetched.silent = timed_out and not fetched.redirects
+        hopeless = request.clock.silent and not request.clock.answered
+        timed_out = reply.failure.code == Code.TIMEOUT and reply.status is None
+        fetched.silent = timed_out and (reply.connecting or hopeless) and not fetched.redirects
         if chain.upgraded and reply.status is None:
             message = f"{reply.failure.message}; {chain.current} was requested over https only"
             fetched.failure = Failure(reply.failure.code, message)
