@@ -46,6 +46,7 @@ class CrawlContext:
         reader: Reader,
         remembered: Sequence[RememberedFile],
         progress: Callable[[CrawlProgress], None] | None,
+        waiting: Callable[[bool], None] | None = None,
     ) -> None:
         self.target = target
         self.options = options
@@ -72,7 +73,7 @@ class CrawlContext:
         self._own = OwnHeaders.of(
             target.domain, options.headers, login, plain=typed == "http", netrc=options.netrc
         )
-        self.clock = DomainClock(options.limits.domain_time, options.limits.domain_wait)
+        self.clock = DomainClock(options.limits.domain_time, options.limits.domain_wait, on_change=waiting)
         self._hosts = {origin.partition("://")[2] for origin in self.origins}
         self._delayed_hosts: set[str] = set()  # to which a redirect leads
 

@@ -103,6 +103,7 @@ class Crawler:
         *,
         remembered: Sequence[RememberedFile] = (),
         progress: Callable[[CrawlProgress], None] | None = None,
+        waiting: Callable[[bool], None] | None = None,
     ) -> CrawlContext:
         return CrawlContext(
             target,
@@ -111,6 +112,7 @@ class Crawler:
             reader=Reader(self._pool, self._options.limits, self._processes, self._bodies),
             remembered=remembered,
             progress=progress,
+            waiting=waiting,
         )
 
     def pages(
@@ -147,14 +149,16 @@ class Crawler:
         target: Target,
         remembered: Sequence[RememberedFile] = (),
         progress: Callable[[CrawlProgress], None] | None = None,
+        waiting: Callable[[bool], None] | None = None,
     ) -> DomainCrawl:
         """Crawl one domain. Raise nothing for network or server errors; close the result.
 
         `remembered` are the files of an earlier scan, for conditional requests. `progress` is called on the
-        event loop after each file.
+        event loop after each file, `waiting` with True when the crawl only waits for its turn at hosts and
+        addresses, and with False when that ends.
         """
         log.info("crawling %s", target.domain, extra={"action": "crawl.started", "domain": target.domain})
-        context = self._context(target, remembered=remembered, progress=progress)
+        context = self._context(target, remembered=remembered, progress=progress, waiting=waiting)
         result = await DomainCrawler(context).run()
         log.info(
             "crawled %s: %s, %d files",

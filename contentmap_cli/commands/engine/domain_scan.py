@@ -64,7 +64,9 @@ async def process_domain(
     if crawl is None:
         started = time.monotonic()
         session.note("domain.crawl_started")
-        found = await crawler.crawl(claim.target, claim.remembered, progress.listener.updated)
+        found = await crawler.crawl(
+            claim.target, claim.remembered, progress.listener.updated, progress.waiting
+        )
         crawl = progress.crawled(found, time.monotonic() - started)
         session.note("domain.crawl_complete", status=str(crawl.status), files=len(crawl.files))
     if crawl.status in _UNREAD and not crawl.files and crawl.failure is not None:

@@ -29,7 +29,7 @@ from contentmap_cli.commands.engine.failures import (
     log_outcome,
     summary_of,
 )
-from contentmap_cli.commands.engine.progress import DomainProgress, ProgressListener
+from contentmap_cli.commands.engine.progress import CrawlSlots, DomainProgress, ProgressListener
 from contentmap_cli.crawl.crawler import Crawler
 from contentmap_cli.errors import Code, ConnectionLost, DatabaseUnavailable, Failure, LeaseLost
 from contentmap_cli.models import DomainSummary, ScanStatus
@@ -67,7 +67,7 @@ class ScanEngine:
         retry: DatabaseRetry | None = None,
     ) -> None:
         self.sessions = sessions
-        self._slots = asyncio.Semaphore(concurrency)
+        self._slots = CrawlSlots(concurrency)
         self._on_database_lost = on_database_lost
         self._listener = listener or ProgressListener()
         self._retry = retry

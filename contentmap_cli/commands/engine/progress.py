@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
 from types import TracebackType
@@ -27,6 +28,42 @@ class ProgressListener:
         """A domain has an outcome. It is committed unless its status is `interrupted` or `skipped`."""
 
 
+class CrawlSlots:
+    """Limits the crawls that use the network at once. One that only waits for its turn at a host or an
+    address lends its slot to another, and takes it back at once when the wait ends."""
+
+    def __init__(self, limit: int) -> None:
+        self._free = limit
+        self._waiting: deque[asyncio.Future[None]] = deque()
+
+    async def acquire(self) -> None:
+        """Wait for a slot."""
+        if self._free > 0 and not self._waiting:
+            self._free -= 1
+            return
+        given: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(given)
+        try:
+            await given
+        except asyncio.CancelledError:
+            if given.done() and not given.cancelled():
+                self.release()
+            raise
+
+    def release(self) -> None:
+        """Give a slot back, or lend it."""
+        self._free += 1
+        while self._waiting and self._free > 0:
+            given = self._waiting.popleft()
+            if not given.done():
+                self._free -= 1
+                given.set_result(None)
+
+    def take_back(self) -> None:
+        """Take a lent slot back. Who has it keeps it as well; the next ones wait for both."""
+        self._free -= 1
+
+
 class DomainProgress:
     """The progress of one domain's scan. Holds one of the engine's crawl slots until the crawl ends.
 
@@ -34,13 +71,13 @@ class DomainProgress:
     requests nothing again."""
 
     def __init__(
-        self, claim: Claim, listener: ProgressListener, slots: asyncio.Semaphore, sessions: Sessions
+        self, claim: Claim, listener: ProgressListener, slots: CrawlSlots, sessions: Sessions
     ) -> None:
         self._claim = claim
         self.listener = listener
         self._slots = slots
         self._sessions = sessions
-        self._holds_slot = False
+        self._holds_slot = self._lends_slot = False
         self._kept = ExitStack()
         self.crawl: DomainCrawl | None = None
         self.seconds = 0.0
@@ -63,7 +100,17 @@ class DomainProgress:
         self._release_slot()
         return crawl
 
+    def waiting(self, only_waits: bool) -> None:
+        """Lend the slot while the crawl only waits for its turn at a host or an address."""
+        if only_waits and self._holds_slot:
+            self._lends_slot = True
+            self._slots.release()
+        elif self._lends_slot and not only_waits:
+            self._lends_slot = False
+            self._slots.take_back()
+
     def _release_slot(self) -> None:
+        self.waiting(False)
         if self._holds_slot:
             self._holds_slot = False
             self._slots.release()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from math import inf
 
@@ -12,11 +12,20 @@ class DomainClock:
     """Counts the seconds that a domain uses, and those that it waits for a slot, a delay or a pause.
 
     It stops while at least one request of the domain waits and none is being answered or read. The waits have
-    a limit of their own, `max_wait`; with `counts_waits` they count like the rest. `answered` are the hosts
-    that have answered a request. `silent` says that a server accepted no connection in time.
+    a limit of their own, `max_wait`; with `counts_waits` they count like the rest. `on_change` is called with
+    True when the clock stops, and with False when it goes on. `answered` are the hosts that have answered a
+    request. `silent` says that a server accepted no connection in time.
     """
 
-    def __init__(self, seconds: float, max_wait: float = inf, *, counts_waits: bool = False) -> None:
+    def __init__(
+        self,
+        seconds: float,
+        max_wait: float = inf,
+        *,
+        counts_waits: bool = False,
+        on_change: Callable[[bool], None] | None = None,
+    ) -> None:
+        self._on_change = on_change
         self._counts_waits = counts_waits
         self._loop = asyncio.get_running_loop()
         self._seconds = self._left = seconds
@@ -103,6 +112,8 @@ class DomainClock:
         end = self._since + max(0.0, self._wait_left if stopped else self._left)
         if stopped != self._stopped:
             self._stopped = stopped
+            if self._on_change is not None:
+                self._on_change(stopped)
             for timeout in self._timeouts:
                 if not timeout.expired():
                     timeout.reschedule(end)

@@ -214,16 +214,17 @@ class Politeness:
         slot = Slot(self, address)
         try:
             async with AsyncExitStack() as held:
-                async with nullcontext() if clock is None else clock.waiting():
-                    await state.acquire()
-                    held.callback(state.release)
-                    while True:
-                        await _wait(state, max_wait)
-                        async with AsyncExitStack() as taken:
-                            await self._enter(host, slot, taken)
-                            if state.start():  # else another request of the host was faster, or it paused
-                                held.push_async_exit(taken.pop_all())
-                                break
+                if not self._take(state, slot, held):
+                    async with nullcontext() if clock is None else clock.waiting():
+                        await state.acquire()
+                        held.callback(state.release)
+                        while True:
+                            await _wait(state, max_wait)
+                            async with AsyncExitStack() as taken:
+                                await self._enter(host, slot, taken)
+                                if state.start():  # else another request was faster, or the host paused
+                                    held.push_async_exit(taken.pop_all())
+                                    break
                 slot.started = asyncio.get_running_loop().time()
                 yield slot
         finally:
@@ -231,6 +232,21 @@ class Politeness:
             unchanged = state.delay == self._delay and not state.extra
             if unchanged and state.idle(asyncio.get_running_loop().time()):
                 self._hosts.pop(host, None)
+
+    def _take(self, state: _HostState, slot: Slot, held: AsyncExitStack) -> bool:
+        """Take a slot that is free now, without waiting for anything; return False if there is none."""
+        shared = self._addresses.get(slot.address or "")
+        if self._host_slots is not None or not state.free or (shared is not None and not shared.free):
+            return False
+        if not state.start():
+            return False
+        state.used += 1
+        held.callback(state.release)
+        if slot.address is not None:
+            self.take_address(slot.address)
+            held.callback(lambda: self.leave_address(slot.address))
+        held.callback(slot.release)
+        return True
 
     async def _enter(self, host: str, slot: Slot, taken: AsyncExitStack) -> None:
         address = slot.address

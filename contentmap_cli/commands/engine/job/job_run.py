@@ -21,8 +21,8 @@ from contentmap_cli.storage.session import Sessions
 
 @dataclass
 class JobRun:
-    """Runs the domain scans of one job. At most `concurrency` domains are crawled at once, and half as many
-    more may wait to be written: their rows are kept on disk until then.
+    """Runs the domain scans of one job. At most `concurrency` domains use the network at once; twice as
+    many more may wait for their turn at a host or an address, or to be written, with their rows on disk.
 
     `stopped_by` is the reason why it ended early, `broken` the database error that ended it, if any.
     `superseded` says that another run took the job over, or that it was cancelled.
@@ -51,7 +51,7 @@ class JobRun:
 
     async def run(self, domains: Iterable[str]) -> None:
         """Scan these domains of the job. Returns when all have an outcome or the run was stopped."""
-        count = self.concurrency + self.concurrency // 2
+        count = 3 * self.concurrency
         feed = ClaimsFeed(
             self.sessions,
             (self.job_id, self.tenant, self.run_id),
