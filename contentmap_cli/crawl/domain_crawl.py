@@ -119,7 +119,10 @@ class DomainCrawler:
         if robots is not None and robots.state is SourceState.NOT_UNDERSTOOD and not self._stats.stopped:
             self._soft404.start()
             await self._soft404.wait()
-            self._finder.accept_missing_robots(listed=self._stats.lists_pages and self._soft404.is_page)
+            answer = self._soft404.answer
+            absent = answer is not None and answer.state is SourceState.ABSENT
+            app = self._stats.lists_pages and self._soft404.is_page
+            self._finder.accept_missing_robots(usual=absent or app)
 
     # -- files
 
