@@ -25,7 +25,8 @@ from contentmap_cli.models.comparison import Change, Kind, ScanPoint, choose_sca
 from contentmap_cli.storage.database_errors import storage_errors
 from contentmap_cli.storage.database_url import parse_database_address
 from contentmap_cli.storage.reading.comparison import changes_between, history
-from contentmap_cli.storage.reading.contents import EntryFilter, EntryPages, known_domains, stored_files
+from contentmap_cli.storage.reading.contents import known_domains, stored_files
+from contentmap_cli.storage.reading.entry_pages import EntryFilter, EntryPages
 from contentmap_cli.storage.session import GuardedSession
 
 T = TypeVar("T")

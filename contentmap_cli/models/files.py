@@ -1,13 +1,20 @@
-"""Sitemap files: as a crawl requested them, and as they are stored."""
+"""Sitemap files: as a crawl requested them, and as they are stored with their entries."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any, Final, NamedTuple
 
 from contentmap_cli.errors import Failure
 from contentmap_cli.models.entries import Document, Entry, Problem
+from contentmap_cli.models.entry_rows import read_extras, read_lastmod
 from contentmap_cli.models.statuses import DiscoveryMethod, DocumentKind, FileStatus
+
+_CUT: Final = {"year": 4, "month": 7, "day": 10, "minute": 16}
+OFFSET: Final = "+00:00"
+"""The published text where it only differs from the canonical one by this instead of Z."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +95,78 @@ class StoredEntry:
     page_type: str | None
     first_seen: datetime | None
     removed_at: datetime | None
+    domain: str = ""
+    sitemaps: tuple[str, ...] = ()  # where each URL was asked for once: all files that list it
 
     @property
     def url(self) -> str:
         """The URL of the entry."""
         return self.entry.url
+
+
+class Shared(NamedTuple):
+    """What many rows of a page have in common."""
+
+    domain: str
+    sitemap: str
+    discovered_by: DiscoveryMethod
+    precision: str | None
+    changefreq: str | None
+    priority: float | None
+    page_type: str | None
+    in_scope: bool
+    repaired: bool
+    first_seen: datetime | None
+    removed_at: datetime | None
+    sitemaps: tuple[str, ...] = ()
+
+    @property
+    def canonical(self) -> tuple[int | None, str]:
+        """How many characters of the UTC time the canonical spelling of a lastmod has, and what follows
+        them; see `entry_rows.canonical`."""
+        return _CUT.get(self.precision or ""), "Z" if self.precision == "minute" else ""
+
+
+@dataclass(frozen=True, slots=True)
+class EntryPage:
+    """Recorded entries by column: an object for each of a million would take most of the time. Iterate to get
+    them as StoredEntry.
+
+    `lastmods` are UTC, `texts` and `extras` as a row stores them (see `entry_rows`), and `keys` lead to the
+    values in `shared`.
+    """
+
+    urls: Sequence[str]
+    lastmods: Sequence[str | None]
+    texts: Sequence[str | None]
+    extras: Sequence[str | None]
+    keys: Sequence[Any]
+    shared: Mapping[Any, Shared]
+
+    def __len__(self) -> int:
+        return len(self.urls)
+
+    def __iter__(self) -> Iterator[StoredEntry]:
+        columns = (self.urls, self.lastmods, self.texts, self.extras, self.keys)
+        for url, moment, text, extras, key in zip(*columns, strict=True):
+            same = self.shared[key]
+            media: dict[str, Any] = read_extras(extras) if extras else {}
+            entry = Entry(
+                url,
+                read_lastmod(moment, same.precision, text),
+                same.changefreq,
+                same.priority,
+                same.in_scope,
+                same.repaired,
+                **media,
+            )
+            yield StoredEntry(
+                entry,
+                same.sitemap,
+                same.discovered_by,
+                same.page_type,
+                same.first_seen,
+                same.removed_at,
+                same.domain,
+                same.sitemaps,
+            )

@@ -260,11 +260,16 @@ def files_writer(
 
 
 def entries_writer(
-    format: Format, out: TextIO, *, width: int | None = None, color: bool = False
+    format: Format,
+    out: TextIO,
+    *,
+    width: int | None = None,
+    color: bool = False,
+    with_files: bool = False,
 ) -> EntryWriter:
     """Return the writer for `urls`, in constant memory for every format.
 
-    Parameters and errors as for `scan_writer`.
+    `with_files` adds all files that list a URL. Other parameters and errors as for `scan_writer`.
     """
     match format:
         case Format.TABLE:
@@ -282,22 +287,19 @@ def entries_writer(
         case Format.PARQUET:
             from contentmap_cli.output.writers.parquet import ParquetEntries
 
-            return ParquetEntries(out)
+            return ParquetEntries(out, with_files=with_files)
         case Format.JSON:
-            from contentmap_cli.output.writers.entry_text import entry_json
-            from contentmap_cli.output.writers.json import JsonRows
+            from contentmap_cli.output.writers.entry_lines import JsonEntries
 
-            return JsonRows(out, entry_json)
+            return JsonEntries(out)
         case Format.NDJSON:
-            from contentmap_cli.output.writers.entry_text import entry_json
-            from contentmap_cli.output.writers.ndjson import NdjsonRows
+            from contentmap_cli.output.writers.entry_lines import NdjsonEntries
 
-            return NdjsonRows(out, entry_json)
+            return NdjsonEntries(out)
         case Format.CSV | Format.CSV_BOM:
-            from contentmap_cli.output.writers.csv import ENTRY, CsvRows
-            from contentmap_cli.output.writers.entry_text import entry_cells
+            from contentmap_cli.output.writers.entry_lines import CsvEntries
 
-            return CsvRows(marked(format, out), ENTRY, entry_cells)
+            return CsvEntries(marked(format, out), with_files=with_files)
         case _:
             raise refusal(format, ENTRY_FORMATS)
 

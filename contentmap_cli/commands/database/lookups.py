@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sized
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import TypeVar
@@ -20,7 +20,7 @@ from contentmap_cli.storage.reading.contents import find_domain, known_domains
 from contentmap_cli.storage.session import GuardedSession, Sessions
 from contentmap_cli.storage.tables import Job
 
-T = TypeVar("T")
+Page = TypeVar("Page", bound=Sized)
 JOB_PREFIX = "sitemap_"
 _OPEN = frozenset({JobStatus.PENDING, JobStatus.RUNNING, JobStatus.INTERRUPTED})
 _JOB_ID = re.compile(rf"{JOB_PREFIX}[0-9a-f]{{32}}", re.ASCII)
@@ -41,10 +41,10 @@ async def require_domain(session: GuardedSession, tenant: str, name: str, *, sca
 
 async def pages(
     sessions: Sessions,
-    next_page: Callable[[GuardedSession], Awaitable[list[T]]],
+    next_page: Callable[[GuardedSession], Awaitable[Page]],
     *,
     domain: str | None = None,
-) -> AsyncIterator[list[T]]:
+) -> AsyncIterator[Page]:
     """Yield the pages that `next_page` returns until one is empty, each read in a transaction of its own.
     None is open while a page is written, whose reader may pause."""
     while True:

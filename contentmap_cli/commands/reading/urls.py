@@ -14,7 +14,7 @@ from contentmap_cli.output.formats import ENTRY_FORMATS, Format
 
 if TYPE_CHECKING:
     from contentmap_cli.commands.interface.sitemap_folder import SitemapFiles
-    from contentmap_cli.storage.reading.contents import EntryFilter
+    from contentmap_cli.storage.reading.entry_pages import EntryFilter
 
 EPILOG = """\
 Examples:
@@ -61,7 +61,7 @@ def urls(
     from contentmap_cli.commands.interface.argument_values import parse_date
     from contentmap_cli.commands.interface.sitemap_folder import SitemapFiles, is_folder
     from contentmap_cli.commands.interface.target_input import domain_name
-    from contentmap_cli.storage.reading.contents import EntryFilter
+    from contentmap_cli.storage.reading.entry_pages import EntryFilter
 
     chosen = opt.chosen(format, as_json, ENTRY_FORMATS, output)
     wanted = EntryFilter(
@@ -100,7 +100,7 @@ async def _answer(
     from contentmap_cli.commands.interface.answer_output import answer_to, has_left, width_of
     from contentmap_cli.output.formats import entries_writer
     from contentmap_cli.output.writers.sitemap_xml import MAX_URLS
-    from contentmap_cli.storage.reading.contents import EntryPages
+    from contentmap_cli.storage.reading.entry_pages import EntryPages
 
     async with recorded_domain(cli, name) as (sessions, domain_id):
         with answer_to(output) as out:
@@ -126,7 +126,7 @@ async def _write_folder(cli: GlobalOptions, name: str, wanted: EntryFilter, file
     from contentmap_cli.commands.database.lookups import pages, recorded_domain
     from contentmap_cli.output.number_format import plural
     from contentmap_cli.output.writers.sitemap_xml import SitemapFolder
-    from contentmap_cli.storage.reading.contents import EntryPages
+    from contentmap_cli.storage.reading.entry_pages import EntryPages
 
     count = 0
     async with recorded_domain(cli, name) as (sessions, domain_id):
