@@ -21,8 +21,12 @@ class Output(io.TextIOWrapper):
         return self.buffer.getvalue()  # type: ignore[attr-defined,no-any-return]
 
     def text(self, format: Format) -> str:
-        """What was written; for a workbook the cells, by sheet and row."""
-        return repr(sheets(self.data)) if format is Format.XLSX else self.data.decode()
+        return text_of(format, self.data)
+
+
+def text_of(format: Format, data: bytes) -> str:
+    """What was written as text; of a workbook the cells, by sheet and row."""
+    return repr(sheets(data)) if format is Format.XLSX else data.decode()
 
 
 def sheets(data: bytes) -> dict[str, list[list[Any]]]:
