@@ -28,6 +28,7 @@ from contentmap_cli.models import DomainSummary, FileStatus, ScanStatus
 from contentmap_cli.models.robots import relevant_problems
 from contentmap_cli.storage.jobs.claims import Claim, fence, finish_domain
 from contentmap_cli.storage.session import GuardedSession
+from contentmap_cli.storage.writing.change_feed import log_scan
 from contentmap_cli.storage.writing.change_set import ChangeSet
 from contentmap_cli.storage.writing.entries import Compared, DeltaMismatch, compare_ahead, merge_entries
 from contentmap_cli.storage.writing.files import drop_files, save_files
@@ -160,6 +161,8 @@ async def _store(
     )
     if vanished:
         await drop_files(session, claim, vanished)
+    if changed := changes.added + changes.removed + changes.changed:
+        await log_scan(session, claim.domain_id, claim.scan_id, changed)
     good = [index for index, file in enumerate(crawl.files) if file.status is not FileStatus.FAILED]
     summary = DomainSummary(
         job_id=claim.job_id,
