@@ -220,9 +220,9 @@ def domains_writer(
 
         return DomainsTable(out, width=width, color=color)
     from contentmap_cli.output.objects import stored_domain_object
-    from contentmap_cli.output.writers.csv import DOMAIN
+    from contentmap_cli.output.writers.csv import STORED_DOMAIN
 
-    return objects_writer(format, out, stored_domain_object, DOMAIN, LIST_FORMATS)
+    return objects_writer(format, out, stored_domain_object, STORED_DOMAIN, LIST_FORMATS)
 
 
 def tenants_writer(

@@ -32,7 +32,7 @@ JOB = (
     *(("domains", status.value) for status in ScanStatus),
     *_paths("sitemaps urls added removed changed error"),
 )
-DOMAIN = _paths("domain outcome sitemaps urls first_seen scanned_at job_id error.code error.message")
+STORED_DOMAIN = _paths("domain outcome sitemaps urls first_seen scanned_at job_id error.code error.message")
 TENANT = _paths("tenant domains jobs urls scanned_at")
 FILE = _paths(
     "url status discovered_by sitemap_type parent status_code url_count size_bytes response_time_ms"
