@@ -28,10 +28,10 @@ from contentmap_cli.models import DomainSummary, FileStatus, ScanStatus
 from contentmap_cli.models.robots import relevant_problems
 from contentmap_cli.storage.jobs.claims import Claim, fence, finish_domain
 from contentmap_cli.storage.session import GuardedSession
-from contentmap_cli.storage.writing.change_feed import log_scan
 from contentmap_cli.storage.writing.change_set import ChangeSet
 from contentmap_cli.storage.writing.entries import Compared, DeltaMismatch, compare_ahead, merge_entries
 from contentmap_cli.storage.writing.files import drop_files, save_files
+from contentmap_cli.storage.writing.history import begin_part
 from contentmap_cli.storage.writing.robots_versions import save_robots
 from contentmap_cli.storage.writing.row_diff import FileEntries
 
@@ -143,6 +143,10 @@ async def _store(
 ) -> DomainSummary:
     """Write robots.txt, files, entries and the outcome; the session is fenced. `first_scan`: nothing of the
     domain is recorded yet."""
+    if claim.resumed:
+        claim = await begin_part(
+            session, claim, crawl.status, complete=crawl.complete, files=len(crawl.files)
+        )
     await save_robots(session, claim, crawl.robots_file, first_scan=first_scan)
     saved = await save_files(session, claim, crawl.files, whole=crawl.complete, first_scan=first_scan)
     entries = [
@@ -161,8 +165,6 @@ async def _store(
     )
     if vanished:
         await drop_files(session, claim, vanished)
-    if changed := changes.added + changes.removed + changes.changed:
-        await log_scan(session, claim.domain_id, claim.scan_id, changed)
     good = [index for index, file in enumerate(crawl.files) if file.status is not FileStatus.FAILED]
     summary = DomainSummary(
         job_id=claim.job_id,

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from sqlalchemy import String, bindparam, func, insert, literal, null, select, text, update
+from sqlalchemy import String, bindparam, delete, func, insert, literal, null, select, text, update
 
 from contentmap_cli.storage.column_types import utc_now
 from contentmap_cli.storage.session import GuardedSession
@@ -51,6 +51,23 @@ async def log_scan(session: GuardedSession, domain_id: int, scan_id: int, change
     domain are in the order of its commits."""
     row = {"domain": domain_id, "scan": scan_id, "changes": changes}
     await session.write(_LOG[session.dialect.name], row)
+
+
+async def log_removal(session: GuardedSession, domain_id: int, tenant: str, name: str) -> int:
+    """Delete the rows of a domain, and write that it was removed. Returns the number of deleted rows.
+
+    The new row comes first: the highest position must not be given again. It takes the place of an earlier
+    removal of this name."""
+    mine = _F.domain_id == domain_id
+    if await session.scalar(select(_F.id).where(mine).limit(1)) is None:
+        return 0
+    await sequence_changes(session)
+    earlier = [_F.tenant_id == tenant, _F.domain == name, _F.kind == REMOVED]
+    known = list(await session.scalars(select(_F.id).where(*earlier)))
+    row = {"tenant_id": tenant, "domain": name, "kind": REMOVED, "created_at": utc_now()}
+    await session.write(insert(CHANGE_FEED).values(position=_NEXT, **row))
+    await session.write(delete(CHANGE_FEED).where(_F.id.in_(known)))
+    return await session.write(delete(CHANGE_FEED).where(mine))
 
 
 async def has_unnumbered(session: GuardedSession) -> bool:
