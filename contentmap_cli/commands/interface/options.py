@@ -8,10 +8,9 @@ from typing import Annotated, Any, Final, NamedTuple
 
 import typer
 
-from contentmap_cli.commands.interface import completion
+from contentmap_cli.commands.interface import answer_format, completion
 from contentmap_cli.commands.interface.command_decorator import Bundle, changed
 from contentmap_cli.commands.interface.help_pages import MORE
-from contentmap_cli.errors import UsageError
 from contentmap_cli.models import Probe
 from contentmap_cli.output.formats import (
     CHECK_FORMATS,
@@ -22,8 +21,6 @@ from contentmap_cli.output.formats import (
     PARSE_FORMATS,
     SCAN_FORMATS,
     Format,
-    format_of_file,
-    refusal,
 )
 
 
@@ -43,34 +40,16 @@ class Answer(NamedTuple):
     fail_on: FailOn
 
 
+chosen = answer_format.chosen
+GivenFormat = answer_format.GivenFormat
+format_options = answer_format.format_options
+
 MOST_SECONDS = 31_536_000.0
 """One year, the largest number of seconds that an option takes. Infinity has no JSON form."""
 
 _CRAWL = "Crawling"
 _NETWORK = "Network"
 _SECONDS: Final[dict[str, Any]] = {"metavar": "SECONDS", "min": 0.1, "max": MOST_SECONDS}
-
-
-def _format(*formats: Format) -> Any:
-    def read(text: str) -> Format:
-        try:
-            return Format(text)
-        except ValueError:
-            raise typer.BadParameter(f"{text!r} is not one of {', '.join(formats)}.") from None
-
-    def complete(incomplete: str) -> list[str]:
-        return [format.value for format in formats if format.startswith(incomplete)]
-
-    names = "|".join(format for format in formats if format is not Format.JSON)
-    return typer.Option(
-        "--format",
-        metavar="FORMAT",
-        help=names,
-        parser=read,
-        autocompletion=complete,
-        # the first one, which a long list has no room to repeat
-        show_default=formats[0].value if len(names) < 36 else False,
-    )
 
 
 def _setting(
@@ -107,18 +86,22 @@ LatestJob = Annotated[
         autocompletion=completion.complete_job,
     ),
 ]
-ScanFormat = Annotated[Format | None, _format(*SCAN_FORMATS)]
-ListFormat = Annotated[Format | None, _format(*LIST_FORMATS)]
-DoctorFormat = Annotated[Format | None, _format(*DOCTOR_FORMATS)]
-CheckFormat = Annotated[Format | None, _format(*CHECK_FORMATS)]
-EntryFormat = Annotated[Format | None, _format(*ENTRY_FORMATS)]
-DiffFormat = Annotated[Format | None, _format(*DIFF_FORMATS)]
-ParseFormat = Annotated[Format | None, _format(*PARSE_FORMATS)]
+ScanFormat = Annotated[GivenFormat | None, format_options(*SCAN_FORMATS)]
+ListFormat = Annotated[GivenFormat | None, format_options(*LIST_FORMATS)]
+DoctorFormat = Annotated[GivenFormat | None, format_options(*DOCTOR_FORMATS)]
+CheckFormat = Annotated[GivenFormat | None, format_options(*CHECK_FORMATS)]
+EntryFormat = Annotated[GivenFormat | None, format_options(*ENTRY_FORMATS)]
+DiffFormat = Annotated[GivenFormat | None, format_options(*DIFF_FORMATS)]
+ParseFormat = Annotated[GivenFormat | None, format_options(*PARSE_FORMATS)]
 JsonOption = Annotated[bool, typer.Option("--json", help="Same as --format json.")]
 JsonAlone = Annotated[bool, typer.Option("--json", help="Print a JSON object.")]
 OutputOption = Annotated[
     str | None,
-    typer.Option("--output", "-o", metavar="FILE", help="Output file: format by suffix, *.gz compressed."),
+    typer.Option("--output", "-o", metavar="FILE", help="Output file: format by suffix; also .gz, .zst."),
+]
+HtmlOutput = Annotated[
+    str | None,
+    typer.Option("--output", "-o", metavar="FILE", help="Output file: .html, also .html.gz, .html.zst."),
 ]
 
 FailOnOption = Annotated[
@@ -357,21 +340,3 @@ ResumedCrawl = Annotated[Mapping[str, Any], RESUMED]
 CheckCrawl = Annotated[Mapping[str, Any], CHECKED]
 DoctorCrawl = Annotated[Mapping[str, Any], DOCTORED]
 WorkerCrawl = Annotated[Mapping[str, Any], WORKED]
-
-
-def chosen(
-    format: Format | None, as_json: bool, allowed: tuple[Format, ...], output: str | None = None
-) -> Format:
-    """Return the format that --format and --json select, or else the suffix of the output file.
-
-    Without a file, and for a file without a suffix, it is the first of `allowed`. Raises UsageError for a
-    format that is not in `allowed`, for --json with another format, and for an unknown suffix.
-    """
-    if as_json and format not in (None, Format.JSON):
-        raise UsageError(f"--json and --format {format} exclude each other", hint="use one of them")
-    wanted = Format.JSON if as_json else format
-    if wanted is None:
-        wanted = format_of_file(output, allowed) if output is not None else allowed[0]
-    if wanted not in allowed:
-        raise refusal(wanted, allowed)
-    return wanted

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any, Self
 
 from contentmap_cli.commands.interface.argument_values import parse_date, parse_size
-from contentmap_cli.commands.interface.expectation import Expectation
 from contentmap_cli.commands.interface.options import LOCAL, SECRET
 from contentmap_cli.commands.settings.config_files import user_folder
+from contentmap_cli.commands.settings.expectation import Expectation
 from contentmap_cli.crawl.access.certificates import parse_certificate
 from contentmap_cli.crawl.access.netrc_file import load_netrc
 from contentmap_cli.crawl.access.proxies import Proxies
