@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from contentmap_cli.errors import Failure
 from contentmap_cli.models.entries import Document, Entry, Problem
-from contentmap_cli.models.entry_rows import read_extras, read_lastmod
+from contentmap_cli.models.entry_rows import encoded_extras, lastmod_columns, read_extras, read_lastmod
 from contentmap_cli.models.statuses import DiscoveryMethod, DocumentKind, FileStatus
 
 _CUT: Final = {"year": 4, "month": 7, "day": 10, "minute": 16}
@@ -56,6 +56,7 @@ class RememberedFile:
     lastmod: str | None = None
     entries: int | None = None  # number of entries when it was last read
     unnamed_scans: int = 0  # complete scans in a row in which nothing named it
+    parent: str | None = None  # the index that named it
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +143,30 @@ class EntryPage:
     extras: Sequence[str | None]
     keys: Sequence[Any]
     shared: Mapping[Any, Shared]
+
+    @classmethod
+    def of(cls, rows: Iterable[StoredEntry | Entry]) -> EntryPage:
+        """Return a page of these entries; what is only known of recorded ones is None."""
+        urls, lastmods, texts, media = list[str](), list[Any](), list[Any](), list[Any]()
+        shared = []
+        for row in rows:
+            entry = row.entry if isinstance(row, StoredEntry) else row
+            lastmod, precision, text = lastmod_columns(entry.lastmod)
+            extras = encoded_extras(entry.images, entry.videos, entry.news, entry.alternates)
+            urls.append(entry.url)
+            lastmods.append(lastmod)
+            texts.append(text)
+            media.append(extras)
+            of_entry = (precision, entry.changefreq, entry.priority)
+            if isinstance(row, StoredEntry):
+                before: tuple[Any, ...] = (row.domain, row.sitemap, row.discovered_by)
+                after: tuple[Any, ...] = (row.first_seen, row.removed_at, row.sitemaps)
+                page_type = row.page_type
+            else:
+                before, after, page_type = (None,) * 3, (None, None, ()), None
+            scope = (page_type, entry.in_scope, entry.repaired)
+            shared.append(Shared._make((*before, *of_entry, *scope, *after)))
+        return cls(urls, lastmods, texts, media, range(len(shared)), dict(enumerate(shared)))
 
     def __len__(self) -> int:
         return len(self.urls)

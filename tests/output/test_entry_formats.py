@@ -10,14 +10,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from stored_entries import entry_page
 
-from contentmap_cli.errors import UsageError
 from contentmap_cli.models import DiscoveryMethod, Entry, Lastmod, StoredEntry
 from contentmap_cli.output.formats import Format, entries_writer
-from contentmap_cli.output.objects import any_entry_object, stored_entry_object, timestamp
+from contentmap_cli.output.objects import any_entry_object, timestamp
 from contentmap_cli.output.writers.csv import ENTRY
-from contentmap_cli.output.writers.parquet import ParquetEntries
 
 SEEN = datetime(2026, 3, 1, 12, 0, 0, 5, tzinfo=UTC)
 PLAIN = [
@@ -28,6 +25,8 @@ PLAIN = [
     Entry("https://a.example/media", images=({"loc": "i"},), alternates=({"hreflang": "de", "href": "x"},)),
 ]
 ROWS = [
+    *PLAIN,
+    Entry("https://a.example/child.xml", type="sitemap"),
     *(
         StoredEntry(entry, "https://a.example/s.xml", DiscoveryMethod.INDEX, "page", SEEN, None)
         for entry in PLAIN
@@ -42,7 +41,7 @@ def parquet(tmp_path: Path) -> Path:
     file = tmp_path / "urls.parquet"
     with file.open("w", encoding="utf-8") as out:
         writer = entries_writer(Format.PARQUET, out)
-        writer.write_all(entry_page(ROWS))
+        writer.write_all(ROWS)
         writer.finish()
     return file
 
@@ -52,7 +51,8 @@ def test_parquet_has_every_value(tmp_path: Path) -> None:
     rows = pytest.importorskip("pyarrow.parquet").read_table(parquet(tmp_path)).to_pylist()
     assert list(rows[0]) == ["_".join(path) for path in ENTRY]
     for row, stored in zip(rows, ROWS, strict=True):
-        expected = stored_entry_object(stored)
+        unknown = {} if isinstance(stored, StoredEntry) else dict.fromkeys(row)
+        expected = unknown | any_entry_object(stored)
         for name in ("images", "videos", "news", "alternates"):
             row[name] = [dict(item) for item in row[name]]
         for name in ("lastmod", "first_seen", "removed_at"):
@@ -77,7 +77,7 @@ def test_duckdb_opens_parquet(tmp_path: Path) -> None:
     """As it is, by its name."""
     duckdb = pytest.importorskip("duckdb")
     query = f"SELECT count(*), count(lastmod) FROM '{parquet(tmp_path)}'"
-    assert duckdb.connect().execute(query).fetchall() == [(len(ROWS), 2)]
+    assert duckdb.connect().execute(query).fetchall() == [(len(ROWS), 3)]
 
 
 def test_a_csv_survives_a_spreadsheet(tmp_path: Path) -> None:
@@ -93,33 +93,21 @@ def test_a_csv_survives_a_spreadsheet(tmp_path: Path) -> None:
     assert not [cell.value for cell in cells if cell.data_type == "f"]
 
 
-def test_parquet_that_cannot_be_written(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Onto a terminal, or without pyarrow: refused with a hint before anything is written."""
-    pytest.importorskip("pyarrow")
-
-    class Terminal(io.StringIO):
-        def isatty(self) -> bool:
-            return True
-
-    with pytest.raises(UsageError, match="terminal") as refused:
-        ParquetEntries(Terminal())
-    assert refused.value.hint == "name a file with -o"
-    monkeypatch.setitem(sys.modules, "pyarrow", None)  # what an import finds where it is not installed
-    with pytest.raises(UsageError, match="not installed") as missing:
-        ParquetEntries(io.StringIO())
-    assert "[parquet]" in str(missing.value.hint)
-
-
-def test_parquet_that_is_left_early_says_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("format", [Format.PARQUET, Format.XLSX])
+def test_a_binary_file_that_is_left_early_says_nothing(
+    format: Format, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Where an export is stopped, or its disk is full, its own error is all there is to read."""
-    pytest.importorskip("pyarrow")
+    """Where an export is stopped, or its disk is full, its own error is all there is to read, and no
+    temporary file stays."""
+    if format is Format.PARQUET:
+        pytest.importorskip("pyarrow")
     gc.collect()  # what other tests have left
     monkeypatch.setattr(sys, "unraisablehook", sys.__unraisablehook__)
-    with (tmp_path / "urls.parquet").open("w", encoding="utf-8") as out:
-        writer = ParquetEntries(out)
-        writer.write_all(entry_page(ROWS))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with (tmp_path / "urls").open("w", encoding="utf-8") as out:
+        writer = entries_writer(format, out)
+        writer.write_all(ROWS)
     del writer
     gc.collect()
     assert capsys.readouterr().err == ""
+    assert list(tmp_path.iterdir()) == [tmp_path / "urls"]

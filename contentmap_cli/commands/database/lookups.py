@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sized
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence, Sized
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import TypeVar
@@ -16,7 +16,7 @@ from contentmap_cli.models import JobStatus, JobSummary
 from contentmap_cli.storage.jobs.job_queries import job_ids, job_summary, latest_job_id, list_jobs
 from contentmap_cli.storage.jobs.jobs import find_job
 from contentmap_cli.storage.queue.queue_state import with_queue
-from contentmap_cli.storage.reading.contents import find_domain, known_domains
+from contentmap_cli.storage.reading.contents import all_domains, find_domain, known_domains
 from contentmap_cli.storage.session import GuardedSession, Sessions
 from contentmap_cli.storage.tables import Job
 
@@ -62,6 +62,22 @@ async def recorded_domain(cli: GlobalOptions, name: str) -> AsyncIterator[tuple[
         async with sessions.read(domain=name) as session, session.begin():
             domain_id = await require_domain(session, cli.tenant_name, name)
         yield sessions, domain_id
+
+
+@asynccontextmanager
+async def recorded_domains(
+    cli: GlobalOptions, names: Sequence[str]
+) -> AsyncIterator[tuple[Sessions, list[tuple[int, str]]]]:
+    """Open the database for reading and give id and name of these domains, of all of the tenant where none is
+    named. Raise NotFound for the first one that was never scanned, or where there is none."""
+    async with database_for_reading(cli) as sessions:
+        async with sessions.read() as session, session.begin():
+            found = [(await require_domain(session, cli.tenant_name, name), name) for name in names]
+            if not names:
+                found = await all_domains(session, cli.tenant_name)
+        if not found:
+            raise NotFound("no domain was scanned yet", hint="run `contentmap scan example.com` first")
+        yield sessions, found
 
 
 @asynccontextmanager

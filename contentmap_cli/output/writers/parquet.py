@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, TextIO
 
-from contentmap_cli.errors import UsageError
 from contentmap_cli.models import Entry, StoredEntry
 from contentmap_cli.models.entry_rows import read_extras
 from contentmap_cli.models.files import OFFSET, EntryPage
@@ -16,24 +15,15 @@ _MEDIA = ("images", "videos", "news", "alternates")
 
 
 class ParquetEntries(EntryWriter):
-    """One row per recorded entry, with the columns of the CSV. Dates are UTC timestamps; images, videos, news
+    """One row per entry, with the columns of the CSV. Dates are UTC timestamps; images, videos, news
     and alternates are lists of maps from name to value.
-
-    Raises UsageError if pyarrow is not installed or `out` is a terminal.
     """
 
     def __init__(self, out: TextIO, *, with_files: bool = False) -> None:
         super().__init__(out)
-        try:
-            import pyarrow
-            from pyarrow import parquet
-        except ImportError:
-            raise UsageError(
-                "parquet needs pyarrow, which is not installed",
-                hint="pip install 'contentmap-cli[parquet]'",
-            ) from None
-        if out.isatty():
-            raise UsageError("Parquet cannot be written to a terminal", hint="name a file with -o")
+        import pyarrow
+        from pyarrow import parquet
+
         arrow: Any = pyarrow
         moment = arrow.timestamp("us", tz="UTC")
         text, truth = arrow.string(), arrow.bool_()
@@ -60,11 +50,15 @@ class ParquetEntries(EntryWriter):
         self._rows = 0
 
     def write_all(self, rows: Iterable[StoredEntry | Entry]) -> None:
-        """Add a page of recorded entries; write a full row group."""
-        if not isinstance(rows, EntryPage):
-            raise TypeError("only pages of recorded entries can be written")
-        self._tables.append(self._table(rows))
-        self._rows += len(rows)
+        """Add entries; write a full row group."""
+        if isinstance(rows, EntryPage):
+            page, types = rows, self._arrow.repeat("url", len(rows))
+        else:
+            entries = [*rows]
+            page = EntryPage.of(entries)
+            types = [row.entry.type if isinstance(row, StoredEntry) else row.type for row in entries]
+        self._tables.append(self._table(page, types))
+        self._rows += len(page)
         if self._rows >= ROWS_PER_GROUP:
             self._group()
 
@@ -78,12 +72,12 @@ class ParquetEntries(EntryWriter):
         self._writer.write_table(self._arrow.concat_tables(self._tables).combine_chunks())
         self._tables, self._rows = [], 0
 
-    def _table(self, page: EntryPage) -> Any:
+    def _table(self, page: EntryPage, types: Any) -> Any:
         numbers = {key: number for number, key in enumerate(page.shared)}
         of_row = self._arrow.array([numbers[key] for key in page.keys], type=self._arrow.int32())
         lastmods = self._arrow.array(page.lastmods, type=self._arrow.string())
         found = {
-            "type": self._arrow.repeat("url", len(page)),
+            "type": types,
             "url": page.urls,
             "lastmod": lastmods.cast(self._schema.field("lastmod").type),
             "lastmod_text": _texts(page),

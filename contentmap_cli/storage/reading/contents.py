@@ -53,6 +53,14 @@ async def known_domains(
     return list(found)
 
 
+async def all_domains(session: GuardedSession, tenant: str) -> list[tuple[int, str]]:
+    """Return id and name of a tenant's domains, in the order of their names."""
+    found = await session.execute(
+        select(Domain.id, Domain.name).where(Domain.tenant_id == tenant, was_scanned()).order_by(Domain.name)
+    )
+    return [(row.id, row.name) for row in found]
+
+
 class FilePages:
     """Reads the sitemap files of a domain in the order they were first found, in pages; each may be read in a
     transaction of its own and shows the files as they are then."""

@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Text, cast, func, literal, select, tuple_
 from sqlalchemy.types import NullType
 
 from contentmap_cli.batches import batched
-from contentmap_cli.errors import NotFound, StorageConflict
+from contentmap_cli.errors import NotFound
 from contentmap_cli.models import DiscoveryMethod
 from contentmap_cli.models.files import EntryPage, Shared
 from contentmap_cli.storage.column_types import iso_text
@@ -57,9 +57,8 @@ class EntryPages:
 
     `next` may be called in a transaction of its own each time, however late. All pages show the domain after
     the scan that was the last one at the first page: what later scans add is left out, and what they change
-    or remove is read from the recorded previous values. A resumed scan records its changes under its id, so
-    that the values after its first part are lost: `next` raises StorageConflict then. What many rows share,
-    such as their file and their scans, is decoded once.
+    or remove is read from the recorded previous values. What many rows share, such as their file and their
+    scans, is decoded once.
     """
 
     def __init__(self, domain_id: int, wanted: EntryFilter) -> None:
@@ -69,15 +68,13 @@ class EntryPages:
         self._left = wanted.limit
         self._after: tuple[int, str] | None = None
         self._scans: dict[int | None, datetime | None] | None = None
-        self._finished: dict[int, datetime | None] = {}
         self._files: dict[int, tuple[str, DiscoveryMethod]] = {}
         self._listings: Mapping[int, tuple[int, tuple[int, ...]]] | None = None
         self._rows_a_fetch = min(_FIRST_ROWS, _ROWS_A_FETCH)
         self._ended = False
 
     async def next(self, session: GuardedSession) -> EntryPage:
-        """Return the next entries, none at the end. Raise NotFound if the domain was removed meanwhile, and
-        StorageConflict if a scan of it was resumed."""
+        """Return the next entries, none at the end. Raise NotFound if the domain was removed meanwhile."""
         newer = await self._newer_scans(session)
         page = _page([()] * 5, {})
         while not page and not self._ended:
@@ -95,7 +92,7 @@ class EntryPages:
     async def _newer_scans(self, session: GuardedSession) -> dict[int, int]:
         """Return the scans that were recorded since the first page, each with its rank."""
         query = (
-            select(DomainScan.id, DomainScan.recorded_at, DomainScan.finished_at)
+            select(DomainScan.id, DomainScan.recorded_at)
             .where(DomainScan.domain_id == self._domain_id, DomainScan.recorded_at.is_not(None))
             .order_by(DomainScan.recorded_at, DomainScan.id)
         )
@@ -103,17 +100,12 @@ class EntryPages:
         found: dict[int | None, datetime | None] = {row.id: row.recorded_at for row in scans}
         if self._scans is None:
             self._scans = found
-            self._finished = {row.id: row.finished_at for row in scans}
             name = await session.scalar(select(Domain.name).where(Domain.id == self._domain_id))
             self._domain = name or ""
             if self._wanted.distinct and await self._may_repeat(session):
                 self._listings = await self._listed_twice(session)
         elif self._scans and not found:
             raise NotFound("the domain was removed while its URLs were read")
-        elif any(row.finished_at not in (None, self._finished.get(row.id, row.finished_at)) for row in scans):
-            raise StorageConflict(
-                "a scan of the domain was resumed while its URLs were read", hint="run the command again"
-            )
         return {each: rank for rank, each in enumerate(found) if each is not None and each not in self._scans}
 
     async def _may_repeat(self, session: GuardedSession) -> bool:
