@@ -223,7 +223,5 @@ def test_a_table_on_a_narrow_terminal() -> None:
         "             2024/01/02",
         "  error    url-percent  line 2: % that",
     ]
-    assert max(map(len, lines[:-1])) <= 40
-    narrow = Output()
-    write_report(Format.TABLE, narrow, report(), width=20)
-    assert f"             line 2: {URLS[0]}" in narrow.text(Format.TABLE).splitlines()
+    assert f"             line 2: {URLS[0]}" in lines  # longer than 40
+    assert max(len(line) for line in lines[:-2] if "https:" not in line) <= 40
