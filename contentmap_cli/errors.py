@@ -191,6 +191,13 @@ class NotFound(ContentMapError):
     exit_code = Exit.NOT_FOUND
 
 
+class CursorExpired(ContentMapError):
+    """Changes after the cursor of a reader of the change feed were pruned."""
+
+    code = "cursor_expired"
+    exit_code = Exit.NOT_FOUND
+
+
 class JobHeld(ContentMapError):
     """Another live run holds the job."""
 

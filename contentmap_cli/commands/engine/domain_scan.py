@@ -31,6 +31,7 @@ from contentmap_cli.storage.session import GuardedSession
 from contentmap_cli.storage.writing.change_set import ChangeSet
 from contentmap_cli.storage.writing.entries import Compared, DeltaMismatch, compare_ahead, merge_entries
 from contentmap_cli.storage.writing.files import drop_files, save_files
+from contentmap_cli.storage.writing.history import begin_part
 from contentmap_cli.storage.writing.robots_versions import save_robots
 from contentmap_cli.storage.writing.row_diff import FileEntries
 
@@ -142,6 +143,10 @@ async def _store(
 ) -> DomainSummary:
     """Write robots.txt, files, entries and the outcome; the session is fenced. `first_scan`: nothing of the
     domain is recorded yet."""
+    if claim.resumed:
+        claim = await begin_part(
+            session, claim, crawl.status, complete=crawl.complete, files=len(crawl.files)
+        )
     await save_robots(session, claim, crawl.robots_file, first_scan=first_scan)
     saved = await save_files(
         session,

@@ -83,7 +83,7 @@ async def save_files(
         ]
         # matched by URL, not by order: so one statement inserts all of them
         ids |= {row.url: row.id for row in await session.execute(_INSERT, new)}
-    came = [ids[file.url] for file in new_files] if before else []
+    came = [ids[file.url] for file in new_files] if before or claim.part_id else []
     for url, row in before.items():
         if url in first_mention:
             if row.removed_at is not None:
@@ -149,7 +149,7 @@ def _asked(file: CrawledFile) -> dict[str, Any]:
 def _facts(claim: Claim, file: CrawledFile, now: datetime) -> dict[str, Any]:
     """Return the results of this scan for a file, by column."""
     facts: dict[str, Any] = {
-        "last_scan_id": claim.scan_id,
+        "last_scan_id": claim.history_id,
         "removed_at": None,
         "status": file.status,
         "parent": file.parent,
