@@ -42,6 +42,7 @@ _BY_CODE: tuple[tuple[tuple[Code, ...], str], ...] = (
         (Code.PARKED,),
         "{0} is parked or suspended: check its registration, or remove it from the list",
     ),
+    ((Code.NOT_SELECTED,), "the selection matches no sitemap of {0}: compare it with the URL in the error"),
     (
         (Code.ROBOTS_IS_HTML, Code.NOT_UNDERSTOOD),
         "{0} returns web pages for robots.txt or sitemaps: open them in a browser",

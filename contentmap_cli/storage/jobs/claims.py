@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, cast
@@ -22,9 +22,9 @@ from sqlalchemy import ColumnElement, Table, and_, bindparam, exists, func, or_,
 
 from contentmap_cli.errors import Code, Failure, LeaseLost
 from contentmap_cli.models import DomainSummary, RememberedFile, ScanStatus, Target
-from contentmap_cli.models.evidence import Source, SourceKind, SourceState
 from contentmap_cli.storage.column_types import utc_now
 from contentmap_cli.storage.jobs.change_feed import log_scan
+from contentmap_cli.storage.jobs.packing import pack_source, unpack_target
 from contentmap_cli.storage.session import GuardedSession
 from contentmap_cli.storage.tables import Domain, DomainScan, SitemapFile
 
@@ -345,7 +345,7 @@ async def finish_domain(
         "new_discovery_methods": dict(summary.discovery_methods),
         "new_sitemap_types": dict(summary.sitemap_types),
         "new_limits": [[limit.code, limit.message] for limit in limits],
-        "new_evidence": [_packed(source) for source in summary.evidence],
+        "new_evidence": [pack_source(source) for source in summary.evidence],
         "new_error_code": summary.error.code if summary.error else None,
         "new_error_message": summary.error.message if summary.error else None,
     }
@@ -363,41 +363,3 @@ async def finish_domain(
     if changes := summary.added + summary.removed + summary.changed:
         await log_scan(session, claim.domain_id, claim.history_id, changes)
     session.note("domain.recorded", status=str(summary.status))
-
-
-def _packed(source: Source) -> dict[str, Any]:
-    """Return a source as JSON object."""
-    failure = source.failure
-    packed: dict[str, Any] = {
-        "source": source.kind,
-        "url": source.url,
-        "state": source.state,
-        "code": failure.code if failure is not None else None,
-        "message": failure.message if failure is not None else None,
-    }
-    return packed | {"files": source.entries} if source.kind is SourceKind.SELECTION else packed
-
-
-def unpack_evidence(packed: Sequence[Mapping[str, Any]]) -> tuple[Source, ...]:
-    """Return the sources that a domain scan recorded."""
-    return tuple(
-        Source(
-            SourceKind(each["source"]),
-            each["url"],
-            SourceState(each["state"]),
-            Failure(each["code"], each["message"] or "") if each["code"] else None,
-            entries=each.get("files", 0),
-        )
-        for each in packed
-    )
-
-
-def unpack_target(packed: Mapping[str, Any]) -> Target:
-    """Return the target that a domain scan recorded."""
-    return Target(
-        packed["domain"],
-        tuple(packed["origins"]),
-        tuple(packed["sitemaps"]),
-        packed["path"],
-        tuple(packed["more_paths"]),
-    )
