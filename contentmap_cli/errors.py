@@ -74,6 +74,7 @@ class Code(StrEnum):
     ALREADY_SEEN = "already_seen"
     BUDGET_EXHAUSTED = "budget_exhausted"
     DEADLINE = "deadline"
+    NOT_SELECTED = "not_selected"
     DOMAIN_BUSY = "domain_busy"
     INTERRUPTED = "interrupted"
     LEASE_LOST = "lease_lost"
@@ -187,6 +188,13 @@ class NotFound(ContentMapError):
     """No such job or domain is recorded for this tenant."""
 
     code = "not_found"
+    exit_code = Exit.NOT_FOUND
+
+
+class CursorExpired(ContentMapError):
+    """Changes after the cursor of a reader of the change feed were pruned."""
+
+    code = "cursor_expired"
     exit_code = Exit.NOT_FOUND
 
 

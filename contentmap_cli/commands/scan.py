@@ -84,7 +84,8 @@ def scan(
     if priority is not None:
         raise UsageError("--priority requires --queue", hint="add --queue or omit --priority")
     tenant = cli.tenant_name
-    answer = opt.Answer(opt.chosen(format, as_json, SCAN_FORMATS, output), output, fail_on)
+    formats = (Format.TABLE,) if dry_run else SCAN_FORMATS
+    answer = opt.Answer(opt.chosen(format, as_json, formats, output), output, fail_on)
     found = read_targets(targets or [], source)
     note = duplicates_note(found.duplicates, len(found.duplicates))
     if note:
@@ -124,7 +125,7 @@ def _enqueue(
     targets: tuple[list[str], str | None],
     settings: ScanSettings,
     priority: int | None,
-    format: Format | None,
+    format: opt.GivenFormat | None,
     as_json: bool,
     output: str | None,
 ) -> int:

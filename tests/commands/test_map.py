@@ -178,6 +178,10 @@ def test_trust_in_dates(contentmap: Any) -> None:
             sites.pages.update(_night(min(number, 3), nights[min(number, 3)]))
             assert contentmap("scan", "http://a.test", "--connect-to", sites.connect_to).code == 0
             asyncio.run(_moved(contentmap.database, at))
+        # one that selects files says nothing about the others
+        words = ("--include", "*/old.xml", "--connect-to", sites.connect_to)
+        assert contentmap("scan", "http://a.test", *words).code == 0
+        asyncio.run(_moved(contentmap.database, nights[-1] + timedelta(days=1)))
 
     def trusted() -> dict[str, Any]:
         answer = contentmap("map", "a.test", "--json", "--min-share", "0").json

@@ -12,13 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from contentmap_cli.errors import UsageError
 from contentmap_cli.models import DiscoveryMethod, Entry, Lastmod, StoredEntry
 from contentmap_cli.output.formats import Format, entries_writer
 from contentmap_cli.output.objects import any_entry_object
 from contentmap_cli.output.writers.csv import ENTRY, CsvRows, cells_of
 from contentmap_cli.output.writers.entry_text import entry_json
-from contentmap_cli.output.writers.parquet import ParquetEntries
 
 SEEN = datetime(2026, 3, 1, 12, 0, 0, 5, tzinfo=UTC)
 PLAIN = [
@@ -93,33 +91,21 @@ def test_a_csv_survives_a_spreadsheet(tmp_path: Path) -> None:
     assert not [cell.value for cell in cells if cell.data_type == "f"]
 
 
-def test_parquet_that_cannot_be_written(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Onto a terminal, or without pyarrow: refused with a hint before anything is written."""
-    pytest.importorskip("pyarrow")
-
-    class Terminal(io.StringIO):
-        def isatty(self) -> bool:
-            return True
-
-    with pytest.raises(UsageError, match="terminal") as refused:
-        ParquetEntries(Terminal())
-    assert refused.value.hint == "name a file with -o"
-    monkeypatch.setitem(sys.modules, "pyarrow", None)  # what an import finds where it is not installed
-    with pytest.raises(UsageError, match="not installed") as missing:
-        ParquetEntries(io.StringIO())
-    assert "[parquet]" in str(missing.value.hint)
-
-
-def test_parquet_that_is_left_early_says_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("format", [Format.PARQUET, Format.XLSX])
+def test_a_binary_file_that_is_left_early_says_nothing(
+    format: Format, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Where an export is stopped, or its disk is full, its own error is all there is to read."""
-    pytest.importorskip("pyarrow")
+    """Where an export is stopped, or its disk is full, its own error is all there is to read, and no
+    temporary file stays."""
+    if format is Format.PARQUET:
+        pytest.importorskip("pyarrow")
     gc.collect()  # what other tests have left
     monkeypatch.setattr(sys, "unraisablehook", sys.__unraisablehook__)
-    with (tmp_path / "urls.parquet").open("w", encoding="utf-8") as out:
-        writer = ParquetEntries(out)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with (tmp_path / "urls").open("w", encoding="utf-8") as out:
+        writer = entries_writer(format, out)
         writer.write_all(ROWS)
     del writer
     gc.collect()
     assert capsys.readouterr().err == ""
+    assert list(tmp_path.iterdir()) == [tmp_path / "urls"]

@@ -18,6 +18,7 @@ from contentmap_cli.storage.engine import Database, open_database
 from contentmap_cli.storage.queue.queue_tables import ENTRIES, LOG, STATISTICS
 from contentmap_cli.storage.schema import SchemaState, tables_on
 from contentmap_cli.storage.tables import (
+    CHANGE_FEED,
     FILE_CHANGES,
     PAGES,
     SITEMAP_URLS,
@@ -164,6 +165,11 @@ async def fill(connection: AsyncConnection) -> None:
             PAGES,
             {"domain_id": 1, "url": "https://a.example/ü", "run_id": 1, "kind": "listed"}
             | {"asked_at": now, "facts": "{}"},
+        ),
+        (
+            CHANGE_FEED,
+            {"id": 1, "position": 1, "tenant_id": "default", "domain_id": 1, "domain": "a.example"}
+            | {"scan_id": 1, "kind": "baseline", "changes": 2**40, "pruned_at": 0, "created_at": now},
         ),
     ]
     if connection.dialect.name == "postgresql":

@@ -31,6 +31,7 @@ from contentmap_cli.storage.session import GuardedSession
 from contentmap_cli.storage.writing.change_set import ChangeSet
 from contentmap_cli.storage.writing.entries import Compared, DeltaMismatch, compare_ahead, merge_entries
 from contentmap_cli.storage.writing.files import drop_files, save_files
+from contentmap_cli.storage.writing.history import begin_part
 from contentmap_cli.storage.writing.robots_versions import save_robots
 from contentmap_cli.storage.writing.row_diff import FileEntries
 
@@ -96,7 +97,7 @@ async def _compare_before_writing(
                     reading,
                     claim,
                     {crawl.files[index].url: file for index, file in _read_files(crawl).items()},
-                    {file.url for file in crawl.files if not file.is_absent},
+                    crawl.not_selected | {file.url for file in crawl.files if not file.is_absent},
                     kept.enter_context(ChangeSet()),
                     removals=crawl.complete,
                 )
@@ -142,8 +143,19 @@ async def _store(
 ) -> DomainSummary:
     """Write robots.txt, files, entries and the outcome; the session is fenced. `first_scan`: nothing of the
     domain is recorded yet."""
+    if claim.resumed:
+        claim = await begin_part(
+            session, claim, crawl.status, complete=crawl.complete, files=len(crawl.files)
+        )
     await save_robots(session, claim, crawl.robots_file, first_scan=first_scan)
-    saved = await save_files(session, claim, crawl.files, whole=crawl.complete, first_scan=first_scan)
+    saved = await save_files(
+        session,
+        claim,
+        crawl.files,
+        whole=crawl.complete,
+        first_scan=first_scan,
+        not_selected=crawl.not_selected,
+    )
     entries = [
         replace(file, file_id=saved.ids[index], known=saved.ids[index] in saved.known)
         for index, file in _read_files(crawl).items()
@@ -181,7 +193,9 @@ async def _store(
         robots_problems=relevant_problems(crawl.robots_file.problems) if crawl.robots_file is not None else 0,
         sitemap_types=_count(kind for index in good if (kind := saved.types[index]) is not None),
     )
-    await finish_domain(session, claim, summary, complete=crawl.complete, limits=crawl.limits)
+    await finish_domain(
+        session, claim, summary, complete=crawl.complete, limits=crawl.limits, kept=saved.kept
+    )
     return summary
 
 

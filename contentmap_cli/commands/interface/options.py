@@ -8,10 +8,9 @@ from typing import Annotated, Any, Final, NamedTuple
 
 import typer
 
-from contentmap_cli.commands.interface import completion
+from contentmap_cli.commands.interface import answer_format, completion
 from contentmap_cli.commands.interface.command_decorator import Bundle, changed
 from contentmap_cli.commands.interface.help_pages import MORE
-from contentmap_cli.errors import UsageError
 from contentmap_cli.models import Probe
 from contentmap_cli.output.formats import (
     CHECK_FORMATS,
@@ -22,8 +21,6 @@ from contentmap_cli.output.formats import (
     PARSE_FORMATS,
     SCAN_FORMATS,
     Format,
-    format_of_file,
-    refusal,
 )
 
 
@@ -43,34 +40,16 @@ class Answer(NamedTuple):
     fail_on: FailOn
 
 
+chosen = answer_format.chosen
+GivenFormat = answer_format.GivenFormat
+format_options = answer_format.format_options
+
 MOST_SECONDS = 31_536_000.0
 """One year, the largest number of seconds that an option takes. Infinity has no JSON form."""
 
 _CRAWL = "Crawling"
 _NETWORK = "Network"
 _SECONDS: Final[dict[str, Any]] = {"metavar": "SECONDS", "min": 0.1, "max": MOST_SECONDS}
-
-
-def _format(*formats: Format) -> Any:
-    def read(text: str) -> Format:
-        try:
-            return Format(text)
-        except ValueError:
-            raise typer.BadParameter(f"{text!r} is not one of {', '.join(formats)}.") from None
-
-    def complete(incomplete: str) -> list[str]:
-        return [format.value for format in formats if format.startswith(incomplete)]
-
-    names = "|".join(format for format in formats if format is not Format.JSON)
-    return typer.Option(
-        "--format",
-        metavar="FORMAT",
-        help=names,
-        parser=read,
-        autocompletion=complete,
-        # the first one, which a long list has no room to repeat
-        show_default=formats[0].value if len(names) < 36 else False,
-    )
 
 
 def _setting(
@@ -107,18 +86,22 @@ LatestJob = Annotated[
         autocompletion=completion.complete_job,
     ),
 ]
-ScanFormat = Annotated[Format | None, _format(*SCAN_FORMATS)]
-ListFormat = Annotated[Format | None, _format(*LIST_FORMATS)]
-DoctorFormat = Annotated[Format | None, _format(*DOCTOR_FORMATS)]
-CheckFormat = Annotated[Format | None, _format(*CHECK_FORMATS)]
-EntryFormat = Annotated[Format | None, _format(*ENTRY_FORMATS)]
-DiffFormat = Annotated[Format | None, _format(*DIFF_FORMATS)]
-ParseFormat = Annotated[Format | None, _format(*PARSE_FORMATS)]
+ScanFormat = Annotated[GivenFormat | None, format_options(*SCAN_FORMATS)]
+ListFormat = Annotated[GivenFormat | None, format_options(*LIST_FORMATS)]
+DoctorFormat = Annotated[GivenFormat | None, format_options(*DOCTOR_FORMATS)]
+CheckFormat = Annotated[GivenFormat | None, format_options(*CHECK_FORMATS)]
+EntryFormat = Annotated[GivenFormat | None, format_options(*ENTRY_FORMATS)]
+DiffFormat = Annotated[GivenFormat | None, format_options(*DIFF_FORMATS)]
+ParseFormat = Annotated[GivenFormat | None, format_options(*PARSE_FORMATS)]
 JsonOption = Annotated[bool, typer.Option("--json", help="Same as --format json.")]
 JsonAlone = Annotated[bool, typer.Option("--json", help="Print a JSON object.")]
 OutputOption = Annotated[
     str | None,
-    typer.Option("--output", "-o", metavar="FILE", help="Output file: format by suffix, *.gz compressed."),
+    typer.Option("--output", "-o", metavar="FILE", help="Output file: format by suffix; also .gz, .zst."),
+]
+HtmlOutput = Annotated[
+    str | None,
+    typer.Option("--output", "-o", metavar="FILE", help="Output file: .html, also .html.gz, .html.zst."),
 ]
 
 FailOnOption = Annotated[
@@ -170,7 +153,7 @@ CRAWL: Final[dict[str, Any]] = dict(
             metavar="SIZE",
             show_default="50MiB",
         ),
-        _setting("max_time", float, _CRAWL, "Time limit of the run; the job can be resumed.", **_SECONDS),
+        _setting("max_time", float, MORE, "Time limit of the run; the job can be resumed.", **_SECONDS),
         _setting("domain_time", float, MORE, "Time limit per domain.", **_SECONDS, show_default="900"),
         _setting(
             "domain_wait",
@@ -214,6 +197,23 @@ CRAWL: Final[dict[str, Any]] = dict(
             "Request known sitemap paths: auto (if no sitemap lists pages), always or never.",
             metavar="WHEN",
             show_default="auto",
+        ),
+        _setting(
+            "include",
+            list[str],
+            MORE,
+            "Only sitemap files whose URL matches. Repeatable.",
+            metavar="GLOB",
+        ),
+        _setting(
+            "exclude",
+            list[str],
+            MORE,
+            "No sitemap files whose URL matches. Repeatable.",
+            metavar="GLOB",
+        ),
+        _setting(
+            "lastmod_after", str, MORE, "Only children of an index with a later lastmod.", metavar="WHEN"
         ),
         _setting("refresh", bool, _CRAWL, "Fetch and parse unchanged files again."),
         _setting("ignore_robots", bool, _CRAWL, "Ignore robots.txt. For your own sites only."),
@@ -314,12 +314,16 @@ def _of_the_job(bundle: Bundle) -> Bundle:
 
 
 SCANNED: Final = Bundle(CRAWL)
+_SELECTING: Final = ("include", "exclude", "lastmod_after")
 RESUMED: Final = _of_the_job(
-    _without("max_urls", "max_file_size", "probe", "refresh", "ignore_robots", "user_agent", "robots_agent")
+    _without(
+        *("max_urls", "max_file_size", "probe", "refresh", "ignore_robots", "user_agent", "robots_agent"),
+        *_SELECTING,
+    )
 )
 CHECKED: Final = Bundle(
     {
-        **_without("concurrency", "max_time", "refresh", "body_cache", "expect_urls").options,
+        **_without("concurrency", "max_time", "refresh", "body_cache", "expect_urls", *_SELECTING).options,
         "max_time": changed(CRAWL["max_time"], help="Time limit of the command, with --pages."),
     }
 ).in_more(
@@ -328,6 +332,7 @@ CHECKED: Final = Bundle(
 DOCTORED: Final = _without(
     *("concurrency", "max_time", "refresh", "body_cache", "expect_urls", "max_urls", "domain_time", "probe"),
     "delay",
+    *_SELECTING,
 )
 WORKED: Final = _only("concurrency", "proxy", "no_proxy", "body_cache")
 ScanCrawl = Annotated[Mapping[str, Any], SCANNED]
@@ -335,21 +340,3 @@ ResumedCrawl = Annotated[Mapping[str, Any], RESUMED]
 CheckCrawl = Annotated[Mapping[str, Any], CHECKED]
 DoctorCrawl = Annotated[Mapping[str, Any], DOCTORED]
 WorkerCrawl = Annotated[Mapping[str, Any], WORKED]
-
-
-def chosen(
-    format: Format | None, as_json: bool, allowed: tuple[Format, ...], output: str | None = None
-) -> Format:
-    """Return the format that --format and --json select, or else the suffix of the output file.
-
-    Without a file, and for a file without a suffix, it is the first of `allowed`. Raises UsageError for a
-    format that is not in `allowed`, for --json with another format, and for an unknown suffix.
-    """
-    if as_json and format not in (None, Format.JSON):
-        raise UsageError(f"--json and --format {format} exclude each other", hint="use one of them")
-    wanted = Format.JSON if as_json else format
-    if wanted is None:
-        wanted = format_of_file(output, allowed) if output is not None else allowed[0]
-    if wanted not in allowed:
-        raise refusal(wanted, allowed)
-    return wanted

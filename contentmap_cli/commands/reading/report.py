@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from contentmap_cli.commands.interface import options as opt
 from contentmap_cli.commands.interface.command_decorator import run_async
 from contentmap_cli.commands.interface.completion import complete_subject
 from contentmap_cli.commands.interface.global_options import GlobalOptions
-from contentmap_cli.errors import UsageError
+from contentmap_cli.output.formats import Format
 
 if TYPE_CHECKING:
     from contentmap_cli.models import DomainSummary, StoredFile
@@ -42,17 +43,12 @@ def report(
             autocompletion=complete_subject,
         ),
     ] = None,
-    output: Annotated[
-        str | None, typer.Option("--output", "-o", metavar="FILE", help="Output file; *.gz is compressed.")
-    ] = None,
+    output: opt.HtmlOutput = None,
 ) -> None:
     """Write an HTML report on a domain or a job."""
-    import sys
-
     from contentmap_cli.output.answers.html_page import plotly_source
 
-    if output is None and sys.stdout.isatty():
-        raise UsageError("the report is not written to a terminal", hint="name a file with -o")
+    opt.chosen(None, False, (Format.HTML,), output)
     plotly_source()  # fail before the database is opened
     run_async(_answer(cli, subject, output))
 

@@ -73,8 +73,6 @@ def urls(
         distinct=chosen in (Format.TXT, Format.XML),
         limit=limit,
     )
-    if chosen is Format.PARQUET and output is not None and output.endswith(".gz"):
-        raise UsageError("a Parquet file is already compressed", hint=f"use -o {output.removesuffix('.gz')}")
     name = domain_name(domain)
     if output is not None and is_folder(output):
         if chosen is not Format.XML:

@@ -14,10 +14,10 @@ from contentmap_cli.models.lastmod.trust import SIGNS, UNKNOWN, Trust
 from contentmap_cli.models.sections import Periods, Section, split_by_size
 from contentmap_cli.output.columns import Cell, Column, Line, Style, styled, write_table
 from contentmap_cli.output.escape import terminal, url_text
-from contentmap_cli.output.formats import LIST_FORMATS, Format, marked, refusal
+from contentmap_cli.output.formats import LIST_FORMATS, Format, objects_writer
 from contentmap_cli.output.number_format import number, plural
 from contentmap_cli.output.objects import SCHEMA
-from contentmap_cli.output.writers.csv import SECTION, CsvRows, cells_of
+from contentmap_cli.output.writers.csv import SECTION
 
 _COLUMNS = (
     Column("SECTION", cut=True, fit=44),
@@ -62,10 +62,8 @@ def write_map(
             _write_json(out, site)
         case Format.NDJSON:
             _write_lines(out, site)
-        case Format.CSV | Format.CSV_BOM:
-            _write_csv(marked(format, out), site)
         case _:
-            raise refusal(format, LIST_FORMATS)
+            _write_rows(format, out, site)
 
 
 def section_object(section: Section, depth: int, total: int) -> dict[str, object]:
@@ -156,14 +154,14 @@ def _write_lines(out: TextIO, site: SiteMap) -> None:
     out.write(json.dumps(map_object(site), allow_nan=False) + "\n")
 
 
-def _write_csv(out: TextIO, site: SiteMap) -> None:
-    """Write one line per section."""
+def _write_rows(format: Format, out: TextIO, site: SiteMap) -> None:
+    """Write one row per section."""
 
     def to_object(row: tuple[int, Section]) -> dict[str, object]:
         depth, section = row
         return section_object(section, depth, site.top.urls)
 
-    rows = CsvRows(out, SECTION, cells_of(SECTION, to_object))
+    rows = objects_writer(format, out, to_object, SECTION, LIST_FORMATS)
     rows.write_all((depth, section) for depth, section, _, _ in visible(site))
     rows.finish()
 

@@ -28,9 +28,7 @@ def write_report(format: Format, out: TextIO, report: CheckReport, *, color: boo
         case Format.CSV | Format.CSV_BOM:
             rows.write_csv(marked(format, out), report)
         case Format.XLSX:
-            from contentmap_cli.output.findings.xlsx import write_xlsx
-
-            write_xlsx(out, report)
+            rows.write_xlsx(out, report)
         case Format.SARIF:
             from contentmap_cli.output.findings.sarif import write_sarif
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, TextIO
 
-from contentmap_cli.errors import UsageError
 from contentmap_cli.models import Entry, StoredEntry
 from contentmap_cli.output.rows import EntryWriter
 
@@ -13,23 +12,13 @@ ROWS_PER_GROUP = 50_000
 
 
 class ParquetEntries(EntryWriter):
-    """One row per entry, with the columns of the CSV; dates are UTC timestamps, media are counts.
-
-    Raises UsageError if pyarrow is not installed or `out` is a terminal.
-    """
+    """One row per entry, with the columns of the CSV; dates are UTC timestamps, media are counts."""
 
     def __init__(self, out: TextIO) -> None:
         super().__init__(out)
-        try:
-            import pyarrow
-            from pyarrow import parquet
-        except ImportError:
-            raise UsageError(
-                "parquet needs pyarrow, which is not installed",
-                hint="pip install 'contentmap-cli[parquet]'",
-            ) from None
-        if out.isatty():
-            raise UsageError("Parquet cannot be written to a terminal", hint="name a file with -o")
+        import pyarrow
+        from pyarrow import parquet
+
         arrow: Any = pyarrow
         moment = arrow.timestamp("us", tz="UTC")
         text, count, truth = arrow.string(), arrow.int32(), arrow.bool_()

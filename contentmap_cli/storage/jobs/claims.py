@@ -24,6 +24,7 @@ from contentmap_cli.errors import Code, Failure, LeaseLost
 from contentmap_cli.models import DomainSummary, RememberedFile, ScanStatus, Target
 from contentmap_cli.models.evidence import Source, SourceKind, SourceState
 from contentmap_cli.storage.column_types import utc_now
+from contentmap_cli.storage.jobs.change_feed import log_scan
 from contentmap_cli.storage.session import GuardedSession
 from contentmap_cli.storage.tables import Domain, DomainScan, SitemapFile
 
@@ -51,6 +52,8 @@ class Claim:
 
     `known`: whether files of the domain were recorded when it was claimed; another job may have recorded
     others since. `remembered` are those files, which are requested first and with their validators.
+    `resumed`: the domain scan has recorded something already; what it records now is another part of it, with
+    a row `part_id` of its own.
     """
 
     scan_id: int
@@ -61,6 +64,13 @@ class Claim:
     token: str
     known: bool = False
     remembered: tuple[RememberedFile, ...] = ()
+    resumed: bool = False
+    part_id: int | None = None
+
+    @property
+    def history_id(self) -> int:
+        """The id under which the history keeps what is recorded now."""
+        return self.part_id or self.scan_id
 
 
 def takeable(*, failures: bool = False) -> ColumnElement[bool]:
@@ -79,6 +89,7 @@ _WANTED: Final = (
         _S.domain_id,
         _S.target,
         _D.name,
+        _S.recorded_at.is_not(None).label("resumed"),
         exists(select(SitemapFile.id).where(SitemapFile.domain_id == _S.domain_id)).label("known"),
     )
     .join(_DOMAINS, _D.id == _S.domain_id)
@@ -159,7 +170,7 @@ _FINISH: Final = (
         **{name: _S[name] + bindparam(f"new_{name}", type_=_S[name].type) for name in _SUMS},
     )
 )
-# a scan that is resumed keeps the time of the first entries that it recorded
+# a scan that is resumed keeps the time of its first part
 _FINISH_ENTRIES: Final = _FINISH.values(recorded_at=func.coalesce(_S.recorded_at, utc_now()))
 _SET_LAST: Final = (
     update(_DOMAINS)
@@ -215,7 +226,10 @@ async def claim_domains(
             answers[domain] = await _skip(session, row.id, busy[row.domain_id])
         elif row.id in taken:
             target = unpack_target(row.target)
-            answers[domain] = Claim(row.id, row.domain_id, job_id, domain, target, token, bool(row.known))
+            known, resumed = bool(row.known), bool(row.resumed)
+            answers[domain] = Claim(
+                row.id, row.domain_id, job_id, domain, target, token, known, resumed=resumed
+            )
         else:
             answers[domain] = Failure(Code.LEASE_LOST, "another run of this job has claimed it")
     session.note("domains.claimed", claimed=len(taken), asked=len(domains))
@@ -308,8 +322,11 @@ async def finish_domain(
     *,
     complete: bool,
     limits: Sequence[Failure] = (),
+    kept: int = 0,
 ) -> None:
-    """Record the outcome of a domain scan, in its row and in the domain's. Call `fence` first."""
+    """Record the outcome of a domain scan, in its row, in the domain's and in the change feed. Call `fence`
+    first. `kept` are recorded files of the domain that the scan did not select.
+    """
     result: dict[str, Any] = {
         "scan": claim.scan_id,
         "held_token": claim.token,
@@ -339,23 +356,26 @@ async def finish_domain(
     }
     recorded = summary.status in (ScanStatus.OK, ScanStatus.PARTIAL, ScanStatus.EMPTY)
     if recorded or summary.urls or summary.removed:
-        seen |= {"new_sitemaps": summary.sitemaps, "new_urls": summary.urls}
+        seen |= {"new_sitemaps": summary.sitemaps + kept, "new_urls": summary.urls}
     has_entries = recorded or summary.sitemaps > 0
     await session.write(_FINISH_ENTRIES if has_entries else _FINISH, result)
     await session.write(_RECORDED if "new_urls" in seen else _SET_LAST, seen)
+    if changes := summary.added + summary.removed + summary.changed:
+        await log_scan(session, claim.domain_id, claim.history_id, changes)
     session.note("domain.recorded", status=str(summary.status))
 
 
 def _packed(source: Source) -> dict[str, Any]:
     """Return a source as JSON object."""
     failure = source.failure
-    return {
+    packed: dict[str, Any] = {
         "source": source.kind,
         "url": source.url,
         "state": source.state,
         "code": failure.code if failure is not None else None,
         "message": failure.message if failure is not None else None,
     }
+    return packed | {"files": source.entries} if source.kind is SourceKind.SELECTION else packed
 
 
 def unpack_evidence(packed: Sequence[Mapping[str, Any]]) -> tuple[Source, ...]:
@@ -366,6 +386,7 @@ def unpack_evidence(packed: Sequence[Mapping[str, Any]]) -> tuple[Source, ...]:
             each["url"],
             SourceState(each["state"]),
             Failure(each["code"], each["message"] or "") if each["code"] else None,
+            entries=each.get("files", 0),
         )
         for each in packed
     )

@@ -126,6 +126,11 @@ def history_time() -> ColumnElement[datetime | None]:
     return func.coalesce(DomainScan.recorded_at, case((failed, DomainScan.finished_at)))
 
 
+def history_job() -> ColumnElement[str]:
+    """Return the job of a domain scan in the history of its domain, also of a later part of a resumed one."""
+    return func.coalesce(DomainScan.job_id, DomainScan.resumed_job_id)
+
+
 def first_comparable(pruned: Sequence[bool]) -> int:
     """Return the index of the first scan that can be compared, of the scans of a domain that recorded
     something, the oldest first. `pruned` says of each whether its job was pruned. All later scans can be

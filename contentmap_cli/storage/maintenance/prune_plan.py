@@ -30,7 +30,7 @@ from sqlalchemy.orm import aliased
 from contentmap_cli.models import JobStatus, ScanStatus
 from contentmap_cli.storage.column_types import utc_now
 from contentmap_cli.storage.jobs.claims import RESUMABLE
-from contentmap_cli.storage.jobs.jobs import PRUNED, QUEUE_OWNER, first_comparable, history_time
+from contentmap_cli.storage.jobs.jobs import PRUNED, QUEUE_OWNER, first_comparable, history_job, history_time
 from contentmap_cli.storage.session import GuardedSession
 from contentmap_cli.storage.tables import FILE_CHANGES, SITEMAP_URLS, URL_CHANGES, Domain, DomainScan, Job
 from contentmap_cli.storage.tables import SitemapFile as File
@@ -140,7 +140,8 @@ async def count_jobs(session: GuardedSession, rule: Retention) -> tuple[int, int
 
 async def drop_empty_jobs(session: GuardedSession, rule: Retention) -> int:
     """Delete some pruned jobs without domain scans and return their number."""
-    empty = select(Job.id).where(rule.pruned(), ~_has_scans()).limit(_CHUNK)
+    part = exists(select(DomainScan.id).where(DomainScan.resumed_job_id == Job.id))
+    empty = select(Job.id).where(rule.pruned(), ~_has_scans(), ~part).limit(_CHUNK)
     return await session.write(delete(Job).where(Job.id.in_(empty)))
 
 
@@ -153,9 +154,7 @@ async def domains_with_leftovers(
     """Return the ids of the next domains that a pruned job has scanned. `pruned` is the condition for such
     jobs."""
     jobs = select(Job.id).where(pruned)
-    scanned = exists(
-        select(DomainScan.id).where(DomainScan.domain_id == Domain.id, DomainScan.job_id.in_(jobs))
-    )
+    scanned = exists(select(DomainScan.id).where(DomainScan.domain_id == Domain.id, history_job().in_(jobs)))
     query = select(Domain.id).where(Domain.tenant_id == rule.tenant, Domain.id > after, scanned)
     return list(await session.scalars(query.order_by(Domain.id).limit(limit)))
 
@@ -171,7 +170,7 @@ async def find_leftovers(
             DomainScan.domain_id,
             history_time().label("recorded_at"),
             DomainScan.sitemaps,
-            DomainScan.job_id.in_(jobs).label("pruned"),
+            history_job().in_(jobs).label("pruned"),
         )
         .where(DomainScan.domain_id.in_(domain_ids))
         .order_by(history_time(), DomainScan.id)

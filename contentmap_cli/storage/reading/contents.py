@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 from sqlalchemy import ColumnElement, exists, func, select, tuple_
 
 from contentmap_cli.batches import batched
-from contentmap_cli.errors import Failure, NotFound, StorageConflict
+from contentmap_cli.errors import Failure, NotFound
 from contentmap_cli.models import (
     DiscoveryMethod,
     DocumentKind,
@@ -142,10 +142,8 @@ class EntryPages:
 
     `next` may be called in a transaction of its own each time, however late. All pages show the domain after
     the scan that was the last one at the first page: what later scans add is left out, and what they change
-    or remove is read from the recorded previous values. A resumed scan records its changes under its id, so
-    that the values after its first part are lost: `next` raises StorageConflict then. One row at a time would
-    cost a context switch each. What many rows share, their file and their scans, is looked up once instead of
-    joined.
+    or remove is read from the recorded previous values. One row at a time would cost a context switch each.
+    What many rows share, their file and their scans, is looked up once instead of joined.
     """
 
     def __init__(self, domain_id: int, wanted: EntryFilter) -> None:
@@ -154,14 +152,12 @@ class EntryPages:
         self._left = wanted.limit
         self._after: tuple[int, str] | None = None
         self._scans: dict[int | None, datetime | None] | None = None
-        self._finished: dict[int, datetime | None] = {}
         self._files: dict[int, tuple[str, DiscoveryMethod]] = {}
         self._seen: set[int] | None = None
         self._ended = False
 
     async def next(self, session: GuardedSession) -> list[StoredEntry]:
-        """Return the next entries, none at the end. Raise NotFound if the domain was removed meanwhile, and
-        StorageConflict if a scan of it was resumed."""
+        """Return the next entries, none at the end. Raise NotFound if the domain was removed meanwhile."""
         newer = await self._newer_scans(session)
         entries: list[StoredEntry] = []
         while not entries and not self._ended:
@@ -178,7 +174,7 @@ class EntryPages:
     async def _newer_scans(self, session: GuardedSession) -> dict[int, int]:
         """Return the scans that were recorded since the first page, each with its rank."""
         query = (
-            select(DomainScan.id, DomainScan.recorded_at, DomainScan.finished_at)
+            select(DomainScan.id, DomainScan.recorded_at)
             .where(DomainScan.domain_id == self._domain_id, DomainScan.recorded_at.is_not(None))
             .order_by(DomainScan.recorded_at, DomainScan.id)
         )
@@ -186,15 +182,10 @@ class EntryPages:
         found: dict[int | None, datetime | None] = {row.id: row.recorded_at for row in scans}
         if self._scans is None:
             self._scans = found
-            self._finished = {row.id: row.finished_at for row in scans}
             if self._wanted.distinct and await _lists_urls_twice(session, self._domain_id, self._wanted):
                 self._seen = set()
         elif self._scans and not found:
             raise NotFound("the domain was removed while its URLs were read")
-        elif any(row.finished_at not in (None, self._finished.get(row.id, row.finished_at)) for row in scans):
-            raise StorageConflict(
-                "a scan of the domain was resumed while its URLs were read", hint="run the command again"
-            )
         return {each: rank for rank, each in enumerate(found) if each is not None and each not in self._scans}
 
     async def _rows(self, session: GuardedSession, newer: Mapping[int, int]) -> Sequence[Any]:

@@ -6,13 +6,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from operator import itemgetter
 from typing import Any, Final
 
-from sqlalchemy import select
+from sqlalchemy import Text, cast, false, func, select
 
+from contentmap_cli.models.evidence import SourceState
 from contentmap_cli.models.lastmod.trust_counter import ScanTime, UrlDates, Version
 from contentmap_cli.storage.driver_columns import raw_columns
-from contentmap_cli.storage.jobs.jobs import PRUNED, first_comparable, history_time
+from contentmap_cli.storage.reading.comparison import history
 from contentmap_cli.storage.session import GuardedSession
-from contentmap_cli.storage.tables import SITEMAP_URLS, URL_CHANGES, DomainScan, Job
+from contentmap_cli.storage.tables import SITEMAP_URLS, URL_CHANGES, DomainScan
 
 MOST_URLS: Final = 5_000
 """URLs whose history is read: of a larger site, some of each part of its files."""
@@ -52,42 +53,37 @@ async def date_histories(
 ) -> tuple[list[ScanTime], list[UrlDates]]:
     """Return the last scans of a domain, the oldest first, and what these entries said in them."""
     scans = await _scans(session, domain_id, len(keys))
-    ranks = {scan.id: rank for rank, scan in enumerate(scans)}
+    ranks = {scan_id: rank for rank, scan_id in enumerate(scans)}
     found: list[UrlDates] = []
     for some in _chunks(sorted(keys)):
         found += await _histories(session, domain_id, some, ranks)
-    times = [
-        ScanTime(min(scan.started_at or end, end), end, scan.complete)
-        for scan in scans
-        for end in (max(scan.recorded_at, scan.finished_at or scan.recorded_at),)
-    ]
-    return times, found
+    return list(scans.values()), found
 
 
-async def _scans(session: GuardedSession, domain_id: int, urls: int) -> list[Any]:
-    """Return the newest scans of at most 30 days whose changes were not pruned, fewer where they changed
-    very much."""
-    rows = await session.execute(
+async def _scans(session: GuardedSession, domain_id: int, urls: int) -> dict[int, ScanTime]:
+    """Return the newest scans of at most 30 days whose changes were not pruned, by id, the oldest first;
+    fewer where they changed very much. One that selected files says nothing about the others."""
+    selected = cast(DomainScan.evidence, Text).contains(SourceState.NOT_SELECTED.value)
+    facts = await session.execute(
         select(
-            *(DomainScan.id, DomainScan.started_at, DomainScan.recorded_at, DomainScan.finished_at),
-            *(DomainScan.complete, DomainScan.changed, DomainScan.urls),
-            (Job.job_type == PRUNED).label("pruned"),
-        )
-        .join(Job, Job.id == DomainScan.job_id)
-        .where(DomainScan.domain_id == domain_id, history_time().is_not(None))
-        .order_by(history_time(), DomainScan.id)
+            *(DomainScan.id, DomainScan.started_at, DomainScan.changed, DomainScan.urls),
+            func.coalesce(selected, false()).label("selected"),
+        ).where(DomainScan.domain_id == domain_id)
     )
-    known = rows.all()
-    known = [scan for scan in known[first_comparable([scan.pruned for scan in known]) :] if scan.recorded_at]
-    chosen: list[Any] = []
-    expected, days = 0.0, set()
-    for scan in reversed(known):
-        days.add(scan.recorded_at.date())
-        expected += urls * min(1.0, scan.changed / max(scan.urls, 1))
-        if chosen and (len(days) > _MOST_DAYS or expected > _MOST_ROWS):
+    known = {row.id: row for row in facts}
+    chosen: dict[int, ScanTime] = {}
+    expected = 0.0
+    days = set()
+    for point in reversed(await history(session, domain_id)):
+        row, end = known[point.scan_id], point.recorded_at
+        days.add(end.date())
+        expected += urls * min(1.0, row.changed / max(row.urls, 1))
+        if not point.comparable or (chosen and (len(days) > _MOST_DAYS or expected > _MOST_ROWS)):
             break
-        chosen.append(scan)
-    return chosen[::-1]
+        # the row of a resumed scan has the start of its last part
+        begin = min(row.started_at or end, end)
+        chosen[point.scan_id] = ScanTime(begin, end, point.complete and not row.selected)
+    return dict(reversed(chosen.items()))
 
 
 def _chunks(keys: Sequence[Key]) -> Iterator[set[Key]]:

@@ -183,7 +183,7 @@ async def _write_all(
 
 def _shared_values(claim: Claim, file_id: int | None) -> SharedValues:
     assert file_id is not None  # noqa: S101 - it has been saved by now
-    return SharedValues(claim.domain_id, file_id, claim.scan_id)
+    return SharedValues(claim.domain_id, file_id, claim.history_id)
 
 
 async def _insert_all(session: GuardedSession, claim: Claim, files: Sequence[FileEntries]) -> int:
@@ -242,7 +242,7 @@ async def _write(session: GuardedSession, claim: Claim, diff: FileChanges) -> No
                 _T.sitemap_file_id == shared.sitemap_file_id,
                 _T.url.in_(urls),
             )
-            .values(removed_scan_id=claim.scan_id)
+            .values(removed_scan_id=claim.history_id)
         )
 
 
