@@ -140,11 +140,11 @@ class Store:
 
         `sitemap` is the URL of the only file to read, `match` a glob over the whole URL (`*` and `?`). Of the
         two times, a naive one is UTC and a date is its beginning; anything else raises TypeError. `removed`
-        asks for the URLs that are no longer listed instead of those that are. With `distinct`, a URL of several
-        files has the values of the latest lastmod, and all its files are in `sitemaps`. The database is read while the
-        iterator is, in constant memory, in transactions of some thousands of entries: an iterator that pauses
-        holds none open. All entries are as the last scan had left them when the iteration began, whatever is
-        recorded meanwhile.
+        asks for the URLs that are no longer listed instead of those that are. With `distinct`, a URL of
+        several files has the values of the latest lastmod, and all its files are in `sitemaps`. The database
+        is read while the iterator is, in constant memory, in transactions of some thousands of entries: an
+        iterator that pauses holds none open. All entries are as the last scan had left them when the
+        iteration began, whatever is recorded meanwhile.
         """
         domain_id = self._domain_id(domain)
         wanted = EntryFilter(
