@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, cast
@@ -22,9 +22,9 @@ from sqlalchemy import ColumnElement, Table, and_, bindparam, exists, func, or_,
 
 from contentmap_cli.errors import Code, Failure, LeaseLost
 from contentmap_cli.models import DomainSummary, RememberedFile, ScanStatus, Target
-from contentmap_cli.models.evidence import Source, SourceKind, SourceState
 from contentmap_cli.storage.column_types import utc_now
 from contentmap_cli.storage.jobs.change_feed import log_scan
+from contentmap_cli.storage.jobs.packing import pack_source, unpack_target
 from contentmap_cli.storage.session import GuardedSession
 from contentmap_cli.storage.tables import Domain, DomainScan, SitemapFile
 
@@ -154,7 +154,7 @@ _LAST_RESULT: Final = select(_D.last_scan_id, _D.last_scanned_at, _D.url_count).
 )
 _RESULT: Final = (
     *("status", "complete", "sitemaps", "sitemaps_failed", "urls", "fetched_bytes", "requests", "retries"),
-    "seconds",
+    *("seconds", "withheld"),
     *("discovery_methods", "sitemap_types", "limits", "evidence", "error_code", "error_message"),
 )
 _SUMS: Final = ("added", "removed", "changed")
@@ -342,62 +342,21 @@ async def finish_domain(
         "new_requests": summary.requests,
         "new_retries": summary.retries,
         "new_seconds": summary.seconds,
+        "new_withheld": summary.withheld,
         "new_discovery_methods": dict(summary.discovery_methods),
         "new_sitemap_types": dict(summary.sitemap_types),
         "new_limits": [[limit.code, limit.message] for limit in limits],
-        "new_evidence": [_packed(source) for source in summary.evidence],
+        "new_evidence": [pack_source(source) for source in summary.evidence],
         "new_error_code": summary.error.code if summary.error else None,
         "new_error_message": summary.error.message if summary.error else None,
     }
-    seen: dict[str, Any] = {
-        "domain": claim.domain_id,
-        "new_status": summary.status,
-        "new_scan": claim.scan_id,
-    }
-    recorded = summary.status in (ScanStatus.OK, ScanStatus.PARTIAL, ScanStatus.EMPTY)
+    status = summary.status
+    seen: dict[str, Any] = {"domain": claim.domain_id, "new_status": status, "new_scan": claim.scan_id}
+    recorded = status in (ScanStatus.OK, ScanStatus.PARTIAL, ScanStatus.EMPTY)
     if recorded or summary.urls or summary.removed:
         seen |= {"new_sitemaps": summary.sitemaps + kept, "new_urls": summary.urls}
-    has_entries = recorded or summary.sitemaps > 0
-    await session.write(_FINISH_ENTRIES if has_entries else _FINISH, result)
+    await session.write(_FINISH_ENTRIES if recorded or summary.sitemaps else _FINISH, result)
     await session.write(_RECORDED if "new_urls" in seen else _SET_LAST, seen)
     if changes := summary.added + summary.removed + summary.changed:
         await log_scan(session, claim.domain_id, claim.history_id, changes)
     session.note("domain.recorded", status=str(summary.status))
-
-
-def _packed(source: Source) -> dict[str, Any]:
-    """Return a source as JSON object."""
-    failure = source.failure
-    packed: dict[str, Any] = {
-        "source": source.kind,
-        "url": source.url,
-        "state": source.state,
-        "code": failure.code if failure is not None else None,
-        "message": failure.message if failure is not None else None,
-    }
-    return packed | {"files": source.entries} if source.kind is SourceKind.SELECTION else packed
-
-
-def unpack_evidence(packed: Sequence[Mapping[str, Any]]) -> tuple[Source, ...]:
-    """Return the sources that a domain scan recorded."""
-    return tuple(
-        Source(
-            SourceKind(each["source"]),
-            each["url"],
-            SourceState(each["state"]),
-            Failure(each["code"], each["message"] or "") if each["code"] else None,
-            entries=each.get("files", 0),
-        )
-        for each in packed
-    )
-
-
-def unpack_target(packed: Mapping[str, Any]) -> Target:
-    """Return the target that a domain scan recorded."""
-    return Target(
-        packed["domain"],
-        tuple(packed["origins"]),
-        tuple(packed["sitemaps"]),
-        packed["path"],
-        tuple(packed["more_paths"]),
-    )
