@@ -107,6 +107,24 @@ def test_how_many(checks: Checks) -> None:
 
 
 @one_database
+def test_urls_that_are_too_long_to_record(checks: Checks) -> None:
+    """They are not requested, and the summary says why."""
+    start = "http://a.test/p"
+    urls = [f"{start}{'x' * (2_048 - len(start))}", f"{start}{'é' * 400}"]  # 2,400 characters as requested
+    checks.sites.pages = {
+        "a.test/robots.txt": "Sitemap: http://a.test/1.xml\nSitemap: http://b.test/2.xml",
+        "a.test/1.xml": urlset(*urls),
+        "b.test/2.xml": urlset("http://b.test/p1"),
+        urls[0].removeprefix("http://"): html(1),
+        "b.test/p1": html(2),
+    }
+    said = checks("--pages", "all", "--select", "http-")
+    assert counts(said) == (3, 2, {"url_length": 1}), said.err
+    assert not any("%C3%A9" in key for key in checks.sites.asked)
+    assert "1 with URLs of over 2,048 characters" in said.err
+
+
+@one_database
 def test_two_sitemaps_of_a_site(checks: Checks) -> None:
     """They are checked one after the other, and counted together."""
     files = [f"http://a.test/{number}.xml" for number in (1, 2)]
