@@ -290,10 +290,21 @@ async def rows(checks: Checks, query: Any) -> list[Any]:
 
 @one_database
 def test_a_noindex_that_the_crawler_never_sees(contentmap: Contentmap) -> None:
-    """robots.txt forbids the page to the crawler that is judged, not to the one that asks. Said once each."""
+    """robots.txt forbids the page to the crawler that is judged, not to the one that asks. Said once each.
+
+    Beside it, an alternate that links back by its sitemap entry only, which is no fault.
+    """
     reply = Reply(b"<!doctype html><title>Page</title><p>Text", headers=HTML | {"X-Robots-Tag": "noindex"})
     robots = "User-agent: Bingbot\nDisallow: /p\nSitemap: http://a.test/s.xml"
-    pages = {"a.test/robots.txt": robots, "a.test/s.xml": urlset("http://a.test/p"), "a.test/p": reply}
+    link = '<{}link rel="alternate" hreflang="{}" href="http://a.test/{}"{}>'
+    back = link.format("xhtml:", "de", "de", "/")
+    listed = urlset("http://a.test/p", "http://a.test/de", "http://a.test/en")
+    listed = listed.replace("/en</loc>", f"/en</loc>{back}").replace(
+        "<urlset", '<urlset xmlns:xhtml="http://www.w3.org/1999/xhtml"'
+    )
+    pages = {"a.test/robots.txt": robots, "a.test/s.xml": listed, "a.test/p": reply}
+    german = html(1).body.replace(b"<p>", f"{link.format('', 'en', 'en', '')}<p>".encode())
+    pages |= {"a.test/de": Reply(german, headers=HTML), "a.test/en": html(2)}
 
     def found(*words: str) -> set[str]:
         said = contentmap("check", "a.test", "--json", "--pages", "all", "--select", "page", *words)
