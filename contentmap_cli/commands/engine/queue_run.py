@@ -30,6 +30,7 @@ from contentmap_cli.commands.engine.progress import ProgressListener
 from contentmap_cli.commands.engine.queue_claims import Answer, QueueClaims
 from contentmap_cli.errors import ContentMapError, DatabaseUnavailable, UsageError
 from contentmap_cli.models import DomainSummary, ScanStatus
+from contentmap_cli.storage.jobs.change_feed import sequence_changes
 from contentmap_cli.storage.jobs.claims import LEASE_SECONDS, Claim
 from contentmap_cli.storage.queue.queue import (
     count_entries,
@@ -286,6 +287,8 @@ class QueueRun(ProgressListener):
         latest by the worker that records the last one."""
         async with self.sessions.brief(job_id) as session, session.begin():
             closed = await close_if_done(session, job_id)
+            if closed is not None:
+                await sequence_changes(session)
         if closed is not None:
             self._jobs.discard(job_id)
             log.info("%s is finished", job_id, extra={"action": "job.closed", "job": job_id})
@@ -305,6 +308,7 @@ class QueueRun(ProgressListener):
         async with self.sessions.urgent(self.owner) as session, session.begin():
             await renew_queued_jobs(session, self._held)
             await renew_scans(session, self.owner, self._held)
+            await sequence_changes(session, wait=False)
 
     async def _still_there(self) -> None:
         async with self.sessions.read() as session, session.begin():

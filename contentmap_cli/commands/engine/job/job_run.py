@@ -16,6 +16,7 @@ from contentmap_cli.crawl.crawler import Crawler
 from contentmap_cli.errors import Code, ContentMapError, DatabaseUnavailable, Failure, JobHeld
 from contentmap_cli.models import DomainSummary, JobStatus, ScanStatus
 from contentmap_cli.storage.jobs import jobs
+from contentmap_cli.storage.jobs.change_feed import sequence_changes
 from contentmap_cli.storage.session import Sessions
 
 
@@ -83,8 +84,11 @@ class JobRun:
                 self._lost_job()
             if self.stopped_by:
                 await jobs.interrupt(session, self.job_id, self.run_id, self.stopped_by)
-                return JobStatus.INTERRUPTED
-            return await jobs.finish_job(session, self.job_id, self.run_id)
+                status = JobStatus.INTERRUPTED
+            else:
+                status = await jobs.finish_job(session, self.job_id, self.run_id)
+            await sequence_changes(session)
+            return status
 
     def database_lost(self, error: DatabaseUnavailable) -> None:
         """Stop the run: crawls whose result cannot be recorded would be lost."""
