@@ -74,6 +74,7 @@ class Code(StrEnum):
     ALREADY_SEEN = "already_seen"
     BUDGET_EXHAUSTED = "budget_exhausted"
     DEADLINE = "deadline"
+    NOT_SELECTED = "not_selected"
     DOMAIN_BUSY = "domain_busy"
     INTERRUPTED = "interrupted"
     LEASE_LOST = "lease_lost"

@@ -49,6 +49,7 @@ class RememberedFile:
     lastmod: str | None = None
     entries: int | None = None  # number of entries when it was last read
     unnamed_scans: int = 0  # complete scans in a row in which nothing named it
+    parent: str | None = None  # the index that named it
 
 
 @dataclass(frozen=True, slots=True)

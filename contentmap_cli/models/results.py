@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from contentmap_cli.errors import Failure
-from contentmap_cli.models.evidence import Source
+from contentmap_cli.models.evidence import Source, SourceKind
 from contentmap_cli.models.statuses import JobStatus, ScanStatus
 
 
@@ -34,6 +34,11 @@ class DomainSummary:
     evidence: tuple[Source, ...] = ()  # how its sources ended, see `evidence.worth_recording`
     robots_problems: int = 0  # problems of its robots.txt that have an effect
     unexpected: str | None = None  # how its number of URLs differs from --expect-urls
+
+    @property
+    def sitemaps_not_selected(self) -> int:
+        """The number of sitemap files that --include, --exclude and --lastmod-after did not select."""
+        return sum(source.entries for source in self.evidence if source.kind is SourceKind.SELECTION)
 
 
 @dataclass(frozen=True, slots=True)

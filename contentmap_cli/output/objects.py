@@ -66,6 +66,7 @@ def domain_object(summary: DomainSummary) -> dict[str, object]:
         "seconds": round(summary.seconds, 3),
         "error": _failure(summary.error),
         "evidence": [source_object(source) for source in summary.evidence],
+        "sitemaps_not_selected": summary.sitemaps_not_selected,
     }
     return answer if summary.unexpected is None else answer | {"unexpected": summary.unexpected}
 

@@ -178,6 +178,7 @@ def test_scan_csv(rows, make_job) -> None:
     assert len(text.splitlines()) == 1 + len(rows)
     table = list(csv.DictReader(io.StringIO(text)))
     assert list(table[0]) == ["_".join(path) for path in DOMAIN]
+    assert {"job_id", "sitemaps_failed", "added", "removed", "changed", "requests"} <= table[0].keys()
     assert (table[0]["domain"], table[0]["urls"], table[0]["error_code"]) == ("ok.example", "1204", "")
     assert table[2]["error_message"].startswith("'=HYPERLINK")
 

@@ -97,7 +97,7 @@ async def _compare_before_writing(
                     reading,
                     claim,
                     {crawl.files[index].url: file for index, file in _read_files(crawl).items()},
-                    {file.url for file in crawl.files if not file.is_absent},
+                    crawl.not_selected | {file.url for file in crawl.files if not file.is_absent},
                     kept.enter_context(ChangeSet()),
                     removals=crawl.complete,
                 )
@@ -148,7 +148,14 @@ async def _store(
             session, claim, crawl.status, complete=crawl.complete, files=len(crawl.files)
         )
     await save_robots(session, claim, crawl.robots_file, first_scan=first_scan)
-    saved = await save_files(session, claim, crawl.files, whole=crawl.complete, first_scan=first_scan)
+    saved = await save_files(
+        session,
+        claim,
+        crawl.files,
+        whole=crawl.complete,
+        first_scan=first_scan,
+        not_selected=crawl.not_selected,
+    )
     entries = [
         replace(file, file_id=saved.ids[index], known=saved.ids[index] in saved.known)
         for index, file in _read_files(crawl).items()
@@ -186,7 +193,9 @@ async def _store(
         robots_problems=relevant_problems(crawl.robots_file.problems) if crawl.robots_file is not None else 0,
         sitemap_types=_count(kind for index in good if (kind := saved.types[index]) is not None),
     )
-    await finish_domain(session, claim, summary, complete=crawl.complete, limits=crawl.limits)
+    await finish_domain(
+        session, claim, summary, complete=crawl.complete, limits=crawl.limits, kept=saved.kept
+    )
     return summary
 
 

@@ -155,7 +155,7 @@ CRAWL: Final[dict[str, Any]] = dict(
             metavar="SIZE",
             show_default="50MiB",
         ),
-        _setting("max_time", float, _CRAWL, "Time limit of the run; the job can be resumed.", **_SECONDS),
+        _setting("max_time", float, MORE, "Time limit of the run; the job can be resumed.", **_SECONDS),
         _setting("domain_time", float, MORE, "Time limit per domain.", **_SECONDS, show_default="900"),
         _setting(
             "domain_wait",
@@ -199,6 +199,23 @@ CRAWL: Final[dict[str, Any]] = dict(
             "Request known sitemap paths: auto (if no sitemap lists pages), always or never.",
             metavar="WHEN",
             show_default="auto",
+        ),
+        _setting(
+            "include",
+            list[str],
+            MORE,
+            "Only sitemap files whose URL matches. Repeatable.",
+            metavar="GLOB",
+        ),
+        _setting(
+            "exclude",
+            list[str],
+            MORE,
+            "No sitemap files whose URL matches. Repeatable.",
+            metavar="GLOB",
+        ),
+        _setting(
+            "lastmod_after", str, MORE, "Only children of an index with a later lastmod.", metavar="WHEN"
         ),
         _setting("refresh", bool, _CRAWL, "Fetch and parse unchanged files again."),
         _setting("ignore_robots", bool, _CRAWL, "Ignore robots.txt. For your own sites only."),
@@ -299,12 +316,16 @@ def _of_the_job(bundle: Bundle) -> Bundle:
 
 
 SCANNED: Final = Bundle(CRAWL)
+_SELECTING: Final = ("include", "exclude", "lastmod_after")
 RESUMED: Final = _of_the_job(
-    _without("max_urls", "max_file_size", "probe", "refresh", "ignore_robots", "user_agent", "robots_agent")
+    _without(
+        *("max_urls", "max_file_size", "probe", "refresh", "ignore_robots", "user_agent", "robots_agent"),
+        *_SELECTING,
+    )
 )
 CHECKED: Final = Bundle(
     {
-        **_without("concurrency", "max_time", "refresh", "body_cache", "expect_urls").options,
+        **_without("concurrency", "max_time", "refresh", "body_cache", "expect_urls", *_SELECTING).options,
         "max_time": changed(CRAWL["max_time"], help="Time limit of the command, with --pages."),
     }
 ).in_more(
@@ -313,6 +334,7 @@ CHECKED: Final = Bundle(
 DOCTORED: Final = _without(
     *("concurrency", "max_time", "refresh", "body_cache", "expect_urls", "max_urls", "domain_time", "probe"),
     "delay",
+    *_SELECTING,
 )
 WORKED: Final = _only("concurrency", "proxy", "no_proxy", "body_cache")
 ScanCrawl = Annotated[Mapping[str, Any], SCANNED]

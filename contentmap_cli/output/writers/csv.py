@@ -24,7 +24,7 @@ def _paths(names: str) -> tuple[Path, ...]:
 
 DOMAIN = _paths(
     "job_id domain outcome sitemaps sitemaps_failed urls added removed changed fetched_bytes requests seconds"
-    " error.code error.message"
+    " error.code error.message sitemaps_not_selected"
 )
 JOB = (
     *_paths("job_id status tenant created_at started_at finished_at progress domains.total"),

@@ -322,9 +322,11 @@ async def finish_domain(
     *,
     complete: bool,
     limits: Sequence[Failure] = (),
+    kept: int = 0,
 ) -> None:
     """Record the outcome of a domain scan, in its row, in the domain's and in the change feed. Call `fence`
-    first."""
+    first. `kept` are recorded files of the domain that the scan did not select.
+    """
     result: dict[str, Any] = {
         "scan": claim.scan_id,
         "held_token": claim.token,
@@ -354,7 +356,7 @@ async def finish_domain(
     }
     recorded = summary.status in (ScanStatus.OK, ScanStatus.PARTIAL, ScanStatus.EMPTY)
     if recorded or summary.urls or summary.removed:
-        seen |= {"new_sitemaps": summary.sitemaps, "new_urls": summary.urls}
+        seen |= {"new_sitemaps": summary.sitemaps + kept, "new_urls": summary.urls}
     has_entries = recorded or summary.sitemaps > 0
     await session.write(_FINISH_ENTRIES if has_entries else _FINISH, result)
     await session.write(_RECORDED if "new_urls" in seen else _SET_LAST, seen)
@@ -366,13 +368,14 @@ async def finish_domain(
 def _packed(source: Source) -> dict[str, Any]:
     """Return a source as JSON object."""
     failure = source.failure
-    return {
+    packed: dict[str, Any] = {
         "source": source.kind,
         "url": source.url,
         "state": source.state,
         "code": failure.code if failure is not None else None,
         "message": failure.message if failure is not None else None,
     }
+    return packed | {"files": source.entries} if source.kind is SourceKind.SELECTION else packed
 
 
 def unpack_evidence(packed: Sequence[Mapping[str, Any]]) -> tuple[Source, ...]:
@@ -383,6 +386,7 @@ def unpack_evidence(packed: Sequence[Mapping[str, Any]]) -> tuple[Source, ...]:
             each["url"],
             SourceState(each["state"]),
             Failure(each["code"], each["message"] or "") if each["code"] else None,
+            entries=each.get("files", 0),
         )
         for each in packed
     )
