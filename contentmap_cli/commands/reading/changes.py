@@ -16,7 +16,7 @@ from contentmap_cli.output.formats import CHANGES_FORMATS, Format
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from contentmap_cli.models.change_feed import Cursor
+    from contentmap_cli.models.feed import Cursor
     from contentmap_cli.output.answers.changes import ChangesWriter
     from contentmap_cli.storage.session import Sessions
 
@@ -61,7 +61,7 @@ def changes(
 ) -> None:
     """List every added, changed and removed URL in the order of the commits."""
     from contentmap_cli.commands.interface.target_input import domain_name
-    from contentmap_cli.models.change_feed import read_cursor
+    from contentmap_cli.models.feed import read_cursor
 
     chosen = opt.chosen(format, as_json, CHANGES_FORMATS, output)
     if follow and (chosen is Format.JSON or output not in (None, "-")):
@@ -168,7 +168,7 @@ class _Feed:
         """Write the next changes, read in one transaction, and return whether there may be more.
 
         `discard` drops what an attempt has written that failed."""
-        from contentmap_cli.models.change_feed import read_cursor
+        from contentmap_cli.models.feed import read_cursor
         from contentmap_cli.storage.reading.change_feed import FeedReader
 
         if discard is not None:

@@ -6,7 +6,7 @@ import csv
 from json.encoder import encode_basestring_ascii as quoted
 from typing import TextIO
 
-from contentmap_cli.models.change_feed import FeedChange, FeedRow
+from contentmap_cli.models.feed import FeedChange, FeedRow
 from contentmap_cli.output.escape import csv_cell, terminal, url_text
 from contentmap_cli.output.formats import CHANGES_FORMATS, Format, marked, refusal
 from contentmap_cli.output.objects import SCHEMA, timestamp, to_json

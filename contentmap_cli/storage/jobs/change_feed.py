@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from sqlalchemy import String, bindparam, delete, func, insert, literal, null, select, text, update
 
-from contentmap_cli.models.change_feed import FeedKind
+from contentmap_cli.models.feed import FeedKind
 from contentmap_cli.storage.column_types import utc_now
 from contentmap_cli.storage.session import GuardedSession
 from contentmap_cli.storage.tables import CHANGE_FEED, Domain

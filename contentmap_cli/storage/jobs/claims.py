@@ -13,18 +13,18 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, cast
 
-from sqlalchemy import ColumnElement, Table, and_, bindparam, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, Table, and_, bindparam, case, exists, func, or_, select, update
 
 from contentmap_cli.errors import Code, Failure, LeaseLost
 from contentmap_cli.models import DomainSummary, RememberedFile, ScanStatus, Target
-from contentmap_cli.models.evidence import Source, SourceKind, SourceState
 from contentmap_cli.storage.column_types import utc_now
 from contentmap_cli.storage.jobs.change_feed import log_scan
+from contentmap_cli.storage.jobs.packing import pack_source, unpack_target
 from contentmap_cli.storage.session import GuardedSession
 from contentmap_cli.storage.tables import Domain, DomainScan, SitemapFile
 
@@ -141,6 +141,18 @@ _SKIP: Final = (
         error_message=bindparam("message"),
     )
 )
+
+
+def _later(last: ColumnElement[datetime | None]) -> ColumnElement[datetime]:
+    return case((last > utc_now(), last), else_=utc_now())
+
+
+def recorded_now(domain_id: Any) -> ColumnElement[datetime]:
+    """Return the time for a scan that is recorded now: never before the last one of its domain, whatever the
+    clock does, as the history of a domain is in this order."""
+    return _later(select(_D.last_scanned_at).where(_D.id == domain_id).scalar_subquery())
+
+
 _LAST: Final = select(_D.last_scan_id).where(_D.id == bindparam("domain"))
 _FENCE: Final = (
     update(_SCANS)
@@ -171,12 +183,14 @@ _FINISH: Final = (
     )
 )
 # a scan that is resumed keeps the time of its first part
-_FINISH_ENTRIES: Final = _FINISH.values(recorded_at=func.coalesce(_S.recorded_at, utc_now()))
+_FINISH_ENTRIES: Final = _FINISH.values(recorded_at=func.coalesce(_S.recorded_at, recorded_now(_S.domain_id)))
 _SET_LAST: Final = (
     update(_DOMAINS)
     .where(_D.id == bindparam("domain"))
     .values(
-        last_status=bindparam("new_status"), last_scan_id=bindparam("new_scan"), last_scanned_at=utc_now()
+        last_status=bindparam("new_status"),
+        last_scan_id=bindparam("new_scan"),
+        last_scanned_at=_later(_D.last_scanned_at),
     )
 )
 _RECORDED: Final = _SET_LAST.values(sitemap_count=bindparam("new_sitemaps"), url_count=bindparam("new_urls"))
@@ -345,7 +359,7 @@ async def finish_domain(
         "new_discovery_methods": dict(summary.discovery_methods),
         "new_sitemap_types": dict(summary.sitemap_types),
         "new_limits": [[limit.code, limit.message] for limit in limits],
-        "new_evidence": [_packed(source) for source in summary.evidence],
+        "new_evidence": [pack_source(source) for source in summary.evidence],
         "new_error_code": summary.error.code if summary.error else None,
         "new_error_message": summary.error.message if summary.error else None,
     }
@@ -363,41 +377,3 @@ async def finish_domain(
     if changes := summary.added + summary.removed + summary.changed:
         await log_scan(session, claim.domain_id, claim.history_id, changes)
     session.note("domain.recorded", status=str(summary.status))
-
-
-def _packed(source: Source) -> dict[str, Any]:
-    """Return a source as JSON object."""
-    failure = source.failure
-    packed: dict[str, Any] = {
-        "source": source.kind,
-        "url": source.url,
-        "state": source.state,
-        "code": failure.code if failure is not None else None,
-        "message": failure.message if failure is not None else None,
-    }
-    return packed | {"files": source.entries} if source.kind is SourceKind.SELECTION else packed
-
-
-def unpack_evidence(packed: Sequence[Mapping[str, Any]]) -> tuple[Source, ...]:
-    """Return the sources that a domain scan recorded."""
-    return tuple(
-        Source(
-            SourceKind(each["source"]),
-            each["url"],
-            SourceState(each["state"]),
-            Failure(each["code"], each["message"] or "") if each["code"] else None,
-            entries=each.get("files", 0),
-        )
-        for each in packed
-    )
-
-
-def unpack_target(packed: Mapping[str, Any]) -> Target:
-    """Return the target that a domain scan recorded."""
-    return Target(
-        packed["domain"],
-        tuple(packed["origins"]),
-        tuple(packed["sitemaps"]),
-        packed["path"],
-        tuple(packed["more_paths"]),
-    )

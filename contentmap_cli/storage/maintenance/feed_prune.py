@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import delete, insert, select, update
 
-from contentmap_cli.models.change_feed import FeedKind
+from contentmap_cli.models.feed import FeedKind
 from contentmap_cli.storage.column_types import utc_now
 from contentmap_cli.storage.jobs.change_feed import NEXT, sequence_changes
 from contentmap_cli.storage.maintenance.prune_plan import Leftovers, count_feed
