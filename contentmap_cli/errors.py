@@ -62,6 +62,7 @@ class Code(StrEnum):
     NOT_UNDERSTOOD = "not_understood"
     NO_URLS = "no_urls"
     ENTRIES_REFUSED = "entries_refused"
+    URLS_DROPPED = "urls_dropped"
     NOT_A_SITEMAP = "not_a_sitemap"
     SOFT_404 = "soft_404"
     XML_ERROR = "xml_error"

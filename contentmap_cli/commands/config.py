@@ -97,8 +97,10 @@ def _without_secrets(name: str, value: Any) -> Any:
         return parse_database_address(value).shown if value else value
     if name == "header":
         return [f"{text.partition(':')[0].strip()}: ***" for text in value or ()]
-    if name == "user":
+    if name in ("user", "notify_secret"):
         return "***" if value else value
+    if name == "notify":
+        return [f"{text.partition('://')[0] if '://' in text else ''}://***" for text in value or ()]
     if name == "cert" and value and ":" in value:
         return f"{value.partition(':')[0]}:***"
     if isinstance(value, list):

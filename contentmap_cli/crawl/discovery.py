@@ -190,12 +190,12 @@ class DiscoveryQueue:
         return self.selected.selection.excludes(url)
 
     def add_held(self) -> bool:
-        """Queue files of any name that may be an index, if no file is selected. Return whether there are any.
-        Call it with an empty queue."""
-        for candidate in self.selected.take_held():
+        """Queue files of any name that may be an index, if none is selected. Return whether there are any."""
+        held = self.selected.take_held()
+        for candidate in held:
             if candidate.url not in self._seen:
                 self._queue(candidate)
-        return bool(self.queue)
+        return bool(held)
 
     def not_selected(self) -> frozenset[str]:
         """Return the URLs of files that are not selected, and of those that only such a file may name."""

@@ -60,6 +60,7 @@ class CrawlOptions:
     for that of `user_agent`.
     `selection` says which sitemap files are requested.
     `bodies` is the folder of the cache of bodies (see `crawl.bodies`), None where there is none.
+    `max_drop` is the largest share of its URLs, in percent, that a domain may lose unconfirmed, None for any.
     """
 
     limits: Limits = field(default_factory=Limits)
@@ -85,6 +86,7 @@ class CrawlOptions:
     signer: RequestSigner | None = None
     allow_http: bool = False
     bodies: Path | None = None
+    max_drop: float | None = None
     retries: int = 2  # after the first attempt
     backoff: float = 1.0  # before the first retry; doubles, with jitter
     retry_after_cap: float = 120.0  # longer waits defer the domain

@@ -60,6 +60,7 @@ def domain_object(summary: DomainSummary) -> dict[str, object]:
         "added": summary.added,
         "removed": summary.removed,
         "changed": summary.changed,
+        "withheld": summary.withheld,
         "fetched_bytes": summary.fetched_bytes,
         "requests": summary.requests,
         "retries": summary.retries,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from contentmap_cli.errors import Failure
+from contentmap_cli.errors import Code, Failure
 from contentmap_cli.models import DomainSummary, JobStatus, JobSummary, ScanStatus
 from contentmap_cli.models.evidence import SourceKind
 from contentmap_cli.output.columns import Cell, Style
@@ -57,8 +57,10 @@ _SOURCES = {
 
 
 def selection_note(summary: DomainSummary) -> str:
-    """Return how many sitemaps were not selected, `11 of 14 sitemaps not selected`; empty for none."""
-    skipped = summary.sitemaps_not_selected
+    """Return how many sitemaps were not selected, `11 of 14 sitemaps not selected`; empty for none, and where
+    the error says so."""
+    failed = summary.error is not None and summary.error.code == Code.NOT_SELECTED
+    skipped = 0 if failed else summary.sitemaps_not_selected
     return f"{skipped:,} of {plural(skipped + summary.sitemaps, 'sitemap')} not selected" if skipped else ""
 
 

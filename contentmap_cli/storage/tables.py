@@ -130,6 +130,7 @@ class DomainScan(Base):
     added: Mapped[int] = mapped_column(Integer, default=0)
     removed: Mapped[int] = mapped_column(Integer, default=0)
     changed: Mapped[int] = mapped_column(Integer, default=0)
+    withheld: Mapped[int] = mapped_column(Integer, default=0, server_default="0")  # kept by --max-drop
     fetched_bytes: Mapped[int] = mapped_column(BigInteger, default=0)
     requests: Mapped[int] = mapped_column(Integer, default=0)
     retries: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
@@ -222,6 +223,29 @@ class PageRunRow(Base):
     not_asked: Mapped[dict[str, Any]] = mapped_column(default=dict)  # number of pages by reason
     error_code: Mapped[str | None] = mapped_column(String(64))
     error_message: Mapped[str | None] = mapped_column(Text)
+
+
+class Notification(Base):
+    """One message to one target of --notify. The target is a secret: its digest says which one it is."""
+
+    __tablename__ = "notifications"
+    __table_args__ = (UniqueConstraint("message_id", "target"), Index(None, "tenant_id", "status", "id"))
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    tenant_id: Mapped[str] = mapped_column(String(64))
+    message_id: Mapped[str] = mapped_column(String(40))  # the same in every attempt
+    job_id: Mapped[str] = mapped_column(String(40))  # may have been pruned since
+    target: Mapped[str] = mapped_column(String(64))  # its digest
+    label: Mapped[str] = mapped_column(String(300))  # its scheme, of a webhook its host too
+    payload: Mapped[str] = mapped_column(Text)
+    status: Mapped[str] = mapped_column(String(16))
+    attempts: Mapped[int] = mapped_column(Integer)
+    created_at: Mapped[datetime]
+    next_attempt_at: Mapped[datetime]
+    token: Mapped[str | None] = mapped_column(String(32))
+    lease_until: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+    error: Mapped[str | None] = mapped_column(Text)
 
 
 # COLLATE "C" sorts by code point, as Python and SQLite do: a merge needs one order on both sides.

@@ -123,6 +123,9 @@ def test_the_value_of_the_option() -> None:
     for given, read in {
         "--pages": "--pages=100",
         "--pages 7 a.test": "--pages 7 a.test",
+        "--pages -5 a.test": "--pages -5 a.test",
+        "--pages many a.test": "--pages many a.test",
+        "--pages 127.0.0.1": "--pages=100 127.0.0.1",
         "--pages a.test": "--pages=100 a.test",
         "a.test --pages All": "a.test --pages All",
         "--pages --json": "--pages=100 --json",

@@ -103,7 +103,7 @@ def test_json_and_rows() -> None:
         "line": 2,
         "url": URLS[0],
         "value": "2024/01/02",
-        "message": "lastmod is not a W3C date-time",
+        "message": "lastmod is not a W3C date-time: 2024/01/02",
     }
     assert [each["url"] for each in said["findings"]] == [URLS[0], *URLS] * 2
     by_url = json.loads(written(Format.JSON, by=Grouping.URL))["findings"]
@@ -114,7 +114,7 @@ def test_json_and_rows() -> None:
     rows = list(csv.DictReader(io.StringIO(written(Format.CSV).decode())))
     assert len(rows) == 16
     texts = ["warning", "lastmod-format", "a.test", NAMES[0], "2", URLS[0], "2024/01/02"]
-    assert list(rows[0].values()) == [*texts, "lastmod is not a W3C date-time"]
+    assert list(rows[0].values()) == [*texts, "lastmod is not a W3C date-time: 2024/01/02"]
     assert json.loads(_empty(Format.JSON))["findings"] == []
 
 
@@ -165,6 +165,9 @@ def test_build_servers_see_failures_and_the_rest() -> None:
         assert (suite.get("tests"), suite.get("failures")) == ("5", str(failures))
         assert len(suite.findall("testcase")) == 5
         assert len(suite.findall("testcase/failure")) == failures
+        skipped = [each.get("message") for each in suite.findall("testcase/skipped")]
+        assert len(skipped) == int(suite.get("skipped")) == 4 - failures
+        assert all(each.startswith("warning, below --fail-on error: lastmod is not") for each in skipped)
     lines = written(Format.GITHUB).decode().splitlines()
     assert len(lines) == 16
     assert ["(7 times)" in line for line in lines[:4]] == [False, True, False, True]
@@ -192,3 +195,33 @@ def test_a_checker_shares_the_store() -> None:
         (finding,) = checker.findings()
         assert len(list(finding.occurrences)) == 1
     assert len(list(store.by_url())) == 2
+
+
+def test_occurrences_are_in_the_order_of_lines() -> None:
+    """However they were found; those without a line come last. Places count in this order."""
+    store = OccurrenceStore()
+    notes = Notes(CheckedSite("a.test", NOW), frozenset(RULES), store)
+    for line in (9, 3, None, 5):
+        notes.add(RULES["url-percent"], CheckedFile(NAMES[0], DocumentKind.URLSET), url=f"u{line}", line=line)
+    (finding,) = notes.findings()
+    assert [each.line for each in finding.occurrences] == [3, 5, 9, None]
+    assert finding.line == 3
+    store.forget(1, [1, 4])
+    assert [each.url for each in finding.occurrences] == ["u5", "u9"]
+
+
+def test_a_table_on_a_narrow_terminal() -> None:
+    """Texts are wrapped below themselves, a value is below its URL, and no URL is broken."""
+    out = Output()
+    write_report(Format.TABLE, out, report(), width=40)
+    lines = out.text(Format.TABLE).splitlines()
+    assert lines[1:7] == [
+        "  warning  lastmod-format  line 2:",
+        "             lastmod is not a W3C",
+        "             date-time",
+        f"             {URLS[0]}",
+        "             2024/01/02",
+        "  error    url-percent  line 2: % that",
+    ]
+    assert f"             line 2: {URLS[0]}" in lines  # longer than 40
+    assert max(len(line) for line in lines[:-2] if "https:" not in line) <= 40

@@ -26,6 +26,7 @@ from contentmap_cli.storage.tables import (
     Domain,
     DomainScan,
     Job,
+    Notification,
     PageRunRow,
     RobotsVersionRow,
     SitemapFile,
@@ -160,6 +161,18 @@ async def fill(connection: AsyncConnection) -> None:
                 "started_at": now,
                 "not_asked": {"time": 2},
             },
+        ),
+        (
+            Notification,
+            {
+                "id": 1,
+                "tenant_id": "default",
+                "message_id": "msg_1",
+                "job_id": "sitemap_1",
+                "target": "0" * 64,
+            }
+            | {"label": "https://a.example", "payload": "{}", "status": "pending", "attempts": 0}
+            | dict.fromkeys(("created_at", "next_attempt_at"), now),
         ),
         (
             PAGES,

@@ -65,7 +65,9 @@ class PageOptions(NamedTuple):
         if number == "all":
             return cls(None, fresh, named)
         if not number.isdecimal() or not int(number) or len(number) > 9:
-            raise UsageError(f"invalid number of pages: {text[:40]!r}", hint="give a number, or `all`")
+            raise UsageError(
+                f"--pages: invalid number of pages: {text[:40]!r}", hint="give a number from 1, or `all`"
+            )
         return cls(int(number), fresh, named)
 
 

@@ -12,6 +12,7 @@ from contentmap_cli.commands.interface import answer_format, completion
 from contentmap_cli.commands.interface.command_decorator import Bundle, changed
 from contentmap_cli.commands.interface.help_pages import MORE
 from contentmap_cli.models import Probe
+from contentmap_cli.models.statuses import NotifyOn
 from contentmap_cli.output.formats import (
     CHANGES_FORMATS,
     CHECK_FORMATS,
@@ -118,11 +119,12 @@ FailOnOption = Annotated[
 ]
 
 SECRET: Final = frozenset(
-    {"header", "user", "proxy", "cert", "key", "netrc", "netrc_file"} | {"signature_key", "signature_agent"}
+    {"header", "user", "proxy", "cert", "key", "netrc", "netrc_file"}
+    | {"signature_key", "signature_agent", "notify", "notify_secret"}
 )
 """Options that hold or name credentials. They are never recorded with a job."""
 
-LOCAL: Final = frozenset({"body_cache", "no_proxy"})
+LOCAL: Final = frozenset({"body_cache", "no_proxy", "notify_on"})
 """Options of the machine that runs the scan. They are not recorded either."""
 
 CRAWL: Final[dict[str, Any]] = dict(
@@ -297,6 +299,31 @@ CRAWL: Final[dict[str, Any]] = dict(
             "Expected number of URLs per domain; exit with 3 otherwise.",
             metavar="MIN[:MAX]",
         ),
+        _setting(
+            "max_drop",
+            float,
+            MORE,
+            "Largest share of a domain's URLs that one scan may remove without a second look.",
+            metavar="PERCENT",
+            min=0.0,
+            max=100.0,
+        ),
+        _setting(
+            "notify",
+            list[str],
+            MORE,
+            "Send a notification of the job's end: webhook, or URL of apprise. Repeatable.",
+            metavar="TARGET",
+        ),
+        _setting(
+            "notify_on",
+            NotifyOn,
+            MORE,
+            "Notify of failure, change (a failure or any change) or always.",
+            metavar="WHEN",
+            show_default="change",
+        ),
+        _setting("notify_secret", str, MORE, "Secret that signs webhooks (whsec_…).", metavar="SECRET"),
     )
 )
 """The crawl options in the order of the help. Each is a field of `ScanSettings`."""
@@ -315,8 +342,11 @@ def _of_the_job(bundle: Bundle) -> Bundle:
     return Bundle({name: changed(option, show_default=False) for name, option in bundle.options.items()})
 
 
-SCANNED: Final = Bundle(CRAWL)
+_NOTIFY: Final = ("notify", "notify_on", "notify_secret")
 _SELECTING: Final = ("include", "exclude", "lastmod_after")
+_OF_SCANS: Final = ("max_drop", *_NOTIFY, *_SELECTING)
+"""Options of scans that are recorded only."""
+SCANNED: Final = Bundle(CRAWL)
 RESUMED: Final = _of_the_job(
     _without(
         *("max_urls", "max_file_size", "probe", "refresh", "ignore_robots", "user_agent", "robots_agent"),
@@ -325,7 +355,7 @@ RESUMED: Final = _of_the_job(
 )
 CHECKED: Final = Bundle(
     {
-        **_without("concurrency", "max_time", "refresh", "body_cache", "expect_urls", *_SELECTING).options,
+        **_without("concurrency", "max_time", "refresh", "body_cache", "expect_urls", *_OF_SCANS).options,
         "max_time": changed(CRAWL["max_time"], help="Time limit of the command, with --pages."),
     }
 ).in_more(
@@ -333,12 +363,13 @@ CHECKED: Final = Bundle(
 )
 DOCTORED: Final = _without(
     *("concurrency", "max_time", "refresh", "body_cache", "expect_urls", "max_urls", "domain_time", "probe"),
-    "delay",
-    *_SELECTING,
+    *("delay", *_OF_SCANS),
 )
-WORKED: Final = _only("concurrency", "proxy", "no_proxy", "body_cache")
+WORKED: Final = _only("concurrency", "proxy", "no_proxy", "body_cache", *_NOTIFY)
+NOTIFIED: Final = _only("notify", "notify_secret", "ca_file")
 ScanCrawl = Annotated[Mapping[str, Any], SCANNED]
 ResumedCrawl = Annotated[Mapping[str, Any], RESUMED]
 CheckCrawl = Annotated[Mapping[str, Any], CHECKED]
 DoctorCrawl = Annotated[Mapping[str, Any], DOCTORED]
+NotifyTargets = Annotated[Mapping[str, Any], NOTIFIED]
 WorkerCrawl = Annotated[Mapping[str, Any], WORKED]

@@ -76,6 +76,10 @@ class ScanSettings:
     ignore_robots: bool = False
     expect_urls: str | None = None
     body_cache: str | None = None
+    max_drop: float | None = None
+    notify: tuple[str, ...] = ()
+    notify_on: str | None = None
+    notify_secret: str | None = None
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Self:
@@ -175,6 +179,7 @@ class ScanSettings:
             signer=load_signer(self.signature_key, self.signature_agent),
             allow_http=self.allow_http,
             bodies=_folder(self.body_cache),
+            max_drop=self.max_drop,
         )
 
 
@@ -192,6 +197,8 @@ def defaults() -> dict[str, Any]:
         "log_format": "text",
         "color": "auto",
         "fail_on": "any",
+        "notify": [],
+        "notify_on": "change",
         "concurrency": CrawlOptions.concurrency,
         "max_urls": limits.domain_urls,
         "max_file_size": "50MiB",

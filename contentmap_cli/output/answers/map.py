@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TextIO
 from urllib.parse import unquote
 
+from contentmap_cli.models.lastmod.trust import SIGNS, UNKNOWN, Trust
 from contentmap_cli.models.sections import Periods, Section, split_by_size
 from contentmap_cli.output.columns import Cell, Column, Line, Style, styled, write_table
 from contentmap_cli.output.escape import terminal, url_text
@@ -22,12 +23,14 @@ _COLUMNS = (
     Column("SECTION", cut=True, fit=44),
     Column("URLS", right=True),
     Column("SHARE", right=True, spare=1),
-    Column("NEWEST", spare=2),
-    Column("FRESHNESS", spare=3),
+    Column("TRUST", spare=2),
+    Column("NEWEST", spare=3),
+    Column("FRESHNESS", spare=4),
 )
 _BARS = " ▁▂▃▄▅▆▇█"
 _ASCII_BARS = " .:-=+*#@"
 _MIN_WIDTH = 40
+_MAX_REASONS = 4
 _BRANCHES = ("├─ ", "└─ ", "│  ", "… ")
 _ASCII_BRANCHES = ("|- ", "`- ", "|  ", "")
 
@@ -75,6 +78,27 @@ def section_object(section: Section, depth: int, total: int) -> dict[str, object
         "newest": section.newest,
         "undated": section.undated,
         "months": dict(sorted(section.months.items())),
+        "lastmod_trust": trust_object(section.trust or UNKNOWN),
+    }
+
+
+def trust_object(trust: Trust) -> dict[str, object]:
+    """Return the JSON object of the trust in the dates of a section."""
+    signs = {
+        name: {"count": count, "share": round(count / (total or 1), 4)}
+        for name in SIGNS
+        for count, total in [
+            (trust.signs.get(name, 0), trust.days - 1 if name == "together" else trust.dates)
+        ]
+    }
+    return {
+        "score": trust.score,
+        "level": trust.level,
+        "reason": trust.reason,
+        "dates": trust.dates,
+        "days": trust.days,
+        "moved_share": trust.moved_share,
+        "signs": signs,
     }
 
 
@@ -102,6 +126,7 @@ def map_object(site: SiteMap) -> dict[str, object]:
         "newest": site.top.newest,
         "depth": site.depth,
         "folded": site.folded,
+        "lastmod_trust": trust_object(site.top.trust or UNKNOWN),
     }
 
 
@@ -182,7 +207,7 @@ class _MapTable:
             if small.sections:
                 text = f"{further}{end}{dots}{plural(small.sections, 'smaller section')}"
                 share = _share(small.urls, site.top.urls)
-                cells = [Cell(text), Cell(number(small.urls)), Cell(share), Cell(""), Cell("")]
+                cells = [Cell(text), Cell(number(small.urls)), Cell(share), *[Cell("")] * 3]
                 yield Line([Cell(cell.text, Style.DIM) for cell in cells])
 
         yield from walk(site.top, 0, "", "")
@@ -193,6 +218,7 @@ class _MapTable:
                 Cell(name),
                 Cell(number(section.urls)),
                 Cell(_share(section.urls, site.top.urls)),
+                trust_cell(section.trust),
                 Cell((section.newest or "")[:10], Style.DIM),
                 Cell(self._spark(periods.counts(section.months)) if section.months else "", Style.CYAN),
             )
@@ -217,8 +243,37 @@ class _MapTable:
         if site.folded:
             notes.append("too many sections: the smallest are counted as part of their parents")
         self._out.write("\n")
-        for line in textwrap.wrap("; ".join(notes), max(self._width or 0, _MIN_WIDTH)):
+        self._note("; ".join(notes))
+        for section, trust in _doubtful(site):
+            where = f" in {url_text(section.url)}" if section is not site.top and section.url else ""
+            self._note(f"trust of lastmod{where}: {trust.reason}")
+
+    def _note(self, text: str) -> None:
+        for line in textwrap.wrap(text, max(self._width or 0, _MIN_WIDTH), break_on_hyphens=False):
             self._out.write(f"{styled(line, Style.DIM, self._color)}\n")
+
+
+def trust_cell(trust: Trust | None) -> Cell:
+    """Return the level and the score of the dates of a section."""
+    if trust is None or trust.score is None:
+        return Cell("")
+    style = {"low": Style.RED, "medium": Style.YELLOW}.get(trust.level or "", Style.PLAIN)
+    return Cell(f"{trust.level} {trust.score}", style)
+
+
+def _doubtful(site: SiteMap) -> Iterator[tuple[Section, Trust]]:
+    """Yield the whole site and the first listed sections whose dates have another, worse level."""
+    top = site.top.trust
+    if top is None or not top.dates:
+        return
+    yield site.top, top
+    reasons = {top.reason}
+    for _, section, _, _ in visible(site):
+        trust = section.trust
+        if trust and trust.level not in (None, "high", top.level) and trust.reason not in reasons:
+            reasons.add(trust.reason)
+            if len(reasons) <= _MAX_REASONS:
+                yield section, trust
 
 
 def _skip_single(section: Section, depth: int) -> tuple[Section, int]:

@@ -46,7 +46,9 @@ ROBOTS = _paths(
     "domain version state url final_url status_code size_bytes digest first_seen last_seen problems"
 )
 VERDICT = _paths("url agent allowed group line rule")
-SECTION = _paths("url depth urls share newest undated")
+SECTION = _paths(
+    "url depth urls share newest undated lastmod_trust.score lastmod_trust.level lastmod_trust.reason"
+)
 
 URL_COLUMNS = frozenset({"url", "final_url", "sitemap", "parent"})
 

@@ -35,6 +35,7 @@ CELL: Final = 32_767
 """Characters of a cell, in UTF-16 units."""
 CUT: Final = " [cut]"
 _BUFFER: Final = 1 << 18
+_FIRST: Final = ("_rels/.rels", "docProps/core.xml", "xl/styles.xml")
 _BOLD, _DATE = 1, 2  # cell formats, in the order of their first use
 _WIDTHS: Final = {"url": 60, "sitemap": 50, "file": 50, "message": 50, "value": 40, "why": 60, "link": 40}
 _DATES: Final = frozenset(
@@ -60,6 +61,8 @@ class Workbook:
     def open_sheet(self, name: str, titles: Sequence[str]) -> Callable[[bytes], int]:
         """Begin a sheet. Return the function that writes the XML of its rows."""
         self._sheets.append((name, titles, 1))
+        if self._sheet is None:  # programs that look for a workbook look at the first parts
+            self._copy(lambda part: part in _FIRST)
         self._sheet = self._zip.open(f"xl/worksheets/sheet{len(self._sheets)}.xml", "w")
         head = self._frame().partition("<sheetData")[0]
         self._sheet.write(f"{_DIMENSION.sub('', head)}<sheetData>".encode())
@@ -74,10 +77,8 @@ class Workbook:
 
     def close(self) -> None:
         """Write the workbook."""
-        with self._zip, self._book() as book:
-            for name in book.namelist():
-                if not name.startswith("xl/worksheets/sheet"):
-                    self._zip.writestr(zipfile.ZipInfo(name), book.read(name), zipfile.ZIP_DEFLATED)
+        self._copy(lambda part: part not in _FIRST and not part.startswith("xl/worksheets/"))
+        self._zip.close()
         self._spool.seek(0)
         shutil.copyfileobj(self._spool, self._out.buffer)
         self._out.flush()
@@ -87,6 +88,12 @@ class Workbook:
         for each in (self._sheet, self._zip, self._spool):
             with contextlib.suppress(Exception):
                 each.close()
+
+    def _copy(self, is_wanted: Callable[[str], bool]) -> None:
+        """Add parts of the workbook."""
+        with self._book() as book:
+            for name in filter(is_wanted, book.namelist()):
+                self._zip.writestr(zipfile.ZipInfo(name), book.read(name), zipfile.ZIP_DEFLATED)
 
     def _frame(self) -> str:
         """Return the XML of the last sheet without its rows."""
@@ -121,7 +128,7 @@ class Sheets:
         self._name = name
         self._titles = ["_".join(path) for path in columns]
         self._columns = [
-            (f'<c r="{_letters(number)}', path[0], path[1:], path[-1] in _DATES, path[-1] in URL_COLUMNS)
+            (f'<c r="{_letters(number)}', path[0], path[1:], _CELLS.get(path[-1], _text_cell))
             for number, path in enumerate(columns)
         ]
         self._number = 0
@@ -146,22 +153,19 @@ class Sheets:
         self._rows += 1
         row = self._rows + 1
         cells = [f'<row r="{row}">']
-        for start, key, keys, is_date, is_url in self._columns:
+        for start, key, keys, to_cell in self._columns:
             value: Any = answer.get(key)
             for each in keys:
                 value = value.get(each) if isinstance(value, dict) else None
             if value is None:
                 continue
-            if isinstance(value, str):
-                days = excel_date(value) if is_date else None
-                if days is None:
-                    cells.append(f'{start}{row}"{_string(url_text(value) if is_url else terminal(value))}')
-                else:
-                    cells.append(f'{start}{row}" s="{_DATE}"><v>{days}</v></c>')
-            elif isinstance(value, bool):
+            kind = type(value)
+            if kind is str:
+                cells.append(f'{start}{row}"{to_cell(value)}')
+            elif kind is bool:
                 cells.append(f'{start}{row}" t="b"><v>{value:d}</v></c>')
             else:
-                number = len(value) if isinstance(value, dict | list) else value
+                number = len(value) if kind is list or kind is dict else value
                 cells.append(f'{start}{row}"><v>{number}</v></c>')
         cells.append("</row>")
         text = "".join(cells)
@@ -202,18 +206,6 @@ class XlsxRows(RowWriter[Row]):
         self._book.close()
 
 
-@lru_cache(maxsize=1_000)
-def excel_date(text: str) -> float | None:
-    """Return an ISO 8601 time as days since Excel's epoch, None if it is not one that Excel has."""
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    if moment.year < _FIRST_YEAR or moment.tzinfo is None:
-        return None
-    return (moment - _EPOCH) / timedelta(days=1)
-
-
 def _letters(column: int) -> str:
     """Return the name of a column, `A` for 0."""
     return ("" if column < 26 else _letters(column // 26 - 1)) + chr(ord("A") + column % 26)
@@ -227,3 +219,31 @@ def _string(text: str) -> str:
     if "_x" in text:
         text = _ESCAPE.sub("_x005F_", text)
     return f' t="inlineStr"><is><t{space}>{xml_text(text)}</t></is></c>'
+
+
+def _url_cell(url: str) -> str:
+    return _string(url_text(url))
+
+
+@lru_cache(maxsize=1_000)  # most values are those of many rows
+def _text_cell(text: str) -> str:
+    return _string(terminal(text))
+
+
+@lru_cache(maxsize=1_000)
+def _date_cell(text: str) -> str:
+    """Return an ISO 8601 time as days since Excel's epoch, as text if it is not one that Excel has."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return _text_cell(text)
+    if moment.year < _FIRST_YEAR or moment.tzinfo is None:
+        return _text_cell(text)
+    return f' s="{_DATE}"><v>{(moment - _EPOCH) / timedelta(days=1)}</v></c>'
+
+
+_CELLS: Final[dict[str, Callable[[str], str]]] = {
+    **dict.fromkeys(_DATES, _date_cell),
+    **dict.fromkeys(URL_COLUMNS, lru_cache(maxsize=1_000)(_url_cell)),
+    "url": _url_cell,
+}

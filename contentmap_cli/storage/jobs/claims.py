@@ -166,7 +166,7 @@ _LAST_RESULT: Final = select(_D.last_scan_id, _D.last_scanned_at, _D.url_count).
 )
 _RESULT: Final = (
     *("status", "complete", "sitemaps", "sitemaps_failed", "urls", "fetched_bytes", "requests", "retries"),
-    "seconds",
+    *("seconds", "withheld"),
     *("discovery_methods", "sitemap_types", "limits", "evidence", "error_code", "error_message"),
 )
 _SUMS: Final = ("added", "removed", "changed")
@@ -356,6 +356,7 @@ async def finish_domain(
         "new_requests": summary.requests,
         "new_retries": summary.retries,
         "new_seconds": summary.seconds,
+        "new_withheld": summary.withheld,
         "new_discovery_methods": dict(summary.discovery_methods),
         "new_sitemap_types": dict(summary.sitemap_types),
         "new_limits": [[limit.code, limit.message] for limit in limits],
@@ -363,16 +364,12 @@ async def finish_domain(
         "new_error_code": summary.error.code if summary.error else None,
         "new_error_message": summary.error.message if summary.error else None,
     }
-    seen: dict[str, Any] = {
-        "domain": claim.domain_id,
-        "new_status": summary.status,
-        "new_scan": claim.scan_id,
-    }
-    recorded = summary.status in (ScanStatus.OK, ScanStatus.PARTIAL, ScanStatus.EMPTY)
+    status = summary.status
+    seen: dict[str, Any] = {"domain": claim.domain_id, "new_status": status, "new_scan": claim.scan_id}
+    recorded = status in (ScanStatus.OK, ScanStatus.PARTIAL, ScanStatus.EMPTY)
     if recorded or summary.urls or summary.removed:
         seen |= {"new_sitemaps": summary.sitemaps + kept, "new_urls": summary.urls}
-    has_entries = recorded or summary.sitemaps > 0
-    await session.write(_FINISH_ENTRIES if has_entries else _FINISH, result)
+    await session.write(_FINISH_ENTRIES if recorded or summary.sitemaps else _FINISH, result)
     await session.write(_RECORDED if "new_urls" in seen else _SET_LAST, seen)
     if changes := summary.added + summary.removed + summary.changed:
         await log_scan(session, claim.domain_id, claim.history_id, changes)

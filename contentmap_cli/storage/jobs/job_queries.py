@@ -33,7 +33,8 @@ _RESULT: Final = tuple(
     getattr(DomainScan, name)
     for name in (
         *("job_id", "status", "sitemaps", "sitemaps_failed", "urls", "added", "removed", "changed"),
-        *("fetched_bytes", "requests", "retries", "seconds", "evidence", "error_code", "error_message"),
+        *("withheld", "fetched_bytes", "requests", "retries", "seconds", "evidence"),
+        *("error_code", "error_message"),
     )
 )
 
@@ -191,6 +192,7 @@ def _summary(scan: Any, name: str) -> DomainSummary:
         added=scan.added,
         removed=scan.removed,
         changed=scan.changed,
+        withheld=scan.withheld,
         fetched_bytes=scan.fetched_bytes,
         requests=scan.requests,
         retries=scan.retries,

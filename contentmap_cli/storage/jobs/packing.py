@@ -1,4 +1,4 @@
-"""The targets and the evidence of domain scans, as their columns store them."""
+"""Sources and targets of a domain scan as JSON values."""
 
 from __future__ import annotations
 
@@ -10,30 +10,8 @@ from contentmap_cli.models import Target
 from contentmap_cli.models.evidence import Source, SourceKind, SourceState
 
 
-def pack_target(target: Target) -> dict[str, Any]:
-    """Return a target in the form that its domain scan stores."""
-    return {
-        "domain": target.domain,
-        "origins": list(target.origins),
-        "sitemaps": list(target.sitemaps),
-        "path": target.path,
-        "more_paths": list(target.more_paths),
-    }
-
-
-def unpack_target(packed: Mapping[str, Any]) -> Target:
-    """Return the target that a domain scan recorded."""
-    return Target(
-        packed["domain"],
-        tuple(packed["origins"]),
-        tuple(packed["sitemaps"]),
-        packed["path"],
-        tuple(packed["more_paths"]),
-    )
-
-
 def pack_source(source: Source) -> dict[str, Any]:
-    """Return a source as JSON object."""
+    """Return a source as the JSON object that a domain scan records."""
     failure = source.failure
     packed: dict[str, Any] = {
         "source": source.kind,
@@ -56,4 +34,26 @@ def unpack_evidence(packed: Sequence[Mapping[str, Any]]) -> tuple[Source, ...]:
             entries=each.get("files", 0),
         )
         for each in packed
+    )
+
+
+def pack_target(target: Target) -> dict[str, Any]:
+    """Return a target as the JSON object that a domain scan records."""
+    return {
+        "domain": target.domain,
+        "origins": list(target.origins),
+        "sitemaps": list(target.sitemaps),
+        "path": target.path,
+        "more_paths": list(target.more_paths),
+    }
+
+
+def unpack_target(packed: Mapping[str, Any]) -> Target:
+    """Return the target that a domain scan recorded."""
+    return Target(
+        packed["domain"],
+        tuple(packed["origins"]),
+        tuple(packed["sitemaps"]),
+        packed["path"],
+        tuple(packed["more_paths"]),
     )

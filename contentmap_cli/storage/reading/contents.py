@@ -328,16 +328,17 @@ def like_glob(column: ColumnElement[str], glob: str) -> ColumnElement[bool]:
 
 async def dated_urls(
     session: GuardedSession, domain_id: int
-) -> AsyncIterator[Sequence[tuple[str, str | None]]]:
-    """Yield every URL of a domain with its lastmod as ISO 8601 text in UTC, in lists of some thousands.
+) -> AsyncIterator[Sequence[tuple[str, str | None, int]]]:
+    """Yield every URL of a domain with its lastmod as ISO 8601 text in UTC and a file that lists it, in lists
+    of some thousands.
 
     A URL that several files list is yielded once, with its latest date.
     """
     now = (_T.domain_id == domain_id, _T.removed_scan_id.is_(None))
-    url, lastmod = raw_columns(session, SITEMAP_URLS, ("url", "lastmod"))
-    query = select(url, lastmod).where(*now)
+    url, lastmod, file_id = raw_columns(session, SITEMAP_URLS, ("url", "lastmod", "sitemap_file_id"))
+    query = select(url, lastmod, file_id).where(*now)
     if await _lists_urls_twice(session, domain_id, EntryFilter()):  # grouping takes three times as long
-        query = select(url, func.max(lastmod)).where(*now).group_by(_T.url)
+        query = select(url, func.max(lastmod), func.min(file_id)).where(*now).group_by(_T.url)
     query = query.execution_options(yield_per=2 * _ROWS_A_FETCH)
     async for some in (await session.stream(query)).partitions():
         yield cast("Sequence[Any]", some)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import insert
+from sqlalchemy import insert, update
 
 from contentmap_cli.models import ScanStatus
 from contentmap_cli.storage.jobs.claims import Claim, recorded_now
@@ -36,6 +36,15 @@ async def begin_part(
     }
     added = await session.execute(insert(DomainScan).values(**part, **outcome).returning(DomainScan.id))
     return replace(claim, part_id=added.scalar_one())
+
+
+async def mark_incomplete(session: GuardedSession, claim: Claim) -> None:
+    """Record that a part of a domain scan has removed nothing, although it saw the whole domain."""
+    await session.write(
+        update(DomainScan)
+        .where(DomainScan.id == claim.part_id)
+        .values(complete=False, status=ScanStatus.PARTIAL)
+    )
 
 
 async def log_urls(session: GuardedSession, claim: Claim, file_id: int, before: Sequence[Was]) -> None:

@@ -12,6 +12,7 @@ from contentmap_cli.commands.engine.failures import describe, log_outcome
 from contentmap_cli.commands.engine.job.claims_feed import CLAIM_BATCH, ClaimsFeed, NotClaimed
 from contentmap_cli.commands.engine.job.heartbeat import Heartbeat
 from contentmap_cli.commands.engine.progress import ProgressListener
+from contentmap_cli.commands.notifying.notifier import Notifier
 from contentmap_cli.crawl.crawler import Crawler
 from contentmap_cli.errors import Code, ContentMapError, DatabaseUnavailable, Failure, JobHeld
 from contentmap_cli.models import DomainSummary, JobStatus, ScanStatus
@@ -37,6 +38,7 @@ class JobRun:
     listener: ProgressListener = field(default_factory=ProgressListener, kw_only=True)
     concurrency: int = field(default=1, kw_only=True)
     failures_too: bool = field(default=False, kw_only=True)
+    notifier: Notifier = field(default_factory=Notifier, kw_only=True)
     stopped_by: str | None = field(default=None, init=False)
     broken: ContentMapError | None = field(default=None, init=False)
     superseded: bool = field(default=False, init=False)
@@ -87,6 +89,8 @@ class JobRun:
                 status = JobStatus.INTERRUPTED
             else:
                 status = await jobs.finish_job(session, self.job_id, self.run_id)
+            if not self.superseded:
+                await self.notifier.record(session, self.job_id, self.listener.unexpected)
             await sequence_changes(session)
             return status
 
