@@ -31,7 +31,8 @@ from contentmap_cli.storage.maintenance.prune_plan import TABLES, Retention
 from contentmap_cli.storage.partitions import partition
 from contentmap_cli.storage.queue.queue import QUEUE_OWNER
 from contentmap_cli.storage.reading.comparison import changes_between, history
-from contentmap_cli.storage.reading.contents import EntryFilter, find_domain
+from contentmap_cli.storage.reading.contents import find_domain
+from contentmap_cli.storage.reading.entry_pages import EntryFilter
 from contentmap_cli.storage.schema import upgrade_schema
 from contentmap_cli.storage.session import Sessions
 from contentmap_cli.storage.tables import CHANGE_FEED, Base, DomainScan, Job
