@@ -25,7 +25,8 @@ from contentmap_cli.models.comparison import Change, Kind, ScanPoint, choose_sca
 from contentmap_cli.storage.database_errors import storage_errors
 from contentmap_cli.storage.database_url import parse_database_address
 from contentmap_cli.storage.reading.comparison import changes_between, history
-from contentmap_cli.storage.reading.contents import EntryFilter, EntryPages, known_domains, stored_files
+from contentmap_cli.storage.reading.contents import known_domains, stored_files
+from contentmap_cli.storage.reading.entry_pages import EntryFilter, EntryPages
 from contentmap_cli.storage.session import GuardedSession
 
 T = TypeVar("T")
@@ -132,16 +133,18 @@ class Store:
         first_seen_after: date | None = None,
         lastmod_after: date | None = None,
         removed: bool = False,
+        distinct: bool = False,
         limit: int | None = None,
     ) -> Iterator[StoredEntry]:
         """Iterate over the entries of a domain, file by file, each file's in the order of their URLs.
 
         `sitemap` is the URL of the only file to read, `match` a glob over the whole URL (`*` and `?`). Of the
         two times, a naive one is UTC and a date is its beginning; anything else raises TypeError. `removed`
-        asks for the URLs that are no longer listed instead of those that are. The database is read while the
-        iterator is, in constant memory, in transactions of some thousands of entries: an iterator that pauses
-        holds none open. All entries are as the last scan had left them when the iteration began, whatever is
-        recorded meanwhile.
+        asks for the URLs that are no longer listed instead of those that are. With `distinct`, a URL of
+        several files has the values of the latest lastmod, and all its files are in `sitemaps`. The database
+        is read while the iterator is, in constant memory, in transactions of some thousands of entries: an
+        iterator that pauses holds none open. All entries are as the last scan had left them when the
+        iteration began, whatever is recorded meanwhile.
         """
         domain_id = self._domain_id(domain)
         wanted = EntryFilter(
@@ -150,6 +153,7 @@ class Store:
             since=_moment("first_seen_after", first_seen_after),
             changed_after=_moment("lastmod_after", lastmod_after),
             removed=removed,
+            distinct=distinct,
             limit=limit,
         )
         return self._entries(EntryPages(domain_id, wanted))

@@ -14,9 +14,11 @@ from typing import Protocol, TextIO, TypeVar
 from contentmap_cli.errors import UsageError
 from contentmap_cli.models import (
     DomainSummary,
+    Entry,
     ErrorGroup,
     JobSummary,
     StoredDomain,
+    StoredEntry,
     StoredFile,
     StoredTenant,
 )
@@ -62,6 +64,9 @@ ENTRY_FORMATS = (*LIST_FORMATS, Format.TXT, Format.XML, Format.PARQUET)
 
 DIFF_FORMATS = (*LIST_FORMATS, Format.TXT)
 """The formats of `diff`."""
+
+CHANGES_FORMATS = (Format.NDJSON, Format.JSON, *CSV_FORMATS)
+"""The formats of `changes`."""
 
 PARSE_FORMATS = (
     *(Format.NDJSON, Format.TABLE, Format.JSON, *ROW_FORMATS, Format.TXT, Format.XML, Format.PARQUET),
@@ -238,11 +243,16 @@ def files_writer(
 
 
 def entries_writer(
-    format: Format, out: TextIO, *, width: int | None = None, color: bool = False
+    format: Format,
+    out: TextIO,
+    *,
+    width: int | None = None,
+    color: bool = False,
+    with_files: bool = False,
 ) -> EntryWriter:
     """Return the writer for `urls`, in constant memory for every format.
 
-    Parameters and errors as for `scan_writer`.
+    `with_files` adds all files that list a URL. Other parameters and errors as for `scan_writer`.
     """
     match format:
         case Format.TABLE:
@@ -260,27 +270,29 @@ def entries_writer(
         case Format.PARQUET:
             from contentmap_cli.output.writers.parquet import ParquetEntries
 
-            return ParquetEntries(out)
+            return ParquetEntries(out, with_files=with_files)
         case Format.JSON:
-            from contentmap_cli.output.writers.entry_text import entry_json
-            from contentmap_cli.output.writers.json import JsonRows
+            from contentmap_cli.output.writers.entry_lines import JsonEntries
 
-            return JsonRows(out, entry_json)
+            return JsonEntries(out)
         case Format.NDJSON:
-            from contentmap_cli.output.writers.entry_text import entry_json
-            from contentmap_cli.output.writers.ndjson import NdjsonRows
+            from contentmap_cli.output.writers.entry_lines import NdjsonEntries
 
-            return NdjsonRows(out, entry_json)
+            return NdjsonEntries(out)
         case Format.CSV | Format.CSV_BOM:
-            from contentmap_cli.output.writers.csv import ENTRY, CsvRows
-            from contentmap_cli.output.writers.entry_text import entry_cells
+            from contentmap_cli.output.writers.entry_lines import CsvEntries
 
-            return CsvRows(marked(format, out), ENTRY, entry_cells)
+            return CsvEntries(marked(format, out), with_files=with_files)
         case Format.XLSX:
             from contentmap_cli.output.objects import any_entry_object
             from contentmap_cli.output.writers.csv import ENTRY
 
-            return objects_writer(format, out, any_entry_object, ENTRY, ENTRY_FORMATS)
+            def to_object(row: StoredEntry | Entry) -> dict[str, object]:
+                files = {"sitemaps": " ".join(row.sitemaps)} if isinstance(row, StoredEntry) else {}
+                return any_entry_object(row) | files
+
+            columns = (*ENTRY, ("sitemaps",)) if with_files else ENTRY
+            return objects_writer(format, out, to_object, columns, ENTRY_FORMATS)
         case _:
             raise refusal(format, ENTRY_FORMATS)
 

@@ -165,6 +165,8 @@ def stored_entry_object(stored: StoredEntry) -> dict[str, object]:
         "page_type": stored.page_type,
         "first_seen": timestamp(stored.first_seen),
         "removed_at": timestamp(stored.removed_at),
+        "domain": stored.domain,
+        **({"sitemaps": list(stored.sitemaps)} if stored.sitemaps else {}),
     }
 
 

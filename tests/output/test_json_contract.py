@@ -137,7 +137,7 @@ def test_stored_entry() -> None:
         Entry("https://a.example/"), "https://a.example/s.xml", DiscoveryMethod.INDEX, "article", seen, None
     )
     answer = objects.stored_entry_object(stored)
-    assert " ".join(answer) == f"{ENTRY_KEYS} page_type first_seen removed_at"
+    assert " ".join(answer) == f"{ENTRY_KEYS} page_type first_seen removed_at domain"
     assert answer["discovered_by"] == "index"
     assert (answer["first_seen"], answer["removed_at"]) == ("2026-03-01T00:00:00Z", None)
 

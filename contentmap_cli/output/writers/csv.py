@@ -40,7 +40,7 @@ FILE = _paths(
 )
 ENTRY = _paths(
     "type url lastmod lastmod_precision lastmod_text changefreq priority sitemap discovered_by"
-    " images videos news alternates in_scope repaired page_type first_seen removed_at"
+    " images videos news alternates in_scope repaired page_type first_seen removed_at domain"
 )
 ROBOTS = _paths(
     "domain version state url final_url status_code size_bytes digest first_seen last_seen problems"
