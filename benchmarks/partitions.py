@@ -29,7 +29,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from contentmap_cli.models.entry_rows import RowBatch
 from contentmap_cli.storage.engine import Database, open_database
 from contentmap_cli.storage.partitions import partition
-from contentmap_cli.storage.reading.contents import EntryFilter, stored_batches
+from contentmap_cli.storage.reading.entry_pages import EntryFilter, stored_batches
 from contentmap_cli.storage.schema import create_schema
 from contentmap_cli.storage.session import Sessions
 from contentmap_cli.storage.writing.bulk import SharedValues, insert_rows

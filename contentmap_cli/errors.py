@@ -62,6 +62,7 @@ class Code(StrEnum):
     NOT_UNDERSTOOD = "not_understood"
     NO_URLS = "no_urls"
     ENTRIES_REFUSED = "entries_refused"
+    URLS_DROPPED = "urls_dropped"
     NOT_A_SITEMAP = "not_a_sitemap"
     SOFT_404 = "soft_404"
     XML_ERROR = "xml_error"
@@ -74,6 +75,7 @@ class Code(StrEnum):
     ALREADY_SEEN = "already_seen"
     BUDGET_EXHAUSTED = "budget_exhausted"
     DEADLINE = "deadline"
+    NOT_SELECTED = "not_selected"
     DOMAIN_BUSY = "domain_busy"
     INTERRUPTED = "interrupted"
     LEASE_LOST = "lease_lost"
@@ -187,6 +189,13 @@ class NotFound(ContentMapError):
     """No such job or domain is recorded for this tenant."""
 
     code = "not_found"
+    exit_code = Exit.NOT_FOUND
+
+
+class CursorExpired(ContentMapError):
+    """Changes after the cursor of a reader of the change feed were pruned."""
+
+    code = "cursor_expired"
     exit_code = Exit.NOT_FOUND
 
 

@@ -13,6 +13,7 @@ _TABLE = (
     "CREATE TABLE occurrences (finding INTEGER, number INTEGER, line INTEGER, url TEXT, value TEXT, "
     "message TEXT, PRIMARY KEY (finding, number)) WITHOUT ROWID"
 )
+_BY_LINE = "FROM occurrences WHERE finding = ? ORDER BY line IS NULL, line, number"
 _Row = tuple[int, int, int | None, str | None, str | None, str | None]
 
 
@@ -44,10 +45,9 @@ class OccurrenceStore:
             self._flush()
 
     def occurrences(self, finding: int) -> Iterator[Occurrence]:
-        """Yield the occurrences of a finding, in the order in which they were added."""
+        """Yield the occurrences of a finding by line; those without one follow as they were added."""
         self._flush()
-        statement = "SELECT line, url, value, message FROM occurrences WHERE finding = ? ORDER BY number"
-        for row in self._database.execute(statement, (finding,)):
+        for row in self._database.execute(f"SELECT line, url, value, message {_BY_LINE}", (finding,)):
             yield Occurrence(*row)
 
     def by_url(self) -> Iterator[tuple[int, Occurrence]]:
@@ -57,10 +57,11 @@ class OccurrenceStore:
         for row in self._database.execute(f"SELECT {columns} FROM occurrences ORDER BY {order}"):  # noqa: S608 - constants
             yield row[0], Occurrence(*row[1:])
 
-    def forget(self, finding: int, numbers: Iterable[int]) -> None:
-        """Delete occurrences of a finding; they are numbered from 1."""
+    def forget(self, finding: int, places: Iterable[int]) -> None:
+        """Delete occurrences of a finding by their place among its `occurrences`, from 1."""
         self._flush()
-        rows = ((finding, number) for number in numbers)
+        numbers = [row[0] for row in self._database.execute(f"SELECT number {_BY_LINE}", (finding,))]
+        rows = [(finding, numbers[place - 1]) for place in places]
         self._database.executemany("DELETE FROM occurrences WHERE finding = ? AND number = ?", rows)
 
     def _flush(self) -> None:

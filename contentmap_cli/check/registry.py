@@ -102,7 +102,7 @@ class Notes:
         line: int | None = None,
         unnamed: int = 0,
     ) -> None:
-        """Record an occurrence. Message and line of the first one are those of the finding.
+        """Record an occurrence. The message of the first one and the first line are those of the finding.
 
         Without a message it is that of the rule. `url` is the listed URL, or that of the sitemap; `value` the
         text that offends, None where that is the URL. `unnamed` occurrences more were only counted.
@@ -118,7 +118,7 @@ class Notes:
             line = self._lines.get(url)
         note.count += 1
         note.unnamed += unnamed
-        if note.line is None:
+        if line is not None and (note.line is None or line < note.line):
             note.line = line
         differing = None if message == note.message else message
         url, value = url and url[:MAX_URL], value and value[:MAX_VALUE]

@@ -33,13 +33,8 @@ from contentmap_cli.models.robots import RobotsFile, RobotsVersion
 from contentmap_cli.output.escape import redact
 from contentmap_cli.sitemap import parse_document, parse_lastmod
 from contentmap_cli.sitemap.robots.lines import RobotsText
-from contentmap_cli.storage.reading.contents import (
-    EntryFilter,
-    EntryPages,
-    find_domain,
-    recorded_files,
-    stored_batches,
-)
+from contentmap_cli.storage.reading.contents import find_domain, recorded_files
+from contentmap_cli.storage.reading.entry_pages import EntryFilter, EntryPages, stored_batches
 from contentmap_cli.storage.writing.files import remembered_files
 from contentmap_cli.storage.writing.robots_versions import current_robots
 

@@ -9,6 +9,7 @@ from contentmap_cli.commands.interface import options as opt
 from contentmap_cli.commands.interface.global_options import GlobalOptions
 from contentmap_cli.commands.settings.config_files import SETTINGS, FileValue, Setting, source_of
 from contentmap_cli.output.escape import redact, terminal
+from contentmap_cli.output.formats import DOCTOR_FORMATS, Format
 
 EPILOG = """\
 Examples:
@@ -24,7 +25,8 @@ Exit codes: 0; 2 invalid settings file or variable.
 
 def config(
     cli: GlobalOptions,
-    as_json: opt.JsonAlone = False,
+    format: opt.DoctorFormat = None,
+    as_json: opt.JsonOption = False,
     output: opt.OutputOption = None,
     **values: Any,
 ) -> None:
@@ -36,10 +38,11 @@ def config(
     from contentmap_cli.commands.settings.config_files import user_file
     from contentmap_cli.output.columns import Cell, Column, Line, Style, write_table
 
+    form = opt.chosen(format, as_json, DOCTOR_FORMATS, output)
     check_variable(cli)
     rows = [_row(cli, setting, values) for setting in SETTINGS.values()]
     with answer_to(output) as out:
-        if as_json:
+        if form is Format.JSON:
             answer = {"type": "config", "schema": 1, "user_file": _text(user_file()), "settings": rows}
             out.write(json.dumps(answer, indent=2) + "\n")
             return
@@ -94,8 +97,10 @@ def _without_secrets(name: str, value: Any) -> Any:
         return parse_database_address(value).shown if value else value
     if name == "header":
         return [f"{text.partition(':')[0].strip()}: ***" for text in value or ()]
-    if name == "user":
+    if name in ("user", "notify_secret"):
         return "***" if value else value
+    if name == "notify":
+        return [f"{text.partition('://')[0] if '://' in text else ''}://***" for text in value or ()]
     if name == "cert" and value and ":" in value:
         return f"{value.partition(':')[0]}:***"
     if isinstance(value, list):

@@ -12,8 +12,7 @@ from contentmap_cli.models import Document, FileStatus, Limits
 from contentmap_cli.output.escape import redact
 from contentmap_cli.output.formats import Format, entries_writer
 from contentmap_cli.output.number_format import plural
-from contentmap_cli.output.objects import document_object, to_json
-from contentmap_cli.output.writers.entry_text import entry_json
+from contentmap_cli.output.objects import any_entry_object, document_object, to_json
 from contentmap_cli.sitemap import parse_document
 
 
@@ -41,14 +40,14 @@ def write_parsed(
 def _write(cli: GlobalOptions, document: Document, spool: EntrySpool, format: Format, out: TextIO) -> None:
     if format is Format.NDJSON:
         for batch in spool.read():
-            out.writelines(f"{entry_json(entry)}\n" for entry in batch)
+            out.writelines(f"{to_json(any_entry_object(entry))}\n" for entry in batch)
         out.write(to_json(document_object(document)) + "\n")
     elif format is Format.JSON:
         out.write(to_json(document_object(document))[:-1] + ', "results": [')
         separator = ""
         for batch in spool.read():
             for entry in batch:
-                out.write(separator + entry_json(entry))
+                out.write(separator + to_json(any_entry_object(entry)))
                 separator = ", "
         out.write("]}\n")
     else:

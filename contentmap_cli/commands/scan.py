@@ -23,7 +23,6 @@ EPILOG = """\
 Examples:
   contentmap scan example.com
   contentmap scan -i domains.txt -o results.ndjson
-  contentmap scan staging.example.com --connect-to ::10.1.2.3:8443
 
 Exit codes: 0; 3 errors; 4 every domain failed; 5 database; 130 interrupted.
 """
@@ -84,7 +83,8 @@ def scan(
     if priority is not None:
         raise UsageError("--priority requires --queue", hint="add --queue or omit --priority")
     tenant = cli.tenant_name
-    answer = opt.Answer(opt.chosen(format, as_json, SCAN_FORMATS, output), output, fail_on)
+    formats = (Format.TABLE,) if dry_run else SCAN_FORMATS
+    answer = opt.Answer(opt.chosen(format, as_json, formats, output), output, fail_on)
     found = read_targets(targets or [], source)
     note = duplicates_note(found.duplicates, len(found.duplicates))
     if note:
@@ -124,7 +124,7 @@ def _enqueue(
     targets: tuple[list[str], str | None],
     settings: ScanSettings,
     priority: int | None,
-    format: Format | None,
+    format: opt.GivenFormat | None,
     as_json: bool,
     output: str | None,
 ) -> int:
@@ -136,6 +136,7 @@ def _enqueue(
     require_queue(cli)
     # options of this machine, set by its settings files
     settings = replace(settings, proxy=None, no_proxy=False, max_time=None, concurrency=None, body_cache=None)
+    settings = replace(settings, notify=(), notify_on=None, notify_secret=None)
     return run_async(enqueue_job(cli, targets, settings, priority=priority, as_json=answer is Format.JSON))
 
 
@@ -146,7 +147,7 @@ def require_queueable(cli: GlobalOptions, settings: ScanSettings, output: str | 
             "--queue excludes -o: only the job id is printed",
             hint="write the results later: `contentmap status JOB_ID -o FILE`",
         )
-    for name in sorted(opt.SECRET - {"proxy"}):
+    for name in sorted(opt.SECRET - {"proxy", "notify", "notify_secret"}):
         if getattr(settings, name):
             raise UsageError(
                 f"--queue excludes --{name.replace('_', '-')}: credentials are not recorded",
@@ -156,6 +157,9 @@ def require_queueable(cli: GlobalOptions, settings: ScanSettings, output: str | 
         ("proxy", "use `contentmap worker --proxy`"),
         ("no_proxy", "use `contentmap worker --no-proxy`"),
         ("body_cache", "use `contentmap worker --body-cache`"),
+        ("notify", "use `contentmap worker --notify`"),
+        ("notify_on", "use `contentmap worker --notify-on`"),
+        ("notify_secret", "use `contentmap worker --notify-secret`"),
         ("max_time", "stop the job with `contentmap cancel`"),
     ):
         if name in cli.flags:

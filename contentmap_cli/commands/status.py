@@ -10,9 +10,9 @@ import typer
 from contentmap_cli.commands.interface import options as opt
 from contentmap_cli.commands.interface.command_decorator import run_async
 from contentmap_cli.commands.interface.global_options import GlobalOptions
-from contentmap_cli.errors import Exit
+from contentmap_cli.errors import Exit, UsageError
 from contentmap_cli.models import JobStatus, ScanStatus
-from contentmap_cli.output.formats import SCAN_FORMATS, Format
+from contentmap_cli.output.formats import BINARY, SCAN_FORMATS, Format
 
 if TYPE_CHECKING:
     from contentmap_cli.models import ErrorGroup, JobSummary
@@ -50,11 +50,14 @@ def status(
     output: opt.OutputOption = None,
 ) -> int:
     """Show the progress, domains and errors of a job."""
+    form = opt.chosen(format, as_json, SCAN_FORMATS, output)
+    if watch and form in BINARY:
+        raise UsageError(f"--watch excludes {form}", hint="use --wait")
     return run_async(
         _answer(
             cli,
             job_id,
-            opt.chosen(format, as_json, SCAN_FORMATS, output),
+            form,
             output,
             watch=watch,
             wait=wait,

@@ -65,6 +65,7 @@ def worker(
     require_queue(cli)
     from contentmap_cli.commands.engine.metrics import parse_endpoint
     from contentmap_cli.commands.engine.worker_runner import WorkerOptions, work
+    from contentmap_cli.commands.notifying.notifier import Notifier
     from contentmap_cli.commands.settings.crawl_settings import ScanSettings
 
     settings = ScanSettings.of(crawl).on_this_machine()
@@ -76,6 +77,7 @@ def worker(
         shutdown_timeout,
         database_timeout,
         drain,
+        Notifier.of(settings, cli.tenant_name),
         parse_endpoint(metrics) if metrics is not None else None,
     )
     return run_async(work(cli, cli.tenant_name, terms))

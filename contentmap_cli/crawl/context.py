@@ -8,7 +8,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
-from contentmap_cli.crawl.discovery import Candidate, DiscoveryQueue
+from contentmap_cli.crawl.candidate import Candidate
+from contentmap_cli.crawl.discovery import DiscoveryQueue
 from contentmap_cli.crawl.http.domain_clock import DomainClock
 from contentmap_cli.crawl.http.fetch import Fetcher
 from contentmap_cli.crawl.http.fetch_request import FetchRequest, ReadBody
@@ -59,6 +60,7 @@ class CrawlContext:
             probe=options.probe,
             conditional=options.conditional,
             remembered=remembered,
+            selection=options.selection,
         )
         self.robots = Robots()
         self.robots_of: dict[str, Robots] = {}  # by origin, of those whose robots.txt was requested
@@ -88,12 +90,16 @@ class CrawlContext:
         exempt: bool = False,
         robots: bool = False,
         user_agent: str | None = None,
+        unwanted: Callable[[bytes], bool | None] | None = None,
+        excluded: Callable[[str], bool] | None = None,
     ) -> FetchedFile:
         """Request a URL within the remaining bytes and time of the domain, and count it.
 
         `conditions` are the headers of a conditional request for the URL `validated`. A redirect is followed
         if the robots.txt of its target's origin allows that; it is not asked with `robots`, for robots.txt
-        itself. An `exempt` file may be redirected to the same path of another origin of the site.
+        itself. An `exempt` file may be redirected to the same path of another origin of the site. No
+        redirect to an `excluded` URL is followed; the rest of a body that is `unwanted` is not read (see
+        `FetchRequest`).
         """
         request = FetchRequest(
             max_bytes=min(max_bytes, self.stats.bytes_left),
@@ -103,8 +109,9 @@ class CrawlContext:
             validated=validated,
             retries=retries,
             https_only=self._https_only,
-            may_follow=None if robots else partial(self._may_follow, url if exempt else None),
+            may_follow=None if robots else partial(self._may_follow, url if exempt else None, excluded),
             user_agent=user_agent,
+            unwanted=unwanted,
         )
         debug = log.isEnabledFor(logging.DEBUG)
         if debug:
@@ -174,11 +181,16 @@ class CrawlContext:
         robots = self.robots_of.get(origin_of(url) or "", self.robots)
         return not self.options.obey_robots or robots.allows(url)
 
-    async def _may_follow(self, exempt_url: str | None, url: str) -> Failure | None:
+    async def _may_follow(
+        self, exempt_url: str | None, excluded: Callable[[str], bool] | None, url: str
+    ) -> Failure | None:
         """Return why robots.txt of a URL's origin does not allow to follow a redirect to it; None if it does.
 
-        `exempt_url` is the URL that was redirected, if Disallow does not apply to it.
+        `exempt_url` is the URL that was redirected, if Disallow does not apply to it. An `excluded` URL is
+        not requested at all.
         """
+        if excluded is not None and excluded(url):
+            return Failure(Code.NOT_SELECTED, f"it redirects to {url}, which --exclude matches")
         origin = origin_of(url)
         if not self.options.obey_robots or origin is None:
             return None

@@ -65,7 +65,7 @@ class Crawler:
         host_slots: HostSlots | None = None,
         traces: Sequence[TraceConfig] = (),
     ) -> None:
-        self._options = options
+        self.options = options
         self._traces = traces
         self._resolver = resolver
         self._host_slots = host_slots
@@ -73,11 +73,11 @@ class Crawler:
     async def __aenter__(self) -> Crawler:
         require_temporary_folder()
         self._fetcher = await Fetcher(
-            self._options, self._resolver, self._host_slots, self._traces
+            self.options, self._resolver, self._host_slots, self._traces
         ).__aenter__()
         self._pool = ThreadPoolExecutor(_PARSERS, thread_name_prefix="contentmap-parse")
         self._processes = ParserProcesses.where_possible(_PARSERS)
-        folder = self._options.bodies
+        folder = self.options.bodies
         self._bodies = CachedBodies(BodyCache(folder)) if folder is not None else None
         return self
 
@@ -107,9 +107,9 @@ class Crawler:
     ) -> CrawlContext:
         return CrawlContext(
             target,
-            options=options or self._options,
+            options=options or self.options,
             fetcher=self._fetcher,
-            reader=Reader(self._pool, self._options.limits, self._processes, self._bodies),
+            reader=Reader(self._pool, self.options.limits, self._processes, self._bodies),
             remembered=remembered,
             progress=progress,
             waiting=waiting,
@@ -138,8 +138,8 @@ class Crawler:
         from contentmap_cli.crawl.listed_pages.soft_probes import SoftProbes
 
         # A listed URL is requested with the scheme that is listed. Secrets are still sent over https only.
-        context = self._context(target, replace(self._options, allow_http=True))
-        limits = self._options.limits
+        context = self._context(target, replace(self.options, allow_http=True))
+        limits = self.options.limits
         context.clock = DomainClock(limits.domain_time if seconds is None else seconds, counts_waits=True)
         client = PageClient(context, OriginRules(context, robots), has_answer, recall)
         return PageCrawl(context, client, SoftProbes(probed))

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
 
+from contentmap_cli.crawl.candidate import NAMING_METHODS, Candidate
 from contentmap_cli.crawl.http.headers import conditional_headers
+from contentmap_cli.crawl.selection import ALL_FILES, Choice, SelectedFiles, Selection
 from contentmap_cli.errors import Code, Failure
 from contentmap_cli.models import (
     FEED_KINDS,
@@ -39,7 +40,6 @@ _ROOT_METHODS = frozenset(
         DiscoveryMethod.REMEMBERED,
     }
 )
-_NAMING_METHODS = frozenset({DiscoveryMethod.GIVEN, DiscoveryMethod.ROBOTS, DiscoveryMethod.INDEX})
 
 MAX_UNREFERENCED_SCANS = 7
 """Complete scans in a row for which a file that is no longer named is requested: its robots.txt or index may
@@ -53,30 +53,6 @@ _OWN_METHODS = frozenset({DiscoveryMethod.REMEMBERED, DiscoveryMethod.KNOWN_PATH
 _EXACT_PRECISIONS = frozenset({"minute", "second", "fraction"})
 
 
-class Candidate(NamedTuple):
-    """A URL that may be a sitemap, and how it was discovered.
-
-    `number` is its position in the order of discovery. `proven`: named by the target's robots.txt, directly
-    or through an index (sitemaps.org, "cross submits"). `exempt`: named by the user or by robots.txt,
-    directly or through an index, so that Disallow does not apply.
-    """
-
-    url: str
-    discovered_by: DiscoveryMethod
-    number: int = 0
-    parent: str | None = None
-    depth: int = 0
-    proven: bool = False
-    exempt: bool = False
-    lastmod: str | None = None
-    unchanged: bool = False  # by the index's lastmod: not requested
-
-    @property
-    def named(self) -> bool:
-        """Whether a source names this as a sitemap, so that its absence is a failure."""
-        return self.discovered_by in _NAMING_METHODS
-
-
 class DiscoveryQueue:
     """The queue of one domain's discovery, and what is known of its files. No I/O."""
 
@@ -88,12 +64,14 @@ class DiscoveryQueue:
         probe: Probe,
         conditional: bool,
         remembered: Sequence[RememberedFile] = (),
+        selection: Selection = ALL_FILES,
     ) -> None:
         self._target = target
         self._limits = limits
         self._probe = probe
         self._conditional = conditional
         self._remembered = {normalise_url(file.url) or "": file for file in remembered}
+        self.selected = SelectedFiles(selection, self._remembered)
         self._seen: set[str] = set()
         self._files = 0
         self._repeated = 0
@@ -133,21 +111,29 @@ class DiscoveryQueue:
         return [
             file
             for key, file in self._remembered.items()
-            if key not in self._seen and file.unnamed_scans < MAX_UNREFERENCED_SCANS
+            if key not in self._seen
+            and key not in self.selected.skipped
+            and file.unnamed_scans < MAX_UNREFERENCED_SCANS
         ]
 
     def add_unreferenced(self) -> bool:
         """Queue recorded files that robots.txt or an index named once and nothing names now. Return whether
         there are any.
 
-        Indexes come before their children. Call it with an empty queue until it returns False.
+        Indexes come before their children. Call it with an empty queue until it returns False. What an index
+        listed that is not selected is not requested either.
         """
+        before = len(self.queue)
         unnamed = self._unreferenced()
-        indexes = [file for file in unnamed if file.kind is DocumentKind.INDEX]
-        for file in indexes or unnamed:
-            # still proven, so that damage does not change which entries belong to the site
-            proven = file.discovered_by in _NAMING_METHODS
-            self._add(Candidate(file.url, DiscoveryMethod.REMEMBERED, proven=proven))
+        for indexes in (True, False):
+            for file in unnamed:
+                if (file.kind is DocumentKind.INDEX) is indexes:
+                    # still proven, so that damage does not change which entries belong to the site
+                    proven = file.discovered_by in NAMING_METHODS
+                    candidate = Candidate(file.url, DiscoveryMethod.REMEMBERED, proven=proven)
+                    self._add(candidate, unread=self.selected.skipped.get(file.parent or ""))
+            if len(self.queue) > before:
+                break
         return bool(self.queue)
 
     @property
@@ -191,11 +177,42 @@ class DiscoveryQueue:
                     exempt=index.exempt,
                     lastmod=lastmod.text if lastmod else None,
                     unchanged=lastmod is not None and lastmod.precision in _EXACT_PRECISIONS,
-                )
+                ),
+                unread=self.selected.selection.is_old(lastmod) or None,
             )
 
-    def _add(self, candidate: Candidate) -> None:
-        """Queue a candidate under its normalised URL, unless it is known or exceeds a limit."""
+    def skip(self, candidate: Candidate, kind: DocumentKind | None = None, *, old: bool = False) -> None:
+        """Record a file that is not selected (see `SelectedFiles.skip`)."""
+        self.found = self.selected.skip(candidate, kind, old=old) or self.found
+
+    def excludes(self, url: str) -> bool:
+        """Return whether --exclude matches a URL."""
+        return self.selected.selection.excludes(url)
+
+    def add_held(self) -> bool:
+        """Queue files of any name that may be an index, if none is selected. Return whether there are any."""
+        held = self.selected.take_held()
+        for candidate in held:
+            if candidate.url not in self._seen:
+                self._queue(candidate)
+        return bool(held)
+
+    def not_selected(self) -> frozenset[str]:
+        """Return the URLs of files that are not selected, and of those that only such a file may name."""
+        skipped = frozenset(self.selected.skipped)
+        if not skipped:
+            return skipped
+        return skipped | {
+            key
+            for key, file in self._remembered.items()
+            if key not in self._seen and file.unnamed_scans >= MAX_UNREFERENCED_SCANS
+        }
+
+    def _add(self, candidate: Candidate, *, unread: bool | None = None) -> None:
+        """Queue a candidate under its normalised URL, unless it is known, not selected or exceeds a limit.
+
+        `unread` says that it is not selected whatever its URL: True by a lastmod, False by its index.
+        """
         key = normalise_url(candidate.url)
         if key is None:
             self._unusable += 1
@@ -208,6 +225,16 @@ class DiscoveryQueue:
         if key in self._seen:
             self._repeated += candidate.discovered_by not in _OWN_METHODS
             return
+        candidate = candidate._replace(url=key)
+        choice = self.selected.choose(candidate)
+        if choice is Choice.SKIP or unread is not None:
+            if candidate.discovered_by is not DiscoveryMethod.KNOWN_PATH:  # else there may be no such file
+                self.skip(candidate, old=unread is True and choice is not Choice.SKIP)
+        elif choice is not Choice.HOLD:
+            self._queue(candidate._replace(peek=choice is Choice.PEEK))
+
+    def _queue(self, candidate: Candidate) -> None:
+        key = candidate.url
         probe = candidate.discovered_by is DiscoveryMethod.KNOWN_PATH
         if self._files >= self._limits.domain_files and not probe:
             self._record_limit(
@@ -215,10 +242,11 @@ class DiscoveryQueue:
             )
             return
         self._seen.add(key)
+        self.selected.skipped.pop(key, None)  # its index's lastmod is old, another source names it as well
         self._files += not probe
         known = self._remembered.get(key) if self._conditional else None
         unchanged = candidate.unchanged and known is not None and _same_lastmod(known, candidate.lastmod)
-        self.queue.append(candidate._replace(url=key, number=len(self._seen), unchanged=unchanged))
+        self.queue.append(candidate._replace(number=len(self._seen), unchanged=unchanged))
 
     def is_new(self, candidate: Candidate, final_url: str) -> bool:
         """Return whether the target of redirects is new; if so, mark it as seen."""
@@ -323,7 +351,7 @@ class DiscoveryQueue:
         return (
             candidate.discovered_by is DiscoveryMethod.REMEMBERED
             and known is not None
-            and known.discovered_by in _NAMING_METHODS
+            and known.discovered_by in NAMING_METHODS
         )
 
     def record_file(

@@ -12,8 +12,8 @@ import re
 from dataclasses import replace
 from typing import BinaryIO, Final
 
+from contentmap_cli.crawl.candidate import Candidate
 from contentmap_cli.crawl.context import CrawlContext
-from contentmap_cli.crawl.discovery import Candidate
 from contentmap_cli.crawl.http.responses import FetchedFile
 from contentmap_cli.crawl.origins import SiteFinder
 from contentmap_cli.crawl.pages.answers import Answer
@@ -21,6 +21,7 @@ from contentmap_cli.crawl.path_prober import PathProber, Soft404Probe
 from contentmap_cli.crawl.reading.reader import Source as Body
 from contentmap_cli.crawl.reading.spool import Reading, Segment
 from contentmap_cli.crawl.results import DomainCrawl, file_outcome
+from contentmap_cli.crawl.selection import lists_pages
 from contentmap_cli.errors import Code, Failure
 from contentmap_cli.models import (
     DiscoveryMethod,
@@ -82,8 +83,26 @@ class DomainCrawler:
             await self._soft404.close()
             self._context.forget_hosts()
         self._stats.notes.extend(self._discovery.notes())
+        self._stats.not_selected = self._discovery.not_selected()
+        self._stats.has_old = self._discovery.selected.any_old
+        if self._discovery.selected.skipped:
+            self._stats.add_source(self._selection())
         found = self._stats.result(self._reader.spools, self._discovery.limits_hit, self._context.robots)
         return replace(found, robots_files=self._finder.robots_files())
+
+    def _selection(self) -> Source:
+        """Return the files that are not selected as one source, with a failure if no other lists pages."""
+        selected = self._discovery.selected
+        origin, skipped = f"{self._discovery.origin}/", len(selected.skipped)
+        failure = None
+        if not selected.any_old and not self._stats.has_page_lists:
+            named = "the sitemap" if skipped == 1 else f"any of the {skipped:,} sitemaps"
+            first = next(iter(selected.skipped))
+            failure = Failure(
+                Code.NOT_SELECTED,
+                f"{selected.selection} does not select {named} that the site has, such as {first}",
+            )
+        return Source(SourceKind.SELECTION, origin, SourceState.NOT_SELECTED, failure, True, skipped)
 
     async def _crawl(self) -> None:
         if not await self._finder.select_first():
@@ -128,6 +147,11 @@ class DomainCrawler:
 
     async def _read_queue(self) -> None:
         """Read the queued files and those they add, breadth first, several at once."""
+        await self._drain_queue()
+        while self._discovery.add_held():
+            await self._drain_queue()
+
+    async def _drain_queue(self) -> None:
         running: set[asyncio.Task[None]] = set()
         queue = self._discovery.queue
         try:
@@ -166,12 +190,18 @@ class DomainCrawler:
             validated=validated,
             retries=0 if probe else None,
             exempt=candidate.exempt,
+            unwanted=lists_pages if candidate.peek else None,
+            excluded=None if candidate.discovered_by is DiscoveryMethod.GIVEN else self._discovery.excludes,
         ) as fetched:
             if probe:
                 await self._soft404.wait()  # to recognise soft 404s
             answer = await self._context.answer(fetched, candidate.url)
             self._refusals = self._refusals + 1 if answer.state is SourceState.REFUSED else 0
-            if fetched.not_modified:
+            if fetched.stopped:
+                self._discovery.skip(candidate, DocumentKind.URLSET)
+            elif fetched.failure is not None and fetched.failure.code == Code.NOT_SELECTED:
+                self._discovery.skip(candidate)
+            elif fetched.not_modified:
                 self._unchanged(candidate, fetched)
             elif fetched.body is None or (fetched.failure is not None and fetched.size == 0):
                 self._record_missing(candidate, fetched, answer)
@@ -234,6 +264,10 @@ class DomainCrawler:
         children, segment.children = segment.children, []
         if self._is_not_sitemap(candidate, fetched, document, answer):
             segment.clear()
+            return
+        if candidate.peek and document.kind.is_sitemap and document.kind is not DocumentKind.INDEX:
+            segment.clear()
+            self._discovery.skip(candidate, document.kind)
             return
         if answer.state is SourceState.ELSEWHERE and self._lists_other_site_only(document, segment, children):
             segment.clear()

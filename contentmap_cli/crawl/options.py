@@ -13,6 +13,7 @@ from contentmap_cli.crawl.access.certificates import ClientCertificate
 from contentmap_cli.crawl.access.netrc_file import NetrcFile
 from contentmap_cli.crawl.access.proxies import Proxies
 from contentmap_cli.crawl.access.signatures import RequestSigner
+from contentmap_cli.crawl.selection import ALL_FILES, Selection
 from contentmap_cli.errors import UsageError
 from contentmap_cli.models import Limits, Probe
 from contentmap_cli.models.hosts import BadHost, normalise_host
@@ -57,7 +58,9 @@ class CrawlOptions:
     `allow_http` says that a target that was typed with https may be requested over http.
     Without `verify_tls` no certificate is verified. `robots_agent` is the product token for robots.txt, None
     for that of `user_agent`.
+    `selection` says which sitemap files are requested.
     `bodies` is the folder of the cache of bodies (see `crawl.bodies`), None where there is none.
+    `max_drop` is the largest share of its URLs, in percent, that a domain may lose unconfirmed, None for any.
     """
 
     limits: Limits = field(default_factory=Limits)
@@ -74,6 +77,7 @@ class CrawlOptions:
     probe: Probe = Probe.AUTO
     conditional: bool = True
     obey_robots: bool = True
+    selection: Selection = ALL_FILES
     concurrency: int = 100
     ca_file: str | None = None
     verify_tls: bool = True
@@ -82,6 +86,7 @@ class CrawlOptions:
     signer: RequestSigner | None = None
     allow_http: bool = False
     bodies: Path | None = None
+    max_drop: float | None = None
     retries: int = 2  # after the first attempt
     backoff: float = 1.0  # before the first retry; doubles, with jitter
     retry_after_cap: float = 120.0  # longer waits defer the domain

@@ -9,8 +9,8 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
+from contentmap_cli.crawl.candidate import Candidate
 from contentmap_cli.crawl.context import CrawlContext
-from contentmap_cli.crawl.discovery import Candidate
 from contentmap_cli.crawl.http.responses import decoded
 from contentmap_cli.crawl.known_paths import FEED_PATHS, MAIN_PATHS, MORE_PATHS, NEWS_PATHS
 from contentmap_cli.crawl.pages.answers import Answer

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from contentmap_cli.crawl.discovery import Candidate
+from contentmap_cli.crawl.candidate import Candidate
 from contentmap_cli.crawl.http.responses import FetchedFile
 from contentmap_cli.crawl.pages.answers import Answer, state_of
 from contentmap_cli.crawl.reading.spool import RowSpool, Segment, Spools
@@ -64,6 +64,7 @@ class DomainCrawl:
     evidence: tuple[Source, ...]
     spools: Spools = field(repr=False)
     segments: tuple[Segment | None, ...] = field(repr=False)
+    not_selected: frozenset[str] = frozenset()  # URLs of files that --include and the like leave as they are
     robots: Robots | None = field(default=None, repr=False)
     robots_file: RobotsFile | None = field(default=None, repr=False)  # of the site's origin
     robots_files: Mapping[str, RobotsFile] = field(default_factory=dict, repr=False)  # by requested origin
@@ -177,6 +178,8 @@ class CrawlStats:
         self.notes: list[Failure] = []
         self.error: Failure | None = None
         self.robots_source: Source | None = None
+        self.not_selected: frozenset[str] = frozenset()
+        self.has_old = False  # a file that lists pages is older than --lastmod-after
 
     @property
     def stopped(self) -> bool:
@@ -187,6 +190,12 @@ class CrawlStats:
     def lists_pages(self) -> bool:
         """Whether a sitemap file lists pages."""
         return any(source.entries for source in self._sources)
+
+    @property
+    def has_page_lists(self) -> bool:
+        """Whether there is a file that is no index, read or not."""
+        documents = (file.document for _, file, _ in self._files)
+        return any(each is None or each.kind is not DocumentKind.INDEX for each in documents)
 
     def count_fetch(self, fetched: FetchedFile) -> None:
         """Count a fetch."""
@@ -270,7 +279,9 @@ class CrawlStats:
         files = tuple(file for _, file, _ in self._files)
         limits = tuple({**more_limits, **self._hits}.values())
         sources = [*([self.robots_source] if self.robots_source is not None else []), *self._sources]
-        concluded = conclude(sources, error=self.error, limits=limits, deferred=self.deferred)
+        concluded = conclude(
+            sources, error=self.error, limits=limits, deferred=self.deferred, listed=self.has_old
+        )
         return DomainCrawl(
             domain=self._domain,
             files=files,
@@ -286,6 +297,7 @@ class CrawlStats:
             evidence=worth_recording(sources),
             spools=spools,
             segments=tuple(segment for _, _, segment in self._files),
+            not_selected=self.not_selected,
             robots=robots,
             robots_file=robots.file,
         )

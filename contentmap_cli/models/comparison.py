@@ -73,10 +73,11 @@ def choose_scans(
 ) -> Comparison:
     """Choose two scans of a domain, each by the id of its job or by a date.
 
-    `scans` is the domain's history, the oldest first. `later` defaults to the last scan, `earlier` to the
-    one before `later`; `before` is None if the later one is the first that is left. A date stands for the
-    last scan recorded until then; for an earlier date than the first scan, `before` is the first scan. Raise
-    NotFound if there is no scan to compare, UsageError if the dates are in the wrong order.
+    `scans` is the domain's history, the oldest first. Of a job that was resumed, the last part counts.
+    `later` defaults to the last scan, `earlier` to the last one of another job before `later`; `before` is
+    None if there is none left. A date stands for the last scan recorded until then; for an earlier date than
+    the first scan, `before` is the first scan. Raise NotFound if there is no scan to compare, UsageError if
+    the dates are in the wrong order.
     """
     kept = [scan for scan in scans if scan.comparable]
     if not kept:
@@ -91,9 +92,10 @@ def choose_scans(
         if isinstance(earlier, datetime) and before > after:
             raise UsageError("--from is later than --to", hint="exchange the two dates")
         return Comparison(domain, kept[before], kept[after])
-    if after:
-        return Comparison(domain, kept[after - 1], kept[after])
-    return Comparison(domain, None, kept[0], pruned=len(kept) < len(scans))
+    for point in reversed(kept[:after]):
+        if point.job_id != kept[after].job_id:
+            return Comparison(domain, point, kept[after])
+    return Comparison(domain, None, kept[after], pruned=len(kept) < len(scans))
 
 
 def _position(
@@ -102,8 +104,8 @@ def _position(
     """Return the position in `kept` of a job's scan, or of the last scan recorded until a date, or None."""
     if isinstance(scan, datetime):
         return max((index for index, point in enumerate(kept) if point.recorded_at <= scan), default=None)
-    for index, point in enumerate(kept):
-        if point.job_id == scan:
+    for index in reversed(range(len(kept))):
+        if kept[index].job_id == scan:
             return index
     if any(point.job_id == scan for point in scans):
         raise NotFound(f"the scan of {domain} by {scan} was pruned", hint=_jobs_hint(domain))

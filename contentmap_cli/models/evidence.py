@@ -24,6 +24,7 @@ class SourceKind(StrEnum):
     HOME_PAGE = "home_page"  # the page that is searched for links
     KNOWN_PATHS = "known_paths"  # the well-known paths, as one group
     SITEMAP = "sitemap"  # one sitemap file, index or feed
+    SELECTION = "selection"  # the sitemap files that the user did not select, as one group
 
 
 class SourceState(StrEnum):
@@ -37,11 +38,13 @@ class SourceState(StrEnum):
     UNREACHABLE = "unreachable"  # 5xx, a timeout, TLS, DNS, a connection that failed
     ELSEWHERE = "elsewhere"  # redirected to another site
     NOT_UNDERSTOOD = "not_understood"  # answered with something else, such as an HTML page
+    NOT_SELECTED = "not_selected"  # not requested, or not read on: --include, --exclude, --lastmod-after
 
     @property
     def is_proof(self) -> bool:
-        """Whether it is known what the source lists: all of it was read, or it does not exist."""
-        return self in (SourceState.WHOLE, SourceState.ABSENT)
+        """Whether it is known what the source lists: all of it was read, or it does not exist. What is not
+        selected takes no part."""
+        return self in (SourceState.WHOLE, SourceState.ABSENT, SourceState.NOT_SELECTED)
 
 
 class Source(NamedTuple):
@@ -49,7 +52,8 @@ class Source(NamedTuple):
 
     `failure` says why it is not `whole`; its code is the domain's where this source decides the outcome.
     `named`: the user, robots.txt or an index says that it exists. `entries`: how many pages and sitemaps it
-    lists, as read in this scan or, where it did not change, in the scan that read it.
+    lists, as read in this scan or, where it did not change, in the scan that read it; of a selection, how
+    many files are not selected.
     """
 
     kind: SourceKind
@@ -88,20 +92,24 @@ def conclude(
     error: Failure | None = None,
     limits: Sequence[Failure] = (),
     deferred: bool = False,
+    listed: bool = False,
 ) -> Conclusion:
     """Return what a domain's sources prove.
 
     `error` is the domain's own failure (no origin answers, for example), `limits` are the limits that were
-    reached, and `deferred` says that the site asked to retry later than the run lasts.
+    reached, and `deferred` says that the site asked to retry later than the run lasts. `listed`: a file that
+    is not selected because it is too old lists pages.
 
     * `ok`: something is listed, and every source was read whole; none that is named is absent.
     * `empty`: no sitemap was read, and every source was read whole or is absent.
     * `partial`: a sitemap was read, and one of the conditions of `ok` does not hold.
-    * `failed`: no sitemap was read, and it is not proven that there is none.
+    * `failed`: no sitemap was read, and it is not proven that there is none; or none is selected.
     * `deferred`: as `partial` or `failed`, because the site asked to retry later.
 
     Removals are proven if every source was read whole or is absent, without a limit, deferral or failure.
+    Sources that are not selected prove nothing and prevent nothing: what they list stays as it is.
     """
+    skipped = next((source.failure for source in sources if source.state is SourceState.NOT_SELECTED), None)
     unproven = [source for source in sources if not source.state.is_proof]
     missing = [source for source in sources if source.named and source.state is SourceState.ABSENT]
     cut_short = error is not None or bool(limits) or deferred
@@ -117,14 +125,18 @@ def conclude(
             return Conclusion(ScanStatus.DEFERRED, removals, failure)
         if unproven or missing or cut_short:
             return Conclusion(ScanStatus.PARTIAL, removals, failure)
-        if any(source.entries for source in read):
+        if listed or any(source.entries for source in read):
             return Conclusion(ScanStatus.OK, removals)
+        if skipped is not None:
+            return Conclusion(ScanStatus.FAILED, removals, skipped)
         names = read[0].url if len(read) == 1 else f"{len(read)} files"
         return Conclusion(ScanStatus.PARTIAL, removals, Failure(Code.NO_URLS, f"no URLs in {names}"))
     if deferred:
         return Conclusion(ScanStatus.DEFERRED, removals, failure)
     if unproven or missing or cut_short:
         return Conclusion(ScanStatus.FAILED, removals, failure)
+    if skipped is not None:
+        return Conclusion(ScanStatus.FAILED, removals, skipped)
     return Conclusion(ScanStatus.EMPTY, removals)
 
 

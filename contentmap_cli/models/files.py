@@ -1,13 +1,20 @@
-"""Sitemap files: as a crawl requested them, and as they are stored."""
+"""Sitemap files: as a crawl requested them, and as they are stored with their entries."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any, Final, NamedTuple
 
 from contentmap_cli.errors import Failure
 from contentmap_cli.models.entries import Document, Entry, Problem
+from contentmap_cli.models.entry_rows import encoded_extras, lastmod_columns, read_extras, read_lastmod
 from contentmap_cli.models.statuses import DiscoveryMethod, DocumentKind, FileStatus
+
+_CUT: Final = {"year": 4, "month": 7, "day": 10, "minute": 16}
+OFFSET: Final = "+00:00"
+"""The published text where it only differs from the canonical one by this instead of Z."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +56,7 @@ class RememberedFile:
     lastmod: str | None = None
     entries: int | None = None  # number of entries when it was last read
     unnamed_scans: int = 0  # complete scans in a row in which nothing named it
+    parent: str | None = None  # the index that named it
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +96,102 @@ class StoredEntry:
     page_type: str | None
     first_seen: datetime | None
     removed_at: datetime | None
+    domain: str = ""
+    sitemaps: tuple[str, ...] = ()  # where each URL was asked for once: all files that list it
 
     @property
     def url(self) -> str:
         """The URL of the entry."""
         return self.entry.url
+
+
+class Shared(NamedTuple):
+    """What many rows of a page have in common."""
+
+    domain: str
+    sitemap: str
+    discovered_by: DiscoveryMethod
+    precision: str | None
+    changefreq: str | None
+    priority: float | None
+    page_type: str | None
+    in_scope: bool
+    repaired: bool
+    first_seen: datetime | None
+    removed_at: datetime | None
+    sitemaps: tuple[str, ...] = ()
+
+    @property
+    def canonical(self) -> tuple[int | None, str]:
+        """How many characters of the UTC time the canonical spelling of a lastmod has, and what follows
+        them; see `entry_rows.canonical`."""
+        return _CUT.get(self.precision or ""), "Z" if self.precision == "minute" else ""
+
+
+@dataclass(frozen=True, slots=True)
+class EntryPage:
+    """Recorded entries by column: an object for each of a million would take most of the time. Iterate to get
+    them as StoredEntry.
+
+    `lastmods` are UTC, `texts` and `extras` as a row stores them (see `entry_rows`), and `keys` lead to the
+    values in `shared`.
+    """
+
+    urls: Sequence[str]
+    lastmods: Sequence[str | None]
+    texts: Sequence[str | None]
+    extras: Sequence[str | None]
+    keys: Sequence[Any]
+    shared: Mapping[Any, Shared]
+
+    @classmethod
+    def of(cls, rows: Iterable[StoredEntry | Entry]) -> EntryPage:
+        """Return a page of these entries; what is only known of recorded ones is None."""
+        urls, lastmods, texts, media = list[str](), list[Any](), list[Any](), list[Any]()
+        shared = []
+        for row in rows:
+            entry = row.entry if isinstance(row, StoredEntry) else row
+            lastmod, precision, text = lastmod_columns(entry.lastmod)
+            extras = encoded_extras(entry.images, entry.videos, entry.news, entry.alternates)
+            urls.append(entry.url)
+            lastmods.append(lastmod)
+            texts.append(text)
+            media.append(extras)
+            of_entry = (precision, entry.changefreq, entry.priority)
+            if isinstance(row, StoredEntry):
+                before: tuple[Any, ...] = (row.domain, row.sitemap, row.discovered_by)
+                after: tuple[Any, ...] = (row.first_seen, row.removed_at, row.sitemaps)
+                page_type = row.page_type
+            else:
+                before, after, page_type = (None,) * 3, (None, None, ()), None
+            scope = (page_type, entry.in_scope, entry.repaired)
+            shared.append(Shared._make((*before, *of_entry, *scope, *after)))
+        return cls(urls, lastmods, texts, media, range(len(shared)), dict(enumerate(shared)))
+
+    def __len__(self) -> int:
+        return len(self.urls)
+
+    def __iter__(self) -> Iterator[StoredEntry]:
+        columns = (self.urls, self.lastmods, self.texts, self.extras, self.keys)
+        for url, moment, text, extras, key in zip(*columns, strict=True):
+            same = self.shared[key]
+            media: dict[str, Any] = read_extras(extras) if extras else {}
+            entry = Entry(
+                url,
+                read_lastmod(moment, same.precision, text),
+                same.changefreq,
+                same.priority,
+                same.in_scope,
+                same.repaired,
+                **media,
+            )
+            yield StoredEntry(
+                entry,
+                same.sitemap,
+                same.discovered_by,
+                same.page_type,
+                same.first_seen,
+                same.removed_at,
+                same.domain,
+                same.sitemaps,
+            )

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from contentmap_cli.errors import Failure
-from contentmap_cli.models.evidence import Source
-from contentmap_cli.models.statuses import JobStatus, ScanStatus
+from contentmap_cli.models.evidence import Source, SourceKind
+from contentmap_cli.models.statuses import JobStatus, MessageStatus, NotifyOn, ScanStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,13 @@ class DomainSummary:
     sitemap_types: Mapping[str, int] = field(default_factory=dict)
     evidence: tuple[Source, ...] = ()  # how its sources ended, see `evidence.worth_recording`
     robots_problems: int = 0  # problems of its robots.txt that have an effect
+    withheld: int = 0  # URLs that are no longer listed and were kept because of --max-drop
     unexpected: str | None = None  # how its number of URLs differs from --expect-urls
+
+    @property
+    def sitemaps_not_selected(self) -> int:
+        """The number of sitemap files that --include, --exclude and --lastmod-after did not select."""
+        return sum(source.entries for source in self.evidence if source.kind is SourceKind.SELECTION)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,3 +120,50 @@ class StoredTenant:
     jobs: int
     urls: int
     scanned_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class JobEvent:
+    """The end of a job's run: the sums over the job, and the domains that failed or changed, the failed ones
+    first.
+
+    `total` is the number of these domains, of which `domains` has the first; `unexpected` the number of
+    domains of the run that miss --expect-urls."""
+
+    job: JobSummary
+    domains: tuple[DomainSummary, ...]
+    total: int
+    unexpected: int = 0
+
+    def matters(self, when: NotifyOn) -> bool:
+        """Return whether a notification is wanted."""
+        failed = self.job.status is not JobStatus.COMPLETE or self.unexpected > 0
+        changes = self.job.added + self.job.removed + self.job.changed
+        return failed or when is NotifyOn.ALWAYS or (when is NotifyOn.CHANGE and changes > 0)
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimedMessage:
+    """A message that one process may send while its token is valid."""
+
+    key: int
+    message_id: str
+    payload: str
+    attempts: int  # this one included
+    created_at: datetime
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoredMessage:
+    """A recorded message."""
+
+    message_id: str
+    job_id: str
+    target: str
+    label: str
+    status: MessageStatus
+    attempts: int
+    created_at: datetime
+    next_attempt_at: datetime
+    error: str | None

@@ -10,7 +10,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from contentmap_cli.models.lastmod.trust import Trust
 
 DEEPEST: Final = 12
 """Deeper folders count as part of their parent."""
@@ -29,7 +32,7 @@ class Section:
     `url` ends in a slash; it is empty for the whole of a domain with several origins, and `own` are then the
     URLs of origins too small to be counted separately. `months` counts the URLs by the month of their lastmod
     (`2026-11`), `newest` is the latest lastmod as ISO 8601 in UTC. `sections` are its subfolders, the largest
-    first.
+    first. `trust` in its dates is None where nobody judged them.
     """
 
     url: str
@@ -38,6 +41,7 @@ class Section:
     newest: str | None = None
     months: Counter[str] = field(default_factory=Counter)
     sections: list[Section] = field(default_factory=list)
+    trust: Trust | None = None
 
     @property
     def undated(self) -> int:
@@ -62,18 +66,28 @@ class SectionCounter:
         self._max_keys = self._max_sections = max_keys
         self._counts: Counter[tuple[str, str]] = Counter()  # (folder, month)
         self._newest: dict[str, str] = {}
+        self._folders: dict[str, str] = {}  # by the URL without its last part
         self.folded = False
 
-    def add(self, rows: Iterable[tuple[str, str | None]]) -> None:
-        """Count URLs, each with its lastmod as ISO 8601 text in UTC."""
-        newest = self._newest
+    def add(self, rows: Iterable[tuple[str, str | None, *tuple[object, ...]]]) -> None:
+        """Count URLs, each with its lastmod as ISO 8601 text in UTC; further values are ignored."""
+        newest, folders = self._newest, self._folders
         keys = []
-        for url, lastmod in rows:
-            folder = folder_of(url)
+        for row in rows:
+            url, lastmod = row[0], row[1]
+            head, _, page = url.rpartition("/")
+            plain = page and "?" not in url and "#" not in url
+            folder = folders.get(head) if plain else None
+            if folder is None:
+                folder = folder_of(url)
+                if plain and len(folder) == len(head) + 1:  # so it is for all pages below the same head
+                    folders[head] = folder
             keys.append((folder, lastmod[:7] if lastmod else _UNDATED))
             if lastmod and lastmod > newest.get(folder, ""):
                 newest[folder] = lastmod
         self._counts.update(keys)
+        if len(folders) > self._max_sections:
+            folders.clear()
         if len(self._counts) > self._max_keys:
             self._fold(self._max_keys // 2)
 

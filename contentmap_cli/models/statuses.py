@@ -40,6 +40,23 @@ class JobStatus(StrEnum):
     INTERRUPTED = "interrupted"  # stopped before its end; `resume` continues it
 
 
+class NotifyOn(StrEnum):
+    """Which ends of a job are notified."""
+
+    FAILURE = "failure"  # the job is not `complete`
+    CHANGE = "change"  # a failure, or URLs were added, removed or changed
+    ALWAYS = "always"
+
+
+class MessageStatus(StrEnum):
+    """The status of a message."""
+
+    PENDING = "pending"  # to be delivered
+    DELIVERED = "delivered"
+    GONE = "gone"  # the receiver answered 410
+    FAILED = "failed"  # given up
+
+
 class FileStatus(StrEnum):
     """The result of one sitemap file in one scan."""
 

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from enum import StrEnum
-from pathlib import PurePath
+from importlib import import_module
 from typing import Protocol, TextIO, TypeVar
 
 from contentmap_cli.errors import UsageError
 from contentmap_cli.models import (
     DomainSummary,
+    Entry,
     ErrorGroup,
     JobSummary,
     StoredDomain,
+    StoredEntry,
     StoredFile,
     StoredTenant,
 )
@@ -39,18 +41,22 @@ class Format(StrEnum):
     TXT = "txt"  # URLs only, one per line
     XML = "xml"  # a sitemap
     SARIF = "sarif"  # SARIF 2.1.0 for code scanning
+    HTML = "html"  # a page for browsers
     XLSX = "xlsx"  # an Excel workbook, with the extra of that name
     PARQUET = "parquet"  # Apache Parquet, with the extra of that name
 
 
 CSV_FORMATS = (Format.CSV, Format.CSV_BOM)
+BINARY = (Format.XLSX, Format.PARQUET, Format.HTML)
+"""Formats that are not written to a terminal."""
+ROW_FORMATS = (*CSV_FORMATS, Format.XLSX)
+"""Formats with rows of the same columns and nothing else."""
 
-SCAN_FORMATS = (
-    *(Format.TABLE, Format.JSON, Format.NDJSON, Format.CSV, Format.CSV_BOM, Format.JUNIT, Format.GITHUB),
-)
+_PLAIN = (Format.TABLE, Format.JSON, Format.NDJSON, *ROW_FORMATS)
+SCAN_FORMATS = (*_PLAIN, Format.JUNIT, Format.GITHUB)
 """The formats of `scan` and `status`."""
 
-LIST_FORMATS = (Format.TABLE, Format.JSON, Format.NDJSON, Format.CSV, Format.CSV_BOM)
+LIST_FORMATS = _PLAIN
 """The formats of `jobs`, `sitemaps`, `map` and `robots`."""
 
 ENTRY_FORMATS = (*LIST_FORMATS, Format.TXT, Format.XML, Format.PARQUET)
@@ -59,46 +65,22 @@ ENTRY_FORMATS = (*LIST_FORMATS, Format.TXT, Format.XML, Format.PARQUET)
 DIFF_FORMATS = (*LIST_FORMATS, Format.TXT)
 """The formats of `diff`."""
 
-PARSE_FORMATS = (Format.NDJSON, Format.TABLE, Format.JSON, Format.CSV, Format.CSV_BOM, Format.TXT)
+CHANGES_FORMATS = (Format.NDJSON, Format.JSON, *CSV_FORMATS)
+"""The formats of `changes`."""
+
+PARSE_FORMATS = (
+    *(Format.NDJSON, Format.TABLE, Format.JSON, *ROW_FORMATS, Format.TXT, Format.XML, Format.PARQUET),
+)
 """The formats of `parse`."""
 
 RULE_FORMATS = (Format.TABLE, Format.JSON, Format.NDJSON)
 """The formats of `check --list-rules`."""
 
 DOCTOR_FORMATS = (Format.TABLE, Format.JSON)
-"""The formats of `doctor`."""
+"""The formats of `doctor` and `config`."""
 
-CHECK_FORMATS = (*LIST_FORMATS, Format.XLSX, Format.JUNIT, Format.SARIF, Format.GITHUB)
+CHECK_FORMATS = (*LIST_FORMATS, Format.JUNIT, Format.SARIF, Format.GITHUB)
 """The formats of `check`."""
-
-
-SUFFIXES = {
-    ".json": (Format.JSON,),
-    ".ndjson": (Format.NDJSON,),
-    ".jsonl": (Format.NDJSON,),
-    ".csv": (Format.CSV,),
-    ".txt": (Format.TXT, Format.TABLE),
-    ".xml": (Format.XML, Format.JUNIT),
-    ".sarif": (Format.SARIF,),
-    ".xlsx": (Format.XLSX,),
-    ".parquet": (Format.PARQUET,),
-}
-"""The formats of a file's suffix: the first one that a command has."""
-
-
-def format_of_file(output: str, allowed: Sequence[Format]) -> Format:
-    """Return the format of an output file by its suffix, `.gz` ignored; without a suffix the first allowed.
-
-    Raises UsageError if the suffix belongs to none of `allowed`.
-    """
-    suffix = PurePath(output.lower().removesuffix(".gz")).suffix
-    if not suffix:
-        return allowed[0]
-    for format in SUFFIXES.get(suffix, ()):
-        if format in allowed:
-            return format
-    names = ", ".join(allowed)
-    raise UsageError(f"the suffix {suffix} of the output file names no format", hint=f"use --format: {names}")
 
 
 class ScanWriter(Protocol):
@@ -148,10 +130,11 @@ def scan_writer(format: Format, out: TextIO, *, width: int | None = None, color:
             from contentmap_cli.output.writers.ndjson import NdjsonScan
 
             return NdjsonScan(out)
-        case Format.CSV | Format.CSV_BOM:
-            from contentmap_cli.output.writers.csv import CsvScan
+        case Format.CSV | Format.CSV_BOM | Format.XLSX:
+            from contentmap_cli.output.objects import domain_object
+            from contentmap_cli.output.writers.csv import DOMAIN, ScanRows
 
-            return CsvScan(marked(format, out))
+            return ScanRows(out, objects_writer(format, out, domain_object, DOMAIN, SCAN_FORMATS))
         case Format.JUNIT:
             from contentmap_cli.output.writers.junit import JunitScan
 
@@ -220,9 +203,9 @@ def domains_writer(
 
         return DomainsTable(out, width=width, color=color)
     from contentmap_cli.output.objects import stored_domain_object
-    from contentmap_cli.output.writers.csv import DOMAIN
+    from contentmap_cli.output.writers.csv import STORED_DOMAIN
 
-    return objects_writer(format, out, stored_domain_object, DOMAIN, LIST_FORMATS)
+    return objects_writer(format, out, stored_domain_object, STORED_DOMAIN, LIST_FORMATS)
 
 
 def tenants_writer(
@@ -260,11 +243,16 @@ def files_writer(
 
 
 def entries_writer(
-    format: Format, out: TextIO, *, width: int | None = None, color: bool = False
+    format: Format,
+    out: TextIO,
+    *,
+    width: int | None = None,
+    color: bool = False,
+    with_files: bool = False,
 ) -> EntryWriter:
     """Return the writer for `urls`, in constant memory for every format.
 
-    Parameters and errors as for `scan_writer`.
+    `with_files` adds all files that list a URL. Other parameters and errors as for `scan_writer`.
     """
     match format:
         case Format.TABLE:
@@ -282,22 +270,29 @@ def entries_writer(
         case Format.PARQUET:
             from contentmap_cli.output.writers.parquet import ParquetEntries
 
-            return ParquetEntries(out)
+            return ParquetEntries(out, with_files=with_files)
         case Format.JSON:
-            from contentmap_cli.output.writers.entry_text import entry_json
-            from contentmap_cli.output.writers.json import JsonRows
+            from contentmap_cli.output.writers.entry_lines import JsonEntries
 
-            return JsonRows(out, entry_json)
+            return JsonEntries(out)
         case Format.NDJSON:
-            from contentmap_cli.output.writers.entry_text import entry_json
-            from contentmap_cli.output.writers.ndjson import NdjsonRows
+            from contentmap_cli.output.writers.entry_lines import NdjsonEntries
 
-            return NdjsonRows(out, entry_json)
+            return NdjsonEntries(out)
         case Format.CSV | Format.CSV_BOM:
-            from contentmap_cli.output.writers.csv import ENTRY, CsvRows
-            from contentmap_cli.output.writers.entry_text import entry_cells
+            from contentmap_cli.output.writers.entry_lines import CsvEntries
 
-            return CsvRows(marked(format, out), ENTRY, entry_cells)
+            return CsvEntries(marked(format, out), with_files=with_files)
+        case Format.XLSX:
+            from contentmap_cli.output.objects import any_entry_object
+            from contentmap_cli.output.writers.csv import ENTRY
+
+            def to_object(row: StoredEntry | Entry) -> dict[str, object]:
+                files = {"sitemaps": " ".join(row.sitemaps)} if isinstance(row, StoredEntry) else {}
+                return any_entry_object(row) | files
+
+            columns = (*ENTRY, ("sitemaps",)) if with_files else ENTRY
+            return objects_writer(format, out, to_object, columns, ENTRY_FORMATS)
         case _:
             raise refusal(format, ENTRY_FORMATS)
 
@@ -309,8 +304,10 @@ def objects_writer(
     columns: tuple[tuple[str, ...], ...],
     known: tuple[Format, ...],
 ) -> RowWriter[Row]:
-    """Return the writer for rows as JSON objects or CSV lines. Raises UsageError for a format not in
-    `known`."""
+    """Return the writer for rows as JSON objects, CSV lines or rows of a workbook.
+
+    Raises UsageError for a format not in `known`.
+    """
     from contentmap_cli.output.objects import to_json
 
     match format:
@@ -326,6 +323,10 @@ def objects_writer(
             from contentmap_cli.output.writers.csv import CsvRows, cells_of
 
             return CsvRows(marked(format, out), columns, cells_of(columns, to_object))
+        case Format.XLSX:
+            from contentmap_cli.output.writers.xlsx import XlsxRows
+
+            return XlsxRows(out, columns, to_object)
         case _:
             raise refusal(format, known)
 
@@ -334,5 +335,24 @@ def refusal(format: Format, known: tuple[Format, ...]) -> UsageError:
     """Return the error for a format that a command does not have."""
     return UsageError(
         f"{format.value} is not a format of this command",
-        hint=f"--format is one of {', '.join(known)}",
+        hint=f"--format is one of {names_of(known)}",
     )
+
+
+def names_of(formats: Sequence[Format], separator: str = ", ") -> str:
+    """Return the names of the formats, without the former name of `--csv-bom`."""
+    return separator.join(each for each in formats if each is not Format.CSV_BOM)
+
+
+def require(format: Format) -> None:
+    """Raise UsageError if the package is missing that writes the format."""
+    package = {Format.XLSX: "xlsxwriter", Format.PARQUET: "pyarrow"}.get(format)
+    try:
+        if package is not None:
+            import_module(package)
+    except ImportError:
+        name = "XlsxWriter" if format is Format.XLSX else package
+        raise UsageError(
+            f"{format.value} needs {name}, which is not installed",
+            hint=f"pip install 'contentmap-cli[{format.value}]'",
+        ) from None

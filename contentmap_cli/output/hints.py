@@ -37,11 +37,17 @@ _BY_CODE: tuple[tuple[tuple[Code, ...], str], ...] = (
         "the redirects of {0} do not end: see each with `contentmap doctor {0}`",
     ),
     ((Code.MOVED,), "{0} has moved: scan the site that its error names"),
+    (
+        (Code.URLS_DROPPED,),
+        "{0} lists far fewer URLs: scan it again to confirm that, or accept it with"
+        " `contentmap scan {0} --max-drop 100`",
+    ),
     ((Code.MAINTENANCE,), "{0} shows a maintenance page: retry later"),
     (
         (Code.PARKED,),
         "{0} is parked or suspended: check its registration, or remove it from the list",
     ),
+    ((Code.NOT_SELECTED,), "the selection matches no sitemap of {0}: compare it with the URL in the error"),
     (
         (Code.ROBOTS_IS_HTML, Code.NOT_UNDERSTOOD),
         "{0} returns web pages for robots.txt or sitemaps: open them in a browser",

@@ -9,7 +9,7 @@ from contentmap_cli.models import DomainSummary, ScanStatus
 from contentmap_cli.output.columns import Style
 from contentmap_cli.output.escape import terminal
 from contentmap_cli.output.number_format import clock, duration, number, plural, size
-from contentmap_cli.output.outcomes import SCAN_STYLES, failure_text
+from contentmap_cli.output.outcomes import SCAN_STYLES, failure_text, selection_note
 from contentmap_cli.output.progress import ActiveDomain, ScanProgress
 
 if TYPE_CHECKING:
@@ -51,7 +51,9 @@ def finished_line(summary: DomainSummary, done: int, total: int) -> str:
     )
     failed = f"({plural(summary.sitemaps_failed, 'sitemap')} failed)" if summary.sitemaps_failed else ""
     error = failure_text(summary.error) if summary.error else ""
-    return "  ".join(part for part in (line, failed, error, summary.unexpected) if part).rstrip()
+    return "  ".join(
+        part for part in (line, failed, error, selection_note(summary), summary.unexpected) if part
+    ).rstrip()
 
 
 class LiveTable:

@@ -66,6 +66,8 @@ def domain_object(summary: DomainSummary) -> dict[str, object]:
         "seconds": round(summary.seconds, 3),
         "error": _failure(summary.error),
         "evidence": [source_object(source) for source in summary.evidence],
+        "sitemaps_not_selected": summary.sitemaps_not_selected,
+        "withheld": summary.withheld,
     }
     return answer if summary.unexpected is None else answer | {"unexpected": summary.unexpected}
 
@@ -163,6 +165,8 @@ def stored_entry_object(stored: StoredEntry) -> dict[str, object]:
         "page_type": stored.page_type,
         "first_seen": timestamp(stored.first_seen),
         "removed_at": timestamp(stored.removed_at),
+        "domain": stored.domain,
+        **({"sitemaps": list(stored.sitemaps)} if stored.sitemaps else {}),
     }
 
 

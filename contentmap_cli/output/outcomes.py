@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from contentmap_cli.errors import Failure
+from contentmap_cli.errors import Code, Failure
 from contentmap_cli.models import DomainSummary, JobStatus, JobSummary, ScanStatus
 from contentmap_cli.models.evidence import SourceKind
 from contentmap_cli.output.columns import Cell, Style
 from contentmap_cli.output.escape import redact, terminal
-from contentmap_cli.output.number_format import moment
+from contentmap_cli.output.number_format import moment, plural
 
 SCAN_STYLES = {
     ScanStatus.PENDING: Style.DIM,
@@ -38,10 +38,13 @@ def failure_text(failure: Failure) -> str:
 
 
 def outcome_note(summary: DomainSummary) -> str:
-    """Return why a domain has errors, and that nothing was removed if so, escaped; empty without errors."""
+    """Return why a domain has errors, that nothing was removed if so, and how many sitemaps were not
+    selected, escaped."""
     parts = [failure_text(summary.error)] if summary.error is not None else []
     if any(not source.state.is_proof for source in summary.evidence):
         parts.append("nothing was removed")
+    if selected := selection_note(summary):
+        parts.append(selected)
     return "; ".join(parts)
 
 
@@ -51,6 +54,14 @@ _SOURCES = {
     SourceKind.KNOWN_PATHS: "known paths",
     SourceKind.SITEMAP: "sitemap",
 }
+
+
+def selection_note(summary: DomainSummary) -> str:
+    """Return how many sitemaps were not selected, `11 of 14 sitemaps not selected`; empty for none, and where
+    the error says so."""
+    failed = summary.error is not None and summary.error.code == Code.NOT_SELECTED
+    skipped = 0 if failed else summary.sitemaps_not_selected
+    return f"{skipped:,} of {plural(skipped + summary.sitemaps, 'sitemap')} not selected" if skipped else ""
 
 
 def evidence_lines(summary: DomainSummary) -> list[str]:

@@ -9,8 +9,8 @@ from contentmap_cli.output.outcomes import evidence_lines, outcome_note
 
 
 def write_scan(out: TextIO, scan: DomainSummary) -> None:
-    """Write the outcome of a scan with errors, and the sources that prove nothing."""
-    if scan.status.clean:
+    """Write the outcome of a scan with errors or a selection, and the sources that prove nothing."""
+    if scan.status.clean and not scan.sitemaps_not_selected:
         return
     note = outcome_note(scan)
     out.write(f"\nlast scan: {scan.status.value}{f', {note}' if note else ''}\n")

@@ -362,6 +362,11 @@ class DocumentParser:
         return _ParseStopped(ProblemCode.BODY_TRUNCATED if self._is_cut() else code, message)
 
 
+def opening_of(head: bytes) -> Opening:
+    """Return the kind of a document that begins with these bytes, decompressed."""
+    return sniff(_head_text(head, detect(head)))
+
+
 def _head_text(head: bytes, charset: Charset) -> str:
     """Decode the first bytes, without a last character that is cut."""
     decoder = codecs.getincrementaldecoder(charset.codec)(LENIENT)

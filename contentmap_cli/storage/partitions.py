@@ -88,7 +88,7 @@ def hold_still(connection: Connection) -> None:
 def busy_jobs(connection: Connection) -> list[str]:
     """Return the jobs with a domain under a live lease of any run."""
     held = select(DomainScan.job_id).where(DomainScan.lease_until > utc_now()).distinct()
-    return list(connection.execute(held).scalars())
+    return [job_id for job_id in connection.execute(held).scalars() if job_id is not None]
 
 
 def measure(connection: Connection) -> Size:

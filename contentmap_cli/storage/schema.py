@@ -27,7 +27,7 @@ from contentmap_cli.storage.tables import Base, Job
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD: Final = "0010"
+HEAD: Final = "0012"
 """The revision that this code works with. A test compares it with the newest migration."""
 
 OLDEST_SERVER: Final = (14,)

@@ -3,6 +3,7 @@
     jobs 1--* domain_scans *--1 domains 1--* sitemap_files 1--* sitemap_urls
                                       domains 1--* robots_versions
                                       domains 1--* page_runs, pages
+    change_feed: the order in which domain scans were committed
 
 `sitemap_url_changes` and `sitemap_file_changes` hold previous values, from which the state after any scan
 follows.
@@ -32,6 +33,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     false,
+    text,
     true,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
@@ -51,6 +53,11 @@ class Base(DeclarativeBase):
 
     metadata = MetaData(naming_convention=NAMING)
     type_annotation_map: ClassVar = {datetime: UtcDateTime(), dict[str, Any]: JSON(), list[Any]: JSON()}
+
+
+def _where(condition: str) -> dict[str, Any]:
+    """Return the arguments of an index on some rows."""
+    return {"sqlite_where": text(condition), "postgresql_where": text(condition)}
 
 
 class Job(Base):
@@ -100,10 +107,13 @@ class DomainScan(Base):
         UniqueConstraint("job_id", "domain_id"),
         Index(None, "job_id", "status"),
         Index(None, "domain_id", "status"),
+        Index("ix_domain_scans_resumed_job_id", "resumed_job_id", **_where("resumed_job_id IS NOT NULL")),
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
-    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"))
+    job_id: Mapped[str | None] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"))
+    # of a row without job_id: a later part of a domain scan of this job, which was resumed and recorded again
+    resumed_job_id: Mapped[str | None] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"))
     domain_id: Mapped[int] = mapped_column(ForeignKey("domains.id", ondelete="CASCADE"))
     status: Mapped[str] = mapped_column(String(16))
     target: Mapped[dict[str, Any]]
@@ -120,6 +130,7 @@ class DomainScan(Base):
     added: Mapped[int] = mapped_column(Integer, default=0)
     removed: Mapped[int] = mapped_column(Integer, default=0)
     changed: Mapped[int] = mapped_column(Integer, default=0)
+    withheld: Mapped[int] = mapped_column(Integer, default=0, server_default="0")  # kept by --max-drop
     fetched_bytes: Mapped[int] = mapped_column(BigInteger, default=0)
     requests: Mapped[int] = mapped_column(Integer, default=0)
     retries: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
@@ -214,6 +225,29 @@ class PageRunRow(Base):
     error_message: Mapped[str | None] = mapped_column(Text)
 
 
+class Notification(Base):
+    """One message to one target of --notify. The target is a secret: its digest says which one it is."""
+
+    __tablename__ = "notifications"
+    __table_args__ = (UniqueConstraint("message_id", "target"), Index(None, "tenant_id", "status", "id"))
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    tenant_id: Mapped[str] = mapped_column(String(64))
+    message_id: Mapped[str] = mapped_column(String(40))  # the same in every attempt
+    job_id: Mapped[str] = mapped_column(String(40))  # may have been pruned since
+    target: Mapped[str] = mapped_column(String(64))  # its digest
+    label: Mapped[str] = mapped_column(String(300))  # its scheme, of a webhook its host too
+    payload: Mapped[str] = mapped_column(Text)
+    status: Mapped[str] = mapped_column(String(16))
+    attempts: Mapped[int] = mapped_column(Integer)
+    created_at: Mapped[datetime]
+    next_attempt_at: Mapped[datetime]
+    token: Mapped[str | None] = mapped_column(String(32))
+    lease_until: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+    error: Mapped[str | None] = mapped_column(Text)
+
+
 # COLLATE "C" sorts by code point, as Python and SQLite do: a merge needs one order on both sides.
 Url = Text().with_variant(Text(collation="C"), "postgresql")
 
@@ -279,6 +313,28 @@ FILE_CHANGES = Table(
     sqlite_with_rowid=False,
 )
 """Which sitemap files appeared and disappeared, by scan."""
+
+CHANGE_FEED = Table(
+    "change_feed",
+    Base.metadata,
+    # One row per recorded domain scan that changed URLs, in the order of the commits. What changed follows
+    # from the history, and the rows outlive their domain: no foreign key.
+    Column("id", BigId, primary_key=True),
+    Column("position", BigInteger, unique=True),  # NULL: committed, not numbered yet (PostgreSQL)
+    Column("tenant_id", String(64), nullable=False),
+    Column("domain_id", BigInteger),  # NULL: not of a domain, or of one that was removed
+    Column("domain", String(300)),
+    Column("scan_id", BigInteger),  # domain_scans.id
+    Column("kind", String(8), nullable=False),  # scan, baseline, removed or prune
+    Column("changes", BigInteger, nullable=False, server_default="0"),  # URLs
+    # of a baseline: the position of the row of kind prune that was written with it; 0: by the upgrade
+    Column("pruned_at", BigInteger),
+    Column("created_at", UtcDateTime(), nullable=False),
+    Index(None, "tenant_id", "position"),
+    Index(None, "domain_id", "position"),
+    Index("ix_change_feed_pruned_at", "tenant_id", "pruned_at", **_where("pruned_at IS NOT NULL")),
+)
+"""The order in which scans were committed. A baseline stands for all that was pruned before it."""
 
 PAGES = Table(
     "pages",

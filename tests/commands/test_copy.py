@@ -57,6 +57,7 @@ async def rows(address: str) -> dict[str, list[Any]]:
 def recorded(on_sqlite: Contentmap) -> Contentmap:
     """Two scans of two sites, with changes between them, and one of another tenant."""
     with serving(dict(PAGES)) as sites:
+        on_sqlite.environment["CONTENTMAP_NOTIFY_SECRET"] = "A" * 32
         words = ("scan", "http://a.test", "http://b.test", "--connect-to", sites.connect_to)
         on_sqlite(*words)
         sites.pages |= good_site("a.test", 30) | {
@@ -65,7 +66,8 @@ def recorded(on_sqlite: Contentmap) -> Contentmap:
             "b.test/3.xml": urlset("http://b.test/4"),
         }
         on_sqlite(*words)
-        on_sqlite(*words, "--tenant", "acme")
+        # a message for a receiver that is down
+        on_sqlite(*words, "--tenant", "acme", "--notify", "http://127.0.0.1:1/")
     asyncio.run(_check_pages(on_sqlite.database))
     return on_sqlite
 

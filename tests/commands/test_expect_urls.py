@@ -10,7 +10,7 @@ import pytest
 from databases import one_database
 from web_sites import good_site, serving
 
-from contentmap_cli.commands.interface.expectation import Expectation
+from contentmap_cli.commands.settings.expectation import Expectation
 from contentmap_cli.errors import UsageError
 from contentmap_cli.models import DomainSummary, ScanStatus
 

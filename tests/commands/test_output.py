@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import csv
+import gzip
 import io
+import json
 import os
+import random
 import shutil
 import sqlite3
 import stat
 import subprocess
+import sys
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import asyncpg
 import pytest
 from databases import one_database
+from lxml import etree
 from program import Contentmap
 from web_sites import good_site, serving, urlset
+from workbooks import sheets
 
 from contentmap_cli.check.occurrences import OccurrenceStore
 from contentmap_cli.commands import app as commands
@@ -25,6 +33,11 @@ from contentmap_cli.commands.interface.command_decorator import run_async
 from contentmap_cli.errors import AnswerLost, UsageError
 from contentmap_cli.storage.engine import COMMAND_SECONDS
 from contentmap_cli.storage.server_driver import SERVER_SETTINGS
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 
 def test_a_file_appears_only_when_it_is_whole(tmp_path: Path) -> None:
@@ -43,6 +56,29 @@ def test_a_file_appears_only_when_it_is_whole(tmp_path: Path) -> None:
         raise RuntimeError
     assert file.read_text() == "new"
     assert list(tmp_path.iterdir()) == [file]
+
+
+@pytest.mark.parametrize("name", ["answer.GZ", "answer.zst"])
+def test_a_compressed_file(name: str, tmp_path: Path) -> None:
+    """It is written as the text comes, equal bytes for equal text, and read by Python and by the program."""
+    chance = random.Random(1)
+    texts = [f"{chance.randbytes(500).hex()} ä\n" for _ in range(1000)]
+    for file in (tmp_path / "1" / name, tmp_path / "2" / name):
+        file.parent.mkdir()
+        with answer_to(str(file)) as out:
+            for text in texts:
+                out.write(text)
+                out.flush()
+            (partial,) = file.parent.iterdir()
+            assert partial.stat().st_size > 100_000
+    data = file.read_bytes()
+    assert data == (tmp_path / "1" / name).read_bytes()
+    assert len(data) < 0.6 * len("".join(texts))
+    plain = gzip.decompress(data) if name.endswith("GZ") else zstd.decompress(data)
+    assert plain.decode() == "".join(texts)
+    if shutil.which(program := "gzip" if name.endswith("GZ") else "zstd"):
+        ended = subprocess.run([program, "-dc"], input=data, stdout=subprocess.PIPE, check=True)
+        assert ended.stdout == plain
 
 
 def test_a_device_or_pipe_is_written_to_not_replaced(tmp_path: Path) -> None:
@@ -107,7 +143,7 @@ def test_a_full_disk_behind_stdout_is_told(on_sqlite: Any, tmp_path: Path) -> No
     assert (said.code, said.err.startswith("error: the answer could not be written")) == (3, True)
 
 
-@pytest.mark.parametrize("name", ["answer", "answer.gz", "/dev/null", None])
+@pytest.mark.parametrize("name", ["answer", "answer.gz", "answer.zst", "/dev/null", None])
 @pytest.mark.parametrize(
     "error", [TimeoutError(), ConnectionResetError(), OSError(24, "Too many open files")]
 )
@@ -122,7 +158,7 @@ def test_an_error_of_the_block_is_not_one_of_the_output(
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("name", ["answer", "answer.gz"])
+@pytest.mark.parametrize("name", ["answer", "answer.gz", "answer.zst"])
 def test_a_file_that_cannot_be_written_to_its_end(tmp_path: Path, name: str) -> None:
     """Writing, closing and renaming may fail; an error of the block takes precedence."""
     folder = tmp_path / "answers"
@@ -248,24 +284,73 @@ def test_a_temporary_folder_that_is_full_is_not_a_bad_pipe(
     assert "temporary folder" in caught.value.message
 
 
+COMMANDS = {
+    "urls a.test": "json.gz ndjson.zst csv xlsx txt xml.gz",
+    "sitemaps a.test": "csv xlsx",
+    "map a.test": "csv xlsx txt.zst",
+    "diff a.test": "json.zst csv xlsx txt.gz",
+    "diff --job JOB": "ndjson csv xlsx",
+    "robots a.test --history": "csv xlsx",
+    "robots a.test --test /": "csv xlsx",
+    "jobs": "json csv xlsx",
+    "tenants": "csv xlsx",
+    "domains": "csv xlsx",
+    "status JOB": "ndjson csv xlsx xml",
+    "parse s.xml": "json.gz csv xlsx txt xml",
+    "check s.xml": "csv xlsx xml sarif",
+    "config": "json.gz txt",
+}
+"""Commands with suffixes that they understand."""
+
+
 @one_database
-def test_csv_for_spreadsheets(contentmap: Any, tmp_path: Path) -> None:
-    """With a byte order mark where it is asked for, and otherwise the same bytes."""
-    with serving(good_site("a.test")) as sites:
-        for _ in range(2):
-            contentmap("scan", "http://a.test", "--connect-to", sites.connect_to)
-    (tmp_path / "s.xml").write_text(urlset("http://a.test/ä"), encoding="utf-8")
-    for words in (
-        ("urls", "a.test"),
-        ("sitemaps", "a.test"),
-        ("map", "a.test"),
-        ("diff", "a.test"),
-        ("robots", "a.test"),
-        ("jobs",),
-        ("status",),
-        ("parse", "s.xml"),
-    ):
-        plain, marked = (contentmap(*words, "--format", form) for form in ("csv", "csv-bom"))
-        assert marked.out == "\ufeff" + plain.out, words
-        contentmap(*words, "--format", "csv-bom", "-o", "t.csv")
-        assert (tmp_path / "t.csv").read_bytes() == marked.out.encode()
+def test_every_suffix_is_that_of_the_format(contentmap: Any, tmp_path: Path) -> None:
+    """What is read from the file has the rows of its CSV; a byte order mark is all that --csv-bom adds."""
+    for number in (1, 2):
+        with serving(good_site("a.test", number)) as sites:
+            words = ("scan", "http://a.test", "--connect-to", sites.connect_to, "-o", "scan.xlsx")
+            assert contentmap(*words).code == 0
+    (tmp_path / "s.xml").write_text(urlset("http://a.test/ä", "http://b.test/"), encoding="utf-8")
+    job = contentmap("jobs", "--json").json[0]["job_id"]
+    calls: dict[str, str] = {}
+    for command, suffixes in COMMANDS.items():
+        name, words = command.replace("/", ""), command.replace("JOB", job)
+        calls |= {f"{name}.{suffix}": f"{words} -o '{name}.{suffix}'" for suffix in suffixes.split()}
+        if "csv" in suffixes.split():
+            calls |= {f"{name} bom": f"{words} --csv-bom"}
+    calls |= {"jobs bom": "jobs --format csv-bom"}
+    answers = contentmap.many(*calls.values())
+    for name, answer in zip(calls, answers, strict=True):
+        if name.endswith(" bom"):
+            plain = (tmp_path / f"{name.removesuffix(' bom')}.csv").read_bytes()
+            assert answer.out.encode() == b"\xef\xbb\xbf" + plain, name
+        else:
+            assert answer.out == "" and read(tmp_path / name), name
+            if name.endswith(".csv"):
+                rows = read(tmp_path / f"{name.removesuffix('.csv')}.xlsx")
+                assert len(rows) == len(read(tmp_path / name)) > 1, name
+    assert read(tmp_path / "scan.xlsx") == read(tmp_path / "status JOB.xlsx")
+    urls = read(tmp_path / "urls a.test.xlsx")
+    assert urls[0] == read(tmp_path / "urls a.test.csv")[0]
+    assert urls[1][:3] == ["url", "http://a.test/page-0", date(2026, 1, 2)]
+
+
+def read(file: Path) -> list[Any]:
+    """The lines, rows or elements of a file, read as its name says."""
+    data = file.read_bytes()
+    if file.suffix == ".gz":
+        data, file = gzip.decompress(data), file.with_suffix("")
+    elif file.suffix == ".zst":
+        data, file = zstd.decompress(data), file.with_suffix("")
+    match file.suffix:
+        case ".xlsx":
+            return [*sheets(data).values()][-1]
+        case ".csv":
+            return list(csv.reader(io.StringIO(data.decode())))
+        case ".json" | ".sarif":
+            return [json.loads(data)]
+        case ".ndjson":
+            return [json.loads(line) for line in data.splitlines()]
+        case ".xml":
+            return list(etree.fromstring(data))
+    return data.decode().splitlines()

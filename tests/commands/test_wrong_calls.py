@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import shlex
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
-from program import PATIENCE, Contentmap, Said
+from program import Contentmap, Said
 
 JOB = "sitemap_0123456789abcdef0123456789abcdef"
 CALLS = """
@@ -29,7 +28,9 @@ CALLS = """
 2 cancel | cancel --failed | cancel x y | cancel x --format csv
 2 urls | urls 'a b' | urls a.test --first-seen-after x | urls a.test --limit 0 | urls a.test --format junit
 2 urls a.test --gzip | urls a.test --format csv -o new/ | urls a.test --format xml -o new/ --base x
-2 urls a.test --json --format txt | urls a.test --format parquet -o x.parquet.gz
+2 urls a.test --json --format txt | urls a.test --format parquet -o x.parquet.gz | jobs -o x.xlsx.ZST
+2 urls a.test --json --csv-bom | jobs --csv-bom --format ndjson | jobs -o x.pdf | status --watch -o x.xlsx
+2 config -o x.csv | urls a.test -o x.html | report a.test -o x.pdf | scan a.test --dry-run -o x.json
 6 urls a.test | urls a.test --format xml -o new/ | sitemaps a.test | map a.test | diff a.test
 6 report a.test -o x.html | check a.test --stored
 2 sitemaps | sitemaps a.test --format txt | sitemaps a.test --nonsense | sitemaps a.test b
@@ -44,25 +45,12 @@ CALLS = """
 2 check text.xml --base x | check text.xml --base http://[ | check a.test --base https://a.test/
 2 check text.xml --baseline text.xml | check folder | check a.test --stored --base https://a.test/
 2 check - - | check text.xml --write-baseline none/x
-2 parse | parse none.xml | parse . | parse text.xml --base x | parse text.xml --format xml | parse text.xml x
+2 parse | parse none.xml | parse . | parse text.xml --base x | parse text.xml --format junit | parse a b
 2 worker | worker x | worker -c 0 | worker --database-timeout -1 | worker --nonsense
 2 config x | config --format csv | config --config none.toml | config -o none/x
 2 db x | db check x | db check --format csv | db upgrade x | db upgrade --json | db partition
 2 db partition --partitions 0 | db partition --partitions x | db partition --partitions 4
 5 db check --db none.db | db check --db text.xml | db upgrade --db text.xml | db upgrade --db none/x.db
-"""
-# Each in turn, in one process: two hundred starts would take longer than all the calls.
-RUN = """
-import contextlib, io, json, shlex, sys
-from contentmap_cli.commands.app import _run
-for line in sys.stdin.read().splitlines():
-    sys.argv = ["contentmap", *shlex.split(line)]
-    out, err = io.TextIOWrapper(io.BytesIO()), io.TextIOWrapper(io.BytesIO())
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        code = _run()
-    for each in (out, err):
-        each.flush()
-    print(json.dumps([code, *(each.buffer.getvalue().decode() for each in (out, err))]))
 """
 
 
@@ -74,14 +62,9 @@ def wrong(tmp_path: Path) -> Any:
     (tmp_path / "wrong.toml").write_text("concurency = 3\n")
     (tmp_path / "empty.txt").touch()
     (tmp_path / "folder").mkdir()
-    (tmp_path / "run.py").write_text(RUN)
 
     def run(*lines: str) -> list[Said]:
-        environment = program.environment | {"CONTENTMAP_DATABASE_URL": program.database}
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-        with program.start_file(tmp_path / "run.py", env=environment, text=True, **pipes) as process:
-            out, _ = process.communicate("\n".join(("db upgrade", *lines)), timeout=PATIENCE)
-        made, *answers = (Said(*json.loads(answer)) for answer in out.splitlines())
+        made, *answers = program.many("db upgrade", *lines)
         assert made.code == 0, made.err
         return answers
 
@@ -115,7 +98,7 @@ def test_it_is_about_what_was_typed(wrong: Any) -> None:
     expected = {
         "worker": ("", "postgresql://user@host/database"),
         "urls a.test --format parq": (
-            "'parq' is not one of table, json, ndjson, csv, csv-bom, txt, xml, parquet",
+            "'parq' is not one of table, json, ndjson, csv, xlsx, txt, xml, parquet",
             "urls --help",
         ),
         "check text.xml --write-baseline none/x": ("cannot write none/x", "with --write-baseline"),

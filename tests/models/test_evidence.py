@@ -19,8 +19,9 @@ from contentmap_cli.models.evidence import (
 )
 
 WHOLE, PARTIAL, ABSENT = SourceState.WHOLE, SourceState.PARTIAL, SourceState.ABSENT
-STATES = tuple(SourceState)
-ROBOTS, HOME, PATHS, SITEMAP = SourceKind
+SKIPPED = SourceState.NOT_SELECTED
+STATES = tuple(each for each in SourceState if each is not SKIPPED)
+ROBOTS, HOME, PATHS, SITEMAP, SELECTION = SourceKind
 
 
 def source(kind: SourceKind, state: SourceState, *, named: bool = False, entries: int = 0) -> Source:
@@ -111,6 +112,24 @@ def test_files_that_list_nothing_have_a_code_of_their_own() -> None:
     found = conclude([source(ROBOTS, WHOLE), source(SITEMAP, WHOLE)])
     assert found.failure is not None
     assert (found.status, found.removals, found.failure.code) == (ScanStatus.PARTIAL, True, Code.NO_URLS)
+
+
+@pytest.mark.parametrize("robots", STATES)
+def test_files_that_are_not_selected(robots: SourceState) -> None:
+    """They change nothing about what was read; nothing is empty beside them, and none selected is a failure
+    unless one of them is known to list pages."""
+    others = source(SELECTION, SKIPPED, named=True, entries=11)
+    for state, entries in product(STATES, (0, 5)):
+        read = [source(ROBOTS, robots), source(SITEMAP, state, entries=entries)]
+        alone, beside = conclude(read), conclude([others, *read])
+        if alone.status is ScanStatus.EMPTY or (alone.failure and alone.failure.code == Code.NO_URLS):
+            assert beside == (ScanStatus.FAILED, True, others.failure)
+            old = others._replace(failure=None)
+            expected = ScanStatus.OK if state is WHOLE else ScanStatus.EMPTY
+            assert conclude([old, *read], listed=state is WHOLE).status is expected
+        else:
+            assert beside == alone
+    assert worth_recording([others]) == (others,)
 
 
 def test_what_is_recorded_stays_small() -> None:

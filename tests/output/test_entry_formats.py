@@ -1,24 +1,20 @@
-"""Entries put together by hand are what the general way gives, and other programs read them."""
+"""Exported entries are read by other programs."""
 
 from __future__ import annotations
 
 import csv
 import gc
 import io
-import json
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from contentmap_cli.errors import UsageError
 from contentmap_cli.models import DiscoveryMethod, Entry, Lastmod, StoredEntry
 from contentmap_cli.output.formats import Format, entries_writer
-from contentmap_cli.output.objects import any_entry_object
-from contentmap_cli.output.writers.csv import ENTRY, CsvRows, cells_of
-from contentmap_cli.output.writers.entry_text import entry_json
-from contentmap_cli.output.writers.parquet import ParquetEntries
+from contentmap_cli.output.objects import any_entry_object, timestamp
+from contentmap_cli.output.writers.csv import ENTRY
 
 SEEN = datetime(2026, 3, 1, 12, 0, 0, 5, tzinfo=UTC)
 PLAIN = [
@@ -30,23 +26,13 @@ PLAIN = [
 ]
 ROWS = [
     *PLAIN,
+    Entry("https://a.example/child.xml", type="sitemap"),
     *(
         StoredEntry(entry, "https://a.example/s.xml", DiscoveryMethod.INDEX, "page", SEEN, None)
         for entry in PLAIN
     ),
     StoredEntry(PLAIN[0], "=s", DiscoveryMethod.ROBOTS, None, None, SEEN),
 ]
-
-
-def test_the_short_way_writes_what_the_general_way_does() -> None:
-    """To the last character, in JSON and CSV, one by one and at once."""
-    assert [entry_json(row) for row in ROWS] == [json.dumps(any_entry_object(row)) for row in ROWS]
-    general, short = io.StringIO(), io.StringIO()
-    rows = CsvRows(general, ENTRY, cells_of(ENTRY, any_entry_object))
-    for row in ROWS:
-        rows.write(row)
-    entries_writer(Format.CSV, short).write_all(ROWS)
-    assert short.getvalue() == general.getvalue()
 
 
 def parquet(tmp_path: Path) -> Path:
@@ -60,6 +46,20 @@ def parquet(tmp_path: Path) -> Path:
     return file
 
 
+def test_parquet_has_every_value(tmp_path: Path) -> None:
+    """What the API gives, with media as lists of maps."""
+    rows = pytest.importorskip("pyarrow.parquet").read_table(parquet(tmp_path)).to_pylist()
+    assert list(rows[0]) == ["_".join(path) for path in ENTRY]
+    for row, stored in zip(rows, ROWS, strict=True):
+        unknown = {} if isinstance(stored, StoredEntry) else dict.fromkeys(row)
+        expected = unknown | any_entry_object(stored)
+        for name in ("images", "videos", "news", "alternates"):
+            row[name] = [dict(item) for item in row[name]]
+        for name in ("lastmod", "first_seen", "removed_at"):
+            row[name] = timestamp(row[name])
+        assert row == expected
+
+
 def test_pandas_opens_parquet_and_csv(tmp_path: Path) -> None:
     """Dates are dates, numbers numbers, and no row is lost."""
     pandas = pytest.importorskip("pandas")
@@ -67,7 +67,8 @@ def test_pandas_opens_parquet_and_csv(tmp_path: Path) -> None:
     assert list(frame.columns) == ["_".join(path) for path in ENTRY]
     assert list(frame["url"]) == [row["url"] for row in map(any_entry_object, ROWS)]
     assert frame["lastmod"][0] == pandas.Timestamp("2026-03-01", tz="UTC")
-    assert (frame["priority"][0], frame["images"][2]) == (0.1, 1)
+    assert frame["priority"][0] == 0.1
+    assert [dict(item) for item in frame["images"][2]] == [{"loc": "i"}]
     out = io.StringIO()
     entries_writer(Format.CSV, out).write_all(ROWS)
     assert len(pandas.read_csv(io.StringIO(out.getvalue()))) == len(ROWS)
@@ -76,8 +77,8 @@ def test_pandas_opens_parquet_and_csv(tmp_path: Path) -> None:
 def test_duckdb_opens_parquet(tmp_path: Path) -> None:
     """As it is, by its name."""
     duckdb = pytest.importorskip("duckdb")
-    query = f"SELECT count(*), count(lastmod) FROM '{parquet(tmp_path)}'"
-    assert duckdb.connect().execute(query).fetchall() == [(len(ROWS), 3)]
+    query = f"SELECT count(*), count(lastmod), max(images[1]['loc']) FROM '{parquet(tmp_path)}'"
+    assert duckdb.connect().execute(query).fetchall() == [(len(ROWS), 3, "i")]
 
 
 def test_a_csv_survives_a_spreadsheet(tmp_path: Path) -> None:
@@ -93,33 +94,21 @@ def test_a_csv_survives_a_spreadsheet(tmp_path: Path) -> None:
     assert not [cell.value for cell in cells if cell.data_type == "f"]
 
 
-def test_parquet_that_cannot_be_written(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Onto a terminal, or without pyarrow: refused with a hint before anything is written."""
-    pytest.importorskip("pyarrow")
-
-    class Terminal(io.StringIO):
-        def isatty(self) -> bool:
-            return True
-
-    with pytest.raises(UsageError, match="terminal") as refused:
-        ParquetEntries(Terminal())
-    assert refused.value.hint == "name a file with -o"
-    monkeypatch.setitem(sys.modules, "pyarrow", None)  # what an import finds where it is not installed
-    with pytest.raises(UsageError, match="not installed") as missing:
-        ParquetEntries(io.StringIO())
-    assert "[parquet]" in str(missing.value.hint)
-
-
-def test_parquet_that_is_left_early_says_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("format", [Format.PARQUET, Format.XLSX])
+def test_a_binary_file_that_is_left_early_says_nothing(
+    format: Format, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Where an export is stopped, or its disk is full, its own error is all there is to read."""
-    pytest.importorskip("pyarrow")
+    """Where an export is stopped, or its disk is full, its own error is all there is to read, and no
+    temporary file stays."""
+    if format is Format.PARQUET:
+        pytest.importorskip("pyarrow")
     gc.collect()  # what other tests have left
     monkeypatch.setattr(sys, "unraisablehook", sys.__unraisablehook__)
-    with (tmp_path / "urls.parquet").open("w", encoding="utf-8") as out:
-        writer = ParquetEntries(out)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with (tmp_path / "urls").open("w", encoding="utf-8") as out:
+        writer = entries_writer(format, out)
         writer.write_all(ROWS)
     del writer
     gc.collect()
     assert capsys.readouterr().err == ""
+    assert list(tmp_path.iterdir()) == [tmp_path / "urls"]

@@ -5,12 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import json
-import zipfile
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from lxml import etree
+from workbooks import Output, sheets
 
 from contentmap_cli.check.checker import RULES, Checker
 from contentmap_cli.check.occurrences import OccurrenceStore, occurrences_by_url
@@ -33,17 +33,6 @@ NOW = datetime(2026, 3, 1, tzinfo=UTC)
 SECRET = "https://user:geheim@a.test/sitemap.xml"
 NAMES = ("https://a.test/s1.xml", "https://a.test/s2.xml")
 URLS = [f"https://a.test/p{number}?a=%" for number in range(7)]
-
-
-class Output(io.TextIOWrapper):
-    """A text stream over bytes, for formats that are binary."""
-
-    def __init__(self) -> None:
-        super().__init__(io.BytesIO(), encoding="utf-8", write_through=True)
-
-    @property
-    def data(self) -> bytes:
-        return self.buffer.getvalue()  # type: ignore[attr-defined,no-any-return]
 
 
 def report(by: Grouping = Grouping.FILE, fail_on: Severity = Severity.ERROR) -> CheckReport:
@@ -70,22 +59,6 @@ def written(format: Format, **options: Any) -> bytes:
     return out.data
 
 
-def sheets(data: bytes) -> dict[str, list[list[str]]]:
-    """The rows of a workbook, by the name of the sheet."""
-    space = {"m": "http://schemas.openxmlformats.org/spreadsheetml/2006/main"}
-    book = zipfile.ZipFile(io.BytesIO(data))
-    names = etree.fromstring(book.read("xl/workbook.xml")).xpath("//m:sheet/@name", namespaces=space)
-    return {
-        name: [
-            ["".join(cell.itertext()) for cell in row]
-            for row in etree.fromstring(book.read(f"xl/worksheets/sheet{number}.xml")).iterfind(
-                ".//m:row", space
-            )
-        ]
-        for number, name in enumerate(names, start=1)
-    }
-
-
 @pytest.mark.parametrize("format", CHECK_FORMATS)
 def test_no_format_shows_a_secret(format: Format) -> None:
     """Wherever a URL with a password stands: as a target, a file, a message, an occurrence."""
@@ -96,9 +69,9 @@ def test_no_format_shows_a_secret(format: Format) -> None:
         out = Output()
         rows = [(finding, each) for each in finding.occurrences]
         write_report(format, out, CheckReport([finding], summary, [rule], lambda rows=rows: iter(rows), by))
-        data = out.data if format is not Format.XLSX else repr(sheets(out.data)).encode()
-        assert b"a.test/sitemap.xml" in data
-        assert b"geheim" not in data
+        text = out.text(format)
+        assert "a.test/sitemap.xml" in text
+        assert "geheim" not in text
 
 
 @pytest.mark.parametrize("format", [each for each in CHECK_FORMATS if each is not Format.TABLE])
@@ -106,7 +79,7 @@ def test_every_occurrence_is_named(format: Format) -> None:
     """In every order: each URL as often as it occurs, in both files."""
     for by in Grouping:
         data = written(format, by=by)
-        text = repr(sheets(data)["Occurrences 1"]) if format is Format.XLSX else data.decode()
+        text = repr(sheets(data)["Occurrences"]) if format is Format.XLSX else data.decode()
         for number in range(len(URLS)):
             assert text.count(f"//a.test/p{number}?a=") >= (1 if by is Grouping.URL else 2), (by, number)
         assert all(name.removeprefix("https:") in text for name in NAMES)
@@ -130,7 +103,7 @@ def test_json_and_rows() -> None:
         "line": 2,
         "url": URLS[0],
         "value": "2024/01/02",
-        "message": "lastmod is not a W3C date-time",
+        "message": "lastmod is not a W3C date-time: 2024/01/02",
     }
     assert [each["url"] for each in said["findings"]] == [URLS[0], *URLS] * 2
     by_url = json.loads(written(Format.JSON, by=Grouping.URL))["findings"]
@@ -141,7 +114,7 @@ def test_json_and_rows() -> None:
     rows = list(csv.DictReader(io.StringIO(written(Format.CSV).decode())))
     assert len(rows) == 16
     texts = ["warning", "lastmod-format", "a.test", NAMES[0], "2", URLS[0], "2024/01/02"]
-    assert list(rows[0].values()) == [*texts, "lastmod is not a W3C date-time"]
+    assert list(rows[0].values()) == [*texts, "lastmod is not a W3C date-time: 2024/01/02"]
     assert json.loads(_empty(Format.JSON))["findings"] == []
 
 
@@ -153,11 +126,11 @@ def _empty(format: Format) -> bytes:
 
 def test_a_workbook_has_findings_and_occurrences(monkeypatch: pytest.MonkeyPatch) -> None:
     """Numbers are numbers; what does not fit a sheet is in the next one."""
-    monkeypatch.setattr("contentmap_cli.output.findings.xlsx.SHEET_ROWS", 10)
+    monkeypatch.setattr("contentmap_cli.output.writers.xlsx.SHEET_ROWS", 10)
     book = sheets(written(Format.XLSX))
-    assert list(book) == ["Findings", "Occurrences 1", "Occurrences 2"]
+    assert list(book) == ["Findings", "Occurrences", "Occurrences 2"]
     assert [len(rows) for rows in book.values()] == [5, 11, 7]
-    assert book["Findings"][1][:6] == ["warning", "lastmod-format", "a.test", NAMES[0], "2", "1"]
+    assert book["Findings"][1][:6] == ["warning", "lastmod-format", "a.test", NAMES[0], 2, 1]
 
 
 def test_sarif_has_a_result_for_each_occurrence(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -192,6 +165,9 @@ def test_build_servers_see_failures_and_the_rest() -> None:
         assert (suite.get("tests"), suite.get("failures")) == ("5", str(failures))
         assert len(suite.findall("testcase")) == 5
         assert len(suite.findall("testcase/failure")) == failures
+        skipped = [each.get("message") for each in suite.findall("testcase/skipped")]
+        assert len(skipped) == int(suite.get("skipped")) == 4 - failures
+        assert all(each.startswith("warning, below --fail-on error: lastmod is not") for each in skipped)
     lines = written(Format.GITHUB).decode().splitlines()
     assert len(lines) == 16
     assert ["(7 times)" in line for line in lines[:4]] == [False, True, False, True]
@@ -219,3 +195,33 @@ def test_a_checker_shares_the_store() -> None:
         (finding,) = checker.findings()
         assert len(list(finding.occurrences)) == 1
     assert len(list(store.by_url())) == 2
+
+
+def test_occurrences_are_in_the_order_of_lines() -> None:
+    """However they were found; those without a line come last. Places count in this order."""
+    store = OccurrenceStore()
+    notes = Notes(CheckedSite("a.test", NOW), frozenset(RULES), store)
+    for line in (9, 3, None, 5):
+        notes.add(RULES["url-percent"], CheckedFile(NAMES[0], DocumentKind.URLSET), url=f"u{line}", line=line)
+    (finding,) = notes.findings()
+    assert [each.line for each in finding.occurrences] == [3, 5, 9, None]
+    assert finding.line == 3
+    store.forget(1, [1, 4])
+    assert [each.url for each in finding.occurrences] == ["u5", "u9"]
+
+
+def test_a_table_on_a_narrow_terminal() -> None:
+    """Texts are wrapped below themselves, a value is below its URL, and no URL is broken."""
+    out = Output()
+    write_report(Format.TABLE, out, report(), width=40)
+    lines = out.text(Format.TABLE).splitlines()
+    assert lines[1:7] == [
+        "  warning  lastmod-format  line 2:",
+        "             lastmod is not a W3C",
+        "             date-time",
+        f"             {URLS[0]}",
+        "             2024/01/02",
+        "  error    url-percent  line 2: % that",
+    ]
+    assert f"             line 2: {URLS[0]}" in lines  # longer than 40
+    assert max(len(line) for line in lines[:-2] if "https:" not in line) <= 40

@@ -2,56 +2,100 @@
 
 from __future__ import annotations
 
+import sys
+from typing import Any
+
 import pytest
 
 from contentmap_cli.commands.interface.options import chosen
 from contentmap_cli.errors import UsageError
 from contentmap_cli.output.formats import (
     CHECK_FORMATS,
+    DIFF_FORMATS,
+    DOCTOR_FORMATS,
     ENTRY_FORMATS,
     LIST_FORMATS,
     PARSE_FORMATS,
     SCAN_FORMATS,
     Format,
 )
+from contentmap_cli.output.suffixes import SUFFIXES
+
+UNDERSTOOD = {
+    SCAN_FORMATS: "json ndjson jsonl csv xlsx txt=table xml=junit",
+    LIST_FORMATS: "json ndjson jsonl csv xlsx txt=table",
+    ENTRY_FORMATS: "json ndjson jsonl csv xlsx txt=txt xml=xml parquet",
+    DIFF_FORMATS: "json ndjson jsonl csv xlsx txt=txt",
+    PARSE_FORMATS: "json ndjson jsonl csv xlsx txt=txt xml=xml parquet",
+    CHECK_FORMATS: "json ndjson jsonl csv xlsx txt=table xml=junit sarif",
+    DOCTOR_FORMATS: "json txt=table",
+    (Format.HTML,): "html htm=html",
+}
+"""The suffixes of the commands, with the format where the name is another."""
 
 
-@pytest.mark.parametrize(
-    ("file", "allowed", "format"),
-    [
-        ("urls.csv", ENTRY_FORMATS, Format.CSV),
-        ("URLS.CSV", ENTRY_FORMATS, Format.CSV),
-        ("out.d/urls.csv.gz", ENTRY_FORMATS, Format.CSV),
-        ("urls.jsonl", ENTRY_FORMATS, Format.NDJSON),
-        ("urls.parquet", ENTRY_FORMATS, Format.PARQUET),
-        ("urls.xml", ENTRY_FORMATS, Format.XML),
-        ("urls.txt", ENTRY_FORMATS, Format.TXT),
-        ("files.txt", LIST_FORMATS, Format.TABLE),
-        ("job.xml", SCAN_FORMATS, Format.JUNIT),
-        ("findings.sarif", CHECK_FORMATS, Format.SARIF),
-        ("v1.2/urls", ENTRY_FORMATS, Format.TABLE),
-        ("/dev/stdout", ENTRY_FORMATS, Format.TABLE),
-        ("sitemaps/", ENTRY_FORMATS, Format.TABLE),
-        ("entries", PARSE_FORMATS, Format.NDJSON),
-    ],
-)
-def test_the_suffix_names_the_format(file: str, allowed: tuple[Format, ...], format: Format) -> None:
-    """Its case does not matter, nor does compression; a file without a suffix has the default format."""
-    assert chosen(None, False, allowed, file) is format
-
-
-@pytest.mark.parametrize("file", ["urls.xlsx", "urls.parquet", "urls.csv.bz2", "urls.sarif.gz"])
-def test_a_suffix_that_names_no_format_of_the_command(file: str) -> None:
-    """It is refused before anything is done, and --format is named."""
-    with pytest.raises(UsageError) as caught:
-        chosen(None, False, LIST_FORMATS, file)
-    assert "--format" in str(caught.value.hint)
+@pytest.mark.parametrize("allowed", UNDERSTOOD, ids="-".join)
+def test_every_suffix_of_a_command(allowed: tuple[Format, ...]) -> None:
+    """Its case does not matter, nor does compression, except of what is compressed already; any other suffix
+    is refused with those that are understood."""
+    pairs = [name.split("=") for name in UNDERSTOOD[allowed].split()]
+    formats = {f".{name}": (other or [name.replace("jsonl", "ndjson")])[0] for name, *other in pairs}
+    for suffix, format in formats.items():
+        assert chosen(None, False, allowed, f"out.d/v1.2{suffix}") == format
+        assert chosen(None, False, allowed, f"OUT{suffix.upper()}") == format
+        for compression in (".gz", ".zst", ".GZ"):
+            if format in ("xlsx", "parquet"):
+                with pytest.raises(UsageError, match="compressed already") as caught:
+                    chosen(None, False, allowed, f"out{suffix}{compression}")
+                assert caught.value.hint == f"use -o out{suffix}"
+            else:
+                assert chosen(None, False, allowed, f"out{suffix}{compression}") == format
+    for suffix in {*SUFFIXES, ".bz2", ".csv.bz2", ".pdf", ".7z", ".gz.gz"} - {*formats}:
+        with pytest.raises(UsageError, match="names no format of this command") as caught:
+            chosen(None, False, allowed, f"out{suffix}")
+        hint = str(caught.value.hint)
+        assert all(each in hint for each in formats) and ("--format" in hint) is (len(allowed) > 1)
+        assert ("contentmap report" in hint) is (suffix in (".html", ".htm"))
+    for name in (None, "-", "v1.2/out", "/dev/stdout", "out.d/", "out.gz"):
+        assert chosen(None, False, allowed, name) is allowed[0]
 
 
 def test_options_come_before_the_suffix() -> None:
-    """--format and --json decide whatever the file is called."""
-    assert chosen(Format.NDJSON, False, LIST_FORMATS, "urls.csv") is Format.NDJSON
+    """--format, --json and --csv-bom decide whatever the file is called, and exclude each other."""
+    ndjson, csv, table = ({"format": each} for each in (Format.NDJSON, Format.CSV, Format.TABLE))
+    assert chosen(ndjson, False, LIST_FORMATS, "urls.csv") is Format.NDJSON
     assert chosen(None, True, LIST_FORMATS, "urls.csv") is Format.JSON
-    assert chosen(Format.TABLE, False, LIST_FORMATS, "urls.xlsx") is Format.TABLE
-    with pytest.raises(UsageError):
-        chosen(Format.CSV, True, LIST_FORMATS)
+    assert chosen(table, False, LIST_FORMATS, "urls.xlsx") is Format.TABLE
+    assert chosen(table, False, LIST_FORMATS, "urls.pdf") is Format.TABLE
+    for given in ({}, csv, {"format": Format.CSV_BOM}):
+        assert chosen(given | {"csv_bom": True}, False, LIST_FORMATS) is Format.CSV_BOM
+    for given, as_json in ((csv, True), (ndjson | {"csv_bom": True}, False), ({"csv_bom": True}, True)):
+        with pytest.raises(UsageError, match="exclude each other"):
+            chosen(given, as_json, LIST_FORMATS)
+    with pytest.raises(UsageError) as caught:
+        chosen({"format": Format.HTML}, False, LIST_FORMATS)
+    assert caught.value.hint == "--format is one of table, json, ndjson, csv, xlsx"
+
+
+def test_what_cannot_be_written_is_refused_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a terminal, and without the package."""
+
+    def refused(format: Format, output: str | None) -> UsageError:
+        with pytest.raises(UsageError) as caught:
+            chosen({"format": format}, False, (format,), output)
+        return caught.value
+
+    given: dict[str, Any] = {Format.XLSX: "xlsxwriter", Format.PARQUET: "pyarrow", Format.HTML: None}
+    for format, package in given.items():
+        monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+        for name in (None, "-"):
+            error = refused(format, name)
+            assert (error.message, error.hint) == (
+                f"{format} is not written to a terminal",
+                "name a file with -o",
+            )
+        if package is not None:
+            monkeypatch.setitem(sys.modules, package, None)  # what an import finds where it is not installed
+            error = refused(format, "x")
+            assert "not installed" in error.message
+            assert error.hint == f"pip install 'contentmap-cli[{format}]'"

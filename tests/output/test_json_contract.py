@@ -27,7 +27,7 @@ def test_domain(make_domain) -> None:
     answer = objects.domain_object(make_domain(seconds=0.41239, fetched_bytes=7))
     assert " ".join(answer) == (
         "type schema job_id domain outcome sitemaps sitemaps_failed urls added removed changed"
-        " fetched_bytes requests retries seconds error evidence"
+        " fetched_bytes requests retries seconds error evidence sitemaps_not_selected withheld"
     )
     assert (answer["type"], answer["schema"], answer["outcome"]) == ("domain", 1, "ok")
     assert answer["seconds"] == 0.412
@@ -137,7 +137,7 @@ def test_stored_entry() -> None:
         Entry("https://a.example/"), "https://a.example/s.xml", DiscoveryMethod.INDEX, "article", seen, None
     )
     answer = objects.stored_entry_object(stored)
-    assert " ".join(answer) == f"{ENTRY_KEYS} page_type first_seen removed_at"
+    assert " ".join(answer) == f"{ENTRY_KEYS} page_type first_seen removed_at domain"
     assert answer["discovered_by"] == "index"
     assert (answer["first_seen"], answer["removed_at"]) == ("2026-03-01T00:00:00Z", None)
 

@@ -15,7 +15,7 @@ from sqlalchemy import func, select, text
 from contentmap_cli.errors import LeaseLost
 from contentmap_cli.models import Entry, FileStatus, Lastmod, Limits
 from contentmap_cli.storage.jobs.claims import Claim, fence
-from contentmap_cli.storage.reading.contents import EntryFilter
+from contentmap_cli.storage.reading.entry_pages import EntryFilter
 from contentmap_cli.storage.session import Sessions
 from contentmap_cli.storage.tables import SITEMAP_URLS, SitemapFile
 from contentmap_cli.storage.writing import change_set

@@ -10,7 +10,7 @@ from typing import Any
 from recording import DOMAIN, Listing, record
 
 from contentmap_cli.models import Entry, Lastmod, StoredEntry
-from contentmap_cli.storage.reading.contents import EntryFilter
+from contentmap_cli.storage.reading.entry_pages import EntryFilter
 from contentmap_cli.storage.session import Sessions
 from tests.support.stored_entries import stored_entries
 

@@ -18,7 +18,7 @@ from contentmap_cli.storage import schema
 from contentmap_cli.storage.engine import Database, open_database
 from contentmap_cli.storage.partitions import partition, read_partitions
 from contentmap_cli.storage.reading.comparison import changes_between, history
-from contentmap_cli.storage.reading.contents import EntryFilter
+from contentmap_cli.storage.reading.entry_pages import EntryFilter
 from contentmap_cli.storage.session import Sessions
 from contentmap_cli.storage.tables import SITEMAP_URLS
 from tests.support.stored_entries import stored_entries

@@ -18,6 +18,7 @@ from contentmap_cli.storage.engine import Database, open_database
 from contentmap_cli.storage.queue.queue_tables import ENTRIES, LOG, STATISTICS
 from contentmap_cli.storage.schema import SchemaState, tables_on
 from contentmap_cli.storage.tables import (
+    CHANGE_FEED,
     FILE_CHANGES,
     PAGES,
     SITEMAP_URLS,
@@ -25,6 +26,7 @@ from contentmap_cli.storage.tables import (
     Domain,
     DomainScan,
     Job,
+    Notification,
     PageRunRow,
     RobotsVersionRow,
     SitemapFile,
@@ -161,9 +163,26 @@ async def fill(connection: AsyncConnection) -> None:
             },
         ),
         (
+            Notification,
+            {
+                "id": 1,
+                "tenant_id": "default",
+                "message_id": "msg_1",
+                "job_id": "sitemap_1",
+                "target": "0" * 64,
+            }
+            | {"label": "https://a.example", "payload": "{}", "status": "pending", "attempts": 0}
+            | dict.fromkeys(("created_at", "next_attempt_at"), now),
+        ),
+        (
             PAGES,
             {"domain_id": 1, "url": "https://a.example/ü", "run_id": 1, "kind": "listed"}
             | {"asked_at": now, "facts": "{}"},
+        ),
+        (
+            CHANGE_FEED,
+            {"id": 1, "position": 1, "tenant_id": "default", "domain_id": 1, "domain": "a.example"}
+            | {"scan_id": 1, "kind": "baseline", "changes": 2**40, "pruned_at": 0, "created_at": now},
         ),
     ]
     if connection.dialect.name == "postgresql":

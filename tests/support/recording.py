@@ -34,6 +34,7 @@ from contentmap_cli.storage.tables import SITEMAP_URLS, DomainScan
 from contentmap_cli.storage.writing.change_set import ChangeSet
 from contentmap_cli.storage.writing.entries import Changes, Compared, compare_ahead, merge_entries
 from contentmap_cli.storage.writing.files import drop_files, save_files
+from contentmap_cli.storage.writing.history import begin_part
 from contentmap_cli.storage.writing.row_diff import FileEntries
 
 DOMAIN = "shop.example"
@@ -63,6 +64,16 @@ async def start(sessions: Sessions, domain: str = DOMAIN) -> Claim:
         target = Target(domain, (f"https://{domain}",))
         await jobs.create_job(session, job_id, "default", [target], {}, "owner")
         taken = (await claim_domains(session, job_id, "default", [domain], "owner"))[domain]
+    assert isinstance(taken, Claim)
+    return taken
+
+
+async def resume(sessions: Sessions, job_id: str, domain: str = DOMAIN) -> Claim:
+    """The domain scan of a job claimed again, as `resume --failed` does."""
+    async with sessions.brief(job_id) as session, session.begin():
+        mine = update(DomainScan).where(DomainScan.job_id == job_id)
+        await session.write(mine.values(status=ScanStatus.PARTIAL))
+        taken = (await claim_domains(session, job_id, "default", [domain], "owner", failures=True))[domain]
     assert isinstance(taken, Claim)
     return taken
 
@@ -126,13 +137,15 @@ async def record(
     ahead: bool = False,
     between: Callable[[Claim], Awaitable[None]] | None = None,
     deltas: Mapping[str, RowDelta] | None = None,
+    taken: Claim | None = None,
 ) -> Changes:
     """One scan of a site that finds these files; what it says is held against the table if `counted`.
 
     `ahead`: it is compared before its turn to write, and then, before that turn comes, `between` happens.
-    `deltas` are what changed in files of which only that was read.
+    `deltas` are what changed in files of which only that was read. `taken` is a claim of another job than a
+    new one.
     """
-    taken = await start(sessions, domain)
+    taken = taken or await start(sessions, domain)
     crawled = [
         CrawledFile(
             f"https://{domain}/{name}",
@@ -177,6 +190,9 @@ async def _write(
     async with sessions.work(taken.job_id, domain) as session, session.begin():
         await session.turn()
         await fence(session, taken)
+        if taken.resumed:
+            files_found = len(crawled)
+            taken = await begin_part(session, taken, ScanStatus.OK, complete=complete, files=files_found)
         saved = await save_files(session, taken, crawled, whole=complete)
         files = [
             replace(file, file_id=saved.ids[position], known=saved.ids[position] in saved.known)
@@ -191,7 +207,8 @@ async def _write(
             removals=complete,
             ahead=compared,
         )
-        summary = DomainSummary(taken.job_id, domain, ScanStatus.OK, urls=changes.urls)
+        counts = {name: getattr(changes, name) for name in ("urls", "added", "removed", "changed")}
+        summary = DomainSummary(taken.job_id, domain, ScanStatus.OK, **counts)
         await drop_files(session, taken, saved.vanished if complete else ())
         await finish_domain(session, taken, replace(summary, sitemaps=len(crawled)), complete=complete)
         # what the count is derived from must not drift from what is there

@@ -33,7 +33,12 @@ def built(connection: Connection) -> dict[str, Any]:
     found = inspect(connection)
 
     def sorted_by_text(items: Iterable[Any]) -> list[str]:
-        return sorted(str({key: str(value) for key, value in item.items()}) for item in items)
+        return sorted(str({key: shown(value) for key, value in item.items()}) for item in items)
+
+    def shown(value: Any) -> str:
+        # an option may be an SQL text, whose repr is an address
+        options = value.items() if isinstance(value, dict) else ()
+        return str({key: str(option) for key, option in options}) if options else str(value)
 
     return {
         table: {

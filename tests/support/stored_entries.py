@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 from contentmap_cli.models import StoredEntry
-from contentmap_cli.storage.reading.contents import EntryFilter, stored_batches
+from contentmap_cli.storage.reading.entry_pages import EntryFilter, stored_batches
 from contentmap_cli.storage.session import GuardedSession
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ssl
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -56,6 +57,7 @@ class Sites:
     pages: dict[str, Page]
     port: int = 0
     asked: list[str] = field(default_factory=list)
+    sent: Counter[str] = field(default_factory=Counter)  # bytes of bodies that the client took
     not_modified: int = 0
     heard: list[tuple[str, dict[str, str]]] = field(default_factory=list)
     gate: threading.Event = field(default_factory=_open)
@@ -109,7 +111,10 @@ def serving(pages: dict[str, Page], *, tls: bool = False) -> Iterator[Sites]:
             if reply.status != 304:
                 self.send_header("Content-Length", str(len(reply.body) + reply.cut))
             self.end_headers()
-            self.wfile.write(reply.body)
+            for start in range(0, len(reply.body), 65536):
+                part = reply.body[start : start + 65536]
+                self.wfile.write(part)
+                sites.sent[host + self.path] += len(part)
             if reply.cut:
                 self.close_connection = True
 

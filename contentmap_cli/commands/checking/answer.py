@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from contentmap_cli.check.occurrences import OccurrenceStore, occurrences_by_url
 from contentmap_cli.commands.checking.baseline import Baseline, new_findings, write_baseline
 from contentmap_cli.commands.checking.targets import CheckedTarget
-from contentmap_cli.commands.interface.answer_output import answer_to
+from contentmap_cli.commands.interface.answer_output import answer_to, width_of
 from contentmap_cli.commands.interface.global_options import GlobalOptions
 from contentmap_cli.errors import Exit
 from contentmap_cli.models import Severity
@@ -67,7 +67,7 @@ class CheckAnswer:
             shown, summary, rules, lambda: occurrences_by_url(store, shown), self.by, self.fail_on
         )
         with answer_to(self.output) as out:
-            write_report(self.format, out, report, color=cli.colored(out))
+            write_report(self.format, out, report, width=width_of(out), color=cli.colored(out))
         return Exit.NOT_CLEAN if failing else Exit.CLEAN
 
     def _without_known(self, found: list[Finding], store: OccurrenceStore) -> tuple[list[Finding], int]:

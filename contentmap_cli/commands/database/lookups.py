@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence, Sized
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import TypeVar
@@ -16,11 +16,11 @@ from contentmap_cli.models import JobStatus, JobSummary
 from contentmap_cli.storage.jobs.job_queries import job_ids, job_summary, latest_job_id, list_jobs
 from contentmap_cli.storage.jobs.jobs import find_job
 from contentmap_cli.storage.queue.queue_state import with_queue
-from contentmap_cli.storage.reading.contents import find_domain, known_domains
+from contentmap_cli.storage.reading.contents import all_domains, find_domain, known_domains
 from contentmap_cli.storage.session import GuardedSession, Sessions
 from contentmap_cli.storage.tables import Job
 
-T = TypeVar("T")
+Page = TypeVar("Page", bound=Sized)
 JOB_PREFIX = "sitemap_"
 _OPEN = frozenset({JobStatus.PENDING, JobStatus.RUNNING, JobStatus.INTERRUPTED})
 _JOB_ID = re.compile(rf"{JOB_PREFIX}[0-9a-f]{{32}}", re.ASCII)
@@ -41,10 +41,10 @@ async def require_domain(session: GuardedSession, tenant: str, name: str, *, sca
 
 async def pages(
     sessions: Sessions,
-    next_page: Callable[[GuardedSession], Awaitable[list[T]]],
+    next_page: Callable[[GuardedSession], Awaitable[Page]],
     *,
     domain: str | None = None,
-) -> AsyncIterator[list[T]]:
+) -> AsyncIterator[Page]:
     """Yield the pages that `next_page` returns until one is empty, each read in a transaction of its own.
     None is open while a page is written, whose reader may pause."""
     while True:
@@ -62,6 +62,22 @@ async def recorded_domain(cli: GlobalOptions, name: str) -> AsyncIterator[tuple[
         async with sessions.read(domain=name) as session, session.begin():
             domain_id = await require_domain(session, cli.tenant_name, name)
         yield sessions, domain_id
+
+
+@asynccontextmanager
+async def recorded_domains(
+    cli: GlobalOptions, names: Sequence[str]
+) -> AsyncIterator[tuple[Sessions, list[tuple[int, str]]]]:
+    """Open the database for reading and give id and name of these domains, of all of the tenant where none is
+    named. Raise NotFound for the first one that was never scanned, or where there is none."""
+    async with database_for_reading(cli) as sessions:
+        async with sessions.read() as session, session.begin():
+            found = [(await require_domain(session, cli.tenant_name, name), name) for name in names]
+            if not names:
+                found = await all_domains(session, cli.tenant_name)
+        if not found:
+            raise NotFound("no domain was scanned yet", hint="run `contentmap scan example.com` first")
+        yield sessions, found
 
 
 @asynccontextmanager

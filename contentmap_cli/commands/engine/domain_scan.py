@@ -23,14 +23,21 @@ from functools import partial
 from contentmap_cli.commands.engine.progress import DomainProgress
 from contentmap_cli.crawl.crawler import Crawler
 from contentmap_cli.crawl.results import DomainCrawl
-from contentmap_cli.errors import Failure
+from contentmap_cli.errors import Code, Failure
 from contentmap_cli.models import DomainSummary, FileStatus, ScanStatus
 from contentmap_cli.models.robots import relevant_problems
 from contentmap_cli.storage.jobs.claims import Claim, fence, finish_domain
 from contentmap_cli.storage.session import GuardedSession
 from contentmap_cli.storage.writing.change_set import ChangeSet
-from contentmap_cli.storage.writing.entries import Compared, DeltaMismatch, compare_ahead, merge_entries
+from contentmap_cli.storage.writing.entries import (
+    Changes,
+    Compared,
+    DeltaMismatch,
+    compare_ahead,
+    merge_entries,
+)
 from contentmap_cli.storage.writing.files import drop_files, save_files
+from contentmap_cli.storage.writing.history import begin_part, mark_incomplete
 from contentmap_cli.storage.writing.robots_versions import save_robots
 from contentmap_cli.storage.writing.row_diff import FileEntries
 
@@ -77,7 +84,8 @@ async def process_domain(
             read, compared = await _compare_before_writing(claim, crawl, progress, kept)
         await session.turn()
         first_scan = not await fence(session, claim)
-        return await _store(session, claim, read, progress.seconds, compared, first_scan=first_scan)
+        max_drop = crawler.options.max_drop
+        return await _store(session, claim, read, progress.seconds, compared, max_drop, first_scan=first_scan)
 
 
 async def _compare_before_writing(
@@ -98,7 +106,7 @@ async def _compare_before_writing(
                     reading,
                     claim,
                     {crawl.files[index].url: file for index, file in _read_files(crawl).items()},
-                    {file.url for file in crawl.files if not file.is_absent},
+                    crawl.not_selected | {file.url for file in crawl.files if not file.is_absent},
                     kept.enter_context(ChangeSet()),
                     removals=crawl.complete,
                 )
@@ -139,13 +147,25 @@ async def _store(
     crawl: DomainCrawl,
     seconds: float,
     compared: Compared | None,
+    max_drop: float | None,
     *,
     first_scan: bool,
 ) -> DomainSummary:
     """Write robots.txt, files, entries and the outcome; the session is fenced. `first_scan`: nothing of the
     domain is recorded yet."""
+    if claim.resumed:
+        claim = await begin_part(
+            session, claim, crawl.status, complete=crawl.complete, files=len(crawl.files)
+        )
     await save_robots(session, claim, crawl.robots_file, first_scan=first_scan)
-    saved = await save_files(session, claim, crawl.files, whole=crawl.complete, first_scan=first_scan)
+    saved = await save_files(
+        session,
+        claim,
+        crawl.files,
+        whole=crawl.complete,
+        first_scan=first_scan,
+        not_selected=crawl.not_selected,
+    )
     entries = [
         replace(file, file_id=saved.ids[index], known=saved.ids[index] in saved.known)
         for index, file in _read_files(crawl).items()
@@ -159,32 +179,49 @@ async def _store(
         first_scan=not saved.known,
         removals=crawl.complete,
         ahead=compared,
+        max_drop=max_drop,
     )
-    if vanished:
+    if vanished and not changes.withheld:
         await drop_files(session, claim, vanished)
     good = [index for index, file in enumerate(crawl.files) if file.status is not FileStatus.FAILED]
     summary = DomainSummary(
         job_id=claim.job_id,
         domain=claim.domain,
-        status=crawl.status,
+        status=ScanStatus.PARTIAL if changes.withheld else crawl.status,
         sitemaps=len(crawl.files),
         sitemaps_failed=len(crawl.files) - len(good),
         urls=changes.urls,
         added=changes.added,
         removed=changes.removed,
         changed=changes.changed,
+        withheld=changes.withheld,
         fetched_bytes=crawl.fetched_bytes,
         requests=crawl.requests,
         retries=crawl.retries,
         seconds=round(seconds, 3),
-        error=None if crawl.status.clean else crawl.failure,
+        error=_dropped(changes) or (None if crawl.status.clean else crawl.failure),
         evidence=crawl.evidence,
         discovery_methods=_count(saved.methods[index] for index in good),
         robots_problems=relevant_problems(crawl.robots_file.problems) if crawl.robots_file is not None else 0,
         sitemap_types=_count(kind for index in good if (kind := saved.types[index]) is not None),
     )
-    await finish_domain(session, claim, summary, complete=crawl.complete, limits=crawl.limits)
+    complete = crawl.complete and not changes.withheld
+    if changes.withheld and claim.part_id is not None:
+        await mark_incomplete(session, claim)
+    await finish_domain(session, claim, summary, complete=complete, limits=crawl.limits, kept=saved.kept)
     return summary
+
+
+def _dropped(changes: Changes) -> Failure | None:
+    """Return the failure of a scan that kept URLs because of --max-drop, None if it kept none."""
+    if not changes.withheld:
+        return None
+    before = changes.urls - changes.added
+    return Failure(
+        Code.URLS_DROPPED,
+        f"{changes.withheld:,} of {before:,} URLs are no longer listed; they are kept until another scan"
+        " confirms it (--max-drop)",
+    )
 
 
 def _count(names: Iterable[str]) -> dict[str, int]:

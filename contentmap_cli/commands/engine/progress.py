@@ -16,7 +16,11 @@ from contentmap_cli.storage.session import GuardedSession, Sessions
 
 
 class ProgressListener:
-    """Receives the progress of a run. Each method may be called many times a second."""
+    """Receives the progress of a run. Each method may be called many times a second.
+
+    `unexpected` is the number of domains that miss --expect-urls."""
+
+    unexpected = 0
 
     def started(self, domain: str) -> None:
         """A domain's crawl has begun."""

@@ -28,8 +28,10 @@ from contentmap_cli.commands.engine.crawler_pool import CrawlerPool
 from contentmap_cli.commands.engine.engine import ScanEngine
 from contentmap_cli.commands.engine.progress import ProgressListener
 from contentmap_cli.commands.engine.queue_claims import Answer, QueueClaims
+from contentmap_cli.commands.notifying.notifier import Notifier
 from contentmap_cli.errors import ContentMapError, DatabaseUnavailable, UsageError
 from contentmap_cli.models import DomainSummary, ScanStatus
+from contentmap_cli.storage.jobs.change_feed import sequence_changes
 from contentmap_cli.storage.jobs.claims import LEASE_SECONDS, Claim
 from contentmap_cli.storage.queue.queue import (
     count_entries,
@@ -86,11 +88,13 @@ class QueueRun(ProgressListener):
     drain: bool = field(default=False, kw_only=True)
     finished_domains: int = field(default=0, kw_only=True)
     stopped_by: str | None = field(default=None, kw_only=True)
+    notifier: Notifier = field(default_factory=Notifier, kw_only=True)
     on_finished: Callable[[DomainSummary], object] = field(default=lambda summary: None, kw_only=True)
     _held: dict[int, Claim] = field(default_factory=dict, kw_only=True)
     _scans: dict[asyncio.Task[DomainSummary], Claim] = field(default_factory=dict, kw_only=True)
     _crawling: set[str] = field(default_factory=set, kw_only=True)
     _jobs: set[str] = field(default_factory=set, kw_only=True)
+    _ended: asyncio.Event = field(default_factory=asyncio.Event, kw_only=True)  # since the last delivery
 
     def __post_init__(self) -> None:
         # a few more entries than are scanned at once, so that no slot waits for a claim
@@ -145,6 +149,7 @@ class QueueRun(ProgressListener):
             asyncio.create_task(self.retry.guard(self._still_there), name="guard"),
             asyncio.create_task(self._beat(), name="heartbeat"),
         ]
+        notifying = asyncio.create_task(self.notifier.keep_delivering(self.sessions, self._ended))
         try:
             done, _ = await asyncio.wait([runner, *others], return_when=asyncio.FIRST_COMPLETED)
             for task in done:
@@ -156,9 +161,9 @@ class QueueRun(ProgressListener):
                 self.stop(_GONE)
                 self._cancel(lambda claim: True)
                 await asyncio.wait([runner], timeout=_CANCEL_SECONDS)
-            for task in others:
+            for task in (*others, notifying):
                 task.cancel()
-            await asyncio.gather(*others, return_exceptions=True)
+            await asyncio.gather(*others, notifying, return_exceptions=True)
             self.driver.close()
 
     def stop(self, reason: str) -> None:
@@ -286,7 +291,11 @@ class QueueRun(ProgressListener):
         latest by the worker that records the last one."""
         async with self.sessions.brief(job_id) as session, session.begin():
             closed = await close_if_done(session, job_id)
+            if closed is not None:
+                await self.notifier.record(session, job_id)
+                await sequence_changes(session)
         if closed is not None:
+            self._ended.set()
             self._jobs.discard(job_id)
             log.info("%s is finished", job_id, extra={"action": "job.closed", "job": job_id})
 
@@ -305,6 +314,7 @@ class QueueRun(ProgressListener):
         async with self.sessions.urgent(self.owner) as session, session.begin():
             await renew_queued_jobs(session, self._held)
             await renew_scans(session, self.owner, self._held)
+            await sequence_changes(session, wait=False)
 
     async def _still_there(self) -> None:
         async with self.sessions.read() as session, session.begin():

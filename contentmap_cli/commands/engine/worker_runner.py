@@ -20,6 +20,7 @@ from contentmap_cli.commands.interface.answer_output import say
 from contentmap_cli.commands.interface.global_options import GlobalOptions
 from contentmap_cli.commands.interface.logging_setup import reopen_log_file
 from contentmap_cli.commands.interface.process_setup import raise_file_limit
+from contentmap_cli.commands.notifying.notifier import Notifier
 from contentmap_cli.errors import ConnectionLost, Exit
 from contentmap_cli.storage.engine import Database
 from contentmap_cli.storage.queue.host_slots import SharedHostSlots
@@ -32,7 +33,7 @@ from contentmap_cli.storage.session import Sessions
 class WorkerOptions:
     """The options of a worker. `shutdown_timeout` is the time in seconds for running domains after a signal,
     `database_timeout` the time in seconds to wait for an unavailable database. With `drain` it ends when the
-    queue is empty. Its metrics are given at `metrics`."""
+    queue is empty. `notifier` is told of jobs that it ends. Its metrics are given at `metrics`."""
 
     concurrency: int
     proxy: str | None
@@ -40,6 +41,7 @@ class WorkerOptions:
     shutdown_timeout: float
     database_timeout: float
     drain: bool
+    notifier: Notifier
     metrics: Endpoint | None = None
 
 
@@ -78,6 +80,7 @@ async def work(cli: GlobalOptions, tenant: str, options: WorkerOptions) -> int:
             concurrency=options.concurrency,
             grace=options.shutdown_timeout,
             drain=options.drain,
+            notifier=options.notifier,
         )
         if metrics is not None:
             run.on_finished = metrics.finished
@@ -90,6 +93,7 @@ async def work(cli: GlobalOptions, tenant: str, options: WorkerOptions) -> int:
             message = "stopping: finishing running domains, returning the others to the queue"
             with signals_to(run.stop, message, hangup=reopen_log_file):
                 await run.run()
+            await options.notifier.deliver_after_run(run.sessions)
         finally:
             await crawlers.close()
             seconds = time.monotonic() - started

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import gzip
 import io
 import os
 import shutil
 import stat
 import sys
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO, cast
 
 from contentmap_cli.commands.interface.logging_setup import write_console
 from contentmap_cli.commands.interface.process_setup import close_quietly, enable_interrupts
 from contentmap_cli.errors import AnswerLost, UsageError
+from contentmap_cli.output.suffixes import compression_of
 
 ANOTHER_FILE = "name another file with -o"
 _AGAIN = f"free some space, or {ANOTHER_FILE}"
@@ -96,7 +97,7 @@ class _StdoutBytes(io.RawIOBase):
 @contextlib.contextmanager
 def answer_to(path: str | None, *, named: str | None = None, hint: str = ANOTHER_FILE) -> Iterator[TextIO]:
     """Yield a text stream for the output. A file is written under a temporary name and renamed when complete;
-    a name that ends in `.gz` is compressed.
+    a name that ends in `.gz` or `.zst` is compressed.
 
     Raise UsageError with `hint` if the file cannot be opened, and AnswerLost, also from a write in the block,
     if it cannot be written. `named` is the name to show, if it differs.
@@ -119,7 +120,7 @@ def answer_to(path: str | None, *, named: str | None = None, hint: str = ANOTHER
         return
     final = final.resolve()  # follow symbolic links
     partial = final.with_name(f".{final.name}.{os.getpid()}.part")
-    stream = _opened(partial, named, hint, compressed=final.name.endswith(".gz"))
+    stream = _opened(partial, named, hint, compression_of(path))
     try:
         with _closing(stream):
             yield stream
@@ -169,13 +170,14 @@ def _is_special(file: Path, named: str, hint: str) -> bool:
         raise UsageError(f"cannot write {named}", hint=hint) from error
 
 
-def _opened(file: Path, named: str, hint: str, *, compressed: bool = False) -> TextIO:
+def _opened(file: Path, named: str, hint: str, compression: str = "") -> TextIO:
     try:
         raw = _AnswerFile(file, named)
     except OSError as error:
         raise UsageError(f"cannot write {named}", hint=hint) from error
-    if compressed:
-        return io.TextIOWrapper(_Gzip(raw), encoding="utf-8", newline="")
+    if compression:
+        packed = _Compressed(raw, _gzip() if compression == ".gz" else _zstd())
+        return io.TextIOWrapper(cast("BinaryIO", packed), encoding="utf-8", newline="")
     text = io.TextIOWrapper(io.BufferedWriter(raw), encoding="utf-8", newline="", line_buffering=raw.isatty())
     return cast("TextIO", text)
 
@@ -197,17 +199,39 @@ class _AnswerFile(io.FileIO):
             super().close()
 
 
-class _Gzip(gzip.GzipFile):
-    """A gzip file without time and name, so that equal output gives equal files (RFC 1952)."""
+class _Compressed(io.BufferedIOBase):
+    """A compressed file. Flushing does not end a block: nobody reads the file before it is complete."""
 
-    def __init__(self, raw: io.FileIO) -> None:
+    def __init__(self, raw: io.FileIO, compressor: Any) -> None:
         self._raw = io.BufferedWriter(raw)
-        super().__init__(filename="", mode="wb", compresslevel=6, fileobj=self._raw, mtime=0)
+        self._compressor = compressor
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        self._raw.write(self._compressor.compress(data))
+        return len(data)
 
     def close(self) -> None:
-        """Close the stream and the file, also after a write error."""
-        with self._raw:
+        """End the compressed data and close the file, also after a write error."""
+        if not self.closed:
             super().close()
+            with self._raw:
+                self._raw.write(self._compressor.flush())
+
+
+def _gzip() -> Any:
+    """Return a compressor for gzip (RFC 1952) without time and name: equal output gives equal files."""
+    from contentmap_cli.sitemap.decode import GZIP_WINDOW, deflate
+
+    return deflate.compressobj(6, wbits=GZIP_WINDOW)
+
+
+def _zstd() -> Any:
+    """Return a compressor for Zstandard with a checksum, as the program `zstd` writes it (RFC 8878)."""
+    zstd: Any = import_module("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd")
+    return zstd.ZstdCompressor(options={zstd.CompressionParameter.checksum_flag: 1})
 
 
 def width_of(stream: TextIO) -> int | None:

@@ -167,7 +167,8 @@ def changed(annotation: Any, **changes: Any) -> Any:
 
 
 def _guarded(function: Callable[..., int | None], cli: GlobalOptions, values: dict[str, Any]) -> int:
-    as_json = bool(values.get("as_json")) or str(values.get("format")) == "json"
+    given = dict(_option_values(values))
+    as_json = bool(given.get("as_json")) or str(given.get("format")) == "json"
     try:
         set_up_logging(
             quiet=cli.quiet,

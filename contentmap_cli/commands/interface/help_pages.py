@@ -98,8 +98,8 @@ def _write_options(panels: dict[str, list[Any]], context: Any, formatter: Any) -
         formatter.write(textwrap.fill(text, formatter.width, break_on_hyphens=False) + "\n")
 
 
-OPTIONAL_VALUES: Final = {"--pages": ("100", re.compile("all|[0-9]+", re.IGNORECASE))}
-"""Options whose value may be left out: the value then, and the words that are values."""
+OPTIONAL_VALUES: Final = {"--pages": ("100", re.compile("[a-z]+|[-+]?[0-9]+([.,][0-9]+)?", re.IGNORECASE))}
+"""Options whose value may be left out: the value then, and the words that are values, right or wrong."""
 
 
 def _with_values(words: list[str]) -> Iterator[str]:

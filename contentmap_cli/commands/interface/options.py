@@ -8,12 +8,13 @@ from typing import Annotated, Any, Final, NamedTuple
 
 import typer
 
-from contentmap_cli.commands.interface import completion
+from contentmap_cli.commands.interface import answer_format, completion
 from contentmap_cli.commands.interface.command_decorator import Bundle, changed
 from contentmap_cli.commands.interface.help_pages import MORE
-from contentmap_cli.errors import UsageError
 from contentmap_cli.models import Probe
+from contentmap_cli.models.statuses import NotifyOn
 from contentmap_cli.output.formats import (
+    CHANGES_FORMATS,
     CHECK_FORMATS,
     DIFF_FORMATS,
     DOCTOR_FORMATS,
@@ -22,8 +23,6 @@ from contentmap_cli.output.formats import (
     PARSE_FORMATS,
     SCAN_FORMATS,
     Format,
-    format_of_file,
-    refusal,
 )
 
 
@@ -43,34 +42,16 @@ class Answer(NamedTuple):
     fail_on: FailOn
 
 
+chosen = answer_format.chosen
+GivenFormat = answer_format.GivenFormat
+format_options = answer_format.format_options
+
 MOST_SECONDS = 31_536_000.0
 """One year, the largest number of seconds that an option takes. Infinity has no JSON form."""
 
 _CRAWL = "Crawling"
 _NETWORK = "Network"
 _SECONDS: Final[dict[str, Any]] = {"metavar": "SECONDS", "min": 0.1, "max": MOST_SECONDS}
-
-
-def _format(*formats: Format) -> Any:
-    def read(text: str) -> Format:
-        try:
-            return Format(text)
-        except ValueError:
-            raise typer.BadParameter(f"{text!r} is not one of {', '.join(formats)}.") from None
-
-    def complete(incomplete: str) -> list[str]:
-        return [format.value for format in formats if format.startswith(incomplete)]
-
-    names = "|".join(format for format in formats if format is not Format.JSON)
-    return typer.Option(
-        "--format",
-        metavar="FORMAT",
-        help=names,
-        parser=read,
-        autocompletion=complete,
-        # the first one, which a long list has no room to repeat
-        show_default=formats[0].value if len(names) < 36 else False,
-    )
 
 
 def _setting(
@@ -107,18 +88,23 @@ LatestJob = Annotated[
         autocompletion=completion.complete_job,
     ),
 ]
-ScanFormat = Annotated[Format | None, _format(*SCAN_FORMATS)]
-ListFormat = Annotated[Format | None, _format(*LIST_FORMATS)]
-DoctorFormat = Annotated[Format | None, _format(*DOCTOR_FORMATS)]
-CheckFormat = Annotated[Format | None, _format(*CHECK_FORMATS)]
-EntryFormat = Annotated[Format | None, _format(*ENTRY_FORMATS)]
-DiffFormat = Annotated[Format | None, _format(*DIFF_FORMATS)]
-ParseFormat = Annotated[Format | None, _format(*PARSE_FORMATS)]
+ScanFormat = Annotated[GivenFormat | None, format_options(*SCAN_FORMATS)]
+ListFormat = Annotated[GivenFormat | None, format_options(*LIST_FORMATS)]
+DoctorFormat = Annotated[GivenFormat | None, format_options(*DOCTOR_FORMATS)]
+CheckFormat = Annotated[GivenFormat | None, format_options(*CHECK_FORMATS)]
+EntryFormat = Annotated[GivenFormat | None, format_options(*ENTRY_FORMATS)]
+DiffFormat = Annotated[GivenFormat | None, format_options(*DIFF_FORMATS)]
+ChangesFormat = Annotated[GivenFormat | None, format_options(*CHANGES_FORMATS)]
+ParseFormat = Annotated[GivenFormat | None, format_options(*PARSE_FORMATS)]
 JsonOption = Annotated[bool, typer.Option("--json", help="Same as --format json.")]
 JsonAlone = Annotated[bool, typer.Option("--json", help="Print a JSON object.")]
 OutputOption = Annotated[
     str | None,
-    typer.Option("--output", "-o", metavar="FILE", help="Output file: format by suffix, *.gz compressed."),
+    typer.Option("--output", "-o", metavar="FILE", help="Output file: format by suffix; also .gz, .zst."),
+]
+HtmlOutput = Annotated[
+    str | None,
+    typer.Option("--output", "-o", metavar="FILE", help="Output file: .html, also .html.gz, .html.zst."),
 ]
 
 FailOnOption = Annotated[
@@ -133,11 +119,12 @@ FailOnOption = Annotated[
 ]
 
 SECRET: Final = frozenset(
-    {"header", "user", "proxy", "cert", "key", "netrc", "netrc_file"} | {"signature_key", "signature_agent"}
+    {"header", "user", "proxy", "cert", "key", "netrc", "netrc_file"}
+    | {"signature_key", "signature_agent", "notify", "notify_secret"}
 )
 """Options that hold or name credentials. They are never recorded with a job."""
 
-LOCAL: Final = frozenset({"body_cache", "no_proxy"})
+LOCAL: Final = frozenset({"body_cache", "no_proxy", "notify_on"})
 """Options of the machine that runs the scan. They are not recorded either."""
 
 CRAWL: Final[dict[str, Any]] = dict(
@@ -170,7 +157,7 @@ CRAWL: Final[dict[str, Any]] = dict(
             metavar="SIZE",
             show_default="50MiB",
         ),
-        _setting("max_time", float, _CRAWL, "Time limit of the run; the job can be resumed.", **_SECONDS),
+        _setting("max_time", float, MORE, "Time limit of the run; the job can be resumed.", **_SECONDS),
         _setting("domain_time", float, MORE, "Time limit per domain.", **_SECONDS, show_default="900"),
         _setting(
             "domain_wait",
@@ -214,6 +201,23 @@ CRAWL: Final[dict[str, Any]] = dict(
             "Request known sitemap paths: auto (if no sitemap lists pages), always or never.",
             metavar="WHEN",
             show_default="auto",
+        ),
+        _setting(
+            "include",
+            list[str],
+            MORE,
+            "Only sitemap files whose URL matches. Repeatable.",
+            metavar="GLOB",
+        ),
+        _setting(
+            "exclude",
+            list[str],
+            MORE,
+            "No sitemap files whose URL matches. Repeatable.",
+            metavar="GLOB",
+        ),
+        _setting(
+            "lastmod_after", str, MORE, "Only children of an index with a later lastmod.", metavar="WHEN"
         ),
         _setting("refresh", bool, _CRAWL, "Fetch and parse unchanged files again."),
         _setting("ignore_robots", bool, _CRAWL, "Ignore robots.txt. For your own sites only."),
@@ -295,6 +299,31 @@ CRAWL: Final[dict[str, Any]] = dict(
             "Expected number of URLs per domain; exit with 3 otherwise.",
             metavar="MIN[:MAX]",
         ),
+        _setting(
+            "max_drop",
+            float,
+            MORE,
+            "Largest share of a domain's URLs that one scan may remove without a second look.",
+            metavar="PERCENT",
+            min=0.0,
+            max=100.0,
+        ),
+        _setting(
+            "notify",
+            list[str],
+            MORE,
+            "Send a notification of the job's end: webhook, or URL of apprise. Repeatable.",
+            metavar="TARGET",
+        ),
+        _setting(
+            "notify_on",
+            NotifyOn,
+            MORE,
+            "Notify of failure, change (a failure or any change) or always.",
+            metavar="WHEN",
+            show_default="change",
+        ),
+        _setting("notify_secret", str, MORE, "Secret that signs webhooks (whsec_…).", metavar="SECRET"),
     )
 )
 """The crawl options in the order of the help. Each is a field of `ScanSettings`."""
@@ -313,13 +342,20 @@ def _of_the_job(bundle: Bundle) -> Bundle:
     return Bundle({name: changed(option, show_default=False) for name, option in bundle.options.items()})
 
 
+_NOTIFY: Final = ("notify", "notify_on", "notify_secret")
+_SELECTING: Final = ("include", "exclude", "lastmod_after")
+_OF_SCANS: Final = ("max_drop", *_NOTIFY, *_SELECTING)
+"""Options of scans that are recorded only."""
 SCANNED: Final = Bundle(CRAWL)
 RESUMED: Final = _of_the_job(
-    _without("max_urls", "max_file_size", "probe", "refresh", "ignore_robots", "user_agent", "robots_agent")
+    _without(
+        *("max_urls", "max_file_size", "probe", "refresh", "ignore_robots", "user_agent", "robots_agent"),
+        *_SELECTING,
+    )
 )
 CHECKED: Final = Bundle(
     {
-        **_without("concurrency", "max_time", "refresh", "body_cache", "expect_urls").options,
+        **_without("concurrency", "max_time", "refresh", "body_cache", "expect_urls", *_OF_SCANS).options,
         "max_time": changed(CRAWL["max_time"], help="Time limit of the command, with --pages."),
     }
 ).in_more(
@@ -327,29 +363,13 @@ CHECKED: Final = Bundle(
 )
 DOCTORED: Final = _without(
     *("concurrency", "max_time", "refresh", "body_cache", "expect_urls", "max_urls", "domain_time", "probe"),
-    "delay",
+    *("delay", *_OF_SCANS),
 )
-WORKED: Final = _only("concurrency", "proxy", "no_proxy", "body_cache")
+WORKED: Final = _only("concurrency", "proxy", "no_proxy", "body_cache", *_NOTIFY)
+NOTIFIED: Final = _only("notify", "notify_secret", "ca_file")
 ScanCrawl = Annotated[Mapping[str, Any], SCANNED]
 ResumedCrawl = Annotated[Mapping[str, Any], RESUMED]
 CheckCrawl = Annotated[Mapping[str, Any], CHECKED]
 DoctorCrawl = Annotated[Mapping[str, Any], DOCTORED]
+NotifyTargets = Annotated[Mapping[str, Any], NOTIFIED]
 WorkerCrawl = Annotated[Mapping[str, Any], WORKED]
-
-
-def chosen(
-    format: Format | None, as_json: bool, allowed: tuple[Format, ...], output: str | None = None
-) -> Format:
-    """Return the format that --format and --json select, or else the suffix of the output file.
-
-    Without a file, and for a file without a suffix, it is the first of `allowed`. Raises UsageError for a
-    format that is not in `allowed`, for --json with another format, and for an unknown suffix.
-    """
-    if as_json and format not in (None, Format.JSON):
-        raise UsageError(f"--json and --format {format} exclude each other", hint="use one of them")
-    wanted = Format.JSON if as_json else format
-    if wanted is None:
-        wanted = format_of_file(output, allowed) if output is not None else allowed[0]
-    if wanted not in allowed:
-        raise refusal(wanted, allowed)
-    return wanted

@@ -146,9 +146,9 @@ async def _answer(
         changed = False
         with answer_to(output) as out:
             text = DeferredText()
-            writer = diff_writer(
-                format, cast("TextIO", text), job_id=job_id, limit=limit, color=cli.colored(out)
-            )
+            # a workbook is written at the end
+            target = out if format is Format.XLSX else cast("TextIO", text)
+            writer = diff_writer(format, target, job_id=job_id, limit=limit, color=cli.colored(out))
             for domain_id, domain in pairs:
                 async with sessions.read(domain=domain) as session, session.begin():
                     points = await history(session, domain_id)

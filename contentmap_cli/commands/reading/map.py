@@ -13,7 +13,7 @@ from contentmap_cli.commands.interface.global_options import GlobalOptions
 from contentmap_cli.output.formats import LIST_FORMATS, Format
 
 if TYPE_CHECKING:
-    from contentmap_cli.models.sections import SectionCounter
+    from contentmap_cli.models.sections import Section
     from contentmap_cli.storage.session import GuardedSession
 
 EPILOG = """\
@@ -60,25 +60,32 @@ async def _answer(
 
     async with read_domain(cli, name) as (session, domain_id):
         scanned = await last_scanned_at(session, domain_id) or datetime.now(UTC)
-        counter = await count_sections(session, domain_id)
-    top = counter.tree()
+        top, folded = await read_sections(session, domain_id)
     if not top.urls:
         cli.note(f"no URL of {name} is recorded; see `contentmap sitemaps {name}`")
     with answer_to(output) as out:
         least = max(1, round(top.urls * share))
-        site = SiteMap(name, top, depth, least, f"{scanned:%Y-%m}", counter.folded)
+        site = SiteMap(name, top, depth, least, f"{scanned:%Y-%m}", folded)
         write_map(format, out, site, width=width_of(out), color=cli.colored(out))
         drawn = width_of(out) is not None
-    if counter.folded and not (format is Format.TABLE and drawn):  # the drawing has its own note
+    if folded and not (format is Format.TABLE and drawn):  # the drawing has its own note
         cli.note("note: the smallest sections are counted in their parent")
 
 
-async def count_sections(session: GuardedSession, domain_id: int) -> SectionCounter:
-    """Count the listed URLs of a domain by section."""
+async def read_sections(session: GuardedSession, domain_id: int) -> tuple[Section, bool]:
+    """Count the listed URLs of a domain by section, and judge their dates. Return the whole site, and whether
+    small sections were counted in their parent."""
+    from contentmap_cli.models.lastmod.trust_counter import TrustCounter
     from contentmap_cli.models.sections import SectionCounter
     from contentmap_cli.storage.reading.contents import dated_urls
+    from contentmap_cli.storage.reading.date_history import Sample, date_histories
 
     counter = SectionCounter()
+    sample = Sample()
     async for batch in dated_urls(session, domain_id):
         counter.add(batch)
-    return counter
+        sample.add(batch)
+    top = counter.tree()
+    scans, histories = await date_histories(session, domain_id, sample.keys)
+    TrustCounter(scans).judge(top, histories)
+    return top, counter.folded

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from contentmap_cli.commands.interface import options as opt
 from contentmap_cli.commands.interface.command_decorator import run_async
 from contentmap_cli.commands.interface.completion import complete_subject
 from contentmap_cli.commands.interface.global_options import GlobalOptions
-from contentmap_cli.errors import UsageError
+from contentmap_cli.output.formats import Format
 
 if TYPE_CHECKING:
     from contentmap_cli.models import DomainSummary, StoredFile
@@ -42,17 +43,12 @@ def report(
             autocompletion=complete_subject,
         ),
     ] = None,
-    output: Annotated[
-        str | None, typer.Option("--output", "-o", metavar="FILE", help="Output file; *.gz is compressed.")
-    ] = None,
+    output: opt.HtmlOutput = None,
 ) -> None:
     """Write an HTML report on a domain or a job."""
-    import sys
-
     from contentmap_cli.output.answers.html_page import plotly_source
 
-    if output is None and sys.stdout.isatty():
-        raise UsageError("the report is not written to a terminal", hint="name a file with -o")
+    opt.chosen(None, False, (Format.HTML,), output)
     plotly_source()  # fail before the database is opened
     run_async(_answer(cli, subject, output))
 
@@ -81,13 +77,13 @@ async def _answer(cli: GlobalOptions, subject: str | None, output: str | None) -
 
 async def _domain_page(session: GuardedSession, tenant: str, name: str) -> DomainPage:
     from contentmap_cli.commands.database.lookups import require_domain
-    from contentmap_cli.commands.reading.map import count_sections
+    from contentmap_cli.commands.reading.map import read_sections
     from contentmap_cli.output.answers.html_report import MAX_ROWS, DomainPage, Scan
     from contentmap_cli.storage.jobs.job_queries import last_scanned_at, recorded_scans
     from contentmap_cli.storage.reading.contents import stored_files
 
     domain_id = await require_domain(session, tenant, name)
-    counter = await count_sections(session, domain_id)
+    top, folded = await read_sections(session, domain_id)
     files: list[StoredFile] = []
     more = 0
     async for file in stored_files(session, domain_id):
@@ -97,7 +93,7 @@ async def _domain_page(session: GuardedSession, tenant: str, name: str) -> Domai
             more += 1
     scans = [Scan(when, summary) for when, summary in await recorded_scans(session, domain_id, limit=_SCANS)]
     scanned = await last_scanned_at(session, domain_id) or datetime.now(UTC)
-    return DomainPage(name, counter.tree(), counter.folded, files, more, scans, f"{scanned:%Y-%m}")
+    return DomainPage(name, top, folded, files, more, scans, f"{scanned:%Y-%m}")
 
 
 async def _job_page(session: GuardedSession, tenant: str, job_id: str) -> JobPage:

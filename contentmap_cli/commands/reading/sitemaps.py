@@ -9,7 +9,7 @@ import typer
 from contentmap_cli.commands.interface import options as opt
 from contentmap_cli.commands.interface.command_decorator import run_async
 from contentmap_cli.commands.interface.global_options import GlobalOptions
-from contentmap_cli.output.formats import CSV_FORMATS, LIST_FORMATS, Format
+from contentmap_cli.output.formats import LIST_FORMATS, ROW_FORMATS, Format
 
 EPILOG = """\
 Examples:
@@ -59,12 +59,12 @@ async def _answer(
             async for page in pages(sessions, FilePages(domain_id, removed=removed).next, domain=name):
                 writer.write_all(page)
                 count += len(page)
-            if problems is not None and format not in CSV_FORMATS:
+            if problems is not None and format not in ROW_FORMATS:
                 writer.write(problems)
             writer.finish()
             if last is not None and format is Format.TABLE:
                 write_scan(out, last)
-    if problems is not None and format in CSV_FORMATS:
+    if problems is not None and format in ROW_FORMATS:
         cli.note(robots_note(problems))
     if not count:
         why = f"{last.status}, {last.error.code}: {last.error.message}" if last and last.error else ""

@@ -6,13 +6,14 @@ import os
 import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
 
-from contentmap_cli.commands.interface.argument_values import parse_size
-from contentmap_cli.commands.interface.expectation import Expectation
+from contentmap_cli.commands.interface.argument_values import parse_date, parse_size
 from contentmap_cli.commands.interface.options import LOCAL, SECRET
 from contentmap_cli.commands.settings.config_files import user_folder
+from contentmap_cli.commands.settings.expectation import Expectation
 from contentmap_cli.crawl.access.certificates import parse_certificate
 from contentmap_cli.crawl.access.netrc_file import load_netrc
 from contentmap_cli.crawl.access.proxies import Proxies
@@ -27,6 +28,7 @@ from contentmap_cli.crawl.options import (
     parse_user,
     parse_user_agent,
 )
+from contentmap_cli.crawl.selection import Selection
 from contentmap_cli.errors import UsageError
 from contentmap_cli.models import Limits, Probe
 
@@ -67,10 +69,17 @@ class ScanSettings:
     insecure: bool = False
     allow_http: bool = False
     probe: Probe | None = None
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    lastmod_after: str | None = None
     refresh: bool = False
     ignore_robots: bool = False
     expect_urls: str | None = None
     body_cache: str | None = None
+    max_drop: float | None = None
+    notify: tuple[str, ...] = ()
+    notify_on: str | None = None
+    notify_secret: str | None = None
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Self:
@@ -83,8 +92,17 @@ class ScanSettings:
         return cls(**given)
 
     def on_this_machine(self) -> Self:
-        """Return the same settings with the default response cache of this machine."""
-        return replace(self, body_cache=self.body_cache or default_body_cache())
+        """Return the same settings with the default response cache of this machine, and with an age as a
+        date-time, which is the same for a job that is resumed later. Raise UsageError for an invalid date."""
+        after = self._lastmod_after()
+        return replace(
+            self,
+            body_cache=self.body_cache or default_body_cache(),
+            lastmod_after=after.isoformat(timespec="seconds") if after is not None else None,
+        )
+
+    def _lastmod_after(self) -> datetime | None:
+        return parse_date("--lastmod-after", self.lastmod_after) if self.lastmod_after else None
 
     def _given(self) -> dict[str, Any]:
         """Return the settings that were given. 0 counts as given."""
@@ -152,6 +170,7 @@ class ScanSettings:
             probe=self.probe or Probe.AUTO,
             conditional=not self.refresh,
             obey_robots=not self.ignore_robots,
+            selection=Selection.parse(self.include, self.exclude, self._lastmod_after()),
             concurrency=self.concurrency or CrawlOptions.concurrency,
             ca_file=_certificates(self.ca_file),
             verify_tls=not self.insecure,
@@ -160,6 +179,7 @@ class ScanSettings:
             signer=load_signer(self.signature_key, self.signature_agent),
             allow_http=self.allow_http,
             bodies=_folder(self.body_cache),
+            max_drop=self.max_drop,
         )
 
 
@@ -177,6 +197,8 @@ def defaults() -> dict[str, Any]:
         "log_format": "text",
         "color": "auto",
         "fail_on": "any",
+        "notify": [],
+        "notify_on": "change",
         "concurrency": CrawlOptions.concurrency,
         "max_urls": limits.domain_urls,
         "max_file_size": "50MiB",
@@ -187,6 +209,8 @@ def defaults() -> dict[str, Any]:
         "per_host": CrawlOptions.per_host,
         "per_address": CrawlOptions.per_address,
         "probe": Probe.AUTO.value,
+        "include": [],
+        "exclude": [],
         "refresh": False,
         "ignore_robots": False,
         "allow_private": False,

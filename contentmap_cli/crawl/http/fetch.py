@@ -354,8 +354,10 @@ class Fetcher:
             await read_sample(response, reply)
         else:
             limits = self._options.limits
-            await read_body(response, reply, limits, max_bytes=request.max_bytes, until=until)
-            if response.status == 206 and not is_whole(reply):
+            await read_body(
+                response, reply, limits, max_bytes=request.max_bytes, until=until, unwanted=request.unwanted
+            )
+            if response.status == 206 and not is_whole(reply) and not reply.stopped:
                 reply.failure = Failure(Code.BODY_TRUNCATED, "the server sent a part of the file only (206)")
         if reply.failure is not None and request.clock.left <= 0:
             reply.failure = _out_of_time(request.clock).failure
@@ -375,6 +377,7 @@ def _conclude(fetched: FetchedFile, reply: Reply, chain: RedirectChain, request:
     fetched.size = reply.size
     fetched.failure = reply.failure
     fetched.sample = reply.sample
+    fetched.stopped = reply.stopped
     if reply.failure is not None:
         hopeless = request.clock.silent and not request.clock.answered
         timed_out = reply.failure.code == Code.TIMEOUT and reply.status is None

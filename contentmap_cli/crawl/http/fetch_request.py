@@ -28,7 +28,8 @@ class FetchRequest:
     returns why a redirect to a URL is not followed, None if it is; its time is not that of this request.
     `user_agent` replaces that of the options, `accept` is the Accept header. `max_wait` are the seconds to
     wait for a host that asked to retry later, None for those of the options. `read` reads the body instead of
-    `read_body`.
+    `read_body`. `unwanted` is given the first bytes of a body: with True the rest is not read, with None it
+    is asked again when there are more.
     """
 
     max_bytes: int
@@ -43,3 +44,4 @@ class FetchRequest:
     accept: str = ACCEPT
     max_wait: float | None = None
     read: ReadBody | None = None
+    unwanted: Callable[[bytes], bool | None] | None = None

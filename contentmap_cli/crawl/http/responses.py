@@ -27,6 +27,9 @@ from contentmap_cli.threads import run_in_thread
 IN_MEMORY = 256 * 1024
 """Bytes of a body or spool that stay in memory; the rest goes to an unlinked file."""
 
+KIND_BYTES = 64 * 1024
+"""First bytes of a body that show whether it is wanted."""
+
 SAMPLE_BYTES = 16 * 1024
 """Decoded bytes that are kept of the body of a response other than 200."""
 
@@ -43,7 +46,8 @@ class Reply:
     """One exchange: status, headers and for 2xx a body; a failure; or both if the body was truncated.
 
     `transient` says that a retry may succeed, `connecting` that there was no connection. `first_byte` are the
-    seconds from sending the request to the first byte of the answer.
+    seconds from sending the request to the first byte of the answer. `stopped`: the beginning of the body
+    showed that it is unwanted, and the rest was not read.
     """
 
     status: int | None = None
@@ -55,6 +59,7 @@ class Reply:
     connecting: bool = False
     sample: bytes = b""
     first_byte: float | None = None
+    stopped: bool = False
 
 
 @dataclass(slots=True)
@@ -87,6 +92,7 @@ class FetchedFile:
     remark: str = ""
     sample: bytes = b""
     silent: bool = False
+    stopped: bool = False  # as `Reply.stopped`
 
     def __enter__(self) -> FetchedFile:
         return self
@@ -124,8 +130,10 @@ async def read_body(
     *,
     max_bytes: int,
     until: float,
+    unwanted: Callable[[bytes], bool | None] | None = None,
 ) -> None:
-    """Read a body into `reply`: at most `max_bytes`, until the time `until` of the event loop.
+    """Read a body into `reply`: at most `max_bytes`, until the time `until` of the event loop, and no further
+    than to where it is `unwanted`.
 
     A Content-Encoding that was not requested fails with `unsupported_encoding`, unless the body is not
     encoded in fact, or is deflate, br or zstd. `reply.body` keeps what was read in every case, unless it
@@ -133,7 +141,7 @@ async def read_body(
     """
     reply.body = body = spool_file()
     try:
-        await _receive(response, reply, body, limits, max_bytes=max_bytes, until=until)
+        await _receive(response, reply, body, limits, max_bytes=max_bytes, until=until, unwanted=unwanted)
         _store(lambda: body.seek(0))  # flushes
         if not reply.headers.readable:
             await _decode_body(reply, body, limits)
@@ -145,7 +153,7 @@ async def read_body(
     except BaseException:
         body.close()
         raise
-    if reply.failure is None and is_broken(response):
+    if reply.failure is None and not reply.stopped and is_broken(response):
         reply.failure = Failure(Code.HTTP_PROTOCOL, "the body violates the HTTP protocol")
         reply.transient = True
 
@@ -158,6 +166,7 @@ async def _receive(
     *,
     max_bytes: int,
     until: float,
+    unwanted: Callable[[bytes], bool | None] | None,
 ) -> None:
     checked = reply.headers.readable
     begin = time.monotonic()
@@ -179,6 +188,14 @@ async def _receive(
                     checked = True
                     if not _can_be_decoded(body, reply):
                         break
+                if unwanted is not None:
+                    verdict = unwanted(_head_of(body, KIND_BYTES))
+                    body.seek(0, 2)
+                    if verdict:
+                        reply.stopped = True
+                        break
+                    if verdict is False or reply.size >= KIND_BYTES:
+                        unwanted = None
                 if len(chunk) > room:
                     reply.failure = Failure(Code.BODY_TOO_LARGE, f"the body is larger than {max_bytes} bytes")
                     break
@@ -238,9 +255,9 @@ async def _decode_body(reply: Reply, body: BinaryIO, limits: Limits) -> None:
         reply.failure = reply.failure or Failure(Code.BODY_TRUNCATED, message)
 
 
-def _head_of(body: BinaryIO) -> bytes:
+def _head_of(body: BinaryIO, most: int = _HEAD_BYTES) -> bytes:
     body.seek(0)
-    head = body.read(_HEAD_BYTES)
+    head = body.read(most)
     body.seek(0)
     return head
 

@@ -61,6 +61,8 @@ def diff_writer(
             return _DiffNdjson(out)
         case Format.CSV | Format.CSV_BOM:
             return _DiffCsv(marked(format, out))
+        case Format.XLSX:
+            return _DiffXlsx(out)
         case Format.TXT:
             return _DiffTxt(out)
         case _:
@@ -182,6 +184,25 @@ class _DiffCsv(DiffWriter):
             " ".join(change.fields),
         )
         self._csv.writerow([csv_cell(cell) for cell in row])
+
+
+class _DiffXlsx(DiffWriter):
+    """One row per change. Nothing is sent to the stream before the end."""
+
+    def __init__(self, out: TextIO) -> None:
+        from contentmap_cli.output.writers.xlsx import XlsxRows
+
+        super().__init__(out)
+        self._rows: XlsxRows[Change] = XlsxRows(out, tuple((name,) for name in COLUMNS), self._object)
+
+    def change(self, change: Change) -> None:
+        self._rows.write(change)
+
+    def finish(self) -> None:
+        self._rows.finish()
+
+    def _object(self, change: Change) -> dict[str, object]:
+        return {**change_object(self._pair.domain, change), "fields": " ".join(change.fields)}
 
 
 class _DiffTxt(DiffWriter):

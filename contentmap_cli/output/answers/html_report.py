@@ -11,6 +11,7 @@ from typing import Any, TextIO
 from urllib.parse import unquote
 
 from contentmap_cli.models import DomainSummary, JobSummary, ScanStatus, StoredFile
+from contentmap_cli.models.lastmod.trust import UNKNOWN
 from contentmap_cli.models.sections import Periods, Section, split_by_size
 from contentmap_cli.output.answers.html_page import (
     cell,
@@ -30,10 +31,12 @@ from contentmap_cli.output.outcomes import elapsed, failure_text, job_status
 MAX_ROWS = 5_000
 """Rows of a table: more would make the page slow."""
 _MAX_SECTIONS = 600
+_MAX_TRUST_ROWS = 60
 _TREE_DEPTH = 4
 _BARS = 48
 _FILE_COLUMNS = ("Status", "Type", "Found by", "HTTP", "URLs", "Size", "Sitemap", "Problems")
 _DOMAIN_COLUMNS = ("Domain", "Outcome", "Sitemaps", "URLs", "Added", "Removed", "Changed", "Seconds", "Error")
+_TRUST_COLUMNS = ("Section", "URLs", "Trust in lastmod", "Reason")
 _SCAN_COLUMNS = ("Scan (UTC)", "Outcome", "Sitemaps", "URLs", "Added", "Removed", "Changed", "Job")
 
 
@@ -78,6 +81,8 @@ def write_domain_page(out: TextIO, page: DomainPage) -> None:
         ("Newest date", (page.top.newest or "none")[:10]),
         ("Without a date", number(page.top.undated)),
     ]
+    if page.top.trust is not None and page.top.trust.score is not None:
+        facts.append(("Trust in lastmod", f"{page.top.trust.score} ({page.top.trust.level})"))
     if last is not None:
         facts.insert(0, ("Last scan", f"{moment(last.recorded_at)} UTC"))
         facts.insert(1, ("Outcome", last.summary.status.value))
@@ -102,6 +107,8 @@ def write_domain_page(out: TextIO, page: DomainPage) -> None:
     else:
         body.append("<p>No URLs are recorded.</p>")
     body += ["<h2>Freshness</h2>", _freshness_text(page.top)]
+    if page.top.months:
+        body.append(_trust_table(page.top))
     if bars:
         body.append(chart("freshness-chart", f"URLs by {unit} of their date"))
         body.append(f"<p class=soft>By {unit} of lastmod.</p>")
@@ -221,6 +228,26 @@ def _freshness_text(top: Section) -> str:
     dated = top.urls - top.undated
     newest = f"the newest is {top.newest[:10]}" if top.newest else ""
     return f"<p>{plural(dated, 'URL')} with a date, {newest}; {number(top.undated)} without.</p>"
+
+
+def _trust_table(top: Section) -> str:
+    """Return the trust in the dates of the site and of its larger sections."""
+    sections = [top]
+    for section in sections:  # grows during the iteration: breadth first
+        if len(sections) < _MAX_TRUST_ROWS:
+            sections += split_by_size(section, max(1, top.urls // 100))[0]
+    rows = [
+        [
+            f"<td class=text>{text_of(url_text(section.url) or 'all origins')}</td>",
+            number_cell(section.urls),
+            cell("" if trust.score is None else f"{trust.score} ({trust.level})"),
+            f"<td class=text>{text_of(trust.reason)}</td>",
+        ]
+        for section in sections[:_MAX_TRUST_ROWS]
+        for trust in (section.trust or UNKNOWN,)
+        if trust.dates
+    ]
+    return table("Trust in lastmod", _TRUST_COLUMNS, rows, 0, numbers={1})
 
 
 def _scan_series(scans: Sequence[Scan]) -> dict[str, list[Any]] | None:

@@ -10,24 +10,27 @@ from dataclasses import dataclass
 from typing import TextIO
 from urllib.parse import unquote
 
+from contentmap_cli.models.lastmod.trust import SIGNS, UNKNOWN, Trust
 from contentmap_cli.models.sections import Periods, Section, split_by_size
 from contentmap_cli.output.columns import Cell, Column, Line, Style, styled, write_table
 from contentmap_cli.output.escape import terminal, url_text
-from contentmap_cli.output.formats import LIST_FORMATS, Format, marked, refusal
+from contentmap_cli.output.formats import LIST_FORMATS, Format, objects_writer
 from contentmap_cli.output.number_format import number, plural
 from contentmap_cli.output.objects import SCHEMA
-from contentmap_cli.output.writers.csv import SECTION, CsvRows, cells_of
+from contentmap_cli.output.writers.csv import SECTION
 
 _COLUMNS = (
     Column("SECTION", cut=True, fit=44),
     Column("URLS", right=True),
     Column("SHARE", right=True, spare=1),
-    Column("NEWEST", spare=2),
-    Column("FRESHNESS", spare=3),
+    Column("TRUST", spare=2),
+    Column("NEWEST", spare=3),
+    Column("FRESHNESS", spare=4),
 )
 _BARS = " ▁▂▃▄▅▆▇█"
 _ASCII_BARS = " .:-=+*#@"
 _MIN_WIDTH = 40
+_MAX_REASONS = 4
 _BRANCHES = ("├─ ", "└─ ", "│  ", "… ")
 _ASCII_BRANCHES = ("|- ", "`- ", "|  ", "")
 
@@ -59,10 +62,8 @@ def write_map(
             _write_json(out, site)
         case Format.NDJSON:
             _write_lines(out, site)
-        case Format.CSV | Format.CSV_BOM:
-            _write_csv(marked(format, out), site)
         case _:
-            raise refusal(format, LIST_FORMATS)
+            _write_rows(format, out, site)
 
 
 def section_object(section: Section, depth: int, total: int) -> dict[str, object]:
@@ -77,6 +78,27 @@ def section_object(section: Section, depth: int, total: int) -> dict[str, object
         "newest": section.newest,
         "undated": section.undated,
         "months": dict(sorted(section.months.items())),
+        "lastmod_trust": trust_object(section.trust or UNKNOWN),
+    }
+
+
+def trust_object(trust: Trust) -> dict[str, object]:
+    """Return the JSON object of the trust in the dates of a section."""
+    signs = {
+        name: {"count": count, "share": round(count / (total or 1), 4)}
+        for name in SIGNS
+        for count, total in [
+            (trust.signs.get(name, 0), trust.days - 1 if name == "together" else trust.dates)
+        ]
+    }
+    return {
+        "score": trust.score,
+        "level": trust.level,
+        "reason": trust.reason,
+        "dates": trust.dates,
+        "days": trust.days,
+        "moved_share": trust.moved_share,
+        "signs": signs,
     }
 
 
@@ -104,6 +126,7 @@ def map_object(site: SiteMap) -> dict[str, object]:
         "newest": site.top.newest,
         "depth": site.depth,
         "folded": site.folded,
+        "lastmod_trust": trust_object(site.top.trust or UNKNOWN),
     }
 
 
@@ -131,14 +154,14 @@ def _write_lines(out: TextIO, site: SiteMap) -> None:
     out.write(json.dumps(map_object(site), allow_nan=False) + "\n")
 
 
-def _write_csv(out: TextIO, site: SiteMap) -> None:
-    """Write one line per section."""
+def _write_rows(format: Format, out: TextIO, site: SiteMap) -> None:
+    """Write one row per section."""
 
     def to_object(row: tuple[int, Section]) -> dict[str, object]:
         depth, section = row
         return section_object(section, depth, site.top.urls)
 
-    rows = CsvRows(out, SECTION, cells_of(SECTION, to_object))
+    rows = objects_writer(format, out, to_object, SECTION, LIST_FORMATS)
     rows.write_all((depth, section) for depth, section, _, _ in visible(site))
     rows.finish()
 
@@ -184,7 +207,7 @@ class _MapTable:
             if small.sections:
                 text = f"{further}{end}{dots}{plural(small.sections, 'smaller section')}"
                 share = _share(small.urls, site.top.urls)
-                cells = [Cell(text), Cell(number(small.urls)), Cell(share), Cell(""), Cell("")]
+                cells = [Cell(text), Cell(number(small.urls)), Cell(share), *[Cell("")] * 3]
                 yield Line([Cell(cell.text, Style.DIM) for cell in cells])
 
         yield from walk(site.top, 0, "", "")
@@ -195,6 +218,7 @@ class _MapTable:
                 Cell(name),
                 Cell(number(section.urls)),
                 Cell(_share(section.urls, site.top.urls)),
+                trust_cell(section.trust),
                 Cell((section.newest or "")[:10], Style.DIM),
                 Cell(self._spark(periods.counts(section.months)) if section.months else "", Style.CYAN),
             )
@@ -219,8 +243,37 @@ class _MapTable:
         if site.folded:
             notes.append("too many sections: the smallest are counted as part of their parents")
         self._out.write("\n")
-        for line in textwrap.wrap("; ".join(notes), max(self._width or 0, _MIN_WIDTH)):
+        self._note("; ".join(notes))
+        for section, trust in _doubtful(site):
+            where = f" in {url_text(section.url)}" if section is not site.top and section.url else ""
+            self._note(f"trust of lastmod{where}: {trust.reason}")
+
+    def _note(self, text: str) -> None:
+        for line in textwrap.wrap(text, max(self._width or 0, _MIN_WIDTH), break_on_hyphens=False):
             self._out.write(f"{styled(line, Style.DIM, self._color)}\n")
+
+
+def trust_cell(trust: Trust | None) -> Cell:
+    """Return the level and the score of the dates of a section."""
+    if trust is None or trust.score is None:
+        return Cell("")
+    style = {"low": Style.RED, "medium": Style.YELLOW}.get(trust.level or "", Style.PLAIN)
+    return Cell(f"{trust.level} {trust.score}", style)
+
+
+def _doubtful(site: SiteMap) -> Iterator[tuple[Section, Trust]]:
+    """Yield the whole site and the first listed sections whose dates have another, worse level."""
+    top = site.top.trust
+    if top is None or not top.dates:
+        return
+    yield site.top, top
+    reasons = {top.reason}
+    for _, section, _, _ in visible(site):
+        trust = section.trust
+        if trust and trust.level not in (None, "high", top.level) and trust.reason not in reasons:
+            reasons.add(trust.reason)
+            if len(reasons) <= _MAX_REASONS:
+                yield section, trust
 
 
 def _skip_single(section: Section, depth: int) -> tuple[Section, int]:

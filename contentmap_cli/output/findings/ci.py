@@ -58,18 +58,22 @@ def _annotation(finding: Finding, occurrence: Occurrence, text: str) -> str:
 def write_junit(out: TextIO, report: CheckReport) -> None:
     """Write a test case per finding (or per URL), and one that passes for each rule without findings.
 
-    A case fails if its severity fails the check; all its occurrences are in its text.
+    A case fails if its severity fails the check, and is skipped otherwise; all its occurrences are in its
+    text.
     """
     cases = DeferredText()
-    tests = failures = 0
+    tests = failures = skipped = 0
     for name, classname, findings, lines in _cases(report):
         fails = any(each.rule.severity.weight >= report.fail_on.weight for each in findings)
         severity = max((each.rule.severity for each in findings), key=lambda each: each.weight)
-        tests, failures = tests + 1, failures + fails
+        tests, failures, skipped = tests + 1, failures + fails, skipped + (not fails)
         message = "; ".join(dict.fromkeys(map(finding_text, findings)))
-        failure = {"type": severity.value, "message": message}
         cases.write(f"  <testcase{attributes_text({'classname': classname, 'name': redact(name)})}>")
-        cases.write(f"<failure{attributes_text(failure)}>" if fails else "<system-out>")
+        if fails:
+            cases.write(f"<failure{attributes_text({'type': severity.value, 'message': message})}>")
+        else:
+            message = f"{severity}, below --fail-on {report.fail_on}: {message}"
+            cases.write(f"<skipped{attributes_text({'message': message})}/><system-out>")
         for line in lines:
             cases.write(xml_text(line) + "\n")
         cases.write("</failure></testcase>\n" if fails else "</system-out></testcase>\n")
@@ -80,7 +84,7 @@ def write_junit(out: TextIO, report: CheckReport) -> None:
             case = {"classname": f"contentmap.check.{rule.id}", "name": rule.what}
             cases.write(f"  <testcase{attributes_text(case)}/>\n")
     suite = {"name": "contentmap check", "tests": str(tests), "failures": str(failures)}
-    suite |= {"errors": "0", "skipped": "0"}
+    suite |= {"errors": "0", "skipped": str(skipped)}
     out.write(f'<?xml version="1.0" encoding="UTF-8"?>\n<testsuite{attributes_text(suite)}>\n')
     out.writelines(cases.pieces())
     out.write("</testsuite>\n")

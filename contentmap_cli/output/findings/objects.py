@@ -75,6 +75,9 @@ def finding_object(finding: Finding) -> dict[str, object]:
 
 def occurrence_object(finding: Finding, occurrence: Occurrence) -> dict[str, object]:
     """Return an occurrence: a line of NDJSON, an element of `findings`."""
+    message = occurrence.message or finding.message
+    if message == finding.rule.what and occurrence.value is not None:
+        message = f"{message}: {occurrence.value}"  # more than the title of the rule
     return {
         "type": "finding",
         "schema": SCHEMA,
@@ -85,7 +88,7 @@ def occurrence_object(finding: Finding, occurrence: Occurrence) -> dict[str, obj
         "line": occurrence.line,
         "url": _redacted(occurrence.url),
         "value": _redacted(occurrence.value),
-        "message": redact(occurrence.message or finding.message),
+        "message": redact(message),
     }
 
 
@@ -99,7 +102,7 @@ def broken_rules(report: CheckReport) -> list[dict[str, object]]:
 
 def occurrence_text(occurrence: Occurrence) -> str:
     """Return URL and value of an occurrence on one line, or its message if it has neither."""
-    return redact(" ".join(filter(None, (occurrence.url, occurrence.value))) or occurrence.message or "")
+    return redact("  ".join(filter(None, (occurrence.url, occurrence.value))) or occurrence.message or "")
 
 
 def finding_text(finding: Finding) -> str:

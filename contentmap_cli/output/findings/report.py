@@ -12,15 +12,17 @@ from contentmap_cli.output.findings.objects import rule_object
 from contentmap_cli.output.formats import CHECK_FORMATS, Format, marked, refusal
 
 
-def write_report(format: Format, out: TextIO, report: CheckReport, *, color: bool = False) -> None:
-    """Write a report. Raises UsageError for a format that `check` does not have."""
+def write_report(
+    format: Format, out: TextIO, report: CheckReport, *, width: int | None = None, color: bool = False
+) -> None:
+    """Write a report. Other parameters and errors as for `formats.scan_writer`."""
     from contentmap_cli.output.findings import rows
 
     match format:
         case Format.TABLE:
             from contentmap_cli.output.findings.table import write_table
 
-            write_table(out, report, color=color)
+            write_table(out, report, width=width, color=color)
         case Format.JSON:
             rows.write_json(out, report)
         case Format.NDJSON:
@@ -28,9 +30,7 @@ def write_report(format: Format, out: TextIO, report: CheckReport, *, color: boo
         case Format.CSV | Format.CSV_BOM:
             rows.write_csv(marked(format, out), report)
         case Format.XLSX:
-            from contentmap_cli.output.findings.xlsx import write_xlsx
-
-            write_xlsx(out, report)
+            rows.write_xlsx(out, report)
         case Format.SARIF:
             from contentmap_cli.output.findings.sarif import write_sarif
 

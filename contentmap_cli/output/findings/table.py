@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from itertools import groupby, islice
 from typing import TextIO
 
@@ -24,12 +25,13 @@ _STYLES = {Severity.ERROR: Style.RED, Severity.WARNING: Style.YELLOW, Severity.I
 _INDENT = " " * 13
 
 
-def write_table(out: TextIO, report: CheckReport, *, color: bool) -> None:
-    """Write the findings by file, rule or URL, the targets that pass, and the counts."""
+def write_table(out: TextIO, report: CheckReport, *, width: int | None, color: bool) -> None:
+    """Write the findings by file, rule or URL, the targets that pass, and the counts. `width` is that of the
+    terminal: texts are wrapped, URLs are not broken."""
     if report.by is Grouping.URL:
-        _urls(out, report, color=color)
+        _urls(out, report, width=width, color=color)
     else:
-        _findings(out, report, color=color)
+        _findings(out, report, width=width, color=color)
     for target in report.summary.passed:
         out.write(f"{styled('passed', Style.GREEN, color)}   {terminal(redact(target))}\n")
     for coverage in report.summary.coverage:
@@ -37,7 +39,7 @@ def write_table(out: TextIO, report: CheckReport, *, color: bool) -> None:
     out.write(_counts(report.summary))
 
 
-def _findings(out: TextIO, report: CheckReport, *, color: bool) -> None:
+def _findings(out: TextIO, report: CheckReport, *, width: int | None, color: bool) -> None:
     by_rule = report.by is Grouping.RULE
     head = None
     for finding in ordered(report):
@@ -46,28 +48,40 @@ def _findings(out: TextIO, report: CheckReport, *, color: bool) -> None:
             out.write(styled(terminal(redact(head)), Style.BOLD, color) + "\n")
         name = terminal(redact(finding.place)) if by_rule else finding.rule.id
         line = f"line {finding.line}: " if finding.line else ""
-        out.write(f"  {_severity(finding, color)}  {name}  {line}{terminal(finding_text(finding))}\n")
+        _write(out, finding, f"{name}  {line}{terminal(finding_text(finding))}", width, color)
         shown = 0
         for each in islice(finding.occurrences, EXAMPLES):
-            if text := occurrence_text(each):
+            if text := terminal(occurrence_text(each)):
                 at = f"line {each.line}: " if each.line and finding.count > 1 else ""
-                out.write(f"{_INDENT}{at}{terminal(text)}\n")
+                indent = " " * (len(_INDENT) + len(at))
+                if width is not None and each.url and each.value and len(indent) + len(text) > width:
+                    text = text.replace("  ", f"\n{indent}", 1)  # before the value
+                out.write(f"{_INDENT}{at}{text}\n")
                 shown += 1
         if shown and finding.count > EXAMPLES:
             out.write(f"{_INDENT}and {finding.count - EXAMPLES:,} more\n")
 
 
-def _urls(out: TextIO, report: CheckReport, *, color: bool) -> None:
+def _urls(out: TextIO, report: CheckReport, *, width: int | None, color: bool) -> None:
     for url, found in groupby(report.by_url(), key=lambda each: each[1].url):
         out.write(styled(url_text(redact(url or "(no URL)")), Style.BOLD, color) + "\n")
         for finding, each in found:
             text = full_text(finding, each._replace(url=None))
             place = terminal(redact(finding.place)) + (f":{each.line}" if each.line else "")
-            out.write(f"  {_severity(finding, color)}  {finding.rule.id}  {terminal(text)}  [{place}]\n")
+            _write(out, finding, f"{finding.rule.id}  {terminal(text)}  [{place}]", width, color)
 
 
-def _severity(finding: Finding, color: bool) -> str:
-    return styled(f"{finding.rule.severity.value:<7}", _STYLES[finding.rule.severity], color)
+def _write(out: TextIO, finding: Finding, text: str, width: int | None, color: bool) -> None:
+    """Write a line that begins with the severity of a finding."""
+    severity = f"{finding.rule.severity.value:<7}"
+    lines = [f"  {severity}  {text}"]
+    if width is not None:
+        room = max(width, 2 * len(_INDENT))
+        lines = textwrap.wrap(
+            lines[0], room, subsequent_indent=_INDENT, break_long_words=False, break_on_hyphens=False
+        )
+    lines[0] = lines[0].replace(severity, styled(severity, _STYLES[finding.rule.severity], color), 1)
+    out.writelines(f"{line}\n" for line in lines)
 
 
 def _counts(summary: CheckSummary) -> str:

@@ -12,7 +12,6 @@ from typing import TextIO, TypeVar
 
 from contentmap_cli.models import DomainSummary, JobSummary, ScanStatus
 from contentmap_cli.output.escape import csv_cell, terminal, url_text
-from contentmap_cli.output.objects import domain_object
 from contentmap_cli.output.rows import RowWriter
 
 Row = TypeVar("Row")
@@ -25,14 +24,14 @@ def _paths(names: str) -> tuple[Path, ...]:
 
 DOMAIN = _paths(
     "job_id domain outcome sitemaps sitemaps_failed urls added removed changed fetched_bytes requests seconds"
-    " error.code error.message"
+    " error.code error.message sitemaps_not_selected"
 )
 JOB = (
     *_paths("job_id status tenant created_at started_at finished_at progress domains.total"),
     *(("domains", status.value) for status in ScanStatus),
     *_paths("sitemaps urls added removed changed error"),
 )
-DOMAIN = _paths("domain outcome sitemaps urls first_seen scanned_at job_id error.code error.message")
+STORED_DOMAIN = _paths("domain outcome sitemaps urls first_seen scanned_at job_id error.code error.message")
 TENANT = _paths("tenant domains jobs urls scanned_at")
 FILE = _paths(
     "url status discovered_by sitemap_type parent status_code url_count size_bytes response_time_ms"
@@ -41,15 +40,17 @@ FILE = _paths(
 )
 ENTRY = _paths(
     "type url lastmod lastmod_precision lastmod_text changefreq priority sitemap discovered_by"
-    " images videos news alternates in_scope repaired page_type first_seen removed_at"
+    " images videos news alternates in_scope repaired page_type first_seen removed_at domain"
 )
 ROBOTS = _paths(
     "domain version state url final_url status_code size_bytes digest first_seen last_seen problems"
 )
 VERDICT = _paths("url agent allowed group line rule")
-SECTION = _paths("url depth urls share newest undated")
+SECTION = _paths(
+    "url depth urls share newest undated lastmod_trust.score lastmod_trust.level lastmod_trust.reason"
+)
 
-_URLS = frozenset({"url", "final_url", "sitemap", "parent"})
+URL_COLUMNS = frozenset({"url", "final_url", "sitemap", "parent"})
 
 
 def cells_of(
@@ -81,12 +82,12 @@ class CsvRows(RowWriter[Row]):
         self._csv.writerows(map(self._to_cells, rows))
 
 
-class CsvScan:
-    """One line per domain as it is committed. The job has no line."""
+class ScanRows:
+    """One row per domain as it is committed. The job has none."""
 
-    def __init__(self, out: TextIO) -> None:
+    def __init__(self, out: TextIO, rows: RowWriter[DomainSummary]) -> None:
         self._out = out
-        self._rows: CsvRows[DomainSummary] = CsvRows(out, DOMAIN, cells_of(DOMAIN, domain_object))
+        self._rows = rows
 
     def domain(self, summary: DomainSummary) -> None:
         """Write the domain and flush."""
@@ -103,7 +104,7 @@ def _cell(answer: dict[str, object], path: Path) -> str:
     for name in path:
         value = value.get(name) if isinstance(value, dict) else None
     if isinstance(value, str):
-        return csv_cell(url_text(value) if path[-1] in _URLS else terminal(value))
+        return csv_cell(url_text(value) if path[-1] in URL_COLUMNS else terminal(value))
     if value is None:
         return ""
     if isinstance(value, bool):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from contentmap_cli.models import Entry, StoredEntry
+from contentmap_cli.models.files import EntryPage
 from contentmap_cli.output.escape import url_text
 from contentmap_cli.output.rows import EntryWriter
 
@@ -14,5 +15,5 @@ class TxtEntries(EntryWriter):
 
     def write_all(self, rows: Iterable[StoredEntry | Entry]) -> None:
         """Write the URLs."""
-        entries = (row.entry if isinstance(row, StoredEntry) else row for row in rows)
-        self._out.write("".join([url_text(entry.url) + "\n" for entry in entries]))
+        urls = rows.urls if isinstance(rows, EntryPage) else [row.url for row in rows]
+        self._out.write("".join([url_text(url) + "\n" for url in urls]))

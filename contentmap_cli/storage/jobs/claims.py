@@ -13,17 +13,18 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, cast
 
-from sqlalchemy import ColumnElement, Table, and_, bindparam, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, Table, and_, bindparam, case, exists, func, or_, select, update
 
 from contentmap_cli.errors import Code, Failure, LeaseLost
 from contentmap_cli.models import DomainSummary, RememberedFile, ScanStatus, Target
-from contentmap_cli.models.evidence import Source, SourceKind, SourceState
 from contentmap_cli.storage.column_types import utc_now
+from contentmap_cli.storage.jobs.change_feed import log_scan
+from contentmap_cli.storage.jobs.packing import pack_source, unpack_target
 from contentmap_cli.storage.session import GuardedSession
 from contentmap_cli.storage.tables import Domain, DomainScan, SitemapFile
 
@@ -51,6 +52,8 @@ class Claim:
 
     `known`: whether files of the domain were recorded when it was claimed; another job may have recorded
     others since. `remembered` are those files, which are requested first and with their validators.
+    `resumed`: the domain scan has recorded something already; what it records now is another part of it, with
+    a row `part_id` of its own.
     """
 
     scan_id: int
@@ -61,6 +64,13 @@ class Claim:
     token: str
     known: bool = False
     remembered: tuple[RememberedFile, ...] = ()
+    resumed: bool = False
+    part_id: int | None = None
+
+    @property
+    def history_id(self) -> int:
+        """The id under which the history keeps what is recorded now."""
+        return self.part_id or self.scan_id
 
 
 def takeable(*, failures: bool = False) -> ColumnElement[bool]:
@@ -79,6 +89,7 @@ _WANTED: Final = (
         _S.domain_id,
         _S.target,
         _D.name,
+        _S.recorded_at.is_not(None).label("resumed"),
         exists(select(SitemapFile.id).where(SitemapFile.domain_id == _S.domain_id)).label("known"),
     )
     .join(_DOMAINS, _D.id == _S.domain_id)
@@ -130,6 +141,18 @@ _SKIP: Final = (
         error_message=bindparam("message"),
     )
 )
+
+
+def _later(last: ColumnElement[datetime | None]) -> ColumnElement[datetime]:
+    return case((last > utc_now(), last), else_=utc_now())
+
+
+def recorded_now(domain_id: Any) -> ColumnElement[datetime]:
+    """Return the time for a scan that is recorded now: never before the last one of its domain, whatever the
+    clock does, as the history of a domain is in this order."""
+    return _later(select(_D.last_scanned_at).where(_D.id == domain_id).scalar_subquery())
+
+
 _LAST: Final = select(_D.last_scan_id).where(_D.id == bindparam("domain"))
 _FENCE: Final = (
     update(_SCANS)
@@ -143,7 +166,7 @@ _LAST_RESULT: Final = select(_D.last_scan_id, _D.last_scanned_at, _D.url_count).
 )
 _RESULT: Final = (
     *("status", "complete", "sitemaps", "sitemaps_failed", "urls", "fetched_bytes", "requests", "retries"),
-    "seconds",
+    *("seconds", "withheld"),
     *("discovery_methods", "sitemap_types", "limits", "evidence", "error_code", "error_message"),
 )
 _SUMS: Final = ("added", "removed", "changed")
@@ -159,13 +182,15 @@ _FINISH: Final = (
         **{name: _S[name] + bindparam(f"new_{name}", type_=_S[name].type) for name in _SUMS},
     )
 )
-# a scan that is resumed keeps the time of the first entries that it recorded
-_FINISH_ENTRIES: Final = _FINISH.values(recorded_at=func.coalesce(_S.recorded_at, utc_now()))
+# a scan that is resumed keeps the time of its first part
+_FINISH_ENTRIES: Final = _FINISH.values(recorded_at=func.coalesce(_S.recorded_at, recorded_now(_S.domain_id)))
 _SET_LAST: Final = (
     update(_DOMAINS)
     .where(_D.id == bindparam("domain"))
     .values(
-        last_status=bindparam("new_status"), last_scan_id=bindparam("new_scan"), last_scanned_at=utc_now()
+        last_status=bindparam("new_status"),
+        last_scan_id=bindparam("new_scan"),
+        last_scanned_at=_later(_D.last_scanned_at),
     )
 )
 _RECORDED: Final = _SET_LAST.values(sitemap_count=bindparam("new_sitemaps"), url_count=bindparam("new_urls"))
@@ -215,7 +240,10 @@ async def claim_domains(
             answers[domain] = await _skip(session, row.id, busy[row.domain_id])
         elif row.id in taken:
             target = unpack_target(row.target)
-            answers[domain] = Claim(row.id, row.domain_id, job_id, domain, target, token, bool(row.known))
+            known, resumed = bool(row.known), bool(row.resumed)
+            answers[domain] = Claim(
+                row.id, row.domain_id, job_id, domain, target, token, known, resumed=resumed
+            )
         else:
             answers[domain] = Failure(Code.LEASE_LOST, "another run of this job has claimed it")
     session.note("domains.claimed", claimed=len(taken), asked=len(domains))
@@ -308,8 +336,11 @@ async def finish_domain(
     *,
     complete: bool,
     limits: Sequence[Failure] = (),
+    kept: int = 0,
 ) -> None:
-    """Record the outcome of a domain scan, in its row and in the domain's. Call `fence` first."""
+    """Record the outcome of a domain scan, in its row, in the domain's and in the change feed. Call `fence`
+    first. `kept` are recorded files of the domain that the scan did not select.
+    """
     result: dict[str, Any] = {
         "scan": claim.scan_id,
         "held_token": claim.token,
@@ -325,58 +356,21 @@ async def finish_domain(
         "new_requests": summary.requests,
         "new_retries": summary.retries,
         "new_seconds": summary.seconds,
+        "new_withheld": summary.withheld,
         "new_discovery_methods": dict(summary.discovery_methods),
         "new_sitemap_types": dict(summary.sitemap_types),
         "new_limits": [[limit.code, limit.message] for limit in limits],
-        "new_evidence": [_packed(source) for source in summary.evidence],
+        "new_evidence": [pack_source(source) for source in summary.evidence],
         "new_error_code": summary.error.code if summary.error else None,
         "new_error_message": summary.error.message if summary.error else None,
     }
-    seen: dict[str, Any] = {
-        "domain": claim.domain_id,
-        "new_status": summary.status,
-        "new_scan": claim.scan_id,
-    }
-    recorded = summary.status in (ScanStatus.OK, ScanStatus.PARTIAL, ScanStatus.EMPTY)
+    status = summary.status
+    seen: dict[str, Any] = {"domain": claim.domain_id, "new_status": status, "new_scan": claim.scan_id}
+    recorded = status in (ScanStatus.OK, ScanStatus.PARTIAL, ScanStatus.EMPTY)
     if recorded or summary.urls or summary.removed:
-        seen |= {"new_sitemaps": summary.sitemaps, "new_urls": summary.urls}
-    has_entries = recorded or summary.sitemaps > 0
-    await session.write(_FINISH_ENTRIES if has_entries else _FINISH, result)
+        seen |= {"new_sitemaps": summary.sitemaps + kept, "new_urls": summary.urls}
+    await session.write(_FINISH_ENTRIES if recorded or summary.sitemaps else _FINISH, result)
     await session.write(_RECORDED if "new_urls" in seen else _SET_LAST, seen)
+    if changes := summary.added + summary.removed + summary.changed:
+        await log_scan(session, claim.domain_id, claim.history_id, changes)
     session.note("domain.recorded", status=str(summary.status))
-
-
-def _packed(source: Source) -> dict[str, Any]:
-    """Return a source as JSON object."""
-    failure = source.failure
-    return {
-        "source": source.kind,
-        "url": source.url,
-        "state": source.state,
-        "code": failure.code if failure is not None else None,
-        "message": failure.message if failure is not None else None,
-    }
-
-
-def unpack_evidence(packed: Sequence[Mapping[str, Any]]) -> tuple[Source, ...]:
-    """Return the sources that a domain scan recorded."""
-    return tuple(
-        Source(
-            SourceKind(each["source"]),
-            each["url"],
-            SourceState(each["state"]),
-            Failure(each["code"], each["message"] or "") if each["code"] else None,
-        )
-        for each in packed
-    )
-
-
-def unpack_target(packed: Mapping[str, Any]) -> Target:
-    """Return the target that a domain scan recorded."""
-    return Target(
-        packed["domain"],
-        tuple(packed["origins"]),
-        tuple(packed["sitemaps"]),
-        packed["path"],
-        tuple(packed["more_paths"]),
-    )

@@ -15,7 +15,6 @@ from sqlalchemy.engine import Row
 from contentmap_cli.errors import Failure
 from contentmap_cli.models import DomainSummary, ErrorGroup, JobStatus, JobSummary, ScanStatus
 from contentmap_cli.storage.column_types import utc_now
-from contentmap_cli.storage.jobs.claims import unpack_evidence
 from contentmap_cli.storage.jobs.jobs import (
     PRUNED,
     RunCheck,
@@ -24,6 +23,7 @@ from contentmap_cli.storage.jobs.jobs import (
     is_alive,
     unknown_run,
 )
+from contentmap_cli.storage.jobs.packing import unpack_evidence
 from contentmap_cli.storage.session import GuardedSession
 from contentmap_cli.storage.tables import Domain, DomainScan, Job
 
@@ -33,7 +33,8 @@ _RESULT: Final = tuple(
     getattr(DomainScan, name)
     for name in (
         *("job_id", "status", "sitemaps", "sitemaps_failed", "urls", "added", "removed", "changed"),
-        *("fetched_bytes", "requests", "retries", "seconds", "evidence", "error_code", "error_message"),
+        *("withheld", "fetched_bytes", "requests", "retries", "seconds", "evidence"),
+        *("error_code", "error_message"),
     )
 )
 
@@ -191,6 +192,7 @@ def _summary(scan: Any, name: str) -> DomainSummary:
         added=scan.added,
         removed=scan.removed,
         changed=scan.changed,
+        withheld=scan.withheld,
         fetched_bytes=scan.fetched_bytes,
         requests=scan.requests,
         retries=scan.retries,

@@ -30,20 +30,29 @@ from sqlalchemy.orm import aliased
 from contentmap_cli.models import JobStatus, ScanStatus
 from contentmap_cli.storage.column_types import utc_now
 from contentmap_cli.storage.jobs.claims import RESUMABLE
-from contentmap_cli.storage.jobs.jobs import PRUNED, QUEUE_OWNER, first_comparable, history_time
+from contentmap_cli.storage.jobs.jobs import PRUNED, QUEUE_OWNER, first_comparable, history_job, history_time
 from contentmap_cli.storage.session import GuardedSession
-from contentmap_cli.storage.tables import FILE_CHANGES, SITEMAP_URLS, URL_CHANGES, Domain, DomainScan, Job
+from contentmap_cli.storage.tables import (
+    CHANGE_FEED,
+    FILE_CHANGES,
+    SITEMAP_URLS,
+    URL_CHANGES,
+    Domain,
+    DomainScan,
+    Job,
+)
 from contentmap_cli.storage.tables import SitemapFile as File
 
 _HISTORY: Final = (
     *("domain_scans", "sitemap_files", "sitemap_file_changes", "sitemap_urls", "sitemap_url_changes"),
+    "change_feed",
 )
 TABLES: Final = ("jobs", *_HISTORY, "page_runs", "pages")
 """The tables whose deleted rows are counted."""
 
 _ENDED: Final = (JobStatus.COMPLETE, JobStatus.PARTIAL, JobStatus.FAILED)
 _CHUNK: Final = 500  # rows of one statement
-_T, _C, _F = SITEMAP_URLS.c, URL_CHANGES.c, FILE_CHANGES.c
+_T, _C, _F, _P = SITEMAP_URLS.c, URL_CHANGES.c, FILE_CHANGES.c, CHANGE_FEED.c
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,11 +113,13 @@ class Leftovers:
     files: dict[int, int] = field(default_factory=dict)  # each with the number of its appearances
     file_changes: list[tuple[int, int]] = field(default_factory=list)  # file, scan
     scans: list[int] = field(default_factory=list)
+    feed: int = 0
+    baseline: int | None = None  # id of a row of the change feed
 
     def count(self) -> dict[str, int]:
         """Return the number of rows by table."""
         file_changes = len(self.file_changes) + sum(self.files.values())
-        counts = (len(self.scans), len(self.files), file_changes, self.urls, self.url_changes)
+        counts = (len(self.scans), len(self.files), file_changes, self.urls, self.url_changes, self.feed)
         return dict(zip(_HISTORY, counts, strict=True))
 
     def kept(self) -> Select[int]:
@@ -140,7 +151,8 @@ async def count_jobs(session: GuardedSession, rule: Retention) -> tuple[int, int
 
 async def drop_empty_jobs(session: GuardedSession, rule: Retention) -> int:
     """Delete some pruned jobs without domain scans and return their number."""
-    empty = select(Job.id).where(rule.pruned(), ~_has_scans()).limit(_CHUNK)
+    part = exists(select(DomainScan.id).where(DomainScan.resumed_job_id == Job.id))
+    empty = select(Job.id).where(rule.pruned(), ~_has_scans(), ~part).limit(_CHUNK)
     return await session.write(delete(Job).where(Job.id.in_(empty)))
 
 
@@ -153,9 +165,7 @@ async def domains_with_leftovers(
     """Return the ids of the next domains that a pruned job has scanned. `pruned` is the condition for such
     jobs."""
     jobs = select(Job.id).where(pruned)
-    scanned = exists(
-        select(DomainScan.id).where(DomainScan.domain_id == Domain.id, DomainScan.job_id.in_(jobs))
-    )
+    scanned = exists(select(DomainScan.id).where(DomainScan.domain_id == Domain.id, history_job().in_(jobs)))
     query = select(Domain.id).where(Domain.tenant_id == rule.tenant, Domain.id > after, scanned)
     return list(await session.scalars(query.order_by(Domain.id).limit(limit)))
 
@@ -171,7 +181,7 @@ async def find_leftovers(
             DomainScan.domain_id,
             history_time().label("recorded_at"),
             DomainScan.sitemaps,
-            DomainScan.job_id.in_(jobs).label("pruned"),
+            history_job().in_(jobs).label("pruned"),
         )
         .where(DomainScan.domain_id.in_(domain_ids))
         .order_by(history_time(), DomainScan.id)
@@ -197,6 +207,7 @@ async def _leftovers(
     if first:
         needed |= {recorded[0].id, next((scan.id for scan in recorded if scan.sitemaps), None)}
         needed |= await _count_rows(session, left, {scan.id for scan in recorded[first:]})
+        await count_feed(session, left)
         left.files = dict.fromkeys(await session.scalars(_files_that_are_gone(left)), 0)
         await _find_file_changes(session, left, [scan.id for scan in recorded], first)
     old = [*recorded[:first], *(scan for scan in scans if scan.recorded_at is None and scan.pruned)]
@@ -222,6 +233,17 @@ async def _count_rows(session: GuardedSession, left: Leftovers, kept: Collection
     )
     left.url_changes = sum(count for scan, count in written if scan not in kept)
     return needed
+
+
+async def count_feed(session: GuardedSession, left: Leftovers) -> None:
+    """Note which rows of a domain are to be deleted: their number, and the baseline."""
+    mine = _P.domain_id == left.domain_id
+    old = select(func.max(_P.id)).where(mine, _P.scan_id.not_in(left.kept()))
+    left.baseline = await session.scalar(old)
+    if left.baseline is None:
+        return
+    below = select(func.count()).where(mine, _P.id < left.baseline)
+    left.feed = int(await session.scalar(below) or 0)
 
 
 def _files_that_are_gone(left: Leftovers) -> Select[int]:

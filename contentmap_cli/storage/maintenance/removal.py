@@ -18,6 +18,7 @@ from contentmap_cli.batches import batched
 from contentmap_cli.errors import JobHeld
 from contentmap_cli.models import ScanStatus
 from contentmap_cli.storage.column_types import utc_now
+from contentmap_cli.storage.jobs.change_feed import log_removal
 from contentmap_cli.storage.jobs.jobs import QUEUE_OWNER, RunCheck, is_alive
 from contentmap_cli.storage.maintenance.prune import hold_domains
 from contentmap_cli.storage.pages.runs import require_idle
@@ -39,7 +40,7 @@ from contentmap_cli.storage.tables import (
 
 TABLES: Final = (
     *("jobs", "domain_scans", "sitemap_urls", "sitemap_url_changes", "sitemap_file_changes", "sitemap_files"),
-    *("robots_versions", "page_runs", "pages"),
+    *("robots_versions", "page_runs", "pages", "change_feed"),
 )
 """The tables whose deleted rows are counted."""
 
@@ -63,7 +64,7 @@ async def count_rows(session: GuardedSession, domain_id: int) -> Counter[str]:
         .select_from(FILE_CHANGES)
         .where(FILE_CHANGES.c.sitemap_file_id.in_(files)),
     }
-    small = ("domain_scans", "sitemap_files", "robots_versions", "page_runs")
+    small = ("domain_scans", "sitemap_files", "robots_versions", "page_runs", "change_feed")
     for table in (*LARGE, *(Base.metadata.tables[name] for name in small)):
         counts[table.name] = select(func.count()).select_from(table).where(table.c.domain_id == domain_id)
     return Counter({name: int(await session.scalar(query) or 0) for name, query in counts.items()})
@@ -93,7 +94,8 @@ async def take_away(
     await require_idle(session, domain_id, name, dead=dead, running=running)
     mine = PageRunRow.domain_id == domain_id
     await session.write(update(PageRunRow).where(mine).values(token=None))  # of a run that was suspended
-    jobs = list(await session.scalars(select(DomainScan.job_id).where(DomainScan.domain_id == domain_id)))
+    scans = select(DomainScan.job_id).where(DomainScan.domain_id == domain_id, DomainScan.job_id.is_not(None))
+    jobs = list(await session.scalars(scans))
     removed: Counter[str] = Counter()
     removed["domain_scans"] = await session.write(delete(DomainScan).where(DomainScan.domain_id == domain_id))
     for chunk in batched(jobs, FILES):
@@ -106,6 +108,8 @@ async def take_away(
         .where(Domain.id == domain_id)
         .values(tenant_id=REMOVED, name=removed_name(domain_id, tenant, name), last_scan_id=None)
     )
+    # the last: whoever has the lock of the feed must not wait for rows of jobs
+    removed["change_feed"] = await log_removal(session, domain_id, tenant, name)
     return removed
 
 

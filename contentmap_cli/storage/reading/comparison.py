@@ -1,8 +1,8 @@
 """Compare two scans of a domain, from the current rows and their recorded previous values. Only reads.
 
 The state of a row after a scan S: absent before the scan that first saw it; otherwise the values that the
-first scan after S replaced; otherwise the current values. Scans are in the order in which they were first
-recorded, or failed. A resumed scan remains one scan.
+first scan after S replaced; otherwise the current values. Scans are in the order in which they were
+recorded, or failed. Each part of a resumed scan is one.
 
 Some pruned scans are kept as the first scans of URLs. They are older than all that can be compared, and so is
 a scan that was deleted.
@@ -11,17 +11,17 @@ a scan that was deleted.
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from itertools import groupby
 from operator import itemgetter
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, and_, or_, select, union
+from sqlalchemy import ColumnElement, Select, and_, or_, select, tuple_, union
 
 from contentmap_cli.models import ScanStatus
 from contentmap_cli.models.comparison import Change, Comparison, Kind, ScanPoint
 from contentmap_cli.storage.driver_columns import raw_columns
-from contentmap_cli.storage.jobs.jobs import PRUNED, first_comparable, history_time
+from contentmap_cli.storage.jobs.jobs import PRUNED, first_comparable, history_job, history_time
 from contentmap_cli.storage.session import GuardedSession
 from contentmap_cli.storage.tables import (
     FILE_CHANGES,
@@ -37,39 +37,54 @@ from contentmap_cli.storage.writing.row_diff import PUBLISHED
 _ROWS_A_FETCH: Final = 5_000
 _T, _C = SITEMAP_URLS.c, URL_CHANGES.c
 _NEVER: Final = -1  # before the first known scan
+NOTHING: Final = -2  # before everything, also before scans that are not known any more
 _NOT_YET: Final = 1 << 62
 _LASTMODS: Final = 3  # the number of columns of PUBLISHED that make up a lastmod
 _CHANGEFREQ, _PRIORITY, _EXTRAS = 3, 4, 5
 
 Said = tuple[Any, ...]
-_url_of = itemgetter(0)
-_file_of = itemgetter(1)
+# the columns of `_rows`
+_DOMAIN, _URL, _FILE, _WRITTEN, _GONE = 0, 1, 2, 5, 6
+_SCANS, _NOW, _WAS = slice(3, 7), slice(7, 13), slice(13, 19)
 
 
 async def history(session: GuardedSession, domain_id: int) -> list[ScanPoint]:
     """Return the scans of a domain that have an outcome, the oldest first."""
+    return (await histories(session, [domain_id]))[domain_id]
+
+
+async def histories(session: GuardedSession, domain_ids: Collection[int]) -> dict[int, list[ScanPoint]]:
+    """Return the history of each of these domains."""
     rows = await session.execute(
         select(
+            DomainScan.domain_id,
             DomainScan.id,
-            DomainScan.job_id,
+            history_job().label("job_id"),
             DomainScan.status,
             DomainScan.complete,
             history_time().label("recorded_at"),
             DomainScan.sitemaps,
             (Job.job_type == PRUNED).label("pruned"),
         )
-        .join(Job, Job.id == DomainScan.job_id)
-        .where(DomainScan.domain_id == domain_id, history_time().is_not(None))
-        .order_by(history_time(), DomainScan.id)
+        .join(Job, Job.id == history_job())
+        .where(DomainScan.domain_id.in_(domain_ids), history_time().is_not(None))
+        .order_by(DomainScan.domain_id, history_time(), DomainScan.id)
     )
-    found = rows.all()
+    found: dict[int, list[ScanPoint]] = {domain_id: [] for domain_id in domain_ids}
+    for domain_id, scans in groupby(rows, key=itemgetter(0)):
+        found[domain_id] = _points(list(scans))
+    return found
+
+
+def _points(found: Sequence[Any]) -> list[ScanPoint]:
+    last = {row.job_id: row.id for row in found}  # an earlier part was not complete, whatever the row says
     first = first_comparable([row.pruned for row in found])
     return [
         ScanPoint(
             row.id,
             row.job_id,
-            ScanStatus(row.status),
-            row.complete,
+            ScanStatus(row.status) if row.id == last[row.job_id] else ScanStatus.PARTIAL,
+            row.complete and row.id == last[row.job_id],
             row.recorded_at,
             row.sitemaps,
             comparable=rank >= first,
@@ -99,42 +114,65 @@ async def changes_between(
     """
     ranks = {point.scan_id: rank for rank, point in enumerate(points)}
     after = ranks[pair.after.scan_id]
-    # without a scan to compare with: the state before, which is nothing or a pruned scan
-    before = ranks[pair.before.scan_id] if pair.before else after - 1
-    files = {
-        row.id: row.url
-        for row in await session.execute(
-            select(SitemapFile.id, SitemapFile.url).where(SitemapFile.domain_id == domain_id)
-        )
-    }
-    for change in await _file_changes(session, domain_id, points, files, before, after):
+    # without a scan to compare with: the state before the first, which is nothing or a pruned scan
+    first = next(rank for rank, point in enumerate(points) if point.comparable)
+    before = ranks[pair.before.scan_id] if pair.before else first - 1
+    for change in await _file_changes(session, domain_id, points, before, after):
         yield change
+    async for change in url_changes(session, domain_id, points, before, after):
+        yield change
+
+
+async def url_changes(
+    session: GuardedSession, domain_id: int, points: Sequence[ScanPoint], before: int, after: int
+) -> AsyncIterator[Change]:
+    """Yield the differences of URLs between the states after two scans, which are named by their rank in the
+    history. -1 is the state before all of them, NOTHING that of a domain without URLs."""
     if before == after:
         return
+    ranks = {point.scan_id: rank for rank, point in enumerate(points)}
+    files = await _file_urls(session, [domain_id])
     earlier, later = sorted((before, after))
-    low, high = points[earlier] if earlier > _NEVER else None, points[later]
-    query = _rows(session, domain_id, low, high)
-    async for url, rows in _by_url(session, query):
-        was: dict[int, Said] = {}
-        now: dict[int, Said] = {}
-        for file_id, some in groupby(rows, key=_file_of):
-            states = _states(list(some), ranks)
-            for rank, listed in ((before, was), (after, now)):
-                said = states(rank)
-                if said is not None:
-                    listed[file_id] = said
-        found = _judged(url, was, now, files)
-        if found is not None:
+    scans: Select[int] | None = None  # every URL that was ever recorded
+    if earlier > _NEVER:
+        between = (_later(points[earlier]), ~_later(points[later]))
+        scans = select(DomainScan.id).where(DomainScan.domain_id == domain_id, *between)
+    async for rows in _by_url(session, _rows(session, [domain_id], scans)):
+        states = _by_file(rows, ranks)
+        if (found := _judged(rows[0][_URL], states, before, after, files)) is not None:
             yield found
 
 
+async def scan_changes(session: GuardedSession, scans: Mapping[int, int]) -> dict[int, list[Change]]:
+    """Return the differences of URLs between some scans and the scan before each: small ones, by their id.
+    `scans` are the domains of the scans. It is one query, however many scans and domains there are."""
+    domains = sorted(set(scans.values()))
+    points = await histories(session, domains)
+    ranks = {point.scan_id: rank for some in points.values() for rank, point in enumerate(some)}
+    files = await _file_urls(session, domains)
+    found: dict[int, list[Change]] = {scan: [] for scan in scans}
+    async for rows in _by_url(session, _rows(session, domains, sorted(scans))):
+        states = _by_file(rows, ranks)
+        for scan in {scan for row in rows for scan in row[_SCANS]} & scans.keys():
+            change = _judged(rows[0][_URL], states, ranks[scan] - 1, ranks[scan], files)
+            if change is not None:
+                found[scan].append(change)
+    return found
+
+
+async def _file_urls(session: GuardedSession, domains: Collection[int]) -> dict[int, str]:
+    files = select(SitemapFile.id, SitemapFile.url).where(SitemapFile.domain_id.in_(domains))
+    return {row.id: row.url for row in await session.execute(files)}
+
+
 def _rows(
-    session: GuardedSession, domain_id: int, low: ScanPoint | None, high: ScanPoint
-) -> Select[Any, bool]:
-    """Select every row of every URL that a scan later than `low` and not later than `high` changed."""
+    session: GuardedSession, domains: Collection[int], scans: Select[int] | Collection[int] | None
+) -> Select[Any]:
+    """Select every row of every URL of the domains that one of the scans changed, None: of every URL."""
     join = and_(_C.domain_id == _T.domain_id, _C.sitemap_file_id == _T.sitemap_file_id, _C.url == _T.url)
-    query: Select[Any, bool] = (
+    query: Select[Any] = (
         select(
+            _T.domain_id,
             _T.url,
             _T.sitemap_file_id,
             _T.first_scan_id,
@@ -145,22 +183,21 @@ def _rows(
             *(column.label(f"was_{name}") for name, column in _was(session)),
         )
         .select_from(SITEMAP_URLS.outerjoin(URL_CHANGES, join))
-        .where(_T.domain_id == domain_id)
-        .order_by(_T.url, _T.sitemap_file_id)
+        .where(_T.domain_id.in_(domains))
+        .order_by(_T.domain_id, _T.url, _T.sitemap_file_id)
         .execution_options(yield_per=_ROWS_A_FETCH)
     )
-    if low is None:
-        return query  # every URL that was ever recorded
-    scans = select(DomainScan.id).where(DomainScan.domain_id == domain_id, _later(low), ~_later(high))
+    if scans is None:
+        return query
     touched = union(
-        select(_T.url).where(
-            _T.domain_id == domain_id, or_(_T.first_scan_id.in_(scans), _T.removed_scan_id.in_(scans))
+        select(_T.domain_id, _T.url).where(
+            _T.domain_id.in_(domains), or_(_T.first_scan_id.in_(scans), _T.removed_scan_id.in_(scans))
         ),
-        select(_C.url).where(
-            _C.domain_id == domain_id, or_(_C.scan_id.in_(scans), _C.removed_scan_id.in_(scans))
+        select(_C.domain_id, _C.url).where(
+            _C.domain_id.in_(domains), or_(_C.scan_id.in_(scans), _C.removed_scan_id.in_(scans))
         ),
     )
-    return query.where(_T.url.in_(touched))
+    return query.where(tuple_(_T.domain_id, _T.url).in_(touched))
 
 
 def _was(session: GuardedSession) -> Iterator[tuple[str, ColumnElement[Any]]]:
@@ -174,34 +211,42 @@ def _later(point: ScanPoint) -> ColumnElement[bool]:
     )
 
 
-async def _by_url(session: GuardedSession, query: Select[Any, bool]) -> AsyncIterator[tuple[str, list[Any]]]:
-    """Yield the rows of each URL together."""
+async def _by_url(session: GuardedSession, query: Select[Any]) -> AsyncIterator[list[Any]]:
+    """Yield the rows of each URL of a domain together."""
     held: list[Any] = []
     async for some in (await session.stream(query)).partitions():
-        for url, rows in groupby(some, key=_url_of):
-            if held and held[0][0] != url:
-                yield held[0][0], held
+        for key, rows in groupby(some, key=itemgetter(_DOMAIN, _URL)):
+            if held and (held[0][_DOMAIN], held[0][_URL]) != key:
+                yield held
                 held = []
             held.extend(rows)
     if held:
-        yield held[0][0], held
+        yield held
 
 
-def _states(rows: Sequence[Any], ranks: Mapping[int, int]) -> Callable[[int], Said | None]:
-    """Return a function from the rank of a scan to the values that a file listed for a URL after it; None
-    where the file did not list it."""
-    _, _, first, removed, *_ = rows[0]
-    content = tuple(rows[0][6:12])
+State = Callable[[int], "Said | None"]
+"""From the rank of a scan to the values that a file listed for a URL after it; None: it did not list it."""
+
+
+def _by_file(rows: Sequence[Any], ranks: Mapping[int, int]) -> dict[int, State]:
+    """Return the states of a URL by file."""
+    return {file_id: _states(list(some), ranks) for file_id, some in groupby(rows, key=itemgetter(_FILE))}
+
+
+def _states(rows: Sequence[Any], ranks: Mapping[int, int]) -> State:
+    """Return the states of a URL in one file."""
+    first, removed, *_ = rows[0][_SCANS]
+    content = tuple(rows[0][_NOW])
     since = ranks.get(first, _NEVER)
     until = _NOT_YET if removed is None else ranks.get(removed, _NEVER)
     written = [
         (
-            ranks.get(row[4], _NEVER),
-            _NOT_YET if row[5] is None else ranks.get(row[5], _NEVER),
-            tuple(row[12:18]),
+            ranks.get(row[_WRITTEN], _NEVER),
+            _NOT_YET if row[_GONE] is None else ranks.get(row[_GONE], _NEVER),
+            tuple(row[_WAS]),
         )
         for row in rows
-        if row[4] is not None
+        if row[_WRITTEN] is not None
     ]
     written.sort(key=itemgetter(0))
 
@@ -217,8 +262,12 @@ def _states(rows: Sequence[Any], ranks: Mapping[int, int]) -> Callable[[int], Sa
 
 
 def _judged(
-    url: str, was: Mapping[int, Said], now: Mapping[int, Said], files: Mapping[int, str]
+    url: str, states: Mapping[int, State], before: int, after: int, files: Mapping[int, str]
 ) -> Change | None:
+    was, now = (
+        {file_id: said for file_id, state in states.items() if (said := state(rank)) is not None}
+        for rank in (before, after)
+    )
     if not was and not now:
         return None
     if not was:
@@ -260,11 +309,11 @@ async def _file_changes(
     session: GuardedSession,
     domain_id: int,
     points: Sequence[ScanPoint],
-    files: Mapping[int, str],
     before: int,
     after: int,
 ) -> list[Change]:
     ranks = {point.scan_id: rank for rank, point in enumerate(points)}
+    files = await _file_urls(session, [domain_id])
     start = next((rank for rank, point in enumerate(points) if point.sitemaps), 0)
     events: dict[int, list[tuple[int, bool]]] = {}
     for row in await session.execute(

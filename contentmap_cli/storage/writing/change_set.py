@@ -68,7 +68,13 @@ class FileChanges:
         self.returned = SpooledList(file)  # rows that were removed before
         self.was = SpooledList(file)  # previous values of the restated and the returned rows
         self.missing = SpooledList(file)  # URLs
-        self.withheld = False  # URLs are missing, but the scan was incomplete and must not remove them
+        self.withheld = False  # URLs are missing, but this scan must not remove them
+
+    def withhold(self) -> None:
+        """Keep the URLs that are missing."""
+        if len(self.missing):
+            self.missing = SpooledList(self._file)
+            self.withheld = True
 
     @property
     def countable(self) -> int:

@@ -16,13 +16,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import select, update
+from sqlalchemy import or_, select, update
 
 from contentmap_cli.batches import batched
 from contentmap_cli.models.entry_rows import LASTMOD, URL, Row, RowBatch, with_extra_columns
 from contentmap_cli.storage.jobs.claims import Claim, LastResult, last_result
 from contentmap_cli.storage.session import GuardedSession
-from contentmap_cli.storage.tables import SITEMAP_URLS, SitemapFile
+from contentmap_cli.storage.tables import SITEMAP_URLS, DomainScan, SitemapFile
 from contentmap_cli.storage.writing.bulk import SharedValues, insert_rows
 from contentmap_cli.storage.writing.change_set import (
     CHUNK,
@@ -49,6 +49,7 @@ from contentmap_cli.threads import run_in_thread
 
 _T = SITEMAP_URLS.c
 T = TypeVar("T")
+SMALL_DROP = 10  # fewer URLs than that are not kept by `max_drop`
 _COUNTED_IN_LOOP = 5_000  # URLs; more are counted in a thread
 _FILES_A_QUERY = 10_000  # a statement takes 32,767 parameters
 _PROBES_A_ROW = 3  # look-ups by key that take as long as reading one row of a scan
@@ -56,12 +57,15 @@ _PROBES_A_ROW = 3  # look-ups by key that take as long as reading one row of a s
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """The effect of a scan: distinct URLs now, and the numbers that were added, removed and changed."""
+    """The effect of a scan: distinct URLs now, and the numbers that were added, removed and changed.
+
+    `withheld` is the number of URLs that would have been removed and were kept, see `max_drop`."""
 
     urls: int
     added: int
     removed: int
     changed: int
+    withheld: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,13 +135,15 @@ async def merge_entries(
     first_scan: bool,
     removals: bool,
     ahead: Compared | None = None,
+    max_drop: float | None = None,
 ) -> Changes:
     """Write the entries of a scan and return what changed. Call `fence` first.
 
     `vanished` are files that this scan did not find: with `removals` (the scan was complete) their URLs are
     removed. `first_scan`: nothing of the domain is recorded, and nothing is compared. `ahead` is the result
     of `compare_ahead` for the same files. If another run has recorded the domain since, it is discarded, and
-    all is compared again.
+    all is compared again. A scan that would remove more than `max_drop` percent of the domain's URLs removes
+    none, unless it confirms an earlier one (see `_is_drop`).
     """
     if first_scan:
         urls = await _insert_all(session, claim, files)
@@ -149,14 +155,14 @@ async def merge_entries(
         # not strict: vanished files come after these
         for difference, file in zip(ahead.differences.files, files, strict=False):
             difference.file_id = file.file_id
-        return await _write_all(session, claim, last, ahead.differences, ahead.counts)
+        return await _write_all(session, claim, last, ahead.differences, ahead.counts, max_drop)
     if ahead is not None:
         session.note("entries.compared_again")
     with ChangeSet() as differences:
         for file in files:
             await compare_rows(session, claim, file, differences.of(file.file_id), removals=removals)
         counts = await _compare_vanished(session, claim, vanished if removals else (), differences)
-        return await _write_all(session, claim, last, differences, counts)
+        return await _write_all(session, claim, last, differences, counts, max_drop)
 
 
 async def _compare_vanished(
@@ -169,8 +175,18 @@ async def _compare_vanished(
 
 
 async def _write_all(
-    session: GuardedSession, claim: Claim, last: LastResult, differences: ChangeSet, counts: ChangeCounts
+    session: GuardedSession,
+    claim: Claim,
+    last: LastResult,
+    differences: ChangeSet,
+    counts: ChangeCounts,
+    max_drop: float | None,
 ) -> Changes:
+    kept = counts.removed if await _is_drop(session, claim, last.urls, counts.removed, max_drop) else 0
+    if kept:
+        for difference in differences.files:
+            difference.withhold()
+        counts = counts._replace(removed=0)
     for difference in differences.files:
         await _write(session, claim, difference)
     withheld = [each.file_id for each in differences.files if each.withheld and each.file_id is not None]
@@ -178,12 +194,44 @@ async def _write_all(
     added, removed, changed = counts
     urls = last.urls + added - removed
     session.note("entries.merged", urls=urls, added=added, removed=removed, changed=changed)
-    return Changes(urls, added, removed, changed)
+    return Changes(urls, added, removed, changed, kept)
+
+
+async def _is_drop(
+    session: GuardedSession, claim: Claim, urls: int, removed: int, max_drop: float | None
+) -> bool:
+    """Return whether the removal of so many of a domain's URLs waits for a second look.
+
+    It does if it is more than `max_drop` percent, unless the last scan of another job that saw the whole
+    domain kept URLs for that reason, and the domain has not dropped by as much again since. Few URLs are no
+    drop as long as others are left.
+    """
+    left = urls - removed
+    if max_drop is None or removed * 100 <= max_drop * urls or (removed < SMALL_DROP and left):
+        return False
+    seen = await _last_withheld(session, claim)
+    return not seen or left * 100 < (100 - max_drop) * (urls - seen)
+
+
+async def _last_withheld(session: GuardedSession, claim: Claim) -> int:
+    """Return how many URLs the last scan of another job that saw the whole domain kept."""
+    found = await session.scalar(
+        select(DomainScan.withheld)
+        .where(
+            DomainScan.domain_id == claim.domain_id,
+            DomainScan.job_id != claim.job_id,
+            DomainScan.recorded_at.is_not(None),
+            or_(DomainScan.complete, DomainScan.withheld > 0),
+        )
+        .order_by(DomainScan.finished_at.desc(), DomainScan.id.desc())
+        .limit(1)
+    )
+    return int(found or 0)
 
 
 def _shared_values(claim: Claim, file_id: int | None) -> SharedValues:
     assert file_id is not None  # noqa: S101 - it has been saved by now
-    return SharedValues(claim.domain_id, file_id, claim.scan_id)
+    return SharedValues(claim.domain_id, file_id, claim.history_id)
 
 
 async def _insert_all(session: GuardedSession, claim: Claim, files: Sequence[FileEntries]) -> int:
@@ -242,7 +290,7 @@ async def _write(session: GuardedSession, claim: Claim, diff: FileChanges) -> No
                 _T.sitemap_file_id == shared.sitemap_file_id,
                 _T.url.in_(urls),
             )
-            .values(removed_scan_id=claim.scan_id)
+            .values(removed_scan_id=claim.history_id)
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple, cast
@@ -48,6 +48,7 @@ class SavedFiles(NamedTuple):
     known: frozenset[int]
     vanished: tuple[int, ...]  # recorded earlier, not found by this scan
     absent: tuple[int, ...]  # recorded earlier and still named, but answered with 404 or 410
+    kept: int = 0  # recorded earlier and not selected by this scan
 
 
 async def save_files(
@@ -57,13 +58,14 @@ async def save_files(
     *,
     whole: bool,
     first_scan: bool = False,
+    not_selected: Collection[str] = (),
 ) -> SavedFiles:
     """Write one row per file. The row of a failed file keeps what an earlier scan read, and the row of an
     unchanged file is not written: a rescan costs as much as what changed.
 
     `whole`: every source of the domain was read whole or is absent. Only then are files counted that
     robots.txt or an index named before and names no longer. `first_scan`: nothing of the domain is recorded,
-    and nothing is looked up.
+    and nothing is looked up. The rows of files that are `not_selected` stay as they are.
     """
     now = datetime.now(UTC)
     first_mention: dict[str, CrawledFile] = {}
@@ -81,14 +83,14 @@ async def save_files(
         ]
         # matched by URL, not by order: so one statement inserts all of them
         ids |= {row.url: row.id for row in await session.execute(_INSERT, new)}
-    came = [ids[file.url] for file in new_files] if before else []
+    came = [ids[file.url] for file in new_files] if before or claim.part_id else []
     for url, row in before.items():
         if url in first_mention:
             if row.removed_at is not None:
                 came.append(row.id)
             file = first_mention[url]
             stands = file.status is FileStatus.UNCHANGED and row.status in _READ and row.removed_at is None
-            unnamed = _unnamed_scans(file, row, whole=whole)  # before the update below
+            unnamed = _unnamed_scans(file, row, whole=whole and not not_selected)  # before the update below
             for name, value in (_asked(file) if stands else _facts(claim, file, now)).items():
                 setattr(row, name, value)
             row.unnamed_scans = unnamed
@@ -97,13 +99,16 @@ async def save_files(
     if came:
         await log_files(session, claim, came, gone=False)
     session.note("files.saved", files=len(first_mention))
+    unseen = [row for url, row in before.items() if url not in first_mention and row.removed_at is None]
+    vanished = tuple(row.id for row in unseen if row.url not in not_selected)
     return SavedFiles(
         tuple(ids[file.url] if first_mention[file.url] is file else None for file in files),
         tuple(_method(file, before.get(file.url)) for file in files),
         tuple(_type(file, before.get(file.url)) for file in files),
         frozenset(row.id for row in before.values()),
-        tuple(row.id for url, row in before.items() if url not in first_mention and row.removed_at is None),
+        vanished,
         tuple(row.id for url, row in before.items() if url in first_mention and first_mention[url].is_absent),
+        len(unseen) - len(vanished),
     )
 
 
@@ -144,7 +149,7 @@ def _asked(file: CrawledFile) -> dict[str, Any]:
 def _facts(claim: Claim, file: CrawledFile, now: datetime) -> dict[str, Any]:
     """Return the results of this scan for a file, by column."""
     facts: dict[str, Any] = {
-        "last_scan_id": claim.scan_id,
+        "last_scan_id": claim.history_id,
         "removed_at": None,
         "status": file.status,
         "parent": file.parent,
@@ -245,6 +250,7 @@ async def remembered_files(
             SitemapFile.sitemap_type,
             SitemapFile.url_count,
             SitemapFile.unnamed_scans,
+            SitemapFile.parent,
         )
         .where(
             SitemapFile.domain_id.in_(domain_ids),
@@ -267,6 +273,7 @@ async def remembered_files(
                 kind=DocumentKind(row.sitemap_type),
                 entries=row.url_count,
                 unnamed_scans=row.unnamed_scans,
+                parent=row.parent,
             )
         )
     return found

@@ -13,9 +13,9 @@ from typing import Self
 from contentmap_cli.commands.engine.job.answer import RunAnswer
 from contentmap_cli.commands.engine.progress import ProgressListener
 from contentmap_cli.commands.interface.answer_output import say
-from contentmap_cli.commands.interface.expectation import Expectation
 from contentmap_cli.commands.interface.global_options import GlobalOptions
 from contentmap_cli.commands.interface.logging_setup import is_console_json
+from contentmap_cli.commands.settings.expectation import Expectation
 from contentmap_cli.crawl.results import CrawlProgress
 from contentmap_cli.models import DomainSummary
 from contentmap_cli.output.live_progress import LiveTable, finished_line

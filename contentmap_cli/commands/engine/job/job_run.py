@@ -12,10 +12,12 @@ from contentmap_cli.commands.engine.failures import describe, log_outcome
 from contentmap_cli.commands.engine.job.claims_feed import CLAIM_BATCH, ClaimsFeed, NotClaimed
 from contentmap_cli.commands.engine.job.heartbeat import Heartbeat
 from contentmap_cli.commands.engine.progress import ProgressListener
+from contentmap_cli.commands.notifying.notifier import Notifier
 from contentmap_cli.crawl.crawler import Crawler
 from contentmap_cli.errors import Code, ContentMapError, DatabaseUnavailable, Failure, JobHeld
 from contentmap_cli.models import DomainSummary, JobStatus, ScanStatus
 from contentmap_cli.storage.jobs import jobs
+from contentmap_cli.storage.jobs.change_feed import sequence_changes
 from contentmap_cli.storage.session import Sessions
 
 
@@ -36,6 +38,7 @@ class JobRun:
     listener: ProgressListener = field(default_factory=ProgressListener, kw_only=True)
     concurrency: int = field(default=1, kw_only=True)
     failures_too: bool = field(default=False, kw_only=True)
+    notifier: Notifier = field(default_factory=Notifier, kw_only=True)
     stopped_by: str | None = field(default=None, init=False)
     broken: ContentMapError | None = field(default=None, init=False)
     superseded: bool = field(default=False, init=False)
@@ -83,8 +86,13 @@ class JobRun:
                 self._lost_job()
             if self.stopped_by:
                 await jobs.interrupt(session, self.job_id, self.run_id, self.stopped_by)
-                return JobStatus.INTERRUPTED
-            return await jobs.finish_job(session, self.job_id, self.run_id)
+                status = JobStatus.INTERRUPTED
+            else:
+                status = await jobs.finish_job(session, self.job_id, self.run_id)
+            if not self.superseded:
+                await self.notifier.record(session, self.job_id, self.listener.unexpected)
+            await sequence_changes(session)
+            return status
 
     def database_lost(self, error: DatabaseUnavailable) -> None:
         """Stop the run: crawls whose result cannot be recorded would be lost."""

@@ -20,6 +20,7 @@ from contentmap_cli.commands.interface.cli_errors import fail
 from contentmap_cli.commands.interface.global_options import GlobalOptions
 from contentmap_cli.commands.interface.options import Answer, FailOn
 from contentmap_cli.commands.interface.process_setup import raise_file_limit
+from contentmap_cli.commands.notifying.notifier import Notifier
 from contentmap_cli.commands.settings.crawl_settings import ScanSettings
 from contentmap_cli.crawl.crawler import Crawler
 from contentmap_cli.errors import AnswerLost, DatabaseUnavailable, Exit, JobHeld
@@ -56,6 +57,7 @@ async def start_job(
     # settings and files that are refused are refused before the job is committed
     async with run_answer(cli, answer, job_id, in_background=committed is not None) as written:
         options, _ = settings.crawl_options(), settings.expectation
+        notifier = Notifier.of(settings, tenant)
         credentials = {each.domain: each.credentials for each in targets if each.credentials is not None}
         options = replace(options, credentials=credentials)
         async with Crawler(options) as crawler, database_for_writing(cli) as database:
@@ -66,7 +68,7 @@ async def start_job(
             if committed is not None:
                 committed(job_id)
             work = _Work(sessions, crawler, job_id, tenant, run_id, targets, options.concurrency)
-            return await _Execution(cli, settings, written, answer.fail_on).carry_out(work)
+            return await _Execution(cli, settings, written, answer.fail_on, notifier).carry_out(work)
 
 
 async def resume_job(
@@ -84,6 +86,7 @@ async def resume_job(
     """
     run_id = new_run_id()
     raise_file_limit()
+    notifier = Notifier.of(given, tenant)
     async with (
         run_answer(cli, answer, job_id) as written,
         database_for_writing(cli, create=False) as database,
@@ -106,7 +109,9 @@ async def resume_job(
                 await drop_job_entries(session, job_id)
             if not todo and not closed:  # its run ended after the last domain, before it closed the job
                 await jobs.finish_job(session, job_id, run_id)
+                await notifier.record(session, job_id)
         if not todo:
+            await notifier.deliver_after_run(sessions)
             job_now = await _summary(sessions, job_id, tenant)
             written.finish(job_now)
             say(nothing_left(job_id, failures=failures), unless=cli.quiet)
@@ -116,7 +121,7 @@ async def resume_job(
         options = settings.crawl_options()
         async with Crawler(options) as crawler:
             work = _Work(sessions, crawler, job_id, tenant, run_id, todo, options.concurrency, failures)
-            return await _Execution(cli, settings, written, answer.fail_on).carry_out(work)
+            return await _Execution(cli, settings, written, answer.fail_on, notifier).carry_out(work)
 
 
 async def _job_held(session: GuardedSession, job_id: str) -> JobHeld:
@@ -162,9 +167,19 @@ class _Execution:
     settings: ScanSettings
     written: RunAnswer
     fail_on: FailOn
+    notifier: Notifier
 
     async def carry_out(self, work: _Work) -> int:
-        """Scan the targets, close the job, write the answer. Returns the exit code."""
+        """Scan the targets, close the job, write the answer, notify. Returns the exit code."""
+        try:
+            code = await self._carry_out(work)
+        except AnswerLost:
+            await self.notifier.deliver_after_run(work.sessions)
+            raise
+        await self.notifier.deliver_after_run(work.sessions, hurried=code > 128)
+        return code
+
+    async def _carry_out(self, work: _Work) -> int:
         progress = ConsoleProgress(
             self.cli, work.job_id, len(work.targets), self.written, self.settings.expectation
         )
@@ -177,6 +192,7 @@ class _Execution:
             listener=progress,
             concurrency=max(1, min(work.concurrency, len(work.targets))),
             failures_too=work.failures_too,
+            notifier=self.notifier,
         )
 
         def before_exit() -> None:

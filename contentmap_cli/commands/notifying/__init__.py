@@ -1,0 +1,1 @@
+"""Notifications of finished jobs: targets, sending, delivery from the outbox."""

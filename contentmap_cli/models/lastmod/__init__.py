@@ -1,0 +1,1 @@
+"""How far the lastmods of a site can be trusted."""
