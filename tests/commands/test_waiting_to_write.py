@@ -85,3 +85,28 @@ async def test_the_next_domain_is_crawled_while_others_wait_to_write(database: D
             await run
             assert crawler.most == 2
     assert [summary.status for summary in kept.summaries] == [ScanStatus.OK] * len(HOSTS)
+
+
+async def test_another_domain_is_crawled_during_a_crawl_delay(database: Database) -> None:
+    """One at once: while the first waits between two requests, the second has its slot."""
+    slow, quick = HOSTS[:2]
+    pages = {**good_site(slow), **good_site(quick)}
+    pages[f"{slow}/more.xml"] = pages[f"{slow}/sitemap.xml"]
+    pages[f"{slow}/robots.txt"] = "User-agent: *\nCrawl-delay: 1\n" + "".join(
+        f"Sitemap: http://{slow}/{name}.xml\n" for name in ("sitemap", "more")
+    )
+    with serving(pages) as sites:
+        sessions = Sessions(database)
+        targets = [Target(host, (f"http://{host}",)) for host in (slow, quick)]
+        job_id = jobs.new_job_id()
+        async with sessions.brief(job_id) as session, session.begin():
+            await jobs.create_job(session, job_id, "default", targets, {}, "me")
+            assert await jobs.hold_job(session, job_id, "me")
+        options = CrawlOptions(connect_to=(parse_connect_to(sites.connect_to),), retries=0)
+        kept = Kept()
+        async with Crawler(options) as crawler:
+            await JobRun(sessions, crawler, job_id, "default", "me", listener=kept).run([slow, quick])
+    assert [(each.domain, each.status) for each in kept.summaries] == [
+        (quick, ScanStatus.OK),
+        (slow, ScanStatus.OK),
+    ]

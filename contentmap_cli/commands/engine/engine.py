@@ -68,6 +68,7 @@ class ScanEngine:
     ) -> None:
         self.sessions = sessions
         self._slots = CrawlSlots(concurrency)
+        self._places = CrawlSlots(concurrency + concurrency // 2)
         self._on_database_lost = on_database_lost
         self._listener = listener or ProgressListener()
         self._retry = retry
@@ -81,7 +82,9 @@ class ScanEngine:
         task = asyncio.current_task()
         scan = self._scans[task] = _Scan()
         try:
-            async with DomainProgress(claim, self._listener, self._slots, self.sessions) as progress:
+            async with DomainProgress(
+                claim, self._listener, self._slots, self._places, self.sessions
+            ) as progress:
                 shown, retry = self.sessions.database.shown, self._retry
                 attempts = WaitingAttempts(retry, lost=True) if retry is not None else Attempts(shown)
                 summary = None

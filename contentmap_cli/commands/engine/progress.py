@@ -33,8 +33,8 @@ class ProgressListener:
 
 
 class CrawlSlots:
-    """Limits the crawls that use the network at once. One that only waits for its turn at a host or an
-    address lends its slot to another, and takes it back at once when the wait ends."""
+    """Limits the domains that are scanned at once. One that only waits for its turn at a host or an address
+    lends its slot to another, and takes it back at once when the wait ends."""
 
     def __init__(self, limit: int) -> None:
         self._free = limit
@@ -69,25 +69,37 @@ class CrawlSlots:
 
 
 class DomainProgress:
-    """The progress of one domain's scan. Holds one of the engine's crawl slots until the crawl ends.
+    """The progress of one domain's scan. Holds one of the engine's `slots` for crawls until the crawl ends,
+    and one of its `places` for domains that are crawled or wait to be written until the scan ends.
 
     It keeps the `crawl`, which took `seconds`, until the scan has ended: a transaction that is repeated
     requests nothing again."""
 
     def __init__(
-        self, claim: Claim, listener: ProgressListener, slots: CrawlSlots, sessions: Sessions
+        self,
+        claim: Claim,
+        listener: ProgressListener,
+        slots: CrawlSlots,
+        places: CrawlSlots,
+        sessions: Sessions,
     ) -> None:
         self._claim = claim
         self.listener = listener
         self._slots = slots
+        self._places = places
         self._sessions = sessions
-        self._holds_slot = self._lends_slot = False
+        self._holds_slot = self._lends = False
         self._kept = ExitStack()
         self.crawl: DomainCrawl | None = None
         self.seconds = 0.0
 
     async def __aenter__(self) -> Self:
-        await self._slots.acquire()
+        await self._places.acquire()
+        try:
+            await self._slots.acquire()
+        except BaseException:
+            self._places.release()
+            raise
         self._holds_slot = True
         self.listener.started(self._claim.domain)
         return self
@@ -96,6 +108,7 @@ class DomainProgress:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._release_slot()
+        self._places.release()
         self._kept.close()
 
     def crawled(self, crawl: DomainCrawl, seconds: float) -> DomainCrawl:
@@ -105,12 +118,14 @@ class DomainProgress:
         return crawl
 
     def waiting(self, only_waits: bool) -> None:
-        """Lend the slot while the crawl only waits for its turn at a host or an address."""
+        """Lend slot and place while the crawl only waits for its turn at a host or an address."""
         if only_waits and self._holds_slot:
-            self._lends_slot = True
+            self._lends = True
+            self._places.release()
             self._slots.release()
-        elif self._lends_slot and not only_waits:
-            self._lends_slot = False
+        elif self._lends and not only_waits:
+            self._lends = False
+            self._places.take_back()
             self._slots.take_back()
 
     def _release_slot(self) -> None:

@@ -23,8 +23,9 @@ from contentmap_cli.storage.session import Sessions
 
 @dataclass
 class JobRun:
-    """Runs the domain scans of one job. At most `concurrency` domains use the network at once; twice as
-    many more may wait for their turn at a host or an address, or to be written, with their rows on disk.
+    """Runs the domain scans of one job. At most `concurrency` domains use the network at once, and half
+    as many more may wait to be written: their rows are kept on disk until then. Others are claimed that wait
+    for their turn at a host or an address.
 
     `stopped_by` is the reason why it ended early, `broken` the database error that ended it, if any.
     `superseded` says that another run took the job over, or that it was cancelled.
