@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import json
 import signal
 from typing import Any
 
+import asyncpg
+import pytest
 from web_sites import serving, urlset
 
 
@@ -63,3 +66,27 @@ def test_what_changed_since_a_cursor(contentmap: Any) -> None:
     assert contentmap("domains", "remove", "t.test").code == 0
     (gone,) = contentmap("changes", "--after", changes[2]["cursor"]).lines
     assert (gone["type"], gone["domain"]) == ("domain_removed", "t.test")
+
+
+@pytest.mark.parametrize("address", ["postgresql"], indirect=True)
+def test_a_role_that_may_only_read(contentmap: Any) -> None:
+    """It numbers nothing and reads what others have numbered."""
+    pages = {"t.test/robots.txt": "Sitemap: http://t.test/s.xml", "t.test/s.xml": urlset("http://t.test/a")}
+    with serving(pages) as sites:
+        assert contentmap("scan", "http://t.test", "-q", "--connect-to", sites.connect_to).code == 0
+    name = contentmap.database.rpartition("/")[2].partition("?")[0]
+
+    async def execute(statement: str) -> None:
+        settings = {"default_transaction_read_only": "off"}
+        connection = await asyncpg.connect(contentmap.database, server_settings=settings)
+        await connection.execute(statement)
+        await connection.close()
+
+    asyncio.run(execute("UPDATE change_feed SET position = NULL"))
+    for only_read, count in (("on", 0), ("off", 1)):
+        asyncio.run(execute(f"ALTER DATABASE {name} SET default_transaction_read_only = {only_read}"))
+        try:
+            lines = contentmap("changes").lines
+        finally:
+            asyncio.run(execute(f"ALTER DATABASE {name} RESET ALL"))
+        assert len([line for line in lines if line["type"] == "change"]) == count

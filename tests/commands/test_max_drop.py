@@ -50,7 +50,13 @@ class Nights:
 
 
 @pytest.mark.parametrize(
-    ("how", "fault"), [("shrinks", None), ("shrinks", AHEAD), ("gone", AHEAD), ("moved", None)]
+    ("how", "fault"),
+    [
+        ("shrinks", None),
+        ("gone", AHEAD),
+        pytest.param("shrinks", AHEAD, marks=pytest.mark.campaign),
+        pytest.param("moved", None, marks=pytest.mark.campaign),
+    ],
 )
 @sqlite_first
 def test_a_drop_is_removed_at_the_second_look(contentmap: Any, fault: Any, how: str) -> None:
@@ -84,7 +90,7 @@ def test_a_drop_is_removed_at_the_second_look(contentmap: Any, fault: Any, how: 
     assert contentmap("db", "check").code == 0
 
 
-@sqlite_first
+@pytest.mark.campaign
 def test_what_accepts_a_drop(contentmap: Any) -> None:
     """A larger --max-drop does; a scan of the same job, a failed one or a further drop does not."""
     with serving(site()) as sites:

@@ -131,7 +131,7 @@ def test_a_receiver_that_fails_is_asked_again(notifying: Any) -> None:
             assert (len(receiver.ids), len(set(receiver.ids))) == (2, 1)
 
 
-@pytest.mark.parametrize("point", ["job.finished", "notification.recorded", "brief:transaction.committed"])
+@pytest.mark.parametrize("point", ["notification.recorded", "brief:transaction.committed"])
 @sqlite_first
 def test_a_killed_run_loses_no_message(notifying: Any, point: str) -> None:
     """Killed before the commit, there is no message until `resume`; after it, the next run sends."""

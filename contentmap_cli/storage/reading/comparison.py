@@ -138,8 +138,11 @@ async def url_changes(
         between = (_later(points[earlier]), ~_later(points[later]))
         scans = select(DomainScan.id).where(DomainScan.domain_id == domain_id, *between)
     async for rows in _by_url(session, _rows(session, [domain_id], scans)):
-        states = _by_file(rows, ranks)
-        if (found := _judged(rows[0][_URL], states, before, after, files)) is not None:
+        if len(rows) == 1 and rows[0][_WRITTEN] is None:
+            found = _of_one_row(rows[0], ranks, before, after, files)
+        else:
+            found = _judged(rows[0][_URL], _by_file(rows, ranks), before, after, files)
+        if found is not None:
             yield found
 
 
@@ -222,6 +225,23 @@ async def _by_url(session: GuardedSession, query: Select[Any]) -> AsyncIterator[
             held.extend(rows)
     if held:
         yield held
+
+
+def _of_one_row(
+    row: Any, ranks: Mapping[int, int], before: int, after: int, files: Mapping[int, str]
+) -> Change | None:
+    """Return the difference of a URL that one file lists, always with the same values. Most are: it takes a
+    third of the time of the general case."""
+    first, removed, *_ = row[_SCANS]
+    since = ranks.get(first, _NEVER)
+    until = _NOT_YET if removed is None else ranks.get(removed, _NEVER)
+    was, now = since <= before < until, since <= after < until
+    if was == now:
+        return None
+    lastmod = _lastmod(row[_NOW])
+    if now:
+        return Change(Kind.ADDED, row[_URL], files[row[_FILE]], lastmod)
+    return Change(Kind.REMOVED, row[_URL], files[row[_FILE]], None, lastmod)
 
 
 State = Callable[[int], "Said | None"]
