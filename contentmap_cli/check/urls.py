@@ -225,7 +225,8 @@ class Urls(Family):
         if not file.trusted:
             self.notes.add(URL_LOCATION, file, f"the file is in {self._folder[:200]}", url=url)
             return
-        self.notes.add(LOCATION_FOLDER, None, url=file.url, value=url)  # one of its URLs will do
+        named = "valid, because robots.txt names the file or its index"
+        self.notes.add(LOCATION_FOLDER, None, named, url=file.url, value=url)  # one of its URLs will do
         self._folder = "/"
 
     def _is_trusted(self, file: CheckedFile, origin: Origin) -> bool:

@@ -43,7 +43,7 @@ from contentmap_cli.commands.interface.help_pages import SETTINGS, HelpGroup
 from contentmap_cli.commands.interface.logging_setup import LogFormat, is_console_json, set_up_logging
 from contentmap_cli.commands.interface.process_setup import leave, open_standard_streams
 from contentmap_cli.commands.notifying import notify
-from contentmap_cli.commands.reading import diff, domains, report, robots, sitemaps, urls
+from contentmap_cli.commands.reading import changes, diff, domains, report, robots, sitemaps, urls
 from contentmap_cli.commands.reading import map as map_command
 from contentmap_cli.commands.settings.config_files import given_as_flag, read_layers
 from contentmap_cli.errors import ContentMapError, Exit, UsageError
@@ -107,6 +107,7 @@ command(app, "robots", epilog=robots.EPILOG)(robots.robots)
 command(app, "map", epilog=map_command.EPILOG)(map_command.map_)
 command(app, "report", epilog=report.EPILOG)(report.report)
 command(app, "diff", epilog=diff.EPILOG)(diff.diff)
+command(app, "changes", epilog=changes.EPILOG)(changes.changes)
 command(app, "doctor", epilog=doctor.EPILOG)(doctor.doctor)
 command(app, "check", epilog=check.EPILOG)(check.check)
 command(app, "parse", epilog=parse.EPILOG)(parse.parse)

@@ -65,6 +65,9 @@ ENTRY_FORMATS = (*LIST_FORMATS, Format.TXT, Format.XML, Format.PARQUET)
 DIFF_FORMATS = (*LIST_FORMATS, Format.TXT)
 """The formats of `diff`."""
 
+CHANGES_FORMATS = (Format.NDJSON, Format.JSON, *CSV_FORMATS)
+"""The formats of `changes`."""
+
 PARSE_FORMATS = (
     *(Format.NDJSON, Format.TABLE, Format.JSON, *ROW_FORMATS, Format.TXT, Format.XML, Format.PARQUET),
 )

@@ -60,7 +60,6 @@ def domain_object(summary: DomainSummary) -> dict[str, object]:
         "added": summary.added,
         "removed": summary.removed,
         "changed": summary.changed,
-        "withheld": summary.withheld,
         "fetched_bytes": summary.fetched_bytes,
         "requests": summary.requests,
         "retries": summary.retries,
@@ -68,6 +67,7 @@ def domain_object(summary: DomainSummary) -> dict[str, object]:
         "error": _failure(summary.error),
         "evidence": [source_object(source) for source in summary.evidence],
         "sitemaps_not_selected": summary.sitemaps_not_selected,
+        "withheld": summary.withheld,
     }
     return answer if summary.unexpected is None else answer | {"unexpected": summary.unexpected}
 

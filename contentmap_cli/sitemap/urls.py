@@ -93,6 +93,12 @@ def _host_of(scheme: str, authority: str) -> str | None:
     return origin[1] if origin is not None and origin[1] not in DEFAULT_PORTS else None
 
 
+def _has_invalid_port(authority: str) -> bool:
+    """Return whether a host is followed by a number that is no port."""
+    host, _, port = authority.rpartition(":")
+    return bool(host) and port.isascii() and port.isdigit() and (len(port) > 5 or int(port) > 65_535)
+
+
 def strip_credentials(text: str) -> str:
     """Remove `user:password@` from a URL that is absolute or starts with `//`."""
     return CREDENTIALS.sub(r"\1", text, count=1) if "@" in text else text
@@ -108,7 +114,7 @@ def _absolute(url: str, base: str | None, max_bytes: int) -> ValidatedUrl:
     _, at, authority = parts.authority.rpartition("@")
     host = _host_of(parts.scheme, authority)
     if host is None:
-        return _rejected("an invalid host", url)
+        return _rejected("an invalid port" if _has_invalid_port(authority) else "an invalid host", url)
     code, message = None, ""
     if parts.slashes != "//" or "\\" in url.partition("?")[0].partition("#")[0]:
         if parts.slashes.replace("\\", "/") != "//" and not _is_absolute(parts, host, base):

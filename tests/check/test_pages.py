@@ -12,6 +12,7 @@ import pytest
 
 from contentmap_cli.check.checker import RULES
 from contentmap_cli.check.pages.judge import Allows, PageJudge
+from contentmap_cli.check.pages.languages import listed_links
 from contentmap_cli.check.registry import Notes
 from contentmap_cli.errors import Code, Failure
 from contentmap_cli.models import Entry
@@ -393,6 +394,13 @@ def test_return_links_between_pages_that_were_seen() -> None:
     assert not judged(
         german, speaking(EN, ("en", EN)), alternates=listed
     )  # the sitemap may have the return link
+    # the other page's own entry has it
+    for href, back in ((f"{SITE}:443/de/", True), (FR, False)):
+        links = frozenset(
+            listed_links([Entry(EN, alternates=({"hreflang": "de", "href": href},)), Entry(DE)])
+        )
+        for other in (speaking(EN, ("en", EN)), speaking(EN)):
+            assert (not judged(german, other, links=links)) is back
 
 
 def test_alternates_that_cannot_be_indexed() -> None:

@@ -24,5 +24,6 @@ def test_a_site_whose_file_is_too_large_for_this_run(on_sqlite: Any) -> None:
         cut = {each["rule"]: each for each in on_sqlite(*words, "--max-file-size", "500KB").json["findings"]}
     assert {"location-folder", "location-host", "http-compression"} <= set(whole)
     assert "names the file" in json.dumps(whole["location-host"])
+    assert "robots.txt names the file" in json.dumps(whole["location-folder"])
     assert "site-incomplete" in cut
     assert not {"xml-broken", "xml-tags", "document-truncated", "limit-size", "http-failed"} & set(cut)

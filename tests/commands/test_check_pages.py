@@ -107,6 +107,24 @@ def test_how_many(checks: Checks) -> None:
 
 
 @one_database
+def test_urls_that_are_too_long_to_record(checks: Checks) -> None:
+    """They are not requested, and the summary says why."""
+    start = "http://a.test/p"
+    urls = [f"{start}{'x' * (2_048 - len(start))}", f"{start}{'é' * 400}"]  # 2,400 characters as requested
+    checks.sites.pages = {
+        "a.test/robots.txt": "Sitemap: http://a.test/1.xml\nSitemap: http://b.test/2.xml",
+        "a.test/1.xml": urlset(*urls),
+        "b.test/2.xml": urlset("http://b.test/p1"),
+        urls[0].removeprefix("http://"): html(1),
+        "b.test/p1": html(2),
+    }
+    said = checks("--pages", "all", "--select", "http-")
+    assert counts(said) == (3, 2, {"url_length": 1}), said.err
+    assert not any("%C3%A9" in key for key in checks.sites.asked)
+    assert "1 with URLs of over 2,048 characters" in said.err
+
+
+@one_database
 def test_two_sitemaps_of_a_site(checks: Checks) -> None:
     """They are checked one after the other, and counted together."""
     files = [f"http://a.test/{number}.xml" for number in (1, 2)]
@@ -272,10 +290,21 @@ async def rows(checks: Checks, query: Any) -> list[Any]:
 
 @one_database
 def test_a_noindex_that_the_crawler_never_sees(contentmap: Contentmap) -> None:
-    """robots.txt forbids the page to the crawler that is judged, not to the one that asks. Said once each."""
+    """robots.txt forbids the page to the crawler that is judged, not to the one that asks. Said once each.
+
+    Beside it, an alternate that links back by its sitemap entry only, which is no fault.
+    """
     reply = Reply(b"<!doctype html><title>Page</title><p>Text", headers=HTML | {"X-Robots-Tag": "noindex"})
     robots = "User-agent: Bingbot\nDisallow: /p\nSitemap: http://a.test/s.xml"
-    pages = {"a.test/robots.txt": robots, "a.test/s.xml": urlset("http://a.test/p"), "a.test/p": reply}
+    link = '<{}link rel="alternate" hreflang="{}" href="http://a.test/{}"{}>'
+    back = link.format("xhtml:", "de", "de", "/")
+    listed = urlset("http://a.test/p", "http://a.test/de", "http://a.test/en")
+    listed = listed.replace("/en</loc>", f"/en</loc>{back}").replace(
+        "<urlset", '<urlset xmlns:xhtml="http://www.w3.org/1999/xhtml"'
+    )
+    pages = {"a.test/robots.txt": robots, "a.test/s.xml": listed, "a.test/p": reply}
+    german = html(1).body.replace(b"<p>", f"{link.format('', 'en', 'en', '')}<p>".encode())
+    pages |= {"a.test/de": Reply(german, headers=HTML), "a.test/en": html(2)}
 
     def found(*words: str) -> set[str]:
         said = contentmap("check", "a.test", "--json", "--pages", "all", "--select", "page", *words)

@@ -35,7 +35,7 @@ from contentmap_cli.storage.reading.contents import find_domain
 from contentmap_cli.storage.reading.entry_pages import EntryFilter
 from contentmap_cli.storage.schema import upgrade_schema
 from contentmap_cli.storage.session import Sessions
-from contentmap_cli.storage.tables import Base, DomainScan, Job
+from contentmap_cli.storage.tables import CHANGE_FEED, Base, DomainScan, Job
 from tests.support.stored_entries import stored_entries
 
 OTHER = "left.example"
@@ -139,10 +139,11 @@ async def entries_of(sessions: Sessions, *, removed: bool) -> set[tuple[str, str
 
 
 async def counted(database: Database) -> dict[str, int]:
-    """How many rows each table has; of jobs, those that are in sight."""
+    """How many rows each table has; of jobs, those that are in sight, of the feed, those of a domain."""
     async with database.engine.connect() as connection:
         tables = {name: select(func.count()).select_from(Base.metadata.tables[name]) for name in TABLES}
         tables["jobs"] = tables["jobs"].where(Job.job_type != PRUNED)
+        tables["change_feed"] = tables["change_feed"].where(CHANGE_FEED.c.domain_id.is_not(None))
         return {name: int(await connection.scalar(query) or 0) for name, query in tables.items()}
 
 
@@ -433,6 +434,7 @@ def test_as_the_operator_types_it(contentmap: Any) -> None:
         "sitemap_file_changes": 4,
         "sitemap_urls": 4,
         "sitemap_url_changes": 58,
+        "change_feed": 2,
         "page_runs": 0,
         "pages": 0,
     }

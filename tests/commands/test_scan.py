@@ -22,6 +22,7 @@ DOMAIN_KEYS = [
     *("type", "schema", "job_id", "domain", "outcome", "sitemaps", "sitemaps_failed", "urls", "added"),
     *("removed", "changed", "fetched_bytes", "requests", "retries", "seconds", "error", "evidence"),
     "sitemaps_not_selected",
+    "withheld",
 ]
 JOB_KEYS = [
     *("type", "schema", "job_id", "status", "tenant", "created_at", "started_at", "finished_at", "progress"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 import os
 import signal
 import sqlite3
@@ -118,6 +119,32 @@ def test_the_server_is_restarted_while_pages_are_asked(
     said = contentmap.end(process)
     assert said.json["pages"]["asked"] == len(keys), said.err
     assert {sites.asked.count(key) for key in keys} == {1}
+
+
+@pytest.mark.campaign
+@on_postgresql
+def test_the_server_is_restarted_while_changes_are_followed(
+    on_own_server: Trial, own_server: PostgresServer
+) -> None:
+    """The reader waits for it, and gets what is committed afterwards, once."""
+    sites, contentmap = on_own_server.sites, on_own_server.contentmap
+    sites.gate.set()
+    sites.pages["feed.test/robots.txt"] = "Sitemap: http://feed.test/s.xml"
+    following = contentmap.start("changes", "--follow")
+    assert following.stdout is not None
+    found = []
+    for number in range(3):
+        sites.pages["feed.test/s.xml"] = urlset(*(f"http://feed.test/{each}" for each in range(number + 1)))
+        assert contentmap("scan", "http://feed.test", "-q", "--connect-to", sites.connect_to).code == 0
+        while not found or found[-1].get("url") != f"http://feed.test/{number}":
+            found.append(json.loads(following.stdout.readline()))
+        own_server.stop(immediate=number == 1)
+        own_server.start()
+    following.terminate()
+    assert contentmap.end(following).code == 0
+    assert [each["url"] for each in found if each["type"] == "change"] == [
+        f"http://feed.test/{number}" for number in range(3)
+    ]
 
 
 @on_postgresql

@@ -27,7 +27,7 @@ def test_domain(make_domain) -> None:
     answer = objects.domain_object(make_domain(seconds=0.41239, fetched_bytes=7))
     assert " ".join(answer) == (
         "type schema job_id domain outcome sitemaps sitemaps_failed urls added removed changed"
-        " fetched_bytes requests retries seconds error evidence sitemaps_not_selected"
+        " fetched_bytes requests retries seconds error evidence sitemaps_not_selected withheld"
     )
     assert (answer["type"], answer["schema"], answer["outcome"]) == ("domain", 1, "ok")
     assert answer["seconds"] == 0.412

@@ -25,7 +25,7 @@ def test_workbook_cells(monkeypatch: pytest.MonkeyPatch) -> None:
         "\x00\ud800\ufffe",
         "x" * 40_000,
     ]
-    shown = [*texts[:7], "\\x00\\ud800\\ufffe", "x" * 32_761 + " [cut]"]
+    shown = [texts[0], " <r>x</r>", *texts[2:7], "\\x00\\ud800_xFFFE_", "x" * 32_761 + " [cut]"]
     times = ["2026-03-01T12:00:00Z", "1900-12-31T00:00:00Z", "2026-02-30", "yesterday"]
     for limit, names in ((7, ["contentmap", "contentmap 2"]), (100, ["contentmap"])):
         monkeypatch.setattr("contentmap_cli.output.writers.xlsx.SHEET_ROWS", limit)

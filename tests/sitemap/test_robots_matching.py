@@ -75,8 +75,8 @@ def test_the_line_that_decides() -> None:
     assert rules("disallow: /").deciding("https://a.test/robots.txt") is None
 
 
-def test_the_verdict_is_that_of_protego() -> None:
-    """On random rules, without the characters that Protego counts in their encoded form."""
+def test_the_verdict_is_that_of_protego(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On random rules, few and many, without the characters that Protego counts in their encoded form."""
     chance = random.Random(5)
     parts = ["a", "ab", "b", "x.pdf", "index.html", "caf%C3%A9", "café", "%2Fa", "a=b", "~t"]
 
@@ -94,6 +94,7 @@ def test_the_verdict_is_that_of_protego() -> None:
             f"{chance.choice(('allow', 'disallow', 'disallow'))}: {pattern()}"
             for _ in range(chance.randint(1, 12))
         )
+        monkeypatch.setattr(matching, "_MANY", chance.choice((0, 500)))
         protego, group = Protego.parse(f"User-agent: *\n{text}"), rules(text)
         for _ in range(20):
             url = "https://a.test/" + "/".join(chance.choices(parts, k=chance.randint(0, 3)))
@@ -109,6 +110,15 @@ def test_many_wildcards_take_linear_time() -> None:
     group = rules(f"disallow: /{'*a' * 60}$")
     assert group.deciding(f"https://a.test/{'a' * 2000}b") is None
     assert group.deciding(f"https://a.test/{'a' * 2000}") is not None
+
+
+def test_few_of_many_rules_are_tried() -> None:
+    """However many have the same beginning, or wildcards there."""
+    group = rules("\n".join(f"disallow: /*shop/item-{number}$" for number in range(5_000)) + "\nallow: /*x")
+    for url, number in {"shop/item-77": 78, "shop/item-4999x": 5_001, "shop/item-": None}.items():
+        line = group.deciding(f"https://a.test/{url}")
+        assert (line and line.number) == number
+        assert len(group._may_match(f"/{url}")) < 600
 
 
 def test_many_rules_take_bounded_memory(monkeypatch: pytest.MonkeyPatch) -> None:

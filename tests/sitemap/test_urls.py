@@ -121,6 +121,19 @@ REPAIRED = {
 """Absolute URLs that are written otherwise, as browsers read them."""
 
 
+@pytest.mark.parametrize(
+    ("authority", "reason"),
+    [
+        *((f"site.example:{port}", "an invalid port") for port in ("99999", "65536", "123456")),
+        *((host, "an invalid host") for host in ("site.example:x", "https", "https:80")),
+    ],
+)
+def test_what_is_invalid_is_named(authority: str, reason: str) -> None:
+    """A port is no host."""
+    validated = validate_url(f"https://{authority}/", BASE, 2048)
+    assert validated.url is None and validated.message.startswith(f"{reason}: ")
+
+
 @pytest.mark.parametrize("text", AS_PUBLISHED)
 def test_listed_as_published(text: str) -> None:
     """An absolute http(s) URL is not rewritten."""

@@ -10,11 +10,11 @@ from sqlalchemy import func, select, update
 
 from contentmap_cli.commands.database import prune
 from contentmap_cli.commands.database.prune import Tally
-from contentmap_cli.errors import JobHeld, LeaseLost
+from contentmap_cli.errors import Code, Failure, JobHeld, LeaseLost
 from contentmap_cli.storage.column_types import utc_now
 from contentmap_cli.storage.maintenance.prune_plan import Retention
 from contentmap_cli.storage.pages.facts import LONGEST_URL, find_facts
-from contentmap_cli.storage.pages.runs import PageRun
+from contentmap_cli.storage.pages.runs import PageRun, end_run, fence_run
 from contentmap_cli.storage.reading.contents import find_domain, known_domains
 from contentmap_cli.storage.reading.domains import DomainPages, tenants
 from contentmap_cli.storage.session import Sessions
@@ -87,6 +87,22 @@ async def test_which_run_is_continued(sessions: Sessions) -> None:
     assert (over.continued, over.fresh) == (False, True)
     await ask_pages(sessions, over, finished=False)
     assert (await claim_pages(sessions, "other.example")).run_id == over.run_id
+
+
+async def test_a_failure_keeps_the_counts_of_the_part_before(sessions: Sessions) -> None:
+    """A run that is continued and fails at once has still asked what its first part asked."""
+    first = await claim_pages(sessions)
+    await ask_pages(sessions, first, "a", "b", finished=False)
+    run = await claim_pages(sessions)
+    failure = Failure(Code.INTERNAL_ERROR, "no space")
+    async with sessions.work("pages", DOMAIN) as session, session.begin():
+        await session.turn()
+        await fence_run(session, run)
+        await end_run(session, run, None, failure)
+    async with sessions.read() as session, session.begin():
+        row = await session.get_one(PageRunRow, run.run_id)
+        assert (row.selected, row.asked, row.finished_at, row.token) == (2, 2, None, None)
+        assert row.error_message == "no space"
 
 
 async def test_a_page_that_is_asked_again(sessions: Sessions) -> None:

@@ -9,7 +9,7 @@ from typing import Final
 from contentmap_cli.check.pages import rules
 from contentmap_cli.check.pages.dates import contradiction
 from contentmap_cli.check.pages.faults import REDIRECTS, Fault, Judgement
-from contentmap_cli.check.pages.languages import language_faults
+from contentmap_cli.check.pages.languages import Links, language_faults
 from contentmap_cli.check.registry import Notes
 from contentmap_cli.errors import Code
 from contentmap_cli.models import Entry
@@ -31,7 +31,7 @@ class PageJudge:
 
     `agents` are the crawlers whose rules count besides those for all. `probes` are the answers for made-up
     paths. `robots_is_checked` says that the rule url-blocked judges the listed URLs whose
-    robots.txt is known.
+    robots.txt is known. `links` are the `listed_links` of the pages.
     """
 
     def __init__(
@@ -42,12 +42,14 @@ class PageJudge:
         allows: Allows | None = None,
         *,
         robots_is_checked: bool = False,
+        links: Links = frozenset(),
         now: datetime | None = None,
     ) -> None:
         self._notes = notes
         self._agents = agents
         self._allows = allows
         self._robots_is_checked = robots_is_checked
+        self._links = links
         self._judgement = Judgement(agents, now or datetime.now(UTC))
         for probe in probes:
             self._judgement.add_probe(probe)
@@ -101,7 +103,7 @@ class PageJudge:
         if wrong is not None and entry.lastmod is not None:
             text = f"lastmod {entry.lastmod.text[:40]}, {wrong.source} {wrong.text[:40]}"
             yield Fault(rules.LASTMOD, text, wrong.text)
-        yield from language_faults(entry, page, facts, self._why_not)
+        yield from language_faults(entry, page, facts, self._why_not, self._links)
 
     def _redirect(self, page: PageFacts, facts: Mapping[str, PageFacts]) -> Fault:
         """Follow the redirects of a page and return the worst that can be said of them."""

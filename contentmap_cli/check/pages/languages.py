@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
+from contentmap_cli.check.hashing import HashSet
 from contentmap_cli.check.pages import rules
 from contentmap_cli.check.pages.faults import Fault
 from contentmap_cli.models import Entry
@@ -15,14 +16,27 @@ from contentmap_cli.models.pages import PageFacts
 from contentmap_cli.models.pages.links import alternates_of
 
 Lookup = Mapping[str, PageFacts]
+Links = HashSet | frozenset[int]
+
+
+def listed_links(entries: Iterable[Entry]) -> Iterator[int]:
+    """Yield a hash for each page and alternate of sitemap entries, for `language_faults`."""
+    for entry in entries:
+        me = url_key(entry.url)
+        yield from (hash((me, url_key(each.get("href", "")))) for each in entry.alternates)
 
 
 def language_faults(
-    entry: Entry, page: PageFacts, facts: Lookup, why_not: Callable[[PageFacts], str | None]
+    entry: Entry,
+    page: PageFacts,
+    facts: Lookup,
+    why_not: Callable[[PageFacts], str | None],
+    links: Links = frozenset(),
 ) -> Iterator[Fault]:
     """Yield the faults of a page's alternates, those of its markup and those of its sitemap entry.
 
-    `why_not` says why a page cannot be indexed, None if it can.
+    `why_not` says why a page cannot be indexed, None if it can. `links` has the `listed_links` of the pages
+    that were requested: a page may link back by its sitemap entry.
     """
     own = _links(alternates_of(page))
     listed = _links((each.get("hreflang", ""), each.get("href", "")) for each in entry.alternates)
@@ -44,6 +58,7 @@ def language_faults(
             and code in own
             and code != "x-default"
             and key not in {each for each, _ in listed.values()}
+            and hash((key, me)) not in links
         ):
             theirs = _links(alternates_of(other))
             if not theirs:

@@ -16,6 +16,7 @@ from contentmap_cli.crawl.listed_pages.endings import NotAsked
 from contentmap_cli.crawl.listed_pages.page_crawl import ListedPage, PageCrawl
 from contentmap_cli.models.pages import PageFacts, PageState
 from contentmap_cli.models.pages.counts import PageCounts
+from contentmap_cli.storage.pages.facts import LONGEST_URL
 
 ROBOTS = "robots"
 """Why a page was not asked: robots.txt disallows it."""
@@ -82,6 +83,9 @@ class PageAsking:
             if self._stopped.is_set():
                 return
             urls = [url for url in normalised(listed) if self._selection.take(url)]
+            if too_long := [url for url in urls if len(url) > LONGEST_URL]:
+                self.not_asked[NotAsked.URL_LENGTH] += len(too_long)
+                urls = [url for url in urls if len(url) <= LONGEST_URL]
             known = await self._store.find(urls)
             for url in urls:
                 if (found := known.get(url)) is None:

@@ -8,12 +8,14 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import signal
+import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple, TypeVar
 
 from contentmap_cli.batches import batched
+from contentmap_cli.check.hashing import HashBag
 from contentmap_cli.check.registry import Notes
 from contentmap_cli.commands.checking.page_asking import PageAsking
 from contentmap_cli.commands.checking.page_facts import facts_of
@@ -223,11 +225,20 @@ class PageCheck:
     async def _judge(self, site: PageSite, store: PageStore, selection: Selection, notes: Notes) -> None:
         """Judge the pages that were asked, file by file."""
         from contentmap_cli.check.pages.judge import PageJudge
+        from contentmap_cli.check.pages.languages import listed_links
+        from contentmap_cli.check.pages.rules import HREFLANG_ALONE, HREFLANG_RETURN
         from contentmap_cli.check.site.blocked import URL_BLOCKED
 
         checked = notes.is_selected(URL_BLOCKED)
         probes = await store.probes()
-        judge = PageJudge(notes, self.options.agents, probes, site.allows, robots_is_checked=checked)
+        links = HashBag(sys.maxsize)
+        if notes.is_selected(HREFLANG_RETURN) or notes.is_selected(HREFLANG_ALONE):
+            async for _, listed, entries in site.listing():
+                if any(map(selection.was_taken, normalised(listed))):
+                    links.add(listed_links(entries()))
+        judge = PageJudge(
+            notes, self.options.agents, probes, site.allows, robots_is_checked=checked, links=links.distinct()
+        )
         async for file, listed, entries in site.listing():
             if not any(map(selection.was_taken, normalised(listed))):
                 continue

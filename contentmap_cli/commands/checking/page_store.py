@@ -167,7 +167,7 @@ class PageStore:
                 session.begin(),
             ):
                 await fence_run(session, self.run)
-                await end_run(session, self.run, PageCounts(finished=False), failure)
+                await end_run(session, self.run, None, failure)
         except Exception as second:
             log.warning("the run was not closed: %s", describe(second, self.sessions.database.shown).message)
 

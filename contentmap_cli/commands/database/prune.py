@@ -151,6 +151,7 @@ async def _remove(sessions: Sessions, rule: Retention, tally: Tally) -> None:
         if not hidden:
             break
     async for found in _found(sessions, rule, rule.pruned()):
+        await _remove_feed(sessions, rule, found, tally)
         await _remove_leftovers(sessions, found, tally)
     dropped = 1
     while dropped:
@@ -194,6 +195,17 @@ async def _found(
             return
         yield found
         after = ids[-1]
+
+
+async def _remove_feed(sessions: Sessions, rule: Retention, found: Sequence[Leftovers], tally: Tally) -> None:
+    """Remove rows of the change feed, before the history that they need."""
+    from contentmap_cli.storage.maintenance.feed_prune import prune_feed
+
+    old = [each for each in found if each.baseline is not None]
+    if old:
+        async with sessions.brief() as session, session.begin():
+            free = await _hold(session, old, set())
+            tally.rows["change_feed"] += await prune_feed(session, rule.tenant, free)
 
 
 async def _remove_leftovers(sessions: Sessions, found: Sequence[Leftovers], tally: Tally) -> None:

@@ -31,6 +31,7 @@ from contentmap_cli.commands.engine.queue_claims import Answer, QueueClaims
 from contentmap_cli.commands.notifying.notifier import Notifier
 from contentmap_cli.errors import ContentMapError, DatabaseUnavailable, UsageError
 from contentmap_cli.models import DomainSummary, ScanStatus
+from contentmap_cli.storage.jobs.change_feed import sequence_changes
 from contentmap_cli.storage.jobs.claims import LEASE_SECONDS, Claim
 from contentmap_cli.storage.queue.queue import (
     count_entries,
@@ -292,6 +293,7 @@ class QueueRun(ProgressListener):
             closed = await close_if_done(session, job_id)
             if closed is not None:
                 await self.notifier.record(session, job_id)
+                await sequence_changes(session)
         if closed is not None:
             self._ended.set()
             self._jobs.discard(job_id)
@@ -312,6 +314,7 @@ class QueueRun(ProgressListener):
         async with self.sessions.urgent(self.owner) as session, session.begin():
             await renew_queued_jobs(session, self._held)
             await renew_scans(session, self.owner, self._held)
+            await sequence_changes(session, wait=False)
 
     async def _still_there(self) -> None:
         async with self.sessions.read() as session, session.begin():

@@ -14,6 +14,7 @@ from contentmap_cli.commands.interface.help_pages import MORE
 from contentmap_cli.models import Probe
 from contentmap_cli.models.statuses import NotifyOn
 from contentmap_cli.output.formats import (
+    CHANGES_FORMATS,
     CHECK_FORMATS,
     DIFF_FORMATS,
     DOCTOR_FORMATS,
@@ -93,6 +94,7 @@ DoctorFormat = Annotated[GivenFormat | None, format_options(*DOCTOR_FORMATS)]
 CheckFormat = Annotated[GivenFormat | None, format_options(*CHECK_FORMATS)]
 EntryFormat = Annotated[GivenFormat | None, format_options(*ENTRY_FORMATS)]
 DiffFormat = Annotated[GivenFormat | None, format_options(*DIFF_FORMATS)]
+ChangesFormat = Annotated[GivenFormat | None, format_options(*CHANGES_FORMATS)]
 ParseFormat = Annotated[GivenFormat | None, format_options(*PARSE_FORMATS)]
 JsonOption = Annotated[bool, typer.Option("--json", help="Same as --format json.")]
 JsonAlone = Annotated[bool, typer.Option("--json", help="Print a JSON object.")]

@@ -39,6 +39,9 @@ class NotAsked(StrEnum):
     HOST_SILENT = "host_silent"
     """The host did not answer the pages that were asked for before."""
 
+    URL_LENGTH = "url_length"
+    """The URL has over 2,048 characters: its answer could not be recorded."""
+
     STOPPED = "stopped"
     """The run was stopped (`PageCrawl.stop`)."""
 

@@ -12,6 +12,7 @@ REASONS: Final = {
     "host_refuses": "refused for the moment",
     "host_silent": "on a host that does not answer",
     "bytes": "over the limit of bytes",
+    "url_length": "with URLs of over 2,048 characters",
     "stopped": "stopped",
 }
 """Why pages are not asked, in words."""

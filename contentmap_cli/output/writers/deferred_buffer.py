@@ -25,6 +25,10 @@ class DeferredText:
         if packed := self._packer.compress(text.encode()):
             self._packed.append(packed)
 
+    def discard(self) -> None:
+        """Forget the text."""
+        self._begin()
+
     def flush(self) -> None:
         """Do nothing: the text stays here until it is read."""
 

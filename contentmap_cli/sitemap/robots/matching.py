@@ -14,6 +14,9 @@ _PATH = re.compile(r"://[^/?#]*([^#]*)")
 _KEY = 5
 _MAX_KEPT = 1_000_000
 """References to rules, by the first characters of a path, that are kept."""
+_MANY = 500
+"""Of more rules, those are tried of which the path has four characters in a row."""
+_GRAM = 4
 
 
 class GroupRules:
@@ -36,12 +39,24 @@ class GroupRules:
         self._rules = rules
         self._by_start: dict[str, list[_Rule]] = {}
         self._kept = 0
+        self._by_gram = _by_gram(rules) if len(rules) > _MANY else None
 
     def deciding(self, url: str) -> RobotsLine | None:
         """Return the line that decides about an absolute URL, None if no rule matches."""
         if not self._rules:
             return None
         path = _path(url)
+        for rule in self._may_match(path):
+            if rule.needed in path and rule.matches(path):
+                return rule.line if path != "/robots.txt" else None
+        return None
+
+    def _may_match(self, path: str) -> Sequence[_Rule]:
+        """Return the rules that may match a path, in order."""
+        if self._by_gram is not None:
+            grams = {path[index : index + _GRAM] for index in range(len(path) - _GRAM + 1)}
+            found = [number for gram in ("", *grams) for number in self._by_gram.get(gram, ())]
+            return [self._rules[number] for number in sorted(found)]
         start = path[:_KEY]
         rules = self._by_start.get(start)
         if rules is None:
@@ -51,10 +66,7 @@ class GroupRules:
                 self._by_start.clear()
                 self._kept = 1 + len(rules)
             self._by_start[start] = rules
-        for rule in rules:
-            if rule.needed in path and rule.matches(path):
-                return rule.line if path != "/robots.txt" else None
-        return None
+        return rules
 
 
 class _Rule:
@@ -91,6 +103,18 @@ class _Rule:
         if self._anchored:
             return len(path) - len(last) >= position and path.endswith(last)
         return path.find(last, position) >= 0
+
+
+def _by_gram(rules: Sequence[_Rule]) -> dict[str, list[int]]:
+    """Return the numbers of rules by four characters in a row that all their paths have: those with the
+    fewest rules so far. Shorter ones have the key "" and are always tried."""
+    numbers: dict[str, list[int]] = {}
+    for number, rule in enumerate(rules):
+        text = rule.needed
+        grams = [text[index : index + _GRAM] for index in range(min(len(text) - _GRAM + 1, 64))]
+        gram = min(grams, key=lambda each: len(numbers.get(each, ())), default="")
+        numbers.setdefault(gram, []).append(number)
+    return numbers
 
 
 def _path(url: str) -> str:

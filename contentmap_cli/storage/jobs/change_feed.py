@@ -13,18 +13,16 @@ from typing import Any, Final
 
 from sqlalchemy import String, bindparam, delete, func, insert, literal, null, select, text, update
 
+from contentmap_cli.models.feed import FeedKind
 from contentmap_cli.storage.column_types import utc_now
 from contentmap_cli.storage.session import GuardedSession
 from contentmap_cli.storage.tables import CHANGE_FEED, Domain
 
-SCAN: Final = "scan"
-BASELINE: Final = "baseline"
-REMOVED: Final = "removed"
-PRUNE: Final = "prune"
-
 _F: Final = CHANGE_FEED.c
 _LOCK: Final = 0x636F6E746D6665  # any number that others are unlikely to lock
-_NEXT: Final = select(func.coalesce(func.max(_F.position), 0) + 1).scalar_subquery()
+NEXT: Final = select(func.coalesce(func.max(_F.position), 0) + 1).scalar_subquery()
+"""The next position. On PostgreSQL only the transaction that has the lock of `sequence_changes` uses it."""
+
 _COLUMNS: Final = ("position", "tenant_id", "domain_id", "domain", "scan_id", "kind", "changes", "created_at")
 
 
@@ -35,14 +33,14 @@ def _log(position: Any) -> Any:
         Domain.id,
         Domain.name,
         bindparam("scan", type_=_F.scan_id.type),
-        literal(SCAN, String()),
+        literal(FeedKind.SCAN.value, String()),
         bindparam("changes", type_=_F.changes.type),
         utc_now(),
     ).where(Domain.id == bindparam("domain"))
     return insert(CHANGE_FEED).from_select(_COLUMNS, row)
 
 
-_LOG: Final = {"sqlite": _log(_NEXT), "postgresql": _log(null())}
+_LOG: Final = {"sqlite": _log(NEXT), "postgresql": _log(null())}
 _WAITING: Final = select(_F.id).where(_F.position.is_(None))
 
 
@@ -62,10 +60,10 @@ async def log_removal(session: GuardedSession, domain_id: int, tenant: str, name
     if await session.scalar(select(_F.id).where(mine).limit(1)) is None:
         return 0
     await sequence_changes(session)
-    earlier = [_F.tenant_id == tenant, _F.domain == name, _F.kind == REMOVED]
+    earlier = [_F.tenant_id == tenant, _F.domain == name, _F.kind == FeedKind.REMOVED]
     known = list(await session.scalars(select(_F.id).where(*earlier)))
-    row = {"tenant_id": tenant, "domain": name, "kind": REMOVED, "created_at": utc_now()}
-    await session.write(insert(CHANGE_FEED).values(position=_NEXT, **row))
+    row = {"tenant_id": tenant, "domain": name, "kind": FeedKind.REMOVED, "created_at": utc_now()}
+    await session.write(insert(CHANGE_FEED).values(position=NEXT, **row))
     await session.write(delete(CHANGE_FEED).where(_F.id.in_(known)))
     return await session.write(delete(CHANGE_FEED).where(mine))
 
@@ -86,7 +84,7 @@ async def sequence_changes(session: GuardedSession, *, wait: bool = True) -> boo
     if held is False:
         return False
     # a statement of its own: one that has waited for the lock would not see what was committed meanwhile
-    numbered = select(_F.id, (func.row_number().over(order_by=_F.id) + _NEXT - 1).label("position")).where(
+    numbered = select(_F.id, (func.row_number().over(order_by=_F.id) + NEXT - 1).label("position")).where(
         _F.position.is_(None)
     )
     rows = numbered.subquery()

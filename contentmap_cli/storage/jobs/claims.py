@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, cast
 
-from sqlalchemy import ColumnElement, Table, and_, bindparam, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, Table, and_, bindparam, case, exists, func, or_, select, update
 
 from contentmap_cli.errors import Code, Failure, LeaseLost
 from contentmap_cli.models import DomainSummary, RememberedFile, ScanStatus, Target
@@ -141,6 +141,18 @@ _SKIP: Final = (
         error_message=bindparam("message"),
     )
 )
+
+
+def _later(last: ColumnElement[datetime | None]) -> ColumnElement[datetime]:
+    return case((last > utc_now(), last), else_=utc_now())
+
+
+def recorded_now(domain_id: Any) -> ColumnElement[datetime]:
+    """Return the time for a scan that is recorded now: never before the last one of its domain, whatever the
+    clock does, as the history of a domain is in this order."""
+    return _later(select(_D.last_scanned_at).where(_D.id == domain_id).scalar_subquery())
+
+
 _LAST: Final = select(_D.last_scan_id).where(_D.id == bindparam("domain"))
 _FENCE: Final = (
     update(_SCANS)
@@ -171,12 +183,14 @@ _FINISH: Final = (
     )
 )
 # a scan that is resumed keeps the time of its first part
-_FINISH_ENTRIES: Final = _FINISH.values(recorded_at=func.coalesce(_S.recorded_at, utc_now()))
+_FINISH_ENTRIES: Final = _FINISH.values(recorded_at=func.coalesce(_S.recorded_at, recorded_now(_S.domain_id)))
 _SET_LAST: Final = (
     update(_DOMAINS)
     .where(_D.id == bindparam("domain"))
     .values(
-        last_status=bindparam("new_status"), last_scan_id=bindparam("new_scan"), last_scanned_at=utc_now()
+        last_status=bindparam("new_status"),
+        last_scan_id=bindparam("new_scan"),
+        last_scanned_at=_later(_D.last_scanned_at),
     )
 )
 _RECORDED: Final = _SET_LAST.values(sitemap_count=bindparam("new_sitemaps"), url_count=bindparam("new_urls"))

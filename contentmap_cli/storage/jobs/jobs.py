@@ -18,6 +18,7 @@ from contentmap_cli.errors import Code
 from contentmap_cli.models import JobStatus, ScanStatus, Target
 from contentmap_cli.storage.column_types import utc_now
 from contentmap_cli.storage.jobs.claims import LEASE_SECONDS
+from contentmap_cli.storage.jobs.packing import pack_target
 from contentmap_cli.storage.session import GuardedSession
 from contentmap_cli.storage.tables import Domain, DomainScan, Job
 
@@ -299,14 +300,3 @@ def judge_job(domains: Mapping[ScanStatus, int]) -> JobStatus:
     if clean == total:
         return JobStatus.COMPLETE
     return JobStatus.FAILED if domains.get(ScanStatus.FAILED) == total else JobStatus.PARTIAL
-
-
-def pack_target(target: Target) -> dict[str, Any]:
-    """Return a target in the form that its domain scan stores."""
-    return {
-        "domain": target.domain,
-        "origins": list(target.origins),
-        "sitemaps": list(target.sitemaps),
-        "path": target.path,
-        "more_paths": list(target.more_paths),
-    }

@@ -37,6 +37,17 @@ def unpack_evidence(packed: Sequence[Mapping[str, Any]]) -> tuple[Source, ...]:
     )
 
 
+def pack_target(target: Target) -> dict[str, Any]:
+    """Return a target as the JSON object that a domain scan records."""
+    return {
+        "domain": target.domain,
+        "origins": list(target.origins),
+        "sitemaps": list(target.sitemaps),
+        "path": target.path,
+        "more_paths": list(target.more_paths),
+    }
+
+
 def unpack_target(packed: Mapping[str, Any]) -> Target:
     """Return the target that a domain scan recorded."""
     return Target(

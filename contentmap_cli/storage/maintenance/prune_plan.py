@@ -32,18 +32,27 @@ from contentmap_cli.storage.column_types import utc_now
 from contentmap_cli.storage.jobs.claims import RESUMABLE
 from contentmap_cli.storage.jobs.jobs import PRUNED, QUEUE_OWNER, first_comparable, history_job, history_time
 from contentmap_cli.storage.session import GuardedSession
-from contentmap_cli.storage.tables import FILE_CHANGES, SITEMAP_URLS, URL_CHANGES, Domain, DomainScan, Job
+from contentmap_cli.storage.tables import (
+    CHANGE_FEED,
+    FILE_CHANGES,
+    SITEMAP_URLS,
+    URL_CHANGES,
+    Domain,
+    DomainScan,
+    Job,
+)
 from contentmap_cli.storage.tables import SitemapFile as File
 
 _HISTORY: Final = (
     *("domain_scans", "sitemap_files", "sitemap_file_changes", "sitemap_urls", "sitemap_url_changes"),
+    "change_feed",
 )
 TABLES: Final = ("jobs", *_HISTORY, "page_runs", "pages")
 """The tables whose deleted rows are counted."""
 
 _ENDED: Final = (JobStatus.COMPLETE, JobStatus.PARTIAL, JobStatus.FAILED)
 _CHUNK: Final = 500  # rows of one statement
-_T, _C, _F = SITEMAP_URLS.c, URL_CHANGES.c, FILE_CHANGES.c
+_T, _C, _F, _P = SITEMAP_URLS.c, URL_CHANGES.c, FILE_CHANGES.c, CHANGE_FEED.c
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,11 +113,13 @@ class Leftovers:
     files: dict[int, int] = field(default_factory=dict)  # each with the number of its appearances
     file_changes: list[tuple[int, int]] = field(default_factory=list)  # file, scan
     scans: list[int] = field(default_factory=list)
+    feed: int = 0
+    baseline: int | None = None  # id of a row of the change feed
 
     def count(self) -> dict[str, int]:
         """Return the number of rows by table."""
         file_changes = len(self.file_changes) + sum(self.files.values())
-        counts = (len(self.scans), len(self.files), file_changes, self.urls, self.url_changes)
+        counts = (len(self.scans), len(self.files), file_changes, self.urls, self.url_changes, self.feed)
         return dict(zip(_HISTORY, counts, strict=True))
 
     def kept(self) -> Select[int]:
@@ -196,6 +207,7 @@ async def _leftovers(
     if first:
         needed |= {recorded[0].id, next((scan.id for scan in recorded if scan.sitemaps), None)}
         needed |= await _count_rows(session, left, {scan.id for scan in recorded[first:]})
+        await count_feed(session, left)
         left.files = dict.fromkeys(await session.scalars(_files_that_are_gone(left)), 0)
         await _find_file_changes(session, left, [scan.id for scan in recorded], first)
     old = [*recorded[:first], *(scan for scan in scans if scan.recorded_at is None and scan.pruned)]
@@ -221,6 +233,17 @@ async def _count_rows(session: GuardedSession, left: Leftovers, kept: Collection
     )
     left.url_changes = sum(count for scan, count in written if scan not in kept)
     return needed
+
+
+async def count_feed(session: GuardedSession, left: Leftovers) -> None:
+    """Note which rows of a domain are to be deleted: their number, and the baseline."""
+    mine = _P.domain_id == left.domain_id
+    old = select(func.max(_P.id)).where(mine, _P.scan_id.not_in(left.kept()))
+    left.baseline = await session.scalar(old)
+    if left.baseline is None:
+        return
+    below = select(func.count()).where(mine, _P.id < left.baseline)
+    left.feed = int(await session.scalar(below) or 0)
 
 
 def _files_that_are_gone(left: Leftovers) -> Select[int]:

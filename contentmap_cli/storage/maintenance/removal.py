@@ -96,7 +96,7 @@ async def take_away(
     await session.write(update(PageRunRow).where(mine).values(token=None))  # of a run that was suspended
     scans = select(DomainScan.job_id).where(DomainScan.domain_id == domain_id, DomainScan.job_id.is_not(None))
     jobs = list(await session.scalars(scans))
-    removed: Counter[str] = Counter(change_feed=await log_removal(session, domain_id, tenant, name))
+    removed: Counter[str] = Counter()
     removed["domain_scans"] = await session.write(delete(DomainScan).where(DomainScan.domain_id == domain_id))
     for chunk in batched(jobs, FILES):
         some = Job.id.in_(chunk)
@@ -108,6 +108,8 @@ async def take_away(
         .where(Domain.id == domain_id)
         .values(tenant_id=REMOVED, name=removed_name(domain_id, tenant, name), last_scan_id=None)
     )
+    # the last: whoever has the lock of the feed must not wait for rows of jobs
+    removed["change_feed"] = await log_removal(session, domain_id, tenant, name)
     return removed
 
 

@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import ColumnElement, func, select, update
 
@@ -143,9 +143,18 @@ async def fence_run(session: GuardedSession, run: PageRun) -> None:
 
 
 async def end_run(
-    session: GuardedSession, run: PageRun, counts: PageCounts, error: Failure | None = None
+    session: GuardedSession, run: PageRun, counts: PageCounts | None, error: Failure | None = None
 ) -> None:
-    """Record how a run ended, and give up its claim. Call `fence_run` first."""
+    """Record how a run ended, and give up its claim. Without counts, those of an earlier part of the run
+    remain. Call `fence_run` first."""
+    numbers: dict[str, Any] = {}
+    if counts is not None:
+        numbers = {
+            "selected": counts.selected,
+            "asked": counts.asked,
+            "not_asked": dict(counts.not_asked),
+        }
+    finished = counts is not None and counts.finished
     await session.write(
         update(PageRunRow)
         .where(PageRunRow.id == run.run_id, PageRunRow.token == run.token)
@@ -153,12 +162,10 @@ async def end_run(
             token=None,
             owner=None,
             lease_until=None,
-            finished_at=utc_now() if counts.finished else None,
-            selected=counts.selected,
-            asked=counts.asked,
-            not_asked=dict(counts.not_asked),
+            finished_at=utc_now() if finished else None,
+            **numbers,
             error_code=error.code if error else None,
             error_message=error.message if error else None,
         )
     )
-    session.note("pages.recorded", run=run.run_id, finished=counts.finished)
+    session.note("pages.recorded", run=run.run_id, finished=finished)

@@ -12,8 +12,8 @@ from typing import Any, Final
 from sqlalchemy import Select, func, select
 
 from contentmap_cli.errors import CursorExpired, UsageError
-from contentmap_cli.models.change_feed import Cursor, FeedChange, FeedKind, FeedRow, row_check, selection_of
 from contentmap_cli.models.comparison import Change
+from contentmap_cli.models.feed import Cursor, FeedChange, FeedKind, FeedRow, row_check, selection_of
 from contentmap_cli.storage.reading.comparison import NOTHING, history, scan_changes, url_changes
 from contentmap_cli.storage.session import GuardedSession
 from contentmap_cli.storage.tables import CHANGE_FEED, DomainScan

@@ -10,8 +10,7 @@ from typing import Any, Final
 from sqlalchemy import insert, update
 
 from contentmap_cli.models import ScanStatus
-from contentmap_cli.storage.column_types import utc_now
-from contentmap_cli.storage.jobs.claims import Claim
+from contentmap_cli.storage.jobs.claims import Claim, recorded_now
 from contentmap_cli.storage.session import GuardedSession
 from contentmap_cli.storage.tables import FILE_CHANGES, URL_CHANGES, DomainScan
 from contentmap_cli.storage.writing.bulk import copy_records
@@ -29,7 +28,12 @@ async def begin_part(
     """Add the row of another part of a domain scan that was resumed, and return the claim with its id. The
     history keeps each part as a scan; the job has the first row only. Call `fence` first."""
     part = {"domain_id": claim.domain_id, "resumed_job_id": claim.job_id, "target": {}}
-    outcome = {"status": status, "complete": complete, "sitemaps": files, "recorded_at": utc_now()}
+    outcome = {
+        "status": status,
+        "complete": complete,
+        "sitemaps": files,
+        "recorded_at": recorded_now(claim.domain_id),
+    }
     added = await session.execute(insert(DomainScan).values(**part, **outcome).returning(DomainScan.id))
     return replace(claim, part_id=added.scalar_one())
 

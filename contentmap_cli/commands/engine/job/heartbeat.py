@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from contentmap_cli.commands.engine.engine import ScanEngine
 from contentmap_cli.commands.engine.failures import describe
 from contentmap_cli.storage.jobs import jobs
+from contentmap_cli.storage.jobs.change_feed import sequence_changes
 from contentmap_cli.storage.jobs.claims import LEASE_SECONDS
 from contentmap_cli.storage.session import Sessions
 
@@ -78,4 +79,5 @@ class Heartbeat:
             self.on_job_lost()
         async with self._sessions.urgent(self.job_id) as session, session.begin():
             await jobs.renew_scans(session, self.job_id, self.run_id)
+            await sequence_changes(session, wait=False)
         self._sessions.database.check_file()

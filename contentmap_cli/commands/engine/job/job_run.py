@@ -17,6 +17,7 @@ from contentmap_cli.crawl.crawler import Crawler
 from contentmap_cli.errors import Code, ContentMapError, DatabaseUnavailable, Failure, JobHeld
 from contentmap_cli.models import DomainSummary, JobStatus, ScanStatus
 from contentmap_cli.storage.jobs import jobs
+from contentmap_cli.storage.jobs.change_feed import sequence_changes
 from contentmap_cli.storage.session import Sessions
 
 
@@ -90,6 +91,7 @@ class JobRun:
                 status = await jobs.finish_job(session, self.job_id, self.run_id)
             if not self.superseded:
                 await self.notifier.record(session, self.job_id, self.listener.unexpected)
+            await sequence_changes(session)
             return status
 
     def database_lost(self, error: DatabaseUnavailable) -> None:

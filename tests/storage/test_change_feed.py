@@ -1,0 +1,243 @@
+"""The change feed, replayed: it gives what is recorded, whatever was resumed, pruned or removed."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from contextlib import aclosing
+from typing import Any
+
+import pytest
+from recording import DOMAIN, page, record, resume, start
+from sqlalchemy import select, text, update
+
+from contentmap_cli.commands.database.prune import Tally, _remove
+from contentmap_cli.commands.database.remove_domain import _remove as remove_domain
+from contentmap_cli.errors import CursorExpired
+from contentmap_cli.models.feed import Cursor, FeedChange, read_cursor
+from contentmap_cli.storage.jobs.change_feed import log_scan, sequence_changes
+from contentmap_cli.storage.maintenance.prune_plan import Retention
+from contentmap_cli.storage.reading import change_feed
+from contentmap_cli.storage.reading.change_feed import FeedReader, begin, require_ours
+from contentmap_cli.storage.session import Sessions
+from contentmap_cli.storage.tables import CHANGE_FEED, SITEMAP_URLS, Domain, Job
+from tests.storage.test_comparison import Snapshot, change_a_page
+
+State = dict[str, set[str]]
+"""The listed URLs by domain."""
+
+on_postgresql = pytest.mark.parametrize("address", ["postgresql"], indirect=True)
+
+
+async def number(sessions: Sessions) -> None:
+    async with sessions.brief() as session, session.begin():
+        await sequence_changes(session)
+
+
+async def cursor_at(sessions: Sessions, *domains: str, at_end: bool = False) -> Cursor:
+    await number(sessions)
+    async with sessions.read() as session, session.begin():
+        return await begin(session, "default", domains, at_end=at_end)
+
+
+async def read(
+    sessions: Sessions, cursor: Cursor, *domains: str, limit: int = 10**9
+) -> tuple[list[FeedChange], Cursor]:
+    """What the feed has after a cursor, at most `limit` changes, each batch in a transaction of its own."""
+    await number(sessions)
+    found: list[FeedChange] = []
+    while True:
+        reader = FeedReader("default", domains, cursor)
+        async with sessions.read() as session, session.begin():
+            await require_ours(session, "default", domains, cursor)
+            async with aclosing(reader.next(session)) as changes:
+                async for change in changes:
+                    found.append(change)
+                    if len(found) == limit:
+                        return found, read_cursor(change.cursor)
+        if reader.cursor == cursor:
+            return found, cursor
+        cursor = reader.cursor
+
+
+def apply(state: State, changes: list[FeedChange]) -> State:
+    """What a consumer does. Each change must be one: nothing is added twice or removed twice."""
+    for found in changes:
+        urls = state.setdefault(found.row.domain, set())
+        if found.change is None:
+            urls.clear()
+            continue
+        kind, url = found.change.kind.value, found.change.url
+        assert (url in urls) == (kind != "added"), (kind, url)
+        if kind == "added":
+            urls.add(url)
+        elif kind == "removed":
+            urls.remove(url)
+    return {domain: urls for domain, urls in state.items() if urls}
+
+
+async def recorded(sessions: Sessions) -> State:
+    """The listed URLs, as the tables say."""
+    found: State = {}
+    async with sessions.read() as session, session.begin():
+        rows = await session.execute(
+            select(Domain.name, SITEMAP_URLS.c.url)
+            .join(SITEMAP_URLS, SITEMAP_URLS.c.domain_id == Domain.id)
+            .where(SITEMAP_URLS.c.removed_scan_id.is_(None), Domain.tenant_id == "default")
+        )
+        for name, url in rows:
+            found.setdefault(name, set()).add(url)
+    return found
+
+
+async def prune(sessions: Sessions, keep: int) -> None:
+    """Prune all jobs but the last `keep` ones."""
+    async with sessions.read() as session, session.begin():
+        times = list(await session.scalars(select(Job.created_at).order_by(Job.created_at.desc())))
+    async with sessions.brief() as session, session.begin():
+        await session.write(update(Job).values(status="complete", finished_at=Job.created_at))
+    if len(times) > keep:
+        await _remove(sessions, Retention("default", times[keep - 1]), Tally())
+
+
+async def scan(sessions: Sessions, site: Snapshot, dice: random.Random, step: int, domain: str) -> None:
+    """A scan after some changes of a site: whole, in part, or in two parts."""
+    for _ in range(dice.randrange(4)):
+        change_a_page(site, dice, step)
+    files = {
+        f"{name}.xml": [page(path, day, priority=priority) for path, (day, priority) in pages.items()]
+        for name, pages in site.items()
+        if pages or dice.random() < 0.5
+    }
+    complete = dice.random() < 0.8
+    if dice.random() < 0.3:
+        taken = await start(sessions, domain)
+        await record(sessions, files, domain=domain, complete=False, taken=taken, counted=False)
+        for _ in range(3):
+            change_a_page(site, dice, step)
+        taken = await resume(sessions, taken.job_id, domain)
+    else:
+        taken = await start(sessions, domain)
+    await record(sessions, files, domain=domain, complete=complete, taken=taken, counted=False)
+
+
+@pytest.mark.parametrize("batch", [(250, 5_000), (2, 3), (1, 0)])
+async def test_random_histories_replayed(
+    sessions: Sessions, monkeypatch: pytest.MonkeyPatch, batch: tuple[int, int]
+) -> None:
+    """Two sites with whole, partial and resumed scans, read at once or streamed; readers who began at any
+    time, who stop after any change, whose history is pruned and whose domains are removed."""
+    monkeypatch.setattr(change_feed, "_ROWS", batch[0])
+    monkeypatch.setattr(change_feed, "_CHANGES", batch[1])
+    dice = random.Random(7)
+    names = ["a", "b", "c"]
+    sites: dict[str, Snapshot] = {domain: {name: {} for name in names} for domain in (DOMAIN, "other.test")}
+    state: State = {}
+    cursor = await cursor_at(sessions)
+    lost = 0
+    for step in range(14):
+        domain = dice.choice(sorted(sites))
+        if dice.random() < 0.1:
+            await remove_domain(sessions, "default", domain)
+        await scan(sessions, sites[domain], dice, step, domain)
+        if dice.random() < 0.3:
+            await prune(sessions, dice.randrange(2, 5))
+        # a reader that goes on now and then, and in the middle of a scan
+        try:
+            found, cursor = await read(sessions, cursor, limit=dice.choice([1, 3, 10**9]))
+            state = apply(state, found)
+        except CursorExpired:
+            lost += 1
+            found, cursor = await read(sessions, await cursor_at(sessions))
+            state = apply({}, found)
+            assert state == await recorded(sessions)
+        # one that begins now
+        fresh, _ = await read(sessions, await cursor_at(sessions))
+        assert apply({}, fresh) == await recorded(sessions)
+    try:
+        found, cursor = await read(sessions, cursor)
+        state = apply(state, found)
+    except CursorExpired:
+        state = await recorded(sessions)
+    assert state == await recorded(sessions)
+    assert (await read(sessions, cursor))[0] == []
+
+
+@on_postgresql
+@pytest.mark.parametrize("early", [False, True])
+async def test_a_commit_after_a_later_number(sessions: Sessions, early: bool) -> None:
+    """One transaction takes its number, another one takes the next and commits, a reader reads, then the
+    first commits. A number that is taken before the commit loses its changes: that is what `early` shows."""
+    for domain in ("first.test", "second.test"):
+        await record(sessions, {"a.xml": [page(domain)]}, domain=domain)
+    cursor = await cursor_at(sessions, at_end=True)
+    expected = await recorded(sessions)
+
+    async def log(session: Any, domain_id: int) -> None:
+        await log_scan(session, domain_id, domain_id, 1)
+        if early:
+            taken = await session.scalar(text("SELECT nextval('early')"))
+            mine = update(CHANGE_FEED).where(CHANGE_FEED.c.position.is_(None))
+            await session.write(mine.values(position=taken))
+
+    async with sessions.brief() as session, session.begin():
+        await session.execute(text(f"CREATE SEQUENCE early START {cursor.position + 1}"))
+    async with sessions.brief() as slow, slow.begin():
+        await log(slow, 1)
+        async with sessions.brief() as fast, fast.begin():
+            await log(fast, 2)
+        found, cursor = await read(sessions, cursor)
+        assert [each.row.domain for each in found] == ["second.test"]
+    later, _ = await read(sessions, cursor)
+    assert [each.row.domain for each in later] == ([] if early else ["first.test"])
+    assert (apply({}, found + later) == expected) != early
+
+
+async def follow(sessions: Sessions, writers: asyncio.Future[Any], cursor: Cursor) -> State:
+    """The state of a reader who follows the feed until the writers have ended."""
+    state: State = {}
+    while True:
+        ended = writers.done()
+        found, cursor = await read(sessions, cursor)
+        state = apply(state, found)
+        if ended:
+            return state
+        await asyncio.sleep(0.02)
+
+
+@on_postgresql
+async def test_a_reader_beside_many_writers(sessions: Sessions) -> None:
+    """Six write at once, two of them the same domain, and two number the rows: the reader gets each change
+    once, and in the end what is recorded."""
+    writers = asyncio.gather(*(write(sessions, random.Random(each), each, 3) for each in range(6)))
+
+    async def numbering() -> None:
+        while not writers.done():
+            async with sessions.urgent("numbering") as session, session.begin():
+                await sequence_changes(session, wait=False)
+            await asyncio.sleep(0.01)
+
+    cursor = await cursor_at(sessions)
+    state, *_ = await asyncio.gather(
+        follow(sessions, writers, cursor), *(numbering() for _ in range(2)), writers
+    )
+    assert state == await recorded(sessions)
+    positions = select(CHANGE_FEED.c.position, CHANGE_FEED.c.domain).order_by(CHANGE_FEED.c.position)
+    async with sessions.read() as session, session.begin():
+        rows = (await session.execute(positions)).all()
+    assert [row.position for row in rows] == list(range(1, len(rows) + 1))
+    assert len(rows) > 10
+
+
+async def write(sessions: Sessions, dice: random.Random, number: int, scans: int) -> None:
+    """Scans of a domain of one's own; the first two scan a third one too."""
+    site: Snapshot = {name: {} for name in "abc"}
+    for step in range(scans):
+        for domain in (f"own{number}.test", "shared.test")[: 2 if number < 2 else 1]:
+            while True:
+                try:
+                    await scan(sessions, site, dice, step, domain)
+                except AssertionError:  # another one scans it
+                    await asyncio.sleep(0.01)
+                else:
+                    break
