@@ -6,7 +6,7 @@ import codecs
 import zlib
 from collections.abc import Iterator
 
-_PIECE = 65_536
+_PIECE = 16_384
 
 
 class DeferredText:
