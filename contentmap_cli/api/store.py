@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Iterator
 from concurrent.futures import CancelledError
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -22,8 +22,11 @@ from contentmap_cli.commands.database.lookups import jobs_as_they_stand, require
 from contentmap_cli.crawl.targets import parse_target
 from contentmap_cli.models import JobSummary, StoredEntry, StoredFile
 from contentmap_cli.models.comparison import Change, Kind, ScanPoint, choose_scans
+from contentmap_cli.models.feed import Cursor, FeedChange, read_cursor
 from contentmap_cli.storage.database_errors import storage_errors
 from contentmap_cli.storage.database_url import parse_database_address
+from contentmap_cli.storage.reading import change_feed
+from contentmap_cli.storage.reading.change_feed import FeedReader
 from contentmap_cli.storage.reading.comparison import changes_between, history
 from contentmap_cli.storage.reading.contents import known_domains, stored_files
 from contentmap_cli.storage.reading.entry_pages import EntryFilter, EntryPages
@@ -177,6 +180,31 @@ class Store:
             return Diff(name, pair.before, pair.after, tuple(changes), pair.removals_withheld)
 
         return self._read(read)
+
+    def changes(self, after: str | None = None, *, domains: Collection[str] = ()) -> Iterator[FeedChange]:
+        """Iterate over every change of URLs in the order of the commits, of all domains or of some.
+
+        `after` is the cursor of the last change that was processed; by default it begins with all that is
+        recorded. It ends where nothing more was committed: call it again later with the last cursor. The
+        changes of a scan are held in memory.
+        """
+        names = tuple(parse_target(domain).domain for domain in domains)
+
+        async def begin(session: GuardedSession) -> Cursor:
+            if after is None:
+                return await change_feed.begin(session, self._tenant, names, at_end=False)
+            await change_feed.require_ours(session, self._tenant, names, cursor := read_cursor(after))
+            return cursor
+
+        reader = FeedReader(self._tenant, names, self._read(begin))
+
+        async def read(session: GuardedSession) -> list[FeedChange]:
+            return [change async for change in self._while_open(reader.next(session))]
+
+        before = None
+        while reader.cursor != before:
+            before = reader.cursor
+            yield from self._read(read)
 
     def close(self) -> None:
         """Close all connections. May be called more than once. Iterators that are open raise ValueError.

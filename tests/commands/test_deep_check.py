@@ -22,6 +22,7 @@ DAMAGES = {
     "UPDATE sitemap_urls SET first_scan_id = 4711": "first seen",
     "UPDATE sitemap_files SET removed_at = first_seen": "file that was removed",
     "UPDATE sitemap_urls SET domain_id = 4711": "file of another domain",
+    "UPDATE change_feed SET scan_id = 4711 WHERE position = 1 OR id = 1": "change_feed",
     "UPDATE sitemap_url_changes SET url = 'https://shop.example/no'": "previous values",
 }
 """Statements that break one rule each, and what the finding says."""

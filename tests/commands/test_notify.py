@@ -219,3 +219,24 @@ def test_apprise_sends_a_short_text(on_sqlite: Any) -> None:
     assert "1 notification to be delivered later" in failed.err
     assert "json://: the service did not take the message" in failed.err
     assert "t0k3n" not in first.err + failed.err
+
+
+@pytest.mark.campaign
+def test_many_messages_many_senders(notifying: Any) -> None:
+    """A process is killed after a claim, another one after sending; four at once send the rest. Each message
+    arrives once; only the one that was sent and not recorded arrives twice, with the same id."""
+    with serving(good_site("a.test")) as sites, receiving() as down:
+        words = ("scan", "http://a.test", "--connect-to", sites.connect_to, "-q", "--notify-on", "always")
+        once = {"set": {"contentmap_cli.commands.notifying.notifier.RUN_PASSES": 0}}
+        for _ in range(12):
+            notifying(*words, "--notify", down.url, fault=once)
+        deliver = ("notify", "--notify", down.url)
+        lease = {"set": {"contentmap_cli.storage.jobs.notifications.LEASE_SECONDS": 1.0}}
+        points = (("brief:transaction.committed", 1), ("brief:transaction.first_statement", 2))
+        kills = [{"point": point, "nth": nth, "do": "kill"} | lease for point, nth in points]
+        assert [notifying(*deliver, fault=fault).code for fault in kills] == [-signal.SIGKILL] * 2
+        running = [notifying.start(*deliver, fault=lease) for _ in range(4)]
+        assert {notifying.end(each).code for each in running} <= {0, 3}
+        wait_until(lambda: notifying(*deliver, fault=lease).code == 0)
+        assert len(set(down.ids)) == 12
+        assert len(down.ids) == 13

@@ -334,7 +334,7 @@ def test_a_file_locked_for_good(long_trial: Trial, address: str) -> None:
 @on_sqlite
 def test_a_database_that_is_full(long_trial: Trial) -> None:
     """What fitted in stays; with more room the job goes on."""
-    said = long_trial.scan(fault={"pages": 26})
+    said = long_trial.scan(fault={"pages": 38})
     assert (said.code, "is full" in said.err) == (5, True), (said.code, said.err)
     assert " resume sitemap_" in said.err
     assert "internal_error" not in said.out

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import random
+import subprocess
+import sys
+import time
 from contextlib import aclosing
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -241,3 +246,51 @@ async def write(sessions: Sessions, dice: random.Random, number: int, scans: int
                     await asyncio.sleep(0.01)
                 else:
                     break
+
+
+WRITER = """
+import asyncio, random, sys
+sys.path[:0] = {paths}
+from contentmap_cli.storage.engine import open_database
+from contentmap_cli.storage.session import Sessions
+from tests.storage.test_change_feed import write
+number = int(sys.argv[2])
+asyncio.run(write(Sessions(open_database(sys.argv[1])), random.Random(number), number, 1000))
+"""
+
+
+@pytest.mark.campaign
+@on_postgresql
+async def test_a_reader_beside_writers_that_are_killed(address: str, sessions: Sessions) -> None:
+    """Six processes write, now and then one is killed: the reader gets hundreds of commits, each once."""
+    root = Path(__file__).parents[2]
+    script = WRITER.format(paths=[str(root), str(root / "tests" / "support")])
+    dice = random.Random(1)
+    numbers = itertools.count(2)  # each scans a domain of its own
+
+    def start_writer() -> subprocess.Popen[bytes]:
+        words = (sys.executable, "-c", script, address, str(next(numbers)))
+        return subprocess.Popen(words, stderr=subprocess.DEVNULL)
+
+    processes = [start_writer() for _ in range(6)]
+    cursor, state, commits, kills = await cursor_at(sessions), State(), 0, 0
+    try:
+        end = time.monotonic() + 300
+        while commits < 300 and time.monotonic() < end:
+            if dice.random() < 0.1:
+                victim, kills = dice.randrange(6), kills + 1
+                processes[victim].kill()
+                processes[victim].wait()
+                processes[victim] = start_writer()
+            found, cursor = await read(sessions, cursor)
+            state = apply(state, found)
+            commits += len({each.row.position for each in found})
+            await asyncio.sleep(0.2)
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+    await asyncio.sleep(1)  # the server rolls back what was not committed
+    found, cursor = await read(sessions, cursor)
+    assert apply(state, found) == await recorded(sessions)
+    assert commits >= 300 and kills > 5

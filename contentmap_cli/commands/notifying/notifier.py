@@ -37,6 +37,7 @@ RUN_PASSES: Final = 3
 """Attempts of a message at the end of a run."""
 WORKER_SECONDS: Final = 10.0
 """Interval at which a worker delivers what is due, and the time for that."""
+_SHORTEST_ATTEMPT = 0.5  # seconds; with less time left, a message is not sent
 _LONGEST_BACKOFF = 3600.0
 _GIVE_UP = timedelta(days=7)
 
@@ -104,7 +105,7 @@ class Notifier:
         self, target: NotifyTarget, sessions: Sessions, sender: Sender, end: float, due_only: bool
     ) -> None:
         after = 0
-        while (left := end - time.monotonic()) > 0:
+        while (left := end - time.monotonic()) >= _SHORTEST_ATTEMPT:
             message = await self._claim(sessions, target, after, due_only)
             if message is None:
                 return

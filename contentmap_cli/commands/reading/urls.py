@@ -57,8 +57,8 @@ def urls(
         bool | None,
         typer.Option(
             "--distinct/--no-distinct",
-            help="Each URL of a domain once, with its sitemaps.",
-            show_default="for txt and xml",
+            help="Each URL once, with its sitemaps.",
+            show_default="txt, xml",
         ),
     ] = None,
     limit: Annotated[

@@ -47,6 +47,10 @@ _QUERIES: Final = {
     "pages: asked by a run of another domain": """
         SELECT DISTINCT p.domain_id, p.run_id FROM pages p
         JOIN page_runs r ON r.id = p.run_id WHERE r.domain_id <> p.domain_id""",
+    "change_feed: a row of a domain scan that is not recorded": """
+        SELECT f.position, f.domain, f.scan_id FROM change_feed f
+        LEFT JOIN domain_scans s ON s.id = f.scan_id AND s.domain_id = f.domain_id
+        WHERE f.kind = 'scan' AND s.id IS NULL""",
     "jobs: total_domains is less than the number of domain scans": """
         SELECT j.id, j.total_domains, count(s.id) FROM jobs j LEFT JOIN domain_scans s ON s.job_id = j.id
         GROUP BY j.id, j.total_domains HAVING j.total_domains < count(s.id)""",
