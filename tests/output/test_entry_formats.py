@@ -11,9 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from contentmap_cli.models import DiscoveryMethod, Entry, Lastmod, StoredEntry
+from contentmap_cli.models import DiscoveryMethod, Entry, Lastmod, ScanStatus, StoredEntry
+from contentmap_cli.models.comparison import Change, Comparison, Kind, ScanPoint
+from contentmap_cli.output.answers.diff import change_object, diff_writer
 from contentmap_cli.output.formats import Format, entries_writer
-from contentmap_cli.output.objects import any_entry_object, timestamp
+from contentmap_cli.output.objects import any_entry_object, timestamp, to_json
 from contentmap_cli.output.writers.csv import ENTRY
 
 SEEN = datetime(2026, 3, 1, 12, 0, 0, 5, tzinfo=UTC)
@@ -112,3 +114,20 @@ def test_a_binary_file_that_is_left_early_says_nothing(
     gc.collect()
     assert capsys.readouterr().err == ""
     assert list(tmp_path.iterdir()) == [tmp_path / "urls"]
+
+
+def test_changes_are_their_objects() -> None:
+    """What `diff` writes equals the object of each change, whatever the texts hold."""
+    changes = [
+        Change(
+            Kind.ADDED, 'https://a.example/ü"\x7f\u202e', "https://a.example/s.xml", "2026-01-01T00:00:00Z"
+        ),
+        Change(Kind.CHANGED, "https://a.example/", "=s", None, "yester\nday", ("lastmod", "images")),
+        Change(Kind.REMOVED, "https://a.example/s.xml"),
+    ]
+    scan = ScanPoint(1, "sitemap_1", ScanStatus.OK, True, SEEN, 1)
+    writer = diff_writer(Format.NDJSON, out := io.StringIO(), job_id=None, limit=None)
+    writer.begin(Comparison("a.example", None, scan))
+    for change in changes:
+        writer.change(change)
+    assert out.getvalue().splitlines() == [to_json(change_object("a.example", change)) for change in changes]

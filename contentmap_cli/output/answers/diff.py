@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+from functools import lru_cache
+from json.encoder import encode_basestring_ascii
 from typing import TextIO
 
 from contentmap_cli.models.comparison import Change, Comparison, Counts, Kind, ScanPoint
@@ -17,6 +19,8 @@ _SIGNS = {Kind.ADDED: "+", Kind.REMOVED: "-", Kind.CHANGED: "~"}
 _STYLES = {Kind.ADDED: Style.GREEN, Kind.REMOVED: Style.RED, Kind.CHANGED: Style.YELLOW}
 COLUMNS = ("domain", "what", "change", "url", "sitemap", "lastmod", "lastmod_before", "fields")
 _DAY_ALONE = "T00:00:00Z"
+_text = encode_basestring_ascii
+_shared = lru_cache(maxsize=1_000)(json.dumps)
 
 
 class DiffWriter:
@@ -87,6 +91,16 @@ def change_object(domain: str, change: Change) -> dict[str, object]:
     }
 
 
+def _change_json(domain: str, change: Change) -> str:
+    """Return what `change_object` does as JSON: of a million, values that many share are encoded once."""
+    return (
+        f'{{"type": "change", "domain": {_shared(domain)}, "what": "{_what(change)}", '
+        f'"change": "{change.kind.value}", "url": {_text(change.url)}, "sitemap": {_shared(change.sitemap)}, '
+        f'"lastmod": {_shared(change.lastmod)}, "lastmod_before": {_shared(change.lastmod_before)}, '
+        f'"fields": {_shared(change.fields)}}}'
+    )
+
+
 def diff_object(pair: Comparison, counts: Counts) -> dict[str, object]:
     """Return the JSON object with the compared scans and the number of changes.
 
@@ -124,7 +138,7 @@ class _DiffNdjson(DiffWriter):
     """One line per change, then one for the domain."""
 
     def change(self, change: Change) -> None:
-        self._out.write(json.dumps(change_object(self._pair.domain, change)) + "\n")
+        self._out.write(_change_json(self._pair.domain, change) + "\n")
 
     def end(self, counts: Counts) -> None:
         self._out.write(json.dumps(diff_object(self._pair, counts)) + "\n")
@@ -153,7 +167,7 @@ class _DiffJson(DiffWriter):
         self._between, self._before = ",\n", "\n"
 
     def change(self, change: Change) -> None:
-        self._out.write(self._before + json.dumps(change_object(self._pair.domain, change)))
+        self._out.write(self._before + _change_json(self._pair.domain, change))
         self._before = ",\n"
 
     def end(self, counts: Counts) -> None:

@@ -6,6 +6,8 @@ import codecs
 import zlib
 from collections.abc import Iterator
 
+_PIECE = 16_384
+
 
 class DeferredText:
     """Compresses text in memory until it is read back, in the same order.
@@ -19,11 +21,19 @@ class DeferredText:
     def _begin(self) -> None:
         self._packer = zlib.compressobj(level=1)
         self._packed: list[bytes] = []
+        self._waiting: list[str] = []
+        self._size = 0
 
     def write(self, text: str) -> None:
         """Add text."""
-        if packed := self._packer.compress(text.encode()):
-            self._packed.append(packed)
+        self._waiting.append(text)
+        self._size += len(text)
+        if self._size >= _PIECE:
+            self._pack()
+
+    def _pack(self) -> None:
+        self._packed.append(self._packer.compress("".join(self._waiting).encode()))
+        self._waiting, self._size = [], 0
 
     def discard(self) -> None:
         """Forget the text."""
@@ -34,6 +44,7 @@ class DeferredText:
 
     def pieces(self) -> Iterator[str]:
         """Yield the text in pieces, and forget it."""
+        self._pack()
         packed = [*self._packed, self._packer.flush()]
         self._begin()
         unpack = zlib.decompressobj()

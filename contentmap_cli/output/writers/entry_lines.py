@@ -9,11 +9,11 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Iterable, Sequence
+from json.decoder import JSONDecoder
 from json.encoder import encode_basestring_ascii
-from typing import Final, NamedTuple, TextIO
+from typing import Any, Final, NamedTuple, TextIO
 
 from contentmap_cli.models import Entry, StoredEntry
-from contentmap_cli.models.entry_rows import read_extras
 from contentmap_cli.models.files import OFFSET, EntryPage, Shared
 from contentmap_cli.output.escape import csv_cell, terminal, url_text
 from contentmap_cli.output.objects import any_entry_object, timestamp, to_json
@@ -22,6 +22,7 @@ from contentmap_cli.output.writers.csv import ENTRY, cells_of
 
 MEDIA: Final = ("images", "videos", "news", "alternates")
 _text: Final = encode_basestring_ascii
+_scan: Final[Any] = JSONDecoder().scan_once  # type: ignore[attr-defined]
 _ESCAPED = re.compile(r"[^ -~]+")
 # a quote inside of a JSON string follows a backslash
 _LISTS = re.compile(rf'[{{,]"({"|".join(MEDIA)})":(?=\[)')
@@ -69,25 +70,33 @@ class _EntryLines(EntryWriter):
         pieces = {}
         for key, shared in page.shared.items():
             some = self.pieces(shared)
-            pieces[key] = (*some, f"{some.details}{self.no_media}{some.rest}")
+            pieces[key] = (
+                some.precision,
+                some.cut,
+                f"{some.zone}{some.details}{self.no_media}{some.rest}",
+                some,
+            )
         start, after_url = self.start, self.after_url + self.quote
-        lines = []
+        lines: list[str] = []
+        add = lines.append
         columns = (self.urls(page.urls), page.lastmods, page.texts, page.extras, page.keys)
         for url, moment, text, extras, key in zip(*columns, strict=True):
-            precision, details, rest, cut, zone, tail = pieces[key]
-            if extras is not None:
-                tail = f"{details}{self.media(extras)}{rest}"
+            precision, cut, tail, some = pieces[key]
+            if text is None and extras is None and moment is not None:
+                add(f"{start}{url}{after_url}{moment}{precision}{moment[:cut]}{tail}")
+                continue
+            media = self.no_media if extras is None else self.media(extras)
+            tail = f"{some.details}{media}{some.rest}"
             if moment is None:
-                if text is None:
-                    said, tail = self.no_text, tail[len(self.quote) :]
-                else:
-                    said = self.quote + self.text(text)
-                lines.append(f"{start}{url}{self.after_url}{self.undated}{said}{tail}")
-            elif text is None:
-                lines.append(f"{start}{url}{after_url}{moment}{precision}{moment[:cut]}{zone}{tail}")
+                said = self.no_text if text is None else f"{self.quote}{self.text(text)}{self.quote}"
+                tail = tail[len(self.quote) :]
+                add(f"{start}{url}{self.after_url}{self.undated}{said}{tail}")
             else:
-                said = moment[:19] + OFFSET if text == OFFSET else self.text(text)
-                lines.append(f"{start}{url}{after_url}{moment}{precision}{said}{tail}")
+                if text is None:
+                    said = moment[:cut] + some.zone
+                else:
+                    said = moment[:19] + OFFSET if text == OFFSET else self.text(text)
+                add(f"{start}{url}{after_url}{moment}{precision}{said}{tail}")
         return lines
 
 
@@ -216,12 +225,11 @@ class CsvEntries(_EntryLines):
 
     def urls(self, urls: Sequence[str]) -> Iterable[str]:
         """Return the URLs as cells."""
-        return [
-            url
-            if url.isascii() and url.isprintable() and url[:4] == "http" and "," not in url and '"' not in url
-            else _quoted(csv_cell(url_text(url)))
-            for url in urls
-        ]
+        text = "\n" + "\n".join(urls)
+        whole = text.count("\n") == text.count("\nhttp") == len(urls)
+        if whole and text.isascii() and '"' not in text and text.replace("\n", "").isprintable():
+            return [f'"{url}"' if "," in url else url for url in urls] if "," in text else urls
+        return [_quoted(csv_cell(url_text(url))) for url in urls]
 
     def text(self, text: str) -> str:
         """Return a cell."""
@@ -229,8 +237,8 @@ class CsvEntries(_EntryLines):
 
     def media(self, extras: str) -> str:
         """Return how many of each there are."""
-        found = read_extras(extras)
-        return ",".join([str(len(found.get(name, ()))) for name in MEDIA])
+        found, _ = _scan(extras, 0)
+        return ",".join([str(len(found[name])) if name in found else "0" for name in MEDIA])
 
 
 def _escaped(match: re.Match[str]) -> str:

@@ -10,7 +10,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Text, cast, func, literal, select, tuple_
+from sqlalchemy import BigInteger, ColumnElement, Select, Text, bindparam, cast, func, literal, select, tuple_
 from sqlalchemy.types import NullType
 
 from contentmap_cli.batches import batched
@@ -66,7 +66,8 @@ class EntryPages:
         self._domain = ""
         self._wanted = wanted
         self._left = wanted.limit
-        self._after: tuple[int, str] | None = None
+        self._after = (0, "")  # the key of the last row
+        self._queries: dict[bool, Select[Any]] = {}
         self._scans: dict[int | None, datetime | None] | None = None
         self._files: dict[int, tuple[str, DiscoveryMethod]] = {}
         self._listings: Mapping[int, tuple[int, tuple[int, ...]]] | None = None
@@ -167,23 +168,18 @@ class EntryPages:
     async def _columns(self, session: GuardedSession, newer: Mapping[int, int]) -> list[Sequence[Any]]:
         """Read the next rows of the key by column, as they were before the scans in `newer`."""
         limit = self._rows_a_fetch
-        columns = raw_columns(session, SITEMAP_URLS, _COLUMNS)
-        named = [column.label(name) for name, column in zip(_COLUMNS, columns, strict=True)]
-        query = select(*named, _shared_text(session)).where(*self._conditions(session))
-        if self._after is not None:
-            query = query.where(tuple_(*self._after) < _KEY)
-        if not newer:
-            query = query.where(*self._state())
-            if self._left is not None and self._listings is None:
-                limit = min(limit, self._left)
-        query = query.order_by(*_KEY_COLUMNS).limit(limit)
+        if not newer and self._left is not None and self._listings is None:
+            limit = min(limit, self._left)
+        query = self._queries.get(not newer)
+        if query is None:
+            query = self._queries[not newer] = self._query(session, as_now=not newer)
+        file_id, url = self._after
+        values = {"after_file": file_id, "after_url": url, "rows": limit}
         found: list[Sequence[Any]]
-        if session.dialect.name == "postgresql":  # one row: the driver decodes an array faster than records
-            rows = query.subquery()
-            arrays = select(*(func.array_agg(column, type_=NullType()) for column in rows.c))
-            found = [column or () for column in (await session.execute(arrays)).one()]
+        if session.dialect.name == "postgresql":
+            found = [column or () for column in (await session.execute(query, values)).one()]
         else:
-            result: Any = await (await session.connection()).execute(query)
+            result: Any = await (await session.connection()).execute(query, values)
             found = [*zip(*result.cursor.fetchall(), strict=True)] or [()] * 5  # without an object per row
             result.close()
         urls, _, _, extras, keys = found
@@ -194,6 +190,23 @@ class EntryPages:
         size = sum(map(len, filter(None, extras)))
         self._rows_a_fetch = min(_ROWS_A_FETCH, 2 * limit if size < _EXTRAS_A_FETCH else max(1, limit // 2))
         return await self._as_before(session, found, newer) if newer and urls else found
+
+    def _query(self, session: GuardedSession, *, as_now: bool) -> Select[Any]:
+        """Return the query of a page, `as_now` with the conditions on the state after the last scan."""
+        columns = raw_columns(session, SITEMAP_URLS, _COLUMNS)
+        named = [column.label(name) for name, column in zip(_COLUMNS, columns, strict=True)]
+        after = tuple_(bindparam("after_file", type_=BigInteger), bindparam("after_url", type_=_T.url.type))
+        query: Select[Any] = (
+            select(*named, _shared_text(session))
+            .where(*self._conditions(session), *(self._state() if as_now else ()), after < _KEY)
+            .order_by(*_KEY_COLUMNS)
+            .limit(bindparam("rows", type_=BigInteger))
+        )
+        if session.dialect.name != "postgresql":
+            return query
+        rows = query.subquery()  # in one row: the driver decodes an array faster than records
+        arrays: list[Any] = [func.array_agg(column, type_=NullType()) for column in rows.c]
+        return select(*arrays)
 
     async def _as_before(
         self, session: GuardedSession, columns: Sequence[Sequence[Any]], newer: Mapping[int, int]
