@@ -151,8 +151,9 @@ async def _remove(sessions: Sessions, rule: Retention, tally: Tally) -> None:
         if not hidden:
             break
     async for found in _found(sessions, rule, rule.pruned()):
-        await _remove_feed(sessions, rule, found, tally)
-        await _remove_leftovers(sessions, found, tally)
+        busy: set[int] = set()  # a domain whose feed is left alone keeps its history too
+        await _remove_feed(sessions, rule, found, busy, tally)
+        await _remove_leftovers(sessions, found, busy, tally)
     dropped = 1
     while dropped:
         async with sessions.brief() as session, session.begin():
@@ -197,21 +198,24 @@ async def _found(
         after = ids[-1]
 
 
-async def _remove_feed(sessions: Sessions, rule: Retention, found: Sequence[Leftovers], tally: Tally) -> None:
+async def _remove_feed(
+    sessions: Sessions, rule: Retention, found: Sequence[Leftovers], busy: set[int], tally: Tally
+) -> None:
     """Remove rows of the change feed, before the history that they need."""
     from contentmap_cli.storage.maintenance.feed_prune import prune_feed
 
     old = [each for each in found if each.baseline is not None]
     if old:
         async with sessions.brief() as session, session.begin():
-            free = await _hold(session, old, set())
+            free = await _hold(session, old, busy)
             tally.rows["change_feed"] += await prune_feed(session, rule.tenant, free)
 
 
-async def _remove_leftovers(sessions: Sessions, found: Sequence[Leftovers], tally: Tally) -> None:
+async def _remove_leftovers(
+    sessions: Sessions, found: Sequence[Leftovers], busy: set[int], tally: Tally
+) -> None:
     from contentmap_cli.storage.maintenance import prune
 
-    busy: set[int] = set()
     for large in prune.LARGE:
         await _remove_rows(sessions, large, [each for each in found if large.count(each)], busy, tally)
     for some in _batches(found):
