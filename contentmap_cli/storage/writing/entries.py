@@ -200,7 +200,7 @@ async def _write_all(
 async def _is_drop(
     session: GuardedSession, claim: Claim, urls: int, removed: int, max_drop: float | None
 ) -> bool:
-    """Return whether the removal of so many of a domain's URLs waits for a second look.
+    """Return whether the removal of this number of a domain's URLs waits for another scan.
 
     It does if it is more than `max_drop` percent, unless the last scan of another job that saw the whole
     domain kept URLs for that reason, and the domain has not dropped by as much again since. Few URLs are no
