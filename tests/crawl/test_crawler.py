@@ -337,6 +337,11 @@ async def test_what_robots_forbids_now_is_not_gone(new_site: NewSite) -> None:
     known = RememberedFile("http://site.test/odd.xml", DiscoveryMethod.KNOWN_PATH, kind=DocumentKind.URLSET)
     result = await crawl(site.options(), remembered=(known,))
     assert ("/odd.xml" in site.paths, result.files, result.complete) == (False, (), False)
+    # robots.txt disallows the path of the platform: it is not known whether there is a sitemap
+    home = "<html><script src=//cdn11.bigcommerce.com/a.js></script></html>"
+    site.pages |= {"/robots.txt": "User-agent: *\nDisallow: /xmlsitemap.php\n", "/": home}
+    result = await crawl(site.options())
+    assert (result.status, result.complete) == (ScanStatus.FAILED, False)
 
 
 async def test_unreachable_robots_forbid_everything(new_site: NewSite) -> None:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import func, or_, select, update
 
 from contentmap_cli.batches import batched
 from contentmap_cli.models.entry_rows import LASTMOD, URL, Row, RowBatch, with_extra_columns
@@ -200,7 +200,7 @@ async def _write_all(
 async def _is_drop(
     session: GuardedSession, claim: Claim, urls: int, removed: int, max_drop: float | None
 ) -> bool:
-    """Return whether the removal of so many of a domain's URLs waits for a second look.
+    """Return whether the removal of this number of a domain's URLs waits for another scan.
 
     It does if it is more than `max_drop` percent, unless the last scan of another job that saw the whole
     domain kept URLs for that reason, and the domain has not dropped by as much again since. Few URLs are no
@@ -223,7 +223,8 @@ async def _last_withheld(session: GuardedSession, claim: Claim) -> int:
             DomainScan.recorded_at.is_not(None),
             or_(DomainScan.complete, DomainScan.withheld > 0),
         )
-        .order_by(DomainScan.finished_at.desc(), DomainScan.id.desc())
+        # one that was resumed and did not end has no end
+        .order_by(func.coalesce(DomainScan.finished_at, DomainScan.recorded_at).desc(), DomainScan.id.desc())
         .limit(1)
     )
     return int(found or 0)
