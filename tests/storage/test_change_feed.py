@@ -8,6 +8,7 @@ import random
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any
@@ -16,16 +17,19 @@ import pytest
 from recording import DOMAIN, page, record, resume, start
 from sqlalchemy import select, text, update
 
+from contentmap_cli.commands.database import prune as prune_command
 from contentmap_cli.commands.database.prune import Tally, _remove
 from contentmap_cli.commands.database.remove_domain import _remove as remove_domain
 from contentmap_cli.errors import CursorExpired
+from contentmap_cli.models import ScanStatus
 from contentmap_cli.models.feed import Cursor, FeedChange, read_cursor
+from contentmap_cli.storage.column_types import utc_now
 from contentmap_cli.storage.jobs.change_feed import log_scan, sequence_changes
-from contentmap_cli.storage.maintenance.prune_plan import Retention
+from contentmap_cli.storage.maintenance.prune_plan import Leftovers, Retention, hide_jobs
 from contentmap_cli.storage.reading import change_feed
 from contentmap_cli.storage.reading.change_feed import FeedReader, begin, require_ours
 from contentmap_cli.storage.session import Sessions
-from contentmap_cli.storage.tables import CHANGE_FEED, SITEMAP_URLS, Domain, Job
+from contentmap_cli.storage.tables import CHANGE_FEED, SITEMAP_URLS, Domain, DomainScan, Job
 from tests.storage.test_comparison import Snapshot, change_a_page
 
 State = dict[str, set[str]]
@@ -166,6 +170,73 @@ async def test_random_histories_replayed(
         state = await recorded(sessions)
     assert state == await recorded(sessions)
     assert (await read(sessions, cursor))[0] == []
+
+
+async def list_pages(sessions: Sessions, *scans: str) -> None:
+    """One scan for each text: each letter is a page."""
+    for names in scans:
+        await record(sessions, {"a.xml": [page(name) for name in names]}, counted=False)
+
+
+async def hide(sessions: Sessions, keep: int) -> None:
+    """The first transaction of a prune, after which it is killed, or finds the domain being scanned."""
+    async with sessions.read() as session, session.begin():
+        times = list(await session.scalars(select(Job.created_at).order_by(Job.created_at.desc())))
+    async with sessions.brief() as session, session.begin():
+        await session.write(update(Job).values(status="complete", finished_at=Job.created_at))
+        await hide_jobs(session, Retention("default", times[keep - 1]))
+
+
+async def test_a_baseline_beside_hidden_jobs(sessions: Sessions) -> None:
+    """A baseline stands for the same URLs until the feed itself is pruned: for one who begins, and for one
+    who has read a part of it."""
+    await list_pages(sessions, "abcd", "abcde", "abcdef", "abcdefg")
+    await prune(sessions, 2)
+    await list_pages(sessions, "bcdefg", "bcdefgh", "bcdefghi")
+    first, cursor = await read(sessions, await cursor_at(sessions), limit=2)
+    assert first[0].row.kind == "baseline"
+    await hide(sessions, 1)
+    rest, _ = await read(sessions, cursor)
+    assert apply({}, [*first, *rest]) == await recorded(sessions)
+    whole, _ = await read(sessions, await cursor_at(sessions))
+    assert whole[2:] == rest
+
+
+async def test_a_baseline_beside_a_resumed_failure(sessions: Sessions) -> None:
+    """A failed scan has no place in the history while it is resumed."""
+    await list_pages(sessions, "a", "ab", "abc")
+    taken = await start(sessions)
+    mine = update(DomainScan).where(DomainScan.id == taken.scan_id)
+    async with sessions.brief() as session, session.begin():
+        await session.write(mine.values(status=ScanStatus.FAILED, finished_at=utc_now(), token=None))
+    await list_pages(sessions, "abcd")
+    await prune(sessions, 2)
+    async with sessions.brief() as session, session.begin():
+        await session.write(mine.values(status=ScanStatus.RUNNING, finished_at=None))
+    found, _ = await read(sessions, await cursor_at(sessions))
+    assert apply({}, found) == await recorded(sessions)
+
+
+async def test_a_domain_that_is_busy_while_its_feed_is_pruned(
+    sessions: Sessions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The history of rows that were kept is kept too, also if the scan ends a moment later."""
+    await list_pages(sessions, "ab", "b", "bc", "bcd", "bcde")
+    first, cursor = await read(sessions, await cursor_at(sessions), limit=2)
+    real, calls = prune_command._hold, 0
+
+    async def hold(session: Any, found: Sequence[Leftovers], busy: set[int]) -> list[Leftovers]:
+        nonlocal calls
+        calls += 1
+        if calls > 1:
+            return await real(session, found, busy)
+        busy |= {each.domain_id for each in found}
+        return []
+
+    monkeypatch.setattr(prune_command, "_hold", hold)
+    await prune(sessions, 1)
+    rest, _ = await read(sessions, cursor)
+    assert apply({}, [*first, *rest]) == await recorded(sessions)
 
 
 @on_postgresql

@@ -81,7 +81,13 @@ async def _copy(cli: GlobalOptions, source: Database, target: Database) -> dict[
     from contentmap_cli.output.number_format import plural
     from contentmap_cli.storage.database_errors import storage_errors
     from contentmap_cli.storage.engine import snapshot_options
-    from contentmap_cli.storage.maintenance.copying import TABLES, continue_numbering, copy_table, read_back
+    from contentmap_cli.storage.maintenance.copying import (
+        TABLES,
+        continue_numbering,
+        copy_table,
+        number_changes,
+        read_back,
+    )
 
     snapshots = source.engine.execution_options(**snapshot_options(source))
     async with target.engine.begin() as writing:
@@ -104,6 +110,7 @@ async def _copy(cli: GlobalOptions, source: Database, target: Database) -> dict[
                     f"the rows of {table.name} in {target.shown} differ from those that were written",
                     hint="nothing was copied; check the target, then run it again",
                 )
+        await number_changes(writing)
     return copied
 
 

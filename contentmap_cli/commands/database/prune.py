@@ -151,8 +151,7 @@ async def _remove(sessions: Sessions, rule: Retention, tally: Tally) -> None:
         if not hidden:
             break
     async for found in _found(sessions, rule, rule.pruned()):
-        busy: set[int] = set()  # a domain whose feed is left alone keeps its history too
-        await _remove_feed(sessions, rule, found, busy, tally)
+        busy = await _remove_feed(sessions, rule, found, tally)
         await _remove_leftovers(sessions, found, busy, tally)
     dropped = 1
     while dropped:
@@ -199,16 +198,19 @@ async def _found(
 
 
 async def _remove_feed(
-    sessions: Sessions, rule: Retention, found: Sequence[Leftovers], busy: set[int], tally: Tally
-) -> None:
-    """Remove rows of the change feed, before the history that they need."""
+    sessions: Sessions, rule: Retention, found: Sequence[Leftovers], tally: Tally
+) -> set[int]:
+    """Remove rows of the change feed, before the history that they need. Return the domains that are being
+    scanned: their rows and their history are kept."""
     from contentmap_cli.storage.maintenance.feed_prune import prune_feed
 
+    busy: set[int] = set()
     old = [each for each in found if each.baseline is not None]
     if old:
         async with sessions.brief() as session, session.begin():
             free = await _hold(session, old, busy)
             tally.rows["change_feed"] += await prune_feed(session, rule.tenant, free)
+    return busy
 
 
 async def _remove_leftovers(

@@ -119,6 +119,15 @@ async def continue_numbering(target: AsyncConnection) -> None:
         await target.execute(text(f"SELECT setval('{sequence}', {highest}, false)"))
 
 
+async def number_changes(target: AsyncConnection) -> None:
+    """Number the rows of the change feed that had no position: on SQLite nothing else would do so."""
+    await target.exec_driver_sql(
+        "UPDATE change_feed SET position = numbered.position FROM (SELECT id, row_number() OVER (ORDER BY id)"
+        " + (SELECT coalesce(max(position), 0) FROM change_feed) AS position FROM change_feed"
+        " WHERE position IS NULL) AS numbered WHERE change_feed.id = numbered.id"
+    )
+
+
 def _columns(connection: AsyncConnection, table: Table, *, times_as_text: bool) -> list[str]:
     """Return the columns of a query. JSON of PostgreSQL is text, as on SQLite; times are for SQLite."""
     columns = []

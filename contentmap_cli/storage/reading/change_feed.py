@@ -140,6 +140,13 @@ async def require_ours(
         )
 
 
+def _first_after(row: FeedRow) -> Select[Any]:
+    """Select the scan of the domain's row after this one, also if it has no position yet."""
+    this = select(_F.id).where(_F.position == row.position).scalar_subquery()
+    later = (_F.domain_id == row.domain_id, _F.id > this)
+    return select(_F.scan_id).where(*later).order_by(_F.id).limit(1)
+
+
 def _last() -> Select[Any]:
     return (
         select(_F.position, _F.created_at, _F.scan_id)
@@ -155,13 +162,16 @@ async def _all(changes: Sequence[Change]) -> AsyncIterator[Change]:
 
 
 async def _streamed(session: GuardedSession, row: FeedRow) -> AsyncIterator[Change]:
-    """Yield the changes of one row. Those of a baseline are all URLs that were listed before the first scan
-    that can be compared."""
+    """Yield the changes of one row. Those of a baseline are all URLs that were listed before the next row of
+    the domain. The first scan that can be compared is no bound: it changes before the feed is pruned, and
+    while a scan that failed is resumed."""
     assert row.domain_id is not None  # noqa: S101 - a row of a domain
     points = await history(session, row.domain_id)
     if row.kind is FeedKind.BASELINE:
         before = NOTHING
-        after = next(rank for rank, point in enumerate(points) if point.comparable) - 1
+        following = await session.scalar(_first_after(row))
+        ranks = {point.scan_id: rank for rank, point in enumerate(points)}
+        after = (ranks[following] if following is not None else len(points)) - 1
     else:
         after = next(rank for rank, point in enumerate(points) if point.scan_id == row.scan_id)
         before = after - 1
