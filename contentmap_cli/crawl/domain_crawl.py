@@ -140,8 +140,11 @@ class DomainCrawler:
             await self._soft404.wait()
             answer = self._soft404.answer
             absent = answer is not None and answer.state is SourceState.ABSENT
-            app = self._stats.lists_pages and self._soft404.is_page
-            self._finder.accept_missing_robots(usual=absent or app)
+            listed = self._stats.lists_pages
+            usual = (absent and (listed or not self._discovery.has_remembered)) or (
+                listed and self._soft404.is_page
+            )
+            self._finder.accept_missing_robots(usual=usual)
 
     # -- files
 
