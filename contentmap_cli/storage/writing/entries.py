@@ -213,7 +213,7 @@ async def _is_drop(
     *,
     selected: bool,
 ) -> bool:
-    """Return whether the removal of so many of a domain's URLs waits for a second look.
+    """Return whether the removal of this number of a domain's URLs waits for another scan.
 
     It does if it is more than `max_drop` percent, unless the last scan of another job that saw the whole
     domain kept URLs for that reason, and the domain has not dropped by as much again since. Few URLs are no
@@ -227,8 +227,8 @@ async def _is_drop(
 
 
 async def _last_withheld(session: GuardedSession, claim: Claim, *, selected: bool) -> int:
-    """Return how many URLs the last scan of another job that saw the whole domain kept. One that selected
-    files counts only for another of its kind: a scan of every file may have seen others shrink."""
+    """Return how many URLs the last scan of another job that saw the whole domain kept. For a scan
+    of all files, one that is `selected` does not count: it may not have read what shrank."""
     partly = cast(DomainScan.evidence, Text).contains(SourceState.NOT_SELECTED.value)
     found = await session.scalar(
         select(DomainScan.withheld)
@@ -239,7 +239,8 @@ async def _last_withheld(session: GuardedSession, claim: Claim, *, selected: boo
             or_(DomainScan.complete, DomainScan.withheld > 0),
             true() if selected else not_(func.coalesce(partly, false())),
         )
-        .order_by(DomainScan.finished_at.desc(), DomainScan.id.desc())
+        # one that was resumed and did not end has no end
+        .order_by(func.coalesce(DomainScan.finished_at, DomainScan.recorded_at).desc(), DomainScan.id.desc())
         .limit(1)
     )
     return int(found or 0)
