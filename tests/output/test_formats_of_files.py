@@ -72,6 +72,8 @@ def test_options_come_before_the_suffix(caplog: pytest.LogCaptureFixture) -> Non
     caplog.clear()
     assert chosen(table, False, LIST_FORMATS, "urls.pdf") is Format.TABLE
     assert chosen(table, False, LIST_FORMATS, "urls.txt.gz") is Format.TABLE
+    assert chosen(csv, False, LIST_FORMATS, "urls.txt") is Format.CSV
+    assert chosen({"format": Format.SARIF}, False, CHECK_FORMATS, "findings.json") is Format.SARIF
     bom: dict[str, Any] = {"csv_bom": True}
     for given in (bom, csv, {"format": Format.CSV_BOM}):
         assert chosen(given, False, LIST_FORMATS, "urls.CSV.gz") in (Format.CSV, Format.CSV_BOM)

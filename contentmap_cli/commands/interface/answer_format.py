@@ -75,7 +75,8 @@ def chosen(
     if wanted is not None and named and (Format.CSV if wanted in CSV_FORMATS else wanted) not in named:
         if options.get("csv_bom"):
             raise UsageError(f"--csv-bom is for CSV, not {suffix}", hint="name a file that ends with .csv")
-        log.warning("%s contains %s, although its name ends with %s", output, wanted.value, suffix)
+        if suffix != ".txt" and (suffix, wanted) != (".json", Format.SARIF):  # SARIF is JSON
+            log.warning("%s contains %s, although its name ends with %s", output, wanted.value, suffix)
     if wanted is None:
         wanted = format_of_file(output, allowed) if output is not None else allowed[0]
     if wanted not in allowed:
