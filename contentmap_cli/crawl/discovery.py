@@ -137,11 +137,6 @@ class DiscoveryQueue:
         return bool(self.queue)
 
     @property
-    def has_remembered(self) -> bool:
-        """Whether an earlier scan found files."""
-        return bool(self._remembered)
-
-    @property
     def had_robots_sitemaps(self) -> bool:
         """Whether an earlier scan found a file through robots.txt."""
         return any(file.discovered_by is DiscoveryMethod.ROBOTS for file in self._remembered.values())

@@ -138,13 +138,7 @@ class DomainCrawler:
         if robots is not None and robots.state is SourceState.NOT_UNDERSTOOD and not self._stats.stopped:
             self._soft404.start()
             await self._soft404.wait()
-            answer = self._soft404.answer
-            absent = answer is not None and answer.state is SourceState.ABSENT
-            listed = self._stats.lists_pages
-            usual = (absent and (listed or not self._discovery.has_remembered)) or (
-                listed and self._soft404.is_page
-            )
-            self._finder.accept_missing_robots(usual=usual)
+            self._finder.accept_missing_robots(listed=self._stats.lists_pages and self._soft404.is_page)
 
     # -- files
 

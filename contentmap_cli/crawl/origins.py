@@ -186,13 +186,12 @@ class SiteFinder:
                 state=SourceState.NOT_UNDERSTOOD, failure=failure
             )
 
-    def accept_missing_robots(self, *, usual: bool) -> None:
-        """Treat an HTML page as no robots.txt, if the other answers of the site are as `usual` and it never
-        named a file."""
+    def accept_missing_robots(self, *, listed: bool) -> None:
+        """Treat an HTML page as no robots.txt, if pages are `listed` and it never named a file."""
         stats, source = self._context.stats, self._context.stats.robots_source
         if source is None or source.state is not SourceState.NOT_UNDERSTOOD or source.failure is None:
             return
-        if usual and not self._context.discovery.had_robots_sitemaps:
+        if listed and not self._context.discovery.had_robots_sitemaps:
             stats.notes.append(source.failure)
             stats.robots_source = source._replace(state=SourceState.ABSENT, failure=None)
 

@@ -246,26 +246,6 @@ async def test_an_application_with_a_sitemap_and_no_robots_file(new_site: NewSit
     assert (again.status, again.complete) == (ScanStatus.PARTIAL, False)
 
 
-async def test_a_page_instead_of_robots_beside_real_404s(new_site: NewSite) -> None:
-    """A page instead of robots.txt is none, if it never named a file and absent paths get 404; not one that
-    stands in place of the site, and not one that has named files."""
-    page = "<!doctype html><title>Cafe</title><h1>Cafe</h1><p>We bake bread every morning of the week.</p>"
-    site = await new_site({"/robots.txt": page, "/": page, "/sitemap.xml": urlset("http://site.test/a")})
-    result = await crawl(site.options())
-    assert (result.status, result.complete) == (ScanStatus.OK, True)
-    known = RememberedFile("http://site.test/sitemap.xml", DiscoveryMethod.ROBOTS, kind=DocumentKind.URLSET)
-    assert (await crawl(site.options(), remembered=(known,))).status is ScanStatus.PARTIAL
-    del site.pages["/sitemap.xml"]
-    assert (await crawl(site.options())).status is ScanStatus.EMPTY
-    known = replace(known, discovered_by=DiscoveryMethod.KNOWN_PATH, entries=1)
-    lost = await crawl(site.options(), remembered=(known,))  # nothing is removed
-    assert (lost.status, lost.complete) == (ScanStatus.FAILED, False)
-    site.pages["/robots.txt"] = (
-        "<html><title>Just a moment...</title><script>window._cf_chl_opt={}</script></html>"
-    )
-    assert (await crawl(site.options())).status is ScanStatus.FAILED
-
-
 async def test_a_host_that_redirects_everything_home(new_site: NewSite) -> None:
     """A redirect to the home page is not a sitemap."""
     home = (302, {"Location": "/"}, b"")
