@@ -55,6 +55,8 @@ def test_every_command_imports_what_it_uses(on_sqlite: Any, tmp_path: Path) -> N
             (f"map {HOST}", 0),
             (f"report {HOST} -o report.html", 0),
             (f"diff {HOST}", 0),
+            ("changes --limit 1", 0),
+            ("notify --pending", 0),
             (f"check {HOST} --stored", 0),
             ("parse sitemap.xml", 0),
             ("config", 0),

@@ -162,16 +162,16 @@ async def test_a_page_in_a_browser(on_sqlite: Any, tmp_path: Path) -> None:
                     == 0
                 )
         await page.open(pages["site"])
-        rows = "[...document.querySelectorAll('table.rows')[1].tBodies[0].rows]"
+        rows = "[...document.querySelectorAll('table.rows')[2].tBodies[0].rows]"
         urls = f"{rows}.map(r => r.cells[4].dataset.value)"
-        column = "document.querySelectorAll('table.rows')[1].tHead.rows[0].cells[4]"
+        column = "document.querySelectorAll('table.rows')[2].tHead.rows[0].cells[4]"
         await page.evaluate(f"{column}.querySelector('button').focus()")
         await page.press("Enter", 13, "\r")
         assert await page.evaluate(f"{column}.getAttribute('aria-sort')") == "descending"
         assert (await page.evaluate(urls))[:2] == ["12", "3"]
         await page.press("Enter", 13, "\r")
         assert (await page.evaluate(urls))[-1] == "12"
-        search = "document.querySelectorAll('input[type=search]')[1]"
+        search = "document.querySelectorAll('input[type=search]')[2]"
         await page.evaluate(f"{search}.value = 'GONE.xml', {search}.dispatchEvent(new Event('input'))")
         assert await page.evaluate(f"{rows}.filter(r => !r.hidden).length") == 1
         map_chart = "document.getElementById('map-chart')"

@@ -26,9 +26,9 @@ ATOM_LINK = "{http://www.w3.org/2005/Atom}link"
 # Where a sitemap is found that no robots.txt names: a well-known path, or a link in the home page.
 UNNAMED = {
     "slowradio.example": "/listen/feed",
-    "weatherstation.example": "/sitemap.txt",
+    "weatherstation.example": "/sitemap.xml",
     "quietdocs.example": "/sitemap.xml",
-    "railwaytimes.example": "/sitemap_index.xml.gz",
+    "railwaytimes.example": "/sitemap_index.xml",
     "lostproperty.example": "/sitemap.xml",
     "gardenclub.example": "/meta/pages-for-robots.xml",
 }

@@ -177,7 +177,7 @@ async def _faults(connection: AsyncConnection, path: Path | None) -> list[str]:
         .where(Domain.id.is_(None)),
         "a scan without its job": select(func.count())
         .select_from(DomainScan)
-        .outerjoin(Job, Job.id == DomainScan.job_id)
+        .outerjoin(Job, Job.id == func.coalesce(DomainScan.job_id, DomainScan.resumed_job_id))
         .where(Job.id.is_(None)),
     }
     for what, query in lost.items():

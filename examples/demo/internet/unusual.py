@@ -96,11 +96,11 @@ def parish_records() -> Site:
 
 
 def weather_station() -> Site:
-    """A text sitemap at its well-known path, with a byte order mark and DOS line ends."""
+    """A text sitemap under the usual name of an XML one, with a byte order mark and DOS line ends."""
     domain = "weatherstation.example"
     days = ((TODAY - timedelta(days=number)).isoformat() for number in range(96))
     body = write.text((f"http://{domain}/readings/{day}" for day in days), "\r\n")
-    return Site(domain, "Hilltop Weather Station", {"/sitemap.txt": Reply(b"\xef\xbb\xbf" + body, TEXT)})
+    return Site(domain, "Hilltop Weather Station", {"/sitemap.xml": Reply(b"\xef\xbb\xbf" + body, TEXT)})
 
 
 def quiet_docs() -> Site:
@@ -132,7 +132,7 @@ def railway_times() -> Site:
         domain,
         "Railway Times",
         {
-            "/sitemap_index.xml.gz": Reply(write.gzip(index), GZIP),
+            "/sitemap_index.xml": Reply(write.gzip(index), GZIP),
             **{f"/{name}.xml": partial(section, name) for name in sections},
         },
     )
