@@ -45,7 +45,7 @@ from contentmap_cli.commands.interface.process_setup import leave, open_standard
 from contentmap_cli.commands.notifying import notify
 from contentmap_cli.commands.reading import changes, diff, domains, report, robots, sitemaps, urls
 from contentmap_cli.commands.reading import map as map_command
-from contentmap_cli.commands.settings.config_files import given_as_flag, read_layers
+from contentmap_cli.commands.settings.config_files import given_as_flag, read_layers, source_of
 from contentmap_cli.errors import ContentMapError, Exit, UsageError
 
 EPILOG = """\
@@ -175,6 +175,10 @@ def _run() -> int:
             return Exit.USAGE
         path = context.command_path if context else "contentmap"
         message = error.format_message().replace("Value error, ", "")
+        message = re.sub(r"Input should be ([^,]*).*", r"it must be \1", message)
+        name = getattr(getattr(error, "param", None), "name", None)
+        if context and name and source_of(context, name) != "ENVIRONMENT":
+            message = re.sub(r" \(env var: '\w+'\)", "", message)
         if type(error).__name__ == "NoArgsIsHelpError":
             message = "no command is named"
         fail(UsageError(message, hint=f"see `{path} --help`"), as_json=as_json)

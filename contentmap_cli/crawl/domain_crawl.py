@@ -122,7 +122,7 @@ class DomainCrawler:
             await self._read_queue()
         self._finder.record_home_pages()
         if self._discovery.probes_paths and not self._stats.stopped:
-            await self._prober.run(self._finder.likely_paths(), self._finder.others)
+            await self._prober.run(await self._finder.likely_paths(), self._finder.others)
         while not self._discovery.found and not self._stats.stopped and self._discovery.add_feed_page():
             await self._read_queue()
         await self._check_robots()
@@ -138,10 +138,7 @@ class DomainCrawler:
         if robots is not None and robots.state is SourceState.NOT_UNDERSTOOD and not self._stats.stopped:
             self._soft404.start()
             await self._soft404.wait()
-            answer = self._soft404.answer
-            absent = answer is not None and answer.state is SourceState.ABSENT
-            app = self._stats.lists_pages and self._soft404.is_page
-            self._finder.accept_missing_robots(usual=absent or app)
+            self._finder.accept_missing_robots(listed=self._stats.lists_pages and self._soft404.is_page)
 
     # -- files
 

@@ -74,5 +74,5 @@ def default_paths(*texts: bytes) -> tuple[str, ...]:
     robots.txt."""
     for platform in PLATFORMS:
         if any(platform.signs.search(text) for text in texts):
-            return platform.paths
+            return tuple(dict.fromkeys((*platform.paths, *COMMON_PATHS[:2])))  # it may be a mistake
     return COMMON_PATHS

@@ -21,6 +21,7 @@ from contentmap_cli.models.hosts import is_related, origin_of, site_of
 from contentmap_cli.models.robots import RobotsFile
 
 HOME_PAGE_BYTES = 2 * 1024 * 1024
+_SIGN_BYTES = 256 * 1024  # first bytes of a home page that are kept to recognise the platform
 
 _READ = (SourceState.WHOLE, SourceState.PARTIAL)
 
@@ -185,13 +186,12 @@ class SiteFinder:
                 state=SourceState.NOT_UNDERSTOOD, failure=failure
             )
 
-    def accept_missing_robots(self, *, usual: bool) -> None:
-        """Treat an HTML page as no robots.txt, if the other answers of the site are as `usual` and it never
-        named a file."""
+    def accept_missing_robots(self, *, listed: bool) -> None:
+        """Treat an HTML page as no robots.txt, if pages are `listed` and it never named a file."""
         stats, source = self._context.stats, self._context.stats.robots_source
         if source is None or source.state is not SourceState.NOT_UNDERSTOOD or source.failure is None:
             return
-        if usual and not self._context.discovery.had_robots_sitemaps:
+        if listed and not self._context.discovery.had_robots_sitemaps:
             stats.notes.append(source.failure)
             stats.robots_source = source._replace(state=SourceState.ABSENT, failure=None)
 
@@ -202,10 +202,11 @@ class SiteFinder:
         if self._skipped_source is not None and not self._context.robots.sitemaps:
             self._context.stats.add_source(self._skipped_source)
 
-    def likely_paths(self) -> tuple[str, ...]:
+    async def likely_paths(self) -> tuple[str, ...]:
         """Return the known paths to request by default, by what the home page and robots.txt show."""
         file = self.current.robots.file if self.current is not None else None
-        return default_paths(*self._signs, (file.body if file is not None else None) or b"")
+        texts = (*self._signs, (file.body if file is not None else None) or b"")
+        return await self._context.reader.in_thread(lambda: default_paths(*texts))
 
     # -- home pages
 
@@ -236,7 +237,7 @@ class SiteFinder:
             if fetched.failure is not None and answer.state is SourceState.WHOLE:
                 cut = Failure(fetched.failure.code, f"the home page: {fetched.failure.message}")
                 answer = Answer(SourceState.PARTIAL, cut)
-            self._signs = [html, *(link.encode() for link in fetched.headers.link)]
+            self._signs = [html[:_SIGN_BYTES], *(link.encode() for link in fetched.headers.link)]
             links = await context.reader.links(html, fetched.final_url, fetched.headers.link)
             target = await context.reader.refresh(html, fetched.final_url) or fetched.final_url
             final = origin_of(target)

@@ -104,6 +104,7 @@ class PathProber:
         self._soft404 = soft404
         self._read_queue = read_queue
         self._request_times: deque[float] = deque(maxlen=PER_SECOND)
+        self._main = _MAIN  # endings of the main paths
         self._disallowed = False  # robots.txt disallows one of the main paths
         self._requested = 0
         self.unanswered = 0  # paths without any answer
@@ -117,6 +118,7 @@ class PathProber:
         """Request these paths of the site and the main ones of its other origins, all known ones with
         `--probe always`, and record the outcome."""
         all_paths = self._context.options.probe is Probe.ALWAYS
+        self._main = (*_MAIN, f"/{paths[0]}")  # where the platform of the site has its sitemap
         await self._pace(1)
         self._soft404.start()
         await self._probe(MAIN_PATHS if all_paths else paths, all_paths=all_paths)
@@ -145,7 +147,7 @@ class PathProber:
                 if context.may_request(candidate):
                     allowed.append(candidate)
                 else:
-                    self._disallowed = self._disallowed or candidate.url.endswith(_MAIN)
+                    self._disallowed = self._disallowed or candidate.url.endswith(self._main)
             await self._pace(len(allowed))
             self._requested += len(allowed)
             context.discovery.queue.extend(allowed)

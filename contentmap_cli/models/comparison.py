@@ -33,6 +33,7 @@ class ScanPoint:
     recorded_at: datetime
     sitemaps: int
     comparable: bool = True  # False once later changes were pruned
+    withheld: int = 0  # URLs that it kept because of --max-drop
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,13 @@ class Comparison:
     def removals_withheld(self) -> bool:
         """Whether URLs that the later scan did not see count as listed, because it was incomplete."""
         return not self.after.complete
+
+    @property
+    def why_withheld(self) -> str:
+        """Why URLs that the later scan did not see count as listed."""
+        if self.after.withheld:
+            return f"the later scan kept {self.after.withheld:,} URLs that are no longer listed (--max-drop)"
+        return "the later scan was not complete: URLs it did not see count as listed"
 
 
 def choose_scans(

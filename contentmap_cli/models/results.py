@@ -127,7 +127,7 @@ class JobEvent:
     """The end of a job's run: the sums over the job, and the domains that failed or changed, the failed ones
     first.
 
-    `total` is the number of these domains, of which `domains` has the first; `unexpected` the number of
+    `total` is the number of these domains, `domains` has the first ones; `unexpected` is the number of
     domains of the run that miss --expect-urls."""
 
     job: JobSummary

@@ -39,15 +39,13 @@ _BY_CODE: tuple[tuple[tuple[Code, ...], str], ...] = (
     ((Code.MOVED,), "{0} has moved: scan the site that its error names"),
     (
         (Code.URLS_DROPPED,),
-        "{0} lists far fewer URLs: scan it again to confirm that, or accept it with"
-        " `contentmap scan {0} --max-drop 100`",
+        "{0} lists far fewer URLs: scan it again to confirm that, or accept it with --max-drop 100",
     ),
     ((Code.MAINTENANCE,), "{0} shows a maintenance page: retry later"),
     (
         (Code.PARKED,),
         "{0} is parked or suspended: check its registration, or remove it from the list",
     ),
-    ((Code.NOT_SELECTED,), "the selection matches no sitemap of {0}: compare it with the URL in the error"),
     (
         (Code.ROBOTS_IS_HTML, Code.NOT_UNDERSTOOD),
         "{0} returns web pages for robots.txt or sitemaps: open them in a browser",
@@ -153,6 +151,7 @@ def _by_code(results: Sequence[DomainSummary], counts: Mapping[str, int]) -> Ite
         domain = first(Code.ROBOTS_UNREACHABLE)
         yield f"robots.txt of {domain} is unavailable, so the site is disallowed (RFC 9309): retry later"
     yield from _refusals(failed)
+    yield from _not_selected(failed)
     for group, text in _BY_CODE:
         code = next((code for code in group if codes[code]), None)
         if code is not None:
@@ -176,9 +175,24 @@ def _refusals(failed: Sequence[DomainSummary]) -> Iterable[str]:
         )
 
 
+def _not_selected(failed: Sequence[DomainSummary]) -> Iterable[str]:
+    for row in failed:
+        if row.error is None or row.error.code != Code.NOT_SELECTED:
+            continue
+        domain, text = terminal(row.domain), row.error.message
+        if text.startswith("--lastmod-after"):
+            yield (
+                f"the index of {domain} names only sitemaps with an earlier lastmod:"
+                " scan the domain once without --lastmod-after"
+            )
+        else:
+            yield f"the selection matches no sitemap of {domain}: compare it with the URL in the error"
+        return
+
+
 def _partial(results: Sequence[DomainSummary]) -> Iterable[str]:
     for row in results:
-        if row.status is ScanStatus.PARTIAL:
+        if row.status is ScanStatus.PARTIAL and (row.sitemaps_failed or not row.withheld):
             yield f"see the errors of files with `contentmap sitemaps {terminal(row.domain)}`"
             return
 

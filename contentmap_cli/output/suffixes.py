@@ -35,15 +35,20 @@ def compression_of(name: str) -> str:
     return next((suffix for suffix in COMPRESSIONS if name.lower().endswith(suffix)), "")
 
 
+def formats_of_suffix(output: str) -> tuple[str, tuple[Format, ...]]:
+    """Return the suffix of an output file in lower case, without that of a compression, and its formats."""
+    name = output.lower()
+    suffix = PurePath(name.removesuffix(compression_of(name))).suffix
+    return suffix, SUFFIXES.get(suffix, ())
+
+
 def format_of_file(output: str, allowed: Sequence[Format]) -> Format:
     """Return the format of an output file by its suffix; without a suffix the first allowed.
 
     Raises UsageError if the suffix belongs to none of `allowed`.
     """
-    name = output.lower()
-    suffix = PurePath(name.removesuffix(compression_of(name))).suffix
-    formats = SUFFIXES.get(suffix, ())
-    if not suffix or name.endswith("/"):
+    suffix, formats = formats_of_suffix(output)
+    if not suffix or output.endswith("/"):
         return allowed[0]
     for format in formats:
         if format in allowed:

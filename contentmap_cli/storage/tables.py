@@ -33,7 +33,6 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     false,
-    text,
     true,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
@@ -53,11 +52,6 @@ class Base(DeclarativeBase):
 
     metadata = MetaData(naming_convention=NAMING)
     type_annotation_map: ClassVar = {datetime: UtcDateTime(), dict[str, Any]: JSON(), list[Any]: JSON()}
-
-
-def _where(condition: str) -> dict[str, Any]:
-    """Return the arguments of an index on some rows."""
-    return {"sqlite_where": text(condition), "postgresql_where": text(condition)}
 
 
 class Job(Base):
@@ -107,7 +101,7 @@ class DomainScan(Base):
         UniqueConstraint("job_id", "domain_id"),
         Index(None, "job_id", "status"),
         Index(None, "domain_id", "status"),
-        Index("ix_domain_scans_resumed_job_id", "resumed_job_id", **_where("resumed_job_id IS NOT NULL")),
+        Index("ix_domain_scans_resumed_job_id", "resumed_job_id"),
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
@@ -332,7 +326,7 @@ CHANGE_FEED = Table(
     Column("created_at", UtcDateTime(), nullable=False),
     Index(None, "tenant_id", "position"),
     Index(None, "domain_id", "position"),
-    Index("ix_change_feed_pruned_at", "tenant_id", "pruned_at", **_where("pruned_at IS NOT NULL")),
+    Index("ix_change_feed_pruned_at", "tenant_id", "pruned_at"),
 )
 """The order in which scans were committed. A baseline stands for all that was pruned before it."""
 

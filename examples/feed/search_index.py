@@ -40,7 +40,7 @@ def update(index: sqlite3.Connection) -> int:
     """Apply all changes since the last call. Return the exit code."""
     row = index.execute("SELECT cursor FROM progress").fetchone()
     code = read(index, row[0] if row else None)
-    if code == EXPIRED and row:  # what was deleted in between is not known: build the index anew
+    if code == EXPIRED and row:  # what was deleted in between is not known: rebuild the index
         with index:
             for table in ("pages", "words", "progress"):
                 index.execute(f"DELETE FROM {table}")  # noqa: S608 - names of ours

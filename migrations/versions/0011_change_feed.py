@@ -13,8 +13,6 @@ branch_labels = None
 depends_on = None
 
 BIG_ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
-RESUMED = sa.text("resumed_job_id IS NOT NULL")
-PRUNED = sa.text("pruned_at IS NOT NULL")
 
 # the scans of each domain in the order of its history, `kept` being the first that can be compared
 FILL = """
@@ -55,8 +53,6 @@ def upgrade() -> None:
         "ix_domain_scans_resumed_job_id",
         "domain_scans",
         ["resumed_job_id"],
-        sqlite_where=RESUMED,
-        postgresql_where=RESUMED,
     )
     op.create_table(
         "change_feed",
@@ -79,8 +75,6 @@ def upgrade() -> None:
         "ix_change_feed_pruned_at",
         "change_feed",
         ["tenant_id", "pruned_at"],
-        sqlite_where=PRUNED,
-        postgresql_where=PRUNED,
     )
     op.execute(FILL)
 

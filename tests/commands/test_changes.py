@@ -72,6 +72,8 @@ def test_what_changed_since_a_cursor(contentmap: Any) -> None:
         assert contentmap("changes", "--after", wrong).code == 2, wrong
     assert contentmap("changes", "--follow", "--json").code == 2
     assert contentmap("domains", "remove", "t.test").code == 0
+    assert "typo.test is not recorded" in contentmap("changes", "--domain", "typo.test").err
+    assert "not recorded" not in contentmap("changes", "--domain", "t.test").err  # its removal is
     (gone,) = contentmap("changes", "--after", changes[2]["cursor"]).lines
     assert (gone["type"], gone["domain"]) == ("domain_removed", "t.test")
 

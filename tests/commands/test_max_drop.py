@@ -82,6 +82,10 @@ def test_a_drop_is_removed_at_the_second_look(contentmap: Any, fault: Any, how: 
         assert (row["withheld"], row["error"]["code"]) == (dropped, "urls_dropped")
         assert f"{dropped} of 100 URLs" in row["error"]["message"]
         assert len(nights.listed()) == 100 + new
+        said = contentmap("diff", HOST)
+        assert f"the later scan kept {dropped} URLs that are no longer listed (--max-drop)\n" in said.out
+        if fault is None:  # a scan that does not read the file is no look
+            assert nights.numbers(*drop, "--exclude", "*b.xml") == ("ok", 100 + new, 0, 0, 0)
         assert nights.numbers(*drop) == ("ok", 100 + new - dropped, 0, dropped, 0)
         assert nights.listed() == left
         asked = sites.not_modified

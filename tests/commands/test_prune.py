@@ -310,7 +310,9 @@ async def test_what_may_still_be_finished_stays(sessions: Sessions) -> None:
         assert await session.scalar(select(func.count()).where(Job.job_type == PRUNED)) == 0
 
 
-async def test_a_domain_that_is_scanned_is_left_alone(sessions: Sessions) -> None:
+async def test_a_domain_that_is_scanned_is_left_alone(
+    sessions: Sessions, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A scan may have compared itself with what would go. One that slept past its lease has lost it."""
     for number in range(5):
         await record(sessions, {"s": [page(f"p{number}")]})
@@ -318,9 +320,18 @@ async def test_a_domain_that_is_scanned_is_left_alone(sessions: Sessions) -> Non
     live = await start(sessions)
     tally = await pruned_while_scanned(sessions, day(4))
     assert (tally.rows["jobs"], tally.rows["sitemap_urls"], tally.busy) == (4, 0, 1)
-    async with sessions.brief() as session, session.begin():
-        late = update(DomainScan).where(DomainScan.id == live.scan_id).values(lease_until=utc_now(-1))
-        await session.write(late)
+    late = update(DomainScan).where(DomainScan.id == live.scan_id).values(lease_until=utc_now(-1))
+    hold = prune._hold
+
+    async def hold_once(session: Any, found: Any, busy: set[int]) -> Any:
+        held = await hold(session, found, busy)
+        await session.write(late)  # the scan ends after the change feed was left alone
+        return held
+
+    with monkeypatch.context() as patched:
+        patched.setattr(prune, "_hold", hold_once)
+        tally = await pruned_while_scanned(sessions, day(4))
+    assert (tally.rows["change_feed"], tally.rows["sitemap_urls"], tally.busy) == (0, 0, 1)
     tally = await pruned_while_scanned(sessions, day(4))
     assert (tally.rows["sitemap_urls"], tally.busy) == (2, 0)
     with pytest.raises(LeaseLost):

@@ -86,12 +86,22 @@ def test_a_selected_part_is_scanned_and_the_rest_stays(contentmap: Any) -> None:
 
 @pytest.mark.parametrize("address", ["sqlite"], indirect=True)
 def test_nothing_is_selected(contentmap: Any) -> None:
-    """It is an error, which says so; a pattern that is a plain word is one of usage."""
+    """It is an error, which says so, and counts what stays recorded; a pattern that is a plain word is one of
+    usage."""
     with serving(shop()) as sites:
         options = ("scan", f"http://{HOST}", "--connect-to", sites.connect_to, "--include", "*prodcut*")
         said = contentmap(*options)
         assert said.code == 4
         assert "not_selected: --include '*prodcut*' does not select any of the 12 sitemaps" in said.out
+        assert contentmap("urls", HOST).err == f"{HOST} lists no URLs\n"
+        sites.pages[f"{HOST}/robots.txt"] = f"Sitemap: http://{HOST}/blog-1.xml\n"  # a list of pages
+        del sites.pages[f"{HOST}/maps.xml"]
+        assert scan(contentmap, sites)[0]["urls"] == 3
+        row, _ = scan(contentmap, sites, "--include", "*prodcut*")
+        assert (row["outcome"], row["sitemaps"], row["urls"]) == ("failed", 0, 3)
+        domain = contentmap("domains", "--json").json[0]
+        assert (domain["outcome"], domain["sitemaps"], domain["urls"]) == ("failed", 1, 3)
+        assert contentmap("status", "--json").json["results"][0]["urls"] == 3
     for wrong in (("--include", "products"), ("--exclude", ""), ("--lastmod-after", "yesterday")):
         said = contentmap("scan", HOST, *wrong)
         assert said.code == 2

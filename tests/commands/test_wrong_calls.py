@@ -29,6 +29,7 @@ CALLS = """
 2 urls | urls 'a b' | urls a.test --first-seen-after x | urls a.test --limit 0 | urls a.test --format junit
 2 urls a.test --gzip | urls a.test --format csv -o new/ | urls a.test --format xml -o new/ --base x
 2 urls a.test --json --format txt | urls a.test --format parquet -o x.parquet.gz | jobs -o x.xlsx.ZST
+2 urls a.test --csv-bom -o b.json | scan a.test --csv-bom -o c.XLSX.gz | jobs --csv-bom -o x.parquet
 2 urls a.test --json --csv-bom | jobs --csv-bom --format ndjson | jobs -o x.pdf | status --watch -o x.xlsx
 2 config -o x.csv | urls a.test -o x.html | report a.test -o x.pdf | scan a.test --dry-run -o x.json
 6 urls a.test | urls a.test --format xml -o new/ | sitemaps a.test | map a.test | diff a.test
@@ -102,6 +103,7 @@ def test_it_is_about_what_was_typed(wrong: Any) -> None:
             "urls --help",
         ),
         "check text.xml --write-baseline none/x": ("cannot write none/x", "with --write-baseline"),
+        "scan a.test --max-drop 30%": ("'--max-drop': it must be a valid number", "scan --help"),
         "check folder": ("folder is a folder", "folder/*.xml"),
         "domains a.test": ("no such command: 'a.test'", "`contentmap domains --match NAME`"),
         "scan a.test -o new/": ("new/: it is the name of a folder", "with -o"),

@@ -60,13 +60,28 @@ def test_every_suffix_of_a_command(allowed: tuple[Format, ...]) -> None:
         assert chosen(None, False, allowed, name) is allowed[0]
 
 
-def test_options_come_before_the_suffix() -> None:
-    """--format, --json and --csv-bom decide whatever the file is called, and exclude each other."""
+def test_options_come_before_the_suffix(caplog: pytest.LogCaptureFixture) -> None:
+    """--format, --json and --csv-bom decide whatever the file is called, and exclude each other. A suffix of
+    another format is said, and refused with --csv-bom."""
     ndjson, csv, table = ({"format": each} for each in (Format.NDJSON, Format.CSV, Format.TABLE))
     assert chosen(ndjson, False, LIST_FORMATS, "urls.csv") is Format.NDJSON
     assert chosen(None, True, LIST_FORMATS, "urls.csv") is Format.JSON
     assert chosen(table, False, LIST_FORMATS, "urls.xlsx") is Format.TABLE
+    assert caplog.messages.pop() == "urls.xlsx contains table, although its name ends with .xlsx"
+    assert len(caplog.messages) == 3
+    caplog.clear()
     assert chosen(table, False, LIST_FORMATS, "urls.pdf") is Format.TABLE
+    assert chosen(table, False, LIST_FORMATS, "urls.txt.gz") is Format.TABLE
+    assert chosen(csv, False, LIST_FORMATS, "urls.txt") is Format.CSV
+    assert chosen({"format": Format.SARIF}, False, CHECK_FORMATS, "findings.json") is Format.SARIF
+    bom: dict[str, Any] = {"csv_bom": True}
+    for given in (bom, csv, {"format": Format.CSV_BOM}):
+        assert chosen(given, False, LIST_FORMATS, "urls.CSV.gz") in (Format.CSV, Format.CSV_BOM)
+    assert chosen(bom, False, LIST_FORMATS, "urls") is Format.CSV_BOM
+    assert caplog.messages == []
+    for given in (bom, bom | csv):
+        with pytest.raises(UsageError, match=r"--csv-bom is for CSV, not \.json"):
+            chosen(given, False, LIST_FORMATS, "urls.json.gz")
     for given in ({}, csv, {"format": Format.CSV_BOM}):
         assert chosen(given | {"csv_bom": True}, False, LIST_FORMATS) is Format.CSV_BOM
     for given, as_json in ((csv, True), (ndjson | {"csv_bom": True}, False), ({"csv_bom": True}, True)):

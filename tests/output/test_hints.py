@@ -69,6 +69,8 @@ def test_an_error_has_its_remedy(code: str, says: str, make_domain, make_job) ->
         ("blocked", "robots.txt is a login page", "add --user"),
         ("proxy_error", "the proxy p:1 requires a user name and password (407)", "http://USER:PASSWORD@HOST"),
         ("proxy_error", "no connection to the proxy p:1: connection refused", "--no-proxy"),
+        ("not_selected", "--include '*x*' does not select any", "compare it with the URL"),
+        ("not_selected", "--lastmod-after 2026-01-01 does not select any", "once without --lastmod-after"),
         ("dns_error", "the host name does not exist: with socks5h:// the proxy resolves it", "socks5h://"),
     ],
 )
@@ -115,6 +117,8 @@ def test_partial_shows_its_files(make_domain, make_job) -> None:
     assert scan_hints(make_job(rows), rows) == [
         "see the errors of files with `contentmap sitemaps part.example`"
     ]
+    rows = [make_domain("drop.example", ScanStatus.PARTIAL, withheld=9, sitemaps_failed=0)]
+    assert scan_hints(make_job(rows), rows) == []
 
 
 def test_one_timeout_is_bad_luck_and_three_are_a_pattern(make_domain, make_job) -> None:

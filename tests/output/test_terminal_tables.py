@@ -58,6 +58,8 @@ def test_in_a_pipe_a_domain_is_one_whole_line(rows, make_job) -> None:
     assert lines[0].split() == ["DOMAIN", "OUTCOME", "SITEMAPS", "URLS", "CHANGES", "TIME", "ERROR"]
     assert lines[1].split() == [f"{'very-' * 8}long.example", "ok", "3", "1,204", "+4", "-1", "0.41", "s"]
     assert lines[2].endswith(f"{rows[1].error.message}; 2 sitemaps failed")
+    noted = [replace(row, unexpected="4 URLs, not 3") for row in rows]
+    assert table(noted, make_job(noted)).splitlines()[0].endswith("NOTE")
     assert lines[3].split()[:5] == ["bad.example", "failed", "0", "0", "-"]
 
 

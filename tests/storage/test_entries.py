@@ -10,16 +10,16 @@ from datetime import UTC, datetime
 
 import pytest
 from recording import DOMAIN, Listing, expire, page, record, start
-from sqlalchemy import func, select, text
+from sqlalchemy import func, select, text, update
 
 from contentmap_cli.errors import LeaseLost
 from contentmap_cli.models import Entry, FileStatus, Lastmod, Limits
 from contentmap_cli.storage.jobs.claims import Claim, fence
 from contentmap_cli.storage.reading.entry_pages import EntryFilter
 from contentmap_cli.storage.session import Sessions
-from contentmap_cli.storage.tables import SITEMAP_URLS, SitemapFile
+from contentmap_cli.storage.tables import SITEMAP_URLS, DomainScan, SitemapFile
 from contentmap_cli.storage.writing import change_set
-from contentmap_cli.storage.writing.entries import Changes
+from contentmap_cli.storage.writing.entries import Changes, _last_withheld
 from tests.support.stored_entries import stored_entries
 
 
@@ -144,6 +144,19 @@ async def test_an_incomplete_scan_removes_nothing(sessions: Sessions) -> None:
     assert await record(sessions, {"1": []}, complete=False) == Changes(2, 0, 0, 0)
     assert await live(sessions) == ["a", "b"]
     assert await record(sessions, {"1": []}) == Changes(0, 0, 2, 0)
+
+
+async def test_what_an_earlier_job_kept_is_not_the_last_drop(sessions: Sessions) -> None:
+    """A scan that was resumed and did not end is older than one that recorded the domain since."""
+    for values in ({"withheld": 20, "finished_at": None}, {}):
+        await record(sessions, {"a": [page("x")]})
+        async with sessions.brief() as session, session.begin():
+            last = select(func.max(DomainScan.id)).scalar_subquery()
+            if values:
+                await session.write(update(DomainScan).where(DomainScan.id == last).values(**values))
+    claim = await start(sessions)
+    async with sessions.read() as session, session.begin():
+        assert await _last_withheld(session, claim) == 0
 
 
 async def test_a_file_read_in_part_keeps_what_it_listed_before(sessions: Sessions) -> None:

@@ -180,6 +180,7 @@ async def _store(
         removals=crawl.complete,
         ahead=compared,
         max_drop=max_drop,
+        selected=bool(crawl.not_selected),
     )
     if vanished and not changes.withheld:
         await drop_files(session, claim, vanished)

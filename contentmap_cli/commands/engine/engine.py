@@ -34,7 +34,7 @@ from contentmap_cli.crawl.crawler import Crawler
 from contentmap_cli.errors import Code, ConnectionLost, DatabaseUnavailable, Failure, LeaseLost
 from contentmap_cli.models import DomainSummary, ScanStatus
 from contentmap_cli.storage.database_errors import storage_error
-from contentmap_cli.storage.jobs.claims import Claim, fence, finish_domain
+from contentmap_cli.storage.jobs.claims import Claim, fence, finish_domain, last_result
 from contentmap_cli.storage.session import GuardedSession, Sessions
 from contentmap_cli.storage.writing.robots_versions import save_robots
 
@@ -122,7 +122,7 @@ class ScanEngine:
         if self.database_failed(error, retried=False) or (interrupted and self._retry is not None):
             return summary  # nothing can be recorded; the claim ends with the run or its lease
         try:
-            await self._write_failure(claim, summary, error)
+            summary = await self._write_failure(claim, summary, error)
         except LeaseLost as lost:
             return summary_of(claim, ScanStatus.SKIPPED, Failure(lost.code, lost.message))
         except Exception as second:
@@ -134,22 +134,27 @@ class ScanEngine:
         log_outcome(logging.INFO, "transaction.recovered", summary)
         return summary
 
-    async def _write_failure(self, claim: Claim, summary: DomainSummary, error: Exception) -> None:
-        """Write the outcome of a failed scan. A connection that is lost is replaced once."""
+    async def _write_failure(self, claim: Claim, summary: DomainSummary, error: Exception) -> DomainSummary:
+        """Write the outcome of a failed scan and return it. A connection that is lost is replaced once.
+
+        Where no file was selected, `urls` is the number of those that stay recorded."""
         robots = error.crawl.robots_file if isinstance(error, DomainFailed) else None
         scan = self._scans[asyncio.current_task()]
 
         async def write() -> None:
+            nonlocal summary
             scan.session = None  # that of a lost connection writes no more: a wait for the next is cancelled
             async with self.sessions.recovery(claim.job_id, claim.domain) as session, session.begin():
                 scan.session = session
                 await fence(session, claim)
                 await save_robots(session, claim, robots)
+                if summary.error is not None and summary.error.code == Code.NOT_SELECTED:
+                    summary = replace(summary, urls=(await last_result(session, claim)).urls)
                 await finish_domain(session, claim, summary, complete=False)
 
         if self._retry is not None:
             await self._retry.kept_up(write)
-            return
+            return summary
         shown = self.sessions.database.shown
         try:
             await without_conflicts(write, shown)
@@ -157,6 +162,7 @@ class ScanEngine:
             if not isinstance(storage_error(second, shown), ConnectionLost):
                 raise
             await write()
+        return summary
 
     def database_failed(self, error: Exception, *, retried: bool = True) -> bool:
         """Return whether `error` says that the database is unavailable, and report it if so. One lost

@@ -64,7 +64,7 @@ class CrawlSlots:
                 given.set_result(None)
 
     def take_back(self) -> None:
-        """Take a lent slot back. Who has it keeps it as well; the next ones wait for both."""
+        """Take a lent slot back. The domain that has it keeps it too; others wait until both are free."""
         self._free -= 1
 
 

@@ -33,7 +33,7 @@ from contentmap_cli.storage.session import Sessions
 class WorkerOptions:
     """The options of a worker. `shutdown_timeout` is the time in seconds for running domains after a signal,
     `database_timeout` the time in seconds to wait for an unavailable database. With `drain` it ends when the
-    queue is empty. `notifier` is told of jobs that it ends. Its metrics are given at `metrics`."""
+    queue is empty. `notifier` is for the jobs that it ends. Its metrics are given at `metrics`."""
 
     concurrency: int
     proxy: str | None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -12,7 +13,9 @@ from contentmap_cli.commands.interface.command_decorator import Bundle
 from contentmap_cli.commands.interface.help_pages import MORE
 from contentmap_cli.errors import UsageError
 from contentmap_cli.output.formats import BINARY, CSV_FORMATS, Format, names_of, refusal, require
-from contentmap_cli.output.suffixes import check_compression, format_of_file
+from contentmap_cli.output.suffixes import check_compression, format_of_file, formats_of_suffix
+
+log = logging.getLogger("contentmap.run")
 
 _CSV_BOM = Annotated[
     bool,
@@ -54,10 +57,12 @@ def chosen(
     """Return the format that --format, --csv-bom and --json select, or else the suffix of the output file.
 
     Without a file, and for a file without a suffix, it is the first of `allowed`. Raises UsageError for
-    options that exclude each other, an unknown suffix, a format that is not in `allowed`, cannot be written
-    to a terminal or compressed, or needs a package that is not installed.
+    options that exclude each other, --csv-bom for a file of another format, an unknown suffix, a format that
+    is not in `allowed`, cannot be written to a terminal or compressed, or needs a package that is not
+    installed. Logs a warning where an option and the suffix name different formats.
     """
     options = given or {}
+    suffix, named = formats_of_suffix(output or "")
     wanted: Format | None = options.get("format")
     for name, flag, is_given in (
         ("--json", Format.JSON, as_json),
@@ -67,6 +72,11 @@ def chosen(
             if wanted not in (None, flag, *(CSV_FORMATS if flag in CSV_FORMATS else ())):
                 raise UsageError(f"{name} and --format {wanted} exclude each other", hint="use one of them")
             wanted = flag
+    if wanted is not None and named and (Format.CSV if wanted in CSV_FORMATS else wanted) not in named:
+        if options.get("csv_bom"):
+            raise UsageError(f"--csv-bom is for CSV, not {suffix}", hint="name a file that ends with .csv")
+        if suffix != ".txt" and (suffix, wanted) != (".json", Format.SARIF):  # SARIF is JSON
+            log.warning("%s contains %s, although its name ends with %s", output, wanted.value, suffix)
     if wanted is None:
         wanted = format_of_file(output, allowed) if output is not None else allowed[0]
     if wanted not in allowed:

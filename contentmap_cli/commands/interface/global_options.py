@@ -50,7 +50,9 @@ Tenant = Annotated[
         rich_help_panel=GLOBAL,
     ),
 ]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print only errors.", rich_help_panel=GLOBAL)]
+Quiet = Annotated[
+    bool, typer.Option("--quiet", "-q", help="Print only results and errors.", rich_help_panel=GLOBAL)
+]
 Verbose = Annotated[
     int,
     typer.Option(

@@ -303,7 +303,7 @@ CRAWL: Final[dict[str, Any]] = dict(
             "max_drop",
             float,
             MORE,
-            "Largest share of a domain's URLs that one scan may remove without a second look.",
+            "Largest share of a domain's URLs that one scan may remove unconfirmed.",
             metavar="PERCENT",
             min=0.0,
             max=100.0,

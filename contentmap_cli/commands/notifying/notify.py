@@ -28,7 +28,7 @@ Examples:
 Without --pending or --test, the messages that are to be delivered to the targets of --notify, also of the
 environment and the settings files, are sent now. Webhooks need a secret (docs/notifications.md).
 
-Exit codes: 0; 2 usage; 3 not delivered; 5 database.
+Exit codes: 0; 2 usage; 3 not delivered; 5 database; 6 no database (--pending).
 """
 
 _LIMIT = 1_000

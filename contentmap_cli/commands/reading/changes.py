@@ -66,10 +66,10 @@ def changes(
     chosen = opt.chosen(format, as_json, CHANGES_FORMATS, output)
     if follow and (chosen is Format.JSON or output not in (None, "-")):
         raise UsageError(
-            "--follow does not end, so that it writes no JSON document and no file",
+            "--follow does not end: it writes no JSON document and no file",
             hint="use --format ndjson or csv, and a pipe",
         )
-    cursor = read_cursor(after) if after not in (None, NOW) and after is not None else None
+    cursor = read_cursor(after) if after is not None and after != NOW else None
     names = tuple(map(domain_name, domains or ()))
     feed = _Feed(cli, names, cursor, at_end=after == NOW, limit=limit)
     run_async(feed.follow(chosen) if follow else feed.write(chosen, output))

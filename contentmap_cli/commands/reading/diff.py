@@ -215,7 +215,7 @@ def _note_start(cli: GlobalOptions, pair: Comparison, earlier: ScanName) -> None
 def _note(cli: GlobalOptions, pair: Comparison, format: Format) -> None:
     """Print notes on scans that are incomplete or were pruned."""
     if format is not Format.TABLE and pair.removals_withheld:
-        cli.note(f"note: {pair.domain}: the later scan was not complete: URLs it did not see stay listed")
+        cli.note(f"note: {pair.domain}: {pair.why_withheld}")
     if format is not Format.TABLE and pair.pruned:
         cli.note(f"note: {pair.domain}: the previous scan was pruned; the changes since it are complete")
     if pair.before is not None and not pair.before.complete:

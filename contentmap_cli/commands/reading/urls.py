@@ -29,7 +29,7 @@ Examples:
 -o FOLDER/ writes sitemaps of at most 50,000 URLs and 50 MiB, and their index sitemap.xml.
 WHEN is a date, a UTC date-time, or an age such as 12h, 7d or 2w.
 
-Exit codes: 0; 5 database; 6 domain never scanned.
+Exit codes: 0; 2 usage; 3 file not written; 5 database; 6 domain never scanned.
 """
 
 
@@ -139,7 +139,9 @@ async def _answer(
     if not count:
         name = domains[0][1] if len(domains) == 1 else f"{len(domains):,} domains"
         files = f"; list the files with `contentmap sitemaps {name}`" if wanted.sitemap is not None else ""
-        cli.note(f"no URLs of {name} match{files if len(domains) == 1 else ''}")
+        is_all = replace(wanted, limit=None, distinct=False) == type(wanted)()
+        lists = f"{name} {'lists' if len(domains) == 1 else 'list'} no URLs"
+        cli.note(lists if is_all else f"no URLs of {name} match{files if len(domains) == 1 else ''}")
     elif format is Format.XML and count > MAX_URLS:
         cli.note(
             f"note: {count:,} URLs in one sitemap; the protocol allows {MAX_URLS:,} per file: use -o FOLDER/"

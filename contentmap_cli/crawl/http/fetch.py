@@ -219,7 +219,7 @@ class Fetcher:
     ) -> Reply:
         """Send one request within a slot."""
         clock, limits = request.clock, self._options.limits
-        if clock.silent and not clock.answered:  # who is slow for each connection costs no full timeout
+        if clock.silent and not clock.answered:  # a server that is slow to connect costs no full timeout
             limits = replace(limits, request_timeout=min(limits.connect_timeout, limits.request_timeout))
         try:
             address = await self.connector.address(route, min(limits.connect_timeout, clock.left))

@@ -28,7 +28,7 @@ _NEAR: Final = timedelta(minutes=5)  # clocks differ, and a page of a sitemap ma
 _WEST, _EAST = timedelta(hours=12), timedelta(hours=14)  # time zones: a date may be that of anywhere
 _TOMORROW: Final = timedelta(days=1)
 _FIRST_YEAR: Final = "1995"
-_SAME: Final = 0.8  # equal dates tell no pages apart, and say little about one
+_SAME: Final = 0.8  # equal dates do not distinguish pages, and say little about one
 _SAME_BUT_STEADY: Final = 0.5  # such as those of one deployment
 _HOUR: Final = len("2026-11-01T10")
 _DAY: Final = len("2026-11-01")

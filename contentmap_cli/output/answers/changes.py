@@ -18,7 +18,7 @@ COLUMNS = (
 
 
 class ChangesWriter:
-    """Writes changes as they come; a reader may stop after any. `end` is the cursor to go on with."""
+    """Writes changes as they come; a reader may stop after any."""
 
     def __init__(self, out: TextIO) -> None:
         self._out = out

@@ -248,8 +248,7 @@ class _DiffTable(DiffWriter):
         for word, text in (("from", old), ("to", _when(pair.after))):
             self._out.write(f"{styled(f'{word:<4}', Style.DIM, self._color)}  {text}\n")
         if pair.removals_withheld:
-            note = "the later scan was not complete: URLs it did not see count as listed"
-            self._out.write(f"{styled(note, Style.YELLOW, self._color)}\n")
+            self._out.write(f"{styled(pair.why_withheld, Style.YELLOW, self._color)}\n")
         self._out.write("\n")
 
     def change(self, change: Change) -> None:

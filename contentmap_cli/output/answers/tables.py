@@ -108,7 +108,8 @@ class TableStatus:
 def write_domains(out: TextIO, results: Iterable[DomainSummary], *, width: int | None, color: bool) -> None:
     """Write one row per domain: those without errors first, then by name."""
     ordered = sorted(results, key=lambda row: (_ORDER.index(row.status), row.domain))
-    note = "NOTE" if all(row.status.clean for row in ordered) else "ERROR"
+    notes = any(row.status.clean and _note(row) for row in ordered)
+    note = "NOTE" if notes or all(row.status.clean for row in ordered) else "ERROR"
     write_table(out, _DOMAINS, [_line(row) for row in ordered], width=width, color=color, note=note)
 
 

@@ -15,7 +15,7 @@ _KEY = 5
 _MAX_KEPT = 1_000_000
 """References to rules, by the first characters of a path, that are kept."""
 _MANY = 500
-"""Of more rules, those are tried of which the path has four characters in a row."""
+"""With more rules, only those are tried that have four consecutive characters in common with the path."""
 _GRAM = 4
 
 

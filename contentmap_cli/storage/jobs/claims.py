@@ -367,7 +367,7 @@ async def finish_domain(
     status = summary.status
     seen: dict[str, Any] = {"domain": claim.domain_id, "new_status": status, "new_scan": claim.scan_id}
     recorded = status in (ScanStatus.OK, ScanStatus.PARTIAL, ScanStatus.EMPTY)
-    if recorded or summary.urls or summary.removed:
+    if recorded or (summary.sitemaps and (summary.urls or summary.removed)):
         seen |= {"new_sitemaps": summary.sitemaps + kept, "new_urls": summary.urls}
     await session.write(_FINISH_ENTRIES if recorded or summary.sitemaps else _FINISH, result)
     await session.write(_RECORDED if "new_urls" in seen else _SET_LAST, seen)

@@ -41,7 +41,7 @@ _NOTABLE: Final = or_(
 async def job_event(
     session: GuardedSession, job_id: str, tenant: str, unexpected: int = 0
 ) -> JobEvent | None:
-    """Return the end of a job as a message tells it, or None where the tenant has no such job."""
+    """Return the end of a job for a message, or None where the tenant has no such job."""
     session.expunge_all()  # a job that was read before has its old status
     job = await job_summary(session, job_id, tenant)
     if job is None:

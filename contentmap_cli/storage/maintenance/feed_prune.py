@@ -1,8 +1,7 @@
 """Prune the change feed: of a domain, the rows of the scans that cannot be compared any more.
 
 The last of these rows becomes a baseline. It stands for all that was listed before the first scan that can be
-compared, so that a reader who begins now misses nothing. One who began earlier must have read it as the scan
-that it was.
+compared, so that a reader that begins now misses nothing. One that began earlier must have read it as a scan.
 """
 
 from __future__ import annotations

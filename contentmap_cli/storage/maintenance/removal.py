@@ -108,7 +108,7 @@ async def take_away(
         .where(Domain.id == domain_id)
         .values(tenant_id=REMOVED, name=removed_name(domain_id, tenant, name), last_scan_id=None)
     )
-    # the last: whoever has the lock of the feed must not wait for rows of jobs
+    # last: a transaction that has the lock of the feed must not wait for rows of jobs
     removed["change_feed"] = await log_removal(session, domain_id, tenant, name)
     return removed
 

@@ -70,11 +70,11 @@ class FeedReader:
             raise CursorExpired(
                 f"the cursor is older than what is kept: changes of {gone.domain} until"
                 f" {gone.created_at:%Y-%m-%d %H:%M:%S} UTC were pruned after it was given",
-                hint="discard what was read, and read anew without --after",
+                hint="discard what was read, and begin without --after",
             )
 
     async def _rows(self, session: GuardedSession) -> list[FeedRow]:
-        """Return the next rows, of which a large one comes alone."""
+        """Return the next rows; a large one alone."""
         query = (
             select(*_ROW, Job.id, _F.changes)
             .outerjoin_from(CHANGE_FEED, DomainScan, DomainScan.id == _F.scan_id)

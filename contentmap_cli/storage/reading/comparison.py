@@ -64,6 +64,7 @@ async def histories(session: GuardedSession, domain_ids: Collection[int]) -> dic
             DomainScan.complete,
             history_time().label("recorded_at"),
             DomainScan.sitemaps,
+            DomainScan.withheld,
             (Job.job_type == PRUNED).label("pruned"),
         )
         .join(Job, Job.id == history_job())
@@ -88,6 +89,7 @@ def _points(found: Sequence[Any]) -> list[ScanPoint]:
             row.recorded_at,
             row.sitemaps,
             comparable=rank >= first,
+            withheld=row.withheld,
         )
         for rank, row in enumerate(found)
     ]

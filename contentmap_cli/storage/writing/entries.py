@@ -16,10 +16,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import Text, cast, false, func, not_, or_, select, true, update
 
 from contentmap_cli.batches import batched
 from contentmap_cli.models.entry_rows import LASTMOD, URL, Row, RowBatch, with_extra_columns
+from contentmap_cli.models.evidence import SourceState
 from contentmap_cli.storage.jobs.claims import Claim, LastResult, last_result
 from contentmap_cli.storage.session import GuardedSession
 from contentmap_cli.storage.tables import SITEMAP_URLS, DomainScan, SitemapFile
@@ -136,6 +137,7 @@ async def merge_entries(
     removals: bool,
     ahead: Compared | None = None,
     max_drop: float | None = None,
+    selected: bool = False,
 ) -> Changes:
     """Write the entries of a scan and return what changed. Call `fence` first.
 
@@ -143,7 +145,7 @@ async def merge_entries(
     removed. `first_scan`: nothing of the domain is recorded, and nothing is compared. `ahead` is the result
     of `compare_ahead` for the same files. If another run has recorded the domain since, it is discarded, and
     all is compared again. A scan that would remove more than `max_drop` percent of the domain's URLs removes
-    none, unless it confirms an earlier one (see `_is_drop`).
+    none, unless it confirms an earlier one (see `_is_drop`). `selected`: it did not read every file.
     """
     if first_scan:
         urls = await _insert_all(session, claim, files)
@@ -155,14 +157,16 @@ async def merge_entries(
         # not strict: vanished files come after these
         for difference, file in zip(ahead.differences.files, files, strict=False):
             difference.file_id = file.file_id
-        return await _write_all(session, claim, last, ahead.differences, ahead.counts, max_drop)
+        return await _write_all(
+            session, claim, last, ahead.differences, ahead.counts, max_drop, selected=selected
+        )
     if ahead is not None:
         session.note("entries.compared_again")
     with ChangeSet() as differences:
         for file in files:
             await compare_rows(session, claim, file, differences.of(file.file_id), removals=removals)
         counts = await _compare_vanished(session, claim, vanished if removals else (), differences)
-        return await _write_all(session, claim, last, differences, counts, max_drop)
+        return await _write_all(session, claim, last, differences, counts, max_drop, selected=selected)
 
 
 async def _compare_vanished(
@@ -181,8 +185,11 @@ async def _write_all(
     differences: ChangeSet,
     counts: ChangeCounts,
     max_drop: float | None,
+    *,
+    selected: bool,
 ) -> Changes:
-    kept = counts.removed if await _is_drop(session, claim, last.urls, counts.removed, max_drop) else 0
+    is_drop = await _is_drop(session, claim, last.urls, counts.removed, max_drop, selected=selected)
+    kept = counts.removed if is_drop else 0
     if kept:
         for difference in differences.files:
             difference.withhold()
@@ -198,9 +205,15 @@ async def _write_all(
 
 
 async def _is_drop(
-    session: GuardedSession, claim: Claim, urls: int, removed: int, max_drop: float | None
+    session: GuardedSession,
+    claim: Claim,
+    urls: int,
+    removed: int,
+    max_drop: float | None,
+    *,
+    selected: bool,
 ) -> bool:
-    """Return whether the removal of so many of a domain's URLs waits for a second look.
+    """Return whether the removal of this number of a domain's URLs waits for another scan.
 
     It does if it is more than `max_drop` percent, unless the last scan of another job that saw the whole
     domain kept URLs for that reason, and the domain has not dropped by as much again since. Few URLs are no
@@ -209,12 +222,14 @@ async def _is_drop(
     left = urls - removed
     if max_drop is None or removed * 100 <= max_drop * urls or (removed < SMALL_DROP and left):
         return False
-    seen = await _last_withheld(session, claim)
+    seen = await _last_withheld(session, claim, selected=selected)
     return not seen or left * 100 < (100 - max_drop) * (urls - seen)
 
 
-async def _last_withheld(session: GuardedSession, claim: Claim) -> int:
-    """Return how many URLs the last scan of another job that saw the whole domain kept."""
+async def _last_withheld(session: GuardedSession, claim: Claim, *, selected: bool) -> int:
+    """Return how many URLs the last scan of another job that saw the whole domain kept. For a scan
+    of all files, one that is `selected` does not count: it may not have read what shrank."""
+    partly = cast(DomainScan.evidence, Text).contains(SourceState.NOT_SELECTED.value)
     found = await session.scalar(
         select(DomainScan.withheld)
         .where(
@@ -222,8 +237,10 @@ async def _last_withheld(session: GuardedSession, claim: Claim) -> int:
             DomainScan.job_id != claim.job_id,
             DomainScan.recorded_at.is_not(None),
             or_(DomainScan.complete, DomainScan.withheld > 0),
+            true() if selected else not_(func.coalesce(partly, false())),
         )
-        .order_by(DomainScan.finished_at.desc(), DomainScan.id.desc())
+        # one that was resumed and did not end has no end
+        .order_by(func.coalesce(DomainScan.finished_at, DomainScan.recorded_at).desc(), DomainScan.id.desc())
         .limit(1)
     )
     return int(found or 0)
