@@ -196,7 +196,7 @@ class CursorExpired(ContentMapError):
     """Changes after the cursor of a reader of the change feed were pruned."""
 
     code = "cursor_expired"
-    exit_code = Exit.NOT_FOUND
+    exit_code = Exit.NOT_CLEAN
 
 
 class JobHeld(ContentMapError):

@@ -47,6 +47,8 @@ class UtcDateTime(TypeDecorator[datetime]):
         if value is None:
             return None
         moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+        if isinstance(moment, datetime) and moment.tzinfo is None:
+            return moment.replace(tzinfo=UTC)  # asyncpg's value for an infinity: the first and last time
         return moment.astimezone(UTC) if isinstance(moment, datetime) else None
 
 

@@ -25,7 +25,7 @@ from typing import Any
 
 CONTENTMAP = os.environ.get("CONTENTMAP", "contentmap")
 A_TRANSACTION = int(os.environ.get("LINES", "1000"))
-PRUNED = 6  # the exit code for a cursor that is older than what is kept
+EXPIRED = 3  # the exit code for a cursor that is older than what is kept
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS pages (
@@ -40,7 +40,7 @@ def update(index: sqlite3.Connection) -> int:
     """Apply all changes since the last call. Return the exit code."""
     row = index.execute("SELECT cursor FROM progress").fetchone()
     code = read(index, row[0] if row else None)
-    if code == PRUNED and row:  # what was deleted in between is not known: rebuild the index
+    if code == EXPIRED and row:  # what was deleted in between is not known: rebuild the index
         with index:
             for table in ("pages", "words", "progress"):
                 index.execute(f"DELETE FROM {table}")  # noqa: S608 - names of ours

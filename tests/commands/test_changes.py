@@ -17,12 +17,20 @@ def test_what_changed_since_a_cursor(contentmap: Any) -> None:
     """Each format has each change once; a reader goes on behind any of them, and nothing new is no line."""
     pages = {
         "t.test/robots.txt": "Sitemap: http://t.test/s.xml",
-        "t.test/s.xml": urlset("http://t.test/a", "http://t.test/b"),
+        "t.test/s.xml": urlset("http://t.test/a", "http://t.test/b", lastmod="0001-01-01"),
     }
     with serving(pages) as sites:
         scan = ("scan", "http://t.test", "-q", "--connect-to", sites.connect_to)
         assert contentmap("changes", "--after", "now").lines[0]["type"] == "cursor"
         assert contentmap(*scan).code == 0
+        for words in (("--format", "ndjson"), ("--json",), ("--format", "ndjson", "--distinct")):
+            listed = contentmap("urls", "t.test", *words)
+            (date,) = {row["lastmod"] for row in (listed.json if "--json" in words else listed.lines)}
+            assert date == "0001-01-01T00:00:00Z", words  # asyncpg stores -infinity
+        assert (
+            next(csv.DictReader(contentmap("urls", "t.test", "--format", "csv").out.splitlines()))["lastmod"]
+            == date
+        )
         pages["t.test/s.xml"] = urlset("http://t.test/b", "http://t.test/c", lastmod="2026-01-03")
         assert contentmap(*scan).code == 0
         following = contentmap.start("changes", "--follow", "--domain", "t.test")
@@ -45,7 +53,7 @@ def test_what_changed_since_a_cursor(contentmap: Any) -> None:
         *(("removed", "a", []), ("changed", "b", ["lastmod"]), ("added", "c", [])),
         ("removed", "b", []),
     ]
-    assert (changes[3]["lastmod_before"][:10], changes[3]["lastmod"][:10]) == ("2026-01-02", "2026-01-03")
+    assert (changes[3]["lastmod_before"][:10], changes[3]["lastmod"][:10]) == ("0001-01-01", "2026-01-03")
     jobs = contentmap("jobs", "--format", "ndjson").lines
     assert [each["job_id"] for each in changes[1::2]] == [job["job_id"] for job in jobs[::-1]]
     assert contentmap("changes").lines == changes
@@ -64,6 +72,8 @@ def test_what_changed_since_a_cursor(contentmap: Any) -> None:
         assert contentmap("changes", "--after", wrong).code == 2, wrong
     assert contentmap("changes", "--follow", "--json").code == 2
     assert contentmap("domains", "remove", "t.test").code == 0
+    assert "typo.test is not recorded" in contentmap("changes", "--domain", "typo.test").err
+    assert "not recorded" not in contentmap("changes", "--domain", "t.test").err  # its removal is
     (gone,) = contentmap("changes", "--after", changes[2]["cursor"]).lines
     assert (gone["type"], gone["domain"]) == ("domain_removed", "t.test")
 

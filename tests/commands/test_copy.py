@@ -34,7 +34,9 @@ PAGES: dict[str, Page] = good_site("a.test", 40) | {
     "b.test/1.xml": urlset(
         "http://b.test/ü?a=%00&b=\\t", "http://b.test/2", lastmod="0099-01-01T10:00:00+02:00"
     ),
-    "b.test/2.xml": "<urlset><url><loc>http://b.test/3</loc><lastmod>soon</lastmod></url></urlset>",
+    "b.test/2.xml": "<urlset><url><loc>http://b.test/3</loc><lastmod>soon</lastmod></url>"
+    "<url><loc>http://b.test/first</loc><lastmod>0001-01-01</lastmod></url>"
+    "<url><loc>http://b.test/last</loc><lastmod>9999-12-31T23:59:59.999999Z</lastmod></url></urlset>",
 }
 
 
@@ -64,7 +66,7 @@ def recorded(on_sqlite: Contentmap) -> Contentmap:
         sites.pages |= good_site("a.test", 30) | {
             "b.test/index.xml": index("http://b.test/1.xml", "http://b.test/3.xml"),
             "b.test/1.xml": urlset("http://b.test/2", lastmod="2026-02-02"),
-            "b.test/3.xml": urlset("http://b.test/4"),
+            "b.test/3.xml": urlset("http://b.test/4", lastmod="0001-01-01"),
         }
         on_sqlite(*words)
         # a message for a receiver that is down
@@ -94,6 +96,7 @@ async def test_there_and_back(
     before = await rows(recorded.database)
     assert all(before.values())
     said = recorded("db", "copy", "--to", empty_postgres_address, "--json")
+    assert said.code == 0, said.err
     assert said.json["rows"] == {name: len(found) for name, found in before.items()}
     assert await rows(empty_postgres_address) == before
     assert recorded("db", "copy", "--to", empty_postgres_address).code == 2

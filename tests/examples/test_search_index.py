@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import sqlite3
@@ -60,5 +61,18 @@ def test_an_index_is_kept_in_step(tmp_path: Path) -> None:
             pages["a.test/s.xml"] = urlset(*(f"http://a.test/page/{number}" for number in numbers))
             assert run(str(COMMAND), *scan).returncode == 0
     assert run(str(COMMAND), "db", "prune", "--older-than", f"{datetime.now(UTC):%FT%TZ}").returncode == 0
-    assert run(sys.executable, str(SCRIPT), str(index), CONTENTMAP=str(COMMAND)).returncode == 0
+    jobs = {
+        json.loads(line)["job_id"]
+        for line in run(str(COMMAND), "jobs", "--format", "ndjson").stdout.splitlines()
+    }
+    told = [json.loads(line) for line in run(str(COMMAND), "changes").stdout.splitlines()]
+    assert {line["job_id"] for line in told} == {None, *jobs}
+    before = index.read_bytes()
+    update = (sys.executable, str(SCRIPT), str(index))
+    nowhere = str(tmp_path / "typo.db")
+    assert run(*update, CONTENTMAP=str(COMMAND), CONTENTMAP_DATABASE_URL=nowhere).returncode == 6
+    assert run(str(COMMAND), "db", "upgrade", CONTENTMAP_DATABASE_URL=nowhere).returncode == 0
+    assert run(*update, CONTENTMAP=str(COMMAND), CONTENTMAP_DATABASE_URL=nowhere).returncode == 2  # empty
+    assert index.read_bytes() == before
+    assert run(*update, CONTENTMAP=str(COMMAND)).returncode == 0
     in_step()

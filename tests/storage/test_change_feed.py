@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import itertools
+import json
 import random
 import subprocess
 import sys
@@ -11,6 +13,7 @@ import time
 from collections.abc import Sequence
 from contextlib import aclosing
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,9 +23,12 @@ from sqlalchemy import select, text, update
 from contentmap_cli.commands.database import prune as prune_command
 from contentmap_cli.commands.database.prune import Tally, _remove
 from contentmap_cli.commands.database.remove_domain import _remove as remove_domain
+from contentmap_cli.commands.reading.changes import _Feed
 from contentmap_cli.errors import CursorExpired
 from contentmap_cli.models import ScanStatus
 from contentmap_cli.models.feed import Cursor, FeedChange, read_cursor
+from contentmap_cli.output.answers.changes import changes_writer
+from contentmap_cli.output.formats import Format
 from contentmap_cli.storage.column_types import utc_now
 from contentmap_cli.storage.jobs.change_feed import log_scan, sequence_changes
 from contentmap_cli.storage.maintenance.prune_plan import Leftovers, Retention, hide_jobs
@@ -200,6 +206,26 @@ async def test_a_baseline_beside_hidden_jobs(sessions: Sessions) -> None:
     assert apply({}, [*first, *rest]) == await recorded(sessions)
     whole, _ = await read(sessions, await cursor_at(sessions))
     assert whole[2:] == rest
+
+
+async def test_a_reader_who_has_nothing_begins_again(sessions: Sessions) -> None:
+    """A prune between the beginning and the first line is no error, unless the reader gave a cursor."""
+    await list_pages(sessions, "a", "ab", "abc", "abcd")
+    await number(sessions)
+    cli: Any = SimpleNamespace(tenant_name="default")
+    feed = _Feed(cli, (), None, at_end=False, limit=None)
+    await feed._begin(sessions)
+    late = _Feed(cli, (), feed._cursor, at_end=False, limit=None)
+    await prune(sessions, 1)
+    out = io.StringIO()
+    writer = changes_writer(Format.NDJSON, out)
+    with pytest.raises(CursorExpired):
+        await late._next(sessions, writer)
+    while await feed._next(sessions, writer):
+        pass
+    writer.finish(str(feed._cursor))
+    urls = [json.loads(line)["url"][-1] for line in out.getvalue().splitlines()]
+    assert urls == ["a", "b", "c", "d"]
 
 
 async def test_a_baseline_beside_a_resumed_failure(sessions: Sessions) -> None:

@@ -28,7 +28,7 @@ Examples:
 
 Each change has a cursor: --after goes on behind it. Without --after it begins with all that is recorded.
 
-Exit codes: 0; 2 not a cursor of this database; 5 database; 6 changes after the cursor were pruned.
+Exit codes: 0; 2 not a cursor of this database; 3 changes after the cursor were pruned; 5; 6 no database.
 """
 NOW = "now"
 POLL_SECONDS = 1.0
@@ -161,6 +161,8 @@ class _Feed:
                 )
             else:
                 await change_feed.require_ours(session, self._tenant, self._domains, self._cursor)
+            for name in await change_feed.unknown_domains(session, self._tenant, self._domains):
+                self._cli.note(f"{name} is not recorded: it has no changes yet")
 
     async def _next(
         self, sessions: Sessions, writer: ChangesWriter, discard: Callable[[], None] | None = None
@@ -168,6 +170,7 @@ class _Feed:
         """Write the next changes, read in one transaction, and return whether there may be more.
 
         `discard` drops what an attempt has written that failed."""
+        from contentmap_cli.errors import CursorExpired
         from contentmap_cli.models.feed import read_cursor
         from contentmap_cli.storage.reading.change_feed import FeedReader
 
@@ -177,13 +180,20 @@ class _Feed:
         assert self._cursor is not None  # noqa: S101 - `_begin` was called
         reader = FeedReader(self._tenant, self._domains, self._cursor)
         written, last = 0, ""
-        async with sessions.read() as session, session.begin():
-            async for change in reader.next(session):
-                writer.write(change)
-                written += 1
-                last = change.cursor
-                if written == self._left:
-                    break
+        try:
+            async with sessions.read() as session, session.begin():
+                async for change in reader.next(session):
+                    writer.write(change)
+                    written += 1
+                    last = change.cursor
+                    if written == self._left:
+                        break
+        except CursorExpired:
+            if self._shown is not None:
+                raise
+            self._cursor = None  # pruned since it began, and the reader has nothing of it: begin again
+            await self._begin(sessions)
+            return True
         whole = self._left is None or written < self._left
         moved = reader.cursor != self._cursor
         self._cursor = reader.cursor if whole else read_cursor(last)

@@ -20,6 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contentmap_cli.storage.column_types import UtcDateTime
 from contentmap_cli.storage.database_errors import storage_errors
+from contentmap_cli.storage.driver_columns import EARLIEST
 from contentmap_cli.storage.tables import Base
 
 TABLES: Final = tuple(Base.metadata.sorted_tables)
@@ -136,7 +137,9 @@ def _columns(connection: AsyncConnection, table: Table, *, times_as_text: bool) 
         if connection.dialect.name == "postgresql":
             if isinstance(column.type, JSON):
                 name = f"CAST({name} AS text)"
-            elif times_as_text and isinstance(column.type, UtcDateTime):
+            elif isinstance(column.type, UtcDateTime) and column.type.timespec == "seconds":
+                name = f"CASE WHEN {name} = '-infinity' THEN {EARLIEST} ELSE {name} END"
+            if times_as_text and isinstance(column.type, UtcDateTime):
                 name = f"to_char(timezone('UTC', {name}), '{_FORMATS[column.type.timespec]}')"
         columns.append(name)
     return columns

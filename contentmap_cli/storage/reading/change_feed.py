@@ -9,14 +9,15 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Collection, Sequence
 from typing import Any, Final
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, select
 
 from contentmap_cli.errors import CursorExpired, UsageError
 from contentmap_cli.models.comparison import Change
 from contentmap_cli.models.feed import Cursor, FeedChange, FeedKind, FeedRow, row_check, selection_of
+from contentmap_cli.storage.jobs.jobs import PRUNED, history_job
 from contentmap_cli.storage.reading.comparison import NOTHING, history, scan_changes, url_changes
 from contentmap_cli.storage.session import GuardedSession
-from contentmap_cli.storage.tables import CHANGE_FEED, DomainScan
+from contentmap_cli.storage.tables import CHANGE_FEED, Domain, DomainScan, Job
 
 _F = CHANGE_FEED.c
 _ROWS: Final = 250
@@ -74,10 +75,10 @@ class FeedReader:
 
     async def _rows(self, session: GuardedSession) -> list[FeedRow]:
         """Return the next rows; a large one alone."""
-        job = func.coalesce(DomainScan.job_id, DomainScan.resumed_job_id)
         query = (
-            select(*_ROW, job, _F.changes)
+            select(*_ROW, Job.id, _F.changes)
             .outerjoin_from(CHANGE_FEED, DomainScan, DomainScan.id == _F.scan_id)
+            .outerjoin(Job, (Job.id == history_job()) & (Job.job_type != PRUNED))
             .where(*self._mine, _F.position > self.cursor.whole, _F.kind != FeedKind.PRUNE)
             .order_by(_F.position)
             .limit(_ROWS)
@@ -138,6 +139,15 @@ async def require_ours(
             "--after: the cursor is one of another database, or of a later state of this one",
             hint="begin without --after; a database that was restored has lost changes that were read",
         )
+
+
+async def unknown_domains(session: GuardedSession, tenant: str, domains: Collection[str]) -> list[str]:
+    """Return those of the domains that are not recorded and were not removed, in their order."""
+    recorded = select(Domain.name).where(Domain.tenant_id == tenant, Domain.name.in_(domains))
+    known = set(await session.scalars(recorded))
+    feed = select(_F.domain).where(_F.tenant_id == tenant, _F.domain.in_(domains)).distinct()
+    known.update(await session.scalars(feed))
+    return [name for name in domains if name not in known]
 
 
 def _first_after(row: FeedRow) -> Select[Any]:
