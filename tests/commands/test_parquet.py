@@ -56,13 +56,15 @@ def test_a_reader_that_has_left_and_a_full_disk(scanned: Any) -> None:
 
 def test_without_the_extra(scanned: Any, tmp_path: Path) -> None:
     """The error names what is missing, and nothing is written; so it is for a domain that is not known."""
-    (tmp_path / "empty" / "pyarrow").mkdir(parents=True)
-    (tmp_path / "empty" / "pyarrow" / "__init__.py").write_text("raise ImportError\n")
+    package = tmp_path / "empty" / "pyarrow" / "__init__.py"
+    package.parent.mkdir(parents=True)
+    package.write_text("")
+    scanned.environment["PYTHONPATH"] = str(tmp_path / "empty")
     unknown = scanned("urls", "b.test", "--format", "parquet", "-o", "urls.parquet")
     assert unknown.code == 6 and unknown.err == (
         "error: b.test was never scanned\n\nhint: did you mean a.test?\n"
     )
-    scanned.environment["PYTHONPATH"] = str(tmp_path / "empty")
+    package.write_text("raise ImportError\n")
     said = scanned("urls", "a.test", "--format", "parquet", "-o", "urls.parquet")
     error = "error: parquet needs pyarrow, which is not installed"
     assert (said.code, said.err) == (2, f"{error}\n\nhint: pip install 'contentmap-cli[parquet]'\n")

@@ -35,9 +35,10 @@ UNDERSTOOD = {
 
 
 @pytest.mark.parametrize("allowed", UNDERSTOOD, ids="-".join)
-def test_every_suffix_of_a_command(allowed: tuple[Format, ...]) -> None:
+def test_every_suffix_of_a_command(allowed: tuple[Format, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     """Its case does not matter, nor does compression, except of what is compressed already; any other suffix
     is refused with those that are understood."""
+    monkeypatch.setattr("contentmap_cli.commands.interface.answer_format.require", lambda format: None)
     pairs = [name.split("=") for name in UNDERSTOOD[allowed].split()]
     formats = {f".{name}": (other or [name.replace("jsonl", "ndjson")])[0] for name, *other in pairs}
     for suffix, format in formats.items():
