@@ -20,6 +20,7 @@ MAX_MODULES = 14
 LAYERS = {
     "errors": 0,
     "batches": 0,
+    "slots": 0,
     "threads": 0,
     "models": 1,
     "sitemap": 2,
@@ -38,6 +39,7 @@ HTML_PARSERS = {"lxml", "selectolax"}
 FORBIDDEN = {
     "errors": {"aiohttp", *HTML_PARSERS, "sqlalchemy", "rich", "typer"},
     "batches": {"aiohttp", *HTML_PARSERS, "sqlalchemy", "rich", "typer"},
+    "slots": {"aiohttp", *HTML_PARSERS, "sqlalchemy", "rich", "typer"},
     "threads": {"aiohttp", *HTML_PARSERS, "sqlalchemy", "rich", "typer"},
     "models": {"aiohttp", *HTML_PARSERS, "protego", "sqlalchemy", "rich", "typer"},
     "sitemap": {"aiohttp", "sqlalchemy", "rich", "typer"},

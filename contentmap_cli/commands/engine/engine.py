@@ -29,10 +29,11 @@ from contentmap_cli.commands.engine.failures import (
     log_outcome,
     summary_of,
 )
-from contentmap_cli.commands.engine.progress import CrawlSlots, DomainProgress, ProgressListener
+from contentmap_cli.commands.engine.progress import DomainProgress, ProgressListener
 from contentmap_cli.crawl.crawler import Crawler
 from contentmap_cli.errors import Code, ConnectionLost, DatabaseUnavailable, Failure, LeaseLost
 from contentmap_cli.models import DomainSummary, ScanStatus
+from contentmap_cli.slots import Slots
 from contentmap_cli.storage.database_errors import storage_error
 from contentmap_cli.storage.jobs.claims import Claim, fence, finish_domain, last_result
 from contentmap_cli.storage.session import GuardedSession, Sessions
@@ -67,8 +68,8 @@ class ScanEngine:
         retry: DatabaseRetry | None = None,
     ) -> None:
         self.sessions = sessions
-        self._slots = CrawlSlots(concurrency)
-        self._places = CrawlSlots(concurrency + concurrency // 2)
+        self._slots = Slots(concurrency)
+        self._places = Slots(concurrency + concurrency // 2)
         self._on_database_lost = on_database_lost
         self._listener = listener or ProgressListener()
         self._retry = retry

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
 from types import TracebackType
@@ -11,6 +9,7 @@ from typing import Self
 
 from contentmap_cli.crawl.results import CrawlProgress, DomainCrawl
 from contentmap_cli.models import DomainSummary
+from contentmap_cli.slots import Slots
 from contentmap_cli.storage.jobs.claims import Claim
 from contentmap_cli.storage.session import GuardedSession, Sessions
 
@@ -32,42 +31,6 @@ class ProgressListener:
         """A domain has an outcome. It is committed unless its status is `interrupted` or `skipped`."""
 
 
-class CrawlSlots:
-    """Limits the domains that are scanned at once. One that only waits for its turn at a host or an address
-    lends its slot to another, and takes it back at once when the wait ends."""
-
-    def __init__(self, limit: int) -> None:
-        self._free = limit
-        self._waiting: deque[asyncio.Future[None]] = deque()
-
-    async def acquire(self) -> None:
-        """Wait for a slot."""
-        if self._free > 0 and not self._waiting:
-            self._free -= 1
-            return
-        given: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(given)
-        try:
-            await given
-        except asyncio.CancelledError:
-            if given.done() and not given.cancelled():
-                self.release()
-            raise
-
-    def release(self) -> None:
-        """Give a slot back, or lend it."""
-        self._free += 1
-        while self._waiting and self._free > 0:
-            given = self._waiting.popleft()
-            if not given.done():
-                self._free -= 1
-                given.set_result(None)
-
-    def take_back(self) -> None:
-        """Take a lent slot back. The domain that has it keeps it too; others wait until both are free."""
-        self._free -= 1
-
-
 class DomainProgress:
     """The progress of one domain's scan. Holds one of the engine's `slots` for crawls until the crawl ends,
     and one of its `places` for domains that are crawled or wait to be written until the scan ends.
@@ -79,8 +42,8 @@ class DomainProgress:
         self,
         claim: Claim,
         listener: ProgressListener,
-        slots: CrawlSlots,
-        places: CrawlSlots,
+        slots: Slots,
+        places: Slots,
         sessions: Sessions,
     ) -> None:
         self._claim = claim
@@ -118,15 +81,16 @@ class DomainProgress:
         return crawl
 
     def waiting(self, only_waits: bool) -> None:
-        """Lend slot and place while the crawl only waits for its turn at a host or an address."""
+        """Lend slot and place while the crawl only waits for its turn at a host or an address. They are taken
+        back at once; the domain that has them keeps them too, and others wait until both are free."""
         if only_waits and self._holds_slot:
             self._lends = True
             self._places.release()
             self._slots.release()
         elif self._lends and not only_waits:
             self._lends = False
-            self._places.take_back()
-            self._slots.take_back()
+            self._places.take()
+            self._slots.take()
 
     def _release_slot(self) -> None:
         self.waiting(False)

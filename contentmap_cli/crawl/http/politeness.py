@@ -7,14 +7,14 @@ is reduced step by step with each success. At its address, the limit is halved a
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext, suppress
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
 from contextvars import ContextVar
 from math import inf
 from typing import Final, Protocol
 
 from contentmap_cli.crawl.http.domain_clock import DomainClock
+from contentmap_cli.slots import Slots
 
 LONGEST_DELAY: Final = {429: 60.0, 503: 4.0}
 """Maximum seconds between requests to a host that answered so. 503 may concern one file only."""
@@ -35,17 +35,15 @@ class HostSlots(Protocol):
         """Wait for one of `limit` slots at a host or an address."""
 
 
-class _HostState:
-    """The state of one host or address: a semaphore whose limit can be changed, a delay and a pause.
+class _HostState(Slots):
+    """The state of one host or address: its slots, a delay and a pause.
 
     Times are on the event loop's clock. `extra` is the delay because of 429 and 503, `step` that of a
     success: seconds, or the part of a slot at an address.
     """
 
     def __init__(self, limit: int, delay: float = 0.0) -> None:
-        self.limit = limit
-        self.used = 0
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        super().__init__(limit)
         self.delay = delay
         self.next_start = 0.0
         self.paused_until = 0.0
@@ -54,42 +52,6 @@ class _HostState:
         self.slowed_at = -inf
         self.refusals = 0
         self.users = 0
-
-    @property
-    def free(self) -> bool:
-        """Whether a slot can be had without waiting."""
-        return self.used < self.limit and not self._waiting
-
-    async def acquire(self) -> None:
-        """Wait for a slot."""
-        if self.free:
-            self.used += 1
-            return
-        given: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(given)
-        try:
-            await given
-        except asyncio.CancelledError:
-            if given.done() and not given.cancelled():
-                self.release()  # it arrived at the moment of the cancellation
-            else:
-                with suppress(ValueError):
-                    self._waiting.remove(given)
-            raise
-
-    def release(self) -> None:
-        """Give a slot back."""
-        self.used -= 1
-        self.set_limit(self.limit)
-
-    def set_limit(self, limit: int) -> None:
-        """Change the limit, and pass on what is free. Slots that are taken stay so."""
-        self.limit = limit
-        while self._waiting and self.used < limit:
-            given = self._waiting.popleft()
-            if not given.done():
-                self.used += 1
-                given.set_result(None)
 
     def start(self) -> bool:
         """Start a request, unless a delay or pause has begun; return whether it starts."""
@@ -240,7 +202,7 @@ class Politeness:
             return False
         if not state.start():
             return False
-        state.used += 1
+        state.take()
         held.callback(state.release)
         if slot.address is not None:
             self.take_address(slot.address)
@@ -283,7 +245,7 @@ class Politeness:
         if not force and not state.free:
             return False
         state.users += 1
-        state.used += 1
+        state.take()
         return True
 
     def leave_address(self, address: str | None) -> None:
