@@ -44,6 +44,16 @@ _LOG: Final = {"sqlite": _log(NEXT), "postgresql": _log(null())}
 _WAITING: Final = select(_F.id).where(_F.position.is_(None))
 
 
+def _number() -> Any:
+    order = func.row_number().over(order_by=_F.id)
+    rows = select(_F.id, (order + NEXT - 1).label("position")).where(_F.position.is_(None)).subquery()
+    return update(CHANGE_FEED).where(_F.id == rows.c.id).values(position=rows.c.position)
+
+
+NUMBER: Final = _number()
+"""Numbers the rows that have no position, in the order of their ids."""
+
+
 async def log_scan(session: GuardedSession, domain_id: int, scan_id: int, changes: int) -> None:
     """Write that a domain scan changed this number of URLs. Its domain must be locked, so that the rows of a
     domain are in the order of its commits."""
@@ -84,13 +94,7 @@ async def sequence_changes(session: GuardedSession, *, wait: bool = True) -> boo
     if held is False:
         return False
     # a statement of its own: one that has waited for the lock would not see what was committed meanwhile
-    numbered = select(_F.id, (func.row_number().over(order_by=_F.id) + NEXT - 1).label("position")).where(
-        _F.position.is_(None)
-    )
-    rows = numbered.subquery()
-    count = await session.write(
-        update(CHANGE_FEED).where(_F.id == rows.c.id).values(position=rows.c.position)
-    )
+    count = await session.write(NUMBER)
     if count:
         session.note("changes.numbered", rows=count)
     return True

@@ -21,6 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from contentmap_cli.storage.column_types import UtcDateTime
 from contentmap_cli.storage.database_errors import storage_errors
 from contentmap_cli.storage.driver_columns import EARLIEST
+from contentmap_cli.storage.jobs.change_feed import NUMBER
 from contentmap_cli.storage.tables import Base
 
 TABLES: Final = tuple(Base.metadata.sorted_tables)
@@ -122,11 +123,7 @@ async def continue_numbering(target: AsyncConnection) -> None:
 
 async def number_changes(target: AsyncConnection) -> None:
     """Number the rows of the change feed that had no position: on SQLite nothing else would do so."""
-    await target.exec_driver_sql(
-        "UPDATE change_feed SET position = numbered.position FROM (SELECT id, row_number() OVER (ORDER BY id)"
-        " + (SELECT coalesce(max(position), 0) FROM change_feed) AS position FROM change_feed"
-        " WHERE position IS NULL) AS numbered WHERE change_feed.id = numbered.id"
-    )
+    await target.execute(NUMBER)
 
 
 def _columns(connection: AsyncConnection, table: Table, *, times_as_text: bool) -> list[str]:
