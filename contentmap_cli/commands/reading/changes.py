@@ -108,10 +108,10 @@ class _Feed:
                 text = DeferredText()
                 writer = changes_writer(format, cast("TextIO", text))
                 while await self._next(sessions, writer) and not has_left(out):
-                    _send(text, out)  # no transaction is open while the reader pauses
+                    text.send(out)  # no transaction is open while the reader pauses
                 self._show_cursor(writer)
                 writer.finish(str(self._cursor))
-                _send(text, out)
+                text.send(out)
         self._cli.note(f"go on with --after {self._cursor}")
 
     async def follow(self, format: Format) -> None:
@@ -139,13 +139,13 @@ class _Feed:
             with answer_to(None) as out, signals_to(stop, "stopping"):
                 text = DeferredText()
                 writer = changes_writer(format, cast("TextIO", text))
-                _send(text, out)  # the header of CSV
+                text.send(out)  # the header of CSV
                 while not stopped.is_set() and not has_left(out) and self._left != 0:
                     more = await retry.until_it_answers(
                         lambda: self._next(sessions, writer, text.discard), gone=ConnectionLost
                     )
                     self._show_cursor(writer)
-                    await run_in_thread(_send, text, out)  # a signal is handled meanwhile
+                    await run_in_thread(text.send, out)  # a signal is handled meanwhile
                     if not more:
                         await retry.pause(POLL_SECONDS)
 
@@ -228,12 +228,3 @@ async def _number(sessions: Sessions) -> None:
         known = storage_error(error, sessions.database.shown)
         if known is None or isinstance(known, ConnectionLost):
             raise
-
-
-def _send(text: object, out: TextIO) -> None:
-    """Write the collected text."""
-    from contentmap_cli.output.writers.deferred_buffer import DeferredText
-
-    for piece in cast("DeferredText", text).pieces():
-        out.write(piece)
-    out.flush()

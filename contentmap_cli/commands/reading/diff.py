@@ -18,7 +18,6 @@ from contentmap_cli.output.formats import DIFF_FORMATS, Format
 if TYPE_CHECKING:
     from contentmap_cli.models.comparison import Comparison, Counts, ScanPoint
     from contentmap_cli.output.answers.diff import DiffWriter
-    from contentmap_cli.output.writers.deferred_buffer import DeferredText
     from contentmap_cli.storage.session import GuardedSession
 
 ScanName = str | datetime | None
@@ -154,19 +153,12 @@ async def _answer(
                     points = await history(session, domain_id)
                     pair = selected or choose_scans(domain, points, None, job_id)
                     counts = await _write(session, domain_id, points, pair, writer)
-                _send(text, out)  # no transaction is open while the reader pauses
+                text.send(out)  # no transaction is open while the reader pauses
                 changed = changed or counts.total > 0
                 _note(cli, pair, format)
             writer.finish()
-            _send(text, out)
+            text.send(out)
     return changed
-
-
-def _send(text: DeferredText, out: TextIO) -> None:
-    """Write the collected text."""
-    for piece in text.pieces():
-        out.write(piece)
-    out.flush()
 
 
 async def _write(

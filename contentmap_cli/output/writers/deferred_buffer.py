@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import zlib
 from collections.abc import Iterator
+from typing import TextIO
 
 _PIECE = 16_384
 
@@ -51,3 +52,9 @@ class DeferredText:
         decode = codecs.getincrementaldecoder("utf-8")()
         for part in packed:
             yield decode.decode(unpack.decompress(part))
+
+    def send(self, out: TextIO) -> None:
+        """Write the text to a stream, and forget it."""
+        for piece in self.pieces():
+            out.write(piece)
+        out.flush()
