@@ -47,8 +47,17 @@ _ENCODE: Final = json.JSONEncoder(
 _SHORT: Final = len(COLUMNS)
 _NEWS: Final = ALL_COLUMNS.index("news_count")
 _SMALLINT_MAX: Final = 32_767
-_CANONICAL_LENGTH: Final = {"year": 4, "month": 7, "day": 10, "second": 20}
-_UTC_OFFSET: Final = "+00:00"
+CANONICAL: Final = {
+    "year": (4, ""),
+    "month": (7, ""),
+    "day": (10, ""),
+    "minute": (16, "Z"),
+    "second": (20, ""),
+}
+"""How many characters of a UTC time its canonical spelling has at each precision, and what follows them."""
+UTC_OFFSET: Final = "+00:00"
+"""What is stored of a published date where it only differs from the canonical one by this instead of Z."""
+MEDIA: Final = ("images", "videos", "news", "alternates")
 _LINE: Final = '{"line":'
 
 
@@ -182,10 +191,10 @@ def with_extra_columns(row: Row) -> Row:
 
 def canonical(moment: str, precision: str) -> str | None:
     """Return the spelling of `moment` in UTC at this precision; None for a fraction."""
-    if precision == "minute":
-        return f"{moment[:16]}Z"
-    length = _CANONICAL_LENGTH.get(precision)
-    return moment[:length] if length else None
+    if (spelling := CANONICAL.get(precision)) is None:
+        return None
+    length, end = spelling
+    return moment[:length] + end
 
 
 @lru_cache(maxsize=20_000)
@@ -202,8 +211,8 @@ def lastmod_columns(lastmod: Lastmod | None) -> tuple[str | None, str | None, st
 def _spelling(moment: str, precision: str, text: str) -> str | None:
     """Return what must be stored of a published date: None, `+00:00` if that only stands for Z, or all of
     it."""
-    if precision == "second" and text[19:] == _UTC_OFFSET and text[:19] == moment[:19]:
-        return _UTC_OFFSET
+    if precision == "second" and text[19:] == UTC_OFFSET and text[:19] == moment[:19]:
+        return UTC_OFFSET
     return None if text == canonical(moment, precision) else text
 
 
@@ -213,8 +222,8 @@ def read_lastmod(moment: str | None, precision: str | None, text: str | None) ->
         return Lastmod(None, None, text) if text is not None else None
     if text is None:
         text = canonical(moment, precision) or moment
-    elif text == _UTC_OFFSET:
-        text = moment[:19] + _UTC_OFFSET
+    elif text == UTC_OFFSET:
+        text = moment[:19] + UTC_OFFSET
     return Lastmod(moment, precision, text)
 
 

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 from contentmap_cli.errors import Failure
 from contentmap_cli.models.entries import Document, Entry, Problem
-from contentmap_cli.models.entry_rows import encoded_extras, lastmod_columns, read_extras, read_lastmod
+from contentmap_cli.models.entry_rows import (
+    CANONICAL,
+    encoded_extras,
+    lastmod_columns,
+    read_extras,
+    read_lastmod,
+)
 from contentmap_cli.models.statuses import DiscoveryMethod, DocumentKind, FileStatus
-
-_CUT: Final = {"year": 4, "month": 7, "day": 10, "minute": 16}
-OFFSET: Final = "+00:00"
-"""The published text where it only differs from the canonical one by this instead of Z."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,9 +125,9 @@ class Shared(NamedTuple):
 
     @property
     def canonical(self) -> tuple[int | None, str]:
-        """How many characters of the UTC time the canonical spelling of a lastmod has, and what follows
-        them; see `entry_rows.canonical`."""
-        return _CUT.get(self.precision or ""), "Z" if self.precision == "minute" else ""
+        """How many characters of the UTC time the canonical spelling of a lastmod has, None for all, and what
+        follows them."""
+        return CANONICAL.get(self.precision or "", (None, ""))
 
 
 @dataclass(frozen=True, slots=True)

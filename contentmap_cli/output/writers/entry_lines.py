@@ -14,13 +14,13 @@ from json.encoder import encode_basestring_ascii
 from typing import Any, Final, NamedTuple, TextIO
 
 from contentmap_cli.models import Entry, StoredEntry
-from contentmap_cli.models.files import OFFSET, EntryPage, Shared
+from contentmap_cli.models.entry_rows import MEDIA, UTC_OFFSET
+from contentmap_cli.models.files import EntryPage, Shared
 from contentmap_cli.output.escape import csv_cell, terminal, url_text
 from contentmap_cli.output.objects import any_entry_object, timestamp, to_json
 from contentmap_cli.output.rows import EntryWriter
 from contentmap_cli.output.writers.csv import ENTRY, cells_of
 
-MEDIA: Final = ("images", "videos", "news", "alternates")
 _text: Final = encode_basestring_ascii
 _scan: Final[Any] = JSONDecoder().scan_once  # type: ignore[attr-defined]
 _ESCAPED = re.compile(r"[^ -~]+")
@@ -95,7 +95,7 @@ class _EntryLines(EntryWriter):
                 if text is None:
                     said = moment[:cut] + some.zone
                 else:
-                    said = moment[:19] + OFFSET if text == OFFSET else self.text(text)
+                    said = moment[:19] + UTC_OFFSET if text == UTC_OFFSET else self.text(text)
                 add(f"{start}{url}{after_url}{moment}{precision}{said}{tail}")
         return lines
 

@@ -6,12 +6,11 @@ from collections.abc import Iterable
 from typing import Any, TextIO
 
 from contentmap_cli.models import Entry, StoredEntry
-from contentmap_cli.models.entry_rows import read_extras
-from contentmap_cli.models.files import OFFSET, EntryPage
+from contentmap_cli.models.entry_rows import MEDIA, UTC_OFFSET, read_extras
+from contentmap_cli.models.files import EntryPage
 from contentmap_cli.output.rows import EntryWriter
 
 ROWS_PER_GROUP = 50_000
-_MEDIA = ("images", "videos", "news", "alternates")
 
 
 class ParquetEntries(EntryWriter):
@@ -34,7 +33,7 @@ class ParquetEntries(EntryWriter):
                 *(("type", text), ("url", text), ("lastmod", moment), ("lastmod_precision", text)),
                 *(("lastmod_text", text), ("changefreq", text), ("priority", arrow.float64())),
                 *(("sitemap", text), ("discovered_by", text)),
-                *((name, lists) for name in _MEDIA),
+                *((name, lists) for name in MEDIA),
                 *(("in_scope", truth), ("repaired", truth), ("page_type", text)),
                 *(("first_seen", moment), ("removed_at", moment), ("domain", text)),
                 *([("sitemaps", arrow.list_(text))] if with_files else ()),
@@ -112,7 +111,7 @@ class ParquetEntries(EntryWriter):
                 [[list(item.items()) for item in each.get(name, ())] for each in few],
                 type=self._schema.field(name).type,
             ).take(of_row)
-            for name in _MEDIA
+            for name in MEDIA
         }
 
 
@@ -127,5 +126,5 @@ def _texts(page: EntryPage) -> list[str | None]:
             cut, zone = canonical[key]
             texts.append(moment[:cut] + zone)
         else:
-            texts.append(moment[:19] + OFFSET if text == OFFSET else text)
+            texts.append(moment[:19] + UTC_OFFSET if text == UTC_OFFSET else text)
     return texts

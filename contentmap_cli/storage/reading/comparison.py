@@ -20,6 +20,7 @@ from sqlalchemy import ColumnElement, Select, and_, or_, select, tuple_, union
 
 from contentmap_cli.models import ScanStatus
 from contentmap_cli.models.comparison import Change, Comparison, Kind, ScanPoint
+from contentmap_cli.models.entry_rows import MEDIA
 from contentmap_cli.storage.driver_columns import raw_columns
 from contentmap_cli.storage.jobs.jobs import PRUNED, first_comparable, history_job, history_time
 from contentmap_cli.storage.session import GuardedSession
@@ -336,9 +337,7 @@ def _fields(old: Said, new: Said) -> Iterator[str]:
         yield "priority"
     if old[_EXTRAS] != new[_EXTRAS]:
         before, after = (json.loads(said[_EXTRAS]) if said[_EXTRAS] else {} for said in (old, new))
-        yield from (
-            name for name in ("images", "videos", "news", "alternates") if before.get(name) != after.get(name)
-        )
+        yield from (name for name in MEDIA if before.get(name) != after.get(name))
 
 
 async def _file_changes(
