@@ -132,7 +132,7 @@ LINE = "<url><loc>http://a.test/{}</loc><lastmod>{}</lastmod></url>"
 
 
 def _night(number: int, at: datetime) -> dict[str, str]:
-    """A site in the morning of a night: a blog of which some change, a shop with the time of the request, a
+    """A site after a night: a blog of which some pages change, a shop with the time of the request, a
     folder of three, and pages whose file never changes."""
     blog = [OLD + timedelta(days=page, minutes=page * 37) for page in range(40)]
     for page in range(3 * number):

@@ -32,7 +32,7 @@ def site() -> dict[str, Page]:
 
 
 class Nights:
-    """Scans of the site, each of which returns the domain's result."""
+    """Scans the site, and reads what is recorded of it."""
 
     def __init__(self, contentmap: Any, sites: Sites, fault: Any) -> None:
         self.contentmap, self.fault, self.sites = contentmap, fault, sites

@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 from databases import sqlite_first
+from http_servers import TLS
 from receivers import CLOSE, HANG, receiving
 from standardwebhooks import Webhook
 from trial import wait_until
-from web_sites import TLS, Reply, good_site, serving, urlset
+from web_sites import Reply, good_site, serving, urlset
 
 SECRET = "whsec_Q29udGVudE1hcCBuZWVkcyBhIHNlY3JldCBvZiAyNCBieXRlcw=="
 

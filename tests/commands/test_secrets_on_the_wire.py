@@ -12,7 +12,8 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from web_sites import TLS, Page, Reply, Sites, serving, urlset
+from http_servers import TLS
+from web_sites import Page, Reply, Sites, serving, urlset
 
 HOST = "tls.test"
 PASSWORD = "v1olet:77/Zq"  # pragma: allowlist secret

@@ -23,7 +23,7 @@ COMMAND = Path(sysconfig.get_path("scripts")) / "contentmap"
 @pytest.mark.campaign
 def test_an_index_is_kept_in_step(tmp_path: Path) -> None:
     """It has each listed URL once, and finds it by its words, however often it was killed; after a pruning
-    that it has missed, it is built anew."""
+    that it has missed, it is rebuilt."""
     database, index = tmp_path / "map.db", tmp_path / "index.db"
     killer = tmp_path / "contentmap"
     killer.write_text(f'#!/bin/sh\n{COMMAND} "$@" | head -n "$FIRST"\n[ "$FIRST" -gt 99 ] || kill -9 $PPID\n')

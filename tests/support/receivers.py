@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
-from web_sites import TLS
+from http_servers import serving_http
 
 HANG, CLOSE = -1, -2
 """Answers: none until the receiver ends, and a connection that is closed."""
@@ -66,24 +65,8 @@ def receiving(*answers: int, port: int = 0, tls: bool = False) -> Iterator[Recei
         def log_message(self, format: str, *args: object) -> None:
             pass
 
-    class Server(ThreadingHTTPServer):
-        daemon_threads = True
-
-        def handle_error(self, request: object, client_address: object) -> None:
-            pass
-
-    server = Server(("127.0.0.1", port), Handler)
-    if tls:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(TLS / "tls-cert.pem", TLS / "tls-key.pem")
-        server.socket = context.wrap_socket(server.socket, server_side=True)
-    receiver.port = server.server_address[1]
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    try:
-        yield receiver
-    finally:
-        receiver.ended.set()
-        server.shutdown()
-        server.server_close()
-        thread.join(10)
+    with serving_http(Handler, port, tls=tls) as receiver.port:
+        try:
+            yield receiver
+        finally:
+            receiver.ended.set()

@@ -142,8 +142,8 @@ async def record(
     """One scan of a site that finds these files; what it says is held against the table if `counted`.
 
     `ahead`: it is compared before its turn to write, and then, before that turn comes, `between` happens.
-    `deltas` are what changed in files of which only that was read. `taken` is a claim of another job than a
-    new one.
+    `deltas` are what changed in files of which only that was read. `taken` is a claim that was made before;
+    by default a new job claims the domain.
     """
     taken = taken or await start(sessions, domain)
     crawled = [

@@ -5,19 +5,17 @@ A page is its body, a status, or a `Reply`. What is asked for is counted.
 
 from __future__ import annotations
 
-import ssl
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
+from http.server import BaseHTTPRequestHandler
+
+from http_servers import serving_http
 
 XML = "application/xml"
-TLS = Path(__file__).parent.parent / "crawl" / "data"
-"""Folder of a self-signed certificate and its key, for tls.test, *.tls.test and 127.0.0.1."""
 
 
 @dataclass(frozen=True)
@@ -121,27 +119,9 @@ def serving(pages: dict[str, Page], *, tls: bool = False) -> Iterator[Sites]:
         def log_message(self, format: str, *args: object) -> None:
             pass
 
-    class Server(ThreadingHTTPServer):
-        daemon_threads = True
-        request_queue_size = 512
-
-        def handle_error(self, request: object, client_address: object) -> None:
-            pass  # a crawler that hangs up is part of the tests
-
-    server = Server(("127.0.0.1", 0), Handler)
-    if tls:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(TLS / "tls-cert.pem", TLS / "tls-key.pem")
-        server.socket = context.wrap_socket(server.socket, server_side=True)
-    sites.port = server.server_address[1]
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    try:
+    with serving_http(Handler, tls=tls) as port:
+        sites.port = port
         yield sites
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join(10)
 
 
 def urlset(*urls: str, lastmod: str = "2026-01-02") -> str:
