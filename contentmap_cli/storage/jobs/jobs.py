@@ -11,11 +11,12 @@ from datetime import UTC, datetime
 from importlib import import_module
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import ColumnElement, case, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Text, case, cast, false, func, insert, or_, select, update
 
 from contentmap_cli.batches import batched
 from contentmap_cli.errors import Code
 from contentmap_cli.models import JobStatus, ScanStatus, Target
+from contentmap_cli.models.evidence import SourceState
 from contentmap_cli.storage.column_types import utc_now
 from contentmap_cli.storage.jobs.claims import LEASE_SECONDS
 from contentmap_cli.storage.jobs.packing import pack_target
@@ -130,6 +131,13 @@ def history_time() -> ColumnElement[datetime | None]:
 def history_job() -> ColumnElement[str]:
     """Return the job of a domain scan in the history of its domain, also of a later part of a resumed one."""
     return func.coalesce(DomainScan.job_id, DomainScan.resumed_job_id)
+
+
+def selected_files() -> ColumnElement[bool]:
+    """Return whether a domain scan did not read every file, as its evidence says: --include, --exclude or
+    --lastmod-after selected some."""
+    evidence = cast(DomainScan.evidence, Text)
+    return func.coalesce(evidence.contains(f'"{SourceState.NOT_SELECTED}"'), false())
 
 
 def first_comparable(pruned: Sequence[bool]) -> int:

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from operator import itemgetter
 from typing import Any, Final
 
-from sqlalchemy import Text, cast, false, func, select
+from sqlalchemy import select
 
-from contentmap_cli.models.evidence import SourceState
 from contentmap_cli.models.lastmod.trust_counter import ScanTime, UrlDates, Version
 from contentmap_cli.storage.driver_columns import raw_columns
+from contentmap_cli.storage.jobs.jobs import selected_files
 from contentmap_cli.storage.reading.comparison import history
 from contentmap_cli.storage.session import GuardedSession
 from contentmap_cli.storage.tables import SITEMAP_URLS, URL_CHANGES, DomainScan
@@ -63,11 +63,10 @@ async def date_histories(
 async def _scans(session: GuardedSession, domain_id: int, urls: int) -> dict[int, ScanTime]:
     """Return the newest scans of at most 30 days whose changes were not pruned, by id, the oldest first;
     fewer where they changed very much. One that selected files says nothing about the others."""
-    selected = cast(DomainScan.evidence, Text).contains(SourceState.NOT_SELECTED.value)
     facts = await session.execute(
         select(
             *(DomainScan.id, DomainScan.started_at, DomainScan.changed, DomainScan.urls),
-            func.coalesce(selected, false()).label("selected"),
+            selected_files().label("selected"),
         ).where(DomainScan.domain_id == domain_id)
     )
     known = {row.id: row for row in facts}

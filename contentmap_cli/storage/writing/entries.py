@@ -16,12 +16,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import Text, cast, false, func, not_, or_, select, true, update
+from sqlalchemy import func, not_, or_, select, true, update
 
 from contentmap_cli.batches import batched
 from contentmap_cli.models.entry_rows import LASTMOD, URL, Row, RowBatch, with_extra_columns
-from contentmap_cli.models.evidence import SourceState
 from contentmap_cli.storage.jobs.claims import Claim, LastResult, last_result
+from contentmap_cli.storage.jobs.jobs import selected_files
 from contentmap_cli.storage.session import GuardedSession
 from contentmap_cli.storage.tables import SITEMAP_URLS, DomainScan, SitemapFile
 from contentmap_cli.storage.writing.bulk import SharedValues, insert_rows
@@ -229,7 +229,6 @@ async def _is_drop(
 async def _last_withheld(session: GuardedSession, claim: Claim, *, selected: bool) -> int:
     """Return how many URLs the last scan of another job that saw the whole domain kept. For a scan
     of all files, one that is `selected` does not count: it may not have read what shrank."""
-    partly = cast(DomainScan.evidence, Text).contains(SourceState.NOT_SELECTED.value)
     found = await session.scalar(
         select(DomainScan.withheld)
         .where(
@@ -237,7 +236,7 @@ async def _last_withheld(session: GuardedSession, claim: Claim, *, selected: boo
             DomainScan.job_id != claim.job_id,
             DomainScan.recorded_at.is_not(None),
             or_(DomainScan.complete, DomainScan.withheld > 0),
-            true() if selected else not_(func.coalesce(partly, false())),
+            true() if selected else not_(selected_files()),
         )
         # one that was resumed and did not end has no end
         .order_by(func.coalesce(DomainScan.finished_at, DomainScan.recorded_at).desc(), DomainScan.id.desc())
