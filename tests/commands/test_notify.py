@@ -105,6 +105,7 @@ def test_a_receiver_that_is_down_gets_each_message_once_later(notifying: Any) ->
             assert SECRET[6:] not in told
 
 
+@pytest.mark.campaign
 @sqlite_first
 def test_a_receiver_that_fails_is_asked_again(notifying: Any) -> None:
     """Two errors, a connection that is closed, an answer that is a redirect: the same id each time."""

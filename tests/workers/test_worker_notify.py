@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import signal
 
+import pytest
 from queue_trial import QueueTrial
 from receivers import receiving
 from trial import wait_until
 
 
+@pytest.mark.campaign
 def test_a_job_of_workers_is_notified_once(trial: QueueTrial) -> None:
     """By two workers that end it; by the next one, where the receiver is down."""
     trial.contentmap.environment["CONTENTMAP_NOTIFY_SECRET"] = "A" * 32
