@@ -10,9 +10,11 @@ from typing import Any
 
 import asyncpg
 import pytest
+from databases import sqlite_first
 from web_sites import serving, urlset
 
 
+@sqlite_first
 def test_what_changed_since_a_cursor(contentmap: Any) -> None:
     """Each format has each change once; a reader goes on behind any of them, and nothing new is no line."""
     pages = {

@@ -33,6 +33,7 @@ def free_port() -> int:
         return int(listening.getsockname()[1])
 
 
+@sqlite_first
 def test_a_job_is_notified_once_and_signed(notifying: Any) -> None:
     """The independent verifier accepts the message; a receiver over TLS; nothing is sent without a change."""
     forbidden = "User-agent: *\nDisallow: /\n"
@@ -70,6 +71,7 @@ def test_a_job_is_notified_once_and_signed(notifying: Any) -> None:
     assert last["results"][0]["error"]["code"] == "disallowed"
 
 
+@sqlite_first
 def test_a_receiver_that_is_down_gets_each_message_once_later(notifying: Any) -> None:
     """The scan is not failed by it; the next run, `notify`, or two at once deliver. No secret is recorded."""
     port = free_port()

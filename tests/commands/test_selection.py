@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from databases import sqlite_first
 from web_sites import Page, Sites, serving, urlset
 
 from contentmap_cli.commands.settings.crawl_settings import ScanSettings
@@ -44,6 +45,7 @@ def scan(contentmap: Any, sites: Sites, *options: str, fault: Any = None) -> tup
     return said.json["results"][0], {path.partition("/")[2] for path in sites.asked} - {"robots.txt"}
 
 
+@sqlite_first
 def test_a_selected_part_is_scanned_and_the_rest_stays(contentmap: Any) -> None:
     products = {f"product-{number}.xml" for number in (1, 2, 3)}
     with serving(shop()) as sites:

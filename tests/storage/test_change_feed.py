@@ -136,7 +136,10 @@ async def scan(sessions: Sessions, site: Snapshot, dice: random.Random, step: in
     await record(sessions, files, domain=domain, complete=complete, taken=taken, counted=False)
 
 
-@pytest.mark.parametrize("batch", [(250, 5_000), (2, 3), pytest.param((1, 0), marks=pytest.mark.campaign)])
+_LONGER = [pytest.param(batch, marks=pytest.mark.campaign) for batch in ((2, 3), (1, 0))]
+
+
+@pytest.mark.parametrize("batch", [(250, 5_000), *_LONGER])
 async def test_random_histories_replayed(
     sessions: Sessions, monkeypatch: pytest.MonkeyPatch, batch: tuple[int, int]
 ) -> None:
